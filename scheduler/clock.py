@@ -1,0 +1,193 @@
+"""The only module that asks what time it is."""
+
+import asyncio
+import contextlib
+import ctypes
+import heapq
+import os
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Protocol
+
+# The wall clock is compared with the monotonic one at least this often, in seconds.
+LOOK = 30.0
+# A difference below this is drift that NTP slews away, not a jump.
+JUMP = 1.0
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Time as the scheduler sees it. `now` is Unix seconds and may jump; `elapsed` never goes back."""
+
+    def now(self) -> float: ...
+
+    def elapsed(self) -> float: ...
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call back at wall time `when`, also if the clock is set meanwhile."""
+        ...
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call back after so many seconds, whatever the wall clock does."""
+        ...
+
+    def on_jump(self, callback: Callable[[], None]) -> Timer:
+        """Call back after the wall clock was set, or the machine slept, until cancelled."""
+        ...
+
+
+async def sleep_until(clock: Clock, when: float) -> None:
+    """Return at wall time `when`."""
+    woken = asyncio.Event()
+    timer = clock.call_at(when, woken.set)
+    try:
+        await woken.wait()
+    finally:
+        timer.cancel()
+
+
+class SystemClock:
+    """The machine's clock and one precise timer for the event loop it was first used on.
+
+    asyncio rounds timers up to whole milliseconds; a timerfd on the real-time clock is some ten times
+    closer and reports when the clock was set. Where there is none (macOS, Windows) asyncio's timers serve.
+    """
+
+    now = staticmethod(time.time)
+    elapsed = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, _Alarm]] = []
+        self._order = count()
+        self._jumped: dict[int, Callable[[], None]] = {}
+        self._offset = time.time() - time.monotonic()
+        self._waker: _TimerFd | _LoopTimer | None = None
+        self._armed = 0.0
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        alarm = _Alarm(callback)
+        heapq.heappush(self._heap, (when, next(self._order), alarm))
+        if self._waker is None or self._heap[0][2] is alarm:
+            self._arm()
+        return alarm
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+    def on_jump(self, callback: Callable[[], None]) -> Timer:
+        key = next(self._order)
+        self._jumped[key] = callback
+        if self._waker is None:
+            self._arm()
+        return _Alarm(lambda: None, lambda: self._jumped.pop(key, None))
+
+    def close(self) -> None:
+        """Give the timer back to the system; the clock can be used again afterwards."""
+        if self._waker is not None:
+            self._waker.close()
+            self._waker = None
+        self._heap.clear()
+
+    def _arm(self) -> None:
+        if self._waker is None:
+            self._waker = _waker(self._ring)
+        limit = time.time() + LOOK
+        self._waker.arm(min(self._heap[0][0], limit) if self._heap else limit)
+
+    def _ring(self) -> None:
+        try:
+            self._look_for_jump()
+            now, heap = time.time(), self._heap
+            while heap and heap[0][0] <= now:
+                callback = heapq.heappop(heap)[2].callback
+                if callback is not None:
+                    callback()
+            while heap and heap[0][2].callback is None:
+                heapq.heappop(heap)
+        finally:  # whatever a callback raised, the clock goes on
+            self._arm()
+
+    def _look_for_jump(self) -> None:
+        offset = time.time() - time.monotonic()
+        moved, self._offset = offset - self._offset, offset
+        if abs(moved) > JUMP:
+            for callback in list(self._jumped.values()):
+                callback()
+
+
+class _Alarm:
+    __slots__ = ("_undo", "callback")
+
+    def __init__(self, callback: Callable[[], None], undo: Callable[[], object] | None = None) -> None:
+        self.callback: Callable[[], None] | None = callback
+        self._undo = undo
+
+    def cancel(self) -> None:
+        self.callback = None
+        if self._undo:
+            self._undo()
+
+
+class _LoopTimer:
+    """asyncio's own timer, for platforms without timerfd."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._loop, self._ring = asyncio.get_running_loop(), ring
+        self._handle: asyncio.TimerHandle | None = None
+
+    def arm(self, when: float) -> None:
+        self.close()
+        self._handle = self._loop.call_later(max(0.0, when - time.time()), self._ring)
+
+    def close(self) -> None:
+        if self._handle:
+            self._handle.cancel()
+
+
+class _Spec(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_long) for name in ("every_s", "every_ns", "at_s", "at_ns")]  # noqa: RUF012 - ctypes reads a plain list
+
+
+class _TimerFd:
+    """One absolute timer on the real-time clock; it also fires when that clock is set (timerfd_create(2))."""
+
+    ABSTIME, CANCEL_ON_SET = 1, 2
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._loop, self._ring = asyncio.get_running_loop(), ring
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd: int = self._libc.timerfd_create(0, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create")
+        # The kernel may otherwise delay a wake-up by 50 us to save power: PR_SET_TIMERSLACK, 1 ns.
+        self._libc.prctl(29, 1, 0, 0, 0)
+        self._spec = _Spec()
+        self._reference = ctypes.byref(self._spec)
+        self._loop.add_reader(self._fd, self._ready)
+
+    def arm(self, when: float) -> None:
+        whole = int(when)
+        self._spec.at_s, self._spec.at_ns = max(whole, 0), max(int((when - whole) * 1e9), 1)
+        self._libc.timerfd_settime(self._fd, self.ABSTIME | self.CANCEL_ON_SET, self._reference, None)
+
+    def close(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
+            self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+
+    def _ready(self) -> None:
+        with contextlib.suppress(OSError):  # ECANCELED says the clock was set; EAGAIN that it was re-armed
+            os.read(self._fd, 8)
+        self._ring()
+
+
+def _waker(ring: Callable[[], None]) -> _TimerFd | _LoopTimer:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # an old kernel or libc without timerfd
+            return _TimerFd(ring)
+    return _LoopTimer(ring)

@@ -1,0 +1,91 @@
+"""Every error that a caller may catch, each one line that says what, where and the mend."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SchedulerError(Exception):
+    """Something a person can cause and mend; `code` is its name on the wire and in scripts."""
+
+    code = "error"
+
+
+class TaskFailed(Exception):
+    """Raised by a handler for a failure that it expected: the text is the whole story, no traceback."""
+
+
+class BadSchedule(SchedulerError):
+    """A duration or a cron expression that can never be meant."""
+
+    code = "bad-schedule"
+
+
+class BadSettings(SchedulerError):
+    """Settings that cannot be used; `problems` holds every one of them, each with file and key."""
+
+    code = "bad-settings"
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class UnknownCitizen(SchedulerError):
+    code = "unknown-citizen"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(_unknown("citizen", name, known))
+
+
+class UnknownTask(SchedulerError):
+    code = "unknown-task"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(_unknown("task", name, known))
+
+
+class AlreadyRunning(SchedulerError):
+    code = "already-running"
+
+
+class NotSetUp(SchedulerError):
+    """A task that lacks the settings it cannot do without; the text holds the lines to add."""
+
+    code = "not-set-up"
+
+
+class Owned(SchedulerError):
+    """Another process owns the citizen, or this one may not."""
+
+    code = "owned"
+
+
+class Unreadable(SchedulerError):
+    """A file that is there and cannot be read: not the same as empty, so the citizen is left alone."""
+
+    code = "unreadable"
+
+
+class ReadOnly(SchedulerError):
+    """This front end was asked to look and not to touch."""
+
+    code = "read-only"
+
+
+class Stopping(SchedulerError):
+    """The scheduler is shutting down and starts nothing new."""
+
+    code = "stopping"
+
+
+class Disconnected(SchedulerError):
+    """The owner of the citizen cannot be reached."""
+
+    code = "disconnected"
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"unknown {kind} {name!r}: {hint}known: {', '.join(names) or 'none yet'}"
