@@ -132,9 +132,7 @@ def parse(text: str, zone: tzinfo | None = None) -> Schedule:
         return AtStart()
     if match := re.match(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)", text):
         return Cron(match[2].strip(), zone_named(match[1]))
-    if text.startswith("@") or " " in text and not _PART.match(text.lower()):
-        return Cron(text, zone or local_zone())
-    if len(text.split()) in (5, 6):
+    if text.startswith("@") or len(text.split()) in (5, 6):
         return Cron(text, zone or local_zone())
     return Every(duration(text))
 

@@ -1,0 +1,40 @@
+"""All that a front end may do with a citizen: watch it and ask for verbs."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from .model import Pulse, Receipt, Snapshot
+
+
+class Control(Protocol):
+    """One citizen as a screen or a command line sees it, wherever its scheduler runs.
+
+    Every verb returns when its change is visible and saved (or the save has failed: `Receipt.saved`),
+    and raises a SchedulerError when it was refused.
+    """
+
+    citizen: str
+
+    def watch(self) -> AsyncIterator[Snapshot]:
+        """The whole snapshot at once, then the newest after each change; slow readers skip some."""
+        ...
+
+    def pulse(self) -> Pulse:
+        """How long ago the scheduler's loop last turned; answers at once, from any thread."""
+        ...
+
+    async def force(self, task: str, *, again: bool = False) -> Receipt:
+        """Run the task now; `again` runs it once more when it is running already."""
+        ...
+
+    async def reset(self, task: str) -> Receipt:
+        """Forget the last run and the last error: due at the next check."""
+        ...
+
+    async def pause(self, task: str) -> Receipt: ...
+
+    async def resume(self, task: str) -> Receipt: ...
+
+    async def wake(self) -> Receipt:
+        """Start the wake cycle now."""
+        ...

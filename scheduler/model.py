@@ -1,0 +1,449 @@
+"""The words of product.md as frozen values: Task, TaskState, Run, Event, TaskView, Snapshot, Report, Context.
+
+All times are Unix seconds (UTC), all durations seconds. A state changes only through its named transitions.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from .schedule import NEVER, Every, Schedule
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+ERROR_LIMIT = 2000  # characters of an error kept in the state file
+
+
+class Outcome(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    INTERRUPTED = "interrupted"
+    SKIPPED = "skipped"
+
+    @property
+    def bad(self) -> bool:
+        return self in _BAD
+
+
+_BAD = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.INTERRUPTED})
+
+
+class Trigger(StrEnum):
+    SCHEDULE = "schedule"
+    FORCE = "force"
+    WAKE = "wake"
+    RETRY = "retry"
+    CATCH_UP = "catch-up"
+
+
+class Kind(StrEnum):
+    """What the first glyph of a task's row says."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    NEVER = "never ran"
+    NOT_SET_UP = "not set up"
+    RUNNING = "running"
+    PAUSED = "paused"
+
+
+# ------------------------------------------------------------------ what a handler gets and gives
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A handler's answer when there is more to say than text: a warning, or that the citizen should wake now."""
+
+    text: str = ""
+    warning: bool = False
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: `done` of `total` (0 when unknown), and what it is at."""
+
+    done: float
+    total: float
+    text: str = ""
+
+
+def _nobody_listens(progress: Progress) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a handler may know of its run."""
+
+    citizen: str
+    home: Path
+    task: str
+    options: Any = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    last_success: float | None = None
+    trigger: Trigger = Trigger.SCHEDULE
+    report: Callable[[Progress], None] = _nobody_listens
+
+    def progress(self, done: float, total: float = 0, text: str = "") -> None:
+        """Show on screen how far this run is; may be called as often as you like, from any thread."""
+        self.report(Progress(done, total, text))
+
+    @property
+    def log(self) -> "logging.LoggerAdapter[logging.Logger]":
+        """A logger whose lines carry the citizen and the task."""
+        fields = {"citizen": self.citizen, "task": self.task}
+        return logging.LoggerAdapter(logging.getLogger("experience.task"), fields)
+
+
+class Handler(Protocol):
+    """`def h(ctx: Context) -> str | Report | None`, or v2's `def h(citizen: str) -> str`; sync or async."""
+
+    def __call__(self, context: Any, /) -> Any: ...
+
+
+# ------------------------------------------------------------------ what a task runs
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A Python callable in this process: a coroutine function on the loop, any other in a thread."""
+
+    function: Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Isolated:
+    """A Python callable in a process of its own: `source` is a file or a module."""
+
+    source: str
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program and its arguments; never a shell. `input` goes to its standard input."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    input: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSetUp:
+    """Nothing yet: `setting` is what is missing, `advice` the lines to add."""
+
+    setting: str
+    advice: str = ""
+
+
+Work = Call | Isolated | Command | NotSetUp
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A named chore of one citizen: a schedule plus what it runs."""
+
+    name: str
+    schedule: Schedule
+    work: Work
+    timeout: float = 300.0
+    priority: int = 50
+    retries: int = 0
+    retry_delay: float = 30.0
+    jitter: float = 0.0
+    catch_up: bool = True
+    enabled: bool = True
+    options: Any = None
+    description: str = ""
+
+    @property
+    def set_up(self) -> bool:
+        return not isinstance(self.work, NotSetUp)
+
+
+# ------------------------------------------------------------------ what is remembered of a task
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The process that carries out a run; `born` tells it from a later process with the same pid."""
+
+    pid: int
+    born: float
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    time: float
+    text: str
+
+    @property
+    def first_line(self) -> str:
+        return next((line.strip() for line in self.text.splitlines() if line.strip()), "")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """What survives a restart. `error` is there only while the last run failed."""
+
+    last_run: float | None = None
+    run_count: int = 0
+    error: Failure | None = None
+    failures_in_a_row: int = 0
+    last_duration: float | None = None
+    last_success: float | None = None
+    first_seen: float | None = None
+    paused: bool = False
+    paused_at: float | None = None
+    due_now: bool = False
+    retry_at: float | None = None
+    attempt: int = 0
+    running: Running | None = None
+    outcome: Outcome | None = None
+    text: str = ""
+
+    # `started` and `finished` are on the path of every run: a constructor costs a third of `replace`.
+    def started(self, running: Running) -> "TaskState":
+        return TaskState(
+            running.since,
+            self.run_count,
+            self.error,
+            self.failures_in_a_row,
+            self.last_duration,
+            self.last_success,
+            self.first_seen,
+            self.paused,
+            self.paused_at,
+            False,
+            None,
+            self.attempt,
+            running,
+            self.outcome,
+            self.text,
+        )
+
+    def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
+        bad = outcome in _BAD
+        return TaskState(
+            self.last_run,
+            self.run_count + 1,
+            Failure(at, text[:ERROR_LIMIT]) if bad else None,
+            self.failures_in_a_row + 1 if bad else 0,
+            duration,
+            self.last_success if bad else at,
+            self.first_seen,
+            self.paused,
+            self.paused_at,
+            self.due_now,
+            None,
+            self.attempt if bad else 0,
+            None,
+            outcome,
+            "" if bad else text[:ERROR_LIMIT],
+        )
+
+    def carried_by(self, running: Running) -> "TaskState":
+        """The run goes on in this process."""
+        return replace(self, running=running)
+
+    def interrupted(self, reason: str, at: float, again: bool) -> "TaskState":
+        """The run ended because the process around it did; `again` makes it due at the next start."""
+        since = self.running.since if self.running else at
+        ended = self.finished(Outcome.INTERRUPTED, reason, at, max(0.0, at - since))
+        return replace(ended, due_now=self.due_now or again)
+
+    def retrying(self, at: float) -> "TaskState":
+        return replace(self, retry_at=at, attempt=self.attempt + 1)
+
+    def gave_up(self) -> "TaskState":
+        """No retry is left: the next regular slot starts afresh."""
+        return replace(self, retry_at=None, attempt=0)
+
+    def wanted(self) -> "TaskState":
+        """Due now, whatever the schedule says, and kept so over a restart."""
+        return replace(self, due_now=True)
+
+    def reset(self) -> "TaskState":
+        """Last run and last error forgotten: due at the next check."""
+        started = self.running.since if self.running else None
+        return replace(
+            self,
+            last_run=started,
+            error=None,
+            failures_in_a_row=0,
+            outcome=None,
+            text="",
+            retry_at=None,
+            attempt=0,
+            due_now=True,
+        )
+
+    def put_on_hold(self, at: float) -> "TaskState":
+        return replace(self, paused=True, paused_at=at)
+
+    def resumed(self) -> "TaskState":
+        return replace(self, paused=False, paused_at=None)
+
+    def seen(self, at: float) -> "TaskState":
+        return self if self.first_seen is not None else replace(self, first_seen=at)
+
+
+def due(task: Task, state: TaskState, now: float) -> float:
+    """When the schedule wants the task next, NEVER if it does not; a time in the past means now.
+
+    A last run in the future (the clock was set back) counts as now.
+    """
+    if not task.enabled or state.paused or state.running or not task.set_up:
+        return NEVER
+    if state.due_now:
+        return 0.0
+    if state.last_run is None:
+        return task.schedule.first(min(now, now if state.first_seen is None else state.first_seen))
+    regular = task.schedule.after(min(state.last_run, now))
+    return regular if state.retry_at is None else min(regular, state.retry_at)
+
+
+# ------------------------------------------------------------------ what a screen sees
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """One row: everything a screen needs to draw a task and to count down by itself."""
+
+    name: str
+    kind: Kind
+    schedule: str
+    due: float | None = None
+    since: float | None = None
+    last_run: float | None = None
+    run_count: int = 0
+    error: Failure | None = None
+    failures_in_a_row: int = 0
+    last_duration: float | None = None
+    timeout: float = 300.0
+    running_since: float | None = None
+    progress: Progress | None = None
+    paused_at: float | None = None
+    enabled: bool = True
+    queued: bool = False
+    missing: str = ""
+    advice: str = ""
+    note: str = ""
+    text: str = ""
+    priority: int = 50
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeView:
+    """The citizen's own turn: how many there were, when the next is, whether one is under way."""
+
+    count: int = 0
+    due: float | None = None
+    last: float | None = None
+    running_since: float | None = None
+    configured: bool = True
+    error: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: `kind` is a short verb ("started", "finished", "saved"...), `seq` only rises."""
+
+    seq: int
+    time: float
+    kind: str
+    citizen: str
+    task: str = ""
+    outcome: Outcome | None = None
+    text: str = ""
+    trigger: Trigger | None = None
+    duration: float | None = None
+    late: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All of one citizen at one moment; rows in priority order, events the newest last."""
+
+    citizen: str
+    tasks: tuple[TaskView, ...] = ()
+    wake: WakeView = WakeView()
+    events: tuple[Event, ...] = ()
+    home: str = ""
+    owner: str = "here"  # "here", "pid 4711", or "" when nobody owns it
+    unsaved: str = ""
+    problems: tuple[str, ...] = ()  # settings, files set aside: one line each
+    stale: str = ""  # why this may not be the truth any more
+
+    def task(self, name: str) -> TaskView | None:
+        return next((task for task in self.tasks if task.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to a verb: done, and whether the change is on disk."""
+
+    text: str = "done"
+    saved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Is the scheduler alive: seconds since its loop last turned, and the run that holds it up."""
+
+    age: float = 0.0
+    culprit: str = ""
+
+
+def view(task: Task, state: TaskState, when: float, **more: Any) -> TaskView:
+    """The row of a task at this moment; `when` is what `due` said."""
+    return TaskView(
+        name=task.name,
+        kind=_kind(task, state),
+        schedule=str(task.schedule),
+        due=None if when == NEVER else when,
+        since=state.last_run if state.last_run is not None else state.first_seen,
+        last_run=state.last_run,
+        run_count=state.run_count,
+        error=state.error,
+        failures_in_a_row=state.failures_in_a_row,
+        last_duration=state.last_duration,
+        timeout=task.timeout,
+        running_since=state.running.since if state.running else None,
+        paused_at=state.paused_at,
+        enabled=task.enabled,
+        missing=task.work.setting if isinstance(task.work, NotSetUp) else "",
+        advice=task.work.advice if isinstance(task.work, NotSetUp) else "",
+        text=state.text,
+        priority=task.priority,
+        description=task.description,
+        **more,
+    )
+
+
+def _kind(task: Task, state: TaskState) -> Kind:
+    if state.running:
+        return Kind.RUNNING
+    if not task.set_up:
+        return Kind.NOT_SET_UP
+    if state.paused or not task.enabled:
+        return Kind.PAUSED
+    if state.error or (state.outcome and state.outcome.bad):
+        return Kind.FAILED
+    if state.last_run is None:
+        return Kind.NEVER
+    return Kind.WARNING if state.outcome is Outcome.WARNING else Kind.OK
+
+
+def interval(task: Task) -> float:
+    """Seconds between two runs, as far as the schedule has one; an hour for the rest."""
+    return task.schedule.seconds if isinstance(task.schedule, Every) else 3600.0
