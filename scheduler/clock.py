@@ -150,7 +150,7 @@ class _LoopTimer:
 
 
 class _Spec(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_long) for name in ("every_s", "every_ns", "at_s", "at_ns")]  # noqa: RUF012 - ctypes reads a plain list
+    _fields_ = [(name, ctypes.c_long) for name in ("every_s", "every_ns", "at_s", "at_ns")]
 
 
 class _TimerFd:

@@ -1,8 +1,10 @@
-"""All that a front end may do with a citizen: watch it and ask for verbs."""
+"""All that a front end may do with citizens: watch them and ask for verbs."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Protocol
 
+from .clock import Clock
 from .model import Pulse, Receipt, Snapshot
 
 
@@ -37,4 +39,24 @@ class Control(Protocol):
 
     async def wake(self) -> Receipt:
         """Start the wake cycle now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """Every citizen there is, and what is wrong with the settings as a whole, one line each."""
+
+    controls: tuple[Control, ...] = ()
+    problems: tuple[str, ...] = ()
+    root: str = ""
+    loading: bool = False
+
+
+class Citizens(Protocol):
+    """The fleet as a screen sees it."""
+
+    clock: Clock
+
+    def watch(self) -> AsyncIterator[FleetView]:
+        """The fleet at once, then again whenever citizens come or go or the settings change."""
         ...

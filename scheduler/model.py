@@ -58,7 +58,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A handler's answer when there is more to say than text: a warning, or that the citizen should wake now."""
+    """A handler's answer when text is not enough: a warning, or that the citizen should wake now."""
 
     text: str = ""
     warning: bool = False
@@ -208,6 +208,7 @@ class TaskState:
     running: Running | None = None
     outcome: Outcome | None = None
     text: str = ""
+    orphan: Running | None = None  # a run of a dead owner that is still alive; nothing starts before it ends
 
     # `started` and `finished` are on the path of every run: a constructor costs a third of `replace`.
     def started(self, running: Running) -> "TaskState":
@@ -227,6 +228,7 @@ class TaskState:
             running,
             self.outcome,
             self.text,
+            self.orphan,
         )
 
     def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
@@ -247,6 +249,7 @@ class TaskState:
             None,
             outcome,
             "" if bad else text[:ERROR_LIMIT],
+            self.orphan,
         )
 
     def carried_by(self, running: Running) -> "TaskState":
@@ -258,6 +261,10 @@ class TaskState:
         since = self.running.since if self.running else at
         ended = self.finished(Outcome.INTERRUPTED, reason, at, max(0.0, at - since))
         return replace(ended, due_now=self.due_now or again)
+
+    def orphaned(self, orphan: Running | None) -> "TaskState":
+        """The run of a dead owner goes on without it, or has ended at last (None)."""
+        return replace(self, orphan=orphan)
 
     def retrying(self, at: float) -> "TaskState":
         return replace(self, retry_at=at, attempt=self.attempt + 1)
@@ -300,7 +307,7 @@ def due(task: Task, state: TaskState, now: float) -> float:
 
     A last run in the future (the clock was set back) counts as now.
     """
-    if not task.enabled or state.paused or state.running or not task.set_up:
+    if not task.enabled or state.paused or state.running or state.orphan or not task.set_up:
         return NEVER
     if state.due_now:
         return 0.0
@@ -356,7 +363,7 @@ class WakeView:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened: `kind` is a short verb ("started", "finished", "saved"...), `seq` only rises."""
+    """Something that happened: `kind` is a short verb ("started", "finished"...), `seq` only rises."""
 
     seq: int
     time: float
