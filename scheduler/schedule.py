@@ -123,7 +123,7 @@ Schedule = Every | Cron | AtStart
 
 
 def parse(text: str, zone: tzinfo | None = None) -> Schedule:
-    """The schedule that `text` means: `5m`, `0 */6 * * *`, `@daily`, `@reboot`, `CRON_TZ=Asia/Tokyo 0 9 * * *`.
+    """The schedule that `text` means: `5m`, `0 */6 * * *`, `@daily`, `@reboot`, `TZ=Asia/Tokyo 0 9 * * *`.
 
     `zone` is the time zone of cron expressions (default: the machine's). Raises BadSchedule.
     """

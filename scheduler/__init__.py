@@ -1,0 +1,32 @@
+"""The scheduler: citizens' tasks on time, one owner each. Nothing here knows of a screen.
+
+The names below load when they are asked for, so that `import scheduler` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .background import get_scheduler
+    from .engine import Scheduler
+    from .errors import TaskFailed
+    from .model import Context, Report
+    from .schedule import Cron, Every
+
+__all__ = ["Context", "Cron", "Every", "Report", "Scheduler", "TaskFailed", "get_scheduler"]
+
+_HOMES = {
+    "Context": "model",
+    "Cron": "schedule",
+    "Every": "schedule",
+    "Report": "model",
+    "Scheduler": "engine",
+    "TaskFailed": "errors",
+    "get_scheduler": "background",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'scheduler' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
