@@ -1,0 +1,95 @@
+"""A snapshot in words: what `--status` prints. Pure: the time is an argument."""
+
+import math
+import re
+from collections.abc import Callable
+
+from .model import Kind, Snapshot, TaskView
+
+GLYPHS = {
+    Kind.OK: "✓",
+    Kind.WARNING: "⚠",
+    Kind.FAILED: "✗",
+    Kind.NEVER: "○",
+    Kind.NOT_SET_UP: "◌",
+    Kind.RUNNING: "▶",
+    Kind.PAUSED: "⏸",
+}
+ERROR_WIDTH = 60
+# C0 and C1 steer a terminal, bidi controls reorder what is read, a lone surrogate cannot be printed at all.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def lines(snapshot: Snapshot, now: float, title: str = "BACKGROUND TASKS") -> list[str]:
+    """The status of one citizen, a line per task and one below it for its last error."""
+    rows = [row for task in snapshot.tasks for row in _rows(task, now)]
+    return [f"=== {title} ===", "", *rows]
+
+
+def failing(snapshot: Snapshot) -> bool:
+    """Whether the last run of any task failed: what makes the exit code 1."""
+    return any(_failed(task) for task in snapshot.tasks)
+
+
+def ago(seconds: float) -> str:
+    """A span that has passed, rounded down: `59.9` is `59s`."""
+    return _span(seconds, math.floor)
+
+
+def until(seconds: float) -> str:
+    """A span still to come, rounded up, so that nothing happens before its time: `59.9` is `1m`."""
+    return _span(seconds, math.ceil) if seconds > 0 else "now"
+
+
+def clean(text: str) -> str:
+    """Text from outside, safe for a terminal: what would steer it is spelled out."""
+    return _UNSAFE.sub(_spelled, text)
+
+
+def _rows(task: TaskView, now: float) -> list[str]:
+    row = f"  {GLYPHS[task.kind]} {clean(task.name)}: {_sentence(task, now)}"
+    if not _failed(task):
+        return [row]
+    error = clean(task.error.first_line) if task.error else ""
+    return [row, f"      Last error: {error[:ERROR_WIDTH]}..."]
+
+
+def _failed(task: TaskView) -> bool:
+    # An error that v2 left behind says nothing about a task that nobody set up.
+    return task.kind is Kind.FAILED or (task.error is not None and task.kind is not Kind.NOT_SET_UP)
+
+
+def _sentence(task: TaskView, now: float) -> str:
+    runs = f"({task.run_count} runs)"
+    if task.kind is Kind.NOT_SET_UP:
+        return f"not set up ({clean(task.missing)})" if task.missing else "not set up"
+    if task.kind is Kind.RUNNING:
+        since = now if task.running_since is None else task.running_since
+        return f"running for {ago(now - since)} {runs}"
+    ran = "never ran" if task.last_run is None else f"ran {ago(now - task.last_run)} ago"
+    if task.kind is Kind.PAUSED:
+        return f"paused, {ran} {runs}"
+    return f"{ran}, {_next(task, now)} {runs}"
+
+
+def _next(task: TaskView, now: float) -> str:
+    if task.due is not None:
+        return f"next in {until(task.due - now)}"
+    return "next at start" if task.schedule == "@reboot" else "no next run"
+
+
+def _span(seconds: float, whole: Callable[[float], int]) -> str:
+    # Unix times as floats are good to about 1e-6 s: without rounding, 180 s to go may come out as 181.
+    seconds = round(max(0.0, seconds), 5)
+    if (count := whole(seconds)) < 60:
+        return f"{count}s"
+    if (count := whole(seconds / 60)) < 60:
+        return f"{count}m"
+    if (count := whole(seconds / 3600)) < 48:
+        return f"{count}h"
+    return f"{whole(seconds / 86400)}d"
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
