@@ -166,6 +166,20 @@ class Task:
     def set_up(self) -> bool:
         return not isinstance(self.work, NotSetUp)
 
+    def with_work(self, work: Work) -> "Task":
+        return replace(self, work=work)
+
+
+@dataclass(frozen=True, slots=True)
+class WakePlan:
+    """When the citizen has its turn and what that is; durations in seconds."""
+
+    every: float = 600.0
+    patience: float = 300.0
+    work: Work | None = None
+    timeout: float = 3600.0
+    urgent_cooldown: float = 600.0
+
 
 # ------------------------------------------------------------------ what is remembered of a task
 

@@ -1,0 +1,69 @@
+"""The notice board of one citizen: events, and who wants to hear that something changed."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from .clock import Clock
+from .model import Event
+
+log = logging.getLogger("experience")
+
+SHOW_EVERY = 0.03  # seconds between two notices, so that a burst of runs is one repaint
+EVENTS_KEPT = 200
+
+
+class Board:
+    """Keeps the newest events and tells its subscribers, in bounded steps, that there is news."""
+
+    def __init__(self, citizen: str, clock: Clock) -> None:
+        self._citizen, self._clock = citizen, clock
+        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._seq = 0
+        self._keys = count()
+        self._subscribers: dict[int, Callable[[], None]] = {}
+        self._pending = False
+        self._shown_at = 0.0
+
+    def events(self) -> tuple[Event, ...]:
+        return tuple(self._events)
+
+    def note(self, kind: str, task: str = "", **more: Any) -> None:
+        """Something happened: remember it and log it."""
+        self._seq += 1
+        event = Event(self._seq, self._clock.now(), kind, self._citizen, task, **more)
+        self._events.append(event)
+        if log.isEnabledFor(logging.INFO):
+            level = logging.WARNING if event.outcome and event.outcome.bad else logging.INFO
+            log.log(level, kind, extra={"event": event})
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back on this loop whenever there is news; calling the result ends that."""
+        key = next(self._keys)
+        self._subscribers[key] = callback
+
+        def forget() -> None:
+            self._subscribers.pop(key, None)
+
+        return forget
+
+    def changed(self) -> None:
+        """There is news; costs next to nothing while nobody listens."""
+        if self._pending or not self._subscribers:
+            return
+        self._pending = True
+        loop = asyncio.get_running_loop()
+        wait = self._shown_at + SHOW_EVERY - loop.time()
+        if wait <= 0:
+            loop.call_soon(self._tell)
+        else:
+            loop.call_later(wait, self._tell)
+
+    def _tell(self) -> None:
+        self._pending = False
+        self._shown_at = asyncio.get_running_loop().time()
+        for callback in list(self._subscribers.values()):
+            callback()

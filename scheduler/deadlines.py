@@ -1,0 +1,46 @@
+"""Runs that take too long: one timer for the earliest deadline, however many runs there are."""
+
+from collections.abc import Callable, Iterable
+
+from .clock import Clock, Timer
+from .runs import Run
+from .schedule import NEVER
+
+
+class Deadlines:
+    """Calls `expired` for each run whose deadline (elapsed seconds) has passed."""
+
+    def __init__(
+        self, clock: Clock, runs: Callable[[], Iterable[Run]], expired: Callable[[Run], None]
+    ) -> None:
+        self._clock, self._runs, self._expired = clock, runs, expired
+        self._timer: Timer | None = None
+        self._at = NEVER
+
+    def watch(self, run: Run, seconds: float) -> None:
+        """The run has this long from now."""
+        now = self._clock.elapsed()
+        run.started_at = run.started_at or now
+        run.deadline = now + seconds
+        if run.deadline < self._at:
+            self._arm(run.deadline)
+
+    def stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer, self._at = None, NEVER
+
+    def _arm(self, at: float) -> None:
+        self.stop()
+        self._at = at
+        self._timer = self._clock.call_later(max(0.0, at - self._clock.elapsed()), self._look)
+
+    def _look(self) -> None:
+        self.stop()
+        now = self._clock.elapsed()
+        for run in [run for run in self._runs() if run.deadline <= now]:
+            run.deadline = NEVER
+            self._expired(run)
+        nearest = min((run.deadline for run in self._runs()), default=NEVER)
+        if nearest < NEVER:
+            self._arm(nearest)

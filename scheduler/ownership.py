@@ -1,0 +1,89 @@
+"""Who runs a citizen's tasks: the lock in its home, and the note that says which process holds it."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .codec import running_from_json, running_to_json
+from .errors import Owned, Unreadable
+from .model import Running
+from .workers.facts import alive, born
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+FOLDER = ".experience"
+OWNER = "owner.json"
+
+
+def owner_of(home: Path) -> Running | None:
+    """The living process that owns this home, without touching anything."""
+    try:
+        owner = running_from_json(json.loads((home / FOLDER / OWNER).read_text()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return owner if alive(owner) else None
+
+
+class Ownership:
+    """A held lock; `release` ends it, and so does the death of the process."""
+
+    def __init__(self, lock: "FileLock", note: Path) -> None:
+        self._lock, self._note = lock, note
+
+    def release(self) -> None:
+        with suppress(OSError):
+            self._note.unlink(missing_ok=True)
+        self._lock.release()
+
+
+def acquire(home: Path, now: float, *, as_root: bool = False) -> Ownership:
+    """Become the owner of `home`; raises Owned (by whom) or Unreadable (why it cannot be)."""
+    from filelock import FileLock, Timeout  # 58 ms that only owners pay
+
+    try:
+        _may_own(home, as_root)
+        folder = home / FOLDER
+        folder.mkdir(mode=0o700, exist_ok=True)
+        lock = FileLock(folder / "lock", mode=0o600, thread_local=False)
+        lock.acquire(blocking=False)
+    except Timeout:
+        owner = owner_of(home)
+        who = f"pid {owner.pid}" if owner else "another process"
+        raise Owned(f"{home.name} is owned by {who}; end that one first, or look at it there") from None
+    except OSError as error:
+        raise Unreadable(f"{home}: {error.strerror or error}; make it a folder you can write to") from error
+    note = folder / OWNER
+    _write_note(note, Running(os.getpid(), born(os.getpid()) or 0.0, now))
+    return Ownership(lock, note)
+
+
+@contextmanager
+def owning(home: Path, now: float, *, as_root: bool = False) -> Iterator[None]:
+    """Own `home` for a while."""
+    ownership = acquire(home, now, as_root=as_root)
+    try:
+        yield
+    finally:
+        ownership.release()
+
+
+def _may_own(home: Path, as_root: bool) -> None:
+    """A root shell must not run what an agent can write: only homes of our own user are ours."""
+    owner, we = home.stat().st_uid, os.geteuid()
+    if owner == we or (we == 0 and as_root):
+        return
+    how = "run as that user, or pass --own-as-root" if we == 0 else "run as that user"
+    raise Owned(f"{home} belongs to user {owner}, this is user {we}: {how}")
+
+
+def _write_note(note: Path, owner: Running) -> None:
+    """Best effort: the note only tells people which process it is, the lock is what counts."""
+    partial = note.with_suffix(".partial")
+    with suppress(OSError):
+        partial.write_text(json.dumps(running_to_json(owner)))
+        partial.chmod(0o600)
+        partial.replace(note)

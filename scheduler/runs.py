@@ -1,0 +1,84 @@
+"""One run under way, as the engine holds it and as its worker tells of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from .model import Context, Outcome, Progress, Running, Trigger
+from .workers import Output
+
+PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
+
+
+class Run:
+    """The engine's hold on one run; to its worker it is the Watcher."""
+
+    __slots__ = (
+        "_carried",
+        "_loop",
+        "_output",
+        "_shown",
+        "_telling",
+        "abandoned",
+        "began",
+        "context",
+        "deadline",
+        "left",
+        "name",
+        "progress",
+        "reason",
+        "since",
+        "started_at",
+        "task",
+        "trigger",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        trigger: Trigger,
+        since: float,
+        carried: Callable[["Run", Running], Awaitable[None]],
+        shown: Callable[["Run"], None],
+    ) -> None:
+        self.name, self.trigger, self.since = name, trigger, since
+        self.started_at = 0.0  # elapsed seconds, for the duration
+        self.context: Context
+        self.task: asyncio.Task[None]
+        self.deadline = float("inf")
+        self.reason: Outcome | None = None
+        self.began = self.abandoned = self._telling = False
+        self.left: tuple[str, Callable[[], bool]] | None = None
+        self.progress: Progress | None = None
+        self._output: Output | None = None
+        self._carried, self._shown = carried, shown
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def output(self) -> Output:
+        """What the run printed, bounded; made when the first byte comes."""
+        if self._output is None:
+            self._output = Output()
+        return self._output
+
+    async def carried_by(self, running: Running) -> None:
+        await self._carried(self, running)
+
+    def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
+        self.left = (what, alive)
+
+    def report(self, progress: Progress) -> None:
+        """From any thread: the newest progress is shown, at most ten times a second."""
+        self.progress = progress
+        if not self._telling:
+            self._telling = True
+            self._loop.call_soon_threadsafe(self._loop.call_later, PROGRESS_EVERY, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        self._shown(self)
+
+    def halt(self, reason: Outcome) -> None:
+        """Ask the run to end, for this reason; a run that has not begun yet ends before it begins."""
+        self.reason = self.reason or reason
+        if self.began:
+            self.task.cancel()

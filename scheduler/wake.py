@@ -1,0 +1,254 @@
+"""The wake cycle: run what is due, give the citizen its turn, record it."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from .clock import Clock, Timer
+from .codec import running_from_json, running_to_json
+from .files import for_update, read_json, write_json
+from .memory import append_event
+from .model import Command, Outcome, Running, Task, WakePlan, WakeView
+from .schedule import Every
+from .workers import Result
+from .workers.facts import alive
+
+log = logging.getLogger("experience.wake")
+
+WAKES_KEPT = 1000
+QUEUE_SHOWN = 500
+ORPHAN_LOOK = 2.0  # seconds
+RUNNING = Path(".experience") / "wake.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What a wake is told of one run since the last one."""
+
+    task: str
+    outcome: Outcome
+    text: str
+    time: float
+
+
+class Turn(Protocol):
+    """What the wake needs of the scheduler around it."""
+
+    async def drain(self, patience: float) -> list[str]:
+        """Run what is due and wait for it; the tasks that are still running after `patience` seconds."""
+        ...
+
+    def take_results(self) -> list[TaskResult]:
+        """The runs since the last wake, each told once."""
+        ...
+
+    async def carry_out(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
+        """The outcome of a piece of work that is no task of its own."""
+        ...
+
+    def wake_changed(self, kind: str, text: str, outcome: Outcome | None) -> None: ...
+
+
+class WakeCycle:
+    """One citizen's wakes: on time, by hand, and at once when something is urgent."""
+
+    def __init__(
+        self, citizen: str, home: Path, plan: WakePlan, turn: Turn, clock: Clock, tasks_first: bool = True
+    ) -> None:
+        self._citizen, self._home, self._plan, self._turn, self._clock = citizen, home, plan, turn, clock
+        self._tasks_first = tasks_first
+        self._count = 0
+        self._last: float | None = None
+        self._last_urgent: float | None = None
+        self._timer: Timer | None = None
+        self._under_way: asyncio.Task[Outcome] | None = None
+        self._since: float | None = None
+        self._error = self._note = ""
+
+    def load(self) -> None:
+        """Take up the count and the last wake from metadata.json."""
+        metadata = read_json(self._home / "metadata.json", {})
+        count = metadata.get("wake_count", 0)
+        self._count = count if isinstance(count, int) and not isinstance(count, bool) else 0
+        self._last = _unix(metadata.get("last_wake"))
+
+    def start(self) -> None:
+        """From now on wake the citizen whenever its time has come."""
+        self._arm()
+
+    def replan(self, plan: WakePlan) -> None:
+        """Go on with other settings; a wake under way ends as it began."""
+        self._plan = plan
+        if self._timer:
+            self._arm()
+
+    def stop(self) -> None:
+        """No new wake from now on; the one under way is its caller's to end."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def now(self) -> asyncio.Task[Outcome]:
+        """The wake that is under way, or a new one."""
+        if self._under_way is None:
+            self._since = self._clock.now()
+            self._under_way = asyncio.get_running_loop().create_task(
+                self._cycle(), name=f"{self._citizen}/wake"
+            )
+            self._under_way.add_done_callback(self._ended)
+            self._turn.wake_changed("wake started", "", None)
+        return self._under_way
+
+    def urgent(self, text: str) -> None:
+        """Something cannot wait: wake at once, but not more often than the cooldown allows."""
+        now = self._clock.now()
+        if self._last_urgent is not None and 0 <= now - self._last_urgent < self._plan.urgent_cooldown:
+            return
+        self._last_urgent = now
+        self._note = text
+        self.now()
+
+    @property
+    def under_way(self) -> bool:
+        return self._under_way is not None
+
+    def view(self) -> WakeView:
+        """What a panel's title says of the wake."""
+        return WakeView(
+            count=self._count,
+            due=self._due() if self._timer else None,
+            last=self._last,
+            running_since=self._since,
+            configured=self._plan.work is not None,
+            error=self._error,
+            note=self._note,
+        )
+
+    def _due(self) -> float:
+        now = self._clock.now()
+        return now if self._last is None else Every(self._plan.every).after(min(self._last, now))
+
+    def _arm(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._clock.call_at(self._due(), self._ring)
+
+    def _ring(self) -> None:
+        now = self._clock.now()
+        if now < self._due():  # the clock was set, or the plan changed
+            self._arm()
+        elif orphan := self._orphan():
+            self._note = f"waits for pid {orphan.pid}, woken by an owner that died"
+            self._timer = self._clock.call_at(now + ORPHAN_LOOK, self._ring)
+        else:
+            self.now()
+
+    def _ended(self, under_way: asyncio.Task[Outcome]) -> None:
+        self._under_way = self._since = None
+        if not under_way.cancelled() and (error := under_way.exception()):
+            log.error("wake broke", exc_info=error, extra={"citizen": self._citizen})
+        if self._timer:
+            self._arm()
+        self._turn.wake_changed("wake ended", self._error, None)
+
+    async def _cycle(self) -> Outcome:
+        started = self._clock.now()
+        number = self._count + 1
+        late = await self._turn.drain(self._plan.patience) if self._tasks_first else []
+        results = self._turn.take_results()
+        result = await self._give_turn(number, results, late)
+        self._count, self._last = number, started
+        self._error = result.text if result.outcome.bad else ""
+        self._note = ""
+        await asyncio.to_thread(self._record, number, started, result, results)
+        self._turn.wake_changed("wake finished", result.text, result.outcome)
+        return result.outcome
+
+    async def _give_turn(self, number: int, results: list[TaskResult], late: list[str]) -> Result:
+        if self._plan.work is None:
+            return Result(Outcome.OK, "no wake command set")
+        letter = await asyncio.to_thread(self._letter, number, results, late)
+        work = self._plan.work
+        if isinstance(work, Command):
+            environment = {**work.environment, "EXPERIENCE_WAKE": str(number)}
+            work = replace(work, input=letter, environment=environment)
+        task = Task(
+            "wake", Every(self._plan.every), work, timeout=self._plan.timeout, options=json.loads(letter)
+        )
+        try:
+            return await self._turn.carry_out(task, self._carried_by)
+        finally:
+            (self._home / RUNNING).unlink(missing_ok=True)
+
+    async def _carried_by(self, running: Running) -> None:
+        """Remember the agent's process, so that the next owner does not wake a second one beside it."""
+        await asyncio.to_thread(write_json, self._home / RUNNING, running_to_json(running))
+
+    def _orphan(self) -> Running | None:
+        """The agent that a dead owner had woken, while it lives."""
+        try:
+            running = running_from_json(read_json(self._home / RUNNING, {}))
+        except (KeyError, TypeError, ValueError):
+            return None
+        return running if alive(running) else None
+
+    def _letter(self, number: int, results: list[TaskResult], late: list[str]) -> bytes:
+        """What the wake command reads on its standard input."""
+        letter = {
+            "citizen": self._citizen,
+            "wake": number,
+            "results": [_result_json(result) for result in results],
+            "still_running": late,
+            "queue": _queue(self._home),
+        }
+        return json.dumps(letter).encode() + b"\n"
+
+    def _record(self, number: int, at: float, result: Result, results: list[TaskResult]) -> None:
+        moment = datetime.fromtimestamp(at, UTC).isoformat()
+        entry = {"wake": number, "time": moment, "outcome": result.outcome, "text": result.text[:500]}
+        steps: list[Callable[[], object]] = [
+            lambda: _update(self._home / "metadata.json", {"last_wake": moment, "wake_count": number}),
+            lambda: _log_wake(self._home / "wake_log.json", entry),
+            lambda: append_event(self._home, {"type": "wake_complete", **entry, "tasks": len(results)}, at),
+        ]
+        for step in steps:
+            try:
+                step()
+            except OSError as error:
+                self._error = f"wake not recorded: {error}"
+                log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
+
+
+def _update(path: Path, values: Mapping[str, Any]) -> None:
+    write_json(path, {**for_update(path), **values})
+
+
+def _log_wake(path: Path, entry: Mapping[str, Any]) -> None:
+    document = for_update(path)
+    wakes = document.get("wakes")
+    kept = (wakes if isinstance(wakes, list) else [])[-WAKES_KEPT + 1 :]
+    write_json(path, {**document, "wakes": [*kept, entry]})
+
+
+def _queue(home: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in (home / "tasks" / "queue").glob("*.json"))[:QUEUE_SHOWN]
+    except OSError:
+        return []
+
+
+def _result_json(result: TaskResult) -> dict[str, Any]:
+    moment = datetime.fromtimestamp(result.time, UTC).isoformat()
+    return {"task": result.task, "outcome": result.outcome, "text": result.text, "time": moment}
+
+
+def _unix(value: object) -> float | None:
+    try:
+        return datetime.fromisoformat(str(value)).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,92 @@
+"""What tests share: a clock that stands still, and a citizen's scheduler on it."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.engine import Rules, Scheduler
+from scheduler.model import Call, Task, TaskState
+from scheduler.schedule import Every
+from scheduler.store import MemoryStore
+from scheduler.workers import Workers
+
+from .fakes import FakeClock
+
+sys.unraisablehook = sys.__unraisablehook__
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "opus"
+    folder.mkdir()
+    return folder
+
+
+class Factory:
+    """Builds schedulers for one home and stops what it built."""
+
+    def __init__(self, home: Path, clock: FakeClock) -> None:
+        self.home, self.clock = home, clock
+        self.workers = Workers()
+        self.built: list[Scheduler] = []
+
+    async def __call__(
+        self, *tasks: Task, states: dict[str, TaskState] | None = None, store: Any = None, **rules: Any
+    ) -> Scheduler:
+        scheduler = Scheduler(
+            "opus",
+            self.home,
+            tasks,
+            store=store or MemoryStore(states),
+            clock=self.clock,
+            workers=self.workers,
+            rules=Rules(**rules),
+        )
+        self.built.append(scheduler)
+        await scheduler.start()
+        return scheduler
+
+
+@pytest.fixture
+async def build(home: Path, clock: FakeClock) -> AsyncIterator[Factory]:
+    factory = Factory(home, clock)
+    yield factory
+    for scheduler in factory.built:
+        scheduler.hurry()
+        await scheduler.stop(0)
+    await factory.workers.close()
+
+
+@pytest.fixture
+def runs() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def noting(clock: FakeClock, runs: list[Any]) -> Callable[..., Task]:
+    """A task that notes when it ran."""
+
+    def task(name: str = "tick", schedule: Any = None, **more: Any) -> Task:
+        async def note(context: Any) -> str:
+            runs.append((name, clock.now()) if more.get("priority") else clock.now())
+            return "noted"
+
+        return Task(name, schedule or Every(300), Call(note), **more)
+
+    return task
+
+
+@pytest.fixture(autouse=True)
+def _no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Whatever this machine has configured stays out of the tests."""
+    for name in ("EXPERIENCE_ROOT", "EXPERIENCE_CONFIG", "NO_COLOR", "TEXTUAL_THEME"):
+        monkeypatch.delenv(name, raising=False)
+    yield
