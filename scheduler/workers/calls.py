@@ -1,0 +1,64 @@
+"""A Python callable inside this process: a coroutine on the loop, anything else on a thread."""
+
+import inspect
+import os
+from collections.abc import Awaitable
+from functools import partial
+from threading import Thread
+from typing import Any
+
+from ..model import Call, Context, Task
+from .answers import answer
+from .ground import Ground, SameProcess, only_in
+from .prints import current
+from .result import Result, Watcher
+from .shapes import Shape, shape
+from .threads import in_thread
+
+REMEMBERED = 20_000  # shapes; more distinct handlers than that are only slower
+
+
+class Calls:
+    """Runs handlers of this process; what they raise is raised."""
+
+    def __init__(self) -> None:
+        self._ground = Ground()
+        # By identity, for callables need not be hashable; the function is kept so that its id stays its own.
+        self._shapes: dict[int, tuple[object, Shape]] = {}
+
+    async def run(self, task: Task, work: Call, context: Context, watcher: Watcher) -> Result:
+        function = work.function
+        _, how = self._shapes.get(id(function)) or self._remember(function)
+        token = current.set(watcher.output)
+        try:
+            if how.is_async:
+                return answer(await SameProcess(how.call(function, context)))
+            return answer(await self._threaded(task, partial(how.call, function, context), watcher))
+        finally:
+            current.reset(token)
+            self._ground.put_back()
+
+    def _remember(self, function: Any) -> tuple[object, Shape]:
+        if len(self._shapes) >= REMEMBERED:
+            self._shapes.clear()
+        known = self._shapes[id(function)] = (function, shape(function))
+        return known
+
+    async def _threaded(self, task: Task, call: partial[Any], watcher: Watcher) -> Any:
+        def left(thread: Thread) -> None:
+            watcher.left_behind("thread", thread.is_alive)
+
+        value = await in_thread(partial(self._alone, call), task.name, left)
+        return await SameProcess(_outcome_of(value)) if inspect.isawaitable(value) else value
+
+    def _alone(self, call: partial[Any]) -> Any:
+        us = os.getpid()
+        try:
+            return call()
+        finally:
+            only_in(us)
+            self._ground.put_back()
+
+
+async def _outcome_of(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable

@@ -1,0 +1,144 @@
+"""One child process: behind its gate until it is let through, then until it has ended, with its pipes."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from ..clock import SystemClock
+from ..errors import TaskFailed
+from ..model import Running
+from . import facts
+from .output import Output
+from .pipes import Feeder, Reader
+
+# The program comes after a line on standard input, which we send once the run is in the state file. If we
+# die before, the shell reads end-of-file and nothing runs: no orphan that nobody knows of. The script is
+# constant, the command is only ever its arguments; a POSIX `read` takes no byte beyond its line.
+_SHELL = "/bin/sh"
+_GATE = (_SHELL, "-c", 'read -r go && exec "$@"', "sh") if Path(_SHELL).exists() else ()
+_GO = b"go\n" if _GATE else b""
+
+LAST_WORDS = 1.0  # seconds that a pipe is read on after the process ended: somebody else may hold it open
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to start, and how."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    mark: str
+    input: bytes = b""
+    pass_fds: tuple[int, ...] = ()
+
+
+class Child:
+    """A process in a session of its own, so that it can be ended with all that it started.
+
+    `exited` becomes its exit code (negative: the signal), or None if something else collected that.
+    """
+
+    def __init__(self, order: Order, output: Output) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._process = _popen(order)
+        pid = self._process.pid
+        self.mark, self._input, self.hurried = order.mark, order.input, False
+        self.running = Running(pid, facts.born(pid) or 0.0, SystemClock.now())
+        self.exited: asyncio.Future[int | None] = self._loop.create_future()
+        self._stdin = Feeder(_taken(self._process.stdin))
+        self._stdout = Reader(_taken(self._process.stdout), output.write)
+        self._pidfd = -1
+        self._watch()
+
+    def go(self) -> None:
+        """Let the program start."""
+        self._stdin.feed(_GO + self._input)
+
+    async def last_words(self, seconds: float = LAST_WORDS) -> None:
+        """Read what is still to come, but not for ever: a background process may keep the pipe open."""
+        await asyncio.wait([self._stdout.ended], timeout=seconds)
+
+    def signal(self, number: int) -> None:
+        """Signal the whole group, as long as its first process holds the number of it."""
+        if self.exited.done():
+            return
+        with contextlib.suppress(OSError):
+            if hasattr(os, "killpg"):
+                os.killpg(self.running.pid, number)
+            else:
+                self._process.terminate()
+
+    def close(self) -> None:
+        """Let go of everything; a process that still runs, for the loop was closing, is killed."""
+        if not self.exited.done():
+            self.signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._settle(self._process.wait(0.5))
+        self._unwatch()
+        self._stdin.close()
+        self._stdout.close()
+
+    def _watch(self) -> None:
+        try:
+            self._pidfd = os.pidfd_open(self.running.pid)
+            self._loop.add_reader(self._pidfd, self._reap)
+        except (AttributeError, OSError):  # not Linux, or no descriptor left
+            threading.Thread(target=self._wait, daemon=True, name="wait").start()
+
+    def _unwatch(self) -> None:
+        if self._pidfd >= 0:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def _reap(self) -> None:
+        self._unwatch()
+        try:
+            _, status = os.waitpid(self.running.pid, 0)
+        except ChildProcessError:  # a handler that waits for any child, or SIGCHLD is ignored: not a success
+            self._process.returncode = 0
+            self._settle(None)
+        else:
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+            self._settle(self._process.returncode)
+
+    def _wait(self) -> None:
+        code = self._process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._settle, code)
+
+    def _settle(self, code: int | None) -> None:
+        if not self.exited.done():
+            self.exited.set_result(code)
+
+
+def _popen(order: Order) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            (*_GATE, *order.argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            cwd=order.folder,
+            env=order.environment,
+            start_new_session=True,
+            pass_fds=order.pass_fds,
+        )
+    except (OSError, ValueError) as error:  # out of processes or descriptors; names no environment can hold
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TaskFailed(f"could not start {order.argv[0]}: {reason}") from error
+
+
+def _taken(file: IO[bytes] | None) -> int:
+    assert file is not None
+    with file:
+        return os.dup(file.fileno())

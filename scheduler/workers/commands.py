@@ -1,0 +1,17 @@
+"""A command: a program and its arguments, never a shell, in the citizen's home."""
+
+from ..model import Command, Context
+from .answers import ended
+from .child import Order
+from .environment import check_program, environment, new_mark
+from .processes import Processes
+from .result import Result, Watcher
+
+
+async def run_command(processes: Processes, work: Command, context: Context, watcher: Watcher) -> Result:
+    """What the command came to; its last line is the text, or its first if that is urgent."""
+    mark = new_mark()
+    around = environment(context, mark, work.environment)
+    check_program(work.argv, context.home, around.get("PATH"))
+    code = await processes.run(Order(work.argv, around, context.home, mark, work.input), watcher)
+    return ended(code, watcher.output)

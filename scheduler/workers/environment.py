@@ -1,0 +1,58 @@
+"""What a child process gets to know: its environment, and which program it is."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..errors import TaskFailed
+from ..model import Context
+
+MARK = "EXPERIENCE_RUN"  # inherited by everything that a run starts, so that it can be found and ended
+
+
+def new_mark() -> str:
+    return uuid.uuid4().hex
+
+
+def environment(context: Context, mark: str, more: Mapping[str, str]) -> dict[str, str]:
+    """Ours, then the citizen's secrets, then the task's own; the names of the run itself stay."""
+    home = str(context.home)
+    ours = {"CITIZEN": context.citizen, "EXPERIENCE_HOME": home, "EXPERIENCE_TASK": context.task}
+    # PWD would otherwise still name the folder that the scheduler was started in.
+    return {"PYTHONUNBUFFERED": "1", **os.environ, **context.secrets, **more, **ours, MARK: mark, "PWD": home}
+
+
+def check_program(argv: Sequence[str], home: Path, path: str | None) -> None:
+    """Say clearly what is wrong with a command, before a shell says it darkly."""
+    if not home.is_dir():
+        raise TaskFailed(f"no such folder: {home}, the home to run in")
+    if not argv or not argv[0]:
+        raise TaskFailed("the command is empty; give it a program")
+    program = argv[0]
+    if "\0" in "".join(argv):
+        raise TaskFailed(f"the command {program!r} holds a NUL character")
+    if os.sep in program:
+        _check_file(program, home / program)
+    else:
+        _check_on_path(program, home, path)
+
+
+def _check_file(program: str, file: Path) -> None:
+    if not file.exists():
+        raise TaskFailed(f"no such program: {program}")
+    if file.is_dir():
+        raise TaskFailed(f"{program} is a folder, not a program")
+    if not os.access(file, os.X_OK):
+        raise TaskFailed(f"{program} is not executable; chmod +x it, or put its interpreter first")
+
+
+def _check_on_path(program: str, home: Path, path: str | None) -> None:
+    folders = (path if path is not None else os.defpath).split(os.pathsep)
+    path = os.pathsep.join(str(home / folder) for folder in folders)  # relative ones are the child's
+    if shutil.which(program, path=path):
+        return
+    if found := shutil.which(program, mode=os.F_OK, path=path):
+        raise TaskFailed(f"{program} is not executable: {found}")
+    raise TaskFailed(f"no such program: {program}; give its full path in command")

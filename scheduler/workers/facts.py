@@ -1,0 +1,58 @@
+"""Facts about processes: when one was born, and whether it is still the same one."""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from ..model import Running
+
+_PROC = Path("/proc")
+_LINUX = sys.platform == "linux"
+
+
+class Stat(NamedTuple):
+    """The few fields of /proc/PID/stat that matter here."""
+
+    state: str
+    group: int
+    born: float
+
+
+def born(pid: int) -> float | None:
+    """When the process was started, the same number for as long as it lives; None if there is none.
+
+    On Linux it is in clock ticks since the machine started, which no setting of the clock can change.
+    """
+    if _LINUX:
+        found = stat(pid)
+        return found.born if found else None
+    return _created(pid)
+
+
+def alive(running: Running) -> bool:
+    """Whether this very process still runs: a later one with its pid does not count, nor does a zombie."""
+    if not _LINUX:
+        created = _created(running.pid)
+        return created is not None and abs(created - running.born) < 1.0  # other clocks are set now and then
+    found = stat(running.pid)
+    return found is not None and found.born == running.born and found.state not in "ZX"
+
+
+def stat(pid: int) -> Stat | None:
+    """The process as the kernel sees it; Linux only."""
+    try:
+        line = (_PROC / str(pid) / "stat").read_bytes()
+    except (OSError, ValueError):
+        return None
+    fields = line[line.rindex(b")") + 2 :].split()  # the name before it may hold blanks and brackets
+    return Stat(fields[0].decode(), int(fields[2]), float(fields[19]))
+
+
+def _created(pid: int) -> float | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except (psutil.Error, ValueError):
+        return None

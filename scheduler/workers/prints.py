@@ -1,0 +1,111 @@
+"""What a handler prints goes to its run: the screen belongs to the monitor."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from typing import Any, TextIO
+
+from .output import Output
+
+# The run on whose behalf the current code executes; tasks and threads that it starts inherit it.
+current: ContextVar[Output | None] = ContextVar("run_output", default=None)
+
+
+@contextlib.contextmanager
+def capture_prints() -> Iterator[None]:
+    """While this lasts, whatever is written inside a run goes to its output, the rest where it always went.
+
+    Enter it after anything else that replaces `sys.stdout` (Textual does, while its app runs).
+    """
+    if isinstance(sys.stdout, _Divider):
+        yield
+        return
+    before = sys.stdout, sys.stderr
+    ours = sys.stdout, sys.stderr = _Divider(before[0]), _Divider(before[1])
+    try:
+        yield
+    finally:  # somebody else's stand-in, put over ours meanwhile, stays
+        sys.stdout = before[0] if sys.stdout is ours[0] else sys.stdout
+        sys.stderr = before[1] if sys.stderr is ours[1] else sys.stderr
+
+
+class _Divider(io.TextIOBase):
+    """A text file that is the original one outside of runs; what it does not know is the original's."""
+
+    def __init__(self, original: TextIO) -> None:
+        self._original = original
+        self.buffer = _BytesDivider(self)
+
+    def write(self, text: str) -> int:
+        output = current.get()
+        if output is None:
+            self._original.write(text)
+            return len(text)
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        output.write(text.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override] # typeshed has it take bytes too
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if current.get() is None and self._original is not None:
+            self._original.flush()
+
+    def isatty(self) -> bool:
+        return current.get() is None and self._original.isatty()
+
+    def fileno(self) -> int:
+        return self._original.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Not ours to close; a handler that tries must not take the monitor's screen away."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # a property in TextIOWrapper, too, whatever typeshed says
+        return getattr(self._original, "encoding", None) or "utf-8"
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override] # as above
+        return getattr(self._original, "errors", None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+
+class _BytesDivider(io.RawIOBase):
+    """The same for bytes: what `sys.stdout.buffer` is."""
+
+    def __init__(self, text: _Divider) -> None:
+        self._text = text
+
+    def write(self, data: Any) -> int:
+        content = bytes(data)
+        if (output := current.get()) is not None:
+            output.write(content)
+        elif hasattr(self._text._original, "buffer"):
+            self._text._original.buffer.write(content)
+        else:
+            self._text.write(content.decode(self._text.encoding, "replace"))
+        return len(content)
+
+    def flush(self) -> None:
+        self._text.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._text.fileno()
+
+    def isatty(self) -> bool:
+        return self._text.isatty()
+
+    def close(self) -> None: ...

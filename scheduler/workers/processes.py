@@ -1,0 +1,113 @@
+"""Child processes of all citizens: started a few at a time, and ended with all that they started."""
+
+import asyncio
+import signal
+
+from .census import Census, Someone
+from .child import Child, Order
+from .result import Watcher
+
+POLL = 0.02  # seconds between two looks at whether a child has gone
+ROUNDS = 40  # of killing and looking again, some 4 seconds; what is left then hangs in the kernel
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+
+
+class Processes:
+    """Runs children to their end; what is cancelled is ended, politely first."""
+
+    def __init__(self, starts: int, grace: float) -> None:
+        self._starts = asyncio.Semaphore(starts)
+        self._turn = asyncio.Lock()
+        self._grace = grace
+        self._hurried = False
+        self._census = Census()
+        self._children: set[Child] = set()
+
+    async def run(self, order: Order, watcher: Watcher) -> int | None:
+        """The exit code; output has gone to the watcher. Cancelled, it returns when nothing is left."""
+        child: Child | None = None
+        try:
+            async with self._starts:
+                child = await self._start(order, watcher)
+                await watcher.carried_by(child.running)
+                child.go()
+            await asyncio.wait([child.exited])  # a plain await would cancel the future with us
+            await child.last_words()
+            return child.exited.result()
+        except asyncio.CancelledError:
+            if child:
+                await self._end(child, watcher)
+            raise
+        finally:
+            if child:
+                child.close()
+                self._children.discard(child)
+
+    def hurry(self) -> None:
+        """No more grace for anybody."""
+        self._hurried = True
+
+    async def close(self) -> None:
+        """End whatever still runs."""
+        self.hurry()
+        while self._children:
+            for child in self._children:
+                child.signal(_KILL)
+            await asyncio.sleep(POLL)
+
+    async def _start(self, order: Order, watcher: Watcher) -> Child:
+        async with self._turn:
+            await asyncio.sleep(0)  # a start takes about a millisecond: not two in one turn of the loop
+            child = Child(order, watcher.output)
+            self._children.add(child)
+            return child
+
+    async def _end(self, child: Child, watcher: Watcher) -> None:
+        """Stop the child whatever happens to us; being asked once more means that the patience is over."""
+        stopping = asyncio.ensure_future(self._stop(child, watcher))
+        while not stopping.done():
+            try:
+                await asyncio.shield(stopping)
+            except asyncio.CancelledError:
+                child.hurried = True
+
+    async def _stop(self, child: Child, watcher: Watcher) -> None:
+        await self._ask(child)
+        if not await self._went(child):
+            await self._kill(child, watcher)
+        await child.last_words(0.05 if self._hurried else 1.0)
+
+    async def _ask(self, child: Child) -> None:
+        child.signal(signal.SIGTERM)
+        if hasattr(signal, "SIGCONT"):  # one that was stopped takes it only when it goes on
+            child.signal(signal.SIGCONT)
+        for one in await self._left(child):
+            if one.group != child.running.pid:  # twice would mean "at once" to some
+                one.send(signal.SIGTERM)
+
+    async def _went(self, child: Child) -> bool:
+        """Whether all of it is gone before the grace is over."""
+        loop, pause = asyncio.get_running_loop(), POLL
+        end = loop.time() + self._grace
+        while loop.time() < end and not (self._hurried or child.hurried):
+            if child.exited.done() and not await self._left(child):
+                return True
+            await asyncio.sleep(pause)
+            pause = min(0.1, pause * 1.5)
+        return False
+
+    async def _kill(self, child: Child, watcher: Watcher) -> None:
+        left: list[Someone] = []
+        for turn in range(ROUNDS):
+            child.signal(_KILL)
+            left = await self._left(child)
+            for one in left:
+                one.send(_KILL)
+            if child.exited.done() and not left:
+                return
+            await asyncio.sleep(min(0.1, POLL * (turn + 1) / 2))
+        pids = ", ".join(str(one.pid) for one in left) or str(child.running.pid)
+        watcher.left_behind(f"process {pids}", lambda: any(one.alive() for one in left))
+
+    async def _left(self, child: Child) -> list[Someone]:
+        return await self._census.of(child.mark, child.running)
