@@ -1,0 +1,277 @@
+"""The command line: core.py's original flags, and the subcommands that experience-tui shares with it."""
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .errors import BadSettings, SchedulerError
+from .model import Snapshot
+
+OK, FAILED, WRONG = 0, 1, 2  # exit codes: fine, a task's last run failed, an error
+
+_config = click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
+)
+_citizens = click.option(
+    "--citizen", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run core.py's command line; gives the exit code."""
+    return run(core, argv)
+
+
+def run(command: click.Command, argv: Sequence[str] | None = None, name: str | None = None) -> int:
+    """Run a click command; an error that a person can cause is one line, never a traceback."""
+    _print_anything()
+    try:
+        return command.main(argv, prog_name=name, standalone_mode=False) or OK
+    except click.Abort:
+        return 130
+    except click.ClickException as error:
+        return _complain(error.format_message())
+    except BadSettings as error:
+        return _complain(*error.problems)
+    except SchedulerError as error:
+        return _complain(str(error))
+
+
+# ------------------------------------------------------------------ subcommands of experience-tui
+
+
+@click.command("status", epilog="Example: experience-tui status --citizen opus")
+@_citizens
+@_config
+@click.option("--json", "as_json", is_flag=True, help="For scripts: a list with an object per citizen.")
+def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
+    """What every task did last and does next. Reads files only.
+
+    Exit code 1 if the last run of any task failed.
+    """
+    return _show(names, config, as_json)
+
+
+@click.command("check", epilog="Example: experience-tui check --config /etc/experience/experience.toml")
+@_config
+def check_command(config: Path | None) -> int:
+    """Report everything that is wrong with the settings, all at once."""
+    from .settings import load
+
+    settings = load(config=config)
+    of_citizens = [problem for citizen in settings.citizens for problem in citizen.problems]
+    problems = dict.fromkeys((*settings.problems, *of_citizens))
+    if problems:
+        return _complain(*problems)
+    for citizen in settings.citizens:
+        waiting = [task.name for task in citizen.tasks if not task.set_up]
+        rest = f", not set up: {', '.join(waiting)}" if waiting else ""
+        click.echo(f"{citizen.name}: {len(citizen.tasks)} tasks{rest}")
+    click.echo("the settings are fine")
+    return OK
+
+
+# ------------------------------------------------------------------ the original flags
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags of one call of core.py."""
+
+    citizen: str | None
+    config: Path | None
+    status: bool
+    loop: bool
+    wake: bool
+    interactive: bool
+    force: str | None
+    reset: str | None
+    all: bool
+    stop: bool
+    interval: float | None
+    background_only: bool
+    no_background: bool
+    log_json: bool
+    own_as_root: bool
+
+    @property
+    def name(self) -> str:
+        if self.citizen is None:
+            raise click.UsageError("which citizen? Add --citizen NAME")
+        return self.citizen
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """What the loop and a single wake have in common."""
+        return {
+            "config": self.config,
+            "background": not self.no_background,
+            "log_json": self.log_json,
+            "own_as_root": self.own_as_root,
+        }
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+    from .schedule import Every, duration
+
+    return None if text is None else Every(duration(text)).seconds
+
+
+@click.command(
+    "core.py",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: ./core.py --citizen opus --status",
+)
+@click.option("--citizen", metavar="NAME", help="Whose tasks.")
+@_config
+@click.option("--status", is_flag=True, help="Print what every task did last and does next.")
+@click.option("--loop", is_flag=True, help="Run tasks and wakes until stopped.")
+@click.option("--wake", is_flag=True, help="Run what is due, then wake the citizen; so does no verb at all.")
+@click.option("--interactive", is_flag=True, help="A Python prompt: background_status, background_force...")
+@click.option("--force", metavar="TASK", help="Run this task now.")
+@click.option("--reset", metavar="TASK", help="Forget its last run and error: due at the next check.")
+@click.option("--all", is_flag=True, help="Start every citizen's loop in a screen session of its own.")
+@click.option("--stop", is_flag=True, help="End those loops cleanly.")
+@click.option("--interval", callback=_seconds, metavar="SECONDS", help="From wake to wake; with --loop.")
+@click.option("--background-only", is_flag=True, help="Tasks, but no wakes.")
+@click.option("--no-background", is_flag=True, help="Wakes, but no tasks.")
+@click.option("--log-json", is_flag=True, help="A JSON object per log line.")
+@click.option("--own-as-root", is_flag=True, help="As root, run also what other users' homes say.")
+def core(**flags: Any) -> int:
+    """Run, watch and steer the background tasks of a citizen."""
+    options = Options(**flags)
+    chosen = [verb for verb in VERBS if getattr(options, verb)]
+    if len(chosen) > 1:
+        raise click.UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
+    if options.background_only and options.no_background:
+        raise click.UsageError("--background-only and --no-background leave nothing to do")
+    return VERBS[chosen[0] if chosen else "wake"](options)
+
+
+def _status(options: Options) -> int:
+    return _show((options.citizen,) if options.citizen else (), options.config)
+
+
+def _loop(options: Options) -> int:
+    from .headless import run_headless
+
+    return run_headless(
+        citizens=[options.name],
+        interval=options.interval,
+        wakes=not options.background_only,
+        **options.running,
+    )
+
+
+def _wake(options: Options) -> int:
+    from .headless import run_once
+
+    return run_once(options.name, wake=not options.background_only, **options.running)
+
+
+def _interactive(options: Options) -> int:
+    from .background import look
+    from .interactive import interact
+
+    name = options.name
+    look(name, options.config)  # an unknown citizen is said before the prompt, not after each line
+    interact(name, options.config, lambda: _in_words([look(name, options.config)], alone=True))
+    return OK
+
+
+def _force(options: Options) -> int:
+    from .background import background_force
+
+    click.echo(background_force(options.force or "", citizen=options.name, config=options.config))
+    return _code_of(options)
+
+
+def _reset(options: Options) -> int:
+    from .background import background_reset
+
+    click.echo(background_reset(options.reset or "", citizen=options.name, config=options.config))
+    return _code_of(options)
+
+
+def _all(options: Options) -> int:
+    from .sessions import start_all
+
+    return start_all(options.config, own_as_root=options.own_as_root, log_json=options.log_json)
+
+
+def _stop(options: Options) -> int:
+    from .sessions import stop_all
+
+    return stop_all(options.config)
+
+
+VERBS: dict[str, Callable[[Options], int]] = {
+    "status": _status,
+    "loop": _loop,
+    "wake": _wake,
+    "interactive": _interactive,
+    "force": _force,
+    "reset": _reset,
+    "all": _all,
+    "stop": _stop,
+}
+
+
+# ------------------------------------------------------------------ words on the terminal
+
+
+def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
+    from .background import citizens, look
+    from .status import failing
+
+    snapshots = [look(name, config) for name in names or citizens(config)]
+    _warn(problem for snapshot in snapshots for problem in snapshot.problems)
+    if as_json:
+        click.echo(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
+    else:
+        click.echo(_in_words(snapshots, alone=len(names) == 1))
+    return FAILED if any(map(failing, snapshots)) else OK
+
+
+def _in_words(snapshots: Iterable[Snapshot], alone: bool) -> str:
+    from .clock import SystemClock
+    from .status import lines
+
+    now = SystemClock.now()
+    title = "BACKGROUND TASKS"
+    blocks = [lines(one, now, title if alone else f"{title}: {one.citizen}") for one in snapshots]
+    return (
+        "\n\n".join("\n".join(block) for block in blocks) or "no citizens yet: ./run.sh opus makes the first"
+    )
+
+
+def _code_of(options: Options) -> int:
+    from .background import look
+    from .status import failing
+
+    return FAILED if failing(look(options.name, options.config)) else OK
+
+
+def _warn(problems: Iterable[str]) -> None:
+    from .status import clean
+
+    for problem in problems:
+        click.echo(f"experience: {clean(problem)}", err=True)
+
+
+def _complain(*problems: str) -> int:
+    _warn(problems)
+    return WRONG
+
+
+def _print_anything() -> None:
+    """A terminal in an old encoding shows `?` for a glyph that it lacks; that is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

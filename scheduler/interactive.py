@@ -1,0 +1,59 @@
+"""The Python prompt of `--interactive`: v2's three names, about one citizen."""
+
+import code
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import SchedulerError
+
+BANNER = """\
+{citizen}: background_status, background_force("news_scan"), background_reset("news_scan")
+Ctrl-D ends this."""
+
+
+def interact(citizen: str, config: Path | None, status: Callable[[], str]) -> None:
+    """Read and run lines until the input ends."""
+    prompt = _Prompt(_names(citizen, config, status))
+    prompt.interact(banner=BANNER.format(citizen=citizen), exitmsg="")
+
+
+class Status:
+    """Reads the same with and without parentheses: `background_status` and `background_status()`."""
+
+    def __init__(self, status: Callable[[], str]) -> None:
+        self._status = status
+
+    def __call__(self) -> None:
+        print(self)
+
+    def __repr__(self) -> str:
+        return self._status()
+
+
+def _names(citizen: str, config: Path | None, status: Callable[[], str]) -> dict[str, object]:
+    from .background import background_force as force
+    from .background import background_reset as reset
+
+    def background_force(task: str) -> None:
+        print(force(task, citizen=citizen, config=config))
+
+    def background_reset(task: str) -> None:
+        print(reset(task, citizen=citizen, config=config))
+
+    return {
+        "background_status": Status(status),
+        "background_force": background_force,
+        "background_reset": background_reset,
+    }
+
+
+class _Prompt(code.InteractiveConsole):
+    """Python's own prompt, with one line for an error that a person can cause."""
+
+    def showtraceback(self) -> None:
+        error = sys.exception()
+        if isinstance(error, SchedulerError):
+            self.write(f"experience: {error}\n")
+        else:
+            super().showtraceback()

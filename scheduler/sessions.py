@@ -1,0 +1,205 @@
+"""Every citizen's loop in the background: start each in a screen session of its own, end them cleanly."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from .errors import BadSettings
+from .model import Running
+from .ownership import owner_of
+from .settings import CitizenSettings, load
+from .workers.facts import alive
+
+CORE = Path(__file__).resolve().parent.parent / "core.py"
+LOG = Path("logs", "loop.log")
+STARTED_WITHIN = 15.0  # seconds until a started loop must own its citizen
+STOPPED_WITHIN = 15.0  # on top of the grace that running tasks get
+LOOK_EVERY = 0.05
+
+
+def start_all(config: Path | None, *, own_as_root: bool = False, log_json: bool = False) -> int:
+    """Start the loop of every citizen that nobody runs, and say how to watch each; gives the exit code."""
+    flags = [flag for flag, on in (("--own-as-root", own_as_root), ("--log-json", log_json)) if on]
+    flags += ["--config", str(config.resolve())] if config else []
+    settings = load(config=config)
+    if settings.problems:
+        raise BadSettings(settings.problems)
+    if not settings.citizens:
+        print("no citizens yet: ./run.sh opus makes the first")
+        return 0
+    started = [(citizen, _start(citizen, flags, own_as_root)) for citizen in settings.citizens]
+    return _report(_outcome(citizen, start) for citizen, start in started)
+
+
+def stop_all(config: Path | None) -> int:
+    """End the loops that `start_all` or `./run.sh NAME` started, and nothing else; gives the exit code."""
+    settings = load(config=config)
+    for problem in settings.problems:  # a broken file is no reason to let loops run on
+        print(f"experience: {problem}", file=sys.stderr)
+    owners = [(citizen, owner_of(citizen.home)) for citizen in settings.citizens]
+    running = [(citizen, owner) for citizen, owner in owners if owner is not None]
+    if not running:
+        print("no loop is running")
+        return 0
+    stops = [_stop(citizen, owner) for citizen, owner in running]
+    return _report(stop() for stop in stops)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """One line about one citizen; `wrong` makes the exit code 2."""
+
+    text: str
+    wrong: bool = False
+
+
+def _report(results: Iterable[_Told]) -> int:
+    wrong = False
+    for told in results:
+        print(told.text, file=sys.stderr if told.wrong else sys.stdout, flush=True)
+        wrong = wrong or told.wrong
+    return 2 if wrong else 0
+
+
+# ------------------------------------------------------------------ start
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """A process of its own: how to see what it says, and whether it is gone."""
+
+    view: str
+    ended: Callable[[], bool]
+
+
+def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _Loop | _Told:
+    """A loop that begins, or why none does."""
+    name = citizen.name
+    if owner := owner_of(citizen.home):
+        return _Told(f"{name}: runs already, pid {owner.pid}")
+    if citizen.problems:
+        return _refused(name, citizen.problems[0])
+    try:
+        if reason := _not_ours(citizen.home, own_as_root):
+            return _refused(name, reason)
+        command = [sys.executable, str(CORE), "--citizen", name, "--loop", *flags]
+        return _in_screen(citizen, command) or _detached(citizen, command)
+    except OSError as error:
+        return _refused(name, f"{error.filename or citizen.home}: {error.strerror}")
+
+
+def _refused(name: str, reason: str) -> _Told:
+    return _Told(f"{name}: not started: {reason}", wrong=True)
+
+
+def _outcome(citizen: CitizenSettings, start: _Loop | _Told) -> _Told:
+    """Wait until the loop owns its citizen, or is gone."""
+    if isinstance(start, _Told):
+        return start
+    name = citizen.name
+    _comes_true(lambda: owner_of(citizen.home) or start.ended(), STARTED_WITHIN)
+    if owner_of(citizen.home):
+        return _Told(f"{name}: started; to watch it: {start.view}")
+    return _Told(f"{name}: did not start; ./run.sh {name} shows why", wrong=True)
+
+
+def _not_ours(home: Path, own_as_root: bool) -> str:
+    """The loop would refuse another user's home itself; here it keeps root's log out of that home."""
+    owner, we = home.stat().st_uid, os.geteuid()
+    if owner == we or (we == 0 and own_as_root):
+        return ""
+    return f"{home} belongs to user {owner}, this is user {we}"
+
+
+def _in_screen(citizen: CitizenSettings, command: list[str]) -> _Loop | None:
+    """Start it in a detached screen session; None where screen is missing or cannot."""
+    session = f"experience_{citizen.name}"
+    if shutil.which("screen") is None:
+        return None
+    started = subprocess.run(
+        ["screen", "-dmS", session, *command],
+        cwd=citizen.home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    if started.returncode != 0:
+        return None
+    return _Loop(f"screen -r {session}", lambda: not _session_exists(session))
+
+
+def _session_exists(session: str) -> bool:
+    listed = subprocess.run(["screen", "-ls", session], capture_output=True, text=True, check=False)
+    return any(word.endswith(f".{session}") for word in listed.stdout.split())
+
+
+def _detached(citizen: CitizenSettings, command: list[str]) -> _Loop:
+    """Start it as a process without a terminal, its log in a file."""
+    log = citizen.home / LOG
+    log.parent.mkdir(exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW  # a link here could name any file of ours
+    output = os.open(log, flags, 0o600)
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=citizen.home,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    finally:
+        os.close(output)
+    return _Loop(f"tail -f {log}", lambda: process.poll() is not None)
+
+
+# ------------------------------------------------------------------ stop
+
+
+def _stop(citizen: CitizenSettings, owner: Running) -> Callable[[], _Told]:
+    """Ask the owner to end; gives what waits for it and tells how that went."""
+    name = citizen.name
+    if not _is_loop(owner, citizen):
+        text = f"{name}: left alone: pid {owner.pid} is no loop of --all or NAME (close a monitor with q)"
+        return lambda: _Told(text)
+    try:
+        os.kill(owner.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return lambda: _Told(f"{name}: ended")
+    except PermissionError:
+        return lambda: _Told(f"{name}: pid {owner.pid} belongs to another user", wrong=True)
+    return lambda: _ended(citizen, owner)
+
+
+def _ended(citizen: CitizenSettings, owner: Running) -> _Told:
+    if _comes_true(lambda: not alive(owner), citizen.grace + STOPPED_WITHIN):
+        return _Told(f"{citizen.name}: ended")
+    return _Told(f"{citizen.name}: pid {owner.pid} has not ended yet; look again with --status", wrong=True)
+
+
+def _is_loop(owner: Running, citizen: CitizenSettings) -> bool:
+    """Whether this process is what its note in the home says: anyone who may write there can name any pid."""
+    try:
+        process = psutil.Process(owner.pid)
+        words, user = process.cmdline(), process.uids().effective
+    except psutil.Error:
+        return False
+    ours = any(Path(word).name == CORE.name for word in words[:3])
+    return ours and {"--loop", citizen.name} <= set(words) and user == citizen.home.stat().st_uid
+
+
+def _comes_true(condition: Callable[[], object], seconds: float) -> bool:
+    for _ in range(round(seconds / LOOK_EVERY)):
+        if condition():
+            return True
+        time.sleep(LOOK_EVERY)
+    return bool(condition())

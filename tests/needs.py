@@ -1,0 +1,22 @@
+"""The `needs` marker: a test that needs a real program is skipped, or fails, where that is missing."""
+
+import os
+import shutil
+
+import pytest
+
+# Where it is set, in CI, a missing program is a failure: nothing is skipped unseen.
+SWITCH = "EXPERIENCE_NEED_SERVERS"
+# Servers live in sbin, which is not on an ordinary user's path.
+PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    programs = [program for mark in item.iter_markers("needs") for program in mark.args]
+    missing = [program for program in programs if shutil.which(program, path=PATH) is None]
+    if not missing:
+        return
+    reason = f"the real program is missing: {', '.join(missing)}"
+    if os.environ.get(SWITCH) == "1":
+        pytest.fail(f"{reason} ({SWITCH}=1 allows no skips)", pytrace=False)
+    pytest.skip(reason)

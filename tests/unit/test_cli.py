@@ -1,0 +1,260 @@
+"""core.py's command line: flags in, exit code and words out; what it calls are stand-ins."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import click
+import pytest
+
+from scheduler import cli
+from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
+from scheduler.interactive import interact
+from scheduler.model import Failure, Kind, NotSetUp, Snapshot, Task, TaskView
+from scheduler.schedule import Every
+
+FINE = Snapshot("opus", (TaskView("heartbeat", Kind.NEVER, "5m", due=0.0),))
+BROKEN = Snapshot(
+    "mira",
+    (TaskView("news_scan", Kind.FAILED, "4h", due=0.0, last_run=0.0, error=Failure(0.0, "no route")),),
+    problems=("mira/experience.toml: a key that\x1b is unknown",),
+)
+
+
+class Background:
+    """Stands in for scheduler.background and scheduler.headless; notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple] = []
+        self.snapshots = {"opus": FINE}
+        self.code = 0
+
+    def citizens(self, config=None):
+        return tuple(self.snapshots)
+
+    def look(self, citizen, config=None):
+        if citizen not in self.snapshots:
+            raise UnknownCitizen(citizen, self.snapshots)
+        return self.snapshots[citizen]
+
+    def background_force(self, task, *, citizen, config=None):
+        if task == "heartbaet":
+            raise UnknownTask(task, ["heartbeat"])
+        self.asked.append(("force", citizen, task))
+        return f"{task}: ok"
+
+    def background_reset(self, task, *, citizen, config=None):
+        self.asked.append(("reset", citizen, task))
+        return f"{task}: due at the next check"
+
+    def run_headless(self, **given):
+        self.asked.append(("loop", given))
+        return self.code
+
+    def run_once(self, citizen, **given):
+        self.asked.append(("once", citizen, given))
+        return self.code
+
+
+@pytest.fixture
+def background(monkeypatch):
+    stand_in = Background()
+    monkeypatch.setitem(sys.modules, "scheduler.background", stand_in)
+    monkeypatch.setitem(sys.modules, "scheduler.headless", stand_in)
+    return stand_in
+
+
+def running(**changed):
+    return {"config": None, "background": True, "log_json": False, "own_as_root": False, **changed}
+
+
+def test_status_prints_the_one_citizen_in_v2s_shape(background, capsys):
+    assert cli.main(["--citizen", "opus", "--status"]) == 0
+    expected = "=== BACKGROUND TASKS ===\n\n  ○ heartbeat: never ran, next in now (0 runs)\n"
+    assert capsys.readouterr() == (expected, "")
+
+
+def test_status_of_everyone_names_each_and_fails_if_one_failed(background, capsys):
+    background.snapshots["mira"] = BROKEN
+    assert cli.main(["--status"]) == 1
+    out, err = capsys.readouterr()
+    assert "=== BACKGROUND TASKS: opus ===\n\n  ○" in out
+    assert "\n\n=== BACKGROUND TASKS: mira ===\n\n  ✗ news_scan" in out
+    assert err == "experience: mira/experience.toml: a key that\\x1b is unknown\n"
+
+
+def test_status_without_citizens_says_how_to_begin(background, capsys):
+    background.snapshots.clear()
+    assert cli.main(["--status"]) == 0
+    assert "no citizens yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "asked"),
+    [
+        ([], ("once", "opus", running(wake=True))),
+        (["--wake"], ("once", "opus", running(wake=True))),
+        (["--background-only"], ("once", "opus", running(wake=False))),
+        (["--no-background"], ("once", "opus", running(wake=True, background=False))),
+        (["--loop"], ("loop", running(citizens=["opus"], interval=None, wakes=True))),
+        (["--loop", "--interval", "300"], ("loop", running(citizens=["opus"], interval=300.0, wakes=True))),
+        (["--loop", "--interval", "5m"], ("loop", running(citizens=["opus"], interval=300.0, wakes=True))),
+        (
+            ["--loop", "--background-only", "--log-json", "--own-as-root"],
+            (
+                "loop",
+                running(citizens=["opus"], interval=None, wakes=False, log_json=True, own_as_root=True),
+            ),
+        ),
+        (["--force", "news_scan"], ("force", "opus", "news_scan")),
+        (["--reset", "news_scan"], ("reset", "opus", "news_scan")),
+    ],
+)
+def test_each_flag_asks_for_its_verb(background, argv, asked):
+    assert cli.main(["--citizen", "opus", *argv]) == 0
+    assert background.asked == [asked]
+
+
+def test_the_exit_code_of_a_run_is_passed_on(background):
+    background.code = 1
+    assert cli.main(["--citizen", "opus"]) == 1
+
+
+def test_force_fails_when_the_last_run_of_a_task_failed(background, capsys):
+    background.snapshots["mira"] = BROKEN
+    assert cli.main(["--citizen", "mira", "--force", "news_scan"]) == 1
+    assert capsys.readouterr().out == "news_scan: ok\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--citizen", "opsu", "--status"], "unknown citizen 'opsu': did you mean opus?"),
+        (["--citizen", "opus", "--force", "heartbaet"], "unknown task 'heartbaet': did you mean heartbeat?"),
+        (["--loop"], "which citizen? Add --citizen NAME"),
+        (["--citizen", "opus", "--loop", "--status"], "--status and --loop exclude each other"),
+        (["--citizen", "opus", "--background-only", "--no-background"], "leave nothing to do"),
+        (["--citizen", "opus", "--loop", "--interval", "soon"], "'soon' is no duration"),
+        (["--citizen", "opus", "--loop", "--interval", "0"], "an interval must be longer than nothing"),
+        (["--statsu"], "No such option '--statsu'"),
+        (["--citizen", "opus", "extra"], "unexpected extra argument"),
+    ],
+)
+def test_an_error_that_a_person_can_cause_is_one_line(background, capsys, argv, words):
+    assert cli.main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("experience: ") and words in err
+    assert err.count("\n") == 1
+    assert background.asked == []
+
+
+def test_a_refusal_by_the_owner_is_one_line(background, capsys, monkeypatch):
+    def refused(citizen, **given):
+        raise Owned("opus is owned by pid 4711; end that one first")
+
+    monkeypatch.setattr(background, "run_once", refused)
+    assert cli.main(["--citizen", "opus"]) == 2
+    assert capsys.readouterr().err == "experience: opus is owned by pid 4711; end that one first\n"
+
+
+def test_every_problem_of_the_settings_is_a_line_of_its_own(background, capsys, monkeypatch):
+    def unusable(citizen, config=None):
+        raise BadSettings(["a.toml: first", "b.toml: second"])
+
+    monkeypatch.setattr(background, "look", unusable)
+    assert cli.main(["--citizen", "opus", "--status"]) == 2
+    assert capsys.readouterr().err == "experience: a.toml: first\nexperience: b.toml: second\n"
+
+
+def test_help_is_not_an_error(background, capsys):
+    assert cli.main(["--help"]) == 0
+    assert "./core.py --citizen opus --status" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------ subcommands of experience-tui
+
+
+def test_status_as_json_holds_every_field(background, capsys):
+    background.snapshots["mira"] = BROKEN
+    assert cli.run(cli.status_command, ["--json"]) == 1
+    opus, mira = json.loads(capsys.readouterr().out)
+    assert opus["citizen"] == "opus"
+    assert opus["tasks"][0] | {"name": "heartbeat", "kind": "never ran", "due": 0.0} == opus["tasks"][0]
+    assert mira["tasks"][0]["error"] == {"time": 0.0, "text": "no route"}
+
+
+def test_status_of_some(background, capsys):
+    assert cli.run(cli.status_command, ["--citizen", "opus"]) == 0
+    assert capsys.readouterr().out.startswith("=== BACKGROUND TASKS ===\n")
+
+
+def settings(monkeypatch, *citizens, problems=()):
+    loaded = SimpleNamespace(citizens=citizens, problems=problems)
+    monkeypatch.setitem(sys.modules, "scheduler.settings", SimpleNamespace(load=lambda **_: loaded))
+
+
+def test_check_reports_all_problems_at_once(monkeypatch, capsys):
+    opus = SimpleNamespace(name="opus", tasks=(), problems=("opus/experience.toml: [wake] evry: unknown",))
+    settings(monkeypatch, opus, problems=("experience.toml: root: expected text",))
+    assert cli.run(cli.check_command, []) == 2
+    assert capsys.readouterr().err == (
+        "experience: experience.toml: root: expected text\n"
+        "experience: opus/experience.toml: [wake] evry: unknown\n"
+    )
+
+
+def test_check_says_what_is_not_set_up(monkeypatch, capsys):
+    tasks = (
+        Task("heartbeat", Every(300), NotSetUp("x")),
+        Task("news_scan", Every(300), SimpleNamespace()),
+    )
+    settings(monkeypatch, SimpleNamespace(name="opus", tasks=tasks, problems=()))
+    assert cli.run(cli.check_command, []) == 0
+    assert capsys.readouterr().out == "opus: 2 tasks, not set up: heartbeat\nthe settings are fine\n"
+
+
+@pytest.mark.parametrize("command", [cli.core, cli.status_command, cli.check_command])
+def test_each_help_has_an_example(command):
+    assert "Example: " in command.get_help(click.Context(command))
+
+
+# ------------------------------------------------------------------ the prompt
+
+
+def typed(monkeypatch, *lines):
+    left = iter(lines)
+
+    def answer(prompt=""):
+        for line in left:
+            return line
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", answer)
+
+
+def test_the_prompt_knows_status_with_and_without_parentheses(background, capsys, monkeypatch):
+    typed(monkeypatch, "background_status", "background_status()")
+    assert cli.main(["--citizen", "opus", "--interactive"]) == 0
+    assert capsys.readouterr().out.count("  ○ heartbeat: never ran, next in now (0 runs)") == 2
+
+
+def test_the_prompt_forces_and_resets(background, capsys, monkeypatch):
+    typed(monkeypatch, 'background_force("news_scan")', 'background_reset("news_scan")')
+    interact("opus", None, lambda: "")
+    assert background.asked == [("force", "opus", "news_scan"), ("reset", "opus", "news_scan")]
+    assert capsys.readouterr().out == "news_scan: ok\nnews_scan: due at the next check\n"
+
+
+def test_the_prompt_says_an_error_in_one_line_and_goes_on(background, capsys, monkeypatch):
+    typed(monkeypatch, 'background_force("heartbaet")', "1 / 0", "print('still here')")
+    interact("opus", None, lambda: "")
+    out, err = capsys.readouterr()
+    assert "experience: unknown task 'heartbaet': did you mean heartbeat?" in err
+    assert "ZeroDivisionError" in err  # the person's own mistake keeps Python's own words
+    assert out == "still here\n"
+
+
+def test_the_prompt_for_an_unknown_citizen_does_not_open(background, capsys):
+    assert cli.main(["--citizen", "opsu", "--interactive"]) == 2
+    assert "unknown citizen" in capsys.readouterr().err
