@@ -1,0 +1,134 @@
+"""The drawing in ARCHITECTURE.md as failing tests: who imports whom, and what never is in the tree."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import scheduler
+import tui
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted((*ROOT.glob("scheduler/**/*.py"), *ROOT.glob("tui/**/*.py"), ROOT / "core.py"))
+BROAD = {"Exception", "BaseException"}
+
+
+def run(*argv: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, *argv], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.timeout(60)
+def test_imports_run_one_way():
+    checked = run("-m", "importlinter.cli", "lint", "--no-cache")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("package", [scheduler, tui])
+def test_the_packages_are_those_of_this_checkout(package):
+    assert package.__file__ is not None
+    assert Path(package.__file__).is_relative_to(ROOT)
+
+
+@pytest.mark.parametrize(
+    ("module", "never"),
+    [
+        ("scheduler", "textual rich tui asyncio pydantic"),
+        ("scheduler.cli", "textual rich tui asyncio pydantic"),
+        ("scheduler.status", "textual rich tui asyncio pydantic"),
+        ("scheduler.background", "textual rich tui"),
+        ("scheduler.headless", "textual rich tui"),
+        ("scheduler.sessions", "textual rich tui"),
+        ("tui.format", "textual asyncio"),
+    ],
+)
+def test_an_import_brings_only_what_it_needs(module, never):
+    asked = f"import sys, {module}; print(*(set({never.split()!r}) & set(sys.modules)))"
+    loaded = run("-c", asked)
+    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.stdout.split() == []
+
+
+def test_one_broad_except_where_a_handler_is_called():
+    places = [f"{path.relative_to(ROOT)}:{line}" for path in SOURCES for line in broad_excepts(path)]
+    assert len(places) == 1, places
+
+
+def broad_excepts(path: Path) -> Iterator[int]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ExceptHandler) and (node.type is None or names(node.type) & BROAD):
+            yield node.lineno
+        if isinstance(node, ast.Call) and "suppress" in names(node.func):
+            yield from (node.lineno for argument in node.args if names(argument) & BROAD)
+
+
+def names(node: ast.expr) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} | {
+        part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)
+    }
+
+
+def test_a_file_is_named_for_what_you_would_search_for():
+    assert [path.name for path in SOURCES if re.search(r"utils?|helpers?|managers?|misc", path.stem)] == []
+
+
+def test_no_module_is_named_like_the_standard_library():
+    # Inside a package that is legal and still confusing; `code` and the like are what people search for.
+    assert [
+        path.name for path in SOURCES if path.stem in {"queue", "types", "logging", "sched", "time"}
+    ] == []
+
+
+def test_every_module_says_its_job_first():
+    silent = [
+        path.name
+        for path in SOURCES
+        if path.read_text() and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert silent == []
+
+
+@pytest.mark.needs("git")
+def test_the_tree_names_no_machine():
+    # A path of one person's machine, or the host of a package index, is of no use to anyone else.
+    unwanted = re.compile(
+        r"/work"
+        + r"/|/tmp"
+        + r"/v/|/home/(?!opus|mira|aria)\w+|py"
+        + r"pi\.org|python"
+        + r"hosted|index"
+        + r"-url"
+    )
+    found = [f"{path}: {match[0]}" for path, text in committed() for match in unwanted.finditer(text)]
+    assert found == []
+
+
+@pytest.mark.needs("git")
+def test_the_lock_files_pin_everything_by_hash_and_name_no_host():
+    for name in ("requirements.lock", "requirements-run.lock"):
+        text = (ROOT / name).read_text()
+        pins = re.findall(r"^[a-z].*?(?=^[a-z]|\Z)", text, re.MULTILINE | re.DOTALL)
+        assert pins and all("==" in pin and "--hash=sha256:" in pin for pin in pins)
+        assert "http" not in text and "#" not in text
+
+
+def test_what_runs_is_pinned_as_what_is_tested():
+    tested = (ROOT / "requirements.lock").read_text().split()
+    run_with = (ROOT / "requirements-run.lock").read_text().split()
+    assert [word for word in run_with if "==" in word and word not in tested] == []
+
+
+def committed() -> Iterator[tuple[str, str]]:
+    git = shutil.which("git")
+    assert git is not None
+    listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no git checkout")
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.is_file() and b"\0" not in (content := path.read_bytes()):
+            yield name, content.decode(errors="replace")
