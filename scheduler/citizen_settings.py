@@ -1,0 +1,122 @@
+"""Reads what is set for one citizen, wherever it is set, into CitizenSettings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .builtin import BACKGROUND_TASKS
+from .env_file import Secrets, parse
+from .layers import Layer, lay
+from .model import NAME, Task, WakePlan
+from .settings_files import Files, Unusable, scripts
+from .tables import Problems, Source, key, nested, read, seconds, whole
+from .task_settings import SHORTEST, Place, task
+from .work_settings import WorkTable, configured
+
+BAD_NAME = "is no name; use a-z, 0-9, _ and -, a letter first, at most 32 of them"
+
+
+@dataclass(frozen=True, slots=True)
+class CitizenSettings:
+    """One citizen; while it has `problems`, nothing of it may run."""
+
+    name: str
+    home: Path
+    tasks: tuple[Task, ...] = ()  # in priority order, then by name
+    wake: WakePlan = WakePlan()
+    workers: int = 4
+    grace: float = 10.0
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CitizenTable:
+    """The keys of `[citizens.NAME]`, or of a citizen's own file."""
+
+    wake: Mapping[str, Any] = key(nested)
+    tasks: Mapping[str, Any] = key(nested)
+    workers: int = key(whole(1, 256), 4)
+    grace: float = key(seconds(), 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class WakeTable(WorkTable):
+    """The keys of `[wake]`."""
+
+    every: float = key(seconds(SHORTEST), 600.0)
+    patience: float = key(seconds(), 300.0)
+    timeout: float = key(seconds(0.001), 3600.0)
+    urgent_cooldown: float = key(seconds(), 600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is set for a citizen outside its home, and the environment for its ${NAME}s."""
+
+    main: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    file: str  # the main one
+    environ: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A citizen as it was read, the scripts in its home, and which problems are not of its own file."""
+
+    citizen: CitizenSettings
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+
+
+def citizen(name: str, home: Path, given: Given, files: Files) -> Found:
+    """The citizen's settings; if any of them cannot be used, its problems and no tasks."""
+    own_file = str(home / "experience.toml")
+    try:
+        own = files.toml(own_file) or {}
+        secrets = _secrets(str(home / ".env"), given.environ, files)
+    except Unusable as error:
+        return Found(CitizenSettings(name, home, problems=(str(error),)))
+    above = ("citizens", name)
+    layers = [(given.main, Source(given.file, above)), (own, Source(own_file))]
+    layers.append((given.environment, Source("environment", above)))
+    return _read(name, home, [layer for layer in layers if layer[0]], secrets, given.file, own_file)
+
+
+def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: str, own: str) -> Found:
+    raw, where = lay(layers)
+    problems = Problems(where)
+    table = read(CitizenTable, secrets.fill(raw, (), problems), (), problems)
+    wake = _wake(table.wake or {}, str(home), problems)
+    wanted = dict.fromkeys((*BACKGROUND_TASKS, *(table.tasks or {})))
+    place = Place(name, str(home), main, scripts(str(home), wanted))
+    tasks = _tasks(wanted, table.tasks or {}, place, problems)
+    if problems.found:
+        lines = tuple(line for _, line in problems.found)
+        shared = tuple(line for source, line in problems.found if source.file != own)
+        return Found(CitizenSettings(name, home, problems=lines), shared=shared)
+    found = CitizenSettings(name, home, tasks, wake, table.workers, table.grace, secrets.values)
+    return Found(found, place.scripts)
+
+
+def _secrets(file: str, environ: Mapping[str, str], files: Files) -> Secrets:
+    content = files.text(file)
+    return parse(content, file, environ) if content else Secrets(file, {}, environ)
+
+
+def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakePlan:
+    at = ("wake",)
+    table = read(WakeTable, raw, at, problems)
+    work = configured(table, home, at, problems)
+    return WakePlan(table.every, table.patience, work, table.timeout, table.urgent_cooldown)
+
+
+def _tasks(names: Any, tables: Mapping[str, Any], place: Place, problems: Problems) -> tuple[Task, ...]:
+    made = []
+    for name in names:
+        if NAME.fullmatch(name):
+            made.append(task(name, tables.get(name, {}), place, problems))
+        else:
+            problems.add(("tasks", name), BAD_NAME)
+    return tuple(sorted((each for each in made if each), key=lambda each: (each.priority, each.name)))

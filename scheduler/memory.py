@@ -1,0 +1,82 @@
+"""The raw memory of a citizen: what happened on each day, in memory/raw/YYYY/MM/DD.json."""
+
+import json
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .files import set_aside, write_json
+
+PER_DAY = 5000  # events kept of one day; the rest is only counted, in the last of them
+LIMIT = 64 << 20  # bytes: what is longer was not written here, and is not read into memory
+MORE = "not_kept"  # the type of the event that says how many did not fit
+
+_writing = threading.Lock()  # runs end in many threads, and each adds to the same file
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a raw file holds: its events, and how many entries are none."""
+
+    events: tuple[dict[str, Any], ...]
+    odd: int = 0
+
+
+class NoDay(ValueError):
+    """The file is not a day of events; the text says why."""
+
+
+def append_event(home: Path, event: dict[str, Any], at: float) -> None:
+    """Add `event` to the day of `at` (UTC), with its time; raises OSError if that cannot be saved.
+
+    A file that cannot be understood is set aside, never overwritten.
+    """
+    moment = datetime.fromtimestamp(at, UTC)
+    path = home / "memory" / "raw" / f"{moment:%Y/%m/%d}.json"
+    with _writing:
+        content = _for_update(path)
+        # v2 kept some days as an object with its events inside: whatever else is in it stays.
+        events = content["events"] if isinstance(content, dict) else content
+        _add(events, {"time": moment.isoformat(timespec="seconds"), **event})
+        write_json(path, content)
+
+
+def parse_day(content: bytes) -> Day:
+    """The events in a raw file, a list or v2's object with `events`; raises NoDay."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise NoDay("no JSON") from error
+    entries = found.get("events") if isinstance(found, dict) else found
+    if not isinstance(entries, list):
+        raise NoDay("no list of events")
+    events = tuple(entry for entry in entries if isinstance(entry, dict))
+    return Day(events, len(entries) - len(events))
+
+
+def _for_update(path: Path) -> Any:
+    try:
+        if path.stat().st_size <= LIMIT:
+            content = json.loads(path.read_bytes())
+            if isinstance(content.get("events") if isinstance(content, dict) else content, list):
+                return content
+    except FileNotFoundError:
+        return []
+    except (ValueError, RecursionError):
+        pass  # set aside, like any other file that is no day
+    set_aside(path)
+    return []
+
+
+def _add(events: list[Any], event: dict[str, Any]) -> None:
+    if len(events) < PER_DAY:
+        events.append(event)
+        return
+    last = events[-1]
+    if not isinstance(last, dict) or last.get("type") != MORE:
+        last = {"type": MORE, "count": 0}
+        events.append(last)
+    last["count"] += 1
+    last["time"] = event["time"]

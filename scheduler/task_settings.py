@@ -1,0 +1,129 @@
+"""Turns the table of one task into a Task: its schedule, what it runs, its limits."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import Any, NamedTuple
+
+from .builtin import BACKGROUND_TASKS, advice
+from .errors import BadSchedule
+from .handlers import built_in
+from .model import Call, Handler, Isolated, NotSetUp, Task, Work
+from .schedule import Every, Schedule, parse, zone_named
+from .tables import At, Problems, Wrong, flag, is_table, key, keys, read, reason, seconds, text, whole
+from .work_settings import WorkTable, configured, only_commands, script
+
+SHORTEST = 0.1  # seconds: a shorter interval would only keep the machine busy
+
+
+def cron(value: Any) -> str:
+    """A cron expression or a macro."""
+    expression = text(value).strip()
+    fields = re.sub(r"^(CRON_)?TZ=\S+", "", expression).split()
+    if len(fields) not in (5, 6) and not expression.startswith("@"):
+        raise Wrong(
+            f"{value!r} has not the five fields of cron (or six, seconds first); an interval goes with every"
+        )
+    parse(expression, UTC)
+    return expression
+
+
+def zone(value: Any) -> tzinfo:
+    return zone_named(text(value))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTable(WorkTable):
+    """The keys of `[tasks.NAME]`."""
+
+    every: float | None = key(seconds(SHORTEST))
+    cron: str | None = key(cron)
+    timezone: tzinfo | None = key(zone)  # noqa: RUF009  # a field, not a shared value
+    timeout: float = key(seconds(0.001), 300.0)
+    priority: int = key(whole(-1000, 1000), 50)
+    retries: int = key(whole(0, 100), 0)
+    retry_delay: float = key(seconds(), 30.0)
+    jitter: float = key(seconds(), 0.0)
+    catch_up: bool = key(flag, True)
+    enabled: bool = key(flag, True)
+    input: str | None = key(text)
+    description: str = key(text, "")
+
+
+class Place(NamedTuple):
+    """Whose task it is, and what the home offers."""
+
+    citizen: str
+    home: str
+    main: str  # the main settings file, for advice
+    scripts: Mapping[str, str]
+
+
+def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
+    """The task of this name; None, and the problems noted, if its settings cannot be used."""
+    at, before = ("tasks", name), len(problems.found)
+    given = is_table(raw, at, problems)
+    ours = None if given.keys() & {"command", "handler"} else built_in(name)
+    own = keys(ours[1]) if ours else ()
+    options = read(ours[1], {k: given[k] for k in own if k in given}, at, problems) if ours else None
+    rest = {k: value for k, value in given.items() if k not in own}
+    table = read(TaskTable, _defaults(name) | rest, at, problems, own)
+    schedule = _schedule(table, given, at, problems)
+    work = _work(name, table, ours[0] if ours else None, place, problems)
+    if schedule is None or len(problems.found) > before:
+        return None
+    limits = {k: getattr(table, k) for k in _LIMITS}
+    return Task(name, schedule, work, options=options, **limits)
+
+
+_LIMITS = (
+    "timeout",
+    "priority",
+    "retries",
+    "retry_delay",
+    "jitter",
+    "catch_up",
+    "enabled",
+    "description",
+)
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    entry = BACKGROUND_TASKS.get(name, {})
+    renamed = {"max_runtime": "timeout"}
+    return {renamed.get(k, k): value for k, value in entry.items() if k != "interval"}
+
+
+def _schedule(table: TaskTable, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
+    if "every" in given and "cron" in given:
+        problems.add(at, "has both every and cron; keep one of them")
+    elif "timezone" in given and "cron" not in given:
+        problems.add((*at, "timezone"), "goes with cron; an interval needs none")
+    elif table.cron is not None:
+        return _in_zone(table.cron, table.timezone, at, problems)
+    elif interval := table.every or BACKGROUND_TASKS.get(at[-1], {}).get("interval"):
+        return Every(interval)
+    elif "every" not in given and "cron" not in given:
+        problems.add(at, 'has no schedule; add every = "1h" or cron = "0 9 * * *"')
+    return None
+
+
+def _in_zone(expression: str, timezone: tzinfo | None, at: At, problems: Problems) -> Schedule | None:
+    try:
+        return parse(expression, timezone)
+    except BadSchedule as error:  # the machine's own zone is in a muddle
+        problems.add((*at, "cron"), reason(expression, error))
+        return None
+
+
+def _work(name: str, table: TaskTable, ours: Handler | None, place: Place, problems: Problems) -> Work:
+    at = ("tasks", name)
+    if work := configured(table, place.home, at, problems):
+        return work
+    if ours is not None:
+        only_commands(table, at, problems)
+        return Isolated(ours.__module__, name) if table.isolated else Call(ours)
+    if name in place.scripts:
+        return script(table, place.scripts[name])
+    return NotSetUp("command", advice(place.citizen, name, place.main))
