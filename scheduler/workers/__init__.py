@@ -1,41 +1,29 @@
-"""How one run is carried out: a coroutine, a thread, a process of its own, a command."""
+"""How one run is carried out: a coroutine, a thread, a process of its own, a command.
 
-from ..errors import NotSetUp
-from ..model import Call, Command, Context, Isolated, Task
-from .calls import Calls
-from .commands import run_command
-from .output import Output
-from .processes import Processes
-from .result import Result, Watcher
+The names below load when they are asked for: an isolated run and `--status` need next to nothing of this.
+"""
 
-__all__ = ["Output", "Result", "Watcher", "Workers"]
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .dispatch import Workers
+    from .output import Output
+    from .prints import capture_prints
+    from .result import Result, Watcher
+
+__all__ = ["Output", "Result", "Watcher", "Workers", "capture_prints"]
+
+_HOMES = {
+    "Output": "output",
+    "Result": "result",
+    "Watcher": "result",
+    "Workers": "dispatch",
+    "capture_prints": "prints",
+}
 
 
-class Workers:
-    """Carries out runs for all schedulers of one event loop."""
-
-    def __init__(self, *, starts: int = 16, kill_grace: float = 5.0) -> None:
-        self._calls = Calls()
-        self._processes = Processes(starts, kill_grace)
-
-    async def run(self, task: Task, context: Context, watcher: Watcher) -> Result:
-        """What the run came to; what a handler in this process raises is raised.
-
-        Cancelling it ends the run: at once, except that a process gets `kill_grace` to go by itself.
-        """
-        work = task.work
-        if isinstance(work, Call):
-            return await self._calls.run(task, work, context, watcher)
-        if isinstance(work, Command):
-            return await run_command(self._processes, work, context, watcher)
-        if isinstance(work, Isolated):
-            raise NotImplementedError
-        raise NotSetUp(work.advice or f"{task.name} needs {work.setting}")
-
-    def hurry(self) -> None:
-        """No more grace: whatever is being stopped is killed now, and so is all that comes after."""
-        self._processes.hurry()
-
-    async def close(self) -> None:
-        """Return when no process of ours is left."""
-        await self._processes.close()
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'scheduler.workers' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

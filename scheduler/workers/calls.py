@@ -29,7 +29,7 @@ class Calls:
     async def run(self, task: Task, work: Call, context: Context, watcher: Watcher) -> Result:
         function = work.function
         _, how = self._shapes.get(id(function)) or self._remember(function)
-        token = current.set(watcher.output)
+        token = current.set(watcher)
         try:
             if how.is_async:
                 return answer(await SameProcess(how.call(function, context)))

@@ -24,10 +24,14 @@ def environment(context: Context, mark: str, more: Mapping[str, str]) -> dict[st
     return {"PYTHONUNBUFFERED": "1", **os.environ, **context.secrets, **more, **ours, MARK: mark, "PWD": home}
 
 
+def check_home(home: Path) -> None:
+    if not home.is_dir():
+        raise TaskFailed(f"there is no folder {home} to run in")
+
+
 def check_program(argv: Sequence[str], home: Path, path: str | None) -> None:
     """Say clearly what is wrong with a command, before a shell says it darkly."""
-    if not home.is_dir():
-        raise TaskFailed(f"no such folder: {home}, the home to run in")
+    check_home(home)
     if not argv or not argv[0]:
         raise TaskFailed("the command is empty; give it a program")
     program = argv[0]

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, TextIO
 
-from .output import Output
+from .result import Watcher
 
 # The run on whose behalf the current code executes; tasks and threads that it starts inherit it.
-current: ContextVar[Output | None] = ContextVar("run_output", default=None)
+current: ContextVar[Watcher | None] = ContextVar("run", default=None)
 
 
 @contextlib.contextmanager
@@ -39,13 +39,13 @@ class _Divider(io.TextIOBase):
         self.buffer = _BytesDivider(self)
 
     def write(self, text: str) -> int:
-        output = current.get()
-        if output is None:
+        run = current.get()
+        if run is None:
             self._original.write(text)
             return len(text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        output.write(text.encode("utf-8", "backslashreplace"))
+        run.output.write(text.encode("utf-8", "backslashreplace"))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override] # typeshed has it take bytes too
@@ -88,8 +88,8 @@ class _BytesDivider(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         content = bytes(data)
-        if (output := current.get()) is not None:
-            output.write(content)
+        if (run := current.get()) is not None:
+            run.output.write(content)
         elif hasattr(self._text._original, "buffer"):
             self._text._original.buffer.write(content)
         else:

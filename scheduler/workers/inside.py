@@ -1,0 +1,110 @@
+"""The inside of an isolated run: loads one function, calls it, sends its answer; started by `python -m`."""
+
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+from ..errors import SchedulerError, TaskFailed
+from ..model import Context, Outcome, Progress
+from .answers import answer, plain
+from .ground import SameProcess, only_in
+from .letters import answer_line, context_of, progress_line
+from .result import Result
+from .shapes import shape
+
+TRACEBACK = 20_000  # characters: the innermost calls of an endless recursion say enough
+
+
+def main() -> None:
+    """Run the one function that standard input names; the argument is the descriptor for the answer."""
+    sender = _Sender(int(sys.argv[1]))
+    letter = json.loads(sys.stdin.buffer.read())
+    _restore_python_path(letter["python_path"])
+    sys.excepthook = sender.failed  # told of everything but SystemExit, which says how to end
+    context = context_of(letter["context"], sender.progress)
+    sys.argv[:] = [letter["source"]]
+    sender.send(answer_line(_called(load(letter["source"], letter["function"], context.home), context)))
+
+
+def load(source: str, function: str, home: Path) -> Callable[..., Any]:
+    """The function from a file (a path, from the home on) or a module; it may import what lies beside it."""
+    sys.path.insert(0, str(home))
+    module = _from_file(home / source) if source.endswith(".py") else importlib.import_module(source)
+    found = getattr(module, function, None)
+    if not callable(found):
+        raise TaskFailed(f"{source} has no function {function!r}; correct the name in handler")
+    return found  # type: ignore[no-any-return] # callable is all that can be known
+
+
+def _from_file(file: Path) -> ModuleType:
+    if not file.is_file():
+        raise TaskFailed(f"there is no file {file}; correct the path in handler")
+    sys.path.insert(0, str(file.parent))
+    name = file.stem if file.stem not in sys.modules else f"handler_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec and spec.loader
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _called(function: Callable[..., Any], context: Context) -> Result:
+    us = os.getpid()
+    try:
+        value = shape(function).call(function, context)
+        if inspect.isawaitable(value):
+            value = _awaited(value)
+    finally:
+        only_in(us)
+    return answer(value)
+
+
+def _awaited(awaitable: Awaitable[Any]) -> Any:
+    import asyncio  # 20 ms that a plain function need not pay
+
+    async def result() -> Any:
+        return await awaitable
+
+    async def alone() -> Any:
+        return await SameProcess(result())
+
+    return asyncio.run(alone())
+
+
+def _restore_python_path(before: str | None) -> None:
+    """What the function starts has no business with our path."""
+    os.environ.pop("PYTHONPATH", None)
+    if before is not None:
+        os.environ["PYTHONPATH"] = before
+
+
+class _Sender:
+    """Our end of the pipe to the scheduler."""
+
+    def __init__(self, fd: int) -> None:
+        os.set_inheritable(fd, False)
+        self._fd = fd
+
+    def send(self, line: bytes) -> None:
+        os.write(self._fd, line)
+
+    def progress(self, progress: Progress) -> None:
+        self.send(progress_line(progress))
+
+    def failed(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        expected = isinstance(error, TaskFailed | SchedulerError)
+        text = str(error) if expected else f"{kind.__name__}: {error}".rstrip(": ")
+        story = "" if expected else "".join(traceback.format_exception(kind, error, trace))[-TRACEBACK:]
+        self.send(answer_line(Result(Outcome.FAILED, plain(text), traceback=story)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""A Python callable in a process of its own: it can be killed, and a changed file is the next run's code."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import TaskFailed
+from ..model import Context, Isolated, Outcome, Progress
+from .answers import ended, how
+from .child import Order
+from .environment import check_home, environment, new_mark
+from .letters import LONGEST, order_letter, read_line
+from .output import Output
+from .pipes import Reader
+from .processes import Processes
+from .result import Result, Watcher
+
+_ROOT = str(Path(__file__).parents[2])  # the folder that holds this package, checked out or installed
+_PATH = "PYTHONPATH"
+
+
+async def run_isolated(processes: Processes, work: Isolated, context: Context, watcher: Watcher) -> Result:
+    """What the function answered; one that died without an answer failed."""
+    if os.name != "posix":
+        raise TaskFailed("an isolated handler needs Linux or macOS; use module:function or a command")
+    check_home(context.home)
+    mail = _Mail(context.report)
+    fd, childs_fd = os.pipe()
+    reader = Reader(fd, mail.take)
+    try:
+        code = await processes.run(_order(work, context, childs_fd), watcher)
+        reader.take_rest()
+    finally:
+        reader.close()
+        os.close(childs_fd)
+    return _judged(mail.answer, code, watcher.output)
+
+
+def _order(work: Isolated, context: Context, fd: int) -> Order:
+    mark = new_mark()
+    around = environment(context, mark, {})
+    before = around.get(_PATH)
+    around[_PATH] = os.pathsep.join([_ROOT, *([before] if before else [])])
+    # -P: the working folder is the citizen's, a file of its own must not stand in for one of ours.
+    argv = (sys.executable, "-P", "-m", "scheduler.workers.inside", str(fd))
+    return Order(argv, around, context.home, mark, order_letter(work, context, before), (fd,))
+
+
+def _judged(answer: Result | None, code: int | None, output: Output) -> Result:
+    if answer is None:
+        return ended(code, output) if code else Result(Outcome.FAILED, "it left before it had an answer")
+    if code and not answer.outcome.bad:
+        return Result(Outcome.FAILED, f"{how(code)} after it had answered: {answer.text}")
+    return answer
+
+
+class _Mail:
+    """What comes from the child: of a flood of progress only the newest in each bite is looked at."""
+
+    def __init__(self, report: Callable[[Progress], None]) -> None:
+        self.answer: Result | None = None
+        self._report, self._begun = report, bytearray()
+
+    def take(self, data: bytes) -> None:
+        *lines, rest = (bytes(self._begun) + data).split(b"\n")
+        self._begun[:] = rest if len(rest) <= LONGEST else b""
+        progress = next((line for line in reversed(lines) if line.startswith(b'["progress"')), b"")
+        for line in (progress, *(line for line in lines if line.startswith(b'["answer"'))):
+            match read_line(line):
+                case Progress() as newest:
+                    self._report(newest)
+                case Result() as answer:
+                    self.answer = answer

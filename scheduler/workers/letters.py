@@ -1,0 +1,71 @@
+"""What an isolated run and its scheduler tell each other, as lines of JSON."""
+
+import json
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from ..model import Context, Isolated, Outcome, Progress, Trigger
+from .result import Result
+
+LONGEST = 1024 * 1024  # bytes of one line from the child; ours are some 30 kB at most
+
+
+def order_letter(work: Isolated, context: Context, python_path: str | None) -> bytes:
+    """All that the child has to know; secrets go this way, for arguments can be seen by everybody."""
+    letter = {
+        "source": work.source,
+        "function": work.function,
+        "python_path": python_path,
+        "context": {
+            "citizen": context.citizen,
+            "home": str(context.home),
+            "task": context.task,
+            "options": context.options,
+            "secrets": dict(context.secrets),
+            "last_success": context.last_success,
+            "trigger": context.trigger,
+        },
+    }
+    return json.dumps(letter, default=_plain).encode()
+
+
+def context_of(fields: dict[str, Any], report: Any) -> Context:
+    """The Context on the child's side; options that were an object are a plain dict here."""
+    given = {**fields, "home": Path(fields["home"]), "trigger": Trigger(fields["trigger"])}
+    return Context(**given, report=report)
+
+
+def answer_line(result: Result) -> bytes:
+    return (
+        json.dumps(["answer", result.outcome, result.text, result.urgent, result.traceback]).encode() + b"\n"
+    )
+
+
+def progress_line(progress: Progress) -> bytes:
+    line = ["progress", float(progress.done), float(progress.total), str(progress.text)[:500]]
+    return json.dumps(line).encode() + b"\n"
+
+
+def read_line(line: bytes) -> Result | Progress | None:
+    """None for what is neither: the function may write to any descriptor it finds."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    match found:
+        case ["progress", float(done), float(total), str(text)]:
+            return Progress(done, total, text)
+        case ["answer", str(outcome), str(text), bool(urgent), str(trace)] if outcome in set(Outcome):
+            return Result(Outcome(outcome), text, urgent, trace)
+    return None
+
+
+def _plain(value: Any) -> Any:
+    """Options as plain values: dataclasses, pydantic's models and secrets, and whatever has a text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    for method in ("model_dump", "get_secret_value"):
+        if hasattr(value, method):
+            return getattr(value, method)()
+    return list(value) if isinstance(value, set | frozenset) else str(value)
