@@ -16,6 +16,31 @@ SHOW_EVERY = 0.03  # seconds between two notices, so that a burst of runs is one
 EVENTS_KEPT = 200
 
 
+class Subscribers:
+    """Who wants to be called back on this loop."""
+
+    def __init__(self) -> None:
+        self._keys = count()
+        self._callbacks: dict[int, Callable[[], None]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._callbacks)
+
+    def add(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back from now on; calling the result ends that."""
+        key = next(self._keys)
+        self._callbacks[key] = callback
+
+        def forget() -> None:
+            self._callbacks.pop(key, None)
+
+        return forget
+
+    def tell(self) -> None:
+        for callback in list(self._callbacks.values()):
+            callback()
+
+
 class Board:
     """Keeps the newest events and tells its subscribers, in bounded steps, that there is news."""
 
@@ -23,8 +48,7 @@ class Board:
         self._citizen, self._clock = citizen, clock
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._seq = 0
-        self._keys = count()
-        self._subscribers: dict[int, Callable[[], None]] = {}
+        self._subscribers = Subscribers()
         self._pending = False
         self._shown_at = 0.0
 
@@ -42,13 +66,7 @@ class Board:
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back on this loop whenever there is news; calling the result ends that."""
-        key = next(self._keys)
-        self._subscribers[key] = callback
-
-        def forget() -> None:
-            self._subscribers.pop(key, None)
-
-        return forget
+        return self._subscribers.add(callback)
 
     def changed(self) -> None:
         """There is news; costs next to nothing while nobody listens."""
@@ -65,5 +83,4 @@ class Board:
     def _tell(self) -> None:
         self._pending = False
         self._shown_at = asyncio.get_running_loop().time()
-        for callback in list(self._subscribers.values()):
-            callback()
+        self._subscribers.tell()

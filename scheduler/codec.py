@@ -159,21 +159,24 @@ def _block(entries: Mapping[str, Any]) -> str:
 
 
 def _entry_json(state: TaskState) -> dict[str, Any]:
-    return {
+    always = {
         "failures_in_a_row": state.failures_in_a_row,
         "last_duration": state.last_duration,
         "last_success": state.last_success,
         "first_seen": state.first_seen,
         "paused": state.paused,
-        "paused_at": state.paused_at,
         "due_now": state.due_now,
         "retry_at": state.retry_at,
-        "attempt": state.attempt,
         "running": running_to_json(state.running) if state.running else None,
+    }
+    sometimes = {
+        "paused_at": state.paused_at,
+        "attempt": state.attempt,
         "orphan": running_to_json(state.orphan) if state.orphan else None,
         "outcome": state.outcome,
         "text": state.text,
     }
+    return always | {key: value for key, value in sometimes.items() if value}
 
 
 def running_to_json(running: Running) -> dict[str, float]:

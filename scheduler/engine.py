@@ -156,12 +156,10 @@ class Scheduler:
         self._registered[name] = handler
         self.set_tasks(self._tasks)
 
-    def set_tasks(
-        self, tasks: Iterable[Task], rules: Rules | None = None, problems: Iterable[str] = ()
-    ) -> None:
+    def set_tasks(self, tasks: Iterable[Task], rules: Rules | None = None) -> None:
         """Go on with other settings: unchanged tasks keep their next time, removed ones are gone."""
         self._tasks = tuple(tasks)
-        self._problems = tuple(problems)
+        self._problems = ()
         if rules:
             self._rules = rules
             if self._wake and rules.wake:
@@ -175,8 +173,17 @@ class Scheduler:
         self._arm()
         self._show()
 
+    def set_problems(self, problems: Iterable[str]) -> None:
+        """Go on as before, and show what is wrong with the newest settings."""
+        self._problems = tuple(problems)
+        self._show()
+
+    def file_differs(self) -> bool:
+        """Whether another hand changed the state file; blocks, for any thread."""
+        return self._store.differs()
+
     def look_at_file(self) -> None:
-        """Another hand changed the state file: take up what it says."""
+        """Take up what another hand wrote into the state file."""
         self._store.changed()
 
     # -------------------------------------------------------------- Control

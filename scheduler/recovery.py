@@ -40,7 +40,7 @@ def retry_time(task: Task, state: TaskState, outcome: Outcome, now: float) -> fl
         return None
     last = state.last_run if state.last_run is not None else now
     interval = max(0.0, task.schedule.after(last) - last)
-    delay = min(task.retry_delay * 2**state.attempt, interval)
+    delay = min(task.retry_delay * 2.0**state.attempt, interval)
     return now + delay * random.uniform(0.9, 1.0)
 
 

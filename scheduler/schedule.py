@@ -187,3 +187,11 @@ def local_zone() -> tzinfo:
 def _plain(expression: str) -> str:
     """The expression as cronsim reads it: macros spelled out, `?` as `*`."""
     return MACROS.get(expression.lower(), expression).replace("?", "*")
+
+
+def unix(value: object) -> float | None:
+    """Unix seconds of an ISO time; None for anything else."""
+    try:
+        return datetime.fromisoformat(str(value)).timestamp()
+    except (ValueError, OverflowError):
+        return None

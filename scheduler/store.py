@@ -43,6 +43,10 @@ class Store(Protocol):
         """
         ...
 
+    def differs(self) -> bool:
+        """Whether another hand changed the states; may block, for any thread."""
+        ...
+
     def changed(self) -> None: ...
 
     def written(self) -> Awaitable[object] | None:
@@ -68,6 +72,9 @@ class MemoryStore:
         return self._states, []
 
     def begin(self, states: Callable[[], States], adopt: Adopt, told: Callable[[], None]) -> None: ...
+
+    def differs(self) -> bool:
+        return False
 
     def changed(self) -> None: ...
 
@@ -235,6 +242,9 @@ class DiskStore:
 
     def begin(self, states: Callable[[], States], adopt: Adopt, told: Callable[[], None]) -> None:
         self._states, self._adopt, self._told = states, adopt, told
+
+    def differs(self) -> bool:
+        return self.file.differs()
 
     def changed(self) -> None:
         self._version += 1

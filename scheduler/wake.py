@@ -14,7 +14,7 @@ from .codec import running_from_json, running_to_json
 from .files import for_update, read_json, write_json
 from .memory import append_event
 from .model import Command, Outcome, Running, Task, WakePlan, WakeView
-from .schedule import Every
+from .schedule import Every, unix
 from .workers import Result
 from .workers.facts import alive
 
@@ -75,7 +75,7 @@ class WakeCycle:
         metadata = read_json(self._home / "metadata.json", {})
         count = metadata.get("wake_count", 0)
         self._count = count if isinstance(count, int) and not isinstance(count, bool) else 0
-        self._last = _unix(metadata.get("last_wake"))
+        self._last = unix(metadata.get("last_wake"))
 
     def start(self) -> None:
         """From now on wake the citizen whenever its time has come."""
@@ -245,10 +245,3 @@ def _queue(home: Path) -> list[str]:
 def _result_json(result: TaskResult) -> dict[str, Any]:
     moment = datetime.fromtimestamp(result.time, UTC).isoformat()
     return {"task": result.task, "outcome": result.outcome, "text": result.text, "time": moment}
-
-
-def _unix(value: object) -> float | None:
-    try:
-        return datetime.fromisoformat(str(value)).timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -1,0 +1,158 @@
+"""The face that v2's callers know: the table, the schedulers by name, and the verbs, as plain calls."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from .builtin import BACKGROUND_TASKS
+from .clock import SystemClock
+from .errors import BadSettings, Owned, UnknownCitizen, UnknownTask
+from .model import Handler, Outcome, Receipt, Snapshot, TaskState
+from .onlooker import look_at
+from .ownership import owner_of
+from .settings import CitizenSettings, Settings, load
+
+if TYPE_CHECKING:
+    from .engine import Scheduler
+
+__all__ = [
+    "BACKGROUND_TASKS",
+    "background_force",
+    "background_reset",
+    "background_status",
+    "citizens",
+    "get_scheduler",
+    "look",
+    "register_handler",
+    "run_background_tasks",
+]
+
+T = TypeVar("T")
+
+
+class CitizenScheduler:
+    """One citizen for a script: handlers of its own, and the verbs as plain calls that wait."""
+
+    def __init__(self, citizen: str, config: Path | None = None) -> None:
+        self.citizen, self.config = citizen, config
+        self._handlers: dict[str, Handler] = {}
+
+    def register_handler(self, task: str, handler: Handler) -> None:
+        """Run `handler` for this task in this process; raises Owned where another process runs it."""
+        settings = _citizen(load(config=self.config, only=(self.citizen,)), self.citizen)
+        if task not in (names := [each.name for each in settings.tasks]):
+            raise UnknownTask(task, names)
+        owner = owner_of(settings.home)
+        if owner and owner.pid != os.getpid():
+            mend = f"set handler of the task {task} in its settings instead"
+            raise Owned(f"{self.citizen} is owned by pid {owner.pid}: {mend}")
+        self._handlers[task] = handler
+
+    def run_due(self) -> dict[str, Outcome]:
+        """Run every task that is due and wait for all of them: what each came to."""
+
+        async def drain(scheduler: "Scheduler") -> dict[str, Outcome]:
+            await scheduler.drain(float("inf"))
+            return {result.task: result.outcome for result in scheduler.take_results()}
+
+        return self._owning(drain)
+
+    def force(self, task: str) -> TaskState:
+        """Run the task now and wait for it: its state afterwards."""
+
+        async def run(scheduler: "Scheduler") -> TaskState:
+            await scheduler.force(task)
+            return await scheduler.finish(task)
+
+        return self._owning(run)
+
+    def reset(self, task: str) -> Receipt:
+        """Forget the task's last run and last error: due at the next check."""
+        return self._owning(lambda scheduler: scheduler.reset(task))
+
+    def status(self) -> Snapshot:
+        """The citizen as its files tell it."""
+        return look(self.citizen, self.config)
+
+    def _owning(self, action: Callable[["Scheduler"], Awaitable[T]]) -> T:
+        return asyncio.run(self._own_and(action))
+
+    async def _own_and(self, action: Callable[["Scheduler"], Awaitable[T]]) -> T:
+        from .fleet import Fleet, FleetOptions  # what only looks never pays for the engine
+
+        fleet = Fleet(FleetOptions(config=self.config, only=(self.citizen,), wakes=False))
+        try:
+            await fleet.start(dispatch=False)
+            for refusal in fleet.refusals():
+                raise Owned(refusal)
+            scheduler = fleet.schedulers()[0]
+            for task, handler in self._handlers.items():
+                scheduler.register_handler(task, handler)
+            return await action(scheduler)
+        finally:
+            await fleet.stop()
+
+
+@lru_cache
+def get_scheduler(citizen: str, config: Path | None = None) -> CitizenScheduler:
+    """The scheduler of this citizen, the same one each time, so that its handlers stay registered."""
+    return CitizenScheduler(citizen, config)
+
+
+def register_handler(task: str, handler: Handler, citizen: str) -> None:
+    """Run `handler` for this task of this citizen in this process."""
+    get_scheduler(citizen).register_handler(task, handler)
+
+
+def run_background_tasks(citizen: str) -> dict[str, Outcome]:
+    """Run what is due for the citizen and wait for it: what each task came to."""
+    return get_scheduler(citizen).run_due()
+
+
+def background_force(task: str, citizen: str, config: Path | None = None) -> str:
+    """Run the task now and wait for it: how it went, in a line."""
+    state = get_scheduler(citizen, config).force(task)
+    said = state.error.first_line if state.error else state.text
+    return f"{task}: {state.outcome}" + (f": {said}" if said else "")
+
+
+def background_reset(task: str, citizen: str, config: Path | None = None) -> str:
+    """Forget the task's last run and last error: what was done, in a line."""
+    return get_scheduler(citizen, config).reset(task).text
+
+
+def background_status(citizen: str, config: Path | None = None) -> str:
+    """What every task did last and does next, in the lines of `--status`."""
+    from .status import lines
+
+    return "\n".join(lines(look(citizen, config), SystemClock.now()))
+
+
+def look(citizen: str, config: Path | None = None) -> Snapshot:
+    """The citizen as its files tell it; takes no lock and changes nothing."""
+    return looks((citizen,), config)[0]
+
+
+def looks(names: Sequence[str] = (), config: Path | None = None) -> list[Snapshot]:
+    """These citizens (all, if none is named) as their files tell them."""
+    settings = load(config=config, only=names)
+    if settings.problems:
+        raise BadSettings(settings.problems)
+    chosen = [_citizen(settings, name) for name in names] if names else settings.citizens
+    now = SystemClock.now()
+    return [look_at(each.name, each.home, each.tasks, each.wake, now, each.problems) for each in chosen]
+
+
+def citizens(config: Path | None = None) -> tuple[str, ...]:
+    """The names of all citizens there are."""
+    return tuple(each.name for each in load(config=config).citizens)
+
+
+def _citizen(settings: Settings, name: str) -> CitizenSettings:
+    found = settings.citizen(name)
+    if found is None:
+        raise UnknownCitizen(name, settings.known)
+    return found

@@ -1,0 +1,276 @@
+"""All citizens on one loop: owns those that nobody owns, looks at the rest, follows the settings."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from .board import Subscribers
+from .clock import Clock, SystemClock
+from .control import FleetView
+from .engine import Rules, Scheduler
+from .errors import BadSettings, SchedulerError, UnknownCitizen
+from .model import Snapshot
+from .onlooker import Onlooker, look_at
+from .ownership import Ownership, acquire
+from .settings import CitizenSettings, Settings, fingerprint, load
+from .store import DiskStore
+from .workers import Workers
+
+log = logging.getLogger("experience.fleet")
+
+LOOK_EVERY = 2.0  # seconds between two looks at settings, state files and homes of others
+DISK_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """What the command line says about a whole fleet."""
+
+    config: Path | None = None
+    only: Collection[str] = ()
+    interval: float | None = None
+    own: bool = True
+    own_as_root: bool = False
+    background: bool = True
+    wakes: bool = True
+    create: bool = False
+    strict: bool = True  # broken settings end the start instead of being shown until they are mended
+
+
+@dataclass(slots=True)
+class Member:
+    """One citizen here: its scheduler if it is ours, else somebody who looks on."""
+
+    settings: CitizenSettings
+    control: Scheduler | Onlooker
+    ownership: Ownership | None = None
+
+
+class Fleet:
+    """The citizens of one process, on the loop that called `start`."""
+
+    def __init__(
+        self, options: FleetOptions, on_home: Callable[[str, Path], None] = lambda name, home: None
+    ) -> None:
+        self.clock: Clock = SystemClock()
+        self.members: dict[str, Member] = {}
+        self._options, self._on_home = options, on_home
+        self._settings = Settings(root=Path())
+        self._problems: tuple[str, ...] = ()
+        self._workers = Workers()
+        self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
+        self._subscribers = Subscribers()
+        self._loading = self._dispatch = True
+        self._follower: asyncio.Task[None] | None = None
+        self._look_now = asyncio.Event()
+
+    # -------------------------------------------------------------- life
+
+    async def start(self, *, dispatch: bool = True) -> None:
+        """Read the settings and bring every citizen in; raises BadSettings or UnknownCitizen.
+
+        Without `dispatch` nothing runs by itself.
+        """
+        self._dispatch = dispatch
+        settings = await asyncio.to_thread(self._load)
+        if settings.problems and self._options.strict:
+            raise BadSettings(settings.problems)
+        for name in self._options.only:
+            if name not in settings.known:
+                raise UnknownCitizen(name, settings.known)
+        self._settings, self._problems = settings, settings.problems
+        self.tell()
+        for citizen in settings.citizens:
+            await self._bring_in(citizen)
+        self._loading = False
+        self.tell()
+        self._follower = asyncio.create_task(self._follow(), name="settings")
+        self._follower.add_done_callback(_never_silent)
+
+    async def stop(self, grace: float | None = None) -> None:
+        """End every scheduler of ours, all at the same time, and give the homes back."""
+        if self._follower:
+            self._follower.cancel()
+        await asyncio.gather(*(self._let_go(member, grace) for member in self.members.values()))
+        await self._workers.close()
+        self._disk.shutdown(wait=False)
+        if isinstance(self.clock, SystemClock):
+            self.clock.close()
+
+    def hurry(self) -> None:
+        """Asked to stop a second time: whatever still runs ends at once."""
+        for scheduler in self.schedulers():
+            scheduler.hurry()
+
+    def reload(self) -> None:
+        """Look at the settings now rather than soon."""
+        self._look_now.set()
+
+    # -------------------------------------------------------------- to look at
+
+    def schedulers(self) -> list[Scheduler]:
+        return [m.control for m in self.members.values() if isinstance(m.control, Scheduler)]
+
+    @property
+    def named(self) -> bool:
+        """Whether certain citizens were asked for."""
+        return bool(self._options.only)
+
+    def refusals(self) -> list[str]:
+        """Why the citizens that are not ours are not, a line each."""
+        return [m.control.snapshot().stale for m in self.members.values() if isinstance(m.control, Onlooker)]
+
+    def view(self) -> FleetView:
+        """The fleet at this moment."""
+        controls = tuple(member.control for member in self.members.values())
+        return FleetView(controls, self._problems, str(self._settings.root), self._loading)
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back, on this loop, when citizens come or go; calling the result ends that."""
+        return self._subscribers.add(callback)
+
+    def tell(self) -> None:
+        self._subscribers.tell()
+
+    async def watch(self) -> AsyncIterator[FleetView]:
+        changed = asyncio.Event()
+        forget = self.subscribe(changed.set)
+        try:
+            while True:
+                yield self.view()
+                await changed.wait()
+                changed.clear()
+        finally:
+            forget()
+
+    # -------------------------------------------------------------- citizens come, change and go
+
+    def _load(self) -> Settings:
+        options = self._options
+        return load(config=options.config, only=options.only, create=options.create)
+
+    async def _bring_in(self, citizen: CitizenSettings) -> None:
+        self._on_home(citizen.name, citizen.home)
+        try:
+            member = await self._own(citizen)
+        except SchedulerError as refusal:
+            log.warning(str(refusal))
+            onlooker = Onlooker(citizen.name, partial(self._look_at, citizen, refusal), refusal)
+            member = Member(citizen, onlooker)
+            await onlooker.refresh()
+        self.members[citizen.name] = member
+
+    async def _own(self, citizen: CitizenSettings) -> Member:
+        if citizen.problems:
+            raise BadSettings(citizen.problems)
+        if not self._options.own:
+            raise SchedulerError(f"{citizen.name}: only looked at, as asked for")
+        now = self.clock.now()
+        as_root = self._options.own_as_root
+        ownership = await asyncio.to_thread(acquire, citizen.home, now, as_root=as_root)
+        scheduler = Scheduler(
+            citizen.name,
+            citizen.home,
+            citizen.tasks,
+            store=DiskStore(citizen.home, self.clock, self._disk),
+            clock=self.clock,
+            workers=self._workers,
+            rules=self._rules(citizen),
+        )
+        try:
+            await scheduler.start(dispatch=self._dispatch)
+        except SchedulerError:
+            ownership.release()
+            raise
+        return Member(citizen, scheduler, ownership)
+
+    def _rules(self, citizen: CitizenSettings) -> Rules:
+        wake = (
+            citizen.wake
+            if self._options.interval is None
+            else replace(citizen.wake, every=self._options.interval)
+        )
+        return Rules(
+            workers=citizen.workers,
+            grace=citizen.grace,
+            secrets=citizen.secrets,
+            wake=wake if self._options.wakes else None,
+            background=self._options.background,
+        )
+
+    def _look_at(self, citizen: CitizenSettings, refusal: SchedulerError) -> Snapshot:
+        snapshot = look_at(
+            citizen.name, citizen.home, citizen.tasks, citizen.wake, self.clock.now(), citizen.problems
+        )
+        return snapshot if snapshot.owner else replace(snapshot, stale=str(refusal))
+
+    async def _let_go(self, member: Member, grace: float | None = None) -> None:
+        if isinstance(member.control, Scheduler):
+            await member.control.stop(grace)
+        if member.ownership:
+            await asyncio.to_thread(member.ownership.release)
+
+    # -------------------------------------------------------------- following the files
+
+    async def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look_now.wait(), LOOK_EVERY)
+            asked = self._look_now.is_set()
+            self._look_now.clear()
+            await self._look(asked)
+
+    async def _look(self, asked: bool) -> None:
+        changed, touched = await asyncio.to_thread(self._differences)
+        for scheduler in touched:
+            scheduler.look_at_file()
+        if changed or asked:
+            await self._apply(await asyncio.to_thread(self._load))
+        for member in list(self.members.values()):
+            if isinstance(member.control, Onlooker):
+                await member.control.refresh()
+
+    def _differences(self) -> tuple[bool, list[Scheduler]]:
+        touched = [scheduler for scheduler in self.schedulers() if scheduler.file_differs()]
+        return fingerprint(self._settings) != self._settings.mark, touched
+
+    async def _apply(self, settings: Settings) -> None:
+        """Take changed settings up; broken ones change nothing and are shown."""
+        self._problems = settings.problems
+        if settings.problems:
+            self._settings = replace(self._settings, mark=settings.mark, files=settings.files)
+        else:
+            await self._replace(settings)
+        log.info("settings read", extra={"problems": len(settings.problems)})
+        self.tell()
+
+    async def _replace(self, settings: Settings) -> None:
+        self._settings = settings
+        wanted = {citizen.name: citizen for citizen in settings.citizens}
+        for name in self.members.keys() - wanted.keys():
+            await self._let_go(self.members.pop(name))
+        for name, citizen in wanted.items():
+            member = self.members.get(name)
+            if member is None or (isinstance(member.control, Onlooker) and member.settings != citizen):
+                await self._bring_in(citizen)
+            elif member.settings != citizen:
+                self._change(member, citizen)
+        self.members = {name: self.members[name] for name in wanted}
+
+    def _change(self, member: Member, citizen: CitizenSettings) -> None:
+        if isinstance(member.control, Scheduler):
+            if citizen.problems:
+                member.control.set_problems(citizen.problems)
+                return
+            member.control.set_tasks(citizen.tasks, self._rules(citizen))
+        member.settings = citizen
+
+
+def _never_silent(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("the settings are not followed any more", exc_info=error)

@@ -1,0 +1,180 @@
+"""The schedulers without a screen: one log line per event, signals, a clean end."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from .engine import Scheduler
+from .errors import Owned
+from .fleet import Fleet, FleetOptions
+from .logs import HomeFiles, Json, Offloaded, Readable, Stream
+from .model import Outcome
+from .workers.prints import capture_prints
+
+log = logging.getLogger("experience")
+
+SIGNALS_CHECKED = 1.0  # seconds; a handler may have installed its own over ours
+
+
+def run_headless(
+    *,
+    citizens: Sequence[str] = (),
+    config: Path | None = None,
+    interval: float | None = None,
+    background: bool = True,
+    wakes: bool = True,
+    log_json: bool = False,
+    own_as_root: bool = False,
+) -> int:
+    """Run citizens (all, if none is named) until a signal ends it; the exit code. Raises SchedulerError."""
+    options = FleetOptions(
+        config=config,
+        only=tuple(citizens),
+        interval=interval,
+        background=background,
+        wakes=wakes,
+        own_as_root=own_as_root,
+        create=True,
+    )
+    with _logging(log_json) as on_home:
+        return asyncio.run(_until_told(Fleet(options, on_home)))
+
+
+def run_once(
+    citizen: str,
+    *,
+    background: bool = True,
+    wake: bool = True,
+    config: Path | None = None,
+    log_json: bool = False,
+    own_as_root: bool = False,
+) -> int:
+    """One wake with its background tasks, or only the one or the other; 1 if anything failed."""
+    options = FleetOptions(
+        config=config, only=(citizen,), background=background, own_as_root=own_as_root, create=True
+    )
+    with _logging(log_json) as on_home:
+        return asyncio.run(_one_turn(Fleet(options, on_home), wake))
+
+
+async def _until_told(fleet: Fleet) -> int:
+    signals = Signals(fleet)
+    try:
+        await fleet.start()
+        _insist_on_something(fleet)
+        freeze_memory()
+        await signals.told.wait()
+        log.info("shutting down")
+    finally:
+        await fleet.stop()
+        signals.give_back()
+    return 0
+
+
+async def _one_turn(fleet: Fleet, wake: bool) -> int:
+    signals = Signals(fleet)
+    try:
+        await fleet.start(dispatch=False)
+        _insist_on_something(fleet)
+        turn = asyncio.ensure_future(_turn(fleet.schedulers()[0], wake))
+        told = asyncio.ensure_future(signals.told.wait())
+        await asyncio.wait({turn, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if turn.done():
+            return turn.result()
+        turn.cancel()
+        return 2
+    finally:
+        await fleet.stop()
+        signals.give_back()
+
+
+async def _turn(scheduler: Scheduler, wake: bool) -> int:
+    if wake:
+        outcome = await scheduler.wake_and_wait()
+    else:
+        await scheduler.drain(float("inf"))
+        outcome = Outcome.OK
+    failed = any(task.error for task in scheduler.snapshot().tasks)
+    return 1 if failed or outcome.bad else 0
+
+
+def _insist_on_something(fleet: Fleet) -> None:
+    """A citizen that was asked for by name and cannot be run is an error, not a log line."""
+    refusals = fleet.refusals()
+    if refusals and (fleet.named or not fleet.schedulers()):
+        raise Owned("; ".join(refusals))
+
+
+def freeze_memory() -> None:
+    """What was loaded for good is left out of garbage collections, which would cost milliseconds each."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+
+
+class Signals:
+    """SIGTERM, SIGINT, a closed terminal: end the fleet, a second one at once; SIGHUP: read the settings."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.told = asyncio.Event()
+        self._fleet, self._loop = fleet, asyncio.get_running_loop()
+        self._had_terminal = _has_terminal()
+        self._check: asyncio.TimerHandle
+        self._keep()
+
+    def _keep(self) -> None:
+        self._loop.add_signal_handler(signal.SIGTERM, self._end)
+        self._loop.add_signal_handler(signal.SIGINT, self._end)
+        self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        self._check = self._loop.call_later(SIGNALS_CHECKED, self._keep)
+
+    def give_back(self) -> None:
+        self._check.cancel()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._loop.remove_signal_handler(number)
+
+    def _end(self) -> None:
+        if self.told.is_set():
+            self._fleet.hurry()
+        self.told.set()
+
+    def _hang_up(self) -> None:
+        if self._had_terminal and not _has_terminal():
+            self._end()
+        else:
+            self._fleet.reload()
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _logging(as_json: bool) -> Iterator[Callable[[str, Path], None]]:
+    """Log lines on standard output and in the homes; gives what must be told of each home."""
+    formatter = Json() if as_json else Readable()
+    files = HomeFiles(formatter)
+    handlers = [Offloaded(Stream(sys.stdout, formatter)), Offloaded(files)]
+    root = logging.getLogger("experience")
+    root.setLevel(logging.INFO)
+    root.propagate = False
+    for handler in handlers:
+        root.addHandler(handler)
+    try:
+        with capture_prints():
+            yield files.add
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.finish()
