@@ -227,10 +227,10 @@ VERBS: dict[str, Callable[[Options], int]] = {
 
 
 def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
-    from .background import citizens, look
+    from .background import looks
     from .status import failing
 
-    snapshots = [look(name, config) for name in names or citizens(config)]
+    snapshots = looks(names, config)
     _warn(problem for snapshot in snapshots for problem in snapshot.problems)
     if as_json:
         click.echo(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))

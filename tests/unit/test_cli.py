@@ -29,8 +29,8 @@ class Background:
         self.snapshots = {"opus": FINE}
         self.code = 0
 
-    def citizens(self, config=None):
-        return tuple(self.snapshots)
+    def looks(self, names=(), config=None):
+        return [self.look(name, config) for name in names or self.snapshots]
 
     def look(self, citizen, config=None):
         if citizen not in self.snapshots:
@@ -159,10 +159,10 @@ def test_a_refusal_by_the_owner_is_one_line(background, capsys, monkeypatch):
 
 
 def test_every_problem_of_the_settings_is_a_line_of_its_own(background, capsys, monkeypatch):
-    def unusable(citizen, config=None):
+    def unusable(names, config):
         raise BadSettings(["a.toml: first", "b.toml: second"])
 
-    monkeypatch.setattr(background, "look", unusable)
+    monkeypatch.setattr(background, "looks", unusable)
     assert cli.main(["--citizen", "opus", "--status"]) == 2
     assert capsys.readouterr().err == "experience: a.toml: first\nexperience: b.toml: second\n"
 
