@@ -24,7 +24,7 @@ class CitizenSettings:
     name: str
     home: Path
     tasks: tuple[Task, ...] = ()  # in priority order, then by name
-    wake: WakePlan = WakePlan()
+    wake: WakePlan = WakePlan()  # noqa: RUF009  # frozen
     workers: int = 4
     grace: float = 10.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
