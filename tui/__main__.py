@@ -1,0 +1,92 @@
+"""`experience-tui`: reads the arguments, then opens the monitor, or the same scheduler without one."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from .app import ExperienceApp
+
+NO_TERMINAL = "experience-tui: this is no terminal; use --no-ui to run the scheduler without a screen"
+
+
+@click.command(epilog="Example: experience-tui --citizen opus")
+@click.option("--citizen", "citizens", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option("--no-ui", is_flag=True, help="The same scheduler without a screen.")
+@click.option("--interval", type=float, metavar="S", help="Seconds between two wakes.")
+@click.option("--demo", is_flag=True, help="A make-believe fleet that touches nothing.")
+@click.option("--read-only", is_flag=True, help="Look and do not touch; owns nothing.")
+@click.option("--attach", is_flag=True, help="Own nothing: only look at and steer what others run.")
+@click.option("--ascii", is_flag=True, help="Draw with plain ASCII.")
+@click.option("--log-json", is_flag=True, help="With --no-ui: log lines as JSON.")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Settings.")
+@click.option("--own-as-root", is_flag=True, help="Run citizens of other users, as root.")
+def monitor(**options: Any) -> int:
+    """The live monitor on every citizen, with its scheduler inside."""
+    if options["no_ui"]:
+        return _headless(**options)
+    if not _on_terminal():
+        click.echo(NO_TERMINAL, err=True)
+        return 2
+    return _demo(**options) if options["demo"] else _monitor(**options)
+
+
+def main() -> None:
+    """The console script."""
+    from scheduler.cli import run
+
+    raise SystemExit(run(monitor, None, "experience-tui"))
+
+
+def _on_terminal() -> bool:
+    """Textual reads standard input and writes to standard error; with either elsewhere nobody sees it."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.__stderr__))
+
+
+def _headless(**options: Any) -> int:
+    from scheduler.headless import run_headless
+
+    names = ("citizens", "config", "interval", "log_json", "own_as_root")
+    return run_headless(**{name: options[name] for name in names})
+
+
+def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
+    from .app import ExperienceApp
+    from .demo_fleet import DemoFleet
+
+    return _shown(ExperienceApp(DemoFleet(), read_only=read_only, ascii=ascii, label="DEMO"))
+
+
+def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
+    from scheduler.fleet import FleetOptions, FleetThread
+
+    from .app import ExperienceApp
+
+    fleet = FleetThread(
+        FleetOptions(
+            config=options["config"],
+            only=options["citizens"],
+            interval=options["interval"],
+            own=not (read_only or attach),
+            own_as_root=options["own_as_root"],
+            create=True,
+            strict=False,
+        )
+    )
+    fleet.start()
+    try:
+        return _shown(ExperienceApp(fleet, read_only=read_only, ascii=ascii))
+    finally:
+        fleet.stop(lambda text: click.echo(text, err=True))
+
+
+def _shown(app: "ExperienceApp") -> int:
+    """Run the monitor; a crash inside it is an exit code like any other's."""
+    app.run()
+    return app.return_code or 0
+
+
+if __name__ == "__main__":
+    main()

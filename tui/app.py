@@ -1,0 +1,237 @@
+"""The coordinator: snapshots go down to the panels, what keys ask for goes up to the citizens."""
+
+import io
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input, Static
+
+from scheduler.control import Citizens, Control, FleetView
+from scheduler.model import Pulse, Snapshot
+
+from . import verbs
+from .dialogs.confirm import Confirm
+from .exits import end_on_signals
+from .followers import Followers
+from .format import clean, plural, wall
+from .glyphs import ASCII, UNICODE
+from .lesson import lesson
+from .panels.board import Place
+from .panels.fleet import FleetGrid
+from .panels.footer import KeyBar
+from .panels.verdict import VerdictBar
+from .picture import without_fonts
+from .tally import Tally
+from .theme import ANSI, DARK, THEMES, defaults, following
+
+JUST_AFTER = 0.02  # seconds after a whole one, so that a due time of a whole second never flickers
+
+
+class ExperienceApp(App[None]):
+    """The monitor on a fleet; `label` is shown beside the name, `settings` is where citizens are written."""
+
+    TITLE = "Experience"
+    CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "T", "theme", "theme", False, id="theme", tooltip="the next theme: dark, light, the terminal's"
+        ),
+        Binding(
+            "S", "picture", "screenshot", False, id="screenshot", tooltip="save the screen as an SVG file"
+        ),
+        Binding("question_mark", "help", "help", id="help", tooltip="every key and every sign"),
+        Binding("q", "quit", "quit", id="quit", tooltip="quit; asks once while a run of ours is under way"),
+    ]
+
+    def __init__(
+        self,
+        fleet: Citizens,
+        *,
+        read_only: bool = False,
+        ascii: bool = False,
+        label: str = "",
+        settings: str = "",
+    ) -> None:
+        super().__init__()
+        self._fleet, self._settings = fleet, settings
+        self._read_only = read_only
+        self._glyphs = ASCII if ascii else UNICODE
+        self._label = " ".join(filter(None, [label, "READ ONLY" if read_only else ""]))
+        self._controls: dict[str, Control] = {}
+        self._view: FleetView | None = None
+        self._tally = Tally()
+        self._tally.loading = True
+        self._pulse: Pulse | None = None
+        self._verdict_waits = False
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = ANSI.name if self.no_color else DARK.name
+        self.set_class(ascii, "-plain")
+
+    def compose(self) -> ComposeResult:
+        yield VerdictBar(self._glyphs, self._label)
+        yield FleetGrid(self._glyphs, self._read_only)
+        yield Static(id="lesson", markup=False)
+        yield KeyBar(self._glyphs)
+
+    def on_mount(self) -> None:
+        self._grid = self.query_one(FleetGrid)
+        self._show_lesson()
+        self.tick()
+        self.set_timer(1 - self._fleet.clock.now() % 1 + JUST_AFTER, self._start_ticking)
+        followers = Followers(self._fleet, self._take_fleet, self._take_snapshot)
+        self.run_worker(followers.run(), group="follow")
+        if not self.is_headless:
+            end_on_signals(self)
+
+    # -------------------------------------------------------------- values go down
+
+    def _start_ticking(self) -> None:
+        self.set_interval(1, self.tick)
+        self.tick()
+
+    def tick(self) -> None:
+        """Once a second: pulses of what is in sight, countdowns, the verdict."""
+        pulses = []
+        for citizen in self._grid.in_sight():
+            pulses.append(self._controls[citizen].pulse())
+            self._grid.beat(citizen, pulses[-1])
+        self._pulse = max(pulses, key=lambda pulse: pulse.age, default=None)
+        self._grid.tick(self._fleet.clock.now())
+        self._show_verdict()
+
+    def _show_verdict(self) -> None:
+        self._verdict_waits = False
+        self.query_one(VerdictBar).show(self._tally.verdict(self._pulse), self._fleet.clock.now())
+
+    def _take_fleet(self, view: FleetView) -> None:
+        self._view = view
+        self._controls = {control.citizen: control for control in view.controls}
+        self._tally.citizens(set(self._controls))
+        self._tally.problems, self._tally.loading = view.problems, view.loading
+        self._grid.citizens(sorted(self._controls))
+        self._show_lesson()
+        self.call_later(self.tick)
+
+    def _take_snapshot(self, snapshot: Snapshot) -> None:
+        self._tally.put(snapshot)
+        self._grid.show(snapshot)
+        if not self._verdict_waits and self._grid.sees(snapshot.citizen):
+            self._verdict_waits = True
+            self.call_later(self._show_verdict)
+
+    def _show_lesson(self) -> None:
+        words = self.query_one("#lesson", Static)
+        taught = not self._controls
+        if taught:
+            words.update(lesson(self._view, self._settings, self._glyphs.plain))
+        if words.display != taught or self._grid.display == taught:
+            words.display, self._grid.display = taught, not taught
+            self.screen.set_focus(None if taught else self._grid)
+
+    # -------------------------------------------------------------- wishes come up
+
+    def on_fleet_grid_asked(self, message: FleetGrid.Asked) -> None:
+        places = message.places
+        if not places:
+            self._say("no task to do that to", "warning")
+        elif message.sure:
+            self._work(self._carry_out(message.verb, places))
+        else:
+            names = [f"{place.citizen}/{place.task}" for place in places]
+            question = f"{message.verb.capitalize()} {plural(len(places), 'task')}?"
+            self._ask(question, names, lambda: self._work(self._carry_out(message.verb, places)))
+
+    async def _carry_out(self, verb: str, places: tuple[Place, ...]) -> None:
+        self._grid.unmark()
+        rows = [(place.citizen, place.task) for place in places]
+        self._tell(await verbs.carry_out(self._controls, verb, rows))
+
+    def on_fleet_grid_wake_asked(self, message: FleetGrid.WakeAsked) -> None:
+        self._work(self._wake(self._controls[message.citizen]))
+
+    async def _wake(self, control: Control) -> None:
+        self._tell(await verbs.wake(control))
+
+    def _tell(self, answers: list[verbs.Answer]) -> None:
+        if answers:
+            refused = any(answer.refused for answer in answers)
+            self._say(verbs.summed_up(answers), "error" if refused else "warning")
+
+    def _say(self, text: str, severity: Any = "information") -> None:
+        lines = [clean(line, self._glyphs.plain) for line in text.splitlines()]
+        self.notify("\n".join(lines), severity=severity, markup=False)
+
+    def _work(self, work: Coroutine[Any, Any, None]) -> None:
+        self.run_worker(work, group="verbs")
+
+    def _ask(self, question: str, names: list[str], then: Callable[[], Any]) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                then()
+
+        self.push_screen(Confirm(question, names, self._glyphs.plain), answered)
+
+    # -------------------------------------------------------------- filter
+
+    async def on_fleet_grid_find_asked(self) -> None:
+        from .dialogs.filter import FilterField  # 20 ms that the first frame does not wait for
+
+        fields = self.query(FilterField)
+        if not fields:
+            await self.mount(FilterField(), before=self.query_one(KeyBar))
+        self.query_one(FilterField).open(self._grid.board.filter.text)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._grid.sift(event.value)
+
+    def on_filter_field_left(self) -> None:
+        self._grid.focus()
+
+    def on_fleet_grid_looked(self) -> None:
+        self.query_one(KeyBar).say(self._grid.looks())
+
+    # -------------------------------------------------------------- keys of the whole screen
+
+    def action_theme(self) -> None:
+        if self.no_color:
+            self._say("NO_COLOR is set: there is one theme")
+        else:
+            self.theme = following(self.theme)
+
+    def action_picture(self) -> None:
+        name = f"experience-{wall(self._fleet.clock.now()).replace(':', '')}.svg"
+        self.deliver_text(
+            io.StringIO(self.export_screenshot()), save_directory=Path.cwd(), save_filename=name
+        )
+        self._say(f"saved {name} in {Path.cwd()}")
+
+    def action_help(self) -> None:
+        from .screens.help import Help, entries
+
+        active = self.screen.active_bindings
+        shown = {key: self.get_key_display(entry.binding) for key, entry in active.items()}
+        self.push_screen(Help(entries(active, shown), self._glyphs))
+
+    async def action_quit(self) -> None:
+        self.action_help_quit()
+
+    def action_help_quit(self) -> None:
+        """What ctrl+c does: it is what people press who want to get out."""
+        running = self._grid.board.running_here()
+        if not running or isinstance(self.screen, Confirm):
+            self.exit()
+        else:
+            question = f"Quit? {plural(len(running), 'task')} of ours will be stopped:"
+            self._ask(question, running, self.exit)
+
+    # -------------------------------------------------------------- looks
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return defaults(self.current_theme)
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        return without_fonts(super().export_screenshot(title=title, simplify=simplify))

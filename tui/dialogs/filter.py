@@ -1,0 +1,40 @@
+"""The line in which a filter is typed."""
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Input
+
+
+class FilterField(Input):
+    """Tells each change by `Input.Changed`, and when the person is done with it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "drop", "clear", id="filter-clear")]
+
+    class Left(Message):
+        """The person is done; `keep` says whether the filter stays."""
+
+        def __init__(self, keep: bool) -> None:
+            super().__init__()
+            self.keep = keep
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="citizen, task or error; ! in front inverts; esc clears", compact=True)
+
+    def open(self, text: str) -> None:
+        """Start typing where the filter was left."""
+        self.add_class("-open")
+        self.value = text
+        self.focus()
+
+    def action_drop(self) -> None:
+        self.value = ""
+        self._leave(keep=False)
+
+    async def action_submit(self) -> None:
+        self._leave(keep=True)
+
+    def _leave(self, keep: bool) -> None:
+        self.remove_class("-open")
+        self.post_message(self.Left(keep))

@@ -1,0 +1,146 @@
+"""Values to words on screen; `clean` is the only door for text that others wrote."""
+
+import time
+import unicodedata
+from functools import lru_cache
+
+from rich.cells import cell_len
+
+from scheduler.schedule import in_words
+
+TIME = 6  # cells of a countdown: `99:59`, `23h59m`, `99d23h`
+_BREAKS = {"\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"}
+# Terminals disagree on the width of what these do to their neighbours.
+_DROPPED = {"\ufe0e", "\ufe0f", "\u034f"} | {chr(code) for code in range(0x1F3FB, 0x1F400)}
+_BLANK_LETTERS = {"\u115f", "\u1160", "\u3164", "\uffa0", "\u2800"}
+_FLAG_A, _FLAG_Z = 0x1F1E6, 0x1F1FF
+
+
+def clean(text: str, plain: bool = False) -> str:
+    """One line that can do nothing to a terminal: controls and invisible characters are made visible.
+
+    `plain` leaves nothing but ASCII.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _clean(text, plain)
+
+
+@lru_cache(maxsize=2048)
+def _clean(text: str, plain: bool) -> str:
+    text = text.replace("\r\n", "\n")
+    shown = "".join(_visible(char, before) for before, char in zip(" " + text, text, strict=False))
+    return shown.encode("ascii", "backslashreplace").decode() if plain else shown
+
+
+def _visible(char: str, before: str) -> str:
+    if char in _BREAKS:
+        return "⏎"
+    if char == "\t":
+        return " "
+    if char in _DROPPED:
+        return ""
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me"):
+        return char if before.isalpha() and cell_len(char) == 0 else ""
+    if char.isprintable() and char not in _BLANK_LETTERS:
+        return _flag(char)
+    return _spelled(char)
+
+
+def _flag(char: str) -> str:
+    """Regional indicators as letters: a pair of them is two cells here and four there."""
+    code = ord(char)
+    return chr(code - _FLAG_A + ord("A")) if _FLAG_A <= code <= _FLAG_Z else char
+
+
+def _spelled(char: str) -> str:
+    code = ord(char)
+    if unicodedata.category(char) == "Zs":
+        return " "
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    return char.encode("ascii", "backslashreplace").decode()
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal the clean `text` takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def fit(text: str, room: int, ellipsis: str = "…") -> str:
+    """The clean `text` in exactly so many cells: cut with an ellipsis, or padded."""
+    short = shorten(text, room, ellipsis)
+    return short + " " * (room - cells(short))
+
+
+def shorten(text: str, room: int, ellipsis: str = "…") -> str:
+    """The clean `text` in at most so many cells."""
+    if cells(text) <= room:
+        return text
+    return _cut(text, room - cells(ellipsis)) + ellipsis if room > 0 else ""
+
+
+def _cut(text: str, room: int) -> str:
+    if text.isascii():
+        return text[: max(0, room)]
+    used = 0
+    for index, char in enumerate(text):
+        used += cell_len(char)
+        if used > room:
+            return text[:index]
+    return text
+
+
+def countdown(seconds: float) -> str:
+    """Time to go: `02:11`, `1h40m`, `3d04h`, right down to `00:00`, then `now`."""
+    return "now" if seconds <= 0 else elapsed(seconds)
+
+
+def elapsed(seconds: float) -> str:
+    """Time gone by, in at most six cells; whole units, rounded down."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    if minutes < 100:
+        return f"{minutes:02d}:{rest:02d}"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h{minutes:02d}m"
+    days, hours = divmod(hours, 24)
+    return f"{days}d{hours:02d}h" if days < 100 else f"{days}d"
+
+
+def span(seconds: float) -> str:
+    """A coarse span, rounded down: `12s`, `5m`, `47h`, `3d`."""
+    whole = max(0, int(seconds))
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "m"), (172800, 3600, "h")):
+        if whole < limit:
+            return f"{whole // size}{unit}"
+    return f"{whole // 86400}d"
+
+
+def took(seconds: float) -> str:
+    """How long a run lasted, in at most five cells: `0.3s`, `42s`, `12m`."""
+    return f"{seconds:.1f}s" if 0 <= seconds < 9.95 else span(seconds)
+
+
+def limit(seconds: float) -> str:
+    """A time-out as short as it goes: `30s`, `2m`, `1h30m`."""
+    return in_words(round(seconds, 1 if seconds < 10 else None))
+
+
+def count(number: int) -> str:
+    """A number in at most four cells: `42`, `9999`, `12k`, `3M`."""
+    if number < 10_000:
+        return str(number)
+    return f"{number // 1000}k" if number < 1_000_000 else f"{number // 1_000_000}M"
+
+
+def plural(number: int, word: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def wall(when: float) -> str:
+    """The time of day, as clocks here show it: `14:03:22`."""
+    return time.strftime("%H:%M:%S", time.localtime(when))

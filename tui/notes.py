@@ -1,0 +1,82 @@
+"""What has to be said about a citizen as a whole, the worst first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from scheduler.model import Pulse, Snapshot
+
+STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
+
+
+class Rank(IntEnum):
+    """How bad it is, the worst first."""
+
+    STALLED = 0
+    STALE = 1
+    UNSAVED = 2
+    PROBLEM = 3
+    WAKE = 4
+    FACT = 5
+
+
+STYLES = {Rank.FACT: "faint", Rank.PROBLEM: "warning", Rank.WAKE: "warning"}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One sentence, not yet cleaned."""
+
+    rank: Rank
+    text: str
+
+    @property
+    def style(self) -> str:
+        return STYLES.get(self.rank, "failed")
+
+
+def notes(snapshot: Snapshot, pulse: Pulse | None = None) -> list[Note]:
+    """All there is to say, in the order of its weight."""
+    return [*_wrongs(snapshot, pulse), *_facts(snapshot)]
+
+
+def faded(snapshot: Snapshot, pulse: Pulse | None) -> bool:
+    """Is what the screen shows perhaps not the truth any more?"""
+    return bool(snapshot.stale) or stalled(pulse)
+
+
+def stalled(pulse: Pulse | None) -> bool:
+    return pulse is not None and pulse.age > STALLED_AFTER
+
+
+def stall_words(pulse: Pulse) -> str:
+    by = f" by {pulse.culprit}" if pulse.culprit else ""
+    return f"stalled {int(pulse.age)} s{by}"
+
+
+def _wrongs(snapshot: Snapshot, pulse: Pulse | None) -> Iterator[Note]:
+    if pulse is not None and stalled(pulse):
+        yield Note(Rank.STALLED, stall_words(pulse))
+    if snapshot.stale:
+        yield Note(Rank.STALE, f"not live: {snapshot.stale}")
+    if snapshot.unsaved:
+        yield Note(Rank.UNSAVED, f"not saved: {snapshot.unsaved}")
+    for problem in snapshot.problems:
+        yield Note(Rank.PROBLEM, problem)
+    if snapshot.wake.error:
+        yield Note(Rank.WAKE, f"wake failed: {first_line(snapshot.wake.error)}")
+
+
+def _facts(snapshot: Snapshot) -> Iterator[Note]:
+    owner = snapshot.owner
+    if owner != "here":
+        yield Note(Rank.FACT, f"owned by {owner}" if owner else "nobody runs it")
+    if snapshot.wake.note:
+        yield Note(Rank.FACT, snapshot.wake.note)
+    if not snapshot.wake.configured:
+        yield Note(Rank.FACT, "no wake command: wakes are only recorded")
+
+
+def first_line(text: str) -> str:
+    """The first line that says anything."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

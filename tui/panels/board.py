@@ -1,0 +1,210 @@
+"""All panels in their order: what is shown where. No terminal is needed to ask."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scheduler.model import Pulse, Snapshot, TaskView
+from tui.glyphs import Glyphs
+from tui.matching import Filter
+from tui.ordering import Order, key
+
+from .layout import Layout, arrange, columns_for
+from .panel import Panel
+from .rows import Face
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A row by its names, which outlive every change of order."""
+
+    citizen: str = ""
+    task: str = ""
+
+
+class Board:
+    """Panels, their order, and the rows that the cursor and the marks are on."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        self._glyphs = glyphs
+        self._panels: dict[str, Panel] = {}
+        self.order: list[Panel] = []
+        self.sorted_by = Order.NAME
+        self.filter = Filter()
+        self.marked: frozenset[Place] = frozenset()
+        self.cursor = Place()
+        self._row = 0  # the cursor's row, for when its task goes away
+        self._where: dict[str, int] = {}
+        self._longest = 0
+        self._size = (0, 0)
+        self.layout: Layout = arrange([], 0, 1)
+
+    # -------------------------------------------------------------- what there is
+
+    def citizens(self, names: Iterable[str]) -> None:
+        """These citizens and no others; the ones that stay keep what is known of them."""
+        self._panels = {name: self._panels.get(name) or Panel(name, self._glyphs) for name in names}
+        self.marked = frozenset(place for place in self.marked if place.citizen in self._panels)
+        self.sort(self.sorted_by)
+
+    def show(self, snapshot: Snapshot) -> bool:
+        """Take the newest snapshot; True if panels have to move."""
+        panel = self._panels.get(snapshot.citizen)
+        if panel is None:
+            return False
+        moved = panel.show(snapshot, self.filter)
+        longest = max((len(task.name) for task in snapshot.tasks), default=0)
+        if longest > self._longest:
+            self._longest, moved = longest, True
+        return moved or (not self.filter.all and bool(panel.tasks) != (snapshot.citizen in self._where))
+
+    def beat(self, citizen: str, pulse: Pulse) -> None:
+        if panel := self._panels.get(citizen):
+            panel.beat(pulse)
+
+    def panel(self, citizen: str) -> Panel | None:
+        return self._panels.get(citizen)
+
+    @property
+    def empty(self) -> bool:
+        return not self._panels
+
+    # -------------------------------------------------------------- order and room
+
+    def sort(self, order: Order) -> None:
+        """Put the panels in this order, once."""
+        self.sorted_by = order
+        by = key(order)
+        self._panels = dict(sorted(self._panels.items(), key=lambda item: by(item[0], item[1].snapshot)))
+        self.sift(self.filter)
+
+    def sift(self, keep: Filter) -> None:
+        """Show only what the filter keeps."""
+        self.filter = keep
+        for panel in self._panels.values():
+            panel.sift(keep)
+        self.arrange(*self._size)
+
+    def arrange(self, width: int, height: int) -> None:
+        """Lay the panels out for a screen of this size."""
+        self._size = (width, height)
+        everything = self.filter.all
+        self.order = [panel for panel in self._panels.values() if everything or panel.tasks]
+        self._where = {panel.citizen: index for index, panel in enumerate(self.order)}
+        columns = columns_for(len(self._panels), width, height)
+        self.layout = arrange([panel.height for panel in self.order], width, columns)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Keep the cursor on a row that is there."""
+        if self.cursor.citizen not in self._where:
+            if self.order:
+                self.put(0, 0)
+            return
+        tasks = self.order[self._where[self.cursor.citizen]].tasks
+        if not any(task.name == self.cursor.task for task in tasks):
+            self.put(self._where[self.cursor.citizen], self._row)
+
+    # -------------------------------------------------------------- the cursor
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """The panel and the row of the cursor."""
+        index = self._where.get(self.cursor.citizen, -1)
+        if index < 0:
+            return -1, -1
+        tasks = self.order[index].tasks
+        rows = (row for row, task in enumerate(tasks) if task.name == self.cursor.task)
+        return index, next(rows, 0)
+
+    def put(self, panel: int, row: int) -> None:
+        """Move the cursor to the nearest row that there is."""
+        if not self.order:
+            return
+        chosen = self.order[min(max(0, panel), len(self.order) - 1)]
+        self._row = min(max(0, row), max(0, len(chosen.tasks) - 1))
+        task = chosen.tasks[self._row].name if chosen.tasks else ""
+        self.cursor = Place(chosen.citizen, task)
+
+    def mark(self) -> None:
+        """Mark the row of the cursor, or take its mark away."""
+        if self.cursor.task:
+            self.marked ^= {self.cursor}
+
+    def chosen(self) -> tuple[Place, ...]:
+        """The marked rows in the order of the screen, or else the one with the cursor."""
+        if not self.marked:
+            return (self.cursor,) if self.cursor.task else ()
+        return tuple(place for place in self.places() if place in self.marked)
+
+    def places(self) -> list[Place]:
+        """Every task there is, shown or not."""
+        panels = self._panels.values()
+        return [Place(p.citizen, task.name) for p in panels if p.snapshot for task in p.snapshot.tasks]
+
+    def running_here(self) -> list[str]:
+        """The runs that would end with this process."""
+        ours = [p.snapshot for p in self._panels.values() if p.snapshot and p.snapshot.owner == "here"]
+        return [
+            f"{snapshot.citizen}/{task.name}"
+            for snapshot in ours
+            for task in snapshot.tasks
+            if task.running_since is not None
+        ]
+
+    def view(self, place: Place) -> TaskView | None:
+        panel = self._panels.get(place.citizen)
+        return panel.snapshot.task(place.task) if panel and panel.snapshot else None
+
+    # -------------------------------------------------------------- what is where
+
+    def shows(self, citizen: str, top: int, height: int) -> bool:
+        """Is any line of this citizen's panel within these lines?"""
+        index = self._where.get(citizen)
+        return index is not None and self.layout.top(index) < top + height and top < self.layout.bottom(index)
+
+    def between(self, top: int, height: int) -> list[Panel]:
+        """The panels that have a line within these lines."""
+        layout = self.layout
+        first, last = layout.band_at(top), layout.band_at(top + max(0, height - 1))
+        return self.order[max(0, first) * layout.columns : (last + 1) * layout.columns]
+
+    def line_of_cursor(self) -> tuple[int, int]:
+        """The first and the last line that belong to the cursor's row, frame and error included."""
+        index, row = self.at
+        if index < 0:
+            return 0, 0
+        panel, top = self.order[index], self.layout.top(index)
+        first = top if row == 0 else top + panel.row_line(row)
+        if row >= len(panel.tasks) - 1:
+            return first, self.layout.bottom(index) - 1
+        return first, top + panel.row_line(row + 1) - 1
+
+    def faces(self, y: int, now: float) -> tuple[Face, ...]:
+        """What line `y` looks like now, from left to right."""
+        layout = self.layout
+        band = layout.band_at(y)
+        if y >= layout.height:
+            return ()
+        cursor, row = self.at
+        line, height = y - layout.tops[band], layout.tops[band + 1] - layout.tops[band]
+        return tuple(
+            self._face(index, line, height, now, row if index == cursor else -1)
+            for index in layout.panels_in(band)
+        )
+
+    def _face(self, index: int, line: int, height: int, now: float, row: int) -> Face:
+        panel = self.order[index]
+        panel.widen(self.layout.widths[index % self.layout.columns], self._longest)
+        return panel.face(line, height, now, row, self._marked_in(panel.citizen) if self.marked else ())
+
+    def _marked_in(self, citizen: str) -> set[str]:
+        return {place.task for place in self.marked if place.citizen == citizen}
+
+    def row_at(self, x: int, y: int) -> tuple[int, int] | None:
+        """The panel and the row under these coordinates."""
+        layout = self.layout
+        band = layout.band_at(y)
+        index = band * layout.columns + layout.column_at(x)
+        if not 0 <= y < layout.height or index not in layout.panels_in(band):
+            return None
+        return index, self.order[index].task_at(y - layout.tops[band])

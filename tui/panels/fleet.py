@@ -1,0 +1,315 @@
+"""The grid of all panels: one widget that draws only the lines that are visible and have changed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.events import Click, Resize
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from scheduler.model import Kind, Pulse, Snapshot, TaskView
+from tui.format import clean, fit
+from tui.glyphs import Glyphs
+from tui.matching import Filter
+from tui.ordering import Order
+
+from . import steps
+from .board import Board, Place
+from .ink import NAMES, Ink
+from .panel import paint
+from .rows import Face
+
+VERBS = ("ask", "pause", "wake", "mark", "force_failing")
+Faces = tuple[Face, ...]
+
+
+class FleetGrid(ScrollView, can_focus=True):
+    """Draws what it is shown and says what is wanted; it knows nothing of who carries it out."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"fleet--{name}" for name in NAMES}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "f", "ask('force')", "force", id="force", tooltip="run the task now, whatever its schedule says"
+        ),
+        Binding("r", "ask('reset')", "reset", id="reset", tooltip="forget the last run and the last error"),
+        Binding("p", "pause", "pause", id="pause", tooltip="pause the task, or let it go on"),
+        Binding("w", "wake", "wake", id="wake", tooltip="wake the citizen under the cursor now"),
+        Binding(
+            "space", "mark", "mark", id="mark", tooltip="mark the task: verbs act on all that are marked"
+        ),
+        Binding(
+            "F", "force_failing", "force failing", id="force-failing", tooltip="run all failing tasks now"
+        ),
+        Binding("slash", "find", "filter", id="filter", tooltip="show only what matches; ! in front inverts"),
+        Binding("s", "sort", "sort", id="sort", tooltip="by name, failing first, next due: once, when asked"),
+        Binding("escape", "clear", "clear", False, id="clear", tooltip="drop the filter, then the marks"),
+        Binding("up,k", "move('vertical', -1)", "task above", False, id="up"),
+        Binding("down,j", "move('vertical', 1)", "task below", False, id="down"),
+        Binding("left,h", "move('sideways', -1)", "panel on the left", False, id="left"),
+        Binding("right,l", "move('sideways', 1)", "panel on the right", False, id="right"),
+        Binding("tab", "move('panel', 1)", "next panel", False, id="next"),
+        Binding("shift+tab", "move('panel', -1)", "panel before", False, id="before"),
+        Binding("pageup", "page(-1)", "a screen up", False, id="page-up"),
+        Binding("pagedown", "page(1)", "a screen down", False, id="page-down"),
+        Binding("g,home", "move('end', -1)", "first task", False, id="first"),
+        Binding("G,end", "move('end', 1)", "last task", False, id="last"),
+    ]
+
+    @dataclass
+    class Asked(Message):
+        """The person wants `verb` done to these tasks; `sure` when one question has to come first."""
+
+        verb: str
+        places: tuple[Place, ...]
+        sure: bool = True
+
+    @dataclass
+    class WakeAsked(Message):
+        """The person wants this citizen to wake now."""
+
+        citizen: str
+
+    class FindAsked(Message):
+        """The person wants to type a filter."""
+
+    class Looked(Message):
+        """The order, the filter or the marks have changed."""
+
+    def __init__(self, glyphs: Glyphs, read_only: bool = False) -> None:
+        super().__init__()
+        self.board = Board(glyphs)
+        self._glyphs, self._read_only = glyphs, read_only
+        self._now = 0.0
+        self._ink: Ink | None = None
+        self._drawn: dict[int, tuple[Faces, Strip]] = {}
+        self._late: Callable[[], None] | None = None
+
+    # -------------------------------------------------------------- values come down
+
+    def citizens(self, names: list[str]) -> None:
+        """Show these citizens."""
+        self._keeping(lambda: self.board.citizens(names))
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Take the newest snapshot: nothing is drawn for a panel that is out of sight."""
+        if self.board.show(snapshot):
+            self._soon(self._rearrange)
+        elif self.sees(snapshot.citizen):
+            self._soon(self.sync)
+
+    def beat(self, citizen: str, pulse: Pulse) -> None:
+        """Take the pulse of a citizen's scheduler."""
+        self.board.beat(citizen, pulse)
+
+    def sees(self, citizen: str) -> bool:
+        """Is any line of this citizen's panel on the screen?"""
+        return self.board.shows(citizen, self.scroll_offset.y, self._room.height)
+
+    def in_sight(self) -> list[str]:
+        """The citizens whose panels are on the screen."""
+        return [panel.citizen for panel in self.board.between(self.scroll_offset.y, self._room.height)]
+
+    def sift(self, text: str) -> None:
+        """Show only what the filter keeps."""
+        self._keeping(lambda: self.board.sift(Filter(text)))
+        self._reveal()
+        self.post_message(self.Looked())
+
+    def unmark(self) -> None:
+        """The marks have done their work."""
+        if self.board.marked:
+            self.board.marked = frozenset()
+            self.sync()
+            self.post_message(self.Looked())
+
+    def looks(self) -> str:
+        """In a few clean words: filter, order and marks, as far as they are not what one expects."""
+        board = self.board
+        words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)}"]
+        words += [] if board.sorted_by is Order.NAME else [f"by {board.sorted_by}"]
+        words += [f"{len(board.marked)} marked"] if board.marked else []
+        return self._glyphs.dot.join(words)
+
+    def tick(self, now: float) -> None:
+        """It is `now`: paint again what looks different."""
+        self._now = now
+        self.sync()
+
+    # -------------------------------------------------------------- drawing
+
+    def sync(self) -> None:
+        """Repaint the visible lines that have changed, one region per line."""
+        top = self.scroll_offset.y
+        regions = []
+        for y in range(self._room.height):
+            drawn = self._drawn.get(top + y)
+            if drawn is None:
+                continue  # it was never on screen, or is about to be drawn anyway
+            faces = self.board.faces(top + y, self._now)
+            if faces != drawn[0]:
+                regions.append(Region(0, y, self._dirty_until(drawn[0], faces), 1))
+        if regions:
+            self.refresh(*regions)
+
+    def _dirty_until(self, old: Faces, new: Faces) -> int:
+        layout = self.board.layout
+        for column in reversed(range(len(new))):
+            was, face = old[column] if column < len(old) else None, new[column]
+            if was == face:
+                continue
+            part = face.line.dirty(was, face) if was is not None and was.line is face.line else 0
+            return layout.lefts[column] + (part or layout.widths[column])
+        return self._room.width
+
+    def render_line(self, y: int) -> Strip:
+        line = y + self.scroll_offset.y
+        faces = self.board.faces(line, self._now)
+        drawn = self._drawn.get(line)
+        if drawn is None or drawn[0] != faces:
+            drawn = self._drawn[line] = (faces, self._strip(faces, line))
+        return drawn[1]
+
+    def _strip(self, faces: Faces, line: int) -> Strip:
+        if self._ink is None:
+            self._ink = Ink.read(lambda name: self.get_component_rich_style(f"fleet--{name}"))
+        ink, width = self._ink, self._room.width
+        segments = [segment for face in faces for segment in paint(face, ink)]
+        if not self.board.order and line == 1:
+            segments = [Segment(fit(self._nothing(), width, self._glyphs.ellipsis), ink.style("faint"))]
+        return Strip(segments).adjust_cell_length(width, ink.style("ink"))
+
+    def _nothing(self) -> str:
+        said = clean(self.board.filter.text, self._glyphs.plain)
+        return "" if self.board.filter.all else f"  nothing matches {said}   (esc shows everything)"
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._ink = None
+        self._drawn.clear()
+
+    # -------------------------------------------------------------- room
+
+    def on_resize(self, event: Resize) -> None:
+        self._rearrange()
+        self._reveal()
+
+    @property
+    def _room(self) -> Size:
+        """What is left for panels beside the scrollbar."""
+        return self.scrollable_content_region.size
+
+    def _rearrange(self) -> None:
+        self._keeping(lambda: self.board.arrange(*self._room))
+
+    def _keeping(self, change: Callable[[], None]) -> None:
+        """Change the board while the panel that is looked at stays where it is on screen."""
+        held, above = self._held()
+        change()
+        self._drawn.clear()
+        self.virtual_size = Size(self._room.width, self.board.layout.height)
+        where = next((i for i, panel in enumerate(self.board.order) if panel.citizen == held), None)
+        if where is not None:
+            self.scroll_to(y=self.board.layout.top(where) - above, animate=False)
+        self.refresh()
+
+    def _held(self) -> tuple[str, int]:
+        """The panel to hold on to (the cursor's if it is in sight), and how far below the edge it is."""
+        board, top = self.board, self.scroll_offset.y
+        seen = board.between(top, self._room.height)
+        names = [panel.citizen for panel in seen]
+        held = board.cursor.citizen if board.cursor.citizen in names else names[0] if names else ""
+        index = next((i for i, panel in enumerate(board.order) if panel.citizen == held), None)
+        return held, board.layout.top(index) - top if index is not None else 0
+
+    def _reveal(self) -> None:
+        """Scroll so that the row of the cursor is in sight, its error and frame too."""
+        first, last = self.board.line_of_cursor()
+        top, height = self.scroll_offset.y, self._room.height
+        if first < top:
+            self.scroll_to(y=first, animate=False)
+        elif last >= top + height:
+            self.scroll_to(y=min(first, last - height + 1), animate=False)
+
+    def _soon(self, action: Callable[[], None]) -> None:
+        """Do it when all that has arrived by now is taken in; moving panels includes painting them."""
+        if self._late is None:
+            self.call_later(self._do_late)
+        if self._late is None or action == self._rearrange:
+            self._late = action
+
+    def _do_late(self) -> None:
+        action, self._late = self._late, None
+        if action:
+            action()
+
+    # -------------------------------------------------------------- keys and mouse
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (self._read_only and action in VERBS)
+
+    def _go(self, panel: int, row: int) -> None:
+        self.board.put(panel, row)
+        self.sync()
+        self._reveal()
+
+    def action_move(self, how: str, step: int) -> None:
+        if self.board.order:
+            self._go(*getattr(steps, how)(self.board, step))
+
+    def action_page(self, step: int) -> None:
+        if self.board.order:
+            self._go(*steps.page(self.board, step * max(1, self._room.height - 1)))
+
+    def on_click(self, event: Click) -> None:
+        spot = self.board.row_at(event.x, event.y + self.scroll_offset.y)
+        if spot is not None:
+            self._go(*spot)
+
+    def action_mark(self) -> None:
+        self.board.mark()
+        self.action_move("vertical", 1)
+        self.post_message(self.Looked())
+
+    def action_clear(self) -> None:
+        if not self.board.filter.all:
+            self.sift("")
+        else:
+            self.unmark()
+
+    def action_sort(self) -> None:
+        self.board.sort(self.board.sorted_by.next)
+        self._rearrange()
+        self._reveal()
+        self.post_message(self.Looked())
+
+    def action_find(self) -> None:
+        self.post_message(self.FindAsked())
+
+    def action_ask(self, verb: str) -> None:
+        places = self.board.chosen()
+        self.post_message(self.Asked(verb, places, sure=not self.board.marked))
+
+    def action_pause(self) -> None:
+        views = [view for place in self.board.chosen() if (view := self.board.view(place))]
+        self.action_ask("resume" if views and all(map(_paused, views)) else "pause")
+
+    def action_force_failing(self) -> None:
+        failing = [place for place in self.board.places() if self._fails(place)]
+        self.post_message(self.Asked("force", tuple(failing), sure=False))
+
+    def _fails(self, place: Place) -> bool:
+        view = self.board.view(place)
+        return view is not None and view.error is not None and view.running_since is None
+
+    def action_wake(self) -> None:
+        if self.board.cursor.citizen:
+            self.post_message(self.WakeAsked(self.board.cursor.citizen))
+
+
+def _paused(task: TaskView) -> bool:
+    return task.paused_at is not None or (task.kind is Kind.PAUSED and task.enabled)

@@ -1,0 +1,50 @@
+"""The styles that lines are painted with, looked up by name."""
+
+from collections.abc import Callable, Mapping
+
+from rich.style import Style
+
+CURSOR, MARKED, FADED, HERE = 1, 2, 4, 8  # HERE: the cursor is somewhere in this panel
+
+NAMES = (
+    "ink",
+    "faint",
+    "frame",
+    "here",
+    "title",
+    "track",
+    "bar",
+    "ok",
+    "warning",
+    "failed",
+    "running",
+    "cursor",
+    "marked",
+)
+
+
+class Ink:
+    """Name and light to a style; `light` adds up CURSOR, MARKED, FADED and HERE."""
+
+    def __init__(self, styles: Mapping[str, Style]) -> None:
+        self._styles = styles
+        self._mixed: dict[tuple[str, int], Style] = {}
+
+    @classmethod
+    def read(cls, component: Callable[[str], Style]) -> "Ink":
+        """All styles, as `component` gives them for their names."""
+        return cls({name: component(name) for name in NAMES})
+
+    def style(self, name: str, light: int = 0) -> Style:
+        if (name, light) not in self._mixed:
+            self._mixed[name, light] = self._mix(name, light)
+        return self._mixed[name, light]
+
+    def _mix(self, name: str, light: int) -> Style:
+        style = self._styles["faint" if light & FADED and name != "failed" else name]
+        if light & MARKED:
+            style += Style(bold=True)
+        if light & CURSOR:
+            over = self._styles["cursor"]
+            style += Style(bgcolor=over.bgcolor, reverse=over.reverse, bold=over.bold)
+        return style

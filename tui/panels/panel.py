@@ -1,0 +1,129 @@
+"""One citizen's panel: its lines, made when they are first looked at."""
+
+from collections.abc import Container
+
+from rich.segment import Segment
+
+from scheduler.model import Pulse, Snapshot, TaskView
+from tui.glyphs import Glyphs
+from tui.matching import Filter
+from tui.notes import faded, notes, stalled
+
+from .columns import Columns, share
+from .frame import BottomLine, PlainLine, TopLine
+from .ink import CURSOR, FADED, HERE, MARKED, Ink
+from .rows import BelowLine, Face, Line, TaskLine, below, lines_of
+
+Body = list[tuple[Line, int]]  # each line and the index of the task it belongs to
+Made = tuple[TopLine, Body, BottomLine]
+
+
+class Panel:
+    """What a citizen's panel holds; a new snapshot costs no drawing."""
+
+    def __init__(self, citizen: str, glyphs: Glyphs) -> None:
+        self.citizen, self._glyphs = citizen, glyphs
+        self.snapshot: Snapshot | None = None
+        self.pulse: Pulse | None = None
+        self.tasks: tuple[TaskView, ...] = ()
+        self.height = 3
+        self._width = 0
+        self._columns = Columns(0, 0)
+        self._lines: Made | None = None
+        self._rows: dict[str, TaskLine] = {}
+        self._blank = self._plain("")
+
+    def show(self, snapshot: Snapshot, keep: Filter) -> bool:
+        """Take the newest snapshot; True if the panel has another height now."""
+        self.snapshot, self._lines = snapshot, None
+        return self.sift(keep)
+
+    def sift(self, keep: Filter) -> bool:
+        """Choose the tasks to show; True if the panel has another height now."""
+        tasks = self.snapshot.tasks if self.snapshot else ()
+        if not keep.all:
+            tasks = tuple(task for task in tasks if keep.wants(self.citizen, task))
+        height = 2 + (lines_of(tasks) or 1)
+        changed, self.height = height != self.height, height
+        self.tasks, self._lines = tasks, None
+        return changed
+
+    def beat(self, pulse: Pulse) -> bool:
+        """Take the scheduler's pulse; True if that is to be seen."""
+        before, self.pulse = self.pulse, pulse
+        seen = stalled(pulse) or stalled(before)
+        if seen:
+            self._lines = None
+        return seen
+
+    def widen(self, width: int, longest: int) -> None:
+        """Draw for so many cells, and task names as long as `longest`."""
+        columns = share(width - 4, longest)
+        if (width, columns) != (self._width, self._columns):
+            self._width, self._columns, self._lines = width, columns, None
+            self._rows.clear()
+            self._blank = self._plain("")
+
+    @property
+    def faded(self) -> bool:
+        return self.snapshot is None or faded(self.snapshot, self.pulse)
+
+    def row_line(self, index: int) -> int:
+        """On which line of the panel the task with this index is."""
+        return 1 + lines_of(self.tasks[:index])
+
+    def task_at(self, line: int) -> int:
+        """The index of the task that this line belongs to."""
+        body = self._made()[1]
+        return body[min(max(0, line - 1), len(body) - 1)][1]
+
+    def face(self, line: int, height: int, now: float, row: int, marked: Container[str]) -> Face:
+        """What line `line` of `height` looks like now; `row` is the task with the cursor, or -1."""
+        top, body, bottom = self._made()
+        light = (FADED if self.faded else 0) | (HERE if row >= 0 else 0)
+        if line == 0:
+            return top.face(now, light)
+        if line == height - 1:
+            return bottom.face(now, light)
+        if line > len(body):
+            return self._blank.face(now, light)
+        drawn, index = body[line - 1]
+        if isinstance(drawn, TaskLine):
+            light |= (CURSOR if index == row else 0) | (MARKED if drawn.task.name in marked else 0)
+        return drawn.face(now, light)
+
+    def _made(self) -> Made:
+        if self._lines is None:
+            self._lines = self._make()
+        return self._lines
+
+    def _make(self) -> Made:
+        snapshot, width, glyphs = self.snapshot, self._width, self._glyphs
+        said = notes(snapshot, self.pulse) if snapshot else []
+        body: Body = []
+        for index, task in enumerate(self.tasks):
+            body.append((self._row(task), index))
+            if words := below(task):
+                again = task.failures_in_a_row if task.error else 0
+                body.append((BelowLine(*words, again, self._columns.inner, glyphs), index))
+        if not body:
+            body = [(self._plain("no tasks" if snapshot else "waiting for its scheduler"), 0)]
+        self._rows = {line.task.name: line for line, _ in body if isinstance(line, TaskLine)}
+        return TopLine(self.citizen, snapshot, width, glyphs), body, BottomLine(said, width, glyphs)
+
+    def _row(self, task: TaskView) -> TaskLine:
+        """The line of this task; the one drawn before if nothing about the task has changed."""
+        known = self._rows.get(task.name)
+        return known if known and known.task == task else TaskLine(task, self._columns, self._glyphs)
+
+    def _plain(self, text: str) -> PlainLine:
+        return PlainLine(text, self._columns.inner, self._glyphs)
+
+
+def paint(face: Face, ink: Ink) -> list[Segment]:
+    """The cells of one line of a panel, its frame included."""
+    if face.line.bare:
+        return face.line.paint(face, ink)
+    light = face.light
+    down = Segment(face.line.glyphs.down, ink.style("here" if light & HERE else "frame", light & FADED))
+    return [down, *face.line.paint(face, ink), Segment(" ", ink.style("ink", light)), down]

@@ -1,0 +1,240 @@
+"""A task as one line of its panel, the words below it as another."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from rich.segment import Segment
+
+from scheduler.model import Kind, TaskView
+from tui import format as words
+from tui.glyphs import Glyphs
+
+from .columns import Columns
+from .ink import CURSOR, MARKED, Ink
+
+
+class Face(NamedTuple):
+    """All that may change in a line from one second to the next, and the line itself."""
+
+    line: "Line"
+    time: str = ""
+    fill: int = 0
+    light: int = 0
+
+
+class Line(Protocol):
+    """One line of one panel: `face` is cheap and compared each second, `paint` draws what it says.
+
+    A `bare` line is a frame by itself, the others get one.
+    """
+
+    @property
+    def bare(self) -> bool: ...
+
+    @property
+    def glyphs(self) -> Glyphs: ...
+
+    def face(self, now: float, light: int) -> Face: ...
+
+    def paint(self, face: Face, ink: Ink) -> list[Segment]: ...
+
+    def dirty(self, old: Face, new: Face) -> int:
+        """How many cells from the left have to be painted again; 0 for all."""
+        ...
+
+
+STYLES = {
+    Kind.OK: "ok",
+    Kind.WARNING: "warning",
+    Kind.FAILED: "failed",
+    Kind.NEVER: "faint",
+    Kind.NOT_SET_UP: "faint",
+    Kind.RUNNING: "running",
+    Kind.PAUSED: "faint",
+}
+
+
+class TaskLine:
+    """State, name, countdown, how much of the interval is over, schedule, runs."""
+
+    bare = False
+    __slots__ = ("_columns", "_name", "_state", "_tail", "_with_bar", "glyphs", "task")
+
+    def __init__(self, task: TaskView, columns: Columns, glyphs: Glyphs) -> None:
+        self.task, self._columns, self.glyphs = task, columns, glyphs
+        self._state = state_words(task)
+        self._name = words.fit(words.clean(task.name, glyphs.plain), columns.name, glyphs.ellipsis)
+        self._tail, self._with_bar = self._tail_of_run(task)
+
+    def face(self, now: float, light: int) -> Face:
+        task, steps = self.task, self._columns.bar * 2
+        if task.running_since is not None:
+            gone = now - task.running_since
+            return Face(self, words.elapsed(gone), int(steps * _done(task, gone)), light)
+        if self._state or task.due is None:
+            return Face(self, light=light)
+        return Face(self, words.countdown(task.due - now), int(steps * _over(task, now)), light)
+
+    def dirty(self, old: Face, new: Face) -> int:
+        edges = 2  # the frame and the mark left of the columns
+        if old.light != new.light:
+            return 0
+        return edges + (self._columns.time_end if old.fill == new.fill else self._columns.bar_end)
+
+    def paint(self, face: Face, ink: Ink) -> list[Segment]:
+        task, light, glyphs = self.task, face.light, self.glyphs
+        mark = glyphs.marked if light & MARKED else glyphs.cursor if light & CURSOR else " "
+        kind = STYLES[task.kind]
+        name = "faint" if kind == "faint" and task.kind is not Kind.NEVER else "ink"
+        return [
+            Segment(mark, ink.style("here" if light & CURSOR else "marked", light)),
+            Segment(f"{glyphs.kind[task.kind]} ", ink.style(kind, light)),
+            Segment(f"{self._name} ", ink.style(name, light)),
+            *self._middle(face, ink),
+        ]
+
+    def _middle(self, face: Face, ink: Ink) -> list[Segment]:
+        if self.task.running_since is not None:
+            return self._running(face, ink)
+        if self._state:
+            return self._at_rest(face, ink)
+        style = "warning" if face.time == "now" else "ink"
+        light = face.light
+        time = Segment(face.time.rjust(words.TIME), ink.style(style, light))
+        return [time, *self._bar(face, ink, "bar"), *self._facts(ink, light)]
+
+    def _running(self, face: Face, ink: Ink) -> list[Segment]:
+        time = Segment(face.time.rjust(words.TIME), ink.style("running", face.light))
+        tail = Segment(self._tail, ink.style("running", face.light))
+        return [time, *(self._bar(face, ink, "running") if self._with_bar else []), tail]
+
+    def _at_rest(self, face: Face, ink: Ink) -> list[Segment]:
+        """What keeps the task from counting down, over the cells of the countdown and the bar."""
+        columns, light = self._columns, face.light
+        wide = columns.inner - columns.name - 3
+        said = words.clean(self._state, self.glyphs.plain)
+        if self.task.kind is Kind.NOT_SET_UP:
+            return [Segment(words.fit(said, wide, self.glyphs.ellipsis), ink.style("faint", light))]
+        room = columns.bar_end - columns.name - 3
+        style = "running" if self.task.queued else "faint"
+        return [Segment(words.fit(said, room, self.glyphs.ellipsis), ink.style(style, light)),
+                *self._facts(ink, light)]  # fmt: skip
+
+    def _bar(self, face: Face, ink: Ink, style: str) -> list[Segment]:
+        cells = self._columns.bar
+        if not cells:
+            return []
+        full, half = divmod(face.fill, 2)
+        glyphs, light = self.glyphs, face.light
+        done = glyphs.full * full + (glyphs.half if half else "")
+        return [
+            Segment(f" {done}", ink.style(style, light)),
+            Segment(glyphs.track * (cells - len(done)), ink.style("track", light)),
+        ]
+
+    def _facts(self, ink: Ink, light: int) -> list[Segment]:
+        task, columns = self.task, self._columns
+        parts = []
+        if columns.schedule:
+            parts.append(_schedule(task.schedule, columns.schedule, self.glyphs).rjust(columns.schedule + 1))
+        if columns.runs:
+            parts.append(words.count(task.run_count).rjust(columns.runs + 1))
+        return [Segment("".join(parts), ink.style("faint", light)), *self._result(ink, light)]
+
+    def _result(self, ink: Ink, light: int) -> list[Segment]:
+        columns = self._columns
+        gap = columns.took + 1 if columns.took else 0
+        took = self.task.last_duration
+        lasted = words.took(took) if took is not None and gap else ""
+        text = f"  {self._text(self.task.text, columns.text - 1)}" if columns.text else ""
+        return [Segment(lasted.rjust(gap) + text, ink.style("faint", light))]
+
+    def _tail_of_run(self, task: TaskView) -> tuple[str, bool]:
+        """How far a run is, in words, and whether there is room for a bar beside them."""
+        if task.running_since is None:
+            return "", False
+        columns, text = self._columns, _progress(task)
+        beside = columns.inner - columns.bar_end
+        with_bar = columns.bar > 0 and beside > min(10, len(text))
+        room = beside if with_bar else columns.inner - columns.time_end
+        return (f" {self._text(text, room - 1)}" if room > 1 else " " * room), with_bar
+
+    def _text(self, text: str, cells: int) -> str:
+        return words.fit(words.clean(text, self.glyphs.plain), cells, self.glyphs.ellipsis)
+
+
+class BelowLine:
+    """What the last run had to say, below its task."""
+
+    bare = False
+    __slots__ = ("_count", "_style", "_text", "glyphs")
+
+    def __init__(self, text: str, style: str, again: int, inner: int, glyphs: Glyphs) -> None:
+        self._count = f" {glyphs.times}{again}" if again > 1 and inner > 24 else ""
+        room = inner - 2 - len(self._count)
+        self._style, self.glyphs = style, glyphs
+        self._text = words.fit(words.clean(text, glyphs.plain), room, glyphs.ellipsis)
+
+    def face(self, now: float, light: int) -> Face:
+        return Face(self, light=light)
+
+    def dirty(self, old: Face, new: Face) -> int:
+        return 0
+
+    def paint(self, face: Face, ink: Ink) -> list[Segment]:
+        style = ink.style(self._style, face.light)
+        return [Segment(f"   {self._text}", style), Segment(self._count, ink.style("faint", face.light))]
+
+
+def below(task: TaskView) -> tuple[str, str] | None:
+    """The words below a task's row and their style, if it has any to say."""
+    if task.error is not None:
+        return task.error.first_line or "failed without a word", "failed"
+    if task.kind is Kind.WARNING and task.text.strip():
+        return task.text.strip().splitlines()[0], "warning"
+    return (task.note, "warning") if task.note else None
+
+
+def lines_of(tasks: Sequence[TaskView]) -> int:
+    """How many lines these tasks take."""
+    return sum(1 if below(task) is None else 2 for task in tasks)
+
+
+def state_words(task: TaskView) -> str:
+    """Why a task does not count down, or nothing if it does."""
+    if task.running_since is not None:
+        return ""
+    if task.kind is Kind.NOT_SET_UP:
+        return f"not set up: {task.missing}" if task.missing else "not set up"
+    if task.queued:
+        return "queued"
+    if task.kind is Kind.PAUSED:
+        return "paused" if task.enabled else "off"
+    return "" if task.due is not None else "no next time"
+
+
+def _done(task: TaskView, gone: float) -> float:
+    progress = task.progress
+    whole, part = (progress.total, progress.done) if progress and progress.total else (task.timeout, gone)
+    return min(1.0, max(0.0, part / whole)) if whole > 0 else 0.0
+
+
+def _over(task: TaskView, now: float) -> float:
+    if task.due is None or now >= task.due:
+        return 1.0
+    start = task.since if task.since is not None else now
+    return min(1.0, max(0.0, (now - start) / (task.due - start))) if start < task.due else 0.0
+
+
+def _progress(task: TaskView) -> str:
+    progress = task.progress
+    if progress is None:
+        return f"of {words.limit(task.timeout)}"
+    share = f"{min(1.0, max(0.0, progress.done / progress.total)):.0%} " if progress.total > 0 else ""
+    return f"{share}{progress.text}" or f"{progress.done:g}"
+
+
+def _schedule(text: str, cells: int, glyphs: Glyphs) -> str:
+    if len(text) <= cells:
+        return words.clean(text, glyphs.plain)
+    return "cron" if " " in text else words.shorten(words.clean(text, glyphs.plain), cells, glyphs.ellipsis)

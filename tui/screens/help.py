@@ -1,0 +1,67 @@
+"""Every key and every sign, read from the bindings themselves."""
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from scheduler.model import Kind
+from tui.format import cells
+from tui.glyphs import Glyphs
+
+SIGNS = {
+    Kind.OK: "the last run was fine",
+    Kind.WARNING: "it ran, but wants attention",
+    Kind.FAILED: "the last run failed; the error is on the line below",
+    Kind.NEVER: "never ran",
+    Kind.NOT_SET_UP: "not set up: a setting is missing",
+    Kind.RUNNING: "running: time gone, and of how much",
+    Kind.PAUSED: "paused: not by schedule, force still works",
+}
+Entry = tuple[str, str]  # keys and what they do
+
+
+class Help(ModalScreen[None]):
+    """Shows the keys that were active on the screen below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "dismiss", "close"),
+        Binding("down,j", "scroll(1)", "down", show=False),
+        Binding("up,k", "scroll(-1)", "up", show=False),
+    ]
+
+    def __init__(self, keys: Iterable[Entry], glyphs: Glyphs) -> None:
+        super().__init__()
+        self._keys, self._glyphs = list(keys), glyphs
+
+    def compose(self) -> ComposeResult:
+        signs = [(self._glyphs.kind[kind], words) for kind, words in SIGNS.items()]
+        with VerticalScroll():
+            yield Static(_table("Keys", self._keys))
+            yield Static(_table("\nSigns", signs))
+            yield Static(Content.assemble("\n", ("esc", "bold $run"), (" closes this", "$faint")))
+
+    def action_scroll(self, step: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=step, animate=False)
+
+
+def entries(active: Mapping[str, ActiveBinding], shown: Mapping[str, str]) -> list[Entry]:
+    """What each active binding does, all keys of one action together; `shown` names the keys."""
+    together: dict[str, tuple[list[str], Binding]] = {}
+    for key, entry in active.items():
+        if entry.enabled and entry.binding.description and not entry.binding.system:
+            together.setdefault(entry.binding.action, ([], entry.binding))[0].append(shown[key])
+    return [(" ".join(keys), binding.tooltip or binding.description) for keys, binding in together.values()]
+
+
+def _table(title: str, entries: list[Entry]) -> Content:
+    wide = max((cells(keys) for keys, _ in entries), default=0)
+    lines = [Content(title).stylize("bold $title")]
+    for keys, words in entries:
+        lines.append(Content.assemble(("  " + keys.ljust(wide + 3), "bold $run"), (words, "$ink")))
+    return Content("\n").join(lines)

@@ -1,0 +1,132 @@
+"""Counts over the whole fleet, and the one thing that is most wrong."""
+
+from dataclasses import dataclass
+
+from scheduler.model import Pulse, Snapshot, TaskView
+
+from .notes import Rank, first_line, notes, stall_words, stalled
+
+Weight = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something wrong, said whole; the lower its weight, the worse. `since` is when it failed."""
+
+    weight: Weight
+    where: str
+    text: str
+    since: float | None = None
+    again: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one citizen adds to the counts."""
+
+    tasks: int = 0
+    running: int = 0
+    failing: int = 0
+    next: tuple[float, str] = (float("inf"), "")
+    troubles: int = 0
+    worst: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The fleet in one line."""
+
+    citizens: int = 0
+    tasks: int = 0
+    running: int = 0
+    failing: int = 0
+    due: float | None = None
+    next: str = ""
+    worst: Trouble | None = None
+    troubles: int = 0
+    loading: bool = False
+
+
+class Tally:
+    """The counts, kept up at the cost of the citizens that changed."""
+
+    def __init__(self) -> None:
+        self._snapshots: dict[str, Snapshot] = {}
+        self._shares: dict[str, Share] = {}
+        self._changed: set[str] = set()
+        self.problems: tuple[str, ...] = ()
+        self.loading = False
+
+    def citizens(self, names: set[str]) -> None:
+        """These citizens and no others."""
+        for gone in self._shares.keys() - names:
+            del self._shares[gone]
+            self._snapshots.pop(gone, None)
+            self._changed.discard(gone)
+        for new in names - self._shares.keys():
+            self._shares[new] = Share()
+
+    def put(self, snapshot: Snapshot) -> None:
+        if snapshot.citizen in self._shares:
+            self._snapshots[snapshot.citizen] = snapshot
+            self._changed.add(snapshot.citizen)
+
+    def verdict(self, pulse: Pulse | None = None) -> Verdict:
+        """The counts now; `pulse` is the slowest one seen."""
+        for citizen in self._changed:
+            self._shares[citizen] = share(self._snapshots[citizen])
+        self._changed.clear()
+        shares = self._shares.values()
+        due, name = min((each.next for each in shares), default=(float("inf"), ""))
+        worst = [each.worst for each in shares if each.worst]
+        worst += [Trouble((Rank.PROBLEM,), "settings", problem) for problem in self.problems]
+        worst += _stall(pulse)
+        return Verdict(
+            citizens=len(shares),
+            tasks=sum(each.tasks for each in shares),
+            running=sum(each.running for each in shares),
+            failing=sum(each.failing for each in shares),
+            due=due if name else None,
+            next=name,
+            worst=min(worst, key=lambda trouble: trouble.weight, default=None),
+            troubles=sum(each.troubles for each in shares) + len(self.problems) + len(_stall(pulse)),
+            loading=self.loading,
+        )
+
+
+def share(snapshot: Snapshot) -> Share:
+    """What this citizen adds to the counts."""
+    citizen, tasks = snapshot.citizen, snapshot.tasks
+    dues = (
+        (task.due, f"{task.name}@{citizen}") for task in tasks if task.due is not None and not task.queued
+    )
+    troubles = _troubles(snapshot)
+    return Share(
+        tasks=len(tasks),
+        running=sum(task.running_since is not None for task in tasks),
+        failing=sum(task.error is not None for task in tasks),
+        next=min(dues, default=(float("inf"), "")),
+        troubles=len(troubles),
+        worst=min(troubles, key=lambda trouble: trouble.weight, default=None),
+    )
+
+
+def _troubles(snapshot: Snapshot) -> list[Trouble]:
+    wrong = [note for note in notes(snapshot) if note.rank < Rank.FACT]
+    said = [Trouble((note.rank,), snapshot.citizen, note.text) for note in wrong]
+    return said + [_failure(snapshot.citizen, task) for task in snapshot.tasks if task.error is not None]
+
+
+def _failure(citizen: str, task: TaskView) -> Trouble:
+    """Among failures the longest row is the worst, then the newest."""
+    error = task.error
+    assert error is not None  # the caller chose it for that
+    again = max(1, task.failures_in_a_row)
+    text = first_line(error.text) or "without a word"
+    return Trouble((Rank.FACT, -again, -error.time), f"{citizen}/{task.name}", text, error.time, again)
+
+
+def _stall(pulse: Pulse | None) -> list[Trouble]:
+    if pulse is None or not stalled(pulse):
+        return []
+    return [Trouble((Rank.STALLED,), "scheduler", stall_words(pulse))]
