@@ -80,10 +80,11 @@ def _awaited(awaitable: Awaitable[Any]) -> Any:
 
 
 def _restore_python_path(before: str | None) -> None:
-    """What the function starts has no business with our path."""
+    """From here on it is as the citizen has it; until now, files of the home could have been taken for ours."""
     os.environ.pop("PYTHONPATH", None)
     if before is not None:
         os.environ["PYTHONPATH"] = before
+        sys.path[1:1] = before.split(os.pathsep)
 
 
 class _Sender:

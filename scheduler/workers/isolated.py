@@ -41,7 +41,7 @@ def _order(work: Isolated, context: Context, fd: int) -> Order:
     mark = new_mark()
     around = environment(context, mark, {})
     before = around.get(_PATH)
-    around[_PATH] = os.pathsep.join([_ROOT, *([before] if before else [])])
+    around[_PATH] = _ROOT
     # -P: the working folder is the citizen's, a file of its own must not stand in for one of ours.
     argv = (sys.executable, "-P", "-m", "scheduler.workers.inside", str(fd))
     return Order(argv, around, context.home, mark, order_letter(work, context, before), (fd,))

@@ -1,0 +1,276 @@
+"""Commands: what they are given, what comes of them, and what is said when they cannot even start."""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from scheduler.errors import TaskFailed
+from scheduler.model import Command, Outcome
+from scheduler.workers import Workers, facts
+from scheduler.workers.child import Child
+from scheduler.workers.pipes import BITE, Reader
+from tests.fakes import until
+from tests.watching import Watching, context, descriptors, gone, shell, task, under_way
+
+LOOK = os.WEXITED | os.WNOHANG | os.WNOWAIT
+DUMP = "import json, os, sys; print(json.dumps([os.getcwd(), sys.stdin.read(), dict(os.environ)]))"
+
+
+@pytest.fixture
+async def workers():
+    workers = Workers()
+    yield workers
+    await workers.close()
+
+
+@pytest.fixture
+def run(workers, home):
+    async def run(work, watching=None, **more):
+        return await workers.run(task(work), context(home, **more), watching or Watching())
+
+    return run
+
+
+async def test_a_command_gets_its_home_its_input_and_the_secrets_of_its_citizen(run, home, monkeypatch):
+    monkeypatch.setenv("CITIZEN", "somebody else")
+    work = Command((sys.executable, "-c", DUMP), {"MORE": "1", "TOKEN": "the task's"}, b"go\nread\x00this")
+    watching = Watching()
+    await run(work, watching, secrets={"API_KEY": "k$y", "TOKEN": "the citizen's"})
+    folder, given, environment = json.loads(watching.output.text())
+    assert (folder, given) == (str(home), "go\nread\x00this")
+    wanted = {"CITIZEN": "opus", "EXPERIENCE_HOME": str(home), "EXPERIENCE_TASK": "chore", "PWD": str(home)}
+    wanted |= {"MORE": "1", "API_KEY": "k$y", "TOKEN": "the task's", "PATH": os.environ["PATH"]}
+    assert wanted.items() <= environment.items()
+    assert environment["EXPERIENCE_RUN"]
+
+
+async def test_arguments_reach_the_program_as_they_are(run):
+    odd = ("", "a b", "$HOME", "`id`", "'\"", "-n", "*", "é\udcff", "; echo gotcha", "a\nb")
+    watching = Watching()
+    await run(Command((sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))", *odd)), watching)
+    assert watching.output.text() == ascii(list(odd)) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "text", "urgent"),
+    [
+        ("echo one; echo two; echo; exit 0", Outcome.OK, "two", False),
+        (":", Outcome.OK, "", False),
+        ("echo URGENT: 3 new; echo two", Outcome.OK, "URGENT: 3 new", True),
+        ("echo one; echo no such host >&2; exit 3", Outcome.FAILED, "exit 3: no such host", False),
+        ("exit 7", Outcome.FAILED, "exit 7", False),
+        ("echo URGENT; exit 7", Outcome.FAILED, "exit 7: URGENT", False),
+        ("echo out; kill -SEGV $$", Outcome.FAILED, "killed by SIGSEGV: out", False),
+        ("kill -KILL $$", Outcome.FAILED, "killed by SIGKILL", False),
+        ("kill -40 $$", Outcome.FAILED, "killed by signal 40", False),
+    ],
+)
+async def test_how_it_ended_is_the_result(run, script, outcome, text, urgent):
+    result = await run(shell(script))
+    assert (result.outcome, result.text, result.urgent) == (outcome, text, urgent)
+
+
+async def test_what_cannot_be_started_is_said_clearly(run, home):
+    (home / "plain").write_text("#!/bin/sh\n")
+    (home / "folder").mkdir()
+    for argv, words in [
+        (("experience-no-such",), "no such program: experience-no-such; give its full path in command"),
+        (("./nowhere",), "no such program: ./nowhere"),
+        (("folder/",), "folder/ is a folder, not a program"),
+        (("./plain",), "plain is not executable; chmod"),
+        ((), "the command is empty"),
+        (("",), "the command is empty"),
+        (("echo", "a\0b"), "NUL"),
+        (("echo", "x" * 3_000_000), "could not start echo: Argument list too long"),
+    ]:
+        with pytest.raises(TaskFailed, match=words):
+            await run(Command(argv))
+    with pytest.raises(TaskFailed, match="could not start true: illegal environment variable name"):
+        await run(Command(("true",), {"A=B": "1"}))
+    home.rename(home.with_name("moved"))
+    with pytest.raises(TaskFailed, match="there is no folder"):
+        await run(shell("true"))
+
+
+async def test_programs_are_looked_up_from_the_home_and_with_the_task_s_own_path(run, home):
+    (home / "bin").mkdir()
+    for name, mode in [("mine", 0o700), ("not", 0o600)]:
+        (home / "bin" / name).write_text("#!/bin/sh\necho $0\n")
+        (home / "bin" / name).chmod(mode)
+    path = {"PATH": f"bin:{os.environ['PATH']}"}
+    assert (await run(Command(("bin/mine",)))).text == "bin/mine"
+    assert (await run(Command(("mine",), path))).text.endswith("bin/mine")
+    with pytest.raises(TaskFailed, match="not is not executable: "):
+        await run(Command(("not",), path))
+
+
+async def test_nothing_runs_before_it_is_written_down(workers, home):
+    written, asked = asyncio.Event(), asyncio.Event()
+
+    async def slowly(running):
+        asked.set()
+        await written.wait()
+
+    watching = Watching(slowly)
+    async with under_way(workers, shell("echo $$ > ran"), home, watching) as running:
+        await asked.wait()
+        before = watching.running
+        assert before and facts.alive(before)
+        for _ in range(20):  # of a start that takes a millisecond
+            await asyncio.sleep(0.005)
+        assert not (home / "ran").exists()
+        written.set()
+        await running
+        assert (home / "ran").read_text().strip() == str(before.pid), "the pid outlives the gate"
+
+
+async def test_one_that_could_not_be_written_down_never_runs(workers, home):
+    async def full(running):
+        raise OSError("disk full")
+
+    watching = Watching(full)
+    with pytest.raises(OSError, match="disk full"):
+        await workers.run(task(shell("touch ran")), context(home), watching)
+    assert watching.running and gone(watching.running.pid)
+    assert not (home / "ran").exists()
+
+
+async def test_at_most_so_many_start_at_a_time_and_the_loop_breathes_between(home):
+    workers, waiting, most, starts = Workers(starts=3), 0, 0, []
+
+    async def recorded(running):
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        starts.append(turns)
+        await asyncio.sleep(0.01)
+        waiting -= 1
+
+    turns = 0
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    work = task(shell("true"))
+    await asyncio.gather(*(workers.run(work, context(home), Watching(recorded)) for _ in range(12)))
+    counting.cancel()
+    assert most == 3
+    assert len(set(starts)) == 12, "each start has a turn of the loop to itself"
+
+
+async def test_input_that_nobody_reads_holds_nobody_up(run):
+    assert (await run(shell("exec <&-; echo done", input=b"x" * 10_000_000))).text == "done"
+    assert (await run(shell("head -c 3; echo", input=b"abc" * 1_000_000))).text == "abc"
+    assert (await run(shell("wc -c", input=b"x" * 10_000_000))).text.strip() == "10000000"
+
+
+async def test_a_background_process_that_holds_the_pipe_is_left_alone_and_not_waited_for(run):
+    watching = Watching()
+    began = time.monotonic()
+    result = await run(shell("sleep 60 & echo $!"), watching)
+    assert result.outcome is Outcome.OK
+    assert time.monotonic() - began < 4
+    pid = int(result.text)
+    assert not gone(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
+async def test_one_line_of_100_mb_and_200_mb_of_lines_cost_no_memory(run):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, the most there ever was
+    for script in ("head -c 100000000 /dev/zero | tr '\\0' x; echo", "yes line | head -c 200000000"):
+        watching = Watching()
+        await run(shell(script), watching)
+        assert watching.output.size >= 100_000_000
+        assert "bytes left out" in watching.output.text()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 5 * 1024
+
+
+async def test_a_flood_is_read_one_bite_per_turn_of_the_loop():
+    turns, bites, bites_per_turn = 0, 0, []
+    read, write = os.pipe()
+
+    def sink(data):
+        nonlocal bites
+        bites += 1
+        assert len(data) <= BITE
+        bites_per_turn.append(turns)
+
+    def turn():
+        nonlocal turns
+        turns += 1
+        loop.call_soon(turn)
+
+    loop = asyncio.get_running_loop()
+    loop.call_soon(turn)
+    writer = threading.Thread(target=lambda: (os.write(write, b"x" * 50 * BITE), os.close(write)))
+    writer.start()
+    reader = Reader(read, sink)
+    await asyncio.wait([reader.ended], timeout=8)
+    writer.join()
+    assert reader.ended.done() and len(set(bites_per_turn)) == bites >= 50
+
+
+async def test_300_runs_leave_no_descriptor_no_zombie_and_no_thread(run):
+    await run(shell("true"))
+    before, threads = descriptors(), threading.active_count()
+    for _ in range(60):
+        watching = [Watching() for _ in range(5)]
+        await asyncio.gather(*(run(Command(("true",)), each) for each in watching))
+        with pytest.raises(ChildProcessError):
+            os.waitid(os.P_ALL, 0, LOOK)  # noqa: ASYNC222 # it does not wait
+    assert descriptors() == before
+    assert threading.active_count() == threads
+
+
+async def test_waiting_takes_no_thread_per_child(workers, home):
+    before = threading.active_count()
+    async with under_way(workers, shell("echo up; sleep 60"), home, watching := Watching()):
+        await until(lambda: watching.said("up"), "it runs")
+        assert threading.active_count() == before
+
+
+async def test_without_pidfd_it_works_all_the_same(run, monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")
+    assert (await run(shell("echo done; exit 3"))).text == "exit 3: done"
+    assert (await run(shell("kill -9 $$"))).text == "killed by SIGKILL"
+
+
+def test_the_loop_may_run_on_any_thread(home):
+    results = []
+
+    def main():
+        results.append(asyncio.run(Workers().run(task(shell("echo done")), context(home), Watching())))
+
+    thread = threading.Thread(target=main)
+    thread.start()
+    thread.join()
+    assert results[0].text == "done"
+
+
+async def test_an_exit_code_that_somebody_else_took_is_not_a_success(run, monkeypatch):
+    def reap(child):
+        os.waitid(os.P_PID, child.running.pid, os.WEXITED)  # as a handler that waits for any child does
+        reaped(child)
+
+    reaped = Child._reap
+    monkeypatch.setattr(Child, "_reap", reap)
+    result = await run(shell("echo done"))
+    assert result.outcome is Outcome.FAILED
+    assert result.text == "exit code unknown, something else in this process took it: done"
+
+
+async def test_a_program_without_a_first_line_is_run_by_the_shell_as_cron_would(run, home):
+    (home / "script").write_text("echo by the shell\n")
+    (home / "script").chmod(0o700)
+    assert (await run(Command(("./script",)))).text == "by the shell"

@@ -1,0 +1,79 @@
+"""What tests of the workers share: a watcher that notes what it was told, and short ways to a task."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from scheduler.model import Call, Command, Context, Running, Task, Work
+from scheduler.schedule import Every
+from scheduler.workers import Output, Result, Workers
+from scheduler.workers.facts import stat
+
+
+class Watching:
+    """A Watcher that remembers; `recorded` stands for the state file."""
+
+    def __init__(self, recorded: Callable[[Running], Awaitable[None]] | None = None) -> None:
+        self.output = Output()
+        self.running: Running | None = None
+        self.left: list[tuple[str, Callable[[], bool]]] = []
+        self._recorded = recorded
+
+    async def carried_by(self, running: Running) -> None:
+        self.running = running
+        if self._recorded:
+            await self._recorded(running)
+
+    def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
+        self.left.append((what, alive))
+
+    def said(self, word: str) -> bool:
+        return word in self.output.text()
+
+
+def task(work: Work) -> Task:
+    return Task("chore", Every(60.0), work)
+
+
+def context(home: Path, **more: Any) -> Context:
+    return Context("opus", home, "chore", **more)
+
+
+def shell(script: str, **more: Any) -> Command:
+    return Command(("sh", "-c", script), **more)
+
+
+async def call(workers: Workers, function: Any, home: Path, watching: Watching | None = None) -> Result:
+    return await workers.run(task(Call(function)), context(home), watching or Watching())
+
+
+@contextlib.asynccontextmanager
+async def under_way(workers: Workers, work: Work, home: Path, watching: Watching) -> AsyncIterator[Any]:
+    """A run on a task of its own, ended whatever the test does."""
+    running = asyncio.create_task(workers.run(task(work), context(home), watching))
+    try:
+        yield running
+    finally:
+        workers.hurry()
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def cancelled(running: "asyncio.Task[Result]") -> None:
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    assert running.cancelled()
+
+
+def gone(pid: int) -> bool:
+    """No such process, or only its shell of a zombie."""
+    found = stat(pid)
+    return found is None or found.state in "ZX"
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
