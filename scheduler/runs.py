@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from .model import Context, Outcome, Progress, Running, Trigger
 from .workers import Output
@@ -43,7 +44,7 @@ class Run:
         self.name, self.trigger, self.since = name, trigger, since
         self.started_at = 0.0  # elapsed seconds, for the duration
         self.context: Context
-        self.task: asyncio.Task[None]
+        self.task: asyncio.Task[Any] | None = None
         self.deadline = float("inf")
         self.reason: Outcome | None = None
         self.began = self.abandoned = self._telling = False
@@ -80,5 +81,5 @@ class Run:
     def halt(self, reason: Outcome) -> None:
         """Ask the run to end, for this reason; a run that has not begun yet ends before it begins."""
         self.reason = self.reason or reason
-        if self.began:
+        if self.began and self.task:
             self.task.cancel()

@@ -113,9 +113,10 @@ class WakeCycle:
         self._note = text
         self.now()
 
-    @property
-    def under_way(self) -> bool:
-        return self._under_way is not None
+    async def ended(self) -> None:
+        """Return when no wake is under way."""
+        if self._under_way:
+            await asyncio.wait({self._under_way})
 
     def view(self) -> WakeView:
         """What a panel's title says of the wake."""

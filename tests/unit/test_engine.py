@@ -382,7 +382,7 @@ async def test_shutdown_gives_grace_then_interrupts_and_makes_the_run_due_again(
     await stopping
     row = scheduler.snapshot().tasks[0]
     assert gate.inside == 0 and row.error.text.startswith("interrupted")
-    assert scheduler._states["slow"].due_now
+    assert scheduler._ledger.states["slow"].due_now
     with pytest.raises(Stopping):
         await scheduler.force("slow")
 
@@ -406,7 +406,7 @@ async def test_stopping_before_a_run_has_begun_still_records_it(build, clock):
     scheduler.hurry()
     await forced
     await scheduler.stop(0)
-    assert scheduler._states["slow"].outcome is Outcome.INTERRUPTED
+    assert scheduler._ledger.states["slow"].outcome is Outcome.INTERRUPTED
 
 
 async def test_changed_settings_keep_unchanged_tasks_and_forget_removed_ones(build, clock, noting, runs):
@@ -419,6 +419,20 @@ async def test_changed_settings_keep_unchanged_tasks_and_forget_removed_ones(bui
     await clock.advance(201)
     assert [name for name, _ in runs] == ["fresh", "keep"]
     assert [row.name for row in scheduler.snapshot().tasks] == ["fresh", "keep"]
+
+
+async def test_a_task_that_comes_back_while_its_run_goes_on_does_not_overlap_itself(build, clock):
+    gate = Gate()
+    slow = task("slow", gate, every=10)
+    scheduler = await build(slow)
+    await clock.advance()
+    scheduler.set_tasks([])
+    scheduler.set_tasks([slow])
+    await clock.advance(60)
+    assert gate.entered == 1
+    gate.open.set()
+    await clock.advance(1)
+    assert gate.entered == 2 and gate.most == 1
 
 
 async def test_a_changed_interval_counts_from_the_last_run(build, clock, noting, runs):
@@ -459,12 +473,13 @@ async def test_progress_is_shown_while_it_runs(build, clock):
 async def test_the_loop_rearms_although_a_dispatch_broke(build, clock, noting, runs, monkeypatch):
     scheduler = await build(noting())
     await clock.advance()
-    start = scheduler._start_ready
-    monkeypatch.setattr(scheduler, "_start_ready", lambda: (_ for _ in ()).throw(RuntimeError("broken")))
+    dispatch = scheduler._dispatch
+    start = dispatch.start_ready
+    monkeypatch.setattr(dispatch, "start_ready", lambda: (_ for _ in ()).throw(RuntimeError("broken")))
     with pytest.raises(RuntimeError):
         await clock.advance(301)
-    monkeypatch.setattr(scheduler, "_start_ready", start)
-    await clock.advance(minutes=6)
+    monkeypatch.setattr(dispatch, "start_ready", start)
+    await clock.advance(1)
     assert len(runs) == 2
 
 
@@ -472,10 +487,10 @@ async def test_a_slot_is_run_once_however_often_the_loop_wakes(build, clock, not
     scheduler = await build(noting())
     await clock.advance(299.9)
     for _ in range(5):
-        scheduler._ring()
+        scheduler._dispatch._ring()
     await clock.advance(0.2)
     for _ in range(5):
-        scheduler._ring()
+        scheduler._dispatch._ring()
     assert runs == [NOON, NOON + 300]
 
 

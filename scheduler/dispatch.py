@@ -1,0 +1,142 @@
+"""The due loop: what is due is queued, and started as soon as a worker is free."""
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+
+from .clock import Clock, Timer
+from .jobs import Job
+from .ledger import Ledger
+from .model import Trigger
+from .recovery import slot
+from .schedule import NEVER
+from .timetable import Timetable
+
+SLICE = 256  # dispatches before the loop may do something else
+MISSED = 60.0  # a slot that passed this many seconds before anybody was there is a catch-up
+AGAIN = 1.0  # seconds until a dispatch that broke is tried again
+
+
+class Dispatcher:
+    """Decides when each task of a citizen starts; `start` starts it."""
+
+    def __init__(
+        self, citizen: str, ledger: Ledger, clock: Clock, start: Callable[[Job, Trigger], None]
+    ) -> None:
+        self.limit, self.running = 1, 0
+        self._citizen, self._ledger, self._clock, self._start = citizen, ledger, clock, start
+        self._timetable = Timetable()
+        self._ready: list[tuple[int, int, Job]] = []
+        self._order = count()
+        self._timer: Timer | None = None
+        self._timer_at = NEVER
+        self._by_schedule = self._stopped = False
+        self.began = 0.0
+        self._jump: Timer | None = None
+
+    def begin(self, *, by_schedule: bool) -> None:
+        """Start what is due from now on; without `by_schedule` only what is queued by somebody."""
+        self.began = self._clock.now()
+        self._by_schedule = by_schedule
+        self._jump = self._clock.on_jump(self._clock_jumped)
+
+    def stop(self) -> None:
+        """Start nothing any more."""
+        self._stopped = True
+        for timer in (self._timer, self._jump):
+            if timer:
+                timer.cancel()
+
+    # -------------------------------------------------------------- when
+
+    def reschedule(self, job: Job) -> None:
+        """Find out when the task is due next; nothing runs one slot twice, since the run moves it first."""
+        name = job.task.name
+        if job.busy or job.waiting:
+            self._timetable.drop(name)
+            return
+        job.when = slot(self._citizen, job.task, job.state, self._clock.now(), job.floor)
+        job.view = None
+        if self._by_schedule and self._ledger.jobs.get(name) is job:
+            self._timetable.put(name, job.when)
+            if job.when < self._timer_at:
+                self._arm()
+
+    def forget(self, job: Job) -> None:
+        """The task is gone."""
+        self._timetable.drop(job.task.name)
+        job.waiting = None
+
+    def _arm(self) -> None:
+        """Set the timer for whatever is due first."""
+        when = self._timetable.next()
+        if self._ready and self.running < self.limit:  # a dispatch broke half-way
+            when = min(when, self._clock.now() + AGAIN)
+        if self._stopped or (when == self._timer_at and self._timer):
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self._clock.call_at(when, self._ring) if when < NEVER else None
+
+    def _ring(self) -> None:
+        """Something is due: queue it, start what there are workers for, and always go on."""
+        self._timer, self._timer_at = None, NEVER
+        try:
+            now, jobs = self._clock.now(), self._ledger.jobs
+            for _ in range(SLICE):
+                taken = self._timetable.take(now)
+                if taken is None:
+                    break
+                job = jobs[taken[1]]
+                self.queue(job, self._trigger(job, taken[0]))
+            self.start_ready()
+        finally:
+            self._arm()
+
+    def _trigger(self, job: Job, when: float) -> Trigger:
+        if job.state.retry_at is not None and when == job.state.retry_at:
+            return Trigger.RETRY
+        missed = 0 < when < self.began - MISSED and job.state.last_run is not None
+        return Trigger.CATCH_UP if missed else Trigger.SCHEDULE
+
+    def _clock_jumped(self) -> None:
+        """The wall clock was set, or the machine slept: due times are found anew, none is replayed."""
+        now = self._clock.now()
+        self._ledger.note("clock jumped")
+        for job in self._ledger.rows():
+            job.floor = now
+            self.reschedule(job)
+        self._arm()
+
+    # -------------------------------------------------------------- which
+
+    def queue(self, job: Job, trigger: Trigger) -> None:
+        """The task may run as soon as a worker is free: forced ones first, then by priority."""
+        if job.busy or job.waiting is trigger:
+            return
+        job.waiting = trigger
+        self._timetable.drop(job.task.name)
+        rank = -1 if trigger is Trigger.FORCE else job.task.priority
+        heapq.heappush(self._ready, (rank, next(self._order), job))
+        self._ledger.show(job)
+
+    def queue_due(self, trigger: Trigger) -> None:
+        """Queue whatever is due at this moment."""
+        now = self._clock.now()
+        for job in self._ledger.rows():
+            if not job.busy and slot(self._citizen, job.task, job.state, now, job.floor) <= now:
+                self.queue(job, job.waiting or trigger)
+
+    def unqueue(self, job: Job) -> None:
+        """The schedule does not want the task any more; somebody who forced it still does."""
+        if job.waiting is not Trigger.FORCE:
+            job.waiting = None
+
+    def start_ready(self) -> None:
+        """Start what waits, as far as there are workers."""
+        ready = self._ready
+        while ready and self.running < self.limit and not self._stopped:
+            job = heapq.heappop(ready)[2]
+            if job.waiting is not None and not job.busy:
+                self._start(job, job.waiting)

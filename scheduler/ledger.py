@@ -1,0 +1,108 @@
+"""One citizen's states: the one place where a state changes, is asked to be saved, and is shown."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .board import Board
+from .clock import Clock
+from .errors import UnknownTask
+from .jobs import Job
+from .model import Outcome, Receipt, TaskState, TaskView
+from .recovery import recovered
+from .store import States, Store
+from .workers.facts import alive
+
+
+class Ledger:
+    """What is known of a citizen's tasks, saved by its store and shown on its board."""
+
+    def __init__(self, citizen: str, store: Store, clock: Clock, by_hand: Callable[[Job], None]) -> None:
+        self.board = Board(citizen, clock)
+        self.jobs: dict[str, Job] = {}
+        self.states: dict[str, TaskState] = {}
+        self.notes: tuple[str, ...] = ()
+        self._rows: tuple[Job, ...] = ()
+        self._store, self._by_hand = store, by_hand
+        self.written = store.written
+
+    def load(self, now: float) -> None:
+        """Take up what was saved, closing the runs that a dead owner left open; blocks, raises Unreadable."""
+        states, notes = self._store.load()
+        self.notes = tuple(notes)
+        self.states = {name: self._recover(name, state, now) for name, state in states.items()}
+
+    def begin(self) -> None:
+        """From now on every change is saved."""
+        self._store.begin(lambda: self.states, self._adopt, self.board.changed)
+
+    def job(self, name: str) -> Job:
+        """The task of this name; raises UnknownTask."""
+        if name not in self.jobs:
+            raise UnknownTask(name, self.jobs)
+        return self.jobs[name]
+
+    def change(self, job: Job, state: TaskState) -> None:
+        """The task has this state from now on."""
+        job.state = self.states[job.task.name] = state
+        self._store.changed()
+        self.show(job)
+
+    def show(self, job: Job) -> None:
+        """Something about the task looks different."""
+        job.view = None
+        self.board.changed()
+
+    def note(self, kind: str, task: str = "", **more: Any) -> None:
+        self.board.note(kind, task, **more)
+
+    def order(self) -> None:
+        """Put the rows in order again, after tasks came or went."""
+        self._rows = tuple(sorted(self.jobs.values(), key=lambda job: (job.task.priority, job.task.name)))
+        self.board.changed()
+
+    def rows(self) -> tuple[Job, ...]:
+        return self._rows
+
+    def views(self, workers: int) -> tuple[TaskView, ...]:
+        return tuple(job.row(workers) for job in self._rows)
+
+    @property
+    def unsaved(self) -> str:
+        return self._store.unsaved
+
+    def differs(self) -> bool:
+        """Whether another hand changed the state file; blocks, for any thread."""
+        return self._store.differs()
+
+    def reread(self) -> None:
+        """Take up what another hand wrote into the state file."""
+        self._store.changed()
+
+    async def receipt(self, text: str) -> Receipt:
+        """The answer to a verb, once its change is on disk, or cannot be."""
+        if await self._store.saved():
+            return Receipt(text)
+        return Receipt(f"{text}; done, not saved: {self._store.unsaved}", saved=False)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    def _recover(self, name: str, state: TaskState, now: float) -> TaskState:
+        after = recovered(state, now, alive)
+        if state.running:
+            left = f"; pid {after.orphan.pid} is still running" if after.orphan else ""
+            text = f"the scheduler died during this run{left}"
+            self.board.note("finished", name, outcome=Outcome.INTERRUPTED, text=text)
+        return after
+
+    def _adopt(self, states: States, notes: Iterable[str]) -> None:
+        """Another hand changed these states in the file."""
+        self.notes = tuple(notes)
+        for name, state in states.items():
+            self.states[name] = state
+            if job := self.jobs.get(name):
+                job.state = state
+                self.show(job)
+                self.board.note("changed by hand", name)
+                self._by_hand(job)
+        self.board.changed()

@@ -1,0 +1,258 @@
+"""Runs from start to outcome: whatever a handler does, its run ends, is recorded, and ends nobody else's."""
+
+import asyncio
+import logging
+import os
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .clock import Clock
+from .deadlines import Deadlines
+from .errors import SchedulerError, TaskFailed
+from .finishes import Finishes
+from .jobs import Job
+from .ledger import Ledger
+from .model import Context, Outcome, Running, Task, Trigger
+from .recovery import retry_time
+from .runs import Run
+from .schedule import NEVER, in_words
+from .wake import TaskResult
+from .workers import Result, Workers
+from .workers.facts import alive, born
+
+log = logging.getLogger("experience")
+
+WRITE_OFF = 10.0  # seconds that a run may take to end after it was told to
+LEFT_LOOK = 1.0  # seconds between two looks whether what was left behind has ended
+RESULTS_KEPT = 200
+WAKE = "wake"  # the one run that is no task's
+
+
+class Runner:
+    """Carries out a citizen's runs; `ended` is told of each task that may have a next time."""
+
+    def __init__(
+        self,
+        citizen: str,
+        home: Path,
+        ledger: Ledger,
+        clock: Clock,
+        workers: Workers,
+        ended: Callable[[Job], None],
+        urgent: Callable[[str], None],
+    ) -> None:
+        self.secrets: Mapping[str, str] = {}
+        self.results: deque[TaskResult] = deque(maxlen=RESULTS_KEPT)
+        self.finishes = Finishes(clock)
+        self.stopping = False
+        self._citizen, self._home, self._ledger, self._clock = citizen, home, ledger, clock
+        self._workers, self._ended, self._urgent = workers, ended, urgent
+        self._deadlines = Deadlines(clock, self._all, self._took_too_long)
+        self._runs: dict[str, Run] = {}
+        self._wake: Run | None = None
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._process = (0, 0.0)
+
+    def begin(self) -> None:
+        """Runs happen on this loop, in this process."""
+        self._loop = asyncio.get_running_loop()
+        self._process = (os.getpid(), born(os.getpid()) or 0.0)
+
+    def under_way(self) -> list[str]:
+        """The tasks that run at this moment, and the wake."""
+        return [*self._runs, *([WAKE] if self._wake else [])]
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    # -------------------------------------------------------------- a run
+
+    def start(self, job: Job, trigger: Trigger) -> None:
+        """The task runs from now on: recorded before its handler gets control."""
+        name, now = job.task.name, self._clock.now()
+        run = Run(name, trigger, now, self._carried, self._showing)
+        run.context = self._context(job.task, run, job.state.last_success)
+        self._runs[name] = job.run = run
+        job.waiting, job.again = None, False
+        self._deadlines.watch(run, job.task.timeout)
+        self._ledger.change(job, job.state.started(Running(*self._process, now)))
+        late = max(0.0, now - job.when) if 0 < job.when < NEVER else 0.0
+        self._ledger.note("started", name, trigger=trigger, late=late)
+        run.task = self._loop.create_task(self._carry_out(job, run), name=f"{self._citizen}/{name}")
+
+    async def carry_out(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
+        """The outcome of a piece of work that is no task of its own: the wake."""
+
+        async def carried(_: Run, process: Running) -> None:
+            await carried_by(process)
+
+        run = self._wake = Run(task.name, Trigger.WAKE, self._clock.now(), carried, self._showing)
+        run.task = asyncio.current_task()
+        run.context = self._context(task, run, None)
+        self._deadlines.watch(run, task.timeout)
+        try:
+            return await self._attempt(task, run)
+        finally:
+            self._wake = None
+
+    def _context(self, task: Task, run: Run, last_success: float | None) -> Context:
+        return Context(
+            self._citizen,
+            self._home,
+            task.name,
+            task.options,
+            self.secrets,
+            last_success,
+            run.trigger,
+            run.report,
+        )
+
+    async def _carry_out(self, job: Job, run: Run) -> None:
+        result = await self._attempt(job.task, run)
+        if not run.abandoned:
+            self._finished(job, run, result)
+
+    async def _attempt(self, task: Task, run: Run) -> Result:
+        """What the run came to, whatever its handler does."""
+        run.began = True
+        try:
+            if run.reason:
+                raise asyncio.CancelledError
+            written = self._ledger.written()
+            if written is not None:
+                await (
+                    written
+                )  # so that a task which kills this process is not the first that the next one starts
+            result = await self._workers.run(task, run.context, run)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            # Handlers are strangers' code: whatever they raise, SystemExit included, is the outcome of
+            # their own run and must not end anybody else's. The one broad except there is.
+            return _blame(task, run, error)
+        return _halted(task, run.reason) if run.reason else result
+
+    def _finished(self, job: Job, run: Run, result: Result) -> None:
+        now, outcome = self._clock.now(), result.outcome
+        took = max(0.0, self._clock.elapsed() - run.started_at)
+        self._runs.pop(run.name, None)
+        job.run, job.left = None, run.left
+        if outcome is Outcome.INTERRUPTED:
+            state = job.state.interrupted(result.text, now, again=self.stopping)
+        else:
+            state = job.state.finished(outcome, result.text, now, took)
+        retry_at = retry_time(job.task, state, outcome, now)
+        if retry_at is not None:
+            state = state.retrying(retry_at)
+        elif state.attempt:
+            state = state.gave_up()
+        self._ledger.change(job, state)
+        self._report(run, result, took, now)
+        self._go_on(job)
+
+    def _report(self, run: Run, result: Result, took: float, now: float) -> None:
+        outcome, text = result.outcome, result.text
+        self._ledger.note(
+            "finished", run.name, outcome=outcome, text=text, trigger=run.trigger, duration=took
+        )
+        if result.traceback:
+            log.error(result.traceback, extra={"citizen": self._citizen, "task": run.name})
+        self.results.append(TaskResult(run.name, outcome, text, now))
+        self.finishes.finished(run.name)
+        if result.urgent and not self.stopping:
+            self._urgent(text)
+
+    def _go_on(self, job: Job) -> None:
+        if job.left:
+            self.look_at_left(job)
+        self._ended(job)
+
+    def _showing(self, run: Run) -> None:
+        if job := self._ledger.jobs.get(run.name):
+            self._ledger.show(job)
+
+    async def _carried(self, run: Run, process: Running) -> None:
+        """The run has a process of its own: that is the one to look for after a crash."""
+        job = self._ledger.jobs.get(run.name)
+        if job is not None and job.run is run:
+            self._ledger.change(job, job.state.carried_by(Running(process.pid, process.born, run.since)))
+            if (written := self._ledger.written()) is not None:
+                await written
+
+    # -------------------------------------------------------------- runs that do not end by themselves
+
+    async def stop(self, grace: float) -> None:
+        """Give runs `grace` seconds, then end them as interrupted; nothing runs afterwards."""
+        self.stopping = True
+        await self.finishes.wait_for(self.under_way(), grace)
+        self.halt()
+        await self.finishes.wait_for(self.under_way(), WRITE_OFF)
+        for run in list(self._runs.values()):
+            self._write_off(run)
+        self._deadlines.stop()
+        self.finishes.give_up()
+
+    def halt(self) -> None:
+        """Everything that runs is told to end."""
+        for run in self._all():
+            run.halt(Outcome.INTERRUPTED)
+
+    def _all(self) -> list[Run]:
+        return [*self._runs.values(), *([self._wake] if self._wake else [])]
+
+    def _took_too_long(self, run: Run) -> None:
+        if run.reason is None:
+            run.halt(Outcome.TIMED_OUT)
+            self._deadlines.watch(run, WRITE_OFF)
+        elif self._runs.get(run.name) is run:
+            self._write_off(run)
+
+    def _write_off(self, run: Run) -> None:
+        """The run does not end although it was told to: it is over for us, its worker is replaced."""
+        task, job = run.task, self._ledger.jobs.get(run.name)
+        run.abandoned = True
+        self._runs.pop(run.name, None)
+        if task is None:
+            return
+        self._abandoned.add(task)  # the loop itself holds tasks weakly
+        task.add_done_callback(self._abandoned.discard)
+        if job is not None and job.run is run:
+            run.left = run.left or ("a coroutine that ignores being cancelled", lambda: not task.done())
+            self._finished(job, run, _halted(job.task, run.reason or Outcome.INTERRUPTED))
+
+    def look_at_left(self, job: Job) -> None:
+        """What was left behind keeps its task from starting: a task never overlaps itself."""
+        if job.left is None and job.state.orphan:
+            orphan = job.state.orphan
+            job.left = (f"pid {orphan.pid}, started by an owner that died", lambda: alive(orphan))
+        if self.stopping or job.left is None:
+            return
+        if job.left[1]():
+            self._clock.call_later(LEFT_LOOK, lambda: self.look_at_left(job))
+            return
+        job.left = None
+        if job.state.orphan:
+            self._ledger.change(job, job.state.orphaned(None))
+        self._ledger.note("left-over ended", job.task.name)
+        self._ended(job)
+
+
+def _halted(task: Task, reason: Outcome) -> Result:
+    if reason is Outcome.TIMED_OUT:
+        return Result(reason, f"timed out after {in_words(task.timeout)}")
+    return Result(reason, "interrupted: the scheduler was shut down")
+
+
+def _blame(task: Task, run: Run, error: BaseException) -> Result:
+    """The outcome that an exception stands for."""
+    if run.reason:
+        return _halted(task, run.reason)
+    if isinstance(error, TaskFailed | SchedulerError):
+        return Result(Outcome.FAILED, str(error) or "failed without saying why")
+    if isinstance(error, asyncio.CancelledError):
+        return Result(Outcome.FAILED, "cancelled itself")
+    text = "".join(traceback.format_exception_only(error)).strip()
+    return Result(Outcome.FAILED, text, traceback="".join(traceback.format_exception(error)))
