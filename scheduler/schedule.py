@@ -4,8 +4,9 @@ Times are Unix seconds (UTC). Dates appear only inside `Cron`, where a time zone
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -24,7 +25,7 @@ MACROS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _WORDS = {
     "sec": "s",
     "secs": "s",
@@ -41,7 +42,9 @@ _WORDS = {
     "week": "w",
     "weeks": "w",
 }
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*")
+_PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+LONGEST = 100 * 365 * 86400.0  # seconds: timers and dates overflow far beyond a century
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,9 @@ class Every:
     seconds: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds < NEVER:
-            raise BadSchedule(f"an interval must be longer than nothing, not {self.seconds!r}")
+        if not 0 < self.seconds <= LONGEST:
+            reason = "must be longer than nothing and at most a century"
+            raise BadSchedule(f"an interval {reason}, not {self.seconds!r}")
 
     def first(self, since: float) -> float:
         return since
@@ -62,7 +66,8 @@ class Every:
 
     def skip(self, last: float, now: float) -> float:
         """The first slot after `now`, keeping the rhythm of `last`."""
-        return last + self.seconds * ((now - last) // self.seconds + 1)
+        slot = last + self.seconds * ((now - last) // self.seconds + 1)
+        return slot if slot > now else slot + self.seconds  # a slot is never now: floats round
 
     def __str__(self) -> str:
         return in_words(self.seconds)
@@ -96,7 +101,21 @@ class Cron:
         return self.after(max(last, now))
 
     def _next(self, last: datetime) -> datetime:
-        return next(CronSim(_plain(self.expression), last.astimezone(self.zone)))
+        fields = _plain(self.expression).split()
+        if len(fields) == 6 and not any(field.startswith("*") for field in fields[1:3]):
+            return self._with_seconds(fields, last)
+        return next(CronSim(" ".join(fields), last.astimezone(self.zone)))
+
+    def _with_seconds(self, fields: list[str], last: datetime) -> datetime:
+        """The next of the seconds in a minute that the other five fields name.
+
+        cronsim keeps Debian's daylight-saving rules for five fields only: with six it drops what falls
+        into the hour that is skipped, and runs twice what falls into the one that is repeated.
+        """
+        shifts = [timedelta(seconds=second) for second in CronSim(" ".join(fields), last).seconds]
+        minutes, starts = " ".join(fields[1:]), [(last - by).astimezone(self.zone) for by in shifts]
+        slots = (next(CronSim(minutes, start)).astimezone(UTC) for start in starts)
+        return min(slot + by for slot, by in zip(slots, shifts, strict=True))
 
     def __str__(self) -> str:
         return self.expression
@@ -128,30 +147,38 @@ def parse(text: str, zone: tzinfo | None = None) -> Schedule:
     `zone` is the time zone of cron expressions (default: the machine's). Raises BadSchedule.
     """
     text = text.strip()
-    if text == "@reboot":
+    if text.lower() == "@reboot":
         return AtStart()
     if match := re.match(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)", text):
         return Cron(match[2].strip(), zone_named(match[1]))
+    length = _length(text)
+    if length is not None:
+        return Every(length)
     if text.startswith("@") or len(text.split()) in (5, 6):
         return Cron(text, zone or local_zone())
-    return Every(duration(text))
+    raise BadSchedule(f"{text!r} is no schedule: write 30s, 5m, 2h or 1d, or the five fields of cron")
 
 
 def duration(text: str | float) -> float:
     """Seconds in `90`, `"90"`, `"5m"`, `"1h30m"` or `"2 hours"`; raises BadSchedule."""
-    if isinstance(text, int | float):
-        return float(text)
+    length = _length(text) if isinstance(text, str) else text
+    if length is None or isinstance(length, bool) or not 0 <= length <= LONGEST:
+        raise BadSchedule(f"{text!r} is no duration: write it like 30s, 5m, 2h or 1d")
+    return float(length)
+
+
+def _length(text: str) -> float | None:
     rest = text.strip().lower()
+    if _PLAIN.fullmatch(rest):
+        return float(rest)
     total, position = 0.0, 0
     while match := _PART.match(rest, position):
         unit = _WORDS.get(match[2], match[2])
         if unit not in _UNITS:
-            break
+            return None
         total += float(match[1]) * _UNITS[unit]
         position = match.end()
-    if not rest or position != len(rest):
-        raise BadSchedule(f"{text!r} is no duration: write it like 30s, 5m, 2h or 1d")
-    return total
+    return total if rest and position == len(rest) else None
 
 
 def in_words(seconds: float) -> str:
@@ -181,7 +208,10 @@ def local_zone() -> tzinfo:
     """The machine's own time zone, with its daylight-saving rules."""
     from tzlocal import get_localzone  # 20 ms that only cron tasks pay
 
-    return get_localzone()
+    try:
+        return get_localzone()
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise BadSchedule("the machine's time zone is not known: set timezone") from error
 
 
 def _plain(expression: str) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,23 +71,28 @@ def key(read: Reader, default: Any = None) -> Any:
     return field(default=default, metadata={"read": read})
 
 
-def keys(shape: type) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(shape))
+def _readers(shape: type[Any]) -> Mapping[str, Reader]:
+    """The keys of this shape, and how the value of each is read."""
+    return {each.name: each.metadata["read"] for each in fields(shape)}
 
 
-def read(shape: type[T], table: Any, at: At, problems: Problems, known: Iterable[str] = ()) -> T:
+readers: Callable[[type[Any]], Mapping[str, Reader]] = lru_cache(maxsize=64)(_readers)
+
+
+def read(
+    shape: type[T], table: Mapping[str, Any], at: At, problems: Problems, known: Iterable[str] = ()
+) -> T:
     """`table` as a `shape`; what cannot be used is noted and left at its default.
 
     `known` are further keys that a misspelt one may be near to.
     """
-    readers: dict[str, Reader] = {each.name: each.metadata["read"] for each in fields(shape)}  # type: ignore[arg-type]  # T is a dataclass
-    good: dict[str, Any] = {}
-    for name, value in is_table(table, at, problems).items():
-        if name not in readers:
-            problems.add((*at, name), unknown(name, (*readers, *known)))
+    reads, good = readers(shape), {}
+    for name, value in table.items():
+        if name not in reads:
+            problems.add((*at, name), unknown(name, (*reads, *known)))
             continue
         try:
-            good[name] = readers[name](value)
+            good[name] = reads[name](value)
         except (Wrong, BadSchedule) as error:
             problems.add((*at, name), reason(value, error))
     return shape(**good)

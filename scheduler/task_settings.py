@@ -4,14 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .builtin import BACKGROUND_TASKS, advice
 from .errors import BadSchedule
 from .handlers import built_in
 from .model import Call, Handler, Isolated, NotSetUp, Task, Work
-from .schedule import Every, Schedule, parse, zone_named
-from .tables import At, Problems, Wrong, flag, is_table, key, keys, read, reason, seconds, text, whole
+from .schedule import Every, Schedule, local_zone, parse, zone_named
+from .tables import At, Problems, Wrong, flag, is_table, key, read, readers, reason, seconds, text, whole
 from .work_settings import WorkTable, configured, only_commands, script
 
 SHORTEST = 0.1  # seconds: a shorter interval would only keep the machine busy
@@ -25,8 +26,12 @@ def cron(value: Any) -> str:
         raise Wrong(
             f"{value!r} has not the five fields of cron (or six, seconds first); an interval goes with every"
         )
-    parse(expression, UTC)
+    if isinstance(_parsed(expression, UTC), Every):
+        raise Wrong(f"{value!r} is an interval; that goes with every")
     return expression
+
+
+_parsed = lru_cache(maxsize=1024)(parse)  # a thousand citizens have few different expressions
 
 
 def zone(value: Any) -> tzinfo:
@@ -64,8 +69,10 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     """The task of this name; None, and the problems noted, if its settings cannot be used."""
     at, before = ("tasks", name), len(problems.found)
     given = is_table(raw, at, problems)
+    if not given and (untouched := _untouched(name)):
+        return untouched if untouched.set_up else untouched.with_work(_by_name(name, TaskTable(), place))
     ours = None if given.keys() & {"command", "handler"} else built_in(name)
-    own = keys(ours[1]) if ours else ()
+    own = readers(ours[1]) if ours else {}
     options = read(ours[1], {k: given[k] for k in own if k in given}, at, problems) if ours else None
     rest = {k: value for k, value in given.items() if k not in own}
     table = read(TaskTable, _defaults(name) | rest, at, problems, own)
@@ -73,6 +80,22 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     work = _work(name, table, ours[0] if ours else None, place, problems)
     if schedule is None or len(problems.found) > before:
         return None
+    return _made(name, schedule, work, table, options)
+
+
+@lru_cache(maxsize=64)
+def _untouched(name: str) -> Task | None:
+    """A built-in task of which nothing is set: the same for every citizen, but for the script it may find."""
+    if name not in BACKGROUND_TASKS:
+        return None
+    every, table = Every(BACKGROUND_TASKS[name]["interval"]), TaskTable(**_defaults(name))
+    ours = built_in(name)
+    if ours is None:
+        return _made(name, every, NotSetUp("command"), table, None)
+    return _made(name, every, Call(ours[0]), table, ours[1]())
+
+
+def _made(name: str, schedule: Schedule, work: Work, table: TaskTable, options: Any) -> Task:
     limits = {k: getattr(table, k) for k in _LIMITS}
     return Task(name, schedule, work, options=options, **limits)
 
@@ -111,7 +134,7 @@ def _schedule(table: TaskTable, given: Mapping[str, Any], at: At, problems: Prob
 
 def _in_zone(expression: str, timezone: tzinfo | None, at: At, problems: Problems) -> Schedule | None:
     try:
-        return parse(expression, timezone)
+        return _parsed(expression, timezone or local_zone())
     except BadSchedule as error:  # the machine's own zone is in a muddle
         problems.add((*at, "cron"), reason(expression, error))
         return None
@@ -124,6 +147,10 @@ def _work(name: str, table: TaskTable, ours: Handler | None, place: Place, probl
     if ours is not None:
         only_commands(table, at, problems)
         return Isolated(ours.__module__, name) if table.isolated else Call(ours)
+    return _by_name(name, table, place)
+
+
+def _by_name(name: str, table: TaskTable, place: Place) -> Work:
     if name in place.scripts:
         return script(table, place.scripts[name])
     return NotSetUp("command", advice(place.citizen, name, place.main))
