@@ -4,7 +4,6 @@ Times are Unix seconds (UTC). Dates appear only inside `Cron`, where a time zone
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache

@@ -5,12 +5,12 @@ Plain Python on purpose: importing pydantic's models takes 155 ms, half of what 
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .errors import BadSchedule
 from .schedule import NEVER, duration
@@ -71,12 +71,14 @@ def key(read: Reader, default: Any = None) -> Any:
     return field(default=default, metadata={"read": read})
 
 
-def _readers(shape: type[Any]) -> Mapping[str, Reader]:
+@cache
+def _readers(shape: Hashable) -> Mapping[str, Reader]:
+    return {each.name: each.metadata["read"] for each in fields(cast(Any, shape))}
+
+
+def readers(shape: type[Any]) -> Mapping[str, Reader]:
     """The keys of this shape, and how the value of each is read."""
-    return {each.name: each.metadata["read"] for each in fields(shape)}
-
-
-readers: Callable[[type[Any]], Mapping[str, Reader]] = lru_cache(maxsize=64)(_readers)
+    return _readers(cast(Hashable, shape))
 
 
 def read(
