@@ -3,11 +3,15 @@
 import asyncio
 import heapq
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 from scheduler.clock import _Alarm
+from scheduler.control import FleetView
+from scheduler.errors import Disconnected, SchedulerError
+from scheduler.model import Pulse, Receipt, Snapshot
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 
@@ -102,3 +106,95 @@ class FakeClock:
 
 def us() -> int:
     return os.getpid()
+
+
+class FakeControl:
+    """A citizen that shows what a test tells it to, and remembers what it was asked."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        refusal: SchedulerError | None = None,
+        receipt: Receipt | None = None,
+        pulse: Pulse | None = None,
+    ) -> None:
+        self.citizen = snapshot.citizen
+        self.snapshot, self.refusal = snapshot, refusal
+        self.receipt, self.beat = receipt or Receipt(), pulse or Pulse()
+        self.asked: list[tuple[str, ...]] = []
+        self._changed: list[asyncio.Event] = []
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Publish another snapshot to everyone who watches."""
+        self.snapshot = snapshot
+        for changed in self._changed:
+            changed.set()
+
+    def lose(self, error: SchedulerError) -> None:
+        """Break the connection of everyone who watches."""
+        self.refusal = error
+        self.show(self.snapshot)
+
+    async def watch(self) -> AsyncIterator[Snapshot]:
+        changed = asyncio.Event()
+        self._changed.append(changed)
+        try:
+            while True:
+                if isinstance(self.refusal, Disconnected):
+                    raise self.refusal
+                yield self.snapshot
+                await changed.wait()
+                changed.clear()
+        finally:
+            self._changed.remove(changed)
+
+    def pulse(self) -> Pulse:
+        return self.beat
+
+    async def force(self, task: str, *, again: bool = False) -> Receipt:
+        return self._answer("force", task)
+
+    async def reset(self, task: str) -> Receipt:
+        return self._answer("reset", task)
+
+    async def pause(self, task: str) -> Receipt:
+        return self._answer("pause", task)
+
+    async def resume(self, task: str) -> Receipt:
+        return self._answer("resume", task)
+
+    async def wake(self) -> Receipt:
+        return self._answer("wake")
+
+    def _answer(self, *asked: str) -> Receipt:
+        self.asked.append(asked)
+        if self.refusal:
+            raise self.refusal
+        return self.receipt
+
+
+class FakeFleet:
+    """Citizens for a screen to look at, on a clock that stands still."""
+
+    def __init__(self, *controls: FakeControl, clock: Any = None, **view: Any) -> None:
+        self.clock = clock or FakeClock()
+        self.view = FleetView(controls, **view)
+        self._changed: list[asyncio.Event] = []
+
+    def show(self, view: FleetView) -> None:
+        """Citizens came or went."""
+        self.view = view
+        for changed in self._changed:
+            changed.set()
+
+    async def watch(self) -> AsyncIterator[FleetView]:
+        changed = asyncio.Event()
+        self._changed.append(changed)
+        try:
+            while True:
+                yield self.view
+                await changed.wait()
+                changed.clear()
+        finally:
+            self._changed.remove(changed)

@@ -1,6 +1,7 @@
 """Counts over the whole fleet, and the one thing that is most wrong."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from scheduler.model import Pulse, Snapshot, TaskView
 
@@ -54,11 +55,13 @@ class Tally:
         self._snapshots: dict[str, Snapshot] = {}
         self._shares: dict[str, Share] = {}
         self._changed: set[str] = set()
+        self._sum: Verdict | None = None
         self.problems: tuple[str, ...] = ()
         self.loading = False
 
     def citizens(self, names: set[str]) -> None:
         """These citizens and no others."""
+        self._sum = None
         for gone in self._shares.keys() - names:
             del self._shares[gone]
             self._snapshots.pop(gone, None)
@@ -73,25 +76,41 @@ class Tally:
 
     def verdict(self, pulse: Pulse | None = None) -> Verdict:
         """The counts now; `pulse` is the slowest one seen."""
-        for citizen in self._changed:
-            self._shares[citizen] = share(self._snapshots[citizen])
-        self._changed.clear()
-        shares = self._shares.values()
-        due, name = min((each.next for each in shares), default=(float("inf"), ""))
-        worst = [each.worst for each in shares if each.worst]
-        worst += [Trouble((Rank.PROBLEM,), "settings", problem) for problem in self.problems]
-        worst += _stall(pulse)
-        return Verdict(
-            citizens=len(shares),
-            tasks=sum(each.tasks for each in shares),
-            running=sum(each.running for each in shares),
-            failing=sum(each.failing for each in shares),
-            due=due if name else None,
-            next=name,
-            worst=min(worst, key=lambda trouble: trouble.weight, default=None),
-            troubles=sum(each.troubles for each in shares) + len(self.problems) + len(_stall(pulse)),
+        if self._changed or self._sum is None:
+            for citizen in self._changed:
+                self._shares[citizen] = share(self._snapshots[citizen])
+            self._changed.clear()
+            self._sum = add_up(self._shares.values())
+        more = [Trouble((Rank.PROBLEM,), "settings", problem) for problem in self.problems] + _stall(pulse)
+        worst = min([*more, self._sum.worst or _NONE], key=_weight)
+        return replace(
+            self._sum,
+            worst=None if worst is _NONE else worst,
+            troubles=self._sum.troubles + len(more),
             loading=self.loading,
         )
+
+
+_NONE = Trouble((float("inf"),), "", "")
+
+
+def _weight(trouble: Trouble) -> Weight:
+    return trouble.weight
+
+
+def add_up(shares: Collection[Share]) -> Verdict:
+    """What all citizens come to."""
+    due, name = min((each.next for each in shares), default=(float("inf"), ""))
+    return Verdict(
+        citizens=len(shares),
+        tasks=sum(each.tasks for each in shares),
+        running=sum(each.running for each in shares),
+        failing=sum(each.failing for each in shares),
+        due=due if name else None,
+        next=name,
+        worst=min((each.worst for each in shares if each.worst), key=_weight, default=None),
+        troubles=sum(each.troubles for each in shares),
+    )
 
 
 def share(snapshot: Snapshot) -> Share:
@@ -107,7 +126,7 @@ def share(snapshot: Snapshot) -> Share:
         failing=sum(task.error is not None for task in tasks),
         next=min(dues, default=(float("inf"), "")),
         troubles=len(troubles),
-        worst=min(troubles, key=lambda trouble: trouble.weight, default=None),
+        worst=min(troubles, key=_weight, default=None),
     )
 
 

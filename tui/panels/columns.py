@@ -1,6 +1,7 @@
 """How the cells inside a panel are shared out between a row's columns."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tui.format import TIME
 
@@ -26,6 +27,7 @@ class Columns:
         return self.time_end + (self.bar + 1 if self.bar else 0)
 
 
+@lru_cache(maxsize=64)
 def share(inner: int, longest: int) -> Columns:
     """The columns of a panel with `inner` cells whose longest task name is `longest`."""
     room = max(0, inner - 2 - 1 - TIME)

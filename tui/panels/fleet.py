@@ -20,7 +20,7 @@ from tui.ordering import Order
 
 from . import steps
 from .board import Board, Place
-from .ink import NAMES, Ink
+from .ink import NAMES, Ink, merged
 from .panel import paint
 from .rows import Face
 
@@ -178,10 +178,11 @@ class FleetGrid(ScrollView, can_focus=True):
         if self._ink is None:
             self._ink = Ink.read(lambda name: self.get_component_rich_style(f"fleet--{name}"))
         ink, width = self._ink, self._room.width
-        segments = [segment for face in faces for segment in paint(face, ink)]
+        segments = list(merged(segment for face in faces for segment in paint(face, ink)))
         if not self.board.order and line == 1:
             segments = [Segment(fit(self._nothing(), width, self._glyphs.ellipsis), ink.style("faint"))]
-        return Strip(segments).adjust_cell_length(width, ink.style("ink"))
+        cells = sum(self.board.layout.widths[: len(faces)]) if faces else None
+        return Strip(segments, cells).adjust_cell_length(width, ink.style("ink"))
 
     def _nothing(self) -> str:
         said = clean(self.board.filter.text, self._glyphs.plain)

@@ -1,7 +1,8 @@
 """The styles that lines are painted with, looked up by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from rich.segment import Segment
 from rich.style import Style
 
 CURSOR, MARKED, FADED, HERE = 1, 2, 4, 8  # HERE: the cursor is somewhere in this panel
@@ -36,9 +37,11 @@ class Ink:
         return cls({name: component(name) for name in NAMES})
 
     def style(self, name: str, light: int = 0) -> Style:
-        if (name, light) not in self._mixed:
-            self._mixed[name, light] = self._mix(name, light)
-        return self._mixed[name, light]
+        key = name, light & ~HERE
+        found = self._mixed.get(key)
+        if found is None:
+            found = self._mixed[key] = self._mix(*key)
+        return found
 
     def _mix(self, name: str, light: int) -> Style:
         style = self._styles["faint" if light & FADED and name != "failed" else name]
@@ -48,3 +51,17 @@ class Ink:
             over = self._styles["cursor"]
             style += Style(bgcolor=over.bgcolor, reverse=over.reverse, bold=over.bold)
         return style
+
+
+def merged(segments: Iterable[Segment]) -> Iterator[Segment]:
+    """The same cells in fewer segments: each costs on its way to the terminal."""
+    text, style = "", None
+    for segment in segments:
+        if segment.style is style:
+            text += segment.text
+        else:
+            if text:
+                yield Segment(text, style)
+            text, style = segment.text, segment.style
+    if text:
+        yield Segment(text, style)

@@ -27,7 +27,7 @@ class Panel:
         self.pulse: Pulse | None = None
         self.tasks: tuple[TaskView, ...] = ()
         self.height = 3
-        self._width = 0
+        self._width, self._wide = 0, (0, 0)
         self._columns = Columns(0, 0)
         self._lines: Made | None = None
         self._rows: dict[str, TaskLine] = {}
@@ -58,9 +58,9 @@ class Panel:
 
     def widen(self, width: int, longest: int) -> None:
         """Draw for so many cells, and task names as long as `longest`."""
-        columns = share(width - 4, longest)
-        if (width, columns) != (self._width, self._columns):
-            self._width, self._columns, self._lines = width, columns, None
+        if (width, longest) != self._wide:
+            self._wide, self._width, self._lines = (width, longest), width, None
+            self._columns = share(width - 4, longest)
             self._rows.clear()
             self._blank = self._plain("")
 
@@ -125,5 +125,7 @@ def paint(face: Face, ink: Ink) -> list[Segment]:
     if face.line.bare:
         return face.line.paint(face, ink)
     light = face.light
-    down = Segment(face.line.glyphs.down, ink.style("here" if light & HERE else "frame", light & FADED))
-    return [down, *face.line.paint(face, ink), Segment(" ", ink.style("ink", light)), down]
+    frame = ink.style("here" if light & HERE else "frame", light & FADED)
+    down = Segment(face.line.glyphs.down, frame)
+    gap = Segment(" ", ink.style("ink", light) if light & CURSOR else frame)
+    return [down, *face.line.paint(face, ink), gap, down]

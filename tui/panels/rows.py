@@ -10,7 +10,7 @@ from tui import format as words
 from tui.glyphs import Glyphs
 
 from .columns import Columns
-from .ink import CURSOR, MARKED, Ink
+from .ink import CURSOR, HERE, MARKED, Ink
 
 
 class Face(NamedTuple):
@@ -86,8 +86,9 @@ class TaskLine:
         mark = glyphs.marked if light & MARKED else glyphs.cursor if light & CURSOR else " "
         kind = STYLES[task.kind]
         name = "faint" if kind == "faint" and task.kind is not Kind.NEVER else "ink"
+        edge = "marked" if light & MARKED else "here" if light & (CURSOR | HERE) else "frame"
         return [
-            Segment(mark, ink.style("here" if light & CURSOR else "marked", light)),
+            Segment(mark, ink.style(edge, light)),
             Segment(f"{glyphs.kind[task.kind]} ", ink.style(kind, light)),
             Segment(f"{self._name} ", ink.style(name, light)),
             *self._middle(face, ink),

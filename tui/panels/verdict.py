@@ -94,16 +94,18 @@ def trouble_line(verdict: Verdict, now: float, width: int, glyphs: Glyphs) -> li
     if trouble is None:
         return []
     more = f"{glyphs.dot}{verdict.troubles - 1} more" if verdict.troubles > 1 else ""
+    row = f"{glyphs.dot}{trouble.again} in a row" if trouble.again > 1 else ""
     mark = f" {glyphs.kind[Kind.FAILED]} "
-    room = width - words.cells(mark) - len(more) - 1
-    said = words.shorten(words.clean(said_of(trouble, now, glyphs), glyphs.plain), room, glyphs.ellipsis)
-    return [(mark, "bold $bad"), (said, "$bad"), (more, "$faint")]
+    room = width - words.cells(mark + row + more) - 1
+    if room < 20:
+        row, more, room = "", "", width - words.cells(mark) - 1
+    said = words.shorten(words.clean(said_of(trouble, now), glyphs.plain), room, glyphs.ellipsis)
+    return [(mark, "bold $bad"), (said, "$bad"), (row + more, "$faint")]
 
 
-def said_of(trouble: Trouble, now: float, glyphs: Glyphs) -> str:
+def said_of(trouble: Trouble, now: float) -> str:
     """A trouble as one sentence, not yet cleaned."""
     if trouble.since is None:
         joint = " " if trouble.where == "scheduler" else ": "
         return f"{trouble.where}{joint}{trouble.text}"
-    row = f"{glyphs.dot}{trouble.again} in a row" if trouble.again > 1 else ""
-    return f"{trouble.where} failed {words.span(now - trouble.since)} ago: {trouble.text}{row}"
+    return f"{trouble.where} failed {words.span(now - trouble.since)} ago: {trouble.text}"
