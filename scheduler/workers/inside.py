@@ -80,7 +80,7 @@ def _awaited(awaitable: Awaitable[Any]) -> Any:
 
 
 def _restore_python_path(before: str | None) -> None:
-    """From here on it is as the citizen has it; until now, files of the home could have been taken for ours."""
+    """As the citizen has it, from here on: before, a file of the home could have passed for one of ours."""
     os.environ.pop("PYTHONPATH", None)
     if before is not None:
         os.environ["PYTHONPATH"] = before
