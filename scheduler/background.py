@@ -81,7 +81,8 @@ class CitizenScheduler:
         return asyncio.run(self._own_and(action))
 
     async def _own_and(self, action: Callable[["Scheduler"], Awaitable[T]]) -> T:
-        from .fleet import Fleet, FleetOptions  # what only looks never pays for the engine
+        from .fleet import Fleet  # what only looks never pays for the engine
+        from .fleet_options import FleetOptions
 
         fleet = Fleet(FleetOptions(config=self.config, only=(self.citizen,), wakes=False))
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +14,7 @@ from .clock import Clock, SystemClock
 from .control import FleetView
 from .engine import Rules, Scheduler
 from .errors import BadSettings, SchedulerError, UnknownCitizen
+from .fleet_options import FleetOptions
 from .model import Snapshot
 from .onlooker import Onlooker, look_at
 from .ownership import Ownership, acquire
@@ -25,21 +26,6 @@ log = logging.getLogger("experience.fleet")
 
 LOOK_EVERY = 2.0  # seconds between two looks at settings, state files and homes of others
 DISK_THREADS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class FleetOptions:
-    """What the command line says about a whole fleet."""
-
-    config: Path | None = None
-    only: Collection[str] = ()
-    interval: float | None = None
-    own: bool = True
-    own_as_root: bool = False
-    background: bool = True
-    wakes: bool = True
-    create: bool = False
-    strict: bool = True  # broken settings end the start instead of being shown until they are mended
 
 
 @dataclass(slots=True)

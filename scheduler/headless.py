@@ -5,14 +5,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from .engine import Scheduler
 from .errors import Owned
-from .fleet import Fleet, FleetOptions
-from .logs import HomeFiles, Json, Offloaded, Readable, Stream
+from .fleet import Fleet
+from .fleet_options import FleetOptions
+from .logs import log_lines
 from .model import Outcome
 from .workers.prints import capture_prints
 
@@ -41,7 +41,7 @@ def run_headless(
         own_as_root=own_as_root,
         create=True,
     )
-    with _logging(log_json) as on_home:
+    with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
         return asyncio.run(_until_told(Fleet(options, on_home)))
 
 
@@ -58,7 +58,7 @@ def run_once(
     options = FleetOptions(
         config=config, only=(citizen,), background=background, own_as_root=own_as_root, create=True
     )
-    with _logging(log_json) as on_home:
+    with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
         return asyncio.run(_one_turn(Fleet(options, on_home), wake))
 
 
@@ -158,23 +158,3 @@ def _has_terminal() -> bool:
     except OSError:
         return False
     return True
-
-
-@contextmanager
-def _logging(as_json: bool) -> Iterator[Callable[[str, Path], None]]:
-    """Log lines on standard output and in the homes; gives what must be told of each home."""
-    formatter = Json() if as_json else Readable()
-    files = HomeFiles(formatter)
-    handlers = [Offloaded(Stream(sys.stdout, formatter)), Offloaded(files)]
-    root = logging.getLogger("experience")
-    root.setLevel(logging.INFO)
-    root.propagate = False
-    for handler in handlers:
-        root.addHandler(handler)
-    try:
-        with capture_prints():
-            yield files.add
-    finally:
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.finish()

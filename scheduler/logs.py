@@ -6,6 +6,8 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +17,25 @@ from .status import clean
 
 QUEUED = 10_000  # lines; what a stuck reader does not take beyond that is dropped and counted
 FILE_SIZE, FILES_KEPT = 10_000_000, 5
+
+
+@contextmanager
+def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Callable[[str, Path], None]]:
+    """Log lines to `stream`, if any, and to the homes; gives what must be told of each home."""
+    formatter = Json() if as_json else Readable()
+    files = HomeFiles(formatter)
+    handlers = [Offloaded(files), *([Offloaded(Stream(stream, formatter))] if stream else [])]
+    root = logging.getLogger("experience")
+    root.setLevel(logging.INFO)
+    root.propagate = False
+    for handler in handlers:
+        root.addHandler(handler)
+    try:
+        yield files.add
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.finish()
 
 
 class Offloaded(logging.Handler):
@@ -120,7 +141,7 @@ def _sentence(event: Event) -> str:
             f" ({event.trigger}{f', {in_words(round(event.late))} late' if (event.late or 0) > 1 else ''})"
         )
     if event.duration is not None:
-        what += f" in {event.duration:.3g}s"
+        what += f" in {event.duration:.1f}s"
     if event.kind.startswith("wake") and event.outcome is not None:
         what = f"wake {what}"
     return f"{who} {what}: {event.text}" if event.text else f"{who} {what}"

@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .clock import Clock, SystemClock
 from .control import Control, FleetView
-from .engine import Scheduler
 from .errors import SchedulerError, Stopping
-from .fleet import Fleet
+from .fleet_options import FleetOptions
 from .model import Pulse, Receipt, Snapshot
-from .onlooker import Onlooker
+
+if TYPE_CHECKING:
+    from .engine import Scheduler
+    from .fleet import Fleet
+    from .onlooker import Onlooker
 
 T = TypeVar("T")
 
@@ -20,33 +24,44 @@ BEAT = 0.5  # seconds between two signs of life
 
 
 class FleetThread:
-    """Runs a fleet beside the screen: a handler that blocks cannot freeze the keys, nor a repaint a run."""
+    """Runs a fleet beside the screen: a handler that blocks cannot freeze the keys, nor a repaint a run.
 
-    def __init__(self, make: Callable[[], Fleet]) -> None:
+    The thread starts when somebody watches, so that the first frame need not wait for the engine's imports.
+    """
+
+    def __init__(self, options: FleetOptions, on_home: Callable[[str, Path], None]) -> None:
         self.clock: Clock = SystemClock()
-        self._make = make
+        self._options, self._on_home = options, on_home
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fleet: Fleet | None = None
         self._beat = self.clock.elapsed()
         self._stop: asyncio.Event
+        self._stopping = False
         self._relay: Relay[FleetView] | None = None
         self._controls: dict[Control, ThreadedControl] = {}
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._main()), name="scheduler", daemon=True
         )
 
-    def start(self) -> None:
-        self._thread.start()
+    def stop(self, say: Callable[[str], None] = lambda line: None) -> None:
+        """End the fleet and wait for it; `say` is told what is waited for. Call again to make it hurry."""
+        if self._stopping:
+            self._call(lambda: self._fleet.hurry() if self._fleet else None)
+        elif self._thread.is_alive():
+            self._stopping = True
+            self._call(lambda: self._stop.set())
+            self._thread.join(0.3)
+            if running := self.running():
+                say(f"waiting for {', '.join(running)}; press ctrl+c to end at once")
+        while self._thread.is_alive():
+            self._thread.join(0.2)
 
-    def stop(self, seconds: float | None = None) -> bool:
-        """Ask the fleet to end and wait for it; False when it has not within `seconds`."""
-        self._call(lambda: self._stop.set())
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def hurry(self) -> None:
-        """What still runs ends at once."""
-        self._call(lambda: self._fleet.hurry() if self._fleet else None)
+    def running(self) -> list[str]:
+        """The tasks of ours that are under way, as citizen/task."""
+        if self._fleet is None or not self._thread.is_alive():
+            return []
+        snapshots = [scheduler.snapshot() for scheduler in self._fleet.schedulers()]
+        return [f"{one.citizen}/{task.name}" for one in snapshots for task in one.tasks if task.running_since]
 
     def pulse(self) -> Pulse:
         age = self.clock.elapsed() - self._beat
@@ -55,8 +70,8 @@ class FleetThread:
     async def watch(self) -> AsyncIterator[FleetView]:
         self._relay = Relay()
         self._relay.put(FleetView(loading=True))
-        if not self._thread.is_alive():
-            self.start()
+        if self._thread.ident is None:
+            self._thread.start()
         async for view in self._relay.values():
             yield view
 
@@ -71,8 +86,10 @@ class FleetThread:
                 self._loop.call_soon_threadsafe(action)
 
     async def _main(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        fleet = self._fleet = self._make()
+        from .fleet import Fleet  # the engine and its settings: 0.2 s
+
+        self._stop, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        fleet = self._fleet = Fleet(self._options, self._on_home)
         fleet.clock = self.clock
         self._alive()
         fleet.subscribe(self._show)
@@ -107,7 +124,7 @@ class ThreadedControl:
     """A Control for another thread's loop."""
 
     def __init__(
-        self, control: Scheduler | Onlooker, loop: asyncio.AbstractEventLoop, pulse: Callable[[], Pulse]
+        self, control: "Scheduler | Onlooker", loop: asyncio.AbstractEventLoop, pulse: Callable[[], Pulse]
     ) -> None:
         self.citizen = control.citizen
         self.pulse = pulse

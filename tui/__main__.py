@@ -1,12 +1,16 @@
 """`experience-tui`: reads the arguments, then opens the monitor, or the same scheduler without one."""
 
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from scheduler.threads import FleetThread
+
     from .app import ExperienceApp
 
 NO_TERMINAL = "experience-tui: this is no terminal; use --no-ui to run the scheduler without a screen"
@@ -60,26 +64,51 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
 
 
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
-    from scheduler.fleet import FleetOptions, FleetThread
+    from scheduler.fleet_options import FleetOptions
+    from scheduler.logs import log_lines
+    from scheduler.threads import FleetThread
+    from scheduler.workers.prints import capture_prints
 
     from .app import ExperienceApp
 
-    fleet = FleetThread(
-        FleetOptions(
-            config=options["config"],
-            only=options["citizens"],
-            interval=options["interval"],
-            own=not (read_only or attach),
-            own_as_root=options["own_as_root"],
-            create=True,
-            strict=False,
-        )
+    _refuse_unknown(options["citizens"], options["config"])
+    chosen = FleetOptions(
+        config=options["config"],
+        only=options["citizens"],
+        interval=options["interval"],
+        own=not (read_only or attach),
+        own_as_root=options["own_as_root"],
+        create=not (read_only or attach),
+        strict=False,
     )
-    fleet.start()
+    with log_lines(None) as on_home, capture_prints():
+        fleet = FleetThread(chosen, on_home)
+        try:
+            return _shown(ExperienceApp(fleet, read_only=read_only, ascii=ascii))
+        finally:
+            _end(fleet)
+
+
+def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:
+    """A misspelt name is said on the command line, not on a screen; nobody else waits for the settings."""
+    if names:
+        from scheduler.errors import UnknownCitizen
+        from scheduler.settings import load
+
+        settings = load(config=config, only=names)
+        for name in names:
+            if name not in settings.known:
+                raise UnknownCitizen(name, settings.known)
+
+
+def _end(fleet: "FleetThread") -> None:
+    """End the fleet with the terminal restored; ctrl+c or another signal ends what still runs at once."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: fleet.stop())
     try:
-        return _shown(ExperienceApp(fleet, read_only=read_only, ascii=ascii))
-    finally:
-        fleet.stop(lambda text: click.echo(text, err=True))
+        fleet.stop(lambda line: click.echo(line, err=True))
+    except KeyboardInterrupt:
+        fleet.stop()
 
 
 def _shown(app: "ExperienceApp") -> int:
