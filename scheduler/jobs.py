@@ -40,7 +40,7 @@ class Job:
             self.view = view(
                 self.task,
                 self.state,
-                self.when,
+                NEVER if self.busy else self.when,
                 progress=self.run.progress if self.run else None,
                 queued=self.waiting is not None,
                 note=self._note(workers),

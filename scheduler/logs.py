@@ -137,9 +137,8 @@ def _sentence(event: Event) -> str:
     who = f"{event.citizen}/{event.task}" if event.task else event.citizen
     what = f"{event.kind}" if event.outcome is None else f"{event.outcome}"
     if event.kind == "started" and event.trigger:
-        what += (
-            f" ({event.trigger}{f', {in_words(round(event.late))} late' if (event.late or 0) > 1 else ''})"
-        )
+        late = int((event.late or 0.0) + 0.5)
+        what += f" ({event.trigger}, {in_words(late)} late)" if late else f" ({event.trigger})"
     if event.duration is not None:
         what += f" in {event.duration:.1f}s"
     if event.kind.startswith("wake") and event.outcome is not None:
