@@ -23,6 +23,7 @@ class Document:
     states: Mapping[str, TaskState] = field(default_factory=dict)
     foreign: Mapping[str, Any] = field(default_factory=dict)
     foreign_of_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    foreign_of_error: Mapping[str, tuple[Failure, Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def decode(text: str) -> tuple[Document, list[str]]:
@@ -39,7 +40,7 @@ def decode(text: str) -> tuple[Document, list[str]]:
     reader = _Reader(content)
     states = {name: reader.state(name) for name in reader.names()}
     foreign = {key: value for key, value in content.items() if key not in MAPS}
-    return Document(states, foreign, reader.foreign), reader.dropped
+    return Document(states, foreign, reader.foreign, reader.foreign_of_error), reader.dropped
 
 
 class _Reader:
@@ -48,6 +49,7 @@ class _Reader:
     def __init__(self, content: Mapping[str, Any]) -> None:
         self.dropped: list[str] = []
         self.foreign: dict[str, Mapping[str, Any]] = {}
+        self.foreign_of_error: dict[str, tuple[Failure, Mapping[str, Any]]] = {}
         self._maps = {key: self._map(content, key) for key in MAPS}
 
     def names(self) -> list[str]:
@@ -65,7 +67,7 @@ class _Reader:
             running=self._running(entry, "running", name),
             orphan=self._running(entry, "orphan", name),
             outcome=self._outcome(entry, name),
-            text=entry.get("text", "") if isinstance(entry.get("text", ""), str) else "",
+            text=self._text(entry, name),
             **fields,
         )
 
@@ -108,6 +110,13 @@ class _Reader:
             return False
         return value
 
+    def _text(self, entry: Mapping[str, Any], where: str) -> str:
+        value = entry.get("text", "")
+        if not isinstance(value, str):
+            self.dropped.append(f"{where}.text: text was expected, not {_short(value)}")
+            return ""
+        return value
+
     def _outcome(self, entry: Mapping[str, Any], where: str) -> Outcome | None:
         value = entry.get("outcome")
         try:
@@ -131,7 +140,10 @@ class _Reader:
         if isinstance(value, str):  # the oldest files hold the bare text
             return Failure(0.0, value)
         try:
-            return Failure(_timestamp(value.get("time")), str(value["error"]))
+            failure = Failure(_timestamp(value.get("time")), str(value["error"]))
+            if rest := {key: each for key, each in value.items() if key not in ("time", "error")}:
+                self.foreign_of_error[name] = (failure, rest)
+            return failure
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             self.dropped.append(f"errors.{name}: time and error were expected, not {_short(value)}")
             return None
@@ -143,12 +155,18 @@ def encode(document: Document) -> str:
     maps: dict[str, dict[str, Any]] = {
         "last_run": {n: s.last_run for n, s in states.items() if s.last_run is not None},
         "run_counts": {n: s.run_count for n, s in states.items() if s.run_count},
-        "errors": {n: _failure_json(s.error) for n, s in states.items() if s.error},
+        "errors": {n: _failure_json(s.error) | _beside(document, n, s) for n, s in states.items() if s.error},
         "tasks": {n: _entry_json(s) | dict(document.foreign_of_task.get(n, {})) for n, s in states.items()},
     }
     blocks = [f"  {json.dumps(key)}: {_block(value)}" for key, value in maps.items()]
     blocks += [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in document.foreign.items()]
     return "{\n" + ",\n".join(blocks) + "\n}\n"
+
+
+def _beside(document: Document, name: str, state: TaskState) -> dict[str, Any]:
+    """What others wrote beside this very error; with the next one it is gone."""
+    failure, rest = document.foreign_of_error.get(name, (None, {}))
+    return dict(rest) if failure == state.error else {}
 
 
 def _block(entries: Mapping[str, Any]) -> str:
@@ -185,7 +203,10 @@ def running_to_json(running: Running) -> dict[str, float]:
 
 def running_from_json(value: Any) -> Running:
     """The process in `value`; raises KeyError, TypeError or ValueError when it is none."""
-    pid, born, since = int(value["pid"]), float(value["born"]), float(value["since"])
+    try:
+        pid, born, since = int(value["pid"]), float(value["born"]), float(value["since"])
+    except OverflowError as error:
+        raise ValueError("no process") from error
     if not (0 < pid < 2**31 and math.isfinite(born) and _sane(since)):
         raise ValueError("no process")
     return Running(pid, born, since)
@@ -204,7 +225,7 @@ def _timestamp(value: object) -> float:
 
 
 def _sane(value: float) -> bool:
-    return math.isfinite(value) and 0 <= value < 1e11  # the year 5138: beyond, somebody wrote milliseconds
+    return 0 <= value < 1e11  # the year 5138: beyond, somebody wrote milliseconds; false for NaN, too
 
 
 def _short(value: object) -> str:
