@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.engine import Scheduler
 from scheduler.errors import NotSetUp
 from scheduler.model import Call, Command, Report, Task, WakePlan
 from scheduler.schedule import Every
@@ -21,13 +22,14 @@ def metadata(home: Path) -> dict[str, Any]:
     return json.loads((home / "metadata.json").read_text())
 
 
-async def awake(clock, home: Path, count: int) -> None:
+async def awake(clock, scheduler: Scheduler, count: int) -> None:
     """Recording a wake is done by a thread, which fake time does not wait for."""
 
-    def recorded() -> bool:
-        return (home / "metadata.json").exists() and metadata(home).get("wake_count", 0) >= count
+    def over() -> bool:
+        wake = scheduler.snapshot().wake
+        return wake.count >= count and wake.running_since is None
 
-    await until(recorded, f"wake {count} is recorded")
+    await until(over, f"wake {count} is over")
     await clock.advance()
 
 
@@ -40,18 +42,18 @@ async def test_due_tasks_run_before_the_wake_and_the_wake_is_told_of_them(build,
         runs.append(context.options["results"])
         return "thought"
 
-    await build(calls(chore), wake=WakePlan(work=Call(turn)))
+    scheduler = await build(calls(chore), wake=WakePlan(work=Call(turn)))
     await clock.advance()
-    await awake(clock, home, 1)
+    await awake(clock, scheduler, 1)
     assert runs[0] == "chore"
     assert [(r["task"], r["outcome"], r["text"]) for r in runs[1]] == [("tick", "ok", "found 3")]
 
 
 async def test_a_wake_comes_every_interval_and_is_recorded(build, clock, home):
-    await build(wake=WakePlan(every=600))
+    scheduler = await build(wake=WakePlan(every=600))
     for number in (1, 2, 3):
         await clock.advance()
-        await awake(clock, home, number)
+        await awake(clock, scheduler, number)
         await clock.advance(600)
     wakes = json.loads((home / "wake_log.json").read_text())["wakes"]
     assert [wake["wake"] for wake in wakes[:3]] == [1, 2, 3]
@@ -66,14 +68,14 @@ async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_k
     scheduler = await build(wake=WakePlan(every=600))
     assert scheduler.snapshot().wake.due == NOON + 300
     await clock.advance(301)
-    await awake(clock, home, 42)
+    await awake(clock, scheduler, 42)
     assert metadata(home)["mood"] == "calm"
 
 
 async def test_only_the_last_thousand_wakes_are_kept(build, clock, home):
     old = [{"wake": n} for n in range(1500)]
     (home / "wake_log.json").write_text(json.dumps({"wakes": old, "note": "kept"}))
-    await build(wake=WakePlan())
+    scheduler = await build(wake=WakePlan())
     await clock.advance()
     await until(lambda: len(json.loads((home / "wake_log.json").read_text())["wakes"]) == 1000, "pruned")
     assert json.loads((home / "wake_log.json").read_text())["note"] == "kept"
@@ -92,7 +94,7 @@ async def test_a_slow_task_is_waited_for_only_so_long_and_reported_as_still_runn
         runs.append(context.options["still_running"])
         return ""
 
-    await build(calls(slow, timeout=10_000), wake=WakePlan(work=Call(turn), patience=300))
+    scheduler = await build(calls(slow, timeout=10_000), wake=WakePlan(work=Call(turn), patience=300))
     await clock.advance(299)
     assert runs == []
     await clock.advance(2)
@@ -105,9 +107,9 @@ async def test_a_wake_command_gets_its_letter_on_standard_input(build, clock, ho
     (home / "tasks" / "queue").mkdir(parents=True)
     (home / "tasks" / "queue" / "mail-1.json").write_text("{}")
     script = 'cat > letter.json; echo "$CITIZEN $EXPERIENCE_WAKE" > who'
-    await build(wake=WakePlan(work=Command(("sh", "-c", script))))
+    scheduler = await build(wake=WakePlan(work=Command(("sh", "-c", script))))
     await clock.advance()
-    await awake(clock, home, 1)
+    await awake(clock, scheduler, 1)
     letter = json.loads((home / "letter.json").read_text())
     assert (letter["citizen"], letter["wake"], letter["queue"]) == ("opus", 1, ["mail-1.json"])
     assert (home / "who").read_text() == "opus 1\n"
@@ -116,7 +118,7 @@ async def test_a_wake_command_gets_its_letter_on_standard_input(build, clock, ho
 async def test_a_failed_wake_is_shown_and_the_next_one_comes(build, clock, home):
     scheduler = await build(wake=WakePlan(work=Command(("sh", "-c", "echo broken; exit 3"))))
     await clock.advance()
-    await awake(clock, home, 1)
+    await awake(clock, scheduler, 1)
     view = scheduler.snapshot().wake
     assert view.error == "exit 3: broken" and view.due == NOON + 600
 
@@ -126,13 +128,13 @@ async def test_an_urgent_result_wakes_at_once_but_not_again_within_the_cooldown(
         return Report("URGENT:1 from ct@example.org", urgent=True)
 
     (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
-    await build(calls(mail, every=60), wake=WakePlan(every=100_000, urgent_cooldown=600))
+    scheduler = await build(calls(mail, every=60), wake=WakePlan(every=100_000, urgent_cooldown=600))
     await clock.advance()
-    await awake(clock, home, 1)
+    await awake(clock, scheduler, 1)
     await clock.advance(590)
     assert metadata(home)["wake_count"] == 1
     await clock.advance(30)
-    await awake(clock, home, 2)
+    await awake(clock, scheduler, 2)
 
 
 async def test_w_wakes_now(build, clock, home):
@@ -140,7 +142,7 @@ async def test_w_wakes_now(build, clock, home):
     scheduler = await build(wake=WakePlan())
     await scheduler.wake()
     await scheduler.wake()  # the one under way
-    await awake(clock, home, 1)
+    await awake(clock, scheduler, 1)
     assert metadata(home)["wake_count"] == 1
 
 
@@ -183,7 +185,7 @@ async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, h
     assert str(os.getpid()) in scheduler.snapshot().wake.note
     (home / ".experience" / "wake.json").unlink()
     await clock.advance(3)
-    await awake(clock, home, 1)
+    await awake(clock, scheduler, 1)
 
 
 async def test_a_wake_that_cannot_be_recorded_says_so_and_goes_on(build, clock, home):
