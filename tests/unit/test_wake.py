@@ -75,7 +75,7 @@ async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_k
 async def test_only_the_last_thousand_wakes_are_kept(build, clock, home):
     old = [{"wake": n} for n in range(1500)]
     (home / "wake_log.json").write_text(json.dumps({"wakes": old, "note": "kept"}))
-    scheduler = await build(wake=WakePlan())
+    await build(wake=WakePlan())
     await clock.advance()
     await until(lambda: len(json.loads((home / "wake_log.json").read_text())["wakes"]) == 1000, "pruned")
     assert json.loads((home / "wake_log.json").read_text())["note"] == "kept"
@@ -94,7 +94,7 @@ async def test_a_slow_task_is_waited_for_only_so_long_and_reported_as_still_runn
         runs.append(context.options["still_running"])
         return ""
 
-    scheduler = await build(calls(slow, timeout=10_000), wake=WakePlan(work=Call(turn), patience=300))
+    await build(calls(slow, timeout=10_000), wake=WakePlan(work=Call(turn), patience=300))
     await clock.advance(299)
     assert runs == []
     await clock.advance(2)
