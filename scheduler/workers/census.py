@@ -42,7 +42,7 @@ class Census:
 
     async def of(self, mark: str, leader: Running) -> list[Someone]:
         """Everybody who bears the mark or is in the leader's group, wherever they went."""
-        if self._next is None:
+        if self._next is None or self._next.done():  # done: cancelled before it looked
             self._next = asyncio.ensure_future(self._look())
         everybody = await asyncio.shield(self._next)
         reused = any(one.pid == leader.pid and one.born != leader.born for one in everybody)
@@ -85,7 +85,7 @@ def _from_psutil() -> Iterator[Someone]:
         with contextlib.suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
             if process.status() != psutil.STATUS_ZOMBIE:
-                yield Someone(pid, process.create_time(), _group(pid), process.environ().get(MARK, ""))
+                yield Someone(pid, facts.born(pid) or 0.0, _group(pid), process.environ().get(MARK, ""))
 
 
 def _group(pid: int) -> int:

@@ -53,6 +53,7 @@ class Child:
         self.mark, self._input, self.hurried = order.mark, order.input, False
         self.running = Running(pid, facts.born(pid) or 0.0, SystemClock.now())
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
         self._stdin = Feeder(_taken(self._process.stdin))
         self._stdout = Reader(_taken(self._process.stdout), output.write)
         self._pidfd = -1
@@ -85,6 +86,7 @@ class Child:
         self._unwatch()
         self._stdin.close()
         self._stdout.close()
+        self.closed.set_result(None)
 
     def _watch(self) -> None:
         try:

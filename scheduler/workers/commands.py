@@ -1,5 +1,7 @@
 """A command: a program and its arguments, never a shell, in the citizen's home."""
 
+from functools import partial
+
 from ..model import Command, Context
 from .answers import ended
 from .child import Order
@@ -10,8 +12,12 @@ from .result import Result, Watcher
 
 async def run_command(processes: Processes, work: Command, context: Context, watcher: Watcher) -> Result:
     """What the command came to; its last line is the text, or its first if that is urgent."""
+    code = await processes.run(partial(_order, work, context), watcher)
+    return ended(code, watcher.output)
+
+
+def _order(work: Command, context: Context) -> Order:
     mark = new_mark()
     around = environment(context, mark, work.environment)
     check_program(work.argv, context.home, around.get("PATH"))
-    code = await processes.run(Order(work.argv, around, context.home, mark, work.input), watcher)
-    return ended(code, watcher.output)
+    return Order(work.argv, around, context.home, mark, work.input)

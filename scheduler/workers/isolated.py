@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ..errors import TaskFailed
@@ -24,12 +25,11 @@ async def run_isolated(processes: Processes, work: Isolated, context: Context, w
     """What the function answered; one that died without an answer failed."""
     if os.name != "posix":
         raise TaskFailed("an isolated handler needs Linux or macOS; use module:function or a command")
-    check_home(context.home)
     mail = _Mail(context.report)
     fd, childs_fd = os.pipe()
     reader = Reader(fd, mail.take)
     try:
-        code = await processes.run(_order(work, context, childs_fd), watcher)
+        code = await processes.run(partial(_order, work, context, childs_fd), watcher)
         reader.take_rest()
     finally:
         reader.close()
@@ -38,6 +38,7 @@ async def run_isolated(processes: Processes, work: Isolated, context: Context, w
 
 
 def _order(work: Isolated, context: Context, fd: int) -> Order:
+    check_home(context.home)
     mark = new_mark()
     around = environment(context, mark, {})
     before = around.get(_PATH)

@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 from .census import Census, Someone
-from .child import Child, Order
+from .child import LAST_WORDS, Child, Order
 from .result import Watcher
 
 POLL = 0.02  # seconds between two looks at whether a child has gone
@@ -21,14 +22,17 @@ class Processes:
         self._grace = grace
         self._hurried = False
         self._census = Census()
-        self._children: set[Child] = set()
+        self._children: dict[Child, Watcher] = {}
 
-    async def run(self, order: Order, watcher: Watcher) -> int | None:
-        """The exit code; output has gone to the watcher. Cancelled, it returns when nothing is left."""
+    async def run(self, prepare: Callable[[], Order], watcher: Watcher) -> int | None:
+        """The exit code; output has gone to the watcher. Cancelled, it returns when nothing is left.
+
+        The order is prepared when its turn comes: for 500 at once that is 50 ms, too much for one turn.
+        """
         child: Child | None = None
         try:
             async with self._starts:
-                child = await self._start(order, watcher)
+                child = await self._start(prepare, watcher)
                 await watcher.carried_by(child.running)
                 child.go()
             await asyncio.wait([child.exited])  # a plain await would cancel the future with us
@@ -41,25 +45,25 @@ class Processes:
         finally:
             if child:
                 child.close()
-                self._children.discard(child)
+                self._children.pop(child, None)
 
     def hurry(self) -> None:
         """No more grace for anybody."""
         self._hurried = True
 
     async def close(self) -> None:
-        """End whatever still runs."""
+        """End whatever still runs, and let its runs say so."""
         self.hurry()
-        while self._children:
-            for child in self._children:
-                child.signal(_KILL)
-            await asyncio.sleep(POLL)
+        children = dict(self._children)
+        await asyncio.gather(*(self._kill(child, watcher) for child, watcher in children.items()))
+        if children:  # what hangs in the kernel is not waited for
+            await asyncio.wait([child.closed for child in children], timeout=2 * LAST_WORDS)
 
-    async def _start(self, order: Order, watcher: Watcher) -> Child:
+    async def _start(self, prepare: Callable[[], Order], watcher: Watcher) -> Child:
         async with self._turn:
             await asyncio.sleep(0)  # a start takes about a millisecond: not two in one turn of the loop
-            child = Child(order, watcher.output)
-            self._children.add(child)
+            child = Child(prepare(), watcher.output)
+            self._children[child] = watcher
             return child
 
     async def _end(self, child: Child, watcher: Watcher) -> None:
@@ -75,7 +79,7 @@ class Processes:
         await self._ask(child)
         if not await self._went(child):
             await self._kill(child, watcher)
-        await child.last_words(0.05 if self._hurried else 1.0)
+        await child.last_words(0.05 if self._hurried else LAST_WORDS)
 
     async def _ask(self, child: Child) -> None:
         child.signal(signal.SIGTERM)

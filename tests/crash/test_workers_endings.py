@@ -12,7 +12,7 @@ import pytest
 
 from scheduler.model import Running
 from scheduler.workers import Workers, facts
-from scheduler.workers.census import Census
+from scheduler.workers.census import Census, _from_psutil
 from tests.fakes import until
 from tests.watching import Watching, cancelled, context, descriptors, gone, shell, task, under_way
 
@@ -177,13 +177,11 @@ async def test_cancelled_while_it_waits_for_its_turn_nothing_starts(home):
 
 async def test_closing_ends_what_still_runs(home):
     workers, watching = Workers(), Watching()
-    async with under_way(
-        workers, shell("trap '' TERM; echo up; sleep 60; sleep 60"), home, watching
-    ) as running:
+    async with under_way(workers, shell("setsid sleep 60 & echo $! up; sleep 60"), home, watching) as running:
         await until(lambda: watching.said("up"), "it runs")
         await workers.close()
-        assert gone(watching.running.pid)
-        assert (await running).text == "killed by SIGKILL: up"
+        assert gone(watching.running.pid) and all(gone(pid) for pid in pids(watching))
+        assert (await running).text.startswith("killed by SIGKILL: ")
 
 
 @pytest.mark.filterwarnings("error")
@@ -223,6 +221,16 @@ async def test_forty_ended_at_once_share_their_looks_at_the_machine(workers, hom
     await asyncio.wait(runs)
     assert all(watching.running and gone(watching.running.pid) for watching in watchings)
     assert looks < 40
+
+
+async def test_without_proc_the_same_processes_are_found(workers, home):
+    watching = Watching()
+    async with under_way(workers, shell("setsid sleep 60 & echo $! $$; sleep 60"), home, watching):
+        await until(lambda: len(pids(watching)) == 2, "it runs")
+        mark = mark_of(watching.running.pid)
+        found = {one.pid for one in _from_psutil() if one.mark == mark and one.alive()}
+        assert set(pids(watching)) <= found
+        assert found == {one.pid for one in await Census().of(mark, watching.running)}
 
 
 # ------------------------------------------------------------------ the scheduler itself dies
