@@ -104,7 +104,7 @@ def is_table(value: Any, at: At, problems: Problems) -> dict[str, Any]:
     """`value` if it is a table, else nothing and a problem."""
     if isinstance(value, dict):
         return value
-    problems.add(at, f"is {_kind(value)}; write it as a table, [{dotted(at)}]")
+    problems.add(at, f"is {_kind(value)}; write it as a table, in [brackets]")
     return {}
 
 
