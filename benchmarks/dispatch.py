@@ -1,0 +1,68 @@
+"""How late runs begin, from 7 to 70,000 jobs, in memory and with every state on disk."""
+
+from collections.abc import Iterator
+from tempfile import TemporaryDirectory
+
+from .child import at_once, in_turn, measure
+from .numbers import Sample, middle, ratio
+from .table import Bar, Beside, Row
+
+CONTESTANTS = ["ours:lateness", "floor:lateness", "peer:lateness"]
+ALMOST_IDLE = 70  # jobs; up to here the contestants are measured in the very same seconds
+
+
+def dispatch(quick: bool) -> Iterator[Row]:
+    """Lateness in memory, beside the floor and APScheduler."""
+    for jobs in (7, 70, 700, 7000):
+        yield from _beside_both(jobs, quick)
+
+
+def _beside_both(jobs: int, quick: bool) -> Iterator[Row]:
+    if jobs <= ALMOST_IDLE:
+        samples = at_once(CONTESTANTS, 1 if quick else 3, jobs=jobs, seconds=5 if quick else 10)
+    else:
+        samples = in_turn(CONTESTANTS, 1 if quick else 3, jobs=jobs, seconds=2 if quick else 5)
+    for key in ("p50", "p99"):
+        yield _row(f"dispatch {key}, {jobs:,} jobs", key, *samples)
+
+
+def _row(what: str, key: str, ours: list[Sample], floor: list[Sample], peer: list[Sample]) -> Row:
+    over, under = ratio(ours, floor, key), ratio(peer, ours, key)
+    bars = (Bar("<= 1.5 x floor", over <= 1.5), Bar("APScheduler >= 3 x ours", under >= 3))
+    return Row(
+        what,
+        middle(ours, key),
+        "ms",
+        (Beside("floor", middle(floor, key), over), Beside("APScheduler", middle(peer, key), under)),
+        bars if key == "p99" else (),
+    )
+
+
+def disk(quick: bool) -> Iterator[Row]:
+    """Lateness at 70 jobs when every state is saved."""
+    ours, floor = [], []
+    for _ in range(1 if quick else 3):
+        with TemporaryDirectory() as folder:
+            ours.append(measure("ours:lateness", jobs=70, seconds=5, folder=folder))
+        floor.append(measure("floor:lateness", jobs=70, seconds=5))
+    for key in ("p50", "p99"):
+        mine = middle(ours, key)
+        bars = (Bar("<= 5 ms", mine <= 5),) if key == "p99" else ()
+        beside = Beside("floor, nothing saved", middle(floor, key), ratio(ours, floor, key))
+        yield Row(f"dispatch {key}, 70 jobs on disk", mine, "ms", (beside,), bars)
+
+
+def flood(quick: bool) -> Iterator[Row]:
+    """70,000 jobs, 20,500 runs a second."""
+    ours, floor = in_turn(
+        ["ours:lateness", "floor:lateness"], 1 if quick else 2, jobs=70_000, seconds=3 if quick else 10
+    )
+    missed = max(sample["missed"] for sample in ours)
+    yield Row(
+        "dispatch p99, 70,000 jobs",
+        middle(ours, "p99"),
+        "ms",
+        (Beside("floor", middle(floor, "p99"), ratio(ours, floor, "p99")),),
+        (Bar("<= 10 ms", middle(ours, "p99") <= 10), Bar("none missed", missed == 0)),
+        f"{middle(ours, 'runs'):,.0f} runs in the window",
+    )

@@ -1,0 +1,100 @@
+"""The floor: a heap, one precise timer and one asyncio task a run; no state, no history, no rules."""
+
+import asyncio
+import contextlib
+import ctypes
+import heapq
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from .child import settle_memory
+from .load import Record, staggered
+from .numbers import Sample
+
+SLICE = 256  # dispatches in one turn of the loop
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class TimerFd:
+    """An absolute timer on the real-time clock that the event loop can wait for."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._fd = _LIBC.timerfd_create(0, os.O_NONBLOCK | os.O_CLOEXEC)
+        self._spec = (ctypes.c_long * 4)()
+        _LIBC.prctl(29, 1, 0, 0, 0)  # PR_SET_TIMERSLACK: 1 ns instead of 50 us
+        asyncio.get_running_loop().add_reader(self._fd, self._ready)
+
+    def set(self, when: float) -> None:
+        self._spec[2], self._spec[3] = int(when), int(when % 1 * 1e9)
+        _LIBC.timerfd_settime(self._fd, 1, self._spec, None)
+
+    def _ready(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # set anew meanwhile
+            os.read(self._fd, 8)
+        self._ring()
+
+
+class Floor:
+    """Runs `work(job, due)` as a task of its own whenever a job is due."""
+
+    def __init__(self, heap: list[tuple[float, int, float]], work: Callable[[float], Awaitable[None]]) -> None:
+        self._heap, self._work = heap, work
+        self._loop = asyncio.get_running_loop()
+        self._live: set[asyncio.Task[None]] = set()
+        heapq.heapify(heap)
+        self._timer = TimerFd(self._turn)
+        self._turn()
+
+    def _turn(self) -> None:
+        heap = self._heap
+        for _ in range(SLICE):
+            due, job, every = heap[0]
+            if due > time.time():
+                self._timer.set(due)
+                return
+            heapq.heapreplace(heap, (due + every, job, every))
+            task = self._loop.create_task(self._work(due))  # type: ignore[arg-type]  # a coroutine function
+            self._live.add(task)
+            task.add_done_callback(self._live.discard)
+        self._loop.call_soon(self._turn)
+
+
+async def lateness(jobs: int, seconds: float) -> Sample:
+    plan, record = staggered(jobs), Record()
+
+    async def work(due: float) -> None:
+        record.began(time.time(), due)
+
+    base = time.time() + 0.5
+    floor = Floor([(base + job.phase * job.every, i, job.every) for i, job in enumerate(plan)], work)
+    settle_memory()
+    sample = await record.window(seconds, plan)
+    del floor
+    return sample
+
+
+async def burst(jobs: int) -> Sample:
+    """All jobs due at one instant: seconds until the last one began."""
+    began: list[float] = []
+
+    async def work(due: float) -> None:
+        began.append(time.time())
+
+    due = time.time() + 0.5
+    floor = Floor([(due, i, 7200.0) for i in range(jobs)], work)
+    settle_memory()
+    while len(began) < jobs:
+        await asyncio.sleep(0.01)
+    del floor
+    return {"seconds": began[-1] - due}
+
+
+async def empty_loop(seconds: float) -> Sample:
+    """CPU time of a loop that waits."""
+    await asyncio.sleep(1)
+    before = time.process_time()
+    await asyncio.sleep(seconds)
+    return {"cpu": 100 * (time.process_time() - before) / seconds}

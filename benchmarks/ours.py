@@ -1,0 +1,200 @@
+"""Ours: citizens of seven tasks each, as the fleet runs them, on one clock and one set of workers."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scheduler.clock import SystemClock
+from scheduler.engine import Scheduler
+from scheduler.model import Call, Context, Task, TaskState
+from scheduler.schedule import Every
+from scheduler.store import DiskStore, MemoryStore, StateFile, States, Store
+from scheduler.workers import Workers
+
+from .child import settle_memory
+from .load import Planned, Record, staggered
+from .memory import resident
+from .numbers import Sample
+
+TASKS = 7  # of one citizen
+FAR = 7200.0
+
+
+async def lateness(jobs: int, seconds: float, folder: str | None = None) -> Sample:
+    """How late runs begin; with a folder, every state is on disk."""
+    record, plan = Record(), staggered(jobs)
+    await Watched(plan, record).take_in(Place(folder and Path(folder)))
+    settle_memory()
+    return await record.window(seconds, plan)
+
+
+async def burst(jobs: int) -> Sample:
+    """All jobs due at one instant: seconds until the last one began."""
+    began: list[float] = []
+
+    async def work(context: Context) -> None:
+        began.append(time.time())
+
+    due = time.time() + 0.5 + jobs * 1e-4
+    await _take_in(jobs, Place(), Call(work), due)
+    settle_memory()
+    due = max(due, time.time())
+    while len(began) < jobs:
+        await asyncio.sleep(0.01)
+    return {"seconds": began[-1] - due}
+
+
+async def registration(jobs: int) -> Sample:
+    """Seconds, and bytes a job, to take up jobs that are due in the far future."""
+    place = Place()
+    settle_memory()
+    memory, start = resident(), time.perf_counter()
+    await _take_in(jobs, place, Call(_nothing), time.time() + FAR)
+    took = time.perf_counter() - start
+    return {"seconds": took, "bytes": (resident() - memory) / jobs}
+
+
+async def idle(jobs: int, seconds: float) -> Sample:
+    """CPU time, in percent of a core, while nothing is due."""
+    await _take_in(jobs, Place(), Call(_nothing), time.time() + FAR)
+    settle_memory()
+    await asyncio.sleep(1)
+    before = time.process_time()
+    await asyncio.sleep(seconds)
+    return {"cpu": 100 * (time.process_time() - before) / seconds}
+
+
+async def durable(folder: str, seconds: float) -> Sample:
+    """Runs a second of one citizen's tasks forced one after the other, each force safe on disk."""
+    done = asyncio.Event()
+
+    async def work(context: Context) -> None:
+        done.set()
+
+    (citizen,) = await _take_in(TASKS, Place(Path(folder)), Call(work), time.time() + FAR)
+    runs, start = 0, time.perf_counter()
+    while (took := time.perf_counter() - start) < seconds:
+        done.clear()
+        await citizen.force(_name(runs))
+        await done.wait()
+        runs += 1
+    return {"per_second": runs / took}
+
+
+async def durable_at_once(folder: str, seconds: float) -> Sample:
+    """The same with all seven tasks at once: each is forced again as soon as its force is on disk."""
+    (citizen,) = await _take_in(TASKS, Place(Path(folder)), Call(_nothing), time.time() + FAR)
+    start = time.perf_counter()
+
+    async def keep_forcing(task: str) -> int:
+        runs = 0
+        while time.perf_counter() - start < seconds:
+            await citizen.force(task)
+            await citizen.finish(task)
+            runs += 1
+        return runs
+
+    runs = await asyncio.gather(*(keep_forcing(_name(job)) for job in range(TASKS)))
+    return {"per_second": sum(runs) / (time.perf_counter() - start)}
+
+
+class Watched:
+    """Jobs of a staggered load, and how late their runs begin.
+
+    An interval counts from the start of the last run, so each run is due that much after the one before.
+    """
+
+    def __init__(self, plan: Sequence[Planned], record: Record) -> None:
+        self._plan, self._record = plan, record
+        self._due = [0.0] * len(plan)
+        self._stores: list[_InMemory | _OnDisk] = []
+
+    async def run(self, context: Context) -> None:
+        now = time.time()
+        job: int = context.options
+        self._record.began(now, self._due[job])
+        began = self._stores[job // TASKS].states()[context.task].last_run
+        self._due[job] = (began or now) + self._plan[job].every
+
+    async def take_in(self, place: "Place") -> None:
+        """Bring the citizens in; each task's last run was just so long ago that its phase is right."""
+        for number, jobs in _citizens(len(self._plan)):
+            now, plan = time.time(), self._plan
+            states = {_name(job): self._state(job, now) for job in jobs}
+            tasks = [Task(_name(job), Every(plan[job].every), Call(self.run), options=job) for job in jobs]
+            self._stores.append(place.store(number, states))
+            await place.citizen(number, tasks, self._stores[-1])
+
+    def _state(self, job: int, now: float) -> TaskState:
+        planned = self._plan[job]
+        last = now - (1 - planned.phase) * planned.every
+        self._due[job] = last + planned.every
+        return TaskState(last_run=last, first_seen=last)
+
+
+@dataclass(slots=True)
+class Place:
+    """Where the citizens live: in memory, or in folders of `root`."""
+
+    root: Path | None = None
+    clock: SystemClock = field(default_factory=SystemClock)
+    workers: Workers = field(default_factory=Workers)
+
+    async def citizen(self, number: int, tasks: Iterable[Task], store: Store) -> Scheduler:
+        home = self._home(number)
+        scheduler = Scheduler(home.name, home, tasks, store=store, clock=self.clock, workers=self.workers)
+        await scheduler.start()
+        return scheduler
+
+    def store(self, number: int, states: States) -> "_InMemory | _OnDisk":
+        if self.root is None:
+            return _InMemory(states)
+        home = self._home(number)
+        home.mkdir()
+        StateFile(home).save(states, version=1, durable=False)
+        return _OnDisk(home, self.clock)
+
+    def _home(self, number: int) -> Path:
+        return (self.root or Path("/nowhere")) / f"c{number}"
+
+
+class _Seen:
+    """A store that shows the states it was given to save."""
+
+    def begin(self, states: object, adopt: object, told: object) -> None:
+        self.states = states
+        super().begin(states, adopt, told)  # type: ignore[misc]  # the store beside it in the bases
+
+
+class _InMemory(_Seen, MemoryStore): ...
+
+
+class _OnDisk(_Seen, DiskStore): ...
+
+
+async def _take_in(jobs: int, place: Place, work: Call, due: float) -> list[Scheduler]:
+    """Citizens whose tasks are all due at one instant."""
+    state = TaskState(last_run=due - FAR, first_seen=due - FAR)
+    return [
+        await place.citizen(
+            number,
+            [Task(_name(job), Every(FAR), work) for job in jobs_of],
+            place.store(number, {_name(job): state for job in jobs_of}),
+        )
+        for number, jobs_of in _citizens(jobs)
+    ]
+
+
+async def _nothing(context: Context) -> None: ...
+
+
+def _citizens(jobs: int) -> Iterable[tuple[int, range]]:
+    """Each citizen's number and its jobs."""
+    for number in range(-(-jobs // TASKS)):
+        yield number, range(number * TASKS, min(jobs, (number + 1) * TASKS))
+
+
+def _name(job: int) -> str:
+    return f"t{job % TASKS}"

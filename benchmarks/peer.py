@@ -1,0 +1,126 @@
+"""The peer: APScheduler 3, its asyncio scheduler, with the jobs in memory or in SQLite."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from .child import settle_memory
+from .load import Record, staggered
+from .memory import resident
+from .numbers import Sample
+
+FAR = 7200.0
+ADDING = 1.5e-4  # seconds that it may take to add a job
+
+# Jobs in SQLite are stored by the name of their function: it must be one of this module.
+began: Callable[[int], None]
+
+
+async def job(number: int) -> None:
+    began(number)
+
+
+def _scheduler(store: Any = None) -> AsyncIOScheduler:
+    rules = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+    scheduler = AsyncIOScheduler(
+        jobstores={"default": store or MemoryJobStore()}, timezone=UTC, job_defaults=rules
+    )
+    scheduler.start(paused=True)
+    return scheduler
+
+
+def _add(scheduler: AsyncIOScheduler, number: int, every: float, first: float) -> None:
+    at = datetime.fromtimestamp(first, UTC)
+    trigger = IntervalTrigger(seconds=int(every), start_date=at, timezone=UTC)
+    scheduler.add_job(job, trigger, args=(number,), id=str(number), next_run_time=at)
+
+
+def _call(function: Callable[[int], None]) -> None:
+    global began
+    began = function
+
+
+async def lateness(jobs: int, seconds: float) -> Sample:
+    plan, record = staggered(jobs), Record()
+    base = time.time() + 0.5 + jobs * ADDING
+    first = [base + job.phase * job.every for job in plan]
+
+    def note(number: int) -> None:
+        now, every = time.time(), plan[number].every
+        late = (now - first[number]) % every  # it keeps to its grid; a lag of a whole interval is forgiven
+        record.began(now, now - late)
+
+    _call(note)
+    scheduler = _scheduler()
+    for number, planned in enumerate(plan):
+        _add(scheduler, number, planned.every, first[number])
+    settle_memory()
+    scheduler.resume()
+    return await record.window(seconds, plan)
+
+
+async def burst(jobs: int) -> Sample:
+    """All jobs due at one instant: seconds until the last one began."""
+    times: list[float] = []
+    _call(lambda number: times.append(time.time()))
+    scheduler = _scheduler()
+    due = time.time() + 0.5 + jobs * ADDING
+    for number in range(jobs):
+        _add(scheduler, number, FAR, due)
+    settle_memory()
+    due = max(due, time.time())
+    scheduler.resume()
+    while len(times) < jobs:
+        await asyncio.sleep(0.01)
+    return {"seconds": times[-1] - due}
+
+
+async def registration(jobs: int) -> Sample:
+    """Seconds, and bytes a job, to take up jobs that are due in the far future."""
+    due = time.time() + FAR
+    settle_memory()
+    memory, start = resident(), time.perf_counter()
+    scheduler = _scheduler()
+    for number in range(jobs):
+        _add(scheduler, number, FAR, due)
+    took = time.perf_counter() - start
+    return {"seconds": took, "bytes": (resident() - memory) / jobs}
+
+
+async def durable(folder: str, seconds: float) -> Sample:
+    """Runs a second of seven jobs asked for one after the other, each change committed to SQLite."""
+    done = asyncio.Event()
+    _call(lambda number: done.set())
+    scheduler = _scheduler(SQLAlchemyJobStore(url=f"sqlite:///{folder}/jobs.sqlite"))
+    for number in range(7):
+        _add(scheduler, number, FAR, time.time() + FAR)
+    scheduler.resume()
+    runs, start = 0, time.perf_counter()
+    while (took := time.perf_counter() - start) < seconds:
+        done.clear()
+        scheduler.modify_job(str(runs % 7), next_run_time=datetime.now(UTC))
+        await done.wait()
+        runs += 1
+    return {"per_second": runs / took}
+
+
+async def durable_at_once(folder: str, jobs: int) -> Sample:
+    """Runs a second of many jobs due at one instant: what SQLite does best."""
+    times: list[float] = []
+    _call(lambda number: times.append(time.perf_counter()))
+    scheduler = _scheduler(SQLAlchemyJobStore(url=f"sqlite:///{folder}/jobs.sqlite"))
+    due = time.time()
+    for number in range(jobs):
+        _add(scheduler, number, FAR, due)
+    start = time.perf_counter()
+    scheduler.resume()
+    while len(times) < jobs:
+        await asyncio.sleep(0.01)
+    return {"per_second": jobs / (times[-1] - start)}

@@ -1,0 +1,67 @@
+"""Many runs at once, durable runs, and many tasks to take up."""
+
+from collections.abc import Iterator
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from .child import in_turn, measure
+from .numbers import Sample, middle, ratio
+from .table import Bar, Beside, Row
+
+
+def burst(quick: bool) -> Iterator[Row]:
+    """10,000 jobs due at one instant, until the last one began."""
+    jobs = 10_000
+    ours, floor, peer = in_turn(
+        ["ours:burst", "floor:burst", "peer:burst"], 1 if quick else 5, jobs=jobs
+    )
+    faster = ratio(peer, ours, "seconds")
+    yield Row(
+        f"burst of {jobs:,}",
+        middle(ours, "seconds") * 1e3,
+        "ms",
+        (
+            Beside("floor", middle(floor, "seconds") * 1e3, ratio(ours, floor, "seconds")),
+            Beside("APScheduler", middle(peer, "seconds") * 1e3, faster),
+        ),
+        (Bar("APScheduler >= 2 x ours", faster >= 2),),
+    )
+
+
+def durable(quick: bool) -> Iterator[Row]:
+    """Runs a second with the state on disk after each force."""
+    repeats, seconds = (1, 1.0) if quick else (3, 3.0)
+    ours, peer, many, peer_many = [], [], [], []
+    for _ in range(repeats):
+        ours.append(_in_folder("ours:durable", seconds=seconds))
+        peer.append(_in_folder("peer:durable", seconds=seconds))
+        many.append(_in_folder("ours:durable_at_once", seconds=seconds))
+        peer_many.append(_in_folder("peer:durable_at_once", jobs=1000 if quick else 2000))
+    yield _durable("durable runs, one after the other", ours, peer)
+    yield _durable("durable runs, as many at once as there are", many, peer_many)
+
+
+def _durable(what: str, ours: list[Sample], peer: list[Sample]) -> Row:
+    faster = ratio(ours, peer, "per_second")
+    beside = Beside("APScheduler on SQLite", middle(peer, "per_second"), faster)
+    return Row(what, middle(ours, "per_second"), "/s", (beside,), (Bar(">= APScheduler", faster >= 1),))
+
+
+def _in_folder(contestant: str, **arguments: Any) -> Sample:
+    with TemporaryDirectory() as folder:
+        return measure(contestant, folder=folder, **arguments)
+
+
+def registration(quick: bool) -> Iterator[Row]:
+    """70,000 tasks taken up: time and memory."""
+    jobs = 7_000 if quick else 70_000
+    ours, peer = in_turn(["ours:registration", "peer:registration"], 1 if quick else 2, jobs=jobs)
+    for key, unit, scale in (("seconds", "s", 1.0), ("bytes", "B per task", 1.0)):
+        faster = ratio(peer, ours, key)
+        yield Row(
+            f"register {jobs:,} tasks",
+            middle(ours, key) * scale,
+            unit,
+            (Beside("APScheduler", middle(peer, key) * scale, faster),),
+            (Bar("<= APScheduler", faster >= 1),),
+        )
