@@ -66,6 +66,7 @@ class WakeCycle:
         self._last: float | None = None
         self._last_urgent: float | None = None
         self._timer: Timer | None = None
+        self._jump: Timer | None = None
         self._under_way: asyncio.Task[Outcome] | None = None
         self._since: float | None = None
         self._error = self._note = ""
@@ -79,6 +80,7 @@ class WakeCycle:
 
     def start(self) -> None:
         """From now on wake the citizen whenever its time has come."""
+        self._jump = self._clock.on_jump(self._arm)
         self._arm()
 
     def replan(self, plan: WakePlan) -> None:
@@ -89,9 +91,10 @@ class WakeCycle:
 
     def stop(self) -> None:
         """No new wake from now on; the one under way is its caller's to end."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._jump):
+            if timer:
+                timer.cancel()
+        self._timer = None
 
     def now(self) -> asyncio.Task[Outcome]:
         """The wake that is under way, or a new one."""

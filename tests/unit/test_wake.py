@@ -137,6 +137,15 @@ async def test_an_urgent_result_wakes_at_once_but_not_again_within_the_cooldown(
     await awake(clock, scheduler, 2)
 
 
+async def test_a_clock_set_back_does_not_put_the_citizen_to_sleep(build, clock):
+    scheduler = await build(wake=WakePlan(every=600))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    await clock.jump(-7200)
+    await clock.advance(601)
+    await awake(clock, scheduler, 2)
+
+
 async def test_w_wakes_now(build, clock, home):
     (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
     scheduler = await build(wake=WakePlan())
