@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .codec import running_from_json, running_to_json
 from .errors import Owned, Unreadable
+from .files import read_json
 from .model import Running
 from .workers.facts import alive, born
 
@@ -22,8 +23,8 @@ OWNER = "owner.json"
 def owner_of(home: Path) -> Running | None:
     """The living process that owns this home, without touching anything."""
     try:
-        owner = running_from_json(json.loads((home / FOLDER / OWNER).read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
+        owner = running_from_json(read_json(home / FOLDER / OWNER, {}))
+    except (ValueError, KeyError, TypeError):
         return None
     return owner if alive(owner) else None
 

@@ -2,17 +2,18 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import stat
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Protocol
 
-from .clock import Clock, Timer
+from .clock import Clock, SystemClock, Timer
 from .codec import Document, decode, encode
 from .errors import Unreadable
 from .files import set_aside
@@ -22,6 +23,7 @@ log = logging.getLogger("experience.store")
 
 FILE_NAME = "background_tasks.json"
 FIRST_RETRY, LAST_RETRY = 1.0, 30.0  # seconds between attempts at a save that fails
+SETTLED = 1.0  # seconds after which a file that makes no sense is not one that somebody is still writing
 
 States = Mapping[str, TaskState]
 Adopt = Callable[[States, list[str]], None]
@@ -89,10 +91,6 @@ class MemoryStore:
 # ------------------------------------------------------------------ the file itself, blocking
 
 
-class Overtaken(Exception):
-    """A newer version reached the file while this one was being made durable."""
-
-
 class OtherHand(Exception):
     """The file changed since we last wrote it: what it says now, and what we had written."""
 
@@ -101,93 +99,164 @@ class OtherHand(Exception):
         self.theirs, self.base, self.notes = theirs, base, notes
 
 
+class Behind(Exception):
+    """What another hand changed is not in these states yet; take them anew."""
+
+
+class HalfWritten(OSError):
+    """Another hand seems to be writing the file in place at this moment."""
+
+
+class _NoStates(Exception):
+    """What is in the file is no set of states: why, and which file it was."""
+
+    def __init__(self, reason: ValueError, signature: "Signature") -> None:
+        super().__init__(str(reason))
+        self.signature = signature
+
+
+Signature = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What the file held when we last read or wrote it; no signature means that there was none."""
+
+    document: Document = field(default_factory=Document)
+    text: str = ""
+    signature: Signature | None = None
+    dropped: tuple[str, ...] = ()
+
+
 class StateFile:
     """One citizen's state file; its methods block and may be called from any thread."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, elapsed: Callable[[], float] = SystemClock.elapsed) -> None:
         self.path = home / FILE_NAME
+        self._elapsed = elapsed
         self._lock = threading.Lock()
-        self._document = Document()
-        self._text = ""
-        self._seen: tuple[int, ...] | None = None
-        self._newest = 0
+        self._known = _Content()
+        self._newest = self._floor = 0
+        self._merging = False
+        self._odd: tuple[Signature, float] | None = None
 
     def load(self) -> tuple[States, list[str]]:
         """The saved states; a file that is no state file is set aside. Raises Unreadable."""
-        self._document, self._text, notes, self._seen = self._read(keep_aside=True)
-        return self._document.states, notes
+        try:
+            self._known = self._read()
+        except _NoStates as error:
+            return {}, [self._set_aside(error)]
+        return self._known.document.states, list(self._known.dropped)
 
     def peek(self) -> tuple[States, list[str]]:
         """The same without touching anything, for those who only look."""
-        document, _, notes, _ = self._read(keep_aside=False)
-        return document.states, notes
+        try:
+            content = self._read()
+        except _NoStates as error:
+            return {}, [f"{self.path}: cannot be read ({error}); its owner will move it aside"]
+        return content.document.states, list(content.dropped)
 
     def differs(self) -> bool:
         """Whether another hand has changed the file since we last read or wrote it."""
         with contextlib.suppress(OSError):  # gone is not changed: what we know is written anew
-            return _signature(self.path.stat()) != self._seen
+            return _signature(self.path.stat()) != self._known.signature
         return False
 
-    def save(self, states: States, version: int, durable: bool) -> None:
-        """Replace the file by `states`; `durable` waits until a power cut could not undo it.
+    def merged(self, version: int) -> None:
+        """From this version on the states hold what the last OtherHand told."""
+        with self._lock:
+            self._merging, self._floor = False, version
 
-        Raises OSError when it cannot, OtherHand when the file was changed, Overtaken when a newer
-        version is in place already.
+    def save(self, states: States, version: int, durable: bool) -> None:
+        """Replace the file by `states`, unless a newer version is in place already.
+
+        `durable` waits until a power cut could not undo it. Raises OSError when it cannot, OtherHand
+        when the file was changed, Behind until `merged` was called after that.
         """
-        text = encode(replace(self._document, states=states))
+        document = replace(self._known.document, states=states)
+        text = encode(document)
         partial = self.path.with_name(f".{FILE_NAME}.{'saving' if durable else 'starting'}")
         try:
             signature = self._write(partial, text, durable)
             with self._lock:
-                self._check(version)
-                partial.replace(self.path)
-                self._newest, self._text, self._seen = version, text, signature
+                overtaken = self._check(version)
+                if not overtaken:
+                    partial.replace(self.path)
+                    self._newest, self._known = version, _Content(document, text, signature)
         finally:
-            partial.unlink(missing_ok=True)  # still there only if something went wrong
+            partial.unlink(missing_ok=True)  # still there only if it did not take the file's place
         if durable:
-            _sync_folder(self.path.parent)
+            if overtaken:  # by one that nobody made durable: under a steady load there is always one
+                _sync(self.path)
+            _sync(self.path.parent)
 
-    def _check(self, version: int) -> None:
-        if version < self._newest:
-            raise Overtaken
-        if not self.differs():
-            return
-        base = decode(self._text)[0].states if self._text else {}
-        self._document, self._text, notes, self._seen = self._read(keep_aside=True)
-        if self._seen is not None:
-            raise OtherHand(self._document.states, base, notes)
+    def _check(self, version: int) -> bool:
+        """Whether a newer version is in place; raises when another hand has to be heard first."""
+        if self._merging or version < self._floor:
+            raise Behind
+        if self.differs():
+            self._hear_other_hand()
+        return version < self._newest
 
-    def _write(self, partial: Path, text: str, durable: bool) -> tuple[int, ...]:
+    def _hear_other_hand(self) -> None:
+        base = decode(self._known.text)[0].states if self._known.text else {}  # times as the file has them
+        try:
+            found = self._read()
+        except _NoStates as error:
+            self._still_the_same(error)
+            self._merging = True
+            raise OtherHand(base, base, [self._set_aside(error)]) from None
+        if found.signature is not None:
+            self._known, self._merging = found, True
+            raise OtherHand(found.document.states, base, list(found.dropped))
+
+    def _still_the_same(self, error: _NoStates) -> None:
+        """Raises HalfWritten, unless what is wrong with the file has been so for a while."""
+        now = self._elapsed()
+        if self._odd is None or self._odd[0] != error.signature:
+            self._odd = (error.signature, now)
+        if now - self._odd[1] < SETTLED:
+            raise HalfWritten(errno.EBUSY, f"{self.path.name} is being written by another hand")
+
+    def _write(self, partial: Path, text: str, durable: bool) -> Signature:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - the mode is set at creation
-            with contextlib.suppress(FileNotFoundError):
-                os.fchmod(descriptor, stat.S_IMODE(self.path.stat().st_mode))
+            self._like_before(descriptor)
             file.write(text)
             file.flush()
             if durable:
                 os.fsync(descriptor)
             return _signature(os.fstat(descriptor))
 
-    def _read(self, keep_aside: bool) -> tuple[Document, str, list[str], tuple[int, ...] | None]:
+    def _like_before(self, descriptor: int) -> None:
+        """Who could read the file goes on to: root, too, leaves the home's user what is its own."""
+        try:
+            before = self.path.stat()
+        except FileNotFoundError:
+            before = self.path.parent.stat()
+        else:
+            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+
+    def _read(self) -> _Content:
         try:
             signature = _signature(self.path.stat())
             content = self.path.read_bytes()
         except FileNotFoundError:
-            return replace(self._document, states={}), "", [], None
+            return _Content(replace(self._known.document, states={}))
         except OSError as error:
             raise Unreadable(
                 f"{self.path}: {error.strerror}; make it readable, nothing was changed"
             ) from error
         try:
-            text = content.decode()
+            text = content.decode("utf-8-sig")  # some editors begin every file with a mark
             document, dropped = decode(text)
         except ValueError as error:
-            return Document(), "", [self._set_aside(error, keep_aside)], None
-        return document, text, [f"{self.path}: dropped {line}" for line in dropped], signature
+            raise _NoStates(error, signature) from error
+        return _Content(document, text, signature, tuple(f"{self.path}: dropped {line}" for line in dropped))
 
-    def _set_aside(self, error: ValueError, really: bool) -> str:
-        if not really:
-            return f"{self.path}: cannot be read ({error}); its owner will move it aside"
+    def _set_aside(self, error: _NoStates) -> str:
         aside = set_aside(self.path)
         return f"{self.path} could not be read ({error}); kept as {aside.name}, starting afresh"
 
@@ -203,12 +272,13 @@ def merged(base: TaskState, theirs: TaskState, ours: TaskState) -> TaskState:
 _MERGEABLE = [item.name for item in fields(TaskState) if item.name not in ("running", "orphan")]
 
 
-def _signature(status: os.stat_result) -> tuple[int, ...]:
+def _signature(status: os.stat_result) -> Signature:
     return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    """Make the file, or what the folder lists, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -227,7 +297,7 @@ class DiskStore:
 
     def __init__(self, home: Path, clock: Clock, pool: Executor | None = None) -> None:
         self.unsaved = ""
-        self.file = StateFile(home)
+        self.file = StateFile(home, clock.elapsed)
         self._clock, self._pool = clock, pool
         self._quick, self._durable = _Lane(self._write), _Lane(self._save)
         self._version = 0
@@ -282,22 +352,35 @@ class DiskStore:
 
     async def _attempt(self, durable: bool) -> bool:
         loop = asyncio.get_running_loop()
+        patient = True
         while True:
             states, version = dict(self._states()), self._version
             try:
                 await loop.run_in_executor(self._pool, self.file.save, states, version, durable)
-            except Overtaken:
-                if not durable:
-                    return True
+            except Behind:
+                await asyncio.sleep(0)
             except OtherHand as other:
                 self._take_over(other)
+            except HalfWritten as error:
+                if not patient:
+                    return self._failed(error)
+                patient = False
+                await self._pause(SETTLED)
             except (OSError, Unreadable) as error:
-                log.warning("state not saved", extra={"path": str(self.file.path), "error": str(error)})
-                self._say(str(error))
-                return False
+                return self._failed(error)
             else:
                 self._say("")
                 return True
+
+    async def _pause(self, seconds: float) -> None:
+        over = asyncio.Event()
+        self._clock.call_later(seconds, over.set)
+        await over.wait()
+
+    def _failed(self, error: OSError | Unreadable) -> bool:
+        log.warning("state not saved", extra={"path": str(self.file.path), "error": str(error)})
+        self._say(str(error))
+        return False
 
     def _say(self, unsaved: str) -> None:
         if unsaved != self.unsaved:
@@ -313,6 +396,7 @@ class DiskStore:
             for name in other.theirs.keys() | other.base.keys()
         }
         self._version += 1
+        self.file.merged(self._version)
         self._adopt({n: s for n, s in changed.items() if s != ours.get(n)}, other.notes)
 
 
