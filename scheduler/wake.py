@@ -80,8 +80,8 @@ class WakeCycle:
 
     def start(self) -> None:
         """From now on wake the citizen whenever its time has come."""
-        self._jump = self._clock.on_jump(self._arm)
-        self._arm()
+        self._jump = self._clock.on_jump(self._clock_jumped)
+        self._clock_jumped()
 
     def replan(self, plan: WakePlan) -> None:
         """Go on with other settings; a wake under way ends as it began."""
@@ -133,9 +133,14 @@ class WakeCycle:
             note=self._note,
         )
 
+    def _clock_jumped(self) -> None:
+        """A last wake in the future counts as now."""
+        if self._last is not None:
+            self._last = min(self._last, self._clock.now())
+        self._arm()
+
     def _due(self) -> float:
-        now = self._clock.now()
-        return now if self._last is None else Every(self._plan.every).after(min(self._last, now))
+        return self._clock.now() if self._last is None else Every(self._plan.every).after(self._last)
 
     def _arm(self) -> None:
         if self._timer:
