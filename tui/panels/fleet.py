@@ -146,15 +146,20 @@ class FleetGrid(ScrollView, can_focus=True):
         """Repaint the visible lines that have changed, one region per line."""
         top = self.scroll_offset.y
         regions = []
-        for y in range(self._room.height):
-            drawn = self._drawn.get(top + y)
+        for line in range(top, top + self._room.height):
+            drawn = self._drawn.get(line)
             if drawn is None:
-                continue  # it was never on screen, or is about to be drawn anyway
-            faces = self.board.faces(top + y, self._now)
+                continue  # it is about to be drawn anyway
+            faces = self.board.faces(line, self._now)
             if faces != drawn[0]:
-                regions.append(Region(0, y, self._dirty_until(drawn[0], faces), 1))
+                regions.append(Region(0, line - top, self._dirty_until(drawn[0], faces), 1))
+                self._drawn[line] = (faces, self._strip(faces, line))
         if regions:
             self.refresh(*regions)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self.sync()  # lines that come back into sight were drawn some time ago
 
     def _dirty_until(self, old: Faces, new: Faces) -> int:
         layout = self.board.layout
@@ -166,23 +171,33 @@ class FleetGrid(ScrollView, can_focus=True):
             return layout.lefts[column] + (part or layout.widths[column])
         return self._room.width
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines as they are: without borders, links or selection Textual's own path is twice the work."""
+        strips = [self.render_line(y) for y in crop.line_range]
+        whole = crop.x == 0 and crop.width == self.size.width
+        return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
+
     def render_line(self, y: int) -> Strip:
         line = y + self.scroll_offset.y
-        faces = self.board.faces(line, self._now)
         drawn = self._drawn.get(line)
-        if drawn is None or drawn[0] != faces:
+        if drawn is None:
+            faces = self.board.faces(line, self._now)
             drawn = self._drawn[line] = (faces, self._strip(faces, line))
         return drawn[1]
 
     def _strip(self, faces: Faces, line: int) -> Strip:
         if self._ink is None:
             self._ink = Ink.read(lambda name: self.get_component_rich_style(f"fleet--{name}"))
-        ink, width = self._ink, self._room.width
-        segments = list(merged(segment for face in faces for segment in paint(face, ink)))
+        ink = self._ink
+        cells = sum(self.board.layout.widths[: len(faces)]) if faces else 0
+        segments = list(merged([segment for face in faces for segment in paint(face, ink)]))
         if not self.board.order and line == 1:
-            segments = [Segment(fit(self._nothing(), width, self._glyphs.ellipsis), ink.style("faint"))]
-        cells = sum(self.board.layout.widths[: len(faces)]) if faces else None
-        return Strip(segments, cells).adjust_cell_length(width, ink.style("ink"))
+            cells = self.size.width
+            segments = [Segment(fit(self._nothing(), cells, self._glyphs.ellipsis), ink.style("faint"))]
+        strip = Strip(segments, cells).adjust_cell_length(self.size.width, ink.style("ink"))
+        for line_filter in self.get_line_filters():
+            strip = strip.apply_filter(line_filter, self.background_colors[1])
+        return strip
 
     def _nothing(self) -> str:
         said = clean(self.board.filter.text, self._glyphs.plain)

@@ -56,12 +56,12 @@ class Ink:
 def merged(segments: Iterable[Segment]) -> Iterator[Segment]:
     """The same cells in fewer segments: each costs on its way to the terminal."""
     text, style = "", None
-    for segment in segments:
-        if segment.style is style:
-            text += segment.text
+    for said, look, _ in segments:
+        if look is style:
+            text += said
         else:
             if text:
                 yield Segment(text, style)
-            text, style = segment.text, segment.style
+            text, style = said, look
     if text:
         yield Segment(text, style)
