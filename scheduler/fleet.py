@@ -116,7 +116,7 @@ class Fleet:
 
     def view(self) -> FleetView:
         """The fleet at this moment."""
-        controls = tuple(member.control for member in self.members.values())
+        controls = tuple(self.members[name].control for name in sorted(self.members))
         return FleetView(controls, self._problems, str(self._settings.root), self._loading)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:

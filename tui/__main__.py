@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,9 +107,14 @@ def _end(fleet: "FleetThread") -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: fleet.stop())
     try:
-        fleet.stop(lambda line: click.echo(line, err=True))
+        fleet.stop(_say)
     except KeyboardInterrupt:
         fleet.stop()
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # the terminal may be what has just been closed
+        click.echo(line, err=True)
 
 
 def _shown(app: "ExperienceApp") -> int:
