@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from .files import for_update, read_json, write_json
 from .memory import append_event
 from .model import Command, Outcome, Running, Task, WakePlan, WakeView
 from .schedule import Every, unix
+from .values import value
 from .workers import Result
 from .workers.facts import alive
 
@@ -26,7 +27,7 @@ ORPHAN_LOOK = 2.0  # seconds
 RUNNING = Path(".experience") / "wake.json"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskResult:
     """What a wake is told of one run since the last one."""
 

@@ -1,14 +1,14 @@
 """What a run came to, and what its worker tells the engine meanwhile."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from ..model import Outcome, Running
+from ..values import value
 from .output import Output
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """What a run came to; `text` is the sentence for its row, for a failure the reason."""
 
