@@ -43,7 +43,7 @@ class Secrets:
 
     def _missing(self, name: str) -> str:
         lines = ", ".join(map(str, self.bad_lines))
-        odd = f" (line {lines} there is not NAME=value)" if lines else ""
+        odd = f" (no NAME=value there: line {lines})" if lines else ""
         return f"{name} is neither in {self.file} nor in the environment{odd}; add it to that file"
 
 

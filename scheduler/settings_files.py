@@ -10,7 +10,10 @@ from typing import Any
 
 from .model import NAME
 
-LIMIT = 1 << 20  # bytes of a settings file: a megabyte is no settings file but a mistake
+# What one citizen writes must not hold up the others: tomllib takes gigabytes for one key of 100,000 parts.
+LIMIT = 256 << 10  # bytes of a settings file
+DOTS = 100  # in one line, outside quotes
+DEPTH = 20  # of tables in tables
 MARKERS = ("background_tasks.json", "experience.toml")
 SCRIPT_FOLDERS = ("scripts", "body/specialists")
 SYSTEM_FILE = Path("/etc/experience/experience.toml")
@@ -44,13 +47,16 @@ class Files:
         content = self.text(path)
         if content is None:
             return None
+        _check_dots(path, content)
         try:
-            return tomllib.loads(content)
+            tables = tomllib.loads(content)
         except (
             ValueError,
             RecursionError,
         ) as error:  # beside TOMLDecodeError: numbers or nesting without end
             raise Unusable(_syntax(path, content, str(error))) from error
+        _check_depth(path, tables)
+        return tables
 
     def _bytes(self, path: str) -> bytes | None:
         try:
@@ -75,8 +81,26 @@ def _read(path: str, handle: int) -> bytes:
     with open(handle, "rb", closefd=False) as file:  # it is open already
         content = file.read(LIMIT + 1)
     if len(content) > LIMIT:
-        raise Unusable(f"{path}: is longer than 1 MiB; settings never are")
+        raise Unusable(f"{path}: is longer than 256 KiB; settings never are")
     return content
+
+
+def _check_dots(path: str, content: str) -> None:
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.count(".") > DOTS and re.sub(r'"[^"]*"|\'[^\']*\'', "", line).count(".") > DOTS:
+            raise Unusable(
+                f"{path}:{number}: has more than {DOTS} dots; put long texts in quotes, or on lines"
+            )
+
+
+def _check_depth(path: str, tables: dict[str, Any]) -> None:
+    level: list[Any] = [tables]
+    for _ in range(DEPTH):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+        if not level:
+            return
+    raise Unusable(f"{path}: has tables in tables, {DEPTH} deep; settings never are")
 
 
 def _syntax(path: str, content: str, error: str) -> str:

@@ -36,6 +36,15 @@ class Outside(str):
         return "'***'"
 
 
+class OutsideBytes(bytes):
+    """The same for bytes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "b'***'"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a value was written: a file (or "environment"), and the keys above the citizen's own in it."""

@@ -69,6 +69,8 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     """The task of this name; None, and the problems noted, if its settings cannot be used."""
     at, before = ("tasks", name), len(problems.found)
     given = is_table(raw, at, problems)
+    if len(problems.found) > before:
+        return None
     if not given and (untouched := _untouched(name)):
         return untouched if untouched.set_up else untouched.with_work(_by_name(name, TaskTable(), place))
     ours = None if given.keys() & {"command", "handler"} else built_in(name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .model import Call, Command, Handler, Isolated, Work
-from .tables import At, Problems, Wrong, flag, key, pairs, reason, text, words
+from .tables import At, Outside, OutsideBytes, Problems, Wrong, flag, key, pairs, reason, text, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ def configured(table: WorkTable, home: str, at: At, problems: Problems) -> Work 
 
 def command(table: WorkTable, argv: tuple[str, ...]) -> Command:
     given = getattr(table, "input", None) or ""  # a task's only: the wake gets its own
-    return Command(argv, table.environment or {}, given.encode("utf-8", "surrogateescape"))
+    content = given.encode("utf-8", "surrogateescape")
+    hidden = isinstance(given, Outside)
+    return Command(argv, table.environment or {}, OutsideBytes(content) if hidden else content)
 
 
 def only_commands(table: WorkTable, at: At, problems: Problems) -> None:
