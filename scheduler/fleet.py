@@ -112,7 +112,7 @@ class Fleet:
 
     def refusals(self) -> list[str]:
         """Why the citizens that are not ours are not, a line each."""
-        return [m.control.snapshot().stale for m in self.members.values() if isinstance(m.control, Onlooker)]
+        return [m.control.refusal for m in self.members.values() if isinstance(m.control, Onlooker)]
 
     def view(self) -> FleetView:
         """The fleet at this moment."""
