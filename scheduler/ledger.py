@@ -23,6 +23,7 @@ class Ledger:
         self.notes: tuple[str, ...] = ()
         self._rows: tuple[Job, ...] = ()
         self._store, self._by_hand = store, by_hand
+        self._recovered = False
         self.written = store.written
 
     def load(self, now: float) -> None:
@@ -30,10 +31,13 @@ class Ledger:
         states, notes = self._store.load()
         self.notes = tuple(notes)
         self.states = {name: self._recover(name, state, now) for name, state in states.items()}
+        self._recovered = self.states != states
 
     def begin(self) -> None:
         """From now on every change is saved."""
         self._store.begin(lambda: self.states, self._adopt, self.board.changed)
+        if self._recovered:  # now, so that the next one does not recover it once more
+            self._store.changed()
 
     def job(self, name: str) -> Job:
         """The task of this name; raises UnknownTask."""

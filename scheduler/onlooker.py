@@ -59,6 +59,11 @@ class Onlooker:
         self._snapshot = Snapshot(citizen, stale=str(refusal))
         self._subscribers = Subscribers()
 
+    @property
+    def refusal(self) -> str:
+        """Why the citizen is not ours, in a line."""
+        return str(self._refusal)
+
     async def refresh(self) -> None:
         """Look again, and tell the watchers if anything is different."""
         try:
