@@ -9,8 +9,9 @@ from .builtin import BACKGROUND_TASKS
 from .env_file import Secrets, parse
 from .layers import Layer, lay
 from .model import NAME, Task, WakePlan
+from .setting_values import nested, seconds, whole
 from .settings_files import Files, Unusable, scripts
-from .tables import Problems, Source, key, nested, read, seconds, whole
+from .tables import Problems, Source, key, read
 from .task_settings import SHORTEST, Place, task
 from .work_settings import WorkTable, configured
 

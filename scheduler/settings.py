@@ -9,8 +9,9 @@ from typing import Any
 from .citizen_settings import BAD_NAME, CitizenSettings, Given, citizen
 from .errors import BadSettings
 from .model import NAME
+from .setting_values import nested, path
 from .settings_files import Files, Stamp, Unusable, default_root, homes, main_candidates, scripts, stamp
-from .tables import Problems, Source, is_table, key, nested, path, read
+from .tables import Problems, Source, is_table, key, read
 
 __all__ = ["CitizenSettings", "Settings", "fingerprint", "load", "load_or_raise"]
 

@@ -5,44 +5,17 @@ Plain Python on purpose: importing pydantic's models takes 155 ms, half of what 
 
 import json
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from .errors import BadSchedule
-from .schedule import NEVER, duration
+from .setting_values import Reader, Wrong, kind, reason
 
 T = TypeVar("T")
 At = tuple[str, ...]
-Reader = Callable[[Any], Any]
-
-
-class Wrong(ValueError):
-    """Why a value cannot be used: what is wrong; the mend."""
-
-
-class Outside(str):
-    """Text that came from the environment or a .env file: it may be a secret, so its repr hides it.
-
-    It may also stand for a number or a yes/no, which text in a settings file may not.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
-class OutsideBytes(bytes):
-    """The same for bytes."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "b'***'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +86,7 @@ def is_table(value: Any, at: At, problems: Problems) -> dict[str, Any]:
     """`value` if it is a table, else nothing and a problem."""
     if isinstance(value, dict):
         return value
-    problems.add(at, f"is {_kind(value)}; write it as a table, in [brackets]")
+    problems.add(at, f"is {kind(value)}; write it as a table, in [brackets]")
     return {}
 
 
@@ -122,141 +95,3 @@ def unknown(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     near = get_close_matches(name, names, n=1)
     return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known: {', '.join(names)}"
-
-
-def reason(value: Any, error: Exception) -> str:
-    """What `error` says of `value`, unless the value may be a secret: then the error may quote it."""
-    hidden = isinstance(value, Outside)
-    return (
-        "its value, which comes from the environment or .env, cannot be used here" if hidden else str(error)
-    )
-
-
-# ------------------------------------------------------------------ readers: a value, or Wrong
-
-
-def text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise Wrong(f"is {_kind(value)}; write it as text, in quotes")
-    if "\0" in value:
-        raise Wrong("holds a NUL character; remove it")
-    return value
-
-
-def flag(value: Any) -> bool:
-    if isinstance(value, Outside):
-        value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
-            value.lower()
-        )
-    if not isinstance(value, bool):
-        raise Wrong(f"is {_kind(value)}; write true or false")
-    return value
-
-
-def whole(low: int, high: int) -> Reader:
-    """Reads a whole number from `low` to `high`."""
-
-    def read_whole(value: Any) -> int:
-        if isinstance(value, Outside) and re.fullmatch(r"-?\d{1,9}", value):
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise Wrong(f"is {_kind(value)}; write a whole number")
-        if not low <= value <= high:
-            raise Wrong(f"is {value}; write a number from {low} to {high}")
-        return value
-
-    return read_whole
-
-
-def seconds(low: float = 0.0) -> Reader:
-    """Reads a duration of at least `low` seconds: a number, or words like "5m"."""
-
-    def read_seconds(value: Any) -> float:
-        if not isinstance(value, int | float | str) or isinstance(value, bool):
-            raise Wrong(f'is {_kind(value)}; write a duration, like "5m" or 300')
-        length = duration(value)
-        if not low <= length < NEVER:
-            raise Wrong(f"is {value!r}; write at least {low:g} seconds")
-        return length
-
-    return read_seconds
-
-
-def number(low: float = 0.0) -> Reader:
-    """Reads a number of at least `low`."""
-
-    def read_number(value: Any) -> float:
-        if isinstance(value, Outside) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
-            value = float(value)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise Wrong(f"is {_kind(value)}; write a number")
-        if not low <= value < NEVER:
-            raise Wrong(f"is {value}; write a number of at least {low:g}")
-        return float(value)
-
-    return read_number
-
-
-def percent(value: Any) -> float:
-    """Per cent, as 90 or "90%"."""
-    match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)\s*%?", value.strip()) if isinstance(value, str) else None
-    share = float(match[1]) if match else value
-    if not isinstance(share, int | float) or isinstance(share, bool):
-        raise Wrong('is no share; write per cent, like 90 or "90%"')
-    if not 0 < share <= 100:
-        raise Wrong(f"is {share:g}; write per cent, above 0 and up to 100")
-    return float(share)
-
-
-def words(value: Any) -> tuple[str, ...]:
-    """A command: the program and each of its arguments."""
-    if isinstance(value, str):
-        raise Wrong('is text; write it as a list, like ["python3", "report.py"] (or ["sh", "-c", "..."])')
-    if not isinstance(value, list) or not value:
-        raise Wrong('write it as a list, like ["python3", "report.py"]')
-    argv = tuple(text(word) for word in value)
-    if not argv[0].strip():
-        raise Wrong("names no program; put it first in the list")
-    return argv
-
-
-def pairs(value: Any) -> dict[str, str]:
-    """A table of environment variables."""
-    if not isinstance(value, dict):
-        raise Wrong(f'is {_kind(value)}; write it as a table, like {{ LANG = "C" }}')
-    for name in value:
-        if not name or "=" in name or "\0" in name:
-            raise Wrong(f"{name!r} is no name for a variable; leave out '=' and NUL")
-    return {name: text(each) for name, each in value.items()}
-
-
-def nested(value: Any) -> dict[str, Any]:
-    """A table that is looked into later."""
-    if not isinstance(value, dict):
-        raise Wrong(f"is {_kind(value)}; write it as a table, in [brackets]")
-    return value
-
-
-def path(value: Any) -> Path:
-    """An absolute path; `~` is the user's home."""
-    try:
-        found = Path(text(value)).expanduser()
-    except RuntimeError as error:
-        raise Wrong("names a home that nobody has; write the whole path") from error
-    if not found.is_absolute():
-        raise Wrong('is no absolute path; write it from the start, like "/srv/citizens"')
-    return found
-
-
-_KINDS: tuple[tuple[type, str], ...] = (
-    (bool, "true or false"),
-    (int, "a number"),
-    (float, "a number"),
-    (str, "text"),
-    (list, "a list"),
-    (dict, "a table"),
-)
-
-
-def _kind(value: Any) -> str:
-    return next((name for kind, name in _KINDS if isinstance(value, kind)), "a date or time")

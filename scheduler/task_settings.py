@@ -12,7 +12,8 @@ from .errors import BadSchedule
 from .handlers import built_in
 from .model import Call, Handler, Isolated, NotSetUp, Task, Work
 from .schedule import Every, Schedule, local_zone, parse, zone_named
-from .tables import At, Problems, Wrong, flag, is_table, key, read, readers, reason, seconds, text, whole
+from .setting_values import Wrong, flag, reason, seconds, text, whole
+from .tables import At, Problems, is_table, key, read, readers
 from .work_settings import WorkTable, configured, only_commands, script
 
 SHORTEST = 0.1  # seconds: a shorter interval would only keep the machine busy

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .model import Call, Command, Handler, Isolated, Work
-from .tables import At, Outside, OutsideBytes, Problems, Wrong, flag, key, pairs, reason, text, words
+from .setting_values import Outside, OutsideBytes, Wrong, flag, pairs, reason, text, words
+from .tables import At, Problems, key
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def _type(event: Event) -> str:
 
 def _failed(event: Event) -> bool:
     bad_type = re.search(r"fail|error|timeout", _type(event), re.IGNORECASE)
-    return bool(bad_type) or event.get("success") is False or event.get("outcome") in _BAD
+    return bool(bad_type) or event.get("success") is False or str(event.get("outcome")) in _BAD
 
 
 def _line(event: Event) -> str:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from ..errors import TaskFailed
 from ..model import Context, Report
+from ..setting_values import flag, number, percent, seconds, whole
 from ..status import ago
-from ..tables import flag, key, number, percent, seconds, whole
+from ..tables import key
 from .peers import Peer, look_at_peers
 
 
