@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.model import Running
+from scheduler.model import Command, Running
 from scheduler.workers import Workers, facts
 from scheduler.workers.census import Census, _from_psutil
 from tests.fakes import until
@@ -43,10 +43,29 @@ async def test_a_polite_process_is_asked_and_has_time_to_tidy_up(home):
         assert time.monotonic() - began < 4, "who goes is not waited for"
 
 
+async def test_one_that_was_stopped_goes_on_to_tidy_up(home):
+    watching, workers = Watching(), Workers(kill_grace=8.0)
+    work = shell("trap 'echo tidied; exit' TERM; echo up; kill -STOP $$")
+    async with under_way(workers, work, home, watching) as running:
+        await until(lambda: watching.running and state(watching.running.pid) == "T", "it was stopped")
+        await cancelled(running)
+        assert watching.said("tidied")
+
+
+def state(pid: int) -> str:
+    found = facts.stat(pid)
+    return found.state if found else ""
+
+
 async def test_one_signal_is_sent_and_not_two(home):
-    script = "trap 'echo asked' TERM; echo up; while :; do sleep 0.01; done"
+    code = """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+print("up", flush=True)
+while True: time.sleep(1)
+"""
     watching, workers = Watching(), Workers(kill_grace=0.3)
-    async with under_way(workers, shell(script), home, watching) as running:
+    async with under_way(workers, Command((sys.executable, "-c", code)), home, watching) as running:
         await until(lambda: watching.said("up"), "it runs")
         await cancelled(running)
         assert watching.output.text().count("asked") == 1
@@ -61,7 +80,7 @@ async def test_one_signal_is_sent_and_not_two(home):
         "trap '' TERM; setsid sh -c 'echo $$; sleep 60; sleep 60' & echo $$; wait; sleep 60",
         "setsid setsid sh -c 'trap \"\" TERM; echo $$; sleep 60; sleep 60' & echo $$; sleep 60",
         "setsid sh -c 'echo $$; exec sleep 60' >/dev/null & echo $$; sleep 60",
-        "kill -STOP $$ & echo $$; wait; sleep 60",
+        "env -i sh -c 'trap \"\" TERM; echo $$; sleep 60; sleep 60' & echo $$; wait",
     ],
     ids=[
         "deaf",
@@ -70,7 +89,7 @@ async def test_one_signal_is_sent_and_not_two(home):
         "deaf escapee",
         "escaped twice",
         "quiet escapee",
-        "stopped",
+        "deaf and without environment",
     ],
 )
 async def test_nothing_of_a_cancelled_run_lives(workers, home, script):
@@ -89,8 +108,9 @@ def mark_of(pid: int) -> str:
     return next(e for e in entries if e.startswith(b"EXPERIENCE_RUN=")).decode().partition("=")[2]
 
 
-async def test_one_that_left_the_group_is_asked_politely_too(home):
-    script = "setsid sh -c 'trap \"echo tidied; exit\" TERM; echo up; while :; do sleep 0.01; done' & wait"
+@pytest.mark.parametrize("left", ["", "setsid "], ids=["in the group", "left the group"])
+async def test_grandchildren_are_asked_politely_too(home, left):
+    script = f"{left}sh -c 'trap \"echo tidied; exit\" TERM; echo up; while :; do sleep 0.01; done' & wait"
     watching, workers = Watching(), Workers(kill_grace=8.0)
     async with under_way(workers, shell(script), home, watching) as running:
         await until(lambda: watching.said("up"), "it runs")
@@ -129,20 +149,25 @@ async def test_hurry_ends_the_grace_of_all_at_once(home):
         await asyncio.sleep(0.05)
         assert not running.done(), "it is being waited for"
         workers.hurry()
-        await cancelled(running)
-    assert gone(watching.running.pid)
+        await asyncio.wait([running], timeout=8)
+        assert running.cancelled() and gone(watching.running.pid)
 
 
 async def test_asking_twice_ends_the_grace_of_one(home):
     watching, workers = Watching(), Workers(kill_grace=3600.0)
     async with under_way(
-        workers, shell("trap '' TERM; echo up; sleep 60; sleep 60"), home, watching
+        workers,
+        shell(
+            "trap '' TERM; setsid sh -c 'trap : TERM; echo $$ up; sleep 60; sleep 60' & wait; wait; sleep 60"
+        ),
+        home,
+        watching,
     ) as running:
         await until(lambda: watching.said("up"), "it runs")
         running.cancel()
         await asyncio.sleep(0.05)
         await cancelled(running)
-        assert gone(watching.running.pid)
+        assert gone(watching.running.pid) and gone(pids(watching)[0]), "the escapee too"
 
 
 async def test_cancelled_at_the_gate_it_never_ran(workers, home):

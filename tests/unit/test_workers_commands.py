@@ -1,6 +1,8 @@
 """Commands: what they are given, what comes of them, and what is said when they cannot even start."""
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
 import resource
@@ -15,7 +17,7 @@ from scheduler.errors import TaskFailed
 from scheduler.model import Command, Outcome
 from scheduler.workers import Workers, facts
 from scheduler.workers.child import Child
-from scheduler.workers.pipes import BITE, Reader
+from scheduler.workers.pipes import BITE, Feeder, Reader
 from tests.fakes import until
 from tests.watching import Watching, context, descriptors, gone, shell, task, under_way
 
@@ -40,7 +42,11 @@ def run(workers, home):
 
 async def test_a_command_gets_its_home_its_input_and_the_secrets_of_its_citizen(run, home, monkeypatch):
     monkeypatch.setenv("CITIZEN", "somebody else")
-    work = Command((sys.executable, "-c", DUMP), {"MORE": "1", "TOKEN": "the task's"}, b"go\nread\x00this")
+    work = Command(
+        (sys.executable, "-c", DUMP),
+        {"MORE": "1", "TOKEN": "the task's", "CITIZEN": "mira"},
+        b"go\nread\x00this",
+    )
     watching = Watching()
     await run(work, watching, secrets={"API_KEY": "k$y", "TOKEN": "the citizen's"})
     folder, given, environment = json.loads(watching.output.text())
@@ -175,6 +181,20 @@ async def test_input_that_nobody_reads_holds_nobody_up(run):
     assert (await run(shell("wc -c", input=b"x" * 10_000_000))).text.strip() == "10000000"
 
 
+async def test_writing_never_blocks_the_loop():
+    read, write = os.pipe()
+    feeder = Feeder(write)
+    feeder.feed(b"x" * 1_000_000)
+    for _ in range(5):
+        await asyncio.sleep(0.01)  # a write that waits would hang here
+    feeder.close()
+    os.close(read)
+
+
+async def test_a_background_process_is_heard_for_a_moment(run):
+    assert (await run(shell("(sleep 0.2; echo late) & echo early"))).text == "late"
+
+
 async def test_a_background_process_that_holds_the_pipe_is_left_alone_and_not_waited_for(run):
     watching = Watching()
     began = time.monotonic()
@@ -213,6 +233,8 @@ async def test_a_flood_is_read_one_bite_per_turn_of_the_loop():
 
     loop = asyncio.get_running_loop()
     loop.call_soon(turn)
+    with contextlib.suppress(OSError):  # a larger pipe, where the system lets us have one
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 16 * BITE)
     writer = threading.Thread(target=lambda: (os.write(write, b"x" * 50 * BITE), os.close(write)))
     writer.start()
     reader = Reader(read, sink)
