@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,8 @@ from .errors import BadSettings, SchedulerError
 from .model import Snapshot
 
 OK, FAILED, WRONG = 0, 1, 2  # exit codes: fine, a task's last run failed, an error
+# Where no verb asks for a log, Python would print its warnings beside the one line that says it all.
+QUIET = logging.NullHandler()
 
 _config = click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
@@ -31,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(command: click.Command, argv: Sequence[str] | None = None, name: str | None = None) -> int:
     """Run a click command; an error that a person can cause is one line, never a traceback."""
     _print_anything()
+    logging.getLogger("experience").addHandler(QUIET)
     try:
         return command.main(argv, prog_name=name, standalone_mode=False) or OK
     except click.Abort:
@@ -261,8 +265,8 @@ def _code_of(options: Options) -> int:
 def _warn(problems: Iterable[str]) -> None:
     from .status import clean
 
-    for problem in problems:
-        click.echo(f"experience: {clean(problem)}", err=True)
+    for problem in problems:  # most are one line; the advice on what to set up is the lines to add
+        click.echo("experience: " + "\n".join(map(clean, problem.split("\n"))), err=True)
 
 
 def _complain(*problems: str) -> int:

@@ -1,6 +1,7 @@
 """core.py's command line: flags in, exit code and words out; what it calls are stand-ins."""
 
 import json
+import logging
 import sys
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import click
 import pytest
 
 from scheduler import cli
-from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
+from scheduler.errors import BadSettings, Owned, SchedulerError, UnknownCitizen, UnknownTask
 from scheduler.interactive import interact
 from scheduler.model import Failure, Kind, NotSetUp, Snapshot, Task, TaskView
 from scheduler.schedule import Every
@@ -156,6 +157,26 @@ def test_a_refusal_by_the_owner_is_one_line(background, capsys, monkeypatch):
     monkeypatch.setattr(background, "run_once", refused)
     assert cli.main(["--citizen", "opus"]) == 2
     assert capsys.readouterr().err == "experience: opus is owned by pid 4711; end that one first\n"
+
+
+def test_advice_keeps_its_lines_and_loses_what_steers_a_terminal(background, capsys, monkeypatch):
+    def refused(citizen, **given):
+        raise SchedulerError("news_scan is not set up; add:\n[tasks.news_scan]\x1b\ncommand = []")
+
+    monkeypatch.setattr(background, "run_once", refused)
+    assert cli.main(["--citizen", "opus"]) == 2
+    lines = ["experience: news_scan is not set up; add:", "[tasks.news_scan]\\x1b", "command = []", ""]
+    assert capsys.readouterr().err == "\n".join(lines)
+
+
+def test_a_warning_of_the_log_is_not_printed_beside_the_error(background, capsys, monkeypatch):
+    def refused(citizen, **given):
+        logging.getLogger("experience.fleet").warning("opus is owned by pid 4711")
+        raise Owned("opus is owned by pid 4711")
+
+    monkeypatch.setattr(background, "run_once", refused)
+    assert cli.main(["--citizen", "opus"]) == 2
+    assert capsys.readouterr().err == "experience: opus is owned by pid 4711\n"
 
 
 def test_every_problem_of_the_settings_is_a_line_of_its_own(background, capsys, monkeypatch):
