@@ -36,7 +36,6 @@ class FleetThread:
         self._fleet: Fleet | None = None
         self._beat = self.clock.elapsed()
         self._stop: asyncio.Event
-        self._stopping = False
         self._relay: Relay[FleetView] | None = None
         self._controls: dict[Control, ThreadedControl] = {}
         self._thread = threading.Thread(
@@ -44,17 +43,17 @@ class FleetThread:
         )
 
     def stop(self, say: Callable[[str], None] = lambda line: None) -> None:
-        """End the fleet and wait for it; `say` is told what is waited for. Call again to make it hurry."""
-        if self._stopping:
-            self._call(lambda: self._fleet.hurry() if self._fleet else None)
-        elif self._thread.is_alive():
-            self._stopping = True
-            self._call(lambda: self._stop.set())
-            self._thread.join(0.3)
-            if running := self.running():
-                say(f"waiting for {', '.join(running)}; press ctrl+c to end at once")
+        """End the fleet and wait for it; `say` is told what is waited for."""
+        self._call(lambda: self._stop.set())
+        self._thread.join(0.3)
+        if running := self.running():
+            say(f"waiting for {', '.join(running)}; press ctrl+c to end at once")
         while self._thread.is_alive():
             self._thread.join(0.2)
+
+    def hurry(self) -> None:
+        """What still runs ends at once."""
+        self._call(lambda: self._fleet.hurry() if self._fleet else None)
 
     def running(self) -> list[str]:
         """The tasks of ours that are under way, as citizen/task."""

@@ -1,6 +1,5 @@
 """`experience-tui`: reads the arguments, then opens the monitor, or the same scheduler without one."""
 
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from scheduler.threads import FleetThread
-
     from .app import ExperienceApp
 
 NO_TERMINAL = "experience-tui: this is no terminal; use --no-ui to run the scheduler without a screen"
@@ -71,6 +68,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     from scheduler.workers.prints import capture_prints
 
     from .app import ExperienceApp
+    from .exits import Endings
 
     _refuse_unknown(options["citizens"], options["config"])
     chosen = FleetOptions(
@@ -84,10 +82,11 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     )
     with log_lines(None) as on_home, capture_prints():
         fleet = FleetThread(chosen, on_home)
+        Endings(fleet.hurry)
         try:
             return _shown(ExperienceApp(fleet, read_only=read_only, ascii=ascii))
         finally:
-            _end(fleet)
+            fleet.stop(_say)
 
 
 def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:
@@ -100,16 +99,6 @@ def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:
         for name in names:
             if name not in settings.known:
                 raise UnknownCitizen(name, settings.known)
-
-
-def _end(fleet: "FleetThread") -> None:
-    """End the fleet with the terminal restored; ctrl+c or another signal ends what still runs at once."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: fleet.stop())
-    try:
-        fleet.stop(_say)
-    except KeyboardInterrupt:
-        fleet.stop()
 
 
 def _say(line: str) -> None:

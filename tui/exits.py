@@ -1,16 +1,41 @@
-"""Signals end the monitor in order: the terminal is given back as it was."""
+"""Signals end the monitor in order: the terminal is given back, and a second one ends runs at once."""
 
 import asyncio
-import contextlib
 import signal
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 from textual.app import App
 
+# A closed terminal is SIGHUP; Textual itself minds none of them.
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
+
+
+class Endings:
+    """What signals do from before the first frame until the last run has ended: there is no gap to die in."""
+
+    def __init__(self, hurry: Callable[[], None] = lambda: None) -> None:
+        self.leave: Callable[[], object] | None = None
+        self._hurry, self._asked = hurry, 0
+        for number in ENDING:
+            signal.signal(number, self)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._asked += 1
+        if self._asked > 1:
+            self._hurry()
+        elif self.leave is None:  # nothing is on screen yet
+            raise SystemExit(0)
+        if self.leave is not None:
+            with suppress(RuntimeError):  # the screen's loop has ended already
+                self.leave()
+
 
 def end_on_signals(app: App[Any]) -> None:
-    """SIGTERM and SIGHUP (the terminal was closed) are a wish to quit; Textual itself minds neither."""
-    loop = asyncio.get_running_loop()
-    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
-        with contextlib.suppress(NotImplementedError, AttributeError):  # Windows has other ways
-            loop.add_signal_handler(getattr(signal, name), app.exit)
+    """From now on the signals close this app rather than the process."""
+    loop, endings = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+    if not isinstance(endings, Endings):
+        endings = Endings()
+    endings.leave = lambda: loop.call_soon_threadsafe(app.exit)

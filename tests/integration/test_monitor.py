@@ -18,6 +18,8 @@ pytestmark = pytest.mark.timeout(60)
 
 SETTINGS = """
 root = "{root}"
+[citizens.opus]
+grace = "1s"
 [citizens.opus.wake]
 every = "10h"
 [citizens.opus.tasks.note]
