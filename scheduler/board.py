@@ -5,10 +5,9 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from itertools import count
-from typing import Any
 
 from .clock import Clock
-from .model import Event
+from .model import Event, Outcome, Trigger
 
 log = logging.getLogger("experience")
 
@@ -16,28 +15,25 @@ SHOW_EVERY = 0.03  # seconds between two notices, so that a burst of runs is one
 EVENTS_KEPT = 200
 
 
-class Subscribers:
-    """Who wants to be called back on this loop."""
+class Subscribers(dict[int, Callable[[], None]]):
+    """Who wants to be called back on this loop; a dict, since every run asks three times whether it is empty."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._keys = count()
-        self._callbacks: dict[int, Callable[[], None]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._callbacks)
 
     def add(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back from now on; calling the result ends that."""
         key = next(self._keys)
-        self._callbacks[key] = callback
+        self[key] = callback
 
         def forget() -> None:
-            self._callbacks.pop(key, None)
+            self.pop(key, None)
 
         return forget
 
     def tell(self) -> None:
-        for callback in list(self._callbacks.values()):
+        for callback in list(self.values()):
             callback()
 
 
@@ -55,10 +51,20 @@ class Board:
     def events(self) -> tuple[Event, ...]:
         return tuple(self._events)
 
-    def note(self, kind: str, task: str = "", **more: Any) -> None:
+    def note(
+        self,
+        kind: str,
+        task: str = "",
+        outcome: Outcome | None = None,
+        text: str = "",
+        trigger: Trigger | None = None,
+        duration: float | None = None,
+        late: float | None = None,
+    ) -> None:
         """Something happened: remember it and log it."""
-        self._seq += 1
-        event = Event(self._seq, self._clock.now(), kind, self._citizen, task, **more)
+        self._seq = seq = self._seq + 1
+        now = self._clock.now()
+        event = Event(seq, now, kind, self._citizen, task, outcome, text, trigger, duration, late)
         self._events.append(event)
         if log.isEnabledFor(logging.INFO):
             level = logging.WARNING if event.outcome and event.outcome.bad else logging.INFO

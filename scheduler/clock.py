@@ -15,6 +15,8 @@ from typing import Protocol
 LOOK = 30.0
 # A difference below this is drift that NTP slews away, not a jump.
 JUMP = 1.0
+# Alarms in one turn of the loop: a thousand citizens that are due at once must not hold up everything else.
+SLICE = 64
 
 
 class Timer(Protocol):
@@ -67,12 +69,12 @@ class SystemClock:
         self._jumped: dict[int, Callable[[], None]] = {}
         self._offset = time.time() - time.monotonic()
         self._waker: _TimerFd | _LoopTimer | None = None
-        self._armed = 0.0
+        self._ringing = False
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         alarm = _Alarm(callback)
         heapq.heappush(self._heap, (when, next(self._order), alarm))
-        if self._waker is None or self._heap[0][2] is alarm:
+        if self._waker is None or (self._heap[0][2] is alarm and not self._ringing):
             self._arm()
         return alarm
 
@@ -100,17 +102,21 @@ class SystemClock:
         self._waker.arm(min(self._heap[0][0], limit) if self._heap else limit)
 
     def _ring(self) -> None:
+        self._ringing = True  # the timer is set once, at the end: every setting is a call of the system
         try:
             self._look_for_jump()
-            now, heap = time.time(), self._heap
-            while heap and heap[0][0] <= now:
-                callback = heapq.heappop(heap)[2].callback
-                if callback is not None:
-                    callback()
-            while heap and heap[0][2].callback is None:
-                heapq.heappop(heap)
+            self._call_back(time.time())
         finally:  # whatever a callback raised, the clock goes on
+            self._ringing = False
             self._arm()
+
+    def _call_back(self, now: float) -> None:
+        heap, called = self._heap, 0
+        while heap and (heap[0][0] <= now or heap[0][2].callback is None) and called < SLICE:
+            callback = heapq.heappop(heap)[2].callback
+            if callback is not None:
+                called += 1
+                callback()
 
     def _look_for_jump(self) -> None:
         offset = time.time() - time.monotonic()
