@@ -42,29 +42,38 @@ main() {
 
 # ---------------------------------------------------------------- checks and tests
 
+# Every check runs, whatever became of the one before: one start tells all that is wrong.
+failed=()
+
 run_tests() {
-    local failed=0
-    run_checks || failed=1
-    from_checkout -m pytest "$@" || failed=1
-    return $failed
+    check_all
+    check tests -m pytest "$@"
+    verdict
 }
 
 run_checks() {
-    local failed=0
-    check format -m ruff format --check . || failed=1
-    check lint -m ruff check . || failed=1
-    check types -m mypy || failed=1
+    check_all
+    verdict
+}
+
+check_all() {
+    check format -m ruff format --check .
+    check lint -m ruff check .
+    check types -m mypy
     # Its own command has a shebang, which a path with a blank breaks, and it has no __main__.
-    check imports -c 'from importlinter.cli import lint_imports_command as lint; lint()' || failed=1
-    return $failed
+    check imports -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 }
 
 check() {
     echo "== $1"
-    from_checkout "${@:2}" || {
-        echo "failed: $1" >&2
+    from_checkout "${@:2}" || failed+=("$1")
+}
+
+verdict() {
+    if ((${#failed[@]})); then
+        echo "failed: ${failed[*]}" >&2
         return 1
-    }
+    fi
 }
 
 from_checkout() { (cd "$here" && "$python" "$@"); }
