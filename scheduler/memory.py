@@ -58,7 +58,8 @@ def parse_day(content: bytes) -> Day:
 
 def _for_update(path: Path) -> Any:
     try:
-        if path.stat().st_size <= LIMIT:
+        size = path.stat().st_size
+        if path.is_file() and size <= LIMIT:  # reading a pipe would wait for ever
             content = json.loads(path.read_bytes())
             if isinstance(content.get("events") if isinstance(content, dict) else content, list):
                 return content

@@ -104,7 +104,7 @@ def _content(file: Path) -> bytes:
 def _daily(file: Path) -> dict[str, Any] | None:
     """The summary there is; what is none is set aside."""
     try:
-        found = json.loads(file.read_bytes())
+        found = json.loads(file.read_bytes()) if file.is_file() or not file.exists() else None
     except FileNotFoundError:
         return None
     except OSError as error:

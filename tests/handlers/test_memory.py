@@ -1,6 +1,7 @@
 """Raw events: added to their day, bounded, and never over something that cannot be understood."""
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def test_what_cannot_be_understood_is_set_aside(tmp_path, content):
     assert [event["type"] for event in json.loads(day(tmp_path).read_text())] == ["a"]
     (aside,) = day(tmp_path).parent.glob("02.json.corrupt-*")
     assert aside.read_text() == content
+
+
+def test_a_pipe_in_place_of_a_day_does_not_hold_us_up(tmp_path):
+    day(tmp_path).parent.mkdir(parents=True)
+    os.mkfifo(day(tmp_path))
+    append_event(tmp_path, {"type": "a"}, NOON)
+    assert len(json.loads(day(tmp_path).read_text())) == 1
 
 
 def test_a_full_day_only_counts(tmp_path, monkeypatch):

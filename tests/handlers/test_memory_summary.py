@@ -1,6 +1,7 @@
 """memory_summary: finished days get a summary, once, and again when they change."""
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 
@@ -132,6 +133,14 @@ def test_a_folder_in_place_of_a_day_and_many_problems(tmp_path):
     assert isinstance(report, Report)
     assert report.text.startswith("nothing new; 7 with problems: 2026-02-01: no file; 2026-02-02: no JSON; ")
     assert report.text.endswith(" and 4 more")
+
+
+def test_pipes_do_not_hold_us_up(tmp_path):
+    raw(tmp_path, "2026/03/01", EVENTS)
+    for kind in ("raw/2026/03/02.json", "daily/2026/03/01.json"):
+        (tmp_path / "memory" / kind).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(tmp_path / "memory" / kind)
+    assert run(tmp_path) == Report("1 day summarised; 1 with problems: 2026-03-02: no file", warning=True)
 
 
 def test_what_is_no_day_is_left_alone(tmp_path):
