@@ -18,6 +18,7 @@ from .workers.prints import capture_prints
 
 log = logging.getLogger("experience")
 
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 SIGNALS_CHECKED = 1.0  # seconds; a handler may have installed its own over ours
 
 
@@ -130,15 +131,19 @@ class Signals:
         self._keep()
 
     def _keep(self) -> None:
-        self._loop.add_signal_handler(signal.SIGTERM, self._end)
-        self._loop.add_signal_handler(signal.SIGINT, self._end)
-        self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        for number in SIGNALS:
+            self._loop.add_signal_handler(number, self._hang_up if number.name == "SIGHUP" else self._end)
         self._check = self._loop.call_later(SIGNALS_CHECKED, self._keep)
 
     def give_back(self) -> None:
+        """As before, unless we were told to end: then nothing interrupts what is left to do."""
         self._check.cancel()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        for number in SIGNALS:
             self._loop.remove_signal_handler(number)
+            if self.told.is_set():
+                signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _end(self) -> None:
         if self.told.is_set():

@@ -70,23 +70,47 @@ class Offloaded(logging.Handler):
                 self._target.handle(_record(f"{lost} log lines dropped: nobody read them"))
 
 
-class Stream(logging.Handler):
+class Unlocked(logging.Handler):
+    """Written to by one thread alone, and so without the lock that `logging` waits for when Python exits."""
+
+    def createLock(self) -> None:
+        self.lock = None
+
+
+class Stream(Unlocked):
     """Lines on a stream; a stream that is gone swallows them."""
 
     def __init__(self, stream: IO[str], formatter: logging.Formatter) -> None:
         super().__init__()
-        self._stream = stream
+        self._stream, self._descriptor = stream, _descriptor(stream)
         self.setFormatter(formatter)
 
     def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record) + "\n"
         try:
-            self._stream.write(self.format(record) + "\n")
-            self._stream.flush()
+            if self._descriptor is None:
+                self._stream.write(line)
+                self._stream.flush()
+            else:
+                _write_all(self._descriptor, line.encode("utf-8", "replace"))
         except (OSError, ValueError):  # the terminal was closed
             return
 
 
-class HomeFiles(logging.Handler):
+def _descriptor(stream: IO[str]) -> int | None:
+    """Where to write past the stream's own lock: Python takes that when it exits, and would wait for ever."""
+    try:
+        return stream.fileno()
+    except (AttributeError, OSError, ValueError):  # a stand-in
+        return None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+class HomeFiles(Unlocked):
     """Each citizen's lines in its own logs/experience.log, ten megabytes and five old ones at most."""
 
     def __init__(self, formatter: logging.Formatter) -> None:

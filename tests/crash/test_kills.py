@@ -10,7 +10,10 @@ import pytest
 from ..fakes import until
 from .loops import Place, command, gone, logged
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+    pytest.mark.timeout(60),
+]
 
 UNTIL_DONE = "echo start $$ >> runs.log; while [ ! -e done ]; do sleep 0.02; done; echo end $$ >> runs.log"
 TICK = command("tick", "true", every="0.1s")
@@ -37,7 +40,6 @@ async def dies(loop) -> None:
     await asyncio.to_thread(loop.wait, 10)
 
 
-@pytest.mark.timeout(60)
 async def test_a_run_whose_owner_died_is_closed_once_and_not_doubled_while_its_process_lives(place):
     place.tasks(command("long", UNTIL_DONE, every="0.2s"), TICK)
     with place.loop() as first:
