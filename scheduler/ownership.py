@@ -56,7 +56,9 @@ def acquire(home: Path, now: float, *, as_root: bool = False) -> Ownership:
         who = f"pid {owner.pid}" if owner else "another process"
         raise Owned(f"{home.name} is owned by {who}; end that one first, or look at it there") from None
     except OSError as error:
-        raise Unreadable(f"{home}: {error.strerror or error}; make it a folder you can write to") from error
+        where, why = error.filename or home, error.strerror or error
+        mend = f"make {home} a folder you can write to, and {FOLDER} in it one, too"
+        raise Unreadable(f"{where}: {why}; {mend}") from error
     note = folder / OWNER
     _write_note(note, Running(os.getpid(), born(os.getpid()) or 0.0, now))
     return Ownership(lock, note)

@@ -91,27 +91,27 @@ def test_asking_who_owns_a_home_leaves_no_trace(home):
 
 
 def test_a_home_that_is_not_there_is_said_in_a_line(tmp_path):
-    with pytest.raises(Unreadable, match="nowhere: No such file or directory; make it a folder"):
+    with pytest.raises(Unreadable, match="nowhere: No such file or directory; make .*/nowhere a folder"):
         acquire(tmp_path / "nowhere", NOON)
 
 
 def test_a_file_where_our_folder_should_be_is_said_in_a_line(home):
     (home / FOLDER).write_text("in the way")
-    with pytest.raises(Unreadable, match=r"opus: File exists; make it a folder"):
+    with pytest.raises(Unreadable, match=r"opus/\.experience: File exists; make .*/opus a folder"):
         acquire(home, NOON)
     assert (home / FOLDER).read_text() == "in the way"
 
 
 def test_a_folder_where_the_lock_should_be_is_said_in_a_line(home):
     (home / FOLDER / "lock").mkdir(parents=True)
-    with pytest.raises(Unreadable, match=r"opus: "):
+    with pytest.raises(Unreadable, match=r"opus/\.experience/lock: Is a directory"):
         acquire(home, NOON)
 
 
 def test_a_home_that_cannot_be_written_to_is_said_in_a_line():
     with home_of_an_ordinary_user() as home, ordinary_user():
         home.chmod(0o500)
-        with pytest.raises(Unreadable, match="Permission denied; make it a folder you can write to"):
+        with pytest.raises(Unreadable, match="Permission denied; make .*/opus a folder you can write to"):
             acquire(home, NOON)
 
 
