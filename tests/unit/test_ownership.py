@@ -91,7 +91,7 @@ def test_asking_who_owns_a_home_leaves_no_trace(home):
 
 
 def test_a_home_that_is_not_there_is_said_in_a_line(tmp_path):
-    with pytest.raises(Unreadable, match="nowhere: No such file or directory; make .*/nowhere a folder"):
+    with pytest.raises(Unreadable, match=r"nowhere: No such file or directory; make .*/nowhere a folder"):
         acquire(tmp_path / "nowhere", NOON)
 
 
@@ -111,7 +111,7 @@ def test_a_folder_where_the_lock_should_be_is_said_in_a_line(home):
 def test_a_home_that_cannot_be_written_to_is_said_in_a_line():
     with home_of_an_ordinary_user() as home, ordinary_user():
         home.chmod(0o500)
-        with pytest.raises(Unreadable, match="Permission denied; make .*/opus a folder you can write to"):
+        with pytest.raises(Unreadable, match=r"Permission denied; make .*/opus a folder you can write to"):
             acquire(home, NOON)
 
 
