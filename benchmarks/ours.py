@@ -10,7 +10,8 @@ from scheduler.clock import SystemClock
 from scheduler.engine import Scheduler
 from scheduler.model import Call, Context, Task, TaskState
 from scheduler.schedule import Every
-from scheduler.store import DiskStore, MemoryStore, StateFile, States, Store
+from scheduler.state_file import StateFile, States
+from scheduler.store import DiskStore, MemoryStore, Store
 from scheduler.workers import Workers
 
 from .child import settle_memory
@@ -110,6 +111,7 @@ class Watched:
         self._plan, self._record = plan, record
         self._due = [0.0] * len(plan)
         self._stores: list[_InMemory | _OnDisk] = []
+        self._work = Call(self.run)  # one function for all, as handlers are
 
     async def run(self, context: Context) -> None:
         now = time.time()
@@ -123,7 +125,7 @@ class Watched:
         for number, jobs in _citizens(len(self._plan)):
             now, plan = time.time(), self._plan
             states = {_name(job): self._state(job, now) for job in jobs}
-            tasks = [Task(_name(job), Every(plan[job].every), Call(self.run), options=job) for job in jobs]
+            tasks = [Task(_name(job), Every(plan[job].every), self._work, options=job) for job in jobs]
             self._stores.append(place.store(number, states))
             await place.citizen(number, tasks, self._stores[-1])
 

@@ -1,15 +1,13 @@
 """The only module that asks what time it is."""
 
-import asyncio
-import contextlib
-import ctypes
 import heapq
-import os
-import sys
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .timer import Waker
 
 # The wall clock is compared with the monotonic one at least this often, in seconds.
 LOOK = 30.0
@@ -43,16 +41,6 @@ class Clock(Protocol):
         ...
 
 
-async def sleep_until(clock: Clock, when: float) -> None:
-    """Return at wall time `when`."""
-    woken = asyncio.Event()
-    timer = clock.call_at(when, woken.set)
-    try:
-        await woken.wait()
-    finally:
-        timer.cancel()
-
-
 class SystemClock:
     """The machine's clock and one precise timer for the event loop it was first used on.
 
@@ -68,7 +56,7 @@ class SystemClock:
         self._order = count()
         self._jumped: dict[int, Callable[[], None]] = {}
         self._offset = time.time() - time.monotonic()
-        self._waker: _TimerFd | _LoopTimer | None = None
+        self._waker: Waker | None = None
         self._ringing = False
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
@@ -79,7 +67,9 @@ class SystemClock:
         return alarm
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        return asyncio.get_running_loop().call_later(seconds, callback)
+        from asyncio import get_running_loop  # 30 ms that whoever only asks for the time does not pay
+
+        return get_running_loop().call_later(seconds, callback)
 
     def on_jump(self, callback: Callable[[], None]) -> Timer:
         key = next(self._order)
@@ -97,9 +87,12 @@ class SystemClock:
 
     def _arm(self) -> None:
         if self._waker is None:
-            self._waker = _waker(self._ring)
-        limit = time.time() + LOOK
-        self._waker.arm(min(self._heap[0][0], limit) if self._heap else limit)
+            from .timer import waker
+
+            self._waker = waker(self._ring)
+        now = time.time()
+        limit = now + LOOK
+        self._waker.arm(min(self._heap[0][0], limit) if self._heap else limit, now)
 
     def _ring(self) -> None:
         self._ringing = True  # the timer is set once, at the end: every setting is a call of the system
@@ -137,63 +130,3 @@ class _Alarm:
         self.callback = None
         if self._undo:
             self._undo()
-
-
-class _LoopTimer:
-    """asyncio's own timer, for platforms without timerfd."""
-
-    def __init__(self, ring: Callable[[], None]) -> None:
-        self._loop, self._ring = asyncio.get_running_loop(), ring
-        self._handle: asyncio.TimerHandle | None = None
-
-    def arm(self, when: float) -> None:
-        self.close()
-        self._handle = self._loop.call_later(max(0.0, when - time.time()), self._ring)
-
-    def close(self) -> None:
-        if self._handle:
-            self._handle.cancel()
-
-
-class _Spec(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_long) for name in ("every_s", "every_ns", "at_s", "at_ns")]
-
-
-class _TimerFd:
-    """One absolute timer on the real-time clock; it also fires when that clock is set (timerfd_create(2))."""
-
-    ABSTIME, CANCEL_ON_SET = 1, 2
-
-    def __init__(self, ring: Callable[[], None]) -> None:
-        self._loop, self._ring = asyncio.get_running_loop(), ring
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._fd: int = self._libc.timerfd_create(0, os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0:
-            raise OSError(ctypes.get_errno(), "timerfd_create")
-        # The kernel may otherwise delay a wake-up by 50 us to save power: PR_SET_TIMERSLACK, 1 ns.
-        self._libc.prctl(29, 1, 0, 0, 0)
-        self._spec = _Spec()
-        self._reference = ctypes.byref(self._spec)
-        self._loop.add_reader(self._fd, self._ready)
-
-    def arm(self, when: float) -> None:
-        whole = int(when)
-        self._spec.at_s, self._spec.at_ns = max(whole, 0), max(int((when - whole) * 1e9), 1)
-        self._libc.timerfd_settime(self._fd, self.ABSTIME | self.CANCEL_ON_SET, self._reference, None)
-
-    def close(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed already
-            self._loop.remove_reader(self._fd)
-        os.close(self._fd)
-
-    def _ready(self) -> None:
-        with contextlib.suppress(OSError):  # ECANCELED says the clock was set; EAGAIN that it was re-armed
-            os.read(self._fd, 8)
-        self._ring()
-
-
-def _waker(ring: Callable[[], None]) -> _TimerFd | _LoopTimer:
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # an old kernel or libc without timerfd
-            return _TimerFd(ring)
-    return _LoopTimer(ring)

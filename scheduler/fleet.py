@@ -15,8 +15,9 @@ from .control import FleetView
 from .engine import Rules, Scheduler
 from .errors import BadSettings, SchedulerError, UnknownCitizen
 from .fleet_options import FleetOptions
+from .look import look_at
 from .model import Snapshot
-from .onlooker import Onlooker, look_at
+from .onlooker import Onlooker
 from .ownership import Ownership, acquire
 from .settings import CitizenSettings, Settings, fingerprint, load
 from .store import DiskStore

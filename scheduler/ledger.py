@@ -9,7 +9,8 @@ from .errors import UnknownTask
 from .jobs import Job
 from .model import Outcome, Receipt, TaskState, TaskView
 from .recovery import recovered
-from .store import States, Store
+from .state_file import States
+from .store import Store
 from .workers.facts import alive
 
 

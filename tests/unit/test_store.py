@@ -13,7 +13,8 @@ import pytest
 
 from scheduler.errors import Unreadable
 from scheduler.model import Failure, Outcome, Running, TaskState
-from scheduler.store import LAST_RETRY, SETTLED, Behind, DiskStore, OtherHand, StateFile
+from scheduler.state_file import SETTLED, Behind, OtherHand, StateFile
+from scheduler.store import LAST_RETRY, DiskStore
 
 from ..fakes import NOON, FakeClock, until
 from ..ordinary_user import home_of_an_ordinary_user, ordinary_user

@@ -1,0 +1,47 @@
+"""What a citizen's files say at this moment: takes no lock, changes nothing, waits for nobody."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from .files import read_json
+from .model import Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
+from .ownership import owner_of
+from .recovery import recovered, slot
+from .schedule import Every, unix
+from .state_file import StateFile
+from .workers.facts import alive
+
+
+def look_at(
+    citizen: str, home: Path, tasks: Iterable[Task], plan: WakePlan, now: float, problems: Iterable[str] = ()
+) -> Snapshot:
+    """The citizen at this moment, from its files: takes no lock, changes nothing; raises Unreadable."""
+    states, notes = StateFile(home).peek()
+    owner = owner_of(home)
+    rows = sorted(tasks, key=lambda task: (task.priority, task.name))
+    return Snapshot(
+        citizen=citizen,
+        tasks=tuple(_row(citizen, task, states.get(task.name, TaskState()), now) for task in rows),
+        wake=_wake(home, plan, now),
+        home=str(home),
+        owner=f"pid {owner.pid}" if owner else "",
+        problems=(*problems, *notes),
+    )
+
+
+def _row(citizen: str, task: Task, state: TaskState, now: float) -> TaskView:
+    if state.running is None or not alive(state.running):
+        state = recovered(state, now, alive)
+    state = state.seen(now)
+    return view(task, state, slot(citizen, task, state, now, 0.0))
+
+
+def _wake(home: Path, plan: WakePlan, now: float) -> WakeView:
+    metadata = read_json(home / "metadata.json", {})
+    last, count = unix(metadata.get("last_wake")), metadata.get("wake_count", 0)
+    return WakeView(
+        count=count if isinstance(count, int) else 0,
+        due=None if last is None else Every(plan.every).after(min(last, now)),
+        last=last,
+        configured=plan.work is not None,
+    )
