@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .model import Context, Outcome, Progress, Running, Trigger
+from .model import Outcome, Progress, Running, Trigger
 from .workers import Output
 
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
@@ -21,7 +21,6 @@ class Run:
         "_telling",
         "abandoned",
         "began",
-        "context",
         "deadline",
         "left",
         "name",
@@ -43,7 +42,6 @@ class Run:
     ) -> None:
         self.name, self.trigger, self.since = name, trigger, since
         self.started_at = 0.0  # elapsed seconds, for the duration
-        self.context: Context
         self.task: asyncio.Task[Any] | None = None
         self.deadline = float("inf")
         self.reason: Outcome | None = None
