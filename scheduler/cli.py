@@ -21,9 +21,7 @@ QUIET = logging.NullHandler()
 _config = click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
 )
-_citizens = click.option(
-    "--citizen", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated."
-)
+_citizens = click.argument("names", nargs=-1, metavar="[CITIZEN]...")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +48,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
 # ------------------------------------------------------------------ subcommands of experience-tui
 
 
-@click.command("status", epilog="Example: experience-tui status --citizen opus")
+@click.command("status", epilog="Example: experience-tui status opus mira")
 @_citizens
 @_config
 @click.option("--json", "as_json", is_flag=True, help="For scripts: a list with an object per citizen.")
@@ -121,7 +119,8 @@ class Options:
         }
 
 
-def _seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+def seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+    """The seconds of an option's duration; for click."""
     from .schedule import Every, duration
 
     return None if text is None else Every(duration(text)).seconds
@@ -142,7 +141,7 @@ def _seconds(_context: click.Context, _option: click.Parameter, text: str | None
 @click.option("--reset", metavar="TASK", help="Forget its last run and error: due at the next check.")
 @click.option("--all", is_flag=True, help="Start every citizen's loop in a screen session of its own.")
 @click.option("--stop", is_flag=True, help="End those loops cleanly.")
-@click.option("--interval", callback=_seconds, metavar="SECONDS", help="From wake to wake; with --loop.")
+@click.option("--interval", callback=seconds, metavar="SECONDS", help="From wake to wake; with --loop.")
 @click.option("--background-only", is_flag=True, help="Tasks, but no wakes.")
 @click.option("--no-background", is_flag=True, help="Wakes, but no tasks.")
 @click.option("--log-json", is_flag=True, help="A JSON object per log line.")

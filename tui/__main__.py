@@ -8,25 +8,43 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler.cli import seconds
+
 if TYPE_CHECKING:
     from .app import ExperienceApp
 
 NO_TERMINAL = "experience-tui: this is no terminal; use --no-ui to run the scheduler without a screen"
 
 
-@click.command(epilog="Example: experience-tui --citizen opus")
+class Commands(click.Group):
+    """The monitor, unless a subcommand is named; subcommands are loaded when they are."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["check", "status"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from scheduler import cli
+
+        commands = {"check": cli.check_command, "status": cli.status_command}
+        return commands.get(cmd_name)
+
+
+@click.group(cls=Commands, invoke_without_command=True, epilog="Example: experience-tui --citizen opus")
 @click.option("--citizen", "citizens", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option("--no-ui", is_flag=True, help="The same scheduler without a screen.")
-@click.option("--interval", type=float, metavar="S", help="Seconds between two wakes.")
+@click.option("--interval", callback=seconds, metavar="SECONDS", help="From wake to wake.")
 @click.option("--demo", is_flag=True, help="A make-believe fleet that touches nothing.")
 @click.option("--read-only", is_flag=True, help="Look and do not touch; owns nothing.")
-@click.option("--attach", is_flag=True, help="Own nothing: only look at and steer what others run.")
+@click.option("--attach", is_flag=True, help="Own nothing: only look at what others run.")
 @click.option("--ascii", is_flag=True, help="Draw with plain ASCII.")
 @click.option("--log-json", is_flag=True, help="With --no-ui: log lines as JSON.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Settings.")
 @click.option("--own-as-root", is_flag=True, help="Run citizens of other users, as root.")
-def monitor(**options: Any) -> int:
+@click.pass_context
+def monitor(context: click.Context, /, **options: Any) -> int:
     """The live monitor on every citizen, with its scheduler inside."""
+    if context.invoked_subcommand is not None:
+        return 0
     if options["no_ui"]:
         return _headless(**options)
     if not _on_terminal():
@@ -48,6 +66,10 @@ def _on_terminal() -> bool:
 
 
 def _headless(**options: Any) -> int:
+    for other in ("demo", "read_only", "attach"):
+        if options[other]:
+            flag = other.replace("_", "-")
+            raise click.UsageError(f"--no-ui runs real citizens; it does not go with --{flag}")
     from scheduler.headless import run_headless
 
     names = ("citizens", "config", "interval", "log_json", "own_as_root")

@@ -206,7 +206,7 @@ def test_status_as_json_holds_every_field(background, capsys):
 
 
 def test_status_of_some(background, capsys):
-    assert cli.run(cli.status_command, ["--citizen", "opus"]) == 0
+    assert cli.run(cli.status_command, ["opus"]) == 0
     assert capsys.readouterr().out.startswith("=== BACKGROUND TASKS ===\n")
 
 
