@@ -41,7 +41,7 @@ class CitizenScheduler:
 
     def register_handler(self, task: str, handler: Handler) -> None:
         """Run `handler` for this task in this process; raises Owned where another process runs it."""
-        settings = _citizen(load(config=self.config, only=(self.citizen,)), self.citizen)
+        settings = _usable(load(config=self.config, only=(self.citizen,)), self.citizen)
         if task not in (names := [each.name for each in settings.tasks]):
             raise UnknownTask(task, names)
         owner = owner_of(settings.home)
@@ -98,10 +98,13 @@ class CitizenScheduler:
             await fleet.stop()
 
 
-@lru_cache
 def get_scheduler(citizen: str, config: Path | None = None) -> CitizenScheduler:
     """The scheduler of this citizen, the same one each time, so that its handlers stay registered."""
-    return CitizenScheduler(citizen, config)
+    return _scheduler(citizen, config)
+
+
+# A cache tells f(name) from f(name, None): only this one is asked, always with both.
+_scheduler = lru_cache(CitizenScheduler)
 
 
 def register_handler(task: str, handler: Handler, citizen: str) -> None:
@@ -151,6 +154,13 @@ def looks(names: Sequence[str] = (), config: Path | None = None) -> list[Snapsho
 def citizens(config: Path | None = None) -> tuple[str, ...]:
     """The names of all citizens there are."""
     return tuple(each.name for each in load(config=config).citizens)
+
+
+def _usable(settings: Settings, name: str) -> CitizenSettings:
+    found = _citizen(settings, name)
+    if problems := found.problems or settings.problems:
+        raise BadSettings(problems)
+    return found
 
 
 def _citizen(settings: Settings, name: str) -> CitizenSettings:
