@@ -1,6 +1,7 @@
 """The coordinator: snapshots go down to the panels, what keys ask for goes up to the citizens."""
 
 import io
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, ClassVar
@@ -55,7 +56,8 @@ class ExperienceApp(App[None]):
         label: str = "",
         settings: str = "",
     ) -> None:
-        super().__init__()
+        # Asked for before the theme is set: only then does Textual drop colours instead of greying them.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._fleet, self._settings = fleet, settings
         self._read_only = read_only
         self._glyphs = ASCII if ascii else UNICODE
@@ -65,7 +67,7 @@ class ExperienceApp(App[None]):
         self._tally = Tally()
         self._tally.loading = True
         self._pulse: Pulse | None = None
-        self._verdict_waits = False
+        self._tick_waits = False
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = ANSI.name if self.no_color else DARK.name
@@ -95,6 +97,7 @@ class ExperienceApp(App[None]):
 
     def tick(self) -> None:
         """Once a second: pulses of what is in sight, countdowns, the verdict."""
+        self._tick_waits = False
         pulses = []
         for citizen in self._grid.in_sight():
             pulses.append(self._controls[citizen].pulse())
@@ -104,7 +107,6 @@ class ExperienceApp(App[None]):
         self._show_verdict()
 
     def _show_verdict(self) -> None:
-        self._verdict_waits = False
         self.query_one(VerdictBar).show(self._tally.verdict(self._pulse), self._fleet.clock.now())
 
     def _take_fleet(self, view: FleetView) -> None:
@@ -114,14 +116,19 @@ class ExperienceApp(App[None]):
         self._tally.problems, self._tally.loading = view.problems, view.loading
         self._grid.citizens(sorted(self._controls))
         self._show_lesson()
-        self.call_later(self.tick)
+        self._tick_soon()
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
-        self._tally.put(snapshot)
+        first = self._tally.put(snapshot)
         self._grid.show(snapshot)
-        if not self._verdict_waits and self._grid.sees(snapshot.citizen):
-            self._verdict_waits = True
-            self.call_later(self._show_verdict)
+        if first or self._grid.sees(snapshot.citizen):
+            self._tick_soon()
+
+    def _tick_soon(self) -> None:
+        """All that arrives at once is shown at once."""
+        if not self._tick_waits:
+            self._tick_waits = True
+            self.call_after_refresh(self.tick)
 
     def _show_lesson(self) -> None:
         words = self.query_one("#lesson", Static)
@@ -232,6 +239,10 @@ class ExperienceApp(App[None]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return defaults(self.current_theme)
+
+    def get_key_display(self, binding: Binding) -> str:
+        shown = super().get_key_display(binding)
+        return shown if shown.isascii() or not self._glyphs.plain else binding.key
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         return without_fonts(super().export_screenshot(title=title, simplify=simplify))

@@ -69,10 +69,15 @@ class Tally:
         for new in names - self._shares.keys():
             self._shares[new] = Share()
 
-    def put(self, snapshot: Snapshot) -> None:
-        if snapshot.citizen in self._shares:
-            self._snapshots[snapshot.citizen] = snapshot
-            self._changed.add(snapshot.citizen)
+    def put(self, snapshot: Snapshot) -> bool:
+        """Take the newest snapshot; True if it is the first of its citizen."""
+        citizen = snapshot.citizen
+        if citizen not in self._shares:
+            return False
+        first = citizen not in self._snapshots
+        self._snapshots[citizen] = snapshot
+        self._changed.add(citizen)
+        return first
 
     def verdict(self, pulse: Pulse | None = None) -> Verdict:
         """The counts now; `pulse` is the slowest one seen."""

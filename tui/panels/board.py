@@ -168,16 +168,17 @@ class Board:
         first, last = layout.band_at(top), layout.band_at(top + max(0, height - 1))
         return self.order[max(0, first) * layout.columns : (last + 1) * layout.columns]
 
-    def line_of_cursor(self) -> tuple[int, int]:
-        """The first and the last line that belong to the cursor's row, frame and error included."""
+    def lines_of_cursor(self, height: int) -> tuple[int, int]:
+        """The lines to have in sight: the cursor's whole panel if it fits into `height`, else its row."""
         index, row = self.at
         if index < 0:
             return 0, 0
-        panel, top = self.order[index], self.layout.top(index)
+        panel, top, bottom = self.order[index], self.layout.top(index), self.layout.bottom(index)
+        if bottom - top <= height:
+            return top, bottom - 1
         first = top if row == 0 else top + panel.row_line(row)
-        if row >= len(panel.tasks) - 1:
-            return first, self.layout.bottom(index) - 1
-        return first, top + panel.row_line(row + 1) - 1
+        last = bottom if row >= len(panel.tasks) - 1 else top + panel.row_line(row + 1)
+        return first, last - 1
 
     def faces(self, y: int, now: float) -> tuple[Face, ...]:
         """What line `y` looks like now, from left to right."""

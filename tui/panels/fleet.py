@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -21,10 +21,10 @@ from tui.ordering import Order
 from . import steps
 from .board import Board, Place
 from .ink import NAMES, Ink, merged
+from .keys import KEYS, VERBS
 from .panel import paint
 from .rows import Face
 
-VERBS = ("ask", "pause", "wake", "mark", "force_failing")
 Faces = tuple[Face, ...]
 
 
@@ -32,33 +32,7 @@ class FleetGrid(ScrollView, can_focus=True):
     """Draws what it is shown and says what is wanted; it knows nothing of who carries it out."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"fleet--{name}" for name in NAMES}
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "f", "ask('force')", "force", id="force", tooltip="run the task now, whatever its schedule says"
-        ),
-        Binding("r", "ask('reset')", "reset", id="reset", tooltip="forget the last run and the last error"),
-        Binding("p", "pause", "pause", id="pause", tooltip="pause the task, or let it go on"),
-        Binding("w", "wake", "wake", id="wake", tooltip="wake the citizen under the cursor now"),
-        Binding(
-            "space", "mark", "mark", id="mark", tooltip="mark the task: verbs act on all that are marked"
-        ),
-        Binding(
-            "F", "force_failing", "force failing", id="force-failing", tooltip="run all failing tasks now"
-        ),
-        Binding("slash", "find", "filter", id="filter", tooltip="show only what matches; ! in front inverts"),
-        Binding("s", "sort", "sort", id="sort", tooltip="by name, failing first, next due: once, when asked"),
-        Binding("escape", "clear", "clear", False, id="clear", tooltip="drop the filter, then the marks"),
-        Binding("up,k", "move('vertical', -1)", "task above", False, id="up"),
-        Binding("down,j", "move('vertical', 1)", "task below", False, id="down"),
-        Binding("left,h", "move('sideways', -1)", "panel on the left", False, id="left"),
-        Binding("right,l", "move('sideways', 1)", "panel on the right", False, id="right"),
-        Binding("tab", "move('panel', 1)", "next panel", False, id="next"),
-        Binding("shift+tab", "move('panel', -1)", "panel before", False, id="before"),
-        Binding("pageup", "page(-1)", "a screen up", False, id="page-up"),
-        Binding("pagedown", "page(1)", "a screen down", False, id="page-down"),
-        Binding("g,home", "move('end', -1)", "first task", False, id="first"),
-        Binding("G,end", "move('end', 1)", "last task", False, id="last"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     @dataclass
     class Asked(Message):
@@ -243,9 +217,9 @@ class FleetGrid(ScrollView, can_focus=True):
         return held, board.layout.top(index) - top if index is not None else 0
 
     def _reveal(self) -> None:
-        """Scroll so that the row of the cursor is in sight, its error and frame too."""
-        first, last = self.board.line_of_cursor()
+        """Scroll so that the cursor is in sight, and what belongs to it."""
         top, height = self.scroll_offset.y, self._room.height
+        first, last = self.board.lines_of_cursor(height)
         if first < top:
             self.scroll_to(y=first, animate=False)
         elif last >= top + height:

@@ -22,6 +22,8 @@ NAMES = (
     "cursor",
     "marked",
 )
+# What is not the truth any more loses its colour, but for what is wrong with it.
+_LIVELY = frozenset(NAMES) - {"failed", "frame", "track"}
 
 
 class Ink:
@@ -44,7 +46,7 @@ class Ink:
         return found
 
     def _mix(self, name: str, light: int) -> Style:
-        style = self._styles["faint" if light & FADED and name != "failed" else name]
+        style = self._styles["faint" if light & FADED and name in _LIVELY else name]
         if light & MARKED:
             style += Style(bold=True)
         if light & CURSOR:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 WANTED, LEAST = 56, 39  # cells of a panel
+SMALLEST = 12  # below that a panel is cut off at the right
 TYPICAL = 10  # lines of one, for a guess that does not change with every error
 
 
@@ -43,7 +44,7 @@ class Layout:
 
 def arrange(heights: Sequence[int], width: int, columns: int) -> Layout:
     """Panels of these heights, in rows of `columns`, over `width` cells."""
-    each, more = divmod(max(width, columns), columns)
+    each, more = divmod(max(width, columns * SMALLEST), columns)
     widths = tuple(each + (column < more) for column in range(columns))
     bands = (max(heights[first : first + columns]) for first in range(0, len(heights), columns))
     return Layout(

@@ -147,7 +147,8 @@ class TaskLine:
         gap = columns.took + 1 if columns.took else 0
         took = self.task.last_duration
         lasted = words.took(took) if took is not None and gap else ""
-        text = f"  {self._text(self.task.text, columns.text - 1)}" if columns.text else ""
+        said = self.task.text if below(self.task) is None else ""
+        text = f"  {self._text(said, columns.text - 1)}" if columns.text else ""
         return [Segment(lasted.rjust(gap) + text, ink.style("faint", light))]
 
     def _tail_of_run(self, task: TaskView) -> tuple[str, bool]:

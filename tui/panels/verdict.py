@@ -1,5 +1,7 @@
 """The bar at the top: is anything wrong, what runs now, what comes next."""
 
+from collections.abc import Iterator
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -10,6 +12,7 @@ from tui import format as words
 from tui.glyphs import Glyphs
 from tui.tally import Trouble, Verdict
 
+ROOM_FOR_TROUBLE = 6  # lines of a terminal
 Piece = tuple[str, str]  # text and style, as Content.assemble takes them
 
 
@@ -40,52 +43,45 @@ class VerdictBar(Vertical):
             self._counts.update(Content.assemble(*counts), layout=False)
         if trouble != before[1]:
             self._trouble.update(Content.assemble(*trouble), layout=False)
-            self._trouble.display = bool(trouble)
+            self._trouble.display = bool(trouble) and self.app.size.height >= ROOM_FOR_TROUBLE
 
 
 def counts_line(verdict: Verdict, now: float, width: int, glyphs: Glyphs, label: str = "") -> list[Piece]:
     """As much of the verdict as fits into `width` cells, the time of day at the right."""
-    pieces: list[Piece] = []
-    left = width - 1
     clock = words.wall(now)
-    for text, style, least in _wanted(verdict, now, glyphs, label):
-        room = left - (len(clock) + 2 if least else 0)
-        if text and words.cells(text) <= room:
-            pieces.append((text, style))
-            left -= words.cells(text)
+    kept: list[Piece] = []
+    left = width - 1
+    for group, less in _groups(verdict, now, glyphs, label):
+        cells = sum(words.cells(text) for text, _ in group)
+        if cells <= left - (len(clock) + 2 if less else 0):
+            kept += group
+            left -= cells
     if left < len(clock) + 2:
-        return pieces
-    return [*pieces, (" " * (left - len(clock)), ""), (clock, "$faint")]
+        return kept
+    return [*kept, (" " * (left - len(clock)), ""), (clock, "$faint")]
 
 
-def _wanted(verdict: Verdict, now: float, glyphs: Glyphs, label: str) -> list[tuple[str, str, bool]]:
-    """Text, style, and whether the time of day matters more; in the order of the line."""
-    wide = [
-        (" Experience ", "bold $title", False),
-        (f" {label} " if label else "", "bold reverse $warn", False),
-        (_size(verdict, glyphs), "$faint", True),
-    ]
-    return [*wide, *_doing(verdict, now, glyphs)]
+def _groups(verdict: Verdict, now: float, glyphs: Glyphs, label: str) -> Iterator[tuple[list[Piece], bool]]:
+    """What belongs together, in the order of the line, and whether the time of day matters more."""
+    kind, running = glyphs.kind, verdict.running
+    yield [(" Experience ", "bold $title")], False
+    if label:
+        yield [(f" {label} ", "bold reverse $warn")], False
+    yield [(_size(verdict, glyphs), "$faint")], True
+    yield [(f"  {kind[Kind.RUNNING]} {running} running ", "$run" if running else "$faint")], False
+    if verdict.failing:
+        yield [(f"  {kind[Kind.FAILED]} {verdict.failing} failing ", "bold $bad")], False
+    elif verdict.tasks:
+        yield [(f"  {kind[Kind.OK]} all well ", "$ok")], True
+    if verdict.due is not None:
+        time = words.countdown(verdict.due - now).rjust(words.TIME)
+        yield [(f"  next {words.clean(verdict.next, glyphs.plain)} ", "$faint"), (time, "$ink")], True
 
 
 def _size(verdict: Verdict, glyphs: Glyphs) -> str:
     if verdict.loading:
         return f"  loading {'...' if glyphs.plain else '…'} "
     return f"  {words.plural(verdict.citizens, 'citizen')}{glyphs.dot}{words.plural(verdict.tasks, 'task')} "
-
-
-def _doing(verdict: Verdict, now: float, glyphs: Glyphs) -> list[tuple[str, str, bool]]:
-    kind = glyphs.kind
-    running, failing = verdict.running, verdict.failing
-    parts = [(f"  {kind[Kind.RUNNING]} {running} running ", "$run" if running else "$faint", False)]
-    if failing:
-        parts.append((f"  {kind[Kind.FAILED]} {failing} failing ", "bold $bad", False))
-    elif verdict.tasks:
-        parts.append((f"  {kind[Kind.OK]} all well ", "$ok", True))
-    if verdict.due is not None:
-        parts.append((f"  next {words.clean(verdict.next, glyphs.plain)} ", "$faint", True))
-        parts.append((words.countdown(verdict.due - now).rjust(words.TIME), "$ink", True))
-    return parts
 
 
 def trouble_line(verdict: Verdict, now: float, width: int, glyphs: Glyphs) -> list[Piece]:

@@ -51,17 +51,21 @@ class Help(ModalScreen[None]):
 
 
 def entries(active: Mapping[str, ActiveBinding], shown: Mapping[str, str]) -> list[Entry]:
-    """What each active binding does, all keys of one action together; `shown` names the keys."""
+    """What each binding of ours does, all its keys together; `shown` names the keys."""
+    ours = [(key, entry.binding) for key, entry in active.items() if entry.enabled and _ours(entry.binding)]
     together: dict[str, tuple[list[str], Binding]] = {}
-    for key, entry in active.items():
-        if entry.enabled and entry.binding.description and not entry.binding.system:
-            together.setdefault(entry.binding.action, ([], entry.binding))[0].append(shown[key])
+    for key, binding in sorted(ours, key=lambda pair: not pair[1].show):
+        together.setdefault(binding.action, ([], binding))[0].append(shown[key])
     return [(" ".join(keys), binding.tooltip or binding.description) for keys, binding in together.values()]
 
 
+def _ours(binding: Binding) -> bool:
+    return bool(binding.id) or binding.action.endswith("command_palette")
+
+
 def _table(title: str, entries: list[Entry]) -> Content:
-    wide = max((cells(keys) for keys, _ in entries), default=0)
     lines = [Content(title).stylize("bold $title")]
     for keys, words in entries:
-        lines.append(Content.assemble(("  " + keys.ljust(wide + 3), "bold $run"), (words, "$ink")))
+        gap = " " * (12 - cells(keys))
+        lines.append(Content.assemble((f"  {keys}{gap}", "bold $run"), (words, "$ink")))
     return Content("\n").join(lines)

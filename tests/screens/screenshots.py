@@ -1,0 +1,33 @@
+"""Writes `screenshots/` from the situations that the tests look at, so that pictures cannot lie."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from .situations import SITUATIONS, Situation
+
+FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
+SHOWN = ("fleet", "failing", "running", "light", "ascii", "narrow", "help")
+
+
+async def picture(situation: Situation) -> str:
+    """The situation as an SVG that needs nothing from elsewhere."""
+    app = situation.app()
+    async with app.run_test(size=situation.size) as pilot:
+        await pilot.press(*situation.keys)
+        await pilot.pause()
+        return app.export_screenshot()
+
+
+def main() -> None:
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    FOLDER.mkdir(exist_ok=True)
+    for name in SHOWN:
+        (FOLDER / f"{name}.svg").write_text(asyncio.run(picture(SITUATIONS[name])))
+        print(f"screenshots/{name}.svg")
+
+
+if __name__ == "__main__":
+    main()

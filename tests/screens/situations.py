@@ -1,0 +1,114 @@
+"""Named situations that a screen can be in: snapshots, screenshots and tests all draw from here.
+
+`python -m tests.screens.situations hostile` opens one of them in the terminal.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from scheduler.model import Failure, Kind, Pulse, Snapshot, TaskView, WakeView
+from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
+from tui.app import ExperienceApp
+from tui.demo_data import NAMES
+from tui.demo_fleet import DemoControl
+
+HOSTILE = (
+    "\x1b]0;owned\x07\x1b[31mred\x1b[0m [/red] [@click=quit]x[/] \u202egnp.exe\u202c \x9b2J zero\u200bwidth"
+)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A fleet, a terminal, and the keys that lead to what is to be seen."""
+
+    fleet: Callable[[], FakeFleet]
+    size: tuple[int, int] = (120, 40)
+    keys: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def app(self) -> ExperienceApp:
+        return ExperienceApp(self.fleet(), **self.options)
+
+
+def demo(*names: str, **changes: Any) -> Callable[[], FakeFleet]:
+    """Citizens of the demo as they are at noon; `changes` are made to the last of them."""
+
+    def fleet() -> FakeFleet:
+        snapshots = [DemoControl(name, FakeClock()).snapshot() for name in names]
+        snapshots[-1] = replace(snapshots[-1], **changes)
+        return FakeFleet(*map(FakeControl, snapshots))
+
+    return fleet
+
+
+def of(*snapshots: Snapshot, **view: Any) -> Callable[[], FakeFleet]:
+    return lambda: FakeFleet(*map(FakeControl, snapshots), **view)
+
+
+def stalled() -> FakeFleet:
+    fleet = demo("opus", "basil", "mira", stale="its owner (pid 4711) has ended")()
+    for control in fleet.view.controls[:2]:
+        control.beat = Pulse(5.4, "opus/price_monitor")
+    return fleet
+
+
+def task(name: str, **more: Any) -> TaskView:
+    """A task that ran a minute ago and is due in four."""
+    given = {"kind": Kind.OK, "schedule": "5m", "due": NOON + 240, "since": NOON - 60, "last_run": NOON - 60}
+    return TaskView(name=name, **{**given, "run_count": 42, **more})
+
+
+def failed(name: str, error: str, **more: Any) -> TaskView:
+    return task(name, kind=Kind.FAILED, error=Failure(NOON - 3600, error), failures_in_a_row=2, **more)
+
+
+HOSTILES = Snapshot(
+    "opus",
+    (
+        failed("heartbeat", HOSTILE),
+        failed("news_scan", "日本語のエラー 🙂 été e\u0301 ☕\ufe0f 🇩🇪 👨\u200d👩\u200d👧 \ud800 " * 3),
+        task("report", text=HOSTILE, schedule="0 9 * * mon-fri"),
+        task("mail", kind=Kind.WARNING, text="first\nsecond\tthird"),
+        task("\x1b[2Jwipe", kind=Kind.NOT_SET_UP, missing="\x07bell"),
+    ),
+    wake=WakeView(3, NOON + 60, error="\x1b[5mblink"),
+    owner="pid \x1b[7m4711",
+    problems=("experience.toml: \x00 unknown key 'evil\x1b[0m'",),
+)
+
+SITUATIONS = {
+    "empty": Situation(of(root="/srv/citizens"), (80, 24)),
+    "broken_settings": Situation(of(root="/srv", problems=("x.toml: line 3: what is 'evry'?",)), (80, 24)),
+    "loading": Situation(of(loading=True), (80, 24)),
+    "normal": Situation(demo("hazel", "juno", "wren")),
+    "normal_80x24": Situation(demo("hazel", "juno", "wren"), (80, 24)),
+    "one_wide": Situation(demo("opus"), (140, 20)),
+    "failing": Situation(demo("opus", "dawn", "zephyr", "atlas")),
+    "running": Situation(
+        demo("aria", "fern", "opus", wake=WakeView(1679, NOON + 500, running_since=NOON - 33))
+    ),
+    "paused": Situation(demo("clio", "opus"), (80, 24)),
+    "not_set_up": Situation(demo("mira", "basil", "cedar")),
+    "not_saved": Situation(demo("hazel", "juno", unsaved="No space left on device: /srv/juno"), (80, 24)),
+    "stalled": Situation(stalled),
+    "attached": Situation(demo("hazel", owner="pid 4711", wake=WakeView(12, configured=False)), (80, 24)),
+    "narrow": Situation(demo("opus", "mira"), (60, 12)),
+    "tiny": Situation(demo("opus", "mira"), (20, 4)),
+    "fleet": Situation(demo(*NAMES)),
+    "light": Situation(demo(*NAMES), keys=("T",)),
+    "ascii": Situation(demo("opus", "dawn", "zephyr"), options={"ascii": True}),
+    "read_only": Situation(demo("hazel", "juno"), (80, 24), options={"read_only": True}),
+    "hostile": Situation(of(HOSTILES), (80, 24)),
+    "marked": Situation(demo("opus", "mira"), (80, 24), ("space", "space", "s")),
+    "filtered": Situation(demo(*NAMES), keys=("slash", *"failed", "enter")),
+    "typing_a_filter": Situation(demo("opus", "mira"), (80, 24), ("slash", *"!mail")),
+    "nothing_matches": Situation(demo("opus", "mira"), (80, 24), ("slash", *"zzz", "enter")),
+    "confirm": Situation(demo("opus", "dawn", "zephyr"), (80, 24), ("F",)),
+    "quit": Situation(demo("opus", "aria"), (80, 24), ("q",)),
+    "help": Situation(demo("opus", "aria"), (100, 40), ("question_mark",)),
+}
+
+if __name__ == "__main__":
+    SITUATIONS[sys.argv[1]].app().run()

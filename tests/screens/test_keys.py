@@ -1,0 +1,522 @@
+"""Every key of the fleet screen: what it shows, or what it asks of a citizen."""
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from scheduler.control import FleetView
+from scheduler.errors import AlreadyRunning, Disconnected
+from scheduler.model import Kind, Pulse, Receipt, Snapshot, TaskView
+from tests.fakes import NOON, FakeControl, FakeFleet, until
+from tui.app import ExperienceApp
+from tui.dialogs.confirm import Confirm
+from tui.panels.board import Place
+from tui.panels.fleet import FleetGrid
+from tui.panels.keys import KEYS
+from tui.screens.help import Help
+
+from .situations import failed, task
+
+
+def citizen(name: str, *tasks: TaskView, **more) -> FakeControl:
+    given = tasks or (task("heartbeat"), failed("news_scan", "Connection timeout"), task("backup"))
+    return FakeControl(Snapshot(name, given, **more))
+
+
+def fleet_of_three() -> FakeFleet:
+    return FakeFleet(citizen("aria"), citizen("mira"), citizen("opus"))
+
+
+@asynccontextmanager
+async def screen(fleet: FakeFleet, size=(120, 40), **options):
+    app = ExperienceApp(fleet, **options)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.pause()
+        yield pilot
+
+
+def shown(pilot) -> str:
+    """All that the terminal shows, as text."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join(strip.text for strip in strips)
+
+
+def cursor(pilot) -> str:
+    place = pilot.app.query_one(FleetGrid).board.cursor
+    return f"{place.citizen}/{place.task}"
+
+
+async def press(pilot, *keys: str) -> None:
+    await pilot.press(*keys)
+    await answered(pilot)
+
+
+async def answered(pilot) -> None:
+    """Wait until what was asked of citizens has come back, and is painted."""
+    for worker in [worker for worker in pilot.app.workers if worker.group == "verbs"]:
+        await worker.wait()
+    await pilot.pause()
+
+
+def toasts(pilot) -> list[str]:
+    return [note.message for note in pilot.app._notifications]
+
+
+# ------------------------------------------------------------------ verbs
+
+
+@pytest.mark.parametrize(("key", "verb"), [("f", "force"), ("r", "reset"), ("p", "pause")])
+async def test_a_verb_asks_for_the_task_under_the_cursor(key, verb):
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "down", key)
+        assert control.asked == [(verb, "news_scan")]
+        assert toasts(pilot) == []
+
+
+async def test_p_resumes_what_is_paused():
+    control = citizen("opus", task("backup", kind=Kind.PAUSED, due=None, paused_at=NOON))
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "p")
+        assert control.asked == [("resume", "backup")]
+
+
+async def test_w_wakes_the_citizen_under_the_cursor():
+    fleet = fleet_of_three()
+    async with screen(fleet) as pilot:
+        await press(pilot, "tab", "w")
+    assert [control.asked for control in fleet.view.controls] == [[], [("wake",)], []]
+
+
+async def test_the_row_answers_at_once_when_the_citizen_publishes():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        tasks = control.snapshot.tasks
+        started = task("heartbeat", kind=Kind.RUNNING, running_since=NOON, timeout=120.0)
+        control.show(replace(control.snapshot, tasks=(started, *tasks[1:])))
+        await pilot.pause()
+        assert "▶ heartbeat" in shown(pilot)
+        assert "of 2m" in shown(pilot)
+        assert "▶ 1 running" in shown(pilot)
+
+
+async def test_a_refusal_is_a_toast_with_the_reason_and_never_markup():
+    control = citizen("opus")
+    control.refusal = AlreadyRunning("[/red] \x1b[31mheartbeat is already running")
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "f")
+        assert toasts(pilot) == ["opus/heartbeat: [/red] ␛[31mheartbeat is already running"]
+        await until(lambda: "[/red]" in shown(pilot), "the toast is painted")
+
+
+async def test_done_and_not_saved_is_said():
+    control = citizen("opus")
+    control.receipt = Receipt(saved=False)
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "f")
+        assert toasts(pilot) == ["opus/heartbeat: done, not saved"]
+
+
+async def test_marked_tasks_are_done_together_after_one_question():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "space", "space")
+        assert "2 marked" in shown(pilot)
+        await press(pilot, "f")
+        assert "Force 2 tasks?" in shown(pilot)
+        assert control.asked == []
+        await press(pilot, "y")
+        assert control.asked == [("force", "heartbeat"), ("force", "news_scan")]
+        assert "marked" not in shown(pilot)
+
+
+async def test_a_no_leaves_everything_as_it_was():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "space", "r", "n")
+        assert control.asked == []
+        assert "1 marked" in shown(pilot)
+
+
+async def test_space_again_takes_the_mark_away():
+    async with screen(FakeFleet(citizen("opus"))) as pilot:
+        await press(pilot, "space", "up", "space")
+        assert "marked" not in shown(pilot)
+
+
+async def test_F_forces_all_failing_after_one_question():
+    fleet = fleet_of_three()
+    async with screen(fleet) as pilot:
+        await press(pilot, "F")
+        assert "Force 3 tasks?" in shown(pilot)
+        assert "mira/news_scan" in shown(pilot)
+        await press(pilot, "enter")
+    assert {control.citizen: control.asked for control in fleet.view.controls} == {
+        name: [("force", "news_scan")] for name in ("aria", "mira", "opus")
+    }
+
+
+async def test_F_with_nothing_failing_says_so():
+    async with screen(FakeFleet(citizen("opus", task("heartbeat")))) as pilot:
+        await press(pilot, "F")
+        assert toasts(pilot) == ["no task to do that to"]
+
+
+async def test_many_refusals_are_one_toast():
+    control = citizen("opus", *(task(f"task{index}") for index in range(5)))
+    control.refusal = AlreadyRunning("no")
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, *["space"] * 5, "f", "y")
+        assert len(toasts(pilot)) == 1
+        assert toasts(pilot)[0].endswith("and 2 more")
+
+
+# ------------------------------------------------------------------ moving
+
+
+@pytest.mark.parametrize(
+    ("keys", "lands_on"),
+    [
+        (["down"], "aria/news_scan"),
+        (["j", "j"], "aria/backup"),
+        (["j", "k"], "aria/heartbeat"),
+        (["down", "up"], "aria/heartbeat"),
+        (["j", "j", "j"], "opus/heartbeat"),
+        (["right"], "mira/heartbeat"),
+        (["j", "l"], "mira/news_scan"),
+        (["l", "h"], "aria/heartbeat"),
+        (["right", "left"], "aria/heartbeat"),
+        (["right", "right"], "mira/heartbeat"),
+        (["tab", "tab"], "opus/heartbeat"),
+        (["tab", "tab", "tab"], "aria/heartbeat"),
+        (["shift+tab"], "opus/heartbeat"),
+        (["G"], "opus/backup"),
+        (["end"], "opus/backup"),
+        (["G", "g"], "aria/heartbeat"),
+        (["end", "home"], "aria/heartbeat"),
+        (["pagedown"], "opus/backup"),
+        (["pagedown", "pageup"], "aria/heartbeat"),
+        (["up"], "aria/heartbeat"),
+        (["l", "j", "j", "j"], "opus/heartbeat"),
+    ],
+)
+async def test_the_cursor_moves(keys, lands_on):
+    async with screen(fleet_of_three()) as pilot:
+        await press(pilot, *keys)
+        assert cursor(pilot) == lands_on
+        assert f"❯✓ {lands_on.partition('/')[2]}"[:4] in shown(pilot).replace("✗", "✓")
+
+
+async def test_the_row_of_the_cursor_is_always_in_sight():
+    fleet = FakeFleet(*(citizen(f"c{index:03d}") for index in range(60)))
+    async with screen(fleet, size=(80, 24)) as pilot:
+        for keys in (["G"], ["g"], ["pagedown"], ["pagedown"], ["j"], ["tab"] * 9, ["pageup"]):
+            await press(pilot, *keys)
+            assert "❯" in shown(pilot), keys
+            assert cursor(pilot).partition("/")[0] in shown(pilot)
+
+
+async def test_a_click_moves_the_cursor():
+    async with screen(fleet_of_three()) as pilot:
+        await pilot.click(FleetGrid, offset=(70, 2))
+        assert cursor(pilot) == "mira/news_scan"
+        await pilot.click(FleetGrid, offset=(70, 30))
+        assert cursor(pilot) == "mira/news_scan"
+
+
+async def test_the_wheel_scrolls_and_leaves_the_cursor_alone():
+    fleet = FakeFleet(*(citizen(f"c{index:03d}") for index in range(60)))
+    async with screen(fleet, size=(80, 24)) as pilot:
+        grid = pilot.app.query_one(FleetGrid)
+        grid._on_mouse_scroll_down(_wheel(grid))
+        await until(lambda: grid.scroll_offset.y > 0, "it scrolls")
+        assert cursor(pilot) == "c000/heartbeat"
+
+
+def _wheel(grid):
+    from textual.events import MouseScrollDown
+
+    return MouseScrollDown(grid, 5, 5, 0, 1, 0, False, False, False)
+
+
+# ------------------------------------------------------------------ filter and order
+
+
+async def test_slash_filters_by_citizen_task_and_error():
+    async with screen(fleet_of_three()) as pilot:
+        await press(pilot, "slash", *"timeout")
+        assert "heartbeat" not in shown(pilot)
+        assert shown(pilot).count("Connection timeout") >= 3
+        await press(pilot, *["backspace"] * 7, *"mira", "enter")
+        assert "╭─ opus" not in shown(pilot)
+        assert "/mira" in shown(pilot)
+        await press(pilot, "escape")
+        assert "╭─ opus" in shown(pilot)
+
+
+async def test_an_exclamation_mark_inverts_the_filter():
+    async with screen(fleet_of_three()) as pilot:
+        await press(pilot, "slash", *"!opus", "enter")
+        assert "╭─ mira" in shown(pilot)
+        assert "╭─ opus" not in shown(pilot)
+
+
+async def test_escape_in_the_field_drops_the_filter_and_gives_the_keys_back():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "slash", *"zzz")
+        assert "nothing matches zzz" in shown(pilot)
+        await press(pilot, "escape", "f")
+        assert control.asked == [("force", "heartbeat")]
+
+
+async def test_s_cycles_the_order_and_says_which():
+    calm = citizen("aria", task("heartbeat", due=NOON + 500))
+    wild = citizen("opus", failed("news_scan", "no"), task("backup", due=NOON + 900))
+    soon = citizen("mira", task("heartbeat", due=NOON + 5))
+    async with screen(FakeFleet(calm, wild, soon)) as pilot:
+
+        def order() -> list[str]:
+            return [panel.citizen for panel in pilot.app.query_one(FleetGrid).board.order]
+
+        assert order() == ["aria", "mira", "opus"]
+        await press(pilot, "s")
+        assert order() == ["opus", "aria", "mira"]
+        assert "by failing first" in shown(pilot)
+        await press(pilot, "s")
+        assert order() == ["mira", "opus", "aria"]
+        assert "by next due" in shown(pilot)
+        await press(pilot, "s")
+        assert order() == ["aria", "mira", "opus"]
+
+
+async def test_the_order_never_changes_by_itself():
+    fleet = fleet_of_three()
+    async with screen(fleet) as pilot:
+        await press(pilot, "s")
+        board = pilot.app.query_one(FleetGrid).board
+        before = [panel.citizen for panel in board.order]
+        last = fleet.view.controls[-1]
+        last.show(replace(last.snapshot, tasks=(failed("a", "x"), failed("b", "y"), failed("c", "z"))))
+        await pilot.pause()
+        assert [panel.citizen for panel in board.order] == before
+
+
+# ------------------------------------------------------------------ the screen as a whole
+
+
+async def test_T_changes_the_theme():
+    async with screen(fleet_of_three()) as pilot:
+        seen = [pilot.app.theme]
+        for _ in range(3):
+            await press(pilot, "T")
+            seen.append(pilot.app.theme)
+        assert seen == ["experience-dark", "experience-light", "experience-ansi", "experience-dark"]
+
+
+async def test_S_saves_a_picture_that_needs_nothing_from_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with screen(fleet_of_three()) as pilot:
+        await press(pilot, "S")
+        assert "saved experience-120000.svg" in toasts(pilot)[0]
+        picture_file = tmp_path / "experience-120000.svg"
+        await until(lambda: picture_file.exists() and "</svg>" in picture_file.read_text(), "saved")
+    picture = picture_file.read_text()
+    assert "opus" in picture
+    assert "@font-face" not in picture
+
+
+async def test_question_mark_explains_every_key_from_the_bindings():
+    async with screen(fleet_of_three(), size=(120, 60)) as pilot:
+        await press(pilot, "question_mark")
+        text = shown(pilot)
+        missing = [
+            key.tooltip or key.description for key in KEYS if (key.tooltip or key.description) not in text
+        ]
+        assert missing == []
+        await press(pilot, "escape")
+        assert not isinstance(pilot.app.screen, Help)
+
+
+async def test_every_key_has_an_id_so_that_it_can_be_remapped():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        pilot.app.set_keymap({"force": "x"})
+        await press(pilot, "f", "x")
+        assert control.asked == [("force", "heartbeat")]
+    assert all(key.id for key in KEYS)
+
+
+async def test_q_quits_when_nothing_of_ours_runs():
+    async with screen(FakeFleet(citizen("opus", task("a", running_since=NOON), owner="pid 4711"))) as pilot:
+        await pilot.press("q")
+        await pilot.pause()
+        assert pilot.app._exit
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
+async def test_quitting_asks_once_while_a_run_of_ours_is_under_way(key):
+    control = citizen("opus", task("backup", kind=Kind.RUNNING, running_since=NOON))
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, key)
+        assert "opus/backup" in shown(pilot)
+        await press(pilot, "n")
+        assert not isinstance(pilot.app.screen, Confirm)
+        assert not pilot.app._exit
+        await pilot.press(key, "y")
+        await pilot.pause()
+        assert pilot.app._exit
+
+
+LETTERS = "frpwFsTSq?gG"
+
+
+async def test_no_key_acts_while_a_filter_is_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "slash", *LETTERS.replace("?", ""), "question_mark", "space")
+        field = pilot.app.query_one("FilterField")
+        assert field.value == LETTERS.replace("?", "") + "? "
+        assert control.asked == []
+        assert pilot.app.theme == "experience-dark"
+        assert list(tmp_path.iterdir()) == []
+
+
+async def test_no_key_acts_while_a_question_is_open():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "F", "r", "p", "w", "s", "T", "slash", "down", "space")
+        assert isinstance(pilot.app.screen, Confirm)
+        assert control.asked == []
+        assert pilot.app.theme == "experience-dark"
+        await press(pilot, "n")
+        assert cursor(pilot) == "opus/heartbeat"
+
+
+async def test_read_only_hides_the_verbs_and_does_nothing():
+    control = citizen("opus")
+    async with screen(FakeFleet(control), read_only=True) as pilot:
+        await press(pilot, "f", "r", "p", "w", "F", "space")
+        assert control.asked == []
+        assert "READ ONLY" in shown(pilot)
+        bar = shown(pilot).splitlines()[-1]
+        assert "force" not in bar and "/ filter" in bar
+
+
+async def test_a_click_on_a_key_at_the_bottom_presses_it():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        await pilot.click("KeyBar", offset=(2, 0))
+        await answered(pilot)
+        assert control.asked == [("force", "heartbeat")]
+
+
+# ------------------------------------------------------------------ what comes down
+
+
+async def test_a_countdown_goes_down_to_nought_and_then_says_now():
+    fleet = FakeFleet(citizen("opus", task("heartbeat", due=NOON + 2.5, since=NOON - 60)))
+    async with screen(fleet) as pilot:
+        seen = []
+        for _ in range(4):
+            pilot.app.tick()
+            await pilot.pause()
+            seen.append(shown(pilot).split("heartbeat ")[-1].split()[0])
+            await fleet.clock.advance(1)
+        assert seen == ["00:02", "00:01", "00:00", "now"]
+
+
+async def test_a_stalled_scheduler_is_named_in_the_frame_and_in_the_verdict():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        control.beat = Pulse(5.2, "opus/price_monitor")
+        pilot.app.tick()
+        await pilot.pause()
+        assert "scheduler stalled 5 s by opus/price_monitor" in shown(pilot)
+        assert "╰─ stalled 5 s by opus/price_monitor" in shown(pilot)
+        control.beat = Pulse(0.1)
+        pilot.app.tick()
+        await pilot.pause()
+        assert "stalled" not in shown(pilot)
+
+
+async def test_a_lost_owner_is_shown_as_gone_with_what_was_known_of_it():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        control.lose(Disconnected("the process that ran opus has ended"))
+        await pilot.pause()
+        assert "╰─ not live: the process that ran opus has ended" in shown(pilot)
+        assert "✓ heartbeat" in shown(pilot)
+
+
+async def test_what_was_not_saved_is_in_the_frame_and_in_the_verdict():
+    async with screen(FakeFleet(citizen("opus", unsaved="disk full"))) as pilot:
+        assert "╰─ not saved: disk full" in shown(pilot)
+        assert "opus: not saved: disk full" in shown(pilot)
+
+
+async def test_citizens_come_and_go():
+    fleet = fleet_of_three()
+    async with screen(fleet) as pilot:
+        fleet.show(FleetView((fleet.view.controls[1],)))
+        await pilot.pause()
+        assert "1 citizen " in shown(pilot)
+        assert "╭─ aria" not in shown(pilot)
+        fleet.show(FleetView(root="/srv"))
+        await pilot.pause()
+        assert "No citizens yet" in shown(pilot)
+        fleet.show(FleetView((citizen("nova"),)))
+        await pilot.pause()
+        assert "╭─ nova" in shown(pilot)
+        assert cursor(pilot) == "nova/heartbeat"
+
+
+async def test_an_empty_screen_teaches_what_to_write():
+    async with screen(
+        FakeFleet(root="/srv/citizens", problems=("x.toml: bad",)), settings="/etc/e.toml"
+    ) as pilot:
+        text = shown(pilot)
+        assert "/srv/citizens" in text and "/etc/e.toml" in text and "[citizens.opus.tasks.hello]" in text
+        assert "settings: x.toml: bad" in text
+        await pilot.press("question_mark")
+        assert isinstance(pilot.app.screen, Help)
+
+
+async def test_what_is_looked_at_stays_where_it_is_when_panels_above_grow():
+    fleet = FakeFleet(*(citizen(f"c{index:03d}", task("heartbeat")) for index in range(40)))
+    async with screen(fleet, size=(80, 24)) as pilot:
+        await press(pilot, *["pagedown"] * 2)
+        before = next(i for i, line in enumerate(shown(pilot).splitlines()) if "❯" in line)
+        first = fleet.view.controls[0]
+        first.show(replace(first.snapshot, tasks=tuple(task(f"t{index}") for index in range(9))))
+        await pilot.pause()
+        await pilot.pause()
+        after = next(i for i, line in enumerate(shown(pilot).splitlines()) if "❯" in line)
+        assert after == before
+
+
+async def test_a_snapshot_out_of_sight_paints_nothing():
+    fleet = FakeFleet(*(citizen(f"c{index:03d}") for index in range(60)))
+    async with screen(fleet, size=(80, 24)) as pilot:
+        grid = pilot.app.query_one(FleetGrid)
+        painted = []
+        grid.refresh = lambda *regions, **_: painted.append(regions)  # type: ignore[method-assign]
+        last = fleet.view.controls[-1]
+        last.show(replace(last.snapshot, tasks=(task("heartbeat", run_count=43), *last.snapshot.tasks[1:])))
+        await pilot.pause()
+        assert painted == []
+        assert grid.board.view(Place("c059", "heartbeat")).run_count == 43
+
+
+async def test_a_tick_repaints_only_lines_that_changed():
+    fleet = FakeFleet(citizen("opus", task("soon", due=NOON + 90), task("late", due=NOON + 90030)))
+    async with screen(fleet) as pilot:
+        grid = pilot.app.query_one(FleetGrid)
+        painted = []
+        grid.refresh = lambda *regions, **_: painted.append(regions)  # type: ignore[method-assign]
+        await fleet.clock.advance(1)
+        pilot.app.tick()
+        assert [(region.y, region.height) for region in painted[0]] == [(1, 1)]

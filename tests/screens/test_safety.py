@@ -1,0 +1,144 @@
+"""External text never is markup, and never reaches the terminal raw; every exit leaves it as it was."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from tests.fakes import until
+from tui.panels.fleet import FleetGrid
+
+from .situations import HOSTILE, SITUATIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+FORBIDDEN = (
+    "\x1b]0;owned",
+    "\x1b[31mred",
+    "\x9b",
+    "owned\x07",
+    "\x07bell",
+    "\u202e",
+    "\u200b",
+    "\x1b[2Jwipe",
+    "\x1b[5mblink",
+)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (60, 12), (40, 10), (20, 4), (9, 6), (1, 1)])
+@pytest.mark.parametrize("name", ["hostile", "failing", "running", "stalled"])
+async def test_every_line_has_exactly_the_width_of_the_terminal_and_nothing_that_obeys(name, size):
+    app = SITUATIONS[name].app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        grid = app.query_one(FleetGrid)
+        for y in range(grid.board.layout.height + 2):
+            strip = grid._strip(grid.board.faces(y, 0), y)
+            assert all(char.isprintable() for char in strip.text), strip.text
+            assert cell_len(strip.text) == size[0], strip.text
+        for strip in app.screen._compositor.render_strips():
+            assert all(char.isprintable() for char in strip.text), strip.text
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+async def test_ascii_draws_nothing_else(name):
+    situation = SITUATIONS[name]
+    app = situation.app().__class__(situation.fleet(), ascii=True)
+    async with app.run_test(size=situation.size) as pilot:
+        await pilot.press(*situation.keys)
+        await pilot.pause()
+        for strip in app.screen._compositor.render_strips():
+            assert strip.text.isascii(), strip.text
+
+
+class Terminal:
+    """A program in a terminal of its own, and every byte that it wrote there."""
+
+    def __init__(self, *argv: str, **environment: str) -> None:
+        self.out = b""
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(ROOT)
+            os.environ.update({"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30", **environment})
+            os.execv(sys.executable, [sys.executable, *argv])
+
+    def shows(self, text: bytes) -> bool:
+        """Has this been painted by now?"""
+        os.set_blocking(self._fd, False)
+        try:
+            while chunk := os.read(self._fd, 65536):
+                self.out += chunk
+        except OSError:  # nothing yet, or the program has gone
+            pass
+        return text in self.out
+
+    def press(self, keys: bytes) -> None:
+        os.write(self._fd, keys)
+
+    def ended(self) -> bool:
+        self.shows(b"")
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return bool(pid)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+async def test_no_byte_of_hostile_text_reaches_the_terminal_raw():
+    terminal = Terminal("-m", "tests.screens.situations", "hostile")
+    await until(lambda: terminal.shows(b"unknown key"), "the hostile panel is painted")
+    terminal.press(b"q")
+    await until(terminal.ended, "it ends")
+    terminal.close()
+    text = terminal.out.decode()
+    assert "]0;owned" in text and HOSTILE not in text
+    assert [bad for bad in FORBIDDEN if bad in text] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+async def test_a_signal_gives_the_terminal_back_as_it_was(number):
+    terminal = Terminal("-m", "tui", "--demo")
+    await until(lambda: terminal.shows(b"aria"), "the demo is painted")
+    os.kill(terminal.pid, number)
+    await until(terminal.ended, "it ends")
+    terminal.close()
+    assert terminal.code == 0
+    assert terminal.out.rindex(b"\x1b[?1049l") > terminal.out.rindex(b"\x1b[?1049h")
+    assert terminal.out.rindex(b"\x1b[?25h") > terminal.out.rindex(b"\x1b[?25l")
+
+
+async def test_no_color_means_no_colour_codes():
+    terminal = Terminal("-m", "tui", "--demo", NO_COLOR="1")
+    await until(lambda: terminal.shows(b"heartbeat"), "the demo is painted")
+    os.kill(terminal.pid, signal.SIGTERM)
+    await until(terminal.ended, "it ends")
+    terminal.close()
+    styles = re.findall(rb"\x1b\[([\d;]*)m", terminal.out)
+    colours = {code for style in styles for code in style.split(b";") if code in (b"38", b"48")}
+    named = {code for style in styles for code in style.split(b";") if code and 30 <= int(code) <= 47}
+    assert colours | (named - {b"39"}) == set()
+
+
+def test_without_a_terminal_one_line_names_the_way_out():
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "--demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and "--no-ui" in done.stderr
+
+
+def test_no_ui_and_help_never_import_textual():
+    asked = "import sys, tui.__main__; print('textual' in sys.modules, 'asyncio' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

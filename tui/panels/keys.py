@@ -1,0 +1,36 @@
+"""The keys of the fleet screen; each `id` is its name in a keymap, each tooltip its line in the help."""
+
+from textual.binding import Binding
+
+VERBS = ("ask", "pause", "wake", "mark", "force_failing")  # actions that a look-only screen has not
+
+
+def _key(key: str, action: str, words: str, name: str, help: str) -> Binding:
+    return Binding(key, action, words, id=name, tooltip=help)
+
+
+def _hidden(key: str, action: str, name: str, help: str) -> Binding:
+    return Binding(key, action, help, show=False, id=name)
+
+
+KEYS = (
+    _key("f", "ask('force')", "force", "force", "run the task now, whatever its schedule says"),
+    _key("r", "ask('reset')", "reset", "reset", "forget the last run and the last error"),
+    _key("p", "pause", "pause", "pause", "pause the task, or let it go on"),
+    _key("w", "wake", "wake", "wake", "wake the citizen under the cursor now"),
+    _key("slash", "find", "filter", "filter", "show only what matches; ! in front inverts"),
+    _key("s", "sort", "sort", "sort", "by name, failing first, or next due"),
+    _key("space", "mark", "mark", "mark", "mark the task: verbs act on all that are marked"),
+    _key("F", "force_failing", "failing", "force-failing", "force all failing tasks"),
+    _hidden("escape", "clear", "clear", "drop the filter, then the marks"),
+    _hidden("up,k", "move('vertical', -1)", "up", "task above"),
+    _hidden("down,j", "move('vertical', 1)", "down", "task below"),
+    _hidden("left,h", "move('sideways', -1)", "left", "panel on the left"),
+    _hidden("right,l", "move('sideways', 1)", "right", "panel on the right"),
+    _hidden("tab", "move('panel', 1)", "next", "next panel"),
+    _hidden("shift+tab", "move('panel', -1)", "before", "panel before"),
+    _hidden("pageup", "page(-1)", "page-up", "a screen up"),
+    _hidden("pagedown", "page(1)", "page-down", "a screen down"),
+    _hidden("g,home", "move('end', -1)", "first", "first task"),
+    _hidden("G,end", "move('end', 1)", "last", "last task"),
+)
