@@ -64,9 +64,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A citizen as it was read, the scripts in its home, and which problems are not of its own file."""
+    """A citizen as it was read, which scripts its home has, and which problems are not of its own file."""
 
     citizen: CitizenSettings
+    looked_for: frozenset[str] = frozenset()  # the tasks that may have a script
     scripts: Mapping[str, str] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
 
@@ -93,12 +94,12 @@ def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: st
     wanted = dict.fromkeys((*BACKGROUND_TASKS, *(table.tasks or {})))
     place = Place(name, str(home), main, scripts(str(home), wanted))
     tasks = _tasks(wanted, table.tasks or {}, place, problems)
-    if problems.found:
-        lines = tuple(line for _, line in problems.found)
-        shared = tuple(line for source, line in problems.found if source.file != own)
-        return Found(CitizenSettings(name, home, problems=lines), shared=shared)
-    found = CitizenSettings(name, home, tasks, wake, table.workers, table.grace, secrets.values)
-    return Found(found, place.scripts)
+    lines = tuple(line for _, line in problems.found)
+    shared = tuple(line for source, line in problems.found if source.file != own)
+    found = CitizenSettings(name, home, problems=lines)
+    if not lines:
+        found = CitizenSettings(name, home, tasks, wake, table.workers, table.grace, secrets.values)
+    return Found(found, frozenset(wanted), place.scripts, shared)
 
 
 def _secrets(file: str, environ: Mapping[str, str], files: Files) -> Secrets:

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .citizen_settings import BAD_NAME, CitizenSettings, Given, citizen
+from .citizen_settings import BAD_NAME, CitizenSettings, Found, Given, citizen
 from .errors import BadSettings
 from .model import NAME
 from .setting_values import nested, path
@@ -26,6 +26,20 @@ STARTER = """\
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What the settings were read from, and what that looked like at the time."""
+
+    files: tuple[str, ...]
+    root: Path
+    looked_for: tuple[
+        tuple[str, frozenset[str]], ...
+    ]  # each home, and the tasks that may have a script there
+    stamps: tuple[Stamp | None, ...] = ()
+    homes: tuple[str, ...] = ()
+    scripts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All there is to know before anything runs.
 
@@ -39,7 +53,7 @@ class Settings:
     problems: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     known: tuple[str, ...] = ()
-    mark: Hashable = field(default=None, repr=False, compare=False)
+    mark: Mark | None = field(default=None, repr=False, compare=False)
 
     def citizen(self, name: str) -> CitizenSettings | None:
         return next((each for each in self.citizens if each.name == name), None)
@@ -85,7 +99,7 @@ def load(
         problems=tuple(dict.fromkeys((*wrong, *made, *unlisted, *shared))),
         files=tuple(map(Path, files.stamps)),
         known=known,
-        mark=_mark(files.stamps.values(), there, (each.scripts for each in found if not wrong)),
+        mark=_mark(files, root, there, found),
     )
 
 
@@ -106,14 +120,26 @@ def load_or_raise(
 
 def fingerprint(settings: Settings) -> Hashable:
     """Differs from `settings.mark` once a file, the set of homes or a script found by name has changed."""
-    found = (scripts(str(each.home), {task.name for task in each.tasks}) for each in settings.citizens)
-    return _mark((stamp(str(file)) for file in settings.files), _homes(settings.root)[0], found)
+    if (mark := settings.mark) is None:
+        return None
+    found = (file for home, tasks in mark.looked_for for file in scripts(home, tasks).values())
+    return replace(
+        mark,
+        stamps=tuple(map(stamp, mark.files)),
+        homes=tuple(_homes(mark.root)[0]),
+        scripts=frozenset(found),
+    )
 
 
-def _mark(
-    stamps: Iterable[Stamp | None], there: Iterable[str], found: Iterable[Mapping[str, str]]
-) -> Hashable:
-    return tuple(stamps), tuple(there), frozenset(file for each in found for file in each.values())
+def _mark(files: Files, root: Path, there: Iterable[str], found: Collection[Found]) -> Mark:
+    return Mark(
+        files=tuple(files.stamps),
+        root=root,
+        looked_for=tuple((str(each.citizen.home), each.looked_for) for each in found),
+        stamps=tuple(files.stamps.values()),
+        homes=tuple(there),
+        scripts=frozenset(file for each in found for file in each.scripts.values()),
+    )
 
 
 # ------------------------------------------------------------------ the main file and the environment

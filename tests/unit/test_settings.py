@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -624,6 +625,20 @@ def test_a_change_while_settings_are_read_is_seen(place, monkeypatch):
     settings = place.load()
     assert settings.citizens[0].workers == 1
     assert fingerprint(settings) != settings.mark
+
+
+def test_the_mark_of_broken_settings_holds_with_what_ran_before(place):
+    home = place.home("opus")
+    (home / "scripts").mkdir()
+    (home / "scripts" / "news_scan.py").write_text("")
+    before = place.load()
+    place.main.write_text("nonsense")
+    broken = place.load()
+    kept = replace(before, mark=broken.mark)
+    assert fingerprint(before) != before.mark
+    assert fingerprint(kept) == kept.mark
+    place.main.write_text("")
+    assert fingerprint(kept) != kept.mark
 
 
 def test_settings_can_be_read_in_a_thread(place):
