@@ -55,9 +55,15 @@ class NotSetUp(SchedulerError):
 
 
 class Owned(SchedulerError):
-    """Another process owns the citizen, or this one may not."""
+    """Another process owns the citizen."""
 
     code = "owned"
+
+
+class NotOurs(Owned):
+    """The home belongs to another user, so this process may not own the citizen."""
+
+    code = "not-ours"
 
 
 class Unreadable(SchedulerError):

@@ -13,7 +13,7 @@ from .board import Subscribers
 from .clock import Clock, SystemClock
 from .control import FleetView
 from .engine import Rules, Scheduler
-from .errors import BadSettings, SchedulerError, UnknownCitizen
+from .errors import BadSettings, NotOurs, Owned, SchedulerError, UnknownCitizen
 from .fleet_options import FleetOptions
 from .look import look_at
 from .model import Snapshot
@@ -27,6 +27,7 @@ log = logging.getLogger("experience.fleet")
 
 LOOK_EVERY = 2.0  # seconds between two looks at settings, state files and homes of others
 LOOK_SHARE = 100  # a look at a thousand homes takes 70 ms: it may cost a hundredth of the time
+OWNER_GONE = "its owner is gone; open the monitor again to take it over"
 AT_ONCE = 50  # citizens brought in between two notices to the screen
 DISK_THREADS = 4
 
@@ -197,7 +198,10 @@ class Fleet:
         snapshot = look_at(
             citizen.name, citizen.home, citizen.tasks, citizen.wake, self.clock.now(), citizen.problems
         )
-        return snapshot if snapshot.owner else replace(snapshot, stale=str(refusal))
+        if snapshot.owner:
+            return snapshot
+        gone = isinstance(refusal, Owned) and not isinstance(refusal, NotOurs)
+        return replace(snapshot, stale=OWNER_GONE if gone else str(refusal))
 
     async def _let_go(self, member: Member, grace: float | None = None) -> None:
         if isinstance(member.control, Scheduler):

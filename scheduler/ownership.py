@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .codec import running_from_json, running_to_json
-from .errors import Owned, Unreadable
+from .errors import NotOurs, Owned, Unreadable
 from .files import read_json
 from .model import Running
 from .workers.facts import alive, born
@@ -80,7 +80,7 @@ def _may_own(home: Path, as_root: bool) -> None:
     if owner == we or (we == 0 and as_root):
         return
     how = "run as that user, or pass --own-as-root" if we == 0 else "run as that user"
-    raise Owned(f"{home} belongs to user {owner}, this is user {we}: {how}")
+    raise NotOurs(f"{home} belongs to user {owner}, this is user {we}: {how}")
 
 
 def _write_note(note: Path, owner: Running) -> None:
