@@ -36,6 +36,7 @@ class FleetThread:
         self._fleet: Fleet | None = None
         self._beat = self.clock.elapsed()
         self._stop: asyncio.Event
+        self._ending = False  # also before there is a loop to tell
         self._relay: Relay[FleetView] | None = None
         self._controls: dict[Control, ThreadedControl] = {}
         self._thread = threading.Thread(
@@ -44,6 +45,9 @@ class FleetThread:
 
     def stop(self, say: Callable[[str], None] = lambda line: None) -> None:
         """End the fleet and wait for it; `say` is told what is waited for."""
+        self._ending = True
+        if self._thread.ident is None:
+            return
         self._call(lambda: self._stop.set())
         self._thread.join(0.3)
         if running := self.running():
@@ -93,10 +97,12 @@ class FleetThread:
         self._alive()
         fleet.subscribe(self._show)
         try:
-            await fleet.start()
+            if not self._ending:
+                await fleet.start()
         except SchedulerError as error:
             self._put(FleetView(problems=tuple(str(error).splitlines())))
-        await self._stop.wait()
+        if not self._ending:
+            await self._stop.wait()
         await fleet.stop()
 
     def _alive(self) -> None:

@@ -1,0 +1,409 @@
+"""Everything a front end relies on, whichever Control it has: one suite for all of them."""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.errors import AlreadyRunning, NotSetUp, Owned, SchedulerError, Stopping, UnknownTask
+from scheduler.fleet import Fleet
+from scheduler.fleet_options import FleetOptions
+from scheduler.model import Kind, Outcome, Snapshot
+from scheduler.onlooker import Onlooker
+from scheduler.threads import FleetThread, ThreadedControl
+
+from ..crash.loops import Place, command, everything_in
+from ..fakes import until
+
+NEVER = "59 23 31 12 *"
+UNTIL_DONE = "while [ ! -e done ]; do sleep 0.02; done; echo done"
+ACTING = ["scheduler", "threaded"]
+
+
+def on_demand(name: str, script: str) -> str:
+    """A task that runs when it is asked to."""
+    return f"{name}\ncron = {json.dumps(NEVER)}\ncommand = {json.dumps(['sh', '-c', script])}"
+
+
+class Bench:
+    """A control, and what a test needs beside it."""
+
+    def __init__(self, place: Place, control: Any, end: Callable[[], Any]) -> None:
+        self.place, self.control, self.end = place, control, end
+        self.seen: list[Snapshot] = []
+        self._watching: asyncio.Task[None] | None = None
+
+    async def see(self) -> None:
+        """Follow the control from now on."""
+        self._watching = asyncio.create_task(self._watch())
+        await until(lambda: self.seen, "the first snapshot comes at once")
+
+    async def _watch(self) -> None:
+        async for snapshot in self.control.watch():
+            self.seen.append(snapshot)
+
+    async def blind(self) -> None:
+        if self._watching:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+
+    def task(self, name: str) -> Any:
+        return self.seen[-1].task(name)
+
+    async def until_task(self, name: str, holds: Callable[[Any], object], words: str) -> None:
+        await until(lambda: holds(self.task(name)), words)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.tasks(
+        on_demand("quick", "echo fine"),
+        on_demand("gate", UNTIL_DONE),
+        on_demand("bad", "echo refused; exit 1"),
+        f"unset\ncron = {json.dumps(NEVER)}",
+        more='grace = "0.1s"\n[wake]\nevery = "23h"\n',
+    )
+    (place.home / "metadata.json").write_text('{"last_wake": "2999-01-01T00:00:00+00:00", "wake_count": 4}')
+    return place
+
+
+@contextlib.asynccontextmanager
+async def acting(kind: str, place: Place) -> AsyncIterator[Bench]:
+    options = FleetOptions(config=place.config, only=("opus",))
+    async with (on_this_loop if kind == "scheduler" else on_a_thread)(options, place) as bench:
+        try:
+            yield bench
+        finally:
+            await bench.blind()
+            (place.home / "done").touch()
+
+
+@contextlib.asynccontextmanager
+async def on_this_loop(options: FleetOptions, place: Place) -> AsyncIterator[Bench]:
+    fleet = Fleet(options)
+    await fleet.start()
+    try:
+        yield Bench(place, fleet.view().controls[0], fleet.stop)
+    finally:
+        await fleet.stop(0)
+
+
+@contextlib.asynccontextmanager
+async def on_a_thread(options: FleetOptions, place: Place) -> AsyncIterator[Bench]:
+    thread = FleetThread(options, lambda name, home: None)
+    views = thread.watch()
+    async for view in views:
+        if view.controls and not view.loading:
+            break
+    await views.aclose()
+    try:
+        yield Bench(place, view.controls[0], lambda: asyncio.to_thread(thread.stop))
+    finally:
+        await asyncio.to_thread(thread.stop)
+
+
+@pytest.fixture(params=ACTING)
+async def bench(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Bench]:
+    async with acting(request.param, place) as bench:
+        yield bench
+
+
+# ------------------------------------------------------------------ watching
+
+
+async def test_the_whole_citizen_comes_at_once(bench):
+    await bench.see()
+    first = bench.seen[0]
+    assert (first.citizen, first.owner, first.home) == ("opus", "here", str(bench.place.home))
+    assert {"quick", "gate", "bad", "unset", "heartbeat"} <= {task.name for task in first.tasks}
+    assert first.task("quick").kind is Kind.NEVER and first.task("unset").kind is Kind.NOT_SET_UP
+    assert first.wake.count == 4
+    assert bench.control.citizen == "opus"
+
+
+async def test_after_each_change_the_newest_snapshot_comes(bench):
+    await bench.see()
+    await bench.control.force("quick")
+    await bench.until_task("quick", lambda task: task.kind is Kind.OK, "the run is shown")
+    assert bench.task("quick").run_count == 1
+    assert [event.kind for event in bench.seen[-1].events if event.task == "quick"] == ["started", "finished"]
+
+
+async def test_everybody_who_watches_is_told(bench):
+    other = Bench(bench.place, bench.control, bench.end)
+    await bench.see()
+    await other.see()
+    await bench.control.pause("quick")
+    for one in (bench, other):
+        await one.until_task("quick", lambda task: task.kind is Kind.PAUSED, "both see it")
+    await other.blind()
+
+
+async def test_a_slow_watcher_skips_what_is_old(bench):
+    watching = bench.control.watch()
+    await anext(watching)
+    for _ in range(5):
+        await bench.control.pause("quick")
+        await bench.control.resume("quick")
+    await bench.control.pause("quick")
+    snapshots = []
+    while not (snapshots and snapshots[-1].task("quick").kind is Kind.PAUSED):
+        snapshots.append(await anext(watching))
+    assert len(snapshots) <= 6
+    await watching.aclose()
+
+
+async def test_events_have_rising_numbers(bench):
+    await bench.see()
+    for _ in range(3):
+        await bench.control.reset("quick")
+    await until(lambda: len(bench.seen[-1].events) >= 3, "the events come")
+    numbers = [event.seq for event in bench.seen[-1].events]
+    assert numbers == sorted(set(numbers))
+
+
+async def test_a_scheduler_that_turns_has_a_young_pulse(bench):
+    assert bench.control.pulse().age < 5
+    assert bench.control.pulse().culprit == ""
+
+
+# ------------------------------------------------------------------ verbs
+
+
+@pytest.mark.parametrize("verb", ["force", "reset", "pause", "resume"])
+async def test_a_verb_returns_when_its_change_is_saved_and_visible(bench, verb):
+    await bench.see()
+    receipt = await getattr(bench.control, verb)("gate")
+    assert receipt.saved
+    entry = bench.place.entry("gate")
+    said = {
+        "force": entry["running"],
+        "reset": entry["due_now"] or entry["running"],
+        "pause": entry["paused"],
+        "resume": True,
+    }
+    assert said[verb]
+    shown = {"force": Kind.RUNNING, "reset": Kind.RUNNING, "pause": Kind.PAUSED, "resume": Kind.NEVER}
+    await bench.until_task("gate", lambda task: task.kind is shown[verb], "it is visible")
+
+
+@pytest.mark.parametrize("verb", ["force", "reset", "pause", "resume"])
+async def test_an_unknown_task_is_the_same_error_everywhere(bench, verb):
+    with pytest.raises(UnknownTask, match=r"unknown task 'quikc': did you mean quick\?"):
+        await getattr(bench.control, verb)("quikc")
+
+
+async def test_a_task_that_runs_is_not_started_twice(bench):
+    await bench.see()
+    await bench.control.force("gate")
+    with pytest.raises(AlreadyRunning, match="gate is already running"):
+        await bench.control.force("gate")
+
+
+async def test_again_runs_it_once_more_and_ten_are_one(bench):
+    await bench.see()
+    await bench.control.force("gate")
+    await asyncio.gather(*(bench.control.force("gate", again=True) for _ in range(10)))
+    (bench.place.home / "done").touch()
+    await bench.until_task("gate", lambda task: task.run_count == 2, "it has run once more")
+    await bench.control.force("quick")
+    await bench.until_task("quick", lambda task: task.run_count == 1, "others run")
+    assert bench.task("gate").run_count == 2
+
+
+async def test_ten_forces_at_once_are_one_run(bench):
+    await bench.see()
+    answers = await asyncio.gather(*(bench.control.force("gate") for _ in range(10)), return_exceptions=True)
+    assert [type(each).__name__ for each in answers].count("AlreadyRunning") == 9
+    (bench.place.home / "done").touch()
+    await bench.until_task("gate", lambda task: task.kind is Kind.OK, "it has run")
+    assert bench.task("gate").run_count == 1
+
+
+async def test_a_failure_is_shown_and_a_reset_clears_it(bench):
+    await bench.see()
+    await bench.control.force("bad")
+    await bench.until_task("bad", lambda task: task.kind is Kind.FAILED, "the failure is shown")
+    assert bench.task("bad").error.text == "exit 1: refused"
+    assert bench.seen[-1].events[-1].outcome is Outcome.FAILED
+    await bench.control.pause("bad")
+    await bench.control.reset("bad")
+    await bench.until_task("bad", lambda task: task.error is None, "it is cleared")
+    assert bench.place.states()["errors"] == {}
+
+
+async def test_a_task_that_lacks_settings_says_which(bench):
+    with pytest.raises(NotSetUp, match=r"unset is not set up; add to the settings: "):
+        await bench.control.force("unset")
+
+
+async def test_a_paused_task_can_be_forced_and_stays_paused(bench):
+    await bench.see()
+    await bench.control.pause("quick")
+    await bench.control.force("quick")
+    await bench.until_task("quick", lambda task: task.run_count == 1, "it ran")
+    assert bench.task("quick").kind is Kind.PAUSED
+
+
+async def test_a_wake_by_hand_is_counted(bench):
+    await bench.see()
+    await bench.control.wake()
+    await until(lambda: bench.seen[-1].wake.count == 5, "the wake is over")
+    await until(lambda: bench.seen[-1].wake.running_since is None, "and shown so")
+    assert json.loads((bench.place.home / "metadata.json").read_text())["wake_count"] == 5
+
+
+async def test_what_cannot_be_saved_is_done_and_said(bench):
+    await bench.see()
+    (bench.place.home / "background_tasks.json").unlink()
+    (bench.place.home / "background_tasks.json").mkdir()
+    receipt = await bench.control.pause("quick")
+    assert not receipt.saved and "quick: paused; done, not saved: " in receipt.text
+    await until(lambda: bench.seen[-1].unsaved, "the screen says so")
+    await bench.until_task("quick", lambda task: task.kind is Kind.PAUSED, "it is done all the same")
+    (bench.place.home / "background_tasks.json").rmdir()
+    await until(lambda: not bench.seen[-1].unsaved, "it was tried again")
+    assert bench.place.entry("quick")["paused"] is True
+
+
+async def test_a_change_by_hand_is_shown(bench):
+    await bench.see()
+    await bench.control.reset("unset")
+    states = bench.place.states()
+    states["run_counts"]["quick"] = 77
+    (bench.place.home / "background_tasks.json").write_text(json.dumps(states))
+    await bench.until_task("quick", lambda task: task.run_count == 77, "it is taken up")
+
+
+async def test_after_the_end_every_verb_says_that_it_is_shutting_down(bench):
+    await bench.see()
+    await bench.control.force("gate")
+    await bench.end()
+    for ask in (
+        lambda: bench.control.force("quick"),
+        lambda: bench.control.reset("quick"),
+        lambda: bench.control.pause("quick"),
+        lambda: bench.control.resume("quick"),
+        lambda: bench.control.wake(),
+    ):
+        with pytest.raises(Stopping, match="opus is shutting down"):
+            await ask()
+    assert bench.place.entry("gate")["outcome"] == "interrupted"
+    assert bench.place.entry("gate")["due_now"] is True
+
+
+# ------------------------------------------------------------------ only looking
+
+
+@pytest.fixture
+def owner(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
+    """Another process, which owns the citizen."""
+    script = (
+        "import sys; from pathlib import Path; from scheduler.ownership import acquire\n"
+        "kept = acquire(Path(sys.argv[1]), 5.0); print('mine', flush=True); sys.stdin.read()"
+    )
+    argv = [sys.executable, "-c", script, str(place.home)]
+    root = Path(__file__).parents[2]
+    owner = subprocess.Popen(argv, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert owner.stdout.readline() == b"mine\n"
+        yield owner
+    finally:
+        owner.communicate(timeout=10)
+
+
+@pytest.fixture
+async def onlooker(place: Place, owner: "subprocess.Popen[bytes]") -> AsyncIterator[Bench]:
+    async with on_this_loop(FleetOptions(config=place.config, only=("opus",)), place) as bench:
+        yield bench
+        await bench.blind()
+
+
+async def test_an_onlooker_shows_the_citizen_and_who_owns_it(onlooker, owner):
+    await onlooker.see()
+    first = onlooker.seen[0]
+    assert (first.citizen, first.owner) == ("opus", f"pid {owner.pid}")
+    assert first.task("quick").kind is Kind.NEVER
+    assert first.wake.count == 4
+
+
+async def test_an_onlooker_refuses_every_verb_and_names_the_owner(onlooker, owner):
+    control = onlooker.control
+    for ask in (
+        control.force("quick"),
+        control.reset("quick"),
+        control.pause("quick"),
+        control.resume("quick"),
+        control.wake(),
+    ):
+        with pytest.raises(Owned, match=f"opus is owned by pid {owner.pid}"):
+            await ask
+
+
+async def test_an_onlooker_follows_what_the_owner_saves_and_writes_nothing(onlooker):
+    await onlooker.see()
+    (onlooker.place.home / "background_tasks.json").write_text('{"run_counts": {"quick": 9}}')
+    before = everything_in(onlooker.place.root)
+    await onlooker.until_task("quick", lambda task: task.run_count == 9, "the owner's save is shown")
+    assert everything_in(onlooker.place.root) == before
+
+
+async def test_an_onlooker_is_the_same_across_threads(onlooker):
+    control = ThreadedControl(onlooker.control, asyncio.get_running_loop(), onlooker.control.pulse)
+    with pytest.raises(SchedulerError, match="is owned by pid"):
+        await control.force("quick")
+    assert isinstance(onlooker.control, Onlooker)
+    watching = control.watch()
+    assert (await anext(watching)).citizen == "opus"
+    await watching.aclose()
+
+
+# ------------------------------------------------------------------ the thread itself
+
+
+async def test_a_thread_that_nobody_watched_ends_at_once(place):
+    thread = FleetThread(FleetOptions(config=place.config, only=("opus",)), lambda name, home: None)
+    await asyncio.to_thread(thread.stop)
+
+
+async def test_a_thread_that_is_told_to_end_while_it_starts_ends(place):
+    thread = FleetThread(FleetOptions(config=place.config, only=("opus",)), lambda name, home: None)
+    views = thread.watch()
+    assert (await anext(views)).loading
+    await asyncio.to_thread(thread.stop)
+    assert not thread._thread.is_alive()
+    await views.aclose()
+
+
+async def test_what_is_wrong_with_the_start_is_shown_by_the_fleet(place):
+    place.config.write_text("root = 7\n")
+    thread = FleetThread(FleetOptions(config=place.config), lambda name, home: None)
+    async for view in thread.watch():
+        if view.problems:
+            break
+    assert "main.toml: root" in view.problems[0]
+    await asyncio.to_thread(thread.stop)
+
+
+async def test_a_blocking_handler_is_named_by_the_pulse(place, monkeypatch):
+    (place.root / "blocking.py").write_text(
+        "import pathlib, time\n"
+        "async def run(context):\n"
+        "    while not (context.home / 'done').exists(): time.sleep(0.01)\n"
+    )
+    monkeypatch.syspath_prepend(str(place.root))
+    place.tasks(f'block\ncron = {json.dumps(NEVER)}\nhandler = "blocking:run"', command("quick", "true"))
+    async with acting("threaded", place) as bench:
+        forced = asyncio.create_task(bench.control.force("block"))
+        await until(lambda: bench.control.pulse().culprit == "opus/block", "the culprit is named")
+        assert bench.control.pulse().age > 0.5
+        (place.home / "done").touch()
+        await forced
