@@ -68,6 +68,11 @@ def text(value: Any) -> str:
     return value
 
 
+def secret(value: Any) -> Outside:
+    """Text that no repr, log or screen shows, wherever it was written."""
+    return Outside(text(value))
+
+
 def flag(value: Any) -> bool:
     if isinstance(value, Outside):
         value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(

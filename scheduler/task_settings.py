@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from .builtin import BACKGROUND_TASKS, advice
 from .errors import BadSchedule
-from .handlers import built_in
-from .model import Call, Handler, Isolated, NotSetUp, Task, Work
+from .handlers import BuiltIn, built_in
+from .model import Call, Isolated, NotSetUp, Task, Work
 from .schedule import Every, Schedule, local_zone, parse, zone_named
 from .setting_values import Wrong, flag, reason, seconds, text, whole
 from .tables import At, Problems, is_table, key, read, readers
@@ -75,12 +75,12 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     if not given and (untouched := _untouched(name)):
         return untouched if untouched.set_up else untouched.with_work(_by_name(name, TaskTable(), place))
     ours = None if given.keys() & {"command", "handler"} else built_in(name)
-    own = readers(ours[1]) if ours else {}
-    options = read(ours[1], {k: given[k] for k in own if k in given}, at, problems) if ours else None
+    own = readers(ours.options) if ours else {}
+    options = read(ours.options, {k: given[k] for k in own if k in given}, at, problems) if ours else None
     rest = {k: value for k, value in given.items() if k not in own}
     table = read(TaskTable, _defaults(name) | rest, at, problems, own)
     schedule = _schedule(table, given, at, problems)
-    work = _work(name, table, ours[0] if ours else None, place, problems)
+    work = _work(name, table, given, ours, place, problems)
     if schedule is None or len(problems.found) > before:
         return None
     return _made(name, schedule, work, table, options)
@@ -93,9 +93,9 @@ def _untouched(name: str) -> Task | None:
         return None
     every, table = Every(BACKGROUND_TASKS[name]["interval"]), TaskTable(**_defaults(name))
     ours = built_in(name)
-    if ours is None:
-        return _made(name, every, NotSetUp("command"), table, None)
-    return _made(name, every, Call(ours[0]), table, ours[1]())
+    if ours is None or ours.needs:
+        return _made(name, every, NotSetUp("command"), table, ours.options() if ours else None)
+    return _made(name, every, Call(ours.function), table, ours.options())
 
 
 def _made(name: str, schedule: Schedule, work: Work, table: TaskTable, options: Any) -> Task:
@@ -143,17 +143,29 @@ def _in_zone(expression: str, timezone: tzinfo | None, at: At, problems: Problem
         return None
 
 
-def _work(name: str, table: TaskTable, ours: Handler | None, place: Place, problems: Problems) -> Work:
+def _work(
+    name: str,
+    table: TaskTable,
+    given: Mapping[str, Any],
+    ours: BuiltIn | None,
+    place: Place,
+    problems: Problems,
+) -> Work:
     at = ("tasks", name)
     if work := configured(table, place.home, at, problems):
         return work
-    if ours is not None:
+    if ours is not None and not ours.lacks(given):
         only_commands(table, at, problems)
-        return Isolated(ours.__module__, name) if table.isolated else Call(ours)
-    return _by_name(name, table, place)
+        return Isolated(f"{__package__}.handlers.{name}", name) if table.isolated else Call(ours.function)
+    return _by_name(name, table, place, given)
 
 
-def _by_name(name: str, table: TaskTable, place: Place) -> Work:
+def _by_name(name: str, table: TaskTable, place: Place, given: Mapping[str, Any] | None = None) -> Work:
+    """The script of the task's name; else what is missing, with the lines to add."""
     if name in place.scripts:
         return script(table, place.scripts[name])
+    ours = built_in(name)
+    if ours is not None and (missing := ours.lacks(given or ())):
+        where = f"# in {place.main}\n[citizens.{place.citizen}.tasks.{name}]\n"
+        return NotSetUp(missing.replace("|", " or "), where + ours.lines.strip())
     return NotSetUp("command", advice(place.citizen, name, place.main))

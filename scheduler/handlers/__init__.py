@@ -1,16 +1,35 @@
-"""The built-in handlers: a module each, named for its task, with its function and its `Options`."""
+"""The built-in handlers: a module each, named for its task, with its function and its `Options`.
 
+A handler that cannot do without certain keys names them in `NEEDS` ("a|b" where one of them will do),
+and the lines to add for them in `LINES`.
+"""
+
+from collections.abc import Collection
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..model import Handler
 
 BUILT_IN = ("heartbeat", "memory_summary")
 
 
-def built_in(task: str) -> tuple[Handler, type[Any]] | None:
-    """The handler of this task and the shape of its options; None if there is none yet."""
+class BuiltIn(NamedTuple):
+    """A built-in handler, the shape of its options, and what it needs of them."""
+
+    function: Handler
+    options: type[Any]
+    needs: tuple[str, ...] = ()
+    lines: str = ""
+
+    def lacks(self, given: Collection[str]) -> str:
+        """The first key that has to be set and is not."""
+        return next((need for need in self.needs if not {*need.split("|")} & {*given}), "")
+
+
+def built_in(task: str) -> BuiltIn | None:
+    """The handler of this task; None if there is none."""
     if task not in BUILT_IN:
         return None
     module = import_module(f".{task}", __name__)
-    return getattr(module, task), module.Options
+    needs, lines = getattr(module, "NEEDS", ()), getattr(module, "LINES", "")
+    return BuiltIn(getattr(module, task), module.Options, needs, lines)
