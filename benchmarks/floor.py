@@ -6,10 +6,11 @@ import ctypes
 import heapq
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from .child import settle_memory
-from .load import Record, staggered
+from .load import FinishLine, Record, staggered
 from .numbers import Sample
 
 SLICE = 256  # dispatches in one turn of the loop
@@ -40,7 +41,9 @@ class TimerFd:
 class Floor:
     """Runs `work(job, due)` as a task of its own whenever a job is due."""
 
-    def __init__(self, heap: list[tuple[float, int, float]], work: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(
+        self, heap: list[tuple[float, int, float]], work: Callable[[float], Coroutine[Any, Any, None]]
+    ) -> None:
         self._heap, self._work = heap, work
         self._loop = asyncio.get_running_loop()
         self._live: set[asyncio.Task[None]] = set()
@@ -56,7 +59,7 @@ class Floor:
                 self._timer.set(due)
                 return
             heapq.heapreplace(heap, (due + every, job, every))
-            task = self._loop.create_task(self._work(due))  # type: ignore[arg-type]  # a coroutine function
+            task = self._loop.create_task(self._work(due))
             self._live.add(task)
             task.add_done_callback(self._live.discard)
         self._loop.call_soon(self._turn)
@@ -78,22 +81,21 @@ async def lateness(jobs: int, seconds: float) -> Sample:
 
 async def burst(jobs: int) -> Sample:
     """All jobs due at one instant: seconds until the last one began."""
-    began: list[float] = []
+    line = FinishLine(jobs)
 
     async def work(due: float) -> None:
-        began.append(time.time())
+        line.passed()
 
     due = time.time() + 0.5
     floor = Floor([(due, i, 7200.0) for i in range(jobs)], work)
     settle_memory()
-    while len(began) < jobs:
-        await asyncio.sleep(0.01)
+    sample = await line.seconds_since(due)
     del floor
-    return {"seconds": began[-1] - due}
+    return sample
 
 
-async def empty_loop(seconds: float) -> Sample:
-    """CPU time of a loop that waits."""
+async def empty_loop(jobs: int, seconds: float) -> Sample:
+    """CPU time of a loop that waits, in percent of a core; there are no jobs."""
     await asyncio.sleep(1)
     before = time.process_time()
     await asyncio.sleep(seconds)

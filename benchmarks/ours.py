@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from scheduler.engine import Scheduler
 from scheduler.model import Call, Context, Task, TaskState
 from scheduler.schedule import Every
 from scheduler.state_file import StateFile, States
-from scheduler.store import DiskStore, MemoryStore, Store
+from scheduler.store import Adopt, DiskStore, MemoryStore, Store
 from scheduler.workers import Workers
 
 from .child import settle_memory
-from .load import Planned, Record, staggered
+from .load import FinishLine, Planned, Record, staggered
 from .memory import resident
 from .numbers import Sample
 
@@ -26,25 +26,22 @@ FAR = 7200.0
 async def lateness(jobs: int, seconds: float, folder: str | None = None) -> Sample:
     """How late runs begin; with a folder, every state is on disk."""
     record, plan = Record(), staggered(jobs)
-    await Watched(plan, record).take_in(Place(folder and Path(folder)))
+    await Watched(plan, record).take_in(Place(Path(folder) if folder else None))
     settle_memory()
     return await record.window(seconds, plan)
 
 
 async def burst(jobs: int) -> Sample:
     """All jobs due at one instant: seconds until the last one began."""
-    began: list[float] = []
+    line = FinishLine(jobs)
 
     async def work(context: Context) -> None:
-        began.append(time.time())
+        line.passed()
 
     due = time.time() + 0.5 + jobs * 1e-4
     await _take_in(jobs, Place(), Call(work), due)
     settle_memory()
-    due = max(due, time.time())
-    while len(began) < jobs:
-        await asyncio.sleep(0.01)
-    return {"seconds": began[-1] - due}
+    return await line.seconds_since(due)
 
 
 async def registration(jobs: int) -> Sample:
@@ -165,7 +162,7 @@ class Place:
 class _Seen:
     """A store that shows the states it was given to save."""
 
-    def begin(self, states: object, adopt: object, told: object) -> None:
+    def begin(self, states: Callable[[], States], adopt: Adopt, told: Callable[[], None]) -> None:
         self.states = states
         super().begin(states, adopt, told)  # type: ignore[misc]  # the store beside it in the bases
 

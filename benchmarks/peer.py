@@ -6,13 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from apscheduler.jobstores.memory import MemoryJobStore
-from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.jobstores.memory import MemoryJobStore  # type: ignore[import-untyped]  # it has no types
+from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore  # type: ignore[import-untyped]  # it has no types
+from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # it has no types
+from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]  # it has no types
 
 from .child import settle_memory
-from .load import Record, staggered
+from .load import FinishLine, Record, staggered
 from .memory import resident
 from .numbers import Sample
 
@@ -68,18 +68,15 @@ async def lateness(jobs: int, seconds: float) -> Sample:
 
 async def burst(jobs: int) -> Sample:
     """All jobs due at one instant: seconds until the last one began."""
-    times: list[float] = []
-    _call(lambda number: times.append(time.time()))
+    line = FinishLine(jobs)
+    _call(lambda number: line.passed())
     scheduler = _scheduler()
     due = time.time() + 0.5 + jobs * ADDING
     for number in range(jobs):
         _add(scheduler, number, FAR, due)
     settle_memory()
-    due = max(due, time.time())
     scheduler.resume()
-    while len(times) < jobs:
-        await asyncio.sleep(0.01)
-    return {"seconds": times[-1] - due}
+    return await line.seconds_since(due)
 
 
 async def registration(jobs: int) -> Sample:
@@ -113,14 +110,12 @@ async def durable(folder: str, seconds: float) -> Sample:
 
 async def durable_at_once(folder: str, jobs: int) -> Sample:
     """Runs a second of many jobs due at one instant: what SQLite does best."""
-    times: list[float] = []
-    _call(lambda number: times.append(time.perf_counter()))
+    line = FinishLine(jobs)
+    _call(lambda number: line.passed())
     scheduler = _scheduler(SQLAlchemyJobStore(url=f"sqlite:///{folder}/jobs.sqlite"))
     due = time.time()
     for number in range(jobs):
         _add(scheduler, number, FAR, due)
-    start = time.perf_counter()
+    start = time.time()
     scheduler.resume()
-    while len(times) < jobs:
-        await asyncio.sleep(0.01)
-    return {"per_second": jobs / (times[-1] - start)}
+    return {"per_second": jobs / (await line.seconds_since(start))["seconds"]}

@@ -1,0 +1,92 @@
+"""The monitor in a real terminal, beside an empty app with a clock."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .homes import environment, settle
+from .numbers import middle, percentile, ratio
+from .table import Bar, Beside, Row
+from .terminal import Terminal
+
+OURS, EMPTY = ("-m", "tui", "--own-as-root"), ("-m", "benchmarks.empty_app")
+SHOWS = {OURS: b"citizen0000", EMPTY: b"some words"}
+KEYS = (b"j", b"k", b"\x1b[B", b"\x1b[A")
+SETTLE = 3.0  # seconds from the first frame until the program is called idle
+
+
+@dataclass(slots=True)
+class Screen:
+    """What was measured of one program."""
+
+    arguments: tuple[str, ...]
+    around: Mapping[str, str]
+    frames: list[float] = field(default_factory=list)
+    keys: list[float] = field(default_factory=list)
+    cpu: float = 0.0
+    memory: float = 0.0
+
+    def start(self) -> Terminal:
+        terminal = Terminal(self.arguments, self.around, SHOWS[self.arguments])
+        self.frames.append(terminal.first_frame())
+        return terminal
+
+
+def monitor(quick: bool) -> Iterator[Row]:
+    """First frame, idle CPU, memory and keys with few and with many citizens."""
+    for citizens in (3, 300) if quick else (3, 300, 1000):
+        with TemporaryDirectory() as folder:
+            settle(Path(folder), citizens)
+            around = environment(Path(folder))
+            ours, empty = Screen(OURS, around), Screen(EMPTY, around)
+            _measure(ours, empty, quick)
+        yield from _rows(f"{citizens:,} citizens", citizens, ours, empty)
+
+
+def _measure(ours: Screen, empty: Screen, quick: bool) -> None:
+    for _ in range(0 if quick else 2):
+        for screen in (ours, empty):
+            screen.start().close()
+    with closing(ours.start()) as mine, closing(empty.start()) as floor:
+        mine.watch(SETTLE)
+        _idle(((ours, mine), (empty, floor)), seconds=3 if quick else 10)
+        for screen, terminal, other in ((ours, mine, floor), (empty, floor, mine)):
+            terminal.watch(0.1)
+            screen.keys += [terminal.key(KEYS[i % len(KEYS)]) for i in range(12 if quick else 50)]
+            other.watch(0.1)
+
+
+def _idle(pairs: Sequence[tuple[Screen, Terminal]], seconds: float) -> None:
+    """CPU time is the process's own: both idle in the same seconds."""
+    before = [terminal.cpu() for _, terminal in pairs]
+    for _ in range(int(seconds * 10)):
+        for _, terminal in pairs:
+            terminal.watch(0.05)
+    for (screen, terminal), start in zip(pairs, before, strict=True):
+        screen.cpu = 100 * (terminal.cpu() - start) / (0.1 * int(seconds * 10))
+        screen.memory = terminal.resident()
+
+
+def _rows(what: str, citizens: int, ours: Screen, empty: Screen) -> Iterator[Row]:
+    frame, floor = [{"s": each} for each in ours.frames], [{"s": each} for each in empty.frames]
+    first = middle(frame, "s")
+    yield Row(
+        f"first frame, {what}",
+        first * 1e3,
+        "ms",
+        (Beside("empty app", middle(floor, "s") * 1e3, ratio(frame, floor, "s")),),
+        (Bar("<= 500 ms", first <= 0.5),),
+    )
+    more = ours.cpu / empty.cpu
+    beside = (Beside("empty app", empty.cpu, more),)
+    yield Row(f"idle CPU, {what}", ours.cpu, "% of a core", beside, (Bar("<= 3 x empty app", more <= 3),))
+    small = (Bar("<= 75 MB", ours.memory <= 75),) if citizens == 3 else ()
+    beside = (Beside("empty app", empty.memory, ours.memory / empty.memory),)
+    yield Row(f"memory, {what}", ours.memory, "MB", beside, small)
+    for percent in (50, 99):
+        mine, theirs = percentile(ours.keys, percent), percentile(empty.keys, percent)
+        quick = (Bar("<= 40 ms", mine <= 40),) if percent == 99 else ()
+        beside = (Beside("empty app", theirs, mine / theirs),)
+        yield Row(f"key to paint p{percent}, {what}", mine, "ms", beside, quick)
