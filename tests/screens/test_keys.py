@@ -31,7 +31,7 @@ def fleet_of_three() -> FakeFleet:
 @asynccontextmanager
 async def screen(fleet: FakeFleet, size=(120, 40), **options):
     app = ExperienceApp(fleet, **options)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()
         await pilot.pause()
         yield pilot

@@ -157,6 +157,10 @@ class Board:
 
     # -------------------------------------------------------------- what is where
 
+    def index_of(self, citizen: str) -> int | None:
+        """The place of this citizen's panel in the order, if it is shown."""
+        return self._where.get(citizen)
+
     def shows(self, citizen: str, top: int, height: int) -> bool:
         """Is any line of this citizen's panel within these lines?"""
         index = self._where.get(citizen)

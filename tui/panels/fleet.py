@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.segment import Segment
 from textual.binding import BindingType
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
@@ -13,19 +12,16 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from scheduler.model import Kind, Pulse, Snapshot, TaskView
-from tui.format import clean, fit
+from tui.format import clean
 from tui.glyphs import Glyphs
 from tui.matching import Filter
 from tui.ordering import Order
 
 from . import steps
 from .board import Board, Place
-from .ink import NAMES, Ink, merged
+from .canvas import Canvas
+from .ink import NAMES, Ink
 from .keys import KEYS, VERBS
-from .panel import paint
-from .rows import Face
-
-Faces = tuple[Face, ...]
 
 
 class FleetGrid(ScrollView, can_focus=True):
@@ -60,7 +56,7 @@ class FleetGrid(ScrollView, can_focus=True):
         self._glyphs, self._read_only = glyphs, read_only
         self._now = 0.0
         self._ink: Ink | None = None
-        self._drawn: dict[int, tuple[Faces, Strip]] = {}
+        self._canvas = Canvas(self.board, glyphs, self._filtered)
         self._late: Callable[[], None] | None = None
 
     # -------------------------------------------------------------- values come down
@@ -72,7 +68,7 @@ class FleetGrid(ScrollView, can_focus=True):
     def show(self, snapshot: Snapshot) -> None:
         """Take the newest snapshot: nothing is drawn for a panel that is out of sight."""
         if self.board.show(snapshot):
-            self._soon(self._rearrange)
+            self._soon(self._regrow)
         elif self.sees(snapshot.citizen):
             self._soon(self.sync)
 
@@ -118,32 +114,9 @@ class FleetGrid(ScrollView, can_focus=True):
 
     def sync(self) -> None:
         """Repaint the visible lines that have changed, one region per line."""
-        top = self.scroll_offset.y
-        regions = []
-        for line in range(top, top + self._room.height):
-            drawn = self._drawn.get(line)
-            if drawn is None:
-                continue  # it is about to be drawn anyway
-            faces = self.board.faces(line, self._now)
-            if faces != drawn[0]:
-                regions.append(Region(0, line - top, self._dirty_until(drawn[0], faces), 1))
-                self._drawn[line] = (faces, self._strip(faces, line))
-        if regions:
-            self.refresh(*regions)
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
-        self.sync()  # lines that come back into sight were drawn some time ago
-
-    def _dirty_until(self, old: Faces, new: Faces) -> int:
-        layout = self.board.layout
-        for column in reversed(range(len(new))):
-            was, face = old[column] if column < len(old) else None, new[column]
-            if was == face:
-                continue
-            part = face.line.dirty(was, face) if was is not None and was.line is face.line else 0
-            return layout.lefts[column] + (part or layout.widths[column])
-        return self._room.width
+        changed = self._canvas.changes(self.scroll_offset.y, self._room.height, self._now, self._styles())
+        if changed:
+            self.refresh(*changed)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Lines as they are: without borders, links or selection Textual's own path is twice the work."""
@@ -152,35 +125,27 @@ class FleetGrid(ScrollView, can_focus=True):
         return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
 
     def render_line(self, y: int) -> Strip:
-        line = y + self.scroll_offset.y
-        drawn = self._drawn.get(line)
-        if drawn is None:
-            faces = self.board.faces(line, self._now)
-            drawn = self._drawn[line] = (faces, self._strip(faces, line))
-        return drawn[1]
+        return self._canvas.strip(y + self.scroll_offset.y, self._now, self._styles())
 
-    def _strip(self, faces: Faces, line: int) -> Strip:
+    def _styles(self) -> Ink:
         if self._ink is None:
             self._ink = Ink.read(lambda name: self.get_component_rich_style(f"fleet--{name}"))
-        ink = self._ink
-        cells = sum(self.board.layout.widths[: len(faces)]) if faces else 0
-        segments = list(merged([segment for face in faces for segment in paint(face, ink)]))
-        if not self.board.order and line == 1:
-            cells = self.size.width
-            segments = [Segment(fit(self._nothing(), cells, self._glyphs.ellipsis), ink.style("faint"))]
-        strip = Strip(segments, cells).adjust_cell_length(self.size.width, ink.style("ink"))
+        return self._ink
+
+    def _filtered(self, strip: Strip) -> Strip:
+        """What Textual's own path would do for terminals with fewer colours."""
         for line_filter in self.get_line_filters():
             strip = strip.apply_filter(line_filter, self.background_colors[1])
         return strip
 
-    def _nothing(self) -> str:
-        said = clean(self.board.filter.text, self._glyphs.plain)
-        return "" if self.board.filter.all else f"  nothing matches {said}   (esc shows everything)"
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self.sync()  # lines that come back into sight were drawn some time ago
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._ink = None
-        self._drawn.clear()
+        self._canvas.forget()
 
     # -------------------------------------------------------------- room
 
@@ -196,13 +161,26 @@ class FleetGrid(ScrollView, can_focus=True):
     def _rearrange(self) -> None:
         self._keeping(lambda: self.board.arrange(*self._room))
 
+    def _regrow(self) -> None:
+        """A panel has another height; in the shadow of a higher one beside it that moves nothing."""
+        before, held = (self.board.layout, self.board.order), self._held()
+        self.board.arrange(*self._room)
+        if before == (self.board.layout, self.board.order):
+            self.sync()
+        else:
+            self._lay_out(*held)
+
     def _keeping(self, change: Callable[[], None]) -> None:
         """Change the board while the panel that is looked at stays where it is on screen."""
-        held, above = self._held()
+        held = self._held()
         change()
-        self._drawn.clear()
+        self._lay_out(*held)
+
+    def _lay_out(self, held: str, above: int) -> None:
+        self._canvas.forget()
+        self._canvas.width = self.size.width
         self.virtual_size = Size(self._room.width, self.board.layout.height)
-        where = next((i for i, panel in enumerate(self.board.order) if panel.citizen == held), None)
+        where = self.board.index_of(held)
         if where is not None:
             self.scroll_to(y=self.board.layout.top(where) - above, animate=False)
         self.refresh()
@@ -213,7 +191,7 @@ class FleetGrid(ScrollView, can_focus=True):
         seen = board.between(top, self._room.height)
         names = [panel.citizen for panel in seen]
         held = board.cursor.citizen if board.cursor.citizen in names else names[0] if names else ""
-        index = next((i for i, panel in enumerate(board.order) if panel.citizen == held), None)
+        index = board.index_of(held)
         return held, board.layout.top(index) - top if index is not None else 0
 
     def _reveal(self) -> None:
@@ -229,7 +207,7 @@ class FleetGrid(ScrollView, can_focus=True):
         """Do it when all that has arrived by now is taken in; moving panels includes painting them."""
         if self._late is None:
             self.call_later(self._do_late)
-        if self._late is None or action == self._rearrange:
+        if self._late is None or action == self._regrow:
             self._late = action
 
     def _do_late(self) -> None:
