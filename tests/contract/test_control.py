@@ -5,12 +5,15 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
+import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import scheduler.fleet
 from scheduler.errors import AlreadyRunning, NotSetUp, Owned, SchedulerError, Stopping, UnknownTask
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
@@ -374,11 +377,22 @@ async def test_a_thread_that_nobody_watched_ends_at_once(place):
     await asyncio.to_thread(thread.stop)
 
 
-async def test_a_thread_that_is_told_to_end_while_it_starts_ends(place):
+async def test_a_thread_that_is_told_to_end_before_it_has_a_loop_ends(place, monkeypatch):
+    imported = threading.Event()
+
+    class Late(types.ModuleType):
+        def __getattr__(self, name: str) -> object:
+            imported.wait(5)
+            return getattr(scheduler.fleet, name)
+
+    monkeypatch.setitem(sys.modules, "scheduler.fleet", Late("scheduler.fleet"))
     thread = FleetThread(FleetOptions(config=place.config, only=("opus",)), lambda name, home: None)
     views = thread.watch()
     assert (await anext(views)).loading
-    await asyncio.to_thread(thread.stop)
+    stopping = asyncio.create_task(asyncio.to_thread(thread.stop))
+    await until(lambda: thread._ending, "it is told")
+    imported.set()
+    await stopping
     assert not thread._thread.is_alive()
     await views.aclose()
 

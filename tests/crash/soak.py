@@ -165,7 +165,8 @@ def main() -> int:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="experience-soak-")))
         pool = stack.enter_context(multiprocessing.get_context("fork").Pool(given.homes))
         work = [
-            (str(root / f"line{n}"), given.points // given.homes, given.seed + n) for n in range(given.homes)
+            (str(root / f"line{n}"), -(-given.points // given.homes), given.seed + n)
+            for n in range(given.homes)
         ]
         for folder, _, _ in work:
             Path(folder).mkdir()
