@@ -67,8 +67,8 @@ async def test_a_run_whose_owner_died_is_closed_once_and_not_doubled_while_its_p
     assert interruptions(place, "long") == 1, "said once, over all lives"
 
 
-async def test_an_interruption_is_an_error_that_says_so(place):
-    place.tasks(command("long", UNTIL_DONE), TICK)
+async def test_an_interruption_is_saved_at_once_though_nothing_else_happens(place):
+    place.tasks(command("long", UNTIL_DONE))
     with place.loop() as first:
         await until(lambda: place.lines(), "the run has begun")
         await dies(first)
@@ -107,9 +107,10 @@ async def test_a_run_is_closed_also_if_its_task_has_left_the_settings(place):
         assert place.entry("long")["running"] is None
 
 
+# On the loop, so that it dies in the very turn in which it was started.
 SUICIDE = """
 import os
-def run(context):
+async def run(context):
     with open("runs.log", "a") as file:
         file.write("start 0\\n")
     os.kill(os.getpid(), 9)
