@@ -29,8 +29,8 @@ async def run_isolated(processes: Processes, work: Isolated, context: Context, w
     fd, childs_fd = os.pipe()
     reader = Reader(fd, mail.take)
     try:
+        # What it wrote before it ended is read by the turn of the loop that is told of the end.
         code = await processes.run(partial(_order, work, context, childs_fd), watcher)
-        reader.take_rest()
     finally:
         reader.close()
         os.close(childs_fd)

@@ -23,25 +23,17 @@ class Reader:
         except NotImplementedError:  # Windows: its loop does not watch pipes
             threading.Thread(target=self._pump, daemon=True).start()
 
-    def _ready(self) -> bool:
-        """Take one bite; false if there was none."""
+    def _ready(self) -> None:
         try:
             data = os.read(self._fd, BITE)
         except BlockingIOError:
-            return False
+            return
         except OSError:
             data = b""
         if data:
             self._sink(data)
         else:
             self.close()
-        return bool(data)
-
-    def take_rest(self) -> None:
-        """Read what is in the pipe, and no more: whoever keeps writing must not keep us here."""
-        for _ in range(16):  # bites; a pipe holds one
-            if self.ended.done() or not self._ready():
-                return
 
     def _pump(self) -> None:
         with contextlib.suppress(OSError):  # closed under us: nobody reads any more
