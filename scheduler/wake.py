@@ -1,6 +1,7 @@
 """The wake cycle: run what is due, give the citizen its turn, record it."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -193,11 +194,15 @@ class WakeCycle:
         try:
             return await self._turn.carry_out(task, self._carried_by)
         finally:
-            (self._home / RUNNING).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # about a process that is dead: it hinders nobody
+                (self._home / RUNNING).unlink(missing_ok=True)
 
     async def _carried_by(self, running: Running) -> None:
         """Remember the agent's process, so that the next owner does not wake a second one beside it."""
-        await asyncio.to_thread(write_json, self._home / RUNNING, running_to_json(running))
+        try:
+            await asyncio.to_thread(write_json, self._home / RUNNING, running_to_json(running))
+        except OSError as error:  # a full disk is no reason to let the agent sleep
+            log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
 
     def _orphan(self) -> Running | None:
         """The agent that a dead owner had woken, while it lives."""

@@ -59,7 +59,7 @@ class Place:
         return []
 
     def environment(self) -> dict[str, str]:
-        ours = {"EXPERIENCE_CONFIG": str(self.config), "HOME": str(self.root), "PYTHONUNBUFFERED": "1"}
+        ours = {"EXPERIENCE_CONFIG": str(self.config), "HOME": str(self.root)}
         return {**os.environ, **ours}
 
     def argv(self, *flags: str) -> list[str]:

@@ -193,6 +193,20 @@ async def test_with_a_full_disk_it_still_ends_well(place):
         assert place.count("tick") >= 1
 
 
+def test_a_full_disk_is_no_reason_to_let_the_agent_sleep(place):
+    wake = json.dumps(["sh", "-c", f"echo awake > {place.root}/woken"])
+    with small_disk(place.home):
+        place.tasks(more=f"[wake]\ncommand = {wake}\n")
+        (place.home / ".experience").mkdir()
+        with (place.home / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(bytes(1024))
+        done = place.call("--wake")
+    assert (place.root / "woken").read_text() == "awake\n"
+    assert "opus wake ok" in done.stdout and "wake not recorded" in done.stdout
+    assert done.stderr == ""
+
+
 # ------------------------------------------------------------------ only looking
 
 
