@@ -26,7 +26,7 @@ def lesson(view: FleetView | None, settings: str, plain: bool) -> Content:
         ("No citizens yet\n\n", "bold $title"),
         "A citizen is a name in the settings, or a folder in ",
         (root, "$ink"),
-        " that holds\nbackground_tasks.json or experience.toml.\n\n",
+        " that holds background_tasks.json or experience.toml.\n\n",
         "To begin, write this into ",
         (place or "the settings file (experience.toml)", "$ink"),
         ":\n\n",

@@ -462,15 +462,12 @@ async def test_citizens_come_and_go():
     fleet = fleet_of_three()
     async with screen(fleet) as pilot:
         fleet.show(FleetView((fleet.view.controls[1],)))
-        await pilot.pause()
+        await until(lambda: "╭─ aria" not in shown(pilot), "aria is gone")
         assert "1 citizen " in shown(pilot)
-        assert "╭─ aria" not in shown(pilot)
         fleet.show(FleetView(root="/srv"))
-        await pilot.pause()
-        assert "No citizens yet" in shown(pilot)
+        await until(lambda: "No citizens yet" in shown(pilot), "the empty screen teaches")
         fleet.show(FleetView((citizen("nova"),)))
-        await pilot.pause()
-        assert "╭─ nova" in shown(pilot)
+        await until(lambda: "╭─ nova" in shown(pilot), "nova has come")
         assert cursor(pilot) == "nova/heartbeat"
 
 

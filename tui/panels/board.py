@@ -34,7 +34,7 @@ class Board:
         self.cursor = Place()
         self._row = 0  # the cursor's row, for when its task goes away
         self._where: dict[str, int] = {}
-        self._longest = 0
+        self._longest = (0, 0)  # task name, schedule
         self._size = (0, 0)
         self.layout: Layout = arrange([], 0, 1)
 
@@ -52,9 +52,11 @@ class Board:
         if panel is None:
             return False
         moved = panel.show(snapshot, self.filter)
-        longest = max((len(task.name) for task in snapshot.tasks), default=0)
-        if longest > self._longest:
-            self._longest, moved = longest, True
+        name, schedule = self._longest
+        for task in snapshot.tasks:
+            name, schedule = max(name, len(task.name)), max(schedule, len(task.schedule))
+        if (name, schedule) != self._longest:
+            self._longest, moved = (name, schedule), True
         return moved or (not self.filter.all and bool(panel.tasks) != (snapshot.citizen in self._where))
 
     def beat(self, citizen: str, pulse: Pulse) -> None:

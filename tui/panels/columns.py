@@ -28,8 +28,8 @@ class Columns:
 
 
 @lru_cache(maxsize=64)
-def share(inner: int, longest: int) -> Columns:
-    """The columns of a panel with `inner` cells whose longest task name is `longest`."""
+def share(inner: int, longest: int, schedules: int = 7) -> Columns:
+    """The columns of a panel with `inner` cells; `longest` is the longest name, `schedules` the same."""
     room = max(0, inner - 2 - 1 - TIME)
     name = min(room, max(8, min(longest, 14 + max(0, inner - 36) // 3)))
     rest = room - name
@@ -50,7 +50,7 @@ def share(inner: int, longest: int) -> Columns:
     schedule = take(4)
     bar, runs, took = take(6), take(4), take(5)
     bar = widen(bar, 14)
-    schedule = widen(schedule, 7)
+    schedule = widen(schedule, min(7, schedules))
     text = take(12)
-    schedule = widen(schedule, 14) if text else schedule
+    schedule = widen(schedule, min(15, schedules)) if text else schedule
     return Columns(inner, name, widen(bar, 18 if text else 99), schedule, runs, took, widen(text, 999))

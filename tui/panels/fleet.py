@@ -64,6 +64,7 @@ class FleetGrid(ScrollView, can_focus=True):
     def citizens(self, names: list[str]) -> None:
         """Show these citizens."""
         self._keeping(lambda: self.board.citizens(names))
+        self.refresh_bindings()
 
     def show(self, snapshot: Snapshot) -> None:
         """Take the newest snapshot: nothing is drawn for a panel that is out of sight."""
@@ -218,7 +219,9 @@ class FleetGrid(ScrollView, can_focus=True):
     # -------------------------------------------------------------- keys and mouse
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not (self._read_only and action in VERBS)
+        if action in VERBS:
+            return not (self._read_only or self.board.empty)
+        return not (self.board.empty and action in ("find", "sort"))
 
     def _go(self, panel: int, row: int) -> None:
         self.board.put(panel, row)

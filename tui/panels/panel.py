@@ -27,7 +27,7 @@ class Panel:
         self.pulse: Pulse | None = None
         self.tasks: tuple[TaskView, ...] = ()
         self.height = 3
-        self._width, self._wide = 0, (0, 0)
+        self._width, self._wide = 0, (0, (0, 0))
         self._columns = Columns(0, 0)
         self._lines: Made | None = None
         self._rows: dict[str, TaskLine] = {}
@@ -56,11 +56,11 @@ class Panel:
             self._lines = None
         return seen
 
-    def widen(self, width: int, longest: int) -> None:
-        """Draw for so many cells, and task names as long as `longest`."""
+    def widen(self, width: int, longest: tuple[int, int]) -> None:
+        """Draw for so many cells; `longest` is the length of the longest task name, and schedule."""
         if (width, longest) != self._wide:
             self._wide, self._width, self._lines = (width, longest), width, None
-            self._columns = share(width - 4, longest)
+            self._columns = share(width - 4, *longest)
             self._rows.clear()
             self._blank = self._plain("")
 

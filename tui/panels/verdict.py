@@ -48,34 +48,45 @@ class VerdictBar(Vertical):
 
 def counts_line(verdict: Verdict, now: float, width: int, glyphs: Glyphs, label: str = "") -> list[Piece]:
     """As much of the verdict as fits into `width` cells, the time of day at the right."""
+    groups = [[(" Experience ", "bold $title")], *_groups(verdict, now, glyphs, label)]
     clock = words.wall(now)
-    kept: list[Piece] = []
-    left = width - 1
-    for group, less in _groups(verdict, now, glyphs, label):
-        cells = sum(words.cells(text) for text, _ in group)
-        if cells <= left - (len(clock) + 2 if less else 0):
-            kept += group
+    left, kept = width - 1, []
+    for index in (i for i in _WEIGHT if groups[i]):
+        cells = sum(words.cells(text) for text, _ in groups[index])
+        if cells <= left - (len(clock) + 2 if index in _LESS else 0):
+            kept.append(index)
             left -= cells
+    pieces = [piece for index in sorted(kept) for piece in groups[index]]
     if left < len(clock) + 2:
-        return kept
-    return [*kept, (" " * (left - len(clock)), ""), (clock, "$faint")]
+        return pieces
+    return [*pieces, (" " * (left - len(clock)), ""), (clock, "$faint")]
 
 
-def _groups(verdict: Verdict, now: float, glyphs: Glyphs, label: str) -> Iterator[tuple[list[Piece], bool]]:
-    """What belongs together, in the order of the line, and whether the time of day matters more."""
+# Which groups of the line are kept when there is no room for all; _LESS matter less than the time of day.
+_NAME, _LABEL, _SIZE, _RUNNING, _STATE, _NEXT = range(6)
+_WEIGHT = (_LABEL, _STATE, _NAME, _RUNNING, _NEXT, _SIZE)
+_LESS = (_NEXT, _SIZE)
+
+
+def _groups(verdict: Verdict, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
+    """What belongs together, in the order of the line."""
     kind, running = glyphs.kind, verdict.running
-    yield [(" Experience ", "bold $title")], False
-    if label:
-        yield [(f" {label} ", "bold reverse $warn")], False
-    yield [(_size(verdict, glyphs), "$faint")], True
-    yield [(f"  {kind[Kind.RUNNING]} {running} running ", "$run" if running else "$faint")], False
-    if verdict.failing:
-        yield [(f"  {kind[Kind.FAILED]} {verdict.failing} failing ", "bold $bad")], False
-    elif verdict.tasks:
-        yield [(f"  {kind[Kind.OK]} all well ", "$ok")], True
-    if verdict.due is not None:
+    yield [(f" {label} ", "bold reverse $warn")] if label else []
+    yield [(_size(verdict, glyphs), "$faint")]
+    yield [(f"  {kind[Kind.RUNNING]} {running} running ", "$run" if running else "$faint")]
+    yield _state(verdict, glyphs)
+    if verdict.due is None:
+        yield []
+    else:
         time = words.countdown(verdict.due - now).rjust(words.TIME)
-        yield [(f"  next {words.clean(verdict.next, glyphs.plain)} ", "$faint"), (time, "$ink")], True
+        yield [(f"  next {words.clean(verdict.next, glyphs.plain)} ", "$faint"), (time, "$ink")]
+
+
+def _state(verdict: Verdict, glyphs: Glyphs) -> list[Piece]:
+    if verdict.failing:
+        return [(f"  {glyphs.kind[Kind.FAILED]} {verdict.failing} failing ", "bold $bad")]
+    well = verdict.tasks and not verdict.troubles
+    return [(f"  {glyphs.kind[Kind.OK]} all well ", "$ok")] if well else []
 
 
 def _size(verdict: Verdict, glyphs: Glyphs) -> str:

@@ -1,0 +1,183 @@
+"""Where panels, rows and columns lie, what a filter keeps and what the counts are: no terminal needed."""
+
+from dataclasses import replace
+
+import pytest
+
+from scheduler.model import Failure, Kind, Pulse, Snapshot, TaskView
+from tests.fakes import NOON
+from tui.glyphs import UNICODE
+from tui.matching import Filter
+from tui.ordering import Order
+from tui.panels.board import Board, Place
+from tui.panels.columns import share
+from tui.panels.layout import arrange, columns_for
+from tui.tally import Tally
+
+
+def task(name: str, **more) -> TaskView:
+    return TaskView(name, **{"kind": Kind.OK, "schedule": "5m", "due": NOON + 60, "since": NOON, **more})
+
+
+def failing(name: str, again: int = 1, at: float = NOON) -> TaskView:
+    return task(name, kind=Kind.FAILED, error=Failure(at, f"{name} broke"), failures_in_a_row=again)
+
+
+def board(*snapshots: Snapshot, width: int = 120, height: int = 40) -> Board:
+    made = Board(UNICODE)
+    made.citizens(sorted(snapshot.citizen for snapshot in snapshots))
+    for snapshot in snapshots:
+        made.show(snapshot)
+    made.arrange(width, height)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("panels", "width", "height", "columns"),
+    [
+        (3, 119, 37, 2),  # all fit, so they may be wide
+        (30, 119, 37, 3),  # they do not, so as many as are readable
+        (3, 79, 21, 2),
+        (2, 79, 21, 1),
+        (3, 59, 9, 1),
+        (1, 300, 60, 1),
+        (0, 119, 37, 1),
+        (9, 19, 1, 1),
+        (1000, 0, 0, 1),
+    ],
+)
+def test_as_many_columns_as_fit(panels, width, height, columns):
+    assert columns_for(panels, width, height) == columns
+
+
+def test_bands_are_as_high_as_their_highest_panel_and_columns_fill_the_width():
+    layout = arrange([5, 9, 4, 3], width=101, columns=2)
+    assert layout.tops == (0, 9, 13)
+    assert layout.widths == (51, 50)
+    assert [layout.band_at(y) for y in (0, 8, 9, 12)] == [0, 0, 1, 1]
+    assert [layout.column_at(x) for x in (0, 50, 51, 100)] == [0, 0, 1, 1]
+    assert list(layout.panels_in(1)) == [2, 3]
+
+
+@pytest.mark.parametrize("longest", [1, 9, 14, 32])
+@pytest.mark.parametrize("inner", range(8, 200))
+def test_columns_never_take_more_cells_than_there_are(inner, longest):
+    columns = share(inner, longest, 15)
+    extra = (columns.schedule, columns.runs, columns.took, columns.text)
+    used = columns.bar_end + sum(cells + 1 for cells in extra if cells)
+    assert used <= inner or inner < 9 + 2
+    assert columns.name <= max(longest, 14) or columns.name <= 8
+
+
+def test_narrow_panels_keep_the_countdown_before_anything_else():
+    columns = share(16, 14)
+    assert (columns.bar, columns.schedule, columns.runs, columns.took, columns.text) == (0, 0, 0, 0, 0)
+    assert columns.time_end == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("", True),
+        ("!", True),
+        ("  ", True),
+        ("opus", True),
+        ("NEWS", True),
+        ("opus/news", True),
+        ("broke", True),
+        ("failed", True),
+        ("paused", False),
+        ("mira", False),
+        ("!mira", True),
+        ("!news", False),
+    ],
+)
+def test_what_a_filter_keeps(text, kept):
+    assert (Filter(text).all or Filter(text).wants("opus", failing("news_scan"))) is kept
+
+
+def test_the_cursor_stays_on_its_task_when_others_go():
+    first = Snapshot("opus", (task("a"), task("b"), task("c")))
+    made = board(first)
+    made.put(0, 1)
+    made.show(replace(first, tasks=(task("b"), task("c"))))
+    made.arrange(120, 40)
+    assert (made.cursor, made.at) == (Place("opus", "b"), (0, 0))
+    made.show(replace(first, tasks=(task("x"),)))
+    made.arrange(120, 40)
+    assert made.cursor == Place("opus", "x")
+
+
+def test_marks_of_citizens_that_are_gone_are_forgotten():
+    made = board(Snapshot("mira", (task("a"),)), Snapshot("opus", (task("a"),)))
+    made.mark()
+    made.citizens(["opus"])
+    assert made.chosen() == (Place("opus", "a"),)
+    assert made.marked == frozenset()
+
+
+def test_a_new_snapshot_moves_panels_only_if_its_own_has_another_height():
+    made = board(Snapshot("opus", (task("a"), task("b"))))
+    assert not made.show(Snapshot("opus", (task("a", run_count=2), task("b"))))
+    assert made.show(Snapshot("opus", (failing("a"), task("b"))))
+
+
+def test_the_same_task_keeps_its_line_so_that_nothing_is_painted():
+    made = board(Snapshot("opus", (task("a"), task("b"))))
+    before = made.faces(1, NOON), made.faces(2, NOON)
+    made.show(Snapshot("opus", (task("a"), task("b", run_count=1))))
+    assert made.faces(1, NOON) == before[0]
+    assert made.faces(2, NOON) != before[1]
+
+
+def test_orders_are_taken_once():
+    made = board(Snapshot("a", (task("x"),)), Snapshot("b", (failing("x"),)))
+    made.sort(Order.FAILING)
+    assert [panel.citizen for panel in made.order] == ["b", "a"]
+    made.show(Snapshot("a", (failing("x"), failing("y"))))
+    made.arrange(120, 40)
+    assert [panel.citizen for panel in made.order] == ["b", "a"]
+
+
+def counted(*snapshots: Snapshot) -> Tally:
+    tally = Tally()
+    tally.citizens({snapshot.citizen for snapshot in snapshots})
+    for snapshot in snapshots:
+        tally.put(snapshot)
+    return tally
+
+
+def test_the_counts_and_what_comes_next():
+    running = task("r", kind=Kind.RUNNING, due=None, running_since=NOON)
+    tally = counted(
+        Snapshot("mira", (running, task("later"))), Snapshot("opus", (task("soon", due=NOON + 5),))
+    )
+    verdict = tally.verdict()
+    assert (verdict.citizens, verdict.tasks, verdict.running, verdict.failing) == (2, 3, 1, 0)
+    assert (verdict.due, verdict.next) == (NOON + 5, "soon@opus")
+    assert verdict.worst is None
+    tally.citizens({"mira"})
+    assert tally.verdict().next == "later@mira"
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "worst"),
+    [
+        ([Snapshot("a", (failing("x"), failing("y", again=3)))], "a/y"),
+        ([Snapshot("a", (failing("x", at=NOON - 9),)), Snapshot("b", (failing("y"),))], "b/y"),
+        ([Snapshot("a", (failing("x"),)), Snapshot("b", (), unsaved="full")], "b"),
+        ([Snapshot("a", (), unsaved="full"), Snapshot("b", (), stale="gone")], "b"),
+    ],
+)
+def test_the_worst_is_said_first(snapshots, worst):
+    verdict = counted(*snapshots).verdict()
+    assert verdict.worst is not None and verdict.worst.where == worst
+
+
+def test_a_stalled_scheduler_is_worse_than_anything():
+    tally = counted(Snapshot("a", (), stale="gone"))
+    tally.problems = ("bad settings",)
+    verdict = tally.verdict(Pulse(7.0, "a/slow"))
+    assert verdict.worst is not None and verdict.worst.text == "stalled 7 s by a/slow"
+    assert verdict.troubles == 3
+    assert tally.verdict(Pulse(1.0)).troubles == 2
