@@ -113,11 +113,16 @@ def _insist_on_something(fleet: Fleet) -> None:
 
 
 def freeze_memory() -> None:
-    """What was loaded for good is left out of garbage collections, which would cost milliseconds each."""
+    """What was loaded for good is left out of garbage collections, which would cost milliseconds each.
+
+    A run leaves no cycles, only its events: with Python's own thresholds, looking through these again and
+    again took a tenth of the time of a run, and 0.1 s at once with 28,000 tasks.
+    """
     import gc
 
     gc.collect()
     gc.freeze()
+    gc.set_threshold(5_000, 20, 10)
 
 
 class Signals:
