@@ -1,7 +1,6 @@
 """One citizen's states: the one place where a state changes, is asked to be saved, and is shown."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from .board import Board
 from .clock import Clock
@@ -26,6 +25,7 @@ class Ledger:
         self._store, self._by_hand = store, by_hand
         self._recovered = False
         self.written = store.written
+        self.note = self.board.note
 
     def load(self, now: float) -> None:
         """Take up what was saved, closing the runs that a dead owner left open; blocks, raises Unreadable."""
@@ -56,9 +56,6 @@ class Ledger:
         """Something about the task looks different."""
         job.view = None
         self.board.changed()
-
-    def note(self, kind: str, task: str = "", **more: Any) -> None:
-        self.board.note(kind, task, **more)
 
     def order(self) -> None:
         """Put the rows in order again, after tasks came or went."""
