@@ -1,7 +1,6 @@
 """One measurement, in a process of its own: started by `measure`, answers with one line of JSON."""
 
 import asyncio
-import gc
 import importlib
 import json
 import logging
@@ -50,12 +49,6 @@ def at_once(contestants: Sequence[Contestant], repeats: int, **arguments: Any) -
             list(pool.map(lambda each: measure(each, **arguments), contestants)) for _ in range(repeats)
         ]
     return [list(samples) for samples in zip(*rounds, strict=True)]
-
-
-def settle_memory() -> None:
-    """What the headless loop does once it has started, done for every contestant."""
-    gc.collect()
-    gc.freeze()
 
 
 def _main(contestant: str, arguments: str) -> None:

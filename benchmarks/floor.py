@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .child import settle_memory
+from scheduler.headless import freeze_memory
+
 from .load import FinishLine, Record, staggered
 from .numbers import Sample
 
@@ -73,7 +74,7 @@ async def lateness(jobs: int, seconds: float) -> Sample:
 
     base = time.time() + 0.5
     floor = Floor([(base + job.phase * job.every, i, job.every) for i, job in enumerate(plan)], work)
-    settle_memory()
+    freeze_memory()
     sample = await record.window(seconds, plan)
     del floor
     return sample
@@ -88,7 +89,7 @@ async def burst(jobs: int) -> Sample:
 
     due = time.time() + 0.5
     floor = Floor([(due, i, 7200.0) for i in range(jobs)], work)
-    settle_memory()
+    freeze_memory()
     sample = await line.seconds_since(due)
     del floor
     return sample

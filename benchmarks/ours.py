@@ -8,26 +8,27 @@ from pathlib import Path
 
 from scheduler.clock import SystemClock
 from scheduler.engine import Scheduler
+from scheduler.headless import freeze_memory
 from scheduler.model import Call, Context, Task, TaskState
 from scheduler.schedule import Every
 from scheduler.state_file import StateFile, States
 from scheduler.store import Adopt, DiskStore, MemoryStore, Store
 from scheduler.workers import Workers
 
-from .child import settle_memory
 from .load import FinishLine, Planned, Record, staggered
 from .memory import resident
 from .numbers import Sample
 
 TASKS = 7  # of one citizen
 FAR = 7200.0
+AT_ONCE = 50  # citizens come in together, as in the fleet
 
 
 async def lateness(jobs: int, seconds: float, folder: str | None = None) -> Sample:
     """How late runs begin; with a folder, every state is on disk."""
     record, plan = Record(), staggered(jobs)
     await Watched(plan, record).take_in(Place(Path(folder) if folder else None))
-    settle_memory()
+    freeze_memory()
     return await record.window(seconds, plan)
 
 
@@ -40,14 +41,14 @@ async def burst(jobs: int) -> Sample:
 
     due = time.time() + 0.5 + jobs * 1e-4
     await _take_in(jobs, Place(), Call(work), due)
-    settle_memory()
+    freeze_memory()
     return await line.seconds_since(due)
 
 
 async def registration(jobs: int) -> Sample:
     """Seconds, and bytes a job, to take up jobs that are due in the far future."""
     place = Place()
-    settle_memory()
+    freeze_memory()
     memory, start = resident(), time.perf_counter()
     await _take_in(jobs, place, Call(_nothing), time.time() + FAR)
     took = time.perf_counter() - start
@@ -57,7 +58,7 @@ async def registration(jobs: int) -> Sample:
 async def idle(jobs: int, seconds: float) -> Sample:
     """CPU time, in percent of a core, while nothing is due."""
     await _take_in(jobs, Place(), Call(_nothing), time.time() + FAR)
-    settle_memory()
+    freeze_memory()
     await asyncio.sleep(1)
     before = time.process_time()
     await asyncio.sleep(seconds)
@@ -119,12 +120,17 @@ class Watched:
 
     async def take_in(self, place: "Place") -> None:
         """Bring the citizens in; each task's last run was just so long ago that its phase is right."""
-        for number, jobs in _citizens(len(self._plan)):
-            now, plan = time.time(), self._plan
-            states = {_name(job): self._state(job, now) for job in jobs}
-            tasks = [Task(_name(job), Every(plan[job].every), self._work, options=job) for job in jobs]
-            self._stores.append(place.store(number, states))
-            await place.citizen(number, tasks, self._stores[-1])
+        citizens = list(_citizens(len(self._plan)))
+        for first in range(0, len(citizens), AT_ONCE):
+            some = citizens[first : first + AT_ONCE]
+            await asyncio.gather(*(self._citizen(place, number, jobs) for number, jobs in some))
+
+    async def _citizen(self, place: "Place", number: int, jobs: range) -> None:
+        now, plan = time.time(), self._plan
+        states = {_name(job): self._state(job, now) for job in jobs}
+        tasks = [Task(_name(job), Every(plan[job].every), self._work, options=job) for job in jobs]
+        self._stores.append(place.store(number, states))
+        await place.citizen(number, tasks, self._stores[number])
 
     def _state(self, job: int, now: float) -> TaskState:
         planned = self._plan[job]
@@ -176,14 +182,16 @@ class _OnDisk(_Seen, DiskStore): ...
 async def _take_in(jobs: int, place: Place, work: Call, due: float) -> list[Scheduler]:
     """Citizens whose tasks are all due at one instant."""
     state = TaskState(last_run=due - FAR, first_seen=due - FAR)
-    return [
-        await place.citizen(
+    arrivals = [
+        place.citizen(
             number,
             [Task(_name(job), Every(FAR), work) for job in jobs_of],
             place.store(number, {_name(job): state for job in jobs_of}),
         )
         for number, jobs_of in _citizens(jobs)
     ]
+    some = range(0, len(arrivals), AT_ONCE)
+    return [each for i in some for each in await asyncio.gather(*arrivals[i : i + AT_ONCE])]
 
 
 async def _nothing(context: Context) -> None: ...

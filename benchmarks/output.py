@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from scheduler.headless import freeze_memory
 from scheduler.model import Command, Task
 from scheduler.schedule import Every
 from scheduler.store import MemoryStore
 
-from .child import measure, settle_memory
+from .child import measure
 from .load import Planned, Record
 from .memory import resident
 from .numbers import Sample, middle, ratio
@@ -28,7 +29,7 @@ async def loud(folder: str, script: str) -> Sample:
     await Watched(plan, record).take_in(place)
     command = Task("loud", Every(FAR), Command(("/bin/sh", "-c", script)))
     citizen = await Place(Path(folder), place.clock, place.workers).citizen(0, [command], MemoryStore())
-    settle_memory()
+    freeze_memory()
     await citizen.finish("loud")  # never ran, so it began at once: that warms up
     before, most = resident(), 0
     start = time.perf_counter()

@@ -11,7 +11,8 @@ from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore  # type: ignore[
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # it has no types
 from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]  # it has no types
 
-from .child import settle_memory
+from scheduler.headless import freeze_memory
+
 from .load import FinishLine, Record, staggered
 from .memory import resident
 from .numbers import Sample
@@ -61,7 +62,7 @@ async def lateness(jobs: int, seconds: float) -> Sample:
     scheduler = _scheduler()
     for number, planned in enumerate(plan):
         _add(scheduler, number, planned.every, first[number])
-    settle_memory()
+    freeze_memory()
     scheduler.resume()
     return await record.window(seconds, plan)
 
@@ -74,7 +75,7 @@ async def burst(jobs: int) -> Sample:
     due = time.time() + 0.5 + jobs * ADDING
     for number in range(jobs):
         _add(scheduler, number, FAR, due)
-    settle_memory()
+    freeze_memory()
     scheduler.resume()
     return await line.seconds_since(due)
 
@@ -82,7 +83,7 @@ async def burst(jobs: int) -> Sample:
 async def registration(jobs: int) -> Sample:
     """Seconds, and bytes a job, to take up jobs that are due in the far future."""
     due = time.time() + FAR
-    settle_memory()
+    freeze_memory()
     memory, start = resident(), time.perf_counter()
     scheduler = _scheduler()
     for number in range(jobs):
