@@ -16,7 +16,7 @@ EVENTS_KEPT = 200
 
 
 class Subscribers(dict[int, Callable[[], None]]):
-    """Who wants to be called back on this loop; a dict, since every run asks three times whether it is empty."""
+    """Who wants to be called back on this loop; a dict, since every run asks whether it is empty."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -60,3 +60,7 @@ class Citizens(Protocol):
     def watch(self) -> AsyncIterator[FleetView]:
         """The fleet at once, then again whenever citizens come or go or the settings change."""
         ...
+
+    async def take_over(self, citizen: str) -> None:
+        """Own a citizen here whose owner has gone; raises Owned while there is one."""
+        ...

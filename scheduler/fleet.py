@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from .engine import Rules, Scheduler
 from .errors import BadSettings, NotOurs, Owned, SchedulerError, UnknownCitizen
 from .fleet_options import FleetOptions
 from .look import look_at
+from .members import Member, attached, owned
 from .model import Snapshot
 from .onlooker import Onlooker
-from .ownership import Ownership, acquire
+from .ownership import acquire
 from .settings import CitizenSettings, Settings, fingerprint, load
 from .store import DiskStore
 from .workers import Workers
@@ -30,15 +31,6 @@ LOOK_SHARE = 100  # a look at a thousand homes takes 70 ms: it may cost a hundre
 OWNER_GONE = "its owner is gone; open the monitor again to take it over"
 AT_ONCE = 50  # citizens brought in between two notices to the screen
 DISK_THREADS = 4
-
-
-@dataclass(slots=True)
-class Member:
-    """One citizen here: its scheduler if it is ours, else somebody who looks on."""
-
-    settings: CitizenSettings
-    control: Scheduler | Onlooker
-    ownership: Ownership | None = None
 
 
 class Fleet:
@@ -87,7 +79,7 @@ class Fleet:
         """End every scheduler of ours, all at the same time, and give the homes back."""
         if self._follower:
             self._follower.cancel()
-        await asyncio.gather(*(self._let_go(member, grace) for member in self.members.values()))
+        await asyncio.gather(*(member.end(grace) for member in self.members.values()))
         await self._workers.close()
         self._disk.shutdown(wait=False)
         if isinstance(self.clock, SystemClock):
@@ -102,6 +94,15 @@ class Fleet:
         """Look at the settings now rather than soon."""
         self._look_now.set()
 
+    async def take_over(self, name: str) -> None:
+        """Own a citizen whose owner has gone; raises Owned while there is one."""
+        if name not in self.members:
+            raise UnknownCitizen(name, self.members)
+        before = self.members[name]
+        self.members[name] = await self._own(before.settings)
+        await before.end()
+        self.tell()
+
     # -------------------------------------------------------------- to look at
 
     def schedulers(self) -> list[Scheduler]:
@@ -114,7 +115,7 @@ class Fleet:
 
     def refusals(self) -> list[str]:
         """Why the citizens that are not ours are not, a line each."""
-        return [m.control.refusal for m in self.members.values() if isinstance(m.control, Onlooker)]
+        return [member.refusal for member in self.members.values() if member.refusal]
 
     def view(self) -> FleetView:
         """The fleet at this moment."""
@@ -151,10 +152,11 @@ class Fleet:
             member = await self._own(citizen)
         except SchedulerError as refusal:
             log.warning(str(refusal))
-            onlooker = Onlooker(citizen.name, partial(self._look_at, citizen, refusal), refusal)
-            member = Member(citizen, onlooker)
-            await onlooker.refresh()
+            member = await self._attach(citizen, refusal)
         self.members[citizen.name] = member
+
+    async def _attach(self, citizen: CitizenSettings, refusal: SchedulerError) -> Member:
+        return await attached(citizen, refusal, partial(self._look_at, citizen, refusal), self.clock)
 
     async def _own(self, citizen: CitizenSettings) -> Member:
         if citizen.problems:
@@ -178,7 +180,7 @@ class Fleet:
         except SchedulerError:
             ownership.release()
             raise
-        return Member(citizen, scheduler, ownership)
+        return await owned(citizen, scheduler, ownership)
 
     def _rules(self, citizen: CitizenSettings) -> Rules:
         wake = (
@@ -203,12 +205,6 @@ class Fleet:
         gone = isinstance(refusal, Owned) and not isinstance(refusal, NotOurs)
         return replace(snapshot, stale=OWNER_GONE if gone else str(refusal))
 
-    async def _let_go(self, member: Member, grace: float | None = None) -> None:
-        if isinstance(member.control, Scheduler):
-            await member.control.stop(grace)
-        if member.ownership:
-            await asyncio.to_thread(member.ownership.release)
-
     # -------------------------------------------------------------- following the files
 
     async def _follow(self) -> None:
@@ -228,9 +224,18 @@ class Fleet:
             scheduler.look_at_file()
         if changed or asked:
             await self._apply(await asyncio.to_thread(self._load))
-        for member in list(self.members.values()):
+        for name, member in list(self.members.items()):
             if isinstance(member.control, Onlooker):
-                await member.control.refresh()
+                await self._look_on(name, member, member.control)
+
+    async def _look_on(self, name: str, member: Member, onlooker: Onlooker) -> None:
+        """Somebody may own the citizen by now, and let us in."""
+        await onlooker.refresh()
+        if onlooker.snapshot().owner:
+            attached = await self._attach(member.settings, SchedulerError(member.refusal))
+            if not isinstance(attached.control, Onlooker):
+                self.members[name] = attached
+                self.tell()
 
     def _differences(self) -> tuple[bool, list[Scheduler]]:
         touched = [scheduler for scheduler in self.schedulers() if scheduler.file_differs()]
@@ -250,7 +255,7 @@ class Fleet:
         self._settings = settings
         wanted = {citizen.name: citizen for citizen in settings.citizens}
         for name in self.members.keys() - wanted.keys():
-            await self._let_go(self.members.pop(name))
+            await self.members.pop(name).end()
         for name, citizen in wanted.items():
             member = self.members.get(name)
             if member is None or (isinstance(member.control, Onlooker) and member.settings != citizen):

@@ -94,6 +94,7 @@ class DiskStore:
         self._clock, self._pool = clock, pool
         self._quick, self._durable = _Lane(self._write), _Lane(self._save)
         self._version = 0
+        self._closed = False
         self._delay = FIRST_RETRY
         self._retry: Timer | None = None
         self._states: Callable[[], States] = dict
@@ -111,19 +112,21 @@ class DiskStore:
 
     def changed(self) -> None:
         self._version += 1
-        self._durable.join()
+        if not self._closed:
+            self._durable.join()
 
     def written(self) -> Awaitable[bool]:
         return asyncio.shield(self._quick.join())
 
     async def saved(self) -> bool:
-        return await asyncio.shield(self._durable.join())
+        return not self._closed and await asyncio.shield(self._durable.join())
 
     async def close(self) -> None:
         """Make what is pending durable, once; a disk that still refuses keeps nobody here."""
         if self._retry:
             self._retry.cancel()
         await self.saved()
+        self._closed = True
         if self._retry:
             self._retry.cancel()
 

@@ -14,9 +14,8 @@ from .fleet_options import FleetOptions
 from .model import Pulse, Receipt, Snapshot
 
 if TYPE_CHECKING:
-    from .engine import Scheduler
     from .fleet import Fleet
-    from .onlooker import Onlooker
+    from .members import Followed
 
 T = TypeVar("T")
 
@@ -78,6 +77,12 @@ class FleetThread:
         async for view in self._relay.values():
             yield view
 
+    async def take_over(self, citizen: str) -> None:
+        fleet, loop = self._fleet, self._loop
+        if fleet is None or loop is None:
+            raise Stopping("the scheduler has not started yet")
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fleet.take_over(citizen), loop))
+
     def _culprit(self) -> str:
         """The run that the loop is in at this moment: tasks are named citizen/task."""
         current = asyncio.current_task(self._loop) if self._loop else None
@@ -129,11 +134,10 @@ class ThreadedControl:
     """A Control for another thread's loop."""
 
     def __init__(
-        self, control: "Scheduler | Onlooker", loop: asyncio.AbstractEventLoop, pulse: Callable[[], Pulse]
+        self, control: "Followed", loop: asyncio.AbstractEventLoop, pulse: Callable[[], Pulse]
     ) -> None:
         self.citizen = control.citizen
-        self.pulse = pulse
-        self._control, self._loop = control, loop
+        self._control, self._loop, self._thread_pulse = control, loop, pulse
 
     async def watch(self) -> AsyncIterator[Snapshot]:
         relay: Relay[Snapshot] = Relay()
@@ -149,6 +153,10 @@ class ThreadedControl:
                 yield snapshot
         finally:
             self._soon(lambda: [end() for end in forget])
+
+    def pulse(self) -> Pulse:
+        """Of the thread, or of an owner beyond it: whichever is slower."""
+        return max(self._thread_pulse(), self._control.pulse(), key=lambda pulse: pulse.age)
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
         return await self._ask(self._control.force(task, again=again))

@@ -180,7 +180,11 @@ class FakeFleet:
     def __init__(self, *controls: FakeControl, clock: Any = None, **view: Any) -> None:
         self.clock = clock or FakeClock()
         self.view = FleetView(controls, **view)
+        self.taken: list[str] = []
         self._changed: list[asyncio.Event] = []
+
+    async def take_over(self, citizen: str) -> None:
+        self.taken.append(citizen)
 
     def show(self, view: FleetView) -> None:
         """Citizens came or went."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from scheduler.clock import Clock, SystemClock, Timer
 from scheduler.control import FleetView
-from scheduler.errors import AlreadyRunning, NotSetUp, UnknownTask
+from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownTask
 from scheduler.model import (
     Outcome,
     Progress,
@@ -186,3 +186,6 @@ class DemoFleet:
     async def watch(self) -> AsyncIterator[FleetView]:
         yield FleetView(self.controls, root="nowhere: this is a demo")
         await asyncio.Event().wait()
+
+    async def take_over(self, citizen: str) -> None:
+        raise Owned(f"{citizen} is made up, and so is its owner")

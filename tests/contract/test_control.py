@@ -3,22 +3,33 @@
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
 import types
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import scheduler.fleet
-from scheduler.errors import AlreadyRunning, NotSetUp, Owned, SchedulerError, Stopping, UnknownTask
+from scheduler.errors import (
+    AlreadyRunning,
+    Disconnected,
+    NotSetUp,
+    Owned,
+    SchedulerError,
+    Stopping,
+    UnknownTask,
+)
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
 from scheduler.model import Kind, Outcome, Snapshot
 from scheduler.onlooker import Onlooker
+from scheduler.remote import RemoteControl
 from scheduler.threads import FleetThread, ThreadedControl
 
 from ..crash.loops import Place, command, everything_in
@@ -26,7 +37,7 @@ from ..fakes import until
 
 NEVER = "59 23 31 12 *"
 UNTIL_DONE = "while [ ! -e done ]; do sleep 0.02; done; echo done"
-ACTING = ["scheduler", "threaded"]
+ACTING = ["scheduler", "threaded", "remote"]
 
 
 def on_demand(name: str, script: str) -> str:
@@ -81,7 +92,8 @@ def place(tmp_path: Path) -> Place:
 @contextlib.asynccontextmanager
 async def acting(kind: str, place: Place) -> AsyncIterator[Bench]:
     options = FleetOptions(config=place.config, only=("opus",))
-    async with (on_this_loop if kind == "scheduler" else on_a_thread)(options, place) as bench:
+    ways = {"scheduler": on_this_loop, "threaded": on_a_thread, "remote": through_the_socket}
+    async with ways[kind](options, place) as bench:
         try:
             yield bench
         finally:
@@ -97,6 +109,19 @@ async def on_this_loop(options: FleetOptions, place: Place) -> AsyncIterator[Ben
         yield Bench(place, fleet.view().controls[0], fleet.stop)
     finally:
         await fleet.stop(0)
+
+
+@contextlib.asynccontextmanager
+async def through_the_socket(options: FleetOptions, place: Place) -> AsyncIterator[Bench]:
+    async with on_this_loop(options, place) as owner:
+        fleet = Fleet(replace(options, own=False))
+        await fleet.start()
+        control = fleet.view().controls[0]
+        assert isinstance(control, RemoteControl)
+        try:
+            yield Bench(place, control, owner.end)
+        finally:
+            await fleet.stop(0)
 
 
 @contextlib.asynccontextmanager
@@ -125,7 +150,8 @@ async def bench(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[B
 async def test_the_whole_citizen_comes_at_once(bench):
     await bench.see()
     first = bench.seen[0]
-    assert (first.citizen, first.owner, first.home) == ("opus", "here", str(bench.place.home))
+    owner = f"pid {os.getpid()}" if isinstance(bench.control, RemoteControl) else "here"
+    assert (first.citizen, first.owner, first.home) == ("opus", owner, str(bench.place.home))
     assert {"quick", "gate", "bad", "unset", "heartbeat"} <= {task.name for task in first.tasks}
     assert first.task("quick").kind is Kind.NEVER and first.task("unset").kind is Kind.NOT_SET_UP
     assert first.wake.count == 4
@@ -297,7 +323,7 @@ async def test_after_the_end_every_verb_says_that_it_is_shutting_down(bench):
         lambda: bench.control.resume("quick"),
         lambda: bench.control.wake(),
     ):
-        with pytest.raises(Stopping, match="opus is shutting down"):
+        with pytest.raises((Stopping, Disconnected), match="opus(: its owner .* is gone| is shutting down)"):
             await ask()
     assert bench.place.entry("gate")["outcome"] == "interrupted"
     assert bench.place.entry("gate")["due_now"] is True

@@ -1,0 +1,76 @@
+"""One citizen in a fleet: owned here, attached to its owner, or only looked at."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .clock import Clock
+from .control import Control
+from .doors import socket_path
+from .engine import Scheduler
+from .errors import Disconnected, SchedulerError
+from .model import Snapshot
+from .onlooker import Onlooker
+from .ownership import Ownership
+from .remote import RemoteControl
+from .server import Server
+from .settings import CitizenSettings
+
+log = logging.getLogger("experience.fleet")
+
+
+class Followed(Control, Protocol):
+    """A Control on the same loop, whose newest snapshot is at hand."""
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]: ...
+
+    def snapshot(self) -> Snapshot: ...
+
+
+@dataclass(slots=True)
+class Member:
+    """A citizen and the control of it; `refusal` says why it is not owned here."""
+
+    settings: CitizenSettings
+    control: Followed
+    refusal: str = ""
+    ownership: Ownership | None = None
+    server: Server | None = None
+
+    async def end(self, grace: float | None = None) -> None:
+        """Nothing of this citizen goes on in this process."""
+        if isinstance(self.control, Scheduler):
+            await self.control.stop(grace)
+        if isinstance(self.control, RemoteControl):
+            await self.control.stop()
+        if self.server:
+            await self.server.close()
+        if self.ownership:
+            await asyncio.to_thread(self.ownership.release)
+
+
+async def owned(settings: CitizenSettings, scheduler: Scheduler, ownership: Ownership) -> Member:
+    """The citizen of a scheduler that has started, open to other screens as far as its home allows."""
+    server = Server(scheduler, socket_path(settings.home))
+    try:
+        await server.open()
+    except OSError as error:
+        log.warning(f"{settings.name}: no other screen can attach: {error}")
+        return Member(settings, scheduler, "", ownership)
+    return Member(settings, scheduler, "", ownership, server)
+
+
+async def attached(
+    settings: CitizenSettings, refusal: SchedulerError, look: Callable[[], Snapshot], clock: Clock
+) -> Member:
+    """The citizen of another owner, through its socket; through its files where nobody answers."""
+    remote = RemoteControl(settings.name, socket_path(settings.home), clock)
+    try:
+        await remote.start()
+    except (Disconnected, OSError):
+        onlooker = Onlooker(settings.name, look, refusal)
+        await onlooker.refresh()
+        return Member(settings, onlooker, onlooker.refusal)
+    return Member(settings, remote, str(refusal))

@@ -1,0 +1,241 @@
+"""A citizen that another process owns: its snapshots as they come, its verbs through the socket."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from . import wire
+from .board import Subscribers
+from .clock import Clock
+from .errors import Disconnected, SchedulerError
+from .model import Pulse, Receipt, Snapshot
+
+PATIENCE = 10.0  # seconds for an answer; a save on a slow disk takes some
+GREETING = 3.0  # seconds for the first line
+RETRY = 0.5  # seconds between two attempts to find the owner again
+PING_AFTER = 1.0  # seconds of silence after which the owner is asked whether it is there
+
+
+class Connection:
+    """One conversation with an owner; ends with Disconnected for everybody who waits."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pid: int) -> None:
+        self.pid = pid
+        self._reader, self._writer = reader, writer
+        self._numbers = count(1)
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self.on_snapshot: Callable[[Any], None] = lambda raw: None
+        self.on_word: Callable[[], None] = lambda: None
+        self._listening = asyncio.create_task(self._listen())
+
+    @classmethod
+    async def open(cls, path: Path) -> "Connection":
+        """Raises Disconnected when nobody answers, or somebody who speaks another language."""
+        try:
+            async with asyncio.timeout(GREETING):
+                reader, writer = await asyncio.open_unix_connection(str(path), limit=wire.ANSWER_LIMIT)
+                hello = json.loads(await reader.readuntil(b"\n"))
+        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+            raise Disconnected(f"nobody answers at {path}") from None
+        try:
+            return cls(reader, writer, _greeted(hello))
+        except Disconnected:
+            writer.transport.abort()
+            raise
+
+    async def ask(self, method: str, **params: Any) -> Any:
+        """The result of a request; raises what the owner refused it with, or Disconnected."""
+        number = next(self._numbers)
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._writer.write(wire.line({"id": number, "method": method, "params": params}))
+            async with asyncio.timeout(PATIENCE):
+                return await answer
+        except (OSError, TimeoutError) as error:
+            raise Disconnected(f"the owner (pid {self.pid}) does not answer") from error
+        finally:
+            self._answers.pop(number, None)
+
+    async def over(self) -> None:
+        """Return when the owner has hung up."""
+        await asyncio.wait({self._listening})
+
+    def close(self) -> None:
+        self._listening.cancel()
+        self._writer.transport.abort()
+
+    async def _listen(self) -> None:
+        try:
+            while message := await self._reader.readline():
+                self.on_word()
+                self._heard(json.loads(message))
+        except (OSError, ValueError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            self._writer.transport.abort()
+            for answer in self._answers.values():
+                if not answer.done():
+                    answer.set_exception(Disconnected(f"the owner (pid {self.pid}) is gone"))
+
+    def _heard(self, message: Any) -> None:
+        if not isinstance(message, dict):
+            return
+        if message.get("method") == "snapshot":
+            self.on_snapshot(message.get("params"))
+            return
+        answer = self._answers.get(message.get("id", 0))
+        if answer is None or answer.done():
+            return
+        if isinstance(message.get("error"), dict):
+            answer.set_exception(wire.error_of(message["error"]))
+        else:
+            answer.set_result(message.get("result"))
+
+
+def _greeted(hello: Any) -> int:
+    """The pid of the owner; raises Disconnected for what is no greeting of our version."""
+    if isinstance(hello, dict) and "error" in hello:
+        raise Disconnected(str(hello["error"].get("message", "refused")))
+    params = hello.get("params") if isinstance(hello, dict) else None
+    if not isinstance(params, dict) or hello.get("method") != "hello":
+        raise Disconnected("what listens there is no owner of a citizen")
+    if params.get("protocol") != wire.PROTOCOL:
+        raise Disconnected(
+            f"its owner (pid {params.get('pid')}) speaks version {params.get('protocol')} of the protocol, "
+            f"this is version {wire.PROTOCOL}: restart the older of the two"
+        )
+    return int(params.get("pid", 0))
+
+
+class RemoteControl:
+    """A Control for a citizen of another process; finds its owner again by itself."""
+
+    def __init__(self, citizen: str, path: Path, clock: Clock) -> None:
+        self.citizen = citizen
+        self._path, self._clock = path, clock
+        self._snapshot = Snapshot(citizen, owner="", stale="looking for its owner")
+        self._subscribers = Subscribers()
+        self._connection: Connection | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._heard, self._asked = clock.elapsed(), 0.0
+        self._pings: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Attach, and stay attached; raises Disconnected if there is nobody at first."""
+        self._loop = asyncio.get_running_loop()
+        await self._attach()
+        self._following = asyncio.create_task(self._follow(), name=f"{self.citizen}/attached")
+
+    async def stop(self) -> None:
+        if self._following:
+            self._following.cancel()
+            await asyncio.wait({self._following})
+        if self._connection:
+            self._connection.close()
+
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""
+        return self._subscribers.add(callback)
+
+    async def watch(self) -> AsyncIterator[Snapshot]:
+        changed = asyncio.Event()
+        forget = self.subscribe(changed.set)
+        try:
+            while True:
+                yield self._snapshot
+                await changed.wait()
+                changed.clear()
+        finally:
+            forget()
+
+    def pulse(self) -> Pulse:
+        """Asking is what keeps this fresh: an owner that nobody looks at is not pinged."""
+        if self._connection is None:
+            return Pulse()  # gone is said by the snapshot
+        now = self._clock.elapsed()
+        if self._asked > self._heard:
+            return Pulse(now - self._asked)
+        if now - self._heard > PING_AFTER:
+            self._asked = now
+            self._loop.call_soon_threadsafe(self._ping)
+        return Pulse()
+
+    async def force(self, task: str, *, again: bool = False) -> Receipt:
+        return await self._verb("force", task=task, again=again)
+
+    async def reset(self, task: str) -> Receipt:
+        return await self._verb("reset", task=task)
+
+    async def pause(self, task: str) -> Receipt:
+        return await self._verb("pause", task=task)
+
+    async def resume(self, task: str) -> Receipt:
+        return await self._verb("resume", task=task)
+
+    async def wake(self) -> Receipt:
+        return await self._verb("wake")
+
+    async def _verb(self, method: str, **params: Any) -> Receipt:
+        if self._connection is None:
+            raise Disconnected(f"{self.citizen}: {self._snapshot.stale or 'no owner answers'}")
+        return wire.receipt_from(await self._connection.ask(method, **params))
+
+    def _ping(self) -> None:
+        if self._connection:
+            ping = asyncio.create_task(_unanswered(self._connection))
+            self._pings.add(ping)  # the loop itself holds tasks weakly
+            ping.add_done_callback(self._pings.discard)
+
+    async def _attach(self) -> None:
+        connection = await Connection.open(self._path)
+        connection.on_snapshot, connection.on_word = self._take, self._hear
+        told = self._snapshot.events[-1].seq if self._snapshot.owner == f"pid {connection.pid}" else 0
+        if not told:
+            self._snapshot = replace(self._snapshot, events=())
+        try:
+            await connection.ask("watch", told=told)
+        except SchedulerError:
+            connection.close()
+            raise
+        self._connection = connection
+
+    async def _follow(self) -> None:
+        while True:
+            if self._connection:
+                await self._connection.over()
+                self._connection = None
+                self._say_gone()
+            with suppress(Disconnected):
+                await self._attach()
+                continue
+            await asyncio.sleep(RETRY)
+
+    def _say_gone(self) -> None:
+        self._snapshot = replace(self._snapshot, stale=f"its owner ({self._snapshot.owner}) is gone")
+        self._subscribers.tell()
+
+    def _hear(self) -> None:
+        self._heard = self._clock.elapsed()
+
+    def _take(self, raw: Any) -> None:
+        snapshot = wire.snapshot_from(raw, self._snapshot.events)
+        pid = raw.get("owner", "here")
+        self._snapshot = replace(snapshot, owner=self._owner() if pid == "here" else pid)
+        self._subscribers.tell()
+
+    def _owner(self) -> str:
+        return f"pid {self._connection.pid}" if self._connection else self._snapshot.owner
+
+
+async def _unanswered(connection: Connection) -> None:
+    """Any line from the owner is a sign of life; a refusal is one, too."""
+    with suppress(SchedulerError):
+        await connection.ask("ping")

@@ -1,0 +1,205 @@
+"""The owner's end of the socket: snapshots out, verbs in; no client can hurt the owner or another client."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from . import wire
+from .doors import admitted, prepare
+from .errors import SchedulerError
+from .model import Receipt, Snapshot
+
+log = logging.getLogger("experience.server")
+
+CLIENTS = 256
+MISTAKES = 8  # after so many lines that are no requests the connection is closed
+PACE = 0.005  # seconds between two requests of one client: two hundred a second is more than any person
+STUCK = 30.0  # seconds without taking a byte after which a client is let go
+BUFFER = 256 * 1024  # bytes that may wait for one client; beyond that it skips snapshots
+
+
+class Served(Protocol):
+    """A scheduler as its server needs it."""
+
+    citizen: str
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]: ...
+
+    def snapshot(self) -> Snapshot: ...
+
+    async def force(self, task: str, *, again: bool = False) -> Receipt: ...
+
+    async def reset(self, task: str) -> Receipt: ...
+
+    async def pause(self, task: str) -> Receipt: ...
+
+    async def resume(self, task: str) -> Receipt: ...
+
+    async def wake(self) -> Receipt: ...
+
+
+class Server:
+    """Listens for one citizen until closed."""
+
+    def __init__(self, scheduler: Served, path: Path, group: int | None = None) -> None:
+        self._scheduler, self._path, self._group = scheduler, path, group
+        self._clients: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Listen from now on; raises OSError. Only who holds the lock may call this."""
+        prepare(self._path)
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._met, str(self._path), limit=wire.LINE_LIMIT)
+        finally:
+            os.umask(before)
+        if self._group is not None:
+            os.chown(self._path, -1, self._group)
+            self._path.chmod(0o660)
+
+    async def close(self) -> None:
+        """Hang up on everybody and leave no socket behind."""
+        if self._server:
+            self._server.close()
+        for client in self._clients:
+            client.cancel()
+        if self._clients:
+            await asyncio.wait(self._clients)
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = asyncio.current_task()
+        assert client is not None
+        self._clients.add(client)
+        try:
+            if self._welcome(writer):
+                await _Client(self._scheduler, reader, writer).serve()
+        except (OSError, asyncio.CancelledError):  # gone, or the owner is closing
+            pass
+        finally:
+            self._clients.discard(client)
+            writer.transport.abort()  # a reader that is stuck would keep a polite close waiting
+
+    def _welcome(self, writer: asyncio.StreamWriter) -> bool:
+        if not admitted(writer.get_extra_info("socket"), self._group):
+            log.warning("refused a stranger at the socket", extra={"citizen": self._scheduler.citizen})
+            return False
+        if len(self._clients) > CLIENTS:
+            writer.write(wire.mistake(None, wire.REFUSED, f"{CLIENTS} clients are attached already"))
+            return False
+        hello = {"protocol": wire.PROTOCOL, "citizen": self._scheduler.citizen, "pid": os.getpid()}
+        writer.write(wire.line({"method": "hello", "params": hello}))
+        return True
+
+
+class _Client:
+    """One connection: a task that reads requests, and one that writes the newest snapshot."""
+
+    def __init__(self, scheduler: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._scheduler, self._reader, self._writer = scheduler, reader, writer
+        self._changed = asyncio.Event()
+        self._mistakes = 0
+        self._forget: Callable[[], None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        writer.transport.set_write_buffer_limits(high=BUFFER)
+
+    async def serve(self) -> None:
+        try:
+            while self._mistakes < MISTAKES:
+                try:
+                    line = await self._reader.readuntil(b"\n")
+                except asyncio.IncompleteReadError:
+                    return
+                except asyncio.LimitOverrunError:
+                    self._writer.write(wire.mistake(None, wire.BAD_REQUEST, "a line too long for a request"))
+                    return
+                await self._answer(line)
+                await self._taken()
+                await asyncio.sleep(PACE)
+        finally:
+            if self._forget:
+                self._forget()
+            if self._watching:
+                self._watching.cancel()
+
+    async def _answer(self, line: bytes) -> None:
+        request = _request(line)
+        if request is None:
+            self._mistakes += 1
+            self._writer.write(wire.mistake(None, wire.BAD_REQUEST, "no JSON-RPC 2.0 request"))
+            return
+        identity, method, params = request
+        if method == "watch":
+            self._watch(params.get("told", 0))
+            self._writer.write(wire.line({"id": identity, "result": {}}))
+        elif method == "ping":
+            self._writer.write(wire.line({"id": identity, "result": {}}))
+        else:
+            self._writer.write(await self._verb(identity, method, params))
+
+    async def _verb(self, identity: object, method: str, params: Mapping[str, Any]) -> bytes:
+        call = self._call(method, params)
+        if call is None:
+            self._mistakes += 1
+            return wire.mistake(identity, wire.BAD_PARAMS, f"no method {method[:40]!r} with these parameters")
+        try:
+            return wire.line({"id": identity, "result": wire.plain(await call)})
+        except SchedulerError as error:
+            return wire.refusal(identity, error)
+
+    def _call(self, method: str, params: Mapping[str, Any]) -> Awaitable[Receipt] | None:
+        scheduler, task = self._scheduler, params.get("task")
+        if method == "wake" and not params:
+            return scheduler.wake()
+        if not isinstance(task, str):
+            return None
+        if method == "force" and params.keys() <= {"task", "again"}:
+            return scheduler.force(task, again=params.get("again") is True)
+        verbs = {"reset": scheduler.reset, "pause": scheduler.pause, "resume": scheduler.resume}
+        return verbs[method](task) if method in verbs and params.keys() == {"task"} else None
+
+    def _watch(self, told: object) -> None:
+        if self._watching is None:
+            seen = told if isinstance(told, int) else 0
+            self._forget = self._scheduler.subscribe(self._changed.set)
+            self._watching = asyncio.create_task(self._show(seen))
+        self._changed.set()
+
+    async def _show(self, told: int) -> None:
+        """Newest wins: while a client is slow, snapshots in between are never made."""
+        with contextlib.suppress(OSError):
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                snapshot = self._scheduler.snapshot()
+                self._writer.write(wire.snapshot_message(snapshot, told))
+                told = snapshot.events[-1].seq if snapshot.events else told
+                await self._taken()
+        self._writer.transport.abort()
+
+    async def _taken(self) -> None:
+        try:
+            async with asyncio.timeout(STUCK):
+                await self._writer.drain()
+        except TimeoutError:
+            raise ConnectionAbortedError("a client takes nothing") from None
+
+
+def _request(line: bytes) -> tuple[object, str, Mapping[str, Any]] | None:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        return None
+    identity, method, params = message.get("id"), message.get("method"), message.get("params", {})
+    if not isinstance(identity, int | str) or not isinstance(method, str) or not isinstance(params, dict):
+        return None
+    return identity, method, params

@@ -1,0 +1,136 @@
+"""What goes over a socket: one JSON-RPC 2.0 message a line, and the values of the model inside them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, replace
+from typing import Any
+
+from . import errors
+from .errors import Disconnected, SchedulerError
+from .model import (
+    Event,
+    Failure,
+    Kind,
+    Outcome,
+    Progress,
+    Receipt,
+    Snapshot,
+    TaskView,
+    Trigger,
+    WakeView,
+)
+
+PROTOCOL = 1
+LINE_LIMIT = 64 * 1024  # bytes of a request; ours have a hundred
+ANSWER_LIMIT = 64 * 1024 * 1024  # bytes of a snapshot: ten thousand tasks have three million
+EVENTS_KEPT = 200
+
+BAD_JSON, BAD_REQUEST, UNKNOWN_METHOD, BAD_PARAMS, REFUSED = -32700, -32600, -32601, -32602, -32000
+
+
+def line(message: Mapping[str, Any]) -> bytes:
+    """The message as it is sent."""
+    return json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n"
+
+
+def refusal(identity: object, error: SchedulerError) -> bytes:
+    """The answer to a request that was understood and refused."""
+    data = {"code": error.code}
+    return line({"id": identity, "error": {"code": REFUSED, "message": str(error), "data": data}})
+
+
+def mistake(identity: object, code: int, text: str) -> bytes:
+    """The answer to what is no request."""
+    return line({"id": identity, "error": {"code": code, "message": text}})
+
+
+def error_of(answer: Mapping[str, Any]) -> SchedulerError:
+    """The error that a refusal stands for, of the class it had on the other side."""
+    kind = answer.get("data", {}).get("code") if isinstance(answer.get("data"), dict) else None
+    text = str(answer.get("message", "refused"))
+    return _remade(_BY_CODE.get(str(kind), SchedulerError), text)
+
+
+def _remade(kind: type[SchedulerError], text: str) -> SchedulerError:
+    error = kind.__new__(kind)  # some classes build their text from other arguments
+    Exception.__init__(error, text)
+    return error
+
+
+_BY_CODE = {
+    each.code: each
+    for each in vars(errors).values()
+    if isinstance(each, type) and issubclass(each, SchedulerError)
+}
+
+
+# ------------------------------------------------------------------ values
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """A value of the model for JSON, without the fields that say nothing new."""
+    return {
+        item.name: _element(given)
+        for item in fields(value)
+        if (given := getattr(value, item.name)) != item.default or item.default is MISSING
+    }
+
+
+def _element(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_element(each) for each in value]
+    return plain(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def snapshot_message(snapshot: Snapshot, told: int) -> bytes:
+    """A snapshot as a notification; of the events only those after `told`."""
+    fresh = tuple(event for event in snapshot.events if event.seq > told)
+    return line({"method": "snapshot", "params": plain(replace(snapshot, events=fresh))})
+
+
+def snapshot_from(raw: Any, before: tuple[Event, ...]) -> Snapshot:
+    """The snapshot in a notification, its events added to those `before`; raises Disconnected."""
+    try:
+        events = (*before, *map(_event, raw.get("events", ())))[-EVENTS_KEPT:]
+        return Snapshot(
+            **{
+                **raw,
+                "tasks": tuple(map(_task, raw.get("tasks", ()))),
+                "wake": WakeView(**raw.get("wake", {})),
+                "events": events,
+                "problems": tuple(raw.get("problems", ())),
+            }
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Disconnected(f"the owner sent what is no snapshot: {error}") from error
+
+
+def receipt_from(raw: Any) -> Receipt:
+    """The receipt in an answer; raises Disconnected."""
+    try:
+        return Receipt(**raw)
+    except TypeError as error:
+        raise Disconnected(f"the owner sent what is no answer: {error}") from error
+
+
+def _task(raw: Mapping[str, Any]) -> TaskView:
+    error, progress = raw.get("error"), raw.get("progress")
+    return TaskView(
+        **{
+            **raw,
+            "kind": Kind(raw["kind"]),
+            "error": Failure(**error) if error else None,
+            "progress": Progress(**progress) if progress else None,
+        }
+    )
+
+
+def _event(raw: Mapping[str, Any]) -> Event:
+    outcome, trigger = raw.get("outcome"), raw.get("trigger")
+    return Event(
+        **{
+            **raw,
+            "outcome": Outcome(outcome) if outcome else None,
+            "trigger": Trigger(trigger) if trigger else None,
+        }
+    )
