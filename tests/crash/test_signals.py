@@ -62,7 +62,7 @@ async def test_told_once_it_saves_takes_its_children_along_and_ends_well(place, 
 
 
 async def test_what_our_own_shutdown_stopped_is_due_again_at_the_next_start(place):
-    place.tasks(command("long", "echo pid $$ >> runs.log; sleep 600"), more=GRACE)
+    place.tasks(command("long", "echo pid $$ >> runs.log; exec sleep 600"), more=GRACE)
     with place.loop() as loop:
         await until(lambda: place.lines(), "the run has begun")
         loop.terminate()
