@@ -48,6 +48,7 @@ class Fleet:
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
         self._subscribers = Subscribers()
         self._loading = self._dispatch = True
+        self._stopped = False
         self._follower: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
 
@@ -77,6 +78,9 @@ class Fleet:
 
     async def stop(self, grace: float | None = None) -> None:
         """End every scheduler of ours, all at the same time, and give the homes back."""
+        if self._stopped:
+            return
+        self._stopped = True
         if self._follower:
             self._follower.cancel()
         await asyncio.gather(*(member.end(grace) for member in self.members.values()))
@@ -194,6 +198,7 @@ class Fleet:
             secrets=citizen.secrets,
             wake=wake if self._options.wakes else None,
             background=self._options.background,
+            llm=citizen.llm,
         )
 
     def _look_at(self, citizen: CitizenSettings, refusal: SchedulerError) -> Snapshot:

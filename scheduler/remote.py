@@ -119,6 +119,8 @@ class RemoteControl:
         self.citizen = citizen
         self._path, self._clock = path, clock
         self._snapshot = Snapshot(citizen, owner="", stale="looking for its owner")
+        self._owner = ""
+        self._seen = asyncio.Event()
         self._subscribers = Subscribers()
         self._connection: Connection | None = None
         self._following: asyncio.Task[None] | None = None
@@ -197,14 +199,18 @@ class RemoteControl:
     async def _attach(self) -> None:
         connection = await Connection.open(self._path)
         connection.on_snapshot, connection.on_word = self._take, self._hear
-        told = self._snapshot.events[-1].seq if self._snapshot.owner == f"pid {connection.pid}" else 0
-        if not told:
+        if self._owner != f"pid {connection.pid}":
+            self._owner = f"pid {connection.pid}"
             self._snapshot = replace(self._snapshot, events=())
+        events = self._snapshot.events
+        self._seen.clear()
         try:
-            await connection.ask("watch", told=told)
-        except SchedulerError:
+            await connection.ask("watch", told=events[-1].seq if events else 0)
+            async with asyncio.timeout(PATIENCE):
+                await self._seen.wait()
+        except (SchedulerError, TimeoutError) as error:
             connection.close()
-            raise
+            raise Disconnected(f"the owner ({self._owner}) does not show its state") from error
         self._connection = connection
 
     async def _follow(self) -> None:
@@ -219,7 +225,7 @@ class RemoteControl:
             await asyncio.sleep(RETRY)
 
     def _say_gone(self) -> None:
-        self._snapshot = replace(self._snapshot, stale=f"its owner ({self._snapshot.owner}) is gone")
+        self._snapshot = replace(self._snapshot, stale=f"its owner ({self._owner}) is gone")
         self._subscribers.tell()
 
     def _hear(self) -> None:
@@ -227,12 +233,9 @@ class RemoteControl:
 
     def _take(self, raw: Any) -> None:
         snapshot = wire.snapshot_from(raw, self._snapshot.events)
-        pid = raw.get("owner", "here")
-        self._snapshot = replace(snapshot, owner=self._owner() if pid == "here" else pid)
+        self._snapshot = replace(snapshot, owner=self._owner)
+        self._seen.set()
         self._subscribers.tell()
-
-    def _owner(self) -> str:
-        return f"pid {self._connection.pid}" if self._connection else self._snapshot.owner
 
 
 async def _unanswered(connection: Connection) -> None:

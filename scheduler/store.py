@@ -119,7 +119,7 @@ class DiskStore:
         return asyncio.shield(self._quick.join())
 
     async def saved(self) -> bool:
-        return not self._closed and await asyncio.shield(self._durable.join())
+        return await asyncio.shield(self._durable.join())
 
     async def close(self) -> None:
         """Make what is pending durable, once; a disk that still refuses keeps nobody here."""
