@@ -1,6 +1,5 @@
 """Counts over the whole fleet, and the one thing that is most wrong."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from scheduler.model import Pulse, Snapshot, TaskView
@@ -48,6 +47,9 @@ class Verdict:
     loading: bool = False
 
 
+COUNTED = ("tasks", "running", "failing", "troubles")
+
+
 class Tally:
     """The counts, kept up at the cost of the citizens that changed."""
 
@@ -55,6 +57,8 @@ class Tally:
         self._snapshots: dict[str, Snapshot] = {}
         self._shares: dict[str, Share] = {}
         self._changed: set[str] = set()
+        self._counts = dict.fromkeys(COUNTED, 0)
+        self._worst: dict[str, Trouble] = {}
         self._sum: Verdict | None = None
         self.problems: tuple[str, ...] = ()
         self.loading = False
@@ -63,7 +67,7 @@ class Tally:
         """These citizens and no others."""
         self._sum = None
         for gone in self._shares.keys() - names:
-            del self._shares[gone]
+            self._replace(gone, None)
             self._snapshots.pop(gone, None)
             self._changed.discard(gone)
         for new in names - self._shares.keys():
@@ -83,39 +87,48 @@ class Tally:
         """The counts now; `pulse` is the slowest one seen."""
         if self._changed or self._sum is None:
             for citizen in self._changed:
-                self._shares[citizen] = share(self._snapshots[citizen])
+                self._replace(citizen, share(self._snapshots[citizen]))
             self._changed.clear()
-            self._sum = add_up(self._shares.values())
+            self._sum = self._added_up()
         more = [Trouble((Rank.PROBLEM,), "settings", problem) for problem in self.problems] + _stall(pulse)
-        worst = min([*more, self._sum.worst or _NONE], key=_weight)
+        worst = [*more, *([self._sum.worst] if self._sum.worst else [])]
         return replace(
             self._sum,
-            worst=None if worst is _NONE else worst,
+            worst=min(worst, key=_weight, default=None),
             troubles=self._sum.troubles + len(more),
             loading=self.loading,
         )
 
+    def _replace(self, citizen: str, new: Share | None) -> None:
+        """Only what has changed is counted again: a thousand citizens cost as much as three."""
+        old = self._shares.pop(citizen, _NOTHING)
+        for name in COUNTED:
+            self._counts[name] += getattr(new or _NOTHING, name) - getattr(old, name)
+        self._worst.pop(citizen, None)
+        if new:
+            self._shares[citizen] = new
+            if new.worst:
+                self._worst[citizen] = new.worst
 
-_NONE = Trouble((float("inf"),), "", "")
+    def _added_up(self) -> Verdict:
+        due, name = min((each.next for each in self._shares.values()), default=_NOTHING.next)
+        return Verdict(
+            citizens=len(self._shares),
+            tasks=self._counts["tasks"],
+            running=self._counts["running"],
+            failing=self._counts["failing"],
+            troubles=self._counts["troubles"],
+            due=due if name else None,
+            next=name,
+            worst=min(self._worst.values(), key=_weight, default=None),
+        )
+
+
+_NOTHING = Share()
 
 
 def _weight(trouble: Trouble) -> Weight:
     return trouble.weight
-
-
-def add_up(shares: Collection[Share]) -> Verdict:
-    """What all citizens come to."""
-    due, name = min((each.next for each in shares), default=(float("inf"), ""))
-    return Verdict(
-        citizens=len(shares),
-        tasks=sum(each.tasks for each in shares),
-        running=sum(each.running for each in shares),
-        failing=sum(each.failing for each in shares),
-        due=due if name else None,
-        next=name,
-        worst=min((each.worst for each in shares if each.worst), key=_weight, default=None),
-        troubles=sum(each.troubles for each in shares),
-    )
 
 
 def share(snapshot: Snapshot) -> Share:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.events import Click, Resize
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -134,9 +135,10 @@ class FleetGrid(ScrollView, can_focus=True):
         return self._ink
 
     def _filtered(self, strip: Strip) -> Strip:
-        """What Textual's own path would do for terminals with fewer colours."""
+        """What Textual's own path would do; our colours never need to be made true ones."""
         for line_filter in self.get_line_filters():
-            strip = strip.apply_filter(line_filter, self.background_colors[1])
+            if not isinstance(line_filter, ANSIToTruecolor):
+                strip = strip.apply_filter(line_filter, self.background_colors[1])
         return strip
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:

@@ -58,11 +58,12 @@ class TaskLine:
     """State, name, countdown, how much of the interval is over, schedule, runs."""
 
     bare = False
-    __slots__ = ("_columns", "_name", "_state", "_tail", "_with_bar", "glyphs", "task")
+    __slots__ = ("_columns", "_kept", "_name", "_state", "_tail", "_with_bar", "glyphs", "task")
 
     def __init__(self, task: TaskView, columns: Columns, glyphs: Glyphs) -> None:
         self.task, self._columns, self.glyphs = task, columns, glyphs
         self._state = state_words(task)
+        self._kept: tuple[int, Ink, list[Segment], list[Segment]] | None = None
         self._name = words.fit(words.clean(task.name, glyphs.plain), columns.name, glyphs.ellipsis)
         self._tail, self._with_bar = self._tail_of_run(task)
 
@@ -82,54 +83,61 @@ class TaskLine:
         return edges + (self._columns.time_end if old.fill == new.fill else self._columns.bar_end)
 
     def paint(self, face: Face, ink: Ink) -> list[Segment]:
-        task, light, glyphs = self.task, face.light, self.glyphs
+        head, tail = self._still(face.light, ink)
+        if self._state:
+            return [*head, *tail]
+        style = self._pace(face)
+        time = Segment(face.time.rjust(words.TIME), ink.style(style, face.light))
+        return [*head, time, *self._bar(face, ink), *tail]
+
+    def _pace(self, face: Face) -> str:
+        if self.task.running_since is not None:
+            return "running"
+        return "warning" if face.time == "now" else "ink"
+
+    def _still(self, light: int, ink: Ink) -> tuple[list[Segment], list[Segment]]:
+        """What stays the same from second to second, left and right of the time and the bar."""
+        if self._kept is None or self._kept[0] != light or self._kept[1] is not ink:
+            self._kept = light, ink, self._head(light, ink), self._rest(light, ink)
+        return self._kept[2], self._kept[3]
+
+    def _head(self, light: int, ink: Ink) -> list[Segment]:
+        task, glyphs = self.task, self.glyphs
         mark = glyphs.marked if light & MARKED else glyphs.cursor if light & CURSOR else " "
+        edge = "marked" if light & MARKED else "here" if light & (CURSOR | HERE) else "frame"
         kind = STYLES[task.kind]
         name = "faint" if kind == "faint" and task.kind is not Kind.NEVER else "ink"
-        edge = "marked" if light & MARKED else "here" if light & (CURSOR | HERE) else "frame"
         return [
             Segment(mark, ink.style(edge, light)),
             Segment(f"{glyphs.kind[task.kind]} ", ink.style(kind, light)),
             Segment(f"{self._name} ", ink.style(name, light)),
-            *self._middle(face, ink),
         ]
 
-    def _middle(self, face: Face, ink: Ink) -> list[Segment]:
+    def _rest(self, light: int, ink: Ink) -> list[Segment]:
         if self.task.running_since is not None:
-            return self._running(face, ink)
-        if self._state:
-            return self._at_rest(face, ink)
-        style = "warning" if face.time == "now" else "ink"
-        light = face.light
-        time = Segment(face.time.rjust(words.TIME), ink.style(style, light))
-        return [time, *self._bar(face, ink, "bar"), *self._facts(ink, light)]
+            return [Segment(self._tail, ink.style("running", light))]
+        return self._at_rest(light, ink) if self._state else self._facts(ink, light)
 
-    def _running(self, face: Face, ink: Ink) -> list[Segment]:
-        time = Segment(face.time.rjust(words.TIME), ink.style("running", face.light))
-        tail = Segment(self._tail, ink.style("running", face.light))
-        return [time, *(self._bar(face, ink, "running") if self._with_bar else []), tail]
-
-    def _at_rest(self, face: Face, ink: Ink) -> list[Segment]:
+    def _at_rest(self, light: int, ink: Ink) -> list[Segment]:
         """What keeps the task from counting down, over the cells of the countdown and the bar."""
-        columns, light = self._columns, face.light
-        wide = columns.inner - columns.name - 3
+        columns = self._columns
         said = words.clean(self._state, self.glyphs.plain)
         if self.task.kind is Kind.NOT_SET_UP:
+            wide = columns.inner - columns.name - 3
             return [Segment(words.fit(said, wide, self.glyphs.ellipsis), ink.style("faint", light))]
-        room = columns.bar_end - columns.name - 3
+        shown = words.fit(said, columns.bar_end - columns.name - 3, self.glyphs.ellipsis)
         style = "running" if self.task.queued else "faint"
-        return [Segment(words.fit(said, room, self.glyphs.ellipsis), ink.style(style, light)),
-                *self._facts(ink, light)]  # fmt: skip
+        return [Segment(shown, ink.style(style, light)), *self._facts(ink, light)]
 
-    def _bar(self, face: Face, ink: Ink, style: str) -> list[Segment]:
-        cells = self._columns.bar
-        if not cells:
+    def _bar(self, face: Face, ink: Ink) -> list[Segment]:
+        cells, running = self._columns.bar, self.task.running_since is not None
+        if not cells or (running and not self._with_bar):
             return []
         full, half = divmod(face.fill, 2)
         glyphs, light = self.glyphs, face.light
         done = glyphs.full * full + (glyphs.half if half else "")
         return [
-            Segment(f" {done}", ink.style(style, light)),
+            Segment(f" {done}", ink.style("running" if running else "bar", light)),
             Segment(glyphs.track * (cells - len(done)), ink.style("track", light)),
         ]
 
