@@ -8,7 +8,8 @@ from typing import Any
 from .builtin import BACKGROUND_TASKS
 from .env_file import Secrets, parse
 from .layers import Layer, lay
-from .model import NAME, Task, WakePlan
+from .llm_settings import llm
+from .model import NAME, Llm, Task, WakePlan
 from .setting_values import nested, seconds, whole
 from .settings_files import Files, Unusable, scripts
 from .tables import Problems, Source, key, read
@@ -30,6 +31,7 @@ class CitizenSettings:
     grace: float = 10.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     problems: tuple[str, ...] = ()
+    llm: Llm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class CitizenTable:
 
     wake: Mapping[str, Any] = key(nested)
     tasks: Mapping[str, Any] = key(nested)
+    llm: Mapping[str, Any] | None = key(nested)
     workers: int = key(whole(1, 256), 4)
     grace: float = key(seconds(), 10.0)
 
@@ -60,6 +63,7 @@ class Given:
     environment: Mapping[str, Any]
     file: str  # the main one
     environ: Mapping[str, str] = field(repr=False)
+    shared: Mapping[str, Any] = field(default_factory=dict)  # tables of the main file that are for everybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,8 @@ def citizen(name: str, home: Path, given: Given, files: Files) -> Found:
     except Unusable as error:
         return Found(CitizenSettings(name, home, problems=(str(error),)))
     above = ("citizens", name)
-    layers = [(given.main, Source(given.file, above)), (own, Source(own_file))]
-    layers.append((given.environment, Source("environment", above)))
+    layers = [(given.shared, Source(given.file)), (given.main, Source(given.file, above))]
+    layers += [(own, Source(own_file)), (given.environment, Source("environment", above))]
     return _read(name, home, [layer for layer in layers if layer[0]], secrets, given.file, own_file)
 
 
@@ -91,6 +95,7 @@ def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: st
     problems = Problems(where)
     table = read(CitizenTable, secrets.fill(raw, (), problems), (), problems)
     wake = _wake(table.wake or {}, str(home), problems)
+    model = llm(table.llm, ("llm",), problems)
     wanted = dict.fromkeys((*BACKGROUND_TASKS, *(table.tasks or {})))
     place = Place(name, str(home), main, scripts(str(home), wanted))
     tasks = _tasks(wanted, table.tasks or {}, place, problems)
@@ -98,7 +103,8 @@ def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: st
     shared = tuple(line for source, line in problems.found if source.file != own)
     found = CitizenSettings(name, home, problems=lines)
     if not lines:
-        found = CitizenSettings(name, home, tasks, wake, table.workers, table.grace, secrets.values)
+        limits = (table.workers, table.grace)
+        found = CitizenSettings(name, home, tasks, wake, *limits, secrets.values, llm=model)
     return Found(found, frozenset(wanted), place.scripts, shared)
 
 

@@ -13,6 +13,7 @@ from .ledger import Ledger
 from .model import (
     Call,
     Handler,
+    Llm,
     Outcome,
     Pulse,
     Receipt,
@@ -40,6 +41,7 @@ class Rules:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     wake: WakePlan | None = None
     background: bool = True
+    llm: Llm | None = None
 
 
 class Scheduler:
@@ -148,6 +150,7 @@ class Scheduler:
     def _obey(self, rules: Rules) -> None:
         self._rules = rules
         self._dispatch.limit, self._runner.secrets = rules.workers, rules.secrets
+        self._runner.llm = rules.llm
         if self._wake and rules.wake:
             self._wake.replan(rules.wake)
 

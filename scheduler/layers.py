@@ -13,6 +13,7 @@ _REPLACES: Mapping[str, At] = {
     "cron": ("every",),
     "command": ("handler", "isolated"),
     "handler": ("command", "input", "environment"),
+    "url": ("key",),  # the key of one server must not reach another
 }
 
 
@@ -30,7 +31,7 @@ def _over(
     low: dict[str, Any], high: Mapping[str, Any], at: At, source: Source, where: dict[At, Source]
 ) -> None:
     for name, value in high.items():
-        if _is_work(at):
+        if _is_choice(at):
             _drop(low, [rival for rival in _REPLACES.get(name, ()) if rival not in high])
         where[(*at, name)] = source
         if isinstance(value, dict):
@@ -41,8 +42,8 @@ def _over(
             low[name] = value
 
 
-def _is_work(at: At) -> bool:
-    return at == ("wake",) or (len(at) == 2 and at[0] == "tasks")
+def _is_choice(at: At) -> bool:
+    return at in (("wake",), ("llm",)) or (len(at) == 2 and at[0] == "tasks")
 
 
 def _drop(table: dict[str, Any], names: Iterable[str]) -> None:

@@ -78,6 +78,17 @@ class Progress:
 def _nobody_listens(progress: Progress) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Llm:
+    """A language model that handlers may ask; `timeout` is how many seconds it may keep silent."""
+
+    url: str
+    model: str
+    api: str = "ollama"
+    key: str = field(default="", repr=False)
+    timeout: float = 120.0
+
+
 @value
 class Context:
     """All that a handler may know of its run."""
@@ -90,6 +101,7 @@ class Context:
     last_success: float | None = None
     trigger: Trigger = Trigger.SCHEDULE
     report: Callable[[Progress], None] = _nobody_listens
+    llm: Llm | None = None
 
     def progress(self, done: float, total: float = 0, text: str = "") -> None:
         """Show on screen how far this run is; may be called as often as you like, from any thread."""

@@ -15,7 +15,7 @@ from .errors import SchedulerError, TaskFailed
 from .finishes import Finishes
 from .jobs import Job
 from .ledger import Ledger
-from .model import Context, Outcome, Running, Task, Trigger
+from .model import Context, Llm, Outcome, Running, Task, Trigger
 from .recovery import retry_time
 from .runs import Run
 from .schedule import NEVER, in_words
@@ -45,6 +45,7 @@ class Runner:
         urgent: Callable[[str], None],
     ) -> None:
         self.secrets: Mapping[str, str] = {}
+        self.llm: Llm | None = None
         self.results: deque[TaskResult] = deque(maxlen=RESULTS_KEPT)
         self.finishes = Finishes(clock)
         self.stopping = False
@@ -106,6 +107,7 @@ class Runner:
             last_success,
             run.trigger,
             run.report,
+            self.llm,
         )
 
     async def _carry_out(self, job: Job, run: Run) -> None:

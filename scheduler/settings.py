@@ -65,6 +65,7 @@ class MainTable:
 
     root: Path | None = key(path)  # noqa: RUF009  # a field, not a shared value
     citizens: Mapping[str, Any] | None = key(nested)
+    llm: Mapping[str, Any] | None = key(nested)
 
 
 def load(
@@ -87,8 +88,14 @@ def load(
     made = _create(root, named, only) if create else []
     there, unlisted = _homes(root)
     known = tuple(sorted(named | set(there)))
+    shared_by_all = {} if main.llm is None else {"llm": main.llm}
     found = [
-        citizen(name, root / name, Given(_of(main.citizens, name), _of(spelt, name), file, environ), files)
+        citizen(
+            name,
+            root / name,
+            Given(_of(main.citizens, name), _of(spelt, name), file, environ, shared_by_all),
+            files,
+        )
         for name in known
         if not only or name in only
     ]

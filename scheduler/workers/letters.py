@@ -5,7 +5,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from ..model import Context, Isolated, Outcome, Progress, Trigger
+from ..model import Context, Isolated, Llm, Outcome, Progress, Trigger
 from .result import Result
 
 LONGEST = 1024 * 1024  # bytes of one line from the child; ours are some 30 kB at most
@@ -25,6 +25,7 @@ def order_letter(work: Isolated, context: Context, python_path: str | None) -> b
             "secrets": dict(context.secrets),
             "last_success": context.last_success,
             "trigger": context.trigger,
+            "llm": context.llm,
         },
     }
     return json.dumps(letter, default=_plain).encode()
@@ -33,6 +34,7 @@ def order_letter(work: Isolated, context: Context, python_path: str | None) -> b
 def context_of(fields: dict[str, Any], report: Any) -> Context:
     """The Context on the child's side; options that were an object are a plain dict here."""
     given = {**fields, "home": Path(fields["home"]), "trigger": Trigger(fields["trigger"])}
+    given["llm"] = Llm(**fields["llm"]) if fields["llm"] else None
     return Context(**given, report=report)
 
 

@@ -13,6 +13,7 @@ from scheduler.builtin import BACKGROUND_TASKS
 from scheduler.citizen_settings import CitizenTable, WakeTable
 from scheduler.errors import BadSettings
 from scheduler.handlers import BUILT_IN, built_in
+from scheduler.llm_settings import LlmTable
 from scheduler.model import Call, Command, Isolated, NotSetUp
 from scheduler.schedule import AtStart, Cron, Every, zone_named
 from scheduler.settings import Settings, fingerprint, load, load_or_raise
@@ -317,7 +318,7 @@ def test_the_wake_runs_a_command_or_a_handler(place):
 
 WRONG = [
     ("workerz = 3", "workerz: unknown key; did you mean workers?"),
-    ("zzz = 3", "zzz: unknown key; known: grace, tasks, wake, workers"),
+    ("zzz = 3", "zzz: unknown key; known: grace, llm, tasks, wake, workers"),
     ("workers = 0", "workers: is 0; write a number from 1 to 256"),
     ("workers = '4'", "workers: is text; write a whole number"),
     ("workers = true", "workers: is true or false; write a whole number"),
@@ -500,7 +501,7 @@ def test_a_problem_in_the_main_file_is_the_main_files_and_the_citizens(place):
         ("root = 'x'", "root: is no absolute path; write it from the start"),
         ("root = 3", "root: is a number; write it as text, in quotes"),
         ("root = '~nobody_at_all_/x'", "root: names a home that nobody has; write the whole path"),
-        ("socket_group = 'x'", "socket_group: unknown key; known: citizens, root"),
+        ("socket_group = 'x'", "socket_group: unknown key; known: citizens, llm, root"),
         ("[citizen.opus]", "citizen: unknown key; did you mean citizens?"),
         ("[citizens.Opus]", "citizens.Opus: is no name; use a-z"),
         ("citizens = []", "citizens: is a list; write it as a table, in [brackets]"),
@@ -660,7 +661,7 @@ def blocks(page: str) -> list[str]:
 
 @pytest.mark.parametrize("block", blocks("settings.md") + blocks("tasks.md"))
 def test_every_example_of_the_documents_loads(place, block):
-    home = place.home("opus", env="REPORT_TOKEN=x\nIMAP_PASSWORD=y\n")
+    home = place.home("opus", env="REPORT_TOKEN=x\nIMAP_PASSWORD=y\nLLM_KEY=z\n")
     for script in re.findall(r'handler = "(.*\.py):', block):
         (home / script).parent.mkdir(parents=True)
         (home / script).write_text("")
@@ -672,11 +673,11 @@ def test_every_example_of_the_documents_loads(place, block):
 
 @pytest.mark.parametrize(
     ("page", "shape"),
-    [("settings.md", CitizenTable), ("settings.md", WakeTable), ("settings.md", TaskTable)]
+    [("settings.md", shape) for shape in (CitizenTable, WakeTable, LlmTable, TaskTable)]
     + [("tasks.md", built_in(name)[1]) for name in BUILT_IN],
 )
 def test_every_key_is_in_the_documents_with_an_example(page, shape):
     content, examples = (DOCS / page).read_text(), "\n".join(blocks(page))
     for name in readers(shape):
-        assert f"`{name}`" in content or name in ("wake", "tasks"), name
+        assert f"`{name}`" in content or name in ("wake", "tasks", "llm"), name
         assert re.search(rf"\b{name}\b", examples), name
