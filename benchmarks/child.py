@@ -15,7 +15,7 @@ from typing import Any
 from .numbers import Sample
 
 HERE = Path(__file__).resolve().parent.parent
-PATIENCE = 120.0  # seconds that one measurement may take
+PATIENCE = 60.0  # seconds that one measurement may take
 
 Contestant = str  # "module:function" of this package; the function is async and gives a Sample
 
@@ -27,7 +27,10 @@ class MeasurementFailed(Exception):
 def measure(contestant: Contestant, **arguments: Any) -> Sample:
     """What this contestant achieves."""
     command = [sys.executable, "-m", "benchmarks.child", contestant, json.dumps(arguments)]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=PATIENCE)
+    try:
+        done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired as late:
+        raise MeasurementFailed(f"{contestant}: no answer within {PATIENCE:.0f} s") from late
     try:
         sample: Sample = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):

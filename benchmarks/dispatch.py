@@ -19,9 +19,9 @@ def dispatch(quick: bool) -> Iterator[Row]:
 
 def _beside_both(jobs: int, quick: bool) -> Iterator[Row]:
     if jobs <= ALMOST_IDLE:
-        samples = at_once(CONTESTANTS, 1 if quick else 3, jobs=jobs, seconds=5 if quick else 10)
+        samples = at_once(CONTESTANTS, 1 if quick else 3, jobs=jobs, seconds=4 if quick else 8)
     else:
-        samples = in_turn(CONTESTANTS, 1 if quick else 3, jobs=jobs, seconds=2 if quick else 5)
+        samples = in_turn(CONTESTANTS, 1 if quick else 3, jobs=jobs, seconds=2 if quick else 4)
     for key in ("p50", "p99"):
         yield _row(f"dispatch {key}, {jobs:,} jobs", key, *samples)
 
@@ -54,15 +54,13 @@ def disk(quick: bool) -> Iterator[Row]:
 
 def flood(quick: bool) -> Iterator[Row]:
     """70,000 jobs, 20,500 runs a second."""
-    ours, floor = in_turn(
-        ["ours:lateness", "floor:lateness"], 1 if quick else 2, jobs=70_000, seconds=3 if quick else 10
-    )
-    missed = max(sample["missed"] for sample in ours)
+    ours, floor = in_turn(["ours:lateness", "floor:lateness"], 1, jobs=70_000, seconds=3 if quick else 10)
+    missed = any(sample["missed"] or sample["runs"] < 0.99 * sample["expected"] for sample in ours)
     yield Row(
         "dispatch p99, 70,000 jobs",
         middle(ours, "p99"),
         "ms",
         (Beside("floor", middle(floor, "p99"), ratio(ours, floor, "p99")),),
-        (Bar("<= 10 ms", middle(ours, "p99") <= 10), Bar("none missed", missed == 0)),
-        f"{middle(ours, 'runs'):,.0f} runs in the window",
+        (Bar("<= 10 ms", middle(ours, "p99") <= 10), Bar("none missed", not missed)),
+        f"{middle(ours, 'runs'):,.0f} runs of {ours[0]['expected']:,.0f}",
     )

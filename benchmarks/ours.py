@@ -22,13 +22,13 @@ from .numbers import Sample
 TASKS = 7  # of one citizen
 FAR = 7200.0
 AT_ONCE = 50  # citizens come in together, as in the fleet
+TAKING_IN = 1.5e-4  # seconds that it may take to take a job in
 
 
 async def lateness(jobs: int, seconds: float, folder: str | None = None) -> Sample:
     """How late runs begin; with a folder, every state is on disk."""
     record, plan = Record(), staggered(jobs)
     await Watched(plan, record).take_in(Place(Path(folder) if folder else None))
-    freeze_memory()
     return await record.window(seconds, plan)
 
 
@@ -119,14 +119,25 @@ class Watched:
         self._due[job] = (began or now) + self._plan[job].every
 
     async def take_in(self, place: "Place") -> None:
-        """Bring the citizens in; each task's last run was just so long ago that its phase is right."""
+        """Bring the citizens in, and return when the first of them may be due.
+
+        Meanwhile their clock stands still at that very moment, so that nobody starts with a backlog. Each
+        task's last run was just so long ago that its phase is right.
+        """
+        opening = time.time() + 0.5 + len(self._plan) * TAKING_IN
+        place.clock.now = lambda: opening
         citizens = list(_citizens(len(self._plan)))
         for first in range(0, len(citizens), AT_ONCE):
             some = citizens[first : first + AT_ONCE]
-            await asyncio.gather(*(self._citizen(place, number, jobs) for number, jobs in some))
+            await asyncio.gather(*(self._citizen(place, number, jobs, opening) for number, jobs in some))
+        freeze_memory()
+        del place.clock.now
+        if time.time() > opening:
+            raise TimeoutError(f"taking {len(self._plan)} jobs in took too long")
+        await asyncio.sleep(opening - time.time())
 
-    async def _citizen(self, place: "Place", number: int, jobs: range) -> None:
-        now, plan = time.time(), self._plan
+    async def _citizen(self, place: "Place", number: int, jobs: range, now: float) -> None:
+        plan = self._plan
         states = {_name(job): self._state(job, now) for job in jobs}
         tasks = [Task(_name(job), Every(plan[job].every), self._work, options=job) for job in jobs]
         self._stores.append(place.store(number, states))
