@@ -10,12 +10,12 @@ from .builtin import BACKGROUND_TASKS
 from .clock import SystemClock
 from .errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from .look import look_at
-from .model import Handler, Outcome, Receipt, Snapshot, TaskState
+from .model import Handler, Outcome, Receipt, Snapshot
 from .ownership import owner_of
 from .settings import CitizenSettings, Settings, load
 
 if TYPE_CHECKING:
-    from .engine import Scheduler
+    from .members import Followed
 
 __all__ = [
     "BACKGROUND_TASKS",
@@ -35,8 +35,8 @@ T = TypeVar("T")
 class CitizenScheduler:
     """One citizen for a script: handlers of its own, and the verbs as plain calls that wait."""
 
-    def __init__(self, citizen: str, config: Path | None = None) -> None:
-        self.citizen, self.config = citizen, config
+    def __init__(self, citizen: str, config: Path | None = None, own_as_root: bool = False) -> None:
+        self.citizen, self.config, self._as_root = citizen, config, own_as_root
         self._handlers: dict[str, Handler] = {}
 
     def register_handler(self, task: str, handler: Handler) -> None:
@@ -53,57 +53,53 @@ class CitizenScheduler:
     def run_due(self) -> dict[str, Outcome]:
         """Run every task that is due and wait for all of them: what each came to."""
 
-        async def drain(scheduler: "Scheduler") -> dict[str, Outcome]:
-            await scheduler.drain(float("inf"))
-            return {result.task: result.outcome for result in scheduler.take_results()}
+        async def drain(control: "Followed") -> dict[str, Outcome]:
+            from .engine import Scheduler
 
-        return self._owning(drain)
+            if not isinstance(control, Scheduler):
+                raise Owned(f"{self.citizen} is owned by {control.snapshot().owner}, which runs what is due")
+            await control.drain(float("inf"))
+            return {result.task: result.outcome for result in control.take_results()}
 
-    def force(self, task: str) -> TaskState:
-        """Run the task now and wait for it: its state afterwards."""
+        return self._steer(drain)
 
-        async def run(scheduler: "Scheduler") -> TaskState:
-            await scheduler.force(task)
-            return await scheduler.finish(task)
+    def force(self, task: str) -> str:
+        """Run the task now and wait for it: how it went, in a line."""
 
-        return self._owning(run)
+        async def forced(control: "Followed") -> str:
+            from .steering import force_and_wait, outcome_of
+
+            return outcome_of(await force_and_wait(control, task))
+
+        return self._steer(forced)
 
     def reset(self, task: str) -> Receipt:
         """Forget the task's last run and last error: due at the next check."""
-        return self._owning(lambda scheduler: scheduler.reset(task))
+        return self._steer(lambda control: control.reset(task))
 
     def status(self) -> Snapshot:
         """The citizen as its files tell it."""
         return look(self.citizen, self.config)
 
-    def _owning(self, action: Callable[["Scheduler"], Awaitable[T]]) -> T:
+    def _steer(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
         from asyncio import run  # 30 ms that whoever only looks does not pay
 
-        return run(self._own_and(action))
+        return run(self._steering(action))
 
-    async def _own_and(self, action: Callable[["Scheduler"], Awaitable[T]]) -> T:
-        from .fleet import Fleet  # what only looks never pays for the engine
-        from .fleet_options import FleetOptions
+    async def _steering(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
+        from .steering import steering
 
-        fleet = Fleet(FleetOptions(config=self.config, only=(self.citizen,), wakes=False))
-        try:
-            await fleet.start(dispatch=False)
-            for refusal in fleet.refusals():
-                raise Owned(refusal)
-            scheduler = fleet.schedulers()[0]
-            for task, handler in self._handlers.items():
-                scheduler.register_handler(task, handler)
-            return await action(scheduler)
-        finally:
-            await fleet.stop()
+        at = steering(self.citizen, self.config, as_root=self._as_root, handlers=self._handlers)
+        async with at as control:
+            return await action(control)
 
 
-def get_scheduler(citizen: str, config: Path | None = None) -> CitizenScheduler:
+def get_scheduler(citizen: str, config: Path | None = None, own_as_root: bool = False) -> CitizenScheduler:
     """The scheduler of this citizen, the same one each time, so that its handlers stay registered."""
-    return _scheduler(citizen, config)
+    return _scheduler(citizen, config, own_as_root)
 
 
-# A cache tells f(name) from f(name, None): only this one is asked, always with both.
+# A cache tells f(name) from f(name, None): only this one is asked, always with all three.
 _scheduler = lru_cache(CitizenScheduler)
 
 
@@ -117,16 +113,14 @@ def run_background_tasks(citizen: str) -> dict[str, Outcome]:
     return get_scheduler(citizen).run_due()
 
 
-def background_force(task: str, citizen: str, config: Path | None = None) -> str:
+def background_force(task: str, citizen: str, config: Path | None = None, own_as_root: bool = False) -> str:
     """Run the task now and wait for it: how it went, in a line."""
-    state = get_scheduler(citizen, config).force(task)
-    said = state.error.first_line if state.error else state.text
-    return f"{task}: {state.outcome}" + (f": {said}" if said else "")
+    return get_scheduler(citizen, config, own_as_root).force(task)
 
 
-def background_reset(task: str, citizen: str, config: Path | None = None) -> str:
+def background_reset(task: str, citizen: str, config: Path | None = None, own_as_root: bool = False) -> str:
     """Forget the task's last run and last error: what was done, in a line."""
-    return get_scheduler(citizen, config).reset(task).text
+    return get_scheduler(citizen, config, own_as_root).reset(task).text
 
 
 def background_status(citizen: str, config: Path | None = None) -> str:

@@ -191,14 +191,16 @@ def _interactive(options: Options) -> int:
 def _force(options: Options) -> int:
     from .background import background_force
 
-    click.echo(background_force(options.force or "", citizen=options.name, config=options.config))
+    said = background_force(options.force or "", options.name, options.config, options.own_as_root)
+    click.echo(said)
     return _code_of(options)
 
 
 def _reset(options: Options) -> int:
     from .background import background_reset
 
-    click.echo(background_reset(options.reset or "", citizen=options.name, config=options.config))
+    said = background_reset(options.reset or "", options.name, options.config, options.own_as_root)
+    click.echo(said)
     return _code_of(options)
 
 

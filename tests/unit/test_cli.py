@@ -38,13 +38,13 @@ class Background:
             raise UnknownCitizen(citizen, self.snapshots)
         return self.snapshots[citizen]
 
-    def background_force(self, task, *, citizen, config=None):
+    def background_force(self, task, citizen, config=None, own_as_root=False):
         if task == "heartbaet":
             raise UnknownTask(task, ["heartbeat"])
         self.asked.append(("force", citizen, task))
         return f"{task}: ok"
 
-    def background_reset(self, task, *, citizen, config=None):
+    def background_reset(self, task, citizen, config=None, own_as_root=False):
         self.asked.append(("reset", citizen, task))
         return f"{task}: due at the next check"
 
