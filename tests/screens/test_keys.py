@@ -462,8 +462,8 @@ async def test_citizens_come_and_go():
     fleet = fleet_of_three()
     async with screen(fleet) as pilot:
         fleet.show(FleetView((fleet.view.controls[1],)))
+        await until(lambda: "1 citizen " in shown(pilot), "only one is left")
         await until(lambda: "╭─ aria" not in shown(pilot), "aria is gone")
-        assert "1 citizen " in shown(pilot)
         fleet.show(FleetView(root="/srv"))
         await until(lambda: "No citizens yet" in shown(pilot), "the empty screen teaches")
         fleet.show(FleetView((citizen("nova"),)))
