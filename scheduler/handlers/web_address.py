@@ -1,0 +1,46 @@
+"""Addresses on the web: which may be asked, and how they are shown without what may be secret in them."""
+
+from urllib.parse import urlsplit
+
+from ..setting_values import Outside, Wrong, text
+
+
+def address(value: object) -> str:
+    """Reads an http or https address."""
+    url = text(value)
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fine = False
+    if not fine or any(each <= " " for each in url):
+        raise Wrong('is no address; write it whole, like "https://example.org/feed.xml"')
+    return url if isinstance(url, Outside) else _Address(url)
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """What two addresses must share so that one may know the secrets of the other."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", port
+
+
+def shown(url: str) -> str:
+    """The address without user, password and query; one from the environment or .env only as its host."""
+    try:
+        scheme, host, port = origin(url)
+    except ValueError:
+        return "the address"
+    place = f"[{host}]" if ":" in host else host
+    standard = port == {"http": 80, "https": 443}.get(scheme)
+    base = f"{scheme}://{place}" if standard else f"{scheme}://{place}:{port}"
+    return base if isinstance(url, Outside) else base + urlsplit(url).path
+
+
+class _Address(str):
+    """An address whose repr leaves out what may be secret."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(shown(str(self)))
