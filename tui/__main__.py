@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,31 @@ if TYPE_CHECKING:
 NO_TERMINAL = "experience-tui: this is no terminal; use --no-ui to run the scheduler without a screen"
 
 
+# Where each subcommand is defined.
+COMMANDS = {
+    "check": "scheduler.cli:check_command",
+    "force": "scheduler.commands:force_command",
+    "next": "scheduler.commands:next_command",
+    "pause": "scheduler.commands:pause_command",
+    "reset": "scheduler.commands:reset_command",
+    "resume": "scheduler.commands:resume_command",
+    "status": "scheduler.cli:status_command",
+    "wake": "scheduler.commands:wake_command",
+}
+
+
 class Commands(click.Group):
     """The monitor, unless a subcommand is named; subcommands are loaded when they are."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["check", "status"]
+        return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from scheduler import cli
-
-        commands = {"check": cli.check_command, "status": cli.status_command}
-        return commands.get(cmd_name)
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
 
 
 @click.group(cls=Commands, invoke_without_command=True, epilog="Example: experience-tui --citizen opus")
