@@ -24,6 +24,7 @@ COMMANDS = {
     "next": "scheduler.commands:next_command",
     "pause": "scheduler.commands:pause_command",
     "reset": "scheduler.commands:reset_command",
+    "restore": "scheduler.restore:restore_command",
     "resume": "scheduler.commands:resume_command",
     "status": "scheduler.cli:status_command",
     "wake": "scheduler.commands:wake_command",

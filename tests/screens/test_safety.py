@@ -38,7 +38,7 @@ async def test_every_line_has_exactly_the_width_of_the_terminal_and_nothing_that
         await pilot.pause()
         grid = app.query_one(FleetGrid)
         for y in range(grid.board.layout.height + 2):
-            strip = grid._canvas.strip(y, 0, grid._styles())
+            strip = grid._canvas.strip(y, 0)
             assert all(char.isprintable() for char in strip.text), strip.text
             assert cell_len(strip.text) == size[0], strip.text
         for strip in app.screen._compositor.render_strips():

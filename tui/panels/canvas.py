@@ -18,10 +18,15 @@ Faces = tuple[Face, ...]
 
 
 class Canvas:
-    """Draws lines of a board; `finish` is the last touch that a strip gets before it is kept."""
+    """Draws lines of a board; `finish` is the last touch that a strip gets before it is kept.
 
-    def __init__(self, board: Board, glyphs: Glyphs, finish: Callable[[Strip], Strip]) -> None:
-        self._board, self._glyphs, self._finish = board, glyphs, finish
+    `ink` is asked for only when something is drawn: before that there may be no styles yet.
+    """
+
+    def __init__(
+        self, board: Board, glyphs: Glyphs, ink: Callable[[], Ink], finish: Callable[[Strip], Strip]
+    ) -> None:
+        self._board, self._glyphs, self._ink, self._finish = board, glyphs, ink, finish
         self._drawn: dict[int, tuple[Faces, Strip]] = {}
         self.width = 0
 
@@ -29,12 +34,12 @@ class Canvas:
         """Nothing that was drawn is where it was any more."""
         self._drawn.clear()
 
-    def strip(self, line: int, now: float, ink: Ink) -> Strip:
+    def strip(self, line: int, now: float) -> Strip:
         """The line as it was drawn last, or as it looks now."""
         drawn = self._drawn.get(line)
-        return drawn[1] if drawn else self._draw(line, self._board.faces(line, now), ink)
+        return drawn[1] if drawn else self._draw(line, self._board.faces(line, now))
 
-    def changes(self, top: int, height: int, now: float, ink: Ink) -> list[Region]:
+    def changes(self, top: int, height: int, now: float) -> list[Region]:
         """Draw what looks different now; gives one region for each such line, relative to `top`."""
         regions = []
         for line in range(top, top + height):
@@ -44,7 +49,7 @@ class Canvas:
             faces = self._board.faces(line, now)
             if faces != drawn[0]:
                 regions.append(Region(0, line - top, self._dirty_until(drawn[0], faces), 1))
-                self._draw(line, faces, ink)
+                self._draw(line, faces)
         return regions
 
     def _dirty_until(self, old: Faces, new: Faces) -> int:
@@ -57,7 +62,8 @@ class Canvas:
             return layout.lefts[column] + (part or layout.widths[column])
         return self.width
 
-    def _draw(self, line: int, faces: Faces, ink: Ink) -> Strip:
+    def _draw(self, line: int, faces: Faces) -> Strip:
+        ink = self._ink()
         segments = list(merged([segment for face in faces for segment in paint(face, ink)]))
         cells = sum(self._board.layout.widths[: len(faces)])
         if line == 1 and not self._board.order:

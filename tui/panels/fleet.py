@@ -57,7 +57,7 @@ class FleetGrid(ScrollView, can_focus=True):
         self._glyphs, self._read_only = glyphs, read_only
         self._now = 0.0
         self._ink: Ink | None = None
-        self._canvas = Canvas(self.board, glyphs, self._filtered)
+        self._canvas = Canvas(self.board, glyphs, self._styles, self._filtered)
         self._late: Callable[[], None] | None = None
 
     # -------------------------------------------------------------- values come down
@@ -116,7 +116,7 @@ class FleetGrid(ScrollView, can_focus=True):
 
     def sync(self) -> None:
         """Repaint the visible lines that have changed, one region per line."""
-        changed = self._canvas.changes(self.scroll_offset.y, self._room.height, self._now, self._styles())
+        changed = self._canvas.changes(self.scroll_offset.y, self._room.height, self._now)
         if changed:
             self.refresh(*changed)
 
@@ -127,7 +127,7 @@ class FleetGrid(ScrollView, can_focus=True):
         return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
 
     def render_line(self, y: int) -> Strip:
-        return self._canvas.strip(y + self.scroll_offset.y, self._now, self._styles())
+        return self._canvas.strip(y + self.scroll_offset.y, self._now)
 
     def _styles(self) -> Ink:
         if self._ink is None:
