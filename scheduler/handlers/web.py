@@ -26,6 +26,8 @@ TRIES = 3
 CONNECT = 10.0  # seconds for a connection; the whole answer has `timeout`
 LATER = 86400.0  # seconds: nobody is left alone for longer, whatever it asks for
 
+_NO_SECRETS = ("accept", "if-none-match", "if-modified-since")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -154,14 +156,14 @@ def _agent() -> str:
 
 
 def _next(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Where a redirect leads, with what may be told there: to strangers no headers of ours."""
+    """Where a redirect leads, with what may be told there: strangers get none that may be secret."""
     target = urljoin(url, place)
     if urlsplit(target).scheme not in ("http", "https"):
         raise BadAnswer("redirects to an address that is not on the web")
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
         raise BadAnswer("redirects from https to http; that is not followed")
     if origin(target) != origin(url):
-        return target, {}
+        return target, {name: value for name, value in headers.items() if name in _NO_SECRETS}
     there, user = urlsplit(target), urlsplit(url).netloc.rpartition("@")[0]
     if user and "@" not in there.netloc:
         target = there._replace(netloc=f"{user}@{there.netloc}").geturl()
