@@ -79,7 +79,11 @@ def read(
             good[name] = reads[name](value)
         except (Wrong, BadSchedule) as error:
             problems.add((*at, name), reason(value, error))
-    return shape(**good)
+    try:
+        return shape(**good)
+    except Wrong as error:  # each value is fine, together they are not
+        problems.add(at, str(error))
+        return shape()
 
 
 def is_table(value: Any, at: At, problems: Problems) -> dict[str, Any]:

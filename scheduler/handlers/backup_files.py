@@ -1,0 +1,179 @@
+"""What of a home belongs into a backup: everything but secrets, caches, logs, locks and the backup itself."""
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from pathlib import Path
+
+STAGED = ".experience/staged"  # copies of databases, while a backup is made
+OWN = ".experience/restic"  # restic's cache, and what it is to leave out
+
+# A name matches anywhere, a path with a slash from the home on; `*` and `?` stand for no slash.
+SECRETS = (".env", ".env.*")
+CACHES = (
+    *(".cache", "__pycache__", "*.pyc", "node_modules", ".venv", ".tox", ".npm", ".pnpm-store"),
+    *(".mypy_cache", ".pytest_cache", ".ruff_cache", "/.local/share/Trash", "lost+found"),
+)
+LOGS = ("/logs", "*.log", "*.log.?", "*.log.??", "*.log.gz", "*.log.*.gz")
+VOLATILE = (
+    *("*.pid", "*.swp", ".#*", ".~lock.*#", ".*.partial", ".background_tasks.json.*ing"),
+    *(f"/.experience/{name}" for name in ("lock", "owner.json", "owner.partial", "*.sock")),
+)
+ALWAYS = (*SECRETS, *CACHES, *LOGS, *VOLATILE, f"/{OWN}")
+
+LOCK_LIMIT = 64  # bytes: a lock holds a process's number at most; `poetry.lock` and its like are no locks
+# For reading a file that may have become a link or a pipe since it was looked at.
+GENTLY = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_DATABASE = b"SQLite format 3\0"
+_COMPANIONS = ("-wal", "-shm", "-journal")  # of a database: useless without it, or worse
+
+Problem = Callable[[str, str], None]  # told the path, and why it is not as it should be
+
+
+class Part(Enum):
+    """What to do with an entry."""
+
+    KEEP = auto()
+    COPY = auto()  # a database, kept as a copy of one moment
+    LEAVE = auto()  # by what it is, not by its name
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something in the home: its path from there on, and what it was when it was looked at."""
+
+    path: str
+    stat: os.stat_result
+    part: Part = Part.KEEP
+
+    @property
+    def size(self) -> int:
+        return self.stat.st_size if stat.S_ISREG(self.stat.st_mode) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What to leave out: by pattern, and the very files and folders that hold secrets or backups."""
+
+    patterns: tuple[str, ...]
+    same_as: frozenset[tuple[int, int]] = frozenset()
+    _by_name: re.Pattern[str] = field(init=False, repr=False)
+    _by_path: re.Pattern[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        anchored = [each.strip("/") for each in self.patterns if "/" in each.rstrip("/")]
+        names = [each.rstrip("/") for each in self.patterns if "/" not in each.rstrip("/")]
+        object.__setattr__(self, "_by_name", _expression(names))
+        object.__setattr__(self, "_by_path", _expression(anchored))
+
+    def leave_out(self, path: str, name: str) -> bool:
+        return bool(self._by_name.fullmatch(name) or self._by_path.fullmatch(path))
+
+
+def own_folder(home: Path) -> None:
+    """Make sure of the folder that is ours alone."""
+    (home / ".experience").mkdir(mode=0o700, exist_ok=True)
+
+
+def rules(home: Path, exclude: Iterable[str], targets: Iterable[Path]) -> Rules:
+    """The rules for this home; `targets` hold the backups, wherever they are."""
+    found = map(_identity, (home / ".env", *targets))
+    return Rules((*ALWAYS, *exclude), frozenset(each for each in found if each))
+
+
+def walk(home: Path, rules: Rules, problem: Problem) -> Iterator[Entry]:
+    """Everything that no pattern leaves out, each folder before what is in it, always in the same order.
+
+    Raises OSError if the home itself cannot be listed: that is no empty home.
+    """
+    waiting = _listed(home, "", rules, problem)
+    while waiting:
+        entry = waiting.pop()
+        yield entry
+        if stat.S_ISDIR(entry.stat.st_mode) and entry.part is Part.KEEP:
+            waiting += _listed(home, entry.path, rules, problem)
+
+
+def _listed(home: Path, folder: str, rules: Rules, problem: Problem) -> list[Entry]:
+    """What is in the folder, the first to be taken last."""
+    try:
+        names = sorted(os.listdir(home / folder), reverse=True)  # noqa: PTH208 - only the names are wanted
+    except OSError as error:
+        if not folder:
+            raise
+        problem(folder, error.strerror or "cannot be read")
+        return []
+    paths = {name: f"{folder}/{name}" if folder else name for name in names}
+    kept = {name: path for name, path in paths.items() if not rules.leave_out(path, name) and path != STAGED}
+    stats = {name: found for name, path in kept.items() if (found := _stat(home, path, problem))}
+    databases = {name for name, found in stats.items() if _is_database(home / kept[name], found)}
+    besides = {name + suffix for name in databases for suffix in _COMPANIONS}
+
+    def part(name: str) -> Part:
+        if name in besides or _left_by_kind(home / kept[name], stats[name], rules):
+            return Part.LEAVE
+        return Part.COPY if name in databases else Part.KEEP
+
+    return [Entry(kept[name], stats[name], part(name)) for name in names if name in stats]
+
+
+def _stat(home: Path, path: str, problem: Problem) -> os.stat_result | None:
+    try:
+        return (home / path).lstat()
+    except FileNotFoundError:
+        return None  # gone since it was listed: nobody's loss
+    except OSError as error:
+        problem(path, error.strerror or "cannot be looked at")
+        return None
+
+
+def _left_by_kind(path: Path, found: os.stat_result, rules: Rules) -> bool:
+    mode = found.st_mode
+    if stat.S_ISSOCK(mode) or stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        return True
+    return (found.st_dev, found.st_ino) in rules.same_as or _is_lock(path, found)
+
+
+def _is_lock(path: Path, found: os.stat_result) -> bool:
+    if path.suffix != ".lock" or not stat.S_ISREG(found.st_mode) or found.st_size > LOCK_LIMIT:
+        return False
+    return not found.st_size or first_bytes(path, LOCK_LIMIT).strip().isdigit()
+
+
+def _is_database(path: Path, found: os.stat_result) -> bool:
+    whole = found.st_size and found.st_size % 512 == 0
+    return bool(whole) and stat.S_ISREG(found.st_mode) and first_bytes(path, 16) == _DATABASE
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """How the file begins; nothing if it cannot be read."""
+    try:
+        handle = os.open(path, GENTLY)
+    except OSError:
+        return b""
+    try:
+        return os.read(handle, count)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _expression(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_translated, patterns)) or r"(?!)", re.DOTALL)
+
+
+def _translated(pattern: str) -> str:
+    wild = {"*": "[^/]*", "?": "[^/]"}
+    return "".join(wild.get(letter) or re.escape(letter) for letter in pattern)

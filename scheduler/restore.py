@@ -1,0 +1,174 @@
+"""`experience-tui restore`: brings a citizen's backup back, into a folder that is empty."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, UnknownCitizen
+
+if TYPE_CHECKING:
+    from .citizen_settings import CitizenSettings
+    from .handlers.offsite_backup import Options
+    from .model import Context
+
+LISTED = 30  # backups that are shown, the newest
+SHOWN = 20  # entries of the restored folder that are shown
+TASK = "offsite_backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One that there is: the name to ask for it by, and when it was made."""
+
+    name: str
+    when: str
+    place: str  # for restic the whole id, else the file
+
+
+@click.command("restore", epilog="Example: experience-tui restore opus --to /tmp/opus")
+@click.argument("name", metavar="CITIZEN")
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="Where to: a new or empty folder.")
+@click.option("--snapshot", metavar="ID", help="Which backup; without it the newest.")
+@click.option("--list", "listing", is_flag=True, help="Only show which backups there are.")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Settings.")
+def restore_command(
+    name: str, to: Path | None, snapshot: str | None, listing: bool, config: Path | None
+) -> int:
+    """Bring a backup back into an empty folder; the citizen's home is not touched.
+
+    .env, caches and logs are in no backup.
+    """
+    if to is None and not listing:
+        raise click.UsageError("where to? Add --to DIR, a new or empty folder")
+    ctx = _context(name, config)
+    try:
+        if to is None:
+            return _list(backups(ctx))
+        _check(to)
+        return _restore(ctx, _chosen(backups(ctx), name, snapshot), to.absolute())
+    except TaskFailed as error:  # what the handler says of its failures goes for these, too
+        raise SchedulerError(str(error)) from error
+    except OSError as error:
+        raise SchedulerError(f"{error.filename or to}: {error.strerror or error}") from error
+
+
+def backups(ctx: "Context") -> list[Backup]:
+    """The citizen's backups, the oldest first; raises TaskFailed where they cannot be listed."""
+    if ctx.options.repository:
+        from asyncio import run  # 30 ms that a .tar.gz does not need
+
+        from .handlers.restic_restore import snapshots
+
+        found = run(snapshots(ctx, ctx.options))
+        return [Backup(each["short_id"], each["time"][:19], each["id"]) for each in found]
+    from .handlers.tar_backup import archives
+
+    paths = archives(ctx.citizen, ctx.options.directory)
+    return [Backup(path.name, _moment(path.name), str(path)) for path in paths]
+
+
+def _context(name: str, config: Path | None) -> "Context":
+    from .handlers.offsite_backup import Options
+    from .model import Context
+    from .settings import load
+
+    settings = load(config=config, only=(name,))
+    citizen = settings.citizen(name)
+    if citizen is None:
+        raise UnknownCitizen(name, settings.known)
+    if problems := citizen.problems or settings.problems:
+        raise BadSettings(problems)
+    options = _options(citizen)
+    if not isinstance(options, Options) or not (options.repository or options.directory):
+        raise NotSetUp(f"{name}: {TASK} has neither repository nor directory; add one, see docs/tasks.md")
+    return Context(name, citizen.home, TASK, options, citizen.secrets)
+
+
+def _options(citizen: "CitizenSettings") -> "Options | None":
+    return next((task.options for task in citizen.tasks if task.name == TASK), None)
+
+
+def _check(to: Path) -> None:
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise SchedulerError(f"{to} is not empty; name a new or empty folder")
+
+
+def _chosen(found: list[Backup], citizen: str, snapshot: str | None) -> Backup:
+    if not found:
+        raise SchedulerError(f"there is no backup of {citizen} yet")
+    if snapshot is None:
+        return found[-1]
+    fitting = [each for each in found if snapshot in (each.name, each.place, each.when)]
+    fitting = fitting or [each for each in found if each.place.startswith(snapshot) or snapshot in each.name]
+    if len(fitting) != 1:
+        many = "several backups" if fitting else "no backup"
+        names = ", ".join(each.name for each in reversed(found[-LISTED:]))
+        raise SchedulerError(f"{many} of {citizen} for {snapshot!r}; there are: {names}")
+    return fitting[0]
+
+
+def _list(found: list[Backup]) -> int:
+    for each in found[-LISTED:]:
+        click.echo(f"{each.name}  {each.when}")
+    if not found:
+        click.echo("no backup yet")
+    return 0
+
+
+def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
+    from .status import clean
+
+    click.echo(f"restoring {ctx.citizen} as of {backup.when} ({backup.name}) to {clean(str(to))}")
+    to.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if ctx.options.repository:
+        from asyncio import run
+
+        from .handlers.restic_restore import unpack as from_restic
+
+        run(from_restic(ctx, ctx.options, backup.place, to))
+    else:
+        from .handlers.tar_restore import unpack
+
+        unpack(Path(backup.place), to)
+    for line in _shown(to):
+        click.echo(clean(line))
+    click.echo("not in a backup: .env, caches, logs")
+    return 0
+
+
+def _shown(to: Path) -> Iterator[str]:
+    """What the folder holds now: its first entries, then all of it in numbers."""
+    from .handlers.backup_words import files, size
+
+    total_files = total_bytes = 0
+    for number, path in enumerate(sorted(to.iterdir())):
+        count, held = _held(path)
+        total_files, total_bytes = total_files + count, total_bytes + held
+        slash = "/" if path.is_dir() and not path.is_symlink() else ""
+        if number < SHOWN:
+            yield f"  {path.name}{slash}  {files(count)}, {size(held)}"
+    if number_left := max(0, sum(1 for _ in to.iterdir()) - SHOWN):
+        yield f"  and {number_left} more"
+    yield f"restored: {files(total_files)}, {size(total_bytes)}"
+
+
+def _held(path: Path) -> tuple[int, int]:
+    """How many files, and how many bytes, are in it."""
+    count = held = 0
+    inside = ((folder, name) for folder, _, names in os.walk(path) for name in names)
+    for folder, name in inside if path.is_dir() and not path.is_symlink() else [(path.parent, path.name)]:
+        found = os.lstat(os.path.join(folder, name))  # noqa: PTH118  # a Path for each of a million
+        count, held = count + 1, held + (found.st_size if stat.S_ISREG(found.st_mode) else 0)
+    return count, held
+
+
+def _moment(name: str) -> str:
+    """`opus-20260302T120000Z.tar.gz` as `2026-03-02T12:00:00`."""
+    digits = name[-len("20260302T120000Z.tar.gz") :]
+    day, clock = digits[:8], digits[9:15]
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:]}"
