@@ -43,8 +43,8 @@ def force_command(
         if not wait and control.snapshot().owner != "here":
             return _said((await control.force(task, again=again)).text, as_json)
         row = await force_and_wait(control, task, again=again)
-        _said(outcome_of(row), as_json, outcome="failed" if row.error else str(row.kind), text=row.text)
-        return FAILED if row.error or row.kind is Kind.FAILED else 0
+        _said(outcome_of(row), as_json, outcome=str(Kind.FAILED if row.error else row.kind))
+        return FAILED if row.error else 0
 
     return _steer(citizen, config, own_as_root, forced)
 
@@ -132,7 +132,8 @@ def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> 
     schedule = parse(cron, zone)
     if not isinstance(schedule, Cron):
         raise SchedulerError(f"{cron!r} is no cron expression; write five fields, like 0 9 * * mon-fri")
-    when, times = _moment(start, zone) if start else SystemClock.now(), []
+    when = _moment(start, zone) if start else SystemClock.now()
+    times: list[str] = []
     while len(times) < count and (when := schedule.after(when)) < NEVER:
         times.append(datetime.fromtimestamp(when, schedule.zone).isoformat())
     return times

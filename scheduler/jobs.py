@@ -31,8 +31,11 @@ class Job:
 
     def refuse_if_not_set_up(self) -> None:
         if isinstance(self.task.work, Nothing):
-            lines = self.task.work.advice or self.task.work.setting
-            raise NotSetUp(f"{self.task.name} is not set up; add to the settings: {lines}")
+            where = self.task.work.advice.splitlines()[:2]  # "# in FILE" and the table's name
+            place = " ".join(line.removeprefix("# ") for line in reversed(where))
+            raise NotSetUp(
+                f"{self.task.name} is not set up: it needs {self.task.work.setting}; add it to {place}"
+            )
 
     def row(self, workers: int) -> TaskView:
         """The task as a screen sees it."""

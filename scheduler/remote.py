@@ -37,13 +37,16 @@ class Connection:
     async def open(cls, path: Path) -> "Connection":
         """Raises Disconnected when nobody answers, or somebody who speaks another language."""
         try:
-            async with asyncio.timeout(GREETING):
-                reader, writer = await asyncio.open_unix_connection(str(path), limit=wire.ANSWER_LIMIT)
-                hello = json.loads(await reader.readuntil(b"\n"))
-        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+            reader, writer = await asyncio.open_unix_connection(str(path), limit=wire.ANSWER_LIMIT)
+        except OSError:
             raise Disconnected(f"nobody answers at {path}") from None
         try:
+            async with asyncio.timeout(GREETING):
+                hello = json.loads(await reader.readuntil(b"\n"))
             return cls(reader, writer, _greeted(hello))
+        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+            writer.transport.abort()
+            raise Disconnected(f"what listens at {path} does not greet as an owner does") from None
         except Disconnected:
             writer.transport.abort()
             raise
@@ -204,14 +207,15 @@ class RemoteControl:
             self._snapshot = replace(self._snapshot, events=())
         events = self._snapshot.events
         self._seen.clear()
+        self._connection = connection
         try:
             await connection.ask("watch", told=events[-1].seq if events else 0)
             async with asyncio.timeout(PATIENCE):
                 await self._seen.wait()
         except (SchedulerError, TimeoutError) as error:
             connection.close()
+            self._connection = None
             raise Disconnected(f"the owner ({self._owner}) does not show its state") from error
-        self._connection = connection
 
     async def _follow(self) -> None:
         while True:

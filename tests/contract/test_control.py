@@ -270,7 +270,7 @@ async def test_a_failure_is_shown_and_a_reset_clears_it(bench):
 
 
 async def test_a_task_that_lacks_settings_says_which(bench):
-    with pytest.raises(NotSetUp, match=r"unset is not set up; add to the settings: "):
+    with pytest.raises(NotSetUp, match=r"unset is not set up: it needs "):
         await bench.control.force("unset")
 
 

@@ -177,7 +177,7 @@ def test_settings_that_cannot_be_used_are_what_is_said(home):
 
 
 def test_a_task_that_is_not_set_up_says_what_to_add():
-    with pytest.raises(NotSetUp, match="is not set up; add to the settings"):
+    with pytest.raises(NotSetUp, match="is not set up: it needs"):
         background_force("offsite_backup", "opus")
 
 

@@ -1,0 +1,279 @@
+"""The socket of an owner: nobody who comes in can hurt it, or anybody else."""
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from scheduler import wire
+from scheduler.clock import SystemClock
+from scheduler.doors import LONGEST, socket_path
+from scheduler.engine import Rules, Scheduler
+from scheduler.errors import AlreadyRunning, Disconnected, UnknownTask
+from scheduler.model import Call, Kind, Task
+from scheduler.remote import Connection, RemoteControl
+from scheduler.schedule import Every
+from scheduler.server import CLIENTS, MISTAKES, Server
+from scheduler.store import MemoryStore
+from scheduler.workers import Workers
+
+from ..fakes import until
+
+
+class Owner:
+    """A scheduler with a socket, on this loop."""
+
+    def __init__(self, home: Path) -> None:
+        (home / ".experience").mkdir(exist_ok=True)
+        self.gate = asyncio.Event()
+        self.clock, self.workers = SystemClock(), Workers()
+        tasks = [Task("slow", Every(86400), Call(self.slow)), Task("tick", Every(0.05), Call(self.tick))]
+        self.scheduler = Scheduler(
+            "opus",
+            home,
+            tasks,
+            store=MemoryStore(),
+            clock=self.clock,
+            workers=self.workers,
+            rules=Rules(grace=0.1),
+        )
+        self.path = socket_path(home)
+        self.server = Server(self.scheduler, self.path)
+        self.visitors: list[Raw] = []
+
+    async def slow(self, context: Any) -> str:
+        await self.gate.wait()
+        return "through"
+
+    async def tick(self, context: Any) -> str:
+        return ""
+
+    async def open(self) -> None:
+        await self.scheduler.start()
+        await self.server.open()
+
+    async def close(self) -> None:
+        for visitor in self.visitors:
+            visitor.close()
+        await self.scheduler.stop(0)
+        await self.server.close()
+        await self.workers.close()
+        self.clock.close()
+
+    def ticks(self) -> int:
+        row = self.scheduler.snapshot().task("tick")
+        assert row is not None
+        return row.run_count
+
+
+@pytest.fixture
+async def owner(home: Path) -> AsyncIterator[Owner]:
+    owner = Owner(home)
+    await owner.open()
+    yield owner
+    await owner.close()
+
+
+@pytest.fixture
+async def remote(owner: Owner) -> AsyncIterator[RemoteControl]:
+    control = RemoteControl("opus", owner.path, owner.clock)
+    await control.start()
+    yield control
+    await control.stop()
+
+
+class Raw:
+    """A client that sends whatever it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, owner: Owner) -> "Raw":
+        client = cls(*await asyncio.open_unix_connection(str(owner.path)))
+        owner.visitors.append(client)
+        hello = await client.line()
+        assert hello["params"]["protocol"] == wire.PROTOCOL
+        return client
+
+    async def line(self) -> Any:
+        return json.loads(await self.reader.readline())
+
+    async def rest(self) -> bytes:
+        """Whatever comes until the owner hangs up."""
+        try:
+            return await self.reader.read()
+        except ConnectionError:
+            return b""
+
+    def close(self) -> None:
+        self.writer.transport.abort()
+
+
+async def goes_on(owner: Owner) -> None:
+    """Its tasks run as if nothing had happened."""
+    before = owner.ticks()
+    await until(lambda: owner.ticks() > before + 3, "tasks go on")
+
+
+async def test_the_socket_is_for_its_owner_alone_and_goes_with_it(owner):
+    assert stat.S_IMODE(owner.path.stat().st_mode) == 0o600
+    await owner.server.close()
+    assert not owner.path.exists()
+
+
+async def test_a_stale_socket_of_a_dead_owner_is_in_nobodys_way(home):
+    owner = Owner(home)
+    owner.path.touch()
+    await owner.open()
+    (await Raw.connect(owner)).close()
+    await owner.close()
+
+
+def test_a_path_too_long_for_a_socket_is_put_into_the_runtime_folder(tmp_path):
+    home = tmp_path / ("x" * 100) / "opus"
+    home.mkdir(parents=True)
+    path = socket_path(home)
+    assert len(os.fsencode(path)) <= LONGEST and not path.is_relative_to(home)
+    assert path == socket_path(home) != socket_path(home.parent)
+
+
+async def test_changes_are_pushed_and_events_come_once_each(owner, remote):
+    assert remote.snapshot().owner == f"pid {os.getpid()}"
+    await until(lambda: remote.snapshot().task("tick").run_count > 5, "runs are seen")
+    sequence = [event.seq for event in remote.snapshot().events]
+    assert sequence == sorted(set(sequence))
+    assert remote.snapshot().task("slow").kind is Kind.RUNNING
+
+
+async def test_refusals_arrive_as_the_errors_that_they_are(owner, remote):
+    with pytest.raises(AlreadyRunning, match="already running"):
+        await remote.force("slow")
+    with pytest.raises(UnknownTask, match="did you mean tick"):
+        await remote.force("tikc")
+
+
+async def test_an_owner_that_dies_is_gone_and_one_that_comes_back_is_found_again(home):
+    first = Owner(home)
+    await first.open()
+    control = RemoteControl("opus", first.path, first.clock)
+    await control.start()
+    await first.close()
+    await until(lambda: "is gone" in control.snapshot().stale, "it is said at once")
+    with pytest.raises(Disconnected, match="is gone"):
+        await control.force("tick")
+    second = Owner(home)
+    await second.open()
+    await until(lambda: not control.snapshot().stale, "it is found again")
+    assert (await control.reset("slow")).saved
+    await control.stop()
+    await second.close()
+
+
+async def test_silence_is_found_out_by_whoever_looks(owner, remote, monkeypatch):
+    now = owner.clock.elapsed()
+    monkeypatch.setattr(remote, "_clock", type("Later", (), {"elapsed": lambda self: now + 60})())
+    assert remote.pulse().age == 0.0  # only now it is asked
+    await until(lambda: remote._heard == now + 60, "the owner answers")
+    assert remote.pulse().age == 0.0
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\n",
+        b"hello\n",
+        b"{}\n",
+        b"[1,2]\n",
+        b'"x"\n',
+        b"\xff\xfe\x00\n",
+        b"[" * 5000 + b"\n",
+        b'{"jsonrpc":"2.0","id":1,"method":"force"}\n',
+        b'{"jsonrpc":"2.0","id":1,"method":"force","params":{"task":["x"]}}\n',
+        b'{"jsonrpc":"2.0","id":1,"method":"__class__","params":{"task":"tick"}}\n',
+        b'{"jsonrpc":"2.0","id":{},"method":"ping"}\n',
+        b'{"jsonrpc":"2.0","id":1,"method":"force","params":{"task":"tick","rm":1}}\n',
+    ],
+)
+async def test_junk_is_answered_and_soon_hung_up_on(owner, junk):
+    client = await Raw.connect(owner)
+    client.writer.write(junk)
+    assert "error" in await client.line()
+    client.writer.write(junk * MISTAKES)
+    assert await client.rest() is not None  # it ends
+    await goes_on(owner)
+
+
+async def test_a_line_without_end_is_not_collected(owner):
+    client = await Raw.connect(owner)
+    with pytest.raises(ConnectionError):
+        for _ in range(2000):
+            client.writer.write(b"x" * 50_000)
+            await client.writer.drain()
+    await goes_on(owner)
+    client.close()
+
+
+async def test_half_a_line_and_a_client_that_goes_in_the_middle_are_nothing(owner):
+    client = await Raw.connect(owner)
+    client.writer.write(b'{"jsonrpc":"2.0","id":1,"met')
+    await client.writer.drain()
+    client.close()
+    await goes_on(owner)
+    await until(lambda: not owner.server._clients, "it is let go")
+
+
+async def test_a_reader_that_never_reads_skips_snapshots_and_holds_no_memory(owner, remote):
+    stuck = await Raw.connect(owner)
+    stuck.reader._limit = 1  # type: ignore[attr-defined]  # so that nothing is read ahead
+    stuck.writer.write(wire.line({"id": 1, "method": "watch", "params": {}}))
+    await until(lambda: remote.snapshot().task("tick").run_count > 40, "others see every change")
+    transports = [task.get_coro() for task in owner.server._clients]
+    assert len(transports) == 2
+    await goes_on(owner)
+    stuck.close()
+
+
+async def test_there_is_room_for_many_clients_and_a_sentence_for_one_too_many(owner):
+    clients = [await Raw.connect(owner) for _ in range(CLIENTS)]
+    with pytest.raises(Disconnected, match=f"{CLIENTS} clients"):
+        await Connection.open(owner.path)
+    for client in clients:
+        client.close()
+    await until(lambda: not owner.server._clients, "all are let go")
+    connection = await Connection.open(owner.path)
+    connection.close()
+
+
+async def test_another_version_of_the_protocol_is_a_sentence(home, monkeypatch):
+    owner = Owner(home)
+    monkeypatch.setattr("scheduler.server.wire", SimpleNamespace(**{**vars(wire), "PROTOCOL": 2}))
+    await owner.open()
+    with pytest.raises(Disconnected, match="speaks version 2 of the protocol, this is version 1"):
+        await Connection.open(owner.path)
+    await owner.close()
+
+
+async def test_what_listens_there_may_be_something_else(tmp_path):
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.org ESMTP\n")
+        writer.close()
+
+    path = tmp_path / "other.sock"
+    server = await asyncio.start_unix_server(other, str(path))
+    with pytest.raises(Disconnected):
+        await Connection.open(path)
+    server.close()
+
+
+async def test_a_stranger_is_not_let_in(owner, monkeypatch):
+    monkeypatch.setattr("scheduler.doors._uid_of", lambda peer: 12345)
+    reader, writer = await asyncio.open_unix_connection(str(owner.path))
+    assert await reader.read() == b""
+    writer.close()
