@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .model import Llm
-from .setting_values import Wrong, seconds, secret, text
+from .setting_values import Outside, Wrong, seconds, secret, text
 from .tables import At, Problems, key, read
 
 APIS = ("ollama", "openai")
@@ -27,7 +27,7 @@ def address(value: Any) -> str:
         raise Wrong('holds a password; write that as key = "${LLM_KEY}" and the address without it')
     if parts.query or parts.fragment:
         raise Wrong("holds ? or #; write the address up to there")
-    return url.rstrip("/")
+    return Outside(url.rstrip("/")) if isinstance(value, Outside) else url.rstrip("/")
 
 
 def protocol(value: Any) -> str:
