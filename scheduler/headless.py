@@ -14,6 +14,7 @@ from .fleet import Fleet
 from .fleet_options import FleetOptions
 from .logs import log_lines
 from .model import Outcome
+from .process_limits import prepare_process
 from .workers.prints import capture_prints
 
 log = logging.getLogger("experience")
@@ -64,6 +65,7 @@ def run_once(
 
 
 async def _until_told(fleet: Fleet) -> int:
+    prepare_process()
     signals = Signals(fleet)
     try:
         await fleet.start()
@@ -78,6 +80,7 @@ async def _until_told(fleet: Fleet) -> int:
 
 
 async def _one_turn(fleet: Fleet, wake: bool) -> int:
+    prepare_process()
     signals = Signals(fleet)
     try:
         await fleet.start(dispatch=False)

@@ -102,12 +102,14 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
     from scheduler.fleet_options import FleetOptions
     from scheduler.logs import log_lines
+    from scheduler.process_limits import prepare_process
     from scheduler.threads import FleetThread
     from scheduler.workers.prints import capture_prints
 
     from .app import ExperienceApp
     from .exits import Endings
 
+    prepare_process()
     _refuse_unknown(options["citizens"], options["config"])
     chosen = FleetOptions(
         config=options["config"],
