@@ -33,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     start, rows = time.monotonic(), []
     for name in options.names or MEASUREMENTS:
-        print(f"measuring {name} ...", file=sys.stderr, flush=True)
         rows += _rows(name, options.quick)
+        print(f"{name}: measured, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     show(rows)
     print(f"\n{_machine()}; {time.monotonic() - start:.0f} s")
     if options.json:

@@ -21,7 +21,7 @@ def _beside_both(jobs: int, quick: bool) -> Iterator[Row]:
     if jobs <= ALMOST_IDLE:
         samples = at_once(CONTESTANTS, 1 if quick else 3, jobs=jobs, seconds=4 if quick else 8)
     else:
-        samples = in_turn(CONTESTANTS, 1 if quick else 3, jobs=jobs, seconds=2 if quick else 4)
+        samples = in_turn(CONTESTANTS, 1 if quick else 3, jobs=jobs, seconds=2 if quick else 3)
     for key in ("p50", "p99"):
         yield _row(f"dispatch {key}, {jobs:,} jobs", key, *samples)
 
@@ -41,7 +41,7 @@ def _row(what: str, key: str, ours: list[Sample], floor: list[Sample], peer: lis
 def disk(quick: bool) -> Iterator[Row]:
     """Lateness at 70 jobs when every state is saved."""
     ours, floor = [], []
-    for _ in range(1 if quick else 3):
+    for _ in range(1 if quick else 2):
         with TemporaryDirectory() as folder:
             ours.append(measure("ours:lateness", jobs=70, seconds=5, folder=folder))
         floor.append(measure("floor:lateness", jobs=70, seconds=5))

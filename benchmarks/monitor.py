@@ -54,7 +54,7 @@ def _measure(ours: Screen, empty: Screen, quick: bool) -> None:
         _idle(((ours, mine), (empty, floor)), seconds=3 if quick else 10)
         for screen, terminal, other in ((ours, mine, floor), (empty, floor, mine)):
             terminal.watch(0.1)
-            screen.keys += [terminal.key(KEYS[i % len(KEYS)]) for i in range(12 if quick else 50)]
+            screen.keys += [terminal.key(KEYS[i % len(KEYS)]) for i in range(12 if quick else 32)]
             other.watch(0.1)
 
 

@@ -12,7 +12,7 @@ from .table import Bar, Beside, Row
 def burst(quick: bool) -> Iterator[Row]:
     """10,000 jobs due at one instant, until the last one began."""
     jobs = 10_000
-    ours, floor, peer = in_turn(["ours:burst", "floor:burst", "peer:burst"], 1 if quick else 5, jobs=jobs)
+    ours, floor, peer = in_turn(["ours:burst", "floor:burst", "peer:burst"], 1 if quick else 3, jobs=jobs)
     for key, what in (("seconds", "time"), ("cpu", "CPU time")):
         faster = ratio(peer, ours, key)
         yield Row(
@@ -54,7 +54,7 @@ def _in_folder(contestant: str, **arguments: Any) -> Sample:
 def registration(quick: bool) -> Iterator[Row]:
     """70,000 tasks taken up: time and memory."""
     jobs = 7_000 if quick else 70_000
-    ours, peer = in_turn(["ours:registration", "peer:registration"], 1 if quick else 2, jobs=jobs)
+    ours, peer = in_turn(["ours:registration", "peer:registration"], 1, jobs=jobs)
     for key, unit in (("seconds", "s"), ("bytes", "B per task")):
         beside = Beside("APScheduler", middle(peer, key), ratio(peer, ours, key))
         yield Row(f"register {jobs:,} tasks", middle(ours, key), unit, (beside,))
