@@ -3,13 +3,16 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from itertools import count
+from typing import TypeVar
 
 from .clock import Clock
 from .model import Event, Outcome, Trigger
 
 log = logging.getLogger("experience")
+
+T = TypeVar("T")
 
 SHOW_EVERY = 0.03  # seconds between two notices, so that a burst of runs is one repaint
 EVENTS_KEPT = 200
@@ -35,6 +38,21 @@ class Subscribers(dict[int, Callable[[], None]]):
     def tell(self) -> None:
         for callback in list(self.values()):
             callback()
+
+
+async def follow(
+    subscribe: Callable[[Callable[[], None]], Callable[[], None]], newest: Callable[[], T]
+) -> AsyncIterator[T]:
+    """What `newest` gives at once, and again after each notice; a slow reader skips some."""
+    changed = asyncio.Event()
+    forget = subscribe(changed.set)
+    try:
+        while True:
+            yield newest()
+            await changed.wait()
+            changed.clear()
+    finally:
+        forget()
 
 
 class Board:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .board import follow
 from .clock import Clock
 from .dispatch import Dispatcher
 from .errors import AlreadyRunning, NotSetUp, Stopping
@@ -177,16 +178,8 @@ class Scheduler:
 
     # -------------------------------------------------------------- Control
 
-    async def watch(self) -> AsyncIterator[Snapshot]:
-        changed = asyncio.Event()
-        forget = self.subscribe(changed.set)
-        try:
-            while True:
-                yield self.snapshot()
-                await changed.wait()
-                changed.clear()
-        finally:
-            forget()
+    def watch(self) -> AsyncIterator[Snapshot]:
+        return follow(self.subscribe, self.snapshot)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from .board import Subscribers
+from .board import Subscribers, follow
 from .errors import Owned, SchedulerError
 from .model import Pulse, Receipt, Snapshot
 
@@ -39,16 +39,8 @@ class Onlooker:
         """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""
         return self._subscribers.add(callback)
 
-    async def watch(self) -> AsyncIterator[Snapshot]:
-        changed = asyncio.Event()
-        forget = self.subscribe(changed.set)
-        try:
-            while True:
-                yield self._snapshot
-                await changed.wait()
-                changed.clear()
-        finally:
-            forget()
+    def watch(self) -> AsyncIterator[Snapshot]:
+        return follow(self.subscribe, self.snapshot)
 
     def pulse(self) -> Pulse:
         return Pulse()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import wire
-from .board import Subscribers
+from .board import Subscribers, follow
 from .clock import Clock
 from .errors import Disconnected, SchedulerError
 from .model import Pulse, Receipt, Snapshot
@@ -150,16 +150,8 @@ class RemoteControl:
         """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""
         return self._subscribers.add(callback)
 
-    async def watch(self) -> AsyncIterator[Snapshot]:
-        changed = asyncio.Event()
-        forget = self.subscribe(changed.set)
-        try:
-            while True:
-                yield self._snapshot
-                await changed.wait()
-                changed.clear()
-        finally:
-            forget()
+    def watch(self) -> AsyncIterator[Snapshot]:
+        return follow(self.subscribe, self.snapshot)
 
     def pulse(self) -> Pulse:
         """Asking is what keeps this fresh: an owner that nobody looks at is not pinged."""
