@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.events import DeliveryComplete, DeliveryFailed
 from textual.widgets import Input, Static
 
 from scheduler.control import Citizens, Control, FleetView
@@ -59,9 +60,11 @@ class ExperienceApp(App[None]):
         # Asked for before the theme is set: only then does Textual drop colours instead of greying them.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._fleet, self._settings = fleet, settings
-        self._read_only = read_only
-        self._glyphs = ASCII if ascii else UNICODE
-        self._label = " ".join(filter(None, [label, "READ ONLY" if read_only else ""]))
+        self._glyphs = glyphs = ASCII if ascii else UNICODE
+        # Kept at hand, not queried for: the last tick may come when they have left the screen.
+        self._verdict = VerdictBar(glyphs, " ".join(filter(None, [label, "READ ONLY" if read_only else ""])))
+        self._grid = FleetGrid(glyphs, read_only)
+        self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._controls: dict[str, Control] = {}
         self._view: FleetView | None = None
         self._tally = Tally()
@@ -74,13 +77,9 @@ class ExperienceApp(App[None]):
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:
-        yield VerdictBar(self._glyphs, self._label)
-        yield FleetGrid(self._glyphs, self._read_only)
-        yield Static(id="lesson", markup=False)
-        yield KeyBar(self._glyphs)
+        yield from (self._verdict, self._grid, self._lesson, self._keys)
 
     def on_mount(self) -> None:
-        self._grid = self.query_one(FleetGrid)
         self._show_lesson()
         self.tick()
         self.set_timer(1 - self._fleet.clock.now() % 1 + JUST_AFTER, self._start_ticking)
@@ -107,7 +106,7 @@ class ExperienceApp(App[None]):
         self._show_verdict()
 
     def _show_verdict(self) -> None:
-        self.query_one(VerdictBar).show(self._tally.verdict(self._pulse), self._fleet.clock.now())
+        self._verdict.show(self._tally.verdict(self._pulse), self._fleet.clock.now())
 
     def _take_fleet(self, view: FleetView) -> None:
         self._view = view
@@ -131,7 +130,7 @@ class ExperienceApp(App[None]):
             self.call_after_refresh(self.tick)
 
     def _show_lesson(self) -> None:
-        words = self.query_one("#lesson", Static)
+        words = self._lesson
         taught = not self._controls
         if taught:
             words.update(lesson(self._view, self._settings, self._glyphs.plain))
@@ -158,7 +157,8 @@ class ExperienceApp(App[None]):
         self._tell(await verbs.carry_out(self._controls, verb, rows))
 
     def on_fleet_grid_wake_asked(self, message: FleetGrid.WakeAsked) -> None:
-        self._work(self._wake(self._controls[message.citizen]))
+        if control := self._controls.get(message.citizen):
+            self._work(self._wake(control))
 
     async def _wake(self, control: Control) -> None:
         self._tell(await verbs.wake(control))
@@ -189,7 +189,7 @@ class ExperienceApp(App[None]):
 
         fields = self.query(FilterField)
         if not fields:
-            await self.mount(FilterField(), before=self.query_one(KeyBar))
+            await self.mount(FilterField(), before=self._keys)
         self.query_one(FilterField).open(self._grid.board.filter.text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -199,7 +199,7 @@ class ExperienceApp(App[None]):
         self._grid.focus()
 
     def on_fleet_grid_looked(self) -> None:
-        self.query_one(KeyBar).say(self._grid.looks())
+        self._keys.say(self._grid.looks())
 
     # -------------------------------------------------------------- keys of the whole screen
 
@@ -214,7 +214,12 @@ class ExperienceApp(App[None]):
         self.deliver_text(
             io.StringIO(self.export_screenshot()), save_directory=Path.cwd(), save_filename=name
         )
-        self._say(f"saved {name} in {Path.cwd()}")
+
+    def on_delivery_complete(self, event: DeliveryComplete) -> None:
+        self._say(f"saved {event.path}" if event.path else "saved")
+
+    def on_delivery_failed(self, event: DeliveryFailed) -> None:
+        self._say(f"the screenshot was not saved: {event.exception}", "error")
 
     def action_help(self) -> None:
         from .screens.help import Help, entries

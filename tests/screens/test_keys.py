@@ -320,12 +320,20 @@ async def test_S_saves_a_picture_that_needs_nothing_from_elsewhere(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     async with screen(fleet_of_three()) as pilot:
         await press(pilot, "S")
-        assert "saved experience-120000.svg" in toasts(pilot)[0]
-        picture_file = tmp_path / "experience-120000.svg"
-        await until(lambda: picture_file.exists() and "</svg>" in picture_file.read_text(), "saved")
-    picture = picture_file.read_text()
+        await until(lambda: toasts(pilot), "it is said")
+        assert toasts(pilot) == [f"saved {tmp_path / 'experience-120000.svg'}"]
+    picture = (tmp_path / "experience-120000.svg").read_text()
     assert "opus" in picture
     assert "@font-face" not in picture
+
+
+async def test_a_picture_that_cannot_be_saved_is_said(tmp_path, monkeypatch):
+    (tmp_path / "experience-120000.svg").mkdir()
+    monkeypatch.chdir(tmp_path)
+    async with screen(fleet_of_three()) as pilot:
+        await press(pilot, "S")
+        await until(lambda: toasts(pilot), "it is said")
+        assert "not saved" in toasts(pilot)[0]
 
 
 async def test_question_mark_explains_every_key_from_the_bindings():
