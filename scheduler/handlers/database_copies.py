@@ -25,9 +25,9 @@ def copy_databases(home: Path, databases: Iterable[Entry], problem: Problem, sto
     """
     clear(home)
     copies = {}
-    own_folder(home)
     for entry in databases:
         to = home / STAGED / entry.path
+        own_folder(home)
         try:
             _copy(home / entry.path, to, entry.stat, stop)
         except (sqlite3.OperationalError, OSError) as error:

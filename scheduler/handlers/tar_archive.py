@@ -7,6 +7,7 @@ import stat
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -153,8 +154,9 @@ def described(entry: Entry) -> tarfile.TarInfo:
     found = entry.stat
     info = tarfile.TarInfo(entry.path)
     info.mode, info.uid, info.gid = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+    whole, part = divmod(abs(found.st_mtime_ns), 10**9)
     info.mtime = found.st_mtime_ns // 10**9
-    info.pax_headers = {"mtime": f"{info.mtime}.{found.st_mtime_ns % 10**9:09d}"}
+    info.pax_headers = {"mtime": f"{'-' if found.st_mtime_ns < 0 else ''}{whole}.{part:09d}"}
     info.type = {
         stat.S_IFDIR: tarfile.DIRTYPE,
         stat.S_IFLNK: tarfile.SYMTYPE,
@@ -163,23 +165,33 @@ def described(entry: Entry) -> tarfile.TarInfo:
     return info
 
 
-def members(file: Path, raw: IO[bytes] | None = None) -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
+def members(file: Path) -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
     """Each entry of the archive with its content, which is to be read before the next; raises Damaged."""
+    with (
+        _damage(file),
+        gzip.open(file) as unpacked,
+        tarfile.open(fileobj=unpacked, mode="r|") as tar,
+    ):
+        while info := tar.next():
+            tar.members = []  # type: ignore[attr-defined] # as above
+            yield info, _content(file, tar, info)
+        while unpacked.read(CHUNK):
+            pass  # the sum at the very end is compared when that is reached
+
+
+def _content(file: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[bytes]:
+    with _damage(file):  # it is read where the entry is used, outside of `members`
+        if info.isreg() and (content := tar.extractfile(info)):
+            while chunk := content.read(CHUNK):
+                yield chunk
+
+
+@contextmanager
+def _damage(file: Path) -> Iterator[None]:
     try:
-        with gzip.open(raw or file) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as tar:
-            while info := tar.next():
-                tar.members = []  # type: ignore[attr-defined] # as above
-                yield info, _content(tar, info)
-            while unpacked.read(CHUNK):
-                pass  # the sum at the very end is compared when that is reached
+        yield
     except _BROKEN as error:
         raise Damaged(f"{file.name}: {error}") from error
-
-
-def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[bytes]:
-    if info.isreg() and (content := tar.extractfile(info)):
-        while chunk := content.read(CHUNK):
-            yield chunk
 
 
 def compare(file: Path, digests: bytes | bytearray, read: Callable[[int, str], None]) -> None:

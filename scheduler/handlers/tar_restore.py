@@ -1,6 +1,7 @@
 """Unpacks a backup's .tar.gz into an empty folder, as it was: times, modes, links, holes."""
 
 import os
+import re
 import stat
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -85,7 +86,8 @@ def _dress(info: tarfile.TarInfo, to: Path) -> None:
 
 def nanoseconds(info: tarfile.TarInfo) -> int:
     """When the entry was changed last; the header has it exactly, as text."""
-    whole, _, part = info.pax_headers.get("mtime", "").partition(".")
-    if not whole.lstrip("-").isdigit() or not (part.isdigit() or not part):
+    found = re.fullmatch(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?", info.pax_headers.get("mtime", ""))
+    if found is None:
         return int(info.mtime * 10**9)
-    return int(whole) * 10**9 + int(part.ljust(9, "0")[:9] or 0)
+    size = int(found[2]) * 10**9 + int((found[3] or "").ljust(9, "0"))
+    return -size if found[1] else size
