@@ -389,7 +389,7 @@ WRONG = [
     ("[tasks.x]\nevery = 1\nretries = -1", "tasks.x.retries: is -1; write a number from 0 to 100"),
     ("[tasks.x]\nevery = 1\nenabled = 'yes'", "tasks.x.enabled: is text; write true or false"),
     ("[tasks.x]\nevery = 1\ndisk_warning = 5", "tasks.x.disk_warning: unknown key"),
-    ("[tasks.email_check]\nhost = 'imap.example.org'", "tasks.email_check.host: unknown key"),
+    ("[tasks.email_check]\nhosst = 'x'", "tasks.email_check.hosst: unknown key; did you mean host?"),
     (
         "[tasks.heartbeat]\ndisk_warnin = 5",
         "tasks.heartbeat.disk_warnin: unknown key; did you mean disk_warning?",
