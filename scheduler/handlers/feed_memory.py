@@ -1,6 +1,5 @@
 """What is remembered of each feed between scans: which items were seen, and how to ask whether it changed."""
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from ..errors import TaskFailed
 from ..files import for_update, write_json
+from .web_address import fingerprint
 
 DAY = 86400
 KEPT = 90  # days that an item is remembered after it was last in its feed, and a feed after its last scan
@@ -53,8 +53,8 @@ class Memory:
         self._feeds = {key: _feed(each) for key, each in feeds.items()} if isinstance(feeds, dict) else {}
 
     def of(self, url: str) -> FeedMemory:
-        """What is known of the feed at this address, which is kept as a hash: it may hold a secret."""
-        feed = self._feeds.setdefault(digest(url.encode("utf-8", "surrogatepass")), FeedMemory())
+        """What is known of the feed at this address."""
+        feed = self._feeds.setdefault(fingerprint(url), FeedMemory())
         feed.day = self.today
         return feed
 
@@ -66,10 +66,6 @@ class Memory:
             write_json(self._file, {**self._document, "feeds": feeds})
         except OSError as error:
             raise TaskFailed(f"{self._file} cannot be saved: {error.strerror}") from error
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def _written(feed: FeedMemory) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """Looks at one feed: asks whether it changed, has it read, and says what is new in it."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ..setting_values import Outside
-from .feed_memory import FeedMemory, digest
+from .feed_memory import FeedMemory
 from .feed_readers import Document, Line, Readers, Reading
 from .web import Answer, NoAnswer, Web, refusal
-from .web_address import shown
+from .web_address import fingerprint, shown
 
 ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml, */*;q=0.5"
 
@@ -38,7 +39,7 @@ class Look:
             return
         memory.later = 0.0
         memory.etag, memory.modified = _kept(self.answer, "etag"), _kept(self.answer, "last-modified")
-        memory.body = digest(self.answer.body)
+        memory.body = _hash(self.answer.body)
         memory.saw(self.seen, today)
 
 
@@ -55,7 +56,7 @@ async def look(feed: Feed, memory: FeedMemory, web: Web, readers: Readers, now: 
         return Look(feed)
     if problem := refusal(answer) or ("" if answer.body else "is empty"):
         return Look(feed, problem=problem)
-    if digest(answer.body) == memory.body:
+    if _hash(answer.body) == memory.body:
         return Look(feed, seen=frozenset(memory.seen), answer=answer)
     document = Document(answer.body, answer.headers.get("content-type", ""), _base(feed, answer))
     return _judged(feed, memory, await readers.read(document), answer)
@@ -64,7 +65,7 @@ async def look(feed: Feed, memory: FeedMemory, web: Web, readers: Readers, now: 
 def _judged(feed: Feed, memory: FeedMemory, reading: Reading, answer: Answer) -> Look:
     if reading.problem:
         return Look(feed, problem=reading.problem)
-    mark = digest(feed.url.encode("utf-8", "surrogatepass"))[:8]
+    mark = fingerprint(feed.url)[:8]
     fresh = {line.key: line for line in reading.lines if line.key not in memory.seen}
     new = [(mark + line.key, _written(feed, mark, line)) for line in fresh.values() if line.text]
     return Look(feed, new, seen=frozenset(line.key for line in reading.lines), answer=answer)
@@ -81,6 +82,10 @@ def _base(feed: Feed, answer: Answer) -> str:
     parts = urlsplit(answer.url)
     base = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
     return shown(feed.url) + "/" if isinstance(feed.url, Outside) else base
+
+
+def _hash(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:32]
 
 
 def _kept(answer: Answer, name: str) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..errors import TaskFailed
+from .line_files import append_lines
 
 MOST = 512 << 20  # bytes of all days together
 LONGEST = 1 << 20  # bytes of a line that is still looked at
@@ -30,7 +31,7 @@ class NewsFiles:
         new = {key: line for key, line in lines if key not in self._written}
         if new:
             try:
-                _append(self._file, b"".join(line + b"\n" for line in new.values()))
+                append_lines(self._file, b"".join(line + b"\n" for line in new.values()))
             except OSError as error:
                 raise TaskFailed(f"{self._file} cannot be written: {error.strerror}") from error
             self._written |= new.keys()
@@ -77,15 +78,3 @@ def _id(line: bytes) -> Iterator[str]:
         found = json.loads(line)
         if isinstance(found, dict) and isinstance(found.get("id"), str):
             yield found["id"]
-
-
-def _append(file: Path, data: bytes) -> None:
-    """Add whole lines; half a line, from a crash or a full disk, is ended first."""
-    file.parent.mkdir(exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "r+b", buffering=0) as lines:  # noqa: PTH123 - the mode is set at creation
-        end = lines.seek(0, os.SEEK_END)
-        if end and os.pread(descriptor, 1, end - 1) != b"\n":
-            data = b"\n" + data
-        while data:
-            data = data[os.write(descriptor, data) :]

@@ -1,5 +1,6 @@
 """Addresses on the web: which may be asked, and how they are shown without what may be secret in them."""
 
+import hashlib
 from urllib.parse import urlsplit
 
 from ..setting_values import Outside, Wrong, text
@@ -35,6 +36,11 @@ def shown(url: str) -> str:
     standard = port == {"http": 80, "https": 443}.get(scheme)
     base = f"{scheme}://{place}" if standard else f"{scheme}://{place}:{port}"
     return base if isinstance(url, Outside) else base + urlsplit(url).path
+
+
+def fingerprint(url: str) -> str:
+    """What the address is called where it is remembered: it may hold a secret."""
+    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class _Address(str):
