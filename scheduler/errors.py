@@ -66,6 +66,12 @@ class NotOurs(Owned):
     code = "not-ours"
 
 
+class Managed(Owned):
+    """A service runs the citizen, now or when it is started again; nobody else may own it."""
+
+    code = "managed"
+
+
 class Unreadable(SchedulerError):
     """A file that is there and cannot be read: not the same as empty, so the citizen is left alone."""
 

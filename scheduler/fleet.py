@@ -13,7 +13,7 @@ from .board import Subscribers
 from .clock import Clock, SystemClock
 from .control import FleetView
 from .engine import Rules, Scheduler
-from .errors import BadSettings, NotOurs, Owned, SchedulerError, UnknownCitizen
+from .errors import BadSettings, Managed, NotOurs, Owned, SchedulerError, UnknownCitizen
 from .fleet_options import FleetOptions
 from .look import look_at
 from .members import Member, attached, owned
@@ -51,6 +51,7 @@ class Fleet:
         self._stopped = False
         self._follower: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
+        self._reloaded: list[Callable[[], None]] = []
 
     # -------------------------------------------------------------- life
 
@@ -94,8 +95,9 @@ class Fleet:
         for scheduler in self.schedulers():
             scheduler.hurry()
 
-    def reload(self) -> None:
-        """Look at the settings now rather than soon."""
+    def reload(self, done: Callable[[], None] = lambda: None) -> None:
+        """Look at the settings now rather than soon; `done` is called when they have been taken up."""
+        self._reloaded.append(done)
         self._look_now.set()
 
     async def take_over(self, name: str) -> None:
@@ -168,8 +170,8 @@ class Fleet:
         if not self._options.own:
             raise SchedulerError(f"{citizen.name}: only looked at, as asked for")
         now = self.clock.now()
-        as_root = self._options.own_as_root
-        ownership = await asyncio.to_thread(acquire, citizen.home, now, as_root=as_root)
+        as_root, service = self._options.own_as_root, self._options.service
+        ownership = await asyncio.to_thread(acquire, citizen.home, now, as_root=as_root, service=service)
         scheduler = Scheduler(
             citizen.name,
             citizen.home,
@@ -207,7 +209,7 @@ class Fleet:
         )
         if snapshot.owner:
             return snapshot
-        gone = isinstance(refusal, Owned) and not isinstance(refusal, NotOurs)
+        gone = isinstance(refusal, Owned) and not isinstance(refusal, NotOurs | Managed)
         return replace(snapshot, stale=OWNER_GONE if gone else str(refusal))
 
     # -------------------------------------------------------------- following the files
@@ -228,7 +230,10 @@ class Fleet:
         for scheduler in touched:
             scheduler.look_at_file()
         if changed or asked:
+            waiting, self._reloaded = self._reloaded, []
             await self._apply(await asyncio.to_thread(self._load))
+            for done in waiting:
+                done()
         for name, member in list(self.members.items()):
             if isinstance(member.control, Onlooker):
                 await self._look_on(name, member, member.control)

@@ -17,4 +17,5 @@ class FleetOptions:
     background: bool = True
     wakes: bool = True
     create: bool = False
+    service: str = ""  # the unit that this process is, which alone may own the homes that it manages
     strict: bool = True  # broken settings end the start instead of being shown until they are mended

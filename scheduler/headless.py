@@ -1,6 +1,7 @@
 """The schedulers without a screen: one log line per event, signals, a clean end."""
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from .fleet import Fleet
 from .fleet_options import FleetOptions
 from .logs import log_lines
 from .model import Outcome
+from .notify import Heartbeat, Notifier, from_environment
 from .process_limits import prepare_process
 from .workers.prints import capture_prints
 
@@ -34,6 +36,7 @@ def run_headless(
     own_as_root: bool = False,
 ) -> int:
     """Run citizens (all, if none is named) until a signal ends it; the exit code. Raises SchedulerError."""
+    notifier = from_environment()
     options = FleetOptions(
         config=config,
         only=tuple(citizens),
@@ -42,9 +45,12 @@ def run_headless(
         wakes=wakes,
         own_as_root=own_as_root,
         create=True,
+        service=notifier.service,
     )
+    if notifier.managed:
+        faulthandler.enable()  # what the manager ends because it hangs says where it hung
     with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
-        return asyncio.run(_until_told(Fleet(options, on_home)))
+        return asyncio.run(_until_told(Fleet(options, on_home), notifier))
 
 
 def run_once(
@@ -64,19 +70,29 @@ def run_once(
         return asyncio.run(_one_turn(Fleet(options, on_home), wake))
 
 
-async def _until_told(fleet: Fleet) -> int:
+async def _until_told(fleet: Fleet, notifier: Notifier) -> int:
     prepare_process()
-    signals = Signals(fleet)
+    signals, heartbeat = Signals(fleet, notifier), Heartbeat(notifier, fleet.clock)
     try:
         await fleet.start()
         _insist_on_something(fleet)
         freeze_memory()
+        notifier.ready(_status(fleet))
+        heartbeat.start()
         await signals.told.wait()
         log.info("shutting down")
     finally:
+        notifier.stopping()
         await fleet.stop()
+        heartbeat.stop()
         signals.give_back()
     return 0
+
+
+def _status(fleet: Fleet) -> str:
+    """What `systemctl status` says of us."""
+    snapshots = [scheduler.snapshot() for scheduler in fleet.schedulers()]
+    return ", ".join(f"{one.citizen}: {len(one.tasks)} tasks" for one in snapshots[:20])
 
 
 async def _one_turn(fleet: Fleet, wake: bool) -> int:
@@ -131,8 +147,9 @@ def freeze_memory() -> None:
 class Signals:
     """SIGTERM, SIGINT, a closed terminal: end the fleet, a second one at once; SIGHUP: read the settings."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, notifier: Notifier | None = None) -> None:
         self.told = asyncio.Event()
+        self._notifier = notifier or Notifier()
         self._fleet, self._loop = fleet, asyncio.get_running_loop()
         self._had_terminal = _has_terminal()
         self._check: asyncio.TimerHandle
@@ -162,7 +179,8 @@ class Signals:
         if self._had_terminal and not _has_terminal():
             self._end()
         else:
-            self._fleet.reload()
+            self._notifier.reloading()
+            self._fleet.reload(lambda: self._notifier.ready(_status(self._fleet)))
 
 
 def _has_terminal() -> bool:

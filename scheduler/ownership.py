@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .codec import running_from_json, running_to_json
-from .errors import NotOurs, Owned, Unreadable
+from .errors import Managed, NotOurs, Owned, Unreadable
 from .files import read_json
+from .managed import managed_by
 from .model import Running
 from .workers.facts import alive, born
 
@@ -41,12 +42,16 @@ class Ownership:
         self._lock.release()
 
 
-def acquire(home: Path, now: float, *, as_root: bool = False) -> Ownership:
-    """Become the owner of `home`; raises Owned (by whom) or Unreadable (why it cannot be)."""
+def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "") -> Ownership:
+    """Become the owner of `home`; raises Owned (by whom) or Unreadable (why it cannot be).
+
+    `service` is the unit that this process is, if it is one.
+    """
     from filelock import FileLock, Timeout  # 58 ms that only owners pay
 
     try:
         _may_own(home, as_root)
+        _not_managed(home, service)
         folder = home / FOLDER
         folder.mkdir(mode=0o700, exist_ok=True)
         lock = FileLock(folder / "lock", mode=0o600, thread_local=False)
@@ -81,6 +86,13 @@ def _may_own(home: Path, as_root: bool) -> None:
         return
     how = "run as that user, or pass --own-as-root" if we == 0 else "run as that user"
     raise NotOurs(f"{home} belongs to user {owner}, this is user {we}: {how}")
+
+
+def _not_managed(home: Path, service: str) -> None:
+    """While its service restarts, a managed home looks free, and is not."""
+    unit = managed_by(home)
+    if unit and unit.name != service:
+        raise Managed(f"{home.name} is run by {unit.name}.service; start it with {unit.systemctl('start')}")
 
 
 def _write_note(note: Path, owner: Running) -> None:

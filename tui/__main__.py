@@ -26,6 +26,7 @@ COMMANDS = {
     "reset": "scheduler.commands:reset_command",
     "restore": "scheduler.restore:restore_command",
     "resume": "scheduler.commands:resume_command",
+    "service": "scheduler.service_command:service_command",
     "status": "scheduler.cli:status_command",
     "wake": "scheduler.commands:wake_command",
 }

@@ -1,0 +1,86 @@
+"""Tells the service manager how we are: ready, alive, reloading, stopping."""
+
+import os
+import socket
+import time
+from collections.abc import MutableMapping
+
+from .clock import Clock, Timer
+
+SERVICE = "EXPERIENCE_SERVICE"  # in the unit: this process is the service of that name
+BEATS = 3  # signs of life in the time after which the manager calls us dead
+
+
+class Notifier:
+    """Sends states to NOTIFY_SOCKET; does nothing where there is none. Never waits, never raises."""
+
+    def __init__(self, address: str = "", watchdog: float = 0.0, service: str = "") -> None:
+        self.watchdog, self.service = watchdog, service
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+        self._left: list[str] = []  # what a full socket did not take goes with the next
+
+    @property
+    def managed(self) -> bool:
+        """Whether a manager listens."""
+        return bool(self._address)
+
+    def tell(self, *states: str, keep: bool = True) -> None:
+        """Send `NAME=value` lines now; with `keep`, at the latest with the next ones."""
+        if not self._address:
+            return
+        lines = [*self._left, *states]
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.setblocking(False)
+                sender.sendto("\n".join(lines).encode(), self._address)
+        except OSError:
+            self._left = lines if keep else self._left
+        else:
+            self._left = []
+
+    def ready(self, status: str) -> None:
+        self.tell("READY=1", f"STATUS={status}")
+
+    def reloading(self) -> None:
+        self.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        self.tell("STOPPING=1", "STATUS=shutting down")
+
+
+def from_environment(environ: MutableMapping[str, str] = os.environ) -> Notifier:
+    """What the manager told us in `environ`; taken out of there, for our children are not the service."""
+    names = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SERVICE)
+    address, microseconds, pid, service = (environ.pop(name, "") for name in names)
+    ours = pid in ("", str(os.getpid())) and microseconds.isascii() and microseconds.isdigit()
+    return Notifier(address, int(microseconds) / 1e6 if ours else 0.0, service)
+
+
+class Heartbeat:
+    """A sign of life each time that the schedulers' own timer rang: a loop that hangs sends none.
+
+    It goes through the clock that starts the tasks, so that a timer that died is as dead as a loop.
+    """
+
+    def __init__(self, notifier: Notifier, clock: Clock) -> None:
+        self._notifier, self._clock = notifier, clock
+        self._every = notifier.watchdog / BEATS
+        self._timer: Timer | None = None
+        self._jumps: Timer | None = None
+
+    def start(self) -> None:
+        """Send signs of life from now on, if the manager wants any."""
+        if self._notifier.managed and self._every > 0:
+            self._jumps = self._clock.on_jump(self._beat)  # set back, the next beat would be hours away
+            self._beat()
+
+    def stop(self) -> None:
+        for timer in (self._timer, self._jumps):
+            if timer:
+                timer.cancel()
+
+    def _beat(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._notifier.tell("WATCHDOG=1", keep=False)
+        self._timer = self._clock.call_at(self._clock.now() + self._every, self._beat)

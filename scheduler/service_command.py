@@ -1,0 +1,96 @@
+"""`experience-tui service`: a citizen's loop as a service of systemd."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from .service import Place
+
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What the three verbs have in common."""
+    for option in (
+        click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file."),
+        click.option("--into", type=click.Path(path_type=Path), metavar="FOLDER", help="Units are there."),
+        click.option("--user", is_flag=True, help="For the user's own manager: needs no root."),
+        click.argument("name"),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("service", epilog="Example: experience-tui service install opus")
+def service_command() -> None:
+    """Run a citizen as a service: experience-NAME.service, for systemctl and journalctl."""
+
+
+@service_command.command("install", epilog="Example: sudo experience-tui service install opus --dry-run")
+@_options
+@click.option(
+    "--writable",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Tasks may write there, too; may be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be written.")
+def install_command(
+    name: str, user: bool, into: Path | None, config: Path | None, writable: tuple[Path, ...], dry_run: bool
+) -> int:
+    """Write a hardened unit for this citizen and mark its home as run by it."""
+    from .ownership import owner_of
+    from .service import install, place
+
+    where = place(name, user=user, into=into, config=config, writable=writable)
+    if not dry_run:
+        install(where)
+    click.echo(f"# {where.file}\n{where.text}", nl=False)
+    if dry_run:
+        click.echo("nothing was written: --dry-run", err=True)
+        return 0
+    if owner := owner_of(where.home):
+        click.echo(f"{name} is owned by pid {owner.pid} at the moment: end that one first", err=True)
+    for line in _next_steps(where):
+        click.echo(line, err=True)
+    return 0
+
+
+@service_command.command("remove", epilog="Example: sudo experience-tui service remove opus")
+@_options
+def remove_command(name: str, user: bool, into: Path | None, config: Path | None) -> int:
+    """Take the unit away, and the mark in the home: any owner may run the citizen again."""
+    from .service import place_of, remove
+
+    where = place_of(name, user=user, into=into, config=config)
+    removed = remove(where)
+    for line in removed or [f"there is no {where.file}, and {where.home} is not marked"]:
+        click.echo(f"removed {line}" if removed else line)
+    if removed:
+        click.echo(f"now: {where.unit.systemctl('stop')}; {_manager(where)} daemon-reload", err=True)
+    return 0
+
+
+@service_command.command("show", epilog="Example: experience-tui service show opus")
+@_options
+def show_command(name: str, user: bool, into: Path | None, config: Path | None) -> int:
+    """Print the unit as it is installed, and whether the home is marked as run by it."""
+    from .service import place_of, shown
+
+    click.echo(shown(place_of(name, user=user, into=into, config=config)))
+    return 0
+
+
+def _next_steps(where: "Place") -> list[str]:
+    user = " --user" if where.unit.user else ""
+    steps = [
+        f"now: {_manager(where)} daemon-reload; {where.unit.systemctl('enable --now')}",
+        f"its lines: journalctl{user} -u {where.unit.name} -f",
+    ]
+    return [*steps, "to run without a login: loginctl enable-linger"] if user else steps
+
+
+def _manager(where: "Place") -> str:
+    return "systemctl --user" if where.unit.user else "systemctl"
