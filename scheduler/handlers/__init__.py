@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 
 from ..model import Handler
 
-BUILT_IN = ("heartbeat", "price_monitor", "email_check", "news_scan", "memory_summary", "offsite_backup")
+BUILT_IN = (
+    "heartbeat",
+    "price_monitor",
+    "email_check",
+    "news_scan",
+    "dream_generate",
+    "memory_summary",
+    "offsite_backup",
+)
 
 
 class BuiltIn(NamedTuple):

@@ -22,7 +22,7 @@ _BAD = frozenset({"failed", "timed out", "interrupted", "error"})
 def summary(day: date, events: Sequence[Event]) -> dict[str, Any]:
     """What the daily file holds of these events."""
     counts = Counter(_type(event) for event in events)
-    failures = [f"{_clock(event)} {_line(event)}".strip() for event in events if _failed(event)]
+    failures = [f"{clock_of(event)} {line_of(event)}".strip() for event in events if failed(event)]
     return {
         "date": day.isoformat(),
         "event_count": len(events),
@@ -42,7 +42,7 @@ def _lines(day: date, events: Sequence[Event], counts: Counter[str], failures: i
 
 def _telling(events: Sequence[Event]) -> list[str]:
     """The lines whose words come back most often over the day, in the order in which they were written."""
-    lines = list(dict.fromkeys(line for line in map(_line, events) if line))
+    lines = list(dict.fromkeys(line for line in map(line_of, events) if line))
     frequency = Counter(word for line in lines for word in _words(line))
     best = sorted(lines, key=lambda line: -_weight(line, frequency))[:TELLING]
     return [line for line in lines if line in best]
@@ -61,12 +61,12 @@ def _type(event: Event) -> str:
     return str(event.get("type") or event.get("kind") or "event")[:60]
 
 
-def _failed(event: Event) -> bool:
+def failed(event: Event) -> bool:
     bad_type = re.search(r"fail|error|timeout", _type(event), re.IGNORECASE)
     return bool(bad_type) or event.get("success") is False or str(event.get("outcome")) in _BAD
 
 
-def _line(event: Event) -> str:
+def line_of(event: Event) -> str:
     """The event's own words, first line only."""
     for name in _TEXTS:
         if value := event.get(name):
@@ -75,7 +75,7 @@ def _line(event: Event) -> str:
     return ""
 
 
-def _clock(event: Event) -> str:
+def clock_of(event: Event) -> str:
     value = event.get("time", event.get("timestamp"))
     seconds = value if isinstance(value, int | float) else unix(value)
     try:

@@ -1,124 +1,101 @@
-"""memory_summary: a summary of every finished day that has none, or has changed since."""
+"""memory_summary: days, weeks and months in a few lines, in prose where a language model is set."""
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from ..errors import TaskFailed
-from ..files import set_aside, write_json
-from ..memory import LIMIT, NoDay, parse_day
-from ..model import Context, Report
-from .day_summary import summary
+from ..model import Context, Llm, Report
+from ..setting_values import flag, seconds
+from ..tables import key
+from .daily import Outcome, Progress, summarise_days
+from .memory_pruning import prune_raw, prune_summaries
+from .rollup import Period, roll_up
 
-Progress = Callable[[float, float, str], None]
+SHORTEST = 40 * 86400.0  # what is younger may still be part of a week or a month
+
+
+def age(value: object) -> float:
+    """How long something is kept; 0 is for ever."""
+    length: float = seconds()(value)
+    return max(length, SHORTEST) if length else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """memory_summary has no keys of its own."""
+    """The keys of `[tasks.memory_summary]` beside those of every task."""
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one day: summarised or not, and what was wrong with it."""
-
-    summarised: bool = False
-    problem: str = ""
+    llm: bool = key(flag, True)
+    prose_time: float = key(seconds(1), 180.0)
+    keep_raw: float = key(age, 400 * 86400.0)
+    keep_summaries: float = key(age, 3650 * 86400.0)
 
 
 async def memory_summary(ctx: Context) -> str | Report:
-    """How many days were summarised; a warning names the days that could not be read."""
-    from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
-
+    """How much was summarised; a warning names the days that could not be read, or why there is no prose."""
     from ..clock import SystemClock
 
+    options = ctx.options or Options()
     today = datetime.fromtimestamp(SystemClock.now(), UTC).date()
-    return await to_thread(summarise, ctx.home, today, ctx.progress)
+    return await summarise(ctx.home, today, ctx.progress, options, ctx.llm if options.llm else None)
 
 
-def summarise(home: Path, today: date, progress: Progress) -> str | Report:
-    """Bring memory/daily up to date with all days before `today`; raises TaskFailed if it cannot be saved."""
-    days = sorted(day for day in _raw_days(home / "memory" / "raw") if day < today)
-    outcomes = []
-    for number, day in enumerate(days):
-        progress(number, len(days), day.isoformat())
-        outcomes.append(_summarise_day(home, day))
-    done = sum(outcome.summarised for outcome in outcomes)
-    text = f"{done} {'day' if done == 1 else 'days'} summarised" if done else "nothing new"
-    problems = [outcome.problem for outcome in outcomes if outcome.problem]
-    return Report(_with(text, problems), warning=True) if problems else text
+async def summarise(
+    home: Path, today: date, progress: Progress, options: Options, llm: Llm | None = None
+) -> str | Report:
+    """Bring all summaries up to date with the days before `today`; raises TaskFailed if that fails."""
+    from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
+
+    from .memory_prose import Prose, recent_days, recent_periods
+
+    prose = Prose(home, llm, options.prose_time, progress)
+    days = await to_thread(summarise_days, home, today, progress)
+    await prose.of(recent_days(home, today))
+    rolled = await to_thread(roll_up, home, today, _oldest(today, options))
+    await prose.of(recent_periods(home, today))
+    removed = await to_thread(_prune, home, today, options)
+    problems = [day.problem for day in days if day.problem]
+    text = _text(_done(days, rolled), prose.written, removed)
+    return _judged(text, problems, prose.problem)
 
 
-def _with(text: str, problems: list[str]) -> str:
-    more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-    return f"{text}; {len(problems)} with problems: {'; '.join(problems[:3])}{more}"
+def _before(today: date, kept: float) -> date:
+    return today - timedelta(seconds=kept) if kept else date.min
 
 
-def _raw_days(raw: Path) -> Iterator[date]:
-    for file in raw.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9].json"):
-        try:
-            yield date(int(file.parts[-3]), int(file.parts[-2]), int(file.stem))
-        except ValueError:
-            continue  # the 31st of February is nobody's day
+def _oldest(today: date, options: Options) -> date:
+    """Summaries outlive their raw days, or they would be written again and again."""
+    return min(_before(today, options.keep_raw), _before(today, options.keep_summaries))
 
 
-def _file(home: Path, kind: str, day: date) -> Path:
-    return home / "memory" / kind / f"{day:%Y/%m/%d}.json"
+def _prune(home: Path, today: date, options: Options) -> int:
+    removed = prune_raw(home, _before(today, options.keep_raw))
+    return removed + prune_summaries(home, _oldest(today, options))
 
 
-def _summarise_day(home: Path, day: date) -> Outcome:
-    try:
-        content = _content(_file(home, "raw", day))
-        source = hashlib.sha256(content).hexdigest()
-        daily = _file(home, "daily", day)
-        old = _daily(daily)
-        if not _wanted(old, source):
-            return Outcome()
-        found = parse_day(content)
-    except NoDay as error:
-        return Outcome(problem=f"{day}: {error}")
-    _save(daily, {**(old or {}), **summary(day, found.events), "source": source})
-    return Outcome(True, f"{day}: {found.odd} entries are no events" if found.odd else "")
+def _done(days: Iterable[Outcome], rolled: Iterable[Period]) -> list[tuple[int, str]]:
+    kinds = Counter(period.kind for period in rolled)
+    summarised = sum(day.summarised for day in days)
+    return [(summarised, "day"), (kinds["weekly"], "week"), (kinds["monthly"], "month")]
 
 
-def _wanted(old: dict[str, Any] | None, source: str) -> bool:
-    """A day file without `source` was written by somebody else and stays as it is."""
-    return old is None or ("source" in old and old["source"] != source)
+def _text(done: list[tuple[int, str]], in_prose: int, removed: int) -> str:
+    counted = [f"{count} {what}{'s' if count != 1 else ''}" for count, what in done if count]
+    parts = [f"{_and(counted)} summarised"] if counted else []
+    parts += [f"{in_prose} in prose"] if in_prose else []
+    parts += [f"{removed} old {'file' if removed == 1 else 'files'} removed"] if removed else []
+    return ", ".join(parts) or "nothing new"
 
 
-def _content(file: Path) -> bytes:
-    try:
-        if not file.is_file():
-            raise NoDay("no file")
-        if file.stat().st_size > LIMIT:
-            raise NoDay("too long to be read")
-        return file.read_bytes()
-    except OSError as error:
-        raise NoDay(error.strerror or "cannot be read") from error
+def _and(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _daily(file: Path) -> dict[str, Any] | None:
-    """The summary there is; what is none is set aside."""
-    try:
-        found = json.loads(file.read_bytes()) if file.is_file() or not file.exists() else None
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise NoDay(f"its summary: {error.strerror}") from error
-    except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict):
-        return found
-    set_aside(file)
-    return None
-
-
-def _save(file: Path, content: dict[str, Any]) -> None:
-    try:
-        write_json(file, content)
-    except OSError as error:
-        raise TaskFailed(f"{file} cannot be saved: {error.strerror}") from error
+def _judged(text: str, problems: list[str], no_prose: str) -> str | Report:
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        text = f"{text}; {len(problems)} with problems: {'; '.join(problems[:3])}{more}"
+    if no_prose:
+        text = f"{text}; no prose: {no_prose}"
+    return Report(text, warning=True) if problems or no_prose else text

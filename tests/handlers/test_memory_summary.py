@@ -1,5 +1,6 @@
 """memory_summary: finished days get a summary, once, and again when they change."""
 
+import asyncio
 import json
 import os
 from datetime import date
@@ -9,7 +10,7 @@ import pytest
 
 from scheduler.errors import TaskFailed
 from scheduler.handlers.day_summary import FAILURES, TELLING, WIDTH, summary
-from scheduler.handlers.memory_summary import memory_summary, summarise
+from scheduler.handlers.memory_summary import Options, memory_summary, summarise
 from scheduler.model import Context, Report
 
 TODAY = date(2026, 3, 3)
@@ -41,13 +42,13 @@ def daily(home: Path, day: str) -> dict:
 
 
 def run(home: Path) -> str | Report:
-    return summarise(home, TODAY, lambda done, total, text: None)
+    return asyncio.run(summarise(home, TODAY, lambda done, total, text: None, Options()))
 
 
 def test_finished_days_are_summarised_once(tmp_path):
     for day in ("2026/03/01", "2026/03/02", "2026/03/03", "2026/03/04"):
         raw(tmp_path, day, EVENTS)
-    assert run(tmp_path) == "2 days summarised"
+    assert run(tmp_path) == "2 days and 1 week summarised"
     assert run(tmp_path) == "nothing new"
     assert sorted(path.name for path in (tmp_path / "memory" / "daily").rglob("*.json")) == [
         "01.json",
@@ -67,11 +68,11 @@ def test_finished_days_are_summarised_once(tmp_path):
 
 def test_a_day_that_changed_is_summarised_again(tmp_path):
     raw(tmp_path, "2026/03/01", EVENTS)
-    assert run(tmp_path) == "1 day summarised"
+    assert run(tmp_path) == "1 day and 1 week summarised"
     file = tmp_path / "memory" / "daily" / "2026/03/01.json"
     file.write_text(json.dumps(daily(tmp_path, "2026/03/01") | {"mood": "calm"}))
     raw(tmp_path, "2026/03/01", EVENTS[:1])
-    assert run(tmp_path) == "1 day summarised"
+    assert run(tmp_path) == "1 day and 1 week summarised"
     assert daily(tmp_path, "2026/03/01")["event_count"] == 1
     assert daily(tmp_path, "2026/03/01")["mood"] == "calm"
 
@@ -89,7 +90,7 @@ def test_a_summary_of_somebody_else_stays(tmp_path):
     file = tmp_path / "memory" / "daily" / "2026/03/01.json"
     file.parent.mkdir(parents=True)
     file.write_text('{"summary": "by v2"}')
-    assert run(tmp_path) == "nothing new"
+    assert run(tmp_path) == "1 week summarised"
     assert daily(tmp_path, "2026/03/01") == {"summary": "by v2"}
 
 
@@ -98,7 +99,7 @@ def test_a_summary_that_is_no_json_is_set_aside(tmp_path):
     file = tmp_path / "memory" / "daily" / "2026/03/01.json"
     file.parent.mkdir(parents=True)
     file.write_text("half a fi")
-    assert run(tmp_path) == "1 day summarised"
+    assert run(tmp_path) == "1 day and 1 week summarised"
     assert daily(tmp_path, "2026/03/01")["event_count"] == 4
     (aside,) = file.parent.glob("01.json.corrupt-*")
     assert aside.read_text() == "half a fi"
@@ -140,7 +141,9 @@ def test_pipes_do_not_hold_us_up(tmp_path):
     for kind in ("raw/2026/03/02.json", "daily/2026/03/01.json"):
         (tmp_path / "memory" / kind).parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(tmp_path / "memory" / kind)
-    assert run(tmp_path) == Report("1 day summarised; 1 with problems: 2026-03-02: no file", warning=True)
+    assert run(tmp_path) == Report(
+        "1 day and 1 week summarised; 1 with problems: 2026-03-02: no file", warning=True
+    )
 
 
 def test_what_is_no_day_is_left_alone(tmp_path):
@@ -152,7 +155,7 @@ def test_what_is_no_day_is_left_alone(tmp_path):
 def test_v2s_days_and_odd_entries(tmp_path):
     raw(tmp_path, "2026/03/01", {"date": "x", "events": [*EVENTS, "text", 3, None]})
     assert run(tmp_path) == Report(
-        "1 day summarised; 1 with problems: 2026-03-01: 3 entries are no events", warning=True
+        "1 day and 1 week summarised; 1 with problems: 2026-03-01: 3 entries are no events", warning=True
     )
     assert daily(tmp_path, "2026/03/01")["event_count"] == 4
     assert run(tmp_path) == "nothing new"
@@ -166,7 +169,7 @@ def test_what_cannot_be_saved_fails(tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("scheduler.handlers.memory_summary.write_json", full)
+    monkeypatch.setattr("scheduler.handlers.daily.write_json", full)
     raw(tmp_path, "2026/03/01", EVENTS)
     with pytest.raises(TaskFailed, match=r"01\.json cannot be saved: No space left on device"):
         run(tmp_path)
@@ -184,7 +187,7 @@ def test_progress_names_the_days(tmp_path):
     raw(tmp_path, "2026/03/01", EVENTS)
     raw(tmp_path, "2026/03/02", EVENTS)
     seen = []
-    summarise(tmp_path, TODAY, lambda *step: seen.append(step))
+    asyncio.run(summarise(tmp_path, TODAY, lambda *step: seen.append(step), Options()))
     assert seen == [(0, 2, "2026-03-01"), (1, 2, "2026-03-02")]
 
 
@@ -194,7 +197,7 @@ async def test_the_handler_leaves_today_alone(tmp_path, monkeypatch):
     monkeypatch.setattr("scheduler.clock.SystemClock.now", lambda: NOON)  # 2 March 2026
     raw(tmp_path, "2026/03/01", EVENTS)
     raw(tmp_path, "2026/03/02", EVENTS)
-    assert await memory_summary(Context("opus", tmp_path, "memory_summary")) == "1 day summarised"
+    assert await memory_summary(Context("opus", tmp_path, "memory_summary")) == "1 day and 1 week summarised"
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_the_table_of_tasks_is_v2s():
 def test_the_advice_for_a_task_that_is_not_set_up_works_when_pasted(place):
     place.home("opus")
     waiting = [task for task in place.opus().tasks if not task.set_up]
-    assert len(waiting) == 5
+    assert len(waiting) == 4
     assert all(isinstance(task.work, NotSetUp) and str(place.main) in task.work.advice for task in waiting)
     place.main.write_text("\n".join(task.work.advice for task in waiting))
     assert all(task.set_up for task in place.opus().tasks)
@@ -397,7 +397,7 @@ WRONG = [
     ("[tasks.heartbeat]\ndisk_warning = 150", "tasks.heartbeat.disk_warning: is 150; write per cent"),
     ("[tasks.heartbeat]\ndisk_warning = 'much'", "tasks.heartbeat.disk_warning: is no share; write per cent"),
     ("[tasks.heartbeat]\nload_warning = 'x'", "tasks.heartbeat.load_warning: is text; write a number"),
-    ("[tasks.memory_summary]\nllm = 'x'", "tasks.memory_summary.llm: unknown key"),
+    ("[tasks.memory_summary]\nllm = 'x'", "tasks.memory_summary.llm: is text; write true or false"),
     ("[citizens.opus]\nworkers = 3", "citizens: unknown key"),
 ]
 
