@@ -57,7 +57,8 @@ class CitizenScheduler:
             from .engine import Scheduler
 
             if not isinstance(control, Scheduler):
-                raise Owned(f"{self.citizen} is owned by {control.snapshot().owner}, which runs what is due")
+                owner = control.snapshot().owner.removeprefix("attached, ")
+                raise Owned(f"{self.citizen} is owned by {owner}, which runs what is due")
             await control.drain(float("inf"))
             return {result.task: result.outcome for result in control.take_results()}
 

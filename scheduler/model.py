@@ -413,7 +413,7 @@ class Snapshot:
     wake: WakeView = WakeView()
     events: tuple[Event, ...] = ()
     home: str = ""
-    owner: str = "here"  # "here", "pid 4711", or "" when nobody owns it
+    owner: str = "here"  # or "attached, pid 4711"; "pid 4711" through its files; "" when nobody owns it
     unsaved: str = ""
     problems: tuple[str, ...] = ()  # settings, files set aside: one line each
     stale: str = ""  # why this may not be the truth any more

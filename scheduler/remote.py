@@ -229,7 +229,7 @@ class RemoteControl:
 
     def _take(self, raw: Any) -> None:
         snapshot = wire.snapshot_from(raw, self._snapshot.events)
-        self._snapshot = replace(snapshot, owner=self._owner)
+        self._snapshot = replace(snapshot, owner=f"attached, {self._owner}")
         self._seen.set()
         self._subscribers.tell()
 

@@ -114,7 +114,7 @@ def test_the_lock_files_pin_everything_by_hash_and_name_no_host():
         text = (ROOT / name).read_text()
         pins = re.findall(r"^[a-z].*?(?=^[a-z]|\Z)", text, re.MULTILINE | re.DOTALL)
         assert pins and all("==" in pin and "--hash=sha256:" in pin for pin in pins)
-        assert "http" not in text and "#" not in text
+        assert "://" not in text and "#" not in text
 
 
 def test_what_runs_is_pinned_as_what_is_tested():

@@ -163,6 +163,14 @@ class ExperienceApp(App[None]):
     async def _wake(self, control: Control) -> None:
         self._tell(await verbs.wake(control))
 
+    def on_fleet_grid_take_over_asked(self, message: FleetGrid.TakeOverAsked) -> None:
+        citizen = message.citizen
+        question = f"Own {citizen} here? Closing this screen will stop its tasks."
+        self._ask(question, [], lambda: self._work(self._take_over(citizen)))
+
+    async def _take_over(self, citizen: str) -> None:
+        self._tell(await verbs.take_over(self._fleet, citizen))
+
     def _tell(self, answers: list[verbs.Answer]) -> None:
         if answers:
             refused = any(answer.refused for answer in answers)

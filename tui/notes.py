@@ -69,7 +69,9 @@ def _wrongs(snapshot: Snapshot, pulse: Pulse | None) -> Iterator[Note]:
 
 def _facts(snapshot: Snapshot) -> Iterator[Note]:
     owner = snapshot.owner
-    if owner != "here":
+    if owner.startswith("attached"):
+        yield Note(Rank.FACT, owner)
+    elif owner != "here":
         yield Note(Rank.FACT, f"owned by {owner}" if owner else "nobody runs it")
     if snapshot.wake.note:
         yield Note(Rank.FACT, snapshot.wake.note)

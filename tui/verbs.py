@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 
-from scheduler.control import Control
+from scheduler.control import Citizens, Control
 from scheduler.errors import SchedulerError
 from scheduler.model import Receipt
 
@@ -35,6 +35,15 @@ async def wake(control: Control) -> list[Answer]:
     """Wake the citizen; nothing to tell means it went well."""
     answer = await _told(control.citizen, control.wake())
     return [answer] if answer else []
+
+
+async def take_over(fleet: Citizens, citizen: str) -> list[Answer]:
+    """Own the citizen here; nothing to tell means it went well."""
+    try:
+        await fleet.take_over(citizen)
+    except SchedulerError as error:
+        return [Answer(f"{citizen}: {error}", refused=True)]
+    return []
 
 
 def summed_up(answers: list[Answer]) -> str:

@@ -150,7 +150,7 @@ async def bench(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[B
 async def test_the_whole_citizen_comes_at_once(bench):
     await bench.see()
     first = bench.seen[0]
-    owner = f"pid {os.getpid()}" if isinstance(bench.control, RemoteControl) else "here"
+    owner = f"attached, pid {os.getpid()}" if isinstance(bench.control, RemoteControl) else "here"
     assert (first.citizen, first.owner, first.home) == ("opus", owner, str(bench.place.home))
     assert {"quick", "gate", "bad", "unset", "heartbeat"} <= {task.name for task in first.tasks}
     assert first.task("quick").kind is Kind.NEVER and first.task("unset").kind is Kind.NOT_SET_UP
@@ -292,7 +292,7 @@ async def test_a_wake_by_hand_is_counted(bench):
 
 async def test_what_cannot_be_saved_is_done_and_said(bench):
     await bench.see()
-    (bench.place.home / "background_tasks.json").unlink()
+    (bench.place.home / "background_tasks.json").unlink(missing_ok=True)
     (bench.place.home / "background_tasks.json").mkdir()
     receipt = await bench.control.pause("quick")
     assert not receipt.saved and "quick: paused; done, not saved: " in receipt.text

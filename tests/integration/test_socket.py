@@ -145,7 +145,7 @@ def test_a_path_too_long_for_a_socket_is_put_into_the_runtime_folder(tmp_path):
 
 
 async def test_changes_are_pushed_and_events_come_once_each(owner, remote):
-    assert remote.snapshot().owner == f"pid {os.getpid()}"
+    assert remote.snapshot().owner == f"attached, pid {os.getpid()}"
     await until(lambda: remote.snapshot().task("tick").run_count > 5, "runs are seen")
     sequence = [event.seq for event in remote.snapshot().events]
     assert sequence == sorted(set(sequence))

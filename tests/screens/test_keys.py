@@ -90,6 +90,17 @@ async def test_w_wakes_the_citizen_under_the_cursor():
     assert [control.asked for control in fleet.view.controls] == [[], [("wake",)], []]
 
 
+async def test_O_takes_a_citizen_over_after_one_question():
+    fleet = fleet_of_three()
+    async with screen(fleet) as pilot:
+        await press(pilot, "tab", "O")
+        await until(lambda: "Own mira here?" in shown(pilot), "one question first")
+        assert fleet.taken == []
+        await press(pilot, "y")
+        await until(lambda: fleet.taken, "it is taken over")
+    assert fleet.taken == ["mira"]
+
+
 async def test_the_row_answers_at_once_when_the_citizen_publishes():
     control = citizen("opus")
     async with screen(FakeFleet(control)) as pilot:

@@ -45,6 +45,12 @@ class FleetGrid(ScrollView, can_focus=True):
 
         citizen: str
 
+    @dataclass
+    class TakeOverAsked(Message):
+        """The person wants to own this citizen here."""
+
+        citizen: str
+
     class FindAsked(Message):
         """The person wants to type a filter."""
 
@@ -282,6 +288,10 @@ class FleetGrid(ScrollView, can_focus=True):
     def action_wake(self) -> None:
         if self.board.cursor.citizen:
             self.post_message(self.WakeAsked(self.board.cursor.citizen))
+
+    def action_take_over(self) -> None:
+        if self.board.cursor.citizen:
+            self.post_message(self.TakeOverAsked(self.board.cursor.citizen))
 
 
 def _paused(task: TaskView) -> bool:

@@ -2,7 +2,8 @@
 
 from textual.binding import Binding
 
-VERBS = ("ask", "pause", "wake", "mark", "force_failing")  # actions that a look-only screen has not
+# Actions that a look-only screen has not.
+VERBS = ("ask", "pause", "wake", "mark", "force_failing", "take_over")
 
 
 def _key(key: str, action: str, words: str, name: str, help: str) -> Binding:
@@ -22,6 +23,7 @@ KEYS = (
     _key("s", "sort", "sort", "sort", "by name, failing first, or next due"),
     _key("space", "mark", "mark", "mark", "mark the task: verbs act on all that are marked"),
     _key("F", "force_failing", "failing", "force-failing", "force all failing tasks"),
+    _hidden("O", "take_over", "take-over", "own a citizen here whose owner is gone"),
     _hidden("escape", "clear", "clear", "drop the filter, then the marks"),
     _hidden("up,k", "move('vertical', -1)", "up", "task above"),
     _hidden("down,j", "move('vertical', 1)", "down", "task below"),
