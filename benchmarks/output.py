@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from scheduler.engine import Scheduler
 from scheduler.model import Command, Task
 from scheduler.schedule import Every
 from scheduler.store import MemoryStore
@@ -28,13 +29,13 @@ async def loud(folder: str, script: str) -> Sample:
     await Watched(plan, record).take_in(place)
     command = Task("loud", Every(FAR), Command(("/bin/sh", "-c", script)))
     citizen = await Place(Path(folder), place.clock, place.workers).citizen(0, [command], MemoryStore())
-    await citizen.finish("loud")  # never ran, so it began at once: that warms up
+    await _ran(citizen, 1)  # it never ran before, so it began at once: that warms up
     before, most = resident(), 0
     start = time.perf_counter()
     lateness = asyncio.create_task(record.window(4.0, plan))
     await asyncio.sleep(1.2)
     await citizen.force("loud")
-    finished = asyncio.create_task(citizen.finish("loud"))
+    finished = asyncio.create_task(_ran(citizen, 2))
     while not (lateness.done() and finished.done()):
         await asyncio.sleep(0.01)
         most = max(most, resident())
@@ -42,6 +43,14 @@ async def loud(folder: str, script: str) -> Sample:
     sample["took"] = time.perf_counter() - start
     sample["grown"] = (most - before) / 1e6
     return sample
+
+
+async def _ran(citizen: Scheduler, runs: int) -> None:
+    """Return when the loud task has run so many times."""
+    async for snapshot in citizen.watch():
+        row = snapshot.task("loud")
+        if row and row.run_count >= runs:
+            return
 
 
 def output(quick: bool) -> Iterator[Row]:

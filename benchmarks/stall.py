@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from .child import MeasurementFailed
 from .homes import environment, settle
-from .monitor import KEYS, OURS, SHOWS
+from .monitor import CITIZEN, KEYS, OURS
 from .numbers import percentile
 from .table import Bar, Beside, Row
 from .terminal import Terminal
@@ -49,8 +49,8 @@ def _keys(kind: str) -> tuple[list[float], list[float]]:
         root = Path(folder)
         began = _blocked_soon(root, kind)
         around = environment(root, PYTHONPATH=folder)
-        with closing(Terminal(OURS, around, SHOWS[OURS])) as terminal:
-            terminal.first_frame()
+        with closing(Terminal(OURS, around)) as terminal:
+            terminal.shows(CITIZEN)
             terminal.watch(2)
             before: list[float] = []
             during: list[float] = []

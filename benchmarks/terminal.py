@@ -17,7 +17,8 @@ from pathlib import Path
 from .child import HERE, MeasurementFailed
 
 COLUMNS, ROWS = 120, 40
-LIMIT = 60.0  # seconds to the first frame
+LIMIT = 30.0  # seconds for what happens at the start
+IDLE = 0.03  # seconds of CPU in one second
 PAUSE = 0.12  # seconds between two keys, at least
 # Both programs repaint their countdowns just after each whole second: no key is pressed near that moment,
 # so that the next output is the answer to the key.
@@ -27,29 +28,35 @@ _ASKED_MODE = re.compile(rb"\x1b\[\?(\d+)\$p")
 
 
 class Terminal:
-    """Starts `arguments` under this Python in a pty of 120 x 40, and answers what terminals are asked.
+    """Starts `arguments` under this Python in a pty of 120 x 40, and answers what terminals are asked."""
 
-    `shows` is text of a first frame that is worth its name.
-    """
-
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], shows: bytes) -> None:
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         around = {**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
         around.pop("NO_COLOR", None)
-        self._shows, self._started = shows, time.perf_counter()
+        self._started, self._painted = time.perf_counter(), b""
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             _become([sys.executable, *arguments], around)
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
 
-    def first_frame(self) -> float:
-        """Seconds from the start until what it is there to show was painted."""
-        painted = b""
-        while self._shows not in painted:
+    def shows(self, text: bytes) -> float:
+        """Seconds from the start until this text was painted."""
+        while text not in self._painted:
             output = self._read(LIMIT)
             if not output:
-                raise MeasurementFailed(f"no first frame with {self._shows.decode()}")
-            painted += output
+                raise MeasurementFailed(f"{text.decode()} was never painted")
+            self._painted += output
         return time.perf_counter() - self._started
+
+    def become_idle(self) -> None:
+        """Wait until it has done whatever it does at its start."""
+        self.watch(2)
+        end = time.perf_counter() + LIMIT
+        while time.perf_counter() < end:
+            before = self.cpu()
+            self.watch(1)
+            if self.cpu() - before < IDLE:
+                return
 
     def watch(self, seconds: float) -> None:
         """Let time pass, reading all that is painted."""
