@@ -55,6 +55,9 @@ async def follow(
         forget()
 
 
+def _forgotten(event: Event) -> None: ...
+
+
 class Board:
     """Keeps the newest events and tells its subscribers, in bounded steps, that there is news."""
 
@@ -65,6 +68,7 @@ class Board:
         self._subscribers = Subscribers()
         self._pending = False
         self._shown_at = 0.0
+        self.trouble: Callable[[Event], None] = _forgotten  # called with each run that did not go well
 
     def events(self) -> tuple[Event, ...]:
         return tuple(self._events)
@@ -84,6 +88,8 @@ class Board:
         now = self._clock.now()
         event = Event(seq, now, kind, self._citizen, task, outcome, text, trigger, duration, late)
         self._events.append(event)
+        if outcome is not None and outcome is not Outcome.OK and kind == "finished":
+            self.trouble(event)
         if log.isEnabledFor(logging.INFO):
             level = logging.WARNING if event.outcome and event.outcome.bad else logging.INFO
             log.log(level, kind, extra={"event": event})

@@ -2,8 +2,10 @@
 
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +35,22 @@ def append_event(home: Path, event: dict[str, Any], at: float) -> None:
 
     A file that cannot be understood is set aside, never overwritten.
     """
-    moment = datetime.fromtimestamp(at, UTC)
-    path = home / "memory" / "raw" / f"{moment:%Y/%m/%d}.json"
+    append_events(home, [(event, at)])
+
+
+def append_events(home: Path, events: Sequence[tuple[dict[str, Any], float]]) -> int:
+    """Add as many of `events`, each with its time, as are of the first one's day: how many those were."""
+    moments = [datetime.fromtimestamp(at, UTC) for _, at in events]
+    same = list(takewhile(lambda moment: moment.date() == moments[0].date(), moments))
+    path = home / "memory" / "raw" / f"{same[0]:%Y/%m/%d}.json"
     with _writing:
         content = _for_update(path)
         # v2 kept some days as an object with its events inside: whatever else is in it stays.
-        events = content["events"] if isinstance(content, dict) else content
-        _add(events, {"time": moment.isoformat(timespec="seconds"), **event})
+        kept = content["events"] if isinstance(content, dict) else content
+        for moment, (event, _) in zip(same, events, strict=False):
+            _add(kept, {"time": moment.isoformat(timespec="seconds"), **event})
         write_json(path, content)
+    return len(same)
 
 
 def parse_day(content: bytes) -> Day:

@@ -1,0 +1,278 @@
+"""What did not go well reaches the raw memory: in batches, off the loop, counted when it comes again."""
+
+import asyncio
+import json
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+
+from scheduler import chronicle as module
+from scheduler.chronicle import PAUSE, RETRY, WAITING, WINDOW, Chronicle
+from scheduler.errors import TaskFailed
+from scheduler.model import Call, Event, Outcome, Report, Running, Task, TaskState
+from scheduler.schedule import Every
+from tests.fakes import NOON, FakeClock, until
+
+DAY = "memory/raw/2026/03/02.json"
+
+
+def events(home: Path) -> list[dict]:
+    file = home / DAY
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+def types(home: Path) -> list[tuple[str, str]]:
+    return [(event["type"], event["task"]) for event in events(home) if "task" in event]
+
+
+def event(task: str = "tick", outcome: Outcome = Outcome.FAILED, text: str = "no", at: float = NOON) -> Event:
+    return Event(1, at, "finished", "opus", task, outcome, text)
+
+
+def task(name: str, handler, **more) -> Task:
+    return Task(name, Every(3600), Call(handler), **more)
+
+
+@pytest.fixture(autouse=True)
+def _writes_cost_nothing(monkeypatch):
+    monkeypatch.setattr(module, "SHARE", 0)  # of a clock that is advanced while a real disk works
+
+
+@pytest.fixture
+def chronicle(home, clock: FakeClock) -> Chronicle:
+    made = Chronicle("opus", home, clock)
+    made.begin()
+    return made
+
+
+async def written(home: Path, clock: FakeClock, count: int) -> list[dict]:
+    await clock.advance(PAUSE)
+    await until(lambda: len(events(home)) >= count, f"{count} events are written")
+    return events(home)
+
+
+async def idle(chronicle: Chronicle) -> None:
+    await until(lambda: chronicle._writing is None, "the write is over")
+
+
+# ------------------------------------------------------------------ through the scheduler
+
+
+async def test_failures_and_warnings_are_told_and_successes_cost_nothing(build, home, clock):
+    async def fails(context):
+        raise TaskFailed("Connection timeout\nmore")
+
+    async def warns(context):
+        return Report("disk 90%", warning=True)
+
+    async def fine(context):
+        return "fine"
+
+    await build(task("news_scan", fails), task("heartbeat", warns), task("tidy", fine))
+    found = await written(home, clock, 2)
+    assert {(each["type"], each["content"]) for each in found} == {
+        ("task_failed", "news_scan: Connection timeout\nmore"),
+        ("task_warning", "heartbeat: disk 90%"),
+    }
+    assert found[0]["time"] == "2026-03-02T12:00:00+00:00"
+    assert {each["outcome"] for each in found} == {"failed", "warning"}
+
+
+async def test_a_run_that_died_with_its_owner_and_one_that_we_ended_are_told(build, home, clock):
+    async def waits(context):
+        await asyncio.Event().wait()
+
+    dead = Running(pid=999_999, born=1.0, since=NOON - 60)
+    scheduler = await build(task("slow", waits), states={"slow": TaskState(last_run=NOON - 60, running=dead)})
+    await written(home, clock, 1)
+    await scheduler.force("slow")
+    scheduler.hurry()
+    await scheduler.stop(0)
+    contents = [each["content"] for each in events(home) if each["type"] == "task_interrupted"]
+    assert contents[0] == "slow: the scheduler died during this run"
+    assert contents[1].startswith("slow: interrupted: the scheduler was shut down (once more since 12:00)")
+
+
+async def test_time_outs_are_told(build, home, clock):
+    async def waits(context):
+        await asyncio.Event().wait()
+
+    await build(task("slow", waits, timeout=5))
+    await clock.advance(5)
+    (found,) = await written(home, clock, 1)
+    assert (found["type"], found["content"]) == ("task_timed_out", "slow: timed out after 5s")
+
+
+async def test_what_still_waits_is_written_at_the_end(build, home, clock):
+    async def fails(context):
+        raise TaskFailed("no")
+
+    scheduler = await build(task("news_scan", fails))
+    await clock.advance(0.1)
+    assert scheduler.snapshot().task("news_scan").error.text == "no"
+    assert events(home) == []
+    await scheduler.stop(0)
+    assert types(home) == [("task_failed", "news_scan")]
+
+
+# ------------------------------------------------------------------ bounds
+
+
+async def test_the_same_trouble_is_counted(chronicle, home, clock):
+    for number in range(1000):
+        chronicle.trouble(event(text=f"failure {number}", at=NOON + number / 100))
+    chronicle.trouble(event(outcome=Outcome.TIMED_OUT))
+    await written(home, clock, 2)
+    await idle(chronicle)
+    await clock.advance(WINDOW)
+    found = await written(home, clock, 3)
+    assert [each["content"] for each in found] == [
+        "tick: failure 0",
+        "tick: no",
+        "tick: failure 999 (999 times more since 12:00)",
+    ]
+    assert found[2]["times"] == 999
+    await idle(chronicle)
+    chronicle.trouble(event(text="later"))
+    assert (await written(home, clock, 4))[3]["content"] == "tick: later"
+    await chronicle.close()
+
+
+async def test_a_disk_that_is_slow_is_left_alone_for_longer(chronicle, home, clock, monkeypatch):
+    monkeypatch.setattr(module, "SHARE", 100)
+    write = module.append_events
+
+    def slow(*given):
+        clock.monotonic += 1
+        return write(*given)
+
+    monkeypatch.setattr(module, "append_events", slow)
+    chronicle.trouble(event("a"))
+    await written(home, clock, 1)
+    await idle(chronicle)
+    chronicle.trouble(event("b"))
+    await clock.advance(99)
+    assert chronicle._writing is None and len(events(home)) == 1
+    await clock.advance(1)
+    await until(lambda: len(events(home)) == 2, "the second is written")
+    await chronicle.close()
+
+
+async def test_what_comes_while_a_write_ends_is_written_too(chronicle, home, clock, monkeypatch):
+    held, write = threading.Event(), module.append_events
+
+    def slow(*given):
+        held.wait(8)
+        return write(*given)
+
+    monkeypatch.setattr(module, "append_events", slow)
+    chronicle.trouble(event("first"))
+    await clock.advance(PAUSE)
+    chronicle.trouble(event("second"))
+    held.set()
+    await idle(chronicle)
+    await written(home, clock, 2)
+    chronicle.trouble(event("third"))
+    await idle(chronicle)
+    await written(home, clock, 3)
+    await chronicle.close()
+
+
+async def test_what_was_counted_is_told_at_the_end(chronicle, home, clock):
+    chronicle.trouble(event())
+    chronicle.trouble(event(text="two\nlines"))
+    await chronicle.close()
+    assert [each["content"] for each in events(home)] == ["tick: no", "tick: two (once more since 12:00)"]
+
+
+async def test_long_words_are_cut(chronicle, home):
+    chronicle.trouble(event(text="x" * 100_000))
+    await chronicle.close()
+    assert len(events(home)[0]["content"]) < 600
+
+
+async def test_a_batch_is_one_write_and_days_stay_apart(chronicle, home, clock, monkeypatch):
+    calls = []
+    write = module.append_events
+
+    def counted(*given):
+        calls.append(threading.current_thread())
+        return write(*given)
+
+    monkeypatch.setattr(module, "append_events", counted)
+    for number in range(100):
+        chronicle.trouble(event(f"t{number}"))
+    chronicle.trouble(event("tomorrow", at=NOON + 86400))
+    await written(home, clock, 100)
+    await chronicle.close()
+    assert len(calls) == 2 and threading.main_thread() not in calls
+    assert len(json.loads((home / "memory/raw/2026/03/03.json").read_text())) == 1
+
+
+async def test_a_disk_that_refuses_is_tried_again_and_nothing_is_told_twice(
+    chronicle, home, clock, monkeypatch, caplog
+):
+    write, full = module.append_events, [True]
+
+    def refuse(*given):
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        return write(*given)
+
+    monkeypatch.setattr(module, "append_events", refuse)
+    chronicle.trouble(event("a"))
+    await clock.advance(PAUSE)
+    await until(lambda: "events not recorded yet" in caplog.messages, "the failure is logged")
+    chronicle.trouble(event("b"))
+    full[0] = False
+    await clock.advance(RETRY)
+    await until(lambda: len(events(home)) == 2, "both are written")
+    await chronicle.close()
+    assert [each["task"] for each in events(home)] == ["a", "b"]
+
+
+async def test_a_disk_that_never_takes_them_costs_no_memory_and_the_loss_is_said(
+    chronicle, clock, monkeypatch, caplog
+):
+    def refuse(*given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "append_events", refuse)
+    for number in range(WAITING + 50):
+        chronicle.trouble(event(f"t{number}"))
+    await clock.advance(PAUSE)
+    await until(lambda: "events lost" in caplog.messages, "the loss is said")
+    await chronicle.close()
+    left = next(record for record in caplog.records if record.message == "events not recorded")
+    assert left.events == WAITING and left.levelno == logging.ERROR
+    assert next(record for record in caplog.records if record.message == "events lost").events == 50
+
+
+async def test_a_disk_that_hangs_holds_up_neither_the_loop_nor_the_end(chronicle, clock, monkeypatch, caplog):
+    hold = threading.Event()
+
+    def hang(*given):
+        hold.wait(8)
+        return 1
+
+    monkeypatch.setattr(module, "append_events", hang)
+    monkeypatch.setattr(module, "CLOSING", 0.1)
+    chronicle.trouble(event())
+    await clock.advance(PAUSE)
+    began = asyncio.get_running_loop().time()
+    chronicle.trouble(event("b"))
+    await chronicle.close()
+    assert asyncio.get_running_loop().time() - began < 2
+    assert "events not recorded" in caplog.messages
+    hold.set()
+
+
+async def test_a_day_that_is_no_day_is_set_aside(chronicle, home):
+    (home / DAY).parent.mkdir(parents=True)
+    (home / DAY).write_text("half a fi")
+    chronicle.trouble(event())
+    await chronicle.close()
+    assert len(events(home)) == 1
+    assert len(list((home / DAY).parent.glob("02.json.corrupt-*"))) == 1
