@@ -663,7 +663,8 @@ def blocks(page: str) -> list[str]:
 def test_every_example_of_the_documents_loads(place, block):
     home = place.home(
         "opus",
-        env="REPORT_TOKEN=x\nIMAP_PASSWORD=y\nLLM_KEY=z\nRESTIC_PASSWORD=a\nBACKUP_KEY=b\nBACKUP_SECRET=c\n",
+        env="REPORT_TOKEN=x\nIMAP_PASSWORD=y\nLLM_KEY=z\nPRICE_TOKEN=p\nFEED_TOKEN=f\n"
+        "RESTIC_PASSWORD=a\nBACKUP_KEY=b\nBACKUP_SECRET=c\n",
     )
     for script in re.findall(r'handler = "(.*\.py):', block):
         (home / script).parent.mkdir(parents=True)
