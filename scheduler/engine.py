@@ -12,7 +12,6 @@ from .dispatch import Dispatcher
 from .errors import AlreadyRunning, NotSetUp, Stopping
 from .jobs import Job
 from .ledger import Ledger
-from .listener import Listener
 from .model import (
     Call,
     Handler,
@@ -66,7 +65,7 @@ class Scheduler:
         self._registered: dict[str, Handler] = {}
         self._leaving: dict[str, Job] = {}
         self._problems: tuple[str, ...] = ()
-        self._started = self._stopping = False
+        self._stopping = False
         self._workers = workers
         self._ledger = Ledger(citizen, store, clock, self._ended)
         self._chronicle = Chronicle(citizen, home, clock)
@@ -89,9 +88,6 @@ class Scheduler:
         self._runner.begin()
         self._dispatch.begin(by_schedule=dispatch and self._rules.background)
         self.set_tasks(self._tasks)
-        if listener := self._runner.listener:
-            listener.began((job.task, job.state) for job in self._ledger.rows())
-        self._started = True
         if self._wake and dispatch:
             self._wake.start()
 
@@ -119,10 +115,6 @@ class Scheduler:
         self._registered[name] = handler
         self.set_tasks(self._tasks)
 
-    def tell(self, listener: Listener) -> None:
-        """Tell this listener of all runs; before `start`."""
-        self._runner.listener = listener
-
     def set_tasks(self, tasks: Iterable[Task], rules: Rules | None = None) -> None:
         """Go on with other settings: unchanged tasks keep their next time, removed ones are gone."""
         self._tasks, self._problems = tuple(tasks), ()
@@ -130,7 +122,6 @@ class Scheduler:
         for name in self._ledger.jobs.keys() - {task.name for task in self._tasks}:
             gone = self._ledger.jobs.pop(name)
             self._dispatch.forget(gone)
-            self._not_waiting(gone)
             if gone.busy:  # it may come back before its run has ended
                 self._leaving[name] = gone
         for task in self._tasks:
@@ -182,7 +173,7 @@ class Scheduler:
         state = (known or TaskState()).seen(self._dispatch.began)
         if job is None:
             job = self._ledger.jobs[task.name] = Job(task, state, floor=self._dispatch.began)
-            if isinstance(task.schedule, AtStart) and not self._started:
+            if isinstance(task.schedule, AtStart):
                 state = state.wanted()
         job.task = task
         if state != known:
@@ -232,9 +223,8 @@ class Scheduler:
         return await self._turn(task, "reset", TaskState.reset)
 
     async def pause(self, task: str) -> Receipt:
-        now, job = self._clock.now(), self._open(task)
-        self._dispatch.unqueue(job)
-        self._not_waiting(job)
+        now = self._clock.now()
+        self._dispatch.unqueue(self._open(task))
         return await self._turn(task, "paused", lambda state: state.put_on_hold(now))
 
     async def resume(self, task: str) -> Receipt:
@@ -270,6 +260,13 @@ class Scheduler:
     async def wake_and_wait(self) -> Outcome:
         """What one whole wake cycle came to."""
         return await self._wakes().now()
+
+    async def finish(self, task: str) -> TaskState:
+        """The task's state once it neither runs nor waits for a worker."""
+        job = self._ledger.job(task)
+        while job.run or job.waiting:
+            await self._runner.finishes.wait_for([task], None)
+        return job.state
 
     async def drain(self, patience: float | None) -> list[str]:
         """Run what is due and wait for it; the tasks still running after `patience` seconds."""
@@ -310,11 +307,6 @@ class Scheduler:
             self._dispatch.queue(job, Trigger.FORCE)
         self._dispatch.reschedule(job)
         self._dispatch.start_ready()
-
-    def _not_waiting(self, job: Job) -> None:
-        """Whoever waits for a run that is queued no more is told that there is none."""
-        if not job.run and not job.waiting:
-            self._runner.finishes.finished(job.task.name)
 
     def _urgent(self, text: str) -> None:
         if self._wake:
