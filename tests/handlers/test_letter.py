@@ -2,7 +2,7 @@
 
 import base64
 import random
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -129,9 +129,9 @@ def _short(junk: bytes) -> str:
     ids=_short,
 )
 def test_junk_takes_no_time(junk):
-    start = perf_counter()
+    start = process_time()
     letter(b"From: " + junk + b"\r\nSubject: " + junk + b"\r\nMessage-ID: " + junk)
-    assert perf_counter() - start < 0.2
+    assert process_time() - start < 0.5
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_junk_takes_no_time(junk):
     ids=_short,
 )
 def test_a_page_of_junk_takes_no_time(junk):
-    start = perf_counter()
+    start = process_time()
     body(b"Content-Type: text/html\r\n\r\n" + junk)
-    assert perf_counter() - start < 2
+    assert process_time() - start < 2
 
 
 def test_parts_without_end_are_no_exception():
