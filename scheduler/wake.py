@@ -67,6 +67,7 @@ class WakeCycle:
         self._count = 0
         self._last: float | None = None
         self._last_urgent: float | None = None
+        self._stopped = False
         self._timer: Timer | None = None
         self._jump: Timer | None = None
         self._under_way: asyncio.Task[Outcome] | None = None
@@ -92,7 +93,8 @@ class WakeCycle:
             self._arm()
 
     def stop(self) -> None:
-        """No new wake from now on; the one under way is its caller's to end."""
+        """No new wake from now on; one that still waits for tasks gives its turn up."""
+        self._stopped = True
         for timer in (self._timer, self._jump):
             if timer:
                 timer.cancel()
@@ -171,6 +173,8 @@ class WakeCycle:
         started = self._clock.now()
         number = self._count + 1
         late = await self._turn.drain(self._plan.patience) if self._tasks_first else []
+        if self._stopped:
+            return Outcome.INTERRUPTED
         results = self._turn.take_results()
         result = await self._give_turn(number, results, late)
         self._count, self._last = number, started

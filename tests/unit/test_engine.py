@@ -121,6 +121,13 @@ async def test_at_start_tasks_run_once_each_start(build, clock, noting, runs):
     assert runs == [NOON]
 
 
+async def test_an_at_start_task_that_is_added_later_waits_for_the_next_start(build, clock, noting, runs):
+    scheduler = await build()
+    scheduler.set_tasks([noting(schedule=AtStart())])
+    await clock.advance(hours=3)
+    assert runs == []
+
+
 async def test_due_tasks_start_in_priority_order(build, clock, noting, runs):
     tasks = [noting(name, priority=priority) for name, priority in (("c", 3), ("a", 1), ("b", 2))]
     await build(*tasks, workers=1)

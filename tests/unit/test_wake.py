@@ -146,6 +146,50 @@ async def test_a_clock_set_back_does_not_put_the_citizen_to_sleep(build, clock):
     await awake(clock, scheduler, 2)
 
 
+async def test_shutting_down_while_a_wake_waits_for_tasks_gives_no_turn(build, clock, home, runs):
+    import asyncio
+
+    gate = asyncio.Event()
+
+    async def slow(context: Any) -> str:
+        await gate.wait()
+        return ""
+
+    async def turn(context: Any) -> str:
+        runs.append("turn")
+        return ""
+
+    scheduler = await build(calls(slow), wake=WakePlan(work=Call(turn)), grace=1)
+    await clock.advance()
+    stopping = asyncio.create_task(scheduler.stop())
+    await clock.advance(5)
+    await stopping
+    assert runs == [] and not (home / "metadata.json").exists()
+
+
+async def test_a_wake_does_not_wait_for_a_task_that_was_paused_in_the_queue(build, clock, home, runs):
+    import asyncio
+
+    gate = asyncio.Event()
+
+    async def slow(context: Any) -> str:
+        await gate.wait()
+        return ""
+
+    async def turn(context: Any) -> str:
+        runs.append(context.options["still_running"])
+        return ""
+
+    tasks = [calls(slow, name="a", priority=1), calls(slow, name="b", priority=2)]
+    scheduler = await build(*tasks, wake=WakePlan(work=Call(turn)), workers=1)
+    await clock.advance()
+    await scheduler.pause("b")
+    gate.set()
+    await clock.advance(1)
+    await until(lambda: runs, "the wake")
+    assert runs == [[]]
+
+
 async def test_w_wakes_now(build, clock, home):
     (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
     scheduler = await build(wake=WakePlan())
