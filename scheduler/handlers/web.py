@@ -3,6 +3,7 @@
 import asyncio
 import email.utils
 import logging
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -72,16 +73,19 @@ class Web:
         import httpx2
 
         seconds = self._timeout if timeout is None else timeout
+        before: list[Exception] = []  # what went wrong, of which the time over is only the end
         try:
             async with asyncio.timeout(seconds):
-                return await self._tried(url, dict(headers or {}), seconds)
+                return await self._tried(url, dict(headers or {}), seconds, before)
         except (httpx2.TimeoutException, TimeoutError):
-            reason = f"no answer within {seconds:g} s"
+            reason = why(before[-1]) if before else f"no answer within {seconds:g} s"
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             reason = why(error)
         raise NoAnswer(url, reason) from None  # what the library says may quote the address
 
-    async def _tried(self, url: str, headers: dict[str, str], seconds: float) -> Answer:
+    async def _tried(
+        self, url: str, headers: dict[str, str], seconds: float, before: list[Exception]
+    ) -> Answer:
         """Once more after a connection broke, or after the time that the server asked for."""
         import httpx2
         import stamina
@@ -92,10 +96,13 @@ class Web:
             if isinstance(error, NoAnswer):
                 left = end - asyncio.get_running_loop().time()
                 return error.later if 0 < error.later < left else False
-            passing = httpx2.NetworkError | httpx2.RemoteProtocolError
-            return isinstance(error, passing) and not _in(error, ssl.SSLError)
+            passing = isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError)
+            if passing := passing and not _in(error, ssl.SSLError):
+                before.append(error)
+            return passing
 
-        async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=seconds, wait_max=2):
+        waits = {"wait_initial": 0.2, "wait_max": 2.0, "wait_jitter": 0.2}
+        async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=seconds, **waits):
             with attempt:
                 return _not_refused(url, await self._followed(url, headers))
         raise AssertionError  # the last attempt lets its error through
@@ -214,13 +221,15 @@ def why(error: Exception) -> str:
                 return "no TLS connection: " + (each.reason or "refused").replace("_", " ").lower()
             case socket.gaierror():
                 return "the name of the server is not known"
-            case OSError() if each.strerror:
-                return each.strerror.lower()
+            case OSError() if each.errno:
+                return os.strerror(each.errno).lower()
             case httpx2.ProxyError():
                 return "the proxy refuses"
             case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | UnicodeError():
                 return "that is no address on the web"
             case _:
                 pass
+    if isinstance(error, httpx2.ConnectError):
+        return "no connection"
     broken = httpx2.RemoteProtocolError | httpx2.NetworkError
     return "the connection broke off" if isinstance(error, broken) else "cannot be asked"
