@@ -1,5 +1,6 @@
 """Small JSON files of a home: read whatever is there, replace them whole."""
 
+import errno
 import json
 import logging
 import os
@@ -10,11 +11,41 @@ from typing import Any
 
 log = logging.getLogger("experience.files")
 
+LIMIT = 64 << 20  # bytes: what is longer was not written here, and is not read into memory
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe in place of a file would wait for ever
+
+
+class NotOrdinary(OSError):
+    """A pipe, a device, or a file without end in place of one of ours."""
+
+
+def read_file(path: Path) -> bytes:
+    """What is in the file; raises OSError, NotOrdinary too: one odd home must hold nobody up."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | NO_WAIT)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise NotOrdinary(errno.EINVAL, "is no ordinary file", str(path))
+        if found.st_size > LIMIT:
+            raise NotOrdinary(errno.EFBIG, f"is longer than {LIMIT >> 20} MiB", str(path))
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def open_new(path: Path) -> int:
+    """A new file to write, for its owner alone; what has its name, be it a pipe or a link, goes first."""
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
 
 def read_json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
     """The object in the file; `default` when there is none or it is no object."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError):
         return default
     return content if isinstance(content, dict) else default
@@ -23,10 +54,10 @@ def read_json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
 def for_update(path: Path) -> dict[str, Any]:
     """The object in the file, to be written back; what is no object is set aside, not lost."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_file(path))
     except FileNotFoundError:
         return {}
-    except (ValueError, RecursionError):
+    except (NotOrdinary, ValueError, RecursionError):
         content = None
     if isinstance(content, dict):
         return content
@@ -48,7 +79,7 @@ def write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     partial = path.with_name(f".{path.name}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = open_new(partial)
     with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - the mode is set at creation
         os.fchmod(descriptor, mode)
         json.dump(content, file, indent=2)

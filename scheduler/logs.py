@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from .files import NO_WAIT
 from .model import Event
 from .schedule import in_words
 from .status import clean
@@ -201,7 +202,7 @@ def _record(text: str) -> logging.LogRecord:
 
 def _append(path: Path, line: str) -> int:
     """Add a line to a file that only its owner may read; its size now, in bytes."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | NO_WAIT, 0o600)
     try:
         os.write(descriptor, line.encode("utf-8", "replace"))
         return os.fstat(descriptor).st_size

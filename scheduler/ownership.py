@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .codec import running_from_json, running_to_json
 from .errors import Managed, NotOurs, Owned, Unreadable
-from .files import read_json
+from .files import open_new, read_json
 from .managed import managed_by
 from .model import Running
 from .workers.facts import alive, born
@@ -99,6 +99,6 @@ def _write_note(note: Path, owner: Running) -> None:
     """Best effort: the note only tells people which process it is, the lock is what counts."""
     partial = note.with_suffix(".partial")
     with suppress(OSError):
-        partial.write_text(json.dumps(running_to_json(owner)))
-        partial.chmod(0o600)
+        with open(open_new(partial), "w", encoding="utf-8") as file:  # noqa: PTH123 - its mode is set at creation
+            file.write(json.dumps(running_to_json(owner)))
         partial.replace(note)

@@ -12,7 +12,7 @@ from pathlib import Path
 from .clock import SystemClock
 from .codec import Document, decode, encode
 from .errors import Unreadable
-from .files import set_aside
+from .files import open_new, read_file, set_aside
 from .model import TaskState
 
 FILE_NAME = "background_tasks.json"
@@ -149,7 +149,7 @@ class StateFile:
             raise HalfWritten(errno.EBUSY, f"{self.path.name} is being written by another hand")
 
     def _write(self, partial: Path, text: str, durable: bool) -> Signature:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = open_new(partial)
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - the mode is set at creation
             self._like_before(descriptor)
             file.write(text)
@@ -172,7 +172,7 @@ class StateFile:
     def _read(self) -> _Content:
         try:
             signature = _signature(self.path.stat())
-            content = self.path.read_bytes()
+            content = read_file(self.path)
         except FileNotFoundError:
             return _Content(replace(self._known.document, states={}))
         except OSError as error:

@@ -110,6 +110,54 @@ def test_metadata_that_makes_no_sense_is_set_aside_at_the_next_wake(place, conte
     assert [path.read_text() for path in kept] == ([content] if content[:1] != "{" else [])
 
 
+@pytest.mark.parametrize("name", ["metadata.json", "wake_log.json", ".experience/wake.json"])
+def test_a_pipe_in_place_of_a_file_holds_nobody_up(place, name):
+    (place.home / ".experience").mkdir(mode=0o700)
+    os.mkfifo(place.home / name)
+    done = place.call("--wake")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((place.home / "metadata.json").read_text())["wake_count"] == 1
+
+
+@pytest.mark.parametrize("name", [f".{STATE}.saving", f".{STATE}.starting", ".metadata.json.partial"])
+def test_a_pipe_where_a_file_is_written_first_holds_nobody_up(place, name):
+    os.mkfifo(place.home / name)
+    done = place.call("--wake")
+    assert (done.returncode, done.stderr) == (0, "") and place.count("tick") == 1
+
+
+def test_pipes_in_place_of_the_log_and_the_note_of_the_owner_hold_nobody_up(place):
+    (place.home / ".experience").mkdir(mode=0o700)
+    (place.home / "logs").mkdir()
+    for name in ("logs/experience.log", ".experience/owner.json", ".experience/owner.partial"):
+        os.mkfifo(place.home / name)
+    assert place.call("--status").returncode == 0
+    done = place.call("--wake", "--background-only")
+    assert (done.returncode, done.stderr) == (0, "") and place.count("tick") == 1
+
+
+@pytest.mark.parametrize("verb", [["--loop"], ["--status"], ["--force", "tick"]])
+def test_a_pipe_in_place_of_the_state_file_is_said(place, call, verb):
+    os.mkfifo(place.home / STATE)
+    assert f"{place.home / STATE}: is no ordinary file; make it readable" in complaint(call(*verb))
+
+
+def test_what_is_written_first_is_never_written_through_a_link(place):
+    other = place.root / "other"
+    other.write_text("of somebody else")
+    for name in (f".{STATE}.saving", f".{STATE}.starting", ".metadata.json.partial"):
+        (place.home / name).symlink_to(other)
+    assert place.call("--wake").returncode == 0
+    assert other.read_text() == "of somebody else"
+
+
+def test_a_file_without_end_is_set_aside_unread(place):
+    with (place.home / "wake_log.json").open("wb") as file:
+        file.truncate(1 << 40)
+    assert place.call("--wake").returncode == 0
+    assert list(place.home.glob("wake_log.json.corrupt-*"))
+
+
 def test_a_log_folder_that_cannot_be_written_stops_nothing(place):
     (place.home / "logs").write_text("in the way")
     done = place.call("--wake", "--background-only")
