@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .alert_settings import alerts
 from .builtin import BACKGROUND_TASKS
 from .env_file import Secrets, parse
 from .layers import Layer, lay
 from .llm_settings import llm
-from .model import NAME, Llm, Task, WakePlan
+from .model import NAME, Alerts, Llm, Task, WakePlan
 from .setting_values import nested, seconds, whole
 from .settings_files import Files, Unusable, scripts
 from .tables import Problems, Source, key, read
@@ -32,6 +33,7 @@ class CitizenSettings:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     problems: tuple[str, ...] = ()
     llm: Llm | None = None
+    alerts: Alerts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class CitizenTable:
     wake: Mapping[str, Any] = key(nested)
     tasks: Mapping[str, Any] = key(nested)
     llm: Mapping[str, Any] | None = key(nested)
+    alerts: Mapping[str, Any] | None = key(nested)
     workers: int = key(whole(1, 256), 4)
     grace: float = key(seconds(), 10.0)
 
@@ -96,6 +99,7 @@ def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: st
     table = read(CitizenTable, secrets.fill(raw, (), problems), (), problems)
     wake = _wake(table.wake or {}, str(home), problems)
     model = llm(table.llm, ("llm",), problems)
+    told = alerts(table.alerts, ("alerts",), problems)
     wanted = dict.fromkeys((*BACKGROUND_TASKS, *(table.tasks or {})))
     place = Place(name, str(home), main, scripts(str(home), wanted))
     tasks = _tasks(wanted, table.tasks or {}, place, problems)
@@ -104,7 +108,7 @@ def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: st
     found = CitizenSettings(name, home, problems=lines)
     if not lines:
         limits = (table.workers, table.grace)
-        found = CitizenSettings(name, home, tasks, wake, *limits, secrets.values, llm=model)
+        found = CitizenSettings(name, home, tasks, wake, *limits, secrets.values, llm=model, alerts=told)
     return Found(found, frozenset(wanted), place.scripts, shared)
 
 

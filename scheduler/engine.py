@@ -12,6 +12,7 @@ from .dispatch import Dispatcher
 from .errors import AlreadyRunning, NotSetUp, Stopping
 from .jobs import Job
 from .ledger import Ledger
+from .listener import Listener
 from .model import (
     Call,
     Handler,
@@ -88,6 +89,8 @@ class Scheduler:
         self._runner.begin()
         self._dispatch.begin(by_schedule=dispatch and self._rules.background)
         self.set_tasks(self._tasks)
+        if listener := self._runner.listener:
+            listener.began((job.task, job.state) for job in self._ledger.rows())
         if self._wake and dispatch:
             self._wake.start()
 
@@ -114,6 +117,10 @@ class Scheduler:
         self._ledger.job(name)
         self._registered[name] = handler
         self.set_tasks(self._tasks)
+
+    def tell(self, listener: Listener) -> None:
+        """Tell this listener of all runs; before `start`."""
+        self._runner.listener = listener
 
     def set_tasks(self, tasks: Iterable[Task], rules: Rules | None = None) -> None:
         """Go on with other settings: unchanged tasks keep their next time, removed ones are gone."""

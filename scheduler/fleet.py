@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from .alarms import Alarms
 from .board import Subscribers
 from .clock import Clock, SystemClock
 from .control import FleetView
@@ -45,6 +46,7 @@ class Fleet:
         self._settings = Settings(root=Path())
         self._problems: tuple[str, ...] = ()
         self._workers = Workers()
+        self._alarms = Alarms()
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
         self._subscribers = Subscribers()
         self._loading = self._dispatch = True
@@ -86,6 +88,7 @@ class Fleet:
             self._follower.cancel()
         await asyncio.gather(*(member.end(grace) for member in self.members.values()))
         await self._workers.close()
+        await self._alarms.stop()
         self._disk.shutdown(wait=False)
         if isinstance(self.clock, SystemClock):
             self.clock.close()
@@ -94,6 +97,7 @@ class Fleet:
         """Asked to stop a second time: whatever still runs ends at once."""
         for scheduler in self.schedulers():
             scheduler.hurry()
+        self._alarms.hurry()
 
     def reload(self, done: Callable[[], None] = lambda: None) -> None:
         """Look at the settings now rather than soon; `done` is called when they have been taken up."""
@@ -182,6 +186,7 @@ class Fleet:
             rules=self._rules(citizen),
         )
         try:
+            scheduler.tell(await self._alarms.listener(citizen))
             await scheduler.start(dispatch=self._dispatch)
         except SchedulerError:
             ownership.release()
@@ -266,6 +271,7 @@ class Fleet:
         wanted = {citizen.name: citizen for citizen in settings.citizens}
         for name in self.members.keys() - wanted.keys():
             await self.members.pop(name).end()
+            self._alarms.forget(name)
         for name, citizen in wanted.items():
             member = self.members.get(name)
             if member is None or (isinstance(member.control, Onlooker) and member.settings != citizen):
@@ -279,6 +285,7 @@ class Fleet:
             if citizen.problems:
                 member.control.set_problems(citizen.problems)
                 return
+            self._alarms.change(citizen)
             member.control.set_tasks(citizen.tasks, self._rules(citizen))
         member.settings = citizen
 

@@ -89,6 +89,17 @@ class Llm:
     timeout: float = 120.0
 
 
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Who is told of what: of `after` failures in a row, once; where it goes may be a secret."""
+
+    on: frozenset[str]
+    after: int = 2
+    command: tuple[str, ...] = ()
+    webhook: str = field(default="", repr=False)
+    apprise: tuple[str, ...] = field(default=(), repr=False)
+
+
 @value
 class Context:
     """All that a handler may know of its run."""
@@ -174,6 +185,8 @@ class Task:
     enabled: bool = True
     options: Any = None
     description: str = ""
+    ping: str = field(default="", repr=False)  # an address that wants to hear of each run
+    ping_on: frozenset[str] = frozenset(("ok", "failed"))
 
     @property
     def set_up(self) -> bool:

@@ -15,6 +15,7 @@ from .errors import SchedulerError, TaskFailed
 from .finishes import Finishes
 from .jobs import Job
 from .ledger import Ledger
+from .listener import Listener
 from .model import Context, Llm, Outcome, Running, Task, Trigger
 from .recovery import retry_time
 from .runs import Run
@@ -46,6 +47,7 @@ class Runner:
     ) -> None:
         self.secrets: Mapping[str, str] = {}
         self.llm: Llm | None = None
+        self.listener: Listener | None = None
         self.results: deque[TaskResult] = deque(maxlen=RESULTS_KEPT)
         self.finishes = Finishes(clock)
         self.stopping = False
@@ -81,6 +83,8 @@ class Runner:
         self._ledger.change(job, job.state.started(Running(*self._process, now)))
         late = max(0.0, now - job.when) if 0 < job.when < NEVER else 0.0
         self._ledger.note("started", name, trigger=trigger, late=late)
+        if self.listener:
+            self.listener.started(job.task)
         run.task = self._loop.create_task(self._carry_out(job, run), name=f"{self._citizen}/{name}")
 
     async def carry_out(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
@@ -138,7 +142,7 @@ class Runner:
         return _halted(task, run.reason) if run.reason else result
 
     def _finished(self, job: Job, run: Run, result: Result) -> None:
-        now, outcome = self._clock.now(), result.outcome
+        now, outcome, before = self._clock.now(), result.outcome, job.state
         took = max(0.0, self._clock.elapsed() - run.started_at)
         self._runs.pop(run.name, None)
         job.run, job.left = None, run.left
@@ -153,6 +157,8 @@ class Runner:
             state = state.gave_up()
         self._ledger.change(job, state)
         self._report(run, result, took, now)
+        if self.listener and not (self.stopping and outcome is Outcome.INTERRUPTED):
+            self.listener.finished(job.task, before, state)
         self._go_on(job)
 
     def _report(self, run: Run, result: Result, took: float, now: float) -> None:

@@ -66,6 +66,7 @@ class MainTable:
     root: Path | None = key(path)  # noqa: RUF009  # a field, not a shared value
     citizens: Mapping[str, Any] | None = key(nested)
     llm: Mapping[str, Any] | None = key(nested)
+    alerts: Mapping[str, Any] | None = key(nested)
 
 
 def load(
@@ -88,7 +89,8 @@ def load(
     made = _create(root, named, only) if create else []
     there, unlisted = _homes(root)
     known = tuple(sorted(named | set(there)))
-    shared_by_all = {} if main.llm is None else {"llm": main.llm}
+    for_all = {"llm": main.llm, "alerts": main.alerts}
+    shared_by_all = {name: table for name, table in for_all.items() if table is not None}
     found = [
         citizen(
             name,

@@ -7,6 +7,7 @@ from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from .alert_settings import PINGS, secret_address, some_of
 from .builtin import BACKGROUND_TASKS, advice
 from .errors import BadSchedule
 from .handlers import BuiltIn, built_in
@@ -55,6 +56,8 @@ class TaskTable(WorkTable):
     enabled: bool = key(flag, True)
     input: str | None = key(text)
     description: str = key(text, "")
+    ping: str = key(secret_address, "")
+    ping_on: frozenset[str] = key(some_of(PINGS), frozenset(("ok", "failed")))
 
 
 class Place(NamedTuple):
@@ -112,6 +115,8 @@ _LIMITS = (
     "catch_up",
     "enabled",
     "description",
+    "ping",
+    "ping_on",
 )
 
 

@@ -1,0 +1,147 @@
+"""Who is told of what becomes of a citizen's tasks: alerts once per streak of failures, a ping per run."""
+
+import logging
+import socket
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errands import Errands
+from .files import read_json, write_json
+from .model import Alerts, Outcome, Task, TaskState
+from .targets import Targets
+
+log = logging.getLogger("experience.alerts")
+
+FILE = Path(".experience", "alerts.json")
+TEXT_LIMIT = 2000  # characters of an error in an alert
+
+
+class Alerter:
+    """Hears of one citizen's runs, decides, and has errands done; nothing here waits."""
+
+    def __init__(
+        self, citizen: str, home: Path, alerts: Alerts | None, errands: Errands, targets: Targets
+    ) -> None:
+        self.alerts = alerts
+        self._citizen, self._home = citizen, home
+        self._errands, self._targets = errands, targets
+        self._alerted: set[str] = set()  # the tasks of whose present streak somebody was told
+        self._silent: set[str] = set()  # the tasks whose last ping did not get through
+
+    def load(self) -> None:
+        """Take up what was told before; blocks."""
+        told = read_json(self._home / FILE, {}).get("alerted")
+        self._alerted = {name for name in told if isinstance(name, str)} if isinstance(told, list) else set()
+
+    # -------------------------------------------------------------- Listener
+
+    def began(self, tasks: Iterable[tuple[Task, TaskState]]) -> None:
+        """A run that died with its owner may have been the one too many; our own shutdown was none."""
+        for task, state in tasks:
+            ours = state.outcome is Outcome.INTERRUPTED and state.due_now
+            if state.error and task.enabled and not state.paused and not ours:
+                self._failed(task.name, state)
+
+    def started(self, task: Task) -> None:
+        if task.ping and "start" in task.ping_on:
+            self._ping(task, "start")
+
+    def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
+        bad = after.error is not None
+        if task.ping and ("failed" if bad else "ok") in task.ping_on:
+            self._ping(task, "fail" if bad else "")
+        if after.failures_in_a_row == 1:  # a streak of its own
+            self._alerted.discard(task.name)
+        if bad:
+            self._failed(task.name, after)
+        elif task.name in self._alerted:
+            self._alerted.discard(task.name)
+            self._say("recovered", task.name, after, recovery(self._citizen, task.name, before))
+
+    # -------------------------------------------------------------- alerts
+
+    def _failed(self, task: str, state: TaskState) -> None:
+        alerts = self.alerts
+        if alerts and state.failures_in_a_row >= alerts.after and task not in self._alerted:
+            self._alerted.add(task)
+            self._say("failed", task, state, failure(self._citizen, task, state))
+
+    def _say(self, kind: str, task: str, state: TaskState, text: str) -> None:
+        if self.alerts and kind in self.alerts.on:
+            error = state.error.text[:TEXT_LIMIT] if state.error else ""
+            more = {"outcome": state.outcome, "failures_in_a_row": state.failures_in_a_row, "error": error}
+            self.send(kind, task, text, more)
+        else:
+            self._errands.put(self._citizen, self._remember)
+
+    def send(self, kind: str, task: str, text: str, more: Mapping[str, Any] | None = None) -> None:
+        """Tell all targets, soon; from any thread."""
+        if self.alerts is None:
+            return
+        message = {
+            "kind": kind,
+            "citizen": self._citizen,
+            "task": task,
+            "text": text,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "host": socket.gethostname(),
+            **(more or {}),
+        }
+        taken = self._errands.put(self._citizen, partial(self._deliver, self.alerts, message))
+        if not taken and kind == "failed":
+            self._alerted.discard(task)  # the next failure tries again
+
+    async def _deliver(self, alerts: Alerts, message: Mapping[str, Any]) -> None:
+        answers = await self._targets.alert(alerts, message, self._home)
+        for target, why in answers.items():
+            if why:
+                about = {"citizen": self._citizen, "target": target, "error": why}
+                log.warning(f"alert not delivered: {message['text']}", extra=about)
+        if message["kind"] == "failed" and all(answers.values()):
+            self._alerted.discard(message["task"])  # nobody was told: the next failure tries again
+        await self._remember()
+
+    async def _remember(self) -> None:
+        try:
+            write_json(self._home / FILE, {"alerted": sorted(self._alerted)})
+        except OSError as error:
+            log.warning("who was alerted is not saved", extra={"citizen": self._citizen, "error": str(error)})
+
+    # -------------------------------------------------------------- pings
+
+    def _ping(self, task: Task, what: str) -> None:
+        self._errands.put(f"{self._citizen}/{task.name}", partial(self._pinged, task.name, task.ping, what))
+
+    async def _pinged(self, task: str, url: str, what: str) -> None:
+        why = await self._targets.ping(below(url, what))
+        about = {"citizen": self._citizen, "task": task}
+        if why and task not in self._silent:
+            self._silent.add(task)
+            log.warning("ping not delivered", extra={**about, "error": why})
+        elif not why and task in self._silent:
+            self._silent.discard(task)
+            log.info("pings are delivered again", extra=about)
+
+
+def below(url: str, what: str) -> str:
+    """The address of a kind of ping: `/fail` and `/start` come after the path, before a query."""
+    parts = urlsplit(url)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{what}").geturl() if what else url
+
+
+def failure(citizen: str, task: str, state: TaskState) -> str:
+    """A streak in a sentence."""
+    times = f" {state.failures_in_a_row} times in a row" if state.failures_in_a_row > 1 else ""
+    said = state.error.first_line if state.error else ""
+    return f"{citizen}/{task} failed{times}" + (f": {said[:TEXT_LIMIT]}" if said else "")
+
+
+def recovery(citizen: str, task: str, before: TaskState) -> str:
+    """The end of a streak in a sentence."""
+    count = before.failures_in_a_row
+    after = f" after {count} failure{'s' if count > 1 else ''}" if count else ""
+    return f"{citizen}/{task} runs again{after}"

@@ -1,0 +1,125 @@
+"""Carries alerts to commands, webhooks and Apprise, and pings to who waits for them; each has its time."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import TaskFailed
+from .model import Alerts
+
+if TYPE_CHECKING:
+    import httpx2
+
+LIMIT = 10.0  # seconds for each target
+# Apprise has a plugin for each of a hundred services and its own waits: in a process it can be ended.
+NOTIFY = """\
+import json, sys, apprise
+told = json.load(sys.stdin)
+sender = apprise.Apprise()
+added = [sender.add(url) for url in told["urls"]]
+sent = sender.notify(title=told["title"], body=told["body"])
+sys.exit(0 if sent and all(added) else 3)
+"""
+
+
+class Refused(Exception):
+    """Why a target did not take what was sent, without any address."""
+
+
+class Targets:
+    """All ways out, with one set of connections; lives on the errands' loop."""
+
+    def __init__(self) -> None:
+        self._client: httpx2.AsyncClient | None = None
+
+    async def close(self) -> None:
+        if self._client:
+            await self._client.aclose()
+
+    async def alert(self, alerts: Alerts, message: Mapping[str, Any], home: Path) -> dict[str, str]:
+        """Send to every target at the same time: for each of them "", or why it did not take it."""
+        ways: dict[str, Coroutine[Any, Any, None]] = {}
+        if alerts.command:
+            ways["command"] = _command(alerts.command, message, home)
+        if alerts.webhook:
+            ways["webhook"] = self._request("POST", alerts.webhook, json=message)
+        if alerts.apprise:
+            ways["apprise"] = _apprise(alerts.apprise, message)
+        answers = await asyncio.gather(*map(_limited, ways.values()))
+        return dict(zip(ways, answers, strict=True))
+
+    async def ping(self, url: str) -> str:
+        """Ask for the address, no more: "", or why that failed."""
+        return await _limited(self._request("GET", url, follow_redirects=True))
+
+    async def _request(self, method: str, url: str, **more: Any) -> None:
+        import httpx2
+
+        from .handlers.web import new_client, why
+
+        try:
+            self._client = self._client or new_client()
+            request = self._client.build_request(method, url, json=more.get("json"))
+            answer = await self._client.send(
+                request, stream=True, follow_redirects=more.get("follow_redirects", False)
+            )
+            await answer.aclose()  # what it has to say nobody reads
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+            raise Refused(why(error)) from None
+        except TaskFailed as error:
+            raise Refused(str(error)) from None
+        if not answer.is_success:
+            raise Refused(f"it answered {answer.status_code}")
+
+
+async def _limited(sending: Coroutine[Any, Any, None]) -> str:
+    try:
+        async with asyncio.timeout(LIMIT):
+            await sending
+    except TimeoutError:
+        return f"no answer within {LIMIT:g} s"
+    except Refused as error:
+        return str(error)
+    return ""
+
+
+async def _command(argv: tuple[str, ...], message: Mapping[str, Any], home: Path) -> None:
+    around = {**os.environ, "CITIZEN": str(message["citizen"]), "EXPERIENCE_ALERT": str(message["kind"])}
+    await _told(argv, json.dumps(message).encode(), cwd=home, env=around)
+
+
+async def _apprise(urls: tuple[str, ...], message: Mapping[str, Any]) -> None:
+    title = f"{message['citizen']}/{message['task']} {message['kind']}".replace("/ ", " ")
+    told = {"urls": urls, "title": title, "body": message["text"]}
+    await _told((sys.executable, "-P", "-c", NOTIFY), json.dumps(told).encode())
+
+
+async def _told(argv: tuple[str, ...], text: bytes, **more: Any) -> None:
+    """Run a program with this on its standard input; it and what it started are ended with our patience."""
+    quiet = asyncio.subprocess.DEVNULL  # what it prints may hold secrets
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=quiet,
+            stderr=quiet,
+            start_new_session=True,
+            **more,
+        )
+    except OSError as error:
+        raise Refused(f"cannot be started: {error.strerror}") from None
+    try:
+        await process.communicate(text)
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if process.returncode:
+        raise Refused(f"exit code {process.returncode}")

@@ -1,0 +1,104 @@
+"""Alerts and pings of real loops: to a real server, over crashes, while a loop hangs."""
+
+import asyncio
+import json
+import sys
+import time
+
+import pytest
+
+from scheduler.alarms import Alarms
+from scheduler.settings import load
+
+from ..crash.loops import Place, command
+from ..fakes import until
+from ..loopback import loopback
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="shell scripts"),
+    pytest.mark.timeout(60),
+]
+
+FLAKY = command("flaky", 'test -e fine || { echo "Connection timeout" >&2; exit 1; }', every="0.1s")
+
+
+@pytest.fixture
+def server():
+    with loopback() as server:
+        yield server
+
+
+@pytest.fixture
+def place(tmp_path, server):
+    place = Place(tmp_path)
+    (place.home / ".env").write_text(f"HOOK={server.url}/t0ps3cret\n")
+    return place
+
+
+def kinds(server) -> list[str]:
+    return [json.loads(body)["kind"] for method, _, body in server.asked if method == "POST"]
+
+
+async def test_a_streak_over_crashes_and_restarts_is_told_once_and_its_end_once(place, server):
+    place.tasks(FLAKY, more='[alerts]\nwebhook = "${HOOK}"\nafter = 3\n')
+    told = place.home / ".experience" / "alerts.json"
+    with place.loop():
+        await until(lambda: told.exists() and "flaky" in told.read_text(), "it is told", 20)
+    for _ in range(2):  # each time killed
+        count = place.count("flaky")
+        with place.loop():
+            await until(lambda count=count: place.count("flaky") > count + 3, "it fails on", 20)
+    with place.loop() as loop:
+        (place.home / "fine").touch()
+        await until(lambda: "recovered" in kinds(server), "its end is told", 20)
+        count = place.count("flaky")
+        await until(lambda: place.count("flaky") > count + 3, "it runs on", 20)
+        loop.terminate()
+        await until(lambda: loop.poll() is not None, "it ends", 20)
+    assert kinds(server) == ["failed", "recovered"]
+    (failed, recovered) = [json.loads(body) for _, _, body in server.asked]
+    assert failed["failures_in_a_row"] == 3
+    assert recovered["text"].startswith("opus/flaky runs again after ")
+    assert "t0ps3cret" not in place.log.read_text() + told.read_text()
+
+
+async def test_a_server_that_never_answers_delays_no_run(place, server):
+    server.status = 0
+    place.tasks(
+        FLAKY + '\nping = "${HOOK}"\nping_on = ["start", "ok", "failed"]',
+        more='[alerts]\nwebhook = "${HOOK}"\nafter = 1\n',
+    )
+    with place.loop() as loop:
+        await until(lambda: len(server.asked) >= 2, "an alert and a ping wait for their answers", 20)
+        count = place.count("flaky")
+        await until(lambda: place.count("flaky") > count + 10, "it runs on", 8)
+        loop.terminate()
+        loop.terminate()
+        await until(lambda: loop.poll() is not None, "told twice, it waits for nobody", 20)
+    assert place.entry("flaky")["outcome"] == "failed"
+
+
+async def test_pings_tell_of_runs_and_failures(place, server):
+    place.tasks(FLAKY + '\nping = "${HOOK}"')
+    with place.loop():
+        await until(lambda: "/t0ps3cret/fail" in server.paths(), "a failure is told", 20)
+        (place.home / "fine").touch()
+        await until(lambda: "/t0ps3cret" in server.paths(), "a success is told", 20)
+
+
+async def test_while_the_loop_hangs_its_citizen_is_told_which_run_it_is(place, server):
+    place.tasks(more='[alerts]\nwebhook = "${HOOK}"\n')
+    (opus,) = load(config=place.config).citizens
+    alarms = Alarms(stalled_after=0.2)
+
+    async def hangs() -> None:
+        while not server.asked:  # so it is told from another thread
+            time.sleep(0.005)  # noqa: ASYNC251  # this is the fault
+
+    await alarms.listener(opus)
+    await asyncio.create_task(hangs(), name="opus/flaky")
+    await until(lambda: kinds(server) == ["stalled", "recovered"], "it goes on")
+    await alarms.stop()
+    stalled = json.loads(server.asked[0][2])
+    assert (stalled["citizen"], stalled["task"]) == ("opus", "flaky")
+    assert stalled["text"].startswith("opus/flaky has held up the scheduler for ")
