@@ -442,7 +442,7 @@ def test_a_folder_that_is_not_there(server, home):
 @real
 @pytest.mark.parametrize("after", [0, 100, 2000, 4000, 6000, 12_000])
 def test_a_connection_that_is_cut(server, home, after):
-    append(server, *(message("a@example.com", "x" * 50, f"{n}@x") for n in range(60)))
+    server.deliver(message("a@example.com", "x" * 50, f"{n}@x") for n in range(60))
     with serving(cutting(server.port, after)) as port:
         said = failure(home, options(port, server.authority))
     assert said == "SERVER cut the connection; the next run tries again"
@@ -454,7 +454,8 @@ def test_what_was_urgent_before_the_cut_wakes_all_the_same(server, home, monkeyp
     from scheduler.handlers import imap
 
     monkeypatch.setattr(imap, "BATCH", 1)
-    append(server, *(message("a@example.com", "x", f"{n}@x") for n in range(60)), message(ident="new@x"))
+    server.deliver(message("a@example.com", "x", f"{n}@x") for n in range(60))
+    append(server, message(ident="new@x"))
     with serving(cutting(server.port, 9_000)) as port:
         report = look(home, options(port, server.authority))
     assert isinstance(report, Report)
