@@ -10,7 +10,7 @@ from ..files import for_update, write_json
 from ..schedule import in_words
 from .prices import NoPrice, Number, Price, price
 
-POINTS = 5000  # prices of one pair that are remembered; of a longer window the newest count
+POINTS = 1000  # prices of one pair that are remembered; of a longer window the newest count
 LATE = 1.1  # a run that comes a little late still sees the price that a whole window ago was there
 PAIRS = 1000  # pairs that are remembered; those asked for last
 
@@ -54,8 +54,10 @@ class Track:
         """The greatest move within the window that ends with this price."""
         recent = [each for each in self.points if 0 <= point.at - each.at <= window * LATE][-POINTS:]
         self.points = [*recent, point]
-        moves = (Move(before, point) for before in recent)
-        return max(moves, key=lambda move: abs(move.percent), default=None)
+        if not recent:
+            return None
+        lowest, highest = (choose(recent, key=lambda each: each.price.value) for choose in (min, max))
+        return max(Move(lowest, point), Move(highest, point), key=lambda move: abs(move.percent))
 
     def alerted(self) -> None:
         """From here on only a further move counts."""

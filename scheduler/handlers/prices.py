@@ -83,7 +83,7 @@ def fresh(price: Price, now: float, stale: float) -> Price:
 
 def _when(at: float) -> str:
     try:
-        return datetime.fromtimestamp(at, UTC).isoformat(sep=" ", timespec="minutes")
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
     except (ValueError, OverflowError, OSError):
         return "no time of ours"
 
