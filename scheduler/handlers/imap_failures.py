@@ -53,6 +53,8 @@ def why(error: Exception, host: str, port: int, waited: float) -> str:
             return f"{where} does not open the folder; check folder: {words(error)}"
         case UnicodeError():
             return f"{where} speaks no IMAP; check host and port"
+        case imaplib.IMAP4.abort() if "socket error" in words(error):  # at the end of a line, or within one
+            return _cut(where)
     return _no_answer(words(error), where)
 
 
@@ -61,7 +63,7 @@ def _no_connection(error: Exception, host: str, where: str, waited: float) -> st
         case ssl.SSLCertVerificationError():
             return f"the certificate of {where} {_CERTIFICATE.get(error.verify_code, error.verify_message)}"
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | ConnectionResetError() | BrokenPipeError():
-            return f"{where} cut the connection; the next run tries again"
+            return _cut(where)
         case ssl.SSLError() if error.reason in _NO_TLS:
             return f"{where} speaks no TLS; set port to its port for TLS, mostly 993"
         case ssl.SSLError():
@@ -79,11 +81,13 @@ def _no_connection(error: Exception, host: str, where: str, waited: float) -> st
 
 def _no_answer(said: str, where: str) -> str:
     """imaplib has texts where the others have types."""
-    if said.endswith("EOF"):
-        return f"{where} cut the connection; the next run tries again"
     if "unexpected response" in said or "CAPABILITY" in said:
         return f"{where} speaks no IMAP; check host and port"
     return f"{where} does not do what was asked: {said.rpartition('=> ')[2]}"
+
+
+def _cut(where: str) -> str:
+    return f"{where} cut the connection; the next run tries again"
 
 
 def words(error: Exception) -> str:

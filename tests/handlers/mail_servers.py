@@ -10,6 +10,8 @@ from pathlib import Path
 
 from .dovecot import certificates
 
+CUT = b"<here the line is cut>"
+
 Talk = Callable[[socket.socket], None]
 
 
@@ -106,8 +108,11 @@ class Scripted:
             file.flush()
             for line in file:
                 self.heard.append(line.decode())
-                file.write(self._answer(line))
+                answer, cut, _ = self._answer(line).partition(CUT)
+                file.write(answer)
                 file.flush()
+                if cut:
+                    break
 
     def _answer(self, line: bytes) -> bytes:
         tag, _, command = line.rstrip().partition(b" ")

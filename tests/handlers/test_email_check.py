@@ -24,7 +24,7 @@ from scheduler.tables import Problems, read
 from tests.fakes import until
 
 from .dovecot import PASSWORD, USER, Dovecot, dovecot, free_port
-from .mail_servers import Scripted, cutting, fetched, greeting, serving, silent
+from .mail_servers import CUT, Scripted, cutting, fetched, greeting, serving, silent
 
 SAMPLES = Path(__file__).parents[2] / "../shared/data/emails"
 DAY = 86400.0
@@ -447,6 +447,16 @@ def test_a_connection_that_is_cut(server, home, after):
         said = failure(home, options(port, server.authority))
     assert said == "SERVER cut the connection; the next run tries again"
     assert not (home / "tasks").exists()
+
+
+@with_openssl
+@pytest.mark.parametrize(
+    "begun", [b"", b"* 1 FE", b"* 1 FETCH (UID 1 BODY[] {50}\r\nFrom: ct@exa", b"* 1 FETCH (UID 1)\r\n"]
+)
+def test_a_connection_that_is_cut_at_the_worst_place(tmp_path, home, begun):
+    with serving(script := Scripted(tmp_path, fetch=begun + CUT)) as port:
+        said = failure(home, options(port, script.authority))
+    assert said == "SERVER cut the connection; the next run tries again"
 
 
 @real
