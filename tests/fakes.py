@@ -22,7 +22,7 @@ async def settle(turns: int = 20) -> None:
         await asyncio.sleep(0)
 
 
-async def until(predicate: Callable[[], object], words: str, seconds: float = 8.0) -> None:
+async def until(predicate: Callable[[], object], words: str, seconds: float = 25.0) -> None:
     """Return once `predicate` holds; real time, for tests with processes, threads and files."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
