@@ -93,7 +93,9 @@ SITUATIONS = {
     "not_set_up": Situation(demo("mira", "basil", "cedar")),
     "not_saved": Situation(demo("hazel", "juno", unsaved="No space left on device: /srv/juno"), (80, 24)),
     "stalled": Situation(stalled),
-    "attached": Situation(demo("hazel", owner="attached, pid 4711", wake=WakeView(12, configured=False)), (80, 24)),
+    "attached": Situation(
+        demo("hazel", owner="attached, pid 4711", wake=WakeView(12, configured=False)), (80, 24)
+    ),
     "narrow": Situation(demo("opus", "mira"), (60, 12)),
     "tiny": Situation(demo("opus", "mira"), (20, 4)),
     "fleet": Situation(demo(*NAMES)),
