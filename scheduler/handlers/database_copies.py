@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from .backup_files import STAGED, Entry, Problem, own_folder
+from .backup_files import STAGED, Entry, Problem, first_bytes, own_folder
 from .stoppable import Stop, go_on
 
 PATIENCE = 5.0  # seconds for a database that somebody has locked
@@ -51,11 +51,8 @@ def clear(home: Path) -> None:
 def _copy(source: Path, to: Path, found: os.stat_result, stop: Stop) -> None:
     to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     to.touch(mode=0o600)
-    with closing(_opened(source)) as database, closing(sqlite3.connect(to)) as copy:
-        copy.execute("PRAGMA synchronous = OFF")  # after a power cut nobody wants it
-        database.execute("BEGIN")
-        database.execute("SELECT 1 FROM sqlite_master").fetchone()  # from here on we see one moment
-        database.backup(copy, pages=PAGES, progress=lambda *_: go_on(stop))
+    if not (_nobody_is_at(source) and _copied(source, to, "ro&immutable=1", stop) and _nobody_is_at(source)):
+        _copied(source, to, "ro" if _wal(source).exists() else "rw", stop)
     _as_counted(source, to)
     with suppress(PermissionError):  # somebody else's file that we may read
         os.chown(to, found.st_uid, found.st_gid)
@@ -63,13 +60,30 @@ def _copy(source: Path, to: Path, found: os.stat_result, stop: Stop) -> None:
     os.utime(to, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-def _opened(source: Path) -> sqlite3.Connection:
-    # A reader that may not write leaves -wal and -shm behind; one that may takes them along, but would also
-    # move what is in a -wal that is there into the database, and that is its owner's affair.
-    mode = "ro" if source.with_name(source.name + "-wal").exists() else "rw"
-    return sqlite3.connect(
-        f"file:{quote(os.fsencode(source))}?mode={mode}", uri=True, timeout=PATIENCE, isolation_level=None
-    )
+def _nobody_is_at(source: Path) -> bool:
+    """Whether a database with a write-ahead log is at rest.
+
+    To open it as usual would make a -wal and a -shm beside it, if only for a moment.
+    """
+    return first_bytes(source, 20)[18:] == b"\2\2" and not _wal(source).exists()
+
+
+def _wal(source: Path) -> Path:
+    return source.with_name(f"{source.name}-wal")
+
+
+def _copied(source: Path, to: Path, mode: str, stop: Stop) -> bool:
+    """Copied as of one moment; with `immutable`, if the file has not changed meanwhile."""
+    address = f"file:{quote(os.fsencode(source))}?mode={mode}"
+    before = source.stat()
+    opened = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
+    with closing(opened) as database, closing(sqlite3.connect(to)) as copy:
+        copy.execute("PRAGMA synchronous = OFF")  # after a power cut nobody wants it
+        database.execute("BEGIN")
+        database.execute("SELECT 1 FROM sqlite_master").fetchone()  # from here on we see one moment
+        database.backup(copy, pages=PAGES, progress=lambda *_: go_on(stop))
+    after = source.stat()
+    return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
 
 
 def _as_counted(source: Path, to: Path) -> None:

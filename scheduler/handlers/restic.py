@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,6 @@ class Restic:
         self._hidden = tuple(hidden)
         self._processes = Processes(1, GRACE)
         self._log = ctx.log
-        self.pauses: Sequence[float] = BUSY
 
     async def run(self, folder: Path, *words: str, listen: Listen | None = None) -> Said:
         """What restic said to these arguments in this folder; raises TaskFailed unless it was content.
@@ -83,14 +82,21 @@ class Restic:
             return said
         raise failure(said)
 
+    async def version(self) -> tuple[int, ...]:
+        """Which restic this is; (0,) if it does not tell."""
+        found = re.search(r"restic (\d+)\.(\d+)", (await self.run(Path("/"), "version")).text)
+        return tuple(map(int, found.groups())) if found else (0,)
+
     async def run_alone(self, folder: Path, *words: str, wait: Callable[[], None]) -> Said:
         """The same for what needs the repository for itself: others are waited for, a few minutes."""
-        for pause in self.pauses:
+        for pause in BUSY:
             try:
                 return await self.run(folder, *words)
             except Busy:
                 wait()
                 await asyncio.sleep(pause)
+                # What was killed a moment ago may still have a process number: its lock seemed alive.
+                await self.run(folder, "unlock")
         return await self.run(folder, *words)
 
 
@@ -98,6 +104,9 @@ def failure(said: Said) -> TaskFailed:
     """What a failure of restic means, in words."""
     if said.code == 10 or _nothing_there(said.text):
         return NoRepository("there is no repository yet")
+    if said.code in _CODES:
+        kind, words = _CODES[said.code]
+        return kind(f"{words} ({said.last_line})")
     for pattern, words, kind in _MEANINGS:
         if found := re.search(pattern, said.text, re.IGNORECASE):
             return kind(f"{words} ({_line_of(said.text, found)})")
@@ -110,9 +119,14 @@ def _nothing_there(text: str) -> bool:
     return "Is there a repository" in text and bool(re.search(absent, text)) and "no such host" not in text
 
 
+_PASSWORD = "the password does not open the repository; correct it"
+_LOCKED = "somebody else is using the repository"
+# From restic 0.17 on; 0.14 says 1 for all of them.
+_CODES: dict[int | None, tuple[type[TaskFailed], str]] = {11: (Busy, _LOCKED), 12: (TaskFailed, _PASSWORD)}
+
 _MEANINGS: tuple[tuple[str, str, type[TaskFailed]], ...] = (
-    ("wrong password or no key", "the password does not open the repository; correct it", TaskFailed),
-    ("already locked|unable to create lock.*locked", "somebody else is using the repository", Busy),
+    ("wrong password or no key", _PASSWORD, TaskFailed),
+    ("already locked|unable to create lock.*locked", _LOCKED, Busy),
     (
         "no space left|quota exceeded|file too large|insufficient storage|disk full",
         "the repository's disk is full; make room, the next run goes on from there",

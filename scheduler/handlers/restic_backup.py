@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -22,15 +23,19 @@ from .stoppable import Stop, go_on, on_thread
 
 KNOWN = "repository.json"  # the repository that was there: if it is gone, that is no reason for a new one
 
+KEEPS_ODD_LINKS = (0, 16)
+
 
 async def back_up(ctx: Context, options: Options) -> str | Report:
     """What was backed up and verified; raises TaskFailed."""
     restic, missing = Restic(ctx, options), Missing()
     ctx.progress(0, 0, "opening the repository")
     await _open(ctx, restic, options)
-    await restic.run(ctx.home, "unlock")  # of the dead only
     try:
-        excludes = await on_thread(partial(_prepare, ctx, options, missing), "offsite_backup")
+        excludes, odd_links = await on_thread(partial(_prepare, ctx, options, missing), "offsite_backup")
+        if odd_links and await restic.version() < KEEPS_ODD_LINKS:
+            for link in odd_links:
+                missing.add(link, "restic before 0.16 gets a link wrong whose target is no UTF-8")
         summary = await _saved(ctx, restic, excludes, missing)
     except OSError as error:
         raise TaskFailed(cannot(error, ctx.home)) from error
@@ -56,7 +61,7 @@ async def _open(ctx: Context, restic: Restic, options: Options) -> None:
     """Make sure that there is a repository which the password opens."""
     note, place = ctx.home / OWN / KNOWN, hashlib.sha256(str(options.repository).encode()).hexdigest()
     try:
-        await restic.run(ctx.home, "cat", "config")
+        await restic.run(ctx.home, "unlock")  # frees only what the dead held; it needs the password, too
     except NoRepository as error:
         if read_json(note, {}).get("place") == place:
             raise TaskFailed(
@@ -126,20 +131,33 @@ async def _forgot(ctx: Context, restic: Restic, options: Options) -> str:
 # ------------------------------------------------------------------ what restic leaves out
 
 
-def _prepare(ctx: Context, options: Options, missing: Missing, stop: Stop) -> Path:
-    """Copy the databases, and write down for restic what to leave out."""
+def _prepare(ctx: Context, options: Options, missing: Missing, stop: Stop) -> tuple[Path, list[str]]:
+    """Copy the databases, and write down for restic what to leave out; also the links with odd targets."""
     target = ctx.home / (options.repository or "").removeprefix("local:")  # it may lie inside the home
     ruled = rules(ctx.home, options.exclude, [target])
     special: list[Entry] = []
+    odd_links: list[str] = []
     for entry in walk(ctx.home, ruled, lambda path, why: None):  # restic will tell these itself
         go_on(stop)
         if entry.part is not Part.KEEP:
             special.append(entry)
+        elif stat.S_ISLNK(entry.stat.st_mode) and _is_odd(ctx.home / entry.path):
+            odd_links.append(entry.path)
     databases = [each for each in special if each.part is Part.COPY]
     copies = copy_databases(ctx.home, databases, missing.add, stop)
     plain = {path for path, source in copies.items() if source == ctx.home / path}
     exact = [each.path for each in special if each.path not in plain]
-    return _written(ctx.home, [*ruled.patterns], exact)
+    return _written(ctx.home, [*ruled.patterns], exact), odd_links
+
+
+def _is_odd(link: Path) -> bool:
+    try:
+        os.fsencode(link.readlink()).decode()
+    except UnicodeDecodeError:
+        return True
+    except OSError:
+        return False  # gone again
+    return False
 
 
 def _written(home: Path, patterns: list[str], exact: list[str]) -> Path:
