@@ -43,6 +43,8 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         return _complain(*error.problems)
     except SchedulerError as error:
         return _complain(str(error))
+    except OSError as error:  # without a name it is the output itself: a full disk, a terminal that is gone
+        return _complain(f"{error.filename or 'the output'}: {error.strerror or error}")
 
 
 # ------------------------------------------------------------------ subcommands of experience-tui
@@ -241,6 +243,8 @@ def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) ->
         click.echo(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
     else:
         click.echo(_in_words(snapshots, alone=len(names) == 1))
+    if any(one.problems and not one.tasks for one in snapshots):  # nobody can say what it should run
+        return WRONG
     return FAILED if any(map(failing, snapshots)) else OK
 
 

@@ -34,7 +34,10 @@ class UnknownCitizen(SchedulerError):
     code = "unknown-citizen"
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
-        super().__init__(_unknown("citizen", name, known))
+        names = sorted(known)
+        mend = "a new one is a folder of that name beside them, with an experience.toml in it"
+        mend = mend if names else "./run.sh NAME makes the first"
+        super().__init__(f"{_unknown('citizen', name, names)}; {mend}")
 
 
 class UnknownTask(SchedulerError):

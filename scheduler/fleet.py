@@ -161,7 +161,8 @@ class Fleet:
         try:
             member = await self._own(citizen)
         except SchedulerError as refusal:
-            log.warning(str(refusal))
+            for line in str(refusal).splitlines():
+                log.warning(line)
             member = await self._attach(citizen, refusal)
         self.members[citizen.name] = member
 

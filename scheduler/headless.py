@@ -128,7 +128,7 @@ def _insist_on_something(fleet: Fleet) -> None:
     """A citizen that was asked for by name and cannot be run is an error, not a log line."""
     refusals = fleet.refusals()
     if refusals and (fleet.named or not fleet.schedulers()):
-        raise Owned("; ".join(refusals))
+        raise Owned("; ".join(line for refusal in refusals for line in refusal.splitlines()))
 
 
 def freeze_memory() -> None:

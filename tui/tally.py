@@ -134,13 +134,12 @@ def _weight(trouble: Trouble) -> Weight:
 def share(snapshot: Snapshot) -> Share:
     """What this citizen adds to the counts."""
     citizen, tasks = snapshot.citizen, snapshot.tasks
-    dues = (
-        (task.due, f"{task.name}@{citizen}") for task in tasks if task.due is not None and not task.queued
-    )
+    live = () if snapshot.stale else tasks  # what nobody runs is neither under way nor next
+    dues = ((task.due, f"{task.name}@{citizen}") for task in live if task.due is not None and not task.queued)
     troubles = _troubles(snapshot)
     return Share(
         tasks=len(tasks),
-        running=sum(task.running_since is not None for task in tasks),
+        running=sum(task.running_since is not None for task in live),
         failing=sum(task.error is not None for task in tasks),
         next=min(dues, default=(float("inf"), "")),
         troubles=len(troubles),

@@ -42,7 +42,7 @@ async def take_over(fleet: Citizens, citizen: str) -> list[Answer]:
     try:
         await fleet.take_over(citizen)
     except SchedulerError as error:
-        return [Answer(f"{citizen}: {error}", refused=True)]
+        return [_refused(citizen, error)]
     return []
 
 
@@ -69,5 +69,11 @@ async def _told(where: str, asked: Awaitable[Receipt]) -> Answer | None:
     try:
         receipt = await asked
     except SchedulerError as error:
-        return Answer(f"{where}: {error}", refused=True)
+        return _refused(where, error)
     return None if receipt.saved else Answer(f"{where}: done, not saved", refused=False)
+
+
+def _refused(where: str, error: SchedulerError) -> Answer:
+    """Some errors name the citizen themselves: once is enough."""
+    citizen = where.partition("/")[0]
+    return Answer(f"{where}: {str(error).removeprefix(f'{citizen}: ')}", refused=True)

@@ -1,5 +1,6 @@
 """core.py's command line: flags in, exit code and words out; what it calls are stand-ins."""
 
+import errno
 import json
 import logging
 import sys
@@ -82,6 +83,24 @@ def test_status_of_everyone_names_each_and_fails_if_one_failed(background, capsy
     assert "=== BACKGROUND TASKS: opus ===\n\n  ○" in out
     assert "\n\n=== BACKGROUND TASKS: mira ===\n\n  ✗ news_scan" in out
     assert err == "experience: mira/experience.toml: a key that\\x1b is unknown\n"
+
+
+def test_status_of_settings_that_cannot_be_used_is_an_error(background, capsys):
+    background.snapshots["mira"] = Snapshot("mira", problems=("mira/experience.toml: wake.evry: unknown",))
+    assert cli.main(["--status"]) == 2
+    out, err = capsys.readouterr()
+    assert "opus ===" in out and err == "experience: mira/experience.toml: wake.evry: unknown\n"
+
+
+def test_an_output_that_takes_nothing_is_one_line(background, capsys, monkeypatch):
+    def full(text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cli.click, "echo", full)
+    said = []
+    monkeypatch.setattr(cli, "_complain", lambda *lines: said.extend(lines) or 2)
+    assert cli.main(["--citizen", "opus", "--status"]) == 2
+    assert said == ["the output: No space left on device"]
 
 
 def test_status_without_citizens_says_how_to_begin(background, capsys):

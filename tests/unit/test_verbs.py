@@ -1,0 +1,40 @@
+"""What is said of a verb that was refused, and what a citizen that nobody runs adds to the counts."""
+
+import asyncio
+from types import SimpleNamespace
+
+from scheduler.errors import Disconnected, UnknownCitizen
+from scheduler.model import Kind, Snapshot, TaskView
+from tui import verbs
+from tui.tally import share
+
+
+def refusing(error):
+    async def refuse(task: str):
+        raise error
+
+    return {"opus": SimpleNamespace(citizen="opus", force=refuse)}
+
+
+def said(error) -> str:
+    return verbs.summed_up(asyncio.run(verbs.carry_out(refusing(error), "force", [("opus", "tick")])))
+
+
+def test_a_citizen_is_named_once():
+    assert said(Disconnected("opus: its owner is gone")) == "opus/tick: its owner is gone"
+    assert said(Disconnected("no owner answers")) == "opus/tick: no owner answers"
+
+
+def test_how_to_add_a_citizen_is_said_with_an_unknown_one():
+    assert "experience.toml in it" in str(UnknownCitizen("aria", ["opus"]))
+    assert str(UnknownCitizen("aria", [])).endswith("known: none yet; ./run.sh NAME makes the first")
+
+
+def test_what_nobody_runs_is_neither_under_way_nor_next():
+    rows = (
+        TaskView("tick", Kind.RUNNING, "5m", due=None, running_since=5.0),
+        TaskView("tock", Kind.OK, "5m", due=9.0),
+    )
+    live, gone = share(Snapshot("opus", rows)), share(Snapshot("opus", rows, stale="its owner is gone"))
+    assert (live.running, live.next) == (1, (9.0, "tock@opus"))
+    assert (gone.tasks, gone.running, gone.next) == (2, 0, (float("inf"), ""))
