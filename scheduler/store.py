@@ -187,7 +187,7 @@ class DiskStore:
 
     def _failed(self, error: OSError | Unreadable) -> bool:
         log.warning("state not saved", extra={"path": str(self.file.path), "error": str(error)})
-        self._say(str(error))
+        self._say((isinstance(error, OSError) and error.strerror) or str(error))
         return False
 
     def _say(self, unsaved: str) -> None:

@@ -239,7 +239,7 @@ class WakeCycle:
             try:
                 step()
             except OSError as error:
-                self._error = f"wake not recorded: {error}"
+                self._error = f"wake not recorded: {error.strerror or error}"
                 log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
 
 

@@ -102,6 +102,6 @@ def test_what_cannot_be_saved_is_done_and_said(tmp_path):
     told = subprocess.run(
         argv, cwd=ROOT, env=place.environment(), capture_output=True, text=True, timeout=20, check=False
     )
-    assert "chore: reset; done, not saved: [Errno 27] File too large" in told.stdout
+    assert "chore: reset; done, not saved: File too large" in told.stdout
     assert "Traceback" not in told.stderr
     assert not (place.home / STATE).exists()
