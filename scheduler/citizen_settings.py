@@ -1,7 +1,7 @@
 """Reads what is set for one citizen, wherever it is set, into CitizenSettings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from .env_file import Secrets, parse
 from .layers import Layer, lay
 from .llm_settings import llm
 from .model import NAME, Alerts, Llm, Task, WakePlan
+from .records import Keep
 from .setting_values import nested, seconds, whole
 from .settings_files import Files, Unusable, scripts
 from .tables import Problems, Source, key, read
@@ -34,6 +35,7 @@ class CitizenSettings:
     problems: tuple[str, ...] = ()
     llm: Llm | None = None
     alerts: Alerts | None = None
+    history: Keep = Keep()  # noqa: RUF009  # frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class CitizenTable:
     tasks: Mapping[str, Any] = key(nested)
     llm: Mapping[str, Any] | None = key(nested)
     alerts: Mapping[str, Any] | None = key(nested)
+    history: Mapping[str, Any] = key(nested)
     workers: int = key(whole(1, 256), 4)
     grace: float = key(seconds(), 10.0)
 
@@ -56,6 +59,14 @@ class WakeTable(WorkTable):
     patience: float = key(seconds(), 300.0)
     timeout: float = key(seconds(0.001), 3600.0)
     urgent_cooldown: float = key(seconds(), 600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryTable:
+    """The keys of `[history]`."""
+
+    keep: int = key(whole(1, 10_000_000), Keep().runs)
+    keep_for: float = key(seconds(SHORTEST), Keep().seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,7 @@ def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: st
     wake = _wake(table.wake or {}, str(home), problems)
     model = llm(table.llm, ("llm",), problems)
     told = alerts(table.alerts, ("alerts",), problems)
+    kept = read(HistoryTable, table.history or {}, ("history",), problems)
     wanted = dict.fromkeys((*BACKGROUND_TASKS, *(table.tasks or {})))
     place = Place(name, str(home), main, scripts(str(home), wanted))
     tasks = _tasks(wanted, table.tasks or {}, place, problems)
@@ -109,6 +121,7 @@ def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: st
     if not lines:
         limits = (table.workers, table.grace)
         found = CitizenSettings(name, home, tasks, wake, *limits, secrets.values, llm=model, alerts=told)
+        found = replace(found, history=Keep(kept.keep, kept.keep_for))
     return Found(found, frozenset(wanted), place.scripts, shared)
 
 

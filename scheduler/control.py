@@ -6,6 +6,7 @@ from typing import Protocol
 
 from .clock import Clock
 from .model import Pulse, Receipt, Snapshot
+from .records import LISTED, RunRecord
 
 
 class Control(Protocol):
@@ -39,6 +40,19 @@ class Control(Protocol):
 
     async def wake(self) -> Receipt:
         """Start the wake cycle now."""
+        ...
+
+    async def history(
+        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
+    ) -> tuple[RunRecord, ...]:
+        """Finished runs, the newest first, at most MOST_LISTED; `before` goes on below the run with that id.
+
+        Raises UnknownTask for a task that is neither in the settings nor in the history.
+        """
+        ...
+
+    async def output(self, run: int) -> str:
+        """What the run with this id printed, bounded, and its traceback; raises UnknownRun."""
         ...
 
 

@@ -28,6 +28,7 @@ from .model import (
     WakePlan,
     WakeView,
 )
+from .records import LISTED, MOST_LISTED, Asked, Forgetful, Keep, Recorder, RunRecord
 from .runner import WAKE, Runner
 from .schedule import AtStart
 from .store import Store
@@ -45,6 +46,7 @@ class Rules:
     wake: WakePlan | None = None
     background: bool = True
     llm: Llm | None = None
+    history: Keep = Keep()  # noqa: RUF009  # frozen
 
 
 class Scheduler:
@@ -60,6 +62,7 @@ class Scheduler:
         clock: Clock,
         workers: Workers,
         rules: Rules | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.citizen, self.home = citizen, home
         self._tasks, self._rules, self._clock = tuple(tasks), rules or Rules(), clock
@@ -71,7 +74,10 @@ class Scheduler:
         self._ledger = Ledger(citizen, store, clock, self._ended)
         self._chronicle = Chronicle(citizen, home, clock)
         self._ledger.board.trouble = self._chronicle.trouble
-        self._runner = Runner(citizen, home, self._ledger, clock, workers, self._ended, self._urgent)
+        self._recorder = recorder or Forgetful()
+        self._runner = Runner(
+            citizen, home, self._ledger, clock, workers, self._ended, self._urgent, self._recorder.record
+        )
         self._dispatch = Dispatcher(citizen, self._ledger, clock, self._start)
         self._wake = self._wake_cycle()
         self._obey(self._rules)
@@ -84,7 +90,10 @@ class Scheduler:
         Without `dispatch` nothing runs unless it is forced or drained.
         """
         await asyncio.to_thread(self._load)
+        self._recorder.begin(lambda kind, text: self._ledger.note(kind, text=text))
         self._ledger.begin()
+        for run in self._ledger.left_open:
+            self._recorder.record(run)
         self._chronicle.begin()
         self._runner.begin()
         self._dispatch.begin(by_schedule=dispatch and self._rules.background)
@@ -104,7 +113,7 @@ class Scheduler:
         if self._wake:
             await self._wake.ended()
         await self._chronicle.close()
-        await self._ledger.close()
+        await asyncio.gather(self._ledger.close(), self._recorder.close())
         self._ledger.note("stopped")
 
     def hurry(self) -> None:
@@ -163,7 +172,7 @@ class Scheduler:
     def _obey(self, rules: Rules) -> None:
         self._rules = rules
         self._dispatch.limit, self._runner.secrets = rules.workers, rules.secrets
-        self._runner.llm = rules.llm
+        self._runner.llm, self._recorder.keep = rules.llm, rules.history
         if self._wake and rules.wake:
             self._wake.replan(rules.wake)
 
@@ -241,6 +250,15 @@ class Scheduler:
         self._refuse_if_stopping()
         self._wakes().now()
         return Receipt(f"{self.citizen}: waking")
+
+    async def history(
+        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
+    ) -> tuple[RunRecord, ...]:
+        asked = Asked(task, min(limit, MOST_LISTED), failed, before)
+        return await self._recorder.runs(asked, self._ledger.jobs)
+
+    async def output(self, run: int) -> str:
+        return await self._recorder.output(run)
 
     async def _turn(self, task: str, kind: str, change: Callable[[TaskState], TaskState]) -> Receipt:
         job = self._open(task)

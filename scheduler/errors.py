@@ -47,6 +47,13 @@ class UnknownTask(SchedulerError):
         super().__init__(_unknown("task", name, known))
 
 
+class UnknownRun(SchedulerError):
+    code = "unknown-run"
+
+    def __init__(self, run: int) -> None:
+        super().__init__(f"run {run} is not in the history: it never was, or is too old")
+
+
 class AlreadyRunning(SchedulerError):
     code = "already-running"
 

@@ -16,6 +16,7 @@ from .control import FleetView
 from .engine import Rules, Scheduler
 from .errors import BadSettings, Managed, NotOurs, Owned, SchedulerError, UnknownCitizen
 from .fleet_options import FleetOptions
+from .historian import Historian
 from .look import look_at
 from .members import Member, attached, owned
 from .model import Snapshot
@@ -48,6 +49,7 @@ class Fleet:
         self._workers = Workers()
         self._alarms = Alarms()
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
+        self._historian = Historian()
         self._subscribers = Subscribers()
         self._loading = self._dispatch = True
         self._stopped = False
@@ -89,6 +91,7 @@ class Fleet:
         await asyncio.gather(*(member.end(grace) for member in self.members.values()))
         await self._workers.close()
         await self._alarms.stop()
+        await self._historian.close()
         self._disk.shutdown(wait=False)
         if isinstance(self.clock, SystemClock):
             self.clock.close()
@@ -185,6 +188,7 @@ class Fleet:
             clock=self.clock,
             workers=self._workers,
             rules=self._rules(citizen),
+            recorder=self._historian.of(citizen.home, citizen.history),
         )
         try:
             scheduler.tell(await self._alarms.listener(citizen))
@@ -207,6 +211,7 @@ class Fleet:
             wake=wake if self._options.wakes else None,
             background=self._options.background,
             llm=citizen.llm,
+            history=citizen.history,
         )
 
     def _look_at(self, citizen: CitizenSettings, refusal: SchedulerError) -> Snapshot:

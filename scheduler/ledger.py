@@ -7,6 +7,7 @@ from .clock import Clock
 from .errors import UnknownTask
 from .jobs import Job
 from .model import Outcome, Receipt, TaskState, TaskView
+from .records import Ended
 from .recovery import recovered
 from .state_file import States
 from .store import Store
@@ -24,6 +25,7 @@ class Ledger:
         self._rows: tuple[Job, ...] = ()
         self._store, self._by_hand = store, by_hand
         self._recovered = False
+        self.left_open: list[Ended] = []
         self.written = store.written
         self.note = self.board.note
 
@@ -92,6 +94,10 @@ class Ledger:
     def _recover(self, name: str, state: TaskState, now: float) -> TaskState:
         after = recovered(state, now, alive)
         if state.running:
+            since, why = state.running.since, after.error.text if after.error else ""
+            took = max(0.0, now - since)
+            ended = Ended(name, None, state.attempt + 1, since, now, took, Outcome.INTERRUPTED, why)
+            self.left_open.append(ended)
             left = f"; pid {after.orphan.pid} is still running" if after.orphan else ""
             text = f"the scheduler died during this run{left}"
             self.board.note("finished", name, outcome=Outcome.INTERRUPTED, text=text)

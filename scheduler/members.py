@@ -70,7 +70,7 @@ async def attached(
     try:
         await remote.start()
     except (Disconnected, OSError):
-        onlooker = Onlooker(settings.name, look, refusal)
+        onlooker = Onlooker(settings.name, settings.home, look, refusal)
         await onlooker.refresh()
         return Member(settings, onlooker, onlooker.refusal)
     return Member(settings, remote, str(refusal))

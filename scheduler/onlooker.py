@@ -2,17 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
+from . import history
 from .board import Subscribers, follow
 from .errors import Owned, SchedulerError
 from .model import Pulse, Receipt, Snapshot
+from .records import LISTED, MOST_LISTED, Asked, RunRecord
 
 
 class Onlooker:
     """A Control that only watches: whoever asks it for a verb is told who owns the citizen."""
 
-    def __init__(self, citizen: str, look: Callable[[], Snapshot], refusal: SchedulerError) -> None:
-        self.citizen = citizen
+    def __init__(
+        self, citizen: str, home: Path, look: Callable[[], Snapshot], refusal: SchedulerError
+    ) -> None:
+        self.citizen, self._home = citizen, home
         self._look, self._refusal = look, refusal
         self._snapshot = Snapshot(citizen, stale=str(refusal))
         self._subscribers = Subscribers()
@@ -59,6 +64,16 @@ class Onlooker:
 
     async def wake(self) -> Receipt:
         raise self._refused()
+
+    async def history(
+        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
+    ) -> tuple[RunRecord, ...]:
+        asked = Asked(task, min(limit, MOST_LISTED), failed, before)
+        known = [each.name for each in self._snapshot.tasks]
+        return await asyncio.to_thread(history.runs, self._home, asked, known)
+
+    async def output(self, run: int) -> str:
+        return await asyncio.to_thread(history.output, self._home, run)
 
     def _refused(self) -> SchedulerError:
         owner = self._snapshot.owner

@@ -14,6 +14,7 @@ from .board import Subscribers, follow
 from .clock import Clock
 from .errors import Disconnected, SchedulerError
 from .model import Pulse, Receipt, Snapshot
+from .records import LISTED, RunRecord
 
 PATIENCE = 10.0  # seconds for an answer; a save on a slow disk takes some
 GREETING = 3.0  # seconds for the first line
@@ -180,10 +181,22 @@ class RemoteControl:
     async def wake(self) -> Receipt:
         return await self._verb("wake")
 
+    async def history(
+        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
+    ) -> tuple[RunRecord, ...]:
+        answer = await self._ask("history", task=task, limit=limit, failed=failed, before=before)
+        return wire.runs_from(answer)
+
+    async def output(self, run: int) -> str:
+        return wire.text_from(await self._ask("output", run=run))
+
     async def _verb(self, method: str, **params: Any) -> Receipt:
+        return wire.receipt_from(await self._ask(method, **params))
+
+    async def _ask(self, method: str, **params: Any) -> Any:
         if self._connection is None:
             raise Disconnected(f"{self.citizen}: {self._snapshot.stale or 'no owner answers'}")
-        return wire.receipt_from(await self._connection.ask(method, **params))
+        return await self._connection.ask(method, **params)
 
     def _ping(self) -> None:
         if self._connection:

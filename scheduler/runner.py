@@ -17,6 +17,7 @@ from .jobs import Job
 from .ledger import Ledger
 from .listener import Listener
 from .model import Context, Llm, Outcome, Running, Task, Trigger
+from .records import Ended
 from .recovery import retry_time
 from .runs import Run
 from .schedule import NEVER, in_words
@@ -44,6 +45,7 @@ class Runner:
         workers: Workers,
         ended: Callable[[Job], None],
         urgent: Callable[[str], None],
+        record: Callable[[Ended], None],
     ) -> None:
         self.secrets: Mapping[str, str] = {}
         self.llm: Llm | None = None
@@ -52,7 +54,7 @@ class Runner:
         self.finishes = Finishes(clock)
         self.stopping = False
         self._citizen, self._home, self._ledger, self._clock = citizen, home, ledger, clock
-        self._workers, self._ended, self._urgent = workers, ended, urgent
+        self._workers, self._ended, self._urgent, self._record = workers, ended, urgent, record
         self._deadlines = Deadlines(clock, self._all, self._took_too_long)
         self._runs: dict[str, Run] = {}
         self._wake: Run | None = None
@@ -160,6 +162,11 @@ class Runner:
         if self.listener and not (self.stopping and outcome is Outcome.INTERRUPTED):
             self.listener.finished(job.task, before, state)
         self._go_on(job)
+        text, trace, printed = result.text, result.traceback, run.printed
+        attempt = before.attempt + 1
+        self._record(
+            Ended(run.name, run.trigger, attempt, run.since, now, took, outcome, text, trace, printed)
+        )
 
     def _report(self, run: Run, result: Result, took: float, now: float) -> None:
         outcome, text = result.outcome, result.text

@@ -59,6 +59,11 @@ class Run:
             self._output = Output()
         return self._output
 
+    @property
+    def printed(self) -> Output | None:
+        """The same, None while nothing was printed."""
+        return self._output
+
     async def carried_by(self, running: Running) -> None:
         await self._carried(self, running)
 

@@ -6,13 +6,15 @@ import json
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from . import wire
 from .doors import admitted, prepare
 from .errors import SchedulerError
 from .model import Receipt, Snapshot
+from .records import LISTED, RunRecord
 
 log = logging.getLogger("experience.server")
 
@@ -21,6 +23,10 @@ MISTAKES = 8  # after so many lines that are no requests the connection is close
 PACE = 0.005  # seconds between two requests of one client: two hundred a second is more than any person
 STUCK = 30.0  # seconds without taking a byte after which a client is let go
 BUFFER = 256 * 1024  # bytes that may wait for one client; beyond that it skips snapshots
+
+
+T = TypeVar("T")
+Runs = tuple[RunRecord, ...]
 
 
 class Served(Protocol):
@@ -42,6 +48,10 @@ class Served(Protocol):
 
     async def wake(self) -> Receipt: ...
 
+    async def history(self, task: str | None, *, limit: int, failed: bool, before: int | None) -> Runs: ...
+
+    async def output(self, run: int) -> str: ...
+
 
 class Server:
     """Listens for one citizen until closed."""
@@ -50,6 +60,7 @@ class Server:
         self._scheduler, self._path, self._group = scheduler, path, group
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._reading = asyncio.Lock()
 
     async def open(self) -> None:
         """Listen from now on; raises OSError. Only who holds the lock may call this."""
@@ -80,7 +91,7 @@ class Server:
         self._clients.add(client)
         try:
             if self._welcome(writer):
-                await _Client(self._scheduler, reader, writer).serve()
+                await _Client(self._scheduler, reader, writer, self._reading).serve()
         except (OSError, asyncio.CancelledError):  # gone, or the owner is closing
             pass
         finally:
@@ -102,8 +113,15 @@ class Server:
 class _Client:
     """One connection: a task that reads requests, and one that writes the newest snapshot."""
 
-    def __init__(self, scheduler: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        scheduler: Served,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        reading: asyncio.Lock,
+    ) -> None:
         self._scheduler, self._reader, self._writer = scheduler, reader, writer
+        self._reading = reading
         self._changed = asyncio.Event()
         self._mistakes = 0
         self._forget: Callable[[], None] | None = None
@@ -145,12 +163,12 @@ class _Client:
             self._writer.write(await self._verb(identity, method, params))
 
     async def _verb(self, identity: object, method: str, params: Mapping[str, Any]) -> bytes:
-        call = self._call(method, params)
+        call = self._call(method, params) or self._look_up(method, params)
         if call is None:
             self._mistakes += 1
             return wire.mistake(identity, wire.BAD_PARAMS, f"no method {method[:40]!r} with these parameters")
         try:
-            return wire.line({"id": identity, "result": wire.plain(await call)})
+            return wire.line({"id": identity, "result": wire.answer(await call)})
         except SchedulerError as error:
             return wire.refusal(identity, error)
 
@@ -164,6 +182,25 @@ class _Client:
             return scheduler.force(task, again=params.get("again") is True)
         verbs = {"reset": scheduler.reset, "pause": scheduler.pause, "resume": scheduler.resume}
         return verbs[method](task) if method in verbs and params.keys() == {"task"} else None
+
+    def _look_up(self, method: str, params: Mapping[str, Any]) -> Awaitable[Runs | str] | None:
+        if method == "output" and params.keys() == {"run"} and _is_number(params["run"]):
+            return self._alone(partial(self._scheduler.output, params["run"]))
+        if method != "history" or not params.keys() <= {"task", "limit", "failed", "before"}:
+            return None
+        task, limit, before = params.get("task"), params.get("limit", LISTED), params.get("before")
+        if not isinstance(task, str | None) or not _is_number(limit) or not _is_number(before or 0):
+            return None
+        failed = params.get("failed") is True
+        history = partial(self._scheduler.history, task, limit=limit, failed=failed, before=before)
+        return self._alone(history)
+
+    async def _alone(self, look_up: Callable[[], Awaitable[T]]) -> T:
+        """One at a time of all clients, at a pace: a look at the disk costs the owner a millisecond."""
+        async with self._reading:
+            found = await look_up()
+            await asyncio.sleep(PACE)
+            return found
 
     def _watch(self, told: object) -> None:
         if self._watching is None:
@@ -190,6 +227,10 @@ class _Client:
                 await self._writer.drain()
         except TimeoutError:
             raise ConnectionAbortedError("a client takes nothing") from None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 def _request(line: bytes) -> tuple[object, str, Mapping[str, Any]] | None:

@@ -67,6 +67,7 @@ class MainTable:
     citizens: Mapping[str, Any] | None = key(nested)
     llm: Mapping[str, Any] | None = key(nested)
     alerts: Mapping[str, Any] | None = key(nested)
+    history: Mapping[str, Any] | None = key(nested)
 
 
 def load(
@@ -89,7 +90,7 @@ def load(
     made = _create(root, named, only) if create else []
     there, unlisted = _homes(root)
     known = tuple(sorted(named | set(there)))
-    for_all = {"llm": main.llm, "alerts": main.alerts}
+    for_all = {"llm": main.llm, "alerts": main.alerts, "history": main.history}
     shared_by_all = {name: table for name, table in for_all.items() if table is not None}
     found = [
         citizen(
@@ -101,11 +102,11 @@ def load(
         for name in known
         if not only or name in only
     ]
-    shared = [line for each in found for line in each.shared]
+    of_main = [line for each in found for line in each.shared]
     return Settings(
         root=root,
         citizens=tuple(_held(each.citizen, wrong) for each in found),
-        problems=tuple(dict.fromkeys((*wrong, *made, *unlisted, *shared))),
+        problems=tuple(dict.fromkeys((*wrong, *made, *unlisted, *of_main))),
         files=tuple(map(Path, files.stamps)),
         known=known,
         mark=_mark(files, root, there, found),

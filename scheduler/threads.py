@@ -12,6 +12,7 @@ from .control import Control, FleetView
 from .errors import SchedulerError, Stopping
 from .fleet_options import FleetOptions
 from .model import Pulse, Receipt, Snapshot
+from .records import LISTED, RunRecord
 
 if TYPE_CHECKING:
     from .fleet import Fleet
@@ -173,7 +174,15 @@ class ThreadedControl:
     async def wake(self) -> Receipt:
         return await self._ask(self._control.wake())
 
-    async def _ask(self, verb: Coroutine[Any, Any, Receipt]) -> Receipt:
+    async def history(
+        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
+    ) -> tuple[RunRecord, ...]:
+        return await self._ask(self._control.history(task, limit=limit, failed=failed, before=before))
+
+    async def output(self, run: int) -> str:
+        return await self._ask(self._control.output(run))
+
+    async def _ask(self, verb: Coroutine[Any, Any, T]) -> T:
         try:
             answer = asyncio.run_coroutine_threadsafe(verb, self._loop)
         except RuntimeError:

@@ -19,6 +19,7 @@ from .model import (
     Trigger,
     WakeView,
 )
+from .records import RunRecord
 
 PROTOCOL = 1
 LINE_LIMIT = 64 * 1024  # bytes of a request; ours have a hundred
@@ -111,6 +112,37 @@ def receipt_from(raw: Any) -> Receipt:
         return Receipt(**raw)
     except TypeError as error:
         raise Disconnected(f"the owner sent what is no answer: {error}") from error
+
+
+def answer(value: Receipt | tuple[RunRecord, ...] | str) -> Mapping[str, Any]:
+    """What a method gave, as a result."""
+    match value:
+        case str():
+            return {"text": value}
+        case tuple():
+            return {"runs": [plain(each) for each in value]}
+    return plain(value)
+
+
+def runs_from(raw: Any) -> tuple[RunRecord, ...]:
+    """The runs in an answer; raises Disconnected."""
+    try:
+        return tuple(map(_run, raw["runs"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Disconnected(f"the owner sent what is no history: {error}") from error
+
+
+def text_from(raw: Any) -> str:
+    """The text in an answer; raises Disconnected."""
+    if not isinstance(raw, dict) or not isinstance(text := raw.get("text"), str):
+        raise Disconnected("the owner sent what is no output")
+    return text
+
+
+def _run(raw: Mapping[str, Any]) -> RunRecord:
+    trigger = raw.get("trigger")
+    told = {"outcome": Outcome(raw["outcome"]), "trigger": Trigger(trigger) if trigger else None}
+    return RunRecord(**{**raw, **told})
 
 
 def _task(raw: Mapping[str, Any]) -> TaskView:

@@ -39,7 +39,12 @@ class Factory:
         self.built: list[Scheduler] = []
 
     async def __call__(
-        self, *tasks: Task, states: dict[str, TaskState] | None = None, store: Any = None, **rules: Any
+        self,
+        *tasks: Task,
+        states: dict[str, TaskState] | None = None,
+        store: Any = None,
+        recorder: Any = None,
+        **rules: Any,
     ) -> Scheduler:
         scheduler = Scheduler(
             "opus",
@@ -49,6 +54,7 @@ class Factory:
             clock=self.clock,
             workers=self.workers,
             rules=Rules(**rules),
+            recorder=recorder,
         )
         self.built.append(scheduler)
         await scheduler.start()

@@ -10,8 +10,9 @@ from typing import Any
 
 from scheduler.clock import _Alarm
 from scheduler.control import FleetView
-from scheduler.errors import Disconnected, SchedulerError
+from scheduler.errors import Disconnected, SchedulerError, UnknownRun, UnknownTask
 from scheduler.model import Pulse, Receipt, Snapshot
+from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 
@@ -123,6 +124,8 @@ class FakeControl:
         self.snapshot, self.refusal = snapshot, refusal
         self.receipt, self.beat = receipt or Receipt(), pulse or Pulse()
         self.asked: list[tuple[str, ...]] = []
+        self.runs: tuple[RunRecord, ...] = ()
+        self.outputs: dict[int, str] = {}
         self._changed: list[asyncio.Event] = []
 
     def show(self, snapshot: Snapshot) -> None:
@@ -166,6 +169,18 @@ class FakeControl:
 
     async def wake(self) -> Receipt:
         return self._answer("wake")
+
+    async def history(
+        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
+    ) -> tuple[RunRecord, ...]:
+        if task is not None and self.snapshot.task(task) is None:
+            raise UnknownTask(task, [each.name for each in self.snapshot.tasks])
+        return listed(self.runs, Asked(task, min(limit, MOST_LISTED), failed, before))
+
+    async def output(self, run: int) -> str:
+        if run not in {each.id for each in self.runs}:
+            raise UnknownRun(run)
+        return self.outputs.get(run, "")
 
     def _answer(self, *asked: str) -> Receipt:
         self.asked.append(asked)

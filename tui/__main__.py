@@ -21,6 +21,7 @@ NO_TERMINAL = "experience-tui: this is no terminal; use --no-ui to run the sched
 COMMANDS = {
     "check": "scheduler.cli:check_command",
     "force": "scheduler.commands:force_command",
+    "history": "scheduler.commands_history:history_command",
     "next": "scheduler.commands:next_command",
     "pause": "scheduler.commands:pause_command",
     "reset": "scheduler.commands:reset_command",

@@ -3,12 +3,14 @@
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from itertools import count
 
 from scheduler.clock import Clock, SystemClock, Timer
 from scheduler.control import FleetView
-from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownTask
+from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
 from scheduler.model import (
     Outcome,
     Progress,
@@ -18,15 +20,19 @@ from scheduler.model import (
     Snapshot,
     Task,
     TaskState,
+    Trigger,
     WakeView,
     view,
 )
 from scheduler.model import due as due_of
+from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
 
 from .demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
+from .demo_history import LATER, output, past
 
 SPEED = 15.0  # seconds of the demo in one of ours
 WAKE_EVERY = 600.0
+LATELY = 500  # finished runs of a citizen that are remembered
 LASTS = {chore.name: chore.lasts for chore in CHORES}
 
 
@@ -68,6 +74,9 @@ class DemoControl:
             self._tasks[task.name], self._states[task.name] = task, moved(state, now)
             if state.running:
                 self._ends[task.name] = now + LASTS[task.name] * 0.6
+        self._at_first, self._past = dict(self._states), list[RunRecord]()
+        self._lately: deque[RunRecord] = deque(maxlen=LATELY)
+        self._numbers = count(LATER)
         self._wakes = self._chance.randint(40, 2000)
         self._next_wake = now + self._chance.uniform(0.05, 1) * WAKE_EVERY
         self._changed = asyncio.Event()
@@ -138,6 +147,11 @@ class DemoControl:
         else:
             outcome, text = Outcome.OK, task.description
         self._states[name] = state.finished(outcome, text, now, lasted)
+        self._lately.append(
+            RunRecord(
+                next(self._numbers), name, now - lasted, now, lasted, outcome, Trigger.SCHEDULE, 1, text, True
+            )
+        )
 
     # -------------------------------------------------------------- verbs
 
@@ -161,6 +175,23 @@ class DemoControl:
     async def wake(self) -> Receipt:
         self._next_wake = self._clock.now()
         return self._done()
+
+    async def history(
+        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
+    ) -> tuple[RunRecord, ...]:
+        if task is not None:
+            self._known(task)
+        return listed(self._runs(), Asked(task, min(limit, MOST_LISTED), failed, before))
+
+    async def output(self, run: int) -> str:
+        for each in self._runs():
+            if each.id == run:
+                return output(each)
+        raise UnknownRun(run)
+
+    def _runs(self) -> list[RunRecord]:
+        self._past = self._past or past(self.citizen, self._tasks, self._at_first)
+        return [*self._past, *self._lately]
 
     def _known(self, task: str) -> TaskState:
         if task not in self._states:

@@ -11,7 +11,7 @@ import pytest
 
 from scheduler.alert_settings import AlertsTable
 from scheduler.builtin import BACKGROUND_TASKS
-from scheduler.citizen_settings import CitizenTable, WakeTable
+from scheduler.citizen_settings import CitizenTable, HistoryTable, WakeTable
 from scheduler.errors import BadSettings
 from scheduler.handlers import BUILT_IN, built_in
 from scheduler.llm_settings import LlmTable
@@ -319,7 +319,7 @@ def test_the_wake_runs_a_command_or_a_handler(place):
 
 WRONG = [
     ("workerz = 3", "workerz: unknown key; did you mean workers?"),
-    ("zzz = 3", "zzz: unknown key; known: alerts, grace, llm, tasks, wake, workers"),
+    ("zzz = 3", "zzz: unknown key; known: alerts, grace, history, llm, tasks, wake, workers"),
     ("workers = 0", "workers: is 0; write a number from 1 to 256"),
     ("workers = '4'", "workers: is text; write a whole number"),
     ("workers = true", "workers: is true or false; write a whole number"),
@@ -502,7 +502,7 @@ def test_a_problem_in_the_main_file_is_the_main_files_and_the_citizens(place):
         ("root = 'x'", "root: is no absolute path; write it from the start"),
         ("root = 3", "root: is a number; write it as text, in quotes"),
         ("root = '~nobody_at_all_/x'", "root: names a home that nobody has; write the whole path"),
-        ("socket_group = 'x'", "socket_group: unknown key; known: alerts, citizens, llm, root"),
+        ("socket_group = 'x'", "socket_group: unknown key; known: alerts, citizens, history, llm, root"),
         ("[citizen.opus]", "citizen: unknown key; did you mean citizens?"),
         ("[citizens.Opus]", "citizens.Opus: is no name; use a-z"),
         ("citizens = []", "citizens: is a list; write it as a table, in [brackets]"),
@@ -679,11 +679,14 @@ def test_every_example_of_the_documents_loads(place, block):
 
 @pytest.mark.parametrize(
     ("page", "shape"),
-    [("settings.md", shape) for shape in (CitizenTable, WakeTable, LlmTable, AlertsTable, TaskTable)]
+    [
+        ("settings.md", shape)
+        for shape in (CitizenTable, WakeTable, HistoryTable, LlmTable, AlertsTable, TaskTable)
+    ]
     + [("tasks.md", built_in(name)[1]) for name in BUILT_IN],
 )
 def test_every_key_is_in_the_documents_with_an_example(page, shape):
     content, examples = (DOCS / page).read_text(), "\n".join(blocks(page))
     for name in readers(shape):
-        assert f"`{name}`" in content or name in ("wake", "tasks", "llm", "alerts"), name
+        assert f"`{name}`" in content or name in ("wake", "tasks", "llm", "alerts", "history"), name
         assert re.search(rf"\b{name}\b", examples), name

@@ -1,0 +1,184 @@
+"""The one thread of a process that writes the history of all its citizens."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+
+from .history import output, runs
+from .history_file import HistoryFile, NotRecorded
+from .records import Asked, Ended, Keep, RunRecord, Told
+
+ROOM = 64 << 20  # bytes of runs that may wait for the disk
+ROW = 1024  # bytes that a run without output counts for
+GATHER = 0.03  # seconds in which runs come together in one transaction
+SHARE, LONGEST = 4, 2.0  # after a slow write that many times as long, but at most so many seconds
+OPEN = 64  # databases at a time: each takes three descriptors
+PATIENCE = 5.0  # seconds for the disk, where somebody waits
+
+BEHIND = "more runs end than the disk can take"
+
+Action = Callable[[], None]
+
+
+class Historian:
+    """Takes what is to be recorded from one loop and writes it in a thread of its own.
+
+    Nothing waits for it; what there is no room for is left out and counted.
+    """
+
+    def __init__(self, room: int = ROOM) -> None:
+        self._room = room
+        self._items: SimpleQueue[tuple[HomeHistory, Ended] | Action | None] = SimpleQueue()
+        # Bytes, in two counters that one thread each writes to: no lock on the path of a run.
+        self._given = self._taken = 0
+        self._somebody_waits = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._open: dict[HistoryFile, None] = {}  # the one that was used last is the last
+        self._pause = GATHER
+
+    def of(self, home: Path, keep: Keep) -> "HomeHistory":
+        """The history of this home."""
+        return HomeHistory(self, home, keep)
+
+    def put(self, home: "HomeHistory", run: Ended) -> bool:
+        """Whether there was room for the run."""
+        size = _size(run)
+        if self._given - self._taken + size > self._room:
+            return False
+        self._given += size
+        self._items.put((home, run))
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._work, name="history", daemon=True)
+            self._thread.start()
+        return True
+
+    def relieved(self) -> bool:
+        """Whether there is room again, and not only for one more run."""
+        return self._given - self._taken < self._room // 2
+
+    async def settled(self, also: Action = lambda: None) -> None:
+        """What was put until now is written, or cannot be; a disk that hangs keeps nobody here.
+
+        Then `also` is called, in the thread.
+        """
+        if self._thread is None or not self._thread.is_alive():
+            return
+        done: Future[None] = Future()
+        for action in (also, lambda: done.set_result(None)):
+            self._items.put(action)
+        self._somebody_waits.set()
+        await asyncio.wait({asyncio.wrap_future(done)}, timeout=PATIENCE)
+
+    async def close(self) -> None:
+        """Write what waits, and end."""
+        if self._thread:
+            self._items.put(None)
+            self._somebody_waits.set()
+            await asyncio.to_thread(self._thread.join, PATIENCE)
+
+    # -------------------------------------------------------------- in the thread
+
+    def _work(self) -> None:
+        try:
+            while self._write_some():
+                pass
+        finally:
+            while self._open:
+                self.shut(next(iter(self._open)))
+
+    def _write_some(self) -> bool:
+        """Wait for something, and a little longer for more; whether to go on."""
+        items = [self._items.get()]
+        self._somebody_waits.wait(self._pause)
+        self._somebody_waits.clear()
+        items += [self._items.get() for _ in range(self._items.qsize())]
+        began = time.monotonic()
+        self._write([item for item in items if isinstance(item, tuple)])
+        self._pause = max(GATHER, min(LONGEST, SHARE * (time.monotonic() - began)))
+        for action in items:
+            if callable(action):
+                action()
+        return None not in items
+
+    def _write(self, items: list[tuple["HomeHistory", Ended]]) -> None:
+        by_home: dict[HomeHistory, list[Ended]] = {}
+        for home, run in items:
+            by_home.setdefault(home, []).append(run)
+        for home, some in by_home.items():
+            self._open.pop(home.file, None)
+            self._open[home.file] = None
+            try:
+                home.write(some)
+            finally:
+                self._taken += sum(map(_size, some))
+            if len(self._open) > OPEN:
+                self.shut(next(iter(self._open)))
+
+    def shut(self, file: HistoryFile) -> None:
+        """In the thread: nothing of this file is open any more."""
+        self._open.pop(file, None)
+        file.close()
+
+
+class HomeHistory:
+    """The history of one citizen as its scheduler knows it: a Recorder."""
+
+    def __init__(self, historian: Historian, home: Path, keep: Keep) -> None:
+        self.keep, self.file = keep, HistoryFile(home)
+        self._historian, self._home = historian, home
+        self._lost = 0
+
+    def begin(self, told: Told) -> None:
+        self._loop, self._told = asyncio.get_running_loop(), told
+
+    def record(self, run: Ended) -> None:
+        if not self._historian.put(self, run):
+            self._missed(1, BEHIND)
+
+    async def runs(self, asked: Asked, known: Collection[str]) -> tuple[RunRecord, ...]:
+        await self._historian.settled()
+        return await asyncio.to_thread(runs, self._home, asked, known)
+
+    async def output(self, run: int) -> str:
+        await self._historian.settled()
+        return await asyncio.to_thread(output, self._home, run)
+
+    async def close(self) -> None:
+        await self._historian.settled(partial(self._historian.shut, self.file))
+
+    def write(self, some: list[Ended]) -> None:
+        """In the thread: the runs are on disk, or counted as missing."""
+        try:
+            aside = self.file.add(some, self.keep)
+        except NotRecorded as reason:
+            self._soon(self._missed, len(some), str(reason))
+            return
+        if aside:
+            self._soon(self._told, "history set aside", f"it was damaged; it is {aside} now")
+        if self._lost and self._historian.relieved():
+            self._soon(self._well)
+
+    def _soon(self, action: Callable[..., None], *given: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is there to be told
+            self._loop.call_soon_threadsafe(action, *given)
+
+    def _missed(self, runs: int, reason: str) -> None:
+        """Said once, until it is well again."""
+        if not self._lost:
+            self._told("history not recorded", reason)
+        self._lost += runs
+
+    def _well(self) -> None:
+        if self._lost:
+            self._told("history recorded again", f"{self._lost} runs are missing")
+        self._lost = 0
+
+
+def _size(run: Ended) -> int:
+    return ROW + len(run.text) + len(run.traceback) + (min(run.output.size, ROOM) if run.output else 0)

@@ -1,0 +1,142 @@
+"""`runs.db` of a home: how it is laid out, and how to read it without an owner, a lock or a trace."""
+
+import sqlite3
+import stat
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from .errors import UnknownRun, UnknownTask, Unreadable
+from .model import Outcome, Trigger
+from .records import Asked, RunRecord
+
+NAME = "runs.db"
+VERSION = 1
+WRITE_AHEAD = "-wal"
+LARGEST = 2**63 - 1  # what a number in SQLite can be
+
+# Output and tracebacks lie apart: a list of runs then reads a tenth of the pages, and they are
+# forgotten sooner. Failures have indexes of their own, since they are few and what people look for.
+SCHEMA = """
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    task TEXT NOT NULL,
+    started REAL NOT NULL,
+    finished REAL NOT NULL,
+    seconds REAL NOT NULL,
+    outcome TEXT NOT NULL,
+    trigger TEXT,
+    attempt INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    failed INTEGER NOT NULL
+);
+CREATE INDEX runs_of_task ON runs (task, id);
+CREATE INDEX failures ON runs (id) WHERE failed;
+CREATE INDEX failures_of_task ON runs (task, id) WHERE failed;
+CREATE TABLE outputs (
+    run INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
+    task TEXT NOT NULL,
+    output TEXT NOT NULL,
+    traceback TEXT NOT NULL
+);
+CREATE INDEX outputs_of_task ON outputs (task, run);
+"""
+_COLUMNS = (
+    "id, task, started, finished, seconds, outcome, trigger, attempt, text,"
+    " EXISTS (SELECT 1 FROM outputs WHERE run = id)"
+)
+
+
+def runs(home: Path, asked: Asked, known: Collection[str]) -> tuple[RunRecord, ...]:
+    """The runs that were asked for, the newest first; raises Unreadable.
+
+    A task that has none and is not `known` either raises UnknownTask.
+    """
+    query, values = selection(asked)
+    found = tuple(map(_record, _rows(home, query, values)))
+    if not found and asked.task is not None and asked.task not in known:
+        ever, values = selection(Asked(asked.task, 1))
+        if not _rows(home, ever, values):
+            raise UnknownTask(asked.task, known)
+    return found
+
+
+def output(home: Path, run: int) -> str:
+    """What the run wrote, and below it the traceback of what it raised; raises UnknownRun, Unreadable."""
+    query = (
+        "SELECT coalesce(output, ''), coalesce(traceback, '') FROM runs LEFT JOIN outputs ON run = id"
+        " WHERE id = ?"
+    )
+    rows = _rows(home, query, (run,)) if 0 < run <= LARGEST else []
+    if not rows:
+        raise UnknownRun(run)
+    written, traceback = rows[0]
+    gap = "\n" if written and traceback and not written.endswith("\n") else ""
+    return f"{written}{gap}{traceback}"
+
+
+def selection(asked: Asked) -> tuple[str, tuple[Any, ...]]:
+    """The query for these runs, and its values; each of its forms has an index."""
+    where, values = ["id < ?"], [LARGEST if asked.before is None else min(asked.before, LARGEST)]
+    if asked.task is not None:
+        where.append("task = ?")
+    if asked.failed:
+        where.append("failed")
+    query = f"SELECT {_COLUMNS} FROM runs WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?"
+    task = () if asked.task is None else (asked.task,)
+    return query, (*values, *task, min(asked.limit, LARGEST))
+
+
+def address(path: Path, **how: object) -> str:
+    """The database as SQLite wants to be told of it."""
+    return f"file:{quote(str(path))}?" + "&".join(f"{name}={given}" for name, given in how.items())
+
+
+def _rows(home: Path, query: str, values: tuple[Any, ...]) -> list[Any]:
+    path = home / NAME
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep us waiting for ever
+            raise Unreadable(f"{path} is no file; move it away")
+        with _opened(path) as database:
+            return database.execute(query, values).fetchall() if _has_runs(path, database) else []
+    except FileNotFoundError:
+        return []
+    except (OSError, sqlite3.Error) as error:
+        raise Unreadable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _has_runs(path: Path, database: sqlite3.Connection) -> bool:
+    """Whether its owner has laid it out already."""
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION and database.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise Unreadable(f"{path} was made by another program (version {version}); move it away")
+    return bool(version == VERSION)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    # Without a write-ahead log nobody has it open: read as it is, or SQLite would leave files beside it.
+    alone = not path.with_name(path.name + WRITE_AHEAD).exists()
+    where = address(path, mode="ro", **({"immutable": 1} if alone else {}))
+    with closing(sqlite3.connect(where, uri=True, timeout=1.0)) as database:
+        database.text_factory = lambda text: text.decode("utf-8", "replace")
+        database.execute("PRAGMA trusted_schema = OFF")
+        yield database
+
+
+def _record(row: tuple[Any, ...]) -> RunRecord:
+    identity, task, started, finished, seconds, outcome, trigger, attempt, text, printed = row
+    return RunRecord(
+        identity,
+        task,
+        started,
+        finished,
+        seconds,
+        Outcome(outcome),
+        Trigger(trigger) if trigger else None,
+        attempt,
+        text,
+        bool(printed),
+    )

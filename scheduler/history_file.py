@@ -1,0 +1,178 @@
+"""Writes `runs.db` of one home: every call blocks, and may fail without any harm but a gap."""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .files import set_aside
+from .history import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
+from .records import Ended, Keep
+
+PATIENCE = 1.0  # seconds for somebody else's lock
+LOOK_AFTER = 100  # runs of a task, after which it is looked at whether it has too many
+STEP = 500  # rows forgotten in one transaction
+OUTPUTS_KEPT = 1000  # of each task: 64 MB at most
+TEXT, TRACEBACK = 2000, 16 * 1024  # characters
+CACHE = 256  # KiB of each open database
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+_INSERT = (
+    "INSERT INTO runs (task, started, finished, seconds, outcome, trigger, attempt, text, failed)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_OUTPUT = "INSERT INTO outputs VALUES (last_insert_rowid(), ?, ?, ?)"
+
+
+class NotRecorded(Exception):
+    """Runs could not be written; the text says why."""
+
+
+class HistoryFile:
+    """The history of one home, opened when there is something to write; for one thread."""
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / NAME
+        self._database: sqlite3.Connection | None = None
+        self._file = (0, 0)
+        self._since: dict[str, int] = {}  # runs of each task since it was last looked through
+
+    def add(self, runs: Sequence[Ended], keep: Keep) -> Path | None:
+        """Write the runs in one transaction and forget a few old ones; raises NotRecorded.
+
+        A damaged database is moved aside, to the path that this gives, and a new one begun.
+        """
+        try:
+            try:
+                self._write(runs, keep)
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                    raise
+                aside = self._move_aside()
+                self._write(runs, keep)
+                return aside
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            raise NotRecorded(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
+        return None
+
+    def close(self) -> None:
+        database, self._database = self._database, None
+        if database:
+            with suppress(sqlite3.Error):
+                database.close()
+
+    # -------------------------------------------------------------- writing
+
+    def _write(self, runs: Sequence[Ended], keep: Keep) -> None:
+        database = self._opened()
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            for run in runs:
+                self._insert(database, run)
+            self._forget(database, runs, keep)
+
+    def _insert(self, database: sqlite3.Connection, run: Ended) -> None:
+        times = (run.started, run.finished, run.seconds)
+        how = (run.outcome, run.trigger, run.attempt, _text(run.text[:TEXT]), run.outcome.bad)
+        database.execute(_INSERT, (run.task, *times, *how))
+        written = run.output.text() if run.output and run.output.size else ""
+        if written or run.traceback:
+            traceback = run.traceback[-TRACEBACK:]  # its last lines say what was raised, and where
+            database.execute(_OUTPUT, (run.task, _text(written), _text(traceback)))
+
+    def _forget(self, database: sqlite3.Connection, runs: Sequence[Ended], keep: Keep) -> None:
+        """Whatever is too many or too old goes, a little at a time."""
+        for run in runs:
+            self._since[run.task] = self._since.get(run.task, LOOK_AFTER) + 1
+        slack = min(keep.runs // 100, LOOK_AFTER)
+        tasks = {run.task for run in runs if self._since[run.task] > slack}
+        for task in tasks:
+            outputs = _beyond(database, "outputs", "run", task, min(keep.runs, OUTPUTS_KEPT))
+            if _beyond(database, "runs", "id", task, keep.runs) + outputs < STEP:
+                self._since[task] = 0
+        if tasks:
+            oldest = f"SELECT id FROM runs ORDER BY id LIMIT {STEP}"
+            before = runs[-1].finished - keep.seconds
+            database.execute(f"DELETE FROM runs WHERE id IN ({oldest}) AND finished < ?", (before,))
+
+    # -------------------------------------------------------------- the file
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._database and self._file != self._there():
+            self.close()  # somebody removed or replaced the file
+        if self._database is None:
+            self._file = self._ours()
+            self._database = _connected(self.path)
+        return self._database
+
+    def _there(self) -> tuple[int, int]:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_dev, found.st_ino
+
+    def _ours(self) -> tuple[int, int]:
+        """Make the file, ours alone, if there is none; a link here could name any file of ours."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("is no file; move it away")
+        return found.st_dev, found.st_ino
+
+    def _move_aside(self) -> Path:
+        self.close()
+        aside = set_aside(self.path)
+        log = self.path.with_name(self.path.name + WRITE_AHEAD)
+        with suppress(FileNotFoundError):  # it belongs to the damaged one, and may help to mend that
+            log.replace(aside.with_name(aside.name + WRITE_AHEAD))
+        self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
+        return aside
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(address(path, mode="rw"), uri=True, timeout=PATIENCE, isolation_level=None)
+    try:
+        _prepare(database)
+    except (OSError, sqlite3.Error):
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    made = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if made and version != VERSION:
+        raise OSError(f"was made by another program (version {version}); move it away")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute(
+        "PRAGMA synchronous = NORMAL"
+    )  # a crash of the machine may cost the newest runs, no more
+    database.execute("PRAGMA foreign_keys = ON")
+    database.execute(f"PRAGMA cache_size = -{CACHE}")
+    database.execute("PRAGMA journal_size_limit = 4194304")
+    if not made:
+        database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+
+
+def _beyond(database: sqlite3.Connection, table: str, number: str, task: str, keep: int) -> int:
+    """Remove the oldest rows of the task beyond the newest `keep`; how many that were."""
+    newest = f"SELECT {number} FROM {table} WHERE task = ? ORDER BY {number} DESC LIMIT 1 OFFSET ?"
+    if (last := database.execute(newest, (task, keep)).fetchone()) is None:
+        return 0
+    oldest = f"SELECT {number} FROM {table} WHERE task = ? AND {number} <= ? ORDER BY {number} LIMIT {STEP}"
+    gone = database.execute(f"DELETE FROM {table} WHERE {number} IN ({oldest})", (task, *last))
+    return gone.rowcount
+
+
+def _text(text: str) -> str:
+    """As UTF-8 can hold it: a lone surrogate is spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,131 @@
+"""What history keeps of a run, what may be asked of it, and where finished runs are told."""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from .errors import UnknownRun, UnknownTask
+from .model import Outcome, Trigger
+from .values import value
+
+LISTED = 50  # runs in an answer, unless another number is asked for
+MOST_LISTED = 200  # through a Control: an answer is made on the owner's loop
+
+
+@value
+class RunRecord:
+    """One finished run; times are Unix seconds, `seconds` is how long it took."""
+
+    id: int
+    task: str
+    started: float
+    finished: float
+    seconds: float
+    outcome: Outcome
+    trigger: Trigger | None = None  # None: the run was found open after its owner had died
+    attempt: int = 1
+    text: str = ""
+    printed: bool = False  # there is output, or a traceback, to ask for
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which runs: of a task or of all, the newest first, `before` the run with that id."""
+
+    task: str | None = None
+    limit: int = LISTED
+    failed: bool = False
+    before: int | None = None
+
+
+def listed(runs: Iterable[RunRecord], asked: Asked) -> tuple[RunRecord, ...]:
+    """What `asked` picks from runs in memory."""
+    found = (
+        run
+        for run in sorted(runs, key=lambda run: -run.id)
+        if asked.task in (None, run.task)
+        and (run.outcome.bad or not asked.failed)
+        and (asked.before is None or run.id < asked.before)
+    )
+    return tuple(islice(found, asked.limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much is remembered: so many runs of each task, and none older than so many seconds."""
+
+    runs: int = 10_000
+    seconds: float = 400 * 86400.0
+
+
+class Printed(Protocol):
+    """What a run wrote; asked for its text off the loop."""
+
+    size: int
+
+    def text(self) -> str: ...
+
+
+class Ended(NamedTuple):
+    """A run that has just ended, on its way to the history."""
+
+    task: str
+    trigger: Trigger | None
+    attempt: int
+    started: float
+    finished: float
+    seconds: float
+    outcome: Outcome
+    text: str
+    traceback: str = ""
+    output: Printed | None = None
+
+
+Told = Callable[[str, str], None]
+
+
+class Recorder(Protocol):
+    """Where the finished runs of one citizen go; nothing of it ever holds up a run."""
+
+    keep: Keep
+
+    def begin(self, told: Told) -> None:
+        """Runs are recorded from now on, by this loop; `told` hears what is wrong with that, as an event."""
+        ...
+
+    def record(self, run: Ended) -> None:
+        """Remember the run; returns at once."""
+        ...
+
+    async def runs(self, asked: Asked, known: Collection[str]) -> tuple[RunRecord, ...]:
+        """The runs that were asked for; raises UnknownTask for a task that is in neither, Unreadable."""
+        ...
+
+    async def output(self, run: int) -> str:
+        """What that run wrote; raises UnknownRun."""
+        ...
+
+    async def close(self) -> None:
+        """Everything that was recorded is in the history, unless its disk hangs."""
+        ...
+
+
+class Forgetful:
+    """Remembers nothing: for schedulers whose home is not on a disk."""
+
+    keep = Keep()
+
+    def begin(self, told: Told) -> None: ...
+
+    def record(self, run: Ended) -> None: ...
+
+    async def runs(self, asked: Asked, known: Collection[str]) -> tuple[RunRecord, ...]:
+        if asked.task is not None and asked.task not in known:
+            raise UnknownTask(asked.task, known)
+        return ()
+
+    async def output(self, run: int) -> str:
+        raise UnknownRun(run)
+
+    async def close(self) -> None: ...
