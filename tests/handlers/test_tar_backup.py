@@ -377,6 +377,17 @@ def test_entries_missing_at_the_end_are_noticed(home, target):
         compare(archive, b"", lambda count, name: None)
 
 
+def test_the_sum_at_the_very_end_counts_too(home, target):
+    write(home / "a", "unharmed")
+    run(home, target)
+    (archive,) = target.iterdir()
+    content = bytearray(archive.read_bytes())
+    content[-6] ^= 1  # of the checksum over all of it
+    archive.write_bytes(content)
+    with pytest.raises(TaskFailed, match=r"the backup is damaged, .*CRC"):
+        unpacked(target, target / "back")
+
+
 # ------------------------------------------------------------------ runs that do not end by themselves
 
 
