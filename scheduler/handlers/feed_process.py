@@ -102,16 +102,17 @@ def items(text: str, base: str) -> list[Item]:
         return [_of_json(each, base) for each in _json_items(text)]
     if _PAGE.match(text):
         raise NoFeed("is a web page (HTML), not a feed")
-    return [_of_entry(each, base) for each in _entries(text, base)]
+    return [_of_entry(each, base) for each in _entries(text)]
 
 
-def _entries(text: str, base: str) -> list[Mapping[str, Any]]:
+def _entries(text: str) -> list[Mapping[str, Any]]:
     import feedparser  # type: ignore[import-untyped]  # it comes without types
 
     if __name__ not in default_parser_list:
         default_parser_list.insert(0, __name__)  # our `create_parser`
     document = "<?xml version='1.0' encoding='utf-8'?>\n" + _DECLARATION.sub("", text, count=1).lstrip()
-    headers = {"content-type": "application/xml; charset=utf-8", "content-location": base}
+    # Told where the document is from, it would join every single element with that: a fifth of the time.
+    headers = {"content-type": "application/xml; charset=utf-8"}
     data = io.BytesIO(document.encode("utf-8", "replace"))
     found = feedparser.parse(data, response_headers=headers, sanitize_html=False, resolve_relative_uris=False)
     if not found.get("version") and not found["entries"]:
