@@ -139,9 +139,8 @@ class Chronicle:
             more = {"citizen": self._citizen, "error": str(error), "events": len(batch)}
             log.warning("events not recorded yet", extra=more)
         finally:
-            self._writing = (
-                None  # here, not in a callback: what comes until that is called would wait for ever
-            )
+            # Here, not in a callback: what comes until that is called would wait for ever.
+            self._writing = None
             self._waiting = batch + self._waiting  # what could not be written comes again
             self._bound()
         self._say_lost()

@@ -120,7 +120,7 @@ class Answering:
         self._messages += 1
         self._hear(part)
         if ended:
-            self.complete, self._why = True, ended
+            self.complete, self._why = True, self._why or ended  # it may be full already
 
     def _hear(self, part: Mapping[str, Any]) -> None:
         for name in ("thinking", "reasoning_content", "reasoning"):

@@ -362,6 +362,24 @@ def certificate(folder: Path) -> ssl.SSLContext:
     return context
 
 
+async def test_the_loop_goes_on_whatever_comes():
+    big = json.dumps({"response": "x" * (LIMIT - 100), "done": True})
+    line = json.dumps({"response": "again and again ", "done": False}).encode() + b"\n"
+    loop, gaps = asyncio.get_running_loop(), [0.0]
+
+    async def beat():
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0)
+            gaps.append(loop.time() - before)
+
+    beating = asyncio.create_task(beat())
+    assert (await answer_of(whole(big))).cut
+    assert (await answer_of(without_end(line))).cut
+    beating.cancel()
+    assert max(gaps) < 0.2
+
+
 async def test_cancelling_ends_the_call():
     async with serving(streamed(*ollama("x", done=False), end="silent")) as server:
         begun = asyncio.Event()

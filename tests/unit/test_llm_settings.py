@@ -1,5 +1,6 @@
 """[llm]: for all, for one, in a citizen's own file; checked like the rest, its key shown nowhere."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,15 +67,14 @@ def test_no_repr_shows_the_key(home):
     citizen = opus(home, FOR_ALL + "key = '${LLM_KEY}'")
     assert citizen.llm is not None and citizen.llm.key == KEY
     context = Context("opus", home, "x", llm=citizen.llm)
-    for each in (citizen, citizen.llm, context, citizen.llm.key):
+    by_hand = Llm("http://x", "m", key=KEY)
+    for each in (citizen, citizen.llm, context, citizen.llm.key, by_hand):
         assert KEY not in repr(each)
 
 
 def test_a_process_of_its_own_gets_it_too(home):
     llm = Llm("http://x", "m", "openai", KEY, 5.0)
     context = Context("opus", home, "x", llm=llm)
-    import json
-
     for given in (context, replace(context, llm=None)):
         letter = json.loads(order_letter(Isolated("a", "b"), given, None))
         assert context_of(letter["context"], print).llm == given.llm
