@@ -276,7 +276,8 @@ class Fleet:
         self._settings = settings
         wanted = {citizen.name: citizen for citizen in settings.citizens}
         for name in self.members.keys() - wanted.keys():
-            await self.members.pop(name).end()
+            await self.members[name].end()  # a member until then: who stops the fleet meanwhile waits for it
+            del self.members[name]
             self._alarms.forget(name)
         for name, citizen in wanted.items():
             member = self.members.get(name)
