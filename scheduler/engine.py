@@ -69,7 +69,7 @@ class Scheduler:
         self._registered: dict[str, Handler] = {}
         self._leaving: dict[str, Job] = {}
         self._problems: tuple[str, ...] = ()
-        self._stopping = False
+        self._started = self._stopping = False
         self._workers = workers
         self._ledger = Ledger(citizen, store, clock, self._ended)
         self._chronicle = Chronicle(citizen, home, clock)
@@ -100,6 +100,7 @@ class Scheduler:
         self.set_tasks(self._tasks)
         if listener := self._runner.listener:
             listener.began((job.task, job.state) for job in self._ledger.rows())
+        self._started = True
         if self._wake and dispatch:
             self._wake.start()
 
@@ -138,6 +139,7 @@ class Scheduler:
         for name in self._ledger.jobs.keys() - {task.name for task in self._tasks}:
             gone = self._ledger.jobs.pop(name)
             self._dispatch.forget(gone)
+            self._not_waiting(gone)
             if gone.busy:  # it may come back before its run has ended
                 self._leaving[name] = gone
         for task in self._tasks:
@@ -189,7 +191,7 @@ class Scheduler:
         state = (known or TaskState()).seen(self._dispatch.began)
         if job is None:
             job = self._ledger.jobs[task.name] = Job(task, state, floor=self._dispatch.began)
-            if isinstance(task.schedule, AtStart):
+            if isinstance(task.schedule, AtStart) and not self._started:
                 state = state.wanted()
         job.task = task
         if state != known:
@@ -239,8 +241,9 @@ class Scheduler:
         return await self._turn(task, "reset", TaskState.reset)
 
     async def pause(self, task: str) -> Receipt:
-        now = self._clock.now()
-        self._dispatch.unqueue(self._open(task))
+        now, job = self._clock.now(), self._open(task)
+        self._dispatch.unqueue(job)
+        self._not_waiting(job)
         return await self._turn(task, "paused", lambda state: state.put_on_hold(now))
 
     async def resume(self, task: str) -> Receipt:
@@ -286,13 +289,6 @@ class Scheduler:
         """What one whole wake cycle came to."""
         return await self._wakes().now()
 
-    async def finish(self, task: str) -> TaskState:
-        """The task's state once it neither runs nor waits for a worker."""
-        job = self._ledger.job(task)
-        while job.run or job.waiting:
-            await self._runner.finishes.wait_for([task], None)
-        return job.state
-
     async def drain(self, patience: float | None) -> list[str]:
         """Run what is due and wait for it; the tasks still running after `patience` seconds."""
         self._dispatch.queue_due(Trigger.WAKE)
@@ -332,6 +328,11 @@ class Scheduler:
             self._dispatch.queue(job, Trigger.FORCE)
         self._dispatch.reschedule(job)
         self._dispatch.start_ready()
+
+    def _not_waiting(self, job: Job) -> None:
+        """Whoever waits for a run that is queued no more is told that there is none."""
+        if not job.run and not job.waiting:
+            self._runner.finishes.finished(job.task.name)
 
     def _urgent(self, text: str) -> None:
         if self._wake:
