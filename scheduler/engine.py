@@ -142,6 +142,8 @@ class Scheduler:
             self._not_waiting(gone)
             if gone.busy:  # it may come back before its run has ended
                 self._leaving[name] = gone
+            if gone.run:
+                gone.run.halt(Outcome.INTERRUPTED, "the task was removed from the settings")
         for task in self._tasks:
             self._take_in(task)
         self._ledger.order()

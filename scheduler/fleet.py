@@ -164,8 +164,9 @@ class Fleet:
         try:
             member = await self._own(citizen)
         except SchedulerError as refusal:
-            for line in str(refusal).splitlines():
-                log.warning(line)
+            if not (self.named and self._options.strict):  # else it is said as the error that ends the call
+                for line in str(refusal).splitlines():
+                    log.warning(line)
             member = await self._attach(citizen, refusal)
         self.members[citizen.name] = member
 

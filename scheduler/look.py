@@ -33,7 +33,8 @@ def _row(citizen: str, task: Task, state: TaskState, now: float) -> TaskView:
     if state.running is None or not alive(state.running):
         state = recovered(state, now, alive)
     state = state.seen(now)
-    return view(task, state, slot(citizen, task, state, now, 0.0))
+    note = f"waits for pid {state.orphan.pid}, started by an owner that died" if state.orphan else ""
+    return view(task, state, slot(citizen, task, state, now, 0.0), note=note)
 
 
 def _wake(home: Path, plan: WakePlan, now: float) -> WakeView:

@@ -141,7 +141,7 @@ class Runner:
             # Handlers are strangers' code: whatever they raise, SystemExit included, is the outcome of
             # their own run and must not end anybody else's. The one broad except there is.
             return _blame(task, run, error)
-        return _halted(task, run.reason) if run.reason else result
+        return _halted(task, run) if run.reason else result
 
     def _finished(self, job: Job, run: Run, result: Result) -> None:
         now, outcome, before = self._clock.now(), result.outcome, job.state
@@ -236,7 +236,8 @@ class Runner:
         task.add_done_callback(self._abandoned.discard)
         if job is not None and job.run is run:
             run.left = run.left or ("a coroutine that ignores being cancelled", lambda: not task.done())
-            self._finished(job, run, _halted(job.task, run.reason or Outcome.INTERRUPTED))
+            run.halt(Outcome.INTERRUPTED)
+            self._finished(job, run, _halted(job.task, run))
 
     def look_at_left(self, job: Job) -> None:
         """What was left behind keeps its task from starting: a task never overlaps itself."""
@@ -255,16 +256,16 @@ class Runner:
         self._ended(job)
 
 
-def _halted(task: Task, reason: Outcome) -> Result:
-    if reason is Outcome.TIMED_OUT:
-        return Result(reason, f"timed out after {in_words(task.timeout)}")
-    return Result(reason, "interrupted: the scheduler was shut down")
+def _halted(task: Task, run: Run) -> Result:
+    if run.reason is Outcome.TIMED_OUT:
+        return Result(Outcome.TIMED_OUT, f"timed out after {in_words(task.timeout)}")
+    return Result(Outcome.INTERRUPTED, f"interrupted: {run.why}")
 
 
 def _blame(task: Task, run: Run, error: BaseException) -> Result:
     """The outcome that an exception stands for."""
     if run.reason:
-        return _halted(task, run.reason)
+        return _halted(task, run)
     if isinstance(error, TaskFailed | SchedulerError):
         return Result(Outcome.FAILED, str(error) or "failed without saying why")
     if isinstance(error, asyncio.CancelledError):

@@ -30,6 +30,7 @@ class Run:
         "started_at",
         "task",
         "trigger",
+        "why",
     )
 
     def __init__(
@@ -45,6 +46,7 @@ class Run:
         self.task: asyncio.Task[Any] | None = None
         self.deadline = float("inf")
         self.reason: Outcome | None = None
+        self.why = ""
         self.began = self.abandoned = self._telling = False
         self.left: tuple[str, Callable[[], bool]] | None = None
         self.progress: Progress | None = None
@@ -81,8 +83,9 @@ class Run:
         self._telling = False
         self._shown(self)
 
-    def halt(self, reason: Outcome) -> None:
+    def halt(self, reason: Outcome, why: str = "the scheduler was shut down") -> None:
         """Ask the run to end, for this reason; a run that has not begun yet ends before it begins."""
-        self.reason = self.reason or reason
+        if self.reason is None:
+            self.reason, self.why = reason, why
         if self.began and self.task:
             self.task.cancel()

@@ -75,7 +75,9 @@ def _sentence(task: TaskView, now: float) -> str:
 def _next(task: TaskView, now: float) -> str:
     if task.due is not None:
         return f"next in {until(task.due - now)}"
-    return "next at start" if task.schedule == "@reboot" else "no next run"
+    if task.schedule == "@reboot":
+        return "next at start"
+    return clean(task.note) or "no next run"
 
 
 def _span(seconds: float, whole: Callable[[float], int]) -> str:

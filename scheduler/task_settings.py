@@ -11,7 +11,7 @@ from .alert_settings import PINGS, secret_address, some_of
 from .builtin import BACKGROUND_TASKS, advice
 from .errors import BadSchedule
 from .handlers import BuiltIn, built_in
-from .model import Call, Isolated, NotSetUp, Task, Work
+from .model import Call, NotSetUp, Task, Work
 from .schedule import Every, Schedule, local_zone, parse, zone_named
 from .setting_values import Wrong, flag, reason, seconds, text, whole
 from .tables import At, Problems, is_table, key, read, readers
@@ -161,7 +161,9 @@ def _work(
         return work
     if ours is not None and not ours.lacks(given):
         only_commands(table, at, problems)
-        return Isolated(f"{__package__}.handlers.{name}", name) if table.isolated else Call(ours.function)
+        if table.isolated:
+            problems.add((*at, "isolated"), "goes with a handler of your own; remove it from a built-in task")
+        return Call(ours.function)
     return _by_name(name, table, place, given)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from scheduler.model import Pulse, Snapshot, TaskView
+from scheduler.model import Kind, Pulse, Snapshot, TaskView
 
 from .notes import Rank, first_line, notes, stall_words, stalled
 
@@ -27,6 +27,7 @@ class Share:
     tasks: int = 0
     running: int = 0
     failing: int = 0
+    warnings: int = 0
     next: tuple[float, str] = (float("inf"), "")
     troubles: int = 0
     worst: Trouble | None = None
@@ -40,6 +41,7 @@ class Verdict:
     tasks: int = 0
     running: int = 0
     failing: int = 0
+    warnings: int = 0
     due: float | None = None
     next: str = ""
     worst: Trouble | None = None
@@ -47,7 +49,7 @@ class Verdict:
     loading: bool = False
 
 
-COUNTED = ("tasks", "running", "failing", "troubles")
+COUNTED = ("tasks", "running", "failing", "warnings", "troubles")
 
 
 class Tally:
@@ -117,6 +119,7 @@ class Tally:
             tasks=self._counts["tasks"],
             running=self._counts["running"],
             failing=self._counts["failing"],
+            warnings=self._counts["warnings"],
             troubles=self._counts["troubles"],
             due=due if name else None,
             next=name,
@@ -141,6 +144,7 @@ def share(snapshot: Snapshot) -> Share:
         tasks=len(tasks),
         running=sum(task.running_since is not None for task in live),
         failing=sum(task.error is not None for task in tasks),
+        warnings=sum(task.kind is Kind.WARNING for task in tasks),
         next=min(dues, default=(float("inf"), "")),
         troubles=len(troubles),
         worst=min(troubles, key=_weight, default=None),

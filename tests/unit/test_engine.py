@@ -436,10 +436,21 @@ async def test_a_task_that_comes_back_while_its_run_goes_on_does_not_overlap_its
     scheduler.set_tasks([])
     scheduler.set_tasks([slow])
     await clock.advance(60)
-    assert gate.entered == 1
-    gate.open.set()
-    await clock.advance(1)
     assert gate.entered == 2 and gate.most == 1
+
+
+async def test_a_task_that_is_removed_while_it_runs_is_interrupted(build, clock):
+    gate = Gate()
+    scheduler = await build(task("slow", gate))
+    await clock.advance()
+    scheduler.set_tasks([])
+    await clock.advance(1)
+    assert gate.inside == 0
+    ended = scheduler.snapshot().events[-1]
+    assert (ended.outcome, ended.text) == (
+        Outcome.INTERRUPTED,
+        "interrupted: the task was removed from the settings",
+    )
 
 
 async def test_a_changed_interval_counts_from_the_last_run(build, clock, noting, runs):

@@ -278,9 +278,9 @@ def test_a_module_handler_is_called_and_a_file_handler_isolated(place):
     assert place.task("c").work == Isolated(str(home / "sub" / "mine.py"), "run")
 
 
-def test_a_built_in_handler_can_be_isolated(place):
+def test_a_built_in_handler_runs_in_this_process(place):
     place.home("opus", "[tasks.heartbeat]\nisolated = true")
-    assert place.task("heartbeat").work == Isolated("scheduler.handlers.heartbeat", "heartbeat")
+    assert "tasks.heartbeat.isolated: goes with a handler of your own" in place.opus().problems[0]
 
 
 def test_the_options_of_a_built_in_task_are_typed(place):

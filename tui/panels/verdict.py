@@ -85,6 +85,9 @@ def _groups(verdict: Verdict, now: float, glyphs: Glyphs, label: str) -> Iterato
 def _state(verdict: Verdict, glyphs: Glyphs) -> list[Piece]:
     if verdict.failing:
         return [(f"  {glyphs.kind[Kind.FAILED]} {verdict.failing} failing ", "bold $bad")]
+    if verdict.warnings:
+        many = words.plural(verdict.warnings, "warning")
+        return [(f"  {glyphs.kind[Kind.WARNING]} {many} ", "$warn")]
     well = verdict.tasks and not verdict.troubles
     return [(f"  {glyphs.kind[Kind.OK]} all well ", "$ok")] if well else []
 
