@@ -35,7 +35,7 @@ def durable(quick: bool) -> Iterator[Row]:
         ours.append(_in_folder("ours:durable", seconds=seconds))
         peer.append(_in_folder("peer:durable", seconds=seconds))
         many.append(_in_folder("ours:durable_at_once", seconds=seconds))
-        peer_many.append(_in_folder("peer:durable_at_once", jobs=1000 if quick else 2000))
+        peer_many.append(_in_folder("peer:durable_at_once", jobs=100 if quick else 400))
     yield _durable("durable runs, one after the other", ours, peer)
     yield _durable("durable runs, as many at once as there are", many, peer_many)
 
