@@ -58,10 +58,15 @@ class SystemClock:
         self._offset = time.time() - time.monotonic()
         self._waker: Waker | None = None
         self._ringing = False
+        self._prune_at = 64
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         alarm = _Alarm(callback)
         heapq.heappush(self._heap, (when, next(self._order), alarm))
+        if len(self._heap) > self._prune_at:  # cancelled ones behind a live one would stay until their time
+            self._heap[:] = [entry for entry in self._heap if entry[2].callback is not None]
+            heapq.heapify(self._heap)
+            self._prune_at = 2 * len(self._heap) + 64
         if self._waker is None or (self._heap[0][2] is alarm and not self._ringing):
             self._arm()
         return alarm
@@ -104,8 +109,11 @@ class SystemClock:
             self._arm()
 
     def _call_back(self, now: float) -> None:
-        heap, called = self._heap, 0
-        while heap and (heap[0][0] <= now or heap[0][2].callback is None) and called < SLICE:
+        heap, called, newest = self._heap, 0, next(self._order)
+        # What a callback sets for now is for the next turn: the loop has other things to do, too.
+        while heap and heap[0][1] < newest and called < SLICE:
+            if heap[0][0] > now and heap[0][2].callback is not None:
+                break
             callback = heapq.heappop(heap)[2].callback
             if callback is not None:
                 called += 1

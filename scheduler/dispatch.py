@@ -133,6 +133,13 @@ class Dispatcher:
         if job.waiting is not Trigger.FORCE:
             job.waiting = None
 
+    def unqueue_unwanted(self, job: Job) -> None:
+        """What was paused, disabled or un-set-up while it waited is not run by schedule."""
+        if job.state.paused or not job.task.enabled:
+            self.unqueue(job)
+        if not job.task.set_up:
+            job.waiting = None
+
     def start_ready(self) -> None:
         """Start what waits, as far as there are workers."""
         ready = self._ready

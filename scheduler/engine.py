@@ -119,6 +119,8 @@ class Scheduler:
 
     def hurry(self) -> None:
         """Asked to stop a second time: what is still running ends at once."""
+        self._stopping = self._runner.stopping = True
+        self._dispatch.stop()
         self._workers.hurry()
         self._runner.halt()
 
@@ -190,15 +192,18 @@ class Scheduler:
         if job is None and (job := self._leaving.pop(task.name, None)):
             self._ledger.jobs[task.name] = job
         known = self._ledger.states.get(task.name)
-        state = (known or TaskState()).seen(self._dispatch.began)
+        now = self._clock.now()
+        state = (known or TaskState()).seen(now)
         if job is None:
-            job = self._ledger.jobs[task.name] = Job(task, state, floor=self._dispatch.began)
+            job = self._ledger.jobs[task.name] = Job(task, state, floor=now)
             if isinstance(task.schedule, AtStart) and not self._started:
                 state = state.wanted()
         job.task = task
         if state != known:
             self._ledger.change(job, state)
         self._runner.look_at_left(job)
+        self._dispatch.unqueue_unwanted(job)
+        self._not_waiting(job)
         self._dispatch.reschedule(job)
 
     # -------------------------------------------------------------- Control
@@ -289,7 +294,7 @@ class Scheduler:
 
     async def wake_and_wait(self) -> Outcome:
         """What one whole wake cycle came to."""
-        return await self._wakes().now()
+        return await asyncio.shield(self._wakes().now())  # who waits less long does not end the wake
 
     async def drain(self, patience: float | None) -> list[str]:
         """Run what is due and wait for it; the tasks still running after `patience` seconds."""
@@ -328,6 +333,8 @@ class Scheduler:
         self._leaving.pop(job.task.name, None)
         if job.again and not job.busy and job is self._ledger.jobs.get(job.task.name):
             self._dispatch.queue(job, Trigger.FORCE)
+        self._dispatch.unqueue_unwanted(job)
+        self._not_waiting(job)
         self._dispatch.reschedule(job)
         self._dispatch.start_ready()
 

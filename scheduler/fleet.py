@@ -292,6 +292,7 @@ class Fleet:
         if isinstance(member.control, Scheduler):
             if citizen.problems:
                 member.control.set_problems(citizen.problems)
+                member.settings = replace(member.settings, problems=citizen.problems)
                 return
             self._alarms.change(citizen)
             member.control.set_tasks(citizen.tasks, self._rules(citizen))

@@ -50,6 +50,10 @@ class Offloaded(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:  # here, not on the thread: a line that a handler got wrong must not end the log
+            record.msg, record.args = record.getMessage(), None
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+            record.msg, record.args = f"{record.msg} ({type(error).__name__}: {error})", None
         try:
             self._queue.put_nowait(record)
         except queue.Full:
@@ -155,6 +159,8 @@ class Json(logging.Formatter):
             fields |= {name: value for name in names if (value := getattr(event, name)) not in (None, "")}
         else:
             fields |= {"kind": record.name, "text": record.getMessage(), **_extras(record)}
+            if record.exc_info:
+                fields["traceback"] = self.formatException(record.exc_info)
         return json.dumps(fields, default=str)
 
 
@@ -177,7 +183,8 @@ def _message(record: logging.LogRecord) -> str:
     rest = ", ".join(f"{key} {value}" for key, value in extras.items() if key != "text")
     parts = [who, record.getMessage(), f"({rest})" if rest else ""]
     line = " ".join(part for part in parts if part)
-    return line + "".join(f"\n{text}" for text in [extras.get("text")] if text)
+    more = [extras.get("text"), record.exc_info and logging.Formatter().formatException(record.exc_info)]
+    return line + "".join(f"\n{text}" for text in more if text)
 
 
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {

@@ -116,7 +116,7 @@ class Context:
 
     def progress(self, done: float, total: float = 0, text: str = "") -> None:
         """Show on screen how far this run is; may be called as often as you like, from any thread."""
-        self.report(Progress(done, total, text))
+        self.report(Progress(float(done), float(total), str(text)))
 
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":

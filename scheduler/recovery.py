@@ -17,7 +17,7 @@ def recovered(state: TaskState, now: float, alive: Callable[[Running], bool]) ->
         return state if state.orphan is None or alive(state.orphan) else state.orphaned(None)
     orphan = state.running if alive(state.running) else None
     reason = "interrupted: the scheduler died during this run"
-    return state.interrupted(reason, now, again=False).orphaned(orphan)
+    return state.interrupted(reason, now, again=False).gave_up().orphaned(orphan)
 
 
 def slot(citizen: str, task: Task, state: TaskState, now: float, floor: float) -> float:

@@ -57,7 +57,10 @@ class Runner:
         self._workers, self._ended, self._urgent, self._record = workers, ended, urgent, record
         self._deadlines = Deadlines(clock, self._all, self._took_too_long)
         self._runs: dict[str, Run] = {}
+        self._jobs: dict[str, Job] = {}  # of the runs: the settings may have lost the task meanwhile
         self._wake: Run | None = None
+        self._wake_given_up: asyncio.Future[None]
+        self._wake_left: tuple[str, Callable[[], bool]] | None = None
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._process = (0, 0.0)
 
@@ -80,6 +83,7 @@ class Runner:
         name, now = job.task.name, self._clock.now()
         run = Run(name, trigger, now, self._carried, self._showing)
         self._runs[name] = job.run = run
+        self._jobs[name] = job
         job.waiting, job.again = None, False
         self._deadlines.watch(run, job.task.timeout)
         self._ledger.change(job, job.state.started(Running(*self._process, now)))
@@ -96,10 +100,23 @@ class Runner:
             await carried_by(process)
 
         run = self._wake = Run(task.name, Trigger.WAKE, self._clock.now(), carried, self._showing)
-        run.task = asyncio.current_task()
+        if self._wake_left and self._wake_left[1]():
+            self._wake = None
+            return Result(Outcome.SKIPPED, f"the wake before has not ended: {self._wake_left[0]}")
+        if self.stopping:
+            run.halt(Outcome.INTERRUPTED)
+        attempt: asyncio.Task[Result] = self._loop.create_task(self._attempt(task, run, None))
+        run.task = attempt
+        given_up = self._wake_given_up = self._loop.create_future()
         self._deadlines.watch(run, task.timeout)
         try:
-            return await self._attempt(task, run, None)
+            await asyncio.wait({attempt, given_up}, return_when=asyncio.FIRST_COMPLETED)
+            if attempt.done():
+                self._wake_left = run.left
+                return attempt.result()
+            self._wake_left = ("a coroutine that ignores being cancelled", lambda: not attempt.done())
+            run.halt(Outcome.INTERRUPTED)
+            return _halted(task, run)
         finally:
             self._wake = None
 
@@ -191,7 +208,7 @@ class Runner:
 
     async def _carried(self, run: Run, process: Running) -> None:
         """The run has a process of its own: that is the one to look for after a crash."""
-        job = self._ledger.jobs.get(run.name)
+        job = self._jobs.get(run.name)
         if job is not None and job.run is run:
             self._ledger.change(job, job.state.carried_by(Running(process.pid, process.born, run.since)))
             if (written := self._ledger.written()) is not None:
@@ -205,7 +222,7 @@ class Runner:
         await self.finishes.wait_for(self.under_way(), grace)
         self.halt()
         await self.finishes.wait_for(self.under_way(), WRITE_OFF)
-        for run in list(self._runs.values()):
+        for run in self._all():
             self._write_off(run)
         self._deadlines.stop()
         self.finishes.give_up()
@@ -222,14 +239,20 @@ class Runner:
         if run.reason is None:
             run.halt(Outcome.TIMED_OUT)
             self._deadlines.watch(run, WRITE_OFF)
-        elif self._runs.get(run.name) is run:
+        else:
             self._write_off(run)
 
     def _write_off(self, run: Run) -> None:
         """The run does not end although it was told to: it is over for us, its worker is replaced."""
-        task, job = run.task, self._ledger.jobs.get(run.name)
+        task, job = run.task, self._jobs.get(run.name)
         run.abandoned = True
-        self._runs.pop(run.name, None)
+        if run is self._wake:
+            if not self._wake_given_up.done():
+                self._wake_given_up.set_result(None)
+        elif self._runs.get(run.name) is run:
+            del self._runs[run.name]
+        else:
+            return
         if task is None:
             return
         self._abandoned.add(task)  # the loop itself holds tasks weakly

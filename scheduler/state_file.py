@@ -187,7 +187,12 @@ class StateFile:
         return _Content(document, text, signature, tuple(f"{self.path}: dropped {line}" for line in dropped))
 
     def _set_aside(self, error: _NoStates) -> str:
-        aside = set_aside(self.path)
+        try:
+            aside = set_aside(self.path)
+        except OSError as denied:
+            raise Unreadable(
+                f"{self.path} is no state file ({error}) and cannot be moved aside: {denied.strerror}"
+            ) from denied
         return f"{self.path} could not be read ({error}); kept as {aside.name}, starting afresh"
 
 

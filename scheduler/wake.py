@@ -73,6 +73,7 @@ class WakeCycle:
         self._under_way: asyncio.Task[Outcome] | None = None
         self._since: float | None = None
         self._error = self._note = ""
+        self._told = self._again = False  # the turn has begun; what came since wants another
 
     def load(self) -> None:
         """Take up the count and the last wake from metadata.json."""
@@ -118,6 +119,7 @@ class WakeCycle:
             return
         self._last_urgent = now
         self._note = text
+        self._again = self._told
         self.now()
 
     async def ended(self) -> None:
@@ -163,11 +165,14 @@ class WakeCycle:
 
     def _ended(self, under_way: asyncio.Task[Outcome]) -> None:
         self._under_way = self._since = None
+        again, self._told, self._again = self._again, False, False
         if not under_way.cancelled() and (error := under_way.exception()):
             log.error("wake broke", exc_info=error, extra={"citizen": self._citizen})
         if self._timer:
             self._arm()
         self._turn.wake_changed("wake ended", self._error, None)
+        if again and not self._stopped:
+            self.now()
 
     async def _cycle(self) -> Outcome:
         started = self._clock.now()
@@ -176,6 +181,7 @@ class WakeCycle:
         if self._stopped:
             return Outcome.INTERRUPTED
         results = self._turn.take_results()
+        self._told = True
         result = await self._give_turn(number, results, late)
         self._count, self._last = number, started
         self._error = result.text if result.outcome.bad else ""
