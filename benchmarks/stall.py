@@ -14,7 +14,7 @@ from .table import Bar, Beside, Row
 from .terminal import Terminal
 
 SECONDS = 5.0
-LEAD = 8.0  # seconds after the start at which the handler begins
+LEAD = 6.0  # seconds after the start at which the handler begins
 
 HANDLER = f"""
 import time
