@@ -1,13 +1,15 @@
 """What runs when, in fake time: a day of schedule takes milliseconds."""
 
 import asyncio
+import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
-from scheduler.model import Call, Kind, Outcome, Report, Task, TaskState, Trigger
+from scheduler.model import Call, Kind, Outcome, Report, Running, Task, TaskState, Trigger
 from scheduler.model import NotSetUp as Nothing
 from scheduler.schedule import AtStart, Cron, Every
 
@@ -126,6 +128,62 @@ async def test_an_at_start_task_that_is_added_later_waits_for_the_next_start(bui
     scheduler.set_tasks([noting(schedule=AtStart())])
     await clock.advance(hours=3)
     assert runs == []
+
+
+async def test_a_cron_task_that_is_added_later_waits_for_its_first_slot_after_that(
+    build, clock, noting, runs
+):
+    scheduler = await build()
+    await clock.advance(hours=2)
+    scheduler.set_tasks([noting(schedule=Cron("0 13 * * *"))])
+    await clock.advance(hours=22)
+    assert runs == []
+    await clock.advance(hours=2)
+    assert runs == [NOON + 3600 + 86400]
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"work": Nothing("command")}])
+async def test_what_is_not_wanted_any_more_is_not_run_from_the_queue(build, clock, noting, runs, change):
+    gate = Gate()
+    first, second = task("slow", gate, priority=1), noting(priority=2)
+    scheduler = await build(first, second, workers=1)
+    await clock.advance()
+    scheduler.set_tasks([first, replace(second, **change)])
+    gate.open.set()
+    await clock.advance(10)
+    assert runs == []
+
+
+async def test_a_run_that_is_written_off_after_its_task_was_removed_is_over_when_it_comes_back(build, clock):
+    gate, entered = asyncio.Event(), []
+
+    async def deaf(context: Any) -> str:
+        entered.append(clock.now())
+        while not gate.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await gate.wait()
+        return ""
+
+    slow = task("slow", deaf, every=30, timeout=10)
+    scheduler = await build(slow)
+    await clock.advance()
+    scheduler.set_tasks([])
+    await clock.advance(60)
+    scheduler.set_tasks([slow])
+    gate.set()
+    await clock.advance(60)
+    assert len(entered) > 1 and scheduler.snapshot().tasks[0].error is None
+
+
+async def test_retries_used_before_a_crash_are_there_again_after_it(build, clock):
+    async def bad(context: Any) -> str:
+        raise TaskFailed("no")
+
+    died = TaskState(last_run=NOON - 90, attempt=2, running=Running(2**30, 1.0, NOON - 90))
+    scheduler = await build(task("t", bad, every=3600, retries=2, retry_delay=60), states={"t": died})
+    await scheduler.force("t")
+    await clock.advance(1)
+    assert scheduler.snapshot().tasks[0].note == "retry 1 of 2"
 
 
 async def test_due_tasks_start_in_priority_order(build, clock, noting, runs):

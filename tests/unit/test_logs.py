@@ -4,11 +4,13 @@ import io
 import logging
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from scheduler import logs
-from scheduler.logs import HomeFiles, Offloaded, Readable, Stream
+from scheduler.logs import HomeFiles, Json, Offloaded, Readable, Stream, log_lines
+from scheduler.model import Context
 
 from ..fakes import until
 
@@ -90,3 +92,19 @@ def test_a_home_log_that_cannot_be_written_ends_nothing(home, hindrance):
     if hindrance == "nothing":
         log = home / "logs" / "experience.log"
         assert log.read_text().endswith("opus said\n") and log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_that_a_handler_got_wrong_does_not_end_the_log():
+    stream = io.StringIO()
+    with log_lines(stream):
+        log = Context("opus", Path(), "t").log
+        log.info("%d of them", "x")
+        log.info("after it")
+    assert "after it" in stream.getvalue() and "TypeError" in stream.getvalue()
+
+
+@pytest.mark.parametrize("formatter", [Readable(), Json()])
+def test_an_error_is_logged_with_what_it_was(formatter):
+    error = KeyError("boom")
+    record = logging.LogRecord("experience", logging.ERROR, "", 0, "broke", (), (KeyError, error, None))
+    assert "KeyError: 'boom'" in formatter.format(record)

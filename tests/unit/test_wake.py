@@ -1,6 +1,9 @@
 """The wake cycle: due tasks first, then the citizen's turn, then the record."""
 
+import asyncio
+import contextlib
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import pytest
 
 from scheduler.engine import Scheduler
 from scheduler.errors import NotSetUp
-from scheduler.model import Call, Command, Report, Task, WakePlan
+from scheduler.model import Call, Command, Report, Task, TaskState, WakePlan
 from scheduler.schedule import Every
 
 from ..fakes import NOON, until
@@ -82,8 +85,6 @@ async def test_only_the_last_thousand_wakes_are_kept(build, clock, home):
 
 
 async def test_a_slow_task_is_waited_for_only_so_long_and_reported_as_still_running(build, clock, home, runs):
-    import asyncio
-
     gate = asyncio.Event()
 
     async def slow(context: Any) -> str:
@@ -147,8 +148,6 @@ async def test_a_clock_set_back_does_not_put_the_citizen_to_sleep(build, clock):
 
 
 async def test_shutting_down_while_a_wake_waits_for_tasks_gives_no_turn(build, clock, home, runs):
-    import asyncio
-
     gate = asyncio.Event()
 
     async def slow(context: Any) -> str:
@@ -168,8 +167,6 @@ async def test_shutting_down_while_a_wake_waits_for_tasks_gives_no_turn(build, c
 
 
 async def test_a_wake_does_not_wait_for_a_task_that_was_paused_in_the_queue(build, clock, home, runs):
-    import asyncio
-
     gate = asyncio.Event()
 
     async def slow(context: Any) -> str:
@@ -190,6 +187,85 @@ async def test_a_wake_does_not_wait_for_a_task_that_was_paused_in_the_queue(buil
     assert runs == [[]]
 
 
+class Deaf:
+    """A turn that ignores being cancelled until it is let go."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self.open = asyncio.Event()
+
+    async def __call__(self, context: Any) -> str:
+        self.turns += 1
+        while not self.open.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.open.wait()
+        return "at last"
+
+
+async def passes(clock, seconds: float) -> None:
+    """Time goes on, and the threads that write wakes down keep up with it."""
+    for _ in range(int(seconds / 10)):
+        await clock.advance(10)
+        await asyncio.sleep(0.002)
+
+
+async def test_a_turn_that_cannot_be_stopped_does_not_hold_up_the_end(build, clock):
+    deaf = Deaf()
+    scheduler = await build(wake=WakePlan(work=Call(deaf)))
+    await passes(clock, 20)
+    stopping = asyncio.create_task(scheduler.stop(1))
+    await passes(clock, 60)
+    ended = stopping.done()
+    deaf.open.set()  # first of all: the clean-up stops it, too
+    assert ended and deaf.turns == 1
+
+
+async def test_a_turn_that_cannot_be_stopped_is_written_off_and_not_doubled(build, clock):
+    deaf = Deaf()
+    scheduler = await build(wake=WakePlan(work=Call(deaf), timeout=60))
+    await passes(clock, 2900)
+    since, turns = scheduler.snapshot().wake.running_since, deaf.turns
+    deaf.open.set()
+    assert (since, turns) == (None, 1)
+
+
+async def test_no_second_turn_beside_a_thread_that_timed_out(build, clock):
+    let_go, turns = threading.Event(), []
+
+    def turn(context: Any) -> str:
+        turns.append(context.trigger)
+        let_go.wait(20)
+        return ""
+
+    await build(wake=WakePlan(work=Call(turn), timeout=60))
+    await passes(clock, 3000)
+    let_go.set()
+    assert len(turns) == 1
+
+
+async def test_something_urgent_during_a_wake_wakes_once_more_after_it(build, clock):
+    gate, turns = asyncio.Event(), []
+
+    async def turn(context: Any) -> str:
+        turns.append(context.options["results"])
+        await gate.wait()
+        return ""
+
+    async def mail(context: Any) -> str:
+        return "URGENT:1 from ct@example.org"
+
+    states = {"mail": TaskState(last_run=NOON)}
+    plan = WakePlan(every=21600, work=Call(turn))
+    scheduler = await build(calls(mail, every=86400, name="mail"), states=states, wake=plan)
+    await passes(clock, 20)
+    await scheduler.force("mail")
+    await passes(clock, 20)
+    assert len(turns) == 1
+    gate.set()
+    await passes(clock, 100)
+    assert [len(results) for results in turns] == [0, 1]
+
+
 async def test_w_wakes_now(build, clock, home):
     (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
     scheduler = await build(wake=WakePlan())
@@ -206,8 +282,6 @@ async def test_without_wakes_the_verb_is_refused(build):
 
 
 async def test_a_wake_that_takes_too_long_is_timed_out(build, clock, home):
-    import asyncio
-
     async def turn(context: Any) -> str:
         await asyncio.sleep(3600)
         return ""
