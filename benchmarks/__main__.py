@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from . import dispatch, monitor, output, stall, status, throughput
+from . import dispatch, history, monitor, output, stall, status, throughput
 from .child import MeasurementFailed
 from .table import Bar, Row, markdown, show
 
@@ -20,6 +20,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "burst": throughput.burst,
     "durable": throughput.durable,
     "register": throughput.registration,
+    "history": history.history,
     "idle": throughput.idle,
     "status": status.status,
     "monitor": monitor.monitor,

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,13 @@ from .records import Asked, Ended, Keep, RunRecord, Told
 
 ROOM = 64 << 20  # bytes of runs that may wait for the disk
 ROW = 1024  # bytes that a run without output counts for
-GATHER = 0.03  # seconds in which runs come together in one transaction
+GATHER = 0.1  # seconds in which runs come together in one transaction
 SHARE, LONGEST = 4, 2.0  # after a slow write that many times as long, but at most so many seconds
+# Between two homes, so that the loop gets the interpreter in time: a thread that gives it up for one short
+# statement after the other takes it back before another one wakes, for up to 5 ms.
+BREATH = 0.001
 OPEN = 64  # databases at a time: each takes three descriptors
-PATIENCE = 5.0  # seconds for the disk, where somebody waits
+PATIENCE = 5.0  # seconds in which the disk takes nothing, where somebody waits
 
 BEHIND = "more runs end than the disk can take"
 
@@ -73,14 +76,26 @@ class Historian:
         for action in (also, lambda: done.set_result(None)):
             self._items.put(action)
         self._somebody_waits.set()
-        await asyncio.wait({asyncio.wrap_future(done)}, timeout=PATIENCE)
+        waiting = {asyncio.wrap_future(done)}
+        await self._while_it_goes_on(lambda: asyncio.wait(waiting, timeout=PATIENCE), done.done)
 
     async def close(self) -> None:
         """Write what waits, and end."""
-        if self._thread:
-            self._items.put(None)
-            self._somebody_waits.set()
-            await asyncio.to_thread(self._thread.join, PATIENCE)
+        if (thread := self._thread) is None:
+            return
+        self._items.put(None)
+        self._somebody_waits.set()
+        join = partial(asyncio.to_thread, thread.join, PATIENCE)
+        await self._while_it_goes_on(join, lambda: not thread.is_alive())
+
+    async def _while_it_goes_on(
+        self, wait: Callable[[], Awaitable[object]], over: Callable[[], bool]
+    ) -> None:
+        """Wait again and again, as long as something is written meanwhile."""
+        before = -1
+        while not over() and before != self._taken:
+            before = self._taken
+            await wait()
 
     # -------------------------------------------------------------- in the thread
 
@@ -119,6 +134,7 @@ class Historian:
                 self._taken += sum(map(_size, some))
             if len(self._open) > OPEN:
                 self.shut(next(iter(self._open)))
+            time.sleep(BREATH)
 
     def shut(self, file: HistoryFile) -> None:
         """In the thread: nothing of this file is open any more."""

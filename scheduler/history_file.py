@@ -13,6 +13,7 @@ from .records import Ended, Keep
 
 PATIENCE = 1.0  # seconds for somebody else's lock
 LOOK_AFTER = 100  # runs of a task, after which it is looked at whether it has too many
+AT_ONCE = 64  # rows in one statement
 STEP = 500  # rows forgotten in one transaction
 OUTPUTS_KEPT = 1000  # of each task: 64 MB at most
 TEXT, TRACEBACK = 2000, 16 * 1024  # characters
@@ -20,10 +21,10 @@ CACHE = 256  # KiB of each open database
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _INSERT = (
-    "INSERT INTO runs (task, started, finished, seconds, outcome, trigger, attempt, text, failed)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO runs (task, started, finished, seconds, outcome, trigger, attempt, text, failed) VALUES"
 )
-_OUTPUT = "INSERT INTO outputs VALUES (last_insert_rowid(), ?, ?, ?)"
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_OUTPUT = "INSERT INTO outputs VALUES (?, ?, ?, ?)"
 
 
 class NotRecorded(Exception):
@@ -70,18 +71,8 @@ class HistoryFile:
         database = self._opened()
         with database:
             database.execute("BEGIN IMMEDIATE")
-            for run in runs:
-                self._insert(database, run)
+            _insert(database, runs)
             self._forget(database, runs, keep)
-
-    def _insert(self, database: sqlite3.Connection, run: Ended) -> None:
-        times = (run.started, run.finished, run.seconds)
-        how = (run.outcome, run.trigger, run.attempt, _text(run.text[:TEXT]), run.outcome.bad)
-        database.execute(_INSERT, (run.task, *times, *how))
-        written = run.output.text() if run.output and run.output.size else ""
-        if written or run.traceback:
-            traceback = run.traceback[-TRACEBACK:]  # its last lines say what was raised, and where
-            database.execute(_OUTPUT, (run.task, _text(written), _text(traceback)))
 
     def _forget(self, database: sqlite3.Connection, runs: Sequence[Ended], keep: Keep) -> None:
         """Whatever is too many or too old goes, a little at a time."""
@@ -152,15 +143,44 @@ def _prepare(database: sqlite3.Connection) -> None:
     made = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if made and version != VERSION:
         raise OSError(f"was made by another program (version {version}); move it away")
+    if not made:  # nothing to lose yet: its fsyncs would hold up those of the state files
+        database.execute("PRAGMA synchronous = OFF")
     database.execute("PRAGMA journal_mode = WAL")
-    database.execute(
-        "PRAGMA synchronous = NORMAL"
-    )  # a crash of the machine may cost the newest runs, no more
+    if not made:
+        database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+    database.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the newest runs, no more
     database.execute("PRAGMA foreign_keys = ON")
     database.execute(f"PRAGMA cache_size = -{CACHE}")
     database.execute("PRAGMA journal_size_limit = 4194304")
-    if not made:
-        database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+
+
+def _insert(database: sqlite3.Connection, runs: Sequence[Ended]) -> None:
+    """All of the runs in few statements: around each one Python lets the scheduler's thread wait for it."""
+    done = 0
+    while done < len(runs):
+        some = runs[done : done + _at_once(len(runs) - done)]
+        rows = ", ".join([_ROW] * len(some))
+        last = database.execute(f"{_INSERT} {rows}", [each for run in some for each in _row(run)]).lastrowid
+        done += len(some)
+        for number, run in enumerate(some, (last or 0) - len(some) + 1):
+            _insert_output(database, number, run)
+
+
+def _at_once(left: int) -> int:
+    """A power of two, so that there are few different statements to prepare."""
+    return min(1 << (left.bit_length() - 1), AT_ONCE)
+
+
+def _row(run: Ended) -> tuple[object, ...]:
+    times = (run.started, run.finished, run.seconds)
+    return (run.task, *times, run.outcome, run.trigger, run.attempt, _text(run.text[:TEXT]), run.outcome.bad)
+
+
+def _insert_output(database: sqlite3.Connection, number: int, run: Ended) -> None:
+    written = run.output.text() if run.output and run.output.size else ""
+    if written or run.traceback:
+        traceback = run.traceback[-TRACEBACK:]  # its last lines say what was raised, and where
+        database.execute(_OUTPUT, (number, run.task, _text(written), _text(traceback)))
 
 
 def _beyond(database: sqlite3.Connection, table: str, number: str, task: str, keep: int) -> int:

@@ -38,7 +38,7 @@ file.add([run] * 50, Keep())
 seen = []
 def die(statement):
     seen.append(statement)
-    if statement.startswith(where) and len(seen) > 25:
+    if statement.startswith(where) and len(seen) > 2:
         os.kill(os.getpid(), 9)
 if where == "write":
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
