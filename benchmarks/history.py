@@ -14,8 +14,8 @@ from scheduler.engine import Scheduler
 from scheduler.historian import Historian
 from scheduler.history import output, runs
 from scheduler.history_file import HistoryFile
-from scheduler.model import Outcome, Task, Trigger
-from scheduler.records import Asked, Ended, Keep
+from scheduler.model import Keep, Outcome, Task, Trigger
+from scheduler.records import Asked, Ended
 from scheduler.store import Store
 
 from .child import measure

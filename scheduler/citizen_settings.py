@@ -10,8 +10,7 @@ from .builtin import BACKGROUND_TASKS
 from .env_file import Secrets, parse
 from .layers import Layer, lay
 from .llm_settings import llm
-from .model import NAME, Alerts, Llm, Task, WakePlan
-from .records import Keep
+from .model import NAME, Alerts, Keep, Llm, Task, WakePlan
 from .setting_values import nested, seconds, whole
 from .settings_files import Files, Unusable, scripts
 from .tables import Problems, Source, key, read

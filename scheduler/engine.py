@@ -16,6 +16,7 @@ from .listener import Listener
 from .model import (
     Call,
     Handler,
+    Keep,
     Llm,
     Outcome,
     Pulse,
@@ -28,7 +29,7 @@ from .model import (
     WakePlan,
     WakeView,
 )
-from .records import LISTED, MOST_LISTED, Asked, Forgetful, Keep, Recorder, RunRecord
+from .records import LISTED, MOST_LISTED, Asked, Forgetful, Recorder, RunRecord
 from .runner import WAKE, Runner
 from .schedule import AtStart
 from .store import Store

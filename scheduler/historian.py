@@ -12,7 +12,8 @@ from queue import SimpleQueue
 
 from .history import output, runs
 from .history_file import HistoryFile, NotRecorded
-from .records import Asked, Ended, Keep, RunRecord, Told
+from .model import Keep
+from .records import Asked, Ended, RunRecord, Told
 
 ROOM = 64 << 20  # bytes of runs that may wait for the disk
 ROW = 1024  # bytes that a run without output counts for

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .files import set_aside
 from .history import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
-from .records import Ended, Keep
+from .model import Keep
+from .records import Ended
 
 PATIENCE = 1.0  # seconds for somebody else's lock
 LOOK_AFTER = 100  # runs of a task, after which it is looked at whether it has too many

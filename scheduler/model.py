@@ -207,6 +207,14 @@ class WakePlan:
     urgent_cooldown: float = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much is remembered: so many runs of each task, and none older than so many seconds."""
+
+    runs: int = 10_000
+    seconds: float = 400 * 86400.0
+
+
 # ------------------------------------------------------------------ what is remembered of a task
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from .errors import UnknownRun, UnknownTask
-from .model import Outcome, Trigger
+from .model import Keep, Outcome, Trigger
 from .values import value
 
 LISTED = 50  # runs in an answer, unless another number is asked for
@@ -49,14 +49,6 @@ def listed(runs: Iterable[RunRecord], asked: Asked) -> tuple[RunRecord, ...]:
         and (asked.before is None or run.id < asked.before)
     )
     return tuple(islice(found, asked.limit))
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """How much is remembered: so many runs of each task, and none older than so many seconds."""
-
-    runs: int = 10_000
-    seconds: float = 400 * 86400.0
 
 
 class Printed(Protocol):

@@ -29,8 +29,8 @@ DIES = """
 import os, resource, signal, sys
 from pathlib import Path
 from scheduler.history_file import HistoryFile
-from scheduler.model import Outcome
-from scheduler.records import Ended, Keep
+from scheduler.model import Keep, Outcome
+from scheduler.records import Ended
 home, where = Path(sys.argv[1]), sys.argv[2]
 run = Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, 1500 * "x")
 file = HistoryFile(home)

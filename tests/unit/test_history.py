@@ -17,8 +17,8 @@ from scheduler import history
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
 from scheduler.historian import ROW, Historian
 from scheduler.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded
-from scheduler.model import Call, Outcome, Running, Task, TaskState, Trigger
-from scheduler.records import Asked, Ended, Keep, RunRecord
+from scheduler.model import Call, Keep, Outcome, Running, Task, TaskState, Trigger
+from scheduler.records import Asked, Ended, RunRecord
 from scheduler.schedule import Every
 from scheduler.workers import Output
 
