@@ -27,6 +27,7 @@ def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Call
     files = HomeFiles(formatter)
     handlers = [Offloaded(files), *([Offloaded(Stream(stream, formatter))] if stream else [])]
     root = logging.getLogger("experience")
+    before = (root.level, root.propagate)
     root.setLevel(logging.INFO)
     root.propagate = False
     for handler in handlers:
@@ -37,6 +38,8 @@ def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Call
         for handler in handlers:
             root.removeHandler(handler)
             handler.finish()
+        root.setLevel(before[0])
+        root.propagate = before[1]
 
 
 class Offloaded(logging.Handler):
