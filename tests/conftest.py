@@ -1,5 +1,6 @@
 """What tests share: a clock that stands still, and a citizen's scheduler on it."""
 
+import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -96,3 +97,14 @@ def _no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     for name in ("EXPERIENCE_ROOT", "EXPERIENCE_CONFIG", "NO_COLOR", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
     yield
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_new() -> None:
+    """What an earlier test, or a library in it, did to our loggers is undone."""
+    logging.disable(logging.NOTSET)
+    for name in ("experience", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "experience":
+            logger = logging.getLogger(name)
+            logger.disabled, logger.propagate = False, True
+            logger.setLevel(logging.NOTSET)
