@@ -65,6 +65,10 @@ class Options:
     stale: float = key(seconds(1), 3600.0)
     patience: float = key(seconds(0.1), 40.0)  # for all of them
 
+    def __post_init__(self) -> None:
+        if self.source == "json" and not (self.url and self.path):
+            raise Wrong("has source json, which needs url and path; add them")
+
 
 async def price_monitor(ctx: Context) -> str | Report:
     """The prices in one line; urgent after a move over the limit, a warning where a price is missing."""
@@ -83,8 +87,6 @@ async def price_monitor(ctx: Context) -> str | Report:
 
 def _check(options: Options) -> None:
     """What the reader of one key cannot see."""
-    if options.source == "json" and not (options.url and options.path):
-        raise TaskFailed("source json needs url and path; add them to the settings of price_monitor")
     if options.source != "json" and not options.pairs:
         raise TaskFailed("there are no pairs; add pairs to the settings of price_monitor")
 

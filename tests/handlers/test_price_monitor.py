@@ -334,13 +334,15 @@ async def test_no_secret_is_told(tmp_path, caplog):
     assert all(SECRET not in file.read_text() for file in tmp_path.rglob("*") if file.is_file())
 
 
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [({"source": "json", "url": "http://a/"}, "needs url and path"), ({"source": "kraken"}, "no pairs")],
-)
-async def test_what_is_missing_is_said(tmp_path, given, words):
-    with pytest.raises(TaskFailed, match=words):
-        await run(tmp_path, **given)
+async def test_missing_pairs_are_said(tmp_path):
+    with pytest.raises(TaskFailed, match="no pairs"):
+        await run(tmp_path, source="kraken")
+
+
+def test_a_source_of_ones_own_without_its_path_is_said_when_the_settings_are_read():
+    problems = Problems({})
+    read(Options, {"source": "json", "url": "http://a/"}, ("tasks", "price_monitor"), problems)
+    assert ["needs url and path" in line for _, line in problems.found] == [True]
 
 
 @pytest.mark.parametrize(
