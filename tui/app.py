@@ -2,9 +2,8 @@
 
 import io
 import os
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,20 +13,19 @@ from textual.widgets import Input, Static
 from scheduler.control import Citizens, Control, FleetView
 from scheduler.model import Pulse, Snapshot
 
-from . import verbs
 from .dialogs.confirm import Confirm
 from .exits import end_on_signals
 from .followers import Followers
-from .format import clean, plural, wall
+from .format import plural, wall
 from .glyphs import ASCII, UNICODE
 from .lesson import lesson
-from .panels.board import Place
 from .panels.fleet import FleetGrid
 from .panels.footer import KeyBar
 from .panels.verdict import VerdictBar
 from .picture import without_fonts
 from .tally import Tally
 from .theme import ANSI, DARK, THEMES, defaults, following
+from .wishes import Wishes
 
 JUST_AFTER = 0.02  # seconds after a whole one, so that a due time of a whole second never flickers
 
@@ -66,6 +64,7 @@ class ExperienceApp(App[None]):
         self._grid = FleetGrid(glyphs, read_only)
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._controls: dict[str, Control] = {}
+        self._wishes = Wishes(self, fleet, self._controls, glyphs.plain)
         self._view: FleetView | None = None
         self._tally = Tally()
         self._tally.loading = True
@@ -110,7 +109,8 @@ class ExperienceApp(App[None]):
 
     def _take_fleet(self, view: FleetView) -> None:
         self._view = view
-        self._controls = {control.citizen: control for control in view.controls}
+        self._controls.clear()
+        self._controls.update((control.citizen, control) for control in view.controls)
         self._tally.citizens(set(self._controls))
         self._tally.problems, self._tally.loading = view.problems, view.loading
         self._grid.citizens(sorted(self._controls))
@@ -141,54 +141,14 @@ class ExperienceApp(App[None]):
     # -------------------------------------------------------------- wishes come up
 
     def on_fleet_grid_asked(self, message: FleetGrid.Asked) -> None:
-        places = message.places
-        if not places:
-            self._say("no task to do that to", "warning")
-        elif message.sure:
-            self._work(self._carry_out(message.verb, places))
-        else:
-            names = [f"{place.citizen}/{place.task}" for place in places]
-            question = f"{message.verb.capitalize()} {plural(len(places), 'task')}?"
-            self._ask(question, names, lambda: self._work(self._carry_out(message.verb, places)))
-
-    async def _carry_out(self, verb: str, places: tuple[Place, ...]) -> None:
-        self._grid.unmark()
-        rows = [(place.citizen, place.task) for place in places]
-        self._tell(await verbs.carry_out(self._controls, verb, rows))
+        rows = [(place.citizen, place.task) for place in message.places]
+        self._wishes.do(message.verb, rows, sure=message.sure, then=self._grid.unmark)
 
     def on_fleet_grid_wake_asked(self, message: FleetGrid.WakeAsked) -> None:
-        if control := self._controls.get(message.citizen):
-            self._work(self._wake(control))
-
-    async def _wake(self, control: Control) -> None:
-        self._tell(await verbs.wake(control))
+        self._wishes.wake(message.citizen)
 
     def on_fleet_grid_take_over_asked(self, message: FleetGrid.TakeOverAsked) -> None:
-        citizen = message.citizen
-        question = f"Own {citizen} here? Closing this screen will stop its tasks."
-        self._ask(question, [], lambda: self._work(self._take_over(citizen)))
-
-    async def _take_over(self, citizen: str) -> None:
-        self._tell(await verbs.take_over(self._fleet, citizen))
-
-    def _tell(self, answers: list[verbs.Answer]) -> None:
-        if answers:
-            refused = any(answer.refused for answer in answers)
-            self._say(verbs.summed_up(answers), "error" if refused else "warning")
-
-    def _say(self, text: str, severity: Any = "information") -> None:
-        lines = [clean(line, self._glyphs.plain) for line in text.splitlines()]
-        self.notify("\n".join(lines), severity=severity, markup=False)
-
-    def _work(self, work: Coroutine[Any, Any, None]) -> None:
-        self.run_worker(work, group="verbs")
-
-    def _ask(self, question: str, names: list[str], then: Callable[[], Any]) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                then()
-
-        self.push_screen(Confirm(question, names, self._glyphs.plain), answered)
+        self._wishes.take_over(message.citizen)
 
     # -------------------------------------------------------------- filter
 
@@ -213,7 +173,7 @@ class ExperienceApp(App[None]):
 
     def action_theme(self) -> None:
         if self.no_color:
-            self._say("NO_COLOR is set: there is one theme")
+            self._wishes.say("NO_COLOR is set: there is one theme")
         else:
             self.theme = following(self.theme)
 
@@ -224,10 +184,10 @@ class ExperienceApp(App[None]):
         )
 
     def on_delivery_complete(self, event: DeliveryComplete) -> None:
-        self._say(f"saved {event.path}" if event.path else "saved")
+        self._wishes.say(f"saved {event.path}" if event.path else "saved")
 
     def on_delivery_failed(self, event: DeliveryFailed) -> None:
-        self._say(f"the screenshot was not saved: {event.exception}", "error")
+        self._wishes.say(f"the screenshot was not saved: {event.exception}", "error")
 
     def action_help(self) -> None:
         from .screens.help import Help, entries
@@ -246,7 +206,7 @@ class ExperienceApp(App[None]):
             self.exit()
         else:
             question = f"Quit? {plural(len(running), 'task')} of ours will be stopped:"
-            self._ask(question, running, self.exit)
+            self._wishes.ask(question, running, self.exit)
 
     # -------------------------------------------------------------- looks
 

@@ -6,10 +6,8 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.events import Click, Resize
-from textual.filter import ANSIToTruecolor
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from scheduler.model import Kind, Pulse, Snapshot, TaskView
@@ -21,14 +19,13 @@ from tui.ordering import Order
 from . import steps
 from .board import Board, Place
 from .canvas import Canvas
-from .ink import NAMES, Ink
 from .keys import KEYS, VERBS
+from .lines import Lines
 
 
-class FleetGrid(ScrollView, can_focus=True):
+class FleetGrid(Lines):
     """Draws what it is shown and says what is wanted; it knows nothing of who carries it out."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"fleet--{name}" for name in NAMES}
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     @dataclass
@@ -62,8 +59,7 @@ class FleetGrid(ScrollView, can_focus=True):
         self.board = Board(glyphs)
         self._glyphs, self._read_only = glyphs, read_only
         self._now = 0.0
-        self._ink: Ink | None = None
-        self._canvas = Canvas(self.board, glyphs, self._styles, self._filtered)
+        self._canvas = Canvas(self.board, glyphs, self.styles_now, self.finished)
         self._late: Callable[[], None] | None = None
 
     # -------------------------------------------------------------- values come down
@@ -126,35 +122,15 @@ class FleetGrid(ScrollView, can_focus=True):
         if changed:
             self.refresh(*changed)
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Lines as they are: without borders, links or selection Textual's own path is twice the work."""
-        strips = [self.render_line(y) for y in crop.line_range]
-        whole = crop.x == 0 and crop.width == self.size.width
-        return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
-
     def render_line(self, y: int) -> Strip:
         return self._canvas.strip(y + self.scroll_offset.y, self._now)
 
-    def _styles(self) -> Ink:
-        if self._ink is None:
-            self._ink = Ink.read(lambda name: self.get_component_rich_style(f"fleet--{name}"))
-        return self._ink
-
-    def _filtered(self, strip: Strip) -> Strip:
-        """What Textual's own path would do; our colours never need to be made true ones."""
-        for line_filter in self.get_line_filters():
-            if not isinstance(line_filter, ANSIToTruecolor):
-                strip = strip.apply_filter(line_filter, self.background_colors[1])
-        return strip
+    def forget(self) -> None:
+        self._canvas.forget()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         self.sync()  # lines that come back into sight were drawn some time ago
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._ink = None
-        self._canvas.forget()
 
     # -------------------------------------------------------------- room
 

@@ -1,0 +1,44 @@
+"""A widget that draws only the lines that are asked for, in the styles of `ink`."""
+
+from typing import ClassVar
+
+from textual.filter import ANSIToTruecolor
+from textual.geometry import Region
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from .ink import NAMES, Ink
+
+
+class Lines(ScrollView, can_focus=True):
+    """Line by line, whatever there is: its cost is that of the lines on screen."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{name}" for name in NAMES}
+    _ink: Ink | None = None
+
+    def styles_now(self) -> Ink:
+        """The styles of the theme that is on."""
+        if self._ink is None:
+            self._ink = Ink.read(lambda name: self.get_component_rich_style(f"ink--{name}"))
+        return self._ink
+
+    def finished(self, strip: Strip) -> Strip:
+        """What Textual's own path would do to it; our colours never need to be made true ones."""
+        for line_filter in self.get_line_filters():
+            if not isinstance(line_filter, ANSIToTruecolor):
+                strip = strip.apply_filter(line_filter, self.background_colors[1])
+        return strip
+
+    def forget(self) -> None:
+        """Nothing that was drawn before is right any more."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines as they are: without borders, links or selection Textual's own path is twice the work."""
+        strips = [self.render_line(y) for y in crop.line_range]
+        whole = crop.x == 0 and crop.width == self.size.width
+        return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._ink = None
+        self.forget()
