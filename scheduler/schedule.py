@@ -5,15 +5,16 @@ Times are Unix seconds (UTC). Dates appear only inside `Cron`, where a time zone
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSimError
 
 from .errors import BadSchedule
+from .wall_clock import NEVER, next_slot
 
-NEVER = float("inf")
+EPOCH = 946684800.0  # 2000-01-01: where the first slot of any expression is looked for
 
 MACROS = {
     "@yearly": "0 0 1 1 *",
@@ -81,40 +82,24 @@ class Cron:
 
     def __post_init__(self) -> None:
         try:
-            self._next(datetime(2000, 1, 1, tzinfo=UTC))
-        except (CronSimError, StopIteration) as error:
-            reason = str(error) or "it never matches"
-            raise BadSchedule(f"cron expression {self.expression!r}: {reason}") from error
+            never = self._next(EPOCH) == NEVER
+        except CronSimError as error:
+            raise BadSchedule(f"cron expression {self.expression!r}: {error}") from error
+        if never:
+            raise BadSchedule(f"cron expression {self.expression!r}: it never matches")
 
     def first(self, since: float) -> float:
         return self.after(since)
 
     def after(self, last: float) -> float:
-        try:
-            return self._next(datetime.fromtimestamp(last, UTC)).timestamp()
-        except StopIteration:  # cronsim looks fifty years ahead, no further
-            return NEVER
+        return self._next(last)
 
     def skip(self, last: float, now: float) -> float:
         """The first slot after `now`."""
         return self.after(max(last, now))
 
-    def _next(self, last: datetime) -> datetime:
-        fields = _plain(self.expression).split()
-        if len(fields) == 6 and not any(field.startswith("*") for field in fields[1:3]):
-            return self._with_seconds(fields, last)
-        return next(CronSim(" ".join(fields), last.astimezone(self.zone)))
-
-    def _with_seconds(self, fields: list[str], last: datetime) -> datetime:
-        """The next of the seconds in a minute that the other five fields name.
-
-        cronsim keeps Debian's daylight-saving rules for five fields only: with six it drops what falls
-        into the hour that is skipped, and runs twice what falls into the one that is repeated.
-        """
-        shifts = [timedelta(seconds=second) for second in CronSim(" ".join(fields), last).seconds]
-        minutes, starts = " ".join(fields[1:]), [(last - by).astimezone(self.zone) for by in shifts]
-        slots = (next(CronSim(minutes, start)).astimezone(UTC) for start in starts)
-        return min(slot + by for slot, by in zip(slots, shifts, strict=True))
+    def _next(self, last: float) -> float:
+        return next_slot(_plain(self.expression).split(), self.zone, last)
 
     def __str__(self) -> str:
         return self.expression

@@ -19,7 +19,7 @@ from scheduler.schedule import (
     zone_named,
 )
 
-BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
+BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 
 
 def times(text: str, zone: str, start: str, count: int) -> list[str]:
@@ -99,6 +99,17 @@ def test_the_next_slots(text, start, expected):
             "2026-10-25T02:59:15+02:00",
             ["10-25 02:59:30+0200", "10-25 02:00+0100", "10-25 02:00:30+0100"],
         ),
+        # Half an hour: 02:00 becomes 01:30 on 5 April 2026, and 02:30 on 4 October.
+        (
+            "*/15 * * * *",
+            LORD_HOWE,
+            "2026-04-05T01:40+11:00",
+            ["04-05 01:45+1100", "04-05 01:30+1030", "04-05 01:45+1030", "04-05 02:00+1030"],
+        ),
+        ("45 1 * * *", LORD_HOWE, "2026-04-05T01:00+11:00", ["04-05 01:45+1100", "04-06 01:45+1030"]),
+        ("10 2 * * *", LORD_HOWE, "2026-10-03T12:00+10:30", ["10-04 02:30+1100", "10-05 02:10+1100"]),
+        # Samoa had no 30 December 2011 at all.
+        ("0 9 * * *", "Pacific/Apia", "2011-12-29T08:00-10:00", ["12-29 09:00-1000", "12-31 00:00+1400"]),
     ],
 )
 def test_both_daylight_saving_changes(text, zone, start, expected):
