@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSimError
 
 from .errors import BadSchedule
-from .wall_clock import NEVER, next_slot
+from .wall_clock import NEVER as NEVER
+from .wall_clock import next_slot
 
 EPOCH = 946684800.0  # 2000-01-01: where the first slot of any expression is looked for
 
