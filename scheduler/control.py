@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .clock import Clock
+from .details import TaskDetails
 from .model import Pulse, Receipt, Snapshot
 from .records import LISTED, RunRecord
 
@@ -53,6 +54,10 @@ class Control(Protocol):
 
     async def output(self, run: int) -> str:
         """What the run with this id printed, bounded, and its traceback; raises UnknownRun."""
+        ...
+
+    async def explain(self, task: str) -> TaskDetails:
+        """What the task is, its secrets masked, and its next times; raises UnknownTask."""
         ...
 
 

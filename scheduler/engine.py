@@ -8,8 +8,10 @@ from pathlib import Path
 from .board import follow
 from .chronicle import Chronicle
 from .clock import Clock
+from .details import TaskDetails
 from .dispatch import Dispatcher
 from .errors import AlreadyRunning, NotSetUp, Stopping
+from .explain import explain
 from .jobs import Job
 from .ledger import Ledger
 from .listener import Listener
@@ -270,6 +272,10 @@ class Scheduler:
 
     async def output(self, run: int) -> str:
         return await self._recorder.output(run)
+
+    async def explain(self, task: str) -> TaskDetails:
+        job, now, secrets = self._ledger.job(task), self._clock.now(), self._rules.secrets.values()
+        return explain(self.citizen, job.task, job.state, now, job.floor, secrets)
 
     async def _turn(self, task: str, kind: str, change: Callable[[TaskState], TaskState]) -> Receipt:
         job = self._open(task)

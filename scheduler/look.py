@@ -1,8 +1,11 @@
 """What a citizen's files say at this moment: takes no lock, changes nothing, waits for nobody."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from .details import TaskDetails
+from .errors import UnknownTask
+from .explain import explain
 from .files import read_json
 from .model import Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
 from .ownership import owner_of
@@ -27,6 +30,17 @@ def look_at(
         owner=f"pid {owner.pid}" if owner else "",
         problems=(*problems, *notes),
     )
+
+
+def explained(
+    citizen: str, home: Path, tasks: Iterable[Task], secrets: Collection[str], name: str, now: float
+) -> TaskDetails:
+    """What the task is, by its settings and the state file; raises UnknownTask, Unreadable."""
+    known = {task.name: task for task in tasks}
+    if name not in known:
+        raise UnknownTask(name, known)
+    states, _ = StateFile(home).peek()
+    return explain(citizen, known[name], states.get(name, TaskState()), now, 0.0, secrets)
 
 
 def _row(citizen: str, task: Task, state: TaskState, now: float) -> TaskView:

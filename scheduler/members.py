@@ -8,9 +8,11 @@ from typing import Protocol
 
 from .clock import Clock
 from .control import Control
+from .details import TaskDetails
 from .doors import socket_path
 from .engine import Scheduler
 from .errors import Disconnected, SchedulerError
+from .look import explained
 from .model import Snapshot
 from .onlooker import Onlooker
 from .ownership import Ownership
@@ -70,7 +72,12 @@ async def attached(
     try:
         await remote.start()
     except (Disconnected, OSError):
-        onlooker = Onlooker(settings.name, settings.home, look, refusal)
+
+        def explain(task: str) -> TaskDetails:
+            secrets, now = settings.secrets.values(), clock.now()
+            return explained(settings.name, settings.home, settings.tasks, secrets, task, now)
+
+        onlooker = Onlooker(settings.name, settings.home, look, refusal, explain)
         await onlooker.refresh()
         return Member(settings, onlooker, onlooker.refusal)
     return Member(settings, remote, str(refusal))

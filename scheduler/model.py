@@ -187,6 +187,8 @@ class Task:
     description: str = ""
     ping: str = field(default="", repr=False)  # an address that wants to hear of each run
     ping_on: frozenset[str] = frozenset(("ok", "failed"))
+    source: str = ""  # the files it is set in
+    hidden: frozenset[str] = frozenset()  # the keys whose values came from .env or the environment
 
     @property
     def set_up(self) -> bool:
@@ -394,6 +396,8 @@ class TaskView:
     text: str = ""
     priority: int = 50
     description: str = ""
+    outcome: Outcome | None = None
+    last_success: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,6 +485,8 @@ def view(task: Task, state: TaskState, when: float, **more: Any) -> TaskView:
         text=state.text,
         priority=task.priority,
         description=task.description,
+        outcome=state.outcome,
+        last_success=state.last_success,
         **more,
     )
 

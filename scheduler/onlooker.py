@@ -6,18 +6,28 @@ from pathlib import Path
 
 from . import history
 from .board import Subscribers, follow
-from .errors import Owned, SchedulerError
+from .details import TaskDetails
+from .errors import Owned, SchedulerError, UnknownTask
 from .model import Pulse, Receipt, Snapshot
 from .records import LISTED, MOST_LISTED, Asked, RunRecord
+
+
+def _unknown(task: str) -> TaskDetails:
+    raise UnknownTask(task, ())
 
 
 class Onlooker:
     """A Control that only watches: whoever asks it for a verb is told who owns the citizen."""
 
     def __init__(
-        self, citizen: str, home: Path, look: Callable[[], Snapshot], refusal: SchedulerError
+        self,
+        citizen: str,
+        home: Path,
+        look: Callable[[], Snapshot],
+        refusal: SchedulerError,
+        explain: Callable[[str], TaskDetails] = _unknown,
     ) -> None:
-        self.citizen, self._home = citizen, home
+        self.citizen, self._home, self._explain = citizen, home, explain
         self._look, self._refusal = look, refusal
         self._snapshot = Snapshot(citizen, stale=str(refusal))
         self._subscribers = Subscribers()
@@ -74,6 +84,9 @@ class Onlooker:
 
     async def output(self, run: int) -> str:
         return await asyncio.to_thread(history.output, self._home, run)
+
+    async def explain(self, task: str) -> TaskDetails:
+        return await asyncio.to_thread(self._explain, task)
 
     def _refused(self) -> SchedulerError:
         owner = self._snapshot.owner

@@ -12,6 +12,7 @@ from typing import Any
 from . import wire
 from .board import Subscribers, follow
 from .clock import Clock
+from .details import TaskDetails
 from .errors import Disconnected, SchedulerError
 from .model import Pulse, Receipt, Snapshot
 from .records import LISTED, RunRecord
@@ -189,6 +190,9 @@ class RemoteControl:
 
     async def output(self, run: int) -> str:
         return wire.text_from(await self._ask("output", run=run))
+
+    async def explain(self, task: str) -> TaskDetails:
+        return wire.details_from(await self._ask("explain", task=task))
 
     async def _verb(self, method: str, **params: Any) -> Receipt:
         return wire.receipt_from(await self._ask(method, **params))

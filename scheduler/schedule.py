@@ -102,6 +102,11 @@ class Cron:
     def _next(self, last: float) -> float:
         return next_slot(_plain(self.expression).split(), self.zone, last)
 
+    def in_english(self) -> str:
+        """`At 09:00 on Monday through Friday`."""
+        last = datetime(2000, 1, 1, tzinfo=UTC)
+        return str(CronSim(_plain(self.expression), last).explain())
+
     def __str__(self) -> str:
         return self.expression
 
@@ -178,6 +183,18 @@ def in_words(seconds: float) -> str:
     if parts == ["1d"]:
         return "24h"
     return "".join(parts) or "0s"
+
+
+def spelled(seconds: float) -> str:
+    """A duration as one says it: `5 minutes`, `1 hour 30 minutes`, `0.5 seconds`."""
+    if seconds != int(seconds):
+        return f"{seconds:g} seconds"
+    parts, rest = [], int(seconds)
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {unit}" if count == 1 else f"{count} {unit}s")
+    return " ".join(parts) or "0 seconds"
 
 
 def zone_named(name: str) -> ZoneInfo:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from . import wire
+from .details import TaskDetails
 from .doors import admitted, prepare
 from .errors import SchedulerError
 from .model import Receipt, Snapshot
@@ -27,6 +28,7 @@ BUFFER = 256 * 1024  # bytes that may wait for one client; beyond that it skips 
 
 T = TypeVar("T")
 Runs = tuple[RunRecord, ...]
+Found = Runs | str | TaskDetails
 
 
 class Served(Protocol):
@@ -51,6 +53,8 @@ class Served(Protocol):
     async def history(self, task: str | None, *, limit: int, failed: bool, before: int | None) -> Runs: ...
 
     async def output(self, run: int) -> str: ...
+
+    async def explain(self, task: str) -> TaskDetails: ...
 
 
 class Server:
@@ -183,9 +187,11 @@ class _Client:
         verbs = {"reset": scheduler.reset, "pause": scheduler.pause, "resume": scheduler.resume}
         return verbs[method](task) if method in verbs and params.keys() == {"task"} else None
 
-    def _look_up(self, method: str, params: Mapping[str, Any]) -> Awaitable[Runs | str] | None:
+    def _look_up(self, method: str, params: Mapping[str, Any]) -> Awaitable[Found] | None:
         if method == "output" and params.keys() == {"run"} and _is_number(params["run"]):
             return self._alone(partial(self._scheduler.output, params["run"]))
+        if method == "explain" and params.keys() == {"task"} and isinstance(params["task"], str):
+            return self._alone(partial(self._scheduler.explain, params["task"]))
         if method != "history" or not params.keys() <= {"task", "limit", "failed", "before"}:
             return None
         task, limit, before = params.get("task"), params.get("limit", LISTED), params.get("before")

@@ -35,6 +35,13 @@ class OutsideBytes(bytes):
         return "b'***'"
 
 
+def holds_outside(value: Any) -> bool:
+    """Whether any part of it came from the environment or a .env file."""
+    if isinstance(value, dict):
+        return any(map(holds_outside, value.values()))
+    return any(map(holds_outside, value)) if isinstance(value, list) else isinstance(value, Outside)
+
+
 def reason(value: Any, error: Exception) -> str:
     """What `error` says of `value`, unless the value may be a secret: then the error may quote it."""
     hidden = isinstance(value, Outside)

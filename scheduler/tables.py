@@ -37,6 +37,10 @@ class Problems:
         source = self._source(at)
         self.found.append((source, f"{source.file}: {dotted(source.above + at)}: {text}"))
 
+    def files(self, at: At, keys: Iterable[str]) -> str:
+        """Where these keys of a table were written."""
+        return ", ".join(dict.fromkeys(self._source((*at, key)).file for key in keys))
+
     def _source(self, at: At) -> Source:
         while at and at not in self._where:
             at = at[:-1]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from .errors import BadSchedule
 from .handlers import BuiltIn, built_in
 from .model import Call, NotSetUp, Task, Work
 from .schedule import Every, Schedule, local_zone, parse, zone_named
-from .setting_values import Wrong, flag, reason, seconds, text, whole
+from .setting_values import Wrong, flag, holds_outside, reason, seconds, text, whole
 from .tables import At, Problems, is_table, key, read, readers
 from .work_settings import WorkTable, configured, only_commands, script
 
@@ -86,7 +86,9 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     work = _work(name, table, given, ours, place, problems)
     if schedule is None or len(problems.found) > before:
         return None
-    return _made(name, schedule, work, table, options)
+    made = _made(name, schedule, work, table, options)
+    hidden = frozenset(k for k, value in given.items() if holds_outside(value))
+    return replace(made, source=problems.files(at, given), hidden=hidden)
 
 
 @lru_cache(maxsize=64)

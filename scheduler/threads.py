@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .clock import Clock, SystemClock
 from .control import Control, FleetView
+from .details import TaskDetails
 from .errors import SchedulerError, Stopping
 from .fleet_options import FleetOptions
 from .model import Pulse, Receipt, Snapshot
@@ -181,6 +182,9 @@ class ThreadedControl:
 
     async def output(self, run: int) -> str:
         return await self._ask(self._control.output(run))
+
+    async def explain(self, task: str) -> TaskDetails:
+        return await self._ask(self._control.explain(task))
 
     async def _ask(self, verb: Coroutine[Any, Any, T]) -> T:
         try:

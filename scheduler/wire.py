@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields, replace
 from typing import Any
 
 from . import errors
+from .details import Fact, TaskDetails
 from .errors import Disconnected, SchedulerError
 from .model import (
     Event,
@@ -114,7 +115,7 @@ def receipt_from(raw: Any) -> Receipt:
         raise Disconnected(f"the owner sent what is no answer: {error}") from error
 
 
-def answer(value: Receipt | tuple[RunRecord, ...] | str) -> Mapping[str, Any]:
+def answer(value: Receipt | tuple[RunRecord, ...] | str | TaskDetails) -> Mapping[str, Any]:
     """What a method gave, as a result."""
     match value:
         case str():
@@ -139,6 +140,15 @@ def text_from(raw: Any) -> str:
     return text
 
 
+def details_from(raw: Any) -> TaskDetails:
+    """The details in an answer; raises Disconnected."""
+    try:
+        facts, options = (tuple(Fact(**each) for each in raw.get(key, ())) for key in ("facts", "options"))
+        return TaskDetails(raw["task"], facts, options, tuple(map(float, raw.get("upcoming", ()))))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Disconnected(f"the owner sent what are no details: {error}") from error
+
+
 def _run(raw: Mapping[str, Any]) -> RunRecord:
     trigger = raw.get("trigger")
     told = {"outcome": Outcome(raw["outcome"]), "trigger": Trigger(trigger) if trigger else None}
@@ -146,13 +156,14 @@ def _run(raw: Mapping[str, Any]) -> RunRecord:
 
 
 def _task(raw: Mapping[str, Any]) -> TaskView:
-    error, progress = raw.get("error"), raw.get("progress")
+    error, progress, outcome = raw.get("error"), raw.get("progress"), raw.get("outcome")
     return TaskView(
         **{
             **raw,
             "kind": Kind(raw["kind"]),
             "error": Failure(**error) if error else None,
             "progress": Progress(**progress) if progress else None,
+            "outcome": Outcome(outcome) if outcome else None,
         }
     )
 

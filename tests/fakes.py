@@ -10,6 +10,7 @@ from typing import Any
 
 from scheduler.clock import _Alarm
 from scheduler.control import FleetView
+from scheduler.details import Fact, TaskDetails
 from scheduler.errors import Disconnected, SchedulerError, UnknownRun, UnknownTask
 from scheduler.model import Pulse, Receipt, Snapshot
 from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
@@ -126,6 +127,7 @@ class FakeControl:
         self.asked: list[tuple[str, ...]] = []
         self.runs: tuple[RunRecord, ...] = ()
         self.outputs: dict[int, str] = {}
+        self.details: dict[str, TaskDetails] = {}
         self._changed: list[asyncio.Event] = []
 
     def show(self, snapshot: Snapshot) -> None:
@@ -181,6 +183,12 @@ class FakeControl:
         if run not in {each.id for each in self.runs}:
             raise UnknownRun(run)
         return self.outputs.get(run, "")
+
+    async def explain(self, task: str) -> TaskDetails:
+        view = self.snapshot.task(task)
+        if view is None:
+            raise UnknownTask(task, [each.name for each in self.snapshot.tasks])
+        return self.details.get(task) or TaskDetails(task, (Fact("schedule", f"every {view.schedule}"),))
 
     def _answer(self, *asked: str) -> Receipt:
         self.asked.append(asked)

@@ -10,6 +10,7 @@ from itertools import count
 
 from scheduler.clock import Clock, SystemClock, Timer
 from scheduler.control import FleetView
+from scheduler.details import TaskDetails
 from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
 from scheduler.model import (
     Outcome,
@@ -28,6 +29,7 @@ from scheduler.model import due as due_of
 from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
 
 from .demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
+from .demo_details import details
 from .demo_history import LATER, output, past
 
 SPEED = 15.0  # seconds of the demo in one of ours
@@ -188,6 +190,10 @@ class DemoControl:
             if each.id == run:
                 return output(each)
         raise UnknownRun(run)
+
+    async def explain(self, task: str) -> TaskDetails:
+        state = self._known(task)
+        return details(self.citizen, self._tasks[task], state, self._clock.now())
 
     def _runs(self) -> list[RunRecord]:
         self._past = self._past or past(self.citizen, self._tasks, self._at_first)

@@ -1,0 +1,99 @@
+"""Puts a task's definition into words; secrets are masked here, before anybody else gets to see it."""
+
+import shlex
+from collections.abc import Collection, Iterator
+from dataclasses import fields
+from typing import Any
+
+from .details import Fact, TaskDetails
+from .masks import MASK, Masks
+from .model import Call, Command, Isolated, NotSetUp, Task, TaskState
+from .schedule import AtStart, Cron, Every, in_words, spelled
+from .upcoming import upcoming
+
+BUILT_IN = f"{__package__}.handlers."
+
+
+def explain(
+    citizen: str, task: Task, state: TaskState, now: float, floor: float, secrets: Collection[str]
+) -> TaskDetails:
+    """What the task is and when it is due next; `secrets` are the values that nobody may see."""
+    masks = Masks(secrets)
+    return TaskDetails(
+        task=task.name,
+        facts=tuple(_facts(task, masks)),
+        options=tuple(_options(task, masks)),
+        upcoming=upcoming(citizen, task, state, now, floor),
+    )
+
+
+def _facts(task: Task, masks: Masks) -> Iterator[Fact]:
+    if task.description:
+        yield Fact("about", masks.text(task.description))
+    yield Fact("schedule", _schedule(task))
+    yield Fact("runs", _work(task, masks))
+    yield from _command(task, masks)
+    yield Fact("set in", task.source or "no file: built in", not task.source)
+    if not task.enabled:
+        yield Fact("enabled", "no: only when forced")
+    yield Fact("timeout", in_words(task.timeout))
+    yield Fact("retries", _retries(task), not task.retries)
+    yield Fact("missed", "run once, late" if task.catch_up else "skipped", task.catch_up)
+    yield Fact("jitter", f"up to {in_words(task.jitter)}" if task.jitter else "none", not task.jitter)
+    yield Fact("priority", f"{task.priority}, lower runs first")
+    if task.ping:
+        yield Fact("ping", f"{MASK}, told of {' and '.join(sorted(task.ping_on))}")
+
+
+def _schedule(task: Task) -> str:
+    match task.schedule:
+        case Every(seconds):
+            return f"every {spelled(seconds)}, from start to start"
+        case Cron() as cron:
+            return f"{cron.in_english()} ({cron.zone}): {cron}"
+        case AtStart():
+            return "once, each time the scheduler starts"
+
+
+def _work(task: Task, masks: Masks) -> str:
+    match task.work:
+        case Call(function):
+            module = getattr(function, "__module__", "") or ""
+            name = getattr(function, "__qualname__", type(function).__name__)
+            return f"the built-in handler {name}" if module.startswith(BUILT_IN) else f"{module}:{name}"
+        case Isolated(source, function):
+            return f"{masks.text(source)}:{function}, in a process of its own"
+        case Command(argv):
+            return shlex.join(masks.words(argv)).replace(f"'{MASK}'", MASK)
+        case NotSetUp(setting):
+            return f"nothing yet: {setting} is not set"
+
+
+def _command(task: Task, masks: Masks) -> Iterator[Fact]:
+    """What a command gets beside its arguments."""
+    if not isinstance(task.work, Command):
+        return
+    if task.work.environment:
+        yield Fact("environment", masks.value("", task.work.environment))
+    if task.work.input:
+        yield Fact("input", f"{len(task.work.input):,} bytes")
+
+
+def _retries(task: Task) -> str:
+    if not task.retries:
+        return "none: its next time is the next try"
+    return f"{task.retries}, the first after {in_words(task.retry_delay)}, then doubling"
+
+
+def _options(task: Task, masks: Masks) -> Iterator[Fact]:
+    """The handler's own settings, as far as the task has its handler."""
+    if task.options is None or not isinstance(task.work, Call | NotSetUp):
+        return
+    for each in fields(task.options):
+        value, usual = getattr(task.options, each.name), each.default
+        hidden = each.name in task.hidden or (not each.repr and value)
+        yield Fact(each.name, MASK if hidden else masks.value(each.name, value), _same(value, usual))
+
+
+def _same(value: Any, usual: Any) -> bool:
+    return type(value) is type(usual) and value == usual

@@ -1,0 +1,73 @@
+"""Takes the secrets out of a definition: after this, anybody may see it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .setting_values import Outside, OutsideBytes
+
+MASK = "***"
+SHORTEST = 4  # characters: shorter values of an .env, such as 1 or no, would blot out half the words
+LONGEST = 1000  # characters that are looked through for what looks like a secret; the rest is left out
+
+_NAMED = r"(?<![\w-])[\w-]*?(?:pass(?:word|wd|phrase)?|token|secret|key|auth|credential|cookie)[\w-]*"
+_FLAGGED = _NAMED.removeprefix(r"(?<![\w-])")
+_SECRET_NAME = re.compile(_NAMED, re.IGNORECASE)
+_SECRET_FLAG = re.compile(rf"--?{_FLAGGED}", re.IGNORECASE)
+# What follows such a name, a scheme of authorization, or a user in an address.
+_IN_TEXT = (
+    (re.compile(rf"({_NAMED}[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic|token)\s+)?[^\s\"'&]+", re.IGNORECASE)),
+    (re.compile(r"(\b(?:bearer|basic)\s+)[^\s\"']+", re.IGNORECASE)),
+    (re.compile(r"(://[^\s/:@]*:)[^\s/]+(?=@)")),
+    (re.compile(rf"((?<!\S)--?{_FLAGGED}\s+)[^\s-][^\s]*", re.IGNORECASE)),
+)
+
+
+class Masks:
+    """Knows the secrets of one citizen, and what looks like one."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = sorted({each for each in secrets if len(each) >= SHORTEST}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known)), re.IGNORECASE) if known else None
+
+    def text(self, text: str) -> str:
+        """The text without its secrets; nothing of it if it came from .env or the environment."""
+        if isinstance(text, Outside) and text:
+            return MASK
+        if self._known:
+            text = self._known.sub(MASK, text)
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+        for pattern in _IN_TEXT:
+            text = pattern.sub(rf"\g<1>{MASK}", text)
+        return text
+
+    def words(self, argv: Iterable[str]) -> list[str]:
+        """The words of a command line; also what follows a flag such as --password is masked."""
+        shown: list[str] = []
+        before = ""
+        for word in argv:
+            shown.append(MASK if _SECRET_FLAG.fullmatch(before) else self.text(word))
+            before = word
+        return shown
+
+    def value(self, name: str, value: Any) -> str:
+        """A setting's value in words."""
+        if not value and not isinstance(value, bool | int | float):
+            return "none"
+        if isinstance(value, OutsideBytes) or _secret(name, value):
+            return MASK
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, float):
+            return f"{value:g}"
+        if isinstance(value, Mapping):
+            pairs = (f"{self.text(str(key))} = {self.value(str(key), each)}" for key, each in value.items())
+            return ", ".join(pairs)
+        if isinstance(value, list | tuple | set | frozenset):
+            return ", ".join(self.value(name, each) for each in value)
+        return self.text(value if isinstance(value, str) else str(value))
+
+
+def _secret(name: str, value: Any) -> bool:
+    """A number or a yes is no secret: `key_limit = 5`; a text, or a list of them, under such a name is."""
+    return _SECRET_NAME.fullmatch(name) is not None and not isinstance(value, bool | int | float)

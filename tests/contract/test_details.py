@@ -1,0 +1,173 @@
+"""What a front end may ask about a task's definition, whichever Control it has."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.details import Fact, TaskDetails
+from scheduler.doors import socket_path
+from scheduler.errors import UnknownTask
+from scheduler.fleet import Fleet
+from scheduler.fleet_options import FleetOptions
+from scheduler.onlooker import Onlooker
+from tui.demo_data import CHORES
+from tui.demo_fleet import DemoControl
+
+from ..crash.loops import Place
+from ..fakes import FakeClock
+from .test_control import ACTING, acting
+
+ENV = {"TOKEN": "tok-3141592653", "MAIL_PASSWORD": "swordfish-77", "UNUSED": "never-shown-42", "FROM_ENV": ""}
+OUTSIDE = "from-the-environment-99"
+SECRETS = (*filter(None, ENV.values()), OUTSIDE, "literal-hunter2", "in-the-address", "after-the-flag")
+
+TASKS = [
+    """report
+cron = "0 9 * * mon-fri"
+timezone = "Europe/Berlin"
+timeout = "5m"
+retries = 3
+jitter = "30s"
+catch_up = false
+description = "uses never-shown-42 for nothing"
+command = ["sh", "-c", "curl -H 'Authorization: Bearer ${TOKEN}'", "--password", "after-the-flag", "x y"]
+environment = { API_KEY = "literal-hunter2", LANG = "C", REMOTE = "${FROM_THE_ENVIRONMENT}" }
+input = "tok-3141592653"
+ping = "https://hc.example.org/never-shown-42\"""",
+    """email_check
+host = "imap.example.org"
+user = "opus@example.org"
+password = "${MAIL_PASSWORD}"
+urgent_from = ["ct@example.org", "tok-3141592653"]""",
+    """price_monitor
+source = "json"
+pairs = ["BTC-EUR"]
+url = "https://me:in-the-address@prices.example.org/{pair}"
+path = "data.price"
+headers = { Accept = "application/json", X-Auth = "literal-hunter2" }""",
+    'quick\nevery = "5m"\ncommand = ["true"]',
+    'hourly\ncron = "@hourly"\ntimezone = "UTC"\ncommand = ["true"]',
+    'once\ncron = "@reboot"\ncommand = ["true"]',
+]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setenv("FROM_THE_ENVIRONMENT", OUTSIDE)
+    place = Place(tmp_path)
+    named = {task.partition("\n")[0] for task in TASKS}
+    quiet = [f"{name}\nenabled = false" for name in BACKGROUND_TASKS if name not in named]
+    tables = [f"[tasks.{table}\n".replace("\n", "]\n", 1) for table in (*quiet, *TASKS)]
+    (place.home / "experience.toml").write_text("\n".join(tables))
+    (place.home / ".env").write_text("".join(f"{name}={value}\n" for name, value in ENV.items()))
+    return place
+
+
+@pytest.fixture(params=[*ACTING, "onlooker"])
+async def control(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Any]:
+    if request.param != "onlooker":
+        async with acting(request.param, place) as bench:
+            yield bench.control
+        return
+    fleet = Fleet(FleetOptions(config=place.config, only=("opus",), own=False))
+    await fleet.start()
+    (onlooker,) = fleet.view().controls
+    assert isinstance(onlooker, Onlooker)
+    yield onlooker
+    await fleet.stop()
+
+
+def said(facts: tuple[Fact, ...]) -> dict[str, str]:
+    return {fact.label: fact.words for fact in facts}
+
+
+async def test_a_definition_comes_in_words(control, place):
+    facts = said((await control.explain("report")).facts)
+    assert facts["schedule"] == "At 09:00 on Monday through Friday (Europe/Berlin): 0 9 * * mon-fri"
+    assert facts["runs"] == "sh -c *** --password *** 'x y'"
+    assert facts["environment"] == "API_KEY = ***, LANG = C, REMOTE = ***"
+    assert facts["timeout"] == "5m"
+    assert facts["retries"] == "3, the first after 30s, then doubling"
+    assert facts["missed"] == "skipped"
+    assert facts["jitter"] == "up to 30s"
+    assert facts["priority"] == "50, lower runs first"
+    assert facts["about"] == "uses *** for nothing"
+    assert facts["ping"] == "***, told of failed and ok"
+    assert facts["set in"] == str(place.home / "experience.toml")
+    hourly = said((await control.explain("hourly")).facts)
+    assert hourly["schedule"] == "At the start of every hour (UTC): @hourly"
+    once = said((await control.explain("once")).facts)
+    assert once["schedule"] == "once, each time the scheduler starts"
+
+
+async def test_options_of_a_handler_come_with_secrets_masked(control):
+    details = await control.explain("email_check")
+    assert said(details.facts)["runs"] == "the built-in handler email_check"
+    options = {each.label: each for each in details.options}
+    assert options["host"] == Fact("host", "imap.example.org")
+    assert options["password"].words == "***"
+    assert options["urgent_from"].words == "ct@example.org, @***"
+    assert options["port"] == Fact("port", "993", usual=True)
+    prices = said((await control.explain("price_monitor")).options)
+    assert prices["headers"] == "Accept = ***, X-Auth = ***"
+    assert prices["url"] == "https://me:***@prices.example.org/{pair}"
+
+
+async def test_no_secret_is_in_what_leaves_the_owner(control):
+    names = [task.partition("\n")[0] for task in TASKS]
+    whole = "\n".join([repr(await control.explain(name)) for name in names])
+    assert [secret for secret in SECRETS if secret in whole] == []
+
+
+async def test_the_next_times_are_those_of_the_schedule(control):
+    details = await control.explain("hourly")
+    assert len(details.upcoming) == 5
+    assert all(when % 3600 == 0 for when in details.upcoming)
+    steps = {b - a for a, b in zip(details.upcoming, details.upcoming[1:], strict=False)}
+    assert steps == {3600}
+    assert (await control.explain("once")).upcoming == ()
+
+
+async def test_an_unknown_task_is_the_same_error_everywhere(control):
+    with pytest.raises(UnknownTask, match=r"unknown task 'quikc': did you mean quick\?"):
+        await control.explain("quikc")
+
+
+@pytest.mark.parametrize("kind", ACTING)
+async def test_a_paused_task_has_no_next_time(place, kind):
+    async with acting(kind, place) as bench:
+        await bench.control.pause("hourly")
+        assert (await bench.control.explain("hourly")).upcoming == ()
+        await bench.control.resume("hourly")
+        assert len((await bench.control.explain("hourly")).upcoming) == 5
+
+
+async def test_the_bytes_on_the_socket_hold_no_secret(place):
+    fleet = Fleet(FleetOptions(config=place.config, only=("opus",)))
+    await fleet.start()
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(socket_path(place.home)))
+        heard = await reader.readline()
+        for number, task in enumerate(TASKS):
+            params = {"task": task.partition("\n")[0]}
+            message = {"jsonrpc": "2.0", "id": number, "method": "explain", "params": params}
+            writer.write(json.dumps(message).encode() + b"\n")
+            heard += await reader.readline()
+        writer.transport.abort()
+    finally:
+        await fleet.stop(0)
+    assert b"imap.example.org" in heard
+    assert [secret for secret in SECRETS if secret.encode() in heard] == []
+
+
+async def test_the_demo_explains_every_task():
+    control = DemoControl("hazel", FakeClock())
+    for chore in CHORES:
+        details = await control.explain(chore.name)
+        assert isinstance(details, TaskDetails) and len(details.upcoming) == 5
+        assert said(details.facts)["runs"] == f"the built-in handler {chore.name}"
