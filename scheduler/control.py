@@ -1,12 +1,12 @@
 """All that a front end may do with citizens: watch them and ask for verbs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from .clock import Clock
 from .details import TaskDetails
-from .model import Pulse, Receipt, Snapshot
+from .model import Piece, Pulse, Receipt, Snapshot
 from .records import LISTED, RunRecord
 
 
@@ -58,6 +58,14 @@ class Control(Protocol):
 
     async def explain(self, task: str) -> TaskDetails:
         """What the task is, its secrets masked, and its next times; raises UnknownTask."""
+        ...
+
+    def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+        """What the run under way prints: at once what there is so far, then more as it comes, until it ends.
+
+        A run that is queued is waited for; without one it ends at once. A run that prints much, and a
+        reader that is slow, skip some. Close it when you leave early. The first step raises UnknownTask.
+        """
         ...
 
 

@@ -1,7 +1,8 @@
 """Scheduler: the sole owner of one citizen's state. It starts, steers and shows; others get values."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from .details import TaskDetails
 from .dispatch import Dispatcher
 from .errors import AlreadyRunning, NotSetUp, Stopping
 from .explain import explain
+from .following import Bell, pieces
 from .jobs import Job
 from .ledger import Ledger
 from .listener import Listener
@@ -21,6 +23,7 @@ from .model import (
     Keep,
     Llm,
     Outcome,
+    Piece,
     Pulse,
     Receipt,
     Running,
@@ -33,6 +36,7 @@ from .model import (
 )
 from .records import LISTED, MOST_LISTED, Asked, Forgetful, Recorder, RunRecord
 from .runner import WAKE, Runner
+from .runs import Run
 from .schedule import AtStart
 from .store import Store
 from .wake import TaskResult, WakeCycle
@@ -71,6 +75,7 @@ class Scheduler:
         self._tasks, self._rules, self._clock = tuple(tasks), rules or Rules(), clock
         self._registered: dict[str, Handler] = {}
         self._leaving: dict[str, Job] = {}
+        self._expected: dict[str, asyncio.Future[Run | None]] = {}  # runs of queued tasks that are followed
         self._problems: tuple[str, ...] = ()
         self._started = self._stopping = False
         self._workers = workers
@@ -119,6 +124,8 @@ class Scheduler:
         await self._chronicle.close()
         await asyncio.gather(self._ledger.close(), self._recorder.close())
         self._ledger.note("stopped")
+        for task in list(self._expected):
+            self._expect_no_more(task, None)
 
     def hurry(self) -> None:
         """Asked to stop a second time: what is still running ends at once."""
@@ -277,6 +284,28 @@ class Scheduler:
         job, now, secrets = self._ledger.job(task), self._clock.now(), self._rules.secrets.values()
         return explain(self.citizen, job.task, job.state, now, job.floor, secrets)
 
+    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+        job = self._ledger.job(task)
+        if run := job.run or await self._coming(job):
+            bell = Bell()
+            ended = asyncio.ensure_future(self._runner.finishes.wait_for([task], None))
+            ended.add_done_callback(lambda _: bell.ring())
+            await asyncio.sleep(0)  # it listens from here on
+            try:
+                async with aclosing(pieces(run.output, bell, lambda: job.run is not run)) as printed:
+                    async for piece in printed:
+                        yield piece
+            finally:
+                ended.cancel()
+
+    async def _coming(self, job: Job) -> Run | None:
+        """The run that the task is queued for, once it has started; None if there is none, or no more."""
+        if not job.waiting or self._stopping:
+            return None
+        coming = self._expected.setdefault(job.task.name, asyncio.get_running_loop().create_future())
+        await asyncio.wait({coming})  # others may wait for it, too, and one that goes must not cancel it
+        return coming.result()
+
     async def _turn(self, task: str, kind: str, change: Callable[[TaskState], TaskState]) -> Receipt:
         job = self._open(task)
         self._ledger.note(kind, task)
@@ -333,6 +362,13 @@ class Scheduler:
     def _start(self, job: Job, trigger: Trigger) -> None:
         self._runner.start(job, trigger)
         self._dispatch.running = len(self._runner)
+        if self._expected:
+            self._expect_no_more(job.task.name, job.run)
+
+    def _expect_no_more(self, task: str, run: Run | None) -> None:
+        """Whoever follows a task that was queued is told of its run, or that it is queued no more."""
+        if coming := self._expected.pop(task, None):
+            coming.set_result(run)
 
     def _ended(self, job: Job) -> None:
         """A worker is free again, and the task has a next time."""
@@ -349,6 +385,8 @@ class Scheduler:
         """Whoever waits for a run that is queued no more is told that there is none."""
         if not job.run and not job.waiting:
             self._runner.finishes.finished(job.task.name)
+            if self._expected:
+                self._expect_no_more(job.task.name, None)
 
     def _urgent(self, text: str) -> None:
         if self._wake:

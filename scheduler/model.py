@@ -456,6 +456,14 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """What a run printed next; `skipped` bytes before it were too many for whoever reads them here."""
+
+    text: str
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Pulse:
     """Is the scheduler alive: seconds since its loop last turned, and the run that holds it up."""
 

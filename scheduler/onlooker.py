@@ -1,14 +1,14 @@
 """A citizen as its files tell it, for those who may not or need not own it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 
 from . import history
 from .board import Subscribers, follow
 from .details import TaskDetails
 from .errors import Owned, SchedulerError, UnknownTask
-from .model import Pulse, Receipt, Snapshot
+from .model import Piece, Pulse, Receipt, Snapshot
 from .records import LISTED, MOST_LISTED, Asked, RunRecord
 
 
@@ -87,6 +87,10 @@ class Onlooker:
 
     async def explain(self, task: str) -> TaskDetails:
         return await asyncio.to_thread(self._explain, task)
+
+    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+        raise self._refused()
+        yield  # what makes it a generator
 
     def _refused(self) -> SchedulerError:
         owner = self._snapshot.owner

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,8 @@ from .board import Subscribers, follow
 from .clock import Clock
 from .details import TaskDetails
 from .errors import Disconnected, SchedulerError
-from .model import Pulse, Receipt, Snapshot
+from .following import Spool
+from .model import Piece, Pulse, Receipt, Snapshot
 from .records import LISTED, RunRecord
 
 PATIENCE = 10.0  # seconds for an answer; a save on a slow disk takes some
@@ -31,6 +32,7 @@ class Connection:
         self._reader, self._writer = reader, writer
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._spools: dict[int, Spool] = {}
         self.on_snapshot: Callable[[Any], None] = lambda raw: None
         self.on_word: Callable[[], None] = lambda: None
         self._listening = asyncio.create_task(self._listen())
@@ -66,6 +68,22 @@ class Connection:
         finally:
             self._answers.pop(number, None)
 
+    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+        """What the owner tells of a run until it says that this was all; the answer comes at the end."""
+        number, spool = next(self._numbers), Spool()
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(lambda done: spool.end(_why(done)))
+        self._spools[number] = spool
+        try:
+            self._writer.write(wire.line({"id": number, "method": "follow", "params": {"task": task}}))
+            async for piece in spool.pieces():
+                yield piece
+        finally:
+            del self._answers[number], self._spools[number]
+            if not answer.done():
+                unfollow = {"id": next(self._numbers), "method": "unfollow", "params": {"id": number}}
+                self._writer.write(wire.line(unfollow))
+
     async def over(self) -> None:
         """Return when the owner has hung up."""
         await asyncio.wait({self._listening})
@@ -79,7 +97,7 @@ class Connection:
             while message := await self._reader.readline():
                 self.on_word()
                 self._heard(json.loads(message))
-        except (OSError, ValueError, asyncio.LimitOverrunError):
+        except (OSError, ValueError, asyncio.LimitOverrunError, Disconnected):
             pass
         finally:
             self._writer.transport.abort()
@@ -93,6 +111,10 @@ class Connection:
         if message.get("method") == "snapshot":
             self.on_snapshot(message.get("params"))
             return
+        if message.get("method") == "printed" and isinstance(params := message.get("params"), dict):
+            if spool := self._spools.get(params.get("id", 0)):
+                spool.put(wire.piece_from(params))
+            return
         answer = self._answers.get(message.get("id", 0))
         if answer is None or answer.done():
             return
@@ -100,6 +122,12 @@ class Connection:
             answer.set_exception(wire.error_of(message["error"]))
         else:
             answer.set_result(message.get("result"))
+
+
+def _why(answer: "asyncio.Future[Any]") -> SchedulerError | None:
+    """What ended it, if that was not the run."""
+    error = None if answer.cancelled() else answer.exception()
+    return error if isinstance(error, SchedulerError) else None
 
 
 def _greeted(hello: Any) -> int:
@@ -194,13 +222,21 @@ class RemoteControl:
     async def explain(self, task: str) -> TaskDetails:
         return wire.details_from(await self._ask("explain", task=task))
 
+    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+        async with aclosing(self._connected().follow(task)) as pieces:
+            async for piece in pieces:
+                yield piece
+
     async def _verb(self, method: str, **params: Any) -> Receipt:
         return wire.receipt_from(await self._ask(method, **params))
 
     async def _ask(self, method: str, **params: Any) -> Any:
+        return await self._connected().ask(method, **params)
+
+    def _connected(self) -> Connection:
         if self._connection is None:
             raise Disconnected(f"{self.citizen}: {self._snapshot.stale or 'no owner answers'}")
-        return await self._connection.ask(method, **params)
+        return self._connection
 
     def _ping(self) -> None:
         if self._connection:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -14,7 +14,7 @@ from . import wire
 from .details import TaskDetails
 from .doors import admitted, prepare
 from .errors import SchedulerError
-from .model import Receipt, Snapshot
+from .model import Piece, Receipt, Snapshot
 from .records import LISTED, RunRecord
 
 log = logging.getLogger("experience.server")
@@ -24,6 +24,7 @@ MISTAKES = 8  # after so many lines that are no requests the connection is close
 PACE = 0.005  # seconds between two requests of one client: two hundred a second is more than any person
 STUCK = 30.0  # seconds without taking a byte after which a client is let go
 BUFFER = 256 * 1024  # bytes that may wait for one client; beyond that it skips snapshots
+FOLLOWED = 8  # runs that one client may follow at a time
 
 
 T = TypeVar("T")
@@ -56,6 +57,8 @@ class Served(Protocol):
 
     async def explain(self, task: str) -> TaskDetails: ...
 
+    def follow(self, task: str) -> AsyncGenerator[Piece, None]: ...
+
 
 class Server:
     """Listens for one citizen until closed."""
@@ -64,7 +67,7 @@ class Server:
         self._scheduler, self._path, self._group = scheduler, path, group
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self._reading = asyncio.Lock()
+        self._turns = Turns()
 
     async def open(self) -> None:
         """Listen from now on; raises OSError. Only who holds the lock may call this."""
@@ -95,7 +98,7 @@ class Server:
         self._clients.add(client)
         try:
             if self._welcome(writer):
-                await _Client(self._scheduler, reader, writer, self._reading).serve()
+                await _Client(self._scheduler, reader, writer, self._turns).serve()
         except (OSError, asyncio.CancelledError):  # gone, or the owner is closing
             pass
         finally:
@@ -114,22 +117,30 @@ class Server:
         return True
 
 
+class Turns:
+    """What all clients share, so that however many they are, they cost the owner so much and no more."""
+
+    def __init__(self) -> None:
+        self.reading, self.telling = asyncio.Lock(), asyncio.Lock()
+
+
 class _Client:
-    """One connection: a task that reads requests, and one that writes the newest snapshot."""
+    """One connection: a task that reads requests, one that writes the newest snapshot, one for each run."""
 
     def __init__(
         self,
         scheduler: Served,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        reading: asyncio.Lock,
+        turns: Turns,
     ) -> None:
         self._scheduler, self._reader, self._writer = scheduler, reader, writer
-        self._reading = reading
+        self._turns = turns
         self._changed = asyncio.Event()
         self._mistakes = 0
         self._forget: Callable[[], None] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._following: dict[int | str, asyncio.Task[None]] = {}
         writer.transport.set_write_buffer_limits(high=BUFFER)
 
     async def serve(self) -> None:
@@ -148,8 +159,9 @@ class _Client:
         finally:
             if self._forget:
                 self._forget()
-            if self._watching:
-                self._watching.cancel()
+            for task in (self._watching, *self._following.values()):
+                if task:
+                    task.cancel()
 
     async def _answer(self, line: bytes) -> None:
         request = _request(line)
@@ -162,6 +174,12 @@ class _Client:
             self._watch(params.get("told", 0))
             self._writer.write(wire.line({"id": identity, "result": {}}))
         elif method == "ping":
+            self._writer.write(wire.line({"id": identity, "result": {}}))
+        elif method == "follow" and params.keys() == {"task"} and isinstance(params["task"], str):
+            self._follow(identity, params["task"])
+        elif method == "unfollow" and params.keys() == {"id"} and isinstance(params["id"], int | str):
+            if task := self._following.pop(params["id"], None):
+                task.cancel()
             self._writer.write(wire.line({"id": identity, "result": {}}))
         else:
             self._writer.write(await self._verb(identity, method, params))
@@ -203,7 +221,7 @@ class _Client:
 
     async def _alone(self, look_up: Callable[[], Awaitable[T]]) -> T:
         """One at a time of all clients, at a pace: a look at the disk costs the owner a millisecond."""
-        async with self._reading:
+        async with self._turns.reading:
             found = await look_up()
             await asyncio.sleep(PACE)
             return found
@@ -227,6 +245,30 @@ class _Client:
                 await self._taken()
         self._writer.transport.abort()
 
+    def _follow(self, identity: int | str, task: str) -> None:
+        """The request is answered when there is nothing more to come; what was printed goes before that."""
+        if len(self._following) >= FOLLOWED or identity in self._following:
+            text = f"{FOLLOWED} runs are followed already" if identity not in self._following else "used id"
+            self._writer.write(wire.mistake(identity, wire.REFUSED, text))
+            return
+        telling = self._following[identity] = asyncio.create_task(self._tell(identity, task))
+        telling.add_done_callback(lambda _: self._following.pop(identity, None))
+
+    async def _tell(self, identity: int | str, task: str) -> None:
+        """While a client is slow, or others have their turn, what is printed is skipped."""
+        try:
+            async with contextlib.aclosing(self._scheduler.follow(task)) as pieces:
+                async for piece in pieces:
+                    async with self._turns.telling:
+                        self._writer.write(wire.piece_message(identity, piece))
+                        await asyncio.sleep(PACE)
+                    await self._taken()
+            self._writer.write(wire.line({"id": identity, "result": {}}))
+        except SchedulerError as error:
+            self._writer.write(wire.refusal(identity, error))
+        except OSError:
+            self._writer.transport.abort()
+
     async def _taken(self) -> None:
         try:
             async with asyncio.timeout(STUCK):
@@ -239,7 +281,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
-def _request(line: bytes) -> tuple[object, str, Mapping[str, Any]] | None:
+def _request(line: bytes) -> tuple[int | str, str, Mapping[str, Any]] | None:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):

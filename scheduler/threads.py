@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -12,7 +13,8 @@ from .control import Control, FleetView
 from .details import TaskDetails
 from .errors import SchedulerError, Stopping
 from .fleet_options import FleetOptions
-from .model import Pulse, Receipt, Snapshot
+from .following import Spool
+from .model import Piece, Pulse, Receipt, Snapshot
 from .records import LISTED, RunRecord
 
 if TYPE_CHECKING:
@@ -186,13 +188,33 @@ class ThreadedControl:
     async def explain(self, task: str) -> TaskDetails:
         return await self._ask(self._control.explain(task))
 
-    async def _ask(self, verb: Coroutine[Any, Any, T]) -> T:
+    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+        spool = Spool()
+        filling = self._begun(spool.fill(self._control.follow(task)))
+        filling.add_done_callback(lambda done: spool.end(self._why(done)))
         try:
-            answer = asyncio.run_coroutine_threadsafe(verb, self._loop)
+            async for piece in spool.pieces():
+                yield piece
+        finally:
+            filling.cancel()
+
+    async def _ask(self, verb: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(self._begun(verb))
+
+    def _begun(self, verb: Coroutine[Any, Any, T]) -> "Future[T]":
+        try:
+            return asyncio.run_coroutine_threadsafe(verb, self._loop)
         except RuntimeError:
             verb.close()
-            raise Stopping(f"{self.citizen} is shutting down") from None
-        return await asyncio.wrap_future(answer)
+            raise self._stopping() from None
+
+    def _why(self, done: "Future[None]") -> SchedulerError | None:
+        """What ended it, if that was not the run."""
+        error = self._stopping() if done.cancelled() else done.exception()
+        return error if isinstance(error, SchedulerError) else None
+
+    def _stopping(self) -> Stopping:
+        return Stopping(f"{self.citizen} is shutting down")
 
     def _soon(self, action: Callable[[], object]) -> None:
         with contextlib.suppress(RuntimeError):  # the scheduler's loop has ended

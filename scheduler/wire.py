@@ -13,6 +13,7 @@ from .model import (
     Failure,
     Kind,
     Outcome,
+    Piece,
     Progress,
     Receipt,
     Snapshot,
@@ -105,6 +106,19 @@ def snapshot_from(raw: Any, before: tuple[Event, ...]) -> Snapshot:
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Disconnected(f"the owner sent what is no snapshot: {error}") from error
+
+
+def piece_message(identity: object, piece: Piece) -> bytes:
+    """What a run printed, for whoever asked by the request of this id to follow it."""
+    return line({"method": "printed", "params": {"id": identity, **plain(piece)}})
+
+
+def piece_from(raw: Mapping[str, Any]) -> Piece:
+    """The piece in a notification; raises Disconnected."""
+    text, skipped = raw.get("text"), raw.get("skipped", 0)
+    if not isinstance(text, str) or not isinstance(skipped, int):
+        raise Disconnected("the owner sent what is no output")
+    return Piece(text, skipped)
 
 
 def receipt_from(raw: Any) -> Receipt:

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -12,7 +12,7 @@ from scheduler.clock import _Alarm
 from scheduler.control import FleetView
 from scheduler.details import Fact, TaskDetails
 from scheduler.errors import Disconnected, SchedulerError, UnknownRun, UnknownTask
-from scheduler.model import Pulse, Receipt, Snapshot
+from scheduler.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
@@ -128,6 +128,7 @@ class FakeControl:
         self.runs: tuple[RunRecord, ...] = ()
         self.outputs: dict[int, str] = {}
         self.details: dict[str, TaskDetails] = {}
+        self.printing: dict[str, asyncio.Queue[Piece | None]] = {}
         self._changed: list[asyncio.Event] = []
 
     def show(self, snapshot: Snapshot) -> None:
@@ -189,6 +190,23 @@ class FakeControl:
         if view is None:
             raise UnknownTask(task, [each.name for each in self.snapshot.tasks])
         return self.details.get(task) or TaskDetails(task, (Fact("schedule", f"every {view.schedule}"),))
+
+    def prints(self, task: str, text: str, skipped: int = 0) -> None:
+        """A run of the task is under way, and printed this; whoever follows it gets it, once."""
+        self.printing.setdefault(task, asyncio.Queue()).put_nowait(Piece(text, skipped))
+
+    def ends(self, task: str) -> None:
+        """The run that printed has ended."""
+        self.printing.setdefault(task, asyncio.Queue()).put_nowait(None)
+
+    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+        if self.snapshot.task(task) is None:
+            raise UnknownTask(task, [each.name for each in self.snapshot.tasks])
+        if isinstance(self.refusal, SchedulerError):
+            raise self.refusal
+        printed = self.printing.get(task)
+        while printed and (piece := await printed.get()):
+            yield piece
 
     def _answer(self, *asked: str) -> Receipt:
         self.asked.append(asked)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import replace
 from itertools import count
 
@@ -14,6 +14,7 @@ from scheduler.details import TaskDetails
 from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
 from scheduler.model import (
     Outcome,
+    Piece,
     Progress,
     Pulse,
     Receipt,
@@ -30,10 +31,11 @@ from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
 
 from .demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
 from .demo_details import details
-from .demo_history import LATER, output, past
+from .demo_history import LATER, output, past, printing
 
 SPEED = 15.0  # seconds of the demo in one of ours
 WAKE_EVERY = 600.0
+PRINTS_EVERY = 3.0  # seconds of the demo between two lines of a run
 LATELY = 500  # finished runs of a citizen that are remembered
 LASTS = {chore.name: chore.lasts for chore in CHORES}
 
@@ -194,6 +196,23 @@ class DemoControl:
     async def explain(self, task: str) -> TaskDetails:
         state = self._known(task)
         return details(self.citizen, self._tasks[task], state, self._clock.now())
+
+    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+        running, ends = self._known(task).running, self._ends.get(task, 0.0)
+        step = asyncio.Event()
+        for number in count():
+            if running is None or self._states[task].running is not running:
+                return
+            when = running.since + number * PRINTS_EVERY
+            timer = self._clock.call_at(min(when, ends), step.set)
+            try:
+                await step.wait()
+            finally:
+                timer.cancel()
+            step.clear()
+            if when >= ends:
+                return
+            yield Piece(printing(task, number))
 
     def _runs(self) -> list[RunRecord]:
         self._past = self._past or past(self.citizen, self._tasks, self._at_first)

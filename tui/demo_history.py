@@ -28,6 +28,11 @@ def output(run: RunRecord) -> str:
     return "\n".join([*lines, f"done in {run.seconds:.1f} s", ""])
 
 
+def printing(task: str, number: int) -> str:
+    """A line of what a run under way claims to print."""
+    return f"{task}: step {number}\n" if number else f"{task}: begins\n"
+
+
 def _runs(citizen: str, task: Task, state: TaskState) -> list[RunRecord]:
     if state.last_run is None or not isinstance(task.schedule, Every):
         return []

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 KEEP = 32 * 1024
 LINE = 500  # characters of a line that are worth a row
@@ -14,10 +14,11 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 class Output:
     """A bounded capture of bytes; threads may write to it at once."""
 
-    __slots__ = ("_head", "_lock", "_tail", "size")
+    __slots__ = ("_head", "_lock", "_tail", "_told", "size")
 
     def __init__(self) -> None:
         self.size = 0
+        self._told: tuple[Callable[[], None], ...] = ()
         self._head, self._tail = bytearray(), bytearray()
         # Re-entrant: a signal handler that prints may interrupt a write on the same thread.
         self._lock = threading.RLock()
@@ -30,6 +31,27 @@ class Output:
             self._tail += data[max(room, len(data) - KEEP) :]
             if len(self._tail) > 2 * KEEP:  # rarely, so that many small writes stay linear
                 del self._tail[:-KEEP]
+        for tell in self._told:
+            tell()
+
+    def tell(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after each write, in the thread that wrote; calling the result ends that."""
+        with self._lock:
+            self._told += (callback,)
+
+        def forget() -> None:
+            with self._lock:
+                self._told = tuple(each for each in self._told if each is not callback)
+
+        return forget
+
+    def after(self, position: int) -> tuple[int, bytes]:
+        """What there still is from `position` on, in one go or two, and how many bytes before it are lost."""
+        with self._lock:
+            if position < len(self._head):
+                return 0, bytes(self._head[position:])
+            lost = max(0, self.size - len(self._tail) - position)
+            return lost, bytes(self._tail[len(self._tail) - (self.size - position - lost) :])
 
     def text(self) -> str:
         """All of it, or its two ends with a line between them that says how much is missing."""

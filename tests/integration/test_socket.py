@@ -18,10 +18,11 @@ from scheduler.engine import Rules, Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, UnknownTask
 from scheduler.model import Call, Kind, Task
 from scheduler.remote import Connection, RemoteControl
-from scheduler.schedule import Every
-from scheduler.server import CLIENTS, MISTAKES, Server
+from scheduler.schedule import Cron, Every
+from scheduler.server import BUFFER, CLIENTS, FOLLOWED, MISTAKES, Server, _Client
 from scheduler.store import MemoryStore
 from scheduler.workers import Workers
+from scheduler.workers.prints import current
 
 from ..fakes import until
 
@@ -33,7 +34,11 @@ class Owner:
         (home / ".experience").mkdir(exist_ok=True)
         self.gate = asyncio.Event()
         self.clock, self.workers = SystemClock(), Workers()
-        tasks = [Task("slow", Every(86400), Call(self.slow)), Task("tick", Every(0.05), Call(self.tick))]
+        tasks = [
+            Task("slow", Every(86400), Call(self.slow)),
+            Task("tick", Every(0.05), Call(self.tick)),
+            Task("talk", Cron("59 23 31 12 *"), Call(self.talk)),
+        ]
         self.scheduler = Scheduler(
             "opus",
             home,
@@ -50,6 +55,14 @@ class Owner:
     async def slow(self, context: Any) -> str:
         await self.gate.wait()
         return "through"
+
+    async def talk(self, context: Any) -> None:
+        """Prints 30 MB a second, as long as the gate is closed."""
+        run = current.get()
+        assert run
+        while not self.gate.is_set():
+            run.output.write(b"x" * 60_000)
+            await asyncio.sleep(0.002)
 
     async def tick(self, context: Any) -> str:
         return ""
@@ -96,11 +109,14 @@ class Raw:
 
     @classmethod
     async def connect(cls, owner: Owner) -> "Raw":
-        client = cls(*await asyncio.open_unix_connection(str(owner.path)))
+        client = cls(*await asyncio.open_unix_connection(str(owner.path), limit=wire.ANSWER_LIMIT))
         owner.visitors.append(client)
         hello = await client.line()
         assert hello["params"]["protocol"] == wire.PROTOCOL
         return client
+
+    def ask(self, identity: int | str, method: str, **params: Any) -> None:
+        self.writer.write(wire.line({"id": identity, "method": method, "params": params}))
 
     async def line(self) -> Any:
         return json.loads(await self.reader.readline())
@@ -238,6 +254,69 @@ async def test_a_reader_that_never_reads_skips_snapshots_and_holds_no_memory(own
     assert len(transports) == 2
     await goes_on(owner)
     stuck.close()
+
+
+async def follow(owner: Owner, identity: int | str, task: str = "talk") -> Raw:
+    client = await Raw.connect(owner)
+    client.ask(identity, "follow", task=task)
+    return client
+
+
+async def test_a_reader_that_never_reads_what_is_printed_holds_no_memory_and_nobody_up(owner, monkeypatch):
+    clients: list[_Client] = []
+
+    class Noted(_Client):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            clients.append(self)
+
+    monkeypatch.setattr("scheduler.server._Client", Noted)
+    await owner.scheduler.force("talk")
+    stuck = [await follow(owner, 1) for _ in range(5)]
+    for client in stuck:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # so that nothing is read ahead
+    waiting = [each._writer.transport.get_write_buffer_size for each in clients]
+    await until(lambda: all(size() > BUFFER for size in waiting), "nothing more can be sent to them")
+    reading, told, before = await follow(owner, "x"), 0, owner.ticks()
+    while told < 3_000_000:
+        params = (await reading.line())["params"]
+        assert params["id"] == "x"
+        told += len(params["text"]) + params.get("skipped", 0)
+    assert max(size() for size in waiting) < 2 * BUFFER
+    await until(lambda: owner.ticks() > before + 3, "tasks go on")
+    owner.gate.set()
+
+
+async def test_who_follows_is_answered_when_the_run_has_ended(owner):
+    await owner.scheduler.force("talk")
+    client = await follow(owner, 7)
+    await client.line()
+    owner.gate.set()
+    while "method" in (message := await client.line()):
+        assert message["method"] == "printed"
+    assert (message["id"], message["result"]) == (7, {})
+
+
+async def test_a_client_follows_so_many_runs_and_no_more_and_any_other_way_is_a_mistake(owner):
+    client = await Raw.connect(owner)
+    for number in range(FOLLOWED + 1):
+        client.ask(number, "follow", task="slow")
+    assert "8 runs are followed already" in (await client.line())["error"]["message"]
+    client.ask("done", "unfollow", id=0)
+    assert (await client.line())["result"] == {}
+    client.ask(1, "follow", task="slow")
+    assert "used id" in (await client.line())["error"]["message"]
+    client.ask(0, "follow", task="solw")
+    assert "did you mean slow" in (await client.line())["error"]["message"]
+    for params in ({"task": 7}, {}, {"task": "slow", "rm": 1}):
+        client.ask("odd", "follow", **params)
+        assert "no method 'follow'" in (await client.line())["error"]["message"]
+    client.ask("odd", "unfollow", id=[])
+    assert "no method" in (await client.line())["error"]["message"]
+    job = owner.scheduler._ledger.job("slow")
+    assert len(job.run.output._told) == FOLLOWED - 1
+    client.close()
+    await until(lambda: not job.run.output._told, "who is gone is not told any more")
 
 
 async def test_there_is_room_for_many_clients_and_a_sentence_for_one_too_many(owner):
