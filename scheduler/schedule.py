@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSimError
+from cronsim import CronSim, CronSimError
 
 from .errors import BadSchedule
 from .wall_clock import NEVER as NEVER
