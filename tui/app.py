@@ -13,7 +13,9 @@ from textual.widgets import Input, Static
 from scheduler.control import Citizens, Control, FleetView
 from scheduler.model import Pulse, Snapshot
 
+from .clipboard import copyable
 from .dialogs.confirm import Confirm
+from .event_log import EventLog
 from .exits import end_on_signals
 from .followers import Followers
 from .format import plural, wall
@@ -23,6 +25,7 @@ from .panels.fleet import FleetGrid
 from .panels.footer import KeyBar
 from .panels.verdict import VerdictBar
 from .picture import without_fonts
+from .screens.page import Page
 from .tally import Tally
 from .theme import ANSI, DARK, THEMES, defaults, following
 from .wishes import Wishes
@@ -60,7 +63,8 @@ class ExperienceApp(App[None]):
         self._fleet, self._settings = fleet, settings
         self._glyphs = glyphs = ASCII if ascii else UNICODE
         # Kept at hand, not queried for: the last tick may come when they have left the screen.
-        self._verdict = VerdictBar(glyphs, " ".join(filter(None, [label, "READ ONLY" if read_only else ""])))
+        self._label = " ".join(filter(None, [label, "READ ONLY" if read_only else ""]))
+        self._verdict = VerdictBar(glyphs, self._label)
         self._grid = FleetGrid(glyphs, read_only)
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._controls: dict[str, Control] = {}
@@ -68,6 +72,7 @@ class ExperienceApp(App[None]):
         self._view: FleetView | None = None
         self._tally = Tally()
         self._tally.loading = True
+        self._events = EventLog()
         self._pulse: Pulse | None = None
         self._tick_waits = False
         for theme in THEMES:
@@ -105,7 +110,13 @@ class ExperienceApp(App[None]):
         self._show_verdict()
 
     def _show_verdict(self) -> None:
-        self._verdict.show(self._tally.verdict(self._pulse), self._fleet.clock.now())
+        verdict, now = self._tally.verdict(self._pulse), self._fleet.clock.now()
+        self._verdict.show(verdict, now)
+        for page in self._pages():
+            page.tick(verdict, now)
+
+    def _pages(self) -> list[Page]:
+        return [screen for screen in self.screen_stack if isinstance(screen, Page)]
 
     def _take_fleet(self, view: FleetView) -> None:
         self._view = view
@@ -120,7 +131,8 @@ class ExperienceApp(App[None]):
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         first = self._tally.put(snapshot)
         self._grid.show(snapshot)
-        if first or self._grid.sees(snapshot.citizen):
+        news = self._events.put(snapshot) and self._pages()
+        if first or news or self._grid.sees(snapshot.citizen):
             self._tick_soon()
 
     def _tick_soon(self) -> None:
@@ -168,6 +180,24 @@ class ExperienceApp(App[None]):
 
     def on_fleet_grid_looked(self) -> None:
         self._keys.say(self._grid.looks())
+
+    # -------------------------------------------------------------- other screens
+
+    def action_log(self) -> None:
+        from .screens.log import Log
+
+        page = Log(self._events, self._glyphs, self._label)
+        self.push_screen(page)
+        self.call_after_refresh(self.tick)
+
+    def on_page_visit(self, message: Page.Visit) -> None:
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self._grid.go_to(message.place)
+
+    def on_page_copied(self, message: Page.Copied) -> None:
+        self.copy_to_clipboard(copyable(message.text))
+        self._wishes.say("copied")
 
     # -------------------------------------------------------------- keys of the whole screen
 

@@ -31,6 +31,7 @@ from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
 
 from .demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
 from .demo_details import details
+from .demo_events import DemoEvents
 from .demo_history import LATER, output, past, printing
 
 SPEED = 15.0  # seconds of the demo in one of ours
@@ -81,6 +82,7 @@ class DemoControl:
         self._at_first, self._past = dict(self._states), list[RunRecord]()
         self._lately: deque[RunRecord] = deque(maxlen=LATELY)
         self._numbers = count(LATER)
+        self._events = DemoEvents(citizen, self._states)
         self._wakes = self._chance.randint(40, 2000)
         self._next_wake = now + self._chance.uniform(0.05, 1) * WAKE_EVERY
         self._changed = asyncio.Event()
@@ -110,6 +112,7 @@ class DemoControl:
             self.citizen,
             tuple(replace(row, progress=self._progress(row.name, now)) for row in rows),
             wake=WakeView(self._wakes, self._next_wake, self._next_wake - WAKE_EVERY),
+            events=self._events.newest(),
         )
 
     def _progress(self, name: str, now: float) -> Progress | None:
@@ -127,9 +130,10 @@ class DemoControl:
             self._finish(name, now)
         for name, task in self._tasks.items():
             if due_of(task, self._states[name], now) <= now:
-                self._start(name, now)
+                self._start(name, now, Trigger.SCHEDULE)
         if self._next_wake <= now:
             self._next_wake, self._wakes = now + WAKE_EVERY, self._wakes + 1
+            self._events.note(now, "wake finished", outcome=Outcome.OK, text="read its queue and slept again")
 
     def _next(self) -> float:
         now = self._clock.now()
@@ -137,7 +141,8 @@ class DemoControl:
         steps = [now + 5] if "offsite_backup" in self._ends else []  # its progress is to be seen
         return min([*dues, *self._ends.values(), *steps, self._next_wake])
 
-    def _start(self, name: str, now: float) -> None:
+    def _start(self, name: str, now: float, trigger: Trigger) -> None:
+        self._events.note(now, "started", name, trigger=trigger)
         self._states[name] = self._states[name].started(Running(OURS, 0.0, now))
         self._ends[name] = now + LASTS[name] * self._chance.uniform(0.7, 1.6)
 
@@ -151,6 +156,7 @@ class DemoControl:
         else:
             outcome, text = Outcome.OK, task.description
         self._states[name] = state.finished(outcome, text, now, lasted)
+        self._events.note(now, "finished", name, outcome, text, lasted)
         self._lately.append(
             RunRecord(
                 next(self._numbers), name, now - lasted, now, lasted, outcome, Trigger.SCHEDULE, 1, text, True
@@ -164,17 +170,17 @@ class DemoControl:
             raise AlreadyRunning(f"{task} is already running")
         if not self._tasks[task].set_up:
             raise NotSetUp(f"{task} is not set up: this is a demo, so there is nothing to add")
-        self._start(task, self._clock.now())
+        self._start(task, self._clock.now(), Trigger.FORCE)
         return self._done()
 
     async def reset(self, task: str) -> Receipt:
-        return self._put(task, self._known(task).reset())
+        return self._put(task, self._known(task).reset(), "reset")
 
     async def pause(self, task: str) -> Receipt:
-        return self._put(task, self._known(task).put_on_hold(self._clock.now()))
+        return self._put(task, self._known(task).put_on_hold(self._clock.now()), "paused")
 
     async def resume(self, task: str) -> Receipt:
-        return self._put(task, self._known(task).resumed())
+        return self._put(task, self._known(task).resumed(), "resumed")
 
     async def wake(self) -> Receipt:
         self._next_wake = self._clock.now()
@@ -223,8 +229,9 @@ class DemoControl:
             raise UnknownTask(task, self._states)
         return self._states[task]
 
-    def _put(self, task: str, state: TaskState) -> Receipt:
+    def _put(self, task: str, state: TaskState, kind: str) -> Receipt:
         self._states[task] = state
+        self._events.note(self._clock.now(), kind, task)
         return self._done()
 
     def _done(self) -> Receipt:

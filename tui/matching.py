@@ -1,11 +1,12 @@
-"""Which tasks a filter keeps: text over citizen, task and error; `!` in front inverts."""
+"""What a filter keeps: every word has to be found; `!` in front inverts."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from scheduler.model import TaskView
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Filter:
     """What the person typed; the empty filter keeps everything."""
 
@@ -13,17 +14,32 @@ class Filter:
 
     @property
     def all(self) -> bool:
-        return not self._needle
+        return not self._words
 
-    @property
+    @cached_property
+    def _words(self) -> tuple[str, ...]:
+        return tuple(self._needle.split())
+
+    @cached_property
     def _needle(self) -> str:
         return self.text.removeprefix("!").strip().casefold()
 
+    @cached_property
+    def _inverted(self) -> bool:
+        return self.text.startswith("!")
+
     def wants(self, citizen: str, task: TaskView) -> bool:
         """Is this task to be shown?"""
-        return self._found(citizen, task) != self.text.startswith("!")
+        return self._found(citizen, task) != self._inverted
+
+    def finds(self, text: str) -> bool:
+        """Is what says this (casefolded) to be shown?"""
+        return all(word in text for word in self._words) != self._inverted
 
     def _found(self, citizen: str, task: TaskView) -> bool:
-        needle = self._needle
-        error = task.error.text.casefold() if task.error else ""
-        return needle in f"{citizen}/{task.name}" or needle in error or needle == task.kind.value
+        if self._needle == task.kind:
+            return True
+        said = f"{citizen}/{task.name}"
+        if task.error:
+            said += f" {task.error.text.casefold()}"
+        return all(word in said or word == task.kind for word in self._words)

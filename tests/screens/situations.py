@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scheduler.model import Failure, Kind, Pulse, Snapshot, TaskView, WakeView
+from scheduler.model import Event, Failure, Kind, Outcome, Pulse, Snapshot, TaskView, Trigger, WakeView
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tui.app import ExperienceApp
 from tui.demo_data import NAMES
@@ -64,6 +64,14 @@ def failed(name: str, error: str, **more: Any) -> TaskView:
     return task(name, kind=Kind.FAILED, error=Failure(NOON - 3600, error), failures_in_a_row=2, **more)
 
 
+def events(citizen: str, *happened: tuple[float, str, str, Outcome | None, str], first: int = 1) -> tuple:
+    """What happened at so many seconds after noon: kind, task, outcome and text, numbered from `first`."""
+    return tuple(
+        Event(first + n, NOON + at, kind, citizen, task, outcome, text, Trigger.SCHEDULE)
+        for n, (at, kind, task, outcome, text) in enumerate(happened)
+    )
+
+
 HOSTILES = Snapshot(
     "opus",
     (
@@ -76,6 +84,13 @@ HOSTILES = Snapshot(
     wake=WakeView(3, NOON + 60, error="\x1b[5mblink"),
     owner="pid \x1b[7m4711",
     problems=("experience.toml: \x00 unknown key 'evil\x1b[0m'",),
+    events=events(
+        "opus",
+        (-9, "started", "heartbeat", None, ""),
+        (-8, "finished", "heartbeat", Outcome.FAILED, HOSTILE),
+        (-7, "finished", "\x1b[2Jwipe", Outcome.WARNING, "日本語のエラー 🙂 ☕\ufe0f 🇩🇪 " * 9),
+        (-6, "\x1b[5mblink", "mail", None, "first\nsecond\tthird"),
+    ),
 )
 
 SITUATIONS = {
@@ -109,6 +124,15 @@ SITUATIONS = {
     "nothing_matches": Situation(demo("opus", "mira"), (80, 24), ("slash", *"zzz", "enter")),
     "confirm": Situation(demo("opus", "dawn", "zephyr"), (80, 24), ("F",)),
     "quit": Situation(demo("opus", "aria"), (80, 24), ("q",)),
+    "log": Situation(demo(*NAMES), keys=("l",)),
+    "log_80x24": Situation(demo(*NAMES), (80, 24), ("l",)),
+    "log_narrow": Situation(demo("opus", "mira"), (60, 12), ("l",)),
+    "log_light": Situation(demo(*NAMES), (100, 30), ("T", "l")),
+    "log_ascii": Situation(demo("opus", "mira"), (80, 24), ("l",), {"ascii": True}),
+    "log_paused": Situation(demo(*NAMES), (80, 24), ("l", "up", "pageup")),
+    "log_filtered": Situation(demo(*NAMES), (80, 24), ("l", "slash", *"failed", "enter")),
+    "log_empty": Situation(of(Snapshot("opus")), (80, 24), ("l",)),
+    "log_hostile": Situation(of(HOSTILES), (80, 24), ("l",)),
     "help": Situation(demo("opus", "aria"), (100, 40), ("question_mark",)),
 }
 

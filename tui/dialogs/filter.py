@@ -19,8 +19,8 @@ class FilterField(Input):
             super().__init__()
             self.keep = keep
 
-    def __init__(self) -> None:
-        super().__init__(placeholder="citizen, task or error; ! in front inverts; esc clears", compact=True)
+    def __init__(self, searched: str = "citizen, task or error; ! in front inverts; esc clears") -> None:
+        super().__init__(placeholder=searched, compact=True)
 
     def open(self, text: str) -> None:
         """Start typing where the filter was left."""

@@ -82,11 +82,11 @@ class FleetGrid(Lines):
 
     def sees(self, citizen: str) -> bool:
         """Is any line of this citizen's panel on the screen?"""
-        return self.board.shows(citizen, self.scroll_offset.y, self._room.height)
+        return self.board.shows(citizen, self.scroll_offset.y, self.room.height)
 
     def in_sight(self) -> list[str]:
         """The citizens whose panels are on the screen."""
-        return [panel.citizen for panel in self.board.between(self.scroll_offset.y, self._room.height)]
+        return [panel.citizen for panel in self.board.between(self.scroll_offset.y, self.room.height)]
 
     def sift(self, text: str) -> None:
         """Show only what the filter keeps."""
@@ -118,7 +118,7 @@ class FleetGrid(Lines):
 
     def sync(self) -> None:
         """Repaint the visible lines that have changed, one region per line."""
-        changed = self._canvas.changes(self.scroll_offset.y, self._room.height, self._now)
+        changed = self._canvas.changes(self.scroll_offset.y, self.room.height, self._now)
         if changed:
             self.refresh(*changed)
 
@@ -138,18 +138,13 @@ class FleetGrid(Lines):
         self._rearrange()
         self._reveal()
 
-    @property
-    def _room(self) -> Size:
-        """What is left for panels beside the scrollbar."""
-        return self.scrollable_content_region.size
-
     def _rearrange(self) -> None:
-        self._keeping(lambda: self.board.arrange(*self._room))
+        self._keeping(lambda: self.board.arrange(*self.room))
 
     def _regrow(self) -> None:
         """A panel has another height; in the shadow of a higher one beside it that moves nothing."""
         before, held = (self.board.layout, self.board.order), self._held()
-        self.board.arrange(*self._room)
+        self.board.arrange(*self.room)
         if before == (self.board.layout, self.board.order):
             self.sync()
         else:
@@ -164,7 +159,7 @@ class FleetGrid(Lines):
     def _lay_out(self, held: str, above: int) -> None:
         self._canvas.forget()
         self._canvas.width = self.size.width
-        self.virtual_size = Size(self._room.width, self.board.layout.height)
+        self.virtual_size = Size(self.room.width, self.board.layout.height)
         where = self.board.index_of(held)
         if where is not None:
             self.scroll_to(y=self.board.layout.top(where) - above, animate=False)
@@ -173,7 +168,7 @@ class FleetGrid(Lines):
     def _held(self) -> tuple[str, int]:
         """The panel to hold on to (the cursor's if it is in sight), and how far below the edge it is."""
         board, top = self.board, self.scroll_offset.y
-        seen = board.between(top, self._room.height)
+        seen = board.between(top, self.room.height)
         names = [panel.citizen for panel in seen]
         held = board.cursor.citizen if board.cursor.citizen in names else names[0] if names else ""
         index = board.index_of(held)
@@ -181,7 +176,7 @@ class FleetGrid(Lines):
 
     def _reveal(self) -> None:
         """Scroll so that the cursor is in sight, and what belongs to it."""
-        top, height = self.scroll_offset.y, self._room.height
+        top, height = self.scroll_offset.y, self.room.height
         first, last = self.board.lines_of_cursor(height)
         if first < top:
             self.scroll_to(y=first, animate=False)
@@ -212,13 +207,23 @@ class FleetGrid(Lines):
         self.sync()
         self._reveal()
 
+    def go_to(self, place: Place) -> None:
+        """The cursor to this task, in sight, whatever the filter hides."""
+        view = self.board.view(place)
+        if view and not self.board.filter.wants(place.citizen, view):
+            self.sift("")
+        if view or self.board.index_of(place.citizen) is not None:
+            self.board.cursor = place
+            self._rearrange()
+            self._reveal()
+
     def action_move(self, how: str, step: int) -> None:
         if self.board.order:
             self._go(*getattr(steps, how)(self.board, step))
 
     def action_page(self, step: int) -> None:
         if self.board.order:
-            self._go(*steps.page(self.board, step * max(1, self._room.height - 1)))
+            self._go(*steps.page(self.board, step * max(1, self.room.height - 1)))
 
     def on_click(self, event: Click) -> None:
         spot = self.board.row_at(event.x, event.y + self.scroll_offset.y)

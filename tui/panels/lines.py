@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from textual.filter import ANSIToTruecolor
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -21,6 +21,11 @@ class Lines(ScrollView, can_focus=True):
         if self._ink is None:
             self._ink = Ink.read(lambda name: self.get_component_rich_style(f"ink--{name}"))
         return self._ink
+
+    @property
+    def room(self) -> Size:
+        """What there is beside the scrollbar."""
+        return self.scrollable_content_region.size
 
     def finished(self, strip: Strip) -> Strip:
         """What Textual's own path would do to it; our colours never need to be made true ones."""

@@ -1,0 +1,43 @@
+"""Drives the monitor in tests: opens it on a fleet, presses keys, reads what is on screen."""
+
+from contextlib import asynccontextmanager
+
+from tests.fakes import FakeFleet
+from tui.app import ExperienceApp
+from tui.panels.fleet import FleetGrid
+
+
+@asynccontextmanager
+async def screen(fleet: FakeFleet, size=(120, 40), **options):
+    app = ExperienceApp(fleet, **options)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.pause()
+        await pilot.pause()
+        yield pilot
+
+
+def shown(pilot) -> str:
+    """All that the terminal shows, as text."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join(strip.text for strip in strips)
+
+
+def cursor(pilot) -> str:
+    place = pilot.app.query_one(FleetGrid).board.cursor
+    return f"{place.citizen}/{place.task}"
+
+
+async def press(pilot, *keys: str) -> None:
+    await pilot.press(*keys)
+    await answered(pilot)
+
+
+async def answered(pilot) -> None:
+    """Wait until what was asked of citizens has come back, and is painted."""
+    for worker in [worker for worker in pilot.app.workers if worker.group == "verbs"]:
+        await worker.wait()
+    await pilot.pause()
+
+
+def toasts(pilot) -> list[str]:
+    return [note.message for note in pilot.app._notifications]

@@ -1,0 +1,170 @@
+"""The log screen: follows, stops following, filters, and leads to the task."""
+
+from dataclasses import replace
+
+from scheduler.model import Outcome, Snapshot
+from tests.fakes import FakeControl, FakeFleet
+from tui.panels.fleet import FleetGrid
+from tui.screens.help import Help
+from tui.screens.log import Log
+
+from .driving import cursor, press, screen, shown
+from .situations import events, task
+
+
+def ticks(citizen: str, count: int, first: int = 1) -> tuple:
+    runs = ((n, "finished", "tick", Outcome.OK, f"run {n}") for n in range(first - 1, first - 1 + count))
+    return events(citizen, *runs, first=first)
+
+
+def citizen(name: str = "opus", count: int = 100) -> FakeControl:
+    return FakeControl(Snapshot(name, (task("tick"), task("tock")), events=ticks(name, count)))
+
+
+def add(control: FakeControl, text: str, seq: int, at: float = 500) -> None:
+    new = events(control.citizen, (at, "finished", "tick", Outcome.FAILED, text), first=seq)
+    control.show(replace(control.snapshot, events=(*control.snapshot.events, *new)))
+
+
+def drawn(pilot) -> list[str]:
+    """The lines of the log, without the scrollbar."""
+    return [line[:-1] for line in shown(pilot).splitlines()[2:-1]]
+
+
+def last(pilot) -> str:
+    return drawn(pilot)[-1]
+
+
+async def test_l_shows_the_newest_event_at_the_end_and_follows():
+    control = citizen()
+    async with screen(FakeFleet(control), size=(80, 24)) as pilot:
+        await press(pilot, "l")
+        assert "following" in shown(pilot) and "run 99" in last(pilot)
+        add(control, "a new one", 101)
+        await pilot.pause()
+        await pilot.pause()
+        assert "a new one" in last(pilot)
+
+
+async def test_looking_further_up_stops_following_and_says_so_until_G():
+    control = citizen()
+    async with screen(FakeFleet(control), size=(80, 24)) as pilot:
+        await press(pilot, "l", "up", "up")
+        before = last(pilot)
+        add(control, "a new one", 101)
+        await pilot.pause()
+        await pilot.pause()
+        assert "paused" in shown(pilot) and "3 below" in shown(pilot)
+        assert last(pilot) == before
+        await press(pilot, "G")
+        assert "following" in shown(pilot) and "a new one" in last(pilot)
+
+
+async def test_the_wheel_stops_following_too():
+    async with screen(FakeFleet(citizen()), size=(80, 24)) as pilot:
+        await press(pilot, "l")
+        pilot.app.screen.view.scroll_to(y=10, animate=False)
+        await pilot.pause()
+        assert "paused" in shown(pilot)
+
+
+async def test_down_to_the_last_line_follows_again():
+    async with screen(FakeFleet(citizen()), size=(80, 24)) as pilot:
+        await press(pilot, "l", "k", "j")
+        assert "following" in shown(pilot)
+
+
+async def test_moving_through_the_log():
+    async with screen(FakeFleet(citizen()), size=(80, 24)) as pilot:
+        for keys, said in (
+            (("l", "g"), "Mon 02 Mar"),
+            (("j",), "run 0"),
+            (("pagedown",), "run 20"),
+            (("pageup",), "run 0"),
+            (("end",), "run 99"),
+            (("home", "down", "down"), "run 1"),
+        ):
+            await press(pilot, *keys)
+            line = next(line for line in shown(pilot).splitlines() if line.startswith("❯"))
+            assert said in line, keys
+
+
+async def test_slash_filters_and_escape_drops_the_filter_then_the_screen():
+    control = citizen()
+    async with screen(FakeFleet(control, citizen("mira", 5)), size=(80, 24)) as pilot:
+        await press(pilot, "l", "slash", *"mira", "enter")
+        assert "opus/tick" not in shown(pilot) and "/mira" in shown(pilot)
+        add(control, "another", 101)
+        await pilot.pause()
+        assert "another" not in shown(pilot)
+        await press(pilot, "escape")
+        assert "opus/tick" in shown(pilot)
+        await press(pilot, "escape")
+        assert not isinstance(pilot.app.screen, Log)
+        assert pilot.app.query_one(FleetGrid).board.filter.all
+
+
+async def test_nothing_found_is_said():
+    async with screen(FakeFleet(citizen()), size=(80, 24)) as pilot:
+        await press(pilot, "l", "slash", *"zzz", "enter")
+        assert "nothing matches zzz" in shown(pilot)
+
+
+async def test_no_key_acts_while_the_filter_is_typed():
+    async with screen(FakeFleet(citizen()), size=(80, 24)) as pilot:
+        await press(pilot, "l", "slash", *"qlyGgjk")
+        assert isinstance(pilot.app.screen, Log)
+        assert pilot.app.screen.query_one("FilterField").value == "qlyGgjk"
+
+
+async def test_enter_leads_to_the_task_on_the_fleet():
+    fleet = FakeFleet(citizen("aria", 3), FakeControl(Snapshot("opus", (task("a"), task("tick")))))
+    add(fleet.view.controls[1], "broken", 1)
+    async with screen(fleet, size=(80, 24)) as pilot:
+        await press(pilot, "l", "enter")
+        assert cursor(pilot) == "opus/tick"
+        assert not isinstance(pilot.app.screen, Log)
+
+
+async def test_y_copies_the_whole_text_cleaned():
+    control = citizen()
+    async with screen(FakeFleet(control), size=(80, 24)) as pilot:
+        add(control, "one\n\x1b[31mtwo", 101)
+        await press(pilot, "l", "y")
+        assert pilot.app.clipboard == "opus/tick: one\n␛[31mtwo"
+
+
+async def test_q_and_l_lead_back_and_help_is_about_the_log():
+    async with screen(FakeFleet(citizen()), size=(100, 60)) as pilot:
+        await press(pilot, "l", "question_mark")
+        assert isinstance(pilot.app.screen, Help) and "the newest event; follow it again" in shown(pilot)
+        await press(pilot, "escape", "q")
+        assert not isinstance(pilot.app.screen, Log)
+        await press(pilot, "l", "l")
+        assert not isinstance(pilot.app.screen, Log) and not pilot.app._exit
+
+
+async def test_a_click_moves_and_a_second_one_leads_to_the_task():
+    async with screen(FakeFleet(citizen()), size=(80, 24)) as pilot:
+        await press(pilot, "l")
+        await pilot.click("LogView", offset=(20, 5))
+        assert "paused" in shown(pilot)
+        await pilot.click("LogView", offset=(20, 5), times=2)
+        await pilot.pause()
+        assert not isinstance(pilot.app.screen, Log)
+
+
+async def test_the_same_events_stay_in_sight_when_the_oldest_go():
+    control = citizen(count=200)
+    async with screen(FakeFleet(control), size=(80, 24)) as pilot:
+        log = pilot.app._events
+        for first in range(201, 5500, 100):
+            log.put(Snapshot("opus", events=ticks("opus", 100, first)))
+        await press(pilot, "l", "pageup")
+        before = drawn(pilot)
+        log.put(Snapshot("opus", events=ticks("opus", 100, 5501)))
+        assert log.lost > 0
+        pilot.app.tick()
+        await pilot.pause()
+        await pilot.pause()
+        assert drawn(pilot) == before

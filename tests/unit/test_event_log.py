@@ -1,0 +1,131 @@
+"""The log of all citizens: in order of time, bounded, honest about what it was not told."""
+
+from dataclasses import replace
+
+import pytest
+
+from scheduler.model import Event, Outcome, Snapshot, Trigger
+from tests.fakes import NOON
+from tui.event_log import KEPT, SPARE, EventLog, Gap
+from tui.event_words import text_of
+from tui.log_lines import Day, LogLines
+from tui.matching import Filter
+
+
+def event(seq: int, citizen: str = "opus", at: float | None = None, **more) -> Event:
+    given = {"kind": "started", "task": "tick", "trigger": Trigger.SCHEDULE, **more}
+    return Event(seq, NOON + (seq if at is None else at), citizen=citizen, **given)
+
+
+def snapshot(*events: Event) -> Snapshot:
+    return Snapshot(events[0].citizen, events=events)
+
+
+def numbers(log: EventLog) -> list[int | str]:
+    return [f"{each.skipped} skipped" if isinstance(each, Gap) else each.seq for each in log.entries]
+
+
+def shown(lines: LogLines) -> list[str]:
+    return ["day" if isinstance(line.what, Day) else text_of(line.what) for line in lines.lines]
+
+
+def test_each_event_is_taken_once():
+    log = EventLog()
+    assert log.put(snapshot(event(1), event(2)))
+    assert not log.put(snapshot(event(1), event(2)))
+    assert log.put(snapshot(event(2), event(3)))
+    assert numbers(log) == [1, 2, 3]
+
+
+def test_events_of_all_citizens_are_in_the_order_of_time():
+    log = EventLog()
+    log.put(snapshot(event(1, at=10), event(2, at=30)))
+    log.put(snapshot(event(1, "mira", at=20), event(2, "mira", at=40)))
+    assert [(each.citizen, each.time - NOON) for each in log.entries] == [
+        ("opus", 10), ("mira", 20), ("opus", 30), ("mira", 40),
+    ]  # fmt: skip
+
+
+def test_what_is_missing_in_between_is_said():
+    log = EventLog()
+    log.put(snapshot(event(1), event(2)))
+    log.put(snapshot(event(150), event(151)))
+    assert numbers(log) == [1, 2, "147 skipped", 150, 151]
+
+
+def test_what_was_before_the_first_look_is_not_missing():
+    log = EventLog()
+    log.put(snapshot(event(500)))
+    assert numbers(log) == [500]
+
+
+@pytest.mark.parametrize("again", [[event(1, at=900)], [event(seq, at=900 + seq) for seq in range(1, 9)]])
+def test_a_new_owner_counts_from_one_again(again):
+    log = EventLog()
+    log.put(snapshot(event(1), event(2), event(3)))
+    log.put(snapshot(*again))
+    assert numbers(log) == [1, 2, 3, *(each.seq for each in again)]
+
+
+def test_it_is_bounded_and_says_how_many_have_gone():
+    log = EventLog()
+    for seq in range(1, KEPT + SPARE + 2):
+        log.put(snapshot(event(seq)))
+    assert len(log.entries) == KEPT
+    assert log.lost == SPARE + 1
+    assert log.entries[-1].seq == KEPT + SPARE + 1
+
+
+def test_lines_take_in_only_what_changed_and_come_to_the_same():
+    log, lines = EventLog(), None
+    for seq in range(1, 60):
+        citizen = "opus" if seq % 3 else "mira"
+        log.put(snapshot(event(seq, citizen, at=seq * 3000 - (seq % 5) * 7000)))
+        if seq == 20:
+            lines = LogLines(log)
+        if lines:
+            lines.catch_up()
+            afresh = LogLines(log)
+            afresh.catch_up()
+            assert lines.lines == afresh.lines
+
+
+def test_a_new_day_has_a_line_of_its_own():
+    log = EventLog()
+    log.put(snapshot(event(1), event(2), event(3, at=86400), event(4, at=86401)))
+    lines = LogLines(log)
+    lines.catch_up()
+    assert shown(lines) == ["day", "started", "started", "day", "started", "started"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("mira", ["mira"]),
+        ("failed", ["opus"]),
+        ("opus failed", ["opus"]),
+        ("mira failed", []),
+        ("!failed", ["mira"]),
+        ("disk full", ["opus"]),
+        ("FORCE", ["mira"]),
+        ("", ["opus", "mira"]),
+    ],
+)
+def test_the_filter_looks_at_citizen_task_outcome_trigger_and_text(text, kept):
+    log = EventLog()
+    log.put(snapshot(event(1, kind="finished", outcome=Outcome.FAILED, text="Disk FULL")))
+    log.put(snapshot(event(2, "mira", trigger=Trigger.FORCE)))
+    lines = LogLines(log)
+    lines.sift(Filter(text))
+    assert [line.what.citizen for line in lines.lines if not isinstance(line.what, Day)] == kept
+
+
+def test_words_of_events():
+    done = event(1, kind="finished", outcome=Outcome.TIMED_OUT, duration=300.0, text="\nafter 5m\nmore")
+    assert text_of(done) == "timed out in 5m: after 5m"
+    assert text_of(event(1, late=2.14)) == "started, 2.1 s late"
+    assert text_of(event(1, trigger=Trigger.FORCE)) == "forced"
+    assert text_of(event(1, kind="wake finished", outcome=Outcome.OK, trigger=None)) == "wake ok"
+    assert text_of(event(1, kind="clock jumped", trigger=None)) == "clock jumped"
+    assert text_of(replace(done, text="x" * 1_000_000))[-1] == "x"
+    assert len(text_of(replace(done, text="x" * 1_000_000))) < 1000

@@ -1,0 +1,80 @@
+"""The log of all citizens as a screen: what happened, the newest at the end."""
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from scheduler.model import Event, Kind
+from tui.event_log import EventLog
+from tui.format import clean, plural
+from tui.glyphs import Glyphs
+from tui.panels.board import Place
+from tui.panels.log import LogView
+from tui.tally import Verdict
+
+from .page import Page
+
+SEARCHED = "citizen, task, outcome or text; ! in front inverts; esc clears"
+
+
+class Log(Page):
+    """Follows the newest events; says so, and how many there are below when it does not."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "clear", "back", False, id="clear", tooltip="drop the filter, then back"),
+        Binding("l", "back", "close the log", False, id="log"),
+    ]
+
+    def __init__(self, log: EventLog, glyphs: Glyphs, label: str = "") -> None:
+        self.view = LogView(log, glyphs)
+        super().__init__(self.view, glyphs, label)
+        self._log = log
+
+    def tick(self, verdict: Verdict, now: float) -> None:
+        super().tick(verdict, now)
+        self.view.catch_up()
+
+    def on_log_view_moved(self) -> None:
+        count, below = self.view.counted
+        glyphs, keep = self.glyphs, clean(self.view.filter, self.glyphs.plain)
+        running, paused = glyphs.kind[Kind.RUNNING], glyphs.kind[Kind.PAUSED]
+        follows = (f"{running} following ", "bold $ok")
+        state = follows if self.view.follows else (f"{paused} paused ", "bold $warn")
+        more = f"{glyphs.dot.lstrip()}{below} below, G follows again " if not self.view.follows else ""
+        self.head(
+            (" Log ", "bold $title"),
+            (f" {plural(count, 'line')} ", "$faint"),
+            (f" /{keep} " if keep else "", "bold $warn"),
+            (" ", ""),
+            state,
+            (more, "$faint"),
+        )
+
+    def on_log_view_chosen(self, message: LogView.Chosen) -> None:
+        event = message.event
+        task = event.task if isinstance(event, Event) else ""
+        self.post_message(self.Visit(Place(event.citizen, task)))
+
+    def on_log_view_copied(self, message: LogView.Copied) -> None:
+        self.post_message(self.Copied(message.text))
+
+    async def on_log_view_find_asked(self) -> None:
+        from tui.dialogs.filter import FilterField  # 20 ms that opening the log does not wait for
+
+        if not self.query(FilterField):
+            await self.mount(FilterField(SEARCHED), before=self.key_bar)
+        self.query_one(FilterField).open(self.view.filter)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.view.sift(event.value)
+
+    def on_filter_field_left(self) -> None:
+        self.view.focus()
+
+    def action_clear(self) -> None:
+        if self.view.filter:
+            self.view.sift("")
+        else:
+            self.action_back()

@@ -1,0 +1,61 @@
+"""A whole screen between the verdict and the keys; `esc` leads back to the fleet."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui.glyphs import Glyphs
+from tui.panels.board import Place
+from tui.panels.footer import KeyBar
+from tui.panels.verdict import VerdictBar
+from tui.tally import Verdict
+
+
+class Page(Screen[None]):
+    """Shows `body`, below a title line that says what it is and how it stands."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "back", "back", id="back", tooltip="back to the fleet"),
+    ]
+
+    @dataclass
+    class Visit(Message):
+        """The person wants to see this task on the fleet."""
+
+        place: Place
+
+    @dataclass
+    class Copied(Message):
+        """The person wants these words on the clipboard, not yet cleaned."""
+
+        text: str
+
+    def __init__(self, body: Widget, glyphs: Glyphs, label: str = "") -> None:
+        super().__init__()
+        self.body, self.glyphs = body, glyphs
+        self.verdict_bar, self.key_bar = VerdictBar(glyphs, label), KeyBar(glyphs)
+        self._heading = Static(markup=False, classes="heading")
+
+    def compose(self) -> ComposeResult:
+        yield from (self.verdict_bar, self._heading, self.body, self.key_bar)
+
+    def on_mount(self) -> None:
+        self.body.focus()
+
+    def tick(self, verdict: Verdict, now: float) -> None:
+        """Once a second, and when something has changed."""
+        self.verdict_bar.show(verdict, now)
+
+    def head(self, *pieces: tuple[str, str]) -> None:
+        """Words and their styles for the title line."""
+        self._heading.update(Content.assemble(*pieces), layout=False)
+
+    def action_back(self) -> None:
+        self.dismiss()
