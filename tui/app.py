@@ -21,6 +21,7 @@ from .followers import Followers
 from .format import plural, wall
 from .glyphs import ASCII, UNICODE
 from .lesson import lesson
+from .panels.board import Place
 from .panels.fleet import FleetGrid
 from .panels.footer import KeyBar
 from .panels.verdict import VerdictBar
@@ -28,6 +29,7 @@ from .picture import without_fonts
 from .screens.page import Page
 from .tally import Tally
 from .theme import ANSI, DARK, THEMES, defaults, following
+from .walk import Walk
 from .wishes import Wishes
 
 JUST_AFTER = 0.02  # seconds after a whole one, so that a due time of a whole second never flickers
@@ -72,6 +74,7 @@ class ExperienceApp(App[None]):
         self._view: FleetView | None = None
         self._tally = Tally()
         self._tally.loading = True
+        self._walk = Walk(self._tally)
         self._events = EventLog()
         self._pulse: Pulse | None = None
         self._tick_waits = False
@@ -110,7 +113,8 @@ class ExperienceApp(App[None]):
         self._show_verdict()
 
     def _show_verdict(self) -> None:
-        verdict, now = self._tally.verdict(self._pulse), self._fleet.clock.now()
+        now = self._fleet.clock.now()
+        verdict = self._walk.shown(self._tally.verdict(self._pulse), self._grid.row)
         self._verdict.show(verdict, now)
         for page in self._pages():
             page.tick(verdict, now)
@@ -181,7 +185,16 @@ class ExperienceApp(App[None]):
     def on_fleet_grid_looked(self) -> None:
         self._keys.say(self._grid.looks())
 
-    # -------------------------------------------------------------- other screens
+    # -------------------------------------------------------------- other places
+
+    def action_walk(self, step: int) -> None:
+        """The cursor to the next thing that is wrong, the worst first."""
+        trouble = self._walk.step(self._grid.row, step)
+        if trouble and trouble.row:
+            self._grid.go_to(Place(*trouble.row))
+        else:
+            self._wishes.say("nothing is wrong here")
+        self._show_verdict()
 
     def action_log(self) -> None:
         from .screens.log import Log

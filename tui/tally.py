@@ -11,13 +11,17 @@ Weight = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something wrong, said whole; the lower its weight, the worse. `since` is when it failed."""
+    """Something wrong, said whole; the lower its weight, the worse. `since` is when it failed.
+
+    `row` is where to look at it: citizen and task; None for what is wrong with all.
+    """
 
     weight: Weight
     where: str
     text: str
     since: float | None = None
     again: int = 0
+    row: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Verdict:
     worst: Trouble | None = None
     troubles: int = 0
     loading: bool = False
+    place: int = 0  # of the trouble among all, when it is one that was gone to
 
 
 COUNTED = ("tasks", "running", "failing", "warnings", "troubles")
@@ -101,6 +106,12 @@ class Tally:
             loading=self.loading,
         )
 
+    def troubles(self) -> list[Trouble]:
+        """All that is wrong, the worst first; costs what there is of it."""
+        wrong = [name for name, share in self._shares.items() if share.troubles]
+        found = [each for name in wrong for each in _troubles(self._snapshots[name])]
+        return sorted(found, key=lambda trouble: (*trouble.weight, trouble.where))
+
     def _replace(self, citizen: str, new: Share | None) -> None:
         """Only what has changed is counted again: a thousand citizens cost as much as three."""
         old = self._shares.pop(citizen, _NOTHING)
@@ -153,7 +164,8 @@ def share(snapshot: Snapshot) -> Share:
 
 def _troubles(snapshot: Snapshot) -> list[Trouble]:
     wrong = [note for note in notes(snapshot) if note.rank < Rank.FACT]
-    said = [Trouble((note.rank,), snapshot.citizen, note.text) for note in wrong]
+    whole = (snapshot.citizen, "")
+    said = [Trouble((note.rank,), snapshot.citizen, note.text, row=whole) for note in wrong]
     return said + [_failure(snapshot.citizen, task) for task in snapshot.tasks if task.error is not None]
 
 
@@ -163,7 +175,8 @@ def _failure(citizen: str, task: TaskView) -> Trouble:
     assert error is not None  # the caller chose it for that
     again = max(1, task.failures_in_a_row)
     text = first_line(error.text) or "without a word"
-    return Trouble((Rank.FACT, -again, -error.time), f"{citizen}/{task.name}", text, error.time, again)
+    weight, row = (Rank.FACT, -again, -error.time), (citizen, task.name)
+    return Trouble(weight, f"{citizen}/{task.name}", text, error.time, again, row)
 
 
 def _stall(pulse: Pulse | None) -> list[Trouble]:

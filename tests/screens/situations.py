@@ -61,7 +61,8 @@ def task(name: str, **more: Any) -> TaskView:
 
 
 def failed(name: str, error: str, **more: Any) -> TaskView:
-    return task(name, kind=Kind.FAILED, error=Failure(NOON - 3600, error), failures_in_a_row=2, **more)
+    given = {"error": Failure(NOON - 3600, error), "failures_in_a_row": 2, **more}
+    return task(name, kind=Kind.FAILED, **given)
 
 
 def events(citizen: str, *happened: tuple[float, str, str, Outcome | None, str], first: int = 1) -> tuple:

@@ -207,13 +207,22 @@ class FleetGrid(Lines):
         self.sync()
         self._reveal()
 
+    @property
+    def row(self) -> tuple[str, str]:
+        """The citizen and the task under the cursor."""
+        return self.board.cursor.citizen, self.board.cursor.task
+
     def go_to(self, place: Place) -> None:
         """The cursor to this task, in sight, whatever the filter hides."""
         view = self.board.view(place)
-        if view and not self.board.filter.wants(place.citizen, view):
+        hidden = view and not self.board.filter.wants(place.citizen, view)
+        if hidden or self.board.index_of(place.citizen) is None:
             self.sift("")
-        if view or self.board.index_of(place.citizen) is not None:
-            self.board.cursor = place
+        index = self.board.index_of(place.citizen)
+        if index is not None:
+            self.board.put(index, 0)
+            if view:
+                self.board.cursor = place
             self._rearrange()
             self._reveal()
 

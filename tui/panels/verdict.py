@@ -103,7 +103,7 @@ def trouble_line(verdict: Verdict, now: float, width: int, glyphs: Glyphs) -> li
     trouble = verdict.worst
     if trouble is None:
         return []
-    more = f"{glyphs.dot}{verdict.troubles - 1} more" if verdict.troubles > 1 else ""
+    more = _more(verdict, glyphs)
     row = f"{glyphs.dot}{trouble.again} in a row" if trouble.again > 1 else ""
     mark = f" {glyphs.kind[Kind.FAILED]} "
     room = width - words.cells(mark + row + more) - 1
@@ -111,6 +111,14 @@ def trouble_line(verdict: Verdict, now: float, width: int, glyphs: Glyphs) -> li
         row, more, room = "", "", width - words.cells(mark) - 1
     said = words.shorten(words.clean(said_of(trouble, now), glyphs.plain), room, glyphs.ellipsis)
     return [(mark, "bold $bad"), (said, "$bad"), (row + more, "$faint")]
+
+
+def _more(verdict: Verdict, glyphs: Glyphs) -> str:
+    if verdict.troubles <= 1:
+        return ""
+    if verdict.place:
+        return f"{glyphs.dot}{verdict.place} of {verdict.troubles}"
+    return f"{glyphs.dot}{verdict.troubles - 1} more"
 
 
 def said_of(trouble: Trouble, now: float) -> str:
