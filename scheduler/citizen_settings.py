@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from .env_file import Secrets, parse
 from .layers import Layer, lay
 from .llm_settings import llm
 from .model import NAME, Alerts, Keep, Llm, Task, WakePlan
+from .schedule import AtStart, Cron
 from .setting_values import nested, seconds, whole
 from .settings_files import Files, Unusable, scripts
-from .tables import Problems, Source, key, read
-from .task_settings import SHORTEST, Place, task
+from .tables import At, Problems, Source, key, read
+from .task_settings import SHORTEST, Place, cron, in_zone, task, zone
 from .work_settings import WorkTable, configured
 
 BAD_NAME = "is no name; use a-z, 0-9, _ and -, a letter first, at most 32 of them"
@@ -55,6 +57,8 @@ class WakeTable(WorkTable):
     """The keys of `[wake]`."""
 
     every: float = key(seconds(SHORTEST), 600.0)
+    cron: str | None = key(cron)
+    timezone: tzinfo | None = key(zone)  # noqa: RUF009  # a field, not a shared value
     patience: float = key(seconds(), 300.0)
     timeout: float = key(seconds(0.001), 3600.0)
     urgent_cooldown: float = key(seconds(), 600.0)
@@ -133,7 +137,23 @@ def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakePlan:
     at = ("wake",)
     table = read(WakeTable, raw, at, problems)
     work = configured(table, home, at, problems)
-    return WakePlan(table.every, table.patience, work, table.timeout, table.urgent_cooldown)
+    slots = _slots(table, raw, at, problems)
+    return WakePlan(table.every, table.patience, work, table.timeout, table.urgent_cooldown, slots)
+
+
+def _slots(table: WakeTable, raw: Mapping[str, Any], at: At, problems: Problems) -> Cron | None:
+    if "every" in raw and "cron" in raw:
+        problems.add(at, "has both every and cron; keep one of them")
+    elif "timezone" in raw and "cron" not in raw:
+        problems.add((*at, "timezone"), "goes with cron; an interval needs none")
+    elif table.cron is not None:
+        schedule = in_zone(table.cron, table.timezone, at, problems)
+        if isinstance(schedule, AtStart):
+            problems.add(
+                (*at, "cron"), "@reboot is for tasks; give the wake the five fields of cron, or every"
+            )
+        return schedule if isinstance(schedule, Cron) else None
+    return None
 
 
 def _tasks(names: Any, tables: Mapping[str, Any], place: Place, problems: Problems) -> tuple[Task, ...]:

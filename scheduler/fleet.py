@@ -203,7 +203,7 @@ class Fleet:
         wake = (
             citizen.wake
             if self._options.interval is None
-            else replace(citizen.wake, every=self._options.interval)
+            else replace(citizen.wake, every=self._options.interval, cron=None)
         )
         return Rules(
             workers=citizen.workers,

@@ -10,7 +10,7 @@ from .files import read_json
 from .model import Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
 from .ownership import owner_of
 from .recovery import recovered, slot
-from .schedule import Every, unix
+from .schedule import unix
 from .state_file import StateFile
 from .workers.facts import alive
 
@@ -56,7 +56,7 @@ def _wake(home: Path, plan: WakePlan, now: float) -> WakeView:
     last, count = unix(metadata.get("last_wake")), metadata.get("wake_count", 0)
     return WakeView(
         count=count if isinstance(count, int) else 0,
-        due=None if last is None else Every(plan.every).after(min(last, now)),
+        due=None if last is None else plan.schedule.after(min(last, now)),
         last=last,
         configured=plan.work is not None,
     )

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from .schedule import NEVER, Every, Schedule
+from .schedule import NEVER, Cron, Every, Schedule
 from .values import value
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -151,11 +151,16 @@ class Isolated:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program and its arguments; never a shell. `input` goes to its standard input."""
+    """A program and its arguments; never a shell. `input` goes to its standard input.
+
+    It runs in `folder`, else in the citizen's home; without `inherit` it sees its own environment only.
+    """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     input: bytes = b""
+    folder: Path | None = None
+    inherit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +205,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class WakePlan:
-    """When the citizen has its turn and what that is; durations in seconds."""
+    """When the citizen has its turn and what that is; durations in seconds. `cron` goes before `every`."""
 
     every: float = 600.0
     patience: float = 300.0
     work: Work | None = None
     timeout: float = 3600.0
     urgent_cooldown: float = 600.0
+    cron: Cron | None = None
+
+    @property
+    def schedule(self) -> Cron | Every:
+        return self.cron or Every(self.every)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def _schedule(table: TaskTable, given: Mapping[str, Any], at: At, problems: Prob
     elif "timezone" in given and "cron" not in given:
         problems.add((*at, "timezone"), "goes with cron; an interval needs none")
     elif table.cron is not None:
-        return _in_zone(table.cron, table.timezone, at, problems)
+        return in_zone(table.cron, table.timezone, at, problems)
     elif interval := table.every or BACKGROUND_TASKS.get(at[-1], {}).get("interval"):
         return Every(interval)
     elif "every" not in given and "cron" not in given:
@@ -142,7 +142,8 @@ def _schedule(table: TaskTable, given: Mapping[str, Any], at: At, problems: Prob
     return None
 
 
-def _in_zone(expression: str, timezone: tzinfo | None, at: At, problems: Problems) -> Schedule | None:
+def in_zone(expression: str, timezone: tzinfo | None, at: At, problems: Problems) -> Schedule | None:
+    """The schedule of a `cron` key; None, and the problem noted, if it cannot be used."""
     try:
         return _parsed(expression, timezone or local_zone())
     except BadSchedule as error:  # the machine's own zone is in a muddle

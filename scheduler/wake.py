@@ -15,7 +15,7 @@ from .codec import running_from_json, running_to_json
 from .files import for_update, read_json, write_json
 from .memory import append_event
 from .model import Command, Outcome, Running, Task, WakePlan, WakeView
-from .schedule import Every, unix
+from .schedule import unix
 from .values import value
 from .workers import Result
 from .workers.facts import alive
@@ -67,6 +67,7 @@ class WakeCycle:
         self._count = 0
         self._last: float | None = None
         self._last_urgent: float | None = None
+        self._since_start = clock.now()
         self._stopped = False
         self._timer: Timer | None = None
         self._jump: Timer | None = None
@@ -146,7 +147,8 @@ class WakeCycle:
         self._arm()
 
     def _due(self) -> float:
-        return self._clock.now() if self._last is None else Every(self._plan.every).after(self._last)
+        schedule = self._plan.schedule
+        return schedule.first(self._since_start) if self._last is None else schedule.after(self._last)
 
     def _arm(self) -> None:
         if self._timer:
@@ -198,9 +200,7 @@ class WakeCycle:
         if isinstance(work, Command):
             environment = {**work.environment, "EXPERIENCE_WAKE": str(number)}
             work = replace(work, input=letter, environment=environment)
-        task = Task(
-            "wake", Every(self._plan.every), work, timeout=self._plan.timeout, options=json.loads(letter)
-        )
+        task = Task("wake", self._plan.schedule, work, timeout=self._plan.timeout, options=json.loads(letter))
         try:
             return await self._turn.carry_out(task, self._carried_by)
         finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .model import Call, Command, Handler, Isolated, Work
-from .setting_values import Outside, OutsideBytes, Wrong, flag, pairs, reason, text, words
+from .setting_values import Outside, OutsideBytes, Wrong, flag, pairs, path, reason, text, words
 from .tables import At, Problems, key
 
 
@@ -22,6 +22,8 @@ class WorkTable:
     handler: str | None = key(text)
     isolated: bool = key(flag, False)
     environment: Mapping[str, str] | None = key(pairs)
+    inherit_environment: bool | None = key(flag)
+    folder: Path | None = key(path)  # noqa: RUF009  # a field, not a shared value
 
 
 def configured(table: WorkTable, home: str, at: At, problems: Problems) -> Work | None:
@@ -45,12 +47,18 @@ def command(table: WorkTable, argv: tuple[str, ...]) -> Command:
     given = getattr(table, "input", None) or ""  # a task's only: the wake gets its own
     content = given.encode("utf-8", "surrogateescape")
     hidden = isinstance(given, Outside)
-    return Command(argv, table.environment or {}, OutsideBytes(content) if hidden else content)
+    return Command(
+        argv,
+        table.environment or {},
+        OutsideBytes(content) if hidden else content,
+        table.folder,
+        table.inherit_environment is not False,
+    )
 
 
 def only_commands(table: WorkTable, at: At, problems: Problems) -> None:
     """Note the keys that a Python handler has no use for."""
-    for name in ("environment", "input"):
+    for name in ("environment", "inherit_environment", "folder", "input"):
         if getattr(table, name, None) is not None:
             problems.add(
                 (*at, name), "goes with command; a handler gets its options and secrets in its Context"

@@ -1,4 +1,4 @@
-"""A command: a program and its arguments, never a shell, in the citizen's home."""
+"""A command: a program and its arguments, never a shell, in the citizen's home or a folder of its own."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ async def run_command(processes: Processes, work: Command, context: Context, wat
 
 
 def _order(work: Command, context: Context) -> Order:
-    mark = new_mark()
-    around = environment(context, mark, work.environment)
-    check_program(work.argv, context.home, around.get("PATH"))
-    return Order(work.argv, around, context.home, mark, work.input)
+    mark, folder = new_mark(), work.folder or context.home
+    around = environment(context, mark, work.environment, folder, work.inherit)
+    check_program(work.argv, folder, around.get("PATH"))
+    return Order(work.argv, around, folder, mark, work.input)

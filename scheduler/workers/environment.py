@@ -16,31 +16,37 @@ def new_mark() -> str:
     return uuid.uuid4().hex
 
 
-def environment(context: Context, mark: str, more: Mapping[str, str]) -> dict[str, str]:
-    """Ours, then the citizen's secrets, then the task's own; the names of the run itself stay."""
+def environment(
+    context: Context, mark: str, more: Mapping[str, str], folder: Path | None = None, inherit: bool = True
+) -> dict[str, str]:
+    """Ours, then the citizen's secrets, then the task's own; the names of the run itself stay.
+
+    Without `inherit` only the last two.
+    """
     home = str(context.home)
     ours = {"CITIZEN": context.citizen, "EXPERIENCE_HOME": home, "EXPERIENCE_TASK": context.task}
+    around = {"PYTHONUNBUFFERED": "1", **os.environ, **context.secrets} if inherit else {}
     # PWD would otherwise still name the folder that the scheduler was started in.
-    return {"PYTHONUNBUFFERED": "1", **os.environ, **context.secrets, **more, **ours, MARK: mark, "PWD": home}
+    return {**around, **more, **ours, MARK: mark, "PWD": str(folder or home)}
 
 
-def check_home(home: Path) -> None:
-    if not home.is_dir():
-        raise TaskFailed(f"there is no folder {home} to run in")
+def check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise TaskFailed(f"there is no folder {folder} to run in")
 
 
-def check_program(argv: Sequence[str], home: Path, path: str | None) -> None:
+def check_program(argv: Sequence[str], folder: Path, path: str | None) -> None:
     """Say clearly what is wrong with a command, before a shell says it darkly."""
-    check_home(home)
+    check_folder(folder)
     if not argv or not argv[0]:
         raise TaskFailed("the command is empty; give it a program")
     program = argv[0]
     if "\0" in "".join(argv):
         raise TaskFailed(f"the command {program!r} holds a NUL character")
     if os.sep in program:
-        _check_file(program, home / program)
+        _check_file(program, folder / program)
     else:
-        _check_on_path(program, home, path)
+        _check_on_path(program, folder, path)
 
 
 def _check_file(program: str, file: Path) -> None:
@@ -52,9 +58,9 @@ def _check_file(program: str, file: Path) -> None:
         raise TaskFailed(f"{program} is not executable; chmod +x it, or put its interpreter first")
 
 
-def _check_on_path(program: str, home: Path, path: str | None) -> None:
-    folders = (path if path is not None else os.defpath).split(os.pathsep)
-    path = os.pathsep.join(str(home / folder) for folder in folders)  # relative ones are the child's
+def _check_on_path(program: str, folder: Path, path: str | None) -> None:
+    places = (path if path is not None else os.defpath).split(os.pathsep)
+    path = os.pathsep.join(str(folder / place) for place in places)  # relative ones are the child's
     if shutil.which(program, path=path):
         return
     if found := shutil.which(program, mode=os.F_OK, path=path):

@@ -10,7 +10,7 @@ from ..errors import TaskFailed
 from ..model import Context, Isolated, Outcome, Progress
 from .answers import ended, how
 from .child import Order
-from .environment import check_home, environment, new_mark
+from .environment import check_folder, environment, new_mark
 from .letters import LONGEST, order_letter, read_line
 from .output import Output
 from .pipes import Reader
@@ -38,7 +38,7 @@ async def run_isolated(processes: Processes, work: Isolated, context: Context, w
 
 
 def _order(work: Isolated, context: Context, fd: int) -> Order:
-    check_home(context.home)
+    check_folder(context.home)
     mark = new_mark()
     around = environment(context, mark, {})
     before = around.get(_PATH)

@@ -257,6 +257,35 @@ def test_every_key_of_a_task(place):
     assert [task.name for task in place.opus().tasks][2:4] == ["email_check", "report"]
 
 
+def test_a_command_in_a_folder_of_its_own_with_nothing_but_its_environment(place):
+    place.home(
+        "opus", '[tasks.report]\nevery = "1h"\ncommand = ["x"]\nfolder = "/srv"\ninherit_environment = false'
+    )
+    work = next(task.work for task in place.opus().tasks if task.name == "report")
+    assert work == Command(("x",), folder=Path("/srv"), inherit=False)
+
+
+def test_a_wake_by_cron(place):
+    place.home("opus", '[wake]\ncron = "*/10 * * * *"\ntimezone = "Asia/Tokyo"\ncommand = ["x"]')
+    assert place.opus().wake.schedule == Cron("*/10 * * * *", zone_named("Asia/Tokyo"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ('cron = "@daily"\nevery = "5m"', "has both every and cron"),
+        ('timezone = "Asia/Tokyo"', "goes with cron"),
+        ('cron = "@reboot"', "@reboot is for tasks"),
+        ('cron = "61 * * * *"', "Bad minute"),
+        ('handler = "json:loads"\nfolder = "/srv"', "goes with command"),
+    ],
+)
+def test_what_a_wake_cannot_be(place, lines, problem):
+    place.home("opus", f"[wake]\n{lines}")
+    (found,) = place.opus().problems
+    assert problem in found
+
+
 def test_a_task_at_the_start(place):
     place.home("opus", "[tasks.hello]\ncron = '@reboot'\ncommand = ['a']")
     assert place.task("hello").schedule == AtStart()

@@ -12,7 +12,7 @@ import pytest
 from scheduler.engine import Scheduler
 from scheduler.errors import NotSetUp
 from scheduler.model import Call, Command, Report, Task, TaskState, WakePlan
-from scheduler.schedule import Every
+from scheduler.schedule import Cron, Every
 
 from ..fakes import NOON, until
 
@@ -73,6 +73,18 @@ async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_k
     await clock.advance(301)
     await awake(clock, scheduler, 42)
     assert metadata(home)["mood"] == "calm"
+
+
+async def test_a_wake_by_cron_comes_at_its_times_and_once_for_all_that_were_missed(build, clock, home):
+    plan = WakePlan(cron=Cron("*/10 * * * *"))
+    scheduler = await build(wake=plan)
+    assert scheduler.snapshot().wake.due == NOON + 600
+    await clock.advance(601)
+    await awake(clock, scheduler, 1)
+    assert scheduler.snapshot().wake.due == NOON + 1200
+    await clock.advance(3600)
+    await awake(clock, scheduler, 2)
+    assert scheduler.snapshot().wake.due == NOON + 4800
 
 
 async def test_only_the_last_thousand_wakes_are_kept(build, clock, home):

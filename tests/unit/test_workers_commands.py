@@ -57,6 +57,23 @@ async def test_a_command_gets_its_home_its_input_and_the_secrets_of_its_citizen(
     assert environment["EXPERIENCE_RUN"]
 
 
+async def test_a_command_may_have_a_folder_of_its_own_and_only_its_own_environment(run, tmp_path, home):
+    work = Command((sys.executable, "-c", DUMP), {"PATH": "/bin"}, folder=tmp_path, inherit=False)
+    watching = Watching()
+    await run(work, watching, secrets={"API_KEY": "k$y"})
+    folder, given, environment = json.loads(watching.output.text())
+    environment.pop("LC_CTYPE", None)  # Python's own
+    assert (folder, given) == (str(tmp_path), "")
+    assert environment.pop("EXPERIENCE_RUN")
+    ours = {"CITIZEN": "opus", "EXPERIENCE_HOME": str(home), "EXPERIENCE_TASK": "chore"}
+    assert environment == {"PATH": "/bin", "PWD": str(tmp_path), **ours}
+
+
+async def test_a_folder_that_is_not_there_is_said(run, tmp_path):
+    with pytest.raises(TaskFailed, match="there is no folder"):
+        await run(Command(("true",), folder=tmp_path / "nowhere"))
+
+
 async def test_arguments_reach_the_program_as_they_are(run):
     odd = ("", "a b", "$HOME", "`id`", "'\"", "-n", "*", "é\udcff", "; echo gotcha", "a\nb")
     watching = Watching()
