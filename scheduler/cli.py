@@ -70,7 +70,7 @@ def check_command(config: Path | None) -> int:
 
     settings = load(config=config)
     of_citizens = [problem for citizen in settings.citizens for problem in citizen.problems]
-    problems = dict.fromkeys((*settings.problems, *of_citizens))
+    problems = dict.fromkeys((*settings.problems, *settings.monitor.problems, *of_citizens))
     if problems:
         return _complain(*problems)
     for citizen in settings.citizens:

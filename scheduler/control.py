@@ -7,6 +7,7 @@ from typing import Protocol
 from .clock import Clock
 from .details import TaskDetails
 from .model import Piece, Pulse, Receipt, Snapshot
+from .monitor import Monitor
 from .records import LISTED, RunRecord
 
 
@@ -71,12 +72,13 @@ class Control(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FleetView:
-    """Every citizen there is, and what is wrong with the settings as a whole, one line each."""
+    """Every citizen there is, what is wrong with the settings as a whole, and how the screen is to be."""
 
     controls: tuple[Control, ...] = ()
     problems: tuple[str, ...] = ()
     root: str = ""
     loading: bool = False
+    monitor: Monitor = Monitor()  # noqa: RUF009  # frozen
 
 
 class Citizens(Protocol):

@@ -133,7 +133,8 @@ class Fleet:
     def view(self) -> FleetView:
         """The fleet at this moment."""
         controls = tuple(self.members[name].control for name in sorted(self.members))
-        return FleetView(controls, self._problems, str(self._settings.root), self._loading)
+        settings, problems = self._settings, (*self._problems, *self._settings.monitor.problems)
+        return FleetView(controls, problems, str(settings.root), self._loading, settings.monitor)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back, on this loop, when citizens come or go; calling the result ends that."""

@@ -9,6 +9,8 @@ from typing import Any
 from .citizen_settings import BAD_NAME, CitizenSettings, Found, Given, citizen
 from .errors import BadSettings
 from .model import NAME
+from .monitor import Monitor
+from .monitor_settings import monitor
 from .setting_values import nested, path
 from .settings_files import Files, Stamp, Unusable, default_root, homes, main_candidates, scripts, stamp
 from .tables import Problems, Source, is_table, key, read
@@ -53,6 +55,7 @@ class Settings:
     problems: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     known: tuple[str, ...] = ()
+    monitor: Monitor = field(default=Monitor())
     mark: Mark | None = field(default=None, repr=False, compare=False)
 
     def citizen(self, name: str) -> CitizenSettings | None:
@@ -68,6 +71,8 @@ class MainTable:
     llm: Mapping[str, Any] | None = key(nested)
     alerts: Mapping[str, Any] | None = key(nested)
     history: Mapping[str, Any] | None = key(nested)
+    monitor: Mapping[str, Any] | None = key(nested)
+    keys: Mapping[str, Any] | None = key(nested)
 
 
 def load(
@@ -109,6 +114,7 @@ def load(
         problems=tuple(dict.fromkeys((*wrong, *made, *unlisted, *of_main))),
         files=tuple(map(Path, files.stamps)),
         known=known,
+        monitor=monitor(main.keys, main.monitor, file),
         mark=_mark(files, root, there, found),
     )
 

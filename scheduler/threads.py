@@ -5,6 +5,7 @@ import contextlib
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -123,7 +124,7 @@ class FleetThread:
         view = self._fleet.view()
         wrapped = tuple(self._wrapped(control) for control in view.controls)
         self._controls = dict(zip(view.controls, wrapped, strict=True))
-        self._put(FleetView(wrapped, view.problems, view.root, view.loading))
+        self._put(replace(view, controls=wrapped))
 
     def _put(self, view: FleetView) -> None:
         if self._relay:

@@ -104,6 +104,7 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
     from scheduler.fleet_options import FleetOptions
     from scheduler.logs import log_lines
+    from scheduler.monitor_settings import peek
     from scheduler.process_limits import prepare_process
     from scheduler.threads import FleetThread
     from scheduler.workers.prints import capture_prints
@@ -122,11 +123,13 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
         create=not (read_only or attach),
         strict=False,
     )
+    looks = peek(options["config"])
     with log_lines(None) as on_home, capture_prints():
         fleet = FleetThread(chosen, on_home)
         Endings(fleet.hurry)
         try:
-            return _shown(ExperienceApp(fleet, read_only=read_only, ascii=ascii))
+            plain = ascii or looks.ascii
+            return _shown(ExperienceApp(fleet, read_only=read_only, ascii=plain, monitor=looks))
         finally:
             fleet.stop(_say)
 

@@ -12,7 +12,9 @@ from textual.widgets import Input, Static
 
 from scheduler.control import Citizens, Control, FleetView
 from scheduler.model import Pulse, Snapshot
+from scheduler.monitor import Monitor
 
+from .active_keys import active_keys
 from .clipboard import copyable
 from .dialogs.confirm import Confirm
 from .event_log import EventLog
@@ -21,6 +23,7 @@ from .followers import Followers
 from .format import plural, wall
 from .glyphs import ASCII, UNICODE
 from .lesson import lesson
+from .new_failures import NewFailures
 from .panels.board import Place
 from .panels.fleet import FleetGrid
 from .panels.footer import KeyBar
@@ -28,7 +31,8 @@ from .panels.verdict import VerdictBar
 from .picture import without_fonts
 from .screens.page import Page
 from .tally import Tally
-from .theme import ANSI, DARK, THEMES, defaults, following
+from .terminal_title import TerminalTitle, has_title, title
+from .theme import ANSI, DARK, THEMES, defaults, following, named
 from .walk import Walk
 from .wishes import Wishes
 
@@ -42,7 +46,12 @@ class ExperienceApp(App[None]):
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "T", "theme", "theme", False, id="theme", tooltip="the next theme: dark, light, the terminal's"
+            "T",
+            "theme",
+            "theme",
+            False,
+            id="theme",
+            tooltip="the next theme: dark, light, high contrast, the terminal's",
         ),
         Binding(
             "S", "picture", "screenshot", False, id="screenshot", tooltip="save the screen as an SVG file"
@@ -59,6 +68,7 @@ class ExperienceApp(App[None]):
         ascii: bool = False,
         label: str = "",
         settings: str = "",
+        monitor: Monitor = Monitor(),  # noqa: B008  # frozen
     ) -> None:
         # Asked for before the theme is set: only then does Textual drop colours instead of greying them.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
@@ -76,11 +86,14 @@ class ExperienceApp(App[None]):
         self._tally.loading = True
         self._walk = Walk(self._tally)
         self._events = EventLog()
+        self._title, self._failures = TerminalTitle(), NewFailures()
         self._pulse: Pulse | None = None
         self._tick_waits = False
         for theme in THEMES:
             self.register_theme(theme)
+        self._monitor = Monitor()
         self.theme = ANSI.name if self.no_color else DARK.name
+        self._obey(monitor)
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:
@@ -118,6 +131,8 @@ class ExperienceApp(App[None]):
         self._verdict.show(verdict, now)
         for page in self._pages():
             page.tick(verdict, now)
+        if self._monitor.title and has_title():
+            self._write(self._title.change(title(verdict, self._glyphs.plain)))
 
     def _pages(self) -> list[Page]:
         return [screen for screen in self.screen_stack if isinstance(screen, Page)]
@@ -128,12 +143,16 @@ class ExperienceApp(App[None]):
         self._controls.update((control.citizen, control) for control in view.controls)
         self._tally.citizens(set(self._controls))
         self._tally.problems, self._tally.loading = view.problems, view.loading
+        if not view.loading:
+            self._obey(view.monitor)
         self._grid.citizens(sorted(self._controls))
         self._show_lesson()
         self._tick_soon()
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         first = self._tally.put(snapshot)
+        if self._failures.has_more(snapshot) and self._monitor.bell:
+            self.bell()
         self._grid.show(snapshot)
         news = self._events.put(snapshot) and self._pages()
         if first or news or self._grid.sees(snapshot.citizen):
@@ -235,7 +254,7 @@ class ExperienceApp(App[None]):
     def action_help(self) -> None:
         from .screens.help import Help, entries
 
-        active = self.screen.active_bindings
+        active = dict(active_keys(self.screen))
         shown = {key: self.get_key_display(entry.binding) for key, entry in active.items()}
         self.push_screen(Help(entries(active, shown), self._glyphs))
 
@@ -250,6 +269,26 @@ class ExperienceApp(App[None]):
         else:
             question = f"Quit? {plural(len(running), 'task')} of ours will be stopped:"
             self._wishes.ask(question, running, self.exit)
+
+    # -------------------------------------------------------------- settings and the terminal
+
+    def _obey(self, monitor: Monitor) -> None:
+        """The screen is to be like this from now on."""
+        before, self._monitor = self._monitor, monitor
+        if monitor.keys != before.keys:
+            self.set_keymap(dict(monitor.keys))
+        if monitor.theme != before.theme and not self.no_color:
+            self.theme = named(monitor.theme)
+        if not monitor.title:
+            self._write(self._title.give_back())
+
+    def _write(self, sequence: str) -> None:
+        """To the terminal itself, where there is one."""
+        if sequence and self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
+
+    def on_unmount(self) -> None:
+        self._write(self._title.give_back())
 
     # -------------------------------------------------------------- looks
 

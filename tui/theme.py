@@ -1,4 +1,4 @@
-"""Our colours: a dark set, a light one, and one that uses the terminal's own."""
+"""Our colours: a dark set, a light one, one for eyes that want more, and one of the terminal's own."""
 
 from dataclasses import replace
 
@@ -66,6 +66,37 @@ LIGHT = Theme(
     },
 )
 
+HIGH_CONTRAST = Theme(
+    name="experience-high-contrast",
+    primary="#5ad1ff",
+    secondary="#9adfff",
+    accent="#5ad1ff",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#0a0a0a",
+    panel="#161616",
+    success="#5dff8f",
+    warning="#ffd23f",
+    error="#ff8a80",
+    dark=True,
+    variables={
+        "ink": "#ffffff",
+        "title": "#ffffff",
+        "faint": "#c4c4c4",
+        "frame": "#9a9a9a",
+        "track": "#6e6e6e",
+        "bar": "#5dff8f",
+        "ok": "#5dff8f",
+        "warn": "#ffd23f",
+        "bad": "#ff8a80",
+        "run": "#5ad1ff",
+        "cursor": "#1d4f91",
+        "head": "#161616",
+        "footer-background": "#161616",
+        "input-selection-background": "#5ad1ff 40%",
+    },
+)
+
 _TERMINAL = BUILTIN_THEMES["ansi-dark"]
 ANSI = replace(
     _TERMINAL,
@@ -87,7 +118,12 @@ ANSI = replace(
     },
 )
 
-THEMES = (DARK, LIGHT, ANSI)
+THEMES = (DARK, LIGHT, HIGH_CONTRAST, ANSI)
+
+
+def named(setting: str) -> str:
+    """The theme that a name in the settings means."""
+    return f"experience-{setting}"
 
 
 def defaults(theme: Theme) -> dict[str, str]:

@@ -111,6 +111,9 @@ async def test_a_signal_gives_the_terminal_back_as_it_was(number):
     assert terminal.code == 0
     assert terminal.out.rindex(b"\x1b[?1049l") > terminal.out.rindex(b"\x1b[?1049h")
     assert terminal.out.rindex(b"\x1b[?25h") > terminal.out.rindex(b"\x1b[?25l")
+    titles = re.findall(rb"\x1b\]2;([^\x07]*)\x07", terminal.out)
+    assert b"running" in titles[0] and b"Experience" in titles[0] and titles[-1] == b""
+    assert terminal.out.rindex(b"\x1b[23;2t") > terminal.out.rindex(b"\x1b[22;2t")
 
 
 async def test_no_color_means_no_colour_codes():

@@ -531,7 +531,10 @@ def test_a_problem_in_the_main_file_is_the_main_files_and_the_citizens(place):
         ("root = 'x'", "root: is no absolute path; write it from the start"),
         ("root = 3", "root: is a number; write it as text, in quotes"),
         ("root = '~nobody_at_all_/x'", "root: names a home that nobody has; write the whole path"),
-        ("socket_group = 'x'", "socket_group: unknown key; known: alerts, citizens, history, llm, root"),
+        (
+            "socket_group = 'x'",
+            "socket_group: unknown key; known: alerts, citizens, history, keys, llm, monitor, root",
+        ),
         ("[citizen.opus]", "citizen: unknown key; did you mean citizens?"),
         ("[citizens.Opus]", "citizens.Opus: is no name; use a-z"),
         ("citizens = []", "citizens: is a list; write it as a table, in [brackets]"),

@@ -7,6 +7,7 @@ from textual.content import Content
 from textual.events import Click
 from textual.widget import Widget
 
+from tui.active_keys import active_keys
 from tui.format import cells
 from tui.glyphs import Glyphs
 
@@ -61,7 +62,7 @@ class KeyBar(Widget):
             self.app.simulate_key(hit[0].key)
 
     def _keys(self) -> list[Key]:
-        active = self.screen.active_bindings.values()
+        active = [entry for _, entry in active_keys(self.screen)]
         shown = {
             entry.binding.action: entry.binding for entry in active if entry.binding.show and entry.enabled
         }

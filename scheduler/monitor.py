@@ -1,0 +1,67 @@
+"""What may be set of the monitor: its keys by name, its colours, what it tells the terminal. Plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+THEMES = ("dark", "light", "high-contrast", "ansi")
+
+EVERYWHERE = "everywhere"
+_VERBS = {"force": "f", "reset": "r", "pause": "p"}
+_MOVES = {
+    "up": "up,k",
+    "down": "down,j",
+    "page-up": "pageup",
+    "page-down": "pagedown",
+    "first": "g,home",
+    "last": "G,end",
+}
+
+# Screen by screen: the name of each key, and the key that it is when nobody sets it.
+KEYS: Mapping[str, Mapping[str, str]] = {
+    EVERYWHERE: {
+        "help": "question_mark",
+        "quit": "q",
+        "screenshot": "S",
+        "theme": "T",
+    },
+    "fleet": {
+        **_VERBS,
+        **_MOVES,
+        "wake": "w",
+        "filter": "slash",
+        "sort": "s",
+        "mark": "space",
+        "force-failing": "F",
+        "log": "l",
+        "problem": "n",
+        "problem-before": "N",
+        "take-over": "O",
+        "clear": "escape",
+        "left": "left",
+        "right": "right",
+        "next": "tab",
+        "before": "shift+tab",
+    },
+    "log": {
+        **_MOVES,
+        "open": "enter",
+        "filter": "slash",
+        "copy": "y",
+        "clear": "escape",
+        "log": "l",
+        "back": "q",
+    },
+    "filter": {"filter-clear": "escape"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """How the screen is to be; `keys` has only what somebody has set, as Textual names keys."""
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    theme: str = THEMES[0]
+    ascii: bool = False
+    title: bool = True
+    bell: bool = False
+    problems: tuple[str, ...] = ()

@@ -1,0 +1,122 @@
+"""Reads `[monitor]` and `[keys]` of the main file; what is wrong there never keeps a task from running."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .monitor import EVERYWHERE, KEYS, THEMES, Monitor
+from .setting_values import Wrong, flag, kind, reason, text
+from .settings_files import Files, Unusable, main_candidates
+from .tables import Problems, Source, key, read, unknown
+
+NAMED = (
+    "up down left right home end pageup pagedown tab enter escape space backspace delete insert comma "
+    + " ".join(f"f{number}" for number in range(1, 13))
+).split()
+_PART = re.compile(r"(?:(?:ctrl|shift|alt)\+)*")
+MEND = 'write one character, or a name such as "f5", "pageup" or "ctrl+x"'
+
+
+def theme(value: Any) -> str:
+    if (name := text(value)) not in THEMES:
+        raise Wrong(f"is {name!r}; write one of {', '.join(THEMES)}")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorTable:
+    """The keys of `[monitor]`."""
+
+    theme: str = key(theme, THEMES[0])
+    ascii: bool = key(flag, False)
+    title: bool = key(flag, True)
+    bell: bool = key(flag, False)
+
+
+def monitor(keys: Mapping[str, Any] | None, table: Mapping[str, Any] | None, file: str) -> Monitor:
+    """How the screen is to be, and what is wrong with what was written about it."""
+    problems = Problems({(): Source(file)})
+    looks = read(MonitorTable, table or {}, ("monitor",), problems)
+    keymap = dict(_keys(keys or {}, problems))
+    for name, text_of in list(_conflicts(keymap)):
+        if keymap.pop(name, None):  # said once, though it may be so on several screens
+            problems.add(("keys", name), text_of)
+    return Monitor(
+        keys=keymap,
+        theme=looks.theme,
+        ascii=looks.ascii,
+        title=looks.title,
+        bell=looks.bell,
+        problems=tuple(line for _, line in problems.found),
+    )
+
+
+def peek(config: Path | None, environ: Mapping[str, str] = os.environ) -> Monitor:
+    """How the first frame is to be: the main file alone, and nothing of what may be wrong with it."""
+    files = Files()
+    for each in main_candidates(config, environ):
+        try:
+            tables = files.toml(str(each))
+        except Unusable:
+            return Monitor()
+        if tables is not None:
+            keys, table = tables.get("keys"), tables.get("monitor")
+            found = monitor(_table(keys), _table(table), str(each))
+            return replace(found, problems=())
+    return Monitor()
+
+
+def _table(given: Any) -> Mapping[str, Any]:
+    return given if isinstance(given, dict) else {}
+
+
+def _keys(table: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, str]]:
+    names = {name for screen in KEYS.values() for name in screen}
+    for name, value in table.items():
+        if name not in names:
+            problems.add(("keys", name), unknown(name, names))
+            continue
+        try:
+            yield name, ",".join(map(_key, value if isinstance(value, list) and value else [value]))
+        except Wrong as error:
+            problems.add(("keys", name), reason(value, error))
+
+
+def _key(value: Any) -> str:
+    """A key as Textual names it; one character stands for itself."""
+    if not isinstance(value, str) or not value:
+        raise Wrong(f"is {kind(value) if value != '' else 'empty'}; {MEND}")
+    if len(value) == 1 and value.isprintable():
+        return {",": "comma", " ": "space"}.get(value, value)
+    name = _PART.sub("", value, count=1)
+    if name in NAMED or (name != value and len(name) == 1 and name.isprintable()):
+        return value
+    raise Wrong(f"is {value!r}, which is no key; {MEND}")
+
+
+def _conflicts(keymap: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each name whose key does something else on a screen where both are active."""
+    for screen, names in KEYS.items():
+        active = {**KEYS[EVERYWHERE], **names}
+        taken: dict[str, str] = {}
+        for name in sorted(active, key=lambda each: each in keymap):
+            for each in map(_short, keymap.get(name, active[name]).split(",")):
+                other = taken.setdefault(each, name)
+                if other != name and name in keymap:
+                    where = "everywhere" if screen == EVERYWHERE else f"on the {screen} screen"
+                    yield name, f"{each!r} is the key of {other} {where}; choose another, or move that one"
+                    break
+            else:
+                continue
+            break
+
+
+def _short(name: str) -> str:
+    return _SPELLED.get(name, name)
+
+
+# How the keys that are there from the start are written by people.
+_SPELLED = {"question_mark": "?", "slash": "/", "colon": ":", "plus": "+", "minus": "-"}

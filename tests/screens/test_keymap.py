@@ -1,0 +1,124 @@
+"""Every key has a name, the settings know all of them, and the screen obeys what they say."""
+
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+
+import pytest
+from textual.binding import Binding
+from textual.dom import DOMNode
+
+import tui
+from scheduler.model import Kind, Snapshot
+from scheduler.monitor import KEYS, Monitor
+from tests.fakes import FakeControl, FakeFleet
+from tui.new_failures import NewFailures
+from tui.tally import Verdict
+from tui.terminal_title import TerminalTitle, title
+
+from .driving import press, screen, shown, toasts
+from .situations import failed, task
+
+# Answers and ways to close, on dialogs that say so themselves: they are what they are.
+ANSWERS = {"Confirm", "Help"}
+
+
+def bindings() -> Iterator[tuple[str, Binding]]:
+    """Each binding of each of our screens, panels and dialogs, and the class it is written in."""
+    for module in pkgutil.walk_packages(tui.__path__, "tui."):
+        for name, each in vars(import_module(module.name)).items():
+            ours = isinstance(each, type) and issubclass(each, DOMNode) and each.__module__ == module.name
+            for binding in each.__dict__.get("BINDINGS", []) if ours else []:
+                assert isinstance(binding, Binding), f"{name}: {binding} has no name"
+                yield name, binding
+
+
+def test_every_key_has_a_name_that_the_settings_know_and_the_same_key_everywhere():
+    named: dict[str, set[str]] = {}
+    for where, binding in bindings():
+        if where not in ANSWERS:
+            assert binding.id, f"{where}: {binding.key} has no id"
+            named.setdefault(binding.id, set()).add(binding.key)
+    known: dict[str, set[str]] = {}
+    for names in KEYS.values():
+        for name, keys in names.items():
+            known.setdefault(name, set()).add(keys)
+    assert named == known, "scheduler/monitor.py: KEYS is what settings know of the bindings"
+
+
+def test_every_key_says_in_the_help_what_it_does():
+    silent = [f"{where}: {each.key}" for where, each in bindings() if not (each.tooltip or each.description)]
+    assert silent == []
+
+
+async def test_a_key_from_the_settings_replaces_the_one_that_was_there():
+    control = FakeControl(Snapshot("opus", (task("tick"),)))
+    fleet = FakeFleet(control, monitor=Monitor(keys={"force": "x", "help": "h"}))
+    async with screen(fleet, size=(100, 60)) as pilot:
+        await press(pilot, "f")
+        assert control.asked == []
+        await press(pilot, "x")
+        assert control.asked == [("force", "tick")]
+        assert "x force" in shown(pilot) and "h help" in shown(pilot)
+        await press(pilot, "h")
+        assert "x           run the task now" in shown(pilot)
+
+
+async def test_changed_settings_are_obeyed_at_once():
+    fleet = FakeFleet(FakeControl(Snapshot("opus", (task("tick"),))))
+    async with screen(fleet) as pilot:
+        assert pilot.app.theme == "experience-dark"
+        fleet.show(replace(fleet.view, monitor=Monitor(keys={"force": "x"}, theme="high-contrast")))
+        await pilot.pause()
+        await pilot.pause()
+        assert pilot.app.theme == "experience-high-contrast" and "x force" in shown(pilot)
+        await press(pilot, "T")
+        fleet.show(replace(fleet.view, problems=("x",)))
+        await pilot.pause()
+        assert pilot.app.theme == "experience-ansi", "what is chosen by hand stays"
+
+
+@pytest.mark.parametrize("at_start", [Monitor(theme="light", keys={"quit": "Q"})])
+async def test_the_first_frame_is_as_the_settings_say(at_start):
+    async with screen(FakeFleet(loading=True), monitor=at_start) as pilot:
+        assert pilot.app.theme == "experience-light" and "Q quit" in shown(pilot)
+
+
+# ------------------------------------------------------------------ the terminal around it
+
+
+def test_the_title_says_what_fails_and_what_runs():
+    assert title(Verdict(failing=2, running=1), plain=False) == "2 failing · 1 running · Experience"
+    assert title(Verdict(), plain=True) == "Experience"
+
+
+def test_the_title_is_written_when_it_changes_and_given_back_at_the_end():
+    terminal = TerminalTitle()
+    assert terminal.give_back() == ""
+    assert terminal.change("one") == "\x1b[22;2t\x1b]2;one\x07"
+    assert terminal.change("one") == ""
+    assert terminal.change("two") == "\x1b]2;two\x07"
+    assert terminal.give_back() == "\x1b]2;\x07\x1b[23;2t"
+    assert terminal.give_back() == ""
+
+
+def test_a_failure_is_new_once():
+    failures, calm = NewFailures(), Snapshot("opus", (task("a"), task("b")))
+    one = Snapshot("opus", (failed("a", "x"), task("b")))
+    both = Snapshot("opus", (failed("a", "y"), failed("b", "x")))
+    seen = [failures.has_more(each) for each in (one, one, calm, one, one, both, both, one, calm)]
+    assert seen == [False, False, False, True, False, True, False, False, False]
+
+
+@pytest.mark.parametrize(("bell", "rings"), [(True, 1), (False, 0)])
+async def test_the_bell_rings_for_a_new_failure_if_it_is_wanted(bell, rings):
+    control = FakeControl(Snapshot("opus", (task("tick"), failed("old", "x"))))
+    fleet = FakeFleet(control, monitor=Monitor(bell=bell))
+    async with screen(fleet) as pilot:
+        rung = []
+        pilot.app.bell = lambda: rung.append(True)
+        control.show(replace(control.snapshot, tasks=(failed("tick", "no"), failed("old", "x"))))
+        await pilot.pause()
+        assert len(rung) == rings
+        assert pilot.app._tally.verdict().failing == 2 and toasts(pilot) == [] and Kind.FAILED
