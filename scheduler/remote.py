@@ -1,8 +1,7 @@
 """A citizen that another process owns: its snapshots as they come, its verbs through the socket."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from itertools import count
@@ -46,9 +45,9 @@ class Connection:
             raise Disconnected(f"nobody answers at {path}") from None
         try:
             async with asyncio.timeout(GREETING):
-                hello = json.loads(await reader.readuntil(b"\n"))
+                hello = wire.heard(await reader.readuntil(b"\n"))
             return cls(reader, writer, _greeted(hello))
-        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
             writer.transport.abort()
             raise Disconnected(f"what listens at {path} does not greet as an owner does") from None
         except Disconnected:
@@ -96,7 +95,7 @@ class Connection:
         try:
             while message := await self._reader.readline():
                 self.on_word()
-                self._heard(json.loads(message))
+                self._heard(wire.heard(message))
         except (OSError, ValueError, asyncio.LimitOverrunError, Disconnected):
             pass
         finally:
@@ -112,16 +111,22 @@ class Connection:
             self.on_snapshot(message.get("params"))
             return
         if message.get("method") == "printed" and isinstance(params := message.get("params"), dict):
-            if spool := self._spools.get(params.get("id", 0)):
+            if spool := self._spools.get(_number(params)):
                 spool.put(wire.piece_from(params))
             return
-        answer = self._answers.get(message.get("id", 0))
+        answer = self._answers.get(_number(message))
         if answer is None or answer.done():
             return
         if isinstance(message.get("error"), dict):
             answer.set_exception(wire.error_of(message["error"]))
         else:
             answer.set_result(message.get("result"))
+
+
+def _number(message: Mapping[str, Any]) -> int:
+    """Which request it is about, 0 for none of ours."""
+    number = message.get("id")
+    return number if isinstance(number, int) else 0
 
 
 def _why(answer: "asyncio.Future[Any]") -> SchedulerError | None:
@@ -132,7 +137,7 @@ def _why(answer: "asyncio.Future[Any]") -> SchedulerError | None:
 
 def _greeted(hello: Any) -> int:
     """The pid of the owner; raises Disconnected for what is no greeting of our version."""
-    if isinstance(hello, dict) and "error" in hello:
+    if isinstance(hello, dict) and isinstance(hello.get("error"), dict):
         raise Disconnected(str(hello["error"].get("message", "refused")))
     params = hello.get("params") if isinstance(hello, dict) else None
     if not isinstance(params, dict) or hello.get("method") != "hello":
@@ -142,7 +147,8 @@ def _greeted(hello: Any) -> int:
             f"its owner (pid {params.get('pid')}) speaks version {params.get('protocol')} of the protocol, "
             f"this is version {wire.PROTOCOL}: restart the older of the two"
         )
-    return int(params.get("pid", 0))
+    pid = params.get("pid", 0)
+    return pid if isinstance(pid, int) else 0
 
 
 class RemoteControl:

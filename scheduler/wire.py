@@ -36,6 +36,14 @@ def line(message: Mapping[str, Any]) -> bytes:
     return json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n"
 
 
+def heard(text: bytes) -> Any:
+    """What the other end said; raises Disconnected for what is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Disconnected("the owner sent what is no message") from error
+
+
 def refusal(identity: object, error: SchedulerError) -> bytes:
     """The answer to a request that was understood and refused."""
     data = {"code": error.code}

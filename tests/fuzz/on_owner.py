@@ -1,0 +1,99 @@
+"""The monitor's end of the socket: whatever an owner says, it is attached or disconnected, nothing else."""
+
+import asyncio
+import json
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import strategies as st
+
+from scheduler import remote, wire
+from scheduler.clock import SystemClock
+from scheduler.errors import SchedulerError
+from scheduler.model import Event, Failure, Kind, Piece, Snapshot, TaskView, WakeView
+from scheduler.remote import RemoteControl
+
+from .bent import bent
+
+HELLO = wire.line({"method": "hello", "params": {"protocol": wire.PROTOCOL, "citizen": "opus", "pid": 1}})
+ROW = TaskView("tick", Kind.FAILED, "5m", due=1.0, error=Failure(1.0, "no"))
+SNAPSHOT = Snapshot(
+    "opus", (ROW,), wake=WakeView(count=3, due=9.0), events=(Event(1, 1.0, "finished", "opus", "tick"),)
+)
+MESSAGES = [
+    b'{"jsonrpc":"2.0","id":[],"result":{}}\n',
+    b'{"jsonrpc":"2.0","method":"printed","params":{"id":{},"text":"x"}}\n',
+    wire.snapshot_message(SNAPSHOT, 0),
+    wire.line({"id": 1, "result": {}}),
+    wire.line({"id": 2, "result": {"text": "x"}}),
+    wire.piece_message(3, Piece("printed", 2)),
+    wire.mistake(1, wire.BAD_REQUEST, "no"),
+    json.dumps({"jsonrpc": "2.0", "id": 1, "error": {"message": 5, "data": {"code": []}}}).encode() + b"\n",
+]
+TOKENS = (
+    b'"id": 1',
+    b'"params": {',
+    b'"tasks": [',
+    b'"events": [',
+    b'"result": ',
+    b'"error": ',
+    b"\n",
+    *MESSAGES,
+)
+CASES = st.tuples(
+    st.one_of(
+        st.just(HELLO),
+        st.just(HELLO),
+        bent([HELLO], [b'"pid": ', b'"error": ']).map(lambda each: each + b"\n"),
+    ),
+    st.lists(bent(MESSAGES, TOKENS), max_size=6),
+)
+
+
+class Rig:
+    def __init__(self) -> None:
+        remote.PATIENCE = 0.05
+        self.folder = TemporaryDirectory()
+        self.runner = asyncio.Runner()
+        self.clock = SystemClock()
+        self.broken: list[object] = []
+        self.runner.get_loop().set_exception_handler(lambda loop, context: self.broken.append(context))
+
+    def close(self) -> None:
+        self.runner.close()
+        self.clock.close()
+        self.folder.cleanup()
+
+
+rig = cache(Rig)
+
+
+def check(case: tuple[bytes, list[bytes]]) -> None:
+    here = rig()
+    here.runner.run(asyncio.wait_for(_attached(here, *case), 5.0))
+    assert not here.broken, here.broken
+
+
+async def _attached(here: Rig, hello: bytes, messages: list[bytes]) -> None:
+    async def owner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            writer.write(hello)
+            for message in messages:
+                writer.write(message + b"\n")
+            await writer.drain()
+            writer.close()
+
+    path = Path(here.folder.name) / "socket"
+    path.unlink(missing_ok=True)
+    server = await asyncio.start_unix_server(owner, str(path))
+    control = RemoteControl("opus", path, here.clock)
+    try:
+        with suppress(SchedulerError):
+            await control.start()
+            await control.explain("tick")
+        control.snapshot()
+    finally:
+        await control.stop()
+        server.close()
