@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from . import dispatch, history, monitor, output, stall, status, throughput
+from . import attach, clients, dispatch, history, monitor, output, stall, status, throughput
 from .child import MeasurementFailed
 from .table import Bar, Row, markdown, show
 
@@ -24,6 +24,8 @@ MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "idle": throughput.idle,
     "status": status.status,
     "monitor": monitor.monitor,
+    "attach": attach.attach,
+    "clients": clients.clients,
     "output": output.output,
     "stall": stall.stall,
 }

@@ -15,7 +15,7 @@ from typing import Any
 from .numbers import Sample
 
 HERE = Path(__file__).resolve().parent.parent
-PATIENCE = 60.0  # seconds that one measurement may take
+PATIENCE = 120.0  # seconds that one measurement may take
 
 Contestant = str  # "module:function" of this package; the function is async and gives a Sample
 

@@ -16,6 +16,9 @@ BUILT_IN = (
     "offsite_backup",
 )
 
+# Without bytecode on disk a program would be compiled at each start, which no user ever waits for.
+NOT_OURS = ("EXPERIENCE_", "PYTHONDONTWRITEBYTECODE")
+
 
 def settle(root: Path, citizens: int) -> None:
     """Citizens of seven built-in tasks, written as v2 wrote them; nothing is due for the next minutes."""
@@ -36,5 +39,5 @@ def environment(root: Path, **more: str) -> Mapping[str, str]:
     """Ours, without what this machine has configured."""
     settings = root / "experience.toml"
     settings.touch()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("EXPERIENCE_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OURS)}
     return {**kept, "EXPERIENCE_ROOT": str(root), "EXPERIENCE_CONFIG": str(settings), **more}

@@ -1,4 +1,4 @@
-"""How much memory this process has."""
+"""How much memory and CPU a process has taken."""
 
 import os
 import resource
@@ -7,9 +7,15 @@ from pathlib import Path
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def resident() -> int:
+def resident(pid: int | str = "self") -> int:
     """Bytes in memory at this moment."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU that all its threads have used, to the nanosecond."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def peak() -> int:

@@ -12,9 +12,9 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from .child import HERE, MeasurementFailed
+from .memory import cpu_of, resident
 
 COLUMNS, ROWS = 120, 40
 LIMIT = 30.0  # seconds for what happens at the start
@@ -58,6 +58,18 @@ class Terminal:
             if self.cpu() - before < IDLE:
                 return
 
+    def fileno(self) -> int:
+        """To wait for many of them at once."""
+        return self._fd
+
+    def read(self) -> bytes:
+        """What was painted since the last look; does not wait."""
+        return self._read(0)
+
+    def type(self, keys: bytes) -> None:
+        """Press keys without waiting for an answer."""
+        os.write(self._fd, keys)
+
     def watch(self, seconds: float) -> None:
         """Let time pass, reading all that is painted."""
         end = time.perf_counter() + seconds
@@ -77,13 +89,11 @@ class Terminal:
 
     def cpu(self) -> float:
         """Seconds of CPU that all its threads have used."""
-        tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        return cpu_of(self.pid)
 
     def resident(self) -> float:
         """Megabytes in memory."""
-        words = Path(f"/proc/{self.pid}/statm").read_text().split()
-        return int(words[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        return resident(self.pid) / 1e6
 
     def close(self) -> None:
         """Ask it to end, insist after a while."""

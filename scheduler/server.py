@@ -5,16 +5,18 @@ import contextlib
 import json
 import logging
 import os
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from . import wire
+from .audience import Audience, Seat, Shown, taken
 from .details import TaskDetails
 from .doors import admitted, prepare
 from .errors import SchedulerError
-from .model import Piece, Receipt, Snapshot
+from .model import Piece, Receipt
 from .records import LISTED, RunRecord
 
 log = logging.getLogger("experience.server")
@@ -22,9 +24,9 @@ log = logging.getLogger("experience.server")
 CLIENTS = 256
 MISTAKES = 8  # after so many lines that are no requests the connection is closed
 PACE = 0.005  # seconds between two requests of one client: two hundred a second is more than any person
-STUCK = 30.0  # seconds without taking a byte after which a client is let go
-BUFFER = 256 * 1024  # bytes that may wait for one client; beyond that it skips snapshots
 FOLLOWED = 8  # runs that one client may follow at a time
+# Each new client costs 0.2 ms: asyncio would take in as many in one turn of the loop as may wait at the door.
+TAKEN_IN, WAITING = 4, 128
 
 
 T = TypeVar("T")
@@ -32,14 +34,10 @@ Runs = tuple[RunRecord, ...]
 Found = Runs | str | TaskDetails
 
 
-class Served(Protocol):
+class Served(Shown, Protocol):
     """A scheduler as its server needs it."""
 
     citizen: str
-
-    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]: ...
-
-    def snapshot(self) -> Snapshot: ...
 
     async def force(self, task: str, *, again: bool = False) -> Receipt: ...
 
@@ -67,14 +65,26 @@ class Server:
         self._scheduler, self._path, self._group = scheduler, path, group
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self._turns = Turns()
+        self._turns, self._audience = Turns(), Audience(scheduler)
 
     async def open(self) -> None:
         """Listen from now on; raises OSError. Only who holds the lock may call this."""
         prepare(self._path)
+        door = socket.socket(socket.AF_UNIX)
+        try:
+            self._bind(door)
+            self._server = await asyncio.start_unix_server(
+                self._met, sock=door, limit=wire.LINE_LIMIT, backlog=TAKEN_IN
+            )
+            door.listen(WAITING)  # the kernel lets more wait than are taken in
+        except OSError:
+            door.close()
+            raise
+
+    def _bind(self, door: socket.socket) -> None:
         before = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._met, str(self._path), limit=wire.LINE_LIMIT)
+            door.bind(str(self._path))
         finally:
             os.umask(before)
         if self._group is not None:
@@ -98,7 +108,7 @@ class Server:
         self._clients.add(client)
         try:
             if self._welcome(writer):
-                await _Client(self._scheduler, reader, writer, self._turns).serve()
+                await _Client(self._scheduler, self._audience, reader, writer, self._turns).serve()
         except (OSError, asyncio.CancelledError):  # gone, or the owner is closing
             pass
         finally:
@@ -125,23 +135,22 @@ class Turns:
 
 
 class _Client:
-    """One connection: a task that reads requests, one that writes the newest snapshot, one for each run."""
+    """One connection: answers requests, with a task for each run it follows; the audience sends snapshots."""
 
     def __init__(
         self,
         scheduler: Served,
+        audience: Audience,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         turns: Turns,
     ) -> None:
-        self._scheduler, self._reader, self._writer = scheduler, reader, writer
-        self._turns = turns
-        self._changed = asyncio.Event()
+        self._scheduler, self._audience, self._turns = scheduler, audience, turns
+        self._reader, self._writer = reader, writer
         self._mistakes = 0
-        self._forget: Callable[[], None] | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._seat: Seat | None = None
         self._following: dict[int | str, asyncio.Task[None]] = {}
-        writer.transport.set_write_buffer_limits(high=BUFFER)
+        writer.transport.set_write_buffer_limits(high=0)  # "taken" means all of it
 
     async def serve(self) -> None:
         try:
@@ -154,14 +163,13 @@ class _Client:
                     self._writer.write(wire.mistake(None, wire.BAD_REQUEST, "a line too long for a request"))
                     return
                 await self._answer(line)
-                await self._taken()
+                await taken(self._writer)
                 await asyncio.sleep(PACE)
         finally:
-            if self._forget:
-                self._forget()
-            for task in (self._watching, *self._following.values()):
-                if task:
-                    task.cancel()
+            if self._seat:
+                self._audience.leave(self._seat)
+            for task in self._following.values():
+                task.cancel()
 
     async def _answer(self, line: bytes) -> None:
         request = _request(line)
@@ -227,23 +235,8 @@ class _Client:
             return found
 
     def _watch(self, told: object) -> None:
-        if self._watching is None:
-            seen = told if isinstance(told, int) else 0
-            self._forget = self._scheduler.subscribe(self._changed.set)
-            self._watching = asyncio.create_task(self._show(seen))
-        self._changed.set()
-
-    async def _show(self, told: int) -> None:
-        """Newest wins: while a client is slow, snapshots in between are never made."""
-        with contextlib.suppress(OSError):
-            while True:
-                await self._changed.wait()
-                self._changed.clear()
-                snapshot = self._scheduler.snapshot()
-                self._writer.write(wire.snapshot_message(snapshot, told))
-                told = snapshot.events[-1].seq if snapshot.events else told
-                await self._taken()
-        self._writer.transport.abort()
+        if self._seat is None:
+            self._seat = self._audience.enter(self._writer, told if isinstance(told, int) else 0)
 
     def _follow(self, identity: int | str, task: str) -> None:
         """The request is answered when there is nothing more to come; what was printed goes before that."""
@@ -262,19 +255,12 @@ class _Client:
                     async with self._turns.telling:
                         self._writer.write(wire.piece_message(identity, piece))
                         await asyncio.sleep(PACE)
-                    await self._taken()
+                    await taken(self._writer)
             self._writer.write(wire.line({"id": identity, "result": {}}))
         except SchedulerError as error:
             self._writer.write(wire.refusal(identity, error))
         except OSError:
             self._writer.transport.abort()
-
-    async def _taken(self) -> None:
-        try:
-            async with asyncio.timeout(STUCK):
-                await self._writer.drain()
-        except TimeoutError:
-            raise ConnectionAbortedError("a client takes nothing") from None
 
 
 def _is_number(value: object) -> bool:

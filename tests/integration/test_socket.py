@@ -1,8 +1,10 @@
 """The socket of an owner: nobody who comes in can hurt it, or anybody else."""
 
 import asyncio
+import itertools
 import json
 import os
+import socket
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from scheduler.errors import AlreadyRunning, Disconnected, UnknownTask
 from scheduler.model import Call, Kind, Task
 from scheduler.remote import Connection, RemoteControl
 from scheduler.schedule import Cron, Every
-from scheduler.server import BUFFER, CLIENTS, FOLLOWED, MISTAKES, Server, _Client
+from scheduler.server import CLIENTS, FOLLOWED, MISTAKES, TAKEN_IN, Server, _Client
 from scheduler.store import MemoryStore
 from scheduler.workers import Workers
 from scheduler.workers.prints import current
@@ -276,13 +278,13 @@ async def test_a_reader_that_never_reads_what_is_printed_holds_no_memory_and_nob
     for client in stuck:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # so that nothing is read ahead
     waiting = [each._writer.transport.get_write_buffer_size for each in clients]
-    await until(lambda: all(size() > BUFFER for size in waiting), "nothing more can be sent to them")
+    await until(lambda: all(size() for size in waiting), "nothing more can be sent to them")
     reading, told, before = await follow(owner, "x"), 0, owner.ticks()
     while told < 3_000_000:
         params = (await reading.line())["params"]
         assert params["id"] == "x"
         told += len(params["text"]) + params.get("skipped", 0)
-    assert max(size() for size in waiting) < 2 * BUFFER
+    assert max(size() for size in waiting) < 512 * 1024
     await until(lambda: owner.ticks() > before + 3, "tasks go on")
     owner.gate.set()
 
@@ -328,6 +330,19 @@ async def test_there_is_room_for_many_clients_and_a_sentence_for_one_too_many(ow
     await until(lambda: not owner.server._clients, "all are let go")
     connection = await Connection.open(owner.path)
     connection.close()
+
+
+async def test_of_many_that_come_at_once_a_few_are_taken_in_a_turn_and_none_is_lost(owner):
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+    for each in crowd:
+        each.connect(str(owner.path))  # they wait in the kernel: the loop has had no turn yet
+    there = [0]
+    while there[-1] < len(crowd):
+        await asyncio.sleep(0)
+        there.append(len(owner.server._clients))
+    assert max(after - before for before, after in itertools.pairwise(there)) <= TAKEN_IN
+    for each in crowd:
+        each.close()
 
 
 async def test_another_version_of_the_protocol_is_a_sentence(home, monkeypatch):
