@@ -5,7 +5,8 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from itertools import count
-from typing import TypeVar
+from logging import INFO, WARNING
+from typing import Any, TypeVar
 
 from .clock import Clock
 from .model import Event, Outcome, Trigger
@@ -14,6 +15,7 @@ log = logging.getLogger("experience")
 
 T = TypeVar("T")
 
+OK = Outcome.OK
 SHOW_EVERY = 0.03  # seconds between two notices, so that a burst of runs is one repaint
 EVENTS_KEPT = 200
 
@@ -64,6 +66,7 @@ class Board:
     def __init__(self, citizen: str, clock: Clock) -> None:
         self._citizen, self._clock = citizen, clock
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._noted: deque[tuple[Any, ...]] = deque(maxlen=EVENTS_KEPT)
         self._seq = 0
         self._subscribers = Subscribers()
         self._pending = False
@@ -71,6 +74,9 @@ class Board:
         self.trouble: Callable[[Event], None] = _forgotten  # called with each run that did not go well
 
     def events(self) -> tuple[Event, ...]:
+        """The newest events, the newest last; made into values only now, since few runs are ever looked at."""
+        self._events.extend(Event(*noted) for noted in self._noted)
+        self._noted.clear()
         return tuple(self._events)
 
     def note(
@@ -85,14 +91,13 @@ class Board:
     ) -> None:
         """Something happened: remember it and log it."""
         self._seq = seq = self._seq + 1
-        now = self._clock.now()
-        event = Event(seq, now, kind, self._citizen, task, outcome, text, trigger, duration, late)
-        self._events.append(event)
-        if outcome is not None and outcome is not Outcome.OK and kind == "finished":
-            self.trouble(event)
-        if log.isEnabledFor(logging.INFO):
-            level = logging.WARNING if event.outcome and event.outcome.bad else logging.INFO
-            log.log(level, kind, extra={"event": event})
+        noted = (seq, self._clock.now(), kind, self._citizen, task, outcome, text, trigger, duration, late)
+        self._noted.append(noted)
+        if outcome is not None and outcome is not OK and kind == "finished":
+            self.trouble(Event(*noted))
+        if log.isEnabledFor(INFO):
+            level = WARNING if outcome and outcome.bad else INFO
+            log.log(level, kind, extra={"event": Event(*noted)})
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back on this loop whenever there is news; calling the result ends that."""

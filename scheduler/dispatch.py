@@ -1,7 +1,7 @@
 """The due loop: what is due is queued, and started as soon as a worker is free."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from itertools import count
 
 from .clock import Clock, Timer
@@ -14,16 +14,22 @@ from .timetable import Timetable
 
 SLICE = 256  # dispatches before the loop may do something else
 MISSED = 60.0  # a slot that passed this many seconds before anybody was there is a catch-up
+SCHEDULE, FORCE = Trigger.SCHEDULE, Trigger.FORCE  # members of an enumeration are slow to find
 AGAIN = 1.0  # seconds until a dispatch that broke is tried again
 
 
 class Dispatcher:
-    """Decides when each task of a citizen starts; `start` starts it."""
+    """Decides when each task of a citizen starts; `start` starts it, `runs` are those under way."""
 
     def __init__(
-        self, citizen: str, ledger: Ledger, clock: Clock, start: Callable[[Job, Trigger], None]
+        self,
+        citizen: str,
+        ledger: Ledger,
+        clock: Clock,
+        start: Callable[[Job, Trigger], None],
+        runs: Sized,
     ) -> None:
-        self.limit, self.running = 1, 0
+        self.limit, self._runs = 1, runs
         self._citizen, self._ledger, self._clock, self._start = citizen, ledger, clock, start
         self._timetable = Timetable()
         self._ready: list[tuple[int, int, Job]] = []
@@ -51,26 +57,25 @@ class Dispatcher:
 
     def reschedule(self, job: Job) -> None:
         """Find out when the task is due next; nothing runs one slot twice, since the run moves it first."""
-        name = job.task.name
-        if job.busy or job.waiting:
-            self._timetable.drop(name)
+        if job.run or job.left or job.waiting:
+            self._timetable.drop(job)
             return
-        job.when = slot(self._citizen, job.task, job.state, self._clock.now(), job.floor)
+        job.when = when = slot(self._citizen, job.task, job.state, self._clock.now(), job.floor)
         job.view = None
-        if self._by_schedule and self._ledger.jobs.get(name) is job:
-            self._timetable.put(name, job.when)
-            if job.when < self._timer_at:
+        if self._by_schedule and self._ledger.jobs.get(job.task.name) is job:
+            self._timetable.put(job, when)
+            if when < self._timer_at:
                 self._arm()
 
     def forget(self, job: Job) -> None:
         """The task is gone."""
-        self._timetable.drop(job.task.name)
+        self._timetable.drop(job)
         job.waiting = None
 
     def _arm(self) -> None:
         """Set the timer for whatever is due first."""
         when = self._timetable.next()
-        if self._ready and self.running < self.limit:  # a dispatch broke half-way
+        if self._ready and len(self._runs) < self.limit:  # a dispatch broke half-way
             when = min(when, self._clock.now() + AGAIN)
         if self._stopped or (when == self._timer_at and self._timer):
             return
@@ -83,13 +88,13 @@ class Dispatcher:
         """Something is due: queue it, start what there are workers for, and always go on."""
         self._timer, self._timer_at = None, NEVER
         try:
-            now, jobs = self._clock.now(), self._ledger.jobs
+            now, take = self._clock.now(), self._timetable.take
             for _ in range(SLICE):
-                taken = self._timetable.take(now)
+                taken = take(now)
                 if taken is None:
                     break
-                job = jobs[taken[1]]
-                self.queue(job, self._trigger(job, taken[0]))
+                when, job = taken
+                self.queue(job, self._trigger(job, when))
             self.start_ready()
         finally:
             self._arm()
@@ -98,7 +103,7 @@ class Dispatcher:
         if job.state.retry_at is not None and when == job.state.retry_at:
             return Trigger.RETRY
         missed = 0 < when < self.began - MISSED and job.state.last_run is not None
-        return Trigger.CATCH_UP if missed else Trigger.SCHEDULE
+        return Trigger.CATCH_UP if missed else SCHEDULE
 
     def _clock_jumped(self) -> None:
         """The wall clock was set, or the machine slept: due times are found anew, none is replayed."""
@@ -113,11 +118,11 @@ class Dispatcher:
 
     def queue(self, job: Job, trigger: Trigger) -> None:
         """The task may run as soon as a worker is free: forced ones first, then by priority."""
-        if job.busy or job.waiting is trigger:
+        if job.run or job.left or job.waiting is trigger:
             return
         job.waiting = trigger
-        self._timetable.drop(job.task.name)
-        rank = -1 if trigger is Trigger.FORCE else job.task.priority
+        self._timetable.drop(job)
+        rank = -1 if trigger is FORCE else job.task.priority
         heapq.heappush(self._ready, (rank, next(self._order), job))
         self._ledger.show(job)
 
@@ -142,8 +147,8 @@ class Dispatcher:
 
     def start_ready(self) -> None:
         """Start what waits, as far as there are workers."""
-        ready = self._ready
-        while ready and self.running < self.limit and not self._stopped:
+        ready, runs = self._ready, self._runs
+        while ready and len(runs) < self.limit and not self._stopped:
             job = heapq.heappop(ready)[2]
             if job.waiting is not None and not job.busy:
                 self._start(job, job.waiting)

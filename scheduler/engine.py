@@ -84,9 +84,17 @@ class Scheduler:
         self._ledger.board.trouble = self._chronicle.trouble
         self._recorder = recorder or Forgetful()
         self._runner = Runner(
-            citizen, home, self._ledger, clock, workers, self._ended, self._urgent, self._recorder.record
+            citizen,
+            home,
+            self._ledger,
+            clock,
+            workers,
+            self._free,
+            self._ended,
+            self._urgent,
+            self._recorder.record,
         )
-        self._dispatch = Dispatcher(citizen, self._ledger, clock, self._start)
+        self._dispatch = Dispatcher(citizen, self._ledger, clock, self._start, self._runner.runs)
         self._wake = self._wake_cycle()
         self._obey(self._rules)
 
@@ -341,9 +349,7 @@ class Scheduler:
 
     def take_results(self) -> list[TaskResult]:
         """The runs since this was last asked, each told once."""
-        results = list(self._runner.results)
-        self._runner.results.clear()
-        return results
+        return self._runner.take_results()
 
     async def carry_out(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
         """The outcome of a piece of work that is no task of its own: the wake."""
@@ -361,7 +367,6 @@ class Scheduler:
 
     def _start(self, job: Job, trigger: Trigger) -> None:
         self._runner.start(job, trigger)
-        self._dispatch.running = len(self._runner)
         if self._expected:
             self._expect_no_more(job.task.name, job.run)
 
@@ -370,13 +375,18 @@ class Scheduler:
         if coming := self._expected.pop(task, None):
             coming.set_result(run)
 
+    def _free(self) -> None:
+        """A worker is free again."""
+        self._dispatch.start_ready()
+
     def _ended(self, job: Job) -> None:
-        """A worker is free again, and the task has a next time."""
-        self._dispatch.running = len(self._runner)
-        self._leaving.pop(job.task.name, None)
+        """The task has a next time."""
+        if self._leaving:
+            self._leaving.pop(job.task.name, None)
         if job.again and not job.busy and job is self._ledger.jobs.get(job.task.name):
             self._dispatch.queue(job, Trigger.FORCE)
-        self._dispatch.unqueue_unwanted(job)
+        if job.waiting:
+            self._dispatch.unqueue_unwanted(job)
         self._not_waiting(job)
         self._dispatch.reschedule(job)
         self._dispatch.start_ready()

@@ -12,12 +12,13 @@ from .schedule import NEVER
 class Job:
     """What the engine knows of one task at this moment."""
 
-    __slots__ = ("again", "floor", "left", "run", "state", "task", "view", "waiting", "when")
+    __slots__ = ("again", "entry", "floor", "left", "run", "state", "task", "view", "waiting", "when")
 
     def __init__(self, task: Task, state: TaskState, floor: float) -> None:
         self.task, self.state = task, state
         self.floor = floor  # slots before this are skipped if the task does not want to catch up
         self.when = NEVER
+        self.entry = 0  # of the timetable; 0 while it has none
         self.run: Run | None = None
         self.waiting: Trigger | None = None
         self.left: tuple[str, Callable[[], bool]] | None = None

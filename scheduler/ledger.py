@@ -51,8 +51,9 @@ class Ledger:
     def change(self, job: Job, state: TaskState) -> None:
         """The task has this state from now on."""
         job.state = self.states[job.task.name] = state
+        job.view = None
         self._store.changed()
-        self.show(job)
+        self.board.changed()
 
     def show(self, job: Job) -> None:
         """Something about the task looks different."""

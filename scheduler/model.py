@@ -32,6 +32,7 @@ class Outcome(StrEnum):
 
 
 _BAD = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.INTERRUPTED})
+_OK = Outcome.OK  # members of an enumeration are slow to find and slow to hash; most runs end well
 
 
 class Trigger(StrEnum):
@@ -292,7 +293,7 @@ class TaskState:
         )
 
     def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
-        bad = outcome in _BAD
+        bad = outcome is not _OK and outcome in _BAD
         return TaskState(
             self.last_run,
             self.run_count + 1,
@@ -367,13 +368,14 @@ def due(task: Task, state: TaskState, now: float) -> float:
 
     A last run in the future (the clock was set back) counts as now.
     """
-    if not task.enabled or state.paused or state.running or state.orphan or not task.set_up:
+    if state.paused or state.running or state.orphan or not task.enabled or isinstance(task.work, NotSetUp):
         return NEVER
     if state.due_now:
         return 0.0
-    if state.last_run is None:
+    last = state.last_run
+    if last is None:
         return task.schedule.first(min(now, now if state.first_seen is None else state.first_seen))
-    regular = task.schedule.after(min(state.last_run, now))
+    regular = task.schedule.after(last if last <= now else min(last, now))
     return regular if state.retry_at is None else min(regular, state.retry_at)
 
 

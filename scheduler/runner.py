@@ -16,25 +16,30 @@ from .finishes import Finishes
 from .jobs import Job
 from .ledger import Ledger
 from .listener import Listener
-from .model import Context, Llm, Outcome, Running, Task, Trigger
+from .model import Context, Llm, Outcome, Running, Task, TaskState, Trigger
 from .records import Ended
 from .recovery import retry_time
 from .runs import Run
-from .schedule import NEVER, in_words
+from .schedule import in_words
 from .wake import TaskResult
 from .workers import Result, Workers
-from .workers.facts import alive, born
+from .workers.facts import alive
+from .workers.facts import born as born_at
 
 log = logging.getLogger("experience")
 
 WRITE_OFF = 10.0  # seconds that a run may take to end after it was told to
 LEFT_LOOK = 1.0  # seconds between two looks whether what was left behind has ended
 RESULTS_KEPT = 200
+OK = Outcome.OK
 WAKE = "wake"  # the one run that is no task's
 
 
 class Runner:
-    """Carries out a citizen's runs; `ended` is told of each task that may have a next time."""
+    """Carries out a citizen's runs.
+
+    `free` is told that a worker is free, `ended` of each task that may have a next time.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Runner:
         ledger: Ledger,
         clock: Clock,
         workers: Workers,
+        free: Callable[[], None],
         ended: Callable[[Job], None],
         urgent: Callable[[str], None],
         record: Callable[[Ended], None],
@@ -50,48 +56,58 @@ class Runner:
         self.secrets: Mapping[str, str] = {}
         self.llm: Llm | None = None
         self.listener: Listener | None = None
-        self.results: deque[TaskResult] = deque(maxlen=RESULTS_KEPT)
+        self.runs: dict[str, Run] = {}
+        self._results: deque[tuple[str, Outcome, str, float]] = deque(maxlen=RESULTS_KEPT)
         self.finishes = Finishes(clock)
         self.stopping = False
         self._citizen, self._home, self._ledger, self._clock = citizen, home, ledger, clock
-        self._workers, self._ended, self._urgent, self._record = workers, ended, urgent, record
+        self._workers, self._afterwards = workers, workers.afterwards
+        self._free, self._ended, self._urgent, self._record = free, ended, urgent, record
         self._deadlines = Deadlines(clock, self._all, self._took_too_long)
-        self._runs: dict[str, Run] = {}
         self._jobs: dict[str, Job] = {}  # of the runs: the settings may have lost the task meanwhile
         self._wake: Run | None = None
         self._wake_given_up: asyncio.Future[None]
         self._wake_left: tuple[str, Callable[[], bool]] | None = None
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._process = (0, 0.0)
+        # Methods that each run needs bound: once is enough.
+        self._carried_by, self._shown, self._told = self._carried, self._showing, self._finished
 
     def begin(self) -> None:
         """Runs happen on this loop, in this process."""
         self._loop = asyncio.get_running_loop()
-        self._process = (os.getpid(), born(os.getpid()) or 0.0)
+        self._process = (os.getpid(), born_at(os.getpid()) or 0.0)
 
     def under_way(self) -> list[str]:
         """The tasks that run at this moment, and the wake."""
-        return [*self._runs, *([WAKE] if self._wake else [])]
+        self._afterwards.flush()
+        return [*self.runs, *([WAKE] if self._wake else [])]
 
-    def __len__(self) -> int:
-        return len(self._runs)
+    def take_results(self) -> list[TaskResult]:
+        """The runs since this was last asked, each told once."""
+        results = [TaskResult(*each) for each in self._results]
+        self._results.clear()
+        return results
 
     # -------------------------------------------------------------- a run
 
     def start(self, job: Job, trigger: Trigger) -> None:
         """The task runs from now on: recorded before its handler gets control."""
         name, now = job.task.name, self._clock.now()
-        run = Run(name, trigger, now, self._carried, self._showing)
-        self._runs[name] = job.run = run
+        run = Run(name, trigger, now, self._carried_by, self._shown)
+        self.runs[name] = job.run = run
         self._jobs[name] = job
         job.waiting, job.again = None, False
         self._deadlines.watch(run, job.task.timeout)
-        self._ledger.change(job, job.state.started(Running(*self._process, now)))
-        late = max(0.0, now - job.when) if 0 < job.when < NEVER else 0.0
-        self._ledger.note("started", name, trigger=trigger, late=late)
+        ledger, (pid, born) = self._ledger, self._process
+        ledger.change(job, job.state.started(Running(pid, born, now)))
+        late = now - job.when if 0 < job.when < now else 0.0
+        ledger.note("started", name, None, "", trigger, None, late)
         if self.listener:
             self.listener.started(job.task)
-        run.task = self._loop.create_task(self._carry_out(job, run), name=f"{self._citizen}/{name}")
+        # Not by way of the loop's create_task, which costs as much again as the task.
+        work = self._attempt(job.task, run, job)
+        run.task = asyncio.Task(work, loop=self._loop, name=f"{self._citizen}/{name}")
 
     async def carry_out(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
         """The outcome of a piece of work that is no task of its own: the wake."""
@@ -105,7 +121,7 @@ class Runner:
             return Result(Outcome.SKIPPED, f"the wake before has not ended: {self._wake_left[0]}")
         if self.stopping:
             run.halt(Outcome.INTERRUPTED)
-        attempt: asyncio.Task[Result] = self._loop.create_task(self._attempt(task, run, None))
+        attempt: asyncio.Task[Result] = self._loop.create_task(self._attempt(task, run))
         run.task = attempt
         given_up = self._wake_given_up = self._loop.create_future()
         self._deadlines.watch(run, task.timeout)
@@ -133,74 +149,77 @@ class Runner:
             self.llm,
         )
 
-    async def _carry_out(self, job: Job, run: Run) -> None:
-        result = await self._attempt(job.task, run, job.state.last_success)
-        if not run.abandoned:
-            self._finished(job, run, result)
-
-    async def _attempt(self, task: Task, run: Run, last_success: float | None) -> Result:
-        """What the run came to, whatever its handler does."""
+    async def _attempt(self, task: Task, run: Run, job: Job | None = None) -> Result:
+        """What the run came to, whatever its handler does; the run of a job is finished with it."""
         run.began = True
         try:
             if run.reason:
                 raise asyncio.CancelledError
-            written = self._ledger.written()
-            if written is not None:
-                await (
-                    written
-                )  # so that a task which kills this process is not the first that the next one starts
+            if (written := self._ledger.written()) is not None:
+                await written  # so that what kills this process is not the first that the next one starts
             # The context knows its run; a run that knew its context, too, would be left to the garbage
             # collector, which took a third of the time of a run.
-            result = await self._workers.run(task, self._context(task, run, last_success), run)
+            context = self._context(task, run, job.state.last_success if job else None)
+            result = await self._workers.run(task, context, run)
         except GeneratorExit:
             raise
         except BaseException as error:
             # Handlers are strangers' code: whatever they raise, SystemExit included, is the outcome of
             # their own run and must not end anybody else's. The one broad except there is.
-            return _blame(task, run, error)
-        return _halted(task, run) if run.reason else result
+            result = _blame(task, run, error)
+        if run.reason:
+            result = _halted(task, run)
+        if job and not run.abandoned:
+            self._over(job, run, result)
+        return result
 
-    def _finished(self, job: Job, run: Run, result: Result) -> None:
-        now, outcome, before = self._clock.now(), result.outcome, job.state
-        took = max(0.0, self._clock.elapsed() - run.started_at)
-        self._runs.pop(run.name, None)
+    def _over(self, job: Job, run: Run, result: Result) -> None:
+        """The worker is free at once; what became of the run is told after other starts have had their turn."""
+        took = self._clock.elapsed() - run.started_at
+        self.runs.pop(run.name, None)
+        self._afterwards.put(self._told, job, run, result, self._clock.now(), took)
+        self._free()
+
+    def _finished(self, job: Job, run: Run, result: Result, now: float, took: float) -> None:
+        outcome, before = result.outcome, job.state
         job.run, job.left = None, run.left
-        if outcome is Outcome.INTERRUPTED:
-            state = job.state.interrupted(result.text, now, again=self.stopping)
-        else:
-            state = job.state.finished(outcome, result.text, now, took)
-        retry_at = retry_time(job.task, state, outcome, now)
-        if retry_at is not None:
-            state = state.retrying(retry_at)
-        elif state.attempt:
-            state = state.gave_up()
+        state = self._after(job, result, now, took)
         self._ledger.change(job, state)
         self._report(run, result, took, now)
         if self.listener and not (self.stopping and outcome is Outcome.INTERRUPTED):
             self.listener.finished(job.task, before, state)
-        self._go_on(job)
+        if job.left:
+            self.look_at_left(job)
+        self._ended(job)
         text, trace, printed = result.text, result.traceback, run.printed
         attempt = before.attempt + 1
         self._record(
             Ended(run.name, run.trigger, attempt, run.since, now, took, outcome, text, trace, printed)
         )
 
+    def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
+        """The state of a task whose run came to this."""
+        outcome, before = result.outcome, job.state
+        if outcome is Outcome.INTERRUPTED:
+            state = before.interrupted(result.text, now, again=self.stopping)
+        else:
+            state = before.finished(outcome, result.text, now, took)
+        if outcome is OK or not outcome.bad:
+            return state
+        retry_at = retry_time(job.task, state, outcome, now)
+        if retry_at is not None:
+            return state.retrying(retry_at)
+        return state.gave_up() if state.attempt else state
+
     def _report(self, run: Run, result: Result, took: float, now: float) -> None:
-        outcome, text = result.outcome, result.text
-        self._ledger.note(
-            "finished", run.name, outcome=outcome, text=text, trigger=run.trigger, duration=took
-        )
+        name, outcome, text = run.name, result.outcome, result.text
+        self._ledger.note("finished", name, outcome, text, run.trigger, took)
         if result.traceback:
-            log.error(result.traceback, extra={"citizen": self._citizen, "task": run.name})
-        self.results.append(TaskResult(run.name, outcome, text, now))
-        self.finishes.finished(run.name)
+            log.error(result.traceback, extra={"citizen": self._citizen, "task": name})
+        self._results.append((name, outcome, text, now))
+        self.finishes.finished(name)
         if result.urgent and not self.stopping:
             self._urgent(text)
-
-    def _go_on(self, job: Job) -> None:
-        if job.left:
-            self.look_at_left(job)
-        self._ended(job)
 
     def _showing(self, run: Run) -> None:
         if job := self._ledger.jobs.get(run.name):
@@ -224,6 +243,7 @@ class Runner:
         await self.finishes.wait_for(self.under_way(), WRITE_OFF)
         for run in self._all():
             self._write_off(run)
+        self._afterwards.flush()
         self._deadlines.stop()
         self.finishes.give_up()
 
@@ -233,7 +253,7 @@ class Runner:
             run.halt(Outcome.INTERRUPTED)
 
     def _all(self) -> list[Run]:
-        return [*self._runs.values(), *([self._wake] if self._wake else [])]
+        return [*self.runs.values(), *([self._wake] if self._wake else [])]
 
     def _took_too_long(self, run: Run) -> None:
         if run.reason is None:
@@ -249,8 +269,8 @@ class Runner:
         if run is self._wake:
             if not self._wake_given_up.done():
                 self._wake_given_up.set_result(None)
-        elif self._runs.get(run.name) is run:
-            del self._runs[run.name]
+        elif self.runs.get(run.name) is run:
+            del self.runs[run.name]
         else:
             return
         if task is None:
@@ -260,7 +280,7 @@ class Runner:
         if job is not None and job.run is run:
             run.left = run.left or ("a coroutine that ignores being cancelled", lambda: not task.done())
             run.halt(Outcome.INTERRUPTED)
-            self._finished(job, run, _halted(job.task, run))
+            self._over(job, run, _halted(job.task, run))
 
     def look_at_left(self, job: Job) -> None:
         """What was left behind keeps its task from starting: a task never overlaps itself."""
@@ -287,8 +307,6 @@ def _halted(task: Task, run: Run) -> Result:
 
 def _blame(task: Task, run: Run, error: BaseException) -> Result:
     """The outcome that an exception stands for."""
-    if run.reason:
-        return _halted(task, run)
     if isinstance(error, TaskFailed | SchedulerError):
         return Result(Outcome.FAILED, str(error) or "failed without saying why")
     if isinstance(error, asyncio.CancelledError):

@@ -13,25 +13,16 @@ PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 class Run:
     """The engine's hold on one run; to its worker it is the Watcher."""
 
-    __slots__ = (
-        "_carried",
-        "_loop",
-        "_output",
-        "_shown",
-        "_telling",
-        "abandoned",
-        "began",
-        "deadline",
-        "left",
-        "name",
-        "progress",
-        "reason",
-        "since",
-        "started_at",
-        "task",
-        "trigger",
-        "why",
-    )
+    # Defaults of the class instead of fifteen assignments: a run is made for every dispatch.
+    task: asyncio.Task[Any] | None = None
+    started_at = 0.0  # elapsed seconds, for the duration
+    deadline = float("inf")
+    reason: Outcome | None = None
+    why = ""
+    began = abandoned = _telling = False
+    left: tuple[str, Callable[[], bool]] | None = None
+    progress: Progress | None = None
+    _output: Output | None = None
 
     def __init__(
         self,
@@ -42,17 +33,7 @@ class Run:
         shown: Callable[["Run"], None],
     ) -> None:
         self.name, self.trigger, self.since = name, trigger, since
-        self.started_at = 0.0  # elapsed seconds, for the duration
-        self.task: asyncio.Task[Any] | None = None
-        self.deadline = float("inf")
-        self.reason: Outcome | None = None
-        self.why = ""
-        self.began = self.abandoned = self._telling = False
-        self.left: tuple[str, Callable[[], bool]] | None = None
-        self.progress: Progress | None = None
-        self._output: Output | None = None
         self._carried, self._shown = carried, shown
-        self._loop = asyncio.get_running_loop()
 
     @property
     def output(self) -> Output:
@@ -75,9 +56,10 @@ class Run:
     def report(self, progress: Progress) -> None:
         """From any thread: the newest progress is shown, at most ten times a second."""
         self.progress = progress
-        if not self._telling:
+        if not self._telling and self.task:
             self._telling = True
-            self._loop.call_soon_threadsafe(self._loop.call_later, PROGRESS_EVERY, self._tell)
+            loop = self.task.get_loop()
+            loop.call_soon_threadsafe(loop.call_later, PROGRESS_EVERY, self._tell)
 
     def _tell(self) -> None:
         self._telling = False

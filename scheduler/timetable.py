@@ -3,6 +3,7 @@
 import heapq
 from itertools import count
 
+from .jobs import Job
 from .schedule import NEVER
 
 
@@ -10,34 +11,39 @@ class Timetable:
     """Tasks by the time they are due; a task has one time or none."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, str]] = []
-        self._valid: dict[str, int] = {}
-        self._order = count()
+        self._heap: list[tuple[float, int, Job]] = []
+        self._order = count(1)
+        self._prune_at = 64
 
-    def put(self, name: str, when: float) -> None:
+    def put(self, job: Job, when: float) -> None:
         """The task is due at `when` and at no other time any more."""
         if when == NEVER:
-            self._valid.pop(name, None)
+            job.entry = 0
             return
-        token = self._valid[name] = next(self._order)
-        heapq.heappush(self._heap, (when, token, name))
+        job.entry = entry = next(self._order)
+        heap = self._heap
+        heapq.heappush(heap, (when, entry, job))
+        if len(heap) > self._prune_at:  # a task forced again and again leaves one behind each time
+            heap[:] = [each for each in heap if each[2].entry == each[1]]
+            heapq.heapify(heap)
+            self._prune_at = 2 * len(heap) + 64
 
-    def drop(self, name: str) -> None:
-        self._valid.pop(name, None)
+    def drop(self, job: Job) -> None:
+        job.entry = 0
 
-    def take(self, now: float) -> tuple[float, str] | None:
+    def take(self, now: float) -> tuple[float, Job] | None:
         """The earliest task that is due at `now`, taken off the table."""
-        heap, valid = self._heap, self._valid
+        heap = self._heap
         while heap and heap[0][0] <= now:
-            when, token, name = heapq.heappop(heap)
-            if valid.get(name) == token:
-                del valid[name]
-                return when, name
+            when, entry, job = heapq.heappop(heap)
+            if job.entry == entry:
+                job.entry = 0
+                return when, job
         return None
 
     def next(self) -> float:
         """When something is due next, NEVER if nothing is."""
-        heap, valid = self._heap, self._valid
-        while heap and valid.get(heap[0][2]) != heap[0][1]:
+        heap = self._heap
+        while heap and heap[0][2].entry != heap[0][1]:
             heapq.heappop(heap)
         return heap[0][0] if heap else NEVER

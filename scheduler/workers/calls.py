@@ -22,21 +22,20 @@ class Calls:
     """Runs handlers of this process; what they raise is raised."""
 
     def __init__(self) -> None:
-        self._ground = Ground()
+        self._ground, self._us = Ground(), os.getpid()
         # By identity, for callables need not be hashable; the function is kept so that its id stays its own.
         self._shapes: dict[int, tuple[object, Shape]] = {}
 
     async def run(self, task: Task, work: Call, context: Context, watcher: Watcher) -> Result:
         function = work.function
-        _, how = self._shapes.get(id(function)) or self._remember(function)
-        token = current.set(watcher)
+        how = (self._shapes.get(id(function)) or self._remember(function))[1]
+        current.set(watcher)  # in the context of this run's own task, which ends with it
         try:
             if how.is_async:
-                return answer(await SameProcess(how.call(function, context)))
+                return answer(await SameProcess(how.call(function, context), self._us))
             return answer(await self._threaded(task, partial(how.call, function, context), watcher))
         finally:
-            current.reset(token)
-            self._ground.put_back()
+            self._ground.put_back_soon()
 
     def _remember(self, function: Any) -> tuple[object, Shape]:
         if len(self._shapes) >= REMEMBERED:
@@ -49,14 +48,13 @@ class Calls:
             watcher.left_behind("thread", thread.is_alive)
 
         value = await in_thread(partial(self._alone, call), task.name, left)
-        return await SameProcess(_outcome_of(value)) if inspect.isawaitable(value) else value
+        return await SameProcess(_outcome_of(value), self._us) if inspect.isawaitable(value) else value
 
     def _alone(self, call: partial[Any]) -> Any:
-        us = os.getpid()
         try:
             return call()
         finally:
-            only_in(us)
+            only_in(self._us)
             self._ground.put_back()
 
 

@@ -1,5 +1,8 @@
 """Which way a run is carried out: on the loop, on a thread, in a process of its own, as a command."""
 
+from collections.abc import Awaitable
+
+from ..afterwards import Afterwards
 from ..errors import NotSetUp
 from ..model import Call, Command, Context, Isolated, Task
 from .calls import Calls
@@ -13,21 +16,22 @@ class Workers:
     """Carries out runs for all schedulers of one event loop."""
 
     def __init__(self, *, starts: int = 16, kill_grace: float = 5.0) -> None:
+        self.afterwards = Afterwards()
         self._calls = Calls()
         self._processes = Processes(starts, kill_grace)
 
-    async def run(self, task: Task, context: Context, watcher: Watcher) -> Result:
+    def run(self, task: Task, context: Context, watcher: Watcher) -> Awaitable[Result]:
         """What the run came to; what a handler in this process raises is raised.
 
         Cancelling it ends the run: at once, except that a process gets `kill_grace` to go by itself.
         """
         work = task.work
         if isinstance(work, Call):
-            return await self._calls.run(task, work, context, watcher)
+            return self._calls.run(task, work, context, watcher)
         if isinstance(work, Command):
-            return await run_command(self._processes, work, context, watcher)
+            return run_command(self._processes, work, context, watcher)
         if isinstance(work, Isolated):
-            return await run_isolated(self._processes, work, context, watcher)
+            return run_isolated(self._processes, work, context, watcher)
         raise NotSetUp(work.advice or f"{task.name} needs {work.setting}")
 
     def hurry(self) -> None:

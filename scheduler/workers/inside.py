@@ -74,7 +74,7 @@ def _awaited(awaitable: Awaitable[Any]) -> Any:
         return await awaitable
 
     async def alone() -> Any:
-        return await SameProcess(result())
+        return await SameProcess(result(), os.getpid())
 
     return asyncio.run(alone())
 
