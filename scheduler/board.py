@@ -74,7 +74,7 @@ class Board:
         self.trouble: Callable[[Event], None] = _forgotten  # called with each run that did not go well
 
     def events(self) -> tuple[Event, ...]:
-        """The newest events, the newest last; made into values only now, since few runs are ever looked at."""
+        """The newest events, the newest last; made into values only now: few are ever looked at."""
         self._events.extend(Event(*noted) for noted in self._noted)
         self._noted.clear()
         return tuple(self._events)

@@ -16,6 +16,7 @@ from .values import value
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 ERROR_LIMIT = 2000  # characters of an error kept in the state file
+CORRECTED = 1.0  # seconds that a clock may be set back by without anybody meaning it
 
 
 class Outcome(StrEnum):
@@ -366,7 +367,8 @@ class TaskState:
 def due(task: Task, state: TaskState, now: float) -> float:
     """When the schedule wants the task next, NEVER if it does not; a time in the past means now.
 
-    A last run in the future (the clock was set back) counts as now.
+    A last run in the future (the clock was set back) counts as now, but not for a clock that was only
+    corrected: a cron slot that ran a moment ago would come again.
     """
     if state.paused or state.running or state.orphan or not task.enabled or isinstance(task.work, NotSetUp):
         return NEVER
@@ -375,7 +377,7 @@ def due(task: Task, state: TaskState, now: float) -> float:
     last = state.last_run
     if last is None:
         return task.schedule.first(min(now, now if state.first_seen is None else state.first_seen))
-    regular = task.schedule.after(last if last <= now else min(last, now))
+    regular = task.schedule.after(last if last <= now + CORRECTED else now)
     return regular if state.retry_at is None else min(regular, state.retry_at)
 
 

@@ -31,7 +31,7 @@ log = logging.getLogger("experience")
 WRITE_OFF = 10.0  # seconds that a run may take to end after it was told to
 LEFT_LOOK = 1.0  # seconds between two looks whether what was left behind has ended
 RESULTS_KEPT = 200
-OK = Outcome.OK
+OK, SCHEDULE = Outcome.OK, Trigger.SCHEDULE  # members of an enumeration are slow to find
 WAKE = "wake"  # the one run that is no task's
 
 
@@ -94,6 +94,8 @@ class Runner:
     def start(self, job: Job, trigger: Trigger) -> None:
         """The task runs from now on: recorded before its handler gets control."""
         name, now = job.task.name, self._clock.now()
+        if now < job.when and trigger is SCHEDULE:  # the clock was set back since the slot had come
+            now = job.when
         run = Run(name, trigger, now, self._carried_by, self._shown)
         self.runs[name] = job.run = run
         self._jobs[name] = job
@@ -174,7 +176,7 @@ class Runner:
         return result
 
     def _over(self, job: Job, run: Run, result: Result) -> None:
-        """The worker is free at once; what became of the run is told after other starts have had their turn."""
+        """The worker is free at once; what became of the run is told after other starts."""
         took = self._clock.elapsed() - run.started_at
         self.runs.pop(run.name, None)
         self._afterwards.put(self._told, job, run, result, self._clock.now(), took)

@@ -29,12 +29,13 @@ class Calls:
     async def run(self, task: Task, work: Call, context: Context, watcher: Watcher) -> Result:
         function = work.function
         how = (self._shapes.get(id(function)) or self._remember(function))[1]
-        current.set(watcher)  # in the context of this run's own task, which ends with it
+        token = current.set(watcher)
         try:
             if how.is_async:
                 return answer(await SameProcess(how.call(function, context), self._us))
             return answer(await self._threaded(task, partial(how.call, function, context), watcher))
         finally:
+            current.reset(token)
             self._ground.put_back_soon()
 
     def _remember(self, function: Any) -> tuple[object, Shape]:

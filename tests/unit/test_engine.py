@@ -98,6 +98,30 @@ async def test_a_clock_set_back_does_not_silence_a_task(build, clock, noting, ru
     assert len(runs) == 2
 
 
+async def test_a_clock_that_is_corrected_does_not_run_a_cron_slot_again(build, clock, noting, runs):
+    await build(noting(schedule=Cron("* * * * *")))
+    await clock.advance(60.2)
+    assert runs == [NOON + 60]
+    await clock.jump(-0.7)  # 0.5 s before the slot that ran
+    await clock.advance(30)
+    assert runs == [NOON + 60]
+    await clock.advance(40)
+    assert len(runs) == 2
+
+
+async def test_a_clock_that_is_corrected_between_a_slot_and_its_start_does_not_run_it_again(
+    build, clock, runs
+):
+    async def corrects(context):
+        runs.append(clock.now())
+        clock.wall -= 0.5  # the second task is started by a clock that has not reached its slot
+
+    tasks = [task(name, corrects, schedule=Cron("* * * * *")) for name in ("first", "second")]
+    await build(*tasks, workers=1)
+    await clock.advance(90)
+    assert len(runs) == 2
+
+
 async def test_a_clock_set_forward_runs_a_task_once_at_once(build, clock, noting, runs):
     await build(noting())
     await clock.advance(10)
