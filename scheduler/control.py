@@ -1,6 +1,6 @@
 """All that a front end may do with citizens: watch them and ask for verbs."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from .details import TaskDetails
 from .model import Piece, Pulse, Receipt, Snapshot
 from .monitor import Monitor
 from .records import LISTED, RunRecord
+from .window import Slots, Window
 
 
 class Control(Protocol):
@@ -59,6 +60,10 @@ class Control(Protocol):
 
     async def explain(self, task: str) -> TaskDetails:
         """What the task is, its secrets masked, and its next times; raises UnknownTask."""
+        ...
+
+    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+        """When these tasks will run in the window, if runs start on time; unknown ones are left out."""
         ...
 
     def follow(self, task: str) -> AsyncGenerator[Piece, None]:

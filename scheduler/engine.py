@@ -1,7 +1,7 @@
 """Scheduler: the sole owner of one citizen's state. It starts, steers and shows; others get values."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from .dispatch import Dispatcher
 from .errors import AlreadyRunning, NotSetUp, Stopping
 from .explain import explain
 from .following import Bell, pieces
+from .forecast import forecast
 from .jobs import Job
 from .ledger import Ledger
 from .listener import Listener
@@ -40,6 +41,7 @@ from .runs import Run
 from .schedule import AtStart
 from .store import Store
 from .wake import TaskResult, WakeCycle
+from .window import Slots, Window
 from .workers import Result, Workers
 
 
@@ -287,6 +289,11 @@ class Scheduler:
 
     async def output(self, run: int) -> str:
         return await self._recorder.output(run)
+
+    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+        jobs = [job for job in self._ledger.rows() if job.task.name in tasks]
+        asked = [(job.task, job.state, job.floor) for job in jobs]
+        return await forecast(self.citizen, asked, self._clock.now(), window)
 
     async def explain(self, task: str) -> TaskDetails:
         job, now, secrets = self._ledger.job(task), self._clock.now(), self._rules.secrets.values()

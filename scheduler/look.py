@@ -1,5 +1,6 @@
 """What a citizen's files say at this moment: takes no lock, changes nothing, waits for nobody."""
 
+import asyncio
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -7,11 +8,13 @@ from .details import TaskDetails
 from .errors import UnknownTask
 from .explain import explain
 from .files import read_json
+from .forecast import forecast
 from .model import Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
 from .ownership import owner_of
 from .recovery import recovered, slot
 from .schedule import unix
 from .state_file import StateFile
+from .window import Slots, Window
 from .workers.facts import alive
 
 
@@ -41,6 +44,15 @@ def explained(
         raise UnknownTask(name, known)
     states, _ = StateFile(home).peek()
     return explain(citizen, known[name], states.get(name, TaskState()), now, 0.0, secrets)
+
+
+async def foreseen(
+    citizen: str, home: Path, tasks: Iterable[Task], names: Collection[str], now: float, window: Window
+) -> Slots:
+    """When the tasks would run, by their settings and the state file; raises Unreadable."""
+    states, _ = await asyncio.to_thread(StateFile(home).peek)
+    asked = [(task, states.get(task.name, TaskState()), 0.0) for task in tasks if task.name in names]
+    return await forecast(citizen, asked, now, window)
 
 
 def _row(citizen: str, task: Task, state: TaskState, now: float) -> TaskView:

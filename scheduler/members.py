@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,13 +12,14 @@ from .details import TaskDetails
 from .doors import socket_path
 from .engine import Scheduler
 from .errors import Disconnected, SchedulerError
-from .look import explained
+from .look import explained, foreseen
 from .model import Snapshot
 from .onlooker import Onlooker
 from .ownership import Ownership
 from .remote import RemoteControl
 from .server import Server
 from .settings import CitizenSettings
+from .window import Slots, Window
 
 log = logging.getLogger("experience.fleet")
 
@@ -77,7 +78,11 @@ async def attached(
             secrets, now = settings.secrets.values(), clock.now()
             return explained(settings.name, settings.home, settings.tasks, secrets, task, now)
 
-        onlooker = Onlooker(settings.name, settings.home, look, refusal, explain)
+        async def foresee(tasks: Collection[str], window: Window) -> Slots:
+            now = clock.now()
+            return await foreseen(settings.name, settings.home, settings.tasks, tasks, now, window)
+
+        onlooker = Onlooker(settings.name, settings.home, look, refusal, explain, foresee)
         await onlooker.refresh()
         return Member(settings, onlooker, onlooker.refusal)
     return Member(settings, remote, str(refusal))

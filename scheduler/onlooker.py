@@ -1,7 +1,7 @@
 """A citizen as its files tell it, for those who may not or need not own it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 
 from . import history
@@ -10,10 +10,15 @@ from .details import TaskDetails
 from .errors import Owned, SchedulerError, UnknownTask
 from .model import Piece, Pulse, Receipt, Snapshot
 from .records import LISTED, MOST_LISTED, Asked, RunRecord
+from .window import Slots, Window
 
 
 def _unknown(task: str) -> TaskDetails:
     raise UnknownTask(task, ())
+
+
+async def _nothing(tasks: Collection[str], window: Window) -> Slots:
+    return {}
 
 
 class Onlooker:
@@ -26,8 +31,9 @@ class Onlooker:
         look: Callable[[], Snapshot],
         refusal: SchedulerError,
         explain: Callable[[str], TaskDetails] = _unknown,
+        foresee: Callable[[Collection[str], Window], Awaitable[Slots]] = _nothing,
     ) -> None:
-        self.citizen, self._home, self._explain = citizen, home, explain
+        self.citizen, self._home, self._explain, self._foresee = citizen, home, explain, foresee
         self._look, self._refusal = look, refusal
         self._snapshot = Snapshot(citizen, stale=str(refusal))
         self._subscribers = Subscribers()
@@ -84,6 +90,9 @@ class Onlooker:
 
     async def output(self, run: int) -> str:
         return await asyncio.to_thread(history.output, self._home, run)
+
+    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+        return await self._foresee(tasks, window)
 
     async def explain(self, task: str) -> TaskDetails:
         return await asyncio.to_thread(self._explain, task)

@@ -31,7 +31,7 @@ def slot(citizen: str, task: Task, state: TaskState, now: float, floor: float) -
     last = state.last_run if state.last_run is not None else state.first_seen
     if when < floor and not task.catch_up and last is not None and not _first(task, state):
         when = task.schedule.skip(min(last, now), floor)
-    return when + _spread(citizen, task, when) if task.jitter else when
+    return when + spread(citizen, task, when) if task.jitter else when
 
 
 def retry_time(task: Task, state: TaskState, outcome: Outcome, now: float) -> float | None:
@@ -49,6 +49,6 @@ def _first(task: Task, state: TaskState) -> bool:
     return state.last_run is None and task.schedule.first(0.0) == 0.0
 
 
-def _spread(citizen: str, task: Task, when: float) -> float:
+def spread(citizen: str, task: Task, when: float) -> float:
     """Where in its jitter this slot falls: by name, so that it is the same after a restart."""
     return zlib.crc32(f"{citizen}/{task.name}/{when:.0f}".encode()) / 2**32 * task.jitter

@@ -1,7 +1,7 @@
 """A citizen that another process owns: its snapshots as they come, its verbs through the socket."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from itertools import count
@@ -16,6 +16,7 @@ from .errors import Disconnected, SchedulerError
 from .following import Spool
 from .model import Piece, Pulse, Receipt, Snapshot
 from .records import LISTED, RunRecord
+from .window import Slots, Window
 
 PATIENCE = 10.0  # seconds for an answer; a save on a slow disk takes some
 GREETING = 3.0  # seconds for the first line
@@ -224,6 +225,10 @@ class RemoteControl:
 
     async def output(self, run: int) -> str:
         return wire.text_from(await self._ask("output", run=run))
+
+    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+        asked = {"tasks": list(tasks), "start": window.start, "cell": window.cell, "cells": window.cells}
+        return wire.slots_from(await self._ask("slots", **asked))
 
     async def explain(self, task: str) -> TaskDetails:
         return wire.details_from(await self._ask("explain", task=task))

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -18,6 +18,7 @@ from .doors import admitted, prepare
 from .errors import SchedulerError
 from .model import Piece, Receipt
 from .records import LISTED, RunRecord
+from .window import Slots, Window
 
 log = logging.getLogger("experience.server")
 
@@ -31,7 +32,7 @@ TAKEN_IN, WAITING = 4, 128
 
 T = TypeVar("T")
 Runs = tuple[RunRecord, ...]
-Found = Runs | str | TaskDetails
+Found = Runs | str | TaskDetails | Slots
 
 
 class Served(Shown, Protocol):
@@ -54,6 +55,8 @@ class Served(Shown, Protocol):
     async def output(self, run: int) -> str: ...
 
     async def explain(self, task: str) -> TaskDetails: ...
+
+    async def slots(self, tasks: Collection[str], window: Window) -> Slots: ...
 
     def follow(self, task: str) -> AsyncGenerator[Piece, None]: ...
 
@@ -218,6 +221,8 @@ class _Client:
             return self._alone(partial(self._scheduler.output, params["run"]))
         if method == "explain" and params.keys() == {"task"} and isinstance(params["task"], str):
             return self._alone(partial(self._scheduler.explain, params["task"]))
+        if method == "slots" and (asked := wire.window_from(params)):
+            return self._alone(partial(self._scheduler.slots, *asked))
         if method != "history" or not params.keys() <= {"task", "limit", "failed", "before"}:
             return None
         task, limit, before = params.get("task"), params.get("limit", LISTED), params.get("before")

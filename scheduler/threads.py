@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from .fleet_options import FleetOptions
 from .following import Spool
 from .model import Piece, Pulse, Receipt, Snapshot
 from .records import LISTED, RunRecord
+from .window import Slots, Window
 
 if TYPE_CHECKING:
     from .fleet import Fleet
@@ -185,6 +186,9 @@ class ThreadedControl:
 
     async def output(self, run: int) -> str:
         return await self._ask(self._control.output(run))
+
+    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+        return await self._ask(self._control.slots(tasks, window))
 
     async def explain(self, task: str) -> TaskDetails:
         return await self._ask(self._control.explain(task))

@@ -22,11 +22,13 @@ from .model import (
     WakeView,
 )
 from .records import RunRecord
+from .window import MOST_TASKS, Slots, Window
 
 PROTOCOL = 1
 LINE_LIMIT = 64 * 1024  # bytes of a request; ours have a hundred
 ANSWER_LIMIT = 64 * 1024 * 1024  # bytes of a snapshot: ten thousand tasks have three million
 EVENTS_KEPT = 200
+SHORTEST, LATEST = 1.0, 1e11  # seconds: of a cell, and since 1970
 
 BAD_JSON, BAD_REQUEST, UNKNOWN_METHOD, BAD_PARAMS, REFUSED = -32700, -32600, -32601, -32602, -32000
 
@@ -137,13 +139,15 @@ def receipt_from(raw: Any) -> Receipt:
         raise Disconnected(f"the owner sent what is no answer: {error}") from error
 
 
-def answer(value: Receipt | tuple[RunRecord, ...] | str | TaskDetails) -> Mapping[str, Any]:
+def answer(value: Receipt | tuple[RunRecord, ...] | str | TaskDetails | Slots) -> Mapping[str, Any]:
     """What a method gave, as a result."""
     match value:
         case str():
             return {"text": value}
         case tuple():
             return {"runs": [plain(each) for each in value]}
+        case dict():
+            return {"slots": value}
     return plain(value)
 
 
@@ -169,6 +173,26 @@ def details_from(raw: Any) -> TaskDetails:
         return TaskDetails(raw["task"], facts, options, tuple(map(float, raw.get("upcoming", ()))))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Disconnected(f"the owner sent what are no details: {error}") from error
+
+
+def slots_from(raw: Any) -> Slots:
+    """The slots in an answer; raises Disconnected."""
+    try:
+        return {str(task): tuple(map(float, times)) for task, times in raw["slots"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Disconnected(f"the owner sent what are no times: {error}") from error
+
+
+def window_from(params: Mapping[str, Any]) -> tuple[list[str], Window] | None:
+    """The tasks and the window that a request asks about, if it makes sense."""
+    if params.keys() != {"tasks", "start", "cell", "cells"}:
+        return None
+    tasks, start, cell, cells = (params[name] for name in ("tasks", "start", "cell", "cells"))
+    numbers = all(isinstance(each, int | float) and 0 <= each < LATEST for each in (start, cell, cells))
+    named = isinstance(tasks, list) and all(isinstance(each, str) for each in tasks)
+    if not named or not numbers or not isinstance(cells, int) or cell < SHORTEST:
+        return None
+    return tasks[:MOST_TASKS], Window(float(start), float(cell), cells)
 
 
 def _run(raw: Mapping[str, Any]) -> RunRecord:

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -14,6 +14,7 @@ from scheduler.details import Fact, TaskDetails
 from scheduler.errors import Disconnected, SchedulerError, UnknownRun, UnknownTask
 from scheduler.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
+from scheduler.window import Slots, Window
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 
@@ -127,6 +128,8 @@ class FakeControl:
         self.asked: list[tuple[str, ...]] = []
         self.runs: tuple[RunRecord, ...] = ()
         self.outputs: dict[int, str] = {}
+        self.times: dict[str, tuple[float, ...]] = {}
+        self.looked: list[tuple[tuple[str, ...], Window]] = []
         self.details: dict[str, TaskDetails] = {}
         self.printing: dict[str, asyncio.Queue[Piece | None]] = {}
         self._changed: list[asyncio.Event] = []
@@ -184,6 +187,14 @@ class FakeControl:
         if run not in {each.id for each in self.runs}:
             raise UnknownRun(run)
         return self.outputs.get(run, "")
+
+    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+        self.looked.append((tuple(tasks), window))
+        within = {name: self.times.get(name, ()) for name in tasks}
+        return {
+            name: tuple(when for when in times if window.start <= when < window.end)
+            for name, times in within.items()
+        }
 
     async def explain(self, task: str) -> TaskDetails:
         view = self.snapshot.task(task)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from dataclasses import replace
 from itertools import count
 
@@ -12,6 +12,7 @@ from scheduler.clock import Clock, SystemClock, Timer
 from scheduler.control import FleetView
 from scheduler.details import TaskDetails
 from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
+from scheduler.forecast import forecast
 from scheduler.model import (
     Outcome,
     Piece,
@@ -28,6 +29,7 @@ from scheduler.model import (
 )
 from scheduler.model import due as due_of
 from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
+from scheduler.window import Slots, Window
 
 from .demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
 from .demo_details import details
@@ -198,6 +200,10 @@ class DemoControl:
             if each.id == run:
                 return output(each)
         raise UnknownRun(run)
+
+    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+        asked = [(task, self._states[name], 0.0) for name, task in self._tasks.items() if name in tasks]
+        return await forecast(self.citizen, asked, self._clock.now(), window)
 
     async def explain(self, task: str) -> TaskDetails:
         state = self._known(task)
