@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Collection, Iterator
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any
 
 from .details import Fact, TaskDetails
@@ -11,6 +11,7 @@ from .model import Call, Command, Isolated, NotSetUp, Task, TaskState
 from .schedule import AtStart, Cron, Every, in_words, spelled
 from .upcoming import upcoming
 
+DURATIONS = ("read_seconds", "age")  # what reads such options
 BUILT_IN = f"{__package__}.handlers."
 
 
@@ -48,7 +49,9 @@ def _facts(task: Task, masks: Masks) -> Iterator[Fact]:
 def _schedule(task: Task) -> str:
     match task.schedule:
         case Every(seconds):
-            return f"every {spelled(seconds)}, from start to start"
+            length = spelled(seconds)
+            one = length.removeprefix("1 ") if " " not in length.removeprefix("1 ") else length
+            return f"every {one}, from start to start"
         case Cron() as cron:
             return f"{cron.in_english()} ({cron.zone}): {cron}"
         case AtStart():
@@ -92,7 +95,14 @@ def _options(task: Task, masks: Masks) -> Iterator[Fact]:
     for each in fields(task.options):
         value, usual = getattr(task.options, each.name), each.default
         hidden = each.name in task.hidden or (not each.repr and value)
-        yield Fact(each.name, MASK if hidden else masks.value(each.name, value), _same(value, usual))
+        words = MASK if hidden else _length(each, value) or masks.value(each.name, value)
+        yield Fact(each.name, words, _same(value, usual))
+
+
+def _length(field: "Field[Any]", value: Any) -> str:
+    """The words for an option that is a duration, by how it is read."""
+    read = getattr(field.metadata.get("read"), "__name__", "")
+    return in_words(value) if read in DURATIONS and isinstance(value, float) else ""
 
 
 def _same(value: Any, usual: Any) -> bool:

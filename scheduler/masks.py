@@ -10,8 +10,10 @@ MASK = "***"
 SHORTEST = 4  # characters: shorter values of an .env, such as 1 or no, would blot out half the words
 LONGEST = 1000  # characters that are looked through for what looks like a secret; the rest is left out
 
-_NAMED = r"(?<![\w-])[\w-]*?(?:pass(?:word|wd|phrase)?|token|secret|key|auth|credential|cookie)[\w-]*"
-_FLAGGED = _NAMED.removeprefix(r"(?<![\w-])")
+# Long words anywhere in a name, short ones at the end of a part of it: `keywords` are none.
+_SHORT = r"(?:keys?|pass|pwd|auth|cookies?)(?![a-z])"
+_FLAGGED = rf"[\w-]*?(?:password|passwd|passphrase|token|secret|credential|authorization|{_SHORT})[\w-]*"
+_NAMED = rf"(?<![\w-]){_FLAGGED}"
 _SECRET_NAME = re.compile(_NAMED, re.IGNORECASE)
 _SECRET_FLAG = re.compile(rf"--?{_FLAGGED}", re.IGNORECASE)
 # What follows such a name, a scheme of authorization, or a user in an address.
@@ -62,7 +64,7 @@ class Masks:
             return f"{value:g}"
         if isinstance(value, Mapping):
             pairs = (f"{self.text(str(key))} = {self.value(str(key), each)}" for key, each in value.items())
-            return ", ".join(pairs)
+            return "\n".join(pairs)
         if isinstance(value, list | tuple | set | frozenset):
             return ", ".join(self.value(name, each) for each in value)
         return self.text(value if isinstance(value, str) else str(value))

@@ -413,6 +413,11 @@ class TaskView:
     outcome: Outcome | None = None
     last_success: float | None = None
 
+    @property
+    def paused(self) -> bool:
+        """Paused by somebody, not turned off in the settings."""
+        return self.paused_at is not None or (self.kind is Kind.PAUSED and self.enabled)
+
 
 @dataclass(frozen=True, slots=True)
 class WakeView:

@@ -3,7 +3,7 @@
 import io
 import os
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,6 +16,7 @@ from scheduler.monitor import Monitor
 
 from .active_keys import active_keys
 from .clipboard import copyable
+from .desk import Desk
 from .dialogs.confirm import Confirm
 from .event_log import EventLog
 from .exits import end_on_signals
@@ -35,6 +36,9 @@ from .terminal_title import TerminalTitle, has_title, title
 from .theme import ANSI, DARK, THEMES, defaults, following, named
 from .walk import Walk
 from .wishes import Wishes
+
+if TYPE_CHECKING:
+    from .screens.details import Details
 
 JUST_AFTER = 0.02  # seconds after a whole one, so that a due time of a whole second never flickers
 
@@ -81,6 +85,8 @@ class ExperienceApp(App[None]):
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._controls: dict[str, Control] = {}
         self._wishes = Wishes(self, fleet, self._controls, glyphs.plain)
+        self._desk = Desk(self, self._controls, self._wishes, glyphs, self._label)
+        self._read_only = read_only
         self._view: FleetView | None = None
         self._tally = Tally()
         self._tally.loading = True
@@ -117,11 +123,11 @@ class ExperienceApp(App[None]):
     def tick(self) -> None:
         """Once a second: pulses of what is in sight, countdowns, the verdict."""
         self._tick_waits = False
-        pulses = []
-        for citizen in self._grid.in_sight():
-            pulses.append(self._controls[citizen].pulse())
-            self._grid.beat(citizen, pulses[-1])
-        self._pulse = max(pulses, key=lambda pulse: pulse.age, default=None)
+        pulses = {citizen: self._controls[citizen].pulse() for citizen in self._grid.in_sight()}
+        for citizen, pulse in pulses.items():
+            self._grid.beat(citizen, pulse)
+        self._pulse = max(pulses.values(), key=lambda pulse: pulse.age, default=None)
+        self._desk.beat(pulses, self._fleet.clock.now())
         self._grid.tick(self._fleet.clock.now())
         self._show_verdict()
 
@@ -154,6 +160,7 @@ class ExperienceApp(App[None]):
         if self._failures.has_more(snapshot) and self._monitor.bell:
             self.bell()
         self._grid.show(snapshot)
+        self._desk.take(snapshot, self._fleet.clock.now())
         news = self._events.put(snapshot) and self._pages()
         if first or news or self._grid.sees(snapshot.citizen):
             self._tick_soon()
@@ -205,6 +212,17 @@ class ExperienceApp(App[None]):
         self._keys.say(self._grid.looks())
 
     # -------------------------------------------------------------- other places
+
+    def on_fleet_grid_opened(self, message: FleetGrid.Opened) -> None:
+        place, now = message.place, self._fleet.clock.now()
+        panel = self._grid.board.panel(place.citizen)
+        self._desk.open(place, panel.snapshot if panel else None, now, self._read_only)
+
+    def on_details_asked(self, message: "Details.Asked") -> None:
+        self._wishes.do(message.verb, [(message.citizen, message.task)], sure=True, then=lambda: None)
+
+    def on_details_open_asked(self, message: "Details.OpenAsked") -> None:
+        self._desk.page(message.text)
 
     def action_walk(self, step: int) -> None:
         """The cursor to the next thing that is wrong, the worst first."""

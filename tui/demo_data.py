@@ -71,10 +71,14 @@ def tasks(citizen: str) -> Iterator[tuple[Task, TaskState]]:
     for priority, chore in enumerate(CHORES, 1):
         key = (citizen, chore.name)
         missing = NOT_SET_UP.get(key)
-        work = NotSetUp(missing, f'{missing} = "..."') if missing else Call(nothing)
+        work = NotSetUp(missing, _advice(*key, missing)) if missing else Call(nothing)
         every = Every(chore.every)
         task = Task(chore.name, every, work, timeout=chore.timeout, priority=priority, description=chore.says)
         yield task, TaskState() if missing else _state(key, chore, chance)
+
+
+def _advice(citizen: str, task: str, missing: str) -> str:
+    return f'# in /srv/citizens/experience.toml\n[citizens.{citizen}.tasks.{task}]\n{missing} = "..."'
 
 
 def _state(key: tuple[str, str], chore: Chore, chance: random.Random) -> TaskState:
@@ -87,6 +91,7 @@ def _state(key: tuple[str, str], chore: Chore, chance: random.Random) -> TaskSta
     if key in FAILURES:
         text, again = FAILURES[key]
         state = replace(state, error=Failure(last, text), failures_in_a_row=again, outcome=Outcome.FAILED)
+        state = replace(state, last_success=last - again * chore.every)
     if key in WARNINGS:
         state = replace(state, outcome=Outcome.WARNING, text=WARNINGS[key])
     if key in RUNNING:

@@ -34,11 +34,11 @@ from scheduler.window import Slots, Window
 from .demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
 from .demo_details import details
 from .demo_events import DemoEvents
-from .demo_history import LATER, output, past, printing
+from .demo_history import LATER, output, past
+from .demo_prints import printing, script
 
 SPEED = 15.0  # seconds of the demo in one of ours
 WAKE_EVERY = 600.0
-PRINTS_EVERY = 3.0  # seconds of the demo between two lines of a run
 LATELY = 500  # finished runs of a citizen that are remembered
 LASTS = {chore.name: chore.lasts for chore in CHORES}
 
@@ -215,7 +215,7 @@ class DemoControl:
         for number in count():
             if running is None or self._states[task].running is not running:
                 return
-            when = running.since + number * PRINTS_EVERY
+            when = running.since + number * (ends - running.since) / (len(script(task)) + 1)
             timer = self._clock.call_at(min(when, ends), step.set)
             try:
                 await step.wait()

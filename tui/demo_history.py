@@ -9,6 +9,7 @@ from scheduler.records import RunRecord
 from scheduler.schedule import Every
 
 from .demo_data import FAILURES
+from .demo_prints import script, traceback
 
 PAST = 60  # runs of each task that are made up
 LATER = 1000  # the number of the first run that is not past
@@ -23,14 +24,11 @@ def past(citizen: str, tasks: Mapping[str, Task], states: Mapping[str, TaskState
 
 
 def output(run: RunRecord) -> str:
-    """What the run claims to have printed."""
-    lines = [f"{run.task}: attempt {run.attempt}, by {run.trigger}", run.text]
-    return "\n".join([*lines, f"done in {run.seconds:.1f} s", ""])
-
-
-def printing(task: str, number: int) -> str:
-    """A line of what a run under way claims to print."""
-    return f"{task}: step {number}\n" if number else f"{task}: begins\n"
+    """What the run claims to have printed; a failure ends with its traceback."""
+    lines = [line.rstrip("\n") for line in script(run.task)]
+    shown = lines[: max(2, len(lines) // 2)] if run.outcome.bad else lines
+    end = traceback(run.task, run.text) if run.outcome.bad else [run.text]
+    return "\n".join([*shown, *end, ""])
 
 
 def _runs(citizen: str, task: Task, state: TaskState) -> list[RunRecord]:

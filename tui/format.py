@@ -28,6 +28,13 @@ def clean(text: str, plain: bool = False) -> str:
 
 @lru_cache(maxsize=2048)
 def _clean(text: str, plain: bool) -> str:
+    return cleaned(text, plain)
+
+
+def cleaned(text: str, plain: bool = False) -> str:
+    """The same for text that is looked at once: nothing of it is kept."""
+    if text.isascii() and text.isprintable():
+        return text
     text = text.replace("\r\n", "\n")
     shown = "".join(_visible(char, before) for before, char in zip(" " + text, text, strict=False))
     return shown.encode("ascii", "backslashreplace").decode() if plain else shown

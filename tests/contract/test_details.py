@@ -90,7 +90,7 @@ async def test_a_definition_comes_in_words(control, place):
     facts = said((await control.explain("report")).facts)
     assert facts["schedule"] == "At 09:00 on Monday through Friday (Europe/Berlin): 0 9 * * mon-fri"
     assert facts["runs"] == "sh -c *** --password *** 'x y'"
-    assert facts["environment"] == "API_KEY = ***, LANG = C, REMOTE = ***"
+    assert facts["environment"] == "API_KEY = ***\nLANG = C\nREMOTE = ***"
     assert facts["timeout"] == "5m"
     assert facts["retries"] == "3, the first after 30s, then doubling"
     assert facts["missed"] == "skipped"
@@ -114,7 +114,7 @@ async def test_options_of_a_handler_come_with_secrets_masked(control):
     assert options["urgent_from"].words == "ct@example.org, @***"
     assert options["port"] == Fact("port", "993", usual=True)
     prices = said((await control.explain("price_monitor")).options)
-    assert prices["headers"] == "Accept = ***, X-Auth = ***"
+    assert prices["headers"] == "Accept = ***\nX-Auth = ***"
     assert prices["url"] == "https://me:***@prices.example.org/{pair}"
 
 

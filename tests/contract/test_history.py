@@ -145,7 +145,7 @@ async def test_the_demo_has_a_past_and_it_goes_on():
     assert all(run.finished <= clock.now() for run in before)
     failures = await control.history("news_scan", failed=True)
     assert failures[0].text.startswith("Connection timeout")
-    assert "disk 61 %" in await control.output((await control.history("heartbeat"))[0].id)
+    assert "disk 61 % full" in await control.output((await control.history("heartbeat"))[0].id)
     watching = asyncio.ensure_future(anext(control.watch()))
     await clock.advance(hours=1)
     await watching

@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.model import Kind, Pulse, Snapshot, TaskView
+from scheduler.model import Pulse, Snapshot
 from tui.format import clean
 from tui.glyphs import Glyphs
 from tui.matching import Filter
@@ -35,6 +35,12 @@ class FleetGrid(Lines):
         verb: str
         places: tuple[Place, ...]
         sure: bool = True
+
+    @dataclass
+    class Opened(Message):
+        """The person wants to know everything about this task."""
+
+        place: Place
 
     @dataclass
     class WakeAsked(Message):
@@ -200,7 +206,7 @@ class FleetGrid(Lines):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in VERBS:
             return not (self._read_only or self.board.empty)
-        return not (self.board.empty and action in ("find", "sort"))
+        return not (self.board.empty and action in ("find", "sort", "open"))
 
     def _go(self, panel: int, row: int) -> None:
         self.board.put(panel, row)
@@ -237,7 +243,14 @@ class FleetGrid(Lines):
     def on_click(self, event: Click) -> None:
         spot = self.board.row_at(event.x, event.y + self.scroll_offset.y)
         if spot is not None:
+            again = spot == self.board.at
             self._go(*spot)
+            if again:
+                self.action_open()
+
+    def action_open(self) -> None:
+        if self.board.cursor.task:
+            self.post_message(self.Opened(self.board.cursor))
 
     def action_mark(self) -> None:
         self.board.mark()
@@ -265,7 +278,7 @@ class FleetGrid(Lines):
 
     def action_pause(self) -> None:
         views = [view for place in self.board.chosen() if (view := self.board.view(place))]
-        self.action_ask("resume" if views and all(map(_paused, views)) else "pause")
+        self.action_ask("resume" if views and all(view.paused for view in views) else "pause")
 
     def action_force_failing(self) -> None:
         failing = [place for place in self.board.places() if self._fails(place)]
@@ -282,7 +295,3 @@ class FleetGrid(Lines):
     def action_take_over(self) -> None:
         if self.board.cursor.citizen:
             self.post_message(self.TakeOverAsked(self.board.cursor.citizen))
-
-
-def _paused(task: TaskView) -> bool:
-    return task.paused_at is not None or (task.kind is Kind.PAUSED and task.enabled)

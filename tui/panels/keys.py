@@ -18,6 +18,7 @@ KEYS = (
     _key("f", "ask('force')", "force", "force", "run the task now, whatever its schedule says"),
     _key("r", "ask('reset')", "reset", "reset", "forget the last run and the last error"),
     _key("p", "pause", "pause", "pause", "pause the task, or let it go on"),
+    _key("enter", "open", "details", "details", "all about the task: why, next times, runs, output"),
     _key("w", "wake", "wake", "wake", "wake the citizen under the cursor now"),
     _key("slash", "find", "filter", "filter", "show only what matches; ! in front inverts"),
     _key("s", "sort", "sort", "sort", "by name, failing first, or next due"),

@@ -1,0 +1,72 @@
+"""Opens the details of a task, and hands on to them what arrives for it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
+
+from scheduler.control import Control
+from scheduler.model import Pulse, Snapshot
+
+from .glyphs import Glyphs
+from .panels.board import Place
+from .stalls import Stalls
+from .wishes import Wishes
+
+if TYPE_CHECKING:
+    from .screens.details import Details
+
+
+class Desk:
+    """The one details screen there may be, and what has to be known before it is opened."""
+
+    def __init__(
+        self, app: App[Any], controls: Mapping[str, Control], wishes: Wishes, glyphs: Glyphs, label: str
+    ) -> None:
+        self._app, self._controls, self._wishes = app, controls, wishes
+        self._glyphs, self._label = glyphs, label
+        self._stalls = Stalls()
+        self._open: Details | None = None
+
+    def open(self, place: Place, snapshot: Snapshot | None, now: float, read_only: bool) -> None:
+        """Show all about this task; the snapshot is the newest of its citizen."""
+        from .screens.details import Details, Subject  # 10 ms that the first frame does not wait for
+
+        citizen = place.citizen
+        subject = Subject(citizen, place.task, lambda: self._controls.get(citizen))
+        details = self._open = Details(subject, self._glyphs, self._label, read_only)
+        self._beat()
+        if snapshot is not None:
+            details.take(snapshot, now)
+        self._app.push_screen(details, self._left)
+
+    def take(self, snapshot: Snapshot, now: float) -> None:
+        """The newest of a citizen."""
+        if self._open is not None and self._open.subject.citizen == snapshot.citizen:
+            self._open.take(snapshot, now)
+
+    def beat(self, pulses: Mapping[str, Pulse], now: float) -> None:
+        """The pulses of the schedulers that are looked at."""
+        for citizen, pulse in pulses.items():
+            self._stalls.beat(citizen, pulse, now)
+        if self._open is not None:
+            self._beat()
+
+    def page(self, text: str) -> None:
+        """The text in a pager."""
+        from . import pager
+
+        try:
+            pager.show(self._app, text)
+        except pager.NoPager as reason:
+            self._wishes.say(str(reason), "warning")
+
+    def _beat(self) -> None:
+        if self._open is None:
+            return
+        citizen = self._open.subject.citizen
+        control = self._controls.get(citizen)
+        self._open.beat(control.pulse() if control else Pulse(), self._stalls.last(citizen))
+
+    def _left(self, _: object) -> None:
+        self._open = None

@@ -1,0 +1,92 @@
+"""Shows a text in the person's own pager, while the screen steps aside."""
+
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import which
+from types import FrameType
+from typing import Any
+
+from textual.app import App, SuspendNotSupported
+
+USUAL = ("less", "more")
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class NoPager(Exception):
+    """Why nothing can be shown, in a line."""
+
+
+def pager(environment: Mapping[str, str]) -> list[str]:
+    """The words of $PAGER, or a pager that is there; raises NoPager."""
+    chosen = environment.get("PAGER", "").strip()
+    try:
+        words = shlex.split(chosen)
+    except ValueError:
+        raise NoPager(f"PAGER={chosen!r} has a quote that does not end; correct it") from None
+    if words and which(words[0]) is None:
+        raise NoPager(f"there is no program {words[0]!r}; set PAGER to one, such as less")
+    found = words or [name for name in USUAL if which(name)][:1]
+    if not found:
+        raise NoPager("there is no pager here: install less, or set PAGER")
+    return found
+
+
+def show(app: App[Any], text: str) -> None:
+    """The text in a pager until the person leaves it; raises NoPager."""
+    words = pager(os.environ)
+    with _file(text) as path:
+        try:
+            with app.suspend():
+                _run([*words, str(path)])
+        except SuspendNotSupported:
+            raise NoPager("this terminal cannot step aside for a pager") from None
+        except OSError as error:
+            raise NoPager(f"{words[0]}: {error.strerror or error}") from None
+
+
+@contextmanager
+def _file(text: str) -> Iterator[Path]:
+    """The text in a file that nobody else may read, gone afterwards."""
+    descriptor, name = tempfile.mkstemp(prefix="experience-", suffix=".txt")  # 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text + "\n")
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _run(words: list[str]) -> None:
+    """Ctrl+c is the pager's while it is there; what ends us ends it first."""
+    with subprocess.Popen(words) as process, _signals(process.terminate):
+        process.wait()
+
+
+@contextmanager
+def _signals(end: Callable[[], None]) -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+
+    def ending(number: int, frame: FrameType | None) -> None:
+        end()
+        ours = before[number]
+        if callable(ours):
+            ours(number, frame)
+
+    def ignored(number: int, frame: FrameType | None) -> None: ...
+
+    with suppress(ValueError):  # not the main thread, as under a test: signals are not ours to take
+        signal.signal(signal.SIGINT, ignored)
+        for number in ENDING:
+            signal.signal(number, ending)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            for number, handler in before.items():
+                signal.signal(number, handler)

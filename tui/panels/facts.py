@@ -1,0 +1,168 @@
+"""What a task is: its definition and its options, and beside them its next times."""
+
+from scheduler.details import Fact, TaskDetails
+from scheduler.model import TaskView
+from tui.format import cells, clean, countdown
+from tui.glyphs import Glyphs
+from tui.moments import day_and_time
+from tui.wrap import wrapped
+
+from .pane import EMPTY, Pane, Piece, Row
+
+LABEL = 12  # cells of a label at most
+TWO_COLUMNS = 84  # cells from which on options stand beside the definition
+GAP = 3
+
+
+class FactsPane(Pane):
+    """The definition in words; in a wide pane the options are a second column."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(glyphs, "definition")
+        self._details: TaskDetails | None = None
+        self._problem = ""
+        self._lesson: tuple[str, ...] = ()
+        self._times = False
+        self._now = 0.0
+        self._rows: list[Row] = []
+
+    def explain(self, details: TaskDetails | None, problem: str = "") -> None:
+        """Show this definition, or why there is none."""
+        if (details, problem) != (self._details, self._problem):
+            self._details, self._problem = details, problem
+            self._lay_out()
+
+    def with_times(self, shown: bool) -> None:
+        """Whether the next times are told here: there is no room for a pane of their own."""
+        if shown != self._times:
+            self._times = shown
+            self._lay_out()
+
+    def tick(self, now: float) -> None:
+        self._now = now
+        if self._times:
+            self._lay_out()
+
+    def text(self) -> str:
+        """All of it, for a clipboard."""
+        details = self._details or TaskDetails("")
+        both = (*details.facts, *details.options)
+        return "\n".join(f"{fact.label}: {clean(fact.words)}" for fact in both)
+
+    def resized(self) -> None:
+        self._lay_out()
+
+    def count(self) -> int:
+        return len(self._rows)
+
+    def row(self, index: int) -> Row:
+        return self._rows[index]
+
+    def _lay_out(self) -> None:
+        self._rows = self._made()
+        self.scroll(self.top)
+
+    def _made(self) -> list[Row]:
+        details, wide = self._details, self.inner
+        if details is None:
+            said = self._problem or "asking its scheduler"
+            return [Row((Piece(row, "faint"),)) for row in wrapped(clean(said, self.glyphs.plain), wide)]
+        if wide >= TWO_COLUMNS and details.options:
+            left = min(self._natural(details.facts), wide * 3 // 5)
+            return _beside(
+                self._column(details.facts, left), self._column(details.options, wide - GAP - left), left
+            )
+        rows = self._column(details.facts, wide)
+        times = self._next_times(details, wide) if self._times else []
+        options = self._column(details.options, wide)
+        return [*rows, *times, *([EMPTY] if options else []), *options]
+
+    def _column(self, facts: tuple[Fact, ...], width: int) -> list[Row]:
+        label = min(LABEL, max((cells(clean(fact.label, self.glyphs.plain)) for fact in facts), default=0))
+        return [row for fact in facts for row in self._fact(fact, label, width)]
+
+    def _natural(self, facts: tuple[Fact, ...]) -> int:
+        """The cells that these facts take without a break."""
+        labels = max((len(fact.label) for fact in facts), default=0)
+        return min(LABEL, labels) + 2 + max((cells(clean(fact.words)) for fact in facts), default=0)
+
+    def _fact(self, fact: Fact, label: int, width: int) -> list[Row]:
+        plain = self.glyphs.plain
+        name = clean(fact.label, plain)
+        style, room = "faint" if fact.usual else "ink", max(8, width - label - 2)
+        first = Piece(f"{name:<{label}}  ", "faint")
+        if cells(name) > label:  # the words begin on the next line
+            return [Row((Piece(name, "faint"),)), *self._words(fact, Piece(" " * (label + 2)), room, style)]
+        return self._words(fact, first, room, style)
+
+    def _words(self, fact: Fact, first: Piece, room: int, style: str) -> list[Row]:
+        lines = (clean(line, self.glyphs.plain) for line in fact.words.splitlines())
+        rows = [row for line in lines for row in wrapped(line, room)]
+        rest = Piece(" " * cells(first.text))
+        return [Row((rest if n else first, Piece(row, style))) for n, row in enumerate(rows)]
+
+    def _next_times(self, details: TaskDetails, width: int) -> list[Row]:
+        times = [time_row(when, self._now, self.glyphs, width) for when in details.upcoming]
+        return [EMPTY, Row((Piece("next times", "faint"),)), *times] if times else []
+
+
+class TimesPane(Pane, can_focus=False):
+    """The next times of the task: of the day, and in how long."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(glyphs, "next")
+        self._times: tuple[float, ...] = ()
+        self._none = ""
+        self._now = 0.0
+
+    def show(self, times: tuple[float, ...], none: str) -> None:
+        """These times; `none` is said where there is none."""
+        self._times, self._none = times, none
+        self.sync()
+
+    def tick(self, now: float) -> None:
+        self._now = now
+        self.sync()
+
+    def count(self) -> int:
+        return len(self._times) or len(self._why())
+
+    def row(self, index: int) -> Row:
+        if self._times:
+            return time_row(self._times[index], self._now, self.glyphs, self.inner, first=index == 0)
+        return Row((Piece(self._why()[index], "faint"),))
+
+    def _why(self) -> list[str]:
+        return wrapped(self._none, self.inner)
+
+
+def time_row(when: float, now: float, glyphs: Glyphs, width: int, first: bool = False) -> Row:
+    """A time of day at the left, the time until then at the right."""
+    day, left = day_and_time(when, now), countdown(when - now)
+    gap = max(1, min(width, 40) - cells(day) - cells(left))
+    style = "title" if first else "ink"
+    return Row((Piece(day, style), Piece(" " * gap), Piece(left, "warning" if left == "now" else "faint")))
+
+
+def no_times(task: TaskView) -> str:
+    """Why a task has no next time."""
+    if task.missing:
+        return "none: it is not set up"
+    if not task.enabled:
+        return "none: it is turned off"
+    if task.paused_at is not None:
+        return "none: it is paused"
+    if task.schedule == "@reboot":
+        return "none: it runs each time the scheduler starts"
+    return "none by its schedule"
+
+
+def _beside(left: list[Row], right: list[Row], width: int) -> list[Row]:
+    """Two columns, the right one after a gap."""
+    rows = []
+    for n in range(max(len(left), len(right))):
+        pieces = left[n].pieces if n < len(left) else ()
+        used = sum(cells(piece.text) for piece in pieces)
+        gap = Piece(" " * (width + GAP - used))
+        rows.append(Row((*pieces, gap, *(right[n].pieces if n < len(right) else ()))))
+    return rows

@@ -1,0 +1,209 @@
+"""A framed list of lines that scrolls inside its frame; only lines that look different are painted again."""
+
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import BindingType
+from textual.events import MouseScrollDown, MouseScrollUp, Resize
+from textual.geometry import Region
+from textual.strip import Strip
+
+from tui.format import cells, fit, shorten
+from tui.glyphs import Glyphs
+
+from .details_keys import PANE_KEYS
+from .ink import CURSOR, HERE, Ink
+from .lines import Lines
+
+WHEEL = 3  # lines
+
+
+class Piece(NamedTuple):
+    """Clean text, and the name of its style in `ink` or a style of its own."""
+
+    text: str
+    style: str | Style = "ink"
+
+
+class Row(NamedTuple):
+    """One line inside the frame."""
+
+    pieces: tuple[Piece, ...] = ()
+    light: int = 0
+
+
+EMPTY = Row()
+
+
+class Pane(Lines):
+    """Draws the rows that `row` gives; what is in them and what they mean is up to the kinds of pane."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*PANE_KEYS]
+
+    def __init__(self, glyphs: Glyphs, title: str = "") -> None:
+        super().__init__()
+        self.glyphs, self.title = glyphs, title
+        self.said: Piece = Piece("")  # at the right of the title
+        self.top = 0
+        self._drawn: dict[int, tuple[object, Strip]] = {}
+
+    # -------------------------------------------------------------- what a kind of pane says
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return 0
+
+    def row(self, index: int) -> Row:
+        """The row with this index, from nought."""
+        return EMPTY
+
+    def move(self, step: int) -> None:
+        """The person wants to go so many rows down or up."""
+        self.scroll(self.top + step)
+
+    # -------------------------------------------------------------- room
+
+    @property
+    def inside(self) -> int:
+        """Rows inside the frame."""
+        return max(0, self.size.height - 2)
+
+    @property
+    def inner(self) -> int:
+        """Cells of a row."""
+        return max(0, self.size.width - 4)
+
+    @property
+    def last(self) -> int:
+        """The greatest `top` there can be."""
+        return max(0, self.count() - self.inside)
+
+    def scroll(self, top: int) -> None:
+        """Show the rows from this one on."""
+        self.top = min(max(0, top), self.last)
+        self.sync()
+
+    def on_resize(self, event: Resize) -> None:
+        self.forget()
+        self.resized()
+        self.scroll(self.top)
+        self.refresh()
+
+    def resized(self) -> None:
+        """There is more or less room than before."""
+
+    # -------------------------------------------------------------- drawing
+
+    def forget(self) -> None:
+        self._drawn.clear()
+
+    def sync(self) -> None:
+        """Paint the lines that look different by now."""
+        changed = []
+        for y, (look, _) in list(self._drawn.items()):
+            if (now := self._look(y)) != look:
+                self._draw(y, now)
+                changed.append(Region(0, y, self.size.width, 1))
+        if changed:
+            self.refresh(*changed)
+
+    def render_line(self, y: int) -> Strip:
+        drawn = self._drawn.get(y)
+        return drawn[1] if drawn else self._draw(y, self._look(y))
+
+    def on_focus(self) -> None:
+        self.sync()
+
+    def on_blur(self) -> None:
+        self.sync()
+
+    def _look(self, y: int) -> Row:
+        height = self.size.height
+        if y == 0:
+            return self._top_line()
+        if y >= height - 1:
+            return self._bottom_line()
+        index = self.top + y - 1
+        row = self.row(index) if index < self.count() else EMPTY
+        return Row(self._framed(row), row.light)
+
+    def _frame(self) -> str:
+        return "here" if self.has_focus else "frame"
+
+    def _framed(self, row: Row) -> tuple[Piece, ...]:
+        down = Piece(self.glyphs.down, self._frame())
+        mark = Piece(self.glyphs.cursor, "here") if row.light & CURSOR else Piece(" ")
+        return (down, mark, *padded(row.pieces, self.inner, self.glyphs), Piece(" "), down)
+
+    def _top_line(self) -> Row:
+        glyphs, frame, width = self.glyphs, self._frame(), self.size.width
+        title = shorten(self.title, max(0, width - 6), glyphs.ellipsis)
+        said = self.said if cells(title + self.said.text) + 8 <= width else Piece("")
+        line = glyphs.across * max(0, width - 5 - cells(title) - (cells(said.text) + 3 if said.text else 0))
+        end = (Piece(" "), said, Piece(f" {glyphs.across}", frame)) if said.text else ()
+        pieces = (Piece(f"{glyphs.corners[0]}{glyphs.across} ", frame), Piece(title, "title"))
+        return Row((*pieces, Piece(f" {line}", frame), *end, Piece(glyphs.corners[1], frame)), HERE)
+
+    def _bottom_line(self) -> Row:
+        glyphs, frame, total = self.glyphs, self._frame(), self.count()
+        place = (
+            f"{self.top + 1}-{min(total, self.top + self.inside)} of {total}" if total > self.inside else ""
+        )
+        line = max(0, self.size.width - 2 - (len(place) + 3 if place else 0))
+        said = (Piece(" "), Piece(place, "faint"), Piece(f" {glyphs.across}", frame)) if place else ()
+        corner = Piece(f"{glyphs.corners[2]}{glyphs.across * line}", frame)
+        return Row((corner, *said, Piece(glyphs.corners[3], frame)), HERE)
+
+    def _draw(self, y: int, look: Row) -> Strip:
+        ink, light = self.styles_now(), look.light & CURSOR
+        framing = (0, len(look.pieces) - 1) if light else ()
+        segments = [
+            Segment(text, _styled(ink, style, 0 if index in framing else light))
+            for index, (text, style) in enumerate(look.pieces)
+        ]
+        strip = Strip(segments).adjust_cell_length(self.size.width, ink.style("ink"))
+        strip = self.finished(strip)
+        self._drawn[y] = (look, strip)
+        return strip
+
+    # -------------------------------------------------------------- keys and wheel
+
+    def action_move(self, step: int) -> None:
+        self.move(step)
+
+    def action_page(self, step: int) -> None:
+        self.move(step * max(1, self.inside - 1))
+
+    def action_end(self, step: int) -> None:
+        self.move(step * max(1, self.count()))
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        event.prevent_default()
+        self.scroll(self.top + WHEEL)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        event.prevent_default()
+        self.scroll(self.top - WHEEL)
+
+
+def padded(pieces: Iterable[Piece], width: int, glyphs: Glyphs) -> tuple[Piece, ...]:
+    """The pieces in exactly so many cells."""
+    kept, left = [], width
+    for text, style in pieces:
+        wide = cells(text)
+        if wide > left:
+            kept.append(Piece(fit(text, left, glyphs.ellipsis), style))
+            return tuple(kept)
+        kept.append(Piece(text, style))
+        left -= wide
+    return (*kept, Piece(" " * left))
+
+
+def _styled(ink: Ink, style: str | Style, light: int) -> Style:
+    if isinstance(style, str):
+        return ink.style(style, light)
+    return ink.style("ink", light) + style

@@ -1,0 +1,182 @@
+"""What a run printed, in its own colours, below what it came to; live while the run is under way."""
+
+from textual.filter import ANSIToTruecolor
+from textual.message import Message
+from textual.strip import Strip
+
+from scheduler.model import Outcome
+from scheduler.model import Piece as Printed
+from scheduler.records import RunRecord
+from tui import ansi
+from tui.format import clean, took
+from tui.glyphs import Glyphs
+from tui.moments import day_and_time
+from tui.wrap import wrapped
+
+from .pane import Pane, Piece, Row
+from .runs import GLYPHS, STYLES
+
+KEPT = 64 * 1024  # characters of a run under way; what came before is left out
+OFTEN = 0.1  # seconds between two looks of what runs: more often nobody can read
+
+
+class PrintedPane(Pane):
+    """The output of one run, wrapped; while it runs the end is kept in sight until one scrolls up."""
+
+    class Resumed(Message):
+        """The person follows again."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(glyphs, "output")
+        self._head: tuple[tuple[str, str], ...] = ()  # lines above the output, and their style
+        self._text = ""
+        self._lines: list[ansi.Line] | None = None
+        self._rows: list[Row] = []
+        self._live = self._waits = self._news = False
+        self.following = True
+
+    # -------------------------------------------------------------- values come down
+
+    def teach(self, title: str, lines: tuple[tuple[str, str], ...]) -> None:
+        """No run is there: say what there is to say."""
+        self._set(title, Piece(""), lines, "")
+
+    def show(self, run: RunRecord, text: str | None, now: float, problem: str = "") -> None:
+        """A finished run and what it printed; None while that is asked for."""
+        style, glyphs = STYLES.get(run.outcome, "failed"), self.glyphs
+        at_end = self._live and self.following
+        said = Piece(f"{glyphs.kind[GLYPHS[run.outcome]]} {run.outcome}, {took(run.seconds)}", style)
+        head = [(line, "ink" if run.outcome is Outcome.OK else style) for line in _told(run, text or "")]
+        if problem:
+            head.append((problem, "warning"))
+        elif text == "":
+            head.append(("it printed nothing", "faint"))
+        head += [("", "ink")] if head and text else []
+        self._set(f"output {_when(run.started, now)}", said, tuple(head), text or "")
+        self.scroll(self.last if at_end else 0)
+
+    def begin(self, since: float, now: float) -> None:
+        """A run is under way: what it prints comes from now on."""
+        self._set(f"output {_when(since, now)}", Piece(""), (), "")
+        self._live = self.following = True
+        self._head = (("it has printed nothing so far", "faint"),)
+        self._lay_out()
+
+    def add(self, printed: Printed) -> None:
+        """The run printed this."""
+        gap = f"\n{self.glyphs.ellipsis} {printed.skipped:,} bytes left out {self.glyphs.ellipsis}\n"
+        self._text += (gap if printed.skipped else "") + printed.text
+        if len(self._text) > 2 * KEPT:
+            self._text = _shortened(self._text)
+        self._news = True
+        if not self._waits:
+            self._look_again()
+
+    def stop(self, problem: str = "") -> None:
+        """Nothing more comes from the run under way."""
+        if self._live and problem:
+            self._head = ((problem, "warning"),)
+            self._lay_out()
+
+    def plain_text(self) -> str:
+        """All of it, for a clipboard or a pager."""
+        head = [clean(line) for line, _ in self._head]
+        return "\n".join([*head, ansi.without_colours(self._text)])
+
+    # -------------------------------------------------------------- drawing
+
+    def _set(self, title: str, said: Piece, head: tuple[tuple[str, str], ...], text: str) -> None:
+        self.title, self.said, self._head, self._text = title, said, head, text
+        self._live, self._lines = False, None
+        self._lay_out()
+        self.scroll(0)
+
+    def _look_again(self) -> None:
+        """Take in what came, then rest a while; while somebody looks further up, nothing moves."""
+        if self._live and self.following and self._news:
+            self._waits, self._news = True, False
+            self._text, self._lines = _shortened(self._text), None
+            self._head = () if self._text else self._head
+            self._lay_out()
+            self.set_timer(OFTEN, self._rested)
+
+    def _rested(self) -> None:
+        self._waits = False
+        self._look_again()
+
+    def _lay_out(self) -> None:
+        plain, width = self.glyphs.plain, self.inner
+        if self._lines is None:
+            self._lines = ansi.lines(self._text, plain)
+        head = [
+            Row((Piece(row, style),))
+            for line, style in self._head
+            for row in wrapped(clean(line, plain), width)
+        ]
+        rows = (row for line in self._lines for row in ansi.chopped(line, width))
+        self._rows = [*head, *(Row(tuple(Piece(*part) for part in row)) for row in rows)]
+        if self._live:
+            self._say_how()
+            self.scroll(self.last if self.following else self.top)
+        else:
+            self.sync()
+
+    def _say_how(self) -> None:
+        said = ("following", "running") if self.following else ("paused, G follows", "warning")
+        self.said = Piece(*said)
+
+    def count(self) -> int:
+        return len(self._rows)
+
+    def row(self, index: int) -> Row:
+        return self._rows[index]
+
+    def resized(self) -> None:
+        self._lay_out()
+
+    def move(self, step: int) -> None:
+        if self._live:
+            self._follow(self.top + step >= self.last)
+        super().move(step)
+
+    def scroll(self, top: int) -> None:
+        if self._live and top < self.top:
+            self._follow(False)
+        super().scroll(top)
+
+    def _follow(self, on: bool) -> None:
+        if on != self.following and (on or self.last):
+            self.following = on
+            self._say_how()
+            self.sync()
+            if on:
+                self._look_again()
+
+    def finished(self, strip: Strip) -> Strip:
+        """The colours of a program are taken from the theme: the terminal's may be unreadable here."""
+        strip = super().finished(strip)
+        for line_filter in self.get_line_filters():
+            if isinstance(line_filter, ANSIToTruecolor):
+                strip = strip.apply_filter(line_filter, self.background_colors[1])
+        return strip
+
+
+def _told(run: RunRecord, text: str) -> list[str]:
+    """What the run came to, unless it is the end of what it printed anyway."""
+    told = run.text.strip()
+    if not told or (run.outcome is Outcome.OK and ansi.without_colours(text[-2000:]).rstrip().endswith(told)):
+        return []
+    return told.splitlines()
+
+
+def _when(when: float, now: float) -> str:
+    return day_and_time(when, now).removeprefix("today ")
+
+
+def _shortened(text: str) -> str:
+    """The end of the text, from a line's beginning if one is near."""
+    if len(text) <= KEPT:
+        return text
+    start = len(text) - KEPT
+    line = text.find("\n", start, start + 2000)
+    return text[line + 1 if line >= 0 else start :]

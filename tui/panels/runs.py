@@ -1,0 +1,239 @@
+"""The last runs of a task, the newest first: when, why, how long, and how it went."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from textual.events import Click
+from textual.message import Message
+
+from scheduler.model import Kind, Outcome, TaskView
+from scheduler.records import RunRecord
+from tui.format import clean, elapsed, shorten, took
+from tui.glyphs import Glyphs
+from tui.moments import day_and_time
+from tui.wrap import wrapped
+
+from .ink import CURSOR
+from .pane import Pane, Piece, Row
+
+GLYPHS = {
+    Outcome.OK: Kind.OK,
+    Outcome.WARNING: Kind.WARNING,
+    Outcome.FAILED: Kind.FAILED,
+    Outcome.TIMED_OUT: Kind.FAILED,
+    Outcome.INTERRUPTED: Kind.FAILED,
+    Outcome.SKIPPED: Kind.NEVER,
+}
+STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning", Outcome.SKIPPED: "faint"}
+FINE = 90  # per cent of runs: below that the share is a warning
+WHEN, TRIGGER, TOOK = 14, 8, 6
+BAR, TEXT = (4, 14), 12  # cells, at least and at most; cells of text that are worth showing
+AHEAD = 15  # rows before the end at which more are asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A run to read: a finished one, or the one under way since then; neither where there is none."""
+
+    run: RunRecord | None = None
+    since: float | None = None
+
+
+class RunsPane(Pane):
+    """Runs and a cursor on one of them; the run under way comes first."""
+
+    class Picked(Message):
+        """The cursor is on another run."""
+
+    class MoreWanted(Message):
+        """The end of what is there comes near."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(glyphs, "runs")
+        self._runs: tuple[RunRecord, ...] = ()
+        self._view: TaskView | None = None
+        self._cursor = 0
+        self._chosen: int | None = None  # the id of a finished run; None stays with the newest
+        self._now = 0.0
+        self._none: str | None = None  # why there is nothing to list
+        self._all = False  # there are no older ones
+        self._longest = 0.0
+
+    # -------------------------------------------------------------- values come down
+
+    def show(self, task: TaskView) -> None:
+        """Take the newest of the task: a run may have begun or ended."""
+        before, self._view = self.chosen, task
+        self._settle(before)
+
+    def take(
+        self, runs: Iterable[RunRecord], *, older: bool, whole: bool, task: TaskView | None = None
+    ) -> None:
+        """Take these runs: the newest, or `older` ones; `whole` when none is left beyond them."""
+        before, given, self._view = self.chosen, tuple(runs), task or self._view
+        have = {run.id for run in self._runs}
+        fresh = tuple(run for run in given if run.id not in have)
+        if older:
+            self._runs += fresh
+            self._all = whole
+        else:
+            gap = bool(have) and len(fresh) == len(given) and bool(given) and not whole
+            self._runs = given if gap or not have else fresh + self._runs
+            self._all = whole if gap or not have else self._all
+        self._longest = max((run.seconds for run in self._runs), default=0.0)
+        self._settle(before)
+
+    def say(self, none: str) -> None:
+        """There is nothing to list, for this reason."""
+        self._none = none
+        self.sync()
+
+    def tick(self, now: float) -> None:
+        self._now = now
+        self.sync()
+
+    # -------------------------------------------------------------- the cursor
+
+    @property
+    def chosen(self) -> Chosen:
+        """What the cursor is on."""
+        since = self._since
+        if since is not None and self._cursor == 0:
+            return Chosen(since=since)
+        index = self._cursor - (since is not None)
+        return Chosen(self._runs[index]) if 0 <= index < len(self._runs) else Chosen()
+
+    @property
+    def oldest(self) -> int | None:
+        """The run below which more may be asked for."""
+        return None if self._all or not self._runs else self._runs[-1].id
+
+    @property
+    def _since(self) -> float | None:
+        return self._view.running_since if self._view else None
+
+    def move(self, step: int) -> None:
+        before = self.chosen
+        self._cursor = min(max(0, self._cursor + step), max(0, self._total() - 1))
+        newest = self._cursor == 0
+        self._chosen = None if newest or self.chosen.run is None else self.chosen.run.id
+        self._reveal()
+        self._tell(before)
+
+    def on_click(self, event: Click) -> None:
+        if 0 < event.y <= min(self.inside, self._total() - self.top):
+            self.move(self.top + event.y - 1 - self._cursor)
+
+    def _settle(self, before: Chosen) -> None:
+        """The cursor stays on its run; one that was on the newest goes on with the newest."""
+        index = self._index(self._chosen)
+        self._cursor = 0 if index is None else index + (self._since is not None)
+        self._title()
+        self._reveal()
+        self._tell(before)
+
+    def _index(self, identity: int | None) -> int | None:
+        if identity is None:
+            return None
+        return next((n for n, run in enumerate(self._runs) if run.id == identity), None)
+
+    def _reveal(self) -> None:
+        top = self.top
+        if self._cursor < top:
+            top = self._cursor
+        elif self.inside and self._cursor >= top + self.inside:
+            top = self._cursor - self.inside + 1
+        self.scroll(top)
+
+    def _tell(self, before: Chosen) -> None:
+        if self.chosen != before:
+            self.post_message(self.Picked())
+        if not self._all and self._cursor >= self._total() - AHEAD and self._runs:
+            self.post_message(self.MoreWanted())
+
+    def scroll(self, top: int) -> None:
+        super().scroll(top)
+        if not self._all and self._runs and self.top + self.inside >= self._total() - AHEAD:
+            self.post_message(self.MoreWanted())
+
+    # -------------------------------------------------------------- drawing
+
+    def _title(self) -> None:
+        fine = sum(not run.outcome.bad for run in self._runs)
+        if self._runs:
+            share = int(100 * fine / len(self._runs))
+            style = "ok" if fine == len(self._runs) else "faint" if share >= FINE else "warning"
+            self.said = Piece(f"{fine} of {len(self._runs)} fine, {share}%", style)
+        else:
+            self.said = Piece("")
+
+    def _total(self) -> int:
+        return len(self._runs) + (self._since is not None)
+
+    def count(self) -> int:
+        return self._total() or len(self._lesson())
+
+    def resized(self) -> None:
+        self._reveal()
+
+    def row(self, index: int) -> Row:
+        if not self._total():
+            return Row((Piece(self._lesson()[index], "faint"),))
+        light = CURSOR if index == self._cursor else 0
+        if self._since is None:
+            return Row(self._finished(self._runs[index]), light)
+        pieces = self._under_way(self._since) if index == 0 else self._finished(self._runs[index - 1])
+        return Row(pieces, light)
+
+    def _lesson(self) -> list[str]:
+        said = "reading its history" if self._none is None else self._none
+        return wrapped(clean(said, self.glyphs.plain), self.inner)
+
+    def _finished(self, run: RunRecord) -> tuple[Piece, ...]:
+        style = STYLES.get(run.outcome, "failed")
+        head = Piece(f"{self.glyphs.kind[GLYPHS[run.outcome]]} ", style)
+        when = Piece(day_and_time(run.started, self._now).ljust(WHEN))
+        lasted = Piece(took(run.seconds).rjust(TOOK), "ink")
+        bar = self._bar(run.seconds / self._longest if self._longest else 0.0, style)
+        return (head, when, *self._trigger(_why(run)), lasted, *bar, *self._text(run, style))
+
+    def _under_way(self, since: float) -> tuple[Piece, ...]:
+        glyph, gone = self.glyphs.kind[Kind.RUNNING], max(0.0, self._now - since)
+        timeout = self._view.timeout if self._view else 0.0
+        when = Piece(day_and_time(since, self._now).ljust(WHEN), "running")
+        bar = self._bar(min(1.0, gone / timeout) if timeout else 0.0, "running")
+        head, time = Piece(f"{glyph} ", "running"), Piece(elapsed(gone).rjust(TOOK), "running")
+        return (head, when, *self._trigger("running", "running"), time, *bar)
+
+    def _trigger(self, words: str, style: str = "faint") -> tuple[Piece, ...]:
+        return (Piece(f" {words:<{TRIGGER}}", style),) if self.inner >= 2 + WHEN + 1 + TRIGGER + TOOK else ()
+
+    def _spare(self) -> int:
+        return self.inner - 2 - WHEN - 1 - TRIGGER - TOOK - 1
+
+    def _bar_cells(self) -> int:
+        spare, (least, most) = self._spare(), BAR
+        return min(most, spare if spare < TEXT * 2 else spare // 2) if spare >= least else 0
+
+    def _bar(self, share: float, style: str) -> tuple[Piece, ...]:
+        width, glyphs = self._bar_cells(), self.glyphs
+        if not width:
+            return ()
+        full, half = divmod(max(1, round(2 * width * share)), 2)
+        done = glyphs.full * full + (glyphs.half if half else "")
+        ink = "bar" if style == "ok" else style
+        return (Piece(f" {done}", ink), Piece(glyphs.track * (width - len(done)), "track"))
+
+    def _text(self, run: RunRecord, style: str) -> tuple[Piece, ...]:
+        room = self._spare() - self._bar_cells() - 2
+        if room < TEXT:
+            return ()
+        said = next((line.strip() for line in run.text.splitlines() if line.strip()), "")
+        shown = shorten(clean(said, self.glyphs.plain), room, self.glyphs.ellipsis)
+        return (Piece(f"  {shown}", "faint" if style == "ok" else style),)
+
+
+def _why(run: RunRecord) -> str:
+    """What started it; the number of a further attempt."""
+    trigger = str(run.trigger) if run.trigger else "unknown"
+    return f"retry {run.attempt}" if run.attempt > 1 and trigger == "retry" else trigger

@@ -1,0 +1,334 @@
+"""One task as a screen: what it is, why it is in its state, when it runs next, what its runs printed."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.events import Resize
+from textual.message import Message
+
+from scheduler.details import TaskDetails
+from scheduler.errors import Disconnected, SchedulerError
+from scheduler.model import Kind, Piece, Pulse, Snapshot, TaskView
+from scheduler.records import LISTED, RunRecord
+from tui.glyphs import Glyphs
+from tui.panels.details_keys import KEYS, VERBS
+from tui.panels.facts import FactsPane, TimesPane, no_times
+from tui.panels.headline import Headline
+from tui.panels.pane import Pane
+from tui.panels.printed import PrintedPane
+from tui.panels.runs import RunsPane
+from tui.stalls import Stall
+from tui.tally import Verdict
+from tui.why import Seen, why
+
+from .page import Page
+
+SINGLE = (72, 18)  # columns and lines below which one panel at a time is shown
+LOW = 8  # lines below which nothing but the name, and what is chosen, is shown
+ABOUT = (7, 14)  # lines of the definition, at least and at most
+TIMES = 30  # cells of the next times
+RUNS = (41, 76)  # cells of the runs, at least and at most
+
+T = TypeVar("T")
+Runs = tuple[RunRecord, ...]
+
+
+class Source(Protocol):
+    """What the screen asks of whoever knows the task: a Control, without its verbs."""
+
+    async def history(self, task: str, *, limit: int = ..., before: int | None = ...) -> Runs: ...
+
+    async def output(self, run: int) -> str: ...
+
+    async def explain(self, task: str) -> TaskDetails: ...
+
+    def follow(self, task: str) -> AsyncGenerator[Piece, None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose task it is, and where to ask about it: None while nobody knows the citizen."""
+
+    citizen: str
+    task: str
+    source: Callable[[], Source | None]
+
+
+class Details(Page, inherit_bindings=False):
+    """Follows one task; asks its source for what no snapshot holds, one question of each kind at a time."""
+
+    AUTO_FOCUS = ""  # the runs, not what happens to come first
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
+
+    @dataclass
+    class Asked(Message):
+        """The person wants `verb` done to this task."""
+
+        verb: str
+        citizen: str
+        task: str
+
+    @dataclass
+    class OpenAsked(Message):
+        """The person wants to read this in a pager."""
+
+        text: str
+
+    def __init__(self, subject: Subject, glyphs: Glyphs, label: str = "", read_only: bool = False) -> None:
+        self.headline = Headline(glyphs, subject.citizen, subject.task, label)
+        self.facts, self.times = FactsPane(glyphs), TimesPane(glyphs)
+        self.runs, self.printed = RunsPane(glyphs), PrintedPane(glyphs)
+        super().__init__(self.runs, glyphs, label)
+        self.subject, self._read_only = subject, read_only
+        self._about, self._past = Horizontal(self.facts, self.times), Horizontal(self.runs, self.printed)
+        self._panes: tuple[Pane, ...] = (self.runs, self.printed, self.facts)
+        self._active: Pane = self.runs
+        self._snapshot: Snapshot | None = None
+        self._view: TaskView | None = None
+        self._pulse = Pulse()
+        self._stall: Stall | None = None
+        self._gone_since: float | None = None
+        self._now = 0.0
+        self._more = self._reading = False
+
+    def compose(self) -> ComposeResult:
+        yield from (self.headline, self._about, self._past, self.key_bar)
+
+    def on_mount(self) -> None:
+        self._arrange()
+        self._ask_definition()
+        self._ask_runs()
+        if self._view is None or self._view.running_since is None:
+            self._teach()
+
+    # -------------------------------------------------------------- values come down
+
+    def take(self, snapshot: Snapshot, now: float) -> None:
+        """The newest of the citizen."""
+        before, task = self._view, snapshot.task(self.subject.task)
+        gone, self._now = bool(snapshot.stale), now
+        self._gone_since = (self._gone_since or now) if gone else None
+        self._snapshot, self._view = snapshot, task
+        if not self.is_mounted or task is None:
+            self._show_now()
+            return
+        if before is None or _ended(before, task):
+            self._ask_runs()
+        else:
+            self.runs.show(task)
+        if before is None or _planned(before) != _planned(task):
+            self._ask_definition()
+        self.times.show(self._upcoming, no_times(task))
+        self._show_now()
+
+    def beat(self, pulse: Pulse, stall: Stall | None) -> None:
+        """The pulse of the citizen's scheduler, and its last stall."""
+        self._pulse, self._stall = pulse, stall
+
+    def tick(self, verdict: Verdict, now: float) -> None:
+        self._now = now
+        self._show_now()
+
+    _upcoming: tuple[float, ...] = ()
+
+    def _show_now(self) -> None:
+        now, snapshot, task = self._now, self._snapshot, self._view
+        for pane in (self.facts, self.times, self.runs):
+            pane.tick(now)
+        said = "asking its scheduler"
+        if snapshot is not None and task is None:
+            said = "it is not in the settings any more: what is shown is what was known of it"
+        elif snapshot is not None and task is not None:
+            said = why(task, snapshot, now, Seen(self._pulse, self._stall, self._gone_since))
+        self.headline.show(task, said, now)
+
+    # -------------------------------------------------------------- questions and answers
+
+    def _work(self, work: Coroutine[Any, Any, None], group: str) -> None:
+        self.run_worker(work, group=group, exclusive=True)
+
+    async def _ask(self, question: Callable[[Source], Awaitable[T]]) -> T:
+        source = self.subject.source()
+        if source is None:
+            raise Disconnected(f"nobody knows {self.subject.citizen} any more")
+        return await question(source)
+
+    def _ask_definition(self) -> None:
+        self._work(self._define(), "definition")
+
+    async def _define(self) -> None:
+        try:
+            details = await self._ask(lambda source: source.explain(self.subject.task))
+        except SchedulerError as error:
+            self.facts.explain(None, str(error))
+            return
+        self._upcoming = details.upcoming
+        self.facts.explain(details)
+        self.times.show(details.upcoming, no_times(self._view) if self._view else "")
+        self.printed.sync()
+
+    def _ask_runs(self) -> None:
+        self._work(self._list(), "runs")
+
+    async def _list(self) -> None:
+        """The newest runs; a run that has ended is shown as ended only when it can be read."""
+        name = self.subject.task
+        try:
+            runs = await self._ask(lambda source: source.history(name, limit=LISTED))
+        except SchedulerError as error:
+            self.runs.say(str(error))
+            runs = ()
+        else:
+            if not runs:
+                self.runs.say(self._nothing())
+            self.runs.take(runs, older=False, whole=len(runs) < LISTED, task=self._view)
+            return
+        if self._view:
+            self.runs.show(self._view)
+
+    def on_runs_pane_more_wanted(self) -> None:
+        if not self._more and self.runs.oldest is not None:
+            self._more = True
+            self._work(self._list_older(self.runs.oldest), "older")
+
+    async def _list_older(self, before: int) -> None:
+        name = self.subject.task
+        try:
+            runs = await self._ask(lambda source: source.history(name, limit=LISTED, before=before))
+            self.runs.take(runs, older=True, whole=len(runs) < LISTED)
+        except SchedulerError as error:
+            self.notify(str(error), markup=False, severity="error")
+        finally:
+            self._more = False
+
+    def on_runs_pane_picked(self) -> None:
+        chosen = self.runs.chosen
+        if chosen.since is not None:
+            self.printed.begin(chosen.since, self._now)
+            self._work(self._follow(), "reading")
+        elif chosen.run is not None:
+            self.printed.show(chosen.run, None, self._now)
+            self._work(self._read(chosen.run), "reading")
+        else:
+            self._teach()
+
+    async def _read(self, run: RunRecord) -> None:
+        try:
+            text = await self._ask(lambda source: source.output(run.id)) if run.printed else ""
+        except SchedulerError as error:
+            self.printed.show(run, None, self._now, str(error))
+        else:
+            self.printed.show(run, text, self._now)
+
+    async def _follow(self) -> None:
+        source = self.subject.source()
+        if source is None:
+            return
+        try:
+            async with aclosing(source.follow(self.subject.task)) as pieces:
+                async for piece in pieces:
+                    self.printed.add(piece)
+        except SchedulerError as error:
+            self.printed.stop(f"its output cannot be followed: {error}")
+
+    # -------------------------------------------------------------- empty states teach
+
+    def _nothing(self) -> str:
+        """Why there is no run to list."""
+        task = self._view
+        if task is None or task.kind is Kind.NOT_SET_UP:
+            return "never ran: it is not set up"
+        if task.run_count:
+            return f"no history yet: its {task.run_count} runs were before there was one"
+        return "never ran yet" if self._read_only else "never ran yet; f runs it now"
+
+    def _teach(self) -> None:
+        task = self._view
+        if task is not None and task.kind is Kind.NOT_SET_UP:
+            lines = [
+                ("add these lines, they are taken up while this runs; y copies them:", "faint"),
+                ("", "ink"),
+            ]
+            advice = task.advice or f"# in the settings, for {task.name}:\n{task.missing} = ..."
+            self.printed.teach("to set it up", (*lines, *((line, "running") for line in advice.splitlines())))
+        else:
+            self.printed.teach("output", (("what the chosen run printed comes here", "faint"),))
+
+    # -------------------------------------------------------------- room
+
+    def on_resize(self, event: Resize) -> None:
+        self._arrange()
+
+    def _arrange(self) -> None:
+        width, height = self.app.size
+        single = self._reading or width < SINGLE[0] or height < SINGLE[1]
+        least, most = ABOUT
+        self.headline.styles.height = 3 if height >= LOW else 1
+        self._about.styles.height = "1fr" if single else min(most, max(least, height // 4))
+        self.times.styles.width = TIMES
+        self.runs.styles.width = "1fr" if single else min(RUNS[1], max(RUNS[0], width * 2 // 5))
+        self.facts.with_times(single)
+        self.times.display = not single
+        self._about.display = not single or self._active is self.facts
+        self._past.display = not single or self._active is not self.facts
+        for pane in self._panes:
+            pane.display = not single or pane is self._active
+
+    def _go_to(self, pane: Pane) -> None:
+        self._active = pane
+        self._arrange()
+        pane.focus()
+
+    def on_descendant_focus(self) -> None:
+        if isinstance(self.focused, Pane) and self.focused is not self._active:
+            self._active = self.focused
+
+    # -------------------------------------------------------------- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (self._read_only and action in VERBS)
+
+    def action_ask(self, verb: str) -> None:
+        self.post_message(self.Asked(verb, self.subject.citizen, self.subject.task))
+
+    def action_pause(self) -> None:
+        self.action_ask("resume" if self._view and self._view.paused else "pause")
+
+    def action_pane(self, step: int) -> None:
+        self._go_to(self._panes[(self._panes.index(self._active) + step) % len(self._panes)])
+
+    def action_read(self) -> None:
+        self._reading = not self._reading
+        self._go_to(self.printed if self._reading else self.runs)
+
+    def action_back(self) -> None:
+        if self._reading:
+            self.action_read()
+        else:
+            super().action_back()
+
+    def _text(self) -> str:
+        return self.facts.text() if self._active is self.facts else self.printed.plain_text()
+
+    def action_copy(self) -> None:
+        self.post_message(self.Copied(self._text()))
+
+    def action_open(self) -> None:
+        self.post_message(self.OpenAsked(self._text()))
+
+
+def _ended(before: TaskView, task: TaskView) -> bool:
+    """Has a run ended between these two?"""
+    return before.run_count != task.run_count or (
+        before.running_since is not None and before.running_since != task.running_since
+    )
+
+
+def _planned(task: TaskView) -> tuple[object, ...]:
+    """What the definition and the next times depend on."""
+    return task.due, task.running_since, task.paused_at, task.enabled, task.schedule, task.kind, task.missing

@@ -1,0 +1,244 @@
+"""Why a task is in its present state, in one true sentence; a function of values, not yet cleaned."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scheduler.model import Event, Kind, Outcome, Progress, Pulse, Snapshot, TaskView, Trigger
+from scheduler.schedule import in_words
+from scheduler.status import until
+
+from .format import span
+from .moments import moment
+from .notes import first_line, stalled
+from .stalls import Stall
+
+LATE = 1.0  # seconds after its time that a start is called late
+NEAR = 0.8  # of its timeout is over: the end is in sight
+NAMED = 3  # tasks that are named as those which keep the workers busy
+AT_START = "@reboot"
+
+TRIGGERS = {
+    Trigger.SCHEDULE: "by schedule",
+    Trigger.FORCE: "forced",
+    Trigger.WAKE: "for a wake",
+    Trigger.RETRY: "as a retry",
+    Trigger.CATCH_UP: "catching up on a missed time",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known beside the snapshot: the scheduler's pulse and last stall, since when it is gone."""
+
+    pulse: Pulse = Pulse()  # noqa: RUF009  # frozen
+    stall: Stall | None = None
+    gone_since: float | None = None
+
+
+def why(task: TaskView, snapshot: Snapshot, now: float, seen: Seen = Seen()) -> str:  # frozen
+    """The sentence for this task of this citizen."""
+    said = _gone(task, snapshot, now, seen) or _state(task, snapshot, now, seen)
+    return f"{said}; not saved: {snapshot.unsaved}" if snapshot.unsaved else said
+
+
+def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
+    if task.running_since is not None:
+        return _running(task, snapshot, now, seen)
+    if task.kind is Kind.NOT_SET_UP:
+        return _not_set_up(task)
+    if task.note.startswith("waits for "):
+        return _waits(task.note.removeprefix("waits for "))
+    if task.queued:
+        return _queued(task, snapshot, now, seen)
+    if task.kind is Kind.PAUSED:
+        return _paused(task, now)
+    if late := _held_up(task, now, seen):
+        return late
+    if task.error is not None or task.kind is Kind.FAILED:
+        return _failed(task, now)
+    return _never(task, now) if task.kind is Kind.NEVER else _waiting(task, snapshot, now, seen)
+
+
+# ------------------------------------------------------------------ nobody, or too many
+
+
+def _gone(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
+    """Nobody runs it: what is shown is what was known last."""
+    if not snapshot.stale or task.kind is Kind.NOT_SET_UP or not task.enabled:
+        return ""
+    since = f" since {moment(seen.gone_since, now)}" if seen.gone_since is not None else ""
+    was = f"; it was running since {moment(task.running_since, now)}" if task.running_since else ""
+    return f"not live{since}: {snapshot.stale.removeprefix(f'{snapshot.citizen}: ')}{was}"
+
+
+def _held_up(task: TaskView, now: float, seen: Seen) -> str:
+    """Its time has come, and the scheduler does not turn."""
+    if task.due is None or task.due > now or not stalled(seen.pulse):
+        return ""
+    late = min(now - task.due, seen.pulse.age) if task.due else seen.pulse.age
+    return f"late by {late:.0f}s: the scheduler is stalled{_by(seen.pulse.culprit)}"
+
+
+def _by(culprit: str) -> str:
+    return f" by {culprit}" if culprit else ""
+
+
+def _queued(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
+    if stalled(seen.pulse):
+        return f"queued: the scheduler is stalled{_by(seen.pulse.culprit)} for {seen.pulse.age:.0f}s"
+    busy = sorted((other.running_since, other.name) for other in snapshot.tasks if other.running_since)
+    if not busy:
+        return "queued: it starts as soon as a worker is free"
+    named = [f"{name} for {in_words(max(0, int(now - since)))}" for since, name in busy[:NAMED]]
+    more = f" and {len(busy) - NAMED} more" if len(busy) > NAMED else ""
+    workers = "the only worker is" if len(busy) == 1 else f"all {len(busy)} workers are"
+    return f"queued: {workers} busy with {', '.join(named)}{more}"
+
+
+def _waits(what: str) -> str:
+    if what == "thread":
+        what = "the thread of its last run, which cannot be killed,"
+    elif "," in what:
+        what += ","
+    return f"waits for {what} to end: a task never overlaps itself"
+
+
+# ------------------------------------------------------------------ at work
+
+
+def _running(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
+    start = _start(task, snapshot)
+    since = task.running_since or now
+    parts = [f"running since {time.strftime('%H:%M:%S', time.localtime(since))}"]
+    if start and start.trigger:
+        parts.append(TRIGGERS[start.trigger])
+    parts += [_late(start, seen)] if start and _late(start, seen) else []
+    parts.append(_limit(task, now - since))
+    said = ", ".join(parts)
+    if seen.pulse.culprit == f"{snapshot.citizen}/{task.name}" and stalled(seen.pulse):
+        return f"{said}: it holds up the scheduler for {seen.pulse.age:.0f}s"
+    paused = f"; paused at {moment(task.paused_at, now)}: not again by schedule" if task.paused_at else ""
+    return f"{said}{_progress(task.progress)}{paused}"
+
+
+def _limit(task: TaskView, gone: float) -> str:
+    whole = in_words(task.timeout)
+    left = task.timeout - gone
+    if left < 0:
+        return f"beyond its timeout of {whole}: it is being stopped"
+    near = gone >= NEAR * task.timeout
+    return f"stopped in {until(left)} by its timeout of {whole}" if near else f"of at most {whole}"
+
+
+def _progress(progress: Progress | None) -> str:
+    if progress is None:
+        return ""
+    share = f"{min(1.0, max(0.0, progress.done / progress.total)):.0%}" if progress.total > 0 else ""
+    words = " ".join(filter(None, [share, progress.text])) or f"{progress.done:g} done"
+    return f": {words}"
+
+
+def _start(task: TaskView, snapshot: Snapshot) -> Event | None:
+    """The start of the last run, as far as the events go back."""
+    own = (event for event in reversed(snapshot.events) if event.task == task.name)
+    return next((event for event in own if event.kind == "started"), None)
+
+
+def _late(start: Event, seen: Seen) -> str:
+    """How late the run started, and because of whom if that was seen."""
+    if start.late is None or start.late < LATE or start.trigger in (Trigger.CATCH_UP, Trigger.FORCE):
+        return ""
+    stall = seen.stall
+    held = stall is not None and stall.covers(start.time - start.late, start.time)
+    cause = f": the scheduler was stalled{_by(stall.culprit)}" if stall and held else ""
+    return f"late by {start.late:.1f}s{cause}"
+
+
+# ------------------------------------------------------------------ at rest
+
+
+def _not_set_up(task: TaskView) -> str:
+    missing = f"{task.missing} is missing" if task.missing else "settings are missing"
+    first = first_line(task.advice)
+    where = first.removeprefix("# in ") if first.startswith("# in ") else "the settings"
+    what = "the lines below" if task.advice else "it"
+    return f"not set up: {missing}; add {what} to {where}"
+
+
+def _paused(task: TaskView, now: float) -> str:
+    if not task.enabled:
+        said = "turned off in the settings (enabled = false): only force runs it"
+    else:
+        at = f" at {moment(task.paused_at, now)}" if task.paused_at is not None else ""
+        said = f"paused by you{at}: only force runs it"
+    return f"{said}; {_went_wrong(task, now)}{_reason(task)}" if task.error else said
+
+
+def _failed(task: TaskView, now: float) -> str:
+    row = [f"{task.failures_in_a_row} in a row"] if task.failures_in_a_row > 1 else []
+    fine = [f"last fine {moment(task.last_success, now)}"] if task.last_success is not None else []
+    return ", ".join([_went_wrong(task, now), *row, *fine, _again(task, now)]) + _reason(task)
+
+
+def _went_wrong(task: TaskView, now: float) -> str:
+    outcome = task.outcome if task.outcome and task.outcome.bad else Outcome.FAILED
+    if task.error is None or not task.error.time:  # the oldest files have no time
+        return str(outcome)
+    return f"{outcome} {span(now - task.error.time)} ago ({moment(task.error.time, now)})"
+
+
+def _reason(task: TaskView) -> str:
+    text = task.error.first_line if task.error else ""
+    return f": {text.removeprefix('interrupted: ') or 'it did not say why'}"
+
+
+def _again(task: TaskView, now: float) -> str:
+    if task.note.startswith("retry "):
+        return f"{task.note} {_in(task, now)}"
+    if task.due is None:
+        return "tried again when the scheduler starts" if task.schedule == AT_START else "not tried again"
+    return f"tried again {_in(task, now)}"
+
+
+def _in(task: TaskView, now: float) -> str:
+    if task.due is None or task.due <= now:
+        return "now"
+    return f"in {until(task.due - now)} ({moment(task.due, now)})"
+
+
+def _never(task: TaskView, now: float) -> str:
+    if task.run_count:  # a reset forgets the last run, not how many there were
+        return f"its last run is forgotten (reset): due {_in(task, now)}"
+    if task.due is None:
+        start = task.schedule == AT_START
+        return f"never ran: {'it runs when the scheduler starts' if start else 'no next time'}"
+    return f"never ran: {'due now' if task.due <= now else f'first due {_in(task, now)}'}"
+
+
+def _waiting(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
+    parts = [_due(task, now), *_last(task, snapshot, now, seen)]
+    if stalled(seen.pulse):
+        parts.append(f"the scheduler is stalled{_by(seen.pulse.culprit)} for {seen.pulse.age:.0f}s")
+    said = first_line(task.text)
+    return ", ".join(parts) + (f": {said}" if task.kind is Kind.WARNING and said else "")
+
+
+def _due(task: TaskView, now: float) -> str:
+    if task.due is None:
+        return "waits for the next start of the scheduler" if task.schedule == AT_START else "no next time"
+    if task.due <= 0:
+        return "due now, as it was asked for"
+    return "due now" if task.due <= now else f"waits for its time: due {_in(task, now)}"
+
+
+def _last(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> Iterator[str]:
+    """How the last run went, and whether it came late."""
+    if task.last_run is None:
+        return
+    how = {Kind.WARNING: "with a warning", Kind.OK: "fine"}.get(task.kind, "")
+    how = "skipped" if task.outcome is Outcome.SKIPPED else how
+    yield " ".join(filter(None, ["last run", how, span(now - task.last_run), "ago"]))
+    start = _start(task, snapshot)
+    if start and abs(start.time - task.last_run) < 1 and (late := _late(start, seen)):
+        yield late
