@@ -68,7 +68,7 @@ class CitizenScheduler:
         """Run the task now and wait for it: how it went, in a line."""
 
         async def forced(control: "Followed") -> str:
-            from .steering import force_and_wait, outcome_of
+            from .waiting import force_and_wait, outcome_of
 
             return outcome_of(await force_and_wait(control, task))
 

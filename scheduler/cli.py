@@ -7,21 +7,20 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import BadSettings, SchedulerError
+from .errors import BadSettings, SchedulerError, UnknownCitizen
 from .model import Snapshot
+from .options import as_document, config_file, some_citizens
+
+if TYPE_CHECKING:
+    from .settings import CitizenSettings
 
 OK, FAILED, WRONG = 0, 1, 2  # exit codes: fine, a task's last run failed, an error
 # Where no verb asks for a log, Python would print its warnings beside the one line that says it all.
 QUIET = logging.NullHandler()
-
-_config = click.option(
-    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
-)
-_citizens = click.argument("names", nargs=-1, metavar="[CITIZEN]...")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,9 +50,9 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
 
 
 @click.command("status", epilog="Example: experience-tui status opus mira")
-@_citizens
-@_config
-@click.option("--json", "as_json", is_flag=True, help="For scripts: a list with an object per citizen.")
+@some_citizens
+@config_file
+@as_document
 def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
     """What every task did last and does next. Reads files only.
 
@@ -63,22 +62,47 @@ def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -
 
 
 @click.command("check", epilog="Example: experience-tui check --config /etc/experience/experience.toml")
-@_config
-def check_command(config: Path | None) -> int:
-    """Report everything that is wrong with the settings, all at once."""
+@some_citizens
+@config_file
+@as_document
+def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
+    """Report everything that is wrong with the settings, all at once.
+
+    With names, only what concerns these citizens.
+    """
     from .settings import load
 
-    settings = load(config=config)
-    of_citizens = [problem for citizen in settings.citizens for problem in citizen.problems]
+    settings = load(config=config, only=names)
+    for name in names:
+        if name not in settings.known:
+            raise UnknownCitizen(name, settings.known)
+    chosen = [each for each in settings.citizens if not names or each.name in names]
+    of_citizens = [line for each in chosen for line in each.problems]
     problems = dict.fromkeys((*settings.problems, *settings.monitor.problems, *of_citizens))
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"problems": list(problems), "citizens": [_checked(each) for each in chosen]}, indent=2
+            )
+        )
+        return WRONG if problems else OK
     if problems:
         return _complain(*problems)
-    for citizen in settings.citizens:
-        waiting = [task.name for task in citizen.tasks if not task.set_up]
+    for citizen in chosen:
+        waiting = _checked(citizen)["not_set_up"]
         rest = f", not set up: {', '.join(waiting)}" if waiting else ""
         click.echo(f"{citizen.name}: {len(citizen.tasks)} tasks{rest}")
     click.echo("the settings are fine")
     return OK
+
+
+def _checked(citizen: "CitizenSettings") -> dict[str, Any]:
+    return {
+        "citizen": citizen.name,
+        "tasks": [task.name for task in citizen.tasks],
+        "not_set_up": [task.name for task in citizen.tasks if not task.set_up],
+        "problems": list(citizen.problems),
+    }
 
 
 # ------------------------------------------------------------------ the original flags
@@ -134,7 +158,7 @@ def seconds(_context: click.Context, _option: click.Parameter, text: str | None)
     epilog="Example: ./core.py --citizen opus --status",
 )
 @click.option("--citizen", metavar="NAME", help="Whose tasks.")
-@_config
+@config_file
 @click.option("--status", is_flag=True, help="Print what every task did last and does next.")
 @click.option("--loop", is_flag=True, help="Run tasks and wakes until stopped.")
 @click.option("--wake", is_flag=True, help="Run what is due, then wake the citizen; so does no verb at all.")

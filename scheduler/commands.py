@@ -1,73 +1,50 @@
 """The verbs of experience-tui: the same words and exit codes through an owner and without one."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import SchedulerError
+from .errors import SchedulerError, UnknownTask
+from .options import (
+    GRAMMAR,
+    as_lines,
+    as_root,
+    config_file,
+    every_citizen,
+    some_citizens,
+    who_and_which,
+    who_then_tasks,
+)
 
 if TYPE_CHECKING:
+    from .fleet import Fleet
     from .members import Followed
 
-FAILED = 1
-
-_config = click.option(
-    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
-)
-_json = click.option("--json", "as_json", is_flag=True, help="For scripts.")
-_as_root = click.option("--own-as-root", is_flag=True, help="As root, act also for other users' homes.")
-_wait = click.option("--wait", is_flag=True, help="Wait for the run; exit code 1 if it failed.")
-_again = click.option("--again", is_flag=True, help="If it is running, run it once more after that.")
-
-
-@click.command("force", epilog="Example: experience-tui force opus news_scan --wait")
-@click.argument("citizen")
-@click.argument("task")
-@_wait
-@_again
-@_json
-@_config
-@_as_root
-def force_command(
-    citizen: str, task: str, wait: bool, again: bool, as_json: bool, config: Path | None, own_as_root: bool
-) -> int:
-    """Run a task now, whatever its schedule says. Where nobody owns the citizen, this waits for it."""
-    from .model import Kind
-    from .steering import force_and_wait, outcome_of
-
-    async def forced(control: "Followed") -> int:
-        if not wait and control.snapshot().owner != "here":
-            return _said((await control.force(task, again=again)).text, as_json)
-        row = await force_and_wait(control, task, again=again)
-        _said(outcome_of(row), as_json, outcome=str(Kind.FAILED if row.error else row.kind))
-        return FAILED if row.error else 0
-
-    return _steer(citizen, config, own_as_root, forced)
+FAILED, WRONG, INTERRUPTED = 1, 2, 130  # exit codes
 
 
 def _verb(name: str, help: str) -> click.Command:
-    """A verb for tasks of one citizen."""
+    """A verb for tasks."""
 
-    @click.command(name, help=help, epilog=f"Example: experience-tui {name} opus news_scan")
-    @click.argument("citizen")
-    @click.argument("tasks", nargs=-1, metavar="TASK...", required=True)
-    @_json
-    @_config
-    @_as_root
+    @click.command(name, help=f"{help}\n\n{GRAMMAR}", epilog=f"Example: experience-tui {name} opus news_scan")
+    @who_then_tasks
+    @every_citizen
+    @as_lines
+    @config_file
+    @as_root
     def command(
-        citizen: str, tasks: tuple[str, ...], as_json: bool, config: Path | None, own_as_root: bool
+        words: tuple[str, ...], every: bool, as_json: bool, config: Path | None, own_as_root: bool
     ) -> int:
-        async def each(control: "Followed") -> int:
-            for task in tasks:
-                receipt = await getattr(control, name)(task)
-                _said(receipt.text, as_json, saved=receipt.saved)
+        async def act(control: "Followed", told: Told) -> int:
+            receipt = await getattr(control, name)(told.task)
+            told(receipt.text, saved=receipt.saved)
             return 0
 
-        return _steer(citizen, config, own_as_root, each)
+        citizens, tasks = who_and_which(words, every)
+        return steer(citizens, tasks, act, config=config, as_root=own_as_root, as_json=as_json)
 
     return command
 
@@ -77,114 +54,122 @@ pause_command = _verb("pause", "Not by schedule any more, until resumed; force s
 resume_command = _verb("resume", "By schedule again.")
 
 
-@click.command("wake", epilog="Example: experience-tui wake opus")
-@click.argument("citizen")
-@_config
-@_as_root
-def wake_command(citizen: str, config: Path | None, own_as_root: bool) -> int:
-    """Wake a citizen now: through its owner; without one, a whole wake here."""
-    from .background import look
-
-    if look(citizen, config).owner:
-        return _steer(citizen, config, own_as_root, _wake)
-    from .headless import run_once
-
-    return run_once(citizen, config=config, own_as_root=own_as_root)
-
-
-async def _wake(control: "Followed") -> int:
-    return _said((await control.wake()).text, False)
-
-
-@click.command(
-    "next", epilog='Example: experience-tui next --cron "0 9 * * mon-fri" --timezone Europe/Berlin'
-)
-@click.argument("citizens", nargs=-1, metavar="[CITIZEN]...")
-@click.option("--cron", metavar="EXPR", help="What an expression means, instead of what citizens do next.")
-@click.option("--timezone", metavar="ZONE", help="Its time zone; by default the machine's.")
-@click.option("--from", "start", metavar="ISO", help="From when on; by default now.")
-@click.option("-n", "count", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many.")
-@_json
-@_config
-def next_command(
-    citizens: tuple[str, ...],
-    cron: str | None,
-    timezone: str | None,
-    start: str | None,
-    count: int,
-    as_json: bool,
-    config: Path | None,
+@click.command("wake", epilog="Example: experience-tui wake opus --wait")
+@some_citizens
+@every_citizen
+@click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 if it, or any task, failed.")
+@as_lines
+@config_file
+@as_root
+def wake_command(
+    names: tuple[str, ...], every: bool, wait: bool, as_json: bool, config: Path | None, own_as_root: bool
 ) -> int:
-    """When tasks run next, or when a cron expression would."""
-    if cron is None:
-        return _next_tasks(citizens, count, as_json, config)
-    times = upcoming(cron, timezone, start, count)
-    _lines(times, as_json)
-    return 0
+    """Wake citizens now. Where nobody owns one, this waits for the end of its wake."""
 
-
-def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> list[str]:
-    """The next `count` times of an expression, ISO in its zone; raises BadSchedule."""
-    from .clock import SystemClock
-    from .schedule import NEVER, Cron, local_zone, parse, zone_named
-
-    zone = zone_named(timezone) if timezone else local_zone()
-    schedule = parse(cron, zone)
-    if not isinstance(schedule, Cron):
-        raise SchedulerError(f"{cron!r} is no cron expression; write five fields, like 0 9 * * mon-fri")
-    when = _moment(start, zone) if start else SystemClock.now()
-    times: list[str] = []
-    while len(times) < count and (when := schedule.after(when)) < NEVER:
-        times.append(datetime.fromtimestamp(when, schedule.zone).isoformat())
-    return times
-
-
-def _moment(text: str, zone: Any) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SchedulerError(f"{text!r} is no ISO time; write it like 2026-03-29T00:00") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
-
-
-def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
-    from .background import looks
-
-    due = sorted(
-        (task.due, f"{one.citizen}/{task.name}")
-        for one in looks(citizens, config)
-        for task in one.tasks
-        if task.due is not None
-    )[:count]
-    if as_json:
-        click.echo(json.dumps([{"task": name, "due": when} for when, name in due], indent=2))
+    async def act(control: "Followed", told: Told) -> int:
+        if wait or control.snapshot().owner == "here":
+            return await _waited_for(control, told)
+        told((await control.wake()).text)
         return 0
-    for when, name in due:
-        local = datetime.fromtimestamp(when, UTC).astimezone()
-        click.echo(f"{local:%Y-%m-%d %H:%M:%S}  {name}")
-    return 0
+
+    if bool(names) == every:
+        raise click.UsageError("name citizens or use --all, not both" if every else "which citizen? Name it")
+    return steer(names, (), act, config=config, as_root=own_as_root, as_json=as_json, wakes=True)
 
 
-def _lines(lines: Sequence[str], as_json: bool) -> None:
-    click.echo(json.dumps(list(lines), indent=2) if as_json else "\n".join(lines))
+async def _waited_for(control: "Followed", told: "Told") -> int:
+    from .waiting import wake_and_wait
+
+    ended = await wake_and_wait(control)
+    bad = ended.outcome is not None and ended.outcome.bad
+    said = f": {ended.text}" if ended.text else ""
+    told(f"{control.citizen}: {'the wake failed' if bad else 'woken'}{said}", outcome=ended.outcome)
+    return FAILED if bad or any(task.error for task in control.snapshot().tasks) else 0
 
 
-def _said(text: str, as_json: bool, **more: Any) -> int:
-    from .status import clean
-
-    click.echo(json.dumps({"text": text, **more}) if as_json else clean(text))
-    return 0
+# ------------------------------------------------------------------ many at once
 
 
-def _steer(
-    citizen: str, config: Path | None, as_root: bool, action: Callable[["Followed"], Awaitable[int]]
+class Told:
+    """What is said of one task of one citizen: a line for people, or an object for scripts."""
+
+    def __init__(self, citizen: str, task: str, *, as_json: bool, alone: bool) -> None:
+        self.citizen, self.task, self.as_json = citizen, task, as_json
+        self.prefix = "" if alone or not task else f"{citizen}/"
+
+    def __call__(self, text: str, **more: Any) -> None:
+        from .status import clean
+
+        click.echo(self._object(text=text, **more) if self.as_json else clean(f"{self.prefix}{text}"))
+
+    def refused(self, error: SchedulerError) -> int:
+        """Say why it was not done: the exit code."""
+        from .status import clean
+
+        if self.as_json:
+            click.echo(self._object(error=str(error), code=error.code))
+            return WRONG
+        where = f"{self.citizen}: " if self.prefix and not str(error).startswith(self.citizen) else ""
+        for line in str(error).splitlines():
+            click.echo(clean(f"experience: {where}{line}"), err=True)
+        return WRONG
+
+    def _object(self, **more: Any) -> str:
+        task = {"task": self.task} if self.task else {}
+        return json.dumps({"citizen": self.citizen, **task, **more})
+
+
+Act = Callable[["Followed", Told], Awaitable[int]]
+
+
+def steer(
+    citizens: Collection[str],
+    tasks: Sequence[str],
+    act: Act,
+    *,
+    config: Path | None,
+    as_root: bool,
+    as_json: bool,
+    wakes: bool = False,
+    interrupted: Callable[[], object] = lambda: None,
 ) -> int:
-    from asyncio import run
+    """Act on each task of each citizen (of all, if none is named) at once: the worst exit code."""
+    from asyncio import CancelledError, gather, run
 
-    from .steering import steering
+    from .steering import fleet_of
 
     async def acted() -> int:
-        async with steering(citizen, config, as_root=as_root) as control:
-            return await action(control)
+        at = fleet_of(citizens, config, as_root=as_root, wakes=wakes, interrupted=interrupted)
+        async with at as fleet:
+            wanted = _wanted(fleet, citizens, tasks)
+            alone = len({citizen for citizen, _ in wanted}) == 1
+            told = [Told(citizen, task, as_json=as_json, alone=alone) for citizen, task in wanted]
+            return max(await gather(*(_one(fleet, each, act) for each in told)), default=0)
 
-    return run(acted())
+    try:
+        return run(acted())
+    except CancelledError:
+        return INTERRUPTED
+
+
+def _wanted(fleet: "Fleet", citizens: Collection[str], tasks: Sequence[str]) -> list[tuple[str, str]]:
+    """Whom to ask for which task; of all citizens those that have it, and those that cannot be read."""
+    if citizens or not tasks:
+        return [(name, task) for name in citizens or sorted(fleet.members) for task in tasks or ("",)]
+    rows = {
+        name: {row.name for row in fleet.members[name].control.snapshot().tasks} for name in fleet.members
+    }
+    known = set().union(*rows.values())
+    for task in tasks:
+        if task not in known:
+            raise UnknownTask(task, known)
+    return [(name, task) for name in sorted(rows) for task in tasks if task in rows[name] or not rows[name]]
+
+
+async def _one(fleet: "Fleet", told: Told, act: Act) -> int:
+    from .steering import control_of
+
+    try:
+        return await act(control_of(fleet.members[told.citizen]), told)
+    except SchedulerError as error:
+        return told.refused(error)

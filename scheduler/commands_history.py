@@ -9,28 +9,31 @@ from pathlib import Path
 
 import click
 
-from .commands import FAILED, _config, _json
+from .commands import FAILED
 from .model import Snapshot
+from .options import as_document, config_file, every_citizen, history_words, who
 from .records import LISTED, Asked, RunRecord
 from .status import clean, failing
 
 WIDEST = 200  # columns where no terminal says how many it has
-TITLES = ("id", "when", "task", "trigger", "outcome", "took", "text")
-RIGHT = (0, 5)  # columns of numbers
+TITLES = ("id", "when", "citizen", "task", "trigger", "outcome", "took", "text")
+RIGHT = ("id", "took")  # columns of numbers
+
+Runs = Sequence[tuple[str, RunRecord]]
 
 
 @click.command("history", epilog="Example: experience-tui history opus news_scan --failed")
-@click.argument("citizen")
-@click.argument("task", required=False)
+@history_words
+@every_citizen
 @click.option("--failed", is_flag=True, help="Only runs that failed, timed out or were interrupted.")
 @click.option("--limit", default=LISTED, show_default=True, type=click.IntRange(1), help="How many.")
 @click.option("--before", type=click.IntRange(1), metavar="ID", help="Only runs with a smaller id.")
 @click.option("--output", "run", type=int, metavar="ID", help="What this run printed, instead of a list.")
-@_json
-@_config
+@as_document
+@config_file
 def history_command(
-    citizen: str,
-    task: str | None,
+    words: tuple[str, ...],
+    every: bool,
     failed: bool,
     limit: int,
     before: int | None,
@@ -38,39 +41,54 @@ def history_command(
     as_json: bool,
     config: Path | None,
 ) -> int:
-    """The newest runs of a citizen, or of one of its tasks. Reads files only.
+    """The newest runs of citizens, or of one of their tasks. Reads files only.
 
-    Exit code 1 if the last run of the task (of any, without one) failed.
+    CITIZEN is a name, or several with commas between them; with --all there is none. Exit code 1 if the
+    last run of the task (of any, without one) failed.
     """
-    from .background import look
+    from .background import looks
 
-    snapshot = look(citizen, config)
+    citizens, tasks = who(words, every)
+    if len(tasks) > 1:
+        raise click.UsageError("one task at most; leave it out for the runs of all")
+    if len(citizens) != 1 and (run or before):
+        raise click.UsageError("ids are a citizen's own: --before and --output go with one citizen")
+    snapshots = looks(citizens, config)
     if run is not None:
-        return _output(Path(snapshot.home), run, as_json)
-    return _list(snapshot, Asked(task, limit, failed, before), as_json)
+        return _output(Path(snapshots[0].home), run, as_json)
+    return _list(snapshots, Asked(tasks[0] if tasks else None, limit, failed, before), as_json)
 
 
 def _output(home: Path, run: int, as_json: bool) -> int:
     from . import history
+    from .printouts import readable
 
     text = history.output(home, run)
     if as_json:
         click.echo(json.dumps({"id": run, "output": text}))
-    elif text:  # line by line: a terminal must not be steered by what some program printed
-        for line in text.removesuffix("\n").replace("\t", "    ").split("\n"):
-            click.echo(clean(line))
+    elif text:
+        click.echo("".join(readable(text)), nl=not text.endswith("\n"))
     return 0
 
 
-def _list(snapshot: Snapshot, asked: Asked, as_json: bool) -> int:
+def _list(snapshots: Sequence[Snapshot], asked: Asked, as_json: bool) -> int:
+    found = [(one.citizen, run) for one in snapshots for run in _runs(snapshots, one, asked)]
+    if len(snapshots) > 1:
+        found = sorted(found, key=lambda each: -each[1].started)[: asked.limit]
+    if as_json:
+        click.echo(json.dumps([{"citizen": citizen, **asdict(run)} for citizen, run in found], indent=2))
+    else:
+        without = {"citizen"} if len(snapshots) == 1 else set()
+        without |= set() if asked.task is None else {"task"}
+        click.echo("\n".join(table(found, _width(), without)) if found else "no such runs yet")
+    return FAILED if any(_failing(one, asked.task) for one in snapshots) else 0
+
+
+def _runs(snapshots: Sequence[Snapshot], one: Snapshot, asked: Asked) -> Iterable[RunRecord]:
+    """What one of these citizens has to tell; a task that any of them has is none that is unknown."""
     from . import history
 
-    runs = history.runs(Path(snapshot.home), asked, [each.name for each in snapshot.tasks])
-    if as_json:
-        click.echo(json.dumps([asdict(run) for run in runs], indent=2))
-    else:
-        click.echo("\n".join(table(runs, asked.task is None, _width())) if runs else "no such runs yet")
-    return FAILED if _failing(snapshot, asked.task) else 0
+    return history.runs(Path(one.home), asked, {row.name for each in snapshots for row in each.tasks})
 
 
 def _failing(snapshot: Snapshot, task: str | None) -> bool:
@@ -78,14 +96,12 @@ def _failing(snapshot: Snapshot, task: str | None) -> bool:
     return failing(Snapshot(snapshot.citizen, rows))
 
 
-def table(runs: Sequence[RunRecord], with_task: bool, width: int) -> list[str]:
+def table(runs: Runs, width: int, without: Iterable[str] = ()) -> list[str]:
     """A line per run below the titles, none wider than `width`; times are the machine's."""
-    rows = [TITLES, *map(_cells, runs)]
-    if not with_task:
-        rows = [(*row[:2], *row[3:]) for row in rows]
-    right = {TITLES[column] for column in RIGHT}
+    shown = [column for column, title in enumerate(TITLES) if title not in without]
+    rows = [tuple(row[column] for column in shown) for row in (TITLES, *(_cells(*run) for run in runs))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = [">" if title in right else "<" for title in rows[0]]
+    aligned = [">" if title in RIGHT else "<" for title in rows[0]]
     return [_line(row, widths, aligned)[:width].rstrip() for row in rows]
 
 
@@ -94,7 +110,7 @@ def _line(row: Iterable[str], widths: Iterable[int], aligned: Iterable[str]) -> 
     return "  ".join(f"{text:{side}{wide}}" for text, side, wide in cells)
 
 
-def _cells(run: RunRecord) -> tuple[str, ...]:
+def _cells(citizen: str, run: RunRecord) -> tuple[str, ...]:
     when = datetime.fromtimestamp(run.started, UTC).astimezone()
     again = f", attempt {run.attempt}" if run.attempt > 1 else ""
     text = next((line.strip() for line in run.text.splitlines() if line.strip()), "")
@@ -103,6 +119,7 @@ def _cells(run: RunRecord) -> tuple[str, ...]:
     return (
         str(run.id),
         f"{when:%Y-%m-%d %H:%M:%S}",
+        clean(citizen),
         clean(run.task),
         how,
         str(run.outcome),

@@ -9,7 +9,7 @@ from .errors import UnknownTask
 from .explain import explain
 from .files import read_json
 from .forecast import forecast
-from .model import Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
+from .model import Running, Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
 from .ownership import owner_of
 from .recovery import recovered, slot
 from .schedule import unix
@@ -27,7 +27,7 @@ def look_at(
     rows = sorted(tasks, key=lambda task: (task.priority, task.name))
     return Snapshot(
         citizen=citizen,
-        tasks=tuple(_row(citizen, task, states.get(task.name, TaskState()), now) for task in rows),
+        tasks=tuple(_row(citizen, task, states.get(task.name, TaskState()), now, owner) for task in rows),
         wake=_wake(home, plan, now),
         home=str(home),
         owner=f"pid {owner.pid}" if owner else "",
@@ -55,8 +55,9 @@ async def foreseen(
     return await forecast(citizen, asked, now, window)
 
 
-def _row(citizen: str, task: Task, state: TaskState, now: float) -> TaskView:
-    if state.running is None or not alive(state.running):
+def _row(citizen: str, task: Task, state: TaskState, now: float, owner: Running | None) -> TaskView:
+    # A process that has just ended is no interrupted run while there is an owner to say how it went.
+    if state.running is None or not (owner or alive(state.running)):
         state = recovered(state, now, alive)
     state = state.seen(now)
     note = f"waits for pid {state.orphan.pid}, started by an owner that died" if state.orphan else ""

@@ -39,6 +39,11 @@ class Onlooker:
         self._subscribers = Subscribers()
 
     @property
+    def reason(self) -> SchedulerError:
+        """Why the citizen is not ours."""
+        return self._refusal
+
+    @property
     def refusal(self) -> str:
         """Why the citizen is not ours, in a line."""
         return str(self._refusal)

@@ -1,17 +1,61 @@
-"""One verb for one citizen: through its owner where there is one, else under the lock in this process."""
+"""Verbs for citizens from a command line: through their owners where they have some, else under the lock."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from .errors import Owned, SchedulerError, UnknownTask
+from .errors import Owned
 from .fleet import Fleet
 from .fleet_options import FleetOptions
-from .members import Followed
-from .model import Handler, Kind, TaskView
+from .members import Followed, Member
+from .model import Handler
 from .onlooker import Onlooker
 
-WORDS = {Kind.NEVER: "ended", Kind.PAUSED: "ended, paused"}
+
+@asynccontextmanager
+async def fleet_of(
+    citizens: Collection[str],
+    config: Path | None = None,
+    *,
+    as_root: bool = False,
+    wakes: bool = False,
+    interrupted: Callable[[], object] | None = None,
+) -> AsyncIterator[Fleet]:
+    """These citizens (all, if none is named), those that nobody owns under the lock; nothing runs by itself.
+
+    With `interrupted`, ctrl+c calls that and cancels the block; pressed again it ends at once what runs here.
+    """
+    fleet = Fleet(FleetOptions(config=config, only=citizens, wakes=wakes, own_as_root=as_root))
+    if interrupted:
+        _on_interrupt(fleet, interrupted)
+    try:
+        await fleet.start(dispatch=False)
+        yield fleet
+    finally:
+        await fleet.stop()
+        if interrupted:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+
+def _on_interrupt(fleet: Fleet, interrupted: Callable[[], object]) -> None:
+    loop, waiting = asyncio.get_running_loop(), asyncio.current_task()
+    assert waiting
+
+    def first() -> None:
+        loop.add_signal_handler(signal.SIGINT, fleet.hurry)
+        interrupted()
+        waiting.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, first)
+
+
+def control_of(member: Member) -> Followed:
+    """What steers this citizen; raises why nothing does."""
+    if isinstance(member.control, Onlooker):
+        raise member.control.reason
+    return member.control
 
 
 @asynccontextmanager
@@ -20,50 +64,18 @@ async def steering(
     config: Path | None = None,
     *,
     as_root: bool = False,
-    wakes: bool = False,
     handlers: Mapping[str, Handler] | None = None,
 ) -> AsyncIterator[Followed]:
-    """The citizen's control, for as long as the block lasts; raises SchedulerError if there is none.
+    """One citizen's control, for as long as the block lasts; raises SchedulerError if there is none.
 
     `handlers` replace those of the settings, which only works where this process is the owner.
     """
-    fleet = Fleet(FleetOptions(config=config, only=(citizen,), wakes=wakes, own_as_root=as_root))
-    try:
-        await fleet.start(dispatch=False)
+    async with fleet_of((citizen,), config, as_root=as_root) as fleet:
         member = fleet.members[citizen]
-        if isinstance(member.control, Onlooker) or (handlers and member.refusal):
+        control = control_of(member)
+        if handlers and member.refusal:
             raise Owned(member.refusal)
         for scheduler in fleet.schedulers():
             for task, handler in (handlers or {}).items():
                 scheduler.register_handler(task, handler)
-        yield member.control
-    finally:
-        await fleet.stop()
-
-
-async def force_and_wait(control: Followed, task: str, *, again: bool = False) -> TaskView:
-    """Run the task now: its row once that run has ended. Raises what `force` raises."""
-    before = _row(control, task)
-    await control.force(task, again=again)
-    async for snapshot in control.watch():
-        row = snapshot.task(task)
-        if snapshot.stale or row is None:
-            raise SchedulerError(f"{task}: {snapshot.stale or 'it is gone from the settings'}")
-        if row.run_count > before.run_count and row.running_since is None:
-            return row
-    raise AssertionError("a control is watched until it is left")
-
-
-def _row(control: Followed, task: str) -> TaskView:
-    snapshot = control.snapshot()
-    row = snapshot.task(task)
-    if row is None:
-        raise UnknownTask(task, [each.name for each in snapshot.tasks])
-    return row
-
-
-def outcome_of(row: TaskView) -> str:
-    """How the last run of a task went, in a line."""
-    said = row.error.first_line if row.error else row.text
-    word = "failed" if row.error else WORDS.get(row.kind, row.kind)
-    return f"{row.name}: {word}" + (f": {said}" if said else "")
+        yield control

@@ -20,9 +20,10 @@ NO_TERMINAL = "experience-tui: this is no terminal; use --no-ui to run the sched
 # Where each subcommand is defined.
 COMMANDS = {
     "check": "scheduler.cli:check_command",
-    "force": "scheduler.commands:force_command",
+    "completion": "scheduler.completion:completion_command",
+    "force": "scheduler.commands_force:force_command",
     "history": "scheduler.commands_history:history_command",
-    "next": "scheduler.commands:next_command",
+    "next": "scheduler.commands_next:next_command",
     "pause": "scheduler.commands:pause_command",
     "reset": "scheduler.commands:reset_command",
     "restore": "scheduler.restore:restore_command",

@@ -8,7 +8,7 @@ KEEP = 32 * 1024
 LINE = 500  # characters of a line that are worth a row
 
 # Colours and cursor moves: "reset colours" would otherwise be the last line of many a program.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B])")
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B])")
 
 
 class Output:
@@ -73,5 +73,5 @@ class Output:
 
 
 def _first_line(lines: Iterable[str]) -> str:
-    plain = (_ESCAPES.sub("", line).strip() for line in lines)
+    plain = (ESCAPES.sub("", line).strip() for line in lines)
     return next((line for line in plain if line), "")[:LINE]

@@ -15,7 +15,7 @@ from scheduler.model import Kind, Outcome, Snapshot, TaskView, Trigger
 from scheduler.onlooker import Onlooker
 from scheduler.records import MOST_LISTED, RunRecord
 from scheduler.server import Server
-from scheduler.steering import force_and_wait
+from scheduler.waiting import force_and_wait
 from tui.demo_fleet import DemoControl
 
 from ..crash.loops import Place

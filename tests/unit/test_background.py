@@ -19,7 +19,7 @@ from scheduler.background import (
     run_background_tasks,
 )
 from scheduler.errors import NotSetUp, Owned, SchedulerError, UnknownCitizen, UnknownTask
-from scheduler.model import Outcome
+from scheduler.model import Kind, Outcome
 
 ROOT = Path(__file__).parents[2]
 # heartbeat, memory_summary and dream_generate work without settings, and look at this machine.
@@ -194,3 +194,12 @@ def test_looking_changes_nothing(home, tmp_path):
     assert background.citizens() == ("opus",)
     after = sorted((str(path), path.lstat().st_mtime_ns) for path in (tmp_path, *tmp_path.rglob("*")))
     assert after == before
+
+
+def test_a_process_that_has_just_ended_is_no_interrupted_run_while_there_is_an_owner(home):
+    ended = {"pid": 2**22 - 1, "born": 1.0, "since": 5.0}
+    state = {"last_run": {"news_scan": 5.0}, "tasks": {"news_scan": {"running": ended}}}
+    (home / "background_tasks.json").write_text(json.dumps(state))
+    with somebody_else_owns(home):
+        assert background.look("opus").task("news_scan").kind is Kind.RUNNING
+    assert "interrupted" in background.look("opus").task("news_scan").error.text

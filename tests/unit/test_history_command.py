@@ -67,13 +67,14 @@ def test_of_one_task_its_name_is_left_out(place, capsys):
 
 def test_no_line_is_wider_than_the_terminal():
     long = RunRecord(7, "report", NOON, NOON, 0.5, Outcome.OK, Trigger.FORCE, 1, 500 * "x")
-    assert {len(line) for line in table([long], True, 80)[1:]} == {80}
+    assert {len(line) for line in table([("opus", long)], 80)[1:]} == {80}
 
 
 def test_for_scripts_it_is_json(place, capsys):
     assert asked(place, "report", "--json", "--limit", "1") == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert found == {
+        "citizen": "opus",
         "id": 3,
         "task": "report",
         "started": NOON,
@@ -89,7 +90,7 @@ def test_for_scripts_it_is_json(place, capsys):
 
 def test_the_output_of_a_run_cannot_steer_the_terminal(place, capsys):
     assert asked(place, "--output", "1") == 0
-    assert capsys.readouterr().out == "\\x1b[31mred\\x1b[0m    and more\nlast\n"
+    assert capsys.readouterr().out == "red    and more\nlast\n"
     assert asked(place, "--output", "2") == 0
     assert capsys.readouterr().out == "Trace\n"
     assert asked(place, "--output", "3") == 0

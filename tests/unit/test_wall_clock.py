@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler import commands
+from scheduler import commands_next
 from scheduler.errors import BadSchedule, SchedulerError
 from scheduler.schedule import NEVER, Cron
 
@@ -203,7 +203,7 @@ def told(row: dict[str, str]) -> str:
     """What `experience-tui next --cron` says, in the words of the vectors."""
     expected = row["expected_fires"].split(";")
     try:
-        times = commands.upcoming(row["expr"], row["tz"], row["start_exclusive"], 12)
+        times = commands_next.upcoming(row["expr"], row["tz"], row["start_exclusive"], 12)
     except SchedulerError:
         return "ERROR" if row["policy"] == "reject" else ""
     end = datetime.fromisoformat(row["start_exclusive"]) + timedelta(hours=9)

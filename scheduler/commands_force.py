@@ -1,0 +1,128 @@
+"""`experience-tui force`: runs tasks now; waited for, what they print comes as they print it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .commands import FAILED, Told, steer
+from .options import (
+    GRAMMAR,
+    as_lines,
+    as_root,
+    config_file,
+    every_citizen,
+    who_and_which,
+    who_then_tasks,
+)
+
+if TYPE_CHECKING:
+    from .members import Followed
+    from .model import Piece
+
+
+@click.command(
+    "force",
+    help="Run tasks now, whatever their schedules say. Where nobody owns the citizen, this waits for the run."
+    f"\n\n{GRAMMAR}",
+    epilog="Example: experience-tui force opus news_scan --wait",
+)
+@who_then_tasks
+@every_citizen
+@click.option(
+    "--wait", is_flag=True, help="Show what it prints until it has ended; exit code 1 if it went badly."
+)
+@click.option("--again", is_flag=True, help="If it is running, run it once more after that.")
+@as_lines
+@config_file
+@as_root
+def force_command(
+    words: tuple[str, ...],
+    every: bool,
+    wait: bool,
+    again: bool,
+    as_json: bool,
+    config: Path | None,
+    own_as_root: bool,
+) -> int:
+    from .workers.prints import capture_prints
+
+    citizens, tasks = who_and_which(words, every)
+    waiting = _Waiting()
+
+    async def act(control: "Followed", told: Told) -> int:
+        if wait or control.snapshot().owner == "here":
+            return await waiting.force(control, told, again=again, show=wait)
+        told((await control.force(told.task, again=again)).text)
+        return 0
+
+    with capture_prints():  # a handler in this process prints into its run
+        return steer(
+            citizens,
+            tasks,
+            act,
+            config=config,
+            as_root=own_as_root,
+            as_json=as_json,
+            interrupted=waiting.interrupted,
+        )
+
+
+class _Waiting:
+    """The runs that this command waits for."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[str, Followed] = {}
+
+    async def force(self, control: "Followed", told: Told, *, again: bool, show: bool) -> int:
+        """Run the task, say how it went: the exit code."""
+        from .waiting import force_and_wait, outcome_of
+
+        name, prints = f"{told.citizen}/{told.task}", _Prints(told)
+        self._under_way[name] = control
+        try:
+            shown = prints.show if show else None
+            ended = await force_and_wait(control, told.task, again=again, show=shown)
+        finally:
+            await prints.end()
+            del self._under_way[name]
+        output = {"output": prints.text} if show and told.as_json else {}
+        told(outcome_of(ended), outcome=ended.outcome, **output)
+        return FAILED if ended.outcome is None or ended.outcome.bad else 0
+
+    def interrupted(self) -> None:
+        """Say what becomes of the runs that are not waited for any more."""
+        for name, control in self._under_way.items():
+            owner = control.snapshot().owner.removeprefix("attached, ")
+            if owner == "here":
+                click.echo(f"stopping {name}; press ctrl+c again to end it at once", err=True)
+            else:
+                click.echo(f"{name} goes on in {owner}", err=True)
+
+
+class _Prints:
+    """What one run prints: shown as it comes, or collected where a script wants an object."""
+
+    def __init__(self, told: Told) -> None:
+        from .printouts import Printout
+
+        self._told, self.text = told, ""
+        self._printout = Printout(f"{told.prefix}{told.task}: " if told.prefix else "")
+
+    async def show(self, piece: "Piece") -> None:
+        if self._told.as_json:
+            gap = f"\n… {piece.skipped:,} bytes left out …\n" if piece.skipped else ""
+            self.text += f"{gap}{piece.text}"
+        else:
+            await _echo(self._printout.add(piece))
+
+    async def end(self) -> None:
+        await _echo(self._printout.end())
+
+
+async def _echo(text: str) -> None:
+    """In a thread: a terminal that takes nothing must not hold up the run, which may be in this process."""
+    from asyncio import to_thread
+
+    if text:
+        await to_thread(click.echo, text, nl=False)

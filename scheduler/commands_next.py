@@ -1,0 +1,92 @@
+"""`experience-tui next`: when tasks run next, or when a cron expression would."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .errors import SchedulerError
+from .options import as_document, config_file, some_citizens
+
+
+@click.command(
+    "next", epilog='Example: experience-tui next --cron "0 9 * * mon-fri" --timezone Europe/Berlin -n 3'
+)
+@some_citizens
+@click.option("--cron", metavar="EXPR", help="What an expression means, instead of what citizens do next.")
+@click.option("--timezone", metavar="ZONE", help="Its time zone; by default the machine's.")
+@click.option("--from", "start", metavar="ISO", help="From when on; by default now.")
+@click.option("-n", "count", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+@as_document
+@config_file
+def next_command(
+    names: tuple[str, ...],
+    cron: str | None,
+    timezone: str | None,
+    start: str | None,
+    count: int,
+    as_json: bool,
+    config: Path | None,
+) -> int:
+    """When tasks of these citizens (of all, if none is named) run next, or when a cron expression would."""
+    if cron is None:
+        if timezone or start:
+            raise click.UsageError("--timezone and --from belong to --cron EXPR")
+        return _next_tasks(names, count, as_json, config)
+    if names:
+        raise click.UsageError("--cron EXPR is about an expression; leave the citizens out")
+    times = upcoming(cron, timezone, start, count)
+    click.echo(json.dumps(times, indent=2) if as_json else "\n".join(times))
+    return 0
+
+
+def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> list[str]:
+    """The next `count` times of an expression, ISO in its zone; raises BadSchedule."""
+    from .clock import SystemClock
+    from .schedule import NEVER, Cron, local_zone, parse, zone_named
+
+    zone = zone_named(timezone) if timezone else local_zone()
+    schedule = parse(cron, zone)
+    if not isinstance(schedule, Cron):
+        raise SchedulerError(f"{cron!r} is no cron expression; write five fields, like 0 9 * * mon-fri")
+    when = _moment(start, zone) if start else SystemClock.now()
+    times: list[str] = []
+    while len(times) < count and (when := schedule.after(when)) < NEVER:
+        times.append(datetime.fromtimestamp(when, schedule.zone).isoformat())
+    return times
+
+
+def _moment(text: str, zone: Any) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SchedulerError(f"{text!r} is no ISO time; write it like 2026-03-29T00:00") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+
+
+def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
+    from .background import looks
+    from .status import clean
+
+    due = sorted(
+        (task.due, one.citizen, task.name)
+        for one in looks(citizens, config)
+        for task in one.tasks
+        if task.due is not None
+    )[:count]
+    rows = [
+        (citizen, task, when, datetime.fromtimestamp(when, UTC).astimezone()) for when, citizen, task in due
+    ]
+    if as_json:
+        keys = ("citizen", "task", "due", "at")
+        found = [
+            dict(zip(keys, (*row[:3], row[3].isoformat(timespec="seconds")), strict=True)) for row in rows
+        ]
+        click.echo(json.dumps(found, indent=2))
+        return 0
+    for citizen, task, _, local in rows:
+        click.echo(f"{local:%Y-%m-%d %H:%M:%S}  {clean(f'{citizen}/{task}')}")
+    return 0

@@ -1,0 +1,74 @@
+"""What a shell offers for a word that is half typed: citizens, and the tasks of those that were named."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .errors import SchedulerError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from .settings import CitizenSettings
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def citizens(context: click.Context, option: click.Parameter, begun: str) -> "list[CompletionItem]":
+    """Names of citizens that are not there yet, each a word of its own."""
+    given = context.params.get(option.name or "") or ()
+    return _items(begun, {each.name: "" for each in _known(context) if each.name not in given})
+
+
+def who_and_tasks(context: click.Context, option: click.Parameter, begun: str) -> "list[CompletionItem]":
+    """First citizens, with commas between them, then tasks that one of these has."""
+    words: tuple[str, ...] = context.params.get(option.name or "") or ()
+    known = _known(context)
+    if context.params.get("every"):
+        return _tasks(begun, known, words)
+    if words:
+        return _tasks(begun, [each for each in known if each.name in words[0].split(",")], words[1:])
+    before, comma, _ = begun.rpartition(",")
+    names = [each.name for each in known if each.name not in before.split(",")]
+    return _items(begun, {f"{before}{comma}{name}": "" for name in names})
+
+
+def _tasks(begun: str, known: Iterable["CitizenSettings"], given: tuple[str, ...]) -> "list[CompletionItem]":
+    tasks = {task.name: task.description for each in known for task in each.tasks if task.name not in given}
+    return _items(begun, dict(sorted(tasks.items())))
+
+
+def _items(begun: str, words: dict[str, str]) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(word, help=help or None) for word, help in words.items() if word.startswith(begun)]
+
+
+def _known(context: click.Context) -> tuple["CitizenSettings", ...]:
+    """All citizens; none where the settings cannot be read: this is no place to say so."""
+    from .settings import load
+
+    config = context.params.get("config")
+    with suppress(SchedulerError, OSError):
+        return load(config=Path(config) if config else None).citizens
+    return ()
+
+
+@click.command("completion", epilog='Example: eval "$(experience-tui completion bash)"')
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion_command(shell: str) -> int:
+    """Print what makes a shell complete citizens, tasks and options.
+
+    For bash and zsh, evaluate it in ~/.bashrc or ~/.zshrc; for fish, write it to
+    ~/.config/fish/completions/experience-tui.fish.
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind
+    root = click.get_current_context().find_root()
+    click.echo(kind(root.command, {}, "experience-tui", "_EXPERIENCE_TUI_COMPLETE").source())
+    return 0

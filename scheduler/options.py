@@ -1,0 +1,39 @@
+"""Options and arguments that several subcommands have in common."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from .completion import citizens, who_and_tasks
+
+GRAMMAR = "CITIZEN is a name, or several with commas between them; with --all there is none."
+
+config_file = click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
+)
+as_lines = click.option("--json", "as_json", is_flag=True, help="For scripts: an object on each line.")
+as_document = click.option("--json", "as_json", is_flag=True, help="For scripts.")
+as_root = click.option("--own-as-root", is_flag=True, help="As root, act also for other users' homes.")
+every_citizen = click.option("--all", "every", is_flag=True, help="For every citizen.")
+some_citizens = click.argument("names", nargs=-1, metavar="[CITIZEN]...", shell_complete=citizens)
+history_words = click.argument("words", nargs=-1, metavar="CITIZEN [TASK]", shell_complete=who_and_tasks)
+who_then_tasks = click.argument("words", nargs=-1, metavar="CITIZEN TASK...", shell_complete=who_and_tasks)
+
+
+def who(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The citizens that the first word names (none means all), and the other words; raises UsageError."""
+    if every:
+        return (), tuple(words)
+    names = tuple(dict.fromkeys(name for name in "".join(words[:1]).split(",") if name))
+    if not names:
+        raise click.UsageError("which citizen? Name it, several with commas between them, or use --all")
+    return names, tuple(words[1:])
+
+
+def who_and_which(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The same where there must be a task."""
+    names, tasks = who(words, every)
+    if not tasks:
+        raise click.UsageError("which task? Name it" + ("" if every else " after the citizen"))
+    return names, tasks

@@ -1,0 +1,61 @@
+"""What a program printed, as text that cannot steer a terminal."""
+
+import re
+from collections.abc import Iterator
+
+from .model import Piece
+from .status import clean
+from .workers.output import ESCAPES
+
+LINE = 4096  # characters of a line without an end that are held back for its beginning
+
+# The beginning of an escape sequence, or of a line end, whose rest is still to come.
+_BEGUN = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,200}|[()])?|\r)\Z")
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+class Printout:
+    """Pieces of what a run prints, made safe as they come; with a `prefix` whole lines, each behind it."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix, self._held, self._fresh = prefix, "", True
+
+    def add(self, piece: Piece) -> str:
+        """What there is to show now."""
+        shown = ""
+        if piece.skipped:
+            shown = self.end() + f"{self._prefix}… {piece.skipped:,} bytes left out …\n"
+        text = self._held + piece.text
+        cut = self._cut(text)
+        self._held = text[cut:]
+        return shown + self._show(text[:cut])
+
+    def end(self) -> str:
+        """What was held back, and the end of its line."""
+        shown, self._held = self._show(self._held), ""
+        shown += "" if self._fresh else "\n"
+        self._fresh = True
+        return shown
+
+    def _cut(self, text: str) -> int:
+        if self._prefix:
+            whole = text.rfind("\n") + 1
+            return whole if len(text) - whole <= LINE else len(text)
+        begun = _BEGUN.search(text)
+        return begun.start() if begun else len(text)
+
+    def _show(self, text: str) -> str:
+        return "".join(map(self._line, readable(text)))
+
+    def _line(self, line: str) -> str:
+        before = self._prefix if self._fresh else ""
+        self._fresh = line.endswith("\n")
+        return before + line
+
+
+def readable(text: str) -> Iterator[str]:
+    """Its lines, each with its end if it has one: no colours, no cursor moves, tabs as blanks."""
+    text = ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
+    for line in _LINE.findall(text):
+        yield clean(line.removesuffix("\n")) + "\n" * line.endswith("\n")
