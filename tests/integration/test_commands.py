@@ -20,6 +20,7 @@ from tui.__main__ import monitor
 from ..crash.loops import ROOT, Place
 
 NEVER = json.dumps("59 23 31 12 *")
+OWNED = "a loop owns them"
 RAISES = "def run(context):\n    print('before')\n    raise ValueError('no ink')\n"
 COLOURS = (
     "printf 'one\\t\\033[31mred\\033[0m\\r\\n\\007two'; printf '\\033[1'; sleep 0.2; printf 'mbold\\033[0m'"
@@ -78,7 +79,7 @@ def until(holds: Callable[[], object], words: str, seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture(scope="module", params=["nobody owns them", "a loop owns them"])
+@pytest.fixture(scope="module", params=["nobody owns them", OWNED])
 def citizens(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     root = tmp_path_factory.mktemp("root")
     for name in ("opus", "mira"):
@@ -86,7 +87,7 @@ def citizens(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         place.tasks(*TASKS, more='grace = "0.2s"\n[wake]\nevery = "23h"\n')
         (place.home / "raises.py").write_text(RAISES)
         (place.home / "metadata.json").write_text('{"last_wake": "2999-01-01T00:00:00+00:00"}')
-    if request.param.startswith("nobody"):
+    if request.param != OWNED:
         yield root, False
         return
     argv = [sys.executable, "-m", "tui", "--no-ui", "--config", str(place.config)]
@@ -175,9 +176,8 @@ def test_ctrl_c_stops_waiting_and_says_what_becomes_of_the_run(shell):
         assert "interrupted" in looks(("opus",), shell.root / "main.toml")[0].task("late").error.text
 
 
+@pytest.mark.parametrize("citizens", [OWNED], indirect=True)
 def test_again_waits_for_the_run_that_was_asked_for(shell):
-    if not shell.owned:
-        pytest.skip("a run that this command did not start needs an owner")
     assert shell("force", "opus", "late") == 0
     assert shell("force", "opus", "late", "--wait") == 2
     assert "late is already running" in shell.err

@@ -230,7 +230,8 @@ def test_status_of_some(background, capsys):
 
 
 def settings(monkeypatch, *citizens, problems=()):
-    loaded = SimpleNamespace(citizens=citizens, problems=problems)
+    monitor = SimpleNamespace(problems=())
+    loaded = SimpleNamespace(citizens=citizens, problems=problems, monitor=monitor, known=())
     monkeypatch.setitem(sys.modules, "scheduler.settings", SimpleNamespace(load=lambda **_: loaded))
 
 
