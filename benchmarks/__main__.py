@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from . import attach, clients, dispatch, history, monitor, output, stall, status, throughput
+from . import attach, clients, dispatch, history, monitor, output, stall, status, thousand, throughput
 from .child import MeasurementFailed
 from .table import Bar, Row, markdown, show
 
@@ -25,6 +25,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "status": status.status,
     "monitor": monitor.monitor,
     "attach": attach.attach,
+    "thousand": thousand.thousand,
     "clients": clients.clients,
     "output": output.output,
     "stall": stall.stall,

@@ -26,12 +26,12 @@ PAUSE = 0.37  # seconds between two forces: no whole part of the second in which
 LIVE = b"heartbeat"  # a task's name: only its owner's state brings it to the screen
 GONE = b"is gone"
 
-# Says what nobody has seen before; a warning has a line of its own on the screen.
+# Says what nobody has seen before; an error has a line of its own on the screen.
 BEACON = """
-from scheduler import Report
+from scheduler import TaskFailed
 
 async def run(context):
-    return Report("m%05d" % int((context.home / "mark").read_text()), warning=True)
+    raise TaskFailed("m%05d" % int((context.home / "mark").read_text()))
 """
 
 
@@ -86,19 +86,19 @@ def _ten_screens(root: Path, around: Mapping[str, str], forces: int) -> Iterator
     with ExitStack() as stack:
         stack.callback(lambda: owner.close())
         screens = [stack.enter_context(closing(Terminal(ATTACHED, around))) for _ in range(SCREENS)]
-        _all_show(screens, LIVE)
+        all_show(screens, LIVE)
         for screen in screens:
             screen.watch(0.2)
         client = stack.enter_context(closing(Client(root / CITIZEN.decode())))
         yield from _forces(root, client, screens, forces)
         owner.kill()
         died = time.perf_counter()
-        gone = _all_show(screens, GONE) - died
+        gone = all_show(screens, GONE) - died
         _watch(screens, 2.0)
         restarted = time.perf_counter()
         owner = Owner(root, around)
         ready = time.perf_counter() - restarted
-        back = _all_show(screens, b"heartbeat") - restarted
+        back = all_show(screens, b"pid %d" % owner.pid) - restarted
     bars = (Bar("<= 2 s", gone <= 2),)
     yield Row(f"owner killed, until the last of {SCREENS} screens says so", gone, "s", bars=bars)
     beside = Beside("until it listens again", ready, back / ready)
@@ -177,7 +177,7 @@ def _each_shows(sources: list["Client | Terminal"], text: bytes) -> list[float]:
     return [found[number] for number in range(len(sources))]
 
 
-def _all_show(screens: list[Terminal], text: bytes) -> float:
+def all_show(screens: list[Terminal], text: bytes) -> float:
     """When the last of them showed this text."""
     return max(_each_shows([*screens], text))
 

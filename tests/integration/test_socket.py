@@ -19,7 +19,7 @@ from scheduler.doors import LONGEST, socket_path
 from scheduler.engine import Rules, Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, UnknownTask
 from scheduler.model import Call, Kind, Task
-from scheduler.remote import Connection, RemoteControl
+from scheduler.remote import RARELY, RETRY, Connection, RemoteControl
 from scheduler.schedule import Cron, Every
 from scheduler.server import CLIENTS, FOLLOWED, MISTAKES, TAKEN_IN, Server, _Client
 from scheduler.store import MemoryStore
@@ -192,6 +192,22 @@ async def test_an_owner_that_dies_is_gone_and_one_that_comes_back_is_found_again
     assert (await control.reset("slow")).saved
     await control.stop()
     await second.close()
+
+
+async def test_an_owner_that_stays_away_is_looked_for_less_and_less_often(owner, remote, monkeypatch):
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("scheduler.remote.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted}))
+    await owner.server.close()
+    await until(lambda: len(pauses) > 30, "it is looked for")
+    assert 0.8 * RETRY <= pauses[0] <= 1.2 * RETRY
+    assert all(0.8 * RARELY <= pause <= 1.2 * RARELY for pause in pauses[-10:])
+    assert len(set(pauses[-10:])) > 1, "a thousand do not all come at once"
 
 
 async def test_silence_is_found_out_by_whoever_looks(owner, remote, monkeypatch):

@@ -136,7 +136,7 @@ def test_an_ordinary_user_never_owns_anothers_home():
         acquire(Path("/"), NOON, as_root=True)
 
 
-OWNER_OF_TWENTY = """
+OWNER_OF_MANY = """
 import sys
 from pathlib import Path
 from scheduler.errors import Owned
@@ -157,7 +157,7 @@ def test_of_owners_that_start_at_the_same_instant_there_is_exactly_one(tmp_path)
     root = Path(__file__).parents[2]
     four = [
         subprocess.Popen(
-            [sys.executable, "-c", OWNER_OF_TWENTY],
+            [sys.executable, "-c", OWNER_OF_MANY],
             cwd=root,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -166,7 +166,7 @@ def test_of_owners_that_start_at_the_same_instant_there_is_exactly_one(tmp_path)
         for _ in range(4)
     ]
     try:
-        for number in range(20):
+        for number in range(100):
             home = tmp_path / f"home{number}"
             home.mkdir()
             for each in four:
