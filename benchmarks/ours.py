@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scheduler.clock import SystemClock
 from scheduler.engine import Scheduler
-from scheduler.headless import freeze_memory
+from scheduler.garbage import Sweeper, freeze_memory
 from scheduler.model import Call, Context, Task, TaskState
 from scheduler.schedule import Every
 from scheduler.state_file import StateFile, States
@@ -40,8 +40,9 @@ async def burst(jobs: int) -> Sample:
         line.passed()
 
     due = time.time() + 0.5 + jobs * 1e-4
-    await _take_in(jobs, Place(), Call(work), due)
-    freeze_memory()
+    place = Place()
+    await _take_in(jobs, place, Call(work), due)
+    Sweeper(place.clock.quiet_for).start()
     return await line.seconds_since(due)
 
 
@@ -136,7 +137,7 @@ class Watched:
         for first in range(0, len(citizens), AT_ONCE):
             some = citizens[first : first + AT_ONCE]
             await asyncio.gather(*(self._citizen(place, number, jobs, opening) for number, jobs in some))
-        freeze_memory()
+        Sweeper(place.clock.quiet_for).start()
         del place.clock.now
         if time.time() > opening:
             raise TimeoutError(f"taking {len(self._plan)} jobs in took too long")

@@ -4,25 +4,36 @@ import asyncio
 from collections import deque
 from typing import Any
 
+AT_ONCE, WINDOW = (
+    10,
+    0.001,
+)  # so many in so many seconds are not put off: a turn of the loop costs something, too
 SLICE = 32  # in one turn: of ten thousand tasks that are due at once, the last one starts twice as early
 LONGEST = 0.25  # seconds that something may wait while starts go first
 MANY = 256  # in one turn, of what has waited that long
 
 
 class Afterwards:
-    """Calls what it is given in a later turn of the loop, in order."""
+    """Calls what it is given: at once while there is little of it, else in later turns of the loop; in order."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Any, ...]] = deque()
-        self._soon = False
-        self._waits_since = 0.0  # of the first that waits, or a little earlier
+        self._since = 0.0  # the window's beginning; then since when something waits
+        self._left = 0  # of the window
 
-    def put(self, *call: Any) -> None:
+    def put(self, action: Any, *given: Any) -> None:
         """A function, and what it is called with."""
-        self._waiting.append(call)
-        if not self._soon:
-            loop = asyncio.get_running_loop()
-            self._soon, self._waits_since = True, loop.time()
+        if self._waiting:
+            self._waiting.append((action, *given))
+            return
+        loop = asyncio.get_running_loop()
+        if (now := loop.time()) - self._since > WINDOW:
+            self._since, self._left = now, AT_ONCE
+        if self._left:
+            self._left -= 1
+            action(*given)
+        else:
+            self._waiting.append((action, *given))
             loop.call_soon(self._some)
 
     def flush(self) -> None:
@@ -32,13 +43,12 @@ class Afterwards:
 
     def _some(self) -> None:
         loop = asyncio.get_running_loop()
-        long = loop.time() - self._waits_since > LONGEST
+        long = loop.time() - self._since > LONGEST
         try:
             for _ in range(min(MANY if long else SLICE, len(self._waiting))):
                 self._next()
         finally:  # whatever one of them raised, the others have their turn
-            self._soon = bool(self._waiting)
-            if self._soon:
+            if self._waiting:
                 loop.call_soon(self._some)
 
     def _next(self) -> None:

@@ -13,6 +13,7 @@ from .engine import Scheduler
 from .errors import Owned
 from .fleet import Fleet
 from .fleet_options import FleetOptions
+from .garbage import Sweeper
 from .logs import log_lines
 from .model import Outcome
 from .notify import Heartbeat, Notifier, from_environment
@@ -73,10 +74,11 @@ def run_once(
 async def _until_told(fleet: Fleet, notifier: Notifier) -> int:
     prepare_process()
     signals, heartbeat = Signals(fleet, notifier), Heartbeat(notifier, fleet.clock)
+    sweeper = Sweeper(fleet.clock.quiet_for)
     try:
         await fleet.start()
         _insist_on_something(fleet)
-        freeze_memory()
+        sweeper.start()
         notifier.ready(_status(fleet))
         heartbeat.start()
         await signals.told.wait()
@@ -85,6 +87,7 @@ async def _until_told(fleet: Fleet, notifier: Notifier) -> int:
         notifier.stopping()
         await fleet.stop()
         heartbeat.stop()
+        sweeper.stop()
         signals.give_back()
     return 0
 
@@ -129,19 +132,6 @@ def _insist_on_something(fleet: Fleet) -> None:
     refusals = fleet.refusals()
     if refusals and (fleet.named or not fleet.schedulers()):
         raise Owned("; ".join(line for refusal in refusals for line in refusal.splitlines()))
-
-
-def freeze_memory() -> None:
-    """What was loaded for good is left out of garbage collections, which would cost milliseconds each.
-
-    A run leaves no cycles, only its events: looking through all of these as often as Python does by itself
-    would hold the loop up for 0.1 s now and then when there are 28,000 tasks.
-    """
-    import gc
-
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(700, 10, 100)
 
 
 class Signals:

@@ -1,10 +1,10 @@
-"""Other starts go first, but nothing waits for ever."""
+"""Little is done at once; of much, a bounded part in each turn of the loop; nothing waits for ever."""
 
 import asyncio
 
 import pytest
 
-from scheduler.afterwards import LONGEST, MANY, SLICE, Afterwards
+from scheduler.afterwards import AT_ONCE, LONGEST, MANY, SLICE, WINDOW, Afterwards
 
 
 @pytest.fixture
@@ -12,37 +12,62 @@ def done():
     return []
 
 
+@pytest.fixture
+def now():
+    """What the loop says the time is."""
+    return [100.0]
+
+
+@pytest.fixture
+async def afterwards(now, monkeypatch):
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now[0])
+    return Afterwards()
+
+
 async def turn():
     await asyncio.sleep(0)
 
 
-async def test_a_turn_of_the_loop_takes_so_many_in_their_order(done):
-    afterwards = Afterwards()
-    for number in range(SLICE + 5):
+async def test_little_is_done_at_once(afterwards, done):
+    for number in range(AT_ONCE):
         afterwards.put(done.append, number)
-    assert done == []
-    await turn()
-    assert done == list(range(SLICE))
-    await turn()
-    assert done == list(range(SLICE + 5))
+    assert done == list(range(AT_ONCE))
 
 
-async def test_what_has_waited_long_is_no_longer_put_off(done, monkeypatch):
-    afterwards, now = Afterwards(), asyncio.get_running_loop().time()
-    for number in range(MANY):
+async def test_after_a_moment_there_is_room_again(afterwards, done, now):
+    for number in range(AT_ONCE):
         afterwards.put(done.append, number)
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now + LONGEST + 1)
+    now[0] += 2 * WINDOW
+    afterwards.put(done.append, "later")
+    assert done[-1] == "later"
+
+
+async def test_of_much_a_turn_of_the_loop_takes_so_many_in_their_order(afterwards, done):
+    for number in range(AT_ONCE + SLICE + 5):
+        afterwards.put(done.append, number)
     await turn()
-    assert len(done) == MANY
+    assert done == list(range(AT_ONCE + SLICE))
+    await turn()
+    assert done == list(range(AT_ONCE + SLICE + 5))
 
 
-async def test_what_breaks_does_not_hold_up_the_rest(done):
+async def test_what_has_waited_long_is_no_longer_put_off(afterwards, done, now):
+    for number in range(AT_ONCE + MANY):
+        afterwards.put(done.append, number)
+    now[0] += 2 * LONGEST
+    await turn()
+    assert len(done) == AT_ONCE + MANY
+
+
+async def test_what_breaks_does_not_hold_up_the_rest(afterwards, done):
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: done.append(context["exception"]))
-    afterwards, error = Afterwards(), OSError("broken")
+    error = OSError("broken")
 
     def breaks():
         raise error
 
+    for _ in range(AT_ONCE):
+        afterwards.put(str)
     afterwards.put(breaks)
     afterwards.put(done.append, 1)
     await turn()
@@ -50,11 +75,10 @@ async def test_what_breaks_does_not_hold_up_the_rest(done):
     assert done == [error, 1]
 
 
-async def test_nothing_is_left_after_a_flush(done):
-    afterwards = Afterwards()
-    for number in range(SLICE + 5):
+async def test_nothing_is_left_after_a_flush(afterwards, done):
+    for number in range(AT_ONCE + SLICE + 5):
         afterwards.put(done.append, number)
     afterwards.flush()
-    assert len(done) == SLICE + 5
+    assert len(done) == AT_ONCE + SLICE + 5
     await turn()
-    assert len(done) == SLICE + 5
+    assert len(done) == AT_ONCE + SLICE + 5
