@@ -18,6 +18,7 @@ from .ink import CURSOR, HERE, Ink
 from .lines import Lines
 
 WHEEL = 3  # lines
+LEAST_TITLE = 6  # cells that a title keeps beside what is said at its right
 
 
 class Piece(NamedTuple):
@@ -139,8 +140,9 @@ class Pane(Lines):
 
     def _top_line(self) -> Row:
         glyphs, frame, width = self.glyphs, self._frame(), self.size.width
-        title = shorten(self.title, max(0, width - 6), glyphs.ellipsis)
-        said = self.said if cells(title + self.said.text) + 8 <= width else Piece("")
+        said = self.said if cells(self.said.text) + LEAST_TITLE + 8 <= width else Piece("")
+        room = width - 6 - (cells(said.text) + 3 if said.text else 0)
+        title = shorten(self.title, max(0, room), glyphs.ellipsis)
         line = glyphs.across * max(0, width - 5 - cells(title) - (cells(said.text) + 3 if said.text else 0))
         end = (Piece(" "), said, Piece(f" {glyphs.across}", frame)) if said.text else ()
         pieces = (Piece(f"{glyphs.corners[0]}{glyphs.across} ", frame), Piece(title, "title"))

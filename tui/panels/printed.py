@@ -29,7 +29,7 @@ class PrintedPane(Pane):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs, "output")
         self._head: tuple[tuple[str, str], ...] = ()  # lines above the output, and their style
-        self._text = ""
+        self._text = self._advice = ""
         self._lines: list[ansi.Line] | None = None
         self._rows: list[Row] = []
         self._live = self._waits = self._news = False
@@ -37,9 +37,11 @@ class PrintedPane(Pane):
 
     # -------------------------------------------------------------- values come down
 
-    def teach(self, title: str, lines: tuple[tuple[str, str], ...]) -> None:
-        """No run is there: say what there is to say."""
-        self._set(title, Piece(""), lines, "")
+    def teach(self, title: str, said: str, advice: str = "") -> None:
+        """No run is there: say what there is to say; the advice is what may be copied."""
+        lines = ("", *advice.splitlines()) if advice else ()
+        self._set(title, Piece(""), ((said, "faint"), *((line, "running") for line in lines)), "")
+        self._advice = advice
 
     def show(self, run: RunRecord, text: str | None, now: float, problem: str = "") -> None:
         """A finished run and what it printed; None while that is asked for."""
@@ -80,6 +82,8 @@ class PrintedPane(Pane):
 
     def plain_text(self) -> str:
         """All of it, for a clipboard or a pager."""
+        if self._advice:
+            return "\n".join(map(clean, self._advice.splitlines()))
         head = [clean(line) for line, _ in self._head]
         return "\n".join([*head, ansi.without_colours(self._text)])
 
@@ -87,7 +91,7 @@ class PrintedPane(Pane):
 
     def _set(self, title: str, said: Piece, head: tuple[tuple[str, str], ...], text: str) -> None:
         self.title, self.said, self._head, self._text = title, said, head, text
-        self._live, self._lines = False, None
+        self._live, self._lines, self._advice = False, None, ""
         self._lay_out()
         self.scroll(0)
 

@@ -71,7 +71,7 @@ class TaskLine:
         task, steps = self.task, self._columns.bar * 2
         if task.running_since is not None:
             gone = now - task.running_since
-            return Face(self, words.elapsed(gone), int(steps * _done(task, gone)), light)
+            return Face(self, words.elapsed(gone), int(steps * done(task, gone)), light)
         if self._state or task.due is None:
             return Face(self, light=light)
         return Face(self, words.countdown(task.due - now), int(steps * _over(task, now)), light)
@@ -223,7 +223,8 @@ def state_words(task: TaskView) -> str:
     return "" if task.due is not None else "no next time"
 
 
-def _done(task: TaskView, gone: float) -> float:
+def done(task: TaskView, gone: float) -> float:
+    """How much of a run is over: by its own count, or else by its timeout."""
     progress = task.progress
     whole, part = (progress.total, progress.done) if progress and progress.total else (task.timeout, gone)
     return min(1.0, max(0.0, part / whole)) if whole > 0 else 0.0

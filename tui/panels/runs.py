@@ -15,6 +15,7 @@ from tui.wrap import wrapped
 
 from .ink import CURSOR
 from .pane import Pane, Piece, Row
+from .rows import done
 
 GLYPHS = {
     Outcome.OK: Kind.OK,
@@ -199,9 +200,8 @@ class RunsPane(Pane):
 
     def _under_way(self, since: float) -> tuple[Piece, ...]:
         glyph, gone = self.glyphs.kind[Kind.RUNNING], max(0.0, self._now - since)
-        timeout = self._view.timeout if self._view else 0.0
         when = Piece(day_and_time(since, self._now).ljust(WHEN), "running")
-        bar = self._bar(min(1.0, gone / timeout) if timeout else 0.0, "running")
+        bar = self._bar(done(self._view, gone) if self._view else 0.0, "running")
         head, time = Piece(f"{glyph} ", "running"), Piece(elapsed(gone).rjust(TOOK), "running")
         return (head, when, *self._trigger("running", "running"), time, *bar)
 

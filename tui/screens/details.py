@@ -249,15 +249,12 @@ class Details(Page, inherit_bindings=False):
 
     def _teach(self) -> None:
         task = self._view
-        if task is not None and task.kind is Kind.NOT_SET_UP:
-            lines = [
-                ("add these lines, they are taken up while this runs; y copies them:", "faint"),
-                ("", "ink"),
-            ]
-            advice = task.advice or f"# in the settings, for {task.name}:\n{task.missing} = ..."
-            self.printed.teach("to set it up", (*lines, *((line, "running") for line in advice.splitlines())))
-        else:
-            self.printed.teach("output", (("what the chosen run printed comes here", "faint"),))
+        if task is None or task.kind is not Kind.NOT_SET_UP:
+            self.printed.teach("output", "what the chosen run printed comes here")
+            return
+        advice = task.advice or f"[tasks.{task.name}]\n{task.missing or 'command'} = ..."
+        said = "add these lines, they are taken up while this runs; y copies them:"
+        self.printed.teach("to set it up", said, advice)
 
     # -------------------------------------------------------------- room
 
