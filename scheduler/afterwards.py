@@ -14,7 +14,7 @@ MANY = 256  # in one turn, of what has waited that long
 
 
 class Afterwards:
-    """Calls what it is given: at once while there is little of it, else in later turns of the loop; in order."""
+    """Calls what it is given, in order: at once while there is little of it, else in later turns."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Any, ...]] = deque()

@@ -96,6 +96,10 @@ class Fleet:
         if isinstance(self.clock, SystemClock):
             self.clock.close()
 
+    def quiet_for(self) -> float:
+        """Seconds until something is due in any citizen that runs here."""
+        return self.clock.quiet_for() if isinstance(self.clock, SystemClock) else 0.0
+
     def hurry(self) -> None:
         """Asked to stop a second time: whatever still runs ends at once."""
         for scheduler in self.schedulers():

@@ -74,7 +74,7 @@ def run_once(
 async def _until_told(fleet: Fleet, notifier: Notifier) -> int:
     prepare_process()
     signals, heartbeat = Signals(fleet, notifier), Heartbeat(notifier, fleet.clock)
-    sweeper = Sweeper(fleet.clock.quiet_for)
+    sweeper = Sweeper(fleet.quiet_for)
     try:
         await fleet.start()
         _insist_on_something(fleet)
