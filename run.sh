@@ -10,6 +10,7 @@ usage: ./run.sh                 the monitor on every citizen (sets itself up fir
        ./run.sh --all           every citizen's loop, each in a detached screen session experience_NAME
        ./run.sh --stop          ends those loops cleanly
        ./run.sh --status        every citizen's tasks: last run, next run, last error
+       ./run.sh serve           the monitor in a browser: prints the link to open; --help says more
        ./run.sh --test [ARG]    every check and test; ARG goes to pytest
        ./run.sh --check         the same without the tests
        ./run.sh --screenshots   draws screenshots/ anew
@@ -27,6 +28,7 @@ main() {
     esac
     case ${1-} in
         --test | --check | --screenshots | --bench) set_up requirements ;; # with the tools of developers
+        serve) set_up requirements-serve ;;                                # with a web server
         *) set_up requirements-run ;;
     esac
     case ${1-} in
@@ -35,6 +37,7 @@ main() {
         --check) run_checks ;;
         --screenshots) from_checkout -m tests.screens.screenshots "${@:2}" ;;
         --bench) from_checkout -m benchmarks "${@:2}" ;;
+        serve) exec "$venv/bin/experience-tui" "$@" ;;
         [a-z]*) exec "$python" "$here/core.py" --citizen "$1" --loop "${@:2}" ;;
         *) exec "$venv/bin/experience-tui" "$@" ;;
     esac
@@ -81,7 +84,7 @@ from_checkout() { (cd "$here" && "$python" "$@"); }
 # ---------------------------------------------------------------- set-up
 
 # Brings the environment to what $1.lock says. With nothing to do it costs two small processes: a start must
-# not wait for pip, nor for the network. requirements.lock holds all of requirements-run.lock and the tools.
+# not wait for pip, nor for the network. requirements.lock holds all of the other two and the tools.
 set_up() {
     lock=$here/$1.lock
     stamp=$venv/$1.stamp    # what was installed

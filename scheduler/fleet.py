@@ -169,7 +169,8 @@ class Fleet:
         try:
             member = await self._own(citizen)
         except SchedulerError as refusal:
-            if not (self.named and self._options.strict):  # else it is said as the error that ends the call
+            # Who only looks is not refused anything; and what ends the call is said as its error.
+            if self._options.own and not (self.named and self._options.strict):
                 for line in str(refusal).splitlines():
                     log.warning(line)
             member = await self._attach(citizen, refusal)

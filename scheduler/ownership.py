@@ -30,6 +30,11 @@ def owner_of(home: Path) -> Running | None:
     return owner if alive(owner) else None
 
 
+def abandoned(home: Path) -> bool:
+    """Whether the last owner died without giving this home back, and nobody has taken it up since."""
+    return (home / FOLDER / OWNER).exists() and owner_of(home) is None
+
+
 class Ownership:
     """A held lock; `release` ends it, and so does the death of the process."""
 

@@ -2,21 +2,28 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 # Where it is set, in CI, a missing program is a failure: nothing is skipped unseen.
 SWITCH = "EXPERIENCE_NEED_SERVERS"
+# Drives a real browser; .ci/run puts it there, and `npm install --prefix .node playwright-core` does.
+PLAYWRIGHT = Path(__file__).parents[1] / ".node" / "node_modules" / "playwright-core"
 # Servers live in sbin, which is not on an ordinary user's path.
 PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     programs = [program for mark in item.iter_markers("needs") for program in mark.args]
-    missing = [program for program in programs if shutil.which(program, path=PATH) is None]
+    missing = [program for program in programs if not _is_there(program)]
     if not missing:
         return
     reason = f"the real program is missing: {', '.join(missing)}"
     if os.environ.get(SWITCH) == "1":
         pytest.fail(f"{reason} ({SWITCH}=1 allows no skips)", pytrace=False)
     pytest.skip(reason)
+
+
+def _is_there(program: str) -> bool:
+    return PLAYWRIGHT.is_dir() if program == PLAYWRIGHT.name else bool(shutil.which(program, path=PATH))

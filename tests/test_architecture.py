@@ -15,6 +15,7 @@ import tui
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((*ROOT.glob("scheduler/**/*.py"), *ROOT.glob("tui/**/*.py"), ROOT / "core.py"))
+LOCKS = ("requirements.lock", "requirements-run.lock", "requirements-serve.lock")
 BROAD = {"Exception", "BaseException"}
 
 
@@ -45,6 +46,8 @@ def test_the_packages_are_those_of_this_checkout(package):
         ("scheduler.headless", "textual rich tui"),
         ("scheduler.sessions", "textual rich tui"),
         ("tui.format", "textual asyncio"),
+        ("tui.serve.command", "textual rich asyncio aiohttp prometheus_client"),
+        ("tui.serve.server", "textual.app rich"),
     ],
 )
 def test_an_import_brings_only_what_it_needs(module, never):
@@ -110,7 +113,7 @@ def test_the_tree_names_no_machine():
 
 @pytest.mark.needs("git")
 def test_the_lock_files_pin_everything_by_hash_and_name_no_host():
-    for name in ("requirements.lock", "requirements-run.lock"):
+    for name in LOCKS:
         text = (ROOT / name).read_text()
         pins = re.findall(r"^[a-z].*?(?=^[a-z]|\Z)", text, re.MULTILINE | re.DOTALL)
         assert pins and all("==" in pin and "--hash=sha256:" in pin for pin in pins)
@@ -118,9 +121,8 @@ def test_the_lock_files_pin_everything_by_hash_and_name_no_host():
 
 
 def test_what_runs_is_pinned_as_what_is_tested():
-    tested = (ROOT / "requirements.lock").read_text().split()
-    run_with = (ROOT / "requirements-run.lock").read_text().split()
-    assert [word for word in run_with if "==" in word and word not in tested] == []
+    tested, *others = [(ROOT / name).read_text().split() for name in LOCKS]
+    assert [word for words in others for word in words if "==" in word and word not in tested] == []
 
 
 def committed() -> Iterator[tuple[str, str]]:

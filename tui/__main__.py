@@ -1,5 +1,6 @@
 """`experience-tui`: reads the arguments, then opens the monitor, or the same scheduler without one."""
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ COMMANDS = {
     "reset": "scheduler.commands:reset_command",
     "restore": "scheduler.restore:restore_command",
     "resume": "scheduler.commands:resume_command",
+    "serve": "tui.serve.command:serve_command",
     "service": "scheduler.service_command:service_command",
     "status": "scheduler.cli:status_command",
     "wake": "scheduler.commands:wake_command",
@@ -80,8 +82,13 @@ def main() -> None:
 
 
 def _on_terminal() -> bool:
-    """Textual reads standard input and writes to standard error; with either elsewhere nobody sees it."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.__stderr__))
+    """Textual reads standard input and writes to standard error; with either elsewhere nobody sees it.
+
+    Another driver than the terminal's has its own way to people: that of `serve` to a browser.
+    """
+    return "TEXTUAL_DRIVER" in os.environ or all(
+        stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.__stderr__)
+    )
 
 
 def _headless(**options: Any) -> int:

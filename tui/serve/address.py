@@ -1,0 +1,100 @@
+"""Where the browser's server listens, and by which names and origins it may be spoken to."""
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from scheduler.errors import SchedulerError
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class BadAddress(SchedulerError):
+    """An address or a public URL that would let strangers in, or that cannot be meant."""
+
+    code = "bad-address"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`public` is the origin of the proxy with TLS in front, https://name, if there is one."""
+
+    host: str
+    port: int
+    public: str = ""
+
+    @property
+    def origin(self) -> str:
+        """What people open."""
+        return self.public or f"http://{bracketed(self.host)}:{self.port}"
+
+    def admits(self, host: str) -> bool:
+        """Whether a Host header names us: a page elsewhere whose name was made to lead here does not.
+
+        Any port will do for the machine's own names: it is another one at the far end of `ssh -L`.
+        """
+        name, _ = _name_and_port(host)
+        return self.is_public(host) or name in LOOPBACK or name == self.host.lower()
+
+    def is_public(self, host: str) -> bool:
+        """Whether this Host header came through the proxy."""
+        return bool(self.public) and _with_port(host) == _with_port(urlsplit(self.public).netloc)
+
+    def origin_of(self, host: str) -> str:
+        """The only origin that pages reached by this Host header have."""
+        return self.public if self.is_public(host) else f"http://{host}"
+
+
+def address(host: str, port: int, public_url: str | None = None) -> Address:
+    """Where to listen; raises BadAddress for what is open to others without TLS in front."""
+    public = _public(public_url) if public_url is not None else ""
+    if not public and not _is_loopback(host):
+        raise BadAddress(
+            f"--host {host} lets others in, and without TLS they could read along: leave it out and use "
+            "ssh -L, or put a proxy with TLS in front and name it with --public-url https://..."
+        )
+    return Address(host, port, public)
+
+
+def bracketed(host: str) -> str:
+    """The host as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _public(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadAddress(f"--public-url {url}: {error}; write it like https://opus.example.org") from error
+    if parts.scheme != "https":
+        raise BadAddress(f"--public-url {url}: only https:// keeps the token secret on its way")
+    if not parts.hostname or _more_than_an_origin(parts):
+        raise BadAddress(f"--public-url {url}: a name and nothing else, like https://opus.example.org")
+    return f"https://{bracketed(parts.hostname)}" + (f":{port}" if port not in (None, 443) else "")
+
+
+def _more_than_an_origin(parts: SplitResult) -> bool:
+    return parts.path not in ("", "/") or "@" in parts.netloc or bool(parts.query or parts.fragment)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _with_port(host: str) -> tuple[str, int]:
+    name, port = _name_and_port(host)
+    return name, 443 if port is None else port
+
+
+def _name_and_port(host: str) -> tuple[str, int | None]:
+    """Of a Host header; an empty name for what is none."""
+    try:
+        parts = urlsplit(f"//{host}")
+        named = parts.hostname if parts.netloc == host and "@" not in host else None
+        return named or "", parts.port
+    except ValueError:
+        return "", None

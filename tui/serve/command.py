@@ -1,0 +1,130 @@
+"""`experience-tui serve`: the monitor in a browser."""
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scheduler.cli import seconds
+from scheduler.errors import SchedulerError
+
+if TYPE_CHECKING:
+    from .address import Address
+    from .server import Plan
+
+PORT = 8023
+NEEDED = ("aiohttp", "prometheus_client", "textual_serve")
+MISSING = (
+    "serve needs packages that are not installed: ./run.sh serve installs them, or "
+    "pip install 'experience-tui[serve]' where pip installed experience-tui"
+)
+
+
+@click.command("serve", epilog="Example: experience-tui serve --read-only")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes any.")
+@click.option(
+    "--public-url", metavar="https://NAME", help="A proxy with TLS stands in front, known by this name."
+)
+@click.option("--read-only", is_flag=True, help="Browsers look and do not touch.")
+@click.option("--citizen", "citizens", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--screens", default=20, show_default=True, type=click.IntRange(1, 200), help="At once, at most."
+)
+@click.option(
+    "--idle",
+    default="12h",
+    show_default=True,
+    callback=seconds,
+    metavar="TIME",
+    help="Ends a forgotten screen.",
+)
+@click.option("--ascii", is_flag=True, help="Draw with plain ASCII.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The token is there.",
+)
+@click.option("--new-token", is_flag=True, help="Make a new token: every link and cookie so far is void.")
+@click.option("--link", is_flag=True, help="Print the link and end.")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Settings.")
+def serve_command(**options: Any) -> int:
+    """The monitor in a browser, /healthz and /metrics for Prometheus.
+
+    It only attaches: what ./run.sh --all or a service runs is what it shows. Others on this network get in
+    only through a proxy with TLS (--public-url); see docs/browser.md.
+    """
+    from .address import address
+    from .credentials import default_file, token_in
+
+    where = address(options["host"], options["port"], options["public_url"])
+    if not options["link"] and any(find_spec(name) is None for name in NEEDED):
+        raise SchedulerError(MISSING)
+    file = options["token_file"] or default_file()
+    token = token_in(file, new=options["new_token"])
+    if options["link"]:
+        click.echo(link(where, token))
+        return 0
+    return _serve(where, token, file, options)
+
+
+def link(where: "Address", token: str) -> str:
+    """What a person opens, once: it gives the browser its cookie."""
+    return f"{where.origin}/?token={token}"
+
+
+def _serve(where: "Address", token: str, file: Path, options: dict[str, Any]) -> int:
+    from asyncio import run
+
+    from scheduler.logs import log_lines
+
+    from .server import serve
+
+    plan = _plan(where, token, options)
+    with log_lines(sys.stderr):
+        run(serve(plan, _announcing(token, file)))
+    return 0
+
+
+def _plan(where: "Address", token: str, options: dict[str, Any]) -> "Plan":
+    from scheduler.fleet_options import FleetOptions
+
+    from .screens import Limits
+    from .server import Plan
+
+    config, citizens = options["config"], tuple(options["citizens"])
+    monitor = ["--attach", *(f"--citizen={name}" for name in citizens)]
+    monitor += [f"--{name.replace('_', '-')}" for name in ("read_only", "ascii") if options[name]]
+    monitor += [f"--config={config.absolute()}"] if config else []
+    return Plan(
+        where,
+        token,
+        tuple(monitor),
+        Limits(options["screens"], options["idle"]),
+        FleetOptions(config=config, only=citizens, own=False, strict=False),
+    )
+
+
+def _announcing(token: str, file: Path) -> Callable[["Address"], None]:
+    """Says where the monitor is, with the token only where it does not stay in a file or a journal."""
+
+    def announce(where: "Address") -> None:
+        if _is_kept(sys.stdout.fileno()):
+            click.echo(f"{where.origin}/ is open; its token is in {file}, `serve --link` prints the link")
+        else:
+            click.echo(f"{link(where, token)}\nopen this link; Ctrl+C ends it")
+        sys.stdout.flush()
+
+    return announce
+
+
+def _is_kept(descriptor: int) -> bool:
+    """Whether what is printed goes to a file, or to a journal's socket."""
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISREG(mode) or stat.S_ISSOCK(mode)

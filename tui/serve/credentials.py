@@ -1,0 +1,106 @@
+"""What a browser or a scraper must show: the token, or the cookie that it is exchanged for."""
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scheduler.errors import SchedulerError
+
+SHORTEST = 32  # characters of a token that somebody else chose
+LONGEST = 4096  # bytes of a token file
+COOKIE_LASTS = 30 * 86400  # seconds
+
+
+class BadToken(SchedulerError):
+    """A token file that cannot be used; the text names the mend."""
+
+    code = "bad-token"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Recognizes the token and its cookies; nothing that is wrong takes another time than the rest."""
+
+    token: str = field(repr=False)
+
+    def is_token(self, given: str) -> bool:
+        return hmac.compare_digest(_digest(given), _digest(self.token))
+
+    def cookie(self, now: float) -> str:
+        """A cookie that lasts for a while, over restarts of the server too, as long as the token does."""
+        return self._signed(str(int(now) + COOKIE_LASTS))
+
+    def is_cookie(self, given: str, now: float) -> bool:
+        ends, _, _ = given.partition(".")
+        real = hmac.compare_digest(_digest(given), _digest(self._signed(ends)))
+        return real and float(ends) > now  # what we signed is a number
+
+    def cookie_name(self, secure: bool) -> str:
+        """The browser itself holds a `__Host-` cookie to one host and TLS; two servers get two names."""
+        return f"{'__Host-' if secure else ''}experience-{_digest('name ' + self.token).hex()[:8]}"
+
+    def _signed(self, ends: str) -> str:
+        signature = hmac.digest(self.token.encode(), f"cookie {ends}".encode("utf-8", "replace"), "sha256")
+        return f"{ends}.{signature.hex()}"
+
+
+def _digest(text: str) -> bytes:
+    """Of one length whatever the text, so that comparing tells nothing about it."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()
+
+
+# ------------------------------------------------------------------ the file
+
+
+def default_file() -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path("experience") / "serve.token"
+
+
+def token_in(file: Path, *, new: bool = False) -> str:
+    """The token in the file, made at the first start; `new` replaces it. Raises BadToken, OSError."""
+    if new:
+        file.unlink(missing_ok=True)
+    try:
+        return _read(file)
+    except FileNotFoundError:
+        _make(file)
+        return _read(file)  # of two that start at once, one made it
+
+
+def _read(file: Path) -> str:
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise BadToken(f"{file}: is no ordinary file; name another with --token-file")
+        if found.st_uid not in (os.geteuid(), 0) or found.st_mode & 0o077:
+            raise BadToken(f"{file}: others may read or change it; chmod 600 it, then --new-token")
+        token = os.read(descriptor, LONGEST).decode("ascii", "replace").strip()
+    finally:
+        os.close(descriptor)
+    if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
+        raise BadToken(f"{file}: a token is a line of {SHORTEST} letters and digits or more; --new-token")
+    return token
+
+
+def _make(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, secrets.token_urlsafe(32).encode() + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(partial, file)  # whole, and never over one that is there
+    except FileExistsError:
+        return
+    finally:
+        partial.unlink()

@@ -1,0 +1,123 @@
+"""Every request passes here: strangers are turned away, and every answer carries what protects it."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from importlib.resources import files
+from math import ceil
+
+from aiohttp import hdrs, web
+
+from scheduler.clock import Clock
+from scheduler.status import clean
+
+from .credentials import COOKIE_LASTS
+from .judgement import Asked, Judge, Verdict
+
+log = logging.getLogger("experience.serve")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# xterm.js writes <style> elements; nothing else on the page is allowed that does not come from here.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "Server": "experience",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+REFUSALS = {
+    Verdict.BAD_HOST: (HTTPStatus.FORBIDDEN, "This is not a name of this server."),
+    Verdict.BAD_ORIGIN: (HTTPStatus.FORBIDDEN, "Pages of other sites may not do this."),
+    Verdict.WRONG: (HTTPStatus.UNAUTHORIZED, "That token is not, or no longer, the right one."),
+    Verdict.NOTHING: (HTTPStatus.UNAUTHORIZED, "This page opens with the link of the server."),
+    Verdict.WAIT: (HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens: wait a little."),
+}
+
+
+class Guard:
+    """The middleware: judges each request, exchanges the link's token for a cookie."""
+
+    def __init__(self, judge: Judge, clock: Clock) -> None:
+        self._judge, self._clock = judge, clock
+        self._page = files(__package__).joinpath("refused.html").read_text("utf-8")
+
+    def watch_over(self, app: web.Application) -> None:
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._check(request, handler)
+
+        app.middlewares.append(check)
+        app.on_response_prepare.append(_protect)
+
+    async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        asked = self._asked(request)
+        verdict = self._judge.verdict(asked, self._clock.now(), self._clock.elapsed())
+        if verdict is Verdict.ADMITTED:
+            return await handler(request)
+        if verdict is Verdict.EXCHANGE:
+            return self._exchanged(asked.host)
+        if verdict is not Verdict.NOTHING:  # every tab with an old cookie does that
+            path = clean(request.path[:80])
+            log.warning(f"refused {request.method} {path} from {asked.peer}: {_reason(verdict, asked)}")
+        return self._refused(verdict, asked)
+
+    def _asked(self, request: web.Request) -> Asked:
+        host = request.headers.get(hdrs.HOST, "").lower()
+        secure = self._judge.address.is_public(host)
+        kind, _, bearer = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        return Asked(
+            peer=request.remote or "",
+            host=host,
+            origin=request.headers.get(hdrs.ORIGIN),
+            socket=hdrs.UPGRADE in request.headers,
+            link=request.query.get("token") if request.path == "/" else None,
+            bearer=bearer.strip() if kind.lower() == "bearer" else None,
+            cookie=request.cookies.get(self._judge.credentials.cookie_name(secure)),
+        )
+
+    def _exchanged(self, host: str) -> web.Response:
+        secure, credentials = self._judge.address.is_public(host), self._judge.credentials
+        response = web.Response(status=HTTPStatus.SEE_OTHER, headers={hdrs.LOCATION: "/"})
+        response.set_cookie(
+            credentials.cookie_name(secure),
+            credentials.cookie(self._clock.now()),
+            max_age=COOKIE_LASTS,
+            secure=secure,
+            httponly=True,
+            samesite="Strict",
+        )
+        return response
+
+    def _refused(self, verdict: Verdict, asked: Asked) -> web.Response:
+        status, why = REFUSALS[verdict]
+        headers = {hdrs.WWW_AUTHENTICATE: "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
+        if verdict is Verdict.WAIT:
+            headers[hdrs.RETRY_AFTER] = str(ceil(self._judge.wait(asked.peer, self._clock.elapsed())))
+        return web.Response(
+            status=status, text=self._page.replace("{why}", why), content_type="text/html", headers=headers
+        )
+
+
+def _reason(verdict: Verdict, asked: Asked) -> str:
+    """For the log: what others sent is cut short, and no token is in it."""
+    match verdict:
+        case Verdict.BAD_HOST:
+            return f"host {clean(asked.host[:80])!r} is none of ours"
+        case Verdict.BAD_ORIGIN:
+            return f"origin {clean(str(asked.origin)[:80])!r} is not this server's page"
+    return "a wrong token" if verdict is Verdict.WRONG else "too many wrong tokens before"
+
+
+async def _protect(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+    if request.path.startswith("/static/"):
+        response.headers["Cache-Control"] = "no-cache"  # the same for everybody; asked for again each time

@@ -1,0 +1,74 @@
+"""Who is let in: decided from what a request says, and nothing else."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .address import Address
+from .credentials import Credentials
+from .failures import Failures
+
+
+class Verdict(StrEnum):
+    """What becomes of a request."""
+
+    ADMITTED = "admitted"
+    EXCHANGE = (
+        "exchange"  # the token of the link was right: a cookie for it, and the link leaves the address bar
+    )
+    BAD_HOST = "host"
+    BAD_ORIGIN = "origin"
+    WRONG = "token"  # one that is not ours
+    NOTHING = "nothing"  # neither token nor cookie
+    WAIT = "wait"  # too many wrong ones came from there
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request says of itself; None for a header that is not there."""
+
+    peer: str = ""
+    host: str = ""
+    origin: str | None = None
+    socket: bool = False
+    link: str | None = None
+    bearer: str | None = None
+    cookie: str | None = None
+
+
+class Judge:
+    """Remembers only who guessed; every decision is a function of the request and the time."""
+
+    def __init__(self, address: Address, credentials: Credentials) -> None:
+        self.address, self.credentials = address, credentials
+        self._failures = Failures()
+
+    def verdict(self, asked: Asked, now: float, elapsed: float) -> Verdict:
+        """`now` is the wall clock, for cookies; `elapsed` only rises."""
+        if not self.address.admits(asked.host):
+            return Verdict.BAD_HOST
+        if not self._origin_fits(asked):
+            return Verdict.BAD_ORIGIN
+        if asked.cookie is not None and self.credentials.is_cookie(asked.cookie, now):
+            return Verdict.ADMITTED if asked.link is None else Verdict.EXCHANGE
+        return self._of_token(asked, elapsed)
+
+    def wait(self, peer: str, elapsed: float) -> float:
+        """Seconds until tokens from there are looked at again."""
+        return self._failures.wait(peer, elapsed)
+
+    def _of_token(self, asked: Asked, elapsed: float) -> Verdict:
+        token = asked.link if asked.bearer is None else asked.bearer
+        if token is None:
+            return Verdict.NOTHING
+        if self.wait(asked.peer, elapsed):
+            return Verdict.WAIT  # the right one too: else this would not hold up who guesses
+        if not self.credentials.is_token(token):
+            self._failures.wrong(asked.peer, elapsed)
+            return Verdict.WRONG
+        return Verdict.EXCHANGE if asked.bearer is None else Verdict.ADMITTED
+
+    def _origin_fits(self, asked: Asked) -> bool:
+        """Browsers name the page that opens a WebSocket: nothing else keeps other sites' pages away."""
+        if asked.origin is None:
+            return not asked.socket
+        return asked.origin == self.address.origin_of(asked.host)

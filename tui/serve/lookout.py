@@ -1,0 +1,92 @@
+"""Follows every citizen from here: what health and metrics are made of."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from scheduler.fleet import Fleet
+from scheduler.managed import managed_by
+from scheduler.members import Followed, Member
+from scheduler.model import Snapshot
+from scheduler.ownership import abandoned
+
+from .standing import Sighting, standing
+from .tally import Tally
+
+BEAT = 2.0  # seconds between two questions whether an owner is there
+BEATS = 200  # owners that are asked in a second, at the most
+
+
+class Lookout:
+    """Attached to every owner, as a screen is; counts what they tell."""
+
+    def __init__(self, fleet: Fleet, tally: Tally) -> None:
+        self._fleet, self.tally = fleet, tally
+        self._followed: dict[Followed, Callable[[], None]] = {}
+        self._gone: dict[str, float] = {}  # since when, on the clock that only rises
+        self._asking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Look from now on; raises what the settings raise."""
+        await self._fleet.start()
+        self._fleet.subscribe(self._follow)
+        self._follow()
+        self._asking = asyncio.create_task(self._ask(), name="lookout")
+
+    async def stop(self) -> None:
+        if self._asking:
+            self._asking.cancel()
+        await self._fleet.stop()
+
+    async def sightings(self) -> list[Sighting]:
+        """Every citizen as it is at this moment."""
+        members = sorted(self._fleet.members.items())
+        ownerless = [member for _, member in members if _without_owner(member.control.snapshot())]
+        expected = await asyncio.to_thread(_expected, ownerless)
+        return [self._sighting(member, member.settings.name in expected) for _, member in members]
+
+    def _sighting(self, member: Member, expected: bool) -> Sighting:
+        snapshot, pulse = member.control.snapshot(), member.control.pulse()
+        gone = self._fleet.clock.elapsed() - self._gone.get(snapshot.citizen, self._fleet.clock.elapsed())
+        return standing(snapshot, pulse, expected, gone)
+
+    def _follow(self) -> None:
+        controls = {member.control for member in self._fleet.members.values()}
+        for control in self._followed.keys() - controls:
+            self._followed.pop(control)()
+        for control in controls - self._followed.keys():
+            self._followed[control] = control.subscribe(partial(self._look, control))
+            self._look(control)
+        self.tally.keep({control.citizen for control in controls})
+
+    def _look(self, control: Followed) -> None:
+        snapshot = control.snapshot()
+        self.tally.take(snapshot)
+        if _without_owner(snapshot):
+            self._gone.setdefault(snapshot.citizen, self._fleet.clock.elapsed())
+        else:
+            self._gone.pop(snapshot.citizen, None)
+
+    async def _ask(self) -> None:
+        """An owner that nobody asks may hang unseen."""
+        while True:
+            await asyncio.sleep(max(BEAT, len(self._followed) / BEATS))
+            for control in list(self._followed):
+                control.pulse()
+
+
+def _without_owner(snapshot: Snapshot) -> bool:
+    return not snapshot.owner or bool(snapshot.stale)
+
+
+def _expected(members: list[Member]) -> set[str]:
+    """Those whose owner died, or whose service is meant to run them."""
+    return {member.settings.name for member in members if _is_expected(member.settings.home)}
+
+
+def _is_expected(home: Path) -> bool:
+    try:
+        return abandoned(home) or managed_by(home) is not None
+    except OSError:  # a home that we may not look into, or that is gone
+        return False

@@ -1,0 +1,168 @@
+"""The browser's server: its pages, the screens, health and metrics, from the first request to a clean end."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from importlib.resources import files
+from pathlib import Path
+
+from aiohttp import web
+
+from scheduler.clock import Clock
+from scheduler.errors import SchedulerError
+from scheduler.fleet import Fleet
+from scheduler.fleet_options import FleetOptions
+
+from . import exposition
+from .address import Address
+from .credentials import Credentials
+from .guard import Guard
+from .judgement import Judge
+from .lookout import Lookout
+from .screens import Limits, Screens
+from .standing import health
+from .tally import Tally
+
+log = logging.getLogger("experience.serve")
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+PATIENCE = 5.0  # seconds that requests under way get when the server ends
+PAGES = {"/": ("page.html", "text/html"), "/page.css": ("page.css", "text/css")}
+PAGES |= {"/page.js": ("page.js", "text/javascript")}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a server is told when it starts; `monitor` are the arguments of each tab's monitor."""
+
+    address: Address
+    token: str = field(repr=False)
+    monitor: tuple[str, ...]
+    limits: Limits
+    fleet: FleetOptions
+
+
+async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
+    """Listen until a signal comes; `opened` hears where. Raises SchedulerError."""
+    fleet = Fleet(plan.fleet)
+    lookout = Lookout(fleet, Tally(fleet.clock.now()))
+    screens = Screens(plan.monitor, plan.limits)
+    try:
+        with _told_to_end(screens) as told:
+            await lookout.start()
+            runner = web.AppRunner(
+                await application(plan, fleet.clock, lookout, screens),
+                access_log=None,
+                logger=log,
+                handle_signals=False,
+                shutdown_timeout=PATIENCE,
+            )
+            await runner.setup()
+            try:
+                opened(await _listen(runner, plan.address))
+                screens.prepare()
+                await told.wait()
+                log.info("shutting down")
+            finally:
+                await runner.cleanup()
+    finally:
+        screens.kill()
+        await lookout.stop()
+
+
+async def application(plan: Plan, clock: Clock, lookout: Lookout, screens: Screens) -> web.Application:
+    """The routes, behind the guard."""
+    app = web.Application(client_max_size=1024)
+    Guard(Judge(plan.address, Credentials(plan.token)), clock).watch_over(app)
+    views = _Views(clock, lookout, screens)
+    for path, (name, kind) in PAGES.items():
+        app.router.add_get(path, _page(files(__package__).joinpath(name).read_text("utf-8"), kind))
+    app.router.add_get("/ws", screens.connect, allow_head=False)
+    app.router.add_get("/download/{key}", views.download, allow_head=False)
+    app.router.add_get("/healthz", views.healthz)
+    app.router.add_get("/metrics", views.metrics)
+    app.router.add_static("/static", _front_end())
+
+    async def goodbye(_: web.Application) -> None:
+        await screens.stop()
+
+    app.on_shutdown.append(goodbye)
+    return app
+
+
+class _Views:
+    def __init__(self, clock: Clock, lookout: Lookout, screens: Screens) -> None:
+        self._clock, self._lookout, self._screens = clock, lookout, screens
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        well, found = health(await self._lookout.sightings())
+        return web.json_response(found, status=HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        sightings, tally = await self._lookout.sightings(), self._lookout.tally.copy()
+        accept, now, screens = request.headers.get("Accept", ""), self._clock.now(), len(self._screens)
+        # Of a thousand citizens the page has megabytes: the screens do not wait for it.
+        page, kind = await asyncio.to_thread(exposition.page, sightings, tally, now, screens, accept)
+        return web.Response(body=page, headers={"Content-Type": kind})
+
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        if (found := self._screens.delivery(request.match_info["key"])) is None:
+            raise web.HTTPNotFound
+        delivery, content = found
+        response = web.StreamResponse()
+        response.content_type = "application/octet-stream"
+        response.headers["Content-Disposition"] = f'attachment; filename="{delivery.name}"'
+        await response.prepare(request)
+        async for chunk in content:
+            await response.write(chunk)
+        await response.write_eof()
+        return response
+
+
+def _page(text: str, kind: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def page(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=text, content_type=kind, charset="utf-8")
+
+    return page
+
+
+def _front_end() -> Path:
+    """The terminal in the page: the files that textual-serve brings, and no others."""
+    import textual_serve
+
+    return Path(textual_serve.__file__).parent / "static"
+
+
+async def _listen(runner: web.AppRunner, address: Address) -> Address:
+    site = web.TCPSite(runner, address.host, address.port)
+    try:
+        await site.start()
+    except OSError as error:
+        raise SchedulerError(
+            f"{address.host} port {address.port}: {error.strerror or error}; choose another with --port"
+        ) from error
+    port = runner.addresses[0][1]
+    return Address(address.host, port, address.public)
+
+
+@contextmanager
+def _told_to_end(screens: Screens) -> Iterator[asyncio.Event]:
+    """Set by the first signal; a second one leaves no monitor the time to end by itself."""
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def tell() -> None:
+        if told.is_set():
+            screens.kill()
+        told.set()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, tell)
+    try:
+        yield told
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

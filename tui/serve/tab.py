@@ -1,0 +1,156 @@
+"""One browser tab's monitor: a process of its own that only attaches, and ends with the tab."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from scheduler.status import clean
+
+from . import packets
+from .deliveries import Deliveries
+
+log = logging.getLogger("experience.serve")
+
+Show = Callable[[bytes], Awaitable[None]]
+
+ENVIRONMENT = {
+    "TERM_PROGRAM": "textual",
+    "TEXTUAL_COLOR_SYSTEM": "truecolor",
+    "TEXTUAL_DRIVER": "tui.serve.driver:TabDriver",
+}
+POLITENESS = 5  # what a tab's priority is lowered by: tasks come first
+SPARE_AFTER = 3.0  # seconds after which the next monitor is loaded: this one's first frame comes first
+GRACE = 3.0  # seconds to end by itself
+COMPLAINTS = 2000  # characters that are kept of what the process complains of
+
+
+class Tab:
+    """A monitor that shows itself through `show`, from its start on."""
+
+    def __init__(self, process: Process, show: Show) -> None:
+        self._process, self._show = process, show
+        self.deliveries = Deliveries(self.send)
+        self._complaints = asyncio.create_task(self._hear())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def run(self, say: Callable[[str], Awaitable[None]]) -> int:
+        """Show the screen until the monitor ends: its exit code. `say` carries news for the page."""
+        assert self._process.stdout is not None
+        async for kind, payload in packets.packets(self._process.stdout):
+            if kind == packets.DATA:
+                await self._show(payload)
+            elif kind == packets.META:
+                if news := self.deliveries.announced(payload):
+                    await say(news)
+            elif kind == packets.PACKED:
+                self.deliveries.arrived(payload)
+        return await self._process.wait()
+
+    async def send(self, packet: bytes) -> None:
+        """Keys and orders for the monitor; one that has ended takes none."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.write(packet)
+            await self._process.stdin.drain()
+
+    async def end(self) -> None:
+        """The process is gone when this returns; what it still paints goes nowhere."""
+        self.deliveries.end()
+        assert self._process.stdin is not None and self._process.stdout is not None
+        if self._process.returncode is None:
+            self._process.stdin.close()  # the driver ends the monitor then
+            drained = asyncio.create_task(_swallow(self._process.stdout))
+            try:
+                async with asyncio.timeout(GRACE):
+                    await self._process.wait()
+            except TimeoutError:
+                self.kill()
+            finally:
+                drained.cancel()
+        await self._process.wait()
+        self._complain(await self._complaints)
+
+    def kill(self) -> None:
+        """End it at once, with all that it may have started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def _hear(self) -> str:
+        assert self._process.stderr is not None
+        heard = b""
+        while words := await self._process.stderr.read(1 << 12):
+            heard = (heard + words)[-COMPLAINTS:]
+        return heard.decode("utf-8", "replace").strip()
+
+    def _complain(self, words: str) -> None:
+        if words:
+            log.warning(f"a tab's monitor (pid {self.pid}) said: {clean(words.splitlines()[-1])}")
+
+
+class Nursery:
+    """Starts the monitors of tabs, and keeps one loaded for the next; `arguments` are the monitor's."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._arguments = tuple(arguments)
+        self._spare: asyncio.Task[Process] | None = None
+        self._closed = False
+
+    def prepare(self) -> None:
+        """Have a monitor ready when the next browser comes."""
+        if self._spare is None and not self._closed:
+            self._spare = asyncio.create_task(self._start())
+
+    @asynccontextmanager
+    async def opened(self, size: tuple[int, int], show: Show) -> AsyncIterator[Tab]:
+        """A monitor of this size for as long as the block lasts."""
+        tab = Tab(await self._take(), show)
+        again = asyncio.get_running_loop().call_later(SPARE_AFTER, self.prepare)
+        try:
+            await tab.send(b"%d %d\n" % size)
+            yield tab
+        finally:
+            again.cancel()
+            self.prepare()
+            await tab.end()
+
+    async def close(self) -> None:
+        """The one that nobody came for ends, too."""
+        self._closed = True
+        if self._spare:
+            await Tab(await self._spare, _nowhere).end()
+
+    async def _take(self) -> Process:
+        spare, self._spare = self._spare, None
+        if spare and (process := await spare).returncode is None:
+            return process
+        return await self._start()
+
+    async def _start(self) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-P", "-m", "tui.serve.monitor", *self._arguments),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=os.environ | ENVIRONMENT,
+            start_new_session=True,  # Ctrl+C at the server's terminal is for the server
+        )
+        with suppress(ProcessLookupError, PermissionError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, POLITENESS)
+        return process
+
+
+async def _nowhere(screen: bytes) -> None: ...
+
+
+async def _swallow(reader: asyncio.StreamReader) -> None:
+    while await reader.read(1 << 16):
+        pass
