@@ -119,4 +119,4 @@ def _short(name: str) -> str:
 
 
 # How the keys that are there from the start are written by people.
-_SPELLED = {"question_mark": "?", "slash": "/", "colon": ":", "plus": "+", "minus": "-"}
+_SPELLED = {"question_mark": "?", "slash": "/", "colon": ":", "plus": "+", "equals_sign": "=", "minus": "-"}

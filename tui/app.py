@@ -233,10 +233,18 @@ class ExperienceApp(App[None]):
             self._wishes.say("nothing is wrong here")
         self._show_verdict()
 
+    def action_timeline(self) -> None:
+        from .screens.timeline import Timeline
+
+        now, strands = self._fleet.clock.now, self._grid.strands
+        self._open(Timeline(strands, self._controls.get, now, self._glyphs, self._label))
+
     def action_log(self) -> None:
         from .screens.log import Log
 
-        page = Log(self._events, self._glyphs, self._label)
+        self._open(Log(self._events, self._glyphs, self._label))
+
+    def _open(self, page: Page) -> None:
         self.push_screen(page)
         self.call_after_refresh(self.tick)
 

@@ -23,6 +23,10 @@ class Glyphs:
     dot: str
     ellipsis: str
     times: str
+    slot: str = "●"
+    slots: str = "•"
+    guide: str = "·"
+    levels: str = "▁▂▃▄▅▆▇█"  # from one to many
 
 
 UNICODE = Glyphs(
@@ -71,4 +75,8 @@ ASCII = Glyphs(
     dot=" - ",
     ellipsis="~",
     times="x",
+    slot="*",
+    slots="-",
+    guide=".",
+    levels="123456789",
 )

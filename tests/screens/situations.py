@@ -36,9 +36,12 @@ def demo(*names: str, **changes: Any) -> Callable[[], FakeFleet]:
     """Citizens of the demo as they are at noon; `changes` are made to the last of them."""
 
     def fleet() -> FakeFleet:
-        snapshots = [DemoControl(name, FakeClock()).snapshot() for name in names]
-        snapshots[-1] = replace(snapshots[-1], **changes)
-        return FakeFleet(*map(FakeControl, snapshots))
+        controls = [DemoControl(name, FakeClock()) for name in names]
+        fakes = [FakeControl(control.snapshot()) for control in controls]
+        for fake, control in zip(fakes, controls, strict=True):
+            fake.slots, fake.history = control.slots, control.history
+        fakes[-1].snapshot = replace(fakes[-1].snapshot, **changes)
+        return FakeFleet(*fakes)
 
     return fleet
 
@@ -134,6 +137,16 @@ SITUATIONS = {
     "log_filtered": Situation(demo(*NAMES), (80, 24), ("l", "slash", *"failed", "enter")),
     "log_empty": Situation(of(Snapshot("opus")), (80, 24), ("l",)),
     "log_hostile": Situation(of(HOSTILES), (80, 24), ("l",)),
+    "timeline": Situation(demo(*NAMES), keys=("t", *["right"] * 9)),
+    "timeline_80x24": Situation(demo("opus", "mira", "clio"), (80, 24), ("t",)),
+    "timeline_zoomed": Situation(
+        demo("opus", "mira", "clio"), (120, 30), ("t", "plus", "plus", "plus", "down")
+    ),
+    "timeline_narrow": Situation(demo("opus", "mira"), (60, 12), ("t",)),
+    "timeline_light": Situation(demo("opus", "mira", "clio"), (100, 30), ("T", "t", "minus")),
+    "timeline_ascii": Situation(demo("opus", "mira"), (100, 24), ("t",), {"ascii": True}),
+    "timeline_empty": Situation(of(Snapshot("opus")), (80, 24), ("t",)),
+    "timeline_hostile": Situation(of(HOSTILES), (80, 24), ("t",)),
     "help": Situation(demo("opus", "aria"), (100, 40), ("question_mark",)),
 }
 

@@ -15,6 +15,7 @@ from tui.format import clean
 from tui.glyphs import Glyphs
 from tui.matching import Filter
 from tui.ordering import Order
+from tui.strand import Strand
 
 from . import steps
 from .board import Board, Place
@@ -119,6 +120,10 @@ class FleetGrid(Lines):
         """It is `now`: paint again what looks different."""
         self._now = now
         self.sync()
+
+    def strands(self) -> list[Strand]:
+        """Every task that the filter keeps, in the order of the screen."""
+        return [Strand(panel.citizen, task) for panel in self.board.order for task in panel.tasks]
 
     # -------------------------------------------------------------- drawing
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from textual.app import RenderResult
+from textual.binding import Binding
 from textual.content import Content
 from textual.events import Click
 from textual.widget import Widget
@@ -63,9 +64,10 @@ class KeyBar(Widget):
 
     def _keys(self) -> list[Key]:
         active = [entry for _, entry in active_keys(self.screen)]
-        shown = {
-            entry.binding.action: entry.binding for entry in active if entry.binding.show and entry.enabled
-        }
+        shown: dict[str, Binding] = {}
+        for entry in active:
+            if entry.binding.show and entry.enabled:
+                shown.setdefault(entry.binding.action, entry.binding)
         return [
             Key(binding.key, self.app.get_key_display(binding), binding.description, binding.id in LAST)
             for binding in shown.values()

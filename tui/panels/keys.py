@@ -28,6 +28,7 @@ KEYS = (
     _hidden("N", "app.walk(-1)", "problem-before", "go to what is wrong, backwards"),
     _hidden("O", "take_over", "take-over", "own a citizen here whose owner is gone"),
     _hidden("escape", "clear", "clear", "drop the filter, then the marks"),
+    _key("t", "app.timeline", "timeline", "timeline", "what will run when, and what ran"),
     _key("l", "app.log", "log", "log", "what happened: events of all citizens, newest last"),
     _hidden("up,k", "move('vertical', -1)", "up", "task above"),
     _hidden("down,j", "move('vertical', 1)", "down", "task below"),
@@ -37,6 +38,21 @@ KEYS = (
     _hidden("shift+tab", "move('panel', -1)", "before", "panel before"),
     _hidden("pageup", "page(-1)", "page-up", "a screen up"),
     _hidden("pagedown", "page(1)", "page-down", "a screen down"),
+    _hidden("g,home", "move('end', -1)", "first", "first task"),
+    _hidden("G,end", "move('end', 1)", "last", "last task"),
+)
+
+TIMELINE_KEYS = (
+    _key("enter", "choose", "show", "open", "show this task"),
+    _key("plus,equals_sign", "zoom(-1)", "zoom in", "zoom-in", "look less far ahead"),
+    _key("minus", "zoom(1)", "zoom out", "zoom-out", "look further ahead"),
+    _key("left", "time(-1)", "earlier", "left", "an earlier time"),
+    _key("right", "time(1)", "later", "right", "a later time; beyond the edge the window moves"),
+    _key("0", "now", "now", "now", "back to now"),
+    _hidden("up,k", "move('vertical', -1)", "up", "task above"),
+    _hidden("down,j", "move('vertical', 1)", "down", "task below"),
+    _hidden("pageup", "move('page', -1)", "page-up", "a screen up"),
+    _hidden("pagedown", "move('page', 1)", "page-down", "a screen down"),
     _hidden("g,home", "move('end', -1)", "first", "first task"),
     _hidden("G,end", "move('end', 1)", "last", "last task"),
 )

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tui.format import cells, shorten
 from tui.glyphs import Glyphs
 from tui.panels.board import Place
 from tui.panels.footer import KeyBar
@@ -54,8 +55,12 @@ class Page(Screen[None]):
         self.verdict_bar.show(verdict, now)
 
     def head(self, *pieces: tuple[str, str]) -> None:
-        """Words and their styles for the title line."""
-        self._heading.update(Content.assemble(*pieces), layout=False)
+        """Clean words and their styles for the title line; what has no room is cut off at the end."""
+        room, kept = self.app.size.width, list[tuple[str, str]]()
+        for text, style in pieces:
+            kept.append((shorten(text, room, self.glyphs.ellipsis), style))
+            room -= cells(kept[-1][0])
+        self._heading.update(Content.assemble(*kept), layout=False)
 
     def action_back(self) -> None:
         self.dismiss()

@@ -1,0 +1,220 @@
+"""The timeline: what ran in the past hour and what will run, asked of owners for the rows in sight only."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from textual.worker import WorkerCancelled
+
+from scheduler.errors import Disconnected
+from scheduler.model import Kind, Outcome, Snapshot, Trigger
+from scheduler.records import RunRecord
+from tests.fakes import NOON, FakeControl, FakeFleet, until
+from tui.screens.help import Help
+from tui.screens.timeline import Timeline
+
+from .driving import cursor, press, screen, shown
+from .situations import demo, task
+
+HOUR = 3600.0
+
+
+def citizen(name: str = "opus", *names: str) -> FakeControl:
+    names = names or ("tick", "tock")
+    control = FakeControl(Snapshot(name, tuple(task(each) for each in names)))
+    control.times = {each: tuple(NOON + 2 * HOUR * n + 60 for n in range(12)) for each in names}
+    return control
+
+
+def row(pilot, name: str) -> str:
+    return next(line for line in shown(pilot).splitlines()[3:] if f"/{name} " in line)
+
+
+async def opened(pilot, *keys: str) -> None:
+    await press(pilot, "t", *keys)
+    await asked(pilot)
+
+
+async def asked(pilot) -> None:
+    """Wait until the owners have answered, and that is painted."""
+    for worker in [worker for worker in pilot.app.workers if worker.group == "forecast"]:
+        with suppress(WorkerCancelled):  # another question has taken its place
+            await worker.wait()
+    await pilot.pause()
+
+
+async def test_marks_are_where_the_owner_says_that_a_task_will_run():
+    control = citizen()
+    control.times["tock"] = (NOON + 6 * HOUR,)
+    async with screen(FakeFleet(control)) as pilot:
+        await opened(pilot)
+        assert row(pilot, "tick").count("●") == 12
+        assert row(pilot, "tock").count("●") == 1
+        axis = next(line for line in shown(pilot).splitlines() if "18:00" in line)
+        assert row(pilot, "tock").index("●") == axis.index("18:00")
+
+
+async def test_the_past_hour_is_what_the_history_says():
+    control = citizen()
+    runs = [("tick", 50, 49, Outcome.OK), ("tick", 20, 19, Outcome.FAILED), ("tock", 55, 10, Outcome.WARNING)]
+    control.runs = tuple(
+        RunRecord(n, name, NOON - 60 * start, NOON - 60 * end, 60.0, outcome, Trigger.SCHEDULE)
+        for n, (name, start, end, outcome) in enumerate(runs, 1)
+    )
+    running = task("busy", kind=Kind.RUNNING, running_since=NOON - 1500)
+    control.snapshot = replace(control.snapshot, tasks=(*control.snapshot.tasks, running))
+    async with screen(FakeFleet(control)) as pilot:
+        await opened(pilot, "plus", "plus", "plus", "plus")
+        await asked(pilot)
+        assert row(pilot, "tick")[4:].count("✓") == 1 and "✗" in row(pilot, "tick")
+        assert "⚠━━━━" in row(pilot, "tock")
+        assert "▶━━━" in row(pilot, "busy")[4:]
+
+
+async def test_what_will_not_run_says_why():
+    paused = task("tick", kind=Kind.PAUSED, due=None, paused_at=NOON)
+    control = FakeControl(Snapshot("opus", (paused, task("tock", kind=Kind.NOT_SET_UP, missing="feeds"))))
+    async with screen(FakeFleet(control)) as pilot:
+        await opened(pilot)
+        assert "paused" in row(pilot, "tick") and "not set up: feeds" in row(pilot, "tock")
+
+
+async def test_zoom_in_and_out():
+    async with screen(FakeFleet(citizen())) as pilot:
+        await opened(pilot)
+        assert "15m a cell · 24 h ahead" in shown(pilot)
+        for keys, words in ((("plus",), "12 h"), (("equals_sign",), "6 h"), (("minus",) * 4, "7 d")):
+            await press(pilot, *keys)
+            if words == "7 d":
+                await press(pilot, "minus", "minus")
+            await asked(pilot)
+            assert f"{words} ahead" in shown(pilot)
+
+
+async def test_the_time_cursor_moves_and_says_what_runs_then():
+    async with screen(FakeFleet(citizen())) as pilot:
+        await opened(pilot)
+        assert "Mon 12:00 now  2 tasks in sight run then: opus/tick, opus/tock" in shown(pilot)
+        await press(pilot, "right", "right")
+        assert "Mon 12:30 in 30m  nothing runs then" in shown(pilot)
+        await press(pilot, *["right"] * 6)
+        assert "Mon 14:00 in 2h  2 tasks" in shown(pilot)
+        await press(pilot, *["left"] * 11)
+        assert "Mon 11:15 45m ago" in shown(pilot)
+
+
+async def test_beyond_the_edge_the_window_moves_and_0_leads_back():
+    async with screen(FakeFleet(citizen())) as pilot:
+        await opened(pilot, *["minus"] * 2)
+        view = pilot.app.screen.view
+        view.time_at = view.cells - 1
+        before = pilot.app.screen._forecasts.window
+        await press(pilot, "right")
+        await asked(pilot)
+        after = pilot.app.screen._forecasts.window
+        assert after.start > before.end - before.cell * before.cells
+        assert after.start + view.time_at * after.cell == before.end
+        await press(pilot, "0")
+        await asked(pilot)
+        assert pilot.app.screen._forecasts.window == before and "now" in shown(pilot).splitlines()[1]
+
+
+async def test_where_many_fall_together_it_shows():
+    fleet = FakeFleet(*(citizen(f"c{n}", "tick") for n in range(6)))
+    fleet.view.controls[0].times["tick"] += (NOON + 5 * HOUR,)
+    async with screen(fleet) as pilot:
+        await opened(pilot)
+        crowd = next(line for line in shown(pilot).splitlines() if "at once" in line)
+        assert crowd.count("▆") == 12 and crowd.count("▁") == 1
+
+
+async def test_only_the_rows_in_sight_are_asked_about():
+    fleet = FakeFleet(*(citizen(f"c{n:04}", *(f"t{each}" for each in range(7))) for n in range(1000)))
+    async with screen(fleet, size=(80, 24)) as pilot:
+        await opened(pilot)
+        assert sum(len(names) for control in fleet.view.controls for names, _ in control.looked) <= 24
+        await press(pilot, "G")
+        await asked(pilot)
+        assert "c0999/t6" in shown(pilot) and "●" in row(pilot, "t6")
+        assert sum(bool(control.looked) for control in fleet.view.controls) <= 12
+
+
+async def test_it_is_asked_again_when_something_has_changed_and_not_before():
+    control = citizen()
+    fleet = FakeFleet(control)
+    async with screen(fleet) as pilot:
+        await opened(pilot)
+        before = len(control.looked)
+        for _ in range(3):
+            await fleet.clock.advance(1)
+            pilot.app.tick()
+            await asked(pilot)
+        assert len(control.looked) == before
+        control.times = {"tick": (NOON + HOUR,)}
+        control.show(replace(control.snapshot, tasks=(task("tick", due=NOON + HOUR), task("tock"))))
+        await pilot.pause()
+        pilot.app.tick()
+        await asked(pilot)
+        await until(lambda: len(control.looked) > before, "it is asked again")
+        await asked(pilot)
+        assert row(pilot, "tick").count("●") == 1
+
+
+async def test_an_owner_that_does_not_answer_leaves_its_rows_empty():
+    control, other = citizen("aria"), citizen("opus")
+
+    async def refused(tasks, window):
+        raise Disconnected("gone")
+
+    control.slots = refused
+    async with screen(FakeFleet(control, other)) as pilot:
+        await opened(pilot)
+        lines = shown(pilot).splitlines()[3:]
+        assert "●" not in next(line for line in lines if "aria/tick" in line)
+        assert "●" in next(line for line in lines if "opus/tick" in line)
+
+
+async def test_the_filter_and_the_order_of_the_fleet_hold_here_too():
+    async with screen(FakeFleet(citizen("aria"), citizen("mira"))) as pilot:
+        await press(pilot, "slash", *"mira/tock", "enter")
+        await opened(pilot)
+        assert "mira/tock" in shown(pilot) and "aria" not in shown(pilot).replace("tick@aria", "")
+
+
+async def test_moving_and_choosing_a_task():
+    async with screen(FakeFleet(citizen("aria"), citizen("mira"))) as pilot:
+        await opened(pilot, "down", "j", "k", "G", "up", "g", "end", "home", "down")
+        line = next(line for line in shown(pilot).splitlines() if line.startswith("❯"))
+        assert "aria/tock" in line
+        await press(pilot, "pagedown")
+        assert next(line for line in shown(pilot).splitlines() if line.startswith("❯"))[4:13] == "ira/tock "
+        await press(pilot, "enter")
+        assert cursor(pilot) == "mira/tock" and not isinstance(pilot.app.screen, Timeline)
+
+
+async def test_a_click_moves_both_cursors():
+    async with screen(FakeFleet(citizen("aria"), citizen("mira"))) as pilot:
+        await opened(pilot)
+        view = pilot.app.screen.view
+        await pilot.click("TimelineView", offset=(view.left + 10, 2))
+        assert view.time_at == 10 and view.strand.row == ("mira", "tick")
+
+
+@pytest.mark.parametrize("key", ["q", "t", "escape"])
+async def test_the_way_back(key):
+    async with screen(FakeFleet(citizen())) as pilot:
+        await opened(pilot, key)
+        assert not isinstance(pilot.app.screen, Timeline) and not pilot.app._exit
+
+
+async def test_help_is_about_the_timeline():
+    async with screen(FakeFleet(citizen()), size=(100, 60)) as pilot:
+        await opened(pilot, "question_mark")
+        assert isinstance(pilot.app.screen, Help) and "look less far ahead" in shown(pilot)
+
+
+async def test_the_demo_has_one():
+    fleet = demo("opus", "mira")()
+    async with screen(fleet) as pilot:
+        await opened(pilot)
+        assert "••••" in row(pilot, "heartbeat") and "●" in row(pilot, "news_scan")

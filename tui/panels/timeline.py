@@ -1,0 +1,245 @@
+"""A row per task along the axis of time: what its runs came to, and when it will run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.binding import BindingType
+from textual.events import Click, Resize
+from textual.geometry import Size
+from textual.message import Message
+from textual.strip import Strip
+
+from scheduler.model import Kind, TaskView
+from scheduler.window import Window
+from tui import format as words
+from tui.event_words import OUTCOMES
+from tui.forecasts import Fate, Row
+from tui.glyphs import Glyphs
+from tui.panels.rows import STYLES, state_words
+from tui.strand import Strand
+
+from .ink import CURSOR, merged
+from .keys import TIMELINE_KEYS
+from .lines import Lines
+
+LEAST, MOST = 12, 34  # cells of a row's name
+EDGE = 3  # cells around it: mark, sign, gap
+OFTEN = 0.5  # of all cells: a task that runs in more of them is drawn more quietly
+Cell = tuple[str, str]  # what is drawn, and its style
+
+
+class TimelineView(Lines):
+    """Draws the rows in sight; `fate_of` is asked for nothing else."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*TIMELINE_KEYS]
+
+    class Moved(Message):
+        """Other rows are in sight, or the cursor is elsewhere."""
+
+    @dataclass
+    class Zoomed(Message):
+        """The person wants to look less far ahead, or further."""
+
+        step: int
+
+    @dataclass
+    class Panned(Message):
+        """The person wants to look so many cells further on; 0 is back to now."""
+
+        cells: int
+
+    @dataclass
+    class Chosen(Message):
+        """The person wants to see this task."""
+
+        row: Row
+
+    def __init__(self, glyphs: Glyphs, fate_of: Callable[[Row], Fate | None]) -> None:
+        super().__init__()
+        self._glyphs, self._fate_of = glyphs, fate_of
+        self._strands: Sequence[Strand] = ()
+        self._at = 0
+        self._now = 0.0
+        self._window = Window(0.0, 1.0, 1)
+        self._guides: frozenset[int] = frozenset()
+        self._named = LEAST
+        self.time_at = 0  # the cell that the time cursor is on
+
+    # -------------------------------------------------------------- values come down
+
+    def show(self, strands: Sequence[Strand], now: float) -> None:
+        """These tasks, as they are now; the cursor stays with its task."""
+        held = self.strand.row if self.strand else None
+        self._strands, self._now = strands, now
+        longest = max((len(each.citizen) + 1 + len(each.task.name) for each in strands), default=LEAST)
+        self._named = min(longest, MOST, max(LEAST, self.room.width // 3))
+        if held and (self._at >= len(strands) or strands[self._at].row != held):
+            self._at = next((n for n, each in enumerate(strands) if each.row == held), self._at)
+        self._at = min(self._at, max(0, len(strands) - 1))
+        self.virtual_size = Size(self.room.width, len(strands))
+        self.refresh()
+
+    def look_at(self, window: Window, guides: frozenset[int]) -> None:
+        """Draw this window, with a faint line below each of these cells."""
+        self._window, self._guides = window, guides
+        self.time_at = min(self.time_at, window.cells - 1)
+        self.refresh()
+
+    @property
+    def strand(self) -> Strand | None:
+        return self._strands[self._at] if self._at < len(self._strands) else None
+
+    @property
+    def left(self) -> int:
+        """Where the axis begins."""
+        return EDGE + self._named + 1
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are for the axis."""
+        return max(1, self.room.width - self.left - 1)
+
+    def in_sight(self) -> list[Row]:
+        top = self.scroll_offset.y
+        return [each.row for each in self._strands[top : top + self.room.height]]
+
+    # -------------------------------------------------------------- drawing
+
+    def render_line(self, y: int) -> Strip:
+        number, width, ink = y + self.scroll_offset.y, self.room.width, self.styles_now()
+        if number >= len(self._strands):
+            none = "  no task to show" if not self._strands and y == 1 else ""
+            text = words.fit(none, width, self._glyphs.ellipsis)
+            return self.finished(Strip([Segment(text, ink.style("faint"))], width))
+        strand, light = self._strands[number], CURSOR if number == self._at else 0
+        segments = [*self._head(strand, light), *self._along(strand, light)]
+        return self.finished(Strip(segments).adjust_cell_length(width, ink.style("ink", light)))
+
+    def _head(self, strand: Strand, light: int) -> list[Segment]:
+        ink, glyphs, kind = self.styles_now(), self._glyphs, strand.task.kind
+        where = words.clean(f"{strand.citizen}/{strand.task.name}", glyphs.plain)
+        citizen, slash, task = words.fit(where, self._named, glyphs.ellipsis).partition("/")
+        quiet = kind in (Kind.PAUSED, Kind.NOT_SET_UP)
+        return [
+            Segment(glyphs.cursor if light else " ", ink.style("here", light)),
+            Segment(f"{glyphs.kind[kind]} ", ink.style(STYLES[kind], light)),
+            Segment(citizen + slash, ink.style("faint", light)),
+            Segment(f"{task} ", ink.style("faint" if quiet else "ink", light)),
+        ]
+
+    def _along(self, strand: Strand, light: int) -> list[Segment]:
+        ink = self.styles_now()
+        cells = self._cells(strand)
+        styled = [Segment(char, ink.style(style, light)) for char, style in cells]
+        if 0 <= self.time_at < len(styled):
+            char, style = cells[self.time_at]
+            styled[self.time_at] = Segment(char, ink.style(style, CURSOR))
+        return list(merged(styled))
+
+    def _cells(self, strand: Strand) -> list[Cell]:
+        window, glyphs = self._window, self._glyphs
+        guide = glyphs.guide
+        cells: list[Cell] = [(guide if n in self._guides else " ", "track") for n in range(window.cells)]
+        now = window.index(self._now)
+        if 0 <= now < window.cells:
+            cells[now] = (glyphs.down, "here")
+        fate = self._fate_of(strand.row)
+        if fate is None:
+            return cells
+        self._draw_past(cells, strand, fate, now)
+        often = len(fate.slots) > OFTEN * window.cells
+        for when in fate.slots:
+            if max(0, now) <= (at := window.index(when)) < window.cells:
+                cells[at] = (glyphs.slots if often else glyphs.slot, "bar" if often else "ok")
+        if not fate.slots and (said := _why_none(strand.task)):
+            self._write(cells, max(0, now + 2), words.clean(said, glyphs.plain))
+        return cells
+
+    def _draw_past(self, cells: list[Cell], strand: Strand, fate: Fate, now: int) -> None:
+        glyphs = self._glyphs
+        for run in reversed(fate.runs):
+            kind = OUTCOMES[run.outcome]
+            self._draw_run(cells, run.started, run.finished, (glyphs.kind[kind], STYLES[kind]))
+        since = strand.task.running_since
+        if since is not None and now >= 0:
+            self._draw_run(cells, since, self._now, (glyphs.kind[Kind.RUNNING], "running"))
+
+    def _draw_run(self, cells: list[Cell], since: float, until: float, sign: Cell) -> None:
+        first, last = self._window.index(since), self._window.index(until)
+        for at in range(max(0, first + 1), min(last, len(cells) - 1) + 1):
+            if cells[at][1] in ("track", "here"):
+                cells[at] = (self._glyphs.full, sign[1])
+        if 0 <= first < len(cells):
+            cells[first] = sign
+
+    @staticmethod
+    def _write(cells: list[Cell], at: int, text: str) -> None:
+        for n, char in enumerate(text[: max(0, len(cells) - at)]):
+            cells[at + n] = (char, "faint")
+
+    # -------------------------------------------------------------- keys and mouse
+
+    def go_to(self, number: int) -> None:
+        """The cursor to this row, in sight."""
+        self._at = min(max(0, number), max(0, len(self._strands) - 1))
+        top, height = self.scroll_offset.y, self.room.height
+        if self._at < top:
+            self.scroll_to(y=self._at, animate=False, force=True)
+        elif self._at >= top + height:
+            self.scroll_to(y=self._at - height + 1, animate=False, force=True)
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def go_to_time(self, cell: int) -> None:
+        """The time cursor to this cell; beyond the edge the window moves."""
+        if 0 <= cell < self._window.cells:
+            self.time_at = cell
+            self.refresh()
+            self.post_message(self.Moved())
+        else:
+            self.post_message(self.Panned(self._window.cells // 4 * (1 if cell > 0 else -1)))
+
+    def action_move(self, how: str, step: int) -> None:
+        """A row, a screenful, or all the way."""
+        page = max(1, self.room.height - 1)
+        self.go_to(self._at + step * {"vertical": 1, "page": page, "end": len(self._strands)}[how])
+
+    def action_time(self, step: int) -> None:
+        self.go_to_time(self.time_at + step)
+
+    def action_now(self) -> None:
+        self.post_message(self.Panned(0))
+
+    def action_zoom(self, step: int) -> None:
+        self.post_message(self.Zoomed(step))
+
+    def action_choose(self) -> None:
+        if self.strand:
+            self.post_message(self.Chosen(self.strand.row))
+
+    def on_click(self, event: Click) -> None:
+        number = event.y + self.scroll_offset.y
+        if number < len(self._strands):
+            self.go_to(number)
+            if event.chain > 1:
+                self.action_choose()
+        if 0 <= event.x - self.left < self._window.cells:
+            self.go_to_time(event.x - self.left)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self.post_message(self.Moved())
+
+    def on_resize(self, event: Resize) -> None:
+        self.show(self._strands, self._now)
+        self.post_message(self.Zoomed(0))
+
+
+def _why_none(task: TaskView) -> str:
+    """Why a task has no time ahead, if that is known."""
+    if task.kind is Kind.RUNNING:
+        return ""
+    return state_words(task)

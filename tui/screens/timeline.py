@@ -1,0 +1,187 @@
+"""The timeline as a screen: the past hour and what is to come, a row per task."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Static
+
+from scheduler.control import Control
+from scheduler.window import Window
+from tui import format as words
+from tui.forecasts import Forecasts, Row
+from tui.glyphs import Glyphs
+from tui.panels.board import Place
+from tui.panels.timeline import TimelineView
+from tui.strand import Strand
+from tui.tally import Verdict
+from tui.time_axis import DAY, ZOOMS, Label, labels, moment, window_for, zoom_words
+
+from .page import Page
+
+TOGETHER = 0.04  # seconds in which more may be scrolled before anybody is asked
+AGAIN = 2.0  # seconds between two questions about the same rows
+NAMED = 3  # tasks of a cell that are named
+CROWD, CROWDED = 3, 1.5  # so many tasks at once, and so many times the usual, stand out
+
+Strands = Callable[[], Sequence[Strand]]
+
+
+class Timeline(Page):
+    """Asks owners only about the rows in sight."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", False, id="clear", tooltip="back to the fleet"),
+        Binding("t", "back", "close the timeline", False, id="timeline"),
+    ]
+
+    def __init__(
+        self,
+        strands: Strands,
+        find: Callable[[str], Control | None],
+        now: Callable[[], float],
+        glyphs: Glyphs,
+        label: str = "",
+    ) -> None:
+        self._forecasts = Forecasts(find)
+        self.view = TimelineView(glyphs, self._forecasts.fate)
+        super().__init__(self.view, glyphs, label)
+        self._strands, self._now = strands, now
+        self._axis, self._crowd = Static(markup=False, classes="axis"), Static(markup=False, classes="axis")
+        self._zoom, self._shift = DAY, 0.0
+        self._labels: list[Label] = []
+        self._asked_at, self._asked_of = 0.0, object()
+
+    def compose(self) -> ComposeResult:
+        parts = iter(super().compose())
+        yield from (next(parts), next(parts), self._axis, self._crowd, *parts)
+
+    # -------------------------------------------------------------- values come down
+
+    def tick(self, verdict: Verdict, now: float) -> None:
+        super().tick(verdict, now)
+        self.view.show(self._strands(), now)
+        if self._window(now) != self._forecasts.window:
+            self._look()
+        elif self._state() != self._asked_of and abs(now - self._asked_at) >= AGAIN:
+            self._ask()
+        self._tell()
+
+    def _state(self) -> object:
+        """What a forecast depends on: another value means that it may be another."""
+        rows = set(self.view.in_sight())
+        return [(s.row, s.task.due, s.task.run_count, s.task.kind) for s in self._strands() if s.row in rows]
+
+    def _window(self, now: float) -> Window:
+        return window_for(now, ZOOMS[self._zoom], self.view.cells, self._shift)
+
+    def _look(self, at: float | None = None) -> None:
+        """Draw the window anew, the time cursor on `at` or where it was."""
+        now, before = self._now(), self._forecasts.window
+        first = before.cells <= 1
+        held = now if first else before.start + (self.view.time_at + 0.5) * before.cell
+        window = self._window(now)
+        self._forecasts.look_at(window)
+        self._labels = labels(window)
+        cell = window.index(held if at is None else at)
+        self.view.time_at = min(max(0, cell), window.cells - 1)
+        self.view.look_at(window, frozenset(label.cell for label in self._labels))
+        self._ask()
+        self._tell()
+
+    @work(exclusive=True, group="forecast")
+    async def _ask(self) -> None:
+        await asyncio.sleep(TOGETHER)
+        rows = self.view.in_sight()
+        self._asked_at, self._asked_of = self._now(), self._state()
+        await self._forecasts.ask(rows, self._asked_at)
+        self.view.refresh()
+        self._tell()
+
+    # -------------------------------------------------------------- words
+
+    def _tell(self) -> None:
+        window, glyphs = self._forecasts.window, self.glyphs
+        when = window.start + self.view.time_at * window.cell
+        here = [row for row in self.view.in_sight() if self._runs_at(row, self.view.time_at)]
+        names = ", ".join("/".join(row) for row in here[:NAMED])
+        more = f" and {len(here) - NAMED} more" if len(here) > NAMED else ""
+        count = f"{words.plural(len(here), 'task')} in sight run then" if here else "nothing runs then"
+        detail = f": {words.clean(names, glyphs.plain)}{more}" if here else ""
+        scale = f" {words.limit(window.cell)} a cell{glyphs.dot}{zoom_words(self._zoom)} ahead "
+        self.head(
+            (" Timeline ", "bold $title"),
+            (scale, "$faint"),
+            (f" {moment(when)} ", "bold $run"),
+            (f"{_away(when - self._now(), window.cell)}  ", "$faint"),
+            (count + detail, "$ink"),
+        )
+        self._axis.update(self._axis_words(), layout=False)
+        self._crowd.update(self._crowd_words(), layout=False)
+
+    def _runs_at(self, row: Row, cell: int) -> bool:
+        fate, window = self._forecasts.fate(row), self._forecasts.window
+        return fate is not None and any(window.index(when) == cell for when in fate.slots)
+
+    def _axis_words(self) -> Content:
+        line, at = [(" " * self.view.left, "")], 0
+        for label in self._labels:
+            line.append((" " * (label.cell - at), ""))
+            line.append((label.text, _style(label)))
+            at = label.cell + len(label.text)
+        return Content.assemble(*line)
+
+    def _crowd_words(self) -> Content:
+        """How many tasks in sight run in each cell: where many fall together it shows."""
+        window, counts = self._forecasts.window, [0] * self._forecasts.window.cells
+        for row in self.view.in_sight():
+            fate = self._forecasts.fate(row)
+            for cell in {window.index(when) for when in fate.slots} if fate else ():
+                if 0 <= cell < len(counts):
+                    counts[cell] += 1
+        levels = self.glyphs.levels
+        most = max(max(counts, default=0), len(levels))
+        drawn = [levels[-(-count * len(levels) // most) - 1] if count else " " for count in counts]
+        usual = sorted(filter(None, counts))[len([*filter(None, counts)]) // 2] if any(counts) else 0
+        title = words.fit("   at once", self.view.left, self.glyphs.ellipsis)
+        crowded = ["$warn" if count >= max(CROWD, CROWDED * usual) else "$bar" for count in counts]
+        return Content.assemble((title, "$faint"), *zip(drawn, crowded, strict=True))
+
+    # -------------------------------------------------------------- wishes come up
+
+    def on_timeline_view_moved(self) -> None:
+        if any(self._forecasts.fate(row) is None for row in self.view.in_sight()):
+            self._ask()
+        self._tell()
+
+    def on_timeline_view_zoomed(self, message: TimelineView.Zoomed) -> None:
+        self._zoom = min(max(0, self._zoom + message.step), len(ZOOMS) - 1)
+        self._look()
+
+    def on_timeline_view_panned(self, message: TimelineView.Panned) -> None:
+        if not message.cells:
+            self._shift = 0.0
+            self._look(self._now())
+            return
+        window = self._forecasts.window
+        self._shift = max(0.0, self._shift + message.cells * window.cell)
+        edge = window.start + (self.view.time_at + (1 if message.cells > 0 else -1)) * window.cell
+        self._look(edge + window.cell / 2)
+
+    def on_timeline_view_chosen(self, message: TimelineView.Chosen) -> None:
+        self.post_message(self.Visit(Place(*message.row)))
+
+
+def _style(label: Label) -> str:
+    return "bold $warn" if label.changed else "bold $title" if label.day else "$faint"
+
+
+def _away(seconds: float, cell: float) -> str:
+    if abs(seconds) < cell:
+        return "now"
+    span = words.limit(round(abs(seconds) / 60) * 60)
+    return f"in {span}" if seconds > 0 else f"{span} ago"

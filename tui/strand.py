@@ -1,0 +1,17 @@
+"""A task among those of all citizens."""
+
+from dataclasses import dataclass
+
+from scheduler.model import TaskView
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """A task and whose it is."""
+
+    citizen: str
+    task: TaskView
+
+    @property
+    def row(self) -> tuple[str, str]:
+        return self.citizen, self.task.name

@@ -1,0 +1,68 @@
+"""The axis of a timeline: which time each cell is, and what is written above it."""
+
+import time
+from dataclasses import dataclass
+
+from scheduler.window import Window
+
+PAST = 3600.0  # seconds before now that are to be seen
+ROUND = (60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
+ZOOMS = (3600.0, 10800.0, 21600.0, 43200.0, 86400.0, 259200.0, 604800.0)  # seconds ahead
+DAY = 4  # the zoom that one starts with
+LABEL = 7  # cells that a label wants, with the gap behind it
+HOURS = (1, 2, 3, 4, 6, 12, 24)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What is written above a cell; `day` when it begins one, `changed` when the clocks have changed."""
+
+    cell: int
+    text: str
+    day: bool = False
+    changed: bool = False
+
+
+def window_for(now: float, ahead: float, cells: int, shift: float = 0.0) -> Window:
+    """Cells of a round length that show the past hour and so much of the future; `shift` looks further on."""
+    cells = max(1, cells)
+    cell = next((each for each in ROUND if each * cells >= PAST + ahead), ROUND[-1])
+    offset = time.localtime(now).tm_gmtoff
+    start = (now + shift - PAST + offset) // cell * cell - offset
+    return Window(start, float(cell), cells)
+
+
+def zoom_words(zoom: int) -> str:
+    """How far ahead this zoom looks: `24 h`, `7 d`."""
+    hours = int(ZOOMS[zoom] // 3600)
+    return f"{hours} h" if hours <= 24 else f"{hours // 24} d"
+
+
+def labels(window: Window) -> list[Label]:
+    """The hours (or days) that there is room for, by the clocks of this place, and each change of them."""
+    step = next((each for each in HOURS if each * 3600 / window.cell >= LABEL), HOURS[-1])
+    found: list[Label] = []
+    before = time.localtime(window.start - window.cell)
+    for cell in range(window.cells):
+        at = time.localtime(window.start + cell * window.cell)
+        changed = at.tm_gmtoff != before.tm_gmtoff
+        day = at.tm_yday != before.tm_yday
+        crossed = day or at.tm_hour // step != before.tm_hour // step
+        before = at
+        text = time.strftime("%a %d" if day else "%H:%M", at)
+        if not (crossed or changed) or cell + len(text) > window.cells:
+            continue
+        while found and (day or changed) and not _room(found[-1], cell):
+            found.pop()
+        if not found or _room(found[-1], cell):
+            found.append(Label(cell, text, day, changed))
+    return found
+
+
+def _room(before: Label, cell: int) -> bool:
+    return cell > before.cell + len(before.text)
+
+
+def moment(when: float) -> str:
+    """A time as it is told: `Thu 14:30`."""
+    return time.strftime("%a %H:%M", time.localtime(when))
