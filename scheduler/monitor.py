@@ -27,6 +27,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "fleet": {
         **_VERBS,
         **_MOVES,
+        "details": "enter",
         "wake": "w",
         "filter": "slash",
         "sort": "s",
@@ -63,6 +64,16 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "clear": "escape",
         "timeline": "t",
         "back": "q",
+    },
+    "details": {
+        **_VERBS,
+        **_MOVES,
+        "copy": "y",
+        "pager": "o",
+        "pane": "tab,right",
+        "pane-before": "shift+tab,left",
+        "read": "enter",
+        "leave": "q,backspace,escape",
     },
     "filter": {"filter-clear": "escape"},
 }

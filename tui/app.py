@@ -214,8 +214,10 @@ class ExperienceApp(App[None]):
     # -------------------------------------------------------------- other places
 
     def on_fleet_grid_opened(self, message: FleetGrid.Opened) -> None:
-        place, now = message.place, self._fleet.clock.now()
-        panel = self._grid.board.panel(place.citizen)
+        self._show_details(message.place)
+
+    def _show_details(self, place: Place) -> None:
+        panel, now = self._grid.board.panel(place.citizen), self._fleet.clock.now()
         self._desk.open(place, panel.snapshot if panel else None, now, self._read_only)
 
     def on_details_asked(self, message: "Details.Asked") -> None:
@@ -249,9 +251,11 @@ class ExperienceApp(App[None]):
         self.call_after_refresh(self.tick)
 
     def on_page_visit(self, message: Page.Visit) -> None:
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
         self._grid.go_to(message.place)
+        if message.place.task:
+            self._show_details(message.place)
+        else:
+            self.pop_screen()
 
     def on_page_copied(self, message: Page.Copied) -> None:
         self.copy_to_clipboard(copyable(message.text))

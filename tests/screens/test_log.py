@@ -5,6 +5,7 @@ from dataclasses import replace
 from scheduler.model import Outcome, Snapshot
 from tests.fakes import FakeControl, FakeFleet
 from tui.panels.fleet import FleetGrid
+from tui.screens.details import Details
 from tui.screens.help import Help
 from tui.screens.log import Log
 
@@ -117,13 +118,25 @@ async def test_no_key_acts_while_the_filter_is_typed():
         assert pilot.app.screen.query_one("FilterField").value == "qlyGgjk"
 
 
-async def test_enter_leads_to_the_task_on_the_fleet():
+async def test_enter_leads_to_the_task_and_escape_back_to_the_log():
     fleet = FakeFleet(citizen("aria", 3), FakeControl(Snapshot("opus", (task("a"), task("tick")))))
     add(fleet.view.controls[1], "broken", 1)
     async with screen(fleet, size=(80, 24)) as pilot:
         await press(pilot, "l", "enter")
+        assert isinstance(pilot.app.screen, Details) and "opus/tick" in shown(pilot)
+        await press(pilot, "escape")
+        assert isinstance(pilot.app.screen, Log)
+        await press(pilot, "escape")
         assert cursor(pilot) == "opus/tick"
-        assert not isinstance(pilot.app.screen, Log)
+
+
+async def test_enter_on_what_is_of_no_task_leads_to_the_citizen():
+    fleet = FakeFleet(citizen("aria", 3), FakeControl(Snapshot("opus", (task("a"),))))
+    opus = fleet.view.controls[1]
+    opus.show(replace(opus.snapshot, events=events("opus", (9, "wake started", "", None, ""))))
+    async with screen(fleet, size=(80, 24)) as pilot:
+        await press(pilot, "l", "G", "enter")
+        assert cursor(pilot) == "opus/a" and not isinstance(pilot.app.screen, Log)
 
 
 async def test_y_copies_the_whole_text_cleaned():

@@ -10,6 +10,7 @@ from scheduler.errors import Disconnected
 from scheduler.model import Kind, Outcome, Snapshot, Trigger
 from scheduler.records import RunRecord
 from tests.fakes import NOON, FakeControl, FakeFleet, until
+from tui.screens.details import Details
 from tui.screens.help import Help
 from tui.screens.timeline import Timeline
 
@@ -189,7 +190,9 @@ async def test_moving_and_choosing_a_task():
         await press(pilot, "pagedown")
         assert next(line for line in shown(pilot).splitlines() if line.startswith("❯"))[4:13] == "ira/tock "
         await press(pilot, "enter")
-        assert cursor(pilot) == "mira/tock" and not isinstance(pilot.app.screen, Timeline)
+        assert isinstance(pilot.app.screen, Details) and "mira/tock" in shown(pilot)
+        await press(pilot, "escape", "escape")
+        assert cursor(pilot) == "mira/tock"
 
 
 async def test_a_click_moves_both_cursors():

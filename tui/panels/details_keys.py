@@ -6,11 +6,11 @@ VERBS = ("ask", "pause")  # actions that a look-only screen has not
 
 
 def _key(key: str, action: str, words: str, name: str, help: str) -> Binding:
-    return Binding(key, action, words, id=f"details-{name}", tooltip=help)
+    return Binding(key, action, words, id=name, tooltip=help)
 
 
 def _hidden(key: str, action: str, name: str, help: str) -> Binding:
-    return Binding(key, action, help, show=False, id=f"details-{name}")
+    return Binding(key, action, help, show=False, id=name)
 
 
 KEYS = (
@@ -18,11 +18,11 @@ KEYS = (
     _key("r", "ask('reset')", "reset", "reset", "forget the last run and the last error"),
     _key("p", "pause", "pause", "pause", "pause the task, or let it go on"),
     _key("y", "copy", "copy", "copy", "copy what the chosen panel shows, as plain text"),
-    _key("o", "open", "open", "open", "open it in a pager ($PAGER, or less)"),
-    _key("tab,right", "pane(1)", "panel", "next", "next panel: runs, output, what the task is"),
-    _hidden("shift+tab,left", "pane(-1)", "before", "panel before"),
+    _key("o", "open", "open", "pager", "open it in a pager ($PAGER, or less)"),
+    _key("tab,right", "pane(1)", "panel", "pane", "next panel: runs, output, what the task is"),
+    _hidden("shift+tab,left", "pane(-1)", "pane-before", "panel before"),
     _hidden("enter", "read", "read", "the output alone over the whole width, and back"),
-    _key("q,backspace,escape", "back", "back", "back", "back to all tasks"),
+    _key("q,backspace,escape", "back", "back", "leave", "back to all tasks"),
 )
 
 PANE_KEYS = (

@@ -28,7 +28,7 @@ class Page(Screen[None]):
 
     @dataclass
     class Visit(Message):
-        """The person wants to see this task on the fleet."""
+        """The person wants to see this task, or the citizen on the fleet."""
 
         place: Place
 
