@@ -11,9 +11,9 @@ from .builtin import BACKGROUND_TASKS
 from .env_file import Secrets, parse
 from .layers import Layer, lay
 from .llm_settings import llm
-from .model import NAME, Alerts, Keep, Llm, Task, WakePlan
+from .model import NAME, Alerts, Group, Keep, Llm, Task, WakePlan
 from .schedule import AtStart, Cron
-from .setting_values import nested, seconds, whole
+from .setting_values import group, nested, seconds, whole
 from .settings_files import Files, Unusable, scripts
 from .tables import At, Problems, Source, key, read
 from .task_settings import SHORTEST, Place, cron, in_zone, task, zone
@@ -37,6 +37,7 @@ class CitizenSettings:
     llm: Llm | None = None
     alerts: Alerts | None = None
     history: Keep = Keep()  # noqa: RUF009  # frozen
+    socket_group: Group | None = None  # whose members may steer it, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class CitizenTable:
     history: Mapping[str, Any] = key(nested)
     workers: int = key(whole(1, 256), 4)
     grace: float = key(seconds(), 10.0)
+    socket_group: Group | None = key(group)  # noqa: RUF009  # a field, not a shared value
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: st
     if not lines:
         limits = (table.workers, table.grace)
         found = CitizenSettings(name, home, tasks, wake, *limits, secrets.values, llm=model, alerts=told)
-        found = replace(found, history=Keep(kept.keep, kept.keep_for))
+        found = replace(found, history=Keep(kept.keep, kept.keep_for), socket_group=table.socket_group)
     return Found(found, frozenset(wanted), place.scripts, shared)
 
 

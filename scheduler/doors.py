@@ -7,9 +7,13 @@ import stat
 import struct
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 NAME = "control.sock"
+SHARED = ".experience-group"  # beside our own folder, which stays closed: nothing but a socket is in it
+SO_PEERGROUPS = 59  # Linux; Python has no name for it
+ROOM = 1024  # bytes of an answer: the most that Python takes, 256 groups
 LONGEST = 100  # bytes: sockaddr_un holds 108 on Linux, 104 on macOS
 
 
@@ -22,6 +26,23 @@ def socket_path(home: Path) -> Path:
     return _runtime(home.stat().st_uid) / f"{digest}.sock"
 
 
+def shared_path(home: Path) -> Path:
+    """The socket for the members of `socket_group`."""
+    return home.absolute() / SHARED / NAME
+
+
+def door(home: Path) -> Path:
+    """Where this user is let in; raises OSError where it cannot get there, or somebody else put it there."""
+    uid = home.stat().st_uid
+    if os.geteuid() not in (0, uid):
+        return shared_path(home)
+    path = socket_path(home)
+    with suppress(FileNotFoundError):
+        if path.parent.lstat().st_uid not in (0, uid):  # below /tmp, anybody may have made it first
+            raise PermissionError(f"{path.parent} belongs to somebody else; remove it")
+    return path
+
+
 def _runtime(uid: int) -> Path:
     """A folder of that user's own: /run/user/UID where there is one, else below the temporary folder."""
     session = Path(f"/run/user/{uid}")
@@ -29,24 +50,70 @@ def _runtime(uid: int) -> Path:
     return base / f"experience-{uid}"
 
 
-def prepare(path: Path) -> None:
-    """Make the socket's folder, ours alone, and remove what a dead owner left there; needs the lock."""
+def prepare(path: Path, group: int | None = None) -> None:
+    """Make the socket's folder, ours alone but for a group that may pass through it; needs the lock.
+
+    What a dead owner left there is removed.
+    """
     path.parent.mkdir(mode=0o700, exist_ok=True)
     status = path.parent.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (os.geteuid(), 0):
         raise PermissionError(f"{path.parent} belongs to somebody else; remove it")
     path.unlink(missing_ok=True)
+    if group is not None:
+        os.chown(path.parent, -1, group)
+        path.parent.chmod(0o710)
+
+
+def bind(door: socket.socket, path: Path, group: int | None = None) -> None:
+    """Put the socket there, for our own user, and for a group if there is one."""
+    before = os.umask(0o177)
+    try:
+        door.bind(str(path))
+    finally:
+        os.umask(before)
+    if group is not None:
+        os.chown(path, -1, group)
+        path.chmod(0o660)
+
+
+def remove(path: Path) -> None:
+    """No socket is left there, nor the folder if it was there for nothing else."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+        if path.parent.name == SHARED:
+            path.parent.rmdir()
+
+
+def closed_to(group: int, home: Path) -> Path | None:
+    """The first folder on the way to the home that members of the group cannot pass; None if all are open."""
+    folders = [*reversed(home.resolve().parents), home.resolve()]
+    return next((folder for folder in folders if not _passes(group, folder)), None)
+
+
+def _passes(group: int, folder: Path) -> bool:
+    status = folder.stat()
+    if status.st_mode & stat.S_IXOTH or (status.st_gid == group and status.st_mode & stat.S_IXGRP):
+        return True
+    with suppress(OSError, AttributeError):  # with a list of its own the mode says too little
+        return bool(os.getxattr(folder, "system.posix_acl_access"))
+    return False
 
 
 def admitted(peer: socket.socket, group: int | None) -> bool:
-    """Whether the process at the other end may steer: our user, root, or the group it was opened to."""
-    uid = _uid_of(peer)
-    return uid is None or uid in (os.geteuid(), 0) or group is not None
+    """Whether the process at the other end may steer: our user, root, or a member of the group."""
+    if sys.platform != "linux":  # elsewhere the modes of the socket and its folder must do
+        return True
+    uid, groups = _credentials(peer)
+    return uid in (os.geteuid(), 0) or group in groups
 
 
-def _uid_of(peer: socket.socket) -> int | None:
-    """The user at the other end; None where the platform does not tell, and the file's mode must do."""
-    if sys.platform != "linux":
-        return None
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
+def _credentials(peer: socket.socket) -> tuple[int, set[int]]:
+    """The user and the groups that the process at the other end had when it connected."""
+    pid_uid_gid = struct.Struct("3i")
+    _, uid, gid = pid_uid_gid.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, pid_uid_gid.size))
+    groups = {gid}
+    with suppress(OSError):  # a kernel before 4.13, or more groups than there is room for
+        more = peer.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, ROOM)
+        groups.update(number for (number,) in struct.iter_unpack("I", more))
+    return uid, groups

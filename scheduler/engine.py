@@ -79,6 +79,7 @@ class Scheduler:
         self._leaving: dict[str, Job] = {}
         self._expected: dict[str, asyncio.Future[Run | None]] = {}  # runs of queued tasks that are followed
         self._problems: tuple[str, ...] = ()
+        self._notices: tuple[str, ...] = ()
         self._started = self._stopping = False
         self._workers = workers
         self._ledger = Ledger(citizen, store, clock, self._ended)
@@ -176,6 +177,14 @@ class Scheduler:
         self._problems = tuple(problems)
         self._ledger.board.changed()
 
+    def set_notices(self, notices: Iterable[str]) -> None:
+        """Show, beside what is wrong with the settings, what cannot be done as they say."""
+        if (wanted := tuple(notices)) != self._notices:
+            self._notices = wanted
+            for each in wanted:
+                self._ledger.note("notice", text=each)
+            self._ledger.board.changed()
+
     def file_differs(self) -> bool:
         """Whether another hand changed the state file; blocks, for any thread."""
         return self._ledger.differs()
@@ -244,7 +253,7 @@ class Scheduler:
             events=self._ledger.board.events(),
             home=str(self.home),
             unsaved=self._ledger.unsaved,
-            problems=(*self._problems, *self._ledger.notes),
+            problems=(*self._problems, *self._notices, *self._ledger.notes),
         )
 
     def pulse(self) -> Pulse:

@@ -292,6 +292,7 @@ class Fleet:
                 await self._bring_in(citizen)
             elif member.settings != citizen:
                 self._change(member, citizen)
+                await member.share()
         self.members = {name: self.members[name] for name in wanted}
 
     def _change(self, member: Member, citizen: CitizenSettings) -> None:

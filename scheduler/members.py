@@ -1,6 +1,7 @@
 """One citizen in a fleet: owned here, attached to its owner, or only looked at."""
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Protocol
 from .clock import Clock
 from .control import Control
 from .details import TaskDetails
-from .doors import socket_path
+from .doors import closed_to, door, shared_path, socket_path
 from .engine import Scheduler
 from .errors import Disconnected, SchedulerError
 from .look import explained, foreseen
@@ -42,6 +43,11 @@ class Member:
     ownership: Ownership | None = None
     server: Server | None = None
 
+    async def share(self) -> None:
+        """Members of `socket_group` are let in from now on; what keeps them out is shown."""
+        if self.server and isinstance(self.control, Scheduler):
+            self.control.set_notices(await _shared(self.server, self.settings))
+
     async def end(self, grace: float | None = None) -> None:
         """Nothing of this citizen goes on in this process."""
         if isinstance(self.control, Scheduler):
@@ -62,15 +68,36 @@ async def owned(settings: CitizenSettings, scheduler: Scheduler, ownership: Owne
     except OSError as error:
         log.warning(f"{settings.name}: no other screen can attach: {error}")
         return Member(settings, scheduler, "", ownership)
-    return Member(settings, scheduler, "", ownership, server)
+    member = Member(settings, scheduler, "", ownership, server)
+    await member.share()
+    return member
+
+
+async def _shared(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
+    """Let the members of `socket_group` in; what keeps them out, in a line."""
+    group, path = settings.socket_group, shared_path(settings.home)
+    try:
+        if group is None:
+            await server.share(path, None)
+            return ()
+        await server.share(path, group.number)
+        shut = closed_to(group.number, settings.home)
+    except OSError as error:
+        stranger = error.errno == errno.EPERM  # what chown says to who is no member
+        why = f"this user is no member of {group}: usermod -aG {group} USER" if stranger else str(error)
+        return (f"socket_group: members of {group} cannot attach: {why}",)
+    if shut is None:
+        return ()
+    mend = f"chgrp {group} {shut}; chmod g+x {shut}"
+    return (f"socket_group: members of {group} cannot attach: {shut} is closed to them: {mend}",)
 
 
 async def attached(
     settings: CitizenSettings, refusal: SchedulerError, look: Callable[[], Snapshot], clock: Clock
 ) -> Member:
     """The citizen of another owner, through its socket; through its files where nobody answers."""
-    remote = RemoteControl(settings.name, socket_path(settings.home), clock)
     try:
+        remote = RemoteControl(settings.name, door(settings.home), clock)
         await remote.start()
     except (Disconnected, OSError):
 

@@ -222,6 +222,17 @@ class WakePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A group of users of this machine."""
+
+    name: str
+    number: int
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
     """How much is remembered: so many runs of each task, and none older than so many seconds."""
 

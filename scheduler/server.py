@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from . import wire
 from .audience import Audience, Seat, Shown, taken
 from .details import TaskDetails
-from .doors import admitted, prepare
+from .doors import admitted, bind, prepare, remove
 from .errors import SchedulerError
 from .model import Piece, Receipt
 from .records import LISTED, RunRecord
@@ -64,53 +64,67 @@ class Served(Shown, Protocol):
 class Server:
     """Listens for one citizen until closed."""
 
-    def __init__(self, scheduler: Served, path: Path, group: int | None = None) -> None:
-        self._scheduler, self._path, self._group = scheduler, path, group
+    def __init__(self, scheduler: Served, path: Path) -> None:
+        self._scheduler, self._path = scheduler, path
         self._clients: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._open: dict[Path, asyncio.Server] = {}
+        self._shared: tuple[Path, int] | None = None
         self._turns, self._audience = Turns(), Audience(scheduler)
 
     async def open(self) -> None:
         """Listen from now on; raises OSError. Only who holds the lock may call this."""
-        prepare(self._path)
+        await self._listen(self._path, None)
+
+    async def share(self, path: Path, group: int | None) -> None:
+        """Let the members of the group in, too, through a socket of their own; raises OSError.
+
+        Those who came in through an earlier one stay.
+        """
+        wanted = None if group is None else (path, group)
+        if wanted and wanted == self._shared:
+            return
+        self._shut(path)
+        self._shared = None
+        if group is not None:
+            await self._listen(path, group)
+            self._shared = wanted
+
+    async def _listen(self, path: Path, group: int | None) -> None:
         door = socket.socket(socket.AF_UNIX)
         try:
-            self._bind(door)
-            self._server = await asyncio.start_unix_server(
-                self._met, sock=door, limit=wire.LINE_LIMIT, backlog=TAKEN_IN
+            prepare(path, group)
+            bind(door, path, group)
+            self._open[path] = await asyncio.start_unix_server(
+                partial(self._met, group), sock=door, limit=wire.LINE_LIMIT, backlog=TAKEN_IN
             )
             door.listen(WAITING)  # the kernel lets more wait than are taken in
         except OSError:
             door.close()
+            remove(path)
             raise
 
-    def _bind(self, door: socket.socket) -> None:
-        before = os.umask(0o177)
-        try:
-            door.bind(str(self._path))
-        finally:
-            os.umask(before)
-        if self._group is not None:
-            os.chown(self._path, -1, self._group)
-            self._path.chmod(0o660)
+    def _shut(self, path: Path) -> None:
+        if listening := self._open.pop(path, None):
+            listening.close()
+        remove(path)
 
     async def close(self) -> None:
         """Hang up on everybody and leave no socket behind."""
-        if self._server:
-            self._server.close()
+        for path in list(self._open):
+            self._shut(path)
         for client in self._clients:
             client.cancel()
         if self._clients:
             await asyncio.wait(self._clients)
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
 
-    async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _met(
+        self, group: int | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         client = asyncio.current_task()
         assert client is not None
         self._clients.add(client)
         try:
-            if self._welcome(writer):
+            if self._welcome(writer, group):
                 await _Client(self._scheduler, self._audience, reader, writer, self._turns).serve()
         except (OSError, asyncio.CancelledError):  # gone, or the owner is closing
             pass
@@ -118,8 +132,8 @@ class Server:
             self._clients.discard(client)
             writer.transport.abort()  # a reader that is stuck would keep a polite close waiting
 
-    def _welcome(self, writer: asyncio.StreamWriter) -> bool:
-        if not admitted(writer.get_extra_info("socket"), self._group):
+    def _welcome(self, writer: asyncio.StreamWriter, group: int | None) -> bool:
+        if not admitted(writer.get_extra_info("socket"), group):
             log.warning("refused a stranger at the socket", extra={"citizen": self._scheduler.citizen})
             return False
         if len(self._clients) > CLIENTS:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .model import Group
 from .schedule import NEVER, duration
 
 Reader = Callable[[Any], Any]
@@ -172,6 +173,20 @@ def nested(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Wrong(f"is {kind(value)}; write it as a table, in [brackets]")
     return value
+
+
+def group(value: Any) -> Group | None:
+    """A group of users of this machine; none if the name is empty."""
+    if not (name := text(value)):
+        return None
+    try:
+        import grp
+
+        return Group(name, grp.getgrnam(name).gr_gid)
+    except ImportError as error:
+        raise Wrong("needs groups of users, which this system has not; remove it") from error
+    except KeyError as error:
+        raise Wrong(f"there is no group {name!r} here; create it, or correct the name") from error
 
 
 def path(value: Any) -> Path:

@@ -11,7 +11,7 @@ from .errors import BadSettings
 from .model import NAME
 from .monitor import Monitor
 from .monitor_settings import monitor
-from .setting_values import nested, path
+from .setting_values import nested, path, text
 from .settings_files import Files, Stamp, Unusable, default_root, homes, main_candidates, scripts, stamp
 from .tables import Problems, Source, is_table, key, read
 
@@ -73,6 +73,7 @@ class MainTable:
     history: Mapping[str, Any] | None = key(nested)
     monitor: Mapping[str, Any] | None = key(nested)
     keys: Mapping[str, Any] | None = key(nested)
+    socket_group: str | None = key(text)
 
 
 def load(
@@ -95,7 +96,12 @@ def load(
     made = _create(root, named, only) if create else []
     there, unlisted = _homes(root)
     known = tuple(sorted(named | set(there)))
-    for_all = {"llm": main.llm, "alerts": main.alerts, "history": main.history}
+    for_all = {
+        "llm": main.llm,
+        "alerts": main.alerts,
+        "history": main.history,
+        "socket_group": main.socket_group,
+    }
     shared_by_all = {name: table for name, table in for_all.items() if table is not None}
     found = [
         citizen(

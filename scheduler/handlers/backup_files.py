@@ -21,6 +21,7 @@ LOGS = ("/logs", "*.log", "*.log.?", "*.log.??", "*.log.gz", "*.log.*.gz")
 VOLATILE = (
     *("*.pid", "*.swp", ".#*", ".~lock.*#", ".*.partial", ".background_tasks.json.*ing"),
     *(f"/.experience/{name}" for name in ("lock", "owner.json", "owner.partial", "*.sock")),
+    "/.experience-group",
 )
 ALWAYS = (*SECRETS, *CACHES, *LOGS, *VOLATILE, f"/{OWN}")
 

@@ -383,7 +383,7 @@ async def test_what_listens_there_may_be_something_else(tmp_path):
 
 
 async def test_a_stranger_is_not_let_in(owner, monkeypatch):
-    monkeypatch.setattr("scheduler.doors._uid_of", lambda peer: 12345)
+    monkeypatch.setattr("scheduler.doors._credentials", lambda peer: (12345, {12345}))
     reader, writer = await asyncio.open_unix_connection(str(owner.path))
     assert await reader.read() == b""
     writer.close()
