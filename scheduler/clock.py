@@ -91,7 +91,7 @@ class SystemClock:
         """Give the timer back to the system; the clock can be used again afterwards."""
         if self._waker is not None:
             self._waker.close()
-            self._waker = None
+            self._waker, self._ringing = None, False
         self._heap.clear()
 
     def _arm(self) -> None:
@@ -104,12 +104,19 @@ class SystemClock:
         self._waker.arm(min(self._heap[0][0], limit) if self._heap else limit, now)
 
     def _ring(self) -> None:
-        self._ringing = True  # the timer is set once, at the end: every setting is a call of the system
+        # The timer is set once, after what is due has begun: every setting is a call of the system, and the
+        # first steps of runs come before it.
+        self._ringing = True
         try:
             self._look_for_jump()
             self._call_back(time.time())
         finally:  # whatever a callback raised, the clock goes on
-            self._ringing = False
+            if self._waker is not None:  # else closed meanwhile
+                self._waker.soon(self._rung)
+
+    def _rung(self) -> None:
+        self._ringing = False
+        if self._waker is not None:
             self._arm()
 
     def _call_back(self, now: float) -> None:
