@@ -1,4 +1,4 @@
-"""The machine's clock: alarms at their time, whatever happens to the clock or in a callback; with both timers."""
+"""The machine's clock: alarms at their time, whatever happens to it or in a callback; with both timers."""
 
 import asyncio
 import time
