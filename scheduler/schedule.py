@@ -100,7 +100,7 @@ class Cron:
         return self.after(max(last, now))
 
     def _next(self, last: float) -> float:
-        return next_slot(_plain(self.expression).split(), self.zone, last)
+        return next_slot(_plain(self.expression), self.zone, last)
 
     def in_english(self) -> str:
         """`At 09:00 on Monday through Friday`."""

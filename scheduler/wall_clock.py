@@ -1,52 +1,72 @@
 """Where the slots of a cron expression fall in a time zone, by the daylight-saving rules of Debian's cron.
 
-cronsim finds what matches on a calendar without zones; what a change of the clock does to it is decided here,
-because cronsim 2.8 itself misses slots where the clock moves by less than an hour (Australia/Lord_Howe). It
-also reads the range `4-4/3` as `4/3`. Times are Unix seconds.
+cronsim reads the expression and says which days fit. What a change of the clock does to a slot is decided
+here: cronsim 2.8 itself misses slots where the clock moves by less than an hour (Australia/Lord_Howe), and
+reads the range `4-4/3` as `4/3`. Times are Unix seconds.
 """
 
 import math
 import re
-from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import NamedTuple
 
 from cronsim import CronSim, CronSimError
 
 NEVER = float("inf")
-_TICK = timedelta(seconds=1)
+_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
+_YEARS = 50 * 366 * _DAY  # how far it looks ahead: a 29 February on a given weekday can be forty years away
 _RANGE_OF_ONE = re.compile(r"\b0*(\w+)-0*\1/0*[1-9][0-9]*")
 
 
-def next_slot(fields: list[str], zone: tzinfo, last: float) -> float:
+class _Pattern(NamedTuple):
+    """What an expression allows, in order; `fits` judges a day of one of the months."""
+
+    seconds: tuple[int, ...]
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    months: frozenset[int]
+    fits: Callable[[date], bool]
+    follows: bool  # the clock, for it has a star in minute or hour
+
+
+def next_slot(expression: str, zone: tzinfo, last: float) -> float:
     """The first slot after `last`, NEVER if there is none in fifty years; raises CronSimError.
 
-    `fields` are the five of cron, or six with the seconds first: these count inside the minutes that the
-    other five name, so that the rules are the same for both.
+    An expression has the five fields of cron, or six with the seconds first: these count inside the minutes
+    that the other five name, so that the rules are the same for both.
     """
-    if len(fields) not in (5, 6):
-        raise CronSimError("Wrong number of fields")
-    if not "".join(fields).isascii():
-        raise CronSimError("Bad character")
-    fields = [_RANGE_OF_ONE.sub(r"\1", field.upper()) if "-" in field else field for field in fields]
+    pattern = _pattern(expression)
     try:
         last = math.floor(last)  # slots are whole seconds, and dates round what is finer
-        if len(fields) == 5:
-            return _next_minute(fields, zone, last)
-        seconds = sorted(CronSim(" ".join(fields), _wall(last, zone)).seconds)
-        minute = _next_minute(fields[1:], zone, last - seconds[-1])
-        return next((minute + each for each in seconds if minute + each > last), NEVER)
+        minute = _next_minute(pattern, zone, last - pattern.seconds[-1])
+        return next((minute + each for each in pattern.seconds if minute + each > last), NEVER)
     except (StopIteration, OverflowError, ValueError, OSError):  # also where the calendar ends
         return NEVER
 
 
-def _next_minute(fields: list[str], zone: tzinfo, last: float) -> float:
-    follows = fields[0].startswith("*") or fields[1].startswith("*")
-    return (_follow if follows else _once)(" ".join(fields), zone, last)
+@lru_cache(maxsize=512)
+def _pattern(expression: str) -> _Pattern:
+    fields = expression.upper().split()
+    if len(fields) not in (5, 6):
+        raise CronSimError("Wrong number of fields")
+    if not expression.isascii():
+        raise CronSimError("Bad character")
+    read = CronSim(_RANGE_OF_ONE.sub(r"\1", " ".join(fields)), datetime(2000, 1, 1))  # noqa: DTZ001  # not used
+    seconds, minutes, hours = (tuple(sorted(each)) for each in (read.seconds, read.minutes, read.hours))
+    follows = any(field.startswith("*") for field in fields[-5:-3])
+    return _Pattern(seconds, minutes, hours, frozenset(read.months), read.match_day, follows)
 
 
-def _once(expression: str, zone: tzinfo, last: float) -> float:
+def _next_minute(pattern: _Pattern, zone: tzinfo, last: float) -> float:
+    return (_follow if pattern.follows else _once)(pattern, zone, last)
+
+
+def _once(pattern: _Pattern, zone: tzinfo, last: float) -> float:
     """A fixed time of day: skipped by the clock it comes right after the gap, repeated it comes once."""
-    for wall in CronSim(expression, _wall(last, zone)):
+    for wall in _walls(pattern, _wall(last, zone)):
         moments = _moments(wall, zone)
         slot = moments[0] if moments else _gap_end(wall, zone)
         if slot > last:
@@ -54,21 +74,42 @@ def _once(expression: str, zone: tzinfo, last: float) -> float:
     return NEVER
 
 
-def _follow(expression: str, zone: tzinfo, last: float) -> float:
+def _follow(pattern: _Pattern, zone: tzinfo, last: float) -> float:
     """A pattern over minutes or hours: it follows the clock, through a gap and over repeated hours."""
     wall, after = _wall(last, zone), last
     again = _moments(wall, zone)[-1]
     if again > last:  # the clock will be put back and show this once more
         turn = _change(last, again, zone)
-        before = _first_after(CronSim(expression, wall), zone, last)
+        before = _first_after(_walls(pattern, wall), zone, last)
         if before < turn:
             return before
-        wall, after = _wall(turn, zone) - _TICK, turn - 1
-    return _first_after(CronSim(expression, wall), zone, after)
+        wall, after = _wall(turn, zone) - _SECOND, turn - 1
+    return _first_after(_walls(pattern, wall), zone, after)
 
 
 def _first_after(walls: Iterator[datetime], zone: tzinfo, after: float) -> float:
     return next(moment for wall in walls for moment in _moments(wall, zone) if moment > after)
+
+
+def _walls(pattern: _Pattern, after: datetime) -> Iterator[datetime]:
+    """What a clock on the wall shows at each slot, were it never set."""
+    for day in _days(pattern, after.date()):
+        first = day == after.date()
+        for hour in pattern.hours[bisect_left(pattern.hours, after.hour) if first else 0 :]:
+            same = first and hour == after.hour
+            for minute in pattern.minutes[bisect_right(pattern.minutes, after.minute) if same else 0 :]:
+                yield datetime(day.year, day.month, day.day, hour, minute)  # noqa: DTZ001  # the wall has no zone
+
+
+def _days(pattern: _Pattern, day: date) -> Iterator[date]:
+    end = day + _YEARS
+    while day <= end:
+        if day.month not in pattern.months:
+            day = (day.replace(day=1) + 32 * _DAY).replace(day=1)
+            continue
+        if pattern.fits(day):
+            yield day
+        day += _DAY
 
 
 def _wall(moment: float, zone: tzinfo) -> datetime:

@@ -24,6 +24,7 @@ COMMANDS = {
     "completion": "scheduler.completion:completion_command",
     "force": "scheduler.commands_force:force_command",
     "history": "scheduler.commands_history:history_command",
+    "migrate": "scheduler.commands_migrate:migrate_command",
     "next": "scheduler.commands_next:next_command",
     "pause": "scheduler.commands:pause_command",
     "reset": "scheduler.commands:reset_command",

@@ -1,0 +1,187 @@
+"""`experience-tui migrate`: from a crontab to tasks and a wake, in one command, and back in one."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .completion import citizens
+from .errors import BadSettings, SchedulerError
+from .options import as_document, config_file
+
+if TYPE_CHECKING:
+    from .migration import Sheet, Wanted
+    from .migration_settings import Target
+    from .settings import Settings
+
+COLUMNS = 80  # where no terminal says how many it has
+
+
+@click.command("migrate", epilog="Example: experience-tui migrate, then experience-tui migrate --apply")
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
+@click.option("--apply", "applying", is_flag=True, help="Do it; without this, nothing is changed.")
+@click.option("--undo", "undoing", is_flag=True, help="Put back what the last --apply changed.")
+@click.option("--citizen", metavar="NAME", help="Whose tasks they become.", shell_complete=citizens)
+@click.option("--user", metavar="USER", help="Whose lines to move; by default those of who calls this.")
+@click.option("--system", is_flag=True, help="Read /etc/crontab and /etc/cron.d, too.")
+@click.option("--user-column/--no-user-column", "column", default=None, help="Whether FILE names users.")
+@click.option("--builtin", is_flag=True, help="Our handlers instead of v1's scripts, where they are set up.")
+@click.option("--every", is_flag=True, help="Let */10 and its like mean an interval.")
+@as_document
+@config_file
+def migrate_command(files: tuple[Path, ...], applying: bool, undoing: bool, **asked: Any) -> int:
+    """Leave cron: show what each line of a crontab becomes, and move it with --apply.
+
+    Without FILE it is your own crontab; a folder is read as cron reads /etc/cron.d. Lines that cannot be
+    moved as they are stay in it and say why.
+    """
+    if applying and undoing:
+        raise click.UsageError("--apply and --undo exclude each other")
+    _check_system()
+    settings = _settings(asked["config"])
+    if undoing:
+        return _undo(settings, asked["citizen"])
+    target, wanted, sheets = _planned(files, settings, asked)
+    journal = _apply(target, wanted, sheets) if applying else None
+    if asked["as_json"]:
+        from .migration_table import as_json
+
+        moved = journal is not None
+        click.echo(json.dumps({**as_json(sheets, wanted), "applied": moved}, indent=2))
+        return 0
+    _show(sheets, wanted)
+    for line in _closing(target, sheets, applying, journal):
+        click.echo(line)
+    return 0
+
+
+def _check_system() -> None:
+    try:
+        import pwd  # noqa: F401  # only whether it is there
+    except ImportError as error:
+        raise SchedulerError("there is no cron on this system, and nothing to move") from error
+
+
+def _settings(config: Path | None) -> "Settings":
+    from .settings import load
+
+    settings = load(config=config)
+    if settings.problems:
+        raise BadSettings(settings.problems)
+    return settings
+
+
+def _planned(
+    files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
+) -> tuple["Target", "Wanted", tuple["Sheet", ...]]:
+    from .clock import SystemClock
+    from .migration import Wanted, plan
+    from .migration_sources import me, sources
+    from .migration_target import chosen, handlers, taken, target
+    from .schedule import local_zone
+
+    user = asked["user"] or me()
+    home = _home_of(user)
+    found = sources(files, user, asked["system"], asked["column"])
+    name = chosen(settings, asked["citizen"], found)
+    there = target(settings, name, asked["config"])
+    wanted = Wanted(
+        citizen=name,
+        user=user,
+        home=home,
+        now=SystemClock.now(),
+        zone=local_zone(),
+        builtin=handlers(there) if asked["builtin"] else frozenset(),
+        every=asked["every"],
+        taken=taken(there),
+        others=frozenset(settings.known) - {name},
+    )
+    return there, wanted, plan(found, wanted)
+
+
+def _home_of(user: str) -> str:
+    from pwd import getpwnam
+
+    try:
+        return getpwnam(user).pw_dir
+    except KeyError as error:
+        raise SchedulerError(f"there is no user {user} here; correct --user") from error
+
+
+# ------------------------------------------------------------------ doing it
+
+
+def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["Sheet"]) -> Path | None:
+    """The folder of the journal; None if there is nothing to move."""
+    from .migration_journal import Change, Crontab, File, apply
+    from .migration_settings import without, written
+    from .migration_sources import me
+
+    moved = [verdict for sheet in sheets for verdict in sheet.verdicts if verdict.moves]
+    if not moved:
+        return None
+    _check_owner(target.home, wanted.user)
+    before = None if target.text is None else File(target.file).read()
+    changes = [Change(File(target.file), before, written(target, moved).encode())]
+    for sheet in sheets:
+        source = sheet.source
+        what = File(source.path) if source.path else Crontab("" if wanted.user == me() else wanted.user)
+        if any(verdict.moves for verdict in sheet.verdicts):
+            changes.append(Change(what, source.content, without(sheet, wanted.citizen)))
+    return apply(target.home, changes)
+
+
+def _check_owner(home: Path, user: str) -> None:
+    """A task runs as the owner of its home: another user's lines must not run as that one."""
+    from pwd import getpwnam
+
+    owner = home.stat().st_uid if home.exists() else os.getuid()
+    if owner != getpwnam(user).pw_uid:
+        what = f"{home} is not {user}'s" if home.exists() else f"{home} would not be {user}'s"
+        raise SchedulerError(f"{what}, so their lines would run as somebody else; name a citizen of theirs")
+
+
+def _undo(settings: "Settings", name: str | None) -> int:
+    from .migration_journal import undo
+    from .migration_target import newest_move
+    from .status import clean
+
+    home = newest_move(settings, name)
+    for what in undo(home):
+        click.echo(clean(f"put back: {what}"))
+    return 0
+
+
+# ------------------------------------------------------------------ telling
+
+
+def _show(sheets: Sequence["Sheet"], wanted: "Wanted") -> None:
+    from .migration_table import lines
+
+    width = COLUMNS
+    if sys.stdout.isatty():
+        from shutil import get_terminal_size
+
+        width = get_terminal_size().columns
+    for sheet in sheets:
+        click.echo("\n".join(lines(sheet, wanted, width)))
+        click.echo()
+
+
+def _closing(target: "Target", sheets: Sequence["Sheet"], applying: bool, journal: Path | None) -> list[str]:
+    """What was done, and what to do now."""
+    from .status import clean
+
+    if journal:
+        told = [
+            f"moved to {target.file}; what was there before is in {journal}",
+            f"now start its loop: ./run.sh {target.name}; back again: experience-tui migrate --undo",
+        ]
+        return [clean(line) for line in told]
+    if applying or not any(verdict.moves for sheet in sheets for verdict in sheet.verdicts):
+        return ["nothing to move"]
+    return [f"nothing was changed; with --apply these lines become tasks of {target.name}"]

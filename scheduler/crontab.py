@@ -1,0 +1,107 @@
+"""Reads a crontab line by line, the way cron does: every line is there again, nothing is judged yet."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+BOM = b"\xef\xbb\xbf"
+_ASSIGNED = re.compile(
+    r"""(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<plain>[^\s="']+))[ \t]*=[ \t]*"""
+    r"""(?:"(?P<double_value>[^"]*)"|'(?P<single_value>[^']*)'|(?P<plain_value>[^"'].*|))""",
+    re.DOTALL,
+)
+_MACRO = re.compile(r"(@[^ \t]*)(?:[ \t]+(.*))?", re.DOTALL)
+_FIELDS = re.compile(r"((?:[^ \t]+[ \t]+){4}[^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
+_USER = re.compile(r"([^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
+
+
+class Kind(StrEnum):
+    BLANK = "blank"
+    COMMENT = "comment"
+    SETTING = "setting"
+    JOB = "job"
+    NONSENSE = "nonsense"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: as it stands in the file, with its end, and what it says."""
+
+    number: int
+    raw: bytes
+    kind: Kind
+    text: str  # without blanks around it; bytes that are no UTF-8 are surrogates
+    name: str = ""  # of a setting
+    value: str = ""
+    when: str = ""  # of a job: a macro or five fields, a blank between them
+    rest: str = ""  # the command, behind a user where the file has a column of them
+
+
+def read(content: bytes) -> tuple[Line, ...]:
+    """The lines of a crontab; their raw bytes in a row are the content again."""
+    return tuple(_line(number, raw) for number, raw in enumerate(_split(content), 1))
+
+
+def _split(content: bytes) -> Iterator[bytes]:
+    """At line feeds alone, as cron does: a carriage return or a form feed is part of a line."""
+    lines = content.split(b"\n")
+    yield from (line + b"\n" for line in lines[:-1])
+    if lines[-1]:
+        yield lines[-1]
+
+
+def _line(number: int, raw: bytes) -> Line:
+    bare = raw.removeprefix(BOM) if number == 1 else raw
+    text = bare.decode("utf-8", "surrogateescape").strip(" \t\r\n")
+    if not text:
+        return Line(number, raw, Kind.BLANK, text)
+    if text[0] == "#":
+        return Line(number, raw, Kind.COMMENT, text)
+    if found := _ASSIGNED.fullmatch(text):  # cron, too, looks for a setting first
+        name = found["plain"] or found["double"] or found["single"] or ""
+        value = found["plain_value"] or found["double_value"] or found["single_value"] or ""
+        return Line(number, raw, Kind.SETTING, text, name=name, value=value)
+    job = _MACRO.fullmatch(text) if text[0] == "@" else _FIELDS.fullmatch(text)
+    if job is None:
+        return Line(number, raw, Kind.NONSENSE, text)
+    return Line(number, raw, Kind.JOB, text, when=" ".join(job[1].split()), rest=job[2] or "")
+
+
+def split_user(rest: str) -> tuple[str, str]:
+    """The user and the command of a line in a file that has a column of users."""
+    found = _USER.fullmatch(rest)
+    return (found[1], found[2] or "") if found else ("", "")
+
+
+def split_input(command: str) -> tuple[str, str | None]:
+    """What the shell gets, and what goes to its standard input, None if there is no `%`.
+
+    As Debian's cron was seen to do it: up to the first bare `%` a backslash goes before `%` and before a
+    backslash; after it only before `%`, the other bare ones are line ends, and one is added at the end.
+    """
+    if "%" not in command and "\\\\" not in command:
+        return command, None
+    head, given = [], None
+    position = 0
+    while position < len(command):
+        letter = command[position]
+        if letter == "\\" and command[position + 1 : position + 2] in ("%", "\\"):
+            letter, position = command[position + 1], position + 1
+        elif letter == "%":
+            given = _input(command[position + 1 :])
+            break
+        head.append(letter)
+        position += 1
+    return "".join(head), given
+
+
+def _input(text: str) -> str:
+    lines = re.sub(r"\\(.)|%", lambda found: _meant(found), text, flags=re.DOTALL)
+    return lines if not lines or lines.endswith("\n") else f"{lines}\n"
+
+
+def _meant(found: "re.Match[str]") -> str:
+    if found[0] == "%":
+        return "\n"
+    return "%" if found[1] == "%" else found[0]

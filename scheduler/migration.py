@@ -1,0 +1,335 @@
+"""Decides what becomes of each line of a crontab: a task, the wake, or work for a human, with the reason."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import tzinfo
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from .builtin import BACKGROUND_TASKS
+from .command_names import folders_in, in_background, keeps_alive, name_of, numbered
+from .cron_nearest import nearest
+from .cron_rules import NotCron, read_fields, upcoming
+from .cron_users import by_sense
+from .crontab import Kind, Line, read, split_input, split_user
+from .errors import BadSchedule
+from .model import Command
+from .schedule import NEVER, AtStart, Cron, Every, Schedule, zone_named
+from .v1_lines import WAKE, v1_name
+
+Moments = tuple[float, ...]
+
+SHOWN = 3  # times before and after
+_MORE_FIELDS = re.compile(r"[*?][-/*\d,]*|[\d,/*-]+|(?:[a-z]{3})(?:[-,][a-z]{3})+", re.IGNORECASE)
+_FLAGS = re.compile(r"(?:-[nqs]+[ \t]+)+(?=\S)")  # FreeBSD's and OpenBSD's, about mail and syslog
+_MINUTES, _HOURS = re.compile(r"\*/(\d+) \* \* \* \*"), re.compile(r"\d+ \*/(\d+) \* \* \*")
+
+
+class Fate(StrEnum):
+    """What becomes of a line."""
+
+    TASK = "task"
+    WAKE = "wake"
+    NEEDS_YOU = "needs you"
+    SETTING = "setting"
+    COMMENT = "comment"
+    BLANK = "blank"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A crontab, and whose it is; a `path` of None is the user's own, that `crontab` keeps."""
+
+    label: str
+    content: bytes
+    path: Path | None = None
+    column: bool | None = None  # whether it has users in it; None: look
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One line and what becomes of it; `work` of None is our own handler."""
+
+    line: Line
+    fate: Fate
+    name: str = ""
+    schedule: Schedule | None = None
+    zone: str = ""  # only where the crontab named one
+    work: Command | None = None
+    before: Moments = ()
+    after: Moments = ()
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+    nearest: str = ""
+
+    @property
+    def moves(self) -> bool:
+        return self.fate in (Fate.TASK, Fate.WAKE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A crontab and the verdict on each of its lines, in their order."""
+
+    source: Source
+    column: bool
+    verdicts: tuple[Verdict, ...]
+
+    def counts(self) -> dict[str, int]:
+        fates = [verdict.fate for verdict in self.verdicts]
+        return {str(fate): fates.count(fate) for fate in Fate}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """For whom the lines are, and what there is already."""
+
+    citizen: str
+    user: str
+    home: str  # the user's, where cron runs its commands
+    now: float
+    zone: tzinfo
+    builtin: frozenset[str] = frozenset()  # built-in tasks to be taken instead of v1's commands
+    every: bool = False
+    taken: Mapping[str, str] = field(default_factory=dict)  # tasks that are set already (and the wake): where
+    others: frozenset[str] = frozenset()  # other citizens
+
+
+class Stays(Exception):
+    """Why a line cannot be moved as it is, and the nearest form that could."""
+
+    def __init__(self, reason: str, nearest: str = "") -> None:
+        super().__init__(reason)
+        self.nearest = nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the settings above a line say about it."""
+
+    environment: Mapping[str, str]
+    zone: tzinfo
+    named: str = ""
+    wrong: str = ""  # why no line below can be moved
+
+    def with_setting(self, name: str, value: str, zone: tzinfo) -> "Around":
+        if name == "LOGNAME":  # cron keeps its own
+            return self
+        around = replace(self, environment={**self.environment, name: value})
+        if name not in ("CRON_TZ", "TZ"):
+            return around
+        try:
+            named = zone_named(value.removeprefix(":")) if value else zone
+        except BadSchedule as error:
+            return replace(around, wrong=str(error))
+        return replace(around, zone=named, named=value.removeprefix(":"), wrong="")
+
+
+def plan(sources: Iterable[Source], wanted: Wanted) -> tuple[Sheet, ...]:
+    """A verdict on every line of every source."""
+    planner = _Planner(wanted)
+    return tuple(planner.sheet(source) for source in sources)
+
+
+class _Times(NamedTuple):
+    schedule: Cron
+    before: Moments
+    after: Moments
+
+
+class _Planner:
+    """Remembers which names and times were given already."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._names: dict[str, int] = {}
+        self._used = {WAKE, *wanted.taken, *BACKGROUND_TASKS}
+        self._given: set[str] = set()  # to v1's lines
+        self._times: dict[tuple[str, tzinfo], _Times] = {}
+
+    def sheet(self, source: Source) -> Sheet:
+        lines = read(source.content)
+        column = source.column
+        if column is None:
+            column = by_sense(line.rest for line in lines if line.kind is Kind.JOB)
+        wanted = self._wanted
+        usual = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": wanted.home, "LOGNAME": wanted.user}
+        around, verdicts = Around(usual, wanted.zone), []
+        for line in lines:
+            if line.kind is Kind.SETTING:
+                around = around.with_setting(line.name, line.value, wanted.zone)
+            verdicts.append(self._verdict(line, around, column))
+        return Sheet(source, column, tuple(verdicts))
+
+    def _verdict(self, line: Line, around: Around, column: bool) -> Verdict:
+        try:
+            match line.kind:
+                case Kind.BLANK:
+                    return Verdict(line, Fate.BLANK)
+                case Kind.COMMENT:
+                    return Verdict(line, Fate.COMMENT)
+                case Kind.SETTING:
+                    return _setting(line, around)
+                case Kind.JOB:
+                    return self._job(line, around, column)
+            raise Stays("is no line that cron understands", nearest(line.text))
+        except Stays as stays:
+            return Verdict(line, Fate.NEEDS_YOU, reason=str(stays), nearest=stays.nearest)
+
+    def _job(self, line: Line, around: Around, column: bool) -> Verdict:
+        when, command = self._checked(line, around, column)
+        schedule, before, after = self._schedule(when, around)
+        command, given = split_input(command)
+        work: Command | None = _work(command, given, around)
+        ours = self._ours(command, given, schedule)
+        name = ours or self._name(command)
+        fate = Fate.WAKE if name == WAKE else Fate.TASK
+        work = None if ours in self._wanted.builtin else work
+        notes = tuple(_notes(line, command, around, schedule))
+        zone = around.named if isinstance(schedule, Cron) else ""
+        return Verdict(line, fate, name, schedule, zone, work, before, after, notes)
+
+    def _checked(self, line: Line, around: Around, column: bool) -> tuple[str, str]:
+        """The time and the command; raises Stays for what is not even that."""
+        if not line.text.isprintable() and (odd := _odd(line.text)):
+            raise Stays(f"holds {odd}, which settings cannot", "the line without it")
+        user, command = split_user(line.rest) if column else (self._wanted.user, line.rest)
+        when = line.when[1:] if line.when.startswith("-*") else line.when  # cronie: not in syslog
+        if column and not user:
+            raise Stays("has neither user nor command")
+        if user != self._wanted.user:
+            raise Stays(f"runs as {user}", f"--user {user}, for a citizen of theirs")
+        if when.startswith("@every"):
+            raise Stays(
+                "cron knows no @every", nearest(f"{when} {command.split(None, 1)[0]}" if command else when)
+            )
+        command = _FLAGS.sub("", command) if command.startswith("-") else command
+        if not command:
+            raise Stays("has no command", f"{line.text} COMMAND")
+        if _MORE_FIELDS.fullmatch(word := command.split(None, 1)[0]):
+            raise Stays(f"has one field more than cron knows: {word}", nearest(f"{when} {word}"))
+        if around.wrong:
+            raise Stays(around.wrong, "CRON_TZ=Europe/Berlin, say")
+        return when, command
+
+    def _schedule(self, when: str, around: Around) -> tuple[Schedule, Moments, Moments]:
+        """The schedule, and its next times by cron's reading and by ours: they must be the same."""
+        if when == "@reboot":
+            return AtStart(), (), ()
+        schedule, before, after = self._both(when, around.zone)
+        if before != after:
+            raise Stays("cron and we would run it at different times", nearest(when))
+        if self._wanted.every and (interval := _interval(when)):
+            return interval, before, ()
+        return schedule, before, after
+
+    def _both(self, when: str, zone: tzinfo) -> "_Times":
+        if known := self._times.get((when, zone)):  # most crontabs have few different times
+            return known
+        now = self._wanted.now
+        try:
+            before = tuple(upcoming(read_fields(when), zone, now, SHOWN))
+            schedule = Cron(when, zone)
+        except (NotCron, BadSchedule) as error:
+            raise Stays(str(error), nearest(when)) from error
+        known = self._times[when, zone] = _Times(schedule, before, _slots(schedule, now))
+        return known
+
+    def _ours(self, command: str, given: str | None, schedule: Schedule) -> str:
+        """The name that a line of v1 gets; empty for any other. Raises Stays for what goes nowhere."""
+        name = v1_name(command)
+        if not name and keeps_alive(command):
+            raise Stays("only keeps a daemon alive", "a service for it, or @reboot and the command without &")
+        if not name:
+            return ""
+        if strangers := self._wanted.others.intersection(folders_in(command)):
+            other = min(strangers)
+            raise Stays(f"seems to belong to {other}", f"--citizen {other}")
+        if name in self._given and name != WAKE:
+            return ""
+        if name in self._given:
+            raise Stays("is a second wake", "a citizen of its own: --citizen NAME")
+        if (place := self._wanted.taken.get(name)) and name not in self._wanted.builtin:
+            raise Stays(f"{name} is set already: {place}", "the line removed here, or the table there")
+        if name == WAKE and isinstance(schedule, AtStart):
+            raise Stays("a wake needs times, not @reboot", "*/10 * * * *")
+        if name == WAKE and given:
+            raise Stays(
+                "a wake gets JSON on its standard input, not what follows %", "the input in its script"
+            )
+        self._given.add(name)
+        self._used.add(name)
+        return name
+
+    def _name(self, command: str) -> str:
+        """A name of its own, made from the command."""
+        base = name_of(command)
+        name, number = base, self._names.get(base, 1)
+        while name in self._used:
+            number += 1
+            name = numbered(base, number)
+        self._names[base] = number
+        self._used.add(name)
+        return name
+
+
+def _setting(line: Line, around: Around) -> Verdict:
+    if line.name in ("CRON_TZ", "TZ") and around.wrong:
+        raise Stays(around.wrong, f"{line.name}=Europe/Berlin, say")
+    if line.name == "LOGNAME":
+        return Verdict(line, Fate.SETTING, notes=("cron does not let LOGNAME be set",))
+    return Verdict(line, Fate.SETTING)
+
+
+def _work(command: str, given: str | None, around: Around) -> Command:
+    environment = around.environment
+    shell, folder = environment["SHELL"], Path(environment["HOME"])
+    if not shell.startswith("/"):
+        raise Stays(f"SHELL is {shell or 'empty'}", "SHELL=/bin/sh")
+    if not folder.is_absolute():
+        raise Stays(f"HOME is {folder}", "HOME with its whole path")
+    if any(not name or (not value.isprintable() and _odd(value)) for name, value in environment.items()):
+        raise Stays("an environment line above it holds bytes that settings cannot", "that line without them")
+    return Command((shell, "-c", command), environment, (given or "").encode(), folder, inherit=False)
+
+
+def _odd(text: str) -> str:
+    if "\0" in text:
+        return "a NUL byte"
+    return "bytes that are no UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
+
+
+def _interval(when: str) -> Every | None:
+    """The interval that `*/n` means, where it goes evenly round the hour or the day."""
+    if (found := _MINUTES.fullmatch(when)) and 60 % int(found[1]) == 0:
+        return Every(60.0 * int(found[1]))
+    if (found := _HOURS.fullmatch(when)) and 24 % int(found[1]) == 0:
+        return Every(3600.0 * int(found[1]))
+    return None
+
+
+def _slots(schedule: Cron, now: float) -> Moments:
+    found: list[float] = []
+    while len(found) < SHOWN and (now := schedule.after(now)) < NEVER:
+        found.append(now)
+    return tuple(found)
+
+
+def _notes(line: Line, command: str, around: Around, schedule: Schedule) -> Iterable[str]:
+    environment = around.environment
+    if mail := environment.get("MAILTO"):
+        yield f"cron mails what it prints to {mail}; [alerts] tells of failures"
+    if isinstance(schedule, AtStart):
+        yield "runs at each start of the scheduler"
+    if isinstance(schedule, Every):
+        yield f"every {schedule} from its last run, not at these minutes"
+    if in_background(command):
+        yield "goes on in the background after its run has ended; what it prints then is lost"
+    if environment.get("TZ") and "CRON_TZ" not in environment and isinstance(schedule, Cron):
+        yield "its times are read in TZ; Debian's cron reads them in the machine's zone"
+    if environment.get("RANDOM_DELAY"):
+        yield "cronie starts it up to RANDOM_DELAY minutes later: set jitter"
+    if line.raw.endswith(b"\r\n"):
+        yield "ends in CRLF; cron hands the carriage return to the shell, we do not"

@@ -1,0 +1,184 @@
+"""Writes what moves into a citizen's settings file, and reads it back as the scheduler will."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .citizen_settings import CitizenSettings, Given, citizen
+from .crontab import BOM
+from .errors import BadSettings, SchedulerError
+from .migration import Fate, Sheet, Verdict
+from .model import Command
+from .schedule import AtStart, Every
+from .settings_files import LIMIT, Files
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+LONGEST = "24h"  # cron ends nothing; a run that takes longer than this hangs
+MOST = 64  # workers: cron starts all that is due at once
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A citizen's own settings file, and all that is set for it elsewhere."""
+
+    name: str
+    home: Path
+    given: Given
+    text: str | None  # of the file; None: there is none
+
+    @property
+    def file(self) -> Path:
+        return self.home / "experience.toml"
+
+
+def written(target: Target, moved: Iterable[Verdict]) -> str:
+    """The settings with these lines in them; raises SchedulerError if they would not mean the same."""
+    import tomlkit  # 40 ms that a dry run does not pay
+    from tomlkit.exceptions import TOMLKitError
+
+    moved = tuple(moved)
+    try:
+        document = tomlkit.parse(target.text or "")
+        _more_workers(document, target, len(moved))
+        new = [verdict for verdict in moved if not _put(document, _path(verdict), _table(verdict))]
+        text = _with_tables(document.as_string(), new)
+    except (TOMLKitError, TypeError, AttributeError) as error:  # an odd shape: tasks = {}, say
+        raise SchedulerError(f"{target.file}: cannot be added to: {error}; write it with [tables]") from error
+    _check(target, text, moved)
+    return text
+
+
+def _path(verdict: Verdict) -> tuple[str, ...]:
+    return ("wake",) if verdict.fate is Fate.WAKE else ("tasks", verdict.name)
+
+
+def _more_workers(document: "TOMLDocument", target: Target, moved: int) -> None:
+    """Four at a time would hold up what cron starts together."""
+    if moved > 4 and "workers" not in document and "workers" not in target.given.main:
+        import tomlkit
+
+        line = tomlkit.item(min(MOST, moved))
+        line.trivia.comment_ws = "  "
+        line.comment("as many as there are lines: cron starts them all at once")
+        document.append("workers", line)  # it goes before the first table
+
+
+def _put(document: "TOMLDocument", path: tuple[str, ...], keys: Mapping[str, Any]) -> bool:
+    """Add the keys to a table that is there; False if there is none."""
+    table: Any = document
+    for name in path:
+        if name not in table:
+            return False
+        table = table[name]
+    for name, value in keys.items():
+        table[name] = value
+    return True
+
+
+def _with_tables(text: str, new: Iterable[Verdict]) -> str:
+    """New tables go to the end: what is there stays as it is, to the byte."""
+    import tomlkit
+
+    parts = [text if not text or text.endswith("\n") else f"{text}\n"]
+    for verdict in new:
+        table = tomlkit.document()
+        for name, value in _table(verdict).items():
+            table.append(name, value)
+        parts.append(f"[{'.'.join(_path(verdict))}]\n{table.as_string()}")
+    return "\n".join(part for part in parts if part)
+
+
+def _table(verdict: Verdict) -> dict[str, Any]:
+    """The keys of one task or of the wake."""
+    keys: dict[str, Any] = dict(_when(verdict))
+    if work := verdict.work:
+        keys |= _what(work)
+        keys["timeout"] = LONGEST
+    if verdict.fate is Fate.TASK:
+        keys["catch_up"] = False
+        if work and verdict.name == "offsite_backup":
+            keys["retries"] = 0  # ours tries again, cron does not
+    return keys
+
+
+def _when(verdict: Verdict) -> Iterable[tuple[str, Any]]:
+    if isinstance(verdict.schedule, Every):
+        yield "every", str(verdict.schedule)
+        return
+    yield "cron", "@reboot" if isinstance(verdict.schedule, AtStart) else str(verdict.schedule)
+    if verdict.zone:
+        yield "timezone", verdict.zone
+
+
+def _what(work: Command) -> dict[str, Any]:
+    import tomlkit
+
+    environment = tomlkit.inline_table()
+    environment.update({name: _plain(value) for name, value in work.environment.items()})
+    keys: dict[str, Any] = {
+        "command": [_plain(word) for word in work.argv],
+        "folder": _plain(str(work.folder)),
+        "environment": environment,
+        "inherit_environment": False,
+    }
+    if work.input:
+        keys["input"] = _plain(work.input.decode())
+    return keys
+
+
+def _plain(text: str) -> str:
+    """The text as it is: `${NAME}` in it belongs to the shell, not to our settings."""
+    return text.replace("${", "$${")
+
+
+def without(sheet: Sheet, citizen: str) -> bytes:
+    """The crontab with the lines that move commented out, and nothing else touched."""
+    return b"".join(
+        _marked(verdict, citizen) if verdict.moves else verdict.line.raw for verdict in sheet.verdicts
+    )
+
+
+def _marked(verdict: Verdict, citizen: str) -> bytes:
+    raw = verdict.line.raw
+    start = BOM if verdict.line.number == 1 and raw.startswith(BOM) else b""
+    return start + f"# moved to experience ({citizen}/{verdict.name}): ".encode() + raw.removeprefix(start)
+
+
+# ------------------------------------------------------------------ read back
+
+
+class _Pretended(Files):
+    """The files as they are, but for one that is not written yet."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        super().__init__()
+        self._file, self._text = str(file), text
+
+    def text(self, path: str) -> str | None:
+        return self._text if path == self._file else super().text(path)
+
+
+def _check(target: Target, text: str, moved: Iterable[Verdict]) -> None:
+    if len(text.encode()) > LIMIT:
+        raise SchedulerError(
+            f"{target.file} would be longer than {LIMIT >> 10} KiB; move fewer lines, or to several citizens"
+        )
+    read = citizen(target.name, target.home, target.given, _Pretended(target.file, text)).citizen
+    if read.problems:
+        raise BadSettings(read.problems)
+    for verdict in moved:
+        if not _same(verdict, read):
+            where = f"line {verdict.line.number} ({verdict.name})"
+            raise SchedulerError(f"{where} would not mean the same in the settings; move it by hand")
+
+
+def _same(verdict: Verdict, read: CitizenSettings) -> bool:
+    if verdict.fate is Fate.WAKE:
+        return read.wake.schedule == verdict.schedule and read.wake.work == verdict.work
+    task = next((task for task in read.tasks if task.name == verdict.name), None)
+    if task is None or task.schedule != verdict.schedule:
+        return False
+    return task.set_up if verdict.work is None else task.work == verdict.work

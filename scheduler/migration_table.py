@@ -1,0 +1,156 @@
+"""Shows a plan: as a table that fits a terminal, or as JSON."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from textwrap import wrap
+from typing import Any
+
+from .migration import Fate, Sheet, Verdict, Wanted
+from .status import clean
+
+NARROWEST = 60  # columns: below that the terminal wraps, not we
+WIDEST = 30  # of the second column
+INDENT = 8
+
+
+def lines(sheet: Sheet, wanted: Wanted, width: int) -> Iterator[str]:
+    """A row for each line of the crontab, more where there is more to say, and the counts."""
+    width = max(NARROWEST, width)
+    users = " (with a column of users)" if sheet.column else ""
+    yield clean(f"{sheet.source.label}{users}: {len(sheet.verdicts)} lines")
+    yield ""
+    yield " line  becomes"
+    names = [len(_becomes(verdict)) for verdict in sheet.verdicts]
+    wide = min(max(names, default=0), WIDEST)
+    for verdict in sheet.verdicts:
+        yield from _row(verdict, wanted, wide, width)
+    yield ""
+    yield _counted(sheet)
+
+
+def _row(verdict: Verdict, wanted: Wanted, wide: int, width: int) -> Iterator[str]:
+    text = clean(verdict.line.text.replace("\t", " "))
+    row = f"{verdict.line.number:5}  {_becomes(verdict):{wide}}  {text}"
+    yield row.rstrip() if len(row) <= width else row[: width - 1] + "…"
+    for title, text in _more(verdict, wanted):
+        yield from wrap(
+            clean(text),
+            width,
+            initial_indent=f"{'':{INDENT}}{title}: ",
+            subsequent_indent=" " * (INDENT + len(title) + 2),
+            break_on_hyphens=False,
+        )
+
+
+def _becomes(verdict: Verdict) -> str:
+    match verdict.fate:
+        case Fate.TASK:
+            return f"task {verdict.name}"
+        case Fate.WAKE:
+            return "the wake"
+        case Fate.NEEDS_YOU:
+            return "! needs you"
+        case Fate.SETTING:
+            return "setting, stays"
+    return f"{verdict.fate}, stays"
+
+
+def _more(verdict: Verdict, wanted: Wanted) -> Iterator[tuple[str, str]]:
+    if verdict.before:
+        yield "next", _next(verdict, wanted)
+    if verdict.moves and verdict.work is None:
+        yield "runs", "our own handler instead of the command"
+    if verdict.reason:
+        yield "why", verdict.reason
+    if verdict.nearest:
+        yield "could be", verdict.nearest
+    for note in verdict.notes:
+        yield "note", note
+
+
+def _next(verdict: Verdict, wanted: Wanted) -> str:
+    times = ", ".join(_moments(verdict.before, wanted))
+    if verdict.after == verdict.before:
+        return f"{times}: the same before and after"
+    return f"{times} so far, then every {verdict.schedule}"
+
+
+def _moments(times: Iterable[float], wanted: Wanted) -> Iterator[str]:
+    """In the machine's time; the day only where it is another one."""
+    last, year = "", datetime.fromtimestamp(wanted.now, wanted.zone).year
+    for when in times:
+        moment = datetime.fromtimestamp(when, wanted.zone)
+        day = f"{moment:%a %d %b}" if moment.year == year else f"{moment:%a %d %b %Y}"
+        yield f"{moment:%H:%M}" if day == last else f"{day} {moment:%H:%M}"
+        last = day
+
+
+def _counted(sheet: Sheet) -> str:
+    counts = sheet.counts()
+    parts = [
+        f"{counts[fate]} {one if counts[fate] == 1 else many}" for fate, one, many in _WORDS if counts[fate]
+    ]
+    return f"{len(sheet.verdicts)} lines: {', '.join(parts) or 'none'}"
+
+
+_WORDS = (
+    (Fate.WAKE, "wake", "wakes"),
+    (Fate.TASK, "task", "tasks"),
+    (Fate.NEEDS_YOU, "needs you", "need you"),
+    (Fate.SETTING, "setting", "settings"),
+    (Fate.COMMENT, "comment", "comments"),
+    (Fate.BLANK, "blank", "blank"),
+)
+
+
+# ------------------------------------------------------------------ for scripts
+
+
+def as_json(sheets: Sequence[Sheet], wanted: Wanted) -> dict[str, Any]:
+    """All there is to know of a plan."""
+    return {"citizen": wanted.citizen, "user": wanted.user, "sources": [_sheet(sheet) for sheet in sheets]}
+
+
+def _sheet(sheet: Sheet) -> dict[str, Any]:
+    source = sheet.source
+    return {
+        "source": source.label,
+        "path": None if source.path is None else str(source.path),
+        "user_column": sheet.column,
+        "counts": {"lines": len(sheet.verdicts), **sheet.counts()},
+        "lines": [_verdict(verdict) for verdict in sheet.verdicts],
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "line": verdict.line.number,
+        "text": _text(verdict.line.text),
+        "becomes": str(verdict.fate),
+    }
+    if verdict.moves:
+        told |= {"name": verdict.name, "schedule": str(verdict.schedule), "timezone": verdict.zone or None}
+        told |= {"next_before": _iso(verdict.before), "next_after": _iso(verdict.after)}
+        told |= {"runs": _runs(verdict)}
+    told |= {name: text for name in ("reason", "nearest") if (text := _text(getattr(verdict, name)))}
+    return told | ({"notes": list(map(_text, verdict.notes))} if verdict.notes else {})
+
+
+def _runs(verdict: Verdict) -> dict[str, Any] | None:
+    work = verdict.work
+    if work is None:
+        return None
+    return {
+        "command": list(work.argv),
+        "folder": str(work.folder),
+        "environment": dict(work.environment),
+        "input": work.input.decode() or None,
+    }
+
+
+def _iso(moments: Iterable[float]) -> list[str]:
+    return [datetime.fromtimestamp(each, UTC).isoformat() for each in moments]
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

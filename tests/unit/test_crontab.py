@@ -1,0 +1,114 @@
+"""Reading a crontab: every byte is in some line, and each line says what cron would see in it."""
+
+import random
+
+import pytest
+
+from scheduler.crontab import BOM, Kind, read, split_input, split_user
+
+
+def one(text: str):
+    (line,) = read(text.encode())
+    return line
+
+
+@pytest.mark.parametrize(
+    ("text", "when", "rest"),
+    [
+        ("* * * * * true", "* * * * *", "true"),
+        ("  \t*/10\t *   * \t* *\t  /bin/ws  ", "*/10 * * * *", "/bin/ws"),
+        ("0 9 * * mon-fri cd x && y # not a comment", "0 9 * * mon-fri", "cd x && y # not a comment"),
+        ("@daily /usr/bin/backup --all", "@daily", "/usr/bin/backup --all"),
+        ("@reboot\tx", "@reboot", "x"),
+        ("*/5 * * * * true\r\n", "*/5 * * * *", "true"),
+        ("* * * * * A=1 x", "* * * * *", "A=1 x"),
+        ("* * * * *", "* * * * *", ""),
+        ("@hourly", "@hourly", ""),
+    ],
+)
+def test_jobs(text, when, rest):
+    line = one(text)
+    assert (line.kind, line.when, line.rest) == (Kind.JOB, when, rest)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("A=1", "A", "1"),
+        ("A = 1", "A", "1"),
+        ('MAILTO=""', "MAILTO", ""),
+        ("MAILTO=", "MAILTO", ""),
+        ('B= "two words" ', "B", "two words"),
+        ("C='q # not comment'", "C", "q # not comment"),
+        ('"D"=x', "D", "x"),
+        ("'E F' = x", "E F", "x"),
+        ("PATH=/usr/bin:$HOME/bin", "PATH", "/usr/bin:$HOME/bin"),
+        ("G=a b  c  ", "G", "a b  c"),
+        ("H=it's", "H", "it's"),
+        ("I=a=b", "I", "a=b"),
+    ],
+)
+def test_settings(text, name, value):
+    line = one(text)
+    assert (line.kind, line.name, line.value) == (Kind.SETTING, name, value)
+
+
+@pytest.mark.parametrize("text", ["FOO", "=bar", 'A="unclosed', "A='x' y", "* * * /bin/short", "export A=1"])
+def test_what_cron_would_not_understand_is_nonsense_but_still_a_line(text):
+    assert one(text).kind is Kind.NONSENSE
+
+
+def test_comments_blanks_and_the_end_of_the_file():
+    lines = read(b"# a\n\n \t\r\n   # b\n* * * * * x")
+    assert [line.kind for line in lines] == [Kind.COMMENT, Kind.BLANK, Kind.BLANK, Kind.COMMENT, Kind.JOB]
+    assert [line.number for line in lines] == [1, 2, 3, 4, 5]
+    assert read(b"") == ()
+
+
+def test_a_byte_order_mark_hides_nothing():
+    first, second = read(BOM + b"* * * * * x\n" + BOM + b"# no\n")
+    assert (first.kind, first.raw[:3]) == (Kind.JOB, BOM)
+    assert second.kind is Kind.NONSENSE
+
+
+def test_whatever_the_bytes_are_the_lines_in_a_row_are_the_file_again():
+    dice = random.Random(7)
+    pieces = [
+        b"* * * * * x\n",
+        b"A=1\n",
+        b"\r",
+        b"\n",
+        b"\0",
+        b"\xff\xfe",
+        b"# c\n",
+        b"@daily ",
+        b" ",
+        b"\x0c",
+        BOM,
+    ]
+    for _ in range(300):
+        content = b"".join(dice.choices(pieces, k=dice.randint(0, 30)))
+        assert b"".join(line.raw for line in read(content)) == content
+
+
+# What Debian's cron 3.0pl1-162 was seen to hand to the shell and to its standard input.
+@pytest.mark.parametrize(
+    ("text", "command", "given"),
+    [
+        ("cat %line one%line \\% two%%four \\\\ \\x", "cat ", "line one\nline % two\n\nfour \\\\ \\x\n"),
+        ("cat%", "cat", ""),
+        ("printf '\\%s' 'a\\\\b' 'c\\%d' 'e\\x' '\\\\\\%'", "printf '%s' 'a\\b' 'c%d' 'e\\x' '\\%'", None),
+        ("date +\\%Y-\\%m", "date +%Y-%m", None),
+        ("mail root%hi%", "mail root", "hi\n"),
+        ("true", "true", None),
+        ("echo \\", "echo \\", None),
+    ],
+)  # fmt: skip
+def test_percent_signs(text, command, given):
+    assert split_input(text) == (command, given)
+
+
+def test_the_column_of_users():
+    assert split_user("root  cd / && x") == ("root", "cd / && x")
+    assert split_user("root") == ("root", "")
+    assert split_user("") == ("", "")
