@@ -20,6 +20,7 @@ _MOVES = {
 KEYS: Mapping[str, Mapping[str, str]] = {
     EVERYWHERE: {
         "help": "question_mark",
+        "palette": "colon,ctrl+p",
         "quit": "q",
         "screenshot": "S",
         "theme": "T",

@@ -48,6 +48,7 @@ class ExperienceApp(App[None]):
 
     TITLE = "Experience"
     CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False  # ours knows every task, and how to clean their names
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "T",
@@ -59,6 +60,9 @@ class ExperienceApp(App[None]):
         ),
         Binding(
             "S", "picture", "screenshot", False, id="screenshot", tooltip="save the screen as an SVG file"
+        ),
+        Binding(
+            "colon,ctrl+p", "palette", "palette", False, id="palette", tooltip="find what to do, or a task"
         ),
         Binding("question_mark", "help", "help", id="help", tooltip="every key and every sign"),
         Binding("q", "quit", "quit", id="quit", tooltip="quit; asks once while a run of ours is under way"),
@@ -250,6 +254,12 @@ class ExperienceApp(App[None]):
         self.push_screen(page)
         self.call_after_refresh(self.tick)
 
+    def _go_to(self, place: Place) -> None:
+        """Back to the fleet, the cursor on this."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self._grid.go_to(place)
+
     def on_page_visit(self, message: Page.Visit) -> None:
         self._grid.go_to(message.place)
         if message.place.task:
@@ -287,6 +297,13 @@ class ExperienceApp(App[None]):
         active = dict(active_keys(self.screen))
         shown = {key: self.get_key_display(entry.binding) for key, entry in active.items()}
         self.push_screen(Help(entries(active, shown), self._glyphs))
+
+    def action_palette(self) -> None:
+        from .dialogs.palette import Palette
+        from .palette_entries import everything
+
+        entries = everything(self, self._grid.strands(), self._go_to)
+        self.push_screen(Palette(entries, self._glyphs), lambda entry: entry and entry.choose())
 
     async def action_quit(self) -> None:
         self.action_help_quit()

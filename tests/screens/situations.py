@@ -147,6 +147,9 @@ SITUATIONS = {
     "timeline_ascii": Situation(demo("opus", "mira"), (100, 24), ("t",), {"ascii": True}),
     "timeline_empty": Situation(of(Snapshot("opus")), (80, 24), ("t",)),
     "timeline_hostile": Situation(of(HOSTILES), (80, 24), ("t",)),
+    "palette": Situation(demo(*NAMES), (100, 30), ("colon", *"ne sc")),
+    "palette_narrow": Situation(demo("opus"), (60, 12), ("colon",)),
+    "palette_hostile": Situation(of(HOSTILES), (80, 24), ("colon", *"opus")),
     "help": Situation(demo("opus", "aria"), (100, 40), ("question_mark",)),
 }
 

@@ -9,7 +9,6 @@ import pytest
 from textual.binding import Binding
 from textual.dom import DOMNode
 
-import tui
 from scheduler.model import Kind, Snapshot
 from scheduler.monitor import KEYS, Monitor
 from tests.fakes import FakeControl, FakeFleet
@@ -21,14 +20,16 @@ from .driving import press, screen, shown, toasts
 from .situations import failed, task
 
 # Answers and ways to close, on dialogs that say so themselves: they are what they are.
-ANSWERS = {"Confirm", "Help"}
+ANSWERS = {"Confirm", "Help", "Palette"}
 
 
 def bindings() -> Iterator[tuple[str, Binding]]:
     """Each binding of each of our screens, panels and dialogs, and the class it is written in."""
-    for module in pkgutil.walk_packages(tui.__path__, "tui."):
-        for name, each in vars(import_module(module.name)).items():
-            ours = isinstance(each, type) and issubclass(each, DOMNode) and each.__module__ == module.name
+    parts = [import_module(f"tui.{part}") for part in ("panels", "screens", "dialogs")]
+    found = (each for part in parts for each in pkgutil.iter_modules(part.__path__, f"{part.__name__}."))
+    for module in ["tui.app", *(each.name for each in found)]:
+        for name, each in vars(import_module(module)).items():
+            ours = isinstance(each, type) and issubclass(each, DOMNode) and each.__module__ == module
             for binding in each.__dict__.get("BINDINGS", []) if ours else []:
                 assert isinstance(binding, Binding), f"{name}: {binding} has no name"
                 yield name, binding

@@ -60,7 +60,7 @@ def entries(active: Mapping[str, ActiveBinding], shown: Mapping[str, str]) -> li
 
 
 def _ours(binding: Binding) -> bool:
-    return bool(binding.id) or binding.action.endswith("command_palette")
+    return bool(binding.id)
 
 
 def _table(title: str, entries: list[Entry]) -> Content:

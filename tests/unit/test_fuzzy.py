@@ -1,0 +1,59 @@
+"""A few letters find what is meant, the likeliest first, fast enough for every key."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tui.fuzzy import best, score
+
+
+@dataclass(frozen=True)
+class Thing:
+    words: str
+
+
+def found(query: str, *names: str) -> list[str]:
+    return [thing.words for thing in best(query, [Thing(name) for name in names], 10)]
+
+
+NAMES = (
+    "opus/heartbeat",
+    "opus/news_scan",
+    "mira/news_scan",
+    "mira/email_check",
+    "newton/tick",
+    "sort panels",
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("news", "opus/news_scan"),
+        ("mira news", "mira/news_scan"),
+        ("mns", "mira/news_scan"),
+        ("NEWT", "newton/tick"),
+        ("ehk", "mira/email_check"),
+        ("hea", "opus/heartbeat"),
+    ],
+)
+def test_the_likeliest_is_first(query, first):
+    assert found(query, *NAMES)[0] == first
+
+
+def test_letters_in_a_row_count_more_than_scattered_ones_and_the_start_of_a_word_more_than_its_middle():
+    assert found("scan", "s_c_a_n", "rescans", "news_scan") == ["news_scan", "rescans", "s_c_a_n"]
+
+
+def test_all_words_have_to_be_there():
+    assert found("mira tick", *NAMES) == []
+    assert found("zzz", *NAMES) == []
+    assert score("ba", "ab") is None
+
+
+def test_without_a_query_all_are_there_in_their_own_order():
+    assert found("", "b", "a") == found("  ", "b", "a") == ["b", "a"]
+
+
+def test_what_fits_alike_stays_in_its_order():
+    assert found("tick", "aa/tick", "bb/tick", "cc/tick") == ["aa/tick", "bb/tick", "cc/tick"]
