@@ -135,6 +135,10 @@ class Options:
         return self.citizen
 
     @property
+    def only(self) -> tuple[str, ...]:
+        return (self.citizen,) if self.citizen else ()
+
+    @property
     def running(self) -> dict[str, Any]:
         """What the loop and a single wake have in common."""
         return {
@@ -233,13 +237,13 @@ def _reset(options: Options) -> int:
 def _all(options: Options) -> int:
     from .sessions import start_all
 
-    return start_all(options.config, own_as_root=options.own_as_root, log_json=options.log_json)
+    return start_all(options.config, options.only, own_as_root=options.own_as_root, log_json=options.log_json)
 
 
 def _stop(options: Options) -> int:
     from .sessions import stop_all
 
-    return stop_all(options.config)
+    return stop_all(options.config, options.only)
 
 
 VERBS: dict[str, Callable[[Options], int]] = {

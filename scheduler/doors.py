@@ -9,6 +9,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 NAME = "control.sock"
 SHARED = ".experience-group"  # beside our own folder, which stays closed: nothing but a socket is in it
@@ -100,20 +101,35 @@ def _passes(group: int, folder: Path) -> bool:
     return False
 
 
-def admitted(peer: socket.socket, group: int | None) -> bool:
-    """Whether the process at the other end may steer: our user, root, or a member of the group."""
-    if sys.platform != "linux":  # elsewhere the modes of the socket and its folder must do
+class Peer(NamedTuple):
+    """The process at the other end of a socket, as the kernel knows it."""
+
+    pid: int
+    uid: int
+    groups: frozenset[int]
+
+
+def admitted(peer: Peer | None, group: int | None) -> bool:
+    """Whether it may steer: our user, root, or a member of the group."""
+    if peer is None:  # the modes of the socket and its folder must do
         return True
-    uid, groups = _credentials(peer)
-    return uid in (os.geteuid(), 0) or group in groups
+    return ours(peer) or group in peer.groups
 
 
-def _credentials(peer: socket.socket) -> tuple[int, set[int]]:
-    """The user and the groups that the process at the other end had when it connected."""
+def ours(peer: Peer | None) -> bool:
+    """Whether it is a process of our own user, or of root."""
+    return peer is None or peer.uid in (os.geteuid(), 0)
+
+
+def peer_of(connection: socket.socket) -> Peer | None:
+    """Who is at the other end: who connected, or who listens; None where the system does not tell."""
+    if sys.platform != "linux":
+        return None
     pid_uid_gid = struct.Struct("3i")
-    _, uid, gid = pid_uid_gid.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, pid_uid_gid.size))
+    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, pid_uid_gid.size)
+    pid, uid, gid = pid_uid_gid.unpack(told)
     groups = {gid}
     with suppress(OSError):  # a kernel before 4.13, or more groups than there is room for
-        more = peer.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, ROOM)
+        more = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, ROOM)
         groups.update(number for (number,) in struct.iter_unpack("I", more))
-    return uid, groups
+    return Peer(pid, uid, frozenset(groups))

@@ -94,6 +94,12 @@ class ReadOnly(SchedulerError):
     code = "read-only"
 
 
+class NotALoop(SchedulerError):
+    """The owner is a process that is not ended from outside."""
+
+    code = "not-a-loop"
+
+
 class Stopping(SchedulerError):
     """The scheduler is shutting down and starts nothing new."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +15,7 @@ from .board import Subscribers
 from .clock import Clock, SystemClock
 from .control import FleetView
 from .engine import Rules, Scheduler
-from .errors import BadSettings, Managed, NotOurs, Owned, SchedulerError, UnknownCitizen
+from .errors import BadSettings, Managed, NotALoop, NotOurs, Owned, SchedulerError, UnknownCitizen
 from .fleet_options import FleetOptions
 from .historian import Historian
 from .look import look_at
@@ -43,6 +44,7 @@ class Fleet:
     ) -> None:
         self.clock: Clock = SystemClock()
         self.members: dict[str, Member] = {}
+        self.on_stop: Callable[[], None] | None = None  # ends this process, if it is one that may be ended
         self._options, self._on_home = options, on_home
         self._settings = Settings(root=Path())
         self._problems: tuple[str, ...] = ()
@@ -203,7 +205,16 @@ class Fleet:
         except SchedulerError:
             ownership.release()
             raise
-        return await owned(citizen, scheduler, ownership)
+        return await owned(citizen, scheduler, ownership, self._asked_to_stop)
+
+    def _asked_to_stop(self) -> None:
+        """Somebody wants this process to end, through a socket."""
+        pid, service = os.getpid(), self._options.service
+        if service:
+            raise Managed(f"pid {pid} is {service}.service; end it with systemctl stop {service}")
+        if self.on_stop is None:
+            raise NotALoop(f"pid {pid} is no loop; close a monitor with q")
+        self.on_stop()
 
     def _rules(self, citizen: CitizenSettings) -> Rules:
         wake = (

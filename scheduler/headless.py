@@ -74,6 +74,7 @@ def run_once(
 async def _until_told(fleet: Fleet, notifier: Notifier) -> int:
     prepare_process()
     signals, heartbeat = Signals(fleet, notifier), Heartbeat(notifier, fleet.clock)
+    fleet.on_stop = signals.end
     sweeper = Sweeper(fleet.quiet_for)
     try:
         await fleet.start()
@@ -147,7 +148,7 @@ class Signals:
 
     def _keep(self) -> None:
         for number in SIGNALS:
-            self._loop.add_signal_handler(number, self._hang_up if number.name == "SIGHUP" else self._end)
+            self._loop.add_signal_handler(number, self._hang_up if number.name == "SIGHUP" else self.end)
         self._check = self._loop.call_later(SIGNALS_CHECKED, self._keep)
 
     def give_back(self) -> None:
@@ -160,14 +161,15 @@ class Signals:
                 signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End everything; asked a second time, at once."""
         if self.told.is_set():
             self._fleet.hurry()
         self.told.set()
 
     def _hang_up(self) -> None:
         if self._had_terminal and not _has_terminal():
-            self._end()
+            self.end()
         else:
             self._notifier.reloading()
             self._fleet.reload(lambda: self._notifier.ready(_status(self._fleet)))

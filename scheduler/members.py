@@ -60,9 +60,14 @@ class Member:
             await asyncio.to_thread(self.ownership.release)
 
 
-async def owned(settings: CitizenSettings, scheduler: Scheduler, ownership: Ownership) -> Member:
-    """The citizen of a scheduler that has started, open to other screens as far as its home allows."""
-    server = Server(scheduler, socket_path(settings.home))
+async def owned(
+    settings: CitizenSettings, scheduler: Scheduler, ownership: Ownership, stop: Callable[[], None]
+) -> Member:
+    """The citizen of a scheduler that has started, open to other screens as far as its home allows.
+
+    `stop` ends this process, or raises why it does not.
+    """
+    server = Server(scheduler, socket_path(settings.home), stop)
     try:
         await server.open()
     except OSError as error:

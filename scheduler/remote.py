@@ -13,6 +13,7 @@ from . import wire
 from .board import Subscribers, follow
 from .clock import Clock
 from .details import TaskDetails
+from .doors import peer_of
 from .errors import Disconnected, SchedulerError
 from .following import Spool
 from .model import Piece, Pulse, Receipt, Snapshot
@@ -33,6 +34,7 @@ class Connection:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pid: int) -> None:
         self.pid = pid
+        self.peer = peer_of(writer.get_extra_info("socket"))
         self._reader, self._writer = reader, writer
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}

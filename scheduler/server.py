@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeVar
 from . import wire
 from .audience import Audience, Seat, Shown, taken
 from .details import TaskDetails
-from .doors import admitted, bind, prepare, remove
-from .errors import SchedulerError
+from .doors import Peer, admitted, bind, ours, peer_of, prepare, remove
+from .errors import NotALoop, NotOurs, SchedulerError
 from .model import Piece, Receipt
 from .records import LISTED, RunRecord
 from .window import Slots, Window
@@ -61,11 +61,19 @@ class Served(Shown, Protocol):
     def follow(self, task: str) -> AsyncGenerator[Piece, None]: ...
 
 
+def _not_stopped() -> None:
+    raise NotALoop("it is not to be stopped")
+
+
+def _not_theirs() -> None:
+    raise NotOurs("only the user who runs it may stop it")  # who could not start it again
+
+
 class Server:
     """Listens for one citizen until closed."""
 
-    def __init__(self, scheduler: Served, path: Path) -> None:
-        self._scheduler, self._path = scheduler, path
+    def __init__(self, scheduler: Served, path: Path, stop: Callable[[], None] = _not_stopped) -> None:
+        self._scheduler, self._path, self._stop = scheduler, path, stop
         self._clients: set[asyncio.Task[None]] = set()
         self._open: dict[Path, asyncio.Server] = {}
         self._shared: tuple[Path, int] | None = None
@@ -124,16 +132,18 @@ class Server:
         assert client is not None
         self._clients.add(client)
         try:
-            if self._welcome(writer, group):
-                await _Client(self._scheduler, self._audience, reader, writer, self._turns).serve()
+            peer = peer_of(writer.get_extra_info("socket"))
+            if self._welcome(writer, peer, group):
+                stop = self._stop if ours(peer) else _not_theirs
+                await _Client(self._scheduler, self._audience, reader, writer, self._turns, stop).serve()
         except (OSError, asyncio.CancelledError):  # gone, or the owner is closing
             pass
         finally:
             self._clients.discard(client)
             writer.transport.abort()  # a reader that is stuck would keep a polite close waiting
 
-    def _welcome(self, writer: asyncio.StreamWriter, group: int | None) -> bool:
-        if not admitted(writer.get_extra_info("socket"), group):
+    def _welcome(self, writer: asyncio.StreamWriter, peer: Peer | None, group: int | None) -> bool:
+        if not admitted(peer, group):
             log.warning("refused a stranger at the socket", extra={"citizen": self._scheduler.citizen})
             return False
         if len(self._clients) > CLIENTS:
@@ -161,8 +171,10 @@ class _Client:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         turns: Turns,
+        stop: Callable[[], None],
     ) -> None:
         self._scheduler, self._audience, self._turns = scheduler, audience, turns
+        self._stop = stop
         self._reader, self._writer = reader, writer
         self._mistakes = 0
         self._seat: Seat | None = None
@@ -200,6 +212,8 @@ class _Client:
             self._writer.write(wire.line({"id": identity, "result": {}}))
         elif method == "ping":
             self._writer.write(wire.line({"id": identity, "result": {}}))
+        elif method == "stop" and not params:
+            self._writer.write(self._stopped(identity))
         elif method == "follow" and params.keys() == {"task"} and isinstance(params["task"], str):
             self._follow(identity, params["task"])
         elif method == "unfollow" and params.keys() == {"id"} and isinstance(params["id"], int | str):
@@ -208,6 +222,14 @@ class _Client:
             self._writer.write(wire.line({"id": identity, "result": {}}))
         else:
             self._writer.write(await self._verb(identity, method, params))
+
+    def _stopped(self, identity: object) -> bytes:
+        """The process ends, or says why not; its end is what the client waits for."""
+        try:
+            self._stop()
+        except SchedulerError as error:
+            return wire.refusal(identity, error)
+        return wire.line({"id": identity, "result": {}})
 
     async def _verb(self, identity: object, method: str, params: Mapping[str, Any]) -> bytes:
         call = self._call(method, params) or self._look_up(method, params)

@@ -1,35 +1,37 @@
 """Every citizen's loop in the background: start each in a screen session of its own, end them cleanly."""
 
+import asyncio
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from .errors import BadSettings
-from .model import Running
+from .errors import BadSettings, UnknownCitizen
+from .managed import managed_by
 from .ownership import owner_of
-from .settings import CitizenSettings, load
-from .workers.facts import alive
+from .settings import CitizenSettings, Settings, load
+from .stopping import CORE, Told, end_all
 
-CORE = Path(__file__).resolve().parent.parent / "core.py"
 LOG = Path("logs", "loop.log")
 STARTED_WITHIN = 15.0  # seconds until a started loop must own its citizen
-STOPPED_WITHIN = 15.0  # on top of the grace that running tasks get
 LOOK_EVERY = 0.05
 
 
-def start_all(config: Path | None, *, own_as_root: bool = False, log_json: bool = False) -> int:
+def start_all(
+    config: Path | None,
+    only: Collection[str] = (),
+    *,
+    own_as_root: bool = False,
+    log_json: bool = False,
+) -> int:
     """Start the loop of every citizen that nobody runs, and say how to watch each; gives the exit code."""
     flags = [flag for flag, on in (("--own-as-root", own_as_root), ("--log-json", log_json)) if on]
     flags += ["--config", str(config.resolve())] if config else []
-    settings = load(config=config)
+    settings = _known(load(config=config, only=only), only)
     if settings.problems:
         raise BadSettings(settings.problems)
     if not settings.citizens:
@@ -39,34 +41,39 @@ def start_all(config: Path | None, *, own_as_root: bool = False, log_json: bool 
     return _report(_outcome(citizen, start) for citizen, start in started)
 
 
-def stop_all(config: Path | None) -> int:
+def stop_all(config: Path | None, only: Collection[str] = ()) -> int:
     """End the loops that `start_all` or `./run.sh NAME` started, and nothing else; gives the exit code."""
-    settings = load(config=config)
+    settings = _known(load(config=config, only=only), only)
     for problem in settings.problems:  # a broken file is no reason to let loops run on
         print(f"experience: {problem}", file=sys.stderr)
-    owners = [(citizen, owner_of(citizen.home)) for citizen in settings.citizens]
-    running = [(citizen, owner) for citizen, owner in owners if owner is not None]
-    if not running:
+    wrong = [False]
+
+    def say(told: Told) -> None:
+        wrong.append(told.wrong)
+        _print(told)
+
+    if not asyncio.run(end_all(settings.citizens, say)):
         print("no loop is running")
-        return 0
-    stops = [_stop(citizen, owner) for citizen, owner in running]
-    return _report(stop() for stop in stops)
+    return 2 if any(wrong) else 0
 
 
-@dataclass(frozen=True)
-class _Told:
-    """One line about one citizen; `wrong` makes the exit code 2."""
+def _known(settings: Settings, names: Collection[str]) -> Settings:
+    for name in names:
+        if name not in settings.known:
+            raise UnknownCitizen(name, settings.known)
+    return settings
 
-    text: str
-    wrong: bool = False
 
-
-def _report(results: Iterable[_Told]) -> int:
+def _report(results: Iterable[Told]) -> int:
     wrong = False
     for told in results:
-        print(told.text, file=sys.stderr if told.wrong else sys.stdout, flush=True)
+        _print(told)
         wrong = wrong or told.wrong
     return 2 if wrong else 0
+
+
+def _print(told: Told) -> None:
+    print(told.text, file=sys.stderr if told.wrong else sys.stdout, flush=True)
 
 
 # ------------------------------------------------------------------ start
@@ -80,11 +87,14 @@ class _Loop:
     ended: Callable[[], bool]
 
 
-def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _Loop | _Told:
+def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _Loop | Told:
     """A loop that begins, or why none does."""
-    name = citizen.name
-    if owner := owner_of(citizen.home):
-        return _Told(f"{name}: runs already, pid {owner.pid}")
+    name, owner = citizen.name, owner_of(citizen.home)
+    if unit := managed_by(citizen.home):
+        how = f", which runs it, pid {owner.pid}" if owner else f"; start it with {unit.systemctl('start')}"
+        return Told(f"{name}: left to {unit.name}.service{how}")
+    if owner:
+        return Told(f"{name}: runs already, pid {owner.pid}")
     if citizen.problems:
         return _refused(name, citizen.problems[0])
     try:
@@ -96,19 +106,19 @@ def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _Lo
         return _refused(name, f"{error.filename or citizen.home}: {error.strerror}")
 
 
-def _refused(name: str, reason: str) -> _Told:
-    return _Told(f"{name}: not started: {reason}", wrong=True)
+def _refused(name: str, reason: str) -> Told:
+    return Told(f"{name}: not started: {reason}", wrong=True)
 
 
-def _outcome(citizen: CitizenSettings, start: _Loop | _Told) -> _Told:
+def _outcome(citizen: CitizenSettings, start: _Loop | Told) -> Told:
     """Wait until the loop owns its citizen, or is gone."""
-    if isinstance(start, _Told):
+    if isinstance(start, Told):
         return start
     name = citizen.name
     _comes_true(lambda: owner_of(citizen.home) or start.ended(), STARTED_WITHIN)
     if owner_of(citizen.home):
-        return _Told(f"{name}: started; to watch it: {start.view}")
-    return _Told(f"{name}: did not start; ./run.sh {name} shows why", wrong=True)
+        return Told(f"{name}: started; to watch it: {start.view}")
+    return Told(f"{name}: did not start; ./run.sh {name} shows why", wrong=True)
 
 
 def _not_ours(home: Path, own_as_root: bool) -> str:
@@ -160,41 +170,6 @@ def _detached(citizen: CitizenSettings, command: list[str]) -> _Loop:
     finally:
         os.close(output)
     return _Loop(f"tail -f {log}", lambda: process.poll() is not None)
-
-
-# ------------------------------------------------------------------ stop
-
-
-def _stop(citizen: CitizenSettings, owner: Running) -> Callable[[], _Told]:
-    """Ask the owner to end; gives what waits for it and tells how that went."""
-    name = citizen.name
-    if not _is_loop(owner, citizen):
-        text = f"{name}: left alone: pid {owner.pid} is no loop of --all or NAME (close a monitor with q)"
-        return lambda: _Told(text)
-    try:
-        os.kill(owner.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return lambda: _Told(f"{name}: ended")
-    except PermissionError:
-        return lambda: _Told(f"{name}: pid {owner.pid} belongs to another user", wrong=True)
-    return lambda: _ended(citizen, owner)
-
-
-def _ended(citizen: CitizenSettings, owner: Running) -> _Told:
-    if _comes_true(lambda: not alive(owner), citizen.grace + STOPPED_WITHIN):
-        return _Told(f"{citizen.name}: ended")
-    return _Told(f"{citizen.name}: pid {owner.pid} has not ended yet; look again with --status", wrong=True)
-
-
-def _is_loop(owner: Running, citizen: CitizenSettings) -> bool:
-    """Whether this process is what its note in the home says: anyone who may write there can name any pid."""
-    try:
-        process = psutil.Process(owner.pid)
-        words, user = process.cmdline(), process.uids().effective
-    except psutil.Error:
-        return False
-    ours = any(Path(word).name == CORE.name for word in words[:3])
-    return ours and {"--loop", citizen.name} <= set(words) and user == citizen.home.stat().st_uid
 
 
 def _comes_true(condition: Callable[[], object], seconds: float) -> bool:

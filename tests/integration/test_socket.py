@@ -15,9 +15,9 @@ import pytest
 
 from scheduler import wire
 from scheduler.clock import SystemClock
-from scheduler.doors import LONGEST, socket_path
+from scheduler.doors import LONGEST, Peer, shared_path, socket_path
 from scheduler.engine import Rules, Scheduler
-from scheduler.errors import AlreadyRunning, Disconnected, UnknownTask
+from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
 from scheduler.model import Call, Kind, Task
 from scheduler.remote import RARELY, RETRY, Connection, RemoteControl
 from scheduler.schedule import Cron, Every
@@ -382,8 +382,21 @@ async def test_what_listens_there_may_be_something_else(tmp_path):
     server.close()
 
 
+async def test_a_member_of_the_group_steers_and_does_not_stop(owner, monkeypatch):
+    (home := owner.path.parent.parent).chmod(0o755)
+    monkeypatch.setattr(
+        "scheduler.server.peer_of", lambda connection: Peer(7, 12345, frozenset({os.getgid()}))
+    )
+    await owner.server.share(shared_path(home), os.getgid())
+    connection = await Connection.open(shared_path(home))
+    assert (await connection.ask("reset", task="slow"))["text"] == "slow: reset"
+    with pytest.raises(NotOurs, match="only the user who runs it may stop it"):
+        await connection.ask("stop")
+    connection.close()
+
+
 async def test_a_stranger_is_not_let_in(owner, monkeypatch):
-    monkeypatch.setattr("scheduler.doors._credentials", lambda peer: (12345, {12345}))
+    monkeypatch.setattr("scheduler.server.peer_of", lambda connection: Peer(7, 12345, frozenset({12345})))
     reader, writer = await asyncio.open_unix_connection(str(owner.path))
     assert await reader.read() == b""
     writer.close()
