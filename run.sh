@@ -8,7 +8,7 @@ usage: ./run.sh                 the monitor on every citizen (sets itself up fir
        ./run.sh --demo          the monitor on made-up citizens that touch nothing
        ./run.sh NAME            one citizen's loop, headless, in the foreground
        ./run.sh --all           every citizen's loop, each in a detached screen session experience_NAME
-       ./run.sh --stop          ends those loops cleanly
+       ./run.sh --stop          ends those loops: asks first, insists where one hangs
        ./run.sh --status        every citizen's tasks: last run, next run, last error
        ./run.sh serve           the monitor in a browser: prints the link to open; --help says more
        ./run.sh --test [ARG]    every check and test; ARG goes to pytest
