@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from scheduler.process_limits import prepare_process
+
 from .numbers import Sample
 
 HERE = Path(__file__).resolve().parent.parent
@@ -55,6 +57,7 @@ def at_once(contestants: Sequence[Contestant], repeats: int, **arguments: Any) -
 
 
 def _main(contestant: str, arguments: str) -> None:
+    prepare_process()  # for everybody, as our own programs begin
     # Nobody's log lines are measured.
     for name in ("experience", "apscheduler"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -4,9 +4,14 @@ import contextlib
 import signal
 import sys
 
+# Seconds that a thread which computes may keep the interpreter while another wants it. With Python's own
+# 5 ms a run that is due waits for a repaint, and a key for a handler: 23 ms instead of 7 while one computes.
+GIVE_UP = 0.0005
+
 
 def prepare_process() -> None:
-    """Room for open files, and children whose exit codes are kept; call it from the main thread."""
+    """Threads that share fairly, room for open files, exit codes that are kept; for the main thread."""
+    sys.setswitchinterval(GIVE_UP)
     if sys.platform == "win32":
         return
     import resource
