@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from . import attach, clients, dispatch, history, monitor, output, stall, status, thousand, throughput
+from . import attach, clients, dispatch, history, monitor, output, serve, stall, status, thousand, throughput
 from .child import MeasurementFailed
 from .table import Bar, Row, markdown, show
 
@@ -27,6 +27,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "attach": attach.attach,
     "thousand": thousand.thousand,
     "clients": clients.clients,
+    "serve": serve.serve,
     "output": output.output,
     "stall": stall.stall,
 }

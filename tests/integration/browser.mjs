@@ -41,7 +41,9 @@ const orders = {
     pages.set(name, page);
     const start = performance.now();
     const answer = await page.page.goto(url, { waitUntil: "commit" });
-    await page.page.waitForFunction(() => document.body?.classList.contains("-first-byte") || !document.getElementById("terminal"));
+    await page.page.waitForFunction(
+      () => document.body?.classList.contains("-first-byte") || (document.readyState === "complete" && !document.getElementById("terminal")),
+    );
     return { status: answer?.status(), url: page.page.url(), milliseconds: performance.now() - start };
   },
   async state({ name }) {

@@ -49,7 +49,7 @@ function ended(event) {
       say(`${event.reason} screens are open already.`, "That is the most there may be. This one opens as soon as another is closed.");
       return setTimeout(again, 2 * RETRY);
   }
-  if (opened) say("The server has gone away.", "What is behind this is old. The tasks do not depend on it; this page connects again by itself.");
+  if (opened) say("The server has gone away.", "The tasks go on without it. What you see behind this is from before; the page is back as soon as the server is.");
   else say("The page came, the screen did not.", "If there is a proxy, does it pass WebSockets on? Trying again.");
   setTimeout(look, opened ? RETRY / 4 : 2 * RETRY);
 }
