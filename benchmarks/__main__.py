@@ -9,7 +9,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from . import attach, clients, dispatch, history, monitor, output, serve, stall, status, thousand, throughput
+from . import (
+    attach,
+    clients,
+    details,
+    dispatch,
+    history,
+    monitor,
+    output,
+    serve,
+    stall,
+    status,
+    thousand,
+    throughput,
+)
 from .child import MeasurementFailed
 from .table import Bar, Row, markdown, show
 
@@ -21,6 +34,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "durable": throughput.durable,
     "register": throughput.registration,
     "history": history.history,
+    "details": details.details,
     "idle": throughput.idle,
     "status": status.status,
     "monitor": monitor.monitor,

@@ -87,6 +87,22 @@ class Terminal:
             raise MeasurementFailed(f"no answer to the key {key!r}")
         return 1e3 * (time.perf_counter() - start)
 
+    def press(self, key: bytes) -> None:
+        """A key whose answer nobody waits for."""
+        os.write(self._fd, key)
+
+    def until(self, key: bytes, text: bytes) -> float:
+        """Milliseconds from a key to this text, painted after it."""
+        self.watch(PAUSE)
+        start, painted = time.perf_counter(), b""
+        os.write(self._fd, key)
+        while text not in painted:
+            output = self._read(5.0)
+            if not output or time.perf_counter() - start > LIMIT:
+                raise MeasurementFailed(f"{text.decode()} was never painted")
+            painted = painted[-len(text) :] + output
+        return 1e3 * (time.perf_counter() - start)
+
     def cpu(self) -> float:
         """Seconds of CPU that all its threads have used."""
         return cpu_of(self.pid)
