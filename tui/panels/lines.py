@@ -6,26 +6,27 @@ from textual.filter import ANSIToTruecolor
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from .ink import NAMES, Ink
 
+COMPONENTS = {f"ink--{name}" for name in NAMES}  # what a widget declares to have these styles
 
-class Lines(ScrollView, can_focus=True):
-    """Line by line, whatever there is: its cost is that of the lines on screen."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{name}" for name in NAMES}
+class Painted(Widget):
+    """Draws lines as they are, in styles by name; `read_ink` says whose."""
+
     _ink: Ink | None = None
 
     def styles_now(self) -> Ink:
         """The styles of the theme that is on."""
         if self._ink is None:
-            self._ink = Ink.read(lambda name: self.get_component_rich_style(f"ink--{name}"))
+            self._ink = self.read_ink()
         return self._ink
 
-    @property
-    def room(self) -> Size:
-        """What there is beside the scrollbar."""
-        return self.scrollable_content_region.size
+    def read_ink(self) -> Ink:
+        """The styles, looked up anew."""
+        raise NotImplementedError
 
     def finished(self, strip: Strip) -> Strip:
         """What Textual's own path would do to it; our colours never need to be made true ones."""
@@ -47,3 +48,17 @@ class Lines(ScrollView, can_focus=True):
         super().notify_style_update()
         self._ink = None
         self.forget()
+
+
+class Lines(Painted, ScrollView, can_focus=True):
+    """Line by line, whatever there is: its cost is that of the lines on screen."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
+
+    def read_ink(self) -> Ink:
+        return Ink.read(lambda name: self.get_component_rich_style(f"ink--{name}"))
+
+    @property
+    def room(self) -> Size:
+        """What there is beside the scrollbar."""
+        return self.scrollable_content_region.size

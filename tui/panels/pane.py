@@ -14,8 +14,8 @@ from tui.format import cells, fit, shorten
 from tui.glyphs import Glyphs
 
 from .details_keys import PANE_KEYS
-from .ink import CURSOR, HERE, Ink
-from .lines import Lines
+from .ink import CURSOR, HERE, NAMES, Ink
+from .lines import Painted
 
 WHEEL = 3  # lines
 LEAST_TITLE = 6  # cells that a title keeps beside what is said at its right
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 EMPTY = Row()
 
 
-class Pane(Lines):
+class Pane(Painted, can_focus=True):
     """Draws the rows that `row` gives; what is in them and what they mean is up to the kinds of pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*PANE_KEYS]
@@ -49,6 +49,12 @@ class Pane(Lines):
         self.said: Piece = Piece("")  # at the right of the title
         self.top = 0
         self._drawn: dict[int, tuple[object, Strip]] = {}
+
+    def read_ink(self) -> Ink:
+        """The styles are looked up once for a whole screen of panes; only the paper is a pane's own."""
+        screen, paper = self.screen, Style(bgcolor=self.rich_style.bgcolor)
+        inks = {name: screen.get_component_rich_style(f"ink--{name}") for name in NAMES}
+        return Ink({name: style if name == "cursor" else style + paper for name, style in inks.items()})
 
     # -------------------------------------------------------------- what a kind of pane says
 

@@ -19,6 +19,7 @@ from tui.glyphs import Glyphs
 from tui.panels.details_keys import KEYS, VERBS
 from tui.panels.facts import FactsPane, TimesPane, no_times
 from tui.panels.headline import Headline
+from tui.panels.lines import COMPONENTS
 from tui.panels.pane import Pane
 from tui.panels.printed import PrintedPane
 from tui.panels.runs import RunsPane
@@ -62,6 +63,7 @@ class Subject:
 class Details(Page, inherit_bindings=False):
     """Follows one task; asks its source for what no snapshot holds, one question of each kind at a time."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
     AUTO_FOCUS = ""  # the runs, not what happens to come first
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
@@ -97,10 +99,10 @@ class Details(Page, inherit_bindings=False):
         self._more = self._reading = False
 
     def compose(self) -> ComposeResult:
+        self._arrange()
         yield from (self.headline, self._about, self._past, self.key_bar)
 
     def on_mount(self) -> None:
-        self._arrange()
         self._ask_definition()
         self._ask_runs()
         if self._view is None or self._view.running_since is None:
