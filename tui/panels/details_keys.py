@@ -22,7 +22,7 @@ KEYS = (
     _key("tab,right", "pane(1)", "panel", "pane", "next panel: runs, output, what the task is"),
     _hidden("shift+tab,left", "pane(-1)", "pane-before", "panel before"),
     _hidden("enter", "read", "read", "the output alone over the whole width, and back"),
-    _key("q,backspace,escape", "back", "back", "leave", "back to all tasks"),
+    _key("escape,backspace,q", "back", "back", "leave", "back to all tasks"),
 )
 
 PANE_KEYS = (
