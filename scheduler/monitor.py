@@ -74,7 +74,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "pane": "tab,right",
         "pane-before": "shift+tab,left",
         "read": "enter",
-        "leave": "q,backspace,escape",
+        "leave": "escape,backspace,q",
     },
     "filter": {"filter-clear": "escape"},
 }
