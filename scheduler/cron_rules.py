@@ -63,6 +63,7 @@ def read_fields(text: str) -> Fields:
     return fields
 
 
+@lru_cache(maxsize=4096)  # thousands of lines have few different fields
 def _field(at: int, text: str) -> frozenset[int]:
     low, high = _BOUNDS[at]
     if text == "?" and at in (2, 4):
@@ -128,14 +129,15 @@ def upcoming(fields: Fields, zone: tzinfo, after: float, count: int = 3) -> list
 
 
 def _days(fields: Fields, day: date) -> Iterator[date]:
-    end = date(min(day.year + _YEARS, date.max.year - 1), 12, 31)
-    while day <= end:
-        if day.month not in fields.months:
-            day = (day.replace(day=1) + 32 * _DAY).replace(day=1)
+    numbers = sorted(fields.days) if fields.both else range(1, 32)
+    for month in range(12 * day.year + day.month - 1, 12 * (day.year + _YEARS)):
+        if month % 12 + 1 not in fields.months:
             continue
-        if fields.on(day):
-            yield day
-        day += _DAY
+        begin = date(month // 12, month % 12 + 1, 1)
+        for number in numbers:
+            each = begin + (number - 1) * _DAY
+            if each >= day and each.month == begin.month and fields.on(each):
+                yield each
 
 
 def _on(fields: Fields, day: date, zone: tzinfo, after: float, count: int) -> list[float]:

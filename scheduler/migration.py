@@ -24,6 +24,7 @@ Moments = tuple[float, ...]
 SHOWN = 3  # times before and after
 _MORE_FIELDS = re.compile(r"[*?][-/*\d,]*|[\d,/*-]+|(?:[a-z]{3})(?:[-,][a-z]{3})+", re.IGNORECASE)
 _FLAGS = re.compile(r"(?:-[nqs]+[ \t]+)+(?=\S)")  # FreeBSD's and OpenBSD's, about mail and syslog
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _MINUTES, _HOURS = re.compile(r"\*/(\d+) \* \* \* \*"), re.compile(r"\d+ \*/(\d+) \* \* \*")
 
 
@@ -115,7 +116,7 @@ class Around:
     wrong: str = ""  # why no line below can be moved
 
     def with_setting(self, name: str, value: str, zone: tzinfo) -> "Around":
-        if name == "LOGNAME":  # cron keeps its own
+        if name == "LOGNAME" or not _NAME.fullmatch(name):  # cron keeps its own
             return self
         around = replace(self, environment={**self.environment, name: value})
         if name not in ("CRON_TZ", "TZ"):
@@ -193,7 +194,7 @@ class _Planner:
 
     def _checked(self, line: Line, around: Around, column: bool) -> tuple[str, str]:
         """The time and the command; raises Stays for what is not even that."""
-        if not line.text.isprintable() and (odd := _odd(line.text)):
+        if odd := _odd(line.text):
             raise Stays(f"holds {odd}, which settings cannot", "the line without it")
         user, command = split_user(line.rest) if column else (self._wanted.user, line.rest)
         when = line.when[1:] if line.when.startswith("-*") else line.when  # cronie: not in syslog
@@ -280,6 +281,8 @@ def _setting(line: Line, around: Around) -> Verdict:
         raise Stays(around.wrong, f"{line.name}=Europe/Berlin, say")
     if line.name == "LOGNAME":
         return Verdict(line, Fate.SETTING, notes=("cron does not let LOGNAME be set",))
+    if not _NAME.fullmatch(line.name):
+        return Verdict(line, Fate.SETTING, notes=("is left out: no shell has a variable of such a name",))
     return Verdict(line, Fate.SETTING)
 
 
@@ -290,12 +293,14 @@ def _work(command: str, given: str | None, around: Around) -> Command:
         raise Stays(f"SHELL is {shell or 'empty'}", "SHELL=/bin/sh")
     if not folder.is_absolute():
         raise Stays(f"HOME is {folder}", "HOME with its whole path")
-    if any(not name or (not value.isprintable() and _odd(value)) for name, value in environment.items()):
+    if any(map(_odd, environment.values())):
         raise Stays("an environment line above it holds bytes that settings cannot", "that line without them")
     return Command((shell, "-c", command), environment, (given or "").encode(), folder, inherit=False)
 
 
 def _odd(text: str) -> str:
+    if text.isascii() and "\0" not in text:
+        return ""
     if "\0" in text:
         return "a NUL byte"
     return "bytes that are no UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""

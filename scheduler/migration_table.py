@@ -32,14 +32,14 @@ def _row(verdict: Verdict, wanted: Wanted, wide: int, width: int) -> Iterator[st
     text = clean(verdict.line.text.replace("\t", " "))
     row = f"{verdict.line.number:5}  {_becomes(verdict):{wide}}  {text}"
     yield row.rstrip() if len(row) <= width else row[: width - 1] + "…"
-    for title, text in _more(verdict, wanted):
-        yield from wrap(
-            clean(text),
-            width,
-            initial_indent=f"{'':{INDENT}}{title}: ",
-            subsequent_indent=" " * (INDENT + len(title) + 2),
-            break_on_hyphens=False,
-        )
+    for title, more in _more(verdict, wanted):
+        yield from _wrapped(f"{'':{INDENT}}{title}: {clean(more)}", INDENT + len(title) + 2, width)
+
+
+def _wrapped(text: str, indent: int, width: int) -> list[str]:
+    if len(text) <= width:  # most do, and wrapping takes longer than all the rest
+        return [text]
+    return wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def _becomes(verdict: Verdict) -> str:
@@ -57,7 +57,8 @@ def _becomes(verdict: Verdict) -> str:
 
 def _more(verdict: Verdict, wanted: Wanted) -> Iterator[tuple[str, str]]:
     if verdict.before:
-        yield "next", _next(verdict, wanted)
+        times = ", ".join(_moments(verdict.before, wanted))
+        yield ("before = after" if verdict.after == verdict.before else "before", times)
     if verdict.moves and verdict.work is None:
         yield "runs", "our own handler instead of the command"
     if verdict.reason:
@@ -68,20 +69,13 @@ def _more(verdict: Verdict, wanted: Wanted) -> Iterator[tuple[str, str]]:
         yield "note", note
 
 
-def _next(verdict: Verdict, wanted: Wanted) -> str:
-    times = ", ".join(_moments(verdict.before, wanted))
-    if verdict.after == verdict.before:
-        return f"{times}: the same before and after"
-    return f"{times} so far, then every {verdict.schedule}"
-
-
 def _moments(times: Iterable[float], wanted: Wanted) -> Iterator[str]:
     """In the machine's time; the day only where it is another one."""
-    last, year = "", datetime.fromtimestamp(wanted.now, wanted.zone).year
+    last, year = None, datetime.fromtimestamp(wanted.now, wanted.zone).year
     for when in times:
         moment = datetime.fromtimestamp(when, wanted.zone)
-        day = f"{moment:%a %d %b}" if moment.year == year else f"{moment:%a %d %b %Y}"
-        yield f"{moment:%H:%M}" if day == last else f"{day} {moment:%H:%M}"
+        day, clock = moment.date(), f"{moment.hour:02}:{moment.minute:02}"
+        yield clock if day == last else f"{day:%a %d %b}{f' {day.year}' if day.year != year else ''} {clock}"
         last = day
 
 

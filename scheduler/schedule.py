@@ -13,9 +13,7 @@ from cronsim import CronSim, CronSimError
 
 from .errors import BadSchedule
 from .wall_clock import NEVER as NEVER
-from .wall_clock import next_slot
-
-EPOCH = 946684800.0  # 2000-01-01: where the first slot of any expression is looked for
+from .wall_clock import check, next_slot
 
 MACROS = {
     "@yearly": "0 0 1 1 *",
@@ -83,11 +81,9 @@ class Cron:
 
     def __post_init__(self) -> None:
         try:
-            never = self._next(EPOCH) == NEVER
+            check(_plain(self.expression))
         except CronSimError as error:
             raise BadSchedule(f"cron expression {self.expression!r}: {error}") from error
-        if never:
-            raise BadSchedule(f"cron expression {self.expression!r}: it never matches")
 
     def first(self, since: float) -> float:
         return self.after(since)

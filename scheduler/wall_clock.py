@@ -8,6 +8,7 @@ reads the range `4-4/3` as `4/3`. Times are Unix seconds.
 import math
 import re
 from bisect import bisect_left, bisect_right
+from calendar import monthrange
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -16,8 +17,9 @@ from typing import NamedTuple
 from cronsim import CronSim, CronSimError
 
 NEVER = float("inf")
-_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
-_YEARS = 50 * 366 * _DAY  # how far it looks ahead: a 29 February on a given weekday can be forty years away
+_SECOND = timedelta(seconds=1)
+_YEARS = 50  # that it looks ahead: a 29 February on a given weekday can be forty years away
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _RANGE_OF_ONE = re.compile(r"\b0*(\w+)-0*\1/0*[1-9][0-9]*")
 
 
@@ -27,6 +29,7 @@ class _Pattern(NamedTuple):
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
+    days: tuple[int, ...]  # of a month, that may fit
     months: frozenset[int]
     fits: Callable[[date], bool]
     follows: bool  # the clock, for it has a star in minute or hour
@@ -47,6 +50,13 @@ def next_slot(expression: str, zone: tzinfo, last: float) -> float:
         return NEVER
 
 
+def check(expression: str) -> None:
+    """Raises CronSimError for what is no expression, and for one that never matches."""
+    pattern = _pattern(expression)
+    if all(min(pattern.days) > _LONGEST[month - 1] for month in pattern.months):
+        raise CronSimError("it never matches")
+
+
 @lru_cache(maxsize=512)
 def _pattern(expression: str) -> _Pattern:
     fields = expression.upper().split()
@@ -57,7 +67,9 @@ def _pattern(expression: str) -> _Pattern:
     read = CronSim(_RANGE_OF_ONE.sub(r"\1", " ".join(fields)), datetime(2000, 1, 1))  # noqa: DTZ001  # not used
     seconds, minutes, hours = (tuple(sorted(each)) for each in (read.seconds, read.minutes, read.hours))
     follows = any(field.startswith("*") for field in fields[-5:-3])
-    return _Pattern(seconds, minutes, hours, frozenset(read.months), read.match_day, follows)
+    plain = read.day_and and all(day > 0 for day in read.days)  # no L, and nothing that a weekday could add
+    days = tuple(sorted(read.days)) if plain else tuple(range(1, 32))
+    return _Pattern(seconds, minutes, hours, days, frozenset(read.months), read.match_day, follows)
 
 
 def _next_minute(pattern: _Pattern, zone: tzinfo, last: float) -> float:
@@ -102,14 +114,14 @@ def _walls(pattern: _Pattern, after: datetime) -> Iterator[datetime]:
 
 
 def _days(pattern: _Pattern, day: date) -> Iterator[date]:
-    end = day + _YEARS
-    while day <= end:
-        if day.month not in pattern.months:
-            day = (day.replace(day=1) + 32 * _DAY).replace(day=1)
-            continue
-        if pattern.fits(day):
-            yield day
-        day += _DAY
+    year, month, first = day.year, day.month, day.day
+    while year <= day.year + _YEARS:
+        if month in pattern.months:
+            length = monthrange(year, month)[1]
+            for number in pattern.days:
+                if first <= number <= length and pattern.fits(found := date(year, month, number)):
+                    yield found
+        year, month, first = year + month // 12, month % 12 + 1, 1
 
 
 def _wall(moment: float, zone: tzinfo) -> datetime:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from scheduler import remote, server
 
-from . import on_owner, on_settings, on_socket, on_state
+from . import on_crontab, on_owner, on_settings, on_socket, on_state
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,8 @@ def quiet(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("target", "examples"), [(on_settings, 120), (on_state, 120), (on_socket, 60), (on_owner, 100)]
+    ("target", "examples"),
+    [(on_crontab, 150), (on_settings, 120), (on_state, 120), (on_socket, 60), (on_owner, 100)],
 )
 def test_nothing_is_thrown_that_is_not_ours(target, examples):
     @settings(

@@ -140,6 +140,12 @@ def test_settings_count_from_where_they_stand():
     assert [verdict.work.environment.get("A") for verdict in (first, second, third)] == [None, "1", "2"]
 
 
+def test_a_name_that_no_shell_passes_on_is_left_out_and_said():
+    setting, job = sheet("'D E'=x\n* * * * * a").verdicts
+    assert "left out" in setting.notes[0]
+    assert job.work and "D E" not in job.work.environment
+
+
 def test_a_time_zone_counts_from_where_it_stands_until_the_next():
     text = "30 2 * * * a\nCRON_TZ=Europe/Berlin\n30 2 * * * b\n@daily c\nCRON_TZ=Asia/Tokyo\n30 2 * * * d"
     found = [verdict for verdict in sheet(text).verdicts if verdict.moves]
@@ -406,5 +412,5 @@ def test_every_line_of_every_sample_is_accounted_for(folder):
 
 
 def test_a_moment_in_another_year_says_so():
-    row = next(row for row in lines(sheet("0 0 1 1 * x"), ME, 80) if "next" in row)
+    row = next(row for row in lines(sheet("0 0 1 1 * x"), ME, 80) if "before" in row)
     assert str(datetime.fromtimestamp(NOON, UTC).year + 1) in row

@@ -1,0 +1,104 @@
+"""The crontab reader and all behind it: every line is accounted for, and what moves can be written."""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from scheduler.citizen_settings import Given
+from scheduler.crontab import Kind, read
+from scheduler.errors import SchedulerError
+from scheduler.migration import Fate, Source, Wanted, plan
+from scheduler.migration_settings import Target, without, written
+from scheduler.migration_table import as_json, lines
+from scheduler.schedule import local_zone
+
+from .bent import bent
+
+DATA = Path(__file__).parents[1] / "data"
+HARD = """SHELL=/bin/bash
+CRON_TZ=Australia/Lord_Howe
+MAILTO="a b"
+*/5 * * * * root test -x /x && ( cd / && run-parts --report /etc/cron.daily )
+@reboot sleep 5; x &
+0 0 13 * fri printf '\\%s' "a\\\\b" ${HOME}%one%two
+-*/10 8-18/2 1,15 jan-mar mon-fri -n -q flock -n /tmp/l -c 'y z' # no comment
+"""
+SAMPLES = [(DATA / "v1.crontab").read_bytes(), HARD.encode(), HARD.replace("\n", "\r\n").encode()]
+TOKENS = (
+    b"* * * * * ",
+    b"@daily ",
+    b"@every 5m ",
+    b"CRON_TZ=",
+    b"TZ=Europe/Berlin\n",
+    b"HOME=",
+    b"SHELL=\n",
+    b"5/15 ",
+    b"L",
+    b"5#2",
+    b"~",
+    b"?",
+    b"fri-mon ",
+    b"autonomous_wake.sh",
+    b"/root/mira/heartbeat.py",
+    b" &",
+    b"||",
+    b"$(",
+    b"`",
+    b"'''",
+    b'"""',
+    b"${A}",
+    b"$${B}",
+    b"# moved to experience (opus/x): ",
+    b"MAILTO=",
+    b"python3 -m ",
+)
+WANTED = st.builds(
+    Wanted,
+    citizen=st.just("opus"),
+    user=st.sampled_from(("root", "opus")),
+    home=st.sampled_from(("/root", "/")),
+    now=st.floats(0, 4e9),
+    zone=st.just(local_zone()),
+    builtin=st.sampled_from((frozenset(), frozenset({"heartbeat"}))),
+    every=st.booleans(),
+    taken=st.sampled_from(({}, {"x": "there"}, {"wake": "there"})),
+    others=st.sampled_from((frozenset(), frozenset({"mira"}))),
+)
+CASES = st.tuples(bent(SAMPLES, TOKENS), st.sampled_from((None, True, False)), WANTED)
+EMPTY = Target("opus", Path("/nowhere/opus"), Given({}, {}, "main.toml", os.environ), "# mine\ngrace = 5\n")
+
+
+def check(case: tuple[bytes, bool | None, Wanted]) -> None:
+    content, column, wanted = case
+    assert b"".join(line.raw for line in read(content)) == content
+    (sheet,) = plan([Source("fuzz", content, column=column)], wanted)
+    assert sum(sheet.counts().values()) == len(sheet.verdicts)
+    moved = [verdict for verdict in sheet.verdicts if verdict.moves]
+    names = [verdict.name for verdict in moved]
+    assert len(set(names)) == len(names)
+    for verdict in sheet.verdicts:
+        assert verdict.moves or verdict.fate is not Fate.NEEDS_YOU or verdict.reason
+    assert all(len(row) <= 80 for row in lines(sheet, wanted, 80))
+    json.dumps(as_json([sheet], wanted)).encode()
+    _left(sheet, content)
+    try:
+        text = written(EMPTY, moved)
+    except SchedulerError as error:
+        assert "longer than 256 KiB" in str(error) or "dots" in str(error), error
+    else:
+        tomllib.loads(text)
+
+
+def _left(sheet, content: bytes) -> None:
+    """Of the lines that are left, each is what it was, and those that moved are comments."""
+    left = read(without(sheet, "opus"))
+    assert len(left) == len(sheet.verdicts)
+    for verdict, line in zip(sheet.verdicts, left, strict=True):
+        if verdict.moves:
+            assert line.kind is Kind.COMMENT
+            assert line.raw.endswith(verdict.line.raw.removeprefix(b"\xef\xbb\xbf"))
+        else:
+            assert line == verdict.line
