@@ -5,10 +5,12 @@ import os
 import time
 from pathlib import Path
 
+from .details_situations import DETAILS
 from .situations import SITUATIONS, Situation
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
 SHOWN = ("fleet", "failing", "running", "light", "ascii", "narrow", "help")
+SHOWN_OF_DETAILS = {"details": "details_failing", "details_running": "details_running"}
 
 
 async def picture(situation: Situation) -> str:
@@ -24,8 +26,10 @@ def main() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
     FOLDER.mkdir(exist_ok=True)
-    for name in SHOWN:
-        (FOLDER / f"{name}.svg").write_text(asyncio.run(picture(SITUATIONS[name])))
+    shown = {name: SITUATIONS[name] for name in SHOWN}
+    shown |= {name: DETAILS[found] for name, found in SHOWN_OF_DETAILS.items()}
+    for name, situation in shown.items():
+        (FOLDER / f"{name}.svg").write_text(asyncio.run(picture(situation)))
         print(f"screenshots/{name}.svg")
 
 

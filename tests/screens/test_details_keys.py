@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from textual.events import MouseScrollDown, MouseScrollUp
 
 from scheduler.details import Fact, TaskDetails
 from scheduler.errors import AlreadyRunning, Disconnected
@@ -262,6 +263,38 @@ async def test_the_end_of_what_runs_stays_in_sight_until_one_scrolls_up():
         await press(pilot, "G")
         await until(lambda: "the newest" in shown(pilot), "the end is shown again")
         assert "following" in shown(pilot)
+
+
+async def test_it_goes_on_following_when_what_is_kept_gets_shorter():
+    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control.prints("report", "short\n" * 5000)
+    async with details(control) as pilot:
+        await until(lambda: "short" in shown(pilot), "it is shown")
+        for number in range(4):
+            control.prints("report", f"{number} {'x' * 40_000}\n")
+        await until(lambda: pilot.app.screen.printed._text.count("short") == 0, "the short lines are gone")
+        assert pilot.app.screen.printed.following and "following" in shown(pilot)
+
+
+async def test_the_wheel_stops_following_and_goes_on_with_it():
+    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control.prints("report", "".join(f"line {n}\n" for n in range(100)))
+    async with details(control) as pilot:
+        await until(lambda: "line 99" in shown(pilot), "the end is shown")
+        printed = pilot.app.screen.printed
+        printed.on_mouse_scroll_up(wheel(MouseScrollUp, printed))
+        await pilot.pause()
+        assert "paused, G follows" in shown(pilot)
+        printed.on_mouse_scroll_down(wheel(MouseScrollDown, printed))
+        await pilot.pause()
+        assert "following" in shown(pilot)
+        runs = pilot.app.screen.runs
+        runs.on_mouse_scroll_down(wheel(MouseScrollDown, runs))
+        assert runs.top == 0
+
+
+def wheel(kind, widget):
+    return kind(widget, 5, 5, 0, 1, 0, False, False, False)
 
 
 async def test_what_is_kept_of_a_run_under_way_is_bounded():

@@ -70,6 +70,10 @@ class Pane(Painted, can_focus=True):
         """The person wants to go so many rows down or up."""
         self.scroll(self.top + step)
 
+    def roll(self, step: int) -> None:
+        """The wheel was turned by so many rows."""
+        self.scroll(self.top + step)
+
     # -------------------------------------------------------------- room
 
     @property
@@ -190,12 +194,12 @@ class Pane(Painted, can_focus=True):
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         event.stop()
         event.prevent_default()
-        self.scroll(self.top + WHEEL)
+        self.roll(WHEEL)
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
         event.stop()
         event.prevent_default()
-        self.scroll(self.top - WHEEL)
+        self.roll(-WHEEL)
 
 
 def padded(pieces: Iterable[Piece], width: int, glyphs: Glyphs) -> tuple[Piece, ...]:

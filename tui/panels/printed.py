@@ -143,10 +143,8 @@ class PrintedPane(Pane):
             self._follow(self.top + step >= self.last)
         super().move(step)
 
-    def scroll(self, top: int) -> None:
-        if self._live and top < self.top:
-            self._follow(False)
-        super().scroll(top)
+    def roll(self, step: int) -> None:
+        self.move(step)
 
     def _follow(self, on: bool) -> None:
         if on != self.following and (on or self.last):
