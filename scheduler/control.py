@@ -84,6 +84,7 @@ class FleetView:
     root: str = ""
     loading: bool = False
     monitor: Monitor = Monitor()  # noqa: RUF009  # frozen
+    file: str = ""  # where the settings are, or would be
 
 
 class Citizens(Protocol):

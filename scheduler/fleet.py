@@ -140,7 +140,9 @@ class Fleet:
         """The fleet at this moment."""
         controls = tuple(self.members[name].control for name in sorted(self.members))
         settings, problems = self._settings, (*self._problems, *self._settings.monitor.problems)
-        return FleetView(controls, problems, str(settings.root), self._loading, settings.monitor)
+        return FleetView(
+            controls, problems, str(settings.root), self._loading, settings.monitor, settings.file
+        )
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back, on this loop, when citizens come or go; calling the result ends that."""

@@ -34,6 +34,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "sort": "s",
         "mark": "space",
         "force-failing": "F",
+        "copy": "y",
         "timeline": "t",
         "log": "l",
         "problem": "n",

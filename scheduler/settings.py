@@ -56,6 +56,7 @@ class Settings:
     files: tuple[Path, ...] = ()
     known: tuple[str, ...] = ()
     monitor: Monitor = field(default=Monitor())
+    file: str = ""  # the main one, whether it is there or not
     mark: Mark | None = field(default=None, repr=False, compare=False)
 
     def citizen(self, name: str) -> CitizenSettings | None:
@@ -121,6 +122,7 @@ def load(
         files=tuple(map(Path, files.stamps)),
         known=known,
         monitor=monitor(main.keys, main.monitor, file),
+        file=file,
         mark=_mark(files, root, there, found),
     )
 

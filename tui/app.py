@@ -267,9 +267,12 @@ class ExperienceApp(App[None]):
         else:
             self.pop_screen()
 
-    def on_page_copied(self, message: Page.Copied) -> None:
-        self.copy_to_clipboard(copyable(message.text))
-        self._wishes.say("copied")
+    def on_page_copied(self, message: Page.Copied | FleetGrid.Copied) -> None:
+        if message.text:
+            self.copy_to_clipboard(copyable(message.text))
+        self._wishes.say("copied" if message.text else "it has said nothing yet")
+
+    on_fleet_grid_copied = on_page_copied
 
     # -------------------------------------------------------------- keys of the whole screen
 

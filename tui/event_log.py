@@ -36,6 +36,7 @@ class EventLog:
         self.entries: list[Entry] = []
         self.changed_from = 0
         self.lost = 0  # oldest entries that were let go
+        self.longest = 0  # letters of a citizen and a task
         self._told: dict[str, Event] = {}
 
     def put(self, snapshot: Snapshot) -> bool:
@@ -47,6 +48,7 @@ class EventLog:
             place = bisect_right(self.entries, entry.time, key=_time)
             self.entries.insert(place, entry)
             self.changed_from = min(self.changed_from, place)
+            self.longest = max(self.longest, _letters(entry))
         if fresh:
             self._told[snapshot.citizen] = snapshot.events[-1]
             self._trim()
@@ -66,6 +68,11 @@ class EventLog:
             gone = len(self.entries) - KEPT
             del self.entries[:gone]
             self.lost, self.changed_from = self.lost + gone, 0
+
+
+def _letters(entry: Entry) -> int:
+    task = entry.task if isinstance(entry, Event) else ""
+    return len(entry.citizen) + (1 + len(task) if task else 0)
 
 
 def _began_again(told: Event, events: tuple[Event, ...]) -> bool:

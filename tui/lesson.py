@@ -1,4 +1,7 @@
-"""What an empty screen teaches."""
+"""What an empty screen teaches: what there could be, and what to type next."""
+
+import shlex
+from collections.abc import Iterator
 
 from textual.content import Content
 
@@ -11,29 +14,35 @@ EXAMPLE = """\
 every = "5m"
 command = ["date"]
 """
+Piece = str | tuple[str, str]
 
 
 def lesson(view: FleetView | None, settings: str, plain: bool) -> Content:
-    """Words for a fleet without citizens: what there could be, and what to type."""
+    """Words for a fleet without citizens; `settings` is the file, where the view does not know it."""
     if view is None or view.loading:
         return Content.from_text("loading ..." if plain else "loading …", markup=False)
-    problems = [(f"{clean(problem, plain)}\n", "$bad") for problem in view.problems]
-    gap = ["\n"] if problems else []
-    root, place = clean(view.root, plain) or "the root folder", clean(settings, plain)
-    return Content.assemble(
-        *problems,
-        *gap,
-        ("No citizens yet\n\n", "bold $title"),
-        "A citizen is a name in the settings, or a folder in ",
-        (root, "$ink"),
-        " that holds background_tasks.json or experience.toml.\n\n",
-        "To begin, write this into ",
-        (place or "the settings file (experience.toml)", "$ink"),
-        ":\n\n",
-        *[(f"    {line}\n", "$run") for line in EXAMPLE.splitlines()],
-        "\nIt is taken up while this screen runs. ",
-        ("?", "bold $run"),
-        " shows the keys, ",
-        ("q", "bold $run"),
-        " quits.",
+    home, file = clean(f"{view.root or 'ROOT'}/opus", plain), clean(view.file or settings, plain)
+    keys = (("?", "bold $run"), " shows the keys, ", ("q", "bold $run"), " quits.")
+    return Content.assemble(*_mend(view, plain), *_begin(home, file), *keys)
+
+
+def _mend(view: FleetView, plain: bool) -> Iterator[Piece]:
+    if view.problems:
+        yield ("The settings want mending\n\n", "bold $title")
+        yield from ((f"    {clean(problem, plain)}\n", "$bad") for problem in view.problems)
+        yield from ("\n", ("experience-tui check", "$run"), " tells all of it. Save the file: ")
+        yield "it is taken up while this screen runs.\n\n"
+
+
+def _begin(home: str, file: str) -> Iterator[Piece]:
+    yield ("No citizens yet\n\n", "bold $title")
+    yield from (
+        "A citizen is a name in ",
+        (file or "the settings file (experience.toml)", "$ink"),
+        ", such as\n\n",
     )
+    yield from ((f"    {line}\n", "$run") for line in EXAMPLE.splitlines())
+    yield "\nor a folder with an experience.toml (or background_tasks.json), such as\n\n"
+    yield (f"    mkdir -p {shlex.quote(home)}\n", "$run")
+    yield (f"    touch {shlex.quote(f'{home}/experience.toml')}\n", "$run")
+    yield "\nEither is taken up while this screen runs. "

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from scheduler.model import Pulse, Snapshot
+from scheduler.model import Kind, Pulse, Snapshot
 
 STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
 
@@ -75,6 +75,9 @@ def _facts(snapshot: Snapshot) -> Iterator[Note]:
         yield Note(Rank.FACT, f"owned by {owner}" if owner else "nobody runs it")
     if snapshot.wake.note:
         yield Note(Rank.FACT, snapshot.wake.note)
+    missing = sum(task.kind is Kind.NOT_SET_UP for task in snapshot.tasks)
+    if missing > 1 and missing >= len(snapshot.tasks) / 2:
+        yield Note(Rank.FACT, f"{missing} tasks not set up: open one to see what to write")
     if not snapshot.wake.configured:
         yield Note(Rank.FACT, "no wake command: wakes are only recorded")
 

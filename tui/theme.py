@@ -46,7 +46,7 @@ LIGHT = Theme(
     panel="#e8e5de",
     success="#257a3e",
     warning="#8f5b00",
-    error="#c0322c",
+    error="#b91c2e",
     dark=False,
     variables={
         "ink": "#2b323a",
@@ -57,7 +57,7 @@ LIGHT = Theme(
         "bar": "#5d9c84",
         "ok": "#257a3e",
         "warn": "#8f5b00",
-        "bad": "#c0322c",
+        "bad": "#b91c2e",
         "run": "#1f6f9f",
         "cursor": "#d6e6f0",
         "head": "#f1efea",

@@ -97,9 +97,24 @@ HOSTILES = Snapshot(
     ),
 )
 
+FRESH = Snapshot(
+    "opus",
+    (
+        task("heartbeat", kind=Kind.NEVER, due=NOON, since=None, last_run=None, run_count=0),
+        *(
+            task(name, kind=Kind.NOT_SET_UP, due=None, missing=missing, run_count=0)
+            for name, missing in (("price_monitor", "pairs"), ("email_check", "host"), ("news_scan", "feeds"))
+        ),
+        task("memory_summary", kind=Kind.NEVER, due=NOON + 1, since=None, last_run=None, run_count=0),
+    ),
+    wake=WakeView(configured=False),
+)
+
 SITUATIONS = {
     "empty": Situation(of(root="/srv/citizens"), (80, 24)),
     "broken_settings": Situation(of(root="/srv", problems=("x.toml: line 3: what is 'evry'?",)), (80, 24)),
+    "no_tasks": Situation(of(Snapshot("opus", wake=WakeView(configured=False))), (80, 24)),
+    "fresh": Situation(of(FRESH), (80, 24)),
     "loading": Situation(of(loading=True), (80, 24)),
     "normal": Situation(demo("hazel", "juno", "wren")),
     "normal_80x24": Situation(demo("hazel", "juno", "wren"), (80, 24)),

@@ -309,6 +309,19 @@ async def test_a_picture_that_cannot_be_saved_is_said(tmp_path, monkeypatch):
         assert "not saved" in toasts(pilot)[0]
 
 
+async def test_y_copies_the_whole_error_of_the_row_cleaned():
+    whole = failed("news_scan", "first\n\x1b[31msecond")
+    async with screen(
+        FakeFleet(citizen("opus", task("heartbeat"), whole, task("mail", text="3 new")))
+    ) as pilot:
+        await press(pilot, "y")
+        assert toasts(pilot) == ["it has said nothing yet"]
+        await press(pilot, "down", "y")
+        assert pilot.app.clipboard == "opus/news_scan: first\n␛[31msecond"
+        await press(pilot, "down", "y")
+        assert pilot.app.clipboard == "opus/mail: 3 new"
+
+
 async def test_question_mark_explains_every_key_from_the_bindings():
     async with screen(fleet_of_three(), size=(120, 60)) as pilot:
         await press(pilot, "question_mark")
@@ -457,7 +470,8 @@ async def test_an_empty_screen_teaches_what_to_write():
         FakeFleet(root="/srv/citizens", problems=("x.toml: bad",)), settings="/etc/e.toml"
     ) as pilot:
         text = shown(pilot)
-        assert "/srv/citizens" in text and "/etc/e.toml" in text and "[citizens.opus.tasks.hello]" in text
+        assert "touch /srv/citizens/opus/experience.toml" in text and "/etc/e.toml" in text
+        assert "[citizens.opus.tasks.hello]" in text and "experience-tui check" in text
         assert "settings: x.toml: bad" in text
         await pilot.press("question_mark")
         assert isinstance(pilot.app.screen, Help)

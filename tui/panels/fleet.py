@@ -55,6 +55,12 @@ class FleetGrid(Lines):
 
         citizen: str
 
+    @dataclass
+    class Copied(Message):
+        """The person wants these words on the clipboard, not yet cleaned; none if there are none."""
+
+        text: str
+
     class FindAsked(Message):
         """The person wants to type a filter."""
 
@@ -276,6 +282,12 @@ class FleetGrid(Lines):
 
     def action_find(self) -> None:
         self.post_message(self.FindAsked())
+
+    def action_copy(self) -> None:
+        place = self.board.cursor
+        if view := self.board.view(place):
+            said = view.error.text if view.error else view.text
+            self.post_message(self.Copied(f"{place.citizen}/{place.task}: {said}" if said else ""))
 
     def action_ask(self, verb: str) -> None:
         places = self.board.chosen()

@@ -67,11 +67,16 @@ class KeyBar(Widget):
         shown: dict[str, Binding] = {}
         for entry in active:
             if entry.binding.show and entry.enabled:
-                shown.setdefault(entry.binding.action, entry.binding)
+                other = shown.setdefault(entry.binding.action, entry.binding)
+                if len(self._shown(entry.binding)) < len(self._shown(other)):
+                    shown[entry.binding.action] = entry.binding
         return [
-            Key(binding.key, self.app.get_key_display(binding), binding.description, binding.id in LAST)
+            Key(binding.key, self._shown(binding), binding.description, binding.id in LAST)
             for binding in shown.values()
         ]
+
+    def _shown(self, binding: Binding) -> str:
+        return self.app.get_key_display(binding)
 
 
 def fitting(keys: list[Key], room: int) -> list[Key]:

@@ -24,6 +24,7 @@ KEYS = (
     _key("s", "sort", "sort", "sort", "by name, failing first, or next due"),
     _key("space", "mark", "mark", "mark", "mark the task: verbs act on all that are marked"),
     _key("F", "force_failing", "failing", "force-failing", "force all failing tasks"),
+    _hidden("y", "copy", "copy", "copy the task's error, or what it said"),
     _key("n", "app.walk(1)", "problem", "problem", "go to what is wrong, the worst first"),
     _hidden("N", "app.walk(-1)", "problem-before", "go to what is wrong, backwards"),
     _hidden("O", "take_over", "take-over", "own a citizen here whose owner is gone"),

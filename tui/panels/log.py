@@ -55,7 +55,7 @@ class LogView(Lines):
         self._lines = LogLines(log)
         self._cursor: LogLine | None = None
         self._at = 0  # the cursor's line
-        self._longest, self._lost = LEAST, log.lost
+        self._lost = log.lost
         self.follows = True
 
     # -------------------------------------------------------------- values come down
@@ -138,11 +138,8 @@ class LogView(Lines):
         ]
 
     def _where_cells(self, width: int) -> int:
-        """Wide enough for the longest name seen so far: the column never gets narrower."""
-        for line in self._lines.lines[self.scroll_offset.y : self.scroll_offset.y + self.room.height]:
-            if not isinstance(line.what, Day):
-                self._longest = max(self._longest, len(where_of(line.what)))
-        return min(self._longest, MOST, max(LEAST, width // SHARE))
+        """Wide enough for the longest name there has been: the column never gets narrower."""
+        return min(max(LEAST, self._log.longest), MOST, max(LEAST, width // SHARE))
 
     def _empty(self, y: int, width: int) -> str:
         if y != 1 or self._lines.lines:

@@ -14,6 +14,8 @@ from .frame import BottomLine, PlainLine, TopLine
 from .ink import CURSOR, FADED, HERE, MARKED, Ink
 from .rows import BelowLine, Face, Line, TaskLine, below, lines_of
 
+NO_TASKS = "no tasks yet: [tasks.NAME] in its experience.toml makes one"
+
 Body = list[tuple[Line, int]]  # each line and the index of the task it belongs to
 Made = tuple[TopLine, Body, BottomLine]
 
@@ -107,7 +109,7 @@ class Panel:
                 again = task.failures_in_a_row if task.error else 0
                 body.append((BelowLine(*words, again, self._columns.inner, glyphs), index))
         if not body:
-            body = [(self._plain("no tasks" if snapshot else "waiting for its scheduler"), 0)]
+            body = [(self._plain(NO_TASKS if snapshot else "waiting for its scheduler"), 0)]
         self._rows = {line.task.name: line for line, _ in body if isinstance(line, TaskLine)}
         return TopLine(self.citizen, snapshot, width, glyphs), body, BottomLine(said, width, glyphs)
 

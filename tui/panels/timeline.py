@@ -38,6 +38,9 @@ class TimelineView(Lines):
     class Moved(Message):
         """Other rows are in sight, or the cursor is elsewhere."""
 
+    class Timed(Message):
+        """The time cursor is elsewhere."""
+
     @dataclass
     class Zoomed(Message):
         """The person wants to look less far ahead, or further."""
@@ -197,7 +200,7 @@ class TimelineView(Lines):
         if 0 <= cell < self._window.cells:
             self.time_at = cell
             self.refresh()
-            self.post_message(self.Moved())
+            self.post_message(self.Timed())
         else:
             self.post_message(self.Panned(self._window.cells // 4 * (1 if cell > 0 else -1)))
 

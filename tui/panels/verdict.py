@@ -25,13 +25,11 @@ class VerdictBar(Vertical):
         self._counts = Static(markup=False, id="counts")
         self._trouble = Static(markup=False, id="trouble")
         self._drawn: tuple[list[Piece], list[Piece]] = ([], [])
+        self._trouble.display = False
 
     def compose(self) -> ComposeResult:
         yield self._counts
         yield self._trouble
-
-    def on_mount(self) -> None:
-        self._trouble.display = False
 
     def show(self, verdict: Verdict, now: float) -> None:
         """Draw the verdict as it is at `now`, if that looks any different."""
@@ -43,7 +41,9 @@ class VerdictBar(Vertical):
             self._counts.update(Content.assemble(*counts), layout=False)
         if trouble != before[1]:
             self._trouble.update(Content.assemble(*trouble), layout=False)
-            self._trouble.display = bool(trouble) and self.app.size.height >= ROOM_FOR_TROUBLE
+        told = bool(trouble) and self.app.size.height >= ROOM_FOR_TROUBLE
+        if self._trouble.display != told:
+            self._trouble.display = told
 
 
 def counts_line(verdict: Verdict, now: float, width: int, glyphs: Glyphs, label: str = "") -> list[Piece]:

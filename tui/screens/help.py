@@ -56,7 +56,10 @@ def entries(active: Mapping[str, ActiveBinding], shown: Mapping[str, str]) -> li
     together: dict[str, tuple[list[str], Binding]] = {}
     for key, binding in sorted(ours, key=lambda pair: not pair[1].show):
         together.setdefault(binding.action, ([], binding))[0].append(shown[key])
-    return [(" ".join(keys), binding.tooltip or binding.description) for keys, binding in together.values()]
+    return [
+        (" ".join(sorted(keys, key=len)), binding.tooltip or binding.description)
+        for keys, binding in together.values()
+    ]
 
 
 def _ours(binding: Binding) -> bool:

@@ -55,6 +55,7 @@ class Timeline(Page):
         self._zoom, self._shift = DAY, 0.0
         self._labels: list[Label] = []
         self._asked_at, self._asked_of = 0.0, object()
+        self._held = 0.0  # the time that the cursor is on, kept over every size and zoom
 
     def compose(self) -> ComposeResult:
         parts = iter(super().compose())
@@ -81,14 +82,12 @@ class Timeline(Page):
 
     def _look(self, at: float | None = None) -> None:
         """Draw the window anew, the time cursor on `at` or where it was."""
-        now, before = self._now(), self._forecasts.window
-        first = before.cells <= 1
-        held = now if first else before.start + (self.view.time_at + 0.5) * before.cell
+        now = self._now()
+        self._held = at if at is not None else self._held or now
         window = self._window(now)
         self._forecasts.look_at(window)
         self._labels = labels(window)
-        cell = window.index(held if at is None else at)
-        self.view.time_at = min(max(0, cell), window.cells - 1)
+        self.view.time_at = min(max(0, window.index(self._held)), window.cells - 1)
         self.view.look_at(window, frozenset(label.cell for label in self._labels))
         self._ask()
         self._tell()
@@ -152,6 +151,11 @@ class Timeline(Page):
         return Content.assemble((title, "$faint"), *zip(drawn, crowded, strict=True))
 
     # -------------------------------------------------------------- wishes come up
+
+    def on_timeline_view_timed(self) -> None:
+        window = self._forecasts.window
+        self._held = window.start + (self.view.time_at + 0.5) * window.cell
+        self._tell()
 
     def on_timeline_view_moved(self) -> None:
         if any(self._forecasts.fate(row) is None for row in self.view.in_sight()):
