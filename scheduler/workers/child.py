@@ -50,7 +50,8 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._process = _popen(order)
         pid = self._process.pid
-        self.mark, self._input, self.hurried = order.mark, order.input, False
+        self.mark, self._input = order.mark, order.input
+        self.hurried = self.stopped = False
         self.running = Running(pid, facts.born(pid) or 0.0, SystemClock.now())
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -77,16 +78,24 @@ class Child:
             else:
                 self._process.terminate()
 
-    def close(self) -> None:
-        """Let go of everything; a process that still runs, for the loop was closing, is killed."""
+    def close(self) -> Reader | None:
+        """Let go of everything; a process that still runs, for the loop was closing, is killed.
+
+        Gives the pipe that something left in the background still holds, unless that was to be stopped, too.
+        """
+        held = self.exited.done() and not self.stopped and not self._stdout.ended.done()
         if not self.exited.done():
             self.signal(getattr(signal, "SIGKILL", signal.SIGTERM))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._settle(self._process.wait(0.5))
         self._unwatch()
         self._stdin.close()
-        self._stdout.close()
+        if held:
+            self._stdout.forget()
+        else:
+            self._stdout.close()
         self.closed.set_result(None)
+        return self._stdout if held else None
 
     def _watch(self) -> None:
         try:

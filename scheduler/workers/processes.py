@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from .census import Census, Someone
 from .child import LAST_WORDS, Child, Order
+from .pipes import Reader
 from .result import Watcher
 
+HELD = 64  # pipes of what runs left in the background
 POLL = 0.02  # seconds between two looks at whether a child has gone
 ROUNDS = 40  # of killing and looking again, some 4 seconds; what is left then hangs in the kernel
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -23,6 +25,7 @@ class Processes:
         self._hurried = False
         self._census = Census()
         self._children: dict[Child, Watcher] = {}
+        self._held: list[Reader] = []
 
     async def run(self, prepare: Callable[[], Order], watcher: Watcher) -> int | None:
         """The exit code; output has gone to the watcher. Cancelled, it returns when nothing is left.
@@ -44,8 +47,17 @@ class Processes:
             raise
         finally:
             if child:
-                child.close()
                 self._children.pop(child, None)
+                self._hold(child.close())
+
+    def _hold(self, pipe: Reader | None) -> None:
+        """Listen to what was left in the background, as cron does; only so many, the oldest goes."""
+        if pipe is None:
+            return
+        self._held.append(pipe)
+        pipe.ended.add_done_callback(lambda _: self._held.remove(pipe))
+        if len(self._held) > HELD:
+            self._held[0].close()
 
     def hurry(self) -> None:
         """No more grace for anybody."""
@@ -58,6 +70,8 @@ class Processes:
         await asyncio.gather(*(self._kill(child, watcher) for child, watcher in children.items()))
         if children:  # what hangs in the kernel is not waited for
             await asyncio.wait([child.closed for child in children], timeout=2 * LAST_WORDS)
+        for pipe in tuple(self._held):
+            pipe.close()
 
     async def _start(self, prepare: Callable[[], Order], watcher: Watcher) -> Child:
         async with self._turn:
@@ -76,6 +90,7 @@ class Processes:
                 child.hurried = True
 
     async def _stop(self, child: Child, watcher: Watcher) -> None:
+        child.stopped = True
         await self._ask(child)
         if not await self._went(child):
             await self._kill(child, watcher)

@@ -227,6 +227,30 @@ async def test_a_background_process_that_holds_the_pipe_is_left_alone_and_not_wa
     os.kill(pid, signal.SIGKILL)
 
 
+async def test_a_background_process_may_go_on_talking_after_its_run(run, home):
+    await run(shell("(sleep 1.3; echo one; sleep 0.1; echo two; touch spoken) > /dev/stdout 2>&1 &"))
+    assert not (home / "spoken").exists()
+    await until(lambda: (home / "spoken").exists(), "it was not ended by its own words")
+
+
+async def test_a_background_process_that_never_stops_talking_is_not_listened_to_for_ever(run, home):
+    pid = int((await run(shell("(sleep 1.2; yes) & echo $!"))).text)
+    await until(lambda: gone(pid), "nobody listens any more")
+
+
+async def test_only_so_many_are_listened_to(workers, home, monkeypatch):
+    monkeypatch.setattr("scheduler.workers.processes.HELD", 1)
+    before = descriptors()
+    pids = []
+    for _ in range(2):
+        result = await workers.run(task(shell("sleep 30 & echo $!")), context(home), Watching())
+        pids.append(int(result.text))
+    assert descriptors() == before + 1
+    await workers.close()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
 async def test_one_line_of_100_mb_and_200_mb_of_lines_cost_no_memory(run):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, the most there ever was
     for script in ("head -c 100000000 /dev/zero | tr '\\0' x; echo", "yes line | head -c 200000000"):
