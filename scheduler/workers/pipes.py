@@ -44,7 +44,7 @@ class Reader:
             self._loop.call_soon_threadsafe(self.close)
 
     def forget(self) -> None:
-        """Read on, but tell nobody, for a while: whoever still writes would otherwise end at its next word."""
+        """Read on, for a while, but tell nobody: whoever still writes would end at its next word."""
         left = UNHEARD
 
         def unheard(data: bytes) -> None:
