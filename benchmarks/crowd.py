@@ -24,6 +24,7 @@ RUBBISH = (
     b"{}\n" * 100,
     b"[" * 5000 + b"\n",
     b'{"jsonrpc":"2.0","id":1,"method":"force","params":{"task":["x"]}}\n' * 50,
+    PING * 2000,
     b"x" * 200_000,
     b'{"jsonrpc":"2.0","id":1,"met',
     b"",

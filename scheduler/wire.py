@@ -25,7 +25,7 @@ from .records import RunRecord
 from .window import MOST_TASKS, Slots, Window
 
 PROTOCOL = 1
-LINE_LIMIT = 64 * 1024  # bytes of a request; ours have a hundred
+LINE_LIMIT = 16 * 1024  # bytes of a request; ours have a hundred, or name each task on a tall screen
 ANSWER_LIMIT = 64 * 1024 * 1024  # bytes of a snapshot: ten thousand tasks have three million
 EVENTS_KEPT = 200
 SHORTEST, LATEST = 1.0, 1e11  # seconds: of a cell, and since 1970

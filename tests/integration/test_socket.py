@@ -21,7 +21,18 @@ from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
 from scheduler.model import Call, Kind, Task
 from scheduler.remote import RARELY, RETRY, Connection, RemoteControl
 from scheduler.schedule import Cron, Every
-from scheduler.server import CLIENTS, FOLLOWED, MISTAKES, TAKEN_IN, Server, _Client
+from scheduler.server import (
+    AT_EASE,
+    BITE,
+    CLIENTS,
+    FOLLOWED,
+    MISTAKES,
+    PACE,
+    TAKEN_IN,
+    Server,
+    Turns,
+    _Client,
+)
 from scheduler.store import MemoryStore
 from scheduler.workers import Workers
 from scheduler.workers.prints import current
@@ -346,6 +357,45 @@ async def test_there_is_room_for_many_clients_and_a_sentence_for_one_too_many(ow
     await until(lambda: not owner.server._clients, "all are let go")
     connection = await Connection.open(owner.path)
     connection.close()
+
+
+async def test_of_good_requests_without_end_only_a_bite_is_kept(owner, monkeypatch):
+    clients: list[_Client] = []
+
+    class Noted(_Client):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            clients.append(self)
+
+    monkeypatch.setattr("scheduler.server._Client", Noted)
+    client = await Raw.connect(owner)
+    client.writer.write(wire.line({"id": 1, "method": "ping"}) * 40_000)
+    kept = [0]
+
+    def grows_no_more() -> bool:
+        kept.append(len(clients[0]._reader._buffer))  # type: ignore[attr-defined]  # what asyncio keeps
+        return len(kept) > 100
+
+    await until(grows_no_more, "it sends and sends")
+    assert 0 < max(kept) <= 2 * wire.LINE_LIMIT + BITE
+    await goes_on(owner)
+
+
+async def test_the_more_clients_ask_the_longer_each_of_them_waits(monkeypatch):
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("scheduler.server.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted}))
+    turns = Turns()
+    await turns.pause()
+    await asyncio.gather(*(turns.pause() for _ in range(10 * AT_EASE)))
+    await turns.pause()
+    assert pauses[0] == pauses[-1] == PACE
+    assert max(pauses) == 10 * PACE
 
 
 async def test_of_many_that_come_at_once_a_few_are_taken_in_a_turn_and_none_is_lost(owner):
