@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errands import Errands
-from .files import read_json, write_json
+from .files import insist_on, read_json, write_json
 from .model import Alerts, Outcome, Task, TaskState
 from .targets import Targets
 
@@ -107,6 +107,7 @@ class Alerter:
 
     async def _remember(self) -> None:
         try:
+            insist_on(self._home)
             write_json(self._home / FILE, {"alerted": sorted(self._alerted)})
         except OSError as error:
             log.warning("who was alerted is not saved", extra={"citizen": self._citizen, "error": str(error)})

@@ -99,3 +99,7 @@ class Citizens(Protocol):
     async def take_over(self, citizen: str) -> None:
         """Own a citizen here whose owner has gone; raises Owned while there is one."""
         ...
+
+    def why_not_own(self, citizen: str) -> str:
+        """Why it cannot be taken over, as far as that is known without trying; empty if it may be tried."""
+        ...

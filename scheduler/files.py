@@ -86,3 +86,18 @@ def write_json(path: Path, content: Any) -> None:
         file.flush()
         os.fsync(descriptor)
     partial.replace(path)
+
+
+def insist_on(home: Path) -> None:
+    """Raise FileNotFoundError if the home is gone: who took it away does not want it made again."""
+    if not home.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(home))
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file is there at this moment; None if there is none."""
+    try:
+        status = path.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -15,14 +15,14 @@ from .board import Subscribers
 from .clock import Clock, SystemClock
 from .control import FleetView
 from .engine import Rules, Scheduler
-from .errors import BadSettings, Managed, NotALoop, NotOurs, Owned, SchedulerError, UnknownCitizen
+from .errors import BadSettings, Managed, NotALoop, NotOurs, Owned, SchedulerError, UnknownCitizen, Unreadable
 from .fleet_options import FleetOptions
 from .historian import Historian
 from .look import look_at
 from .members import Member, attached, owned
 from .model import Snapshot
 from .onlooker import Onlooker
-from .ownership import acquire
+from .ownership import Ownership, acquire
 from .settings import CitizenSettings, Settings, fingerprint, load
 from .store import DiskStore
 from .workers import Workers
@@ -58,6 +58,7 @@ class Fleet:
         self._follower: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
         self._reloaded: list[Callable[[], None]] = []
+        self._gone: set[str] = set()  # citizens whose homes went away while they ran
 
     # -------------------------------------------------------------- life
 
@@ -67,7 +68,7 @@ class Fleet:
         Without `dispatch` nothing runs by itself.
         """
         self._dispatch = dispatch
-        settings = await asyncio.to_thread(self._load)
+        settings = await asyncio.to_thread(self._load, create=self._options.create)
         if settings.problems and self._options.strict:
             raise BadSettings(settings.problems)
         for name in self._options.only:
@@ -122,6 +123,19 @@ class Fleet:
         await before.end()
         self.tell()
 
+    def why_not_own(self, name: str) -> str:
+        """Why it cannot be taken over, as far as that is known without trying; from any thread."""
+        member = self.members.get(name)
+        if member is None:
+            return f"{name} is not here any more"
+        if isinstance(member.control, Scheduler):
+            return f"{name} runs here already"
+        if not self._options.own:
+            return f"{name} is only looked at: this monitor owns nothing, as asked for"
+        snapshot = member.control.snapshot()
+        owner = snapshot.owner.removeprefix("attached, ")
+        return f"{name} is owned by {owner}, which is there" if owner and not snapshot.stale else ""
+
     # -------------------------------------------------------------- to look at
 
     def schedulers(self) -> list[Scheduler]:
@@ -164,9 +178,9 @@ class Fleet:
 
     # -------------------------------------------------------------- citizens come, change and go
 
-    def _load(self) -> Settings:
-        options = self._options
-        return load(config=options.config, only=options.only, create=options.create)
+    def _load(self, create: bool = False) -> Settings:
+        """A home is only made at the start: one that goes away later was taken away by somebody."""
+        return load(config=self._options.config, only=self._options.only, create=create)
 
     async def _bring_in(self, citizen: CitizenSettings) -> None:
         self._on_home(citizen.name, citizen.home)
@@ -188,9 +202,7 @@ class Fleet:
             raise BadSettings(citizen.problems)
         if not self._options.own:
             raise SchedulerError(f"{citizen.name}: only looked at, as asked for")
-        now = self.clock.now()
-        as_root, service = self._options.own_as_root, self._options.service
-        ownership = await asyncio.to_thread(acquire, citizen.home, now, as_root=as_root, service=service)
+        ownership = await self._lock(citizen)
         scheduler = Scheduler(
             citizen.name,
             citizen.home,
@@ -208,6 +220,11 @@ class Fleet:
             ownership.release()
             raise
         return await owned(citizen, scheduler, ownership, self._asked_to_stop)
+
+    async def _lock(self, citizen: CitizenSettings) -> Ownership:
+        as_root, service = self._options.own_as_root, self._options.service
+        now = self.clock.now()
+        return await asyncio.to_thread(acquire, citizen.home, now, as_root=as_root, service=service)
 
     def _asked_to_stop(self) -> None:
         """Somebody wants this process to end, through a socket."""
@@ -257,9 +274,13 @@ class Fleet:
             pause = max(LOOK_EVERY, LOOK_SHARE * (self.clock.elapsed() - began))
 
     async def _look(self, asked: bool) -> None:
-        changed, touched = await asyncio.to_thread(self._differences)
+        changed, touched, displaced = await asyncio.to_thread(self._differences)
         for scheduler in touched:
             scheduler.look_at_file()
+        for name in displaced:
+            await self._take_again(name)
+        for name in list(self._gone):
+            await self._look_for(name)
         if changed or asked:
             waiting, self._reloaded = self._reloaded, []
             await self._apply(await asyncio.to_thread(self._load))
@@ -278,9 +299,44 @@ class Fleet:
                 self.members[name] = attached
                 self.tell()
 
-    def _differences(self) -> tuple[bool, list[Scheduler]]:
+    def _differences(self) -> tuple[bool, list[Scheduler], list[str]]:
         touched = [scheduler for scheduler in self.schedulers() if scheduler.file_differs()]
-        return fingerprint(self._settings) != self._settings.mark, touched
+        displaced = [name for name, member in list(self.members.items()) if not member.in_place()]
+        return fingerprint(self._settings) != self._settings.mark, touched, displaced
+
+    async def _take_again(self, name: str) -> None:
+        """Somebody removed the lock or the socket of a citizen of ours: put them back, or let it go."""
+        member = self.members.get(name)
+        if member is None or member.ownership is None:
+            return
+        ownership = member.ownership
+        try:
+            if not ownership.in_place():
+                ownership = await self._lock(member.settings)
+                log.warning("its lock was removed, and is taken again", extra={"citizen": name})
+        except SchedulerError as reason:
+            await self._let_go(name, member, reason)
+        else:
+            await member.keep(ownership)
+
+    async def _let_go(self, name: str, member: Member, reason: SchedulerError) -> None:
+        """The home is gone, or another process owns it by now: nothing of it may go on here."""
+        log.error(f"not run here any more: {reason}", extra={"citizen": name})
+        await member.end(0)
+        self._alarms.forget(name)
+        self.members[name] = await self._attach(member.settings, reason)
+        if isinstance(reason, Unreadable):
+            self._gone.add(name)
+        self.tell()
+
+    async def _look_for(self, name: str) -> None:
+        """A home that was gone may be there again."""
+        member = self.members.get(name)
+        if member is None or await asyncio.to_thread(member.settings.home.is_dir):
+            self._gone.discard(name)
+            if member and isinstance(member.control, Onlooker):
+                await self._bring_in(member.settings)
+                self.tell()
 
     async def _apply(self, settings: Settings) -> None:
         """Take changed settings up; broken ones change nothing and are shown."""

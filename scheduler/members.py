@@ -48,6 +48,22 @@ class Member:
         if self.server and isinstance(self.control, Scheduler):
             self.control.set_notices(await _shared(self.server, self.settings))
 
+    def in_place(self) -> bool:
+        """Whether what keeps others out and lets them attach is still there; blocks, for any thread."""
+        locked = self.ownership is None or self.ownership.in_place()
+        return locked and (self.server is None or self.server.in_place())
+
+    async def keep(self, ownership: Ownership) -> None:
+        """Go on under this lock: the one before is not where others look for it any more."""
+        before, self.ownership = self.ownership, ownership
+        if before and before is not ownership:
+            await asyncio.to_thread(before.release)
+        if self.server:
+            try:
+                await self.server.reopen()
+            except OSError as error:
+                log.warning(f"{self.settings.name}: no other screen can attach: {error}")
+
     async def end(self, grace: float | None = None) -> None:
         """Nothing of this citizen goes on in this process."""
         if isinstance(self.control, Scheduler):

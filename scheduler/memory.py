@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from .files import set_aside, write_json
+from .files import insist_on, set_aside, write_json
 
 PER_DAY = 5000  # events kept of one day; the rest is only counted, in the last of them
 LIMIT = 64 << 20  # bytes: what is longer was not written here, and is not read into memory
@@ -43,6 +43,7 @@ def append_events(home: Path, events: Sequence[tuple[dict[str, Any], float]]) ->
     moments = [datetime.fromtimestamp(at, UTC) for _, at in events]
     same = list(takewhile(lambda moment: moment.date() == moments[0].date(), moments))
     path = home / "memory" / "raw" / f"{same[0]:%Y/%m/%d}.json"
+    insist_on(home)
     with _writing:
         content = _for_update(path)
         # v2 kept some days as an object with its events inside: whatever else is in it stays.

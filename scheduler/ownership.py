@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .codec import running_from_json, running_to_json
 from .errors import Managed, NotOurs, Owned, Unreadable
-from .files import open_new, read_json
+from .files import identity, open_new, read_json
 from .managed import managed_by
 from .model import Running
 from .workers.facts import alive, born
@@ -40,10 +40,16 @@ class Ownership:
 
     def __init__(self, lock: "FileLock", note: Path) -> None:
         self._lock, self._note = lock, note
+        self._file = identity(Path(lock.lock_file))
+
+    def in_place(self) -> bool:
+        """Whether the lock is still where others look for it: they may come in if its file was removed."""
+        return self._file is not None and identity(Path(self._lock.lock_file)) == self._file
 
     def release(self) -> None:
-        with suppress(OSError):
-            self._note.unlink(missing_ok=True)
+        if self.in_place():  # else the note may be another owner's
+            with suppress(OSError):
+                self._note.unlink(missing_ok=True)
         self._lock.release()
 
 

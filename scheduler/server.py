@@ -16,6 +16,7 @@ from .audience import Audience, Seat, Shown, taken
 from .details import TaskDetails
 from .doors import Peer, admitted, bind, ours, peer_of, prepare, remove
 from .errors import NotALoop, NotOurs, SchedulerError
+from .files import identity
 from .model import Piece, Receipt
 from .records import LISTED, RunRecord
 from .window import Slots, Window
@@ -79,7 +80,7 @@ class Server:
     def __init__(self, scheduler: Served, path: Path, stop: Callable[[], None] = _not_stopped) -> None:
         self._scheduler, self._path, self._stop = scheduler, path, stop
         self._clients: set[asyncio.Task[None]] = set()
-        self._open: dict[Path, asyncio.Server] = {}
+        self._open: dict[Path, tuple[asyncio.Server, tuple[int, int] | None, int | None]] = {}
         self._shared: tuple[Path, int] | None = None
         self._turns, self._audience = Turns(), Audience(scheduler)
 
@@ -106,19 +107,35 @@ class Server:
         try:
             prepare(path, group)
             bind(door, path, group)
-            self._open[path] = await asyncio.start_unix_server(
+            there = identity(path)
+            listening = await asyncio.start_unix_server(
                 partial(self._met, group), sock=door, limit=wire.LINE_LIMIT, backlog=TAKEN_IN
             )
+            self._open[path] = listening, there, group
             door.listen(WAITING)  # the kernel lets more wait than are taken in
         except OSError:
             door.close()
             remove(path)
             raise
 
+    def in_place(self) -> bool:
+        """Whether the sockets are still where others look for them."""
+        return all(identity(path) == there for path, (_, there, _) in self._open.items())
+
+    async def reopen(self) -> None:
+        """Listen anew where a socket was removed; raises OSError. Who came in before stays."""
+        for path, (listening, there, group) in list(self._open.items()):
+            if identity(path) != there:
+                listening.close()
+                await self._listen(path, group)
+
     def _shut(self, path: Path) -> None:
-        if listening := self._open.pop(path, None):
+        there = None
+        if path in self._open:
+            listening, there, _ = self._open.pop(path)
             listening.close()
-        remove(path)
+        if there is None or identity(path) in (there, None):  # else it is another owner's
+            remove(path)
 
     async def close(self) -> None:
         """Hang up on everybody and leave no socket behind."""

@@ -89,6 +89,9 @@ class FleetThread:
             raise Stopping("the scheduler has not started yet")
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fleet.take_over(citizen), loop))
 
+    def why_not_own(self, citizen: str) -> str:
+        return self._fleet.why_not_own(citizen) if self._fleet else "the scheduler has not started yet"
+
     def _culprit(self) -> str:
         """The run that the loop is in at this moment: tasks are named citizen/task."""
         current = asyncio.current_task(self._loop) if self._loop else None

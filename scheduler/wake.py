@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from .clock import Clock, Timer
 from .codec import running_from_json, running_to_json
-from .files import for_update, read_json, write_json
+from .files import for_update, insist_on, read_json, write_json
 from .memory import append_event
 from .model import Command, Outcome, Running, Task, WakePlan, WakeView
 from .schedule import unix
@@ -250,10 +250,12 @@ class WakeCycle:
 
 
 def _update(path: Path, values: Mapping[str, Any]) -> None:
+    insist_on(path.parent)
     write_json(path, {**for_update(path), **values})
 
 
 def _log_wake(path: Path, entry: Mapping[str, Any]) -> None:
+    insist_on(path.parent)
     document = for_update(path)
     wakes = document.get("wakes")
     kept = (wakes if isinstance(wakes, list) else [])[-WAKES_KEPT + 1 :]

@@ -233,7 +233,11 @@ class FakeFleet:
         self.clock = clock or FakeClock()
         self.view = FleetView(controls, **view)
         self.taken: list[str] = []
+        self.kept: dict[str, str] = {}  # why a citizen cannot be taken over
         self._changed: list[asyncio.Event] = []
+
+    def why_not_own(self, citizen: str) -> str:
+        return self.kept.get(citizen, "")
 
     async def take_over(self, citizen: str) -> None:
         self.taken.append(citizen)

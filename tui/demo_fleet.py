@@ -256,5 +256,8 @@ class DemoFleet:
         yield FleetView(self.controls, root="nowhere: this is a demo")
         await asyncio.Event().wait()
 
+    def why_not_own(self, citizen: str) -> str:
+        return f"{citizen} is made up, and so is its owner"
+
     async def take_over(self, citizen: str) -> None:
         raise Owned(f"{citizen} is made up, and so is its owner")

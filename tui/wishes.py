@@ -41,7 +41,10 @@ class Wishes:
             self._work(self._wake(control))
 
     def take_over(self, citizen: str) -> None:
-        """Own the citizen here, after one question."""
+        """Own the citizen here, after one question; what cannot be is said instead of asked."""
+        if reason := self._fleet.why_not_own(citizen):
+            self.say(reason, "error")
+            return
         question = f"Own {citizen} here? Closing this screen will stop its tasks."
         self.ask(question, [], lambda: self._work(self._take_over(citizen)))
 

@@ -447,3 +447,22 @@ async def test_a_blocking_handler_is_named_by_the_pulse(place, monkeypatch):
         assert bench.control.pulse().age > 0.5
         (place.home / "done").touch()
         await forced
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_what_cannot_be_taken_over_is_known_without_trying(place, own):
+    options = FleetOptions(config=place.config, only=("opus",))
+    async with on_this_loop(options, place) as owner:
+        other = Fleet(replace(options, own=own, strict=False))
+        await other.start()
+        said = f"is owned by pid {os.getpid()}, which is there" if own else "is only looked at: this monitor"
+        assert other.why_not_own("opus").startswith(f"opus {said}")
+        assert other.why_not_own("mira") == "mira is not here any more"
+        await owner.end()
+        await until(lambda: other.view().controls[0].snapshot().stale, "its owner is gone")
+        assert (other.why_not_own("opus") == "") is own
+        await other.stop()
+    fleet = Fleet(options)
+    await fleet.start()
+    assert fleet.why_not_own("opus") == "opus runs here already"
+    await fleet.stop(0)

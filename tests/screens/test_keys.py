@@ -64,6 +64,16 @@ async def test_O_takes_a_citizen_over_after_one_question():
     assert fleet.taken == ["mira"]
 
 
+async def test_O_says_at_once_why_it_cannot_and_asks_nothing():
+    fleet = fleet_of_three()
+    fleet.kept["mira"] = "mira is owned by pid 4711, which is there"
+    async with screen(fleet) as pilot:
+        await press(pilot, "tab", "O")
+        assert toasts(pilot) == ["mira is owned by pid 4711, which is there"]
+        assert not isinstance(pilot.app.screen, Confirm)
+    assert fleet.taken == []
+
+
 async def test_the_row_answers_at_once_when_the_citizen_publishes():
     control = citizen("opus")
     async with screen(FakeFleet(control)) as pilot:

@@ -1,0 +1,136 @@
+"""What somebody removes under a running owner: its lock, its socket, the whole home."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from scheduler.doors import shared_path, socket_path
+from scheduler.engine import Scheduler
+from scheduler.errors import Owned
+from scheduler.fleet import Fleet
+from scheduler.fleet_options import FleetOptions
+from scheduler.onlooker import Onlooker
+from scheduler.ownership import acquire, owner_of
+from scheduler.remote import Connection, RemoteControl
+
+from ..crash.loops import ROOT, Place, command
+from ..fakes import until
+
+LOCKED = """
+import sys, time
+from pathlib import Path
+from scheduler.ownership import acquire
+kept = acquire(Path(sys.argv[1]), 5.0); print("mine", flush=True); sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setattr("scheduler.fleet.LOOK_EVERY", 0.05)
+    place = Place(tmp_path)
+    place.tasks(command("tick", "echo $$ >> ticks", every="100ms"))
+    return place
+
+
+@pytest.fixture
+async def fleet(place: Place) -> AsyncIterator[Fleet]:
+    fleet = Fleet(FleetOptions(config=place.config, wakes=False, create=True))
+    await fleet.start()
+    yield fleet
+    await fleet.stop(0)
+
+
+def control(fleet: Fleet) -> object:
+    return fleet.members["opus"].control
+
+
+@contextlib.contextmanager
+def another_owner(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
+    argv, pipe = [sys.executable, "-c", LOCKED, str(place.home)], subprocess.PIPE
+    with subprocess.Popen(argv, cwd=ROOT, stdin=pipe, stdout=pipe) as other:
+        assert other.stdout.readline() == b"mine\n"
+        yield other
+        other.stdin.close()
+
+
+async def ticks(place: Place) -> None:
+    before = place.count("tick")
+    await until(lambda: place.count("tick") > before + 1, "its task runs")
+
+
+async def test_a_lock_that_was_removed_is_taken_again(place, fleet):
+    lock = place.home / ".experience" / "lock"
+    lock.unlink()
+    await until(lock.exists, "it is there again")
+    await until(lambda: fleet.members["opus"].in_place(), "and ours")
+    with pytest.raises(Owned, match=f"owned by pid {os.getpid()}"):
+        await asyncio.to_thread(acquire, place.home, 5.0)
+    assert owner_of(place.home).pid == os.getpid()
+    await ticks(place)
+
+
+async def test_the_whole_folder_may_go_and_everybody_can_attach_again(place, fleet):
+    before = await Connection.open(socket_path(place.home))
+    shutil.rmtree(place.home / ".experience")
+    await until(socket_path(place.home).exists, "there is a socket again")
+    await until(lambda: fleet.members["opus"].in_place(), "and the lock")
+    (await Connection.open(socket_path(place.home))).close()
+    assert await before.ask("ping") == {}, "who was attached still is"
+    before.close()
+
+
+async def test_a_socket_that_was_removed_is_put_back(place, fleet):
+    socket_path(place.home).unlink()
+    await until(socket_path(place.home).exists, "there is a socket again")
+    (await Connection.open(socket_path(place.home))).close()
+    await fleet.stop(0)
+    assert not socket_path(place.home).exists() and not shared_path(place.home).exists()
+
+
+async def test_who_was_overtaken_lets_go_and_leaves_the_other_alone(place, fleet, monkeypatch):
+    monkeypatch.setattr("scheduler.fleet.LOOK_EVERY", 60)
+    await asyncio.sleep(0.1)  # the look that is on its way
+    (place.home / ".experience" / "lock").unlink()
+    with another_owner(place) as other:
+        socket_path(place.home).unlink()
+        socket_path(place.home).touch()  # stands for that of the other
+        fleet.reload()
+        await until(lambda: not isinstance(control(fleet), Scheduler), "it is not run here any more")
+        assert owner_of(place.home).pid == other.pid
+        assert socket_path(place.home).exists()
+        assert f"owned by pid {other.pid}" in fleet.members["opus"].refusal
+
+
+async def test_a_home_that_is_deleted_is_not_made_again_and_comes_back_when_it_does(tmp_path, place):
+    place.config.write_text(
+        f'root = "{tmp_path}"\n[citizens.opus.tasks.tick]\nevery = "100ms"\ncommand = ["true"]\n'
+    )
+    fleet = Fleet(FleetOptions(config=place.config, wakes=False, create=True))
+    await fleet.start()
+    await ticks(place)
+    kept = tmp_path.parent / f"{tmp_path.name}-kept"
+    place.home.rename(kept)
+    await until(lambda: isinstance(control(fleet), Onlooker), "it is not run any more")
+    await until(lambda: "No such file or directory" in control(fleet).snapshot().stale, "it says why")
+    await asyncio.sleep(0.3)
+    assert not place.home.exists()
+    kept.rename(place.home)
+    await until(lambda: isinstance(control(fleet), Scheduler), "it is run again")
+    await ticks(place)
+    await fleet.stop(0)
+
+
+async def test_an_attached_screen_follows_its_owner_through_it(place, fleet):
+    remote = RemoteControl("opus", socket_path(place.home), fleet.clock)
+    await remote.start()
+    shutil.rmtree(place.home / ".experience")
+    await until(socket_path(place.home).exists, "there is a socket again")
+    assert (await remote.reset("tick")).saved and not remote.snapshot().stale
+    await remote.stop()
