@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .builtin import BACKGROUND_TASKS
 from .clock import SystemClock
+from .doors import not_ours
 from .errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from .look import look_at
 from .model import Handler, Outcome, Receipt, Snapshot
@@ -142,8 +143,17 @@ def looks(names: Sequence[str] = (), config: Path | None = None) -> list[Snapsho
     if settings.problems:
         raise BadSettings(settings.problems)
     chosen = [_citizen(settings, name) for name in names] if names else settings.citizens
-    now = SystemClock.now()
-    return [look_at(each.name, each.home, each.tasks, each.wake, now, each.problems) for each in chosen]
+    return [_looked_at(each, SystemClock.now()) for each in chosen]
+
+
+def _looked_at(citizen: CitizenSettings, now: float) -> Snapshot:
+    """As its files tell it; of another user's, as its owner tells members of its `socket_group`."""
+    if not_ours(citizen.home):
+        from .asking import snapshot
+
+        if found := snapshot(citizen.name, citizen.home):
+            return found
+    return look_at(citizen.name, citizen.home, citizen.tasks, citizen.wake, now, citizen.problems)
 
 
 def citizens(config: Path | None = None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from .commands import FAILED
+from .doors import not_ours
 from .model import Snapshot
 from .options import as_document, config_file, every_citizen, history_words, who
 from .records import LISTED, Asked, RunRecord
@@ -55,20 +56,31 @@ def history_command(
         raise click.UsageError("ids are a citizen's own: --before and --output go with one citizen")
     snapshots = looks(citizens, config)
     if run is not None:
-        return _output(Path(snapshots[0].home), run, as_json)
+        return _output(snapshots[0], run, as_json)
     return _list(snapshots, Asked(tasks[0] if tasks else None, limit, failed, before), as_json)
 
 
-def _output(home: Path, run: int, as_json: bool) -> int:
-    from . import history
+def _output(one: Snapshot, run: int, as_json: bool) -> int:
     from .printouts import readable
 
-    text = history.output(home, run)
+    text = _printed(one, run)
     if as_json:
         click.echo(json.dumps({"id": run, "output": text}))
     elif text:
         click.echo("".join(readable(text)), nl=not text.endswith("\n"))
     return 0
+
+
+def _printed(one: Snapshot, run: int) -> str:
+    from . import history
+
+    home = Path(one.home)
+    if not_ours(home):
+        from .asking import output
+
+        if (told := output(one.citizen, home, run)) is not None:
+            return told
+    return history.output(home, run)
 
 
 def _list(snapshots: Sequence[Snapshot], asked: Asked, as_json: bool) -> int:
@@ -88,7 +100,13 @@ def _runs(snapshots: Sequence[Snapshot], one: Snapshot, asked: Asked) -> Iterabl
     """What one of these citizens has to tell; a task that any of them has is none that is unknown."""
     from . import history
 
-    return history.runs(Path(one.home), asked, {row.name for each in snapshots for row in each.tasks})
+    home = Path(one.home)
+    if not_ours(home):
+        from .asking import runs
+
+        if (told := runs(one.citizen, home, asked)) is not None:
+            return told
+    return history.runs(home, asked, {row.name for each in snapshots for row in each.tasks})
 
 
 def _failing(snapshot: Snapshot, task: str | None) -> bool:

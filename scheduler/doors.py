@@ -44,6 +44,14 @@ def door(home: Path) -> Path:
     return path
 
 
+def not_ours(home: Path) -> bool:
+    """Whether the home is another user's, whose files are closed to us."""
+    try:
+        return os.geteuid() not in (0, home.stat().st_uid)
+    except OSError:
+        return False
+
+
 def _runtime(uid: int) -> Path:
     """A folder of that user's own: /run/user/UID where there is one, else below the temporary folder."""
     session = Path(f"/run/user/{uid}")

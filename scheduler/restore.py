@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .completion import one_citizen
 from .errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, UnknownCitizen
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Backup:
 
 
 @click.command("restore", epilog="Example: experience-tui restore opus --to /tmp/opus")
-@click.argument("name", metavar="CITIZEN")
+@click.argument("name", metavar="CITIZEN", shell_complete=one_citizen)
 @click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="Where to: a new or empty folder.")
 @click.option("--snapshot", metavar="ID", help="Which backup; without it the newest.")
 @click.option("--list", "listing", is_flag=True, help="Only show which backups there are.")

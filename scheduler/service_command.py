@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .completion import one_citizen
+
 if TYPE_CHECKING:
     from .service import Place
 
@@ -16,7 +18,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file."),
         click.option("--into", type=click.Path(path_type=Path), metavar="FOLDER", help="Units are there."),
         click.option("--user", is_flag=True, help="For the user's own manager: needs no root."),
-        click.argument("name"),
+        click.argument("name", shell_complete=one_citizen),
     ):
         command = option(command)
     return command

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli import seconds
+from scheduler.completion import citizens
 
 if TYPE_CHECKING:
     from .app import ExperienceApp
@@ -52,7 +53,14 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, invoke_without_command=True, epilog="Example: experience-tui --citizen opus")
-@click.option("--citizen", "citizens", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--citizen",
+    "citizens",
+    multiple=True,
+    metavar="NAME",
+    help="Only this one; may be repeated.",
+    shell_complete=citizens,
+)
 @click.option("--no-ui", is_flag=True, help="The same scheduler without a screen.")
 @click.option("--interval", callback=seconds, metavar="SECONDS", help="From wake to wake.")
 @click.option("--demo", is_flag=True, help="A make-believe fleet that touches nothing.")

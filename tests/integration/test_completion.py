@@ -84,25 +84,22 @@ def test_bash_completes_verbs_citizens_tasks_and_options(place):
         (("history", "mira", "st"), ["stones"]),
         (("status", "opus", ""), ["mira"]),
         (("force", "nobody", "st"), []),
+        (("service", "install", "mi"), ["mira"]),
+        (("restore", "op"), ["opus"]),
+        (("--citizen", "mi"), ["mira"]),
         (("completion", "z"), ["zsh"]),
     ],
 )
-def test_what_is_offered_fits_what_is_there(place, words, offered):
-    assert _offered(place, words) == offered
-
-
-def _offered(place: Place, words: tuple[str, ...]) -> list[str]:
+def test_what_is_offered_fits_what_is_there(place, words, offered, monkeypatch):
     """In this process, as the shells' functions ask for it."""
     from click.shell_completion import ShellComplete
 
     from tui.__main__ import monitor
 
+    monkeypatch.setenv("EXPERIENCE_CONFIG", str(place.config))
     completer = ShellComplete(monitor, {}, "experience-tui", "_EXPERIENCE_TUI_COMPLETE")
-    config = ["--config", str(place.config)]
-    found = completer.get_completions(
-        [words[0], *(config if words[0] != "completion" else []), *words[1:-1]], words[-1]
-    )
-    return [item.value for item in found]
+    found = completer.get_completions(list(words[:-1]), words[-1])
+    assert [item.value for item in found] == offered
 
 
 def test_zsh_and_fish_also_get_what_a_task_is_for(place):

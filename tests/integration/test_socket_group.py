@@ -217,6 +217,11 @@ def test_members_of_the_group_steer_and_others_do_not(users):
         _wait(path.exists, "the group's socket is there")
         member = users.call(MEMBER, [OTHERS, GROUP.gr_gid], "force", "opus", "quick", "--wait")
         assert member == (0, "fine\nquick: ok: fine\n", "")
+        looked = users.call(MEMBER, [GROUP.gr_gid], "history", "opus", "--json")
+        (run,) = json.loads(looked[1])
+        assert (run["task"], run["text"]) == ("quick", "fine")
+        _, out, _ = users.call(MEMBER, [GROUP.gr_gid], "status", "opus")
+        assert "✓ quick: ran" in out
         by_primary = users.call(MEMBER, [GROUP.gr_gid], "pause", "opus", "quick")
         assert by_primary == (0, "quick: paused\n", "")
         for _ in ("the folder is closed", "who gets as far as the socket is hung up on"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli import seconds
+from scheduler.completion import citizens
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:
@@ -32,7 +33,14 @@ MISSING = (
     "--public-url", metavar="https://NAME", help="A proxy with TLS stands in front, known by this name."
 )
 @click.option("--read-only", is_flag=True, help="Browsers look and do not touch.")
-@click.option("--citizen", "citizens", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--citizen",
+    "citizens",
+    multiple=True,
+    metavar="NAME",
+    help="Only this one; may be repeated.",
+    shell_complete=citizens,
+)
 @click.option(
     "--screens", default=20, show_default=True, type=click.IntRange(1, 200), help="At once, at most."
 )
