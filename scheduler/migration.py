@@ -189,6 +189,8 @@ class _Planner:
         fate = Fate.WAKE if name == WAKE else Fate.TASK
         work = None if ours in self._wanted.builtin else work
         notes = tuple(_notes(line, command, around, schedule))
+        if fate is Fate.WAKE:
+            notes = (*notes, "gets JSON about its tasks on standard input, where cron gave it nothing")
         zone = around.named if isinstance(schedule, Cron) else ""
         return Verdict(line, fate, name, schedule, zone, work, before, after, notes)
 

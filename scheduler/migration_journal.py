@@ -28,8 +28,15 @@ class Crontab:
     user: str = ""
 
     def read(self) -> bytes | None:
+        """What is in it, None if there is none; raises SchedulerError if it will not say."""
         done = _crontab(self, "-l")
-        return done.stdout if done.returncode == 0 else None
+        if done.returncode == 0:
+            return done.stdout
+        if b"no crontab" in done.stderr or b"No such file" in done.stderr:
+            return None
+        raise SchedulerError(
+            f"crontab -l says: {_said(done) or done.returncode}; name the crontab's file instead"
+        )
 
     def write(self, content: bytes | None) -> None:
         done = _crontab(self, "-r") if content is None else _crontab(self, "-", content)

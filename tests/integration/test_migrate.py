@@ -100,6 +100,9 @@ def test_v1s_crontab_moves_in_one_command_and_undo_gives_the_same_bytes_back(pla
             when, command = " ".join(line.split(None, 5)[:5]), line.split(None, 5)[5]
             assert any(str(t.schedule) == when and t.work.argv[2] == command for t in moved.values()), line
     assert len(moved) == 7
+    for each in moved.values():  # as cron: nothing that was missed, nothing again, and no end but a late one
+        assert (each.catch_up, each.retries, each.timeout) == (False, 0, 86400)
+        assert (str(each.work.folder), each.work.inherit) == (each.work.environment["HOME"], False)
     left = place.crontab.read_text()
     assert not [line for line in left.splitlines() if line and not line.startswith("#")]
     assert "nothing to move" in place.run()
@@ -307,6 +310,21 @@ def test_builtin_takes_ours_where_it_is_set_up(place):
         "dream_generate": "0 3,9,15,21 * * *",
         "memory_summary": "6h",
     }
+
+
+def test_lines_of_another_user_are_not_run_as_the_owner_of_the_home(place, tmp_path):
+    place.home("")
+    file = _file(tmp_path, "0 0 * * * nobody /opt/x\n")
+    told = json.loads(place.run("--user", "nobody", "--user-column", "--json", file))
+    assert told["sources"][0]["counts"]["task"] == 1
+    said = place.run("--user", "nobody", "--user-column", "--apply", file, code=2)
+    assert "is not nobody's" in said
+    assert file.read_text() == "0 0 * * * nobody /opt/x\n"
+
+
+def test_a_crontab_program_that_refuses_is_heard(place, tmp_path):
+    (tmp_path / "bin" / "crontab").write_text("#!/bin/sh\necho 'You are not allowed' >&2; exit 1\n")
+    assert "crontab -l says: You are not allowed" in place.run(code=2)
 
 
 # ------------------------------------------------------------------ what cron would run is what we run
