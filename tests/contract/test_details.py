@@ -24,7 +24,14 @@ from .test_control import ACTING, acting
 
 ENV = {"TOKEN": "tok-3141592653", "MAIL_PASSWORD": "swordfish-77", "UNUSED": "never-shown-42", "FROM_ENV": ""}
 OUTSIDE = "from-the-environment-99"
-SECRETS = (*filter(None, ENV.values()), OUTSIDE, "literal-hunter2", "in-the-address", "after-the-flag")
+SECRETS = (
+    *filter(None, ENV.values()),
+    OUTSIDE,
+    "7654",
+    "literal-hunter2",
+    "in-the-address",
+    "after-the-flag",
+)
 
 TASKS = [
     """report
@@ -43,6 +50,7 @@ ping = "https://hc.example.org/never-shown-42\"""",
 host = "imap.example.org"
 user = "opus@example.org"
 password = "${MAIL_PASSWORD}"
+limit = "${LIMIT}"
 urgent_from = ["ct@example.org", "tok-3141592653"]""",
     """price_monitor
 source = "json"
@@ -59,6 +67,7 @@ headers = { Accept = "application/json", X-Auth = "literal-hunter2" }""",
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("FROM_THE_ENVIRONMENT", OUTSIDE)
+    monkeypatch.setenv("LIMIT", "7654")
     place = Place(tmp_path)
     named = {task.partition("\n")[0] for task in TASKS}
     quiet = [f"{name}\nenabled = false" for name in BACKGROUND_TASKS if name not in named]
@@ -112,6 +121,7 @@ async def test_options_of_a_handler_come_with_secrets_masked(control):
     assert options["host"] == Fact("host", "imap.example.org")
     assert options["password"].words == "***"
     assert options["urgent_from"].words == "ct@example.org, @***"
+    assert options["limit"].words == "***"  # a number by now, but it came from the environment
     assert options["port"] == Fact("port", "993", usual=True)
     prices = said((await control.explain("price_monitor")).options)
     assert prices["headers"] == "Accept = ***\nX-Auth = ***"

@@ -297,14 +297,33 @@ def wheel(kind, widget):
     return kind(widget, 5, 5, 0, 1, 0, False, False, False)
 
 
-async def test_what_is_kept_of_a_run_under_way_is_bounded():
+async def test_what_is_kept_of_a_run_under_way_is_bounded_also_while_nothing_moves():
     control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
-    for number in range(100):
-        control.prints("report", f"{number} " + "x" * 32_768 + "\n", skipped=1_000_000)
+
+    def much() -> None:
+        for number in range(100):
+            control.prints("report", f"{number} " + "x" * 32_768 + "\n", skipped=1_000_000)
+
+    control.prints("report", "begins\n")
     async with details(control) as pilot:
-        await until(lambda: control.printing["report"].empty(), "all was taken")
-        assert len(pilot.app.screen.printed._text) <= 3 * KEPT
-        await until(lambda: "…" in shown(pilot), "that there was more is said")
+        for key in ("tab", "up"):
+            much()
+            await until(lambda: control.printing["report"].empty(), "all was taken")
+            await pilot.pause()
+            assert len(pilot.app.screen.printed._text) <= 3 * KEPT
+            await press(pilot, key)
+        assert "paused, G follows" in shown(pilot)
+
+
+async def test_scrolling_up_leads_through_all_that_is_kept():
+    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control.prints("report", "".join(f"line {n} {'.' * 50}\n" for n in range(1000)))
+    async with details(control) as pilot:
+        await until(lambda: "line 999" in shown(pilot), "the end is shown")
+        await press(pilot, "tab", "up")
+        assert "line 998" in shown(pilot) and "line 999" not in shown(pilot)
+        await press(pilot, "g")
+        assert "line 0 " in shown(pilot) and "paused" in shown(pilot)
 
 
 async def test_enter_shows_the_output_alone_and_back():

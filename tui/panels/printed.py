@@ -17,6 +17,7 @@ from .pane import Pane, Piece, Row
 from .runs import GLYPHS, STYLES
 
 KEPT = 64 * 1024  # characters of a run under way; what came before is left out
+ENOUGH = 8 * 1024  # characters of its end that are read while that is followed
 OFTEN = 0.1  # seconds between two looks of what runs: more often nobody can read
 
 
@@ -109,21 +110,36 @@ class PrintedPane(Pane):
         self._look_again()
 
     def _lay_out(self) -> None:
-        plain, width = self.glyphs.plain, self.inner
         if self._lines is None:
-            self._lines = ansi.lines(self._text, plain)
-        head = [
-            Row((Piece(row, style),))
-            for line, style in self._head
-            for row in wrapped(clean(line, plain), width)
-        ]
-        rows = (row for line in self._lines for row in ansi.chopped(line, width))
-        self._rows = [*head, *(Row(tuple(Piece(*part) for part in row)) for row in rows)]
+            self._rows = self._read(self._end() if self._live and self.following else self._text)
+            if self._live and self.count() <= self.inside:  # its end is not enough for a screen
+                self._rows = self._read(self._text)
+        else:
+            self._rows = self._wrapped(self._lines)
         if self._live:
             self._say_how()
             self.scroll(self.last if self.following else self.top)
         else:
             self.sync()
+
+    def _end(self) -> str:
+        """As much of the end as a screen can show: reading all of it ten times a second would be felt."""
+        start = len(self._text) - max(ENOUGH, 4 * self.inside * self.inner)
+        return self._text[self._text.find("\n", start) + 1 :] if start > 0 else self._text
+
+    def _read(self, text: str) -> list[Row]:
+        self._lines = ansi.lines(text, self.glyphs.plain)
+        return self._wrapped(self._lines)
+
+    def _wrapped(self, lines: list[ansi.Line]) -> list[Row]:
+        plain, width = self.glyphs.plain, self.inner
+        head = [
+            Row((Piece(row, style),))
+            for line, style in self._head
+            for row in wrapped(clean(line, plain), width)
+        ]
+        rows = (row for line in lines for row in ansi.chopped(line, width))
+        return [*head, *(Row(tuple(Piece(*part) for part in row)) for row in rows)]
 
     def _say_how(self) -> None:
         said = ("following", "running") if self.following else ("paused, G follows", "warning")
@@ -136,6 +152,8 @@ class PrintedPane(Pane):
         return self._rows[index]
 
     def resized(self) -> None:
+        if self._live and self.following:
+            self._lines = None
         self._lay_out()
 
     def move(self, step: int) -> None:
@@ -147,12 +165,12 @@ class PrintedPane(Pane):
         self.move(step)
 
     def _follow(self, on: bool) -> None:
-        if on != self.following and (on or self.last):
-            self.following = on
-            self._say_how()
-            self.sync()
-            if on:
-                self._look_again()
+        if on == self.following or not (on or self.last):
+            return
+        self.following, below = on, self.count() - self.top
+        self._lines = None  # all of it, or only the end again
+        self._lay_out()
+        self.scroll(self.last if on else self.count() - below)
 
     def finished(self, strip: Strip) -> Strip:
         """The colours of a program are taken from the theme: the terminal's may be unreadable here."""
