@@ -19,10 +19,12 @@ KEYS = (
     _key("p", "pause", "pause", "pause", "pause the task, or let it go on"),
     _key("y", "copy", "copy", "copy", "copy what the chosen panel shows, as plain text"),
     _key("o", "open", "open", "pager", "open it in a pager ($PAGER, or less)"),
-    _key("tab,right", "pane(1)", "panel", "pane", "next panel: runs, output, what the task is"),
+    _key("tab", "pane(1)", "panel", "pane", "next panel: runs, output, what the task is"),
+    _hidden("right", "pane(1)", "pane-after", "next panel: runs, output, what the task is"),
     _hidden("shift+tab,left", "pane(-1)", "pane-before", "panel before"),
     _hidden("enter", "read", "read", "the output alone over the whole width, and back"),
-    _key("escape,backspace,q", "back", "back", "leave", "back to all tasks"),
+    _key("escape", "back", "back", "leave", "back to all tasks"),
+    _hidden("backspace,q", "back", "leave-too", "back to all tasks"),
 )
 
 PANE_KEYS = (
