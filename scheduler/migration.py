@@ -16,7 +16,7 @@ from .cron_users import by_sense
 from .crontab import Kind, Line, read, split_input, split_user
 from .errors import BadSchedule
 from .model import Command
-from .schedule import NEVER, AtStart, Cron, Every, Schedule, zone_named
+from .schedule import AtStart, Cron, Every, Schedule, zone_named
 from .v1_lines import WAKE, v1_name
 
 Moments = tuple[float, ...]
@@ -237,7 +237,7 @@ class _Planner:
             schedule = Cron(when, zone)
         except (NotCron, BadSchedule) as error:
             raise Stays(str(error), nearest(when)) from error
-        known = self._times[when, zone] = _Times(schedule, before, _slots(schedule, now))
+        known = self._times[when, zone] = _Times(schedule, before, tuple(schedule.upcoming(now, SHOWN)))
         return known
 
     def _ours(self, command: str, given: str | None, schedule: Schedule) -> str:
@@ -315,13 +315,6 @@ def _interval(when: str) -> Every | None:
     if (found := _HOURS.fullmatch(when)) and 24 % int(found[1]) == 0:
         return Every(3600.0 * int(found[1]))
     return None
-
-
-def _slots(schedule: Cron, now: float) -> Moments:
-    found: list[float] = []
-    while len(found) < SHOWN and (now := schedule.after(now)) < NEVER:
-        found.append(now)
-    return tuple(found)
 
 
 def _notes(line: Line, command: str, around: Around, schedule: Schedule) -> Iterable[str]:

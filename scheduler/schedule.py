@@ -13,7 +13,7 @@ from cronsim import CronSim, CronSimError
 
 from .errors import BadSchedule
 from .wall_clock import NEVER as NEVER
-from .wall_clock import check, next_slot
+from .wall_clock import check, next_slot, next_slots
 
 MACROS = {
     "@yearly": "0 0 1 1 *",
@@ -94,6 +94,10 @@ class Cron:
     def skip(self, last: float, now: float) -> float:
         """The first slot after `now`."""
         return self.after(max(last, now))
+
+    def upcoming(self, last: float, count: int) -> list[float]:
+        """The first `count` slots after `last`, fewer if there are no more."""
+        return next_slots(_plain(self.expression), self.zone, last, count)
 
     def _next(self, last: float) -> float:
         return next_slot(_plain(self.expression), self.zone, last)

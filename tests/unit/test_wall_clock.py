@@ -127,6 +127,7 @@ def test_the_slots_are_those_of_a_walk_over_every_minute(name, year):
             )  # an overlap may begin before start
             expected = [slot for slot in walked if slot > start][:40]
             assert upcoming(schedule, start, end)[: len(expected) or 1] == expected, (text, start)
+            assert schedule.upcoming(start, len(expected)) == expected
 
 
 def upcoming(schedule: Cron, start: float, end: float, limit: int = 40) -> list[float]:
@@ -164,6 +165,7 @@ def test_where_the_calendar_ends_nothing_comes_any_more():
     assert Cron("0 0 * * *").after(1e18) == NEVER
     assert Cron("0 0 29 2 *").after(253402300000.0) == NEVER
     assert Cron("0 0 * * *").after(-1e18) == NEVER
+    assert Cron("0 0 * * *").upcoming(1e18, 3) == Cron("* * * * *").upcoming(1e18, 3) == []
 
 
 def test_letters_that_only_look_like_a_name_are_refused():
