@@ -24,7 +24,7 @@ PATIENCE = 10.0  # seconds for an answer; a save on a slow disk takes some
 GREETING = 3.0  # seconds for the first line
 # Seconds between two attempts to find the owner again, which become rarer: a thousand citizens whose owner is
 # gone would otherwise take 8 % of a core for as long as it is.
-RETRY, RARELY = 0.5, 3.0
+RETRY, RARELY = 0.5, 5.0
 SLOWER = 1.3
 PING_AFTER = 1.0  # seconds of silence after which the owner is asked whether it is there
 
