@@ -448,6 +448,28 @@ async def test_a_lost_owner_and_a_stall_are_said():
         )
 
 
+async def test_an_owner_that_is_back_is_asked_and_followed_again():
+    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control.prints("report", "before\n")
+    async with details(control) as pilot:
+        await until(lambda: "before" in shown(pilot), "it is followed")
+        control.lose(Disconnected("its owner (pid 4711) is gone"))
+        await until(lambda: "not live" in shown(pilot), "it is shown as gone")
+        control.printing.clear()
+        control.refusal = None
+        control.prints("report", "after\n")
+        await until(lambda: "after" in shown(pilot), "it is followed again")
+        assert "before" not in shown(pilot) and "not live" not in shown(pilot)
+
+
+async def test_what_cannot_be_followed_says_why():
+    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control.refusal = AlreadyRunning("opus is owned by pid 4711")
+    async with details(control) as pilot:
+        await until(lambda: "its output cannot be followed" in shown(pilot), "it is said")
+        assert "opus is owned by pid 4711" in shown(pilot)
+
+
 async def test_a_task_that_is_removed_while_it_is_looked_at_is_said():
     control = with_runs(1)
     async with details(control) as pilot:

@@ -113,7 +113,7 @@ class Details(Page, inherit_bindings=False):
     def take(self, snapshot: Snapshot, now: float) -> None:
         """The newest of the citizen."""
         before, task = self._view, snapshot.task(self.subject.task)
-        gone, self._now = bool(snapshot.stale), now
+        gone, back, self._now = bool(snapshot.stale), self._gone_since is not None, now
         self._gone_since = (self._gone_since or now) if gone else None
         self._snapshot, self._view = snapshot, task
         if not self.is_mounted or task is None:
@@ -127,6 +127,8 @@ class Details(Page, inherit_bindings=False):
             self._ask_definition()
         self.times.show(self._upcoming, no_times(task))
         self._show_now()
+        if back and not gone:
+            self._ask_again()
 
     def beat(self, pulse: Pulse, stall: Stall | None) -> None:
         """The pulse of the citizen's scheduler, and its last stall."""
@@ -237,6 +239,13 @@ class Details(Page, inherit_bindings=False):
                     self.printed.add(piece)
         except SchedulerError as error:
             self.printed.stop(f"its output cannot be followed: {error}")
+
+    def _ask_again(self) -> None:
+        """Whoever was asked is there again: what was not answered meanwhile is asked once more."""
+        self._ask_definition()
+        self._ask_runs()
+        if self.runs.chosen.since is not None:
+            self.on_runs_pane_picked()
 
     # -------------------------------------------------------------- empty states teach
 
