@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import (
     attach,
+    big,
     clients,
     details,
     dispatch,
@@ -40,6 +41,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "idle": throughput.idle,
     "status": status.status,
     "monitor": monitor.monitor,
+    "big": big.big,
     "attach": attach.attach,
     "thousand": thousand.thousand,
     "clients": clients.clients,

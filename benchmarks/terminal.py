@@ -16,7 +16,7 @@ from contextlib import suppress
 from .child import HERE, MeasurementFailed
 from .memory import cpu_of, resident
 
-COLUMNS, ROWS = 120, 40
+SIZE = COLUMNS, ROWS = 120, 40
 LIMIT = 30.0  # seconds for what happens at the start
 IDLE = 0.03  # seconds of CPU in one second
 PAUSE = 0.12  # seconds between two keys, at least
@@ -28,16 +28,21 @@ _ASKED_MODE = re.compile(rb"\x1b\[\?(\d+)\$p")
 
 
 class Terminal:
-    """Starts `arguments` under this Python in a pty of 120 x 40, and answers what terminals are asked."""
+    """Starts `arguments` under this Python in a pty, and answers what terminals are asked."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        size: tuple[int, int] = (COLUMNS, ROWS),
+    ) -> None:
         around = {**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
         around.pop("NO_COLOR", None)
         self._started, self._painted = time.perf_counter(), b""
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
-            _become([sys.executable, *arguments], around)
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+            _become([sys.executable, *arguments], around, size)
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
     def shows(self, text: bytes) -> float:
         """Seconds from the start until this text was painted."""
@@ -103,6 +108,18 @@ class Terminal:
             painted = painted[-len(text) :] + output
         return 1e3 * (time.perf_counter() - start)
 
+    def answer(self, key: bytes, sign: bytes) -> float:
+        """Milliseconds from a key to the output that has `sign` in it, whatever else is painted meanwhile."""
+        self.watch(PAUSE)
+        start, painted = time.perf_counter(), b""
+        os.write(self._fd, key)
+        while sign not in painted:
+            output = self._read(5.0)
+            if not output:
+                raise MeasurementFailed(f"no answer to the key {key!r}")
+            painted += output
+        return 1e3 * (time.perf_counter() - start)
+
     def cpu(self) -> float:
         """Seconds of CPU that all its threads have used."""
         return cpu_of(self.pid)
@@ -145,8 +162,8 @@ class Terminal:
             os.write(self._fd, b"".join(answers))
 
 
-def _become(command: list[str], environment: dict[str, str]) -> None:
+def _become(command: list[str], environment: dict[str, str], size: tuple[int, int]) -> None:
     """Turn this new process into the program."""
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
     os.chdir(HERE)
     os.execve(command[0], command, environment)
