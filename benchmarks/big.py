@@ -34,7 +34,7 @@ def _rows(size: tuple[int, int], quick: bool) -> Iterator[Row]:
         for terminal in (ours, empty):
             terminal.watch(5)
         cpu, floor = _cpu(ours, empty, 4 if quick else 15)
-        keys = [ours.answer(MOVES[n % len(MOVES)], CURSOR) for n in range(40 if quick else 150)]
+        keys = [ours.until(MOVES[n % len(MOVES)], CURSOR) for n in range(40 if quick else 150)]
         memory, least = ours.resident(), empty.resident()
         typed = [each for _ in range(1 if quick else 4) for each in _filter(ours)]
     pair = (Beside("empty app", floor, cpu / floor),)
@@ -62,8 +62,8 @@ def _cpu(ours: Terminal, empty: Terminal, seconds: float) -> tuple[float, float]
 
 def _filter(terminal: Terminal) -> list[float]:
     """Milliseconds from each letter until the panels that are left are painted."""
-    terminal.answer(b"/", b"citizen, task")
+    terminal.until(b"/", b"citizen, task")
     letters = [FILTER[n : n + 1] for n in range(len(FILTER))]
-    times = [terminal.answer(letter, FRAME) for letter in letters]
-    terminal.answer(b"\x1b", FRAME)
+    times = [terminal.until(letter, FRAME) for letter in letters]
+    terminal.until(b"\x1b", FRAME)
     return times

@@ -34,7 +34,7 @@ class Terminal:
         self,
         arguments: Sequence[str],
         environment: Mapping[str, str],
-        size: tuple[int, int] = (COLUMNS, ROWS),
+        size: tuple[int, int] = SIZE,
     ) -> None:
         around = {**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
         around.pop("NO_COLOR", None)
@@ -106,18 +106,6 @@ class Terminal:
             if not output or time.perf_counter() - start > LIMIT:
                 raise MeasurementFailed(f"{text.decode()} was never painted")
             painted = painted[-len(text) :] + output
-        return 1e3 * (time.perf_counter() - start)
-
-    def answer(self, key: bytes, sign: bytes) -> float:
-        """Milliseconds from a key to the output that has `sign` in it, whatever else is painted meanwhile."""
-        self.watch(PAUSE)
-        start, painted = time.perf_counter(), b""
-        os.write(self._fd, key)
-        while sign not in painted:
-            output = self._read(5.0)
-            if not output:
-                raise MeasurementFailed(f"no answer to the key {key!r}")
-            painted += output
         return 1e3 * (time.perf_counter() - start)
 
     def cpu(self) -> float:

@@ -1,6 +1,8 @@
 """Drives the monitor in tests: opens it on a fleet, presses keys, reads what is on screen."""
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+
+from textual.worker import WorkerCancelled
 
 from tests.fakes import FakeFleet
 from tui.app import ExperienceApp
@@ -41,3 +43,26 @@ async def answered(pilot) -> None:
 
 def toasts(pilot) -> list[str]:
     return [note.message for note in pilot.app._notifications]
+
+
+ENDLESS = ("follow", "reading")  # workers that go on as long as their screen does
+
+
+async def settled(pilot) -> None:
+    """Wait until everything that was asked for has come, and is painted."""
+    for _ in range(2):
+        for worker in [each for each in pilot.app.workers if each.group not in ENDLESS]:
+            with suppress(WorkerCancelled):  # another question has taken its place
+                await worker.wait()
+        await pilot.pause()
+
+
+def arrive(*keys: str):
+    """What a picture needs before it is taken: the keys pressed, and all that they ask for."""
+
+    async def run(pilot) -> None:
+        await pilot.pause()
+        await pilot.press(*keys)
+        await settled(pilot)
+
+    return run

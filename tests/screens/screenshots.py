@@ -6,10 +6,11 @@ import time
 from pathlib import Path
 
 from .details_situations import DETAILS
+from .driving import arrive
 from .situations import SITUATIONS, Situation
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
-SHOWN = ("fleet", "failing", "running", "light", "ascii", "narrow", "help")
+SHOWN = ("fleet", "failing", "running", "light", "ascii", "narrow", "help", "log", "timeline", "palette")
 SHOWN_OF_DETAILS = {"details": "details_failing", "details_running": "details_running"}
 
 
@@ -17,8 +18,7 @@ async def picture(situation: Situation) -> str:
     """The situation as an SVG that needs nothing from elsewhere."""
     app = situation.app()
     async with app.run_test(size=situation.size) as pilot:
-        await pilot.press(*situation.keys)
-        await pilot.pause()
+        await arrive(*situation.keys)(pilot)
         return app.export_screenshot()
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 
+from .driving import arrive
 from .situations import SITUATIONS
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_it_looks_as_it_should(name, snap_compare):
     situation = SITUATIONS[name]
-    assert snap_compare(situation.app(), press=situation.keys, terminal_size=situation.size)
+    before = arrive(*situation.keys)
+    assert snap_compare(situation.app(), run_before=before, terminal_size=situation.size)

@@ -1,16 +1,15 @@
 """A storm of sizes: nothing breaks, nothing is left over, the last looks as if it had been the first."""
 
 import random
-from contextlib import suppress
 
 import pytest
 from rich.cells import cell_len
-from textual.worker import WorkerCancelled
 
-from .driving import shown
+from tests.fakes import until
+
+from .driving import settled, shown
 from .situations import Situation, demo
 
-ENDLESS = ("follow", "reading")  # what goes on as long as the screen does
 SIZES = 100
 SMALLEST, LARGEST = (20, 4), (300, 100)
 LAST = (97, 31)
@@ -34,23 +33,24 @@ async def test_a_storm_of_sizes_leaves_the_screen_as_if_it_had_always_been_the_l
         await pilot.press(*keys)
         for size in sizes():
             await pilot.resize_terminal(*size)
-            for strip in app.screen._compositor.render_strips():
-                assert cell_len(strip.text) == size[0], size
-        stormed = await settled(pilot)
+            await until(lambda size=size: widths(pilot) == {size[0]}, f"every line has the width of {size}")
+        stormed = await looks(pilot)
     if keys == ("enter",):
         return  # a large screen has asked for more of the past, and keeps it
     fresh = situation.app()
     async with fresh.run_test(size=LAST) as pilot:
         await pilot.press(*keys)
-        assert stormed == await settled(pilot)
+        assert stormed == await looks(pilot)
 
 
-async def settled(pilot) -> str:
+def widths(pilot) -> set[int]:
+    return {cell_len(strip.text) for strip in pilot.app.screen._compositor.render_strips()}
+
+
+async def looks(pilot) -> str:
     """What is on screen once everything that was asked for has come."""
-    for _ in range(3):
-        for worker in [each for each in pilot.app.workers if each.group not in ENDLESS]:
-            with suppress(WorkerCancelled):  # another question has taken its place
-                await worker.wait()
+    for _ in range(2):
+        await settled(pilot)
         pilot.app.tick()
-        await pilot.pause()
+    await settled(pilot)
     return shown(pilot)
