@@ -66,15 +66,31 @@ def wake_command(
 ) -> int:
     """Wake citizens now. Where nobody owns one, this waits for the end of its wake."""
 
+    waited: list[Followed] = []
+
     async def act(control: "Followed", told: Told) -> int:
         if wait or control.snapshot().owner == "here":
+            waited.append(control)
             return await _waited_for(control, told)
         told((await control.wake()).text)
         return 0
 
+    def interrupted() -> None:
+        for control in waited:
+            given_up(control, f"the wake of {control.citizen}")
+
     if bool(names) == every:
         raise click.UsageError("name citizens or use --all, not both" if every else "which citizen? Name it")
-    return steer(names, (), act, config=config, as_root=own_as_root, as_json=as_json, wakes=True)
+    return steer(
+        names,
+        (),
+        act,
+        config=config,
+        as_root=own_as_root,
+        as_json=as_json,
+        wakes=True,
+        interrupted=interrupted,
+    )
 
 
 async def _waited_for(control: "Followed", told: "Told") -> int:
@@ -85,6 +101,15 @@ async def _waited_for(control: "Followed", told: "Told") -> int:
     said = f": {ended.text}" if ended.text else ""
     told(f"{control.citizen}: {'the wake failed' if bad else 'woken'}{said}", outcome=ended.outcome)
     return FAILED if bad or any(task.error for task in control.snapshot().tasks) else 0
+
+
+def given_up(control: "Followed", what: str) -> None:
+    """Say what becomes of a run, or a wake, that is not waited for any more."""
+    owner = control.snapshot().owner.removeprefix("attached, ")
+    if owner == "here":
+        click.echo(f"stopping {what}; press ctrl+c again to end it at once", err=True)
+    else:
+        click.echo(f"{what} goes on in {owner}", err=True)
 
 
 # ------------------------------------------------------------------ many at once

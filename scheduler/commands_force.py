@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .commands import FAILED, Told, steer
+from .commands import FAILED, Told, given_up, steer
 from .options import (
     GRAMMAR,
     as_lines,
@@ -93,11 +93,7 @@ class _Waiting:
     def interrupted(self) -> None:
         """Say what becomes of the runs that are not waited for any more."""
         for name, control in self._under_way.items():
-            owner = control.snapshot().owner.removeprefix("attached, ")
-            if owner == "here":
-                click.echo(f"stopping {name}; press ctrl+c again to end it at once", err=True)
-            else:
-                click.echo(f"{name} goes on in {owner}", err=True)
+            given_up(control, name)
 
 
 class _Prints:

@@ -22,7 +22,7 @@ from .look import look_at
 from .members import Member, attached, owned
 from .model import Snapshot
 from .onlooker import Onlooker
-from .ownership import Ownership, acquire
+from .ownership import Ownership, acquire, owner_of
 from .settings import CitizenSettings, Settings, fingerprint, load
 from .store import DiskStore
 from .workers import Workers
@@ -315,7 +315,11 @@ class Fleet:
                 ownership = await self._lock(member.settings)
                 log.warning("its lock was removed, and is taken again", extra={"citizen": name})
         except SchedulerError as reason:
-            await self._let_go(name, member, reason)
+            owner = await asyncio.to_thread(owner_of, member.settings.home)
+            if type(reason) is Owned and owner and owner.pid == os.getpid():
+                ownership.settle()
+            else:
+                await self._let_go(name, member, reason)
         else:
             await member.keep(ownership)
 

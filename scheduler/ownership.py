@@ -46,6 +46,10 @@ class Ownership:
         """Whether the lock is still where others look for it: they may come in if its file was removed."""
         return self._file is not None and identity(Path(self._lock.lock_file)) == self._file
 
+    def settle(self) -> None:
+        """It is ours all the same: some file systems give one file another number at each look."""
+        self._file = identity(Path(self._lock.lock_file))
+
     def release(self) -> None:
         if self.in_place():  # else the note may be another owner's
             with suppress(OSError):

@@ -266,6 +266,30 @@ def test_a_wake_is_waited_for_and_its_outcome_is_the_answer(shell):
     assert shell.objects == [{"citizen": "opus", "text": "opus: woken: no wake command set", "outcome": "ok"}]
 
 
+def test_ctrl_c_stops_waiting_for_a_wake(shell):
+    settings = shell.root / "main.toml"
+    before = settings.read_text()
+    settings.write_text(f"""{before}
+[citizens.opus.wake]
+command = ["sh", "-c", "echo > awake; until [ -e asleep ]; do sleep 0.02; done"]
+""")
+    home = shell.root / "opus"
+    if shell.owned:
+        time.sleep(2.5)  # the owner looks at its settings every two seconds
+    waiting = shell.begin("wake", "opus", "--wait")
+    until((home / "awake").exists, "it wakes")
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=20)
+    assert waiting.returncode == 130
+    said = (
+        f"the wake of opus goes on in pid {owner_of(home).pid}"
+        if shell.owned
+        else "stopping the wake of opus"
+    )
+    assert err.startswith(said)
+    (home / "asleep").touch()
+
+
 def test_what_is_only_looked_at_is_the_same_either_way(shell):
     assert shell("force", "opus,mira", "quick", "--wait") == 0
     until(

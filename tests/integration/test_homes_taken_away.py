@@ -108,6 +108,15 @@ async def test_who_was_overtaken_lets_go_and_leaves_the_other_alone(place, fleet
         assert f"owned by pid {other.pid}" in fleet.members["opus"].refusal
 
 
+async def test_a_file_system_that_numbers_its_files_anew_takes_nothing_away(place, fleet, monkeypatch):
+    looks = iter(range(10**9))
+    monkeypatch.setattr("scheduler.ownership.identity", lambda path: (1, next(looks)))
+    before = next(looks)
+    await until(lambda: next(looks) > before + 20, "it has been looked at often")
+    assert isinstance(control(fleet), Scheduler)
+    await ticks(place)
+
+
 async def test_a_home_that_is_deleted_is_not_made_again_and_comes_back_when_it_does(tmp_path, place):
     place.config.write_text(
         f'root = "{tmp_path}"\n[citizens.opus.tasks.tick]\nevery = "100ms"\ncommand = ["true"]\n'
