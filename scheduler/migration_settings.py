@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 LONGEST = "24h"  # cron ends nothing; a run that takes longer than this hangs
+LEAST = 150  # bytes of a task's keys beside its command
 MOST = 64  # workers: cron starts all that is due at once
 
 
@@ -40,6 +41,7 @@ def written(target: Target, moved: Iterable[Verdict]) -> str:
     from tomlkit.exceptions import TOMLKitError
 
     moved = tuple(moved)
+    _check_length(target, sum(LEAST + len(verdict.work.argv[-1]) for verdict in moved if verdict.work))
     try:
         document = tomlkit.parse(target.text or "")
         _more_workers(document, target, len(moved))
@@ -161,11 +163,14 @@ class _Pretended(Files):
         return self._text if path == self._file else super().text(path)
 
 
+def _check_length(target: Target, length: int) -> None:
+    if length > LIMIT:
+        what = f"{target.file} would be longer than {LIMIT >> 10} KiB"
+        raise SchedulerError(f"{what}; move fewer lines at a time, each to another citizen")
+
+
 def _check(target: Target, text: str, moved: Iterable[Verdict]) -> None:
-    if len(text.encode()) > LIMIT:
-        raise SchedulerError(
-            f"{target.file} would be longer than {LIMIT >> 10} KiB; move fewer lines, or to several citizens"
-        )
+    _check_length(target, len(text.encode()))
     read = citizen(target.name, target.home, target.given, _Pretended(target.file, text)).citizen
     if read.problems:
         raise BadSettings(read.problems)

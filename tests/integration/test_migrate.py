@@ -158,6 +158,14 @@ def test_a_shape_that_cannot_be_added_to_is_said_and_nothing_is_changed(place):
     assert place.bytes() == before
 
 
+def test_more_than_a_settings_file_may_hold_is_said_and_nothing_is_changed(place):
+    place.home("")
+    place.crontab.write_text("".join(f"{n % 60} * * * * /opt/job{n}\n" for n in range(3000)))
+    before = place.bytes()
+    assert "would be longer than 256 KiB" in place.run("--apply", code=2)
+    assert place.bytes() == before
+
+
 def test_odd_bytes_around_the_lines_survive_there_and_back(place):
     content = b"\xef\xbb\xbf0 0 * * * a\r\n# \xff\n  \t5 0 * * *\tb  \n@never x\nA=1\n0 1 * * * c"
     place.crontab.write_bytes(content)
