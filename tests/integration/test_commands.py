@@ -20,6 +20,7 @@ from tui.__main__ import monitor
 from ..crash.loops import ROOT, Place
 
 NEVER = json.dumps("59 23 31 12 *")
+WAKE = 'command = ["sh", "-c", "while [ -e hold ]; do echo > awake; sleep 0.02; done; echo rested"]\n'
 OWNED = "a loop owns them"
 RAISES = "def run(context):\n    print('before')\n    raise ValueError('no ink')\n"
 COLOURS = (
@@ -84,7 +85,7 @@ def citizens(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     root = tmp_path_factory.mktemp("root")
     for name in ("opus", "mira"):
         place = Place(root, name)
-        place.tasks(*TASKS, more='grace = "0.2s"\n[wake]\nevery = "23h"\n')
+        place.tasks(*TASKS, more=f'grace = "0.2s"\n[wake]\nevery = "23h"\n{WAKE}')
         (place.home / "raises.py").write_text(RAISES)
         (place.home / "metadata.json").write_text('{"last_wake": "2999-01-01T00:00:00+00:00"}')
     if request.param != OWNED:
@@ -261,33 +262,22 @@ def test_a_wake_is_waited_for_and_its_outcome_is_the_answer(shell):
     for verb in ("pause", "reset"):  # 1 also stands for a task that fails, and a wake runs what is due
         shell(verb, "--all", "bad", "raises", "late")
     assert shell("wake", "opus", "mira", "--wait") == 0
-    assert sorted(shell.lines) == ["mira: woken: no wake command set", "opus: woken: no wake command set"]
+    assert sorted(shell.lines) == ["mira: woken: rested", "opus: woken: rested"]
     assert shell("wake", "opus", "--wait", "--json") == 0
-    assert shell.objects == [{"citizen": "opus", "text": "opus: woken: no wake command set", "outcome": "ok"}]
+    assert shell.objects == [{"citizen": "opus", "text": "opus: woken: rested", "outcome": "ok"}]
 
 
 def test_ctrl_c_stops_waiting_for_a_wake(shell):
-    settings = shell.root / "main.toml"
-    before = settings.read_text()
-    settings.write_text(f"""{before}
-[citizens.opus.wake]
-command = ["sh", "-c", "echo > awake; until [ -e asleep ]; do sleep 0.02; done"]
-""")
     home = shell.root / "opus"
-    if shell.owned:
-        time.sleep(2.5)  # the owner looks at its settings every two seconds
+    (home / "hold").touch()
     waiting = shell.begin("wake", "opus", "--wait")
     until((home / "awake").exists, "it wakes")
     waiting.send_signal(signal.SIGINT)
     _, err = waiting.communicate(timeout=20)
     assert waiting.returncode == 130
-    said = (
-        f"the wake of opus goes on in pid {owner_of(home).pid}"
-        if shell.owned
-        else "stopping the wake of opus"
-    )
-    assert err.startswith(said)
-    (home / "asleep").touch()
+    goes_on = f"the wake of opus goes on in pid {owner_of(home).pid}" if shell.owned else ""
+    assert err.startswith(goes_on or "stopping the wake of opus; press ctrl+c again")
+    (home / "hold").unlink()
 
 
 def test_what_is_only_looked_at_is_the_same_either_way(shell):
