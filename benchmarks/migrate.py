@@ -28,7 +28,7 @@ def migrate(quick: bool) -> Iterator[Row]:
             file.write_text("".join(_jobs(different)))
             for _ in range(2 if quick else 5):
                 floor.append(_took(folder, "-c", FLOOR, str(file)))
-                ours.append(_took(folder, "-m", "tui", "migrate", "--no-user-column", str(file)))
+                ours.append(_took(folder, "-m", "tui", "migrate", str(file)))
         mine = middle(ours, "cpu")
         yield Row(
             f"migrate, {LINES:,} lines, {what}: CPU time",
