@@ -227,6 +227,14 @@ def test_other_options_go_to_the_monitor_as_they_are(fresh):
     assert fresh.run()[:2] == (0, "<>")
 
 
+def test_serve_brings_its_own_packages_and_is_no_citizens_name(fresh):
+    code, out, err = fresh.run("serve", "--link", f"--token-file={fresh.root / 'token'}")
+    assert code == 0 and out.startswith("http://127.0.0.1:8023/?token="), err
+    stamps = sorted(each.stem for each in (fresh.folder / ".venv").glob("*.stamp"))
+    assert stamps == ["requirements-serve", "whole"]
+    assert not (fresh.root / "serve").exists()
+
+
 def test_an_error_is_one_line_and_exit_code_2(shared):
     code, out, err = shared.run("--status", "--no-such-option")
     assert (code, out) == (2, "")

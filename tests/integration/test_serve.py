@@ -331,6 +331,7 @@ async def test_health_is_that_of_the_owners(tmp_path):
             return (code, found["citizens"]["opus"]["owner"]) == (status, owner)
 
         assert await is_now(200, "free")  # nobody is meant to be there
+        assert "nobody runs opus at the moment" in server.log.read_text()
         with owner(alone) as process:
             await eventually(lambda: is_now(200, "alive"), "an owner that comes is seen")
             process.send_signal(signal.SIGSTOP)
@@ -421,6 +422,12 @@ def test_without_its_packages_it_says_how_to_get_them(here, tmp_path):
     done = command(here, env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2 and "./run.sh serve" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_who_only_looks_is_not_said_to_be_refused(here, served):
+    assert "only looked at" not in served.log.read_text()
+    logs = here.opus / "logs" / "experience.log"
+    assert "only looked at" not in logs.read_text()
 
 
 def test_the_link_is_printed_again_on_demand(here, served):

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scheduler.model import Event, Kind, Outcome, Pulse, Snapshot, TaskView, Trigger, WakeView
+from scheduler.wire import snapshot_from, snapshot_message
 from tui.serve.exposition import page
 from tui.serve.standing import STALE, Sighting, Standing, health, standing
 from tui.serve.tally import Tally
@@ -66,6 +67,14 @@ def test_another_owners_numbers_start_anew(after):
     tally.take(after)
     tally.take(after)
     assert counted(tally) == 2 + len(after.events)
+
+
+def test_an_owner_with_the_pid_of_the_one_before_tells_all_of_its_events():
+    """As in a container, where every owner is process 1."""
+    before = (event(1), event(2), event(3))
+    now = told(event(1, time=NOON + 50), owner="here")
+    message = json.loads(snapshot_message(now, told=3))
+    assert snapshot_from(message["params"], before).events == now.events
 
 
 def test_what_came_too_fast_is_said():

@@ -24,7 +24,7 @@ from .guard import Guard
 from .judgement import Judge
 from .lookout import Lookout
 from .screens import Limits, Screens
-from .standing import health
+from .standing import Standing, health
 from .tally import Tally
 
 log = logging.getLogger("experience.serve")
@@ -65,6 +65,7 @@ async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
             try:
                 opened(await _listen(runner, plan.address))
                 screens.prepare()
+                await _warn(lookout)
                 await told.wait()
                 log.info("shutting down")
             finally:
@@ -72,6 +73,13 @@ async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
     finally:
         screens.kill()
         await lookout.stop()
+
+
+async def _warn(lookout: Lookout) -> None:
+    """A person who sees nothing move should know why."""
+    idle = [each.citizen for each in await lookout.sightings() if each.standing is not Standing.ALIVE]
+    if idle:
+        log.warning(f"nobody runs {', '.join(idle)} at the moment: ./run.sh --all starts their loops")
 
 
 async def application(plan: Plan, clock: Clock, lookout: Lookout, screens: Screens) -> web.Application:
