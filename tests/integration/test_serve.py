@@ -268,15 +268,15 @@ async def test_a_server_that_is_killed_leaves_no_process_either(here, loop_of_op
             await until(lambda: all(gone(each.pid) for each in monitors), "they end by themselves")
 
 
-async def test_a_monitor_that_hangs_is_killed_with_the_server(here, loop_of_opus):
+async def test_a_monitor_that_hangs_is_killed_when_its_tab_is_closed(here, loop_of_opus):
     with serving(here) as server:
+        await until(server.monitors, "one waits for its tab")
+        (monitor,) = server.monitors()
         async with opened(server) as screen:
             await until(lambda: screen.shows("note"), "the fleet is there")
-            for each in server.monitors():
-                each.suspend()
-            monitors = server.monitors()
-            server.process.send_signal(signal.SIGTERM)
-            await until(lambda: all(gone(each.pid) for each in monitors), "they are gone")
+            monitor.suspend()
+        await until(lambda: gone(monitor.pid), "it is gone")
+        assert server.process.poll() is None
 
 
 async def test_a_tab_that_takes_nothing_holds_up_nobody(here, loop_of_opus):

@@ -146,8 +146,9 @@ class Nursery:
             # among sessions first, so that twenty of them would be twenty times as important as the owner.
             process_group=0,
         )
-        with suppress(ProcessLookupError, PermissionError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, POLITENESS)
+        with suppress(ProcessLookupError):
+            ours = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, process.pid, ours + POLITENESS)
         return process
 
 
