@@ -4,6 +4,7 @@ import pkgutil
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from textual.binding import Binding
@@ -46,6 +47,22 @@ def test_every_key_has_a_name_that_the_settings_know_and_the_same_key_everywhere
         for name, keys in names.items():
             known.setdefault(name, set()).add(keys)
     assert named == known, "scheduler/monitor.py: KEYS is what settings know of the bindings"
+
+
+def test_the_manual_names_every_key_as_it_is():
+    manual = (Path(__file__).parents[2] / "docs" / "monitor.md").read_text()
+    spelled = {
+        "question_mark": "?",
+        "slash": "/",
+        "colon": ":",
+        "plus": "+",
+        "minus": "-",
+        "equals_sign": "=",
+    }
+    for names in KEYS.values():
+        for name, keys in names.items():
+            shown = " ".join(f"`{spelled.get(key, key)}`" for key in keys.split(","))
+            assert f"\n| {shown} | `{name}` | " in manual
 
 
 def test_every_key_says_in_the_help_what_it_does():
