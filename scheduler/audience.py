@@ -1,11 +1,14 @@
 """Everybody who watches one citizen through its socket: each snapshot is made once, and the newest wins."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from . import wire
 from .model import Snapshot
+
+log = logging.getLogger("experience.server")
 
 FEW = 8  # clients served in one turn of the loop, at some 15 us each: a run that is due waits for no more
 STUCK = 30.0  # seconds without taking a byte after which a client is let go
@@ -47,7 +50,8 @@ class Audience:
         self._seats[seat] = None
         if self._showing is None:
             self._unsubscribe = self._shown.subscribe(self._changed)
-            self._showing = asyncio.create_task(self._show())
+            self._showing = asyncio.create_task(self._show(), name="audience")
+            self._showing.add_done_callback(_never_silent)
         self._news.set()
         return seat
 
@@ -95,6 +99,11 @@ class Audience:
             return
         seat.taking = None
         self._news.set()
+
+
+def _never_silent(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("screens are not told any more", exc_info=error)
 
 
 async def taken(writer: asyncio.StreamWriter) -> None:

@@ -160,3 +160,10 @@ async def test_with_the_last_one_nobody_listens_any_more(citizen, audience):
     citizen.happens()
     await settle()
     assert late.told() == [[1]]
+
+
+async def test_an_audience_that_breaks_is_not_silent(citizen, audience, monkeypatch, caplog):
+    monkeypatch.setattr(wire, "snapshot_message", lambda *given: 1 / 0)
+    enter(audience)
+    await settle()
+    assert "screens are not told any more" in caplog.text
