@@ -19,11 +19,11 @@ class Headline(Pane, can_focus=False):
         self._where, self._label = f"{citizen}/{task}", label
         self._view: TaskView | None = None
         self._why = ""
-        self._now = 0.0
+        self._now, self._live = 0.0, True
 
-    def show(self, task: TaskView | None, why: str, now: float) -> None:
-        """The task as it is at `now`, and why."""
-        self._view, self._why, self._now = task, why, now
+    def show(self, task: TaskView | None, why: str, now: float, live: bool = True) -> None:
+        """The task as it is at `now`, and why; not `live` when that is only what was known last."""
+        self._view, self._why, self._now, self._live = task, why, now, live
         self.sync()
 
     def _look(self, y: int) -> Row:
@@ -43,7 +43,7 @@ class Headline(Pane, can_focus=False):
         task = self._view
         if task is None:
             return (Piece(" its scheduler has not shown it yet", "faint"),)
-        style = STYLES[task.kind]
+        style = STYLES[task.kind] if self._live else "faint"
         kind = f" {self.glyphs.kind[task.kind]} {self._kind(task)}"
         return Piece(kind, style), Piece(f"  {self._time(task)}", "ink")
 
@@ -56,6 +56,8 @@ class Headline(Pane, can_focus=False):
 
     def _time(self, task: TaskView) -> str:
         """What counts: the time gone of a run, or the time to go."""
+        if not self._live:
+            return "not live"
         if task.running_since is not None:
             return f"{elapsed(self._now - task.running_since)} of {limit(task.timeout)}"
         if task.due is None or task.queued:
@@ -74,5 +76,7 @@ class Headline(Pane, can_focus=False):
         return Row((Piece(f" {row}", self._style()),))
 
     def _style(self) -> str:
+        if not self._live:
+            return "warning"
         kind = self._view.kind if self._view else Kind.OK
         return {Kind.FAILED: "failed", Kind.WARNING: "warning", Kind.RUNNING: "running"}.get(kind, "ink")

@@ -125,7 +125,7 @@ class Details(Page, inherit_bindings=False):
             self.runs.show(task)
         if before is None or _planned(before) != _planned(task):
             self._ask_definition()
-        self.times.show(self._upcoming, no_times(task))
+        self._show_times()
         self._show_now()
         if back and not gone:
             self._ask_again()
@@ -140,6 +140,12 @@ class Details(Page, inherit_bindings=False):
 
     _upcoming: tuple[float, ...] = ()
 
+    def _show_times(self) -> None:
+        if self._gone_since is not None:
+            self.times.show((), "none while nobody runs it")
+        elif self._view is not None:
+            self.times.show(self._upcoming, no_times(self._view))
+
     def _show_now(self) -> None:
         now, snapshot, task = self._now, self._snapshot, self._view
         for pane in (self.facts, self.times, self.runs):
@@ -149,7 +155,7 @@ class Details(Page, inherit_bindings=False):
             said = "it is not in the settings any more: what is shown is what was known of it"
         elif snapshot is not None and task is not None:
             said = why(task, snapshot, now, Seen(self._pulse, self._stall, self._gone_since))
-        self.headline.show(task, said, now)
+        self.headline.show(task, said, now, live=self._gone_since is None)
 
     # -------------------------------------------------------------- questions and answers
 
@@ -173,7 +179,7 @@ class Details(Page, inherit_bindings=False):
             return
         self._upcoming = details.upcoming
         self.facts.explain(details)
-        self.times.show(details.upcoming, no_times(self._view) if self._view else "")
+        self._show_times()
         self.printed.sync()
 
     def _ask_runs(self) -> None:
