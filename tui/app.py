@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.events import DeliveryComplete, DeliveryFailed
 from textual.widgets import Input, Static
 
@@ -23,6 +24,7 @@ from .exits import end_on_signals
 from .followers import Followers
 from .format import plural, wall
 from .glyphs import ASCII, UNICODE
+from .hang_up import forgiving
 from .lesson import lesson
 from .new_failures import NewFailures
 from .panels.board import Place
@@ -341,6 +343,9 @@ class ExperienceApp(App[None]):
         self._write(self._title.give_back())
 
     # -------------------------------------------------------------- looks
+
+    def get_driver_class(self) -> type[Driver]:
+        return forgiving(super().get_driver_class())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return defaults(self.current_theme)

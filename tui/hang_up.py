@@ -1,0 +1,54 @@
+"""A terminal that is gone takes whatever is written to it: else the monitor would wait for it for ever."""
+
+import errno
+from contextlib import suppress
+from typing import IO, Any
+
+from textual.driver import Driver
+
+GONE = {errno.EIO, errno.ENXIO, errno.EPIPE, errno.EBADF}
+
+
+class Forgiving:
+    """A file that forgets what it is told once its terminal is gone; all else is the file's own."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file, self._gone = file, False
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._file.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._file.flush)
+
+    def _try(self, action: Any) -> None:
+        if self._gone:
+            return
+        try:
+            action()
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            self._gone = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def forgiving(driver: type[Driver]) -> type[Driver]:
+    """This driver; for a Unix terminal one that outlives it.
+
+    Textual writes on a thread, which an error ends; its queue of 30 fills up, and closing waits for room.
+    """
+    if driver.__name__ != "LinuxDriver":
+        return driver
+    from textual.drivers.linux_driver import LinuxDriver
+
+    class Outliving(LinuxDriver):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            with suppress(AttributeError):  # a Textual that keeps its file elsewhere
+                self._file: Any = Forgiving(self._file)
+
+    return Outliving
