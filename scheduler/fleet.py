@@ -277,15 +277,15 @@ class Fleet:
         changed, touched, displaced = await asyncio.to_thread(self._differences)
         for scheduler in touched:
             scheduler.look_at_file()
-        for name in displaced:
-            await self._take_again(name)
-        for name in list(self._gone):
-            await self._look_for(name)
         if changed or asked:
             waiting, self._reloaded = self._reloaded, []
             await self._apply(await asyncio.to_thread(self._load))
             for done in waiting:
                 done()
+        for name in displaced:  # after that: whose home was moved away is no citizen any more
+            await self._take_again(name)
+        for name in list(self._gone):
+            await self._look_for(name)
         for name, member in list(self.members.items()):
             if isinstance(member.control, Onlooker):
                 await self._look_on(name, member, member.control)
