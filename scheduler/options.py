@@ -16,16 +16,27 @@ as_lines = click.option("--json", "as_json", is_flag=True, help="For scripts: an
 as_document = click.option("--json", "as_json", is_flag=True, help="For scripts.")
 as_root = click.option("--own-as-root", is_flag=True, help="As root, act also for other users' homes.")
 every_citizen = click.option("--all", "every", is_flag=True, help="For every citizen.")
-some_citizens = click.argument("names", nargs=-1, metavar="[CITIZEN]...", shell_complete=citizens)
+some_citizens = click.argument(
+    "names",
+    nargs=-1,
+    metavar="[CITIZEN]...",
+    shell_complete=citizens,
+    callback=lambda context, option, words: names_in(words),
+)
 history_words = click.argument("words", nargs=-1, metavar="CITIZEN [TASK]", shell_complete=who_and_tasks)
 who_then_tasks = click.argument("words", nargs=-1, metavar="CITIZEN TASK...", shell_complete=who_and_tasks)
+
+
+def names_in(words: Sequence[str]) -> tuple[str, ...]:
+    """The names in these words, which may have several with commas between them; each once."""
+    return tuple(dict.fromkeys(name for word in words for name in word.split(",") if name))
 
 
 def who(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The citizens that the first word names (none means all), and the other words; raises UsageError."""
     if every:
         return (), tuple(words)
-    names = tuple(dict.fromkeys(name for name in "".join(words[:1]).split(",") if name))
+    names = names_in(words[:1])
     if not names:
         raise click.UsageError("which citizen? Name it, several with commas between them, or use --all")
     return names, tuple(words[1:])
