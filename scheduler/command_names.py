@@ -6,6 +6,9 @@ from functools import lru_cache
 
 _QUOTED = r"\"(?:\\.|[^\"\\])*\"|'[^']*'|\\."
 _PIECES = re.compile(rf"(?:{_QUOTED}|\$\([^()]*\)|`[^`]*`|[^;&|()\s])+|&&|\|\||[;&|()]|>&|&>")
+_ALONE = re.compile(r"(?<![&<>])&(?![&>])")
+_LOOKS_FOR_IT = re.compile(r"\b(pgrep|pidof)\b|\bps\b.*\|\s*grep\b")
+_REDIRECTED = re.compile(r"\d*[<>]")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
 _OPERATORS = frozenset(("&&", "||", ";", "&", "|", "(", ")"))
 # What goes before the work: a folder, an environment, a look at whether there is anything to do.
@@ -60,13 +63,14 @@ def folders_in(command: str) -> list[str]:
 
 def keeps_alive(command: str) -> bool:
     """Whether all it does is to start something in the background that is not running yet."""
-    looks = re.search(r"\b(pgrep|pidof)\b|\bps\b.*\|\s*grep\b", command)
-    return bool(looks) and in_background(command)
+    return in_background(command) and bool(_LOOKS_FOR_IT.search(command))
 
 
 def in_background(command: str) -> bool:
     """Whether a command in it is left running in the background."""
-    return "&" in command and "&" in _PIECES.findall(re.sub(r"[<>]&|&>", "", command))
+    if not _ALONE.search(command):
+        return False
+    return "&" in _PIECES.findall(re.sub(r"[<>]&|&>", "", command))
 
 
 def _commands(command: str) -> Iterator[list[str]]:
@@ -82,7 +86,7 @@ def _commands(command: str) -> Iterator[list[str]]:
 
 def _program(words: list[str]) -> str:
     """The program that does the work, of one simple command."""
-    words = [_bare(word) for word in words if not re.match(r"\d*[<>]", word)]
+    words = [_bare(word) for word in words if not _REDIRECTED.match(word)]
     while words and (_ASSIGNED.match(words[0]) or words[0] in ("{", "}", "!")):
         words = words[1:]
     if not words:

@@ -148,6 +148,8 @@ class _Planner:
         self._names: dict[str, int] = {}
         self._used = {WAKE, *wanted.taken, *BACKGROUND_TASKS}
         self._given: set[str] = set()  # to v1's lines
+        self._around: Around | None = None
+        self._shell = Command(())
         self._times: dict[tuple[str, tzinfo], _Times] = {}
 
     def sheet(self, source: Source) -> Sheet:
@@ -183,7 +185,7 @@ class _Planner:
         when, command = self._checked(line, around, column)
         schedule, before, after = self._schedule(when, around)
         command, given = split_input(command)
-        work: Command | None = _work(command, given, around)
+        work: Command | None = self._work(command, given, around)
         ours = self._ours(command, given, schedule)
         name = ours or self._name(command)
         fate = Fate.WAKE if name == WAKE else Fate.TASK
@@ -193,6 +195,13 @@ class _Planner:
             notes = (*notes, "gets JSON about its tasks on standard input, where cron gave it nothing")
         zone = around.named if isinstance(schedule, Cron) else ""
         return Verdict(line, fate, name, schedule, zone, work, before, after, notes)
+
+    def _work(self, command: str, given: str | None, around: Around) -> Command:
+        if around is not self._around:  # the same for most lines in a row
+            self._shell, self._around = _shell_in(around), around
+        shell = self._shell
+        argv, content = (*shell.argv, command), (given or "").encode()
+        return Command(argv, shell.environment, content, shell.folder, inherit=False)
 
     def _checked(self, line: Line, around: Around, column: bool) -> tuple[str, str]:
         """The time and the command; raises Stays for what is not even that."""
@@ -288,7 +297,8 @@ def _setting(line: Line, around: Around) -> Verdict:
     return Verdict(line, Fate.SETTING)
 
 
-def _work(command: str, given: str | None, around: Around) -> Command:
+def _shell_in(around: Around) -> Command:
+    """The shell that cron starts there, without a command yet; raises Stays if it cannot be ours."""
     environment = around.environment
     shell, folder = environment["SHELL"], Path(environment["HOME"])
     if not shell.startswith("/"):
@@ -297,7 +307,7 @@ def _work(command: str, given: str | None, around: Around) -> Command:
         raise Stays(f"HOME is {folder}", "HOME with its whole path")
     if any(map(_odd, environment.values())):
         raise Stays("an environment line above it holds bytes that settings cannot", "that line without them")
-    return Command((shell, "-c", command), environment, (given or "").encode(), folder, inherit=False)
+    return Command((shell, "-c"), environment, folder=folder, inherit=False)
 
 
 def _odd(text: str) -> str:

@@ -72,7 +72,7 @@ rig = cache(Rig)
 
 def check(case: tuple[bytes, list[bytes]]) -> None:
     here = rig()
-    here.runner.run(asyncio.wait_for(_attached(here, *case), 5.0))
+    here.runner.run(asyncio.wait_for(_attached(here, *case), 30.0))
     assert not here.broken, here.broken
 
 
