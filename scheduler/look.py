@@ -6,7 +6,6 @@ from pathlib import Path
 
 from .details import TaskDetails
 from .errors import UnknownTask
-from .explain import explain
 from .files import read_json
 from .forecast import forecast
 from .model import Running, Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
@@ -39,6 +38,8 @@ def explained(
     citizen: str, home: Path, tasks: Iterable[Task], secrets: Collection[str], name: str, now: float
 ) -> TaskDetails:
     """What the task is, by its settings and the state file; raises UnknownTask, Unreadable."""
+    from .explain import explain  # --status, which looks too, does without
+
     known = {task.name: task for task in tasks}
     if name not in known:
         raise UnknownTask(name, known)

@@ -40,7 +40,8 @@ Line = tuple[Part, ...]
 def lines(text: str, plain: bool = False) -> list[Line]:
     """The text line by line; colours go on over line ends as they do in a terminal."""
     reader = _Reader(plain)
-    text = _STRUCK.sub("", _bounded(text))
+    text = _bounded(text)
+    text = _STRUCK.sub("", text) if "\x08" in text else text
     rows = text.removesuffix("\n").split("\n")
     return [reader.line(row.removesuffix("\r")) for row in rows] if text else []
 
@@ -129,6 +130,10 @@ class _Reader:
 
     def _add(self, parts: list[Part], text: str, column: int) -> int:
         """Text that steers nothing; what comes after a carriage return is written over what was there."""
+        if text.isascii() and text.isprintable():
+            if text:
+                parts.append(Part(text, self._look.style))
+            return column + len(text)
         if "\r" in text:
             text = text.rstrip("\r").rpartition("\r")[2] if text.strip("\r") else ""
             parts.clear()
@@ -165,6 +170,9 @@ class _Look:
 
     def obey(self, codes: str) -> None:
         """Take one `ESC [ ... m`."""
+        if codes in ("", "0"):
+            self._clear()
+            return
         numbers = [int(code[:4]) if code else 0 for code in re.split("[;:]", codes)]
         while numbers:
             code = numbers.pop(0)

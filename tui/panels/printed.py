@@ -32,7 +32,8 @@ class PrintedPane(Pane):
         self._head: tuple[tuple[str, str], ...] = ()  # lines above the output, and their style
         self._text = self._advice = ""
         self._lines: list[ansi.Line] | None = None
-        self._rows: list[Row] = []
+        self._above: list[Row] = []
+        self._rows: list[ansi.Line] = []
         self._live = self._waits = self._news = False
         self.following = True
 
@@ -110,12 +111,18 @@ class PrintedPane(Pane):
         self._look_again()
 
     def _lay_out(self) -> None:
+        plain, width = self.glyphs.plain, self.inner
+        self._above = [
+            Row((Piece(row, style),))
+            for line, style in self._head
+            for row in wrapped(clean(line, plain), width)
+        ]
         if self._lines is None:
-            self._rows = self._read(self._end() if self._live and self.following else self._text)
+            self._read(self._end() if self._live and self.following else self._text)
             if self._live and self.count() <= self.inside:  # its end is not enough for a screen
-                self._rows = self._read(self._text)
+                self._read(self._text)
         else:
-            self._rows = self._wrapped(self._lines)
+            self._rows = _wrapped(self._lines, width)
         if self._live:
             self._say_how()
             self.scroll(self.last if self.following else self.top)
@@ -127,29 +134,22 @@ class PrintedPane(Pane):
         start = len(self._text) - max(ENOUGH, 4 * self.inside * self.inner)
         return self._text[self._text.find("\n", start) + 1 :] if start > 0 else self._text
 
-    def _read(self, text: str) -> list[Row]:
+    def _read(self, text: str) -> None:
         self._lines = ansi.lines(text, self.glyphs.plain)
-        return self._wrapped(self._lines)
-
-    def _wrapped(self, lines: list[ansi.Line]) -> list[Row]:
-        plain, width = self.glyphs.plain, self.inner
-        head = [
-            Row((Piece(row, style),))
-            for line, style in self._head
-            for row in wrapped(clean(line, plain), width)
-        ]
-        rows = (row for line in lines for row in ansi.chopped(line, width))
-        return [*head, *(Row(tuple(Piece(*part) for part in row)) for row in rows)]
+        self._rows = _wrapped(self._lines, self.inner)
 
     def _say_how(self) -> None:
         said = ("following", "running") if self.following else ("paused, G follows", "warning")
         self.said = Piece(*said)
 
     def count(self) -> int:
-        return len(self._rows)
+        return len(self._above) + len(self._rows)
 
     def row(self, index: int) -> Row:
-        return self._rows[index]
+        above = len(self._above)
+        if index < above:
+            return self._above[index]
+        return Row(tuple(Piece(*part) for part in self._rows[index - above]))
 
     def resized(self) -> None:
         if self._live and self.following:
@@ -191,6 +191,10 @@ def _told(run: RunRecord, text: str) -> list[str]:
 
 def _when(when: float, now: float) -> str:
     return day_and_time(when, now).removeprefix("today ")
+
+
+def _wrapped(lines: list[ansi.Line], width: int) -> list[ansi.Line]:
+    return [row for line in lines for row in ansi.chopped(line, width)]
 
 
 def _shortened(text: str) -> str:
