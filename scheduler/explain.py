@@ -76,6 +76,10 @@ def _command(task: Task, masks: Masks) -> Iterator[Fact]:
     """What a command gets beside its arguments."""
     if not isinstance(task.work, Command):
         return
+    if task.work.folder:
+        yield Fact("working folder", masks.text(str(task.work.folder)))
+    if not task.work.inherit:
+        yield Fact("inherits", "nothing of the scheduler's environment, nor the secrets")
     if task.work.environment:
         yield Fact("environment", masks.value("", task.work.environment))
     if task.work.input:

@@ -12,7 +12,7 @@ _REPLACES: Mapping[str, At] = {
     "every": ("cron", "timezone"),
     "cron": ("every",),
     "command": ("handler", "isolated"),
-    "handler": ("command", "input", "environment", "inherit_environment", "folder"),
+    "handler": ("command", "input", "environment", "inherit_environment", "working_folder"),
     "url": ("key",),  # the key of one server must not reach another
 }
 

@@ -122,7 +122,7 @@ def _what(work: Command) -> dict[str, Any]:
     environment.update({name: _plain(value) for name, value in work.environment.items()})
     keys: dict[str, Any] = {
         "command": [_plain(word) for word in work.argv],
-        "folder": _plain(str(work.folder)),
+        "working_folder": _plain(str(work.folder)),
         "environment": environment,
         "inherit_environment": False,
     }

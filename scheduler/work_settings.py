@@ -23,7 +23,7 @@ class WorkTable:
     isolated: bool = key(flag, False)
     environment: Mapping[str, str] | None = key(pairs)
     inherit_environment: bool | None = key(flag)
-    folder: Path | None = key(path)  # noqa: RUF009  # a field, not a shared value
+    working_folder: Path | None = key(path)  # noqa: RUF009  # a field, not a shared value
 
 
 def configured(table: WorkTable, home: str, at: At, problems: Problems) -> Work | None:
@@ -51,14 +51,14 @@ def command(table: WorkTable, argv: tuple[str, ...]) -> Command:
         argv,
         table.environment or {},
         OutsideBytes(content) if hidden else content,
-        table.folder,
+        table.working_folder,
         table.inherit_environment is not False,
     )
 
 
 def only_commands(table: WorkTable, at: At, problems: Problems) -> None:
     """Note the keys that a Python handler has no use for."""
-    for name in ("environment", "inherit_environment", "folder", "input"):
+    for name in ("environment", "inherit_environment", "working_folder", "input"):
         if getattr(table, name, None) is not None:
             problems.add(
                 (*at, name), "goes with command; a handler gets its options and secrets in its Context"

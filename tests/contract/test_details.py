@@ -45,6 +45,8 @@ description = "uses never-shown-42 for nothing"
 command = ["sh", "-c", "curl -H 'Authorization: Bearer ${TOKEN}'", "--password", "after-the-flag", "x y"]
 environment = { API_KEY = "literal-hunter2", LANG = "C", REMOTE = "${FROM_THE_ENVIRONMENT}" }
 input = "tok-3141592653"
+working_folder = "/srv/reports"
+inherit_environment = false
 ping = "https://hc.example.org/never-shown-42\"""",
     """email_check
 host = "imap.example.org"
@@ -100,6 +102,8 @@ async def test_a_definition_comes_in_words(control, place):
     assert facts["schedule"] == "At 09:00 on Monday through Friday (Europe/Berlin): 0 9 * * mon-fri"
     assert facts["runs"] == "sh -c *** --password *** 'x y'"
     assert facts["environment"] == "API_KEY = ***\nLANG = C\nREMOTE = ***"
+    assert facts["working folder"] == "/srv/reports"
+    assert facts["inherits"] == "nothing of the scheduler's environment, nor the secrets"
     assert facts["timeout"] == "5m"
     assert facts["retries"] == "3, the first after 30s, then doubling"
     assert facts["missed"] == "skipped"

@@ -35,7 +35,7 @@ TOKENS = (
     b"command = [",
     b'"sh", "-c", "',
     b"input = ",
-    b"folder = ",
+    b"working_folder = ",
     b"environment = {",
     b"1979-05-27T07:32:00Z",
     b"root = ",

@@ -261,7 +261,8 @@ def test_every_key_of_a_task(place):
 
 def test_a_command_in_a_folder_of_its_own_with_nothing_but_its_environment(place):
     place.home(
-        "opus", '[tasks.report]\nevery = "1h"\ncommand = ["x"]\nfolder = "/srv"\ninherit_environment = false'
+        "opus",
+        '[tasks.report]\nevery = "1h"\ncommand = ["x"]\nworking_folder = "/srv"\ninherit_environment = false',
     )
     work = next(task.work for task in place.opus().tasks if task.name == "report")
     assert work == Command(("x",), folder=Path("/srv"), inherit=False)
@@ -279,7 +280,7 @@ def test_a_wake_by_cron(place):
         ('timezone = "Asia/Tokyo"', "goes with cron"),
         ('cron = "@reboot"', "@reboot is for tasks"),
         ('cron = "61 * * * *"', "Bad minute"),
-        ('handler = "json:loads"\nfolder = "/srv"', "goes with command"),
+        ('handler = "json:loads"\nworking_folder = "/srv"', "goes with command"),
     ],
 )
 def test_what_a_wake_cannot_be(place, lines, problem):
