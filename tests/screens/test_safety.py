@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,15 @@ class Terminal:
 
     def press(self, keys: bytes) -> None:
         os.write(self._fd, keys)
+        self._heard = time.monotonic()
+
+    def is_quiet(self) -> bool:
+        """Has nothing been painted for half a second?"""
+        before = len(self.out)
+        self.shows(b"")
+        if len(self.out) > before:
+            self._heard = time.monotonic()
+        return time.monotonic() - self._heard > 0.5
 
     def ended(self) -> bool:
         self.shows(b"")
@@ -93,12 +104,27 @@ class Terminal:
 async def test_no_byte_of_hostile_text_reaches_the_terminal_raw():
     terminal = Terminal("-m", "tests.screens.situations", "hostile")
     await until(lambda: terminal.shows(b"unknown key"), "the hostile panel is painted")
+    walk = (
+        (b"yl", b"following"),
+        (b"yqt", b"Timeline"),
+        (b"q:opus", b"citizen"),
+        (b"\r?", b"run the task now"),
+    )
+    for keys, sign in walk:
+        terminal.press(keys)
+        await until(lambda sign=sign: terminal.shows(sign), f"{sign!r} is painted")
+    await until(terminal.is_quiet, "the help is painted")
+    terminal.press(b"q")
+    await until(terminal.is_quiet, "the fleet is back")
     terminal.press(b"q")
     await until(terminal.ended, "it ends")
     terminal.close()
     text = terminal.out.decode()
     assert "]0;owned" in text and HOSTILE not in text
     assert [bad for bad in FORBIDDEN if bad in text] == []
+    copied = [b64decode(each).decode() for each in re.findall("\x1b]52;c;([^\x07]*)\x07", text)]
+    assert len(copied) == 2 and "␛[31mred␛[0m" in copied[0]
+    assert all(char.isprintable() for each in copied for line in each.splitlines() for char in line)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -120,6 +146,9 @@ async def test_a_signal_gives_the_terminal_back_as_it_was(number):
 async def test_no_color_means_no_colour_codes():
     terminal = Terminal("-m", "tui", "--demo", NO_COLOR="1")
     await until(lambda: terminal.shows(b"heartbeat"), "the demo is painted")
+    for keys, sign in ((b"l", b"following"), (b"qt", b"Timeline"), (b"q:", b"citizen")):
+        terminal.press(keys)
+        await until(lambda sign=sign: terminal.shows(sign), f"{sign!r} is painted")
     os.kill(terminal.pid, signal.SIGTERM)
     await until(terminal.ended, "it ends")
     terminal.close()
