@@ -26,16 +26,15 @@ from .format import plural, wall
 from .glyphs import ASCII, UNICODE
 from .hang_up import forgiving
 from .lesson import lesson
-from .new_failures import NewFailures
 from .panels.board import Place
 from .panels.fleet import FleetGrid
 from .panels.footer import KeyBar
 from .panels.verdict import VerdictBar
 from .picture import without_fonts
 from .screens.page import Page
+from .surroundings import Surroundings
 from .tally import Tally
-from .terminal_title import TerminalTitle, has_title, title
-from .theme import ANSI, DARK, THEMES, defaults, following, named
+from .theme import ANSI, DARK, THEMES, defaults, following
 from .walk import Walk
 from .wishes import Wishes
 
@@ -98,14 +97,13 @@ class ExperienceApp(App[None]):
         self._tally.loading = True
         self._walk = Walk(self._tally)
         self._events = EventLog()
-        self._title, self._failures = TerminalTitle(), NewFailures()
+        self._around = Surroundings(self, glyphs.plain)
         self._pulse: Pulse | None = None
         self._tick_waits = False
         for theme in THEMES:
             self.register_theme(theme)
-        self._monitor = Monitor()
         self.theme = ANSI.name if self.no_color else DARK.name
-        self._obey(monitor)
+        self._around.obey(monitor)
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:
@@ -143,8 +141,7 @@ class ExperienceApp(App[None]):
         self._verdict.show(verdict, now)
         for page in self._pages():
             page.tick(verdict, now)
-        if self._monitor.title and has_title():
-            self._write(self._title.change(title(verdict, self._glyphs.plain)))
+        self._around.tell(verdict)
 
     def _pages(self) -> list[Page]:
         return [screen for screen in self.screen_stack if isinstance(screen, Page)]
@@ -156,15 +153,14 @@ class ExperienceApp(App[None]):
         self._tally.citizens(set(self._controls))
         self._tally.problems, self._tally.loading = view.problems, view.loading
         if not view.loading:
-            self._obey(view.monitor)
+            self._around.obey(view.monitor)
         self._grid.citizens(sorted(self._controls))
         self._show_lesson()
         self._tick_soon()
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         first = self._tally.put(snapshot)
-        if self._failures.has_more(snapshot) and self._monitor.bell:
-            self.bell()
+        self._around.take(snapshot)
         self._grid.show(snapshot)
         self._desk.take(snapshot, self._fleet.clock.now())
         news = self._events.put(snapshot) and self._pages()
@@ -322,25 +318,8 @@ class ExperienceApp(App[None]):
             question = f"Quit? {plural(len(running), 'task')} of ours will be stopped:"
             self._wishes.ask(question, running, self.exit)
 
-    # -------------------------------------------------------------- settings and the terminal
-
-    def _obey(self, monitor: Monitor) -> None:
-        """The screen is to be like this from now on."""
-        before, self._monitor = self._monitor, monitor
-        if monitor.keys != before.keys:
-            self.set_keymap(dict(monitor.keys))
-        if monitor.theme != before.theme and not self.no_color:
-            self.theme = named(monitor.theme)
-        if not monitor.title:
-            self._write(self._title.give_back())
-
-    def _write(self, sequence: str) -> None:
-        """To the terminal itself, where there is one."""
-        if sequence and self._driver is not None and not self.is_headless:
-            self._driver.write(sequence)
-
     def on_unmount(self) -> None:
-        self._write(self._title.give_back())
+        self._around.leave()
 
     # -------------------------------------------------------------- looks
 

@@ -1,0 +1,74 @@
+"""Each key of each screen changes what is to be seen there, or asks a citizen for something."""
+
+import pytest
+
+from scheduler.model import Outcome, Snapshot, Trigger
+from scheduler.monitor import EVERYWHERE, KEYS
+from scheduler.records import RunRecord
+from tests.fakes import NOON, FakeControl, FakeFleet
+
+from .driving import press, screen, settled, shown, toasts
+from .situations import events, failed, task
+
+# How to get to each screen, and what comes first where a key would have nothing to do.
+LEADS_TO = {"fleet": (), "log": ("l",), "timeline": ("t",), "details": ("enter",)}
+FIRST = {
+    "up": ("down", "down"),
+    "page-up": ("G",),
+    "first": ("G",),
+    "last": ("g",),
+    "left": ("right",),
+    "before": ("tab",),
+    "now": ("right",),
+    "clear": (),
+    "problem-before": ("down", "down"),
+}
+ONLY_OF = {
+    ("fleet", "clear"): ("slash", *"mira", "enter"),
+    ("log", "page-down"): ("g",),
+    ("log", "down"): ("g",),
+    ("log", "last"): ("g",),
+    ("details", "page-down"): ("g",),
+    ("details", "page-up"): ("G",),
+}
+ANSWERED = {"quit", "screenshot"}  # by the end of the program, and by a file: tested by themselves
+CASES = [
+    (where, name, key)
+    for where in LEADS_TO
+    for name, keys in {**KEYS[EVERYWHERE], **KEYS[where]}.items()
+    for key in keys.split(",")
+    if name not in ANSWERED
+]
+
+
+def fleet() -> FakeFleet:
+    controls = []
+    for name in ("aria", "mira", "opus"):
+        rows = (failed("news", "no route"), *(task(f"t{n:02}", text="fine") for n in range(30)))
+        happened = ((n, "finished", "news", Outcome.FAILED, f"try {n}") for n in range(60))
+        control = FakeControl(Snapshot(name, rows, events=events(name, *happened)))
+        control.times = {row.name: (NOON + 7200.0,) for row in rows}
+        control.runs = tuple(
+            RunRecord(n, "news", NOON - 60 * n, NOON - 60 * n + 9, 9.0, Outcome.FAILED, Trigger.SCHEDULE)
+            for n in range(1, 45)
+        )
+        controls.append(control)
+    return FakeFleet(*controls)
+
+
+@pytest.mark.parametrize(("where", "name", "key"), CASES)
+async def test_it_does_something_that_is_to_be_seen(where, name, key):
+    people = fleet()
+    async with screen(people, size=(120, 30)) as pilot:
+        await press(pilot, *LEADS_TO[where], *ONLY_OF.get((where, name), FIRST.get(name, ())))
+        await settled(pilot)
+        before = seen(pilot, people)
+        await press(pilot, key)
+        await settled(pilot)
+        assert seen(pilot, people) != before
+
+
+def seen(pilot, people: FakeFleet) -> tuple:
+    """What a person sees, and what was asked of citizens; theme and focus are colours, which no text has."""
+    asked = [control.asked for control in people.view.controls]
+    return shown(pilot), str(asked), pilot.app.theme, pilot.app.focused, tuple(toasts(pilot))
