@@ -58,7 +58,7 @@ def _becomes(verdict: Verdict) -> str:
 def _more(verdict: Verdict, wanted: Wanted) -> Iterator[tuple[str, str]]:
     if verdict.before:
         times = ", ".join(_moments(verdict.before, wanted))
-        yield ("before = after" if verdict.after == verdict.before else "before", times)
+        yield ("next (cron = ours)" if verdict.after == verdict.before else "next by cron", times)
     if verdict.moves and verdict.work is None:
         yield "runs", "our own handler instead of the command"
     if verdict.reason:

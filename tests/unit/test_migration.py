@@ -412,5 +412,5 @@ def test_every_line_of_every_sample_is_accounted_for(folder):
 
 
 def test_a_moment_in_another_year_says_so():
-    row = next(row for row in lines(sheet("0 0 1 1 * x"), ME, 80) if "before" in row)
+    row = next(row for row in lines(sheet("0 0 1 1 * x"), ME, 80) if "next (cron = ours)" in row)
     assert str(datetime.fromtimestamp(NOON, UTC).year + 1) in row
