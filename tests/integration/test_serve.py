@@ -196,6 +196,18 @@ async def test_a_screen_that_is_quit_says_so_and_leaves_no_process(served):
     await until(lambda: len(served.monitors()) <= 1, "its monitor has ended")
 
 
+async def test_a_monitor_that_dies_is_said_to_the_page(here, loop_of_opus):
+    with serving(here) as server:
+        await until(server.monitors, "one waits for its tab")
+        (monitor,) = server.monitors()
+        async with opened(server) as screen:
+            await until(lambda: screen.shows("note"), "the fleet is there")
+            monitor.kill()
+            assert await screen.over() == Over.BROKEN
+        async with opened(server) as screen:
+            await until(lambda: screen.shows("note"), "the next one is a new one")
+
+
 async def test_so_many_screens_and_no_more(served):
     async with opened(served) as one, opened(served), opened(served):
         async with opened(served) as fourth:

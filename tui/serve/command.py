@@ -71,6 +71,8 @@ def serve_command(**options: Any) -> int:
     from .address import address
     from .credentials import default_file, token_in
 
+    if sys.platform == "win32":
+        raise SchedulerError("serve runs on Linux and macOS; on Windows, in WSL")
     where = address(options["host"], options["port"], options["public_url"])
     if not options["link"] and any(find_spec(name) is None for name in NEEDED):
         raise SchedulerError(MISSING)

@@ -1,7 +1,7 @@
 // Starts textual-serve's terminal once its font is there, and says what happened when the screen ends.
 "use strict";
 
-const RETRY = 2000; // milliseconds between two looks whether the server is back
+const RETRY = 2000; // milliseconds between two looks whether the server is back, more or less
 const QUIT = 4000, FULL = 4001, IDLE = 4002, BROKEN = 4003;
 
 const notice = document.getElementById("notice");
@@ -31,7 +31,7 @@ async function look() {
   } catch {
     // Not there yet.
   }
-  setTimeout(look, RETRY);
+  setTimeout(look, RETRY * (0.5 + Math.random())); // twenty tabs do not come back at the same moment
 }
 
 function ended(event) {
@@ -46,7 +46,7 @@ function ended(event) {
       say("This screen has ended unexpectedly.", "The tasks go on; the server's log says why. Press any key to open it again.");
       return onAnySign();
     case FULL:
-      say(`${event.reason} screens are open already.`, "That is the most there may be. This one opens as soon as another is closed.");
+      say("Every screen is taken.", `There may be ${event.reason} at a time. This one opens as soon as another is closed.`);
       return setTimeout(again, 2 * RETRY);
   }
   if (opened) say("The server has gone away.", "The tasks go on without it. What you see behind this is from before; the page is back as soon as the server is.");

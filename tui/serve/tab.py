@@ -77,7 +77,7 @@ class Tab:
             finally:
                 drained.cancel()
         await self._process.wait()
-        self._complain(await self._complaints)
+        await self._say_complaints()
 
     def kill(self) -> None:
         """End it at once, with all that it may have started."""
@@ -91,8 +91,11 @@ class Tab:
             heard = (heard + words)[-COMPLAINTS:]
         return heard.decode("utf-8", "replace").strip()
 
-    def _complain(self, words: str) -> None:
-        if words:
+    async def _say_complaints(self) -> None:
+        done, _ = await asyncio.wait({self._complaints}, timeout=1)
+        if not done:  # somebody it started has its standard error
+            self._complaints.cancel()
+        elif words := self._complaints.result():
             log.warning(f"a tab's monitor (pid {self.pid}) said: {clean(words.splitlines()[-1])}")
 
 
