@@ -117,15 +117,15 @@ def upcoming(fields: Fields, zone: tzinfo, after: float, count: int = 3) -> list
     Fixed times in an hour that the clock skips run right after it, once, and in one that it repeats once;
     anything with a star in minute or hour follows the clock.
     """
-    found: list[float] = []
+    found: set[float] = set()  # all that falls into a gap comes right after it, at once
     enough: date | None = None
     for day in _days(fields, datetime.fromtimestamp(after, zone).date() - _DAY):
         if enough is not None and day > enough:
             break
-        found += _on(fields, day, zone, after, count)
+        found.update(_on(fields, day, zone, after, count))
         if enough is None and len(found) >= count:
             enough = day + 2 * _DAY  # near a change of the clock the days may overlap
-    return sorted(set(found))[:count]
+    return sorted(found)[:count]
 
 
 def _days(fields: Fields, day: date) -> Iterator[date]:

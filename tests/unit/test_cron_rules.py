@@ -36,6 +36,18 @@ def test_both_readings_agree_around_every_odd_change_of_a_clock(name, year):
             assert upcoming(fields, zone, start) == slots(Cron(text, zone), start), (text, start)
 
 
+def test_a_gap_that_swallows_all_of_a_day_s_slots_counts_once():
+    zone, start = ZoneInfo("Europe/Malta"), datetime(2026, 3, 28, 12, tzinfo=UTC).timestamp()
+    text = "5-46 2 * * */3"
+    found = upcoming(read_fields(text), zone, start)
+    assert found == slots(Cron(text, zone), start)
+    assert [datetime.fromtimestamp(each, zone).strftime("%d %H:%M") for each in found] == [
+        "29 03:00",
+        "01 02:05",
+        "01 02:06",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
