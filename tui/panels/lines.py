@@ -50,7 +50,7 @@ class Painted(Widget):
         self.forget()
 
 
-class Lines(Painted, ScrollView, can_focus=True):
+class Lines(ScrollView, Painted, can_focus=True):  # in this order: Textual takes styles and keys of the first
     """Line by line, whatever there is: its cost is that of the lines on screen."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
