@@ -1,9 +1,16 @@
 """What a filter keeps: every word has to be found; `!` in front inverts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from scheduler.model import TaskView
+
+
+def words_of(citizen: str, tasks: Iterable[TaskView]) -> str:
+    """All that a filter may find in these tasks."""
+    parts = (f"{citizen}/{task.name} {task.kind} {task.error.text if task.error else ''}" for task in tasks)
+    return " ".join(parts).casefold()
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,10 @@ class Filter:
     @cached_property
     def _inverted(self) -> bool:
         return self.text.startswith("!")
+
+    def may_want(self, words: str) -> bool:
+        """Can any task be shown of those that these are all the words of? Mostly a quick no."""
+        return self._inverted or all(word in words for word in self._words)
 
     def wants(self, citizen: str, task: TaskView) -> bool:
         """Is this task to be shown?"""

@@ -6,7 +6,7 @@ from rich.segment import Segment
 
 from scheduler.model import Pulse, Snapshot, TaskView
 from tui.glyphs import Glyphs
-from tui.matching import Filter
+from tui.matching import Filter, words_of
 from tui.notes import faded, notes, stalled
 
 from .columns import Columns, share
@@ -33,18 +33,21 @@ class Panel:
         self._columns = Columns(0, 0)
         self._lines: Made | None = None
         self._rows: dict[str, TaskLine] = {}
+        self._words = ""  # all that a filter may find in it
         self._blank = self._plain("")
 
     def show(self, snapshot: Snapshot, keep: Filter) -> bool:
         """Take the newest snapshot; True if the panel has another height now."""
-        self.snapshot, self._lines = snapshot, None
+        self.snapshot, self._lines, self._words = snapshot, None, ""
         return self.sift(keep)
 
     def sift(self, keep: Filter) -> bool:
         """Choose the tasks to show; True if the panel has another height now."""
         tasks = self.snapshot.tasks if self.snapshot else ()
         if not keep.all:
-            tasks = tuple(task for task in tasks if keep.wants(self.citizen, task))
+            self._words = self._words or words_of(self.citizen, tasks)
+            some = tasks if keep.may_want(self._words) else ()
+            tasks = tuple(task for task in some if keep.wants(self.citizen, task))
         height = 2 + (lines_of(tasks) or 1)
         changed, self.height = height != self.height, height
         self.tasks, self._lines = tasks, None
