@@ -15,7 +15,7 @@ from scheduler.control import Citizens, Control, FleetView
 from scheduler.model import Pulse, Snapshot
 from scheduler.monitor import Monitor
 
-from .active_keys import active_keys
+from .active_keys import active_keys, key_of
 from .clipboard import copyable
 from .desk import Desk
 from .dialogs.confirm import Confirm
@@ -177,7 +177,8 @@ class ExperienceApp(App[None]):
         words = self._lesson
         taught = not self._controls
         if taught:
-            words.update(lesson(self._view, self._settings, self._glyphs.plain))
+            keys = key_of(self, "help", "?"), key_of(self, "quit", "q")
+            words.update(lesson(self._view, self._settings, self._glyphs.plain, keys))
         if words.display != taught or self._grid.display == taught:
             words.display, self._grid.display = taught, not taught
             self.screen.set_focus(None if taught else self._grid)

@@ -17,13 +17,17 @@ command = ["date"]
 Piece = str | tuple[str, str]
 
 
-def lesson(view: FleetView | None, settings: str, plain: bool) -> Content:
-    """Words for a fleet without citizens; `settings` is the file, where the view does not know it."""
+def lesson(view: FleetView | None, settings: str, plain: bool, keys: tuple[str, str] = ("?", "q")) -> Content:
+    """Words for a fleet without citizens; `settings` is the file, where the view does not know it.
+
+    `keys` are those that help and quit.
+    """
     if view is None or view.loading:
         return Content.from_text("loading ..." if plain else "loading …", markup=False)
     home, file = clean(f"{view.root or 'ROOT'}/opus", plain), clean(view.file or settings, plain)
-    keys = (("?", "bold $run"), " shows the keys, ", ("q", "bold $run"), " quits.")
-    return Content.assemble(*_mend(view, plain), *_begin(home, file), *keys)
+    help, quit = ((key, "bold $run") for key in keys)
+    ways = (help, " shows the keys, ", quit, " quits.")
+    return Content.assemble(*_mend(view, plain), *_begin(home, file), *ways)
 
 
 def _mend(view: FleetView, plain: bool) -> Iterator[Piece]:

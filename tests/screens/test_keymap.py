@@ -18,7 +18,7 @@ from tui.tally import Verdict
 from tui.terminal_title import TerminalTitle, title
 
 from .driving import press, screen, shown, toasts
-from .situations import failed, task
+from .situations import events, failed, task
 
 # Answers and ways to close, on dialogs that say so themselves: they are what they are.
 ANSWERS = {"Confirm", "Help", "Palette"}
@@ -81,6 +81,21 @@ async def test_a_key_from_the_settings_replaces_the_one_that_was_there():
         assert "x force" in shown(pilot) and "h help" in shown(pilot)
         await press(pilot, "h")
         assert "x           run the task now" in shown(pilot)
+
+
+async def test_sentences_name_the_keys_as_they_are_now():
+    moved = Monitor(keys={"last": "e,f8", "clear": "f9", "help": "h", "quit": "Q"})
+    async with screen(FakeFleet(root="/srv", monitor=moved), size=(100, 40)) as pilot:
+        assert "h shows the keys, Q quits." in shown(pilot)
+    happened = events("opus", *((n, "started", "tick", None, "") for n in range(3)))
+    fleet = FakeFleet(FakeControl(Snapshot("opus", (task("tick"),), events=happened)), monitor=moved)
+    async with screen(fleet) as pilot:
+        await press(pilot, "slash", *"zzz", "enter")
+        assert "(f9 shows everything)" in shown(pilot)
+        await press(pilot, "f9", "l", "up")
+        assert "e follows again" in shown(pilot)
+        await press(pilot, "e")
+        assert "following" in shown(pilot)
 
 
 async def test_changed_settings_are_obeyed_at_once():

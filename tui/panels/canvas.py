@@ -20,13 +20,20 @@ Faces = tuple[Face, ...]
 class Canvas:
     """Draws lines of a board; `finish` is the last touch that a strip gets before it is kept.
 
-    `ink` is asked for only when something is drawn: before that there may be no styles yet.
+    `way_out` is the key that drops a filter. `ink` is asked for only when something is drawn: before that
+    there may be no styles yet.
     """
 
     def __init__(
-        self, board: Board, glyphs: Glyphs, ink: Callable[[], Ink], finish: Callable[[Strip], Strip]
+        self,
+        board: Board,
+        glyphs: Glyphs,
+        ink: Callable[[], Ink],
+        finish: Callable[[Strip], Strip],
+        way_out: Callable[[], str],
     ) -> None:
         self._board, self._glyphs, self._ink, self._finish = board, glyphs, ink, finish
+        self._way_out = way_out
         self._drawn: dict[int, tuple[Faces, Strip]] = {}
         self.width = 0
 
@@ -74,5 +81,6 @@ class Canvas:
 
     def _nothing(self) -> str:
         said = clean(self._board.filter.text, self._glyphs.plain)
-        words = "" if self._board.filter.all else f"  nothing matches {said}   (esc shows everything)"
+        all_of_it = f"({self._way_out()} shows everything)"
+        words = "" if self._board.filter.all else f"  nothing matches {said}   {all_of_it}"
         return fit(words, self.width, self._glyphs.ellipsis)

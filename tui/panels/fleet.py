@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from scheduler.model import Pulse, Snapshot
+from tui.active_keys import key_of
 from tui.format import clean
 from tui.glyphs import Glyphs
 from tui.matching import Filter
@@ -72,7 +73,9 @@ class FleetGrid(Lines):
         self.board = Board(glyphs)
         self._glyphs, self._read_only = glyphs, read_only
         self._now = 0.0
-        self._canvas = Canvas(self.board, glyphs, self.styles_now, self.finished)
+        self._canvas = Canvas(
+            self.board, glyphs, self.styles_now, self.finished, lambda: key_of(self, "clear", "esc")
+        )
         self._late: Callable[[], None] | None = None
 
     # -------------------------------------------------------------- values come down

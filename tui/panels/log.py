@@ -12,6 +12,7 @@ from textual.strip import Strip
 
 from scheduler.model import Event
 from tui import format as words
+from tui.active_keys import key_of
 from tui.event_log import Entry, EventLog
 from tui.event_words import said, where_of
 from tui.glyphs import Glyphs
@@ -146,7 +147,9 @@ class LogView(Lines):
             return " " * width
         said = words.clean(self.filter, self._glyphs.plain)
         nothing = (
-            f"  nothing matches {said}   (esc shows everything)" if said else "  nothing has happened yet"
+            f"  nothing matches {said}   ({key_of(self, 'clear', 'esc')} shows everything)"
+            if said
+            else "  nothing has happened yet"
         )
         return words.fit(nothing, width, self._glyphs.ellipsis)
 

@@ -8,6 +8,7 @@ from scheduler.model import Outcome
 from scheduler.model import Piece as Printed
 from scheduler.records import RunRecord
 from tui import ansi
+from tui.active_keys import key_of
 from tui.format import clean, took
 from tui.glyphs import Glyphs
 from tui.moments import day_and_time
@@ -139,7 +140,11 @@ class PrintedPane(Pane):
         self._rows = _wrapped(self._lines, self.inner)
 
     def _say_how(self) -> None:
-        said = ("following", "running") if self.following else ("paused, G follows", "warning")
+        said = (
+            ("following", "running")
+            if self.following
+            else (f"paused, {key_of(self, 'last', 'G')} follows", "warning")
+        )
         self.said = Piece(*said)
 
     def count(self) -> int:

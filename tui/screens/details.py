@@ -15,6 +15,7 @@ from scheduler.details import TaskDetails
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.model import Kind, Piece, Pulse, Snapshot, TaskView
 from scheduler.records import LISTED, RunRecord
+from tui.active_keys import key_of
 from tui.glyphs import Glyphs
 from tui.panels.details_keys import KEYS, VERBS
 from tui.panels.facts import FactsPane, TimesPane, no_times
@@ -262,7 +263,9 @@ class Details(Page, inherit_bindings=False):
             return "never ran: it is not set up"
         if task.run_count:
             return f"no history yet: its {task.run_count} runs were before there was one"
-        return "never ran yet" if self._read_only else "never ran yet; f runs it now"
+        return (
+            "never ran yet" if self._read_only else f"never ran yet; {key_of(self, 'force', 'f')} runs it now"
+        )
 
     def _teach(self) -> None:
         task = self._view
@@ -270,7 +273,7 @@ class Details(Page, inherit_bindings=False):
             self.printed.teach("output", "what the chosen run printed comes here")
             return
         advice = task.advice or f"[tasks.{task.name}]\n{task.missing or 'command'} = ..."
-        said = "add these lines, they are taken up while this runs; y copies them:"
+        said = f"add these lines, they are taken up while this runs; {key_of(self, 'copy', 'y')} copies them:"
         self.printed.teach("to set it up", said, advice)
 
     # -------------------------------------------------------------- room

@@ -6,6 +6,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from scheduler.model import Event, Kind
+from tui.active_keys import key_of
 from tui.event_log import EventLog
 from tui.format import clean, plural
 from tui.glyphs import Glyphs
@@ -41,7 +42,11 @@ class Log(Page):
         running, paused = glyphs.kind[Kind.RUNNING], glyphs.kind[Kind.PAUSED]
         follows = (f"{running} following ", "bold $ok")
         state = follows if self.view.follows else (f"{paused} paused ", "bold $warn")
-        more = f"{glyphs.dot.lstrip()}{below} below, G follows again " if not self.view.follows else ""
+        more = (
+            f"{glyphs.dot.lstrip()}{below} below, {key_of(self, 'last', 'G')} follows again "
+            if not self.view.follows
+            else ""
+        )
         self.head(
             (" Log ", "bold $title"),
             (f" {plural(count, 'line')} ", "$faint"),
