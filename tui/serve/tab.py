@@ -145,9 +145,7 @@ class Nursery:
             stdout=PIPE,
             stderr=PIPE,
             env=os.environ | ENVIRONMENT,
-            # Ctrl+C at the terminal is for the server. Not a session of its own: Linux shares the processor
-            # among sessions first, so that twenty of them would be twenty times as important as the owner.
-            process_group=0,
+            start_new_session=True,  # Ctrl+C at the server's terminal is for the server
         )
         with suppress(ProcessLookupError):
             ours = os.getpriority(os.PRIO_PROCESS, 0)
