@@ -1,11 +1,13 @@
 """The socket of an owner: nobody who comes in can hurt it, or anybody else."""
 
 import asyncio
+import gc
 import itertools
 import json
 import os
 import socket
 import stat
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,7 +39,7 @@ from scheduler.store import MemoryStore
 from scheduler.workers import Workers
 from scheduler.workers.prints import current
 
-from ..fakes import until
+from ..fakes import settle, until
 
 
 class Owner:
@@ -379,6 +381,30 @@ async def test_of_good_requests_without_end_only_a_bite_is_kept(owner, monkeypat
     await until(grows_no_more, "it sends and sends")
     assert 0 < max(kept) <= 2 * wire.LINE_LIMIT + BITE
     await goes_on(owner)
+
+
+async def test_of_clients_that_went_away_in_the_middle_nothing_waits_for_the_collector(owner):
+    def kept() -> Counter[str]:
+        names = Counter(type(each).__name__ for each in gc.get_objects())
+        return Counter(
+            {name: names[name] for name in ("_SelectorSocketTransport", "StreamReader", "_Client")}
+        )
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = kept()
+        for _ in range(3):
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(str(owner.path))
+            client.sendall(wire.line({"id": 1, "method": "ping"}) * 500)
+            await until(lambda: owner.server._clients, "it is there")
+            client.close()
+            await until(lambda: not owner.server._clients, "it is let go")
+        await settle()
+        assert kept() == before
+    finally:
+        gc.enable()
 
 
 async def test_the_more_clients_ask_the_longer_each_of_them_waits(monkeypatch):
