@@ -5,7 +5,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import which
@@ -64,16 +64,19 @@ def _file(text: str) -> Iterator[Path]:
 
 def _run(words: list[str]) -> None:
     """Ctrl+c is the pager's while it is there; what ends us ends it first."""
-    with subprocess.Popen(words) as process, _signals(process.terminate):
+    ends: list[Callable[[], None]] = []
+    with _signals(ends), subprocess.Popen(words) as process:
+        ends.append(process.terminate)
         process.wait()
 
 
 @contextmanager
-def _signals(end: Callable[[], None]) -> Iterator[None]:
+def _signals(ends: Sequence[Callable[[], None]]) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
 
     def ending(number: int, frame: FrameType | None) -> None:
-        end()
+        for end in ends:
+            end()
         ours = before[number]
         if callable(ours):
             ours(number, frame)

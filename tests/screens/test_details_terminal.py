@@ -28,7 +28,8 @@ PAGER = """
 import pathlib, signal, sys
 signal.signal(signal.SIGINT, lambda *_: None)
 path = pathlib.Path(sys.argv[1])
-print("PAGER SHOWS", oct(path.stat().st_mode & 0o777), path, path.read_text().count("Traceback"), flush=True)
+mode, traces = oct(path.stat().st_mode & 0o777), path.read_text().count("Traceback")
+print("PAGER SHOWS", mode, path, traces, "READY", flush=True)  # a ctrl+c takes what is not read yet
 sys.stdin.readline()
 print("PAGER ENDS", flush=True)
 """
@@ -86,7 +87,7 @@ async def test_o_shows_the_output_in_a_pager_and_comes_back(tmp_path: Path):
     script = tmp_path / "page r.py"
     script.write_text(PAGER)
     chosen = f"{sys.executable} '{script}'"
-    keys = ((b"opus", b"jjj\r"), (b"Traceback", b"o"), (b"PAGER SHOWS", b"\x03\n"))  # ctrl+c is the pager's
+    keys = ((b"opus", b"jjj\r"), (b"Traceback", b"o"), (b"READY", b"\x03\n"))  # ctrl+c is the pager's
     async with opened("failing", *keys, PAGER=chosen) as terminal:
         await until(lambda: terminal.shows(b"PAGER ENDS"), "the pager ends")
         shown = re.search(rb"PAGER SHOWS (0o\d+) (\S+) (\d+)", terminal.out)
