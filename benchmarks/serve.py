@@ -52,7 +52,7 @@ served.Server(command, port=int(sys.argv[2]), templates_path=folder).serve()
 def serve(quick: bool) -> Iterator[Row]:
     """First paint beside textual-serve's own, then the owner's lateness with and without tabs."""
     yield from _first_paint(2 if quick else 6)
-    yield from _tabs(1 if quick else 3, 8 if quick else 20)
+    yield from _tabs(2 if quick else 3, 10 if quick else 20)
 
 
 # ------------------------------------------------------------------ first paint
