@@ -77,6 +77,7 @@ class DemoControl:
         self._tasks: dict[str, Task] = {}
         self._states: dict[str, TaskState] = {}
         self._ends: dict[str, float] = {}
+        self._triggers: dict[str, Trigger] = {}
         for task, state in tasks(citizen):
             self._tasks[task.name], self._states[task.name] = task, moved(state, now)
             if state.running:
@@ -144,6 +145,7 @@ class DemoControl:
         return min([*dues, *self._ends.values(), *steps, self._next_wake])
 
     def _start(self, name: str, now: float, trigger: Trigger) -> None:
+        self._triggers[name] = trigger
         self._events.note(now, "started", name, trigger=trigger)
         self._states[name] = self._states[name].started(Running(OURS, 0.0, now))
         self._ends[name] = now + LASTS[name] * self._chance.uniform(0.7, 1.6)
@@ -159,10 +161,9 @@ class DemoControl:
             outcome, text = Outcome.OK, task.description
         self._states[name] = state.finished(outcome, text, now, lasted)
         self._events.note(now, "finished", name, outcome, text, lasted)
+        trigger = self._triggers.pop(name, Trigger.SCHEDULE)
         self._lately.append(
-            RunRecord(
-                next(self._numbers), name, now - lasted, now, lasted, outcome, Trigger.SCHEDULE, 1, text, True
-            )
+            RunRecord(next(self._numbers), name, now - lasted, now, lasted, outcome, trigger, 1, text, True)
         )
 
     # -------------------------------------------------------------- verbs
