@@ -113,10 +113,11 @@ class Server:
             listening = await loop.create_unix_server(met, sock=door, backlog=TAKEN_IN)
             self._open[path] = listening, there, group
             door.listen(WAITING)  # the kernel lets more wait than are taken in
-        except OSError:
-            door.close()
-            remove(path)
-            raise
+        finally:
+            if path not in self._open:  # also when who waits for this is cancelled
+                asyncio.get_running_loop().remove_reader(door)
+                door.close()
+                remove(path)
 
     def in_place(self) -> bool:
         """Whether the sockets are still where others look for them."""
@@ -126,6 +127,7 @@ class Server:
         """Listen anew where a socket was removed; raises OSError. Who came in before stays."""
         for path, (listening, there, group) in list(self._open.items()):
             if identity(path) != there:
+                del self._open[path]
                 listening.close()
                 await self._listen(path, group)
 

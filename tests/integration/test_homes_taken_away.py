@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.builtin import BACKGROUND_TASKS
 from scheduler.doors import shared_path, socket_path
 from scheduler.engine import Scheduler
 from scheduler.errors import Owned
@@ -118,22 +119,26 @@ async def test_a_file_system_that_numbers_its_files_anew_takes_nothing_away(plac
 
 
 async def test_a_home_that_is_deleted_is_not_made_again_and_comes_back_when_it_does(tmp_path, place):
-    place.config.write_text(
-        f'root = "{tmp_path}"\n[citizens.opus.tasks.tick]\nevery = "100ms"\ncommand = ["true"]\n'
-    )
+    tables = {name: "enabled = false" for name in BACKGROUND_TASKS}
+    tables["tick"] = 'every = "100ms"\ncommand = ["true"]'
+    settings = "".join(f"[citizens.opus.tasks.{name}]\n{lines}\n" for name, lines in tables.items())
+    place.config.write_text(f'root = "{tmp_path}"\n{settings}')
+    (place.home / "experience.toml").unlink()
+    kept = tmp_path.parent / f"{tmp_path.name}-kept"
     fleet = Fleet(FleetOptions(config=place.config, wakes=False, create=True))
     await fleet.start()
-    await ticks(place)
-    kept = tmp_path.parent / f"{tmp_path.name}-kept"
-    place.home.rename(kept)
-    await until(lambda: isinstance(control(fleet), Onlooker), "it is not run any more")
-    await until(lambda: "No such file or directory" in control(fleet).snapshot().stale, "it says why")
-    await asyncio.sleep(0.3)
-    assert not place.home.exists()
-    kept.rename(place.home)
-    await until(lambda: isinstance(control(fleet), Scheduler), "it is run again")
-    await ticks(place)
-    await fleet.stop(0)
+    try:
+        await ticks(place)
+        place.home.rename(kept)
+        await until(lambda: isinstance(control(fleet), Onlooker), "it is not run any more")
+        await until(lambda: "No such file or directory" in control(fleet).snapshot().stale, "it says why")
+        await asyncio.sleep(0.3)  # some looks later
+        assert not place.home.exists()
+        kept.rename(place.home)
+        await until(lambda: isinstance(control(fleet), Scheduler), "it is run again")
+        await ticks(place)
+    finally:
+        await fleet.stop(0)
 
 
 async def test_an_attached_screen_follows_its_owner_through_it(place, fleet):
