@@ -7,6 +7,7 @@ import pytest
 
 from scheduler.forecast import slots
 from scheduler.model import Call, Task, TaskState
+from scheduler.recovery import spread
 from scheduler.schedule import AtStart, Cron, Every
 from scheduler.upcoming import upcoming
 from scheduler.window import Window
@@ -82,6 +83,15 @@ def test_jitter_is_where_the_scheduler_puts_it():
     tick = task(Every(3600), jitter=600.0)
     said = upcoming("opus", tick, RAN, NOON, 0.0, 30)
     assert slots("opus", tick, RAN, NOON, 0.0, day(60.0))[:5] == said[:5]
+
+
+def test_jitter_is_there_after_cells_that_were_jumped_too():
+    tick = task(Cron("*/10 * * * *"), jitter=300.0)
+    found = slots("opus", tick, RAN, NOON, 0.0, day(3600.0))
+    assert len(found) == 24
+    for when in found:
+        slot = when // 600 * 600
+        assert abs(when - slot - spread("opus", tick, slot)) < 0.001
 
 
 def local(zone: str, expression: str, first: str, hours: int = 26) -> list[str]:
