@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Click
-from textual.geometry import Size
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.strip import Strip
@@ -52,7 +51,7 @@ class Found(Lines, can_focus=False):
     def show(self, entries: Sequence[Entry]) -> None:
         """These entries, the cursor on the first."""
         self._entries, self._at = entries, 0
-        self.virtual_size = Size(self.room.width, max(1, len(entries)))
+        self.hold(max(1, len(entries)))
         self.scroll_to(y=0, animate=False, force=True)
         self.refresh()
 

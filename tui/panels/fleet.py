@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.events import Click, Resize
-from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
@@ -179,7 +178,7 @@ class FleetGrid(Lines):
     def _lay_out(self, held: str, above: int) -> None:
         self._canvas.forget()
         self._canvas.width = self.size.width
-        self.virtual_size = Size(self.room.width, self.board.layout.height)
+        self.hold(self.board.layout.height)
         where = self.board.index_of(held)
         if where is not None:
             self.scroll_to(y=self.board.layout.top(where) - above, animate=False)

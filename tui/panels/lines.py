@@ -58,6 +58,13 @@ class Lines(ScrollView, Painted, can_focus=True):  # in this order: Textual take
     def read_ink(self) -> Ink:
         return Ink.read(lambda name: self.get_component_rich_style(f"ink--{name}"))
 
+    def hold(self, lines: int) -> None:
+        """There are so many lines now. Nothing is laid out for that: the scrollbar is always there."""
+        size = Size(self.room.width, lines)
+        if size != self.virtual_size:
+            self.set_reactive(ScrollView.virtual_size, size)
+            self._scroll_update(size)
+
     @property
     def room(self) -> Size:
         """What there is beside the scrollbar."""

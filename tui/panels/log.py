@@ -6,7 +6,6 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual.binding import BindingType
 from textual.events import Click, Resize
-from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
@@ -97,7 +96,7 @@ class LogView(Lines):
             self.scroll_to(y=top, animate=False, force=True)
 
     def _grown(self) -> None:
-        self.virtual_size = Size(self.room.width, len(self._lines.lines))
+        self.hold(len(self._lines.lines))
         if self.follows:
             self._put(len(self._lines.lines) - 1)
             self.scroll_to(y=self._last_top, animate=False, force=True)

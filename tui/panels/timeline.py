@@ -7,7 +7,6 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual.binding import BindingType
 from textual.events import Click, Resize
-from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
@@ -81,7 +80,7 @@ class TimelineView(Lines):
         if held and (self._at >= len(strands) or strands[self._at].row != held):
             self._at = next((n for n, each in enumerate(strands) if each.row == held), self._at)
         self._at = min(self._at, max(0, len(strands) - 1))
-        self.virtual_size = Size(self.room.width, len(strands))
+        self.hold(len(strands))
         self.refresh()
 
     def look_at(self, window: Window, guides: frozenset[int]) -> None:
