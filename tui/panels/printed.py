@@ -35,7 +35,8 @@ class PrintedPane(Pane):
         self._lines: list[ansi.Line] | None = None
         self._above: list[Row] = []
         self._rows: list[ansi.Line] = []
-        self._live = self._waits = self._news = False
+        self._live = self._waits = self._news = self._partly = False
+        self._seen = ""  # the text that was read last
         self.following = True
 
     # -------------------------------------------------------------- values come down
@@ -119,9 +120,11 @@ class PrintedPane(Pane):
             for row in wrapped(clean(line, plain), width)
         ]
         if self._lines is None:
-            self._read(self._end() if self._live and self.following else self._text)
+            self._seen, end = self._text, self._end() if self._live else self._text
+            self._read(end)
             if self._live and self.count() <= self.inside:  # its end is not enough for a screen
-                self._read(self._text)
+                self._read(end := self._text)
+            self._partly = len(end) < len(self._text)
         else:
             self._rows = _wrapped(self._lines, width)
         if self._live:
@@ -164,6 +167,10 @@ class PrintedPane(Pane):
     def move(self, step: int) -> None:
         if self._live:
             self._follow(self.top + step >= self.last)
+            if self._partly and not self.following and self.top + step < 0:
+                first = step <= -self.count()
+                self._read_all()
+                step = -self.count() if first else step
         super().move(step)
 
     def roll(self, step: int) -> None:
@@ -172,10 +179,20 @@ class PrintedPane(Pane):
     def _follow(self, on: bool) -> None:
         if on == self.following or not (on or self.last):
             return
-        self.following, below = on, self.count() - self.top
-        self._lines = None  # all of it, or only the end again
-        self._lay_out()
-        self.scroll(self.last if on else self.count() - below)
+        self.following = on
+        if on:
+            self._lines = None
+            self._lay_out()
+        else:  # what is there stays: reading all of it is for whoever looks further up than that
+            self._say_how()
+            self.sync()
+
+    def _read_all(self) -> None:
+        """All that was kept when following ended, with the same lines in sight."""
+        below = self.count() - self.top
+        self._read(self._seen)
+        self._partly = False
+        self.top = self.count() - below
 
     def finished(self, strip: Strip) -> Strip:
         """The colours of a program are taken from the theme: the terminal's may be unreadable here."""
