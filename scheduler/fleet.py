@@ -274,15 +274,23 @@ class Fleet:
             pause = max(LOOK_EVERY, LOOK_SHARE * (self.clock.elapsed() - began))
 
     async def _look(self, asked: bool) -> None:
-        changed, touched, displaced = await asyncio.to_thread(self._differences)
+        changed, touched, displaced, gone = await asyncio.to_thread(self._differences)
         for scheduler in touched:
             scheduler.look_at_file()
+        for (
+            name
+        ) in gone:  # at once: a handler that still runs may make the folder anew, and so may the settings
+            home = self.members[name].settings.home
+            reason = Unreadable(f"{home}: No such file or directory; it is run again when it is back")
+            await self._let_go(name, self.members[name], reason)
         if changed or asked:
             waiting, self._reloaded = self._reloaded, []
             await self._apply(await asyncio.to_thread(self._load))
             for done in waiting:
                 done()
-        for name in displaced:  # after that: whose home was moved away is no citizen any more
+        for (
+            name
+        ) in displaced:  # after that: it may be no citizen any more, though a handler made its folder anew
             await self._take_again(name)
         for name in list(self._gone):
             await self._look_for(name)
@@ -299,10 +307,12 @@ class Fleet:
                 self.members[name] = attached
                 self.tell()
 
-    def _differences(self) -> tuple[bool, list[Scheduler], list[str]]:
+    def _differences(self) -> tuple[bool, list[Scheduler], list[str], list[str]]:
         touched = [scheduler for scheduler in self.schedulers() if scheduler.file_differs()]
         displaced = [name for name, member in list(self.members.items()) if not member.in_place()]
-        return fingerprint(self._settings) != self._settings.mark, touched, displaced
+        gone = [name for name in displaced if not self.members[name].settings.home.is_dir()]
+        there = [name for name in displaced if name not in gone]
+        return fingerprint(self._settings) != self._settings.mark, touched, there, gone
 
     async def _take_again(self, name: str) -> None:
         """Somebody removed the lock or the socket of a citizen of ours: put them back, or let it go."""
