@@ -59,7 +59,7 @@ class ExperienceApp(App[None]):
             "theme",
             False,
             id="theme",
-            tooltip="the next theme: dark, light, high contrast, the terminal's",
+            tooltip="another theme: dark, light, high contrast, ansi",
         ),
         Binding(
             "S", "picture", "screenshot", False, id="screenshot", tooltip="save the screen as an SVG file"
