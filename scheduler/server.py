@@ -32,7 +32,7 @@ AT_EASE = (
 BITE = 8 * 1024  # bytes read from a client at a time: asyncio would take, and keep, 256 KB of each
 FOLLOWED = 8  # runs that one client may follow at a time
 # Each new client costs 0.2 ms: asyncio would take in as many in one turn of the loop as may wait at the door.
-TAKEN_IN, WAITING = 4, 128
+TAKEN_IN, WAITING = 4, 512
 
 
 T = TypeVar("T")

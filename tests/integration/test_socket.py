@@ -425,7 +425,7 @@ async def test_the_more_clients_ask_the_longer_each_of_them_waits(monkeypatch):
 
 
 async def test_of_many_that_come_at_once_a_few_are_taken_in_a_turn_and_none_is_lost(owner):
-    crowd = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(CLIENTS)]
     for each in crowd:
         each.connect(str(owner.path))  # they wait in the kernel: the loop has had no turn yet
     there = [0]
