@@ -232,7 +232,6 @@ def test_apprise_gets_every_address_a_title_and_a_text(home, tmp_path, monkeypat
 
 
 def test_the_real_apprise_reaches_a_server(home):
-    pytest.importorskip("apprise")
     with loopback() as server:
         opus = Citizen(home, Alerts(ALL, 1, apprise=(server.url.replace("http", "json") + "/hook",)))
         opus.runs(FAILED)
