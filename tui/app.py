@@ -1,5 +1,6 @@
 """The coordinator: snapshots go down to the panels, what keys ask for goes up to the citizens."""
 
+import asyncio
 import io
 import os
 from pathlib import Path
@@ -42,6 +43,7 @@ from .wishes import Wishes
 if TYPE_CHECKING:
     from .screens.details import Details
 
+TURNS = 5  # of the loop, until what has to be painted anew has told the screen
 SETTLED = 5.0  # seconds after which the first snapshots of all have come
 JUST_AFTER = 0.02  # seconds after a whole one, so that a due time of a whole second never flickers
 
@@ -214,8 +216,11 @@ class ExperienceApp(App[None]):
             await self.mount(FilterField(), before=self._keys)
         self.query_one(FilterField).open(self._grid.board.filter.text)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self._grid.sift(event.value)
+    async def on_input_changed(self, event: Input.Changed) -> None:
+        with self.batch_update():  # field and panels in one frame: by itself the panels come one later
+            self._grid.sift(event.value)
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
 
     def on_filter_field_left(self) -> None:
         self._grid.focus()
