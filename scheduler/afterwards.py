@@ -4,10 +4,8 @@ import asyncio
 from collections import deque
 from typing import Any
 
-AT_ONCE, WINDOW = (
-    10,
-    0.001,
-)  # so many in so many seconds are not put off: a turn of the loop costs something, too
+# So many in so many seconds are not put off: a turn of the loop costs something, too.
+AT_ONCE, WINDOW = 20, 0.001
 SLICE = 32  # in one turn: of ten thousand tasks that are due at once, the last one starts twice as early
 LONGEST = 0.25  # seconds that something may wait while starts go first
 MANY = 256  # in one turn, of what has waited that long

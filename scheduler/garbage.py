@@ -13,6 +13,7 @@ from typing import Any
 LOOK = 5.0  # seconds between two looks at whether to collect
 PAUSE = 60.0  # seconds between two collections that only a quiet moment asks for
 GROWN, SHARE = 128 << 20, 0.5  # bytes, and part of what there was, that memory may grow by before it is time
+BUSY = 0.02  # seconds between two collections; when they come faster, what is young is set aside unseen
 YOUNG = 8  # collections of the youngest after which the next one would be of older objects, too
 
 
@@ -32,7 +33,7 @@ class Sweeper:
         self._quiet_for, self._memory = quiet_for, memory or _resident()
         self._size = self._memory()
         self._swept, self._took = time.monotonic(), 0.1
-        self._set_aside = False
+        self._set_aside, self._collected_at = False, 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -47,8 +48,14 @@ class Sweeper:
             gc.callbacks.remove(self._collected)
 
     def _collected(self, phase: str, found: dict[str, Any]) -> None:
-        """Python has collected; on any thread. While memory grows its own rule is the better one."""
-        if phase == "stop" and gc.get_count()[1] > YOUNG and not self._grown():
+        """Python collects, on any thread. While memory grows its own rule is the better one."""
+        if phase == "start":
+            now, before = time.monotonic(), self._collected_at
+            self._collected_at = now
+            wanted = now - before < BUSY and not found["generation"]
+        else:
+            wanted = gc.get_count()[1] > YOUNG
+        if wanted and not self._grown():
             gc.freeze()
             self._set_aside = True
 

@@ -6,23 +6,31 @@ import os
 from collections.abc import Coroutine, Generator
 from typing import Any
 
+MOMENT = 0.01  # seconds; asking for the folder costs as much as a tenth of a short run
+
 
 class Ground:
     """The working folder, put back after each handler."""
 
-    __slots__ = ("_folder", "_soon")
+    __slots__ = ("_folder", "_looked", "_soon")
 
     def __init__(self) -> None:
         self._folder = _folder()  # none if the folder we were started in is gone
-        self._soon = False
+        self._soon, self._looked = False, 0.0
 
     def put_back_soon(self) -> None:
-        """Put it back in this turn of the loop, once for all handlers that end in it: asking costs 1 us."""
-        if not self._soon:
+        """Put it back now, or where one handler ends after the other a moment later, once for all of them."""
+        if self._soon:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._looked > MOMENT:
+            self._looked = loop.time()
+            self.put_back()
+        else:
             self._soon = True
-            asyncio.get_running_loop().call_soon(self._put_back_now)
+            loop.call_later(MOMENT, self._a_moment_later)
 
-    def _put_back_now(self) -> None:
+    def _a_moment_later(self) -> None:
         self._soon = False
         self.put_back()
 

@@ -36,10 +36,12 @@ async def sweeper(machine, monkeypatch):
     monkeypatch.setattr(garbage, "LOOK", 0.01)
     monkeypatch.setattr(garbage, "PAUSE", 0.0)
     sweeper = Sweeper(lambda: machine.quiet, lambda: machine.size)
+    gc.disable()  # only what a test asks for is collected
     sweeper.start()
     yield sweeper
     sweeper.stop()
     gc.unfreeze()
+    gc.enable()
 
 
 def set_aside():
@@ -73,6 +75,24 @@ async def test_memory_that_grows_does_not_wait_for_a_quiet_moment(machine, sweep
 async def test_while_memory_grows_nothing_is_set_aside(machine, sweeper):
     machine.quiet, machine.size = 0.0, machine.size + GROWN + 1
     assert not set_aside()()
+
+
+async def test_what_is_young_is_set_aside_unseen_when_collections_come_fast(machine, sweeper):
+    machine.quiet = 0.0
+    gc.collect(0)
+    seen = weakref.ref(Knot())
+    gc.collect(0)
+    assert seen()
+    machine.quiet = 1000.0
+    await until(lambda: not seen(), "the knot is gone")
+
+
+async def test_what_is_young_is_collected_at_once_otherwise(machine, sweeper, monkeypatch):
+    monkeypatch.setattr(garbage, "BUSY", 0.0)
+    machine.quiet = 0.0
+    seen = weakref.ref(Knot())
+    gc.collect(0)
+    assert not seen()
 
 
 async def test_nothing_is_left_behind(machine, sweeper):

@@ -285,8 +285,7 @@ async def test_a_handler_that_changes_the_folder_finds_it_changed_back(workers, 
 
     for handler in (wanders, wanders_async, wanders_off):
         await call(workers, handler, home)
-        await asyncio.sleep(0)  # within this turn of the loop
-        assert Path.cwd() == before
+        await until(lambda: Path.cwd() == before, "it is put back")
 
 
 def forks_and_returns(children):
