@@ -233,9 +233,9 @@ class ExperienceApp(App[None]):
     def on_fleet_grid_opened(self, message: FleetGrid.Opened) -> None:
         self._show_details(message.place)
 
-    def _show_details(self, place: Place) -> None:
+    def _show_details(self, place: Place, at: float | None = None) -> None:
         panel, now = self._grid.board.panel(place.citizen), self._fleet.clock.now()
-        self._desk.open(place, panel.snapshot if panel else None, now, self._read_only)
+        self._desk.open(place, panel.snapshot if panel else None, now, self._read_only, at)
 
     def on_details_asked(self, message: "Details.Asked") -> None:
         self._wishes.do(message.verb, [(message.citizen, message.task)], sure=True, then=lambda: None)
@@ -276,7 +276,7 @@ class ExperienceApp(App[None]):
     def on_page_visit(self, message: Page.Visit) -> None:
         self._grid.go_to(message.place)
         if message.place.task:
-            self._show_details(message.place)
+            self._show_details(message.place, message.at)
         else:
             self.pop_screen()
 

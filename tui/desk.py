@@ -28,13 +28,17 @@ class Desk:
         self._stalls = Stalls()
         self._open: Details | None = None
 
-    def open(self, place: Place, snapshot: Snapshot | None, now: float, read_only: bool) -> None:
-        """Show all about this task; the snapshot is the newest of its citizen."""
+    def open(
+        self, place: Place, snapshot: Snapshot | None, now: float, read_only: bool, at: float | None = None
+    ) -> None:
+        """Show all about this task, and its run of that moment; the snapshot is the newest of its citizen."""
         from .screens.details import Details, Subject  # 10 ms that the first frame does not wait for
 
         citizen = place.citizen
         subject = Subject(citizen, place.task, lambda: self._controls.get(citizen))
         details = self._open = Details(subject, self._glyphs, self._label, read_only)
+        if at is not None:
+            details.runs.look_for(at)
         self._beat()
         if snapshot is not None:
             details.take(snapshot, now)

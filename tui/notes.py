@@ -40,6 +40,11 @@ def notes(snapshot: Snapshot, pulse: Pulse | None = None) -> list[Note]:
     return [*_wrongs(snapshot, pulse), *_facts(snapshot)]
 
 
+def owned_here(snapshot: Snapshot | None) -> str:
+    """What closing this screen means for a citizen; empty if it means nothing."""
+    return "runs here: closing stops it" if snapshot and snapshot.owner == "here" else ""
+
+
 def faded(snapshot: Snapshot, pulse: Pulse | None) -> bool:
     """Is what the screen shows perhaps not the truth any more?"""
     return bool(snapshot.stale) or stalled(pulse)

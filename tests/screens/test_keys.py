@@ -522,3 +522,16 @@ async def test_a_tick_repaints_only_lines_that_changed():
         await fleet.clock.advance(1)
         pilot.app.tick()
         assert [(region.y, region.height) for region in painted[0]] == [(1, 1)]
+
+
+async def test_the_panel_under_the_cursor_says_what_closing_the_screen_means():
+    here, there = (
+        FakeControl(Snapshot("aria", (task("a"),))),
+        FakeControl(Snapshot("mira", (task("b"),), owner="attached, pid 4711")),
+    )
+    async with screen(FakeFleet(here, there), size=(120, 12)) as pilot:
+        await press(pilot, "home")
+        assert shown(pilot).count("runs here: closing stops it") == 1
+        assert "attached, pid 4711" in shown(pilot)
+        await press(pilot, "tab")
+        assert "runs here" not in shown(pilot) and "attached, pid 4711" in shown(pilot)

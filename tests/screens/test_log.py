@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from scheduler.model import Outcome, Snapshot
-from tests.fakes import FakeControl, FakeFleet
+from scheduler.records import RunRecord
+from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.panels.fleet import FleetGrid
 from tui.screens.details import Details
 from tui.screens.help import Help
@@ -128,6 +129,31 @@ async def test_enter_leads_to_the_task_and_escape_back_to_the_log():
         assert isinstance(pilot.app.screen, Log)
         await press(pilot, "escape")
         assert cursor(pilot) == "opus/tick"
+
+
+async def test_enter_leads_to_the_run_of_the_event_however_far_back_it_is():
+    opus = FakeControl(Snapshot("opus", (task("tick", last_run=NOON),)))
+    opus.runs = tuple(
+        RunRecord(n, "tick", NOON + 10 * n, NOON + 10 * n + 2, 2.0, Outcome.OK, text=f"run {n}", printed=True)
+        for n in range(200)
+    )
+    opus.outputs = {n: f"printed by {n}" for n in range(200)}
+    add(opus, "broken", 1, at=10 * 37 + 2)
+    async with screen(FakeFleet(opus), size=(120, 40)) as pilot:
+        await press(pilot, "l", "enter")
+        await until(lambda: "printed by 37" in shown(pilot), "its output is there")
+        await press(pilot, "up")
+        await until(lambda: "printed by 38" in shown(pilot), "the cursor goes on from there")
+
+
+async def test_enter_on_an_event_whose_run_is_not_remembered_leads_to_the_newest():
+    opus = FakeControl(Snapshot("opus", (task("tick", last_run=NOON),)))
+    opus.runs = (RunRecord(1, "tick", NOON, NOON + 2, 2.0, Outcome.OK, text="fine", printed=True),)
+    opus.outputs = {1: "printed by the newest"}
+    add(opus, "broken", 1, at=500)
+    async with screen(FakeFleet(opus), size=(120, 40)) as pilot:
+        await press(pilot, "l", "enter")
+        await until(lambda: "printed by the newest" in shown(pilot), "its output is there")
 
 
 async def test_enter_on_what_is_of_no_task_leads_to_the_citizen():

@@ -72,16 +72,20 @@ class TopLine:
 
 
 class BottomLine:
-    """Who owns the citizen and what is wrong with it, the worst first."""
+    """What is wrong with the citizen, the worst first, and who owns it; `here` is said under the cursor."""
 
     bare = True
-    __slots__ = ("_style", "_text", "_width", "glyphs")
+    __slots__ = ("_here", "_style", "_text", "_width", "glyphs")
 
-    def __init__(self, said: list[Note], width: int, glyphs: Glyphs) -> None:
-        text = glyphs.dot.join(words.clean(note.text, glyphs.plain) for note in said)
-        self._text = words.shorten(text, max(0, width - 6), glyphs.ellipsis)
-        self._style = said[0].style if said else "faint"
+    def __init__(self, said: list[Note], here: str, width: int, glyphs: Glyphs) -> None:
         self._width, self.glyphs = width, glyphs
+        texts = [words.clean(note.text, glyphs.plain) for note in said]
+        self._text, self._here = self._fitting(texts), self._fitting([*texts, *([here] if here else [])])
+        self._style = said[0].style if said else "faint"
+
+    def _fitting(self, texts: list[str]) -> str:
+        glyphs = self.glyphs
+        return words.shorten(glyphs.dot.join(texts), max(0, self._width - 6), glyphs.ellipsis)
 
     def face(self, now: float, light: int) -> Face:
         return Face(self, light=light)
@@ -92,13 +96,14 @@ class BottomLine:
     def paint(self, face: Face, ink: Ink) -> list[Segment]:
         glyphs, light = self.glyphs, face.light & FADED
         frame = ink.style("here" if face.light & HERE else "frame", light)
-        if not self._text:
+        text = self._here if face.light & HERE else self._text
+        if not text:
             line = glyphs.across * (self._width - 2)
             return [Segment(f"{glyphs.corners[2]}{line}{glyphs.corners[3]}", frame)]
-        line = glyphs.across * (self._width - 5 - words.cells(self._text))
+        line = glyphs.across * (self._width - 5 - words.cells(text))
         return [
             Segment(f"{glyphs.corners[2]}{glyphs.across} ", frame),
-            Segment(self._text, ink.style(self._style, light)),
+            Segment(text, ink.style(self._style, light)),
             Segment(f" {line}{glyphs.corners[3]}", frame),
         ]
 

@@ -7,7 +7,7 @@ from rich.segment import Segment
 from scheduler.model import Pulse, Snapshot, TaskView
 from tui.glyphs import Glyphs
 from tui.matching import Filter, words_of
-from tui.notes import faded, notes, stalled
+from tui.notes import faded, notes, owned_here, stalled
 
 from .columns import Columns, share
 from .frame import BottomLine, PlainLine, TopLine
@@ -114,7 +114,11 @@ class Panel:
         if not body:
             body = [(self._plain(NO_TASKS if snapshot else "waiting for its scheduler"), 0)]
         self._rows = {line.task.name: line for line, _ in body if isinstance(line, TaskLine)}
-        return TopLine(self.citizen, snapshot, width, glyphs), body, BottomLine(said, width, glyphs)
+        return (
+            TopLine(self.citizen, snapshot, width, glyphs),
+            body,
+            BottomLine(said, owned_here(snapshot), width, glyphs),
+        )
 
     def _row(self, task: TaskView) -> TaskLine:
         """The line of this task; the one drawn before if nothing about the task has changed."""

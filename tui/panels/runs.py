@@ -29,6 +29,7 @@ STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning", Outcome.SKIPPED: "faint"
 FINE = 90  # per cent of runs: below that the share is a warning
 WHEN, TRIGGER, TOOK = 14, 8, 6
 BAR, TEXT = (4, 14), 12  # cells, at least and at most; cells of text that are worth showing
+SAME = 1.0  # seconds between what an event and what the history say of one moment
 AHEAD = 15  # rows before the end at which more are asked for
 
 
@@ -59,6 +60,11 @@ class RunsPane(Pane):
         self._none: str | None = None  # why there is nothing to list
         self._all = False  # there are no older ones
         self._longest = 0.0
+        self._wanted: float | None = None  # the moment of a run that is still looked for
+
+    def look_for(self, moment: float) -> None:
+        """Put the cursor on the run that began or ended then, as soon as it is listed."""
+        self._wanted = moment
 
     # -------------------------------------------------------------- values come down
 
@@ -82,6 +88,7 @@ class RunsPane(Pane):
             self._runs = given if gap or not have else fresh + self._runs
             self._all = whole if gap or not have else self._all
         self._longest = max((run.seconds for run in self._runs), default=0.0)
+        self._find()
         self._settle(before)
 
     def say(self, none: str) -> None:
@@ -113,8 +120,20 @@ class RunsPane(Pane):
     def _since(self) -> float | None:
         return self._view.running_since if self._view else None
 
+    def _find(self) -> None:
+        """The run that is looked for is chosen; if it must be older than all of these, more are asked for."""
+        if (moment := self._wanted) is None or not self._runs:
+            return
+        near = min(self._runs, key=lambda run: _apart(run, moment))
+        if _apart(near, moment) <= SAME:
+            self._chosen, self._wanted = near.id, None
+        elif not self._all and self._runs[-1].started > moment:
+            self.post_message(self.MoreWanted())
+        else:
+            self._wanted = None
+
     def move(self, step: int) -> None:
-        before = self.chosen
+        before, self._wanted = self.chosen, None
         self._cursor = min(max(0, self._cursor + step), max(0, self._total() - 1))
         newest = self._cursor == 0
         self._chosen = None if newest or self.chosen.run is None else self.chosen.run.id
@@ -231,6 +250,10 @@ class RunsPane(Pane):
         said = next((line.strip() for line in run.text.splitlines() if line.strip()), "")
         shown = shorten(clean(said, self.glyphs.plain), room, self.glyphs.ellipsis)
         return (Piece(f"  {shown}", "faint" if style == "ok" else style),)
+
+
+def _apart(run: RunRecord, moment: float) -> float:
+    return min(abs(run.started - moment), abs(run.finished - moment))
 
 
 def _why(run: RunRecord) -> str:

@@ -59,7 +59,7 @@ class Log(Page):
     def on_log_view_chosen(self, message: LogView.Chosen) -> None:
         event = message.event
         task = event.task if isinstance(event, Event) else ""
-        self.post_message(self.Visit(Place(event.citizen, task)))
+        self.post_message(self.Visit(Place(event.citizen, task), event.time if task else None))
 
     def on_log_view_copied(self, message: LogView.Copied) -> None:
         self.post_message(self.Copied(message.text))

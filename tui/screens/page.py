@@ -28,9 +28,10 @@ class Page(Screen[None]):
 
     @dataclass
     class Visit(Message):
-        """The person wants to see this task, or the citizen on the fleet."""
+        """The person wants to see a task, and its run that began or ended `at`; or a citizen of the fleet."""
 
         place: Place
+        at: float | None = None
 
     @dataclass
     class Copied(Message):
