@@ -23,6 +23,15 @@ def freeze_memory() -> None:
     gc.freeze()
 
 
+def set_aside() -> None:
+    """What has been loaded is left out of garbage collections, without looking through all of it first.
+
+    For who must not be held up: a full collection takes 0.2 s when there are a thousand citizens.
+    """
+    gc.collect(1)
+    gc.freeze()
+
+
 class Sweeper:
     """Sets aside what has survived one collection, and looks through all of it now and then.
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -17,17 +17,19 @@ from .records import Asked, Ended, RunRecord, Told
 
 ROOM = 64 << 20  # bytes of runs that may wait for the disk
 ROW = 1024  # bytes that a run without output counts for
-GATHER = 0.1  # seconds in which runs come together in one transaction
-SHARE, LONGEST = 4, 2.0  # after a slow write that many times as long, but at most so many seconds
-# Between two homes, so that the loop gets the interpreter in time: a thread that gives it up for one short
-# statement after the other takes it back before another one wakes, for up to 5 ms.
-BREATH = 0.001
+GATHER = 0.5  # seconds in which runs come together in one transaction
+SHARE, LONGEST = 4, 10.0  # after a slow write that many times as long, but at most so many seconds
+AT_ONCE = 256  # runs: a thousand that are let go of in one moment keep the interpreter for a millisecond
+# Seconds after each statement, so that the loop gets the interpreter in time: a thread that gives it up for one
+# short statement after the other takes it back before another one wakes, until Python insists.
+BREATH = 0.0002
 OPEN = 64  # databases at a time: each takes three descriptors
 PATIENCE = 5.0  # seconds in which the disk takes nothing, where somebody waits
 
 BEHIND = "more runs end than the disk can take"
 
 Action = Callable[[], None]
+Item = tuple["HomeHistory", Ended] | Action | None
 
 
 class Historian:
@@ -38,7 +40,7 @@ class Historian:
 
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
-        self._items: SimpleQueue[tuple[HomeHistory, Ended] | Action | None] = SimpleQueue()
+        self._items: SimpleQueue[Item] = SimpleQueue()
         # Bytes, in two counters that one thread each writes to: no lock on the path of a run.
         self._given = self._taken = 0
         self._somebody_waits = threading.Event()
@@ -113,10 +115,16 @@ class Historian:
         items = [self._items.get()]
         self._somebody_waits.wait(self._pause)
         self._somebody_waits.clear()
-        items += [self._items.get() for _ in range(self._items.qsize())]
-        began = time.monotonic()
-        self._write([item for item in items if isinstance(item, tuple)])
+        began, left = time.monotonic(), self._items.qsize()
+        while self._take(items) and left:
+            some = min(left, AT_ONCE)
+            items, left = [self._items.get() for _ in range(some)], left - some
         self._pause = max(GATHER, min(LONGEST, SHARE * (time.monotonic() - began)))
+        return None not in items
+
+    def _take(self, items: Sequence[Item]) -> bool:
+        """Write the runs, do the rest; whether to go on."""
+        self._write([item for item in items if isinstance(item, tuple)])
         for action in items:
             if callable(action):
                 action()
@@ -135,7 +143,10 @@ class Historian:
                 self._taken += sum(map(_size, some))
             if len(self._open) > OPEN:
                 self.shut(next(iter(self._open)))
-            time.sleep(BREATH)
+
+    def breathe(self) -> None:
+        """In the thread: let the loop have the interpreter, unless somebody waits for what is written."""
+        self._somebody_waits.wait(BREATH)
 
     def shut(self, file: HistoryFile) -> None:
         """In the thread: nothing of this file is open any more."""
@@ -147,7 +158,7 @@ class HomeHistory:
     """The history of one citizen as its scheduler knows it: a Recorder."""
 
     def __init__(self, historian: Historian, home: Path, keep: Keep) -> None:
-        self.keep, self.file = keep, HistoryFile(home)
+        self.keep, self.file = keep, HistoryFile(home, historian.breathe)
         self._historian, self._home = historian, home
         self._lost = 0
 

@@ -3,9 +3,10 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from .files import set_aside
 from .history import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
@@ -14,7 +15,7 @@ from .records import Ended
 
 PATIENCE = 1.0  # seconds for somebody else's lock
 LOOK_AFTER = 100  # runs of a task, after which it is looked at whether it has too many
-AT_ONCE = 64  # rows in one statement
+AT_ONCE = 32  # rows in one statement
 STEP = 500  # rows forgotten in one transaction
 OUTPUTS_KEPT = 1000  # of each task: 64 MB at most
 TEXT, TRACEBACK = 2000, 16 * 1024  # characters
@@ -33,10 +34,13 @@ class NotRecorded(Exception):
 
 
 class HistoryFile:
-    """The history of one home, opened when there is something to write; for one thread."""
+    """The history of one home, opened when there is something to write; for one thread.
 
-    def __init__(self, home: Path) -> None:
-        self.path = home / NAME
+    `breathe` is called after each statement: no other thread has to wait for many of them.
+    """
+
+    def __init__(self, home: Path, breathe: Callable[[], None] = lambda: None) -> None:
+        self.path, self._breathe = home / NAME, breathe
         self._database: sqlite3.Connection | None = None
         self._file = (0, 0)
         self._since: dict[str, int] = {}  # runs of each task since it was last looked through
@@ -97,7 +101,7 @@ class HistoryFile:
             self.close()  # somebody removed or replaced the file
         if self._database is None:
             self._file = self._ours()
-            self._database = _connected(self.path)
+            self._database = _connected(self.path, self._breathe)
         return self._database
 
     def _there(self) -> tuple[int, int]:
@@ -129,8 +133,21 @@ class HistoryFile:
         return aside
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(address(path, mode="rw"), uri=True, timeout=PATIENCE, isolation_level=None)
+class _Calm(sqlite3.Connection):
+    """Lets others have the interpreter after each statement."""
+
+    breathe: Callable[[], None]
+
+    def execute(self, *given: Any) -> sqlite3.Cursor:
+        cursor = super().execute(*given)
+        self.breathe()
+        return cursor
+
+
+def _connected(path: Path, breathe: Callable[[], None]) -> sqlite3.Connection:
+    file = address(path, mode="rw")
+    database = sqlite3.connect(file, uri=True, timeout=PATIENCE, isolation_level=None, factory=_Calm)
+    database.breathe = breathe
     try:
         _prepare(database)
     except (OSError, sqlite3.Error):

@@ -13,7 +13,7 @@ from textual.events import DeliveryComplete, DeliveryFailed
 from textual.widgets import Input, Static
 
 from scheduler.control import Citizens, Control, FleetView
-from scheduler.garbage import freeze_memory
+from scheduler.garbage import set_aside
 from scheduler.model import Pulse, Snapshot
 from scheduler.monitor import Monitor
 
@@ -167,7 +167,7 @@ class ExperienceApp(App[None]):
         """Garbage collections leave out what is there for good: a thousand citizens took 45 ms."""
         if not self._settled:
             self._settled = True
-            self.set_timer(SETTLED, freeze_memory)
+            self.set_timer(SETTLED, set_aside)
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         first = self._tally.put(snapshot)
