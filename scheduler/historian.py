@@ -20,8 +20,8 @@ ROW = 1024  # bytes that a run without output counts for
 GATHER = 0.5  # seconds in which runs come together in one transaction
 SHARE, LONGEST = 4, 10.0  # after a slow write that many times as long, but at most so many seconds
 AT_ONCE = 256  # runs: a thousand that are let go of in one moment keep the interpreter for a millisecond
-# Seconds after each statement, so that the loop gets the interpreter in time: a thread that gives it up for one
-# short statement after the other takes it back before another one wakes, until Python insists.
+# Seconds after each statement, so that the loop gets the interpreter in time: a thread that gives it up for
+# one short statement after the other takes it back before another one wakes, until Python insists.
 BREATH = 0.0002
 OPEN = 64  # databases at a time: each takes three descriptors
 PATIENCE = 5.0  # seconds in which the disk takes nothing, where somebody waits

@@ -221,6 +221,7 @@ class ExperienceApp(App[None]):
             self._grid.sift(event.value)
             for _ in range(TURNS):
                 await asyncio.sleep(0)
+        self.screen._on_timer_update()  # its frame came and went meanwhile: the next is 20 ms away
 
     def on_filter_field_left(self) -> None:
         self._grid.focus()

@@ -39,6 +39,10 @@ class Filter:
         """Can any task be shown of those that these are all the words of? Mostly a quick no."""
         return self._inverted or all(word in words for word in self._words)
 
+    def wants_all(self, citizen: str) -> bool:
+        """Is every task of this citizen to be shown, whatever it is called?"""
+        return not self._inverted and all(word in citizen for word in self._words)
+
     def wants(self, citizen: str, task: TaskView) -> bool:
         """Is this task to be shown?"""
         return self._found(citizen, task) != self._inverted

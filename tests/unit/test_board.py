@@ -96,6 +96,14 @@ def test_what_a_filter_keeps(text, kept):
     assert (Filter(text).all or Filter(text).wants("opus", failing("news_scan"))) is kept
 
 
+@pytest.mark.parametrize(
+    ("text", "all_of_them"),
+    [("op us", True), ("OPUS", True), ("opus/", False), ("mira", False), ("!mira", False)],
+)
+def test_whether_a_filter_keeps_all_of_a_citizen(text, all_of_them):
+    assert Filter(text).wants_all("opus") is all_of_them
+
+
 def test_the_cursor_stays_on_its_task_when_others_go():
     first = Snapshot("opus", (task("a"), task("b"), task("c")))
     made = board(first)

@@ -44,7 +44,7 @@ class Panel:
     def sift(self, keep: Filter) -> bool:
         """Choose the tasks to show; True if the panel has another height now."""
         tasks = self.snapshot.tasks if self.snapshot else ()
-        if not keep.all:
+        if not (keep.all or keep.wants_all(self.citizen)):
             self._words = self._words or words_of(self.citizen, tasks)
             some = tasks if keep.may_want(self._words) else ()
             tasks = tuple(task for task in some if keep.wants(self.citizen, task))
