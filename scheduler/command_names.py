@@ -8,7 +8,7 @@ _QUOTED = r"\"(?:\\.|[^\"\\])*\"|'[^']*'|\\."
 _PIECES = re.compile(rf"(?:{_QUOTED}|\$\([^()]*\)|`[^`]*`|[^;&|()\s])+|&&|\|\||[;&|()]|>&|&>")
 _ALONE = re.compile(r"(?<![&<>])&(?![&>])")
 _LOOKS_FOR_IT = re.compile(r"\b(pgrep|pidof)\b|\bps\b.*\|\s*grep\b")
-_REDIRECTED = re.compile(r"\d*[<>]")
+_REDIRECTED, _REDIRECTS = re.compile(r"[0-9]*[<>]"), frozenset("0123456789<>")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
 _OPERATORS = frozenset(("&&", "||", ";", "&", "|", "(", ")"))
 # What goes before the work: a folder, an environment, a look at whether there is anything to do.
@@ -86,7 +86,7 @@ def _commands(command: str) -> Iterator[list[str]]:
 
 def _program(words: list[str]) -> str:
     """The program that does the work, of one simple command."""
-    words = [_bare(word) for word in words if not _REDIRECTED.match(word)]
+    words = [_bare(word) for word in words if word[:1] not in _REDIRECTS or not _REDIRECTED.match(word)]
     while words and (_ASSIGNED.match(words[0]) or words[0] in ("{", "}", "!")):
         words = words[1:]
     if not words:

@@ -5,9 +5,9 @@ A line moves only if this reading and the one that we run by agree on its times,
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
 
 from .schedule import MACROS
 
@@ -30,8 +30,7 @@ class NotCron(ValueError):
     """Why cron does not run this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(NamedTuple):
     """What each field allows, and the two marks that cron keeps of a star."""
 
     minutes: frozenset[int]
@@ -57,7 +56,7 @@ def read_fields(text: str) -> Fields:
     minutes, hours, days, months, weekdays = (_field(at, each) for at, each in enumerate(texts))
     fixed = not (texts[0].startswith("*") or texts[1].startswith("*"))
     both = any(texts[at][0] in "*?" for at in (2, 4))
-    fields = Fields(minutes, hours, days, months, frozenset(each % 7 for each in weekdays), fixed, both)
+    fields = Fields(minutes, hours, days, months, weekdays, fixed, both)
     if both and not any(min(fields.days) <= _LONGEST[month - 1] for month in fields.months):
         raise NotCron("there is no such day in any year")
     return fields
@@ -71,7 +70,7 @@ def _field(at: int, text: str) -> frozenset[int]:
     found: set[int] = set()
     for part in text.split(","):
         found.update(_part(at, part))
-    return frozenset(found)
+    return frozenset(each % 7 for each in found) if at == 4 else frozenset(found)
 
 
 def _part(at: int, part: str) -> range:
@@ -133,11 +132,13 @@ def _days(fields: Fields, day: date) -> Iterator[date]:
     for month in range(12 * day.year + day.month - 1, 12 * (day.year + _YEARS)):
         if month % 12 + 1 not in fields.months:
             continue
-        begin = date(month // 12, month % 12 + 1, 1)
+        year, length = month // 12, _LONGEST[month % 12]
+        leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
         for number in numbers:
-            each = begin + (number - 1) * _DAY
-            if each >= day and each.month == begin.month and fields.on(each):
-                yield each
+            if number <= (28 if length == 29 and not leap else length):
+                each = date(year, month % 12 + 1, number)
+                if each >= day and fields.on(each):
+                    yield each
 
 
 def _on(fields: Fields, day: date, zone: tzinfo, after: float, count: int) -> list[float]:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 BOM = b"\xef\xbb\xbf"
 _ASSIGNED = re.compile(
@@ -24,8 +24,7 @@ class Kind(StrEnum):
     NONSENSE = "nonsense"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line: as it stands in the file, with its end, and what it says."""
 
     number: int

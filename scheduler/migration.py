@@ -49,8 +49,7 @@ class Source:
     column: bool | None = None  # whether it has users in it; None: look
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """One line and what becomes of it; `work` of None is our own handler."""
 
     line: Line
@@ -234,7 +233,7 @@ class _Planner:
         if before != after:
             raise Stays("cron and we would run it at different times", nearest(when))
         if self._wanted.every and (interval := _interval(when)):
-            return interval, before, ()
+            return interval, before, _if_started(interval, self._wanted.now)
         return schedule, before, after
 
     def _both(self, when: str, zone: tzinfo) -> "_Times":
@@ -316,6 +315,12 @@ def _odd(text: str) -> str:
     if "\0" in text:
         return "a NUL byte"
     return "bytes that are no UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
+
+
+def _if_started(interval: Every, now: float) -> Moments:
+    """When it would run if its loop began at this moment."""
+    first = interval.first(now)
+    return tuple(first + number * interval.seconds for number in range(SHOWN))
 
 
 def _interval(when: str) -> Every | None:

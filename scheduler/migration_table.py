@@ -1,8 +1,8 @@
 """Shows a plan: as a table that fits a terminal, or as JSON."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from textwrap import wrap
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from .migration import Fate, Sheet, Verdict, Wanted
@@ -36,10 +36,14 @@ def _row(verdict: Verdict, wanted: Wanted, wide: int, width: int) -> Iterator[st
         yield from _wrapped(f"{'':{INDENT}}{title}: {clean(more)}", INDENT + len(title) + 2, width)
 
 
-def _wrapped(text: str, indent: int, width: int) -> list[str]:
-    if len(text) <= width:  # most do, and wrapping takes longer than all the rest
-        return [text]
-    return wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+def _wrapped(text: str, indent: int, width: int) -> Iterator[str]:
+    """Broken at blanks; textwrap takes longer for that than the rest of this table."""
+    while len(text) > width:
+        at = text.rfind(" ", indent + 1, width + 1)
+        end, rest = (width, width) if at < 0 else (at, at + 1)
+        yield text[:end]
+        text = " " * indent + text[rest:]
+    yield text
 
 
 def _becomes(verdict: Verdict) -> str:
@@ -56,9 +60,11 @@ def _becomes(verdict: Verdict) -> str:
 
 
 def _more(verdict: Verdict, wanted: Wanted) -> Iterator[tuple[str, str]]:
+    same = verdict.before == verdict.after
     if verdict.before:
-        times = ", ".join(_moments(verdict.before, wanted))
-        yield ("next (cron = ours)" if verdict.after == verdict.before else "next by cron", times)
+        yield ("next (cron = ours)" if same else "next by cron"), ", ".join(_moments(verdict.before, wanted))
+    if not same:
+        yield "next by us, started now", ", ".join(_moments(verdict.after, wanted))
     if verdict.moves and verdict.work is None:
         yield "runs", "our own handler instead of the command"
     if verdict.reason:
@@ -75,8 +81,13 @@ def _moments(times: Iterable[float], wanted: Wanted) -> Iterator[str]:
     for when in times:
         moment = datetime.fromtimestamp(when, wanted.zone)
         day, clock = moment.date(), f"{moment.hour:02}:{moment.minute:02}"
-        yield clock if day == last else f"{day:%a %d %b}{f' {day.year}' if day.year != year else ''} {clock}"
+        yield clock if day == last else f"{_day(day)}{f' {day.year}' if day.year != year else ''} {clock}"
         last = day
+
+
+@lru_cache(maxsize=1024)
+def _day(day: date) -> str:
+    return f"{day:%a %d %b}"
 
 
 def _counted(sheet: Sheet) -> str:

@@ -30,10 +30,10 @@ class _Pattern(NamedTuple):
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
+    follows: bool  # the clock, for it has a star in minute or hour
     days: tuple[int, ...]  # of a month, that may fit
     months: frozenset[int]
     fits: Callable[[date], bool]
-    follows: bool  # the clock, for it has a star in minute or hour
 
 
 def next_slot(expression: str, zone: tzinfo, last: float) -> float:
@@ -79,12 +79,33 @@ def _pattern(expression: str) -> _Pattern:
         raise CronSimError("Wrong number of fields")
     if not expression.isascii():
         raise CronSimError("Bad character")
-    read = CronSim(_RANGE_OF_ONE.sub(r"\1", " ".join(fields)), datetime(2000, 1, 1))  # noqa: DTZ001  # not used
+    if "-" in expression:
+        fields = [_RANGE_OF_ONE.sub(r"\1", field) for field in fields]
+    return _Pattern(*_in_a_day(*fields[:-3]), *_in_a_year(*fields[-3:]))
+
+
+# Ten thousand expressions have few different halves.
+
+
+@lru_cache(maxsize=4096)
+def _in_a_day(*fields: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], bool]:
+    """Seconds, minutes and hours, and whether they follow the clock."""
+    read = _read(*fields, "*", "*", "*")
     seconds, minutes, hours = (tuple(sorted(each)) for each in (read.seconds, read.minutes, read.hours))
-    follows = any(field.startswith("*") for field in fields[-5:-3])
+    return seconds, minutes, hours, any(field.startswith("*") for field in fields[-2:])
+
+
+@lru_cache(maxsize=512)
+def _in_a_year(*fields: str) -> tuple[tuple[int, ...], frozenset[int], Callable[[date], bool]]:
+    """Days of a month that may fit, months, and the judge of a day."""
+    read = _read("*", "*", *fields)
     plain = read.day_and and all(day > 0 for day in read.days)  # no L, and nothing that a weekday could add
     days = tuple(sorted(read.days)) if plain else tuple(range(1, 32))
-    return _Pattern(seconds, minutes, hours, days, frozenset(read.months), read.match_day, follows)
+    return days, frozenset(read.months), read.match_day
+
+
+def _read(*fields: str) -> CronSim:
+    return CronSim(" ".join(fields), datetime(2000, 1, 1))  # noqa: DTZ001  # not used
 
 
 def _next_minute(pattern: _Pattern, zone: tzinfo, last: float) -> float:
@@ -132,11 +153,16 @@ def _days(pattern: _Pattern, day: date) -> Iterator[date]:
     year, month, first = day.year, day.month, day.day
     while year <= day.year + _YEARS:
         if month in pattern.months:
-            length = monthrange(year, month)[1]
+            length = _length(year, month)
             for number in pattern.days:
                 if first <= number <= length and pattern.fits(found := date(year, month, number)):
                     yield found
         year, month, first = year + month // 12, month % 12 + 1, 1
+
+
+@lru_cache(maxsize=1024)
+def _length(year: int, month: int) -> int:
+    return monthrange(year, month)[1]
 
 
 def _wall(moment: float, zone: tzinfo) -> datetime:

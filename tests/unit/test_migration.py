@@ -192,6 +192,15 @@ def test_only_what_means_an_interval_becomes_one_and_only_when_asked(when, expec
     assert one(f"{when} x").schedule == Cron(when)
 
 
+def test_an_interval_shows_its_own_next_times_beside_those_of_cron():
+    verdict = one("*/20 * * * * x", replace(ME, every=True))
+    cron = one("*/20 * * * * x")
+    assert verdict.before == cron.before == cron.after
+    assert verdict.after == (ME.now, ME.now + 1200, ME.now + 2400)
+    told = "\n".join(lines(sheet(b"*/20 * * * * x\n", replace(ME, every=True)), ME, 80))
+    assert told.count("next by cron: ") == told.count("next by us, started now: ") == 1
+
+
 @pytest.mark.parametrize(
     ("line", "reason", "near"),
     [

@@ -59,7 +59,7 @@ TIMELINE_KEYS = (
 )
 
 LOG_KEYS = (
-    _key("enter", "choose", "show", "open", "show the task of this event"),
+    _key("enter", "choose", "show", "open", "show the run of this event"),
     _key("slash", "find", "filter", "filter", "show only what matches; ! in front inverts"),
     _key("G,end", "move('end', 1)", "newest", "last", "the newest event; follow it again"),
     _key("y", "copy", "copy", "copy", "copy the whole text of this event"),
