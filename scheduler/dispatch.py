@@ -88,16 +88,24 @@ class Dispatcher:
         """Something is due: queue it, start what there are workers for, and always go on."""
         self._timer, self._timer_at = None, NEVER
         try:
-            now, take = self._clock.now(), self._timetable.take
+            now, timetable = self._clock.now(), self._timetable
+            taken = timetable.take(now)
+            if taken and self._free() and timetable.next() > now:  # nobody could go before it
+                self._start(taken[1], self._trigger(taken[1], taken[0]))
+                return
             for _ in range(SLICE):
-                taken = take(now)
                 if taken is None:
                     break
                 when, job = taken
                 self.queue(job, self._trigger(job, when))
+                taken = timetable.take(now)
             self.start_ready()
         finally:
             self._arm()
+
+    def _free(self) -> bool:
+        """Whether there is a worker, and nobody waits for one."""
+        return len(self._runs) < self.limit and not self._ready and not self._stopped
 
     def _trigger(self, job: Job, when: float) -> Trigger:
         if job.state.retry_at is not None and when == job.state.retry_at:

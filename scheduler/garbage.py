@@ -13,7 +13,8 @@ from typing import Any
 LOOK = 5.0  # seconds between two looks at whether to collect
 PAUSE = 60.0  # seconds between two collections that only a quiet moment asks for
 GROWN, SHARE = 128 << 20, 0.5  # bytes, and part of what there was, that memory may grow by before it is time
-BUSY = 0.02  # seconds between two collections; when they come faster, what is young is set aside unseen
+BUSY = 0.25  # seconds between two collections; when they come faster, what is young is set aside unseen
+MOMENT = 0.2  # seconds for which an answer about memory holds
 YOUNG = 8  # collections of the youngest after which the next one would be of older objects, too
 
 
@@ -43,6 +44,7 @@ class Sweeper:
         self._size = self._memory()
         self._swept, self._took = time.monotonic(), 0.1
         self._set_aside, self._collected_at = False, 0.0
+        self._growing, self._asked = False, 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -64,9 +66,15 @@ class Sweeper:
             wanted = now - before < BUSY and not found["generation"]
         else:
             wanted = gc.get_count()[1] > YOUNG
-        if wanted and not self._grown():
+        if wanted and not self._grew():
             gc.freeze()
             self._set_aside = True
+
+    def _grew(self) -> bool:
+        """As of a moment ago: to ask how much there is takes longer than to collect what is young."""
+        if (now := time.monotonic()) - self._asked > MOMENT:
+            self._growing, self._asked = self._grown(), now
+        return self._growing
 
     def _grown(self) -> bool:
         return self._memory() - self._size > max(GROWN, SHARE * self._size)

@@ -94,8 +94,9 @@ class Runner:
     def start(self, job: Job, trigger: Trigger) -> None:
         """The task runs from now on: recorded before its handler gets control."""
         name, now = job.task.name, self._clock.now()
-        if now < job.when and trigger is SCHEDULE:  # the clock was set back since the slot had come
-            now = job.when
+        late = now - job.when if 0 < job.when < now else 0.0
+        if trigger is SCHEDULE:
+            now = job.task.schedule.counted(job.when, now)
         run = Run(name, trigger, now, self._carried_by, self._shown)
         self.runs[name] = job.run = run
         self._jobs[name] = job
@@ -103,7 +104,6 @@ class Runner:
         self._deadlines.watch(run, job.task.timeout)
         ledger, (pid, born) = self._ledger, self._process
         ledger.change(job, job.state.started(Running(pid, born, now)))
-        late = now - job.when if 0 < job.when < now else 0.0
         ledger.note("started", name, None, "", trigger, None, late)
         if self.listener:
             self.listener.started(job.task)

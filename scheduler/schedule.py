@@ -43,6 +43,7 @@ _WORDS = {
 }
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*")
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+ON_TIME = 0.1  # seconds that a run may begin late and still be on time
 LONGEST = 100 * 365 * 86400.0  # seconds: timers and dates overflow far beyond a century
 
 
@@ -67,6 +68,13 @@ class Every:
         """The first slot after `now`, keeping the rhythm of `last`."""
         slot = last + self.seconds * ((now - last) // self.seconds + 1)
         return slot if slot > now else slot + self.seconds  # a slot is never now: floats round
+
+    def counted(self, slot: float, began: float) -> float:
+        """When the run of this slot counts as begun: on time is on time, so that intervals keep their rhythm.
+
+        Counted to the millisecond, runs that a busy moment made late would meet again and again.
+        """
+        return slot if began - slot < min(ON_TIME, self.seconds / 2) else began
 
     def __str__(self) -> str:
         return in_words(self.seconds)
@@ -94,6 +102,10 @@ class Cron:
     def skip(self, last: float, now: float) -> float:
         """The first slot after `now`."""
         return self.after(max(last, now))
+
+    def counted(self, slot: float, began: float) -> float:
+        """When its run counts as begun: not before the slot, or a corrected clock would run it again."""
+        return max(slot, began)
 
     def upcoming(self, last: float, count: int) -> list[float]:
         """The first `count` slots after `last`, fewer if there are no more."""
@@ -123,6 +135,9 @@ class AtStart:
 
     def skip(self, last: float, now: float) -> float:
         return NEVER
+
+    def counted(self, slot: float, began: float) -> float:
+        return began
 
     def __str__(self) -> str:
         return "@reboot"

@@ -84,6 +84,32 @@ async def test_the_interval_counts_from_the_persisted_last_run_not_from_the_star
     assert runs == [NOON + 200]
 
 
+async def test_a_start_that_is_a_little_late_does_not_move_the_next_one(build, clock, noting, runs):
+    async def slow(context):
+        await blocked.wait()
+
+    blocked = asyncio.Event()
+    first = task("first", slow, every=1000, priority=1)
+    await build(first, noting(priority=2), workers=1)
+    await clock.advance(0.05)
+    blocked.set()
+    await clock.advance(minutes=11)
+    assert [when for _, when in runs] == [NOON + 0.05, NOON + 300, NOON + 600]
+
+
+async def test_a_start_that_is_late_moves_the_next_one(build, clock, noting, runs):
+    async def slow(context):
+        await blocked.wait()
+
+    blocked = asyncio.Event()
+    first = task("first", slow, every=1000, priority=1)
+    await build(first, noting(priority=2), workers=1)
+    await clock.advance(7)
+    blocked.set()
+    await clock.advance(minutes=11)
+    assert [when for _, when in runs] == [NOON + 7, NOON + 307, NOON + 607]
+
+
 async def test_a_last_run_in_the_future_counts_as_now(build, clock, noting, runs):
     await build(noting(), states={"tick": TaskState(last_run=NOON + 86400)})
     await clock.advance(minutes=6)
@@ -571,7 +597,7 @@ async def test_progress_is_shown_while_it_runs(build, clock):
 
 
 async def test_the_loop_rearms_although_a_dispatch_broke(build, clock, noting, runs, monkeypatch):
-    scheduler = await build(noting())
+    scheduler = await build(noting(), noting("other"))
     await clock.advance()
     dispatch = scheduler._dispatch
     start = dispatch.start_ready
@@ -580,7 +606,28 @@ async def test_the_loop_rearms_although_a_dispatch_broke(build, clock, noting, r
         await clock.advance(301)
     monkeypatch.setattr(dispatch, "start_ready", start)
     await clock.advance(1)
-    assert len(runs) == 2
+    assert len(runs) == 4
+
+
+async def test_what_is_due_while_all_workers_are_busy_waits_for_one(build, clock, noting, runs):
+    gate = Gate()
+    states = {"tick": TaskState(last_run=NOON - 200)}
+    await build(task("first", gate, every=1000), noting(), workers=1, states=states)
+    await clock.advance(150)
+    assert gate.inside == 1 and not runs
+    gate.open.set()
+    await clock.advance(1)
+    assert runs == [NOON + 150]
+
+
+async def test_nothing_is_started_by_a_loop_that_stops(build, clock, noting, runs):
+    scheduler = await build(noting())
+    await clock.advance(250)
+    scheduler.hurry()
+    clock.wall += 100
+    scheduler._dispatch._ring()
+    await clock.advance(100)
+    assert runs == [NOON]
 
 
 async def test_a_slot_is_run_once_however_often_the_loop_wakes(build, clock, noting, runs):

@@ -238,3 +238,23 @@ def test_a_skipped_interval_is_always_later_and_near():
 )
 def test_unix_seconds_of_an_iso_time(value, seconds):
     assert unix(value) == seconds
+
+
+@pytest.mark.parametrize(
+    ("schedule", "late", "counted"),
+    [
+        (Every(60), 0.0, 0.0),
+        (Every(60), 0.09, 0.0),
+        (Every(60), 0.11, 0.11),
+        (Every(60), 30.0, 30.0),
+        (Every(60), -0.5, 0.0),  # the clock was set back since the slot had come
+        (Every(0.1), 0.04, 0.0),
+        (Every(0.1), 0.06, 0.06),  # else the next slot would have passed, and two would run at once
+        (Cron("* * * * *"), 0.09, 0.09),
+        (Cron("* * * * *"), -0.5, 0.0),
+        (AtStart(), 5.0, 5.0),
+    ],
+)
+def test_when_a_run_that_began_late_counts_as_begun(schedule, late, counted):
+    slot = 1_700_000_040.0
+    assert schedule.counted(slot, slot + late) == pytest.approx(slot + counted, abs=1e-6)
