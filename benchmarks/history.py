@@ -21,6 +21,7 @@ from scheduler.store import Store
 from .child import measure
 from .load import Planned, Record, staggered
 from .numbers import Sample, middle, percentile, ratio
+from .ours import TASKS as CITIZEN
 from .ours import Place, Watched
 from .table import Bar, Beside, Row
 
@@ -95,7 +96,12 @@ async def lateness(
     """How late runs begin, and how many of them were recorded and lost."""
     plan = [Planned(each.every / faster, each.phase) for each in staggered(jobs)]
     homes, observed = Path(folder), Record()
-    place = Recorded(homes if on_disk else None, homes=homes, historian=Historian() if record else None)
+    place = Recorded(homes if on_disk else None, homes=homes)
+    if record:
+        place.historian = Historian()
+        await asyncio.to_thread(
+            _lay, [homes / f"c{number}" for number in range(0 if on_disk else -(-jobs // CITIZEN))]
+        )
     await Watched(plan, observed).take_in(place)
     sample = await observed.window(seconds, plan)
     if place.historian:
@@ -103,6 +109,15 @@ async def lateness(
     everything = await asyncio.to_thread(_count, homes)
     lost = sum(recorder._lost for recorder in place.recorders if recorder)
     return {**sample, "recorded": everything, "lost": lost}
+
+
+def _lay(homes: Iterable[Path]) -> None:
+    """Databases, empty: a home makes its own once in its life."""
+    for home in homes:
+        home.mkdir()
+        file = HistoryFile(home)
+        file.add([], Keep())
+        file.close()
 
 
 def _count(homes: Path) -> int:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ ROOM = 64 << 20  # bytes of runs that may wait for the disk
 ROW = 1024  # bytes that a run without output counts for
 GATHER = 0.5  # seconds in which runs come together in one transaction
 SHARE, LONGEST = 4, 10.0  # after a slow write that many times as long, but at most so many seconds
-AT_ONCE = 256  # runs: a thousand that are let go of in one moment keep the interpreter for a millisecond
+AT_ONCE = 256  # runs that are sorted by home between two breaths
 # Seconds after each statement, so that the loop gets the interpreter in time: a thread that gives it up for
 # one short statement after the other takes it back before another one wakes, until Python insists.
 BREATH = 0.0002
@@ -46,7 +46,7 @@ class Historian:
         self._somebody_waits = threading.Event()
         self._thread: threading.Thread | None = None
         self._open: dict[HistoryFile, None] = {}  # the one that was used last is the last
-        self._pause = GATHER
+        self._pause, self._hurry = GATHER, False
 
     def of(self, home: Path, keep: Keep) -> "HomeHistory":
         """The history of this home."""
@@ -113,40 +113,42 @@ class Historian:
     def _write_some(self) -> bool:
         """Wait for something, and a little longer for more; whether to go on."""
         items = [self._items.get()]
-        self._somebody_waits.wait(self._pause)
+        self._hurry = self._somebody_waits.wait(self._pause)
         self._somebody_waits.clear()
         began, left = time.monotonic(), self._items.qsize()
-        while self._take(items) and left:
+        by_home: dict[HomeHistory, list[Ended]] = {}
+        actions: list[Action | None] = []
+        while items:
+            for item in items:
+                if isinstance(item, tuple):
+                    by_home.setdefault(item[0], []).append(item[1])
+                else:
+                    actions.append(item)
             some = min(left, AT_ONCE)
             items, left = [self._items.get() for _ in range(some)], left - some
+            self.breathe()
+        for home in list(by_home):
+            self._write(home, by_home.pop(home))
         self._pause = max(GATHER, min(LONGEST, SHARE * (time.monotonic() - began)))
-        return None not in items
-
-    def _take(self, items: Sequence[Item]) -> bool:
-        """Write the runs, do the rest; whether to go on."""
-        self._write([item for item in items if isinstance(item, tuple)])
-        for action in items:
-            if callable(action):
+        for action in actions:
+            if action:
                 action()
-        return None not in items
+        return None not in actions
 
-    def _write(self, items: list[tuple["HomeHistory", Ended]]) -> None:
-        by_home: dict[HomeHistory, list[Ended]] = {}
-        for home, run in items:
-            by_home.setdefault(home, []).append(run)
-        for home, some in by_home.items():
-            self._open.pop(home.file, None)
-            self._open[home.file] = None
-            try:
-                home.write(some)
-            finally:
-                self._taken += sum(map(_size, some))
-            if len(self._open) > OPEN:
-                self.shut(next(iter(self._open)))
+    def _write(self, home: "HomeHistory", some: list[Ended]) -> None:
+        self._open.pop(home.file, None)
+        self._open[home.file] = None
+        try:
+            home.write(some)
+        finally:
+            self._taken += sum(map(_size, some))
+        if len(self._open) > OPEN:
+            self.shut(next(iter(self._open)))
 
     def breathe(self) -> None:
         """In the thread: let the loop have the interpreter, unless somebody waits for what is written."""
-        self._somebody_waits.wait(BREATH)
+        if not self._hurry:
+            self._somebody_waits.wait(BREATH)
 
     def shut(self, file: HistoryFile) -> None:
         """In the thread: nothing of this file is open any more."""

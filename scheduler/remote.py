@@ -149,7 +149,7 @@ def _knock(path: Path) -> socket.socket:
     return knocking
 
 
-def _rounded(pause: float, now: float) -> float:
+def rounded(pause: float, now: float) -> float:
     """Seconds until the first whole step after the pause."""
     return pause + STEP - (now + pause) % STEP
 
@@ -313,7 +313,7 @@ class RemoteControl:
             with suppress(Disconnected):
                 await self._attach()
                 continue
-            await asyncio.sleep(_rounded(pause * uniform(0.8, 1.2), self._clock.elapsed()))
+            await asyncio.sleep(rounded(pause * uniform(0.8, 1.2), self._clock.elapsed()))
             pause = min(pause * SLOWER, RARELY)
 
     def _say_gone(self) -> None:

@@ -21,7 +21,7 @@ from scheduler.doors import LONGEST, Peer, shared_path, socket_path
 from scheduler.engine import Rules, Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
 from scheduler.model import Call, Kind, Task
-from scheduler.remote import RARELY, RETRY, Connection, RemoteControl
+from scheduler.remote import RARELY, RETRY, STEP, Connection, RemoteControl, rounded
 from scheduler.schedule import Cron, Every
 from scheduler.server import (
     AT_EASE,
@@ -218,9 +218,16 @@ async def test_an_owner_that_stays_away_is_looked_for_less_and_less_often(owner,
     monkeypatch.setattr("scheduler.remote.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted}))
     await owner.server.close()
     await until(lambda: len(pauses) > 30, "it is looked for")
-    assert 0.8 * RETRY <= pauses[0] <= 1.2 * RETRY
-    assert all(0.8 * RARELY <= pause <= 1.2 * RARELY for pause in pauses[-10:])
+    assert 0.8 * RETRY <= pauses[0] <= 1.2 * RETRY + STEP
+    assert all(0.8 * RARELY <= pause <= 1.2 * RARELY + STEP for pause in pauses[-10:])
     assert len(set(pauses[-10:])) > 1, "a thousand do not all come at once"
+
+
+@pytest.mark.parametrize("pause", [0.4, 0.5, 4.9, 6.0])
+def test_some_of_a_thousand_knock_together_so_that_the_loop_wakes_seldom(pause):
+    ends = {now + rounded(pause, now) for now in (100.0, 100.01, 100.07, 100.09)}
+    assert len(ends) == 1 and min(ends) % STEP == pytest.approx(0)
+    assert pause + 100.09 <= min(ends) <= pause + 100 + 2 * STEP
 
 
 async def test_silence_is_found_out_by_whoever_looks(owner, remote, monkeypatch):
