@@ -91,7 +91,8 @@ class Dispatcher:
             now, timetable = self._clock.now(), self._timetable
             taken = timetable.take(now)
             if taken and self._free() and timetable.next() > now:  # nobody could go before it
-                self._start(taken[1], self._trigger(taken[1], taken[0]))
+                when, job = taken
+                self._start(job, self._trigger(job, when))
                 return
             for _ in range(SLICE):
                 if taken is None:

@@ -15,8 +15,9 @@ from .cron_rules import NotCron, read_fields, upcoming
 from .cron_users import by_sense
 from .crontab import Kind, Line, read, split_input, split_user
 from .errors import BadSchedule
-from .model import Command
+from .model import Command, Task, TaskState
 from .schedule import AtStart, Cron, Every, Schedule, zone_named
+from .upcoming import upcoming as upcoming_of
 from .v1_lines import WAKE, v1_name
 
 Moments = tuple[float, ...]
@@ -233,7 +234,8 @@ class _Planner:
         if before != after:
             raise Stays("cron and we would run it at different times", nearest(when))
         if self._wanted.every and (interval := _interval(when)):
-            return interval, before, _if_started(interval, self._wanted.now)
+            task, now = Task(WAKE, interval, self._shell), self._wanted.now
+            return interval, before, upcoming_of(self._wanted.citizen, task, TaskState(), now, now, SHOWN)
         return schedule, before, after
 
     def _both(self, when: str, zone: tzinfo) -> "_Times":
@@ -315,12 +317,6 @@ def _odd(text: str) -> str:
     if "\0" in text:
         return "a NUL byte"
     return "bytes that are no UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
-
-
-def _if_started(interval: Every, now: float) -> Moments:
-    """When it would run if its loop began at this moment."""
-    first = interval.first(now)
-    return tuple(first + number * interval.seconds for number in range(SHOWN))
 
 
 def _interval(when: str) -> Every | None:

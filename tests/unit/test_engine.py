@@ -84,30 +84,14 @@ async def test_the_interval_counts_from_the_persisted_last_run_not_from_the_star
     assert runs == [NOON + 200]
 
 
-async def test_a_start_that_is_a_little_late_does_not_move_the_next_one(build, clock, noting, runs):
-    async def slow(context):
-        await blocked.wait()
-
-    blocked = asyncio.Event()
-    first = task("first", slow, every=1000, priority=1)
-    await build(first, noting(priority=2), workers=1)
-    await clock.advance(0.05)
-    blocked.set()
+@pytest.mark.parametrize(("late", "moved"), [(0.05, 0), (7, 7)])
+async def test_only_a_start_that_is_truly_late_moves_the_next_one(build, clock, noting, runs, late, moved):
+    gate = Gate()
+    await build(task("first", gate, every=1000, priority=1), noting(priority=2), workers=1)
+    await clock.advance(late)
+    gate.open.set()
     await clock.advance(minutes=11)
-    assert [when for _, when in runs] == [NOON + 0.05, NOON + 300, NOON + 600]
-
-
-async def test_a_start_that_is_late_moves_the_next_one(build, clock, noting, runs):
-    async def slow(context):
-        await blocked.wait()
-
-    blocked = asyncio.Event()
-    first = task("first", slow, every=1000, priority=1)
-    await build(first, noting(priority=2), workers=1)
-    await clock.advance(7)
-    blocked.set()
-    await clock.advance(minutes=11)
-    assert [when for _, when in runs] == [NOON + 7, NOON + 307, NOON + 607]
+    assert [when for _, when in runs] == [NOON + late, NOON + 300 + moved, NOON + 600 + moved]
 
 
 async def test_a_last_run_in_the_future_counts_as_now(build, clock, noting, runs):
