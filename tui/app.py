@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
-from textual.events import DeliveryComplete, DeliveryFailed
+from textual.events import DeliveryComplete, DeliveryFailed, Event, Key, Paste
 from textual.widgets import Input, Static
 
 from scheduler.control import Citizens, Control, FleetView
@@ -37,6 +37,7 @@ from .screens.page import Page
 from .surroundings import Surroundings
 from .tally import Tally
 from .theme import ANSI, DARK, THEMES, defaults, following
+from .typed_ahead import TypedAhead
 from .walk import Walk
 from .wishes import Wishes
 
@@ -101,6 +102,7 @@ class ExperienceApp(App[None]):
         self._tally.loading = True
         self._walk = Walk(self._tally)
         self._events = EventLog()
+        self._typed = TypedAhead(self, super().on_event)
         self._around = Surroundings(self, glyphs.plain)
         self._pulse: Pulse | None = None
         self._tick_waits = self._settled = False
@@ -119,6 +121,7 @@ class ExperienceApp(App[None]):
         self.set_timer(1 - self._fleet.clock.now() % 1 + JUST_AFTER, self._start_ticking)
         followers = Followers(self._fleet, self._take_fleet, self._take_snapshot)
         self.run_worker(followers.run(), group="follow")
+        self.run_worker(self._typed.run(), group="keys")
         if not self.is_headless:
             end_on_signals(self)
 
@@ -289,6 +292,12 @@ class ExperienceApp(App[None]):
     on_fleet_grid_copied = on_page_copied
 
     # -------------------------------------------------------------- keys of the whole screen
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            self._typed.put(event)
+        else:
+            await super().on_event(event)
 
     def action_theme(self) -> None:
         if self.no_color:

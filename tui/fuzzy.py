@@ -1,11 +1,11 @@
-"""Finds what a person means by a few letters: those in a row count most, at the start of a word even more."""
+"""Finds what a person means by a few letters: those in a row count most, more where a word or all starts."""
 
 from collections.abc import Iterable, Sequence
 from heapq import nlargest
 from typing import Protocol, TypeVar
 
 EDGES = frozenset("/_- ")
-WHOLE, EDGE, SCATTERED = 1000, 300, 400
+WHOLE, START, EDGE, SCATTERED = 1000, 600, 300, 400
 
 
 class Named(Protocol):
@@ -43,8 +43,8 @@ def score(needle: str, words: str) -> int | None:
     """How well these letters fit the words; None if they are not all there, in this order."""
     at = words.find(needle)
     if at >= 0:
-        edge = at == 0 or words[at - 1] in EDGES
-        return WHOLE + (EDGE if edge else 0) - at - len(words)
+        edge = START if at == 0 else EDGE if words[at - 1] in EDGES else 0
+        return WHOLE + edge - at - len(words)
     first = last = words.find(needle[0])
     for letter in needle[1:]:
         if last < 0:

@@ -45,7 +45,7 @@ def toasts(pilot) -> list[str]:
     return [note.message for note in pilot.app._notifications]
 
 
-ENDLESS = ("follow", "reading")  # workers that go on as long as their screen does
+ENDLESS = ("follow", "keys", "reading")  # workers that go on as long as their screen does
 
 
 async def settled(pilot) -> None:

@@ -57,3 +57,8 @@ def test_without_a_query_all_are_there_in_their_own_order():
 
 def test_what_fits_alike_stays_in_its_order():
     assert found("tick", "aa/tick", "bb/tick", "cc/tick") == ["aa/tick", "bb/tick", "cc/tick"]
+
+
+def test_what_is_called_that_comes_before_what_mentions_it_however_long_its_words():
+    filter = "filter: show only what matches; ! in front inverts"
+    assert found("filter", "drop the filter", filter) == [filter, "drop the filter"]
