@@ -11,7 +11,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from .history import output, runs
-from .history_file import HistoryFile, NotRecorded
+from .history_file import HistoryFiles, NotRecorded
+from .history_process import HistoryProcess
 from .model import Keep
 from .records import Asked, Ended, RunRecord, Told
 
@@ -19,11 +20,7 @@ ROOM = 64 << 20  # bytes of runs that may wait for the disk
 ROW = 1024  # bytes that a run without output counts for
 GATHER = 0.5  # seconds in which runs come together in one transaction
 SHARE, LONGEST = 4, 10.0  # after a slow write that many times as long, but at most so many seconds
-AT_ONCE = 256  # runs that are sorted by home between two breaths
-# Seconds after each statement, so that the loop gets the interpreter in time: a thread that gives it up for
-# one short statement after the other takes it back before another one wakes, until Python insists.
-BREATH = 0.0002
-OPEN = 64  # databases at a time: each takes three descriptors
+MANY = 32  # runs in that time, from which on they are written by a process of its own
 PATIENCE = 5.0  # seconds in which the disk takes nothing, where somebody waits
 
 BEHIND = "more runs end than the disk can take"
@@ -45,8 +42,8 @@ class Historian:
         self._given = self._taken = 0
         self._somebody_waits = threading.Event()
         self._thread: threading.Thread | None = None
-        self._open: dict[HistoryFile, None] = {}  # the one that was used last is the last
-        self._pause, self._hurry = GATHER, False
+        self._files: HistoryFiles | HistoryProcess = HistoryFiles()
+        self._pause = GATHER
 
     def of(self, home: Path, keep: Keep) -> "HomeHistory":
         """The history of this home."""
@@ -107,60 +104,57 @@ class Historian:
             while self._write_some():
                 pass
         finally:
-            while self._open:
-                self.shut(next(iter(self._open)))
+            self._files.close()
 
     def _write_some(self) -> bool:
         """Wait for something, and a little longer for more; whether to go on."""
         items = [self._items.get()]
-        self._hurry = self._somebody_waits.wait(self._pause)
+        self._somebody_waits.wait(self._pause)
         self._somebody_waits.clear()
-        began, left = time.monotonic(), self._items.qsize()
+        began = time.monotonic()
+        items += [self._items.get() for _ in range(self._items.qsize())]
         by_home: dict[HomeHistory, list[Ended]] = {}
         actions: list[Action | None] = []
-        while items:
-            for item in items:
-                if isinstance(item, tuple):
-                    by_home.setdefault(item[0], []).append(item[1])
-                else:
-                    actions.append(item)
-            some = min(left, AT_ONCE)
-            items, left = [self._items.get() for _ in range(some)], left - some
-            self.breathe()
-        for home in list(by_home):
-            self._write(home, by_home.pop(home))
+        for item in items:
+            if isinstance(item, tuple):
+                by_home.setdefault(item[0], []).append(item[1])
+            else:
+                actions.append(item)
+        self._choose(sum(map(len, by_home.values())))
+        for home, some in by_home.items():
+            self._write(home, some)
         self._pause = max(GATHER, min(LONGEST, SHARE * (time.monotonic() - began)))
         for action in actions:
             if action:
                 action()
         return None not in actions
 
+    def _choose(self, runs: int) -> None:
+        """Few runs are not worth a process; who has had many at a time keeps it."""
+        if runs > MANY and isinstance(self._files, HistoryFiles):
+            self._files.close()
+            self._files = HistoryProcess()
+
     def _write(self, home: "HomeHistory", some: list[Ended]) -> None:
-        self._open.pop(home.file, None)
-        self._open[home.file] = None
         try:
             home.write(some)
         finally:
             self._taken += sum(map(_size, some))
-        if len(self._open) > OPEN:
-            self.shut(next(iter(self._open)))
 
-    def breathe(self) -> None:
-        """In the thread: let the loop have the interpreter, unless somebody waits for what is written."""
-        if not self._hurry:
-            self._somebody_waits.wait(BREATH)
+    def add(self, home: Path, runs: list[Ended], keep: Keep) -> Path | None:
+        """In the thread: write the runs of this home; as `HistoryFile.add`."""
+        return self._files.add(home, runs, keep)
 
-    def shut(self, file: HistoryFile) -> None:
-        """In the thread: nothing of this file is open any more."""
-        self._open.pop(file, None)
-        file.close()
+    def shut(self, home: Path) -> None:
+        """In the thread: nothing of this home is open any more."""
+        self._files.shut(home)
 
 
 class HomeHistory:
     """The history of one citizen as its scheduler knows it: a Recorder."""
 
     def __init__(self, historian: Historian, home: Path, keep: Keep) -> None:
-        self.keep, self.file = keep, HistoryFile(home, historian.breathe)
+        self.keep = keep
         self._historian, self._home = historian, home
         self._lost = 0
 
@@ -180,12 +174,12 @@ class HomeHistory:
         return await asyncio.to_thread(output, self._home, run)
 
     async def close(self) -> None:
-        await self._historian.settled(partial(self._historian.shut, self.file))
+        await self._historian.settled(partial(self._historian.shut, self._home))
 
     def write(self, some: list[Ended]) -> None:
         """In the thread: the runs are on disk, or counted as missing."""
         try:
-            aside = self.file.add(some, self.keep)
+            aside = self._historian.add(self._home, some, self.keep)
         except NotRecorded as reason:
             self._soon(self._missed, len(some), str(reason))
             return

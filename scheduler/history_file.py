@@ -3,10 +3,9 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from .files import set_aside
 from .history import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
@@ -20,6 +19,7 @@ STEP = 500  # rows forgotten in one transaction
 OUTPUTS_KEPT = 1000  # of each task: 64 MB at most
 TEXT, TRACEBACK = 2000, 16 * 1024  # characters
 CACHE = 256  # KiB of each open database
+OPEN = 64  # databases at a time: each takes three descriptors
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _INSERT = (
@@ -34,13 +34,10 @@ class NotRecorded(Exception):
 
 
 class HistoryFile:
-    """The history of one home, opened when there is something to write; for one thread.
+    """The history of one home, opened when there is something to write; for one thread."""
 
-    `breathe` is called after each statement: no other thread has to wait for many of them.
-    """
-
-    def __init__(self, home: Path, breathe: Callable[[], None] = lambda: None) -> None:
-        self.path, self._breathe = home / NAME, breathe
+    def __init__(self, home: Path) -> None:
+        self.path = home / NAME
         self._database: sqlite3.Connection | None = None
         self._file = (0, 0)
         self._since: dict[str, int] = {}  # runs of each task since it was last looked through
@@ -101,7 +98,7 @@ class HistoryFile:
             self.close()  # somebody removed or replaced the file
         if self._database is None:
             self._file = self._ours()
-            self._database = _connected(self.path, self._breathe)
+            self._database = _connected(self.path)
         return self._database
 
     def _there(self) -> tuple[int, int]:
@@ -133,21 +130,35 @@ class HistoryFile:
         return aside
 
 
-class _Calm(sqlite3.Connection):
-    """Lets others have the interpreter after each statement."""
+class HistoryFiles:
+    """The histories of many homes, of which few are open at a time; for one thread."""
 
-    breathe: Callable[[], None]
+    def __init__(self) -> None:
+        self._open: dict[Path, HistoryFile] = {}  # the one that was used last is the last
 
-    def execute(self, *given: Any) -> sqlite3.Cursor:
-        cursor = super().execute(*given)
-        self.breathe()
-        return cursor
+    def add(self, home: Path, runs: Sequence[Ended], keep: Keep) -> Path | None:
+        """As `HistoryFile.add`."""
+        file = self._open.pop(home, None) or HistoryFile(home)
+        self._open[home] = file
+        try:
+            return file.add(runs, keep)
+        finally:
+            if len(self._open) > OPEN:
+                self.shut(next(iter(self._open)))
+
+    def shut(self, home: Path) -> None:
+        """Nothing of this home is open any more."""
+        if file := self._open.pop(home, None):
+            file.close()
+
+    def close(self) -> None:
+        """Nothing is."""
+        for home in list(self._open):
+            self.shut(home)
 
 
-def _connected(path: Path, breathe: Callable[[], None]) -> sqlite3.Connection:
-    file = address(path, mode="rw")
-    database = sqlite3.connect(file, uri=True, timeout=PATIENCE, isolation_level=None, factory=_Calm)
-    database.breathe = breathe
+def _connected(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(address(path, mode="rw"), uri=True, timeout=PATIENCE, isolation_level=None)
     try:
         _prepare(database)
     except (OSError, sqlite3.Error):

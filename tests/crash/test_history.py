@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,41 @@ def test_a_death_inside_a_transaction_costs_that_transaction(place, where):
     assert died.returncode in (-signal.SIGKILL, -signal.SIGXFSZ), died.stderr
     assert (len(runs(place)), died.stdout) == (50, "")
     assert whole(place.home)
+
+
+OWNER = """
+import os, sys
+from pathlib import Path
+from scheduler.history_process import HistoryProcess
+from scheduler.model import Keep, Outcome
+from scheduler.records import Ended
+run = Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted")
+process = HistoryProcess()
+process.add(Path(sys.argv[1]), [run], Keep())
+print(process._child.process.pid, flush=True)
+while True:
+    process.add(Path(sys.argv[1]), [run] * 50, Keep())
+"""
+
+
+def killed_at_work(place: Place) -> int:
+    """An owner that is killed while its history is written; the pid of the process that writes."""
+    argv = [sys.executable, "-c", OWNER, str(place.home)]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout
+        writer = int(owner.stdout.readline())
+        while len(runs(place)) < 100:
+            time.sleep(0.01)
+        owner.kill()
+    return writer
+
+
+async def test_the_process_that_writes_ends_with_its_owner_and_leaves_the_history_whole(place):
+    writer = await asyncio.to_thread(killed_at_work, place)
+    await until(lambda: gone(writer), "it ends")
+    assert len(runs(place)) % 50 == 1
+    assert whole(place.home)
+    assert [path.name for path in place.home.glob("runs.db*")] == ["runs.db"]
 
 
 async def test_a_run_whose_owner_was_killed_is_recorded_by_the_next(place):

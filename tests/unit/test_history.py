@@ -15,8 +15,9 @@ import pytest
 
 from scheduler import history
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
-from scheduler.historian import ROW, Historian
-from scheduler.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded
+from scheduler.historian import MANY, ROW, Historian
+from scheduler.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, HistoryFiles, NotRecorded
+from scheduler.history_process import HistoryProcess
 from scheduler.model import Call, Keep, Outcome, Running, Task, TaskState, Trigger
 from scheduler.records import Asked, Ended, RunRecord
 from scheduler.schedule import Every
@@ -489,7 +490,7 @@ async def test_a_disk_that_hangs_keeps_no_one_from_ending(home, build, clock, no
 
 
 async def test_one_thread_writes_for_all_and_keeps_few_databases_open(tmp_path, historian, monkeypatch):
-    monkeypatch.setattr("scheduler.historian.OPEN", 3)
+    monkeypatch.setattr("scheduler.history_file.OPEN", 3)
     recorders = []
     for n in range(10):
         (tmp_path / f"c{n}").mkdir()
@@ -511,13 +512,49 @@ async def test_runs_that_end_together_are_one_transaction(home, historian, monke
     monkeypatch.setattr(
         HistoryFile, "add", lambda self, *given: batches.append(given[0]) or write(self, *given)
     )
-    recorder = historian.of(home, Keep())
-    recorder.begin(lambda kind, text: None)
-    for _ in range(500):
-        recorder.record(FINE)
+    record(historian.of(home, Keep()), MANY)
     await historian.settled()
-    assert sum(map(len, batches)) == 500 and len(batches) <= 3
+    assert sum(map(len, batches)) == MANY and len(batches) <= 2
     assert historian._given == historian._taken > 0
+
+
+def record(recorder: Any, runs: int) -> None:
+    recorder.begin(lambda kind, text: None)
+    for _ in range(runs):
+        recorder.record(FINE)
+
+
+async def test_many_runs_are_written_by_a_process_of_its_own_and_few_need_none(home, historian):
+    record(historian.of(home, Keep()), MANY)
+    await historian.settled()
+    assert isinstance(historian._files, HistoryFiles)
+    recorder = historian.of(home, Keep())
+    record(recorder, 500)
+    await historian.settled()
+    assert isinstance(historian._files, HistoryProcess)
+    assert len(listed(home, limit=1000)) == MANY + 500
+    child = historian._files._child.process
+    await recorder.close()
+    assert [path.name for path in home.glob("runs.db*")] == ["runs.db"]
+    await historian.close()
+    assert child.returncode == 0
+
+
+async def test_a_history_process_that_dies_costs_what_it_had_and_is_said(home, historian):
+    said = []
+    recorder = historian.of(home, Keep())
+    record(recorder, MANY + 1)
+    recorder.begin(lambda *words: said.append(words))
+    await historian.settled()
+    historian._files._child.process.kill()
+    recorder.record(FINE)
+    await historian.settled()
+    reason = f"{home}: the process that writes histories was killed by signal 9"
+    await until(lambda: said == [("history not recorded", reason)], "it is said")
+    recorder.record(FINE)
+    await historian.settled()
+    await until(lambda: said[1:] == [("history recorded again", "1 runs are missing")], "it is well again")
+    assert len(listed(home, limit=1000)) == MANY + 2
 
 
 async def test_without_a_home_nothing_is_remembered(build, clock, noting):
