@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from scheduler.engine import Scheduler
-from scheduler.historian import Historian
+from scheduler.historian import MANY, Historian
 from scheduler.history import output, runs
 from scheduler.history_file import HistoryFile
 from scheduler.model import Keep, Outcome, Task, Trigger
@@ -101,16 +101,25 @@ async def lateness(
     place = Recorded(homes if on_disk else None, homes=homes)
     if record:
         place.historian = Historian()
-        await asyncio.to_thread(
-            _lay, [homes / f"c{number}" for number in range(0 if on_disk else -(-jobs // CITIZEN))]
-        )
+        citizens = [homes / f"c{number}" for number in range(0 if on_disk else -(-jobs // CITIZEN))]
+        await asyncio.to_thread(_lay, [*citizens, homes / "before"])
+        await _warm(place.historian, homes / "before")
     await Watched(plan, observed).take_in(place)
     sample = await observed.window(seconds, plan)
     if place.historian:
         await place.historian.close()
-    everything = await asyncio.to_thread(_count, homes)
+    everything = await asyncio.to_thread(_count, homes) - (MANY + 1 if record else 0)
     lost = sum(recorder._lost for recorder in place.recorders if recorder)
     return {**sample, "recorded": everything, "lost": lost}
+
+
+async def _warm(historian: Historian, home: Path) -> None:
+    """What many runs begin once in the life of an owner has begun."""
+    recorder = historian.of(home, Keep())
+    recorder.begin(lambda kind, text: None)
+    for number in range(MANY + 1):
+        recorder.record(_ended(number, time.time()))
+    await historian.settled()
 
 
 def _lay(homes: Iterable[Path]) -> None:
