@@ -74,7 +74,8 @@ class Every:
 
         Counted to the millisecond, runs that a busy moment made late would meet again and again.
         """
-        return slot if began - slot < min(ON_TIME, self.seconds / 2) else began
+        late = began - slot
+        return slot if late < ON_TIME and 2 * late < self.seconds else began
 
     def __str__(self) -> str:
         return in_words(self.seconds)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..model import Call, Context, Task
 from .answers import answer
-from .ground import Ground, SameProcess, only_in
+from .ground import Ground, in_this_process, only_in
 from .prints import current
 from .result import Result, Watcher
 from .shapes import Shape, shape
@@ -32,7 +32,7 @@ class Calls:
         token = current.set(watcher)
         try:
             if how.is_async:
-                return answer(await SameProcess(how.call(function, context), self._us))
+                return answer(await in_this_process(how.call(function, context), self._us))
             return answer(await self._threaded(task, partial(how.call, function, context), watcher))
         finally:
             current.reset(token)
@@ -49,7 +49,7 @@ class Calls:
             watcher.left_behind("thread", thread.is_alive)
 
         value = await in_thread(partial(self._alone, call), task.name, left)
-        return await SameProcess(_outcome_of(value), self._us) if inspect.isawaitable(value) else value
+        return await in_this_process(_outcome_of(value), self._us) if inspect.isawaitable(value) else value
 
     def _alone(self, call: partial[Any]) -> Any:
         try:

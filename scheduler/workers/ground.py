@@ -40,26 +40,40 @@ class Ground:
                 os.chdir(self._folder)
 
 
-class SameProcess:
-    """A coroutine seen step by step, so that a child it forks ends before it gets to our loop."""
+async def in_this_process(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
+    """What the coroutine returns; a child that it forks ends before it gets to our loop.
 
-    __slots__ = ("_coroutine", "_us")
+    Most handlers come to their end in one step: that costs no more than a call.
+    """
+    try:
+        waits_for = coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    finally:
+        only_in(us)
+    return await _Steps(coroutine, waits_for, us)
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], us: int) -> None:
-        self._coroutine, self._us = coroutine, us
+
+class _Steps:
+    """The further steps of a coroutine, each looked at; what the first one waits for goes to the loop."""
+
+    __slots__ = ("_coroutine", "_first", "_us")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], waits_for: Any, us: int) -> None:
+        self._first: tuple[Any, ...]
+        self._coroutine, self._first, self._us = coroutine, (waits_for,), us
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self
 
-    def __iter__(self) -> "SameProcess":
+    def __iter__(self) -> "_Steps":
         return self
 
     def __next__(self) -> Any:
-        try:
-            return self._coroutine.send(None)
-        finally:
-            if os.getpid() != self._us:  # only_in, without another call: this is on the path of every run
-                os._exit(0)
+        if self._first:
+            (waits_for,), self._first = self._first, ()
+            return waits_for
+        return self.send(None)
 
     def send(self, value: Any) -> Any:
         try:

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import SchedulerError, TaskFailed
 from ..model import Context, Outcome, Progress
 from .answers import answer, plain
-from .ground import SameProcess, only_in
+from .ground import in_this_process, only_in
 from .letters import answer_line, context_of, progress_line
 from .result import Result
 from .shapes import shape
@@ -74,7 +74,7 @@ def _awaited(awaitable: Awaitable[Any]) -> Any:
         return await awaitable
 
     async def alone() -> Any:
-        return await SameProcess(result(), os.getpid())
+        return await in_this_process(result(), os.getpid())
 
     return asyncio.run(alone())
 

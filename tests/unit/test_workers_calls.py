@@ -1,6 +1,7 @@
 """Python callables in this process: how they are called, what they return, what they cannot break."""
 
 import asyncio
+import contextlib
 import functools
 import os
 import threading
@@ -317,8 +318,29 @@ def forks_and_awaits(children):
     return handler
 
 
+def forks_later(children):
+    async def handler():
+        await asyncio.sleep(0.01)
+        return await forks_and_awaits(children)()
+
+    return handler
+
+
+def forks_when_it_is_cancelled(children):
+    async def handler():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await asyncio.sleep(30)
+        return forks_and_returns(children)()
+
+    return handler
+
+
+FORKS = [forks_and_returns, forks_and_raises, forks_and_awaits, forks_later, forks_when_it_is_cancelled]
+
+
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("hostile", [forks_and_returns, forks_and_raises, forks_and_awaits])
+@pytest.mark.parametrize("hostile", FORKS)
 async def test_the_child_of_a_handler_that_forks_never_gets_into_the_scheduler(workers, home, hostile):
     children: list[int] = []
     result = await call(workers, hostile(children), home)
