@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 from .history import output, runs
 from .history_file import HistoryFiles, NotRecorded
-from .history_process import HistoryProcess
+from .history_process import HistoryProcess, NoProcess
 from .model import Keep
 from .records import Asked, Ended, RunRecord, Told
 
@@ -21,6 +21,8 @@ ROW = 1024  # bytes that a run without output counts for
 GATHER = 0.5  # seconds in which runs come together in one transaction
 SHARE, LONGEST = 4, 10.0  # after a slow write that many times as long, but at most so many seconds
 MANY = 32  # runs in that time, from which on they are written by a process of its own
+KEPT, AGAIN = 60.0, 60.0  # seconds that it stays after that, and until another try if it cannot begin
+PARCEL = 4 << 20  # bytes of runs that are written at once
 PATIENCE = 5.0  # seconds in which the disk takes nothing, where somebody waits
 
 BEHIND = "more runs end than the disk can take"
@@ -42,7 +44,9 @@ class Historian:
         self._given = self._taken = 0
         self._somebody_waits = threading.Event()
         self._thread: threading.Thread | None = None
-        self._files: HistoryFiles | HistoryProcess = HistoryFiles()
+        self._files = HistoryFiles()
+        self._process: HistoryProcess | None = None
+        self._many_at = self._failed_at = float("-inf")
         self._pause = GATHER
 
     def of(self, home: Path, keep: Keep) -> "HomeHistory":
@@ -105,6 +109,7 @@ class Historian:
                 pass
         finally:
             self._files.close()
+            self._end_process()
 
     def _write_some(self) -> bool:
         """Wait for something, and a little longer for more; whether to go on."""
@@ -120,20 +125,33 @@ class Historian:
                 by_home.setdefault(item[0], []).append(item[1])
             else:
                 actions.append(item)
-        self._choose(sum(map(len, by_home.values())))
+        self._choose(sum(map(len, by_home.values())), began)
         for home, some in by_home.items():
-            self._write(home, some)
+            for parcel in _parcels(some):
+                self._write(home, parcel)
         self._pause = max(GATHER, min(LONGEST, SHARE * (time.monotonic() - began)))
         for action in actions:
             if action:
                 action()
         return None not in actions
 
-    def _choose(self, runs: int) -> None:
-        """Few runs are not worth a process; who has had many at a time keeps it."""
-        if runs > MANY and isinstance(self._files, HistoryFiles):
-            self._files.close()
-            self._files = HistoryProcess()
+    def _choose(self, runs: int, now: float) -> None:
+        """Many runs at a time are worth a process, and it stays for a while; without one, it goes on here."""
+        if runs > MANY * self._pause / GATHER:
+            self._many_at = now
+            if self._process is None and now - self._failed_at > AGAIN:
+                try:
+                    self._process = HistoryProcess()
+                    self._files.close()
+                except NoProcess:
+                    self._failed_at = now
+        elif now - self._many_at > KEPT:
+            self._end_process()
+
+    def _end_process(self) -> None:
+        if self._process:
+            self._process.close()
+        self._process = None
 
     def _write(self, home: "HomeHistory", some: list[Ended]) -> None:
         try:
@@ -143,11 +161,18 @@ class Historian:
 
     def add(self, home: Path, runs: list[Ended], keep: Keep) -> Path | None:
         """In the thread: write the runs of this home; as `HistoryFile.add`."""
+        if self._process:
+            try:
+                return self._process.add(home, runs, keep)
+            except NoProcess:  # it was killed in a quiet moment
+                self._end_process()
         return self._files.add(home, runs, keep)
 
     def shut(self, home: Path) -> None:
         """In the thread: nothing of this home is open any more."""
         self._files.shut(home)
+        if self._process:
+            self._process.shut(home)
 
 
 class HomeHistory:
@@ -202,6 +227,18 @@ class HomeHistory:
         if self._lost:
             self._told("history recorded again", f"{self._lost} runs are missing")
         self._lost = 0
+
+
+def _parcels(runs: list[Ended]) -> Iterator[list[Ended]]:
+    """All of them, in few lists that are not large."""
+    parcel, room = list[Ended](), PARCEL
+    for run in runs:
+        room -= _size(run)
+        if parcel and room < 0:
+            yield parcel
+            parcel, room = [], PARCEL - _size(run)
+        parcel.append(run)
+    yield parcel
 
 
 def _size(run: Ended) -> int:

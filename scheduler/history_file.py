@@ -202,7 +202,15 @@ def _at_once(left: int) -> int:
 
 def _row(run: Ended) -> tuple[object, ...]:
     times = (run.started, run.finished, run.seconds)
-    return (run.task, *times, run.outcome, run.trigger, run.attempt, _text(run.text[:TEXT]), run.outcome.bad)
+    return (
+        _text(run.task),
+        *times,
+        run.outcome,
+        run.trigger,
+        run.attempt,
+        _text(run.text[:TEXT]),
+        run.outcome.bad,
+    )
 
 
 def _insert_output(database: sqlite3.Connection, number: int, run: Ended) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
-from textual.events import DeliveryComplete, DeliveryFailed, Event, Key, Paste
+from textual.events import DeliveryComplete, DeliveryFailed, Event, Key, MouseDown, MouseUp, Paste
 from textual.widgets import Input, Static
 
 from scheduler.control import Citizens, Control, FleetView
@@ -294,9 +294,11 @@ class ExperienceApp(App[None]):
     # -------------------------------------------------------------- keys of the whole screen
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key | Paste) and not event.is_forwarded:
-            self._typed.put(event)
-        else:
+        if not isinstance(event, Key | Paste | MouseDown | MouseUp):
+            await super().on_event(event)
+        elif not event.is_forwarded:
+            await self._typed.put(event)
+        elif self.screen_stack:  # else it ends, and a key that was on its way has nowhere to go
             await super().on_event(event)
 
     def action_theme(self) -> None:

@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from textual.app import App
-from textual.events import Event
+from textual.app import App, ScreenStackError
+from textual.events import Event, Key
 
-# The key and its action, what that asks of the app, the choice of a palette, what this asks: by then a
-# field has the focus, or the screen above has gone.
-ROUNDS = 4
+# The key and its action, what that asks of the app, what this asks: by then a field has the focus, or the
+# screen above has gone.
+ROUNDS = 3
 PAINTED = 0.02  # seconds that a key which nobody follows is given to be painted
-LOOK = 0.1  # seconds after which somebody looks whether a node that is waited for has gone
+LOOK, LOOKS = 0.1, 10  # seconds between two looks at a node that is waited for, and how many there are
+OUT = frozenset(("ctrl+c", "ctrl+q"))  # whoever wants to get out waits for nothing
 
 
 class TypedAhead:
-    """Holds keys back while an earlier one is being answered.
+    """Holds keys and clicks back while an earlier one is being answered.
 
     Textual hands a key to what has the focus when it is read. What `/` opens has it some turns of the loop
     later, and a person who types on, a paste or a macro would sort, force and wake instead of searching.
@@ -24,25 +25,44 @@ class TypedAhead:
         self._app, self._let_in = app, let_in
         self._typed = asyncio.Queue[Event]()
 
-    def put(self, event: Event) -> None:
-        """A key or a paste, whose turn comes."""
-        self._typed.put_nowait(event)
+    async def put(self, event: Event) -> None:
+        """A key, a click or a paste, whose turn comes."""
+        if isinstance(event, Key) and event.key in OUT:
+            await self._let_in(event)
+        else:
+            self._typed.put_nowait(event)
 
     async def run(self) -> None:
         """Let them in, until cancelled."""
-        event = await self._typed.get()
-        while True:
-            await self._let_in(event)
-            following = asyncio.ensure_future(self._typed.get())
-            await asyncio.wait({following}, timeout=PAINTED)
-            for _ in range(ROUNDS):
-                await self._follow()
-            event = await following
+        following = asyncio.ensure_future(self._typed.get())
+        try:
+            while True:
+                event = await following
+                writes = self._writes(event)
+                await self._let_in(event)
+                following = asyncio.ensure_future(self._typed.get())
+                await asyncio.wait({following}, timeout=PAINTED)
+                for _ in range(0 if writes else ROUNDS):
+                    await self._follow()
+        except ScreenStackError:
+            pass  # the app ends: there is no screen any more
+        finally:
+            following.cancel()
+
+    def _writes(self, event: Event) -> bool:
+        """A letter for the field that has the focus leaves it there: the next may follow at once."""
+        field = self._app.focused
+        return isinstance(event, Key) and bool(field and field.check_consume_key(event.key, event.character))
 
     async def _follow(self) -> None:
-        """Go the way that a key or a message goes: what was sent before has then been answered."""
+        """Go the way that a key or a message goes: what was sent before has then been answered.
+
+        One that has gone, or hangs, keeps nobody.
+        """
+        looks = LOOKS
         for node in (self._app.focused or self._app.screen).ancestors_with_self:
             passed = asyncio.get_running_loop().create_future()
             waits = node.call_later(passed.set_result, None)
-            while waits and node.is_attached and not passed.done():
-                await asyncio.wait({passed}, timeout=LOOK)
+            while waits and node.is_attached and looks and not passed.done():
+                _, late = await asyncio.wait({passed}, timeout=LOOK)
+                looks -= len(late)

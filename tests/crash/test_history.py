@@ -84,7 +84,7 @@ from scheduler.records import Ended
 run = Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted")
 process = HistoryProcess()
 process.add(Path(sys.argv[1]), [run], Keep())
-print(process._child.process.pid, flush=True)
+print(process._child.pid, flush=True)
 while True:
     process.add(Path(sys.argv[1]), [run] * 50, Keep())
 """

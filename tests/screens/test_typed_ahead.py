@@ -1,7 +1,12 @@
 """Keys that are typed in one burst go where a slow typist's would go."""
 
+import asyncio
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
 import pytest
-from textual.events import Key, Paste
+from textual.app import ScreenStackError
+from textual.events import Key, MouseDown, MouseUp, Paste
 from textual.keys import _character_to_key
 
 from tests.fakes import FakeFleet, until
@@ -10,6 +15,7 @@ from tui.dialogs.filter import FilterField
 from tui.panels.fleet import FleetGrid
 from tui.screens.help import Help
 from tui.screens.log import Log
+from tui.typed_ahead import LOOK, TypedAhead
 
 from .driving import cursor, screen, settled, shown
 from .test_keys import citizen, fleet_of_three
@@ -110,3 +116,102 @@ async def test_keys_of_an_empty_fleet_are_answered():
     async with screen(fleet) as pilot:
         burst(pilot.app, "?q?q?")
         await until(lambda: isinstance(pilot.app.screen, Help), "the help")
+
+
+async def test_a_click_comes_after_the_keys_that_were_before_it():
+    async with screen(fleet_of_three()) as pilot:
+        order = []
+        let_in = pilot.app._typed._let_in
+
+        async def noting(event):
+            order.append(type(event).__name__)
+            await let_in(event)
+
+        pilot.app._typed._let_in = noting
+        burst(pilot.app, "jj")
+        for kind in (MouseDown, MouseUp):
+            pilot.app.post_message(kind(None, 3, 3, 0, 0, 1, False, False, False))
+        burst(pilot.app, "j")
+        await until(lambda: len(order) == 5, "all have come")
+        assert order == ["Key", "Key", "MouseDown", "MouseUp", "Key"]
+
+
+@pytest.mark.parametrize("key", ["ctrl+q", "ctrl+c"])
+async def test_who_wants_to_get_out_waits_for_no_other_key(key):
+    async with screen(fleet_of_three()) as pilot:
+        pilot.app._typed._typed = asyncio.Queue()  # nobody lets in what waits there
+        burst(pilot.app, "jjj")
+        pilot.app.post_message(Key(key, None))
+        await until(lambda: pilot.app._exit, "it ends")
+
+
+class Node:
+    """Something on a screen that was told of a call, and makes it or not."""
+
+    def __init__(self, answers: bool = True, takes: bool = True) -> None:
+        self.is_attached, self._answers, self._takes = True, answers, takes
+
+    @property
+    def ancestors_with_self(self) -> list["Node"]:
+        return [self]
+
+    def call_later(self, callback, *given) -> bool:
+        if self._takes and self._answers:
+            callback(*given)
+        return self._takes
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return False
+
+
+@asynccontextmanager
+async def typed_on(node: Node):
+    """Keys that go to this node, and what was let in."""
+    let_in = []
+
+    async def note(event: Key) -> None:
+        let_in.append(event.key)
+
+    typed = TypedAhead(SimpleNamespace(focused=node, screen=node), note)
+    work = asyncio.create_task(typed.run())
+    yield typed, let_in
+    work.cancel()
+    await asyncio.wait({work})
+    assert len(asyncio.all_tasks()) == 1  # nothing of it is left
+
+
+async def test_a_node_that_has_gone_with_its_call_keeps_no_key():
+    node = Node(answers=False)
+    async with typed_on(node) as (typed, let_in):
+        await typed.put(Key("a", "a"))
+        await typed.put(Key("b", "b"))
+        await asyncio.sleep(2 * LOOK)
+        assert let_in == ["a"]
+        node.is_attached = False
+        await until(lambda: let_in == ["a", "b"], "the next key")
+
+
+async def test_a_node_that_takes_no_calls_any_more_keeps_no_key():
+    async with typed_on(Node(takes=False)) as (typed, let_in):
+        await typed.put(Key("a", "a"))
+        await typed.put(Key("b", "b"))
+        await until(lambda: let_in == ["a", "b"], "the next key")
+
+
+async def test_a_node_that_hangs_keeps_keys_for_a_while_only(monkeypatch):
+    monkeypatch.setattr("tui.typed_ahead.LOOK", 0.001)
+    async with typed_on(Node(answers=False)) as (typed, let_in):
+        await typed.put(Key("a", "a"))
+        await typed.put(Key("b", "b"))
+        await until(lambda: let_in == ["a", "b"], "the next key")
+
+
+async def test_an_app_that_ends_has_no_screen_to_let_a_key_in():
+    class Ended:
+        @property
+        def focused(self) -> None:
+            raise ScreenStackError("No screens on stack")
+
+    typed = TypedAhead(Ended(), print)
+    await typed.put(Key("a", "a"))
+    await typed.run()

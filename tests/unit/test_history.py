@@ -16,8 +16,8 @@ import pytest
 from scheduler import history
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
 from scheduler.historian import MANY, ROW, Historian
-from scheduler.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, HistoryFiles, NotRecorded
-from scheduler.history_process import HistoryProcess
+from scheduler.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded
+from scheduler.history_process import NoProcess
 from scheduler.model import Call, Keep, Outcome, Running, Task, TaskState, Trigger
 from scheduler.records import Asked, Ended, RunRecord
 from scheduler.schedule import Every
@@ -525,28 +525,74 @@ def record(recorder: Any, runs: int) -> None:
 
 
 async def test_many_runs_are_written_by_a_process_of_its_own_and_few_need_none(home, historian):
-    record(historian.of(home, Keep()), MANY)
-    await historian.settled()
-    assert isinstance(historian._files, HistoryFiles)
     recorder = historian.of(home, Keep())
+    record(recorder, MANY)
+    await historian.settled()
+    assert historian._process is None
     record(recorder, 500)
     await historian.settled()
-    assert isinstance(historian._files, HistoryProcess)
-    assert len(listed(home, limit=1000)) == MANY + 500
-    child = historian._files._child.process
+    assert historian._process and len(listed(home, limit=1000)) == MANY + 500
+    assert not historian._files._open  # one of the two has it
+    child = historian._process._child
     await recorder.close()
     assert [path.name for path in home.glob("runs.db*")] == ["runs.db"]
     await historian.close()
     assert child.returncode == 0
 
 
-async def test_a_history_process_that_dies_costs_what_it_had_and_is_said(home, historian):
+async def test_when_it_ends_nothing_is_open(home):
+    historian = Historian()
+    record(historian.of(home, Keep()), 1)
+    await historian.settled()
+    assert (home / "runs.db-wal").exists()
+    await historian.close()
+    assert [path.name for path in home.glob("runs.db*")] == ["runs.db"]
+
+
+async def test_the_process_goes_when_there_have_been_few_runs_for_a_while(home, historian, monkeypatch):
+    monkeypatch.setattr("scheduler.historian.KEPT", 0.1)
+    recorder = historian.of(home, Keep())
+    record(recorder, MANY + 1)
+    await historian.settled()
+    child = historian._process._child
+    await asyncio.sleep(0.15)
+    record(recorder, 1)
+    await historian.settled()
+    assert historian._process is None and child.returncode == 0
+    assert len(listed(home, limit=1000)) == MANY + 2
+
+
+async def test_few_runs_in_a_long_pause_are_not_many(home, historian):
+    recorder = historian.of(home, Keep())
+    historian._pause = 10.0
+    record(recorder, 2 * MANY)
+    await historian.settled()
+    assert historian._process is None and len(listed(home, limit=1000)) == 2 * MANY
+
+
+async def test_a_process_that_died_in_a_quiet_moment_costs_nothing(home, historian):
     said = []
     recorder = historian.of(home, Keep())
     record(recorder, MANY + 1)
     recorder.begin(lambda *words: said.append(words))
     await historian.settled()
-    historian._files._child.process.kill()
+    historian._process._child.kill()
+    historian._process._child.wait()
+    recorder.record(FINE)
+    await historian.settled()
+    assert historian._process is None and said == []
+    assert len(listed(home, limit=1000)) == MANY + 2
+
+
+async def test_runs_that_a_process_died_with_are_missing_and_that_is_said(home, historian, monkeypatch):
+    said = []
+    recorder = historian.of(home, Keep())
+    record(recorder, MANY + 1)
+    recorder.begin(lambda *words: said.append(words))
+    await historian.settled()
+    process = historian._process
+    say = process._say
+    monkeypatch.setattr(process, "_say", lambda words: process._child.kill() or say(words))
     recorder.record(FINE)
     await historian.settled()
     reason = f"{home}: the process that writes histories was killed by signal 9"
@@ -555,6 +601,32 @@ async def test_a_history_process_that_dies_costs_what_it_had_and_is_said(home, h
     await historian.settled()
     await until(lambda: said[1:] == [("history recorded again", "1 runs are missing")], "it is well again")
     assert len(listed(home, limit=1000)) == MANY + 2
+
+
+async def test_where_no_process_can_begin_all_is_written_here(home, historian, monkeypatch):
+    begun = []
+
+    def none() -> None:
+        begun.append(1)
+        raise NoProcess
+
+    monkeypatch.setattr("scheduler.historian.HistoryProcess", none)
+    for _ in range(3):
+        record(historian.of(home, Keep()), MANY + 1)
+        await historian.settled()
+    assert begun == [1] and len(listed(home, limit=1000)) == 3 * MANY + 3
+
+
+async def test_what_runs_printed_is_handed_over_in_parcels(home, historian, monkeypatch):
+    monkeypatch.setattr("scheduler.historian.PARCEL", 6 * ROW)
+    batches = []
+    write = HistoryFile.add
+    monkeypatch.setattr(
+        HistoryFile, "add", lambda self, *given: batches.append(len(given[0])) or write(self, *given)
+    )
+    record(historian.of(home, Keep()), 12)
+    await historian.settled()
+    assert max(batches) == 5 and sum(batches) == 12
 
 
 async def test_without_a_home_nothing_is_remembered(build, clock, noting):

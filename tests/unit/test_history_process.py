@@ -3,17 +3,18 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
 from scheduler import history
 from scheduler.history_file import HistoryFile, NotRecorded
-from scheduler.history_process import NICE, PIECE, HistoryProcess
-from scheduler.model import Keep, Outcome
+from scheduler.history_process import NICE, PIECE, HistoryProcess, NoProcess
+from scheduler.model import Keep
 
 from .test_history import BAD, FINE, listed, texts, written
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and sessions")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, sessions and /proc")
 
 
 @pytest.fixture
@@ -62,10 +63,14 @@ def test_a_damaged_history_is_moved_aside(home, process):
     assert aside and aside.read_text() == "these are no runs" and len(listed(home)) == 1
 
 
-def test_it_begins_with_the_first_runs_behind_what_has_to_be_on_time(home, process):
-    assert process._child is None
+def test_runs_that_are_too_old_are_forgotten(home, process):
     process.add(home, [FINE], Keep())
-    pid = process._child.process.pid
+    process.add(home, [FINE._replace(finished=FINE.finished + 1000, text="new")], Keep(20, 100.0))
+    assert texts(home) == ["new"]
+
+
+def test_it_stands_behind_what_has_to_be_on_time_and_away_from_ctrl_c(process):
+    pid = process._child.pid
     assert os.getpriority(os.PRIO_PROCESS, pid) == min(os.getpriority(os.PRIO_PROCESS, 0) + NICE, 19)
     assert os.getsid(pid) == pid != os.getsid(0)
 
@@ -73,24 +78,71 @@ def test_it_begins_with_the_first_runs_behind_what_has_to_be_on_time(home, proce
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_all_does_not_end_it_before_its_owner(home, process, number):
     process.add(home, [FINE], Keep())
-    process._child.process.send_signal(number)
+    process._child.send_signal(number)
     process.add(home, [FINE], Keep())
     assert len(listed(home)) == 2
 
 
-def test_one_that_was_killed_is_said_and_the_next_runs_have_another(home, process):
-    process.add(home, [FINE], Keep())
-    process._child.process.kill()
-    with pytest.raises(NotRecorded, match="the process that writes histories was killed by signal 9"):
+def test_one_that_was_killed_before_has_written_nothing(home, process):
+    process._child.kill()
+    process._child.wait()
+    with pytest.raises(NoProcess):
         process.add(home, [FINE], Keep())
-    process.add(home, [BAD], Keep())
-    assert [run.outcome for run in listed(home)] == [Outcome.FAILED, Outcome.OK]
+    process.shut(home)
+    assert not listed(home)
 
 
-def test_where_none_can_begin_that_is_the_reason(home, process, monkeypatch):
+def test_where_none_can_begin_that_is_said(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python3")
-    with pytest.raises(NotRecorded, match=r"^no process to write histories: No such file or directory$"):
-        process.add(home, [FINE], Keep())
+    with pytest.raises(NoProcess, match="No such file or directory"):
+        HistoryProcess()
+
+
+def test_one_that_cannot_begin_is_told_from_one_that_can(monkeypatch):
+    monkeypatch.setattr("scheduler.history_process._BEGIN", "print('hello')")
+    with pytest.raises(NoProcess, match="it ended with status 0"):
+        HistoryProcess()
+
+
+def test_it_finds_what_its_owner_finds_and_nothing_else(home, tmp_path, monkeypatch):
+    """Neither what the environment names nor what lies in the working folder has a say."""
+    (tmp_path / "sqlite3.py").write_text("raise SystemExit(7)")
+    (tmp_path / "sitecustomize.py").write_text("print('hello')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    process = HistoryProcess()
+    process.add(home, [FINE], Keep())
+    process.close()
+    assert len(listed(home)) == 1
+
+
+def test_a_home_is_where_its_owner_sees_it(tmp_path, process, monkeypatch):
+    (tmp_path / "elsewhere" / "opus").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    process.add(Path("opus"), [FINE], Keep())
+    assert len(listed(tmp_path / "elsewhere" / "opus")) == 1
+
+
+def test_one_that_hangs_is_not_waited_for_for_ever(home, process, monkeypatch):
+    monkeypatch.setattr("scheduler.history_process.PATIENCE", 0.1)
+    process._child.send_signal(signal.SIGSTOP)
+    assert process.close() == "hangs"
+    assert process._child.wait(10) == -signal.SIGKILL
+
+
+def test_much_output_is_never_more_than_what_it_takes(tmp_path, home, process):
+    """No text of four bytes a character, and no copy of it that waits."""
+    many = [FINE._replace(output=written(("☂" * 20_000 + "🎉").encode())) for _ in range(60)]
+    before = high_water(process)
+    process.add(home, many, Keep())
+    assert history.output(home, 60).endswith("☂🎉")
+    assert high_water(process) - before < 12 << 20
+
+
+def high_water(process: HistoryProcess) -> int:
+    """The most bytes that it ever had in memory."""
+    lines = Path(f"/proc/{process._child.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
 
 
 def test_what_is_shut_or_closed_is_open_nowhere(home, process):
@@ -99,8 +151,9 @@ def test_what_is_shut_or_closed_is_open_nowhere(home, process):
     process.shut(home)
     assert [path.name for path in home.glob("runs.db*")] == ["runs.db"]
     process.add(home, [FINE], Keep())
-    child = process._child.process
+    child = process._child
     process.close()
-    assert child.returncode == 0 and process._child is None
+    assert child.returncode == 0
     assert [path.name for path in home.glob("runs.db*")] == ["runs.db"]
     process.shut(home)  # nothing is open any more: nothing happens
+    assert process.close() == "ended with status 0"
