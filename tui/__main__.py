@@ -63,7 +63,9 @@ class Commands(click.Group):
 )
 @click.option("--no-ui", is_flag=True, help="The same scheduler without a screen.")
 @click.option("--interval", callback=seconds, metavar="SECONDS", help="From wake to wake.")
-@click.option("--demo", is_flag=True, help="A make-believe fleet that touches nothing.")
+@click.option(
+    "--demo", is_flag=True, help="A make-believe fleet that touches nothing; its clock runs 15 times as fast."
+)
 @click.option("--read-only", is_flag=True, help="Look and do not touch; owns nothing.")
 @click.option("--attach", is_flag=True, help="Own nothing: only look at what others run.")
 @click.option("--ascii", is_flag=True, help="Draw with plain ASCII.")

@@ -6,11 +6,22 @@ from functools import cached_property
 
 from scheduler.model import TaskView
 
+SURE = 3  # letters by which a state is known; with fewer, most words would be the beginning of one
+FAILING = ("failed", "failing")
+
 
 def words_of(citizen: str, tasks: Iterable[TaskView]) -> str:
     """All that a filter may find in these tasks."""
-    parts = (f"{citizen}/{task.name} {task.kind} {task.error.text if task.error else ''}" for task in tasks)
+    parts = (
+        " ".join([f"{citizen}/{task.name}", *_states(task), task.error.text if task.error else ""])
+        for task in tasks
+    )
     return " ".join(parts).casefold()
+
+
+def _states(task: TaskView) -> tuple[str, ...]:
+    """What its state may be called: it fails as long as it is counted as failing, paused or not."""
+    return (task.kind, *FAILING) if task.error else (task.kind,)
 
 
 @dataclass(frozen=True)
@@ -52,9 +63,14 @@ class Filter:
         return all(word in text for word in self._words) != self._inverted
 
     def _found(self, citizen: str, task: TaskView) -> bool:
-        if self._needle == task.kind:
+        states = _states(task)
+        if self._needle in states:
             return True
         said = f"{citizen}/{task.name}"
         if task.error:
             said += f" {task.error.text.casefold()}"
-        return all(word in said or word == task.kind for word in self._words)
+        return all(word in said or _is_state(word, states) for word in self._words)
+
+
+def _is_state(word: str, states: tuple[str, ...]) -> bool:
+    return word in states or (len(word) >= SURE and any(state.startswith(word) for state in states))

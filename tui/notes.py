@@ -1,11 +1,13 @@
 """What has to be said about a citizen as a whole, the worst first."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 from scheduler.model import Kind, Pulse, Snapshot
 
+_FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
 STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
 
 
@@ -63,11 +65,11 @@ def _wrongs(snapshot: Snapshot, pulse: Pulse | None) -> Iterator[Note]:
     if pulse is not None and stalled(pulse):
         yield Note(Rank.STALLED, stall_words(pulse))
     if snapshot.stale:
-        yield Note(Rank.STALE, f"not live: {snapshot.stale}")
+        yield Note(Rank.STALE, f"not live: {_near(snapshot.stale)}")
     if snapshot.unsaved:
         yield Note(Rank.UNSAVED, f"not saved: {snapshot.unsaved}")
     for problem in snapshot.problems:
-        yield Note(Rank.PROBLEM, problem)
+        yield Note(Rank.PROBLEM, _near(problem))
     if snapshot.wake.error:
         yield Note(Rank.WAKE, f"wake failed: {first_line(snapshot.wake.error)}")
 
@@ -90,3 +92,8 @@ def _facts(snapshot: Snapshot) -> Iterator[Note]:
 def first_line(text: str) -> str:
     """The first line that says anything."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _near(text: str) -> str:
+    """Of a settings file only its folder: what is wrong with it stands at the end, where there is no room."""
+    return _FAR.sub("", text)

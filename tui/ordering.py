@@ -11,7 +11,7 @@ Key = tuple[float, str]
 class Order(StrEnum):
     NAME = "name"
     FAILING = "failing first"
-    NEXT = "next due"
+    NEXT = "next due first"
 
     @property
     def next(self) -> "Order":

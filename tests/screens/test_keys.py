@@ -267,10 +267,10 @@ async def test_s_cycles_the_order_and_says_which():
         assert order() == ["aria", "mira", "opus"]
         await press(pilot, "s")
         assert order() == ["opus", "aria", "mira"]
-        assert "by failing first" in shown(pilot)
+        assert "failing first" in shown(pilot)
         await press(pilot, "s")
         assert order() == ["mira", "opus", "aria"]
-        assert "by next due" in shown(pilot)
+        assert "next due first" in shown(pilot)
         await press(pilot, "s")
         assert order() == ["aria", "mira", "opus"]
 
@@ -535,3 +535,10 @@ async def test_the_panel_under_the_cursor_says_what_closing_the_screen_means():
         assert "attached, pid 4711" in shown(pilot)
         await press(pilot, "tab")
         assert "runs here" not in shown(pilot) and "attached, pid 4711" in shown(pilot)
+
+
+async def test_a_citizen_whose_settings_are_broken_is_not_told_to_write_some():
+    broken = Snapshot("opus", (), stale="/srv/ai/opus/experience.toml:10: is not UTF-8")
+    async with screen(FakeFleet(FakeControl(broken)), size=(80, 24)) as pilot:
+        assert shown(pilot).count("opus/experience.toml:10: is not UTF-8") == 3  # verdict, panel, its frame
+        assert "no tasks yet" not in shown(pilot)

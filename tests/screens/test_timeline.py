@@ -104,6 +104,12 @@ async def test_the_time_cursor_moves_and_says_what_runs_then():
         assert "Mon 11:15 45m ago" in shown(pilot)
 
 
+async def test_one_task_runs_then():
+    async with screen(FakeFleet(citizen("opus", "tick"))) as pilot:
+        await opened(pilot)
+        assert "now  1 task in sight runs then: opus/tick" in shown(pilot)
+
+
 async def test_beyond_the_edge_the_window_moves_and_0_leads_back():
     async with screen(FakeFleet(citizen())) as pilot:
         await opened(pilot, *["minus"] * 2)

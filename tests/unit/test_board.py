@@ -7,7 +7,7 @@ import pytest
 from scheduler.model import Failure, Kind, Pulse, Snapshot, TaskView
 from tests.fakes import NOON
 from tui.glyphs import UNICODE
-from tui.matching import Filter
+from tui.matching import Filter, words_of
 from tui.ordering import Order
 from tui.panels.board import Board, Place
 from tui.panels.columns import share
@@ -86,6 +86,11 @@ def test_narrow_panels_keep_the_countdown_before_anything_else():
         ("opus/news", True),
         ("broke", True),
         ("failed", True),
+        ("fail", True),
+        ("failing", True),
+        ("fa", False),
+        ("!fail", False),
+        ("fail opus", True),
         ("paused", False),
         ("mira", False),
         ("!mira", True),
@@ -94,6 +99,13 @@ def test_narrow_panels_keep_the_countdown_before_anything_else():
 )
 def test_what_a_filter_keeps(text, kept):
     assert (Filter(text).all or Filter(text).wants("opus", failing("news_scan"))) is kept
+
+
+@pytest.mark.parametrize(("text", "kept"), [("fail", True), ("pau", True), ("paused", True), ("runn", False)])
+def test_a_task_that_fails_is_found_as_that_also_while_it_is_paused(text, kept):
+    paused = replace(failing("news_scan"), kind=Kind.PAUSED)
+    assert Filter(text).wants("opus", paused) is kept
+    assert Filter(text).may_want(words_of("opus", [paused])) is kept
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ class FleetGrid(Lines):
         """In a few clean words: filter, order and marks, as far as they are not what one expects."""
         board = self.board
         words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)}"]
-        words += [] if board.sorted_by is Order.NAME else [f"by {board.sorted_by}"]
+        words += [] if board.sorted_by is Order.NAME else [str(board.sorted_by)]
         words += [f"{len(board.marked)} marked"] if board.marked else []
         return self._glyphs.dot.join(words)
 

@@ -7,7 +7,7 @@ from rich.segment import Segment
 from scheduler.model import Pulse, Snapshot, TaskView
 from tui.glyphs import Glyphs
 from tui.matching import Filter, words_of
-from tui.notes import faded, notes, owned_here, stalled
+from tui.notes import Note, Rank, faded, notes, owned_here, stalled
 
 from .columns import Columns, share
 from .frame import BottomLine, PlainLine, TopLine
@@ -112,7 +112,7 @@ class Panel:
                 again = task.failures_in_a_row if task.error else 0
                 body.append((BelowLine(*words, again, self._columns.inner, glyphs), index))
         if not body:
-            body = [(self._plain(NO_TASKS if snapshot else "waiting for its scheduler"), 0)]
+            body = [(self._plain(_instead_of_tasks(snapshot, said)), 0)]
         self._rows = {line.task.name: line for line, _ in body if isinstance(line, TaskLine)}
         return (
             TopLine(self.citizen, snapshot, width, glyphs),
@@ -127,6 +127,13 @@ class Panel:
 
     def _plain(self, text: str) -> PlainLine:
         return PlainLine(text, self._columns.inner, self._glyphs)
+
+
+def _instead_of_tasks(snapshot: Snapshot | None, said: list[Note]) -> str:
+    """Why there are none: of a citizen whose settings are broken that is not known."""
+    if snapshot is None:
+        return "waiting for its scheduler"
+    return said[0].text if said and said[0].rank < Rank.WAKE else NO_TASKS
 
 
 def paint(face: Face, ink: Ink) -> list[Segment]:

@@ -109,7 +109,8 @@ class Timeline(Page):
         here = [row for row in self.view.in_sight() if self._runs_at(row, self.view.time_at)]
         names = ", ".join("/".join(row) for row in here[:NAMED])
         more = f" and {len(here) - NAMED} more" if len(here) > NAMED else ""
-        count = f"{words.plural(len(here), 'task')} in sight run then" if here else "nothing runs then"
+        verb = "runs" if len(here) == 1 else "run"
+        count = f"{words.plural(len(here), 'task')} in sight {verb} then" if here else "nothing runs then"
         detail = f": {words.clean(names, glyphs.plain)}{more}" if here else ""
         scale = f" {words.limit(window.cell)} a cell{glyphs.dot}{zoom_words(self._zoom)} ahead "
         self.head(

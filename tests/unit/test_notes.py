@@ -1,0 +1,25 @@
+"""What is said of a citizen as a whole."""
+
+import pytest
+
+from scheduler.model import Snapshot
+from tui.notes import Rank, notes
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        ("/srv/ai/opus/experience.toml:10: is not UTF-8", "opus/experience.toml:10: is not UTF-8"),
+        (
+            "see /home/a/.config/experience/experience.toml: unknown key",
+            "see experience/experience.toml: unknown key",
+        ),
+        ("/opus/experience.toml: no", "opus/experience.toml: no"),
+        ("/srv/my home/opus/experience.toml: no", "/srv/my home/opus/experience.toml: no"),
+        ("/srv/ai/opus/runs.db: Is a directory", "/srv/ai/opus/runs.db: Is a directory"),
+    ],
+)
+def test_of_a_settings_file_only_its_folder_is_said_before_what_is_wrong_with_it(problem, said):
+    wrong, stale = notes(Snapshot("opus", (), problems=(problem,), owner="here", stale=problem))[1::-1]
+    assert (wrong.rank, wrong.text) == (Rank.PROBLEM, said)
+    assert (stale.rank, stale.text) == (Rank.STALE, f"not live: {said}")
