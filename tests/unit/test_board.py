@@ -12,6 +12,7 @@ from tui.ordering import Order
 from tui.panels.board import Board, Place
 from tui.panels.columns import share
 from tui.panels.layout import arrange, columns_for
+from tui.panels.rows import below
 from tui.tally import Tally
 
 
@@ -201,3 +202,9 @@ def test_a_stalled_scheduler_is_worse_than_anything():
     assert verdict.worst is not None and verdict.worst.text == "stalled 7 s by a/slow"
     assert verdict.troubles == 3
     assert tally.verdict(Pulse(1.0)).troubles == 2
+
+
+def test_what_keeps_a_task_from_running_is_said_before_its_last_error():
+    waits = "waits for pid 7, started by an owner that died"
+    assert below(replace(failing("nap"), note=waits)) == (waits, "warning")
+    assert below(replace(failing("nap"), note="retry 1 of 2")) == (failing("nap").error.text, "failed")

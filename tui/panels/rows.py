@@ -198,6 +198,10 @@ class BelowLine:
 
 def below(task: TaskView) -> tuple[str, str] | None:
     """The words below a task's row and their style, if it has any to say."""
+    if task.note.startswith(
+        "waits for "
+    ):  # a process that its last run left behind: nothing runs before it ends
+        return task.note, "warning"
     if task.error is not None:
         return task.error.first_line or "failed without a word", "failed"
     if task.kind is Kind.WARNING and task.text.strip():
