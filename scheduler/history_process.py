@@ -38,7 +38,7 @@ class HistoryProcess:
     def __init__(self) -> None:
         try:
             self._child = subprocess.Popen(
-                (sys.executable, "-I", "-S", "-c", _BEGIN, *sys.path, _ROOT),
+                (sys.executable, "-I", "-S", "-c", _BEGIN, *filter(os.path.isabs, sys.path), _ROOT),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

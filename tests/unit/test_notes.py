@@ -11,7 +11,7 @@ from tui.notes import Rank, notes
     [
         ("/srv/ai/opus/experience.toml:10: is not UTF-8", "opus/experience.toml:10: is not UTF-8"),
         (
-            "see /home/a/.config/experience/experience.toml: unknown key",
+            "see /srv/a/.config/experience/experience.toml: unknown key",
             "see experience/experience.toml: unknown key",
         ),
         ("/opus/experience.toml: no", "opus/experience.toml: no"),
