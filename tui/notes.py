@@ -8,6 +8,7 @@ from enum import IntEnum
 from scheduler.model import Kind, Pulse, Snapshot
 
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
+LEFT_BEHIND = "waits for "  # how the note of a task begins whose last run left something behind
 STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
 
 

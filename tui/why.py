@@ -10,7 +10,7 @@ from scheduler.status import until
 
 from .format import span
 from .moments import moment
-from .notes import first_line, stalled
+from .notes import LEFT_BEHIND, first_line, stalled
 from .stalls import Stall
 
 LATE = 1.0  # seconds after its time that a start is called late
@@ -47,8 +47,8 @@ def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
         return _running(task, snapshot, now, seen)
     if task.kind is Kind.NOT_SET_UP:
         return _not_set_up(task)
-    if task.note.startswith("waits for "):
-        return _waits(task.note.removeprefix("waits for "))
+    if task.note.startswith(LEFT_BEHIND):
+        return _waits(task.note.removeprefix(LEFT_BEHIND))
     if task.queued:
         return _queued(task, snapshot, now, seen)
     if task.kind is Kind.PAUSED:

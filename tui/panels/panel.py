@@ -133,7 +133,7 @@ def _instead_of_tasks(snapshot: Snapshot | None, said: list[Note]) -> str:
     """Why there are none: of a citizen whose settings are broken that is not known."""
     if snapshot is None:
         return "waiting for its scheduler"
-    return said[0].text if said and said[0].rank < Rank.WAKE else NO_TASKS
+    return next((note.text for note in said if note.rank in (Rank.STALE, Rank.PROBLEM)), NO_TASKS)
 
 
 def paint(face: Face, ink: Ink) -> list[Segment]:

@@ -8,6 +8,7 @@ from rich.segment import Segment
 from scheduler.model import Kind, TaskView
 from tui import format as words
 from tui.glyphs import Glyphs
+from tui.notes import LEFT_BEHIND
 
 from .columns import Columns
 from .ink import CURSOR, HERE, MARKED, Ink
@@ -198,9 +199,7 @@ class BelowLine:
 
 def below(task: TaskView) -> tuple[str, str] | None:
     """The words below a task's row and their style, if it has any to say."""
-    if task.note.startswith(
-        "waits for "
-    ):  # a process that its last run left behind: nothing runs before it ends
+    if task.note.startswith(LEFT_BEHIND):  # nothing runs before that has ended
         return task.note, "warning"
     if task.error is not None:
         return task.error.first_line or "failed without a word", "failed"
