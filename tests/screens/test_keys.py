@@ -540,5 +540,12 @@ async def test_the_panel_under_the_cursor_says_what_closing_the_screen_means():
 async def test_a_citizen_whose_settings_are_broken_is_not_told_to_write_some():
     broken = Snapshot("opus", (), stale="/srv/ai/opus/experience.toml:10: is not UTF-8")
     async with screen(FakeFleet(FakeControl(broken)), size=(80, 24)) as pilot:
-        assert shown(pilot).count("opus/experience.toml:10: is not UTF-8") == 3  # verdict, panel, its frame
+        assert shown(pilot).count("opus/experience.toml:10: is not UTF-8") == 2  # verdict, frame of the panel
+        assert "experience-tui check opus tells what is wrong" in shown(pilot)
         assert "no tasks yet" not in shown(pilot)
+
+
+async def test_the_count_of_failures_stands_beside_the_failure_only():
+    nap = replace(failed("nap", "no route"), note="waits for pid 7, started by an owner that died")
+    async with screen(FakeFleet(citizen("opus", nap, failed("scan", "no route")))) as pilot:
+        assert shown(pilot).count("×2") == 1

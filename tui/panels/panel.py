@@ -7,14 +7,15 @@ from rich.segment import Segment
 from scheduler.model import Pulse, Snapshot, TaskView
 from tui.glyphs import Glyphs
 from tui.matching import Filter, words_of
-from tui.notes import Note, Rank, faded, notes, owned_here, stalled
+from tui.notes import LEFT_BEHIND, Note, Rank, faded, notes, owned_here, stalled
 
 from .columns import Columns, share
 from .frame import BottomLine, PlainLine, TopLine
 from .ink import CURSOR, FADED, HERE, MARKED, Ink
 from .rows import BelowLine, Face, Line, TaskLine, below, lines_of
 
-NO_TASKS = "no tasks yet: [tasks.NAME] in its experience.toml makes one"
+SETTINGS = "experience.toml"
+NO_TASKS = f"no tasks yet: [tasks.NAME] in its {SETTINGS} makes one"
 
 Body = list[tuple[Line, int]]  # each line and the index of the task it belongs to
 Made = tuple[TopLine, Body, BottomLine]
@@ -109,10 +110,10 @@ class Panel:
         for index, task in enumerate(self.tasks):
             body.append((self._row(task), index))
             if words := below(task):
-                again = task.failures_in_a_row if task.error else 0
+                again = task.failures_in_a_row if task.error and not task.note.startswith(LEFT_BEHIND) else 0
                 body.append((BelowLine(*words, again, self._columns.inner, glyphs), index))
         if not body:
-            body = [(self._plain(_instead_of_tasks(snapshot, said)), 0)]
+            body = [(self._plain(_instead_of_tasks(self.citizen, snapshot, said)), 0)]
         self._rows = {line.task.name: line for line, _ in body if isinstance(line, TaskLine)}
         return (
             TopLine(self.citizen, snapshot, width, glyphs),
@@ -129,11 +130,12 @@ class Panel:
         return PlainLine(text, self._columns.inner, self._glyphs)
 
 
-def _instead_of_tasks(snapshot: Snapshot | None, said: list[Note]) -> str:
-    """Why there are none: of a citizen whose settings are broken that is not known."""
+def _instead_of_tasks(citizen: str, snapshot: Snapshot | None, said: list[Note]) -> str:
+    """Why there are none, or what to type: the frame below has no room for all that is wrong."""
     if snapshot is None:
         return "waiting for its scheduler"
-    return next((note.text for note in said if note.rank in (Rank.STALE, Rank.PROBLEM)), NO_TASKS)
+    broken = any(note.rank in (Rank.STALE, Rank.PROBLEM) and SETTINGS in note.text for note in said)
+    return f"experience-tui check {citizen} tells what is wrong" if broken else NO_TASKS
 
 
 def paint(face: Face, ink: Ink) -> list[Segment]:
