@@ -342,10 +342,15 @@ async def test_health_is_that_of_the_owners(tmp_path):
             code, found = await healthz(server)
             return (code, found["citizens"]["opus"]["owner"]) == (status, owner)
 
+        async def beats() -> bool:
+            _, found = await healthz(server)
+            return found["citizens"]["opus"]["heartbeat_age_seconds"] is not None
+
         assert await is_now(200, "free")  # nobody is meant to be there
         assert "nobody runs opus at the moment" in server.log.read_text()
         with owner(alone) as process:
             await eventually(lambda: is_now(200, "alive"), "an owner that comes is seen")
+            await eventually(beats, "and its heartbeat is asked for: at first only its lock was there")
             process.send_signal(signal.SIGSTOP)
             await eventually(lambda: is_now(503, "hung"), "its heart stands still")
             process.send_signal(signal.SIGCONT)
