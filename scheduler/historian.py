@@ -2,17 +2,18 @@
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
 from .history import output, runs
-from .history_file import HistoryFiles, NotRecorded
-from .history_process import HistoryProcess, NoProcess
+from .history_file import Answer, HistoryFiles, Row
+from .history_process import HistoryProcess, NoProcess, Packed, pack, unpack
 from .model import Keep
 from .records import Asked, Ended, RunRecord, Told
 
@@ -28,7 +29,6 @@ PATIENCE = 5.0  # seconds in which the disk takes nothing, where somebody waits
 BEHIND = "more runs end than the disk can take"
 
 Action = Callable[[], None]
-Item = tuple["HomeHistory", Ended] | Action | None
 
 
 class Historian:
@@ -39,9 +39,12 @@ class Historian:
 
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
-        self._items: SimpleQueue[Item] = SimpleQueue()
+        self._items: SimpleQueue[Row | Packed | Action] = SimpleQueue()
         # Bytes, in two counters that one thread each writes to: no lock on the path of a run.
         self._given = self._taken = 0
+        self._answered = 0  # times
+        self._closed = False
+        self._homes: dict[bytes, HomeHistory] = {}
         self._somebody_waits = threading.Event()
         self._thread: threading.Thread | None = None
         self._files = HistoryFiles()
@@ -51,15 +54,21 @@ class Historian:
 
     def of(self, home: Path, keep: Keep) -> "HomeHistory":
         """The history of this home."""
-        return HomeHistory(self, home, keep)
+        history = HomeHistory(self, home, keep)
+        self._homes[history.place] = history
+        return history
 
     def put(self, home: "HomeHistory", run: Ended) -> bool:
         """Whether there was room for the run."""
-        size = _size(run)
+        row: Row | Packed = Row(home.place, home.keep, run)
+        if self._process and not _printed(run):
+            # Here, and not in the thread, which would hold up what is due meanwhile for many of them at once.
+            row = pack(home.place, home.keep, run)
+        size = _size(row)
         if self._given - self._taken + size > self._room:
             return False
         self._given += size
-        self._items.put((home, run))
+        self._items.put(row)
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._work, name="history", daemon=True)
             self._thread.start()
@@ -87,7 +96,7 @@ class Historian:
         """Write what waits, and end."""
         if (thread := self._thread) is None:
             return
-        self._items.put(None)
+        self._items.put(self._end)
         self._somebody_waits.set()
         join = partial(asyncio.to_thread, thread.join, PATIENCE)
         await self._while_it_goes_on(join, lambda: not thread.is_alive())
@@ -97,11 +106,14 @@ class Historian:
     ) -> None:
         """Wait again and again, as long as something is written meanwhile."""
         before = -1
-        while not over() and before != self._taken:
-            before = self._taken
+        while not over() and before != self._answered:
+            before = self._answered
             await wait()
 
     # -------------------------------------------------------------- in the thread
+
+    def _end(self) -> None:
+        self._closed = True
 
     def _work(self) -> None:
         try:
@@ -118,22 +130,15 @@ class Historian:
         self._somebody_waits.clear()
         began = time.monotonic()
         items += [self._items.get() for _ in range(self._items.qsize())]
-        by_home: dict[HomeHistory, list[Ended]] = {}
-        actions: list[Action | None] = []
-        for item in items:
-            if isinstance(item, tuple):
-                by_home.setdefault(item[0], []).append(item[1])
-            else:
-                actions.append(item)
-        self._choose(sum(map(len, by_home.values())), began)
-        for home, some in by_home.items():
-            for parcel in _parcels(some):
-                self._write(home, parcel)
+        rows = [item for item in items if not callable(item)]
+        self._choose(len(rows), began)
+        for size, parcel in _parcels(rows):
+            self._write(size, parcel)
         self._pause = max(GATHER, min(LONGEST, SHARE * (time.monotonic() - began)))
-        for action in actions:
-            if action:
-                action()
-        return None not in actions
+        for item in items:
+            if callable(item):
+                item()
+        return not self._closed
 
     def _choose(self, runs: int, now: float) -> None:
         """Many runs at a time are worth a process, and it stays for a while; without one, it goes on here."""
@@ -153,22 +158,25 @@ class Historian:
             self._process.close()
         self._process = None
 
-    def _write(self, home: "HomeHistory", some: list[Ended]) -> None:
+    def _write(self, size: int, rows: list[Row | Packed]) -> None:
         try:
-            home.write(some)
+            for answers in self._answers(rows):
+                self._answered += 1
+                for answer in answers:
+                    self._homes[answer.home].written(answer)
         finally:
-            self._taken += sum(map(_size, some))
+            self._taken += size
 
-    def add(self, home: Path, runs: list[Ended], keep: Keep) -> Path | None:
-        """In the thread: write the runs of this home; as `HistoryFile.add`."""
+    def _answers(self, rows: list[Row | Packed]) -> Iterator[list[Answer]]:
         if self._process:
             try:
-                return self._process.add(home, runs, keep)
+                yield from self._process.add(rows)
+                return
             except NoProcess:  # it was killed in a quiet moment
                 self._end_process()
-        return self._files.add(home, runs, keep)
+        yield from self._files.add(unpack(row) if isinstance(row, Packed) else row for row in rows)
 
-    def shut(self, home: Path) -> None:
+    def shut(self, home: bytes) -> None:
         """In the thread: nothing of this home is open any more."""
         self._files.shut(home)
         if self._process:
@@ -180,6 +188,7 @@ class HomeHistory:
 
     def __init__(self, historian: Historian, home: Path, keep: Keep) -> None:
         self.keep = keep
+        self.place = os.fsencode(home.absolute())
         self._historian, self._home = historian, home
         self._lost = 0
 
@@ -199,16 +208,15 @@ class HomeHistory:
         return await asyncio.to_thread(output, self._home, run)
 
     async def close(self) -> None:
-        await self._historian.settled(partial(self._historian.shut, self._home))
+        await self._historian.settled(partial(self._historian.shut, self.place))
 
-    def write(self, some: list[Ended]) -> None:
-        """In the thread: the runs are on disk, or counted as missing."""
-        try:
-            aside = self._historian.add(self._home, some, self.keep)
-        except NotRecorded as reason:
-            self._soon(self._missed, len(some), str(reason))
+    def written(self, answer: Answer) -> None:
+        """In the thread: what came of some of its runs."""
+        if answer.refused:
+            self._soon(self._missed, answer.runs, answer.refused)
             return
-        if aside:
+        if answer.aside:
+            aside = os.fsdecode(answer.aside)
             self._soon(self._told, "history set aside", f"it was damaged; it is {aside} now")
         if self._lost and self._historian.relieved():
             self._soon(self._well)
@@ -229,17 +237,26 @@ class HomeHistory:
         self._lost = 0
 
 
-def _parcels(runs: list[Ended]) -> Iterator[list[Ended]]:
-    """All of them, in few lists that are not large."""
-    parcel, room = list[Ended](), PARCEL
-    for run in runs:
-        room -= _size(run)
-        if parcel and room < 0:
-            yield parcel
-            parcel, room = [], PARCEL - _size(run)
-        parcel.append(run)
-    yield parcel
+def _parcels(rows: Iterable[Row | Packed]) -> Iterator[tuple[int, list[Row | Packed]]]:
+    """All of them, in few lists that are not large, and the bytes of each."""
+    parcel, size = list[Row | Packed](), 0
+    for row in rows:
+        more = _size(row)
+        if parcel and size + more > PARCEL:
+            yield size, parcel
+            parcel, size = [], 0
+        parcel.append(row)
+        size += more
+    if parcel:
+        yield size, parcel
 
 
-def _size(run: Ended) -> int:
-    return ROW + len(run.text) + len(run.traceback) + (min(run.output.size, ROOM) if run.output else 0)
+def _size(row: Row | Packed) -> int:
+    if isinstance(row, Packed):
+        return len(row)
+    run = row.run
+    return ROW + len(run.text) + len(run.traceback) + _printed(run)
+
+
+def _printed(run: Ended) -> int:
+    return min(run.output.size, ROOM) if run.output else 0

@@ -3,9 +3,11 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from .files import set_aside
 from .history import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
@@ -130,23 +132,51 @@ class HistoryFile:
         return aside
 
 
+class Row(NamedTuple):
+    """A run, where it is to be written, and how much is kept there."""
+
+    home: bytes  # the whole path, as the system has it
+    keep: Keep
+    run: Ended
+
+
+class Answer(NamedTuple):
+    """How it went with the runs of one home."""
+
+    home: bytes
+    runs: int
+    refused: str = ""  # why they are not written, if they are not
+    aside: bytes = b""  # where a damaged history lies now
+
+
 class HistoryFiles:
     """The histories of many homes, of which few are open at a time; for one thread."""
 
     def __init__(self) -> None:
-        self._open: dict[Path, HistoryFile] = {}  # the one that was used last is the last
+        self._open: dict[bytes, HistoryFile] = {}  # the one that was used last is the last
 
-    def add(self, home: Path, runs: Sequence[Ended], keep: Keep) -> Path | None:
-        """As `HistoryFile.add`."""
-        file = self._open.pop(home, None) or HistoryFile(home)
+    def add(self, rows: Iterable[Row]) -> Iterator[list[Answer]]:
+        """Write them all, those of a home in one transaction; the answers come a few homes at a time."""
+        by_home: dict[bytes, list[Row]] = {}
+        for row in rows:
+            by_home.setdefault(row.home, []).append(row)
+        homes = iter(by_home.items())
+        while some := list(islice(homes, OPEN)):
+            yield [self._add(home, those) for home, those in some]
+
+    def _add(self, home: bytes, rows: list[Row]) -> Answer:
+        file = self._open.pop(home, None) or HistoryFile(Path(os.fsdecode(home)))
         self._open[home] = file
         try:
-            return file.add(runs, keep)
+            aside = file.add([row.run for row in rows], rows[-1].keep)
+        except NotRecorded as reason:
+            return Answer(home, len(rows), str(reason))
         finally:
             if len(self._open) > OPEN:
                 self.shut(next(iter(self._open)))
+        return Answer(home, len(rows), aside=os.fsencode(aside) if aside else b"")
 
-    def shut(self, home: Path) -> None:
+    def shut(self, home: bytes) -> None:
         """Nothing of this home is open any more."""
         if file := self._open.pop(home, None):
             file.close()

@@ -1,24 +1,27 @@
 """Writes histories in a process of its own: SQLite beside the loop would make many runs a second late."""
 
+import fcntl
 import marshal
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from .history_file import HistoryFiles, NotRecorded
+from .history_file import Answer, HistoryFiles, Row
 from .model import Keep, Outcome, Trigger
 from .records import Ended
 
-PIECE = 32  # runs that are put in writing between two breaths
+PIECE = 32  # runs that are packed between two breaths
 # Seconds after each piece, so that the loop gets the interpreter: a thread that gives it up for one short
 # call after the other takes it back before another one wakes, until Python insists.
 BREATH = 0.0002
+PIPE = 1 << 20  # bytes that it can be told before it has read any: what one may have without being root
 NICE = 10  # behind whatever has to begin on time
 PATIENCE = 5.0  # seconds for what is under way when it is to end
 READY = "ready"
@@ -26,6 +29,37 @@ _ROOT = str(Path(__file__).parents[1])
 # Nothing but our own path: what else Python would load at its start may print, and that is no answer.
 _BEGIN = "import sys; sys.path[:] = sys.argv[1:]; from scheduler.history_process import main; main()"
 _BROKEN = (OSError, EOFError, ValueError, TypeError)  # what its end makes of talking to it
+
+Packed = bytes
+
+
+def pack(home: bytes, keep: Keep, run: Ended) -> Packed:
+    """A row, with what the run printed, as every process of ours can read it; takes some microseconds."""
+    task, trigger, attempt, started, finished, seconds, outcome, text, traceback, output = run
+    kinds = trigger and trigger.value, outcome.value
+    printed = output.text().encode("utf-8", "backslashreplace") if output and output.size else b""
+    plain = str(task), attempt, started, finished, seconds, kinds, str(text), traceback, printed
+    return marshal.dumps((home, keep.runs, keep.seconds, plain))
+
+
+def unpack(packed: Packed) -> Row:
+    """The row again; what the run printed stays bytes, a fourth of what it would take as text."""
+    home, runs, age, plain = marshal.loads(packed)
+    task, attempt, started, finished, seconds, (trigger, outcome), text, traceback, printed = plain
+    kind = Trigger(trigger) if trigger else None
+    times = (started, finished, seconds)
+    run = Ended(task, kind, attempt, *times, Outcome(outcome), text, traceback, _Printed(printed))
+    return Row(home, Keep(runs, age), run)
+
+
+class _Printed:
+    """What a run wrote, as it came here."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self.size = data, len(data)
+
+    def text(self) -> str:
+        return self._data.decode()
 
 
 class NoProcess(Exception):
@@ -47,6 +81,8 @@ class HistoryProcess:
         except (OSError, RuntimeError) as error:
             raise NoProcess(str(error)) from error
         assert self._child.stdin and self._child.stdout
+        with suppress(OSError, AttributeError):  # less is allowed, or known: then it takes more than one go
+            fcntl.fcntl(self._child.stdin, fcntl.F_SETPIPE_SZ, PIPE)
         self._questions: IO[bytes] = self._child.stdin
         self._answers: IO[bytes] = self._child.stdout
         try:
@@ -56,28 +92,32 @@ class HistoryProcess:
         if not ready:
             raise NoProcess(f"it {self.close()}")
 
-    def add(self, home: Path, runs: Sequence[Ended], keep: Keep) -> Path | None:
-        """As `HistoryFiles.add`; raises NoProcess, too, if it had ended before."""
+    def add(self, rows: Sequence[Row | Packed]) -> Iterator[list[Answer]]:
+        """As `HistoryFiles.add`; raises NoProcess before the first answer if it had ended before."""
         if self._child.poll() is not None:
             raise NoProcess
-        pieces = [runs[first : first + PIECE] for first in range(0, len(runs), PIECE)]
+        packed, answered = _packed(rows), set[bytes]()
         try:
-            self._say(["add", _place(home), keep.runs, keep.seconds, len(pieces)])
-            for piece in pieces:
-                self._say(list(map(_plain, piece)))
-                time.sleep(BREATH)
-            refused, aside = marshal.load(self._answers)
-        except _BROKEN as error:
-            raise NotRecorded(f"{home}: the process that writes histories {self.close()}") from error
-        if refused:
-            raise NotRecorded(refused)
-        return Path(os.fsdecode(aside)) if aside else None
+            self._say("add", packed)
+            more = True
+            while more:
+                answers, more = self._answer()
+                answered.update(answer.home for answer in answers)
+                yield answers
+        except _BROKEN:
+            why = f"the process that writes histories {self.close()}"
+            homes = Counter(unpack(each).home for each in packed)
+            yield [
+                Answer(home, runs, f"{os.fsdecode(home)}: {why}")
+                for home, runs in homes.items()
+                if home not in answered
+            ]
 
-    def shut(self, home: Path) -> None:
+    def shut(self, home: bytes) -> None:
         """Nothing of this home is open any more."""
         with suppress(*_BROKEN):
-            self._say(["shut", _place(home)])
-            marshal.load(self._answers)
+            self._say("shut", home)
+            self._answer()
 
     def close(self) -> str:
         """Let it write what it has, but not for ever; how it ended."""
@@ -92,59 +132,47 @@ class HistoryProcess:
             self._answers.close()
         return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
 
-    def _say(self, words: list[Any]) -> None:
-        self._questions.write(marshal.dumps(words))
+    def _say(self, verb: str, what: Any) -> None:
+        self._questions.write(marshal.dumps((verb, what)))
         self._questions.flush()
 
+    def _answer(self) -> tuple[list[Answer], bool]:
+        """The next one, and whether more are to come; in one piece: each small read may hold up the loop."""
+        answers, more = marshal.loads(marshal.load(self._answers))
+        return [Answer(*each) for each in answers], more
 
-def _place(home: Path) -> bytes:
-    """The same place there: it may read names another way, and stays where it began."""
-    return os.fsencode(os.path.abspath(home))  # noqa: PTH100 # links stay as they are
 
-
-def _plain(run: Ended) -> list[Any]:
-    """The run in types that every process knows."""
-    written = run.output.text() if run.output and run.output.size else ""
-    trigger = run.trigger and run.trigger.value
-    return [
-        *(str(run.task), trigger, run.attempt, run.started, run.finished, run.seconds, run.outcome.value),
-        *(str(run.text), run.traceback, written.encode("utf-8", "backslashreplace")),
-    ]
+def _packed(rows: Sequence[Row | Packed]) -> list[Packed]:
+    packed = list[Packed]()
+    for row in rows:
+        if isinstance(row, Packed):
+            packed.append(row)
+        else:
+            packed.append(pack(*row))
+            if not len(packed) % PIECE:
+                time.sleep(BREATH)
+    return packed
 
 
 # ------------------------------------------------------------------ in the process
 
 
-class _Written:
-    """What a run wrote, as it came here; a fourth of what it would take as text."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self.size = data, len(data)
-
-    def text(self) -> str:
-        return self._data.decode()
-
-
-def _ended(plain: list[Any]) -> Ended:
-    task, trigger, attempt, started, finished, seconds, outcome, text, traceback, written = plain
-    trigger = Trigger(trigger) if trigger else None
-    times = (started, finished, seconds)
-    return Ended(task, trigger, attempt, *times, Outcome(outcome), text, traceback, _Written(written))
+def _do(files: HistoryFiles, verb: str, what: Any) -> None:
+    """What is asked, and answer."""
+    answers = list[Answer]()
+    match verb:
+        case "add":
+            for some in files.add(map(unpack, what)):
+                if answers:
+                    _answer(answers, more=True)
+                answers = some
+        case "shut":
+            files.shut(what)
+    _answer(answers, more=False)
 
 
-def _write(files: HistoryFiles, words: IO[bytes]) -> tuple[str, bytes]:
-    """Do what is asked; why it could not be done, and where a damaged history lies now."""
-    match marshal.load(words):
-        case "add", home, runs, seconds, pieces:
-            ended = [_ended(plain) for _ in range(pieces) for plain in marshal.load(words)]
-            try:
-                aside = files.add(Path(os.fsdecode(home)), ended, Keep(runs, seconds))
-                return "", os.fsencode(aside) if aside else b""
-            except NotRecorded as reason:
-                return str(reason), b""
-        case "shut", home:
-            files.shut(Path(os.fsdecode(home)))
-    return "", b""
+def _answer(answers: Sequence[Answer], more: bool) -> None:
+    os.write(1, marshal.dumps(marshal.dumps((list(map(tuple, answers)), more))))
 
 
 def main() -> None:
@@ -156,5 +184,5 @@ def main() -> None:
     with suppress(EOFError, BrokenPipeError):  # its owner has ended
         os.write(1, marshal.dumps(READY))
         while True:
-            os.write(1, marshal.dumps(_write(files, sys.stdin.buffer)))
+            _do(files, *marshal.load(sys.stdin.buffer))
     files.close()

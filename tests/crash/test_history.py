@@ -78,15 +78,16 @@ def test_a_death_inside_a_transaction_costs_that_transaction(place, where):
 OWNER = """
 import os, sys
 from pathlib import Path
+from scheduler.history_file import Row
 from scheduler.history_process import HistoryProcess
 from scheduler.model import Keep, Outcome
 from scheduler.records import Ended
-run = Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted")
+row = Row(os.fsencode(sys.argv[1]), Keep(), Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted"))
 process = HistoryProcess()
-process.add(Path(sys.argv[1]), [run], Keep())
+list(process.add([row]))
 print(process._child.pid, flush=True)
 while True:
-    process.add(Path(sys.argv[1]), [run] * 50, Keep())
+    list(process.add([row] * 50))
 """
 
 

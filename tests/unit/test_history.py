@@ -592,7 +592,7 @@ async def test_runs_that_a_process_died_with_are_missing_and_that_is_said(home, 
     await historian.settled()
     process = historian._process
     say = process._say
-    monkeypatch.setattr(process, "_say", lambda words: process._child.kill() or say(words))
+    monkeypatch.setattr(process, "_say", lambda *words: process._child.kill() or say(*words))
     recorder.record(FINE)
     await historian.settled()
     reason = f"{home}: the process that writes histories was killed by signal 9"
