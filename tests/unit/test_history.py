@@ -16,8 +16,8 @@ import pytest
 from scheduler import history
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
 from scheduler.historian import MANY, ROW, Historian
-from scheduler.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded
-from scheduler.history_process import NoProcess
+from scheduler.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded, Row
+from scheduler.history_process import NoProcess, Packed
 from scheduler.model import Call, Keep, Outcome, Running, Task, TaskState, Trigger
 from scheduler.records import Asked, Ended, RunRecord
 from scheduler.schedule import Every
@@ -538,6 +538,42 @@ async def test_many_runs_are_written_by_a_process_of_its_own_and_few_need_none(h
     assert [path.name for path in home.glob("runs.db*")] == ["runs.db"]
     await historian.close()
     assert child.returncode == 0
+
+
+async def test_for_a_process_runs_are_packed_on_the_way_but_what_they_printed_in_the_thread(
+    home, historian, monkeypatch
+):
+    """Packing many at once in the thread holds up the loop; what was printed may be much."""
+    asked, told = [], []
+    recorder = historian.of(home, Keep())
+    record(recorder, MANY + 1)
+    await historian.settled()
+    add = historian._process.add
+    monkeypatch.setattr(historian._process, "add", lambda rows: told.append([*map(type, rows)]) or add(rows))
+    printed = written(b"half way")
+    monkeypatch.setattr(type(printed), "text", lambda self: asked.append(threading.current_thread()) or "?")
+    recorder.record(FINE)
+    recorder.record(FINE._replace(output=printed))
+    recorder.record(FINE._replace(output=written(b"")))
+    await historian.settled()
+    assert [kind for each in told for kind in each] == [Packed, Row, Packed]
+    assert asked == [historian._thread]
+    assert historian._given == historian._taken > 0
+
+
+async def test_what_was_packed_for_a_process_that_died_is_written_here(home, historian):
+    recorder = historian.of(home, Keep(runs=77))
+    record(recorder, MANY + 1)
+    await historian.settled()
+    historian._process._child.kill()
+    historian._process._child.wait()
+    for text in ("one", "two"):
+        recorder.record(BAD._replace(text=text))
+    await historian.settled()
+    assert historian._process is None
+    assert [(run.text, run.outcome, run.trigger) for run in listed(home, limit=2)] == [
+        (text, BAD.outcome, BAD.trigger) for text in ("two", "one")
+    ]
 
 
 async def test_when_it_ends_nothing_is_open(home):
