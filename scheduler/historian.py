@@ -54,9 +54,16 @@ class Historian:
 
     def of(self, home: Path, keep: Keep) -> "HomeHistory":
         """The history of this home."""
-        history = HomeHistory(self, home, keep)
-        self._homes[history.place] = history
-        return history
+        return HomeHistory(self, home, keep)
+
+    def tell(self, home: "HomeHistory") -> None:
+        """Of the runs of its place it hears what came of them, and nobody else does."""
+        self._homes[home.place] = home
+
+    def forget(self, home: "HomeHistory") -> None:
+        """It hears nothing more; another one of the same place does."""
+        if self._homes.get(home.place) is home:
+            del self._homes[home.place]
 
     def put(self, home: "HomeHistory", run: Ended) -> bool:
         """Whether there was room for the run."""
@@ -163,7 +170,8 @@ class Historian:
             for answers in self._answers(rows):
                 self._answered += 1
                 for answer in answers:
-                    self._homes[answer.home].written(answer)
+                    if home := self._homes.get(answer.home):
+                        home.written(answer)
         finally:
             self._taken += size
 
@@ -194,6 +202,7 @@ class HomeHistory:
 
     def begin(self, told: Told) -> None:
         self._loop, self._told = asyncio.get_running_loop(), told
+        self._historian.tell(self)
 
     def record(self, run: Ended) -> None:
         if not self._historian.put(self, run):
@@ -209,6 +218,7 @@ class HomeHistory:
 
     async def close(self) -> None:
         await self._historian.settled(partial(self._historian.shut, self.place))
+        self._historian.forget(self)
 
     def written(self, answer: Answer) -> None:
         """In the thread: what came of some of its runs."""

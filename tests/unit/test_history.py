@@ -576,6 +576,22 @@ async def test_what_was_packed_for_a_process_that_died_is_written_here(home, his
     ]
 
 
+async def test_one_that_has_closed_is_told_nothing_and_another_of_its_home_is(home, historian):
+    first, second, said = historian.of(home, Keep()), historian.of(home, Keep()), []
+    first.begin(lambda *words: pytest.fail("it has closed"))
+    await first.close()
+    assert not historian._homes  # nothing of it stays
+    (home / "runs.db").mkdir()
+    first.record(FINE)  # nobody is told of this one
+    await historian.settled()
+    second.begin(lambda *words: said.append(words))
+    await first.close()
+    second.record(FINE)
+    await historian.settled()
+    await until(lambda: said == [("history not recorded", f"{home}/runs.db: Is a directory")], "it is said")
+    assert historian._thread.is_alive()
+
+
 async def test_when_it_ends_nothing_is_open(home):
     historian = Historian()
     record(historian.of(home, Keep()), 1)
