@@ -18,7 +18,7 @@ from .model import Keep
 from .records import Asked, Ended, RunRecord, Told
 
 ROOM = 64 << 20  # bytes of runs that may wait for the disk
-ROW = 1024  # bytes that a run without output counts for
+ROW = 1024  # bytes that a run counts for before it is packed, besides its texts
 GATHER = 0.5  # seconds in which runs come together in one transaction
 SHARE, LONGEST = 4, 10.0  # after a slow write that many times as long, but at most so many seconds
 MANY = 32  # runs in that time, from which on they are written by a process of its own
@@ -67,15 +67,14 @@ class Historian:
 
     def put(self, home: "HomeHistory", run: Ended) -> bool:
         """Whether there was room for the run."""
-        row: Row | Packed = Row(home.place, home.keep, run)
-        if self._process and not _printed(run):
-            # Here, and not in the thread, which would hold up what is due meanwhile for many of them at once.
-            row = pack(home.place, home.keep, run)
-        size = _size(row)
+        row = Row(home.place, home.keep, run)
+        # Packed here: the thread would hold up whatever is due meanwhile, for many of them at once.
+        item = pack(*row) if self._process and not _printed(run) else row
+        size = _size(item)
         if self._given - self._taken + size > self._room:
             return False
         self._given += size
-        self._items.put(row)
+        self._items.put(item)
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._work, name="history", daemon=True)
             self._thread.start()
