@@ -1,0 +1,117 @@
+"""What the command line prints, to the letter: every case against a file in expected/, one folder per group.
+
+A change that is meant renews the files, and their diff is then read like any other:
+
+    GOLDEN=renew .venv/bin/python -m pytest tests/golden
+
+A case that is gone, or new, changes the set of files: one too many, or one missing, is an error, too.
+Everything that knows a module of ours by its path is in seam.py.
+"""
+
+import os
+import pwd
+import time
+from collections.abc import Iterator, Mapping
+from difflib import unified_diff
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from . import (
+    cases_check,
+    cases_good,
+    cases_help,
+    cases_history,
+    cases_migrate,
+    cases_next,
+    cases_status,
+    seam,
+)
+from .case import Case
+
+EXPECTED = Path(__file__).parent / "expected"
+GROUPS: Mapping[str, Mapping[str, Case]] = {
+    "check": cases_check.CASES,
+    "good": cases_good.CASES,
+    "help": cases_help.CASES,
+    "history": cases_history.CASES,
+    "migrate": cases_migrate.CASES,
+    "next": cases_next.CASES,
+    "status": cases_status.CASES,
+}
+MEND = "if that is meant: GOLDEN=renew python -m pytest tests/golden, then read the diff"
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Noon of 2 March 2026, in Berlin, for the user opus."""
+    with monkeypatch.context() as patch:
+        seam.stand_still(patch)
+        patch.setattr(pwd, "getpwnam", _user)
+        patch.setattr(pwd, "getpwuid", lambda uid: _user("opus"))
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        seam.forget_the_zone()
+        yield patch
+    time.tzset()
+    seam.forget_the_zone()
+
+
+def _user(name: str) -> SimpleNamespace:
+    if name not in ("opus", "root"):
+        raise KeyError(name)
+    return SimpleNamespace(pw_name=name, pw_uid=os.getuid(), pw_gid=os.getgid(), pw_dir=f"/home/{name}")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_words_are_as_they_were(group: str, still: pytest.MonkeyPatch) -> None:
+    told = {name: case.play(still) for name, case in GROUPS[group].items()}
+    if os.environ.get("GOLDEN") == "renew":
+        renew(EXPECTED / group, told)
+    if differences := compared(EXPECTED / group, told):
+        pytest.fail("\n\n".join([*differences, MEND]), pytrace=False)
+
+
+def test_every_folder_belongs_to_a_group() -> None:
+    assert {path.name for path in EXPECTED.iterdir()} == set(GROUPS)
+
+
+def test_what_differs_is_told_and_so_is_what_is_missing_or_one_too_many(tmp_path: Path) -> None:
+    renew(tmp_path, {"same": "as ever\n", "changed": "old\n", "gone": "x\n"})
+    told = {"same": "as ever\n", "changed": "new\n", "added": "y\n"}
+    added, changed, gone = compared(tmp_path, told)
+    assert added.endswith("added.txt is missing")
+    assert "-old" in changed and "+new" in changed
+    assert gone.endswith("gone.txt belongs to no case")
+    renew(tmp_path, told)
+    assert compared(tmp_path, told) == []
+
+
+def compared(folder: Path, told: Mapping[str, str]) -> list[str]:
+    """What is wrong with the files of a group, in the order of their names."""
+    files = {path.name.removesuffix(".txt") for path in folder.iterdir()} if folder.exists() else set()
+    return [text for name in sorted(files | told.keys()) if (text := _difference(folder, name, told))]
+
+
+def _difference(folder: Path, name: str, told: Mapping[str, str]) -> str:
+    path = folder / f"{name}.txt"
+    place = f"{folder.name}/{path.name}"
+    if name not in told:
+        return f"{place} belongs to no case"
+    if not path.exists():
+        return f"{place} is missing"
+    before = path.read_bytes().decode()
+    if before == told[name]:
+        return ""
+    old, new = (text.split("\n") for text in (before, told[name]))
+    return "\n".join(unified_diff(old, new, place, "now", lineterm=""))
+
+
+def renew(folder: Path, told: Mapping[str, str]) -> None:
+    """Make the files of a group say what was told."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    for name, text in told.items():
+        (folder / f"{name}.txt").write_bytes(text.encode())
