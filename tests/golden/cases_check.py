@@ -109,6 +109,11 @@ _PLACES = {
     "root-is-a-file": Case(
         (CHECK,), {"main.toml": "root = '{root}/root.toml'\n"}, prepare=_a_root_that_is_a_file
     ),
+    "root-is-a-file-where-a-home-is-made": Case(
+        (f"core.py --citizen opus {CONFIG}", f"core.py --citizen opus --loop {CONFIG}"),
+        {"main.toml": "root = '{root}/root.toml'\n"},
+        prepare=_a_root_that_is_a_file,
+    ),
     "root-is-relative": Case((CHECK,), {"main.toml": "root = 'homes'\n"}),
     "root-is-nobodys-home": Case((CHECK,), {"main.toml": "root = '~nobody_at_all/x'\n"}),
     "root-is-a-number": Case((CHECK,), {"main.toml": "root = 3\n"}),

@@ -60,6 +60,8 @@ CASES = {
     "unknown-user": _asked("{root}/a --user nobody_at_all", a=_LINE),
     "another-user": _asked("{root}/a --user root", a=_LINE),
     "empty": _asked("{root}/a", a=""),
+    "wake-at-the-start": _asked("{root}/a", a="@reboot /srv/citizens/opus/autonomous_wake.sh\n"),
+    "wake-with-input": _asked("{root}/a", a="0 9 * * * /srv/citizens/opus/autonomous_wake.sh%hello\n"),
     "only-comments": _asked("{root}/a", a="# nothing here\n\n"),
     "no-such-file": _asked("{root}/a"),
     "a-folder": _asked(
