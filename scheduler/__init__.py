@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .background import get_scheduler
-    from .engine import Scheduler
-    from .errors import TaskFailed
-    from .model import Context, Report
-    from .schedule import Cron, Every
+    from scheduler.background import get_scheduler
+    from scheduler.engine import Scheduler
+    from scheduler.errors import TaskFailed
+    from scheduler.model import Context, Report
+    from scheduler.schedule import Cron, Every
 
 __all__ = ["Context", "Cron", "Every", "Report", "Scheduler", "TaskFailed", "get_scheduler"]
 

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from .alerts import Alerter
-from .errands import Errands
-from .settings import CitizenSettings
-from .stall import LIMIT, StallWatch
-from .targets import Targets
+from scheduler.alerts import Alerter
+from scheduler.errands import Errands
+from scheduler.settings import CitizenSettings
+from scheduler.stall import LIMIT, StallWatch
+from scheduler.targets import Targets
 
 PATIENCE = 5.0  # seconds that a shutdown waits for alerts and pings that are under way
 

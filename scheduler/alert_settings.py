@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from .handlers.web_address import address
-from .model import Alerts
-from .setting_values import Outside, Reader, Wrong, kind, text, whole, words
-from .tables import At, Problems, key, read
+from scheduler.handlers.web_address import address
+from scheduler.model import Alerts
+from scheduler.setting_values import Outside, Reader, Wrong, kind, text, whole, words
+from scheduler.tables import At, Problems, key, read
 
 KINDS = ("failed", "recovered", "stalled")
 PINGS = ("start", "ok", "failed")

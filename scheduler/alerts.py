@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .errands import Errands
-from .files import insist_on, read_json, write_json
-from .model import Alerts, Outcome, Task, TaskState
-from .targets import Targets
+from scheduler.errands import Errands
+from scheduler.files import insist_on, read_json, write_json
+from scheduler.model import Alerts, Outcome, Task, TaskState
+from scheduler.targets import Targets
 
 log = logging.getLogger("experience.alerts")
 

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from .clock import SystemClock
-from .doors import door, not_ours
-from .errors import Disconnected
-from .model import Snapshot
-from .records import Asked, RunRecord
-from .remote import RemoteControl
+from scheduler.clock import SystemClock
+from scheduler.doors import door, not_ours
+from scheduler.errors import Disconnected
+from scheduler.model import Snapshot
+from scheduler.records import Asked, RunRecord
+from scheduler.remote import RemoteControl
 
 T = TypeVar("T")
 

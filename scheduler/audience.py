@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from . import wire
-from .model import Snapshot
+from scheduler import wire
+from scheduler.model import Snapshot
 
 log = logging.getLogger("experience.server")
 

@@ -6,17 +6,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from .builtin import BACKGROUND_TASKS
-from .clock import SystemClock
-from .doors import not_ours
-from .errors import BadSettings, Owned, UnknownCitizen, UnknownTask
-from .look import look_at
-from .model import Handler, Outcome, Receipt, Snapshot
-from .ownership import owner_of
-from .settings import CitizenSettings, Settings, load
+from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.clock import SystemClock
+from scheduler.doors import not_ours
+from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
+from scheduler.look import look_at
+from scheduler.model import Handler, Outcome, Receipt, Snapshot
+from scheduler.ownership import owner_of
+from scheduler.settings import CitizenSettings, Settings, load
 
 if TYPE_CHECKING:
-    from .members import Followed
+    from scheduler.members import Followed
 
 __all__ = [
     "BACKGROUND_TASKS",
@@ -55,7 +55,7 @@ class CitizenScheduler:
         """Run every task that is due and wait for all of them: what each came to."""
 
         async def drain(control: "Followed") -> dict[str, Outcome]:
-            from .engine import Scheduler
+            from scheduler.engine import Scheduler
 
             if not isinstance(control, Scheduler):
                 owner = control.snapshot().owner.removeprefix("attached, ")
@@ -69,7 +69,7 @@ class CitizenScheduler:
         """Run the task now and wait for it: how it went, in a line."""
 
         async def forced(control: "Followed") -> str:
-            from .waiting import force_and_wait, outcome_of
+            from scheduler.waiting import force_and_wait, outcome_of
 
             return outcome_of(await force_and_wait(control, task))
 
@@ -89,7 +89,7 @@ class CitizenScheduler:
         return run(self._steering(action))
 
     async def _steering(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
-        from .steering import steering
+        from scheduler.steering import steering
 
         at = steering(self.citizen, self.config, as_root=self._as_root, handlers=self._handlers)
         async with at as control:
@@ -127,7 +127,7 @@ def background_reset(task: str, citizen: str, config: Path | None = None, own_as
 
 def background_status(citizen: str, config: Path | None = None) -> str:
     """What every task did last and does next, in the lines of `--status`."""
-    from .status import lines
+    from scheduler.status import lines
 
     return "\n".join(lines(look(citizen, config), SystemClock.now()))
 
@@ -149,7 +149,7 @@ def looks(names: Sequence[str] = (), config: Path | None = None) -> list[Snapsho
 def _looked_at(citizen: CitizenSettings, now: float) -> Snapshot:
     """As its files tell it; of another user's, as its owner tells members of its `socket_group`."""
     if not_ours(citizen.home):
-        from .asking import snapshot
+        from scheduler.asking import snapshot
 
         if found := snapshot(citizen.name, citizen.home):
             return found

@@ -8,8 +8,8 @@ from itertools import count
 from logging import INFO, WARNING
 from typing import Any, TypeVar
 
-from .clock import Clock
-from .model import Event, Outcome, Trigger
+from scheduler.clock import Clock
+from scheduler.model import Event, Outcome, Trigger
 
 log = logging.getLogger("experience")
 

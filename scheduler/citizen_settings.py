@@ -6,18 +6,18 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from .alert_settings import alerts
-from .builtin import BACKGROUND_TASKS
-from .env_file import Secrets, parse
-from .layers import Layer, lay
-from .llm_settings import llm
-from .model import NAME, Alerts, Group, Keep, Llm, Task, WakePlan
-from .schedule import AtStart, Cron
-from .setting_values import group, nested, seconds, whole
-from .settings_files import Files, Unusable, scripts
-from .tables import At, Problems, Source, key, read
-from .task_settings import SHORTEST, Place, cron, in_zone, task, zone
-from .work_settings import WorkTable, configured
+from scheduler.alert_settings import alerts
+from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.env_file import Secrets, parse
+from scheduler.layers import Layer, lay
+from scheduler.llm_settings import llm
+from scheduler.model import NAME, Alerts, Group, Keep, Llm, Task, WakePlan
+from scheduler.schedule import AtStart, Cron
+from scheduler.setting_values import group, nested, seconds, whole
+from scheduler.settings_files import Files, Unusable, scripts
+from scheduler.tables import At, Problems, Source, key, read
+from scheduler.task_settings import SHORTEST, Place, cron, in_zone, task, zone
+from scheduler.work_settings import WorkTable, configured
 
 BAD_NAME = "is no name; use a-z, 0-9, _ and -, a letter first, at most 32 of them"
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import BadSettings, SchedulerError, UnknownCitizen
-from .model import Snapshot
-from .options import as_document, config_file, some_citizens
+from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen
+from scheduler.model import Snapshot
+from scheduler.options import as_document, config_file, some_citizens
 
 if TYPE_CHECKING:
-    from .settings import CitizenSettings
+    from scheduler.settings import CitizenSettings
 
 OK, FAILED, WRONG = 0, 1, 2  # exit codes: fine, a task's last run failed, an error
 # Where no verb asks for a log, Python would print its warnings beside the one line that says it all.
@@ -70,7 +70,7 @@ def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) ->
 
     With names, only what concerns these citizens.
     """
-    from .settings import load
+    from scheduler.settings import load
 
     settings = load(config=config, only=names)
     for name in names:
@@ -151,7 +151,7 @@ class Options:
 
 def seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
     """The seconds of an option's duration; for click."""
-    from .schedule import Every, duration
+    from scheduler.schedule import Every, duration
 
     return None if text is None else Every(duration(text)).seconds
 
@@ -192,7 +192,7 @@ def _status(options: Options) -> int:
 
 
 def _loop(options: Options) -> int:
-    from .headless import run_headless
+    from scheduler.headless import run_headless
 
     return run_headless(
         citizens=[options.name],
@@ -203,14 +203,14 @@ def _loop(options: Options) -> int:
 
 
 def _wake(options: Options) -> int:
-    from .headless import run_once
+    from scheduler.headless import run_once
 
     return run_once(options.name, wake=not options.background_only, **options.running)
 
 
 def _interactive(options: Options) -> int:
-    from .background import look
-    from .interactive import interact
+    from scheduler.background import look
+    from scheduler.interactive import interact
 
     name = options.name
     look(name, options.config)  # an unknown citizen is said before the prompt, not after each line
@@ -219,7 +219,7 @@ def _interactive(options: Options) -> int:
 
 
 def _force(options: Options) -> int:
-    from .background import background_force
+    from scheduler.background import background_force
 
     said = background_force(options.force or "", options.name, options.config, options.own_as_root)
     click.echo(said)
@@ -227,7 +227,7 @@ def _force(options: Options) -> int:
 
 
 def _reset(options: Options) -> int:
-    from .background import background_reset
+    from scheduler.background import background_reset
 
     said = background_reset(options.reset or "", options.name, options.config, options.own_as_root)
     click.echo(said)
@@ -235,13 +235,13 @@ def _reset(options: Options) -> int:
 
 
 def _all(options: Options) -> int:
-    from .sessions import start_all
+    from scheduler.sessions import start_all
 
     return start_all(options.config, options.only, own_as_root=options.own_as_root, log_json=options.log_json)
 
 
 def _stop(options: Options) -> int:
-    from .sessions import stop_all
+    from scheduler.sessions import stop_all
 
     return stop_all(options.config, options.only)
 
@@ -262,8 +262,8 @@ VERBS: dict[str, Callable[[Options], int]] = {
 
 
 def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
-    from .background import looks
-    from .status import failing
+    from scheduler.background import looks
+    from scheduler.status import failing
 
     snapshots = looks(names, config)
     _warn(problem for snapshot in snapshots for problem in snapshot.problems)
@@ -277,8 +277,8 @@ def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) ->
 
 
 def _in_words(snapshots: Iterable[Snapshot], alone: bool) -> str:
-    from .clock import SystemClock
-    from .status import lines
+    from scheduler.clock import SystemClock
+    from scheduler.status import lines
 
     now = SystemClock.now()
     title = "BACKGROUND TASKS"
@@ -289,14 +289,14 @@ def _in_words(snapshots: Iterable[Snapshot], alone: bool) -> str:
 
 
 def _code_of(options: Options) -> int:
-    from .background import look
-    from .status import failing
+    from scheduler.background import look
+    from scheduler.status import failing
 
     return FAILED if failing(look(options.name, options.config)) else OK
 
 
 def _warn(problems: Iterable[str]) -> None:
-    from .status import clean
+    from scheduler.status import clean
 
     for problem in problems:  # most are one line; the advice on what to set up is the lines to add
         click.echo("experience: " + "\n".join(map(clean, problem.split("\n"))), err=True)

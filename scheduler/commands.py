@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import SchedulerError, UnknownTask
-from .options import (
+from scheduler.errors import SchedulerError, UnknownTask
+from scheduler.options import (
     GRAMMAR,
     as_lines,
     as_root,
@@ -20,8 +20,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from .fleet import Fleet
-    from .members import Followed
+    from scheduler.fleet import Fleet
+    from scheduler.members import Followed
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130  # exit codes
 
@@ -94,7 +94,7 @@ def wake_command(
 
 
 async def _waited_for(control: "Followed", told: "Told") -> int:
-    from .waiting import wake_and_wait
+    from scheduler.waiting import wake_and_wait
 
     ended = await wake_and_wait(control)
     bad = ended.outcome is not None and ended.outcome.bad
@@ -123,13 +123,13 @@ class Told:
         self.prefix = "" if alone or not task else f"{citizen}/"
 
     def __call__(self, text: str, **more: Any) -> None:
-        from .status import clean
+        from scheduler.status import clean
 
         click.echo(self._object(text=text, **more) if self.as_json else clean(f"{self.prefix}{text}"))
 
     def refused(self, error: SchedulerError) -> int:
         """Say why it was not done: the exit code."""
-        from .status import clean
+        from scheduler.status import clean
 
         if self.as_json:
             click.echo(self._object(error=str(error), code=error.code))
@@ -161,7 +161,7 @@ def steer(
     """Act on each task of each citizen (of all, if none is named) at once: the worst exit code."""
     from asyncio import CancelledError, gather, run
 
-    from .steering import fleet_of
+    from scheduler.steering import fleet_of
 
     async def acted() -> int:
         at = fleet_of(citizens, config, as_root=as_root, wakes=wakes, interrupted=interrupted)
@@ -192,7 +192,7 @@ def _wanted(fleet: "Fleet", citizens: Collection[str], tasks: Sequence[str]) -> 
 
 
 async def _one(fleet: "Fleet", told: Told, act: Act) -> int:
-    from .steering import control_of
+    from scheduler.steering import control_of
 
     try:
         return await act(control_of(fleet.members[told.citizen]), told)

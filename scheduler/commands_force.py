@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .commands import FAILED, Told, given_up, steer
-from .options import (
+from scheduler.commands import FAILED, Told, given_up, steer
+from scheduler.options import (
     GRAMMAR,
     as_lines,
     as_root,
@@ -17,8 +17,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from .members import Followed
-    from .model import Piece
+    from scheduler.members import Followed
+    from scheduler.model import Piece
 
 
 @click.command(
@@ -45,7 +45,7 @@ def force_command(
     config: Path | None,
     own_as_root: bool,
 ) -> int:
-    from .workers.prints import capture_prints
+    from scheduler.workers.prints import capture_prints
 
     citizens, tasks = who_and_which(words, every)
     waiting = _Waiting()
@@ -76,7 +76,7 @@ class _Waiting:
 
     async def force(self, control: "Followed", told: Told, *, again: bool, show: bool) -> int:
         """Run the task, say how it went: the exit code."""
-        from .waiting import force_and_wait, outcome_of
+        from scheduler.waiting import force_and_wait, outcome_of
 
         name, prints = f"{told.citizen}/{told.task}", _Prints(told)
         self._under_way[name] = control
@@ -100,7 +100,7 @@ class _Prints:
     """What one run prints: shown as it comes, or collected where a script wants an object."""
 
     def __init__(self, told: Told) -> None:
-        from .printouts import Printout
+        from scheduler.printouts import Printout
 
         self._told, self.text = told, ""
         self._printout = Printout(f"{told.prefix}{told.task}: " if told.prefix else "")

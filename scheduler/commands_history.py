@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from .commands import FAILED
-from .doors import not_ours
-from .model import Snapshot
-from .options import as_document, config_file, every_citizen, history_words, who
-from .records import LISTED, Asked, RunRecord
-from .status import clean, failing
+from scheduler.commands import FAILED
+from scheduler.doors import not_ours
+from scheduler.model import Snapshot
+from scheduler.options import as_document, config_file, every_citizen, history_words, who
+from scheduler.records import LISTED, Asked, RunRecord
+from scheduler.status import clean, failing
 
 WIDEST = 200  # columns where no terminal says how many it has
 TITLES = ("id", "when", "citizen", "task", "trigger", "outcome", "took", "text")
@@ -47,7 +47,7 @@ def history_command(
     CITIZEN is a name, or several with commas between them; with --all there is none. Exit code 1 if the
     last run of the task (of any, without one) failed.
     """
-    from .background import looks
+    from scheduler.background import looks
 
     citizens, tasks = who(words, every)
     if len(tasks) > 1:
@@ -61,7 +61,7 @@ def history_command(
 
 
 def _output(one: Snapshot, run: int, as_json: bool) -> int:
-    from .printouts import readable
+    from scheduler.printouts import readable
 
     text = _printed(one, run)
     if as_json:
@@ -72,11 +72,11 @@ def _output(one: Snapshot, run: int, as_json: bool) -> int:
 
 
 def _printed(one: Snapshot, run: int) -> str:
-    from . import history
+    from scheduler import history
 
     home = Path(one.home)
     if not_ours(home):
-        from .asking import output
+        from scheduler.asking import output
 
         if (told := output(one.citizen, home, run)) is not None:
             return told
@@ -98,11 +98,11 @@ def _list(snapshots: Sequence[Snapshot], asked: Asked, as_json: bool) -> int:
 
 def _runs(snapshots: Sequence[Snapshot], one: Snapshot, asked: Asked) -> Iterable[RunRecord]:
     """What one of these citizens has to tell; a task that any of them has is none that is unknown."""
-    from . import history
+    from scheduler import history
 
     home = Path(one.home)
     if not_ours(home):
-        from .asking import runs
+        from scheduler.asking import runs
 
         if (told := runs(one.citizen, home, asked)) is not None:
             return told

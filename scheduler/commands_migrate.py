@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .completion import citizens
-from .errors import BadSettings, SchedulerError
-from .options import as_document, config_file
+from scheduler.completion import citizens
+from scheduler.errors import BadSettings, SchedulerError
+from scheduler.options import as_document, config_file
 
 if TYPE_CHECKING:
-    from .migration import Sheet, Wanted
-    from .migration_settings import Target
-    from .settings import Settings
+    from scheduler.migration import Sheet, Wanted
+    from scheduler.migration_settings import Target
+    from scheduler.settings import Settings
 
 COLUMNS = 80  # where no terminal says how many it has
 
@@ -48,7 +48,7 @@ def migrate_command(files: tuple[Path, ...], applying: bool, undoing: bool, **as
     target, wanted, sheets = _planned(files, settings, asked)
     journal = _apply(target, wanted, sheets) if applying else None
     if asked["as_json"]:
-        from .migration_table import as_json
+        from scheduler.migration_table import as_json
 
         moved = journal is not None
         click.echo(json.dumps({**as_json(sheets, wanted), "applied": moved}, indent=2))
@@ -67,7 +67,7 @@ def _check_system() -> None:
 
 
 def _settings(config: Path | None) -> "Settings":
-    from .settings import load
+    from scheduler.settings import load
 
     settings = load(config=config)
     if settings.problems:
@@ -78,11 +78,11 @@ def _settings(config: Path | None) -> "Settings":
 def _planned(
     files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
 ) -> tuple["Target", "Wanted", tuple["Sheet", ...]]:
-    from .clock import SystemClock
-    from .migration import Wanted, plan
-    from .migration_sources import me, sources
-    from .migration_target import chosen, handlers, taken, target
-    from .schedule import local_zone
+    from scheduler.clock import SystemClock
+    from scheduler.migration import Wanted, plan
+    from scheduler.migration_sources import me, sources
+    from scheduler.migration_target import chosen, handlers, taken, target
+    from scheduler.schedule import local_zone
 
     user = asked["user"] or me()
     home = _home_of(user)
@@ -117,9 +117,9 @@ def _home_of(user: str) -> str:
 
 def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["Sheet"]) -> Path | None:
     """The folder of the journal; None if there is nothing to move."""
-    from .migration_journal import Change, Crontab, File, apply
-    from .migration_settings import without, written
-    from .migration_sources import me
+    from scheduler.migration_journal import Change, Crontab, File, apply
+    from scheduler.migration_settings import without, written
+    from scheduler.migration_sources import me
 
     moved = [verdict for sheet in sheets for verdict in sheet.verdicts if verdict.moves]
     if not moved:
@@ -146,9 +146,9 @@ def _check_owner(home: Path, user: str) -> None:
 
 
 def _undo(settings: "Settings", name: str | None) -> int:
-    from .migration_journal import undo
-    from .migration_target import newest_move
-    from .status import clean
+    from scheduler.migration_journal import undo
+    from scheduler.migration_target import newest_move
+    from scheduler.status import clean
 
     home = newest_move(settings, name)
     for what in undo(home):
@@ -160,7 +160,7 @@ def _undo(settings: "Settings", name: str | None) -> int:
 
 
 def _show(sheets: Sequence["Sheet"], wanted: "Wanted") -> None:
-    from .migration_table import lines
+    from scheduler.migration_table import lines
 
     width = COLUMNS
     if sys.stdout.isatty():
@@ -174,7 +174,7 @@ def _show(sheets: Sequence["Sheet"], wanted: "Wanted") -> None:
 
 def _closing(target: "Target", sheets: Sequence["Sheet"], applying: bool, journal: Path | None) -> list[str]:
     """What was done, and what to do now."""
-    from .status import clean
+    from scheduler.status import clean
 
     if journal:
         told = [

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from .errors import SchedulerError
-from .options import as_document, config_file, some_citizens
+from scheduler.errors import SchedulerError
+from scheduler.options import as_document, config_file, some_citizens
 
 
 @click.command(
@@ -45,8 +45,8 @@ def next_command(
 
 def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> list[str]:
     """The next `count` times of an expression, ISO in its zone; raises BadSchedule."""
-    from .clock import SystemClock
-    from .schedule import NEVER, Cron, local_zone, parse, zone_named
+    from scheduler.clock import SystemClock
+    from scheduler.schedule import NEVER, Cron, local_zone, parse, zone_named
 
     zone = zone_named(timezone) if timezone else local_zone()
     schedule = parse(cron, zone)
@@ -68,8 +68,8 @@ def _moment(text: str, zone: Any) -> float:
 
 
 def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
-    from .background import looks
-    from .status import clean
+    from scheduler.background import looks
+    from scheduler.status import clean
 
     due = sorted(
         (task.due, one.citizen, task.name)

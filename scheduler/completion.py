@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .errors import SchedulerError
+from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from .settings import CitizenSettings
+    from scheduler.settings import CitizenSettings
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -54,7 +54,7 @@ def _items(begun: str, words: dict[str, str]) -> "list[CompletionItem]":
 
 def _known(context: click.Context) -> tuple["CitizenSettings", ...]:
     """All citizens; none where the settings cannot be read: this is no place to say so."""
-    from .settings import load
+    from scheduler.settings import load
 
     config = context.params.get("config")
     with suppress(SchedulerError, OSError):

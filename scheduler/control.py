@@ -4,12 +4,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from .clock import Clock
-from .details import TaskDetails
-from .model import Piece, Pulse, Receipt, Snapshot
-from .monitor import Monitor
-from .records import LISTED, RunRecord
-from .window import Slots, Window
+from scheduler.clock import Clock
+from scheduler.details import TaskDetails
+from scheduler.model import Piece, Pulse, Receipt, Snapshot
+from scheduler.monitor import Monitor
+from scheduler.records import LISTED, RunRecord
+from scheduler.window import Slots, Window
 
 
 class Control(Protocol):

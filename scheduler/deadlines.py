@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from .clock import Clock, Timer
-from .runs import Run
-from .schedule import NEVER
+from scheduler.clock import Clock, Timer
+from scheduler.runs import Run
+from scheduler.schedule import NEVER
 
 
 class Deadlines:

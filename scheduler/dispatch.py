@@ -4,13 +4,13 @@ import heapq
 from collections.abc import Callable, Sized
 from itertools import count
 
-from .clock import Clock, Timer
-from .jobs import Job
-from .ledger import Ledger
-from .model import Trigger
-from .recovery import slot
-from .schedule import NEVER
-from .timetable import Timetable
+from scheduler.clock import Clock, Timer
+from scheduler.jobs import Job
+from scheduler.ledger import Ledger
+from scheduler.model import Trigger
+from scheduler.recovery import slot
+from scheduler.schedule import NEVER
+from scheduler.timetable import Timetable
 
 SLICE = 256  # dispatches before the loop may do something else
 MISSED = 60.0  # a slot that passed this many seconds before anybody was there is a catch-up

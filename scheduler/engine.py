@@ -6,19 +6,19 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .board import follow
-from .chronicle import Chronicle
-from .clock import Clock
-from .details import TaskDetails
-from .dispatch import Dispatcher
-from .errors import AlreadyRunning, NotSetUp, Stopping
-from .explain import explain
-from .following import Bell, pieces
-from .forecast import forecast
-from .jobs import Job
-from .ledger import Ledger
-from .listener import Listener
-from .model import (
+from scheduler.board import follow
+from scheduler.chronicle import Chronicle
+from scheduler.clock import Clock
+from scheduler.details import TaskDetails
+from scheduler.dispatch import Dispatcher
+from scheduler.errors import AlreadyRunning, NotSetUp, Stopping
+from scheduler.explain import explain
+from scheduler.following import Bell, pieces
+from scheduler.forecast import forecast
+from scheduler.jobs import Job
+from scheduler.ledger import Ledger
+from scheduler.listener import Listener
+from scheduler.model import (
     Call,
     Handler,
     Keep,
@@ -35,14 +35,14 @@ from .model import (
     WakePlan,
     WakeView,
 )
-from .records import LISTED, MOST_LISTED, Asked, Forgetful, Recorder, RunRecord
-from .runner import WAKE, Runner
-from .runs import Run
-from .schedule import AtStart
-from .store import Store
-from .wake import TaskResult, WakeCycle
-from .window import Slots, Window
-from .workers import Result, Workers
+from scheduler.records import LISTED, MOST_LISTED, Asked, Forgetful, Recorder, RunRecord
+from scheduler.runner import WAKE, Runner
+from scheduler.runs import Run
+from scheduler.schedule import AtStart
+from scheduler.store import Store
+from scheduler.wake import TaskResult, WakeCycle
+from scheduler.window import Slots, Window
+from scheduler.workers import Result, Workers
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .setting_values import Outside
-from .tables import At, Problems
+from scheduler.setting_values import Outside
+from scheduler.tables import At, Problems
 
 _PLACE = re.compile(r"\$(\$\{|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 

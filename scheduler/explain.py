@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import Field, fields
 from typing import Any
 
-from .details import Fact, TaskDetails
-from .masks import MASK, Masks
-from .model import Call, Command, Isolated, NotSetUp, Task, TaskState
-from .schedule import AtStart, Cron, Every, in_words, spelled
-from .upcoming import upcoming
+from scheduler.details import Fact, TaskDetails
+from scheduler.masks import MASK, Masks
+from scheduler.model import Call, Command, Isolated, NotSetUp, Task, TaskState
+from scheduler.schedule import AtStart, Cron, Every, in_words, spelled
+from scheduler.upcoming import upcoming
 
 DURATIONS = ("read_seconds", "age")  # what reads such options
 BUILT_IN = f"{__package__}.handlers."

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from .clock import Clock
+from scheduler.clock import Clock
 
 
 class Finishes:

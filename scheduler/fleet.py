@@ -10,22 +10,31 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from .alarms import Alarms
-from .board import Subscribers
-from .clock import Clock, SystemClock
-from .control import FleetView
-from .engine import Rules, Scheduler
-from .errors import BadSettings, Managed, NotALoop, NotOurs, Owned, SchedulerError, UnknownCitizen, Unreadable
-from .fleet_options import FleetOptions
-from .historian import Historian
-from .look import look_at
-from .members import Member, attached, owned
-from .model import Snapshot
-from .onlooker import Onlooker
-from .ownership import Ownership, acquire, owner_of
-from .settings import CitizenSettings, Settings, fingerprint, load
-from .store import DiskStore
-from .workers import Workers
+from scheduler.alarms import Alarms
+from scheduler.board import Subscribers
+from scheduler.clock import Clock, SystemClock
+from scheduler.control import FleetView
+from scheduler.engine import Rules, Scheduler
+from scheduler.errors import (
+    BadSettings,
+    Managed,
+    NotALoop,
+    NotOurs,
+    Owned,
+    SchedulerError,
+    UnknownCitizen,
+    Unreadable,
+)
+from scheduler.fleet_options import FleetOptions
+from scheduler.historian import Historian
+from scheduler.look import look_at
+from scheduler.members import Member, attached, owned
+from scheduler.model import Snapshot
+from scheduler.onlooker import Onlooker
+from scheduler.ownership import Ownership, acquire, owner_of
+from scheduler.settings import CitizenSettings, Settings, fingerprint, load
+from scheduler.store import DiskStore
+from scheduler.workers import Workers
 
 log = logging.getLogger("experience.fleet")
 

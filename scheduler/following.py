@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 
-from .errors import SchedulerError
-from .model import Piece
-from .workers.output import Output
+from scheduler.errors import SchedulerError
+from scheduler.model import Piece
+from scheduler.workers.output import Output
 
 EVERY = 0.04  # seconds from one piece to the next: more often is more than a screen shows
 ROOM = 256 * 1024  # characters that may wait for a reader in another thread or process

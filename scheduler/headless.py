@@ -9,16 +9,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .engine import Scheduler
-from .errors import Owned
-from .fleet import Fleet
-from .fleet_options import FleetOptions
-from .garbage import Sweeper
-from .logs import log_lines
-from .model import Outcome
-from .notify import Heartbeat, Notifier, from_environment
-from .process_limits import prepare_process
-from .workers.prints import capture_prints
+from scheduler.engine import Scheduler
+from scheduler.errors import Owned
+from scheduler.fleet import Fleet
+from scheduler.fleet_options import FleetOptions
+from scheduler.garbage import Sweeper
+from scheduler.logs import log_lines
+from scheduler.model import Outcome
+from scheduler.notify import Heartbeat, Notifier, from_environment
+from scheduler.process_limits import prepare_process
+from scheduler.workers.prints import capture_prints
 
 log = logging.getLogger("experience")
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .errors import SchedulerError
+from scheduler.errors import SchedulerError
 
 BANNER = """\
 {citizen}: background_status, background_force("news_scan"), background_reset("news_scan")
@@ -32,8 +32,8 @@ class Status:
 
 
 def _names(citizen: str, config: Path | None, status: Callable[[], str]) -> dict[str, object]:
-    from .background import background_force as force
-    from .background import background_reset as reset
+    from scheduler.background import background_force as force
+    from scheduler.background import background_reset as reset
 
     def background_force(task: str) -> None:
         print(force(task, citizen=citizen, config=config))

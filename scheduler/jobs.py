@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from .errors import NotSetUp
-from .model import NotSetUp as Nothing
-from .model import Task, TaskState, TaskView, Trigger, view
-from .runs import Run
-from .schedule import NEVER
+from scheduler.errors import NotSetUp
+from scheduler.model import NotSetUp as Nothing
+from scheduler.model import Task, TaskState, TaskView, Trigger, view
+from scheduler.runs import Run
+from scheduler.schedule import NEVER
 
 
 class Job:

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterable
 
-from .board import Board
-from .clock import Clock
-from .errors import UnknownTask
-from .jobs import Job
-from .model import Outcome, Receipt, TaskState, TaskView
-from .records import Ended
-from .recovery import recovered
-from .state_file import States
-from .store import Store
-from .workers.facts import alive
+from scheduler.board import Board
+from scheduler.clock import Clock
+from scheduler.errors import UnknownTask
+from scheduler.jobs import Job
+from scheduler.model import Outcome, Receipt, TaskState, TaskView
+from scheduler.records import Ended
+from scheduler.recovery import recovered
+from scheduler.state_file import States
+from scheduler.store import Store
+from scheduler.workers.facts import alive
 
 
 class Ledger:

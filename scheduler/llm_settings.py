@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .model import Llm
-from .setting_values import Outside, Wrong, seconds, secret, text
-from .tables import At, Problems, key, read
+from scheduler.model import Llm
+from scheduler.setting_values import Outside, Wrong, seconds, secret, text
+from scheduler.tables import At, Problems, key, read
 
 APIS = ("ollama", "openai")
 

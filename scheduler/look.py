@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from .details import TaskDetails
-from .errors import UnknownTask
-from .files import read_json
-from .forecast import forecast
-from .model import Running, Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
-from .ownership import owner_of
-from .recovery import recovered, slot
-from .schedule import unix
-from .state_file import StateFile
-from .window import Slots, Window
-from .workers.facts import alive
+from scheduler.details import TaskDetails
+from scheduler.errors import UnknownTask
+from scheduler.files import read_json
+from scheduler.forecast import forecast
+from scheduler.model import Running, Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
+from scheduler.ownership import owner_of
+from scheduler.recovery import recovered, slot
+from scheduler.schedule import unix
+from scheduler.state_file import StateFile
+from scheduler.window import Slots, Window
+from scheduler.workers.facts import alive
 
 
 def look_at(
@@ -38,7 +38,7 @@ def explained(
     citizen: str, home: Path, tasks: Iterable[Task], secrets: Collection[str], name: str, now: float
 ) -> TaskDetails:
     """What the task is, by its settings and the state file; raises UnknownTask, Unreadable."""
-    from .explain import explain  # --status, which looks too, does without
+    from scheduler.explain import explain  # --status, which looks too, does without
 
     known = {task.name: task for task in tasks}
     if name not in known:

@@ -7,20 +7,20 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from .clock import Clock
-from .control import Control
-from .details import TaskDetails
-from .doors import closed_to, door, shared_path, socket_path
-from .engine import Scheduler
-from .errors import Disconnected, SchedulerError
-from .look import explained, foreseen
-from .model import Snapshot
-from .onlooker import Onlooker
-from .ownership import Ownership
-from .remote import RemoteControl
-from .server import Server
-from .settings import CitizenSettings
-from .window import Slots, Window
+from scheduler.clock import Clock
+from scheduler.control import Control
+from scheduler.details import TaskDetails
+from scheduler.doors import closed_to, door, shared_path, socket_path
+from scheduler.engine import Scheduler
+from scheduler.errors import Disconnected, SchedulerError
+from scheduler.look import explained, foreseen
+from scheduler.model import Snapshot
+from scheduler.onlooker import Onlooker
+from scheduler.ownership import Ownership
+from scheduler.remote import RemoteControl
+from scheduler.server import Server
+from scheduler.settings import CitizenSettings
+from scheduler.window import Slots, Window
 
 log = logging.getLogger("experience.fleet")
 

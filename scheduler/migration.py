@@ -8,17 +8,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from .builtin import BACKGROUND_TASKS
-from .command_names import folders_in, in_background, keeps_alive, name_of, numbered
-from .cron_nearest import nearest
-from .cron_rules import NotCron, read_fields, upcoming
-from .cron_users import by_sense
-from .crontab import Kind, Line, read, split_input, split_user
-from .errors import BadSchedule
-from .model import Command, Task, TaskState
-from .schedule import AtStart, Cron, Every, Schedule, zone_named
-from .upcoming import upcoming as upcoming_of
-from .v1_lines import WAKE, v1_name
+from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.command_names import folders_in, in_background, keeps_alive, name_of, numbered
+from scheduler.cron_nearest import nearest
+from scheduler.cron_rules import NotCron, read_fields, upcoming
+from scheduler.cron_users import by_sense
+from scheduler.crontab import Kind, Line, read, split_input, split_user
+from scheduler.errors import BadSchedule
+from scheduler.model import Command, Task, TaskState
+from scheduler.schedule import AtStart, Cron, Every, Schedule, zone_named
+from scheduler.upcoming import upcoming as upcoming_of
+from scheduler.v1_lines import WAKE, v1_name
 
 Moments = tuple[float, ...]
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .errors import SchedulerError
-from .files import open_new, read_file
+from scheduler.errors import SchedulerError
+from scheduler.files import open_new, read_file
 
 FOLDER = Path(".experience") / "migrate"
 DONE, UNDONE, PARTIAL = "done", ".undone", ".partial"

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .citizen_settings import CitizenSettings, Given, citizen
-from .crontab import BOM
-from .errors import BadSettings, SchedulerError
-from .migration import Fate, Sheet, Verdict
-from .model import Command
-from .schedule import AtStart, Every
-from .settings_files import LIMIT, Files
+from scheduler.citizen_settings import CitizenSettings, Given, citizen
+from scheduler.crontab import BOM
+from scheduler.errors import BadSettings, SchedulerError
+from scheduler.migration import Fate, Sheet, Verdict
+from scheduler.model import Command
+from scheduler.schedule import AtStart, Every
+from scheduler.settings_files import LIMIT, Files
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument

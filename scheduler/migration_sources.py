@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from .cron_users import by_place
-from .errors import SchedulerError
-from .files import read_file
-from .migration import Source
-from .migration_journal import Crontab
+from scheduler.cron_users import by_place
+from scheduler.errors import SchedulerError
+from scheduler.files import read_file
+from scheduler.migration import Source
+from scheduler.migration_journal import Crontab
 
 SYSTEM = (Path("/etc/crontab"), Path("/etc/cron.d"))
 

@@ -5,18 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .builtin import BACKGROUND_TASKS
-from .citizen_settings import Given, citizen
-from .command_names import folders_in
-from .crontab import Kind, read
-from .errors import BadSettings, SchedulerError
-from .migration import Source
-from .migration_journal import FOLDER, newest
-from .migration_settings import Target
-from .model import NAME, Call
-from .settings import FIRST, Settings
-from .settings_files import Files, main_candidates
-from .v1_lines import WAKE, v1_name
+from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.citizen_settings import Given, citizen
+from scheduler.command_names import folders_in
+from scheduler.crontab import Kind, read
+from scheduler.errors import BadSettings, SchedulerError
+from scheduler.migration import Source
+from scheduler.migration_journal import FOLDER, newest
+from scheduler.migration_settings import Target
+from scheduler.model import NAME, Call
+from scheduler.settings import FIRST, Settings
+from scheduler.settings_files import Files, main_candidates
+from scheduler.v1_lines import WAKE, v1_name
 
 _TURN = ("command", "handler", "every", "cron", "timezone")  # what a moved wake would bring
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .monitor import EVERYWHERE, KEYS, THEMES, Monitor
-from .setting_values import Wrong, flag, kind, reason, text
-from .settings_files import Files, Unusable, main_candidates
-from .tables import Problems, Source, key, read, unknown
+from scheduler.monitor import EVERYWHERE, KEYS, THEMES, Monitor
+from scheduler.setting_values import Wrong, flag, kind, reason, text
+from scheduler.settings_files import Files, Unusable, main_candidates
+from scheduler.tables import Problems, Source, key, read, unknown
 
 NAMED = (
     "up down left right home end pageup pagedown tab enter escape space backspace delete insert comma "

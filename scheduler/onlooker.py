@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 
-from . import history
-from .board import Subscribers, follow
-from .details import TaskDetails
-from .errors import Owned, SchedulerError, UnknownTask
-from .model import Piece, Pulse, Receipt, Snapshot
-from .records import LISTED, MOST_LISTED, Asked, RunRecord
-from .window import Slots, Window
+from scheduler import history
+from scheduler.board import Subscribers, follow
+from scheduler.details import TaskDetails
+from scheduler.errors import Owned, SchedulerError, UnknownTask
+from scheduler.model import Piece, Pulse, Receipt, Snapshot
+from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord
+from scheduler.window import Slots, Window
 
 
 def _unknown(task: str) -> TaskDetails:

@@ -7,12 +7,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .codec import running_from_json, running_to_json
-from .errors import Managed, NotOurs, Owned, Unreadable
-from .files import identity, open_new, read_json
-from .managed import managed_by
-from .model import Running
-from .workers.facts import alive, born
+from scheduler.codec import running_from_json, running_to_json
+from scheduler.errors import Managed, NotOurs, Owned, Unreadable
+from scheduler.files import identity, open_new, read_json
+from scheduler.managed import managed_by
+from scheduler.model import Running
+from scheduler.workers.facts import alive, born
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from .model import Piece
-from .status import clean
-from .workers.output import ESCAPES
+from scheduler.model import Piece
+from scheduler.status import clean
+from scheduler.workers.output import ESCAPES
 
 LINE = 4096  # characters of a line without an end that are held back for its beginning
 

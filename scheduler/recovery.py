@@ -4,8 +4,8 @@ import random
 import zlib
 from collections.abc import Callable
 
-from .model import Outcome, Running, Task, TaskState, due
-from .schedule import NEVER
+from scheduler.model import Outcome, Running, Task, TaskState, due
+from scheduler.schedule import NEVER
 
 
 def recovered(state: TaskState, now: float, alive: Callable[[Running], bool]) -> TaskState:

@@ -10,16 +10,16 @@ from pathlib import Path
 from random import uniform
 from typing import Any
 
-from . import wire
-from .board import Subscribers, follow
-from .clock import Clock
-from .details import TaskDetails
-from .doors import peer_of
-from .errors import Disconnected, SchedulerError
-from .following import Spool
-from .model import Piece, Pulse, Receipt, Snapshot
-from .records import LISTED, RunRecord
-from .window import Slots, Window
+from scheduler import wire
+from scheduler.board import Subscribers, follow
+from scheduler.clock import Clock
+from scheduler.details import TaskDetails
+from scheduler.doors import peer_of
+from scheduler.errors import Disconnected, SchedulerError
+from scheduler.following import Spool
+from scheduler.model import Piece, Pulse, Receipt, Snapshot
+from scheduler.records import LISTED, RunRecord
+from scheduler.window import Slots, Window
 
 PATIENCE = 10.0  # seconds for an answer; a save on a slow disk takes some
 GREETING = 3.0  # seconds for the first line

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .completion import one_citizen
-from .errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, UnknownCitizen
+from scheduler.completion import one_citizen
+from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, UnknownCitizen
 
 if TYPE_CHECKING:
-    from .citizen_settings import CitizenSettings
-    from .handlers.offsite_backup import Options
-    from .model import Context
+    from scheduler.citizen_settings import CitizenSettings
+    from scheduler.handlers.offsite_backup import Options
+    from scheduler.model import Context
 
 LISTED = 30  # backups that are shown, the newest
 SHOWN = 20  # entries of the restored folder that are shown
@@ -63,20 +63,20 @@ def backups(ctx: "Context") -> list[Backup]:
     if ctx.options.repository:
         from asyncio import run  # 30 ms that a .tar.gz does not need
 
-        from .handlers.restic_restore import snapshots
+        from scheduler.handlers.restic_restore import snapshots
 
         found = run(snapshots(ctx, ctx.options))
         return [Backup(each["short_id"], each["time"][:19], each["id"]) for each in found]
-    from .handlers.tar_backup import archives
+    from scheduler.handlers.tar_backup import archives
 
     paths = archives(ctx.citizen, ctx.options.directory)
     return [Backup(path.name, _moment(path.name), str(path)) for path in paths]
 
 
 def _context(name: str, config: Path | None) -> "Context":
-    from .handlers.offsite_backup import Options
-    from .model import Context
-    from .settings import load
+    from scheduler.handlers.offsite_backup import Options
+    from scheduler.model import Context
+    from scheduler.settings import load
 
     settings = load(config=config, only=(name,))
     citizen = settings.citizen(name)
@@ -122,18 +122,18 @@ def _list(found: list[Backup]) -> int:
 
 
 def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
-    from .status import clean
+    from scheduler.status import clean
 
     click.echo(f"restoring {ctx.citizen} as of {backup.when} ({backup.name}) to {clean(str(to))}")
     to.mkdir(mode=0o700, parents=True, exist_ok=True)
     if ctx.options.repository:
         from asyncio import run
 
-        from .handlers.restic_restore import unpack as from_restic
+        from scheduler.handlers.restic_restore import unpack as from_restic
 
         run(from_restic(ctx, ctx.options, backup.place, to))
     else:
-        from .handlers.tar_restore import unpack
+        from scheduler.handlers.tar_restore import unpack
 
         unpack(Path(backup.place), to)
     for line in _shown(to):
@@ -144,7 +144,7 @@ def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
 
 def _shown(to: Path) -> Iterator[str]:
     """What the folder holds now: its first entries, then all of it in numbers."""
-    from .handlers.backup_words import files, size
+    from scheduler.handlers.backup_words import files, size
 
     total_files = total_bytes = 0
     for number, path in enumerate(sorted(to.iterdir())):

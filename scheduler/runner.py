@@ -9,22 +9,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .clock import Clock
-from .deadlines import Deadlines
-from .errors import SchedulerError, TaskFailed
-from .finishes import Finishes
-from .jobs import Job
-from .ledger import Ledger
-from .listener import Listener
-from .model import Context, Llm, Outcome, Running, Task, TaskState, Trigger
-from .records import Ended
-from .recovery import retry_time
-from .runs import Run
-from .schedule import in_words
-from .wake import TaskResult
-from .workers import Result, Workers
-from .workers.facts import alive
-from .workers.facts import born as born_at
+from scheduler.clock import Clock
+from scheduler.deadlines import Deadlines
+from scheduler.errors import SchedulerError, TaskFailed
+from scheduler.finishes import Finishes
+from scheduler.jobs import Job
+from scheduler.ledger import Ledger
+from scheduler.listener import Listener
+from scheduler.model import Context, Llm, Outcome, Running, Task, TaskState, Trigger
+from scheduler.records import Ended
+from scheduler.recovery import retry_time
+from scheduler.runs import Run
+from scheduler.schedule import in_words
+from scheduler.wake import TaskResult
+from scheduler.workers import Result, Workers
+from scheduler.workers.facts import alive
+from scheduler.workers.facts import born as born_at
 
 log = logging.getLogger("experience")
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .model import Outcome, Progress, Running, Trigger
-from .workers import Output
+from scheduler.model import Outcome, Progress, Running, Trigger
+from scheduler.workers import Output
 
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 

@@ -11,15 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from . import wire
-from .audience import Audience, Seat, Shown, taken
-from .details import TaskDetails
-from .doors import Peer, admitted, bind, ours, peer_of, prepare, remove
-from .errors import NotALoop, NotOurs, SchedulerError
-from .files import identity
-from .model import Piece, Receipt
-from .records import LISTED, RunRecord
-from .window import Slots, Window
+from scheduler import wire
+from scheduler.audience import Audience, Seat, Shown, taken
+from scheduler.details import TaskDetails
+from scheduler.doors import Peer, admitted, bind, ours, peer_of, prepare, remove
+from scheduler.errors import NotALoop, NotOurs, SchedulerError
+from scheduler.files import identity
+from scheduler.model import Piece, Receipt
+from scheduler.records import LISTED, RunRecord
+from scheduler.window import Slots, Window
 
 log = logging.getLogger("experience.server")
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .errors import SchedulerError, UnknownCitizen
-from .managed import Unit, managed_by, mark, unit_of, unmark
-from .settings import Settings, load, load_or_raise
-from .unit_file import OURS, text
+from scheduler.errors import SchedulerError, UnknownCitizen
+from scheduler.managed import Unit, managed_by, mark, unit_of, unmark
+from scheduler.settings import Settings, load, load_or_raise
+from scheduler.unit_file import OURS, text
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .model import Group
-from .schedule import NEVER, duration
+from scheduler.model import Group
+from scheduler.schedule import NEVER, duration
 
 Reader = Callable[[Any], Any]
 

@@ -6,14 +6,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .citizen_settings import BAD_NAME, CitizenSettings, Found, Given, citizen
-from .errors import BadSettings
-from .model import NAME
-from .monitor import Monitor
-from .monitor_settings import monitor
-from .setting_values import nested, path, text
-from .settings_files import Files, Stamp, Unusable, default_root, homes, main_candidates, scripts, stamp
-from .tables import Problems, Source, is_table, key, read
+from scheduler.citizen_settings import BAD_NAME, CitizenSettings, Found, Given, citizen
+from scheduler.errors import BadSettings
+from scheduler.model import NAME
+from scheduler.monitor import Monitor
+from scheduler.monitor_settings import monitor
+from scheduler.setting_values import nested, path, text
+from scheduler.settings_files import (
+    Files,
+    Stamp,
+    Unusable,
+    default_root,
+    homes,
+    main_candidates,
+    scripts,
+    stamp,
+)
+from scheduler.tables import Problems, Source, is_table, key, read
 
 __all__ = ["CitizenSettings", "Settings", "fingerprint", "load", "load_or_raise"]
 
@@ -195,7 +204,7 @@ def _root(main: MainTable, environ: Mapping[str, str]) -> Path:
 def _environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     if not any(name.upper().startswith("EXPERIENCE_CITIZENS") for name in environ):
         return {}, []
-    from .environment import citizens  # pydantic-settings: 200 ms that nobody else pays
+    from scheduler.environment import citizens  # pydantic-settings: 200 ms that nobody else pays
 
     return citizens(environ)
 

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable
 
-from .model import Kind, Snapshot, TaskView
+from scheduler.model import Kind, Snapshot, TaskView
 
 GLYPHS = {
     Kind.OK: "✓",

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from .errors import Owned
-from .fleet import Fleet
-from .fleet_options import FleetOptions
-from .members import Followed, Member
-from .model import Handler
-from .onlooker import Onlooker
+from scheduler.errors import Owned
+from scheduler.fleet import Fleet
+from scheduler.fleet_options import FleetOptions
+from scheduler.members import Followed, Member
+from scheduler.model import Handler
+from scheduler.onlooker import Onlooker
 
 
 @asynccontextmanager

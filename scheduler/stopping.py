@@ -10,14 +10,14 @@ from pathlib import Path
 
 import psutil
 
-from .doors import door
-from .errors import Disconnected, SchedulerError
-from .managed import managed_by
-from .model import Running
-from .ownership import owner_of
-from .remote import Connection
-from .settings import CitizenSettings
-from .workers.facts import alive, born
+from scheduler.doors import door
+from scheduler.errors import Disconnected, SchedulerError
+from scheduler.managed import managed_by
+from scheduler.model import Running
+from scheduler.ownership import owner_of
+from scheduler.remote import Connection
+from scheduler.settings import CitizenSettings
+from scheduler.workers.facts import alive, born
 
 CORE = Path(__file__).resolve().parent.parent / "core.py"
 AFTER_GRACE = 15.0  # seconds on top of the grace that running tasks get

@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from .errors import BadSchedule
-from .setting_values import Reader, Wrong, kind, reason
+from scheduler.errors import BadSchedule
+from scheduler.setting_values import Reader, Wrong, kind, reason
 
 T = TypeVar("T")
 At = tuple[str, ...]

@@ -10,8 +10,8 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import TaskFailed
-from .model import Alerts
+from scheduler.errors import TaskFailed
+from scheduler.model import Alerts
 
 if TYPE_CHECKING:
     import httpx2
@@ -61,7 +61,7 @@ class Targets:
     async def _request(self, method: str, url: str, **more: Any) -> None:
         import httpx2
 
-        from .handlers.web import new_client, why
+        from scheduler.handlers.web import new_client, why
 
         try:
             self._client = self._client or new_client()

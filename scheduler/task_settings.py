@@ -7,15 +7,15 @@ from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .alert_settings import PINGS, secret_address, some_of
-from .builtin import BACKGROUND_TASKS, advice
-from .errors import BadSchedule
-from .handlers import BuiltIn, built_in
-from .model import Call, NotSetUp, Task, Work
-from .schedule import Every, Schedule, local_zone, parse, zone_named
-from .setting_values import Wrong, flag, holds_outside, reason, seconds, text, whole
-from .tables import At, Problems, is_table, key, read, readers
-from .work_settings import WorkTable, configured, only_commands, script
+from scheduler.alert_settings import PINGS, secret_address, some_of
+from scheduler.builtin import BACKGROUND_TASKS, advice
+from scheduler.errors import BadSchedule
+from scheduler.handlers import BuiltIn, built_in
+from scheduler.model import Call, NotSetUp, Task, Work
+from scheduler.schedule import Every, Schedule, local_zone, parse, zone_named
+from scheduler.setting_values import Wrong, flag, holds_outside, reason, seconds, text, whole
+from scheduler.tables import At, Problems, is_table, key, read, readers
+from scheduler.work_settings import WorkTable, configured, only_commands, script
 
 SHORTEST = 0.1  # seconds: a shorter interval would only keep the machine busy
 

@@ -9,19 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .clock import Clock, SystemClock
-from .control import Control, FleetView
-from .details import TaskDetails
-from .errors import SchedulerError, Stopping
-from .fleet_options import FleetOptions
-from .following import Spool
-from .model import Piece, Pulse, Receipt, Snapshot
-from .records import LISTED, RunRecord
-from .window import Slots, Window
+from scheduler.clock import Clock, SystemClock
+from scheduler.control import Control, FleetView
+from scheduler.details import TaskDetails
+from scheduler.errors import SchedulerError, Stopping
+from scheduler.fleet_options import FleetOptions
+from scheduler.following import Spool
+from scheduler.model import Piece, Pulse, Receipt, Snapshot
+from scheduler.records import LISTED, RunRecord
+from scheduler.window import Slots, Window
 
 if TYPE_CHECKING:
-    from .fleet import Fleet
-    from .members import Followed
+    from scheduler.fleet import Fleet
+    from scheduler.members import Followed
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class FleetThread:
                 self._loop.call_soon_threadsafe(action)
 
     async def _main(self) -> None:
-        from .fleet import Fleet  # the engine and its settings: 0.2 s
+        from scheduler.fleet import Fleet  # the engine and its settings: 0.2 s
 
         self._stop, self._loop = asyncio.Event(), asyncio.get_running_loop()
         fleet = self._fleet = Fleet(self._options, self._on_home)

@@ -3,8 +3,8 @@
 import heapq
 from itertools import count
 
-from .jobs import Job
-from .schedule import NEVER
+from scheduler.jobs import Job
+from scheduler.schedule import NEVER
 
 
 class Timetable:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from .model import Task, TaskState
-from .recovery import slot
-from .schedule import NEVER
+from scheduler.model import Task, TaskState
+from scheduler.recovery import slot
+from scheduler.schedule import NEVER
 
 COUNT = 5
 

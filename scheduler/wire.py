@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any
 
-from . import errors
-from .details import Fact, TaskDetails
-from .errors import Disconnected, SchedulerError
-from .model import (
+from scheduler import errors
+from scheduler.details import Fact, TaskDetails
+from scheduler.errors import Disconnected, SchedulerError
+from scheduler.model import (
     Event,
     Failure,
     Kind,
@@ -21,8 +21,8 @@ from .model import (
     Trigger,
     WakeView,
 )
-from .records import RunRecord
-from .window import MOST_TASKS, Slots, Window
+from scheduler.records import RunRecord
+from scheduler.window import MOST_TASKS, Slots, Window
 
 PROTOCOL = 1
 LINE_LIMIT = 16 * 1024  # bytes of a request; ours have a hundred, or name each task on a tall screen

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .model import Call, Command, Handler, Isolated, Work
-from .setting_values import Outside, OutsideBytes, Wrong, flag, pairs, path, reason, text, words
-from .tables import At, Problems, key
+from scheduler.model import Call, Command, Handler, Isolated, Work
+from scheduler.setting_values import Outside, OutsideBytes, Wrong, flag, pairs, path, reason, text, words
+from scheduler.tables import At, Problems, key
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from scheduler.cli import seconds
 from scheduler.completion import citizens
 
 if TYPE_CHECKING:
-    from .app import ExperienceApp
+    from tui.app import ExperienceApp
 
 NO_TERMINAL = "experience-tui: this is no terminal; use --no-ui to run the scheduler without a screen"
 
@@ -114,8 +114,8 @@ def _headless(**options: Any) -> int:
 
 
 def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
-    from .app import ExperienceApp
-    from .demo_fleet import DemoFleet
+    from tui.app import ExperienceApp
+    from tui.demo_fleet import DemoFleet
 
     return _shown(ExperienceApp(DemoFleet(), read_only=read_only, ascii=ascii, label="DEMO"))
 
@@ -127,9 +127,8 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     from scheduler.process_limits import prepare_process
     from scheduler.threads import FleetThread
     from scheduler.workers.prints import capture_prints
-
-    from .app import ExperienceApp
-    from .exits import Endings
+    from tui.app import ExperienceApp
+    from tui.exits import Endings
 
     prepare_process()
     _refuse_unknown(options["citizens"], options["config"])

@@ -16,33 +16,32 @@ from scheduler.control import Citizens, Control, FleetView
 from scheduler.garbage import set_aside
 from scheduler.model import Pulse, Snapshot
 from scheduler.monitor import Monitor
-
-from .active_keys import active_keys, key_of
-from .clipboard import copyable
-from .desk import Desk
-from .dialogs.confirm import Confirm
-from .event_log import EventLog
-from .exits import end_on_signals
-from .followers import Followers
-from .format import plural, wall
-from .glyphs import ASCII, UNICODE
-from .hang_up import forgiving
-from .lesson import lesson
-from .panels.board import Place
-from .panels.fleet import FleetGrid
-from .panels.footer import KeyBar
-from .panels.verdict import VerdictBar
-from .picture import without_fonts
-from .screens.page import Page
-from .surroundings import Surroundings
-from .tally import Tally
-from .theme import ANSI, DARK, THEMES, defaults, following
-from .typed_ahead import TypedAhead
-from .walk import Walk
-from .wishes import Wishes
+from tui.active_keys import active_keys, key_of
+from tui.clipboard import copyable
+from tui.desk import Desk
+from tui.dialogs.confirm import Confirm
+from tui.event_log import EventLog
+from tui.exits import end_on_signals
+from tui.followers import Followers
+from tui.format import plural, wall
+from tui.glyphs import ASCII, UNICODE
+from tui.hang_up import forgiving
+from tui.lesson import lesson
+from tui.panels.board import Place
+from tui.panels.fleet import FleetGrid
+from tui.panels.footer import KeyBar
+from tui.panels.verdict import VerdictBar
+from tui.picture import without_fonts
+from tui.screens.page import Page
+from tui.surroundings import Surroundings
+from tui.tally import Tally
+from tui.theme import ANSI, DARK, THEMES, defaults, following
+from tui.typed_ahead import TypedAhead
+from tui.walk import Walk
+from tui.wishes import Wishes
 
 if TYPE_CHECKING:
-    from .screens.details import Details
+    from tui.screens.details import Details
 
 TURNS = 5  # of the loop, until what has to be painted anew has told the screen
 SETTLED = 5.0  # seconds after which the first snapshots of all have come
@@ -212,7 +211,7 @@ class ExperienceApp(App[None]):
     # -------------------------------------------------------------- filter
 
     async def on_fleet_grid_find_asked(self) -> None:
-        from .dialogs.filter import FilterField  # 20 ms that the first frame does not wait for
+        from tui.dialogs.filter import FilterField  # 20 ms that the first frame does not wait for
 
         fields = self.query(FilterField)
         if not fields:
@@ -257,13 +256,13 @@ class ExperienceApp(App[None]):
         self._show_verdict()
 
     def action_timeline(self) -> None:
-        from .screens.timeline import Timeline
+        from tui.screens.timeline import Timeline
 
         now, strands = self._fleet.clock.now, self._grid.strands
         self._open(Timeline(strands, self._controls.get, now, self._glyphs, self._label))
 
     def action_log(self) -> None:
-        from .screens.log import Log
+        from tui.screens.log import Log
 
         self._open(Log(self._events, self._glyphs, self._label))
 
@@ -320,15 +319,15 @@ class ExperienceApp(App[None]):
         self._wishes.say(f"the screenshot was not saved: {event.exception}", "error")
 
     def action_help(self) -> None:
-        from .screens.help import Help, entries
+        from tui.screens.help import Help, entries
 
         active = dict(active_keys(self.screen))
         shown = {key: self.get_key_display(entry.binding) for key, entry in active.items()}
         self.push_screen(Help(entries(active, shown), self._glyphs))
 
     def action_palette(self) -> None:
-        from .dialogs.palette import Palette
-        from .palette_entries import everything
+        from tui.dialogs.palette import Palette
+        from tui.palette_entries import everything
 
         entries = everything(self, self._grid.strands(), self._go_to)
         self.push_screen(Palette(entries, self._glyphs), lambda entry: entry and entry.choose())

@@ -30,12 +30,11 @@ from scheduler.model import (
 from scheduler.model import due as due_of
 from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
 from scheduler.window import Slots, Window
-
-from .demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
-from .demo_details import details
-from .demo_events import DemoEvents
-from .demo_history import LATER, output, past
-from .demo_prints import printing, script
+from tui.demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
+from tui.demo_details import details
+from tui.demo_events import DemoEvents
+from tui.demo_history import LATER, output, past
+from tui.demo_prints import printing, script
 
 SPEED = 15.0  # seconds of the demo in one of ours
 WAKE_EVERY = 600.0

@@ -7,9 +7,8 @@ from dataclasses import replace
 from scheduler.model import Outcome, Task, TaskState, Trigger
 from scheduler.records import RunRecord
 from scheduler.schedule import Every
-
-from .demo_data import FAILURES
-from .demo_prints import script, traceback
+from tui.demo_data import FAILURES
+from tui.demo_prints import script, traceback
 
 PAST = 60  # runs of each task that are made up
 LATER = 1000  # the number of the first run that is not past

@@ -7,14 +7,13 @@ from textual.app import App
 
 from scheduler.control import Control
 from scheduler.model import Pulse, Snapshot
-
-from .glyphs import Glyphs
-from .panels.board import Place
-from .stalls import Stalls
-from .wishes import Wishes
+from tui.glyphs import Glyphs
+from tui.panels.board import Place
+from tui.stalls import Stalls
+from tui.wishes import Wishes
 
 if TYPE_CHECKING:
-    from .screens.details import Details
+    from tui.screens.details import Details
 
 
 class Desk:
@@ -32,7 +31,7 @@ class Desk:
         self, place: Place, snapshot: Snapshot | None, now: float, read_only: bool, at: float | None = None
     ) -> None:
         """Show all about this task, and its run of that moment; the snapshot is the newest of its citizen."""
-        from .screens.details import Details, Subject  # 10 ms that the first frame does not wait for
+        from tui.screens.details import Details, Subject  # 10 ms that the first frame does not wait for
 
         citizen = place.citizen
         subject = Subject(citizen, place.task, lambda: self._controls.get(citizen))
@@ -58,7 +57,7 @@ class Desk:
 
     def page(self, text: str) -> None:
         """The text in a pager."""
-        from . import pager
+        from tui import pager
 
         try:
             pager.show(self._app, text)

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from scheduler.model import Event, Kind, Outcome, Trigger
-
-from . import format as words
-from .event_log import Entry, Gap
-from .glyphs import Glyphs
-from .notes import first_line
+from tui import format as words
+from tui.event_log import Entry, Gap
+from tui.glyphs import Glyphs
+from tui.notes import first_line
 
 LATE = 1.0  # seconds that are worth a word
 LONGEST = 500  # characters of what a run said

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from textual.content import Content
 
 from scheduler.control import FleetView
-
-from .format import clean
+from tui.format import clean
 
 EXAMPLE = """\
 [citizens.opus.tasks.hello]

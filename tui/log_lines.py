@@ -5,9 +5,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .event_log import Entry, EventLog
-from .event_words import searched
-from .matching import Filter
+from tui.event_log import Entry, EventLog
+from tui.event_words import searched
+from tui.matching import Filter
 
 QUARTER = 900  # seconds: days begin on one, whatever the time zone
 

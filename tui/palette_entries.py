@@ -6,10 +6,10 @@ from typing import Any
 
 from textual.app import App
 
-from .active_keys import active_keys
-from .dialogs.palette import Entry
-from .panels.board import Place
-from .strand import Strand
+from tui.active_keys import active_keys
+from tui.dialogs.palette import Entry
+from tui.panels.board import Place
+from tui.strand import Strand
 
 GoTo = Callable[[Place], object]
 

@@ -4,11 +4,10 @@ from textual.app import App
 
 from scheduler.model import Snapshot
 from scheduler.monitor import Monitor
-
-from .new_failures import NewFailures
-from .tally import Verdict
-from .terminal_title import TerminalTitle, has_title, title
-from .theme import named
+from tui.new_failures import NewFailures
+from tui.tally import Verdict
+from tui.terminal_title import TerminalTitle, has_title, title
+from tui.theme import named
 
 
 class Surroundings:

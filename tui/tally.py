@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 
 from scheduler.model import Kind, Pulse, Snapshot, TaskView
-
-from .notes import Rank, first_line, notes, stall_words, stalled
+from tui.notes import Rank, first_line, notes, stall_words, stalled
 
 Weight = tuple[float, ...]
 

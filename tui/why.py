@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from scheduler.model import Event, Kind, Outcome, Progress, Pulse, Snapshot, TaskView, Trigger
 from scheduler.schedule import in_words
 from scheduler.status import until
-
-from .format import span
-from .moments import moment
-from .notes import LEFT_BEHIND, first_line, stalled
-from .stalls import Stall
+from tui.format import span
+from tui.moments import moment
+from tui.notes import LEFT_BEHIND, first_line, stalled
+from tui.stalls import Stall
 
 LATE = 1.0  # seconds after its time that a start is called late
 NEAR = 0.8  # of its timeout is over: the end is in sight

@@ -6,10 +6,9 @@ from typing import Any
 from textual.app import App
 
 from scheduler.control import Citizens, Control
-
-from . import verbs
-from .dialogs.confirm import Confirm
-from .format import clean, plural
+from tui import verbs
+from tui.dialogs.confirm import Confirm
+from tui.format import clean, plural
 
 Row = tuple[str, str]  # citizen and task
 

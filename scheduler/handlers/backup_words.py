@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from ..model import Report
+from scheduler.model import Report
 
 NAMED = 3  # files of which a warning gives the name
 

@@ -7,11 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ..errors import TaskFailed
-from ..files import write_json
-from ..memory import NoDay, parse_day
-from .day_summary import summary
-from .memory_files import content_of, day_file, days_in, summary_in
+from scheduler.errors import TaskFailed
+from scheduler.files import write_json
+from scheduler.handlers.day_summary import summary
+from scheduler.handlers.memory_files import content_of, day_file, days_in, summary_in
+from scheduler.memory import NoDay, parse_day
 
 Progress = Callable[[float, float, str], None]
 

@@ -9,8 +9,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from .backup_files import STAGED, Entry, Problem, first_bytes, own_folder
-from .stoppable import Stop, go_on
+from scheduler.handlers.backup_files import STAGED, Entry, Problem, first_bytes, own_folder
+from scheduler.handlers.stoppable import Stop, go_on
 
 PATIENCE = 5.0  # seconds for a database that somebody has locked
 PAGES = 2048  # copied between two looks at whether we should stop

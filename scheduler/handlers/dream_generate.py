@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import TaskFailed
-from ..model import Context, Llm
-from ..setting_values import flag, text, whole
-from ..tables import key
-from .dream_prompt import INSTRUCTIONS, Prompt, prompt
-from .dreams import FILE, add, message
+from scheduler.errors import TaskFailed
+from scheduler.handlers.dream_prompt import INSTRUCTIONS, Prompt, prompt
+from scheduler.handlers.dreams import FILE, add, message
+from scheduler.model import Context, Llm
+from scheduler.setting_values import flag, text, whole
+from scheduler.tables import key
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ async def dream_generate(ctx: Context) -> str:
 
 def _queued(home: Path, options: Options) -> tuple[Prompt, bool]:
     """The prompt, and whether it is another than the last one, which still waits."""
-    from ..clock import SystemClock
+    from scheduler.clock import SystemClock
 
     now = SystemClock.now()
     made = prompt(home, now, options.events, options.instructions)
@@ -46,8 +46,8 @@ def _queued(home: Path, options: Options) -> tuple[Prompt, bool]:
 async def _dreamt(ctx: Context, llm: Llm, made: Prompt, options: Options) -> str:
     from asyncio import to_thread
 
-    from ..clock import SystemClock
-    from .llm import ask
+    from scheduler.clock import SystemClock
+    from scheduler.handlers.llm import ask
 
     try:
         answer = await ask(llm, made.text, ctx.progress)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import TaskFailed
-from ..files import for_update, set_aside, write_json
+from scheduler.errors import TaskFailed
+from scheduler.files import for_update, set_aside, write_json
 
 LIMIT = 64 << 20  # bytes: what is longer was not written here, and is not read into memory
 FILE = Path("contexts") / "dreams.json"

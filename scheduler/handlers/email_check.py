@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import TaskFailed
-from ..model import Context, Report
-from ..setting_values import Outside, Wrong, kind, path, seconds, secret, text, whole
-from ..tables import key
-from .letter import BODY, Letter, body, header, letter
-from .mail_queue import FULL, MailQueue, work
-from .urgent_mail import priority, sender
+from scheduler.errors import TaskFailed
+from scheduler.handlers.letter import BODY, Letter, body, header, letter
+from scheduler.handlers.mail_queue import FULL, MailQueue, work
+from scheduler.handlers.urgent_mail import priority, sender
+from scheduler.model import Context, Report
+from scheduler.setting_values import Outside, Wrong, kind, path, seconds, secret, text, whole
+from scheduler.tables import key
 
 if TYPE_CHECKING:
-    from .imap import Found, Mailbox
-    from .imap_client import Server
-    from .imap_line import Line
+    from scheduler.handlers.imap import Found, Mailbox
+    from scheduler.handlers.imap_client import Server
+    from scheduler.handlers.imap_line import Line
 
 NEEDS = ("host", "user", "password")
 LINES = """
@@ -95,8 +95,8 @@ async def email_check(ctx: Context) -> str | Report:
     """How much mail is unread; `URGENT:n ...` when n messages were queued that cannot wait."""
     from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
 
-    from ..clock import SystemClock
-    from .imap_line import Line
+    from scheduler.clock import SystemClock
+    from scheduler.handlers.imap_line import Line
 
     options, line = _options(ctx), Line()
     try:
@@ -107,7 +107,7 @@ async def email_check(ctx: Context) -> str | Report:
 
 def check(home: Path, options: Options, now: float, progress: Progress, line: "Line") -> str | Report:
     """Look at the mailbox once; raises TaskFailed, unless urgent mail was found before that."""
-    from .imap import mailbox
+    from scheduler.handlers.imap import mailbox
 
     queue = MailQueue(home, now, options.since)
     look, problem = Look(options, queue, now), ""
@@ -211,7 +211,7 @@ def _named(letters: list[Letter]) -> str:
 
 
 def _server(options: Options) -> "Server":
-    from .imap_client import Server
+    from scheduler.handlers.imap_client import Server
 
     return Server(
         options.host,

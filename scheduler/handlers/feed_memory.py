@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import TaskFailed
-from ..files import for_update, write_json
-from .web_address import fingerprint
+from scheduler.errors import TaskFailed
+from scheduler.files import for_update, write_json
+from scheduler.handlers.web_address import fingerprint
 
 DAY = 86400
 KEPT = 90  # days that an item is remembered after it was last in its feed, and a feed after its last scan

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakKeyDictionary
 
-from ..errors import TaskFailed
+from scheduler.errors import TaskFailed
 
 MOST = 2  # processes of one scan
 ALL = 4  # processes of all scans at once, of however many citizens

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ..setting_values import Outside
-from .feed_memory import FeedMemory
-from .feed_readers import Document, Line, Readers, Reading
-from .web import Answer, NoAnswer, Web, refusal
-from .web_address import fingerprint, shown
+from scheduler.handlers.feed_memory import FeedMemory
+from scheduler.handlers.feed_readers import Document, Line, Readers, Reading
+from scheduler.handlers.web import Answer, NoAnswer, Web, refusal
+from scheduler.handlers.web_address import fingerprint, shown
+from scheduler.setting_values import Outside
 
 ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml, */*;q=0.5"
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import TaskFailed
-from ..model import Context, Report
-from ..setting_values import flag, number, percent, seconds, whole
-from ..status import ago
-from ..tables import key
-from .peers import Peer, look_at_peers
+from scheduler.errors import TaskFailed
+from scheduler.handlers.peers import Peer, look_at_peers
+from scheduler.model import Context, Report
+from scheduler.setting_values import flag, number, percent, seconds, whole
+from scheduler.status import ago
+from scheduler.tables import key
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ async def heartbeat(ctx: Context) -> str | Report:
     """One line about the machine and the peers; a warning or a failure when a limit is passed."""
     from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
 
-    from ..clock import SystemClock
+    from scheduler.clock import SystemClock
 
     options = ctx.options or Options()
     reading = await to_thread(measure, ctx.home, SystemClock.now(), options.peers)

@@ -11,12 +11,12 @@ from typing import Any
 
 from imap_tools.query import AND
 
-from ..errors import TaskFailed
-from . import imap_client
-from .imap_client import Box, Server
-from .imap_failures import FAILURES, why
-from .imap_line import Line
-from .letter import one_line
+from scheduler.errors import TaskFailed
+from scheduler.handlers import imap_client
+from scheduler.handlers.imap_client import Box, Server
+from scheduler.handlers.imap_failures import FAILURES, why
+from scheduler.handlers.imap_line import Line
+from scheduler.handlers.letter import one_line
 
 BATCH = 500  # messages of which the headers are asked for at once
 HEADERS = 8192  # bytes of them that are read, of each message

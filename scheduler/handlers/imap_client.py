@@ -13,8 +13,8 @@ from typing import Any
 from imap_tools.errors import MailboxLoginError
 from imap_tools.mailbox import BaseMailBox
 
-from .imap_failures import FAILURES, NotTrusted, Refused, words
-from .imap_line import Line
+from scheduler.handlers.imap_failures import FAILURES, NotTrusted, Refused, words
+from scheduler.handlers.imap_line import Line
 
 TIMEOUT = 15.0  # seconds that a server may be silent
 FAREWELL = 2.0  # the same when all is done

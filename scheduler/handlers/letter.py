@@ -9,7 +9,7 @@ from email import message_from_bytes
 from email.message import Message
 from html.parser import HTMLParser
 
-from .urgent_mail import addresses
+from scheduler.handlers.urgent_mail import addresses
 
 BODY = 20_000  # characters of the text that are kept
 LINE = 500  # characters of a header that are kept

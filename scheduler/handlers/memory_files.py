@@ -6,8 +6,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ..files import set_aside
-from ..memory import LIMIT, NoDay
+from scheduler.files import set_aside
+from scheduler.memory import LIMIT, NoDay
 
 _FOUR, _TWO = "[0-9][0-9][0-9][0-9]", "[0-9][0-9]"
 

@@ -7,16 +7,16 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from ..clock import SystemClock
-from ..errors import TaskFailed
-from ..memory import NoDay, parse_day
-from ..model import Llm
-from ..schedule import in_words
-from .daily import Progress, save
-from .day_summary import clock_of, line_of
-from .llm import Answer, ask, place
-from .memory_files import content_of, day_file, summary_in
-from .rollup import DAY, Period, month_of, week_of
+from scheduler.clock import SystemClock
+from scheduler.errors import TaskFailed
+from scheduler.handlers.daily import Progress, save
+from scheduler.handlers.day_summary import clock_of, line_of
+from scheduler.handlers.llm import Answer, ask, place
+from scheduler.handlers.memory_files import content_of, day_file, summary_in
+from scheduler.handlers.rollup import DAY, Period, month_of, week_of
+from scheduler.memory import NoDay, parse_day
+from scheduler.model import Llm
+from scheduler.schedule import in_words
 
 DAYS, WEEKS, MONTHS = 7, 4, 2  # so far back prose is asked for; what is older stays as it is
 MATERIAL = 12_000  # characters

@@ -6,10 +6,10 @@ import re
 from datetime import date
 from pathlib import Path
 
-from ..errors import TaskFailed
-from ..memory import NoDay
-from .memory_files import content_of, day_file, days_in, summary_in
-from .rollup import KINDS, Period, month_of, week_of
+from scheduler.errors import TaskFailed
+from scheduler.handlers.memory_files import content_of, day_file, days_in, summary_in
+from scheduler.handlers.rollup import KINDS, Period, month_of, week_of
+from scheduler.memory import NoDay
 
 
 def prune_raw(home: Path, before: date) -> int:

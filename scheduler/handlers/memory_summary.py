@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from ..model import Context, Llm, Report
-from ..setting_values import flag, seconds
-from ..tables import key
-from .daily import Outcome, Progress, summarise_days
-from .memory_pruning import prune_raw, prune_summaries
-from .rollup import Period, roll_up
+from scheduler.handlers.daily import Outcome, Progress, summarise_days
+from scheduler.handlers.memory_pruning import prune_raw, prune_summaries
+from scheduler.handlers.rollup import Period, roll_up
+from scheduler.model import Context, Llm, Report
+from scheduler.setting_values import flag, seconds
+from scheduler.tables import key
 
 SHORTEST = 40 * 86400.0  # what is younger may still be part of a week or a month
 
@@ -34,7 +34,7 @@ class Options:
 
 async def memory_summary(ctx: Context) -> str | Report:
     """How much was summarised; a warning names the days that could not be read, or why there is no prose."""
-    from ..clock import SystemClock
+    from scheduler.clock import SystemClock
 
     options = ctx.options or Options()
     today = datetime.fromtimestamp(SystemClock.now(), UTC).date()
@@ -47,7 +47,7 @@ async def summarise(
     """Bring all summaries up to date with the days before `today`; raises TaskFailed if that fails."""
     from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
 
-    from .memory_prose import Prose, recent_days, recent_periods
+    from scheduler.handlers.memory_prose import Prose, recent_days, recent_periods
 
     prose = Prose(home, llm, options.prose_time, progress)
     days = await to_thread(summarise_days, home, today, progress)

@@ -8,8 +8,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ..errors import TaskFailed
-from .line_files import append_lines
+from scheduler.errors import TaskFailed
+from scheduler.handlers.line_files import append_lines
 
 MOST = 512 << 20  # bytes of all days together
 LONGEST = 1 << 20  # bytes of a line that is still looked at

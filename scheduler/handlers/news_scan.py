@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import TaskFailed
-from ..model import Context, Report
-from ..setting_values import Wrong, kind, seconds, text
-from ..tables import key
-from .web_address import address, shown
+from scheduler.errors import TaskFailed
+from scheduler.handlers.web_address import address, shown
+from scheduler.model import Context, Report
+from scheduler.setting_values import Wrong, kind, seconds, text
+from scheduler.tables import key
 
 if TYPE_CHECKING:
-    from .feed_memory import Memory
-    from .feeds import Feed
-    from .news_files import NewsFiles
+    from scheduler.handlers.feed_memory import Memory
+    from scheduler.handlers.feeds import Feed
+    from scheduler.handlers.news_files import NewsFiles
 
 AT_ONCE = 8  # feeds that are asked at the same time
 NEEDS = ("feeds",)
@@ -71,10 +71,10 @@ async def news_scan(ctx: Context) -> str | Report:
     """How many items are new; a warning names the feeds that could not be read."""
     from asyncio import to_thread
 
-    from ..clock import SystemClock
-    from .feed_memory import Memory
-    from .feeds import Feed
-    from .news_files import NewsFiles
+    from scheduler.clock import SystemClock
+    from scheduler.handlers.feed_memory import Memory
+    from scheduler.handlers.feeds import Feed
+    from scheduler.handlers.news_files import NewsFiles
 
     options, now = ctx.options or Options(), SystemClock.now()
     feeds = [Feed(name, url) for name, url in (options.feeds or {}).items()]
@@ -96,9 +96,9 @@ async def _scan(
 ) -> list[Outcome]:
     import asyncio
 
-    from .feed_readers import Readers
-    from .feeds import look
-    from .web import Web
+    from scheduler.handlers.feed_readers import Readers
+    from scheduler.handlers.feeds import look
+    from scheduler.handlers.web import Web
 
     options, outcomes = ctx.options or Options(), list[Outcome]()
     slots, writing = asyncio.Semaphore(AT_ONCE), asyncio.Lock()

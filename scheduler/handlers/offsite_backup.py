@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import TaskFailed
-from ..model import Context, Report
-from ..setting_values import Outside, Wrong, kind, pairs, path, percent, secret, text, whole
-from ..tables import key
+from scheduler.errors import TaskFailed
+from scheduler.model import Context, Report
+from scheduler.setting_values import Outside, Wrong, kind, pairs, path, percent, secret, text, whole
+from scheduler.tables import key
 
 NEEDS = ("repository|directory",)
 LINES = """\
@@ -70,9 +70,9 @@ async def offsite_backup(ctx: Context) -> str | Report:
     """What was backed up and verified; a warning names the files that are missing from it."""
     options = ctx.options or Options()
     if options.repository:
-        from .restic_backup import back_up
+        from scheduler.handlers.restic_backup import back_up
     elif options.directory:
-        from .tar_backup import back_up
+        from scheduler.handlers.tar_backup import back_up
     else:
         raise TaskFailed("there is no place for the backup; set repository or directory")
     if not ctx.home.is_dir():

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..codec import running_from_json
-from ..schedule import unix
-from ..settings_files import homes
+from scheduler.codec import running_from_json
+from scheduler.schedule import unix
+from scheduler.settings_files import homes
 
 # Of a thousand citizens each looks at the next fifty, so that together they look at all of them, often.
 MOST = 50
@@ -71,7 +71,7 @@ def _time(value: Any) -> float | None:
 
 def _gone(note: Path) -> bool:
     """Whether an owner was noted and that process is no more; a note that we may not read says nothing."""
-    from ..workers.facts import alive
+    from scheduler.workers.facts import alive
 
     try:
         owner = running_from_json(_object(note))

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ..errors import TaskFailed
-from ..model import Context, Report
-from ..setting_values import Wrong, kind, number, pairs, seconds, secret, text
-from ..tables import key
-from .web_address import address
+from scheduler.errors import TaskFailed
+from scheduler.handlers.web_address import address
+from scheduler.model import Context, Report
+from scheduler.setting_values import Wrong, kind, number, pairs, seconds, secret, text
+from scheduler.tables import key
 
 if TYPE_CHECKING:
-    from .price_moves import Move, Tracks
-    from .price_quotes import Quotes
+    from scheduler.handlers.price_moves import Move, Tracks
+    from scheduler.handlers.price_quotes import Quotes
 
 SOURCES = ("coinbase", "kraken", "binance", "coingecko", "json")
 NEEDS = ("source", "pairs|url")
@@ -74,9 +74,9 @@ async def price_monitor(ctx: Context) -> str | Report:
     """The prices in one line; urgent after a move over the limit, a warning where a price is missing."""
     from asyncio import to_thread
 
-    from ..clock import SystemClock
-    from .price_moves import Tracks
-    from .price_quotes import quotes
+    from scheduler.clock import SystemClock
+    from scheduler.handlers.price_moves import Tracks
+    from scheduler.handlers.price_quotes import quotes
 
     options, now = ctx.options or Options(), SystemClock.now()
     _check(options)
@@ -92,7 +92,7 @@ def _check(options: Options) -> None:
 
 
 def _recorded(ctx: Context, options: Options, found: "Quotes", tracks: "Tracks", now: float) -> str | Report:
-    from .price_files import append, iso
+    from scheduler.handlers.price_files import append, iso
 
     if found.prices:
         lines = [
@@ -109,8 +109,8 @@ def _moves(
     ctx: Context, options: Options, found: "Quotes", tracks: "Tracks", now: float
 ) -> list[tuple[str, "Move", bool]]:
     """The moves over the limit; each is work for the next wake, once."""
-    from .price_files import queue
-    from .price_moves import Point
+    from scheduler.handlers.price_files import queue
+    from scheduler.handlers.price_moves import Point
 
     moves = []
     for pair, price in found.prices.items():

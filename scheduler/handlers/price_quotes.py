@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from ..setting_values import Outside
-from .price_moves import Tracks
-from .price_sources import JSON, SOURCES, Read, read_json
-from .prices import NoPrice, Price, document, fresh
-from .web import Answer, NoAnswer, Web, refusal
-from .web_address import fingerprint
+from scheduler.handlers.price_moves import Tracks
+from scheduler.handlers.price_sources import JSON, SOURCES, Read, read_json
+from scheduler.handlers.prices import NoPrice, Price, document, fresh
+from scheduler.handlers.web import Answer, NoAnswer, Web, refusal
+from scheduler.handlers.web_address import fingerprint
+from scheduler.setting_values import Outside
 
 if TYPE_CHECKING:
-    from .price_monitor import Options
+    from scheduler.handlers.price_monitor import Options
 
 AT_ONCE = 4
 ONE = "price"  # the pair of a json source without pairs

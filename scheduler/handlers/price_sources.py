@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from .prices import NoPrice, Price, price, step_into
+from scheduler.handlers.prices import NoPrice, Price, price, step_into
 
 Read = Callable[[Any, str], Price]
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import TaskFailed
-from ..model import Context, Running
-from ..workers.child import Order
-from ..workers.environment import MARK, new_mark
-from ..workers.output import Output
-from ..workers.processes import Processes
-from .backup_files import OWN
-from .backup_words import scrubbed
-from .offsite_backup import Options
+from scheduler.errors import TaskFailed
+from scheduler.handlers.backup_files import OWN
+from scheduler.handlers.backup_words import scrubbed
+from scheduler.handlers.offsite_backup import Options
+from scheduler.model import Context, Running
+from scheduler.workers.child import Order
+from scheduler.workers.environment import MARK, new_mark
+from scheduler.workers.output import Output
+from scheduler.workers.processes import Processes
 
 GRACE = 3.0  # seconds to end by itself when the run is cancelled
 LONGEST = 1 << 20  # bytes of a line that is still looked at

@@ -11,15 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import TaskFailed
-from ..files import read_json, write_json
-from ..model import Context, Report
-from .backup_files import OWN, Entry, Part, own_folder, rules, walk
-from .backup_words import Missing, cannot, files, report, size
-from .database_copies import clear, copy_databases
-from .offsite_backup import Options
-from .restic import Busy, NoRepository, Restic
-from .stoppable import Stop, go_on, on_thread
+from scheduler.errors import TaskFailed
+from scheduler.files import read_json, write_json
+from scheduler.handlers.backup_files import OWN, Entry, Part, own_folder, rules, walk
+from scheduler.handlers.backup_words import Missing, cannot, files, report, size
+from scheduler.handlers.database_copies import clear, copy_databases
+from scheduler.handlers.offsite_backup import Options
+from scheduler.handlers.restic import Busy, NoRepository, Restic
+from scheduler.handlers.stoppable import Stop, go_on, on_thread
+from scheduler.model import Context, Report
 
 KNOWN = "repository.json"  # the repository that was there: if it is gone, that is no reason for a new one
 

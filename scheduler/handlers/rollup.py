@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from ..memory import NoDay
-from .daily import is_wanted, kept, save
-from .day_summary import FAILURES, WIDTH
-from .memory_files import content_of, day_file, days_in, summary_in
+from scheduler.handlers.daily import is_wanted, kept, save
+from scheduler.handlers.day_summary import FAILURES, WIDTH
+from scheduler.handlers.memory_files import content_of, day_file, days_in, summary_in
+from scheduler.memory import NoDay
 
 KINDS = ("weekly", "monthly")
 DAY = timedelta(days=1)

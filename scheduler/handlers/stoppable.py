@@ -7,8 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from ..errors import TaskFailed
-from ..workers.threads import in_thread
+from scheduler.errors import TaskFailed
+from scheduler.workers.threads import in_thread
 
 ENDING = 5.0  # seconds that the thread gets to clean up
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from .backup_files import GENTLY, Entry, Problem
-from .stoppable import Stop, go_on
+from scheduler.handlers.backup_files import GENTLY, Entry, Problem
+from scheduler.handlers.stoppable import Stop, go_on
 
 DIGEST = hashlib.sha256
 CHUNK = 1 << 18  # bytes read at once: little memory, and few turns

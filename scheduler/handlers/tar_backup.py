@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from ..clock import SystemClock
-from ..errors import TaskFailed
-from ..model import Context, Report
-from .backup_files import Entry, Part, rules, walk
-from .backup_words import Missing, cannot, files, report, size
-from .database_copies import clear, copy_databases
-from .offsite_backup import Options
-from .stoppable import Stop, go_on, on_thread
-from .tar_archive import Damaged, Writer, compare
+from scheduler.clock import SystemClock
+from scheduler.errors import TaskFailed
+from scheduler.handlers.backup_files import Entry, Part, rules, walk
+from scheduler.handlers.backup_words import Missing, cannot, files, report, size
+from scheduler.handlers.database_copies import clear, copy_databases
+from scheduler.handlers.offsite_backup import Options
+from scheduler.handlers.stoppable import Stop, go_on, on_thread
+from scheduler.handlers.tar_archive import Damaged, Writer, compare
+from scheduler.model import Context, Report
 
 
 async def back_up(ctx: Context, options: Options) -> str | Report:

@@ -7,8 +7,8 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import TaskFailed
-from .tar_archive import Damaged, members
+from scheduler.errors import TaskFailed
+from scheduler.handlers.tar_archive import Damaged, members
 
 
 def unpack(archive: Path, to: Path) -> None:

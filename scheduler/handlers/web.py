@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin, urlsplit
 
-from ..clock import SystemClock
-from ..errors import TaskFailed
-from .inflate import BadAnswer, Inflater
-from .web_address import origin, shown
+from scheduler.clock import SystemClock
+from scheduler.errors import TaskFailed
+from scheduler.handlers.inflate import BadAnswer, Inflater
+from scheduler.handlers.web_address import origin, shown
 
 if TYPE_CHECKING:
     import httpx2

@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .dispatch import Workers
-    from .output import Output
-    from .prints import capture_prints
-    from .result import Result, Watcher
+    from scheduler.workers.dispatch import Workers
+    from scheduler.workers.output import Output
+    from scheduler.workers.prints import capture_prints
+    from scheduler.workers.result import Result, Watcher
 
 __all__ = ["Output", "Result", "Watcher", "Workers", "capture_prints"]
 

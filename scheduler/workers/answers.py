@@ -2,10 +2,10 @@
 
 import signal
 
-from ..errors import TaskFailed
-from ..model import ERROR_LIMIT, Outcome, Report
-from .output import Output
-from .result import Result
+from scheduler.errors import TaskFailed
+from scheduler.model import ERROR_LIMIT, Outcome, Report
+from scheduler.workers.output import Output
+from scheduler.workers.result import Result
 
 URGENT = "URGENT"
 

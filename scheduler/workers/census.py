@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..model import Running
-from . import facts
-from .environment import MARK
-from .threads import in_thread
+from scheduler.model import Running
+from scheduler.workers import facts
+from scheduler.workers.environment import MARK
+from scheduler.workers.threads import in_thread
 
 _MARK = MARK.encode() + b"="
 

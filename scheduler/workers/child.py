@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ..clock import SystemClock
-from ..errors import TaskFailed
-from ..model import Running
-from . import facts
-from .output import Output
-from .pipes import Feeder, Reader
+from scheduler.clock import SystemClock
+from scheduler.errors import TaskFailed
+from scheduler.model import Running
+from scheduler.workers import facts
+from scheduler.workers.output import Output
+from scheduler.workers.pipes import Feeder, Reader
 
 # The program comes after a line on standard input, which we send once the run is in the state file. If we
 # die before, the shell reads end-of-file and nothing runs: no orphan that nobody knows of. The script is

@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from ..model import Command, Context
-from .answers import ended
-from .child import Order
-from .environment import check_program, environment, new_mark
-from .processes import Processes
-from .result import Result, Watcher
+from scheduler.model import Command, Context
+from scheduler.workers.answers import ended
+from scheduler.workers.child import Order
+from scheduler.workers.environment import check_program, environment, new_mark
+from scheduler.workers.processes import Processes
+from scheduler.workers.result import Result, Watcher
 
 
 async def run_command(processes: Processes, work: Command, context: Context, watcher: Watcher) -> Result:

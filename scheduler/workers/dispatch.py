@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable
 
-from ..afterwards import Afterwards
-from ..errors import NotSetUp
-from ..model import Call, Command, Context, Isolated, Task
-from .calls import Calls
-from .commands import run_command
-from .isolated import run_isolated
-from .processes import Processes
-from .result import Result, Watcher
+from scheduler.afterwards import Afterwards
+from scheduler.errors import NotSetUp
+from scheduler.model import Call, Command, Context, Isolated, Task
+from scheduler.workers.calls import Calls
+from scheduler.workers.commands import run_command
+from scheduler.workers.isolated import run_isolated
+from scheduler.workers.processes import Processes
+from scheduler.workers.result import Result, Watcher
 
 
 class Workers:

@@ -12,13 +12,13 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from ..errors import SchedulerError, TaskFailed
-from ..model import Context, Outcome, Progress
-from .answers import answer, plain
-from .ground import in_this_process, only_in
-from .letters import answer_line, context_of, progress_line
-from .result import Result
-from .shapes import shape
+from scheduler.errors import SchedulerError, TaskFailed
+from scheduler.model import Context, Outcome, Progress
+from scheduler.workers.answers import answer, plain
+from scheduler.workers.ground import in_this_process, only_in
+from scheduler.workers.letters import answer_line, context_of, progress_line
+from scheduler.workers.result import Result
+from scheduler.workers.shapes import shape
 
 TRACEBACK = 20_000  # characters: the innermost calls of an endless recursion say enough
 

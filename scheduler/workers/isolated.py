@@ -6,16 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..errors import TaskFailed
-from ..model import Context, Isolated, Outcome, Progress
-from .answers import ended, how
-from .child import Order
-from .environment import check_folder, environment, new_mark
-from .letters import LONGEST, order_letter, read_line
-from .output import Output
-from .pipes import Reader
-from .processes import Processes
-from .result import Result, Watcher
+from scheduler.errors import TaskFailed
+from scheduler.model import Context, Isolated, Outcome, Progress
+from scheduler.workers.answers import ended, how
+from scheduler.workers.child import Order
+from scheduler.workers.environment import check_folder, environment, new_mark
+from scheduler.workers.letters import LONGEST, order_letter, read_line
+from scheduler.workers.output import Output
+from scheduler.workers.pipes import Reader
+from scheduler.workers.processes import Processes
+from scheduler.workers.result import Result, Watcher
 
 _ROOT = str(Path(__file__).parents[2])  # the folder that holds this package, checked out or installed
 _PATH = "PYTHONPATH"

@@ -4,10 +4,10 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from .census import Census, Someone
-from .child import LAST_WORDS, Child, Order
-from .pipes import Reader
-from .result import Watcher
+from scheduler.workers.census import Census, Someone
+from scheduler.workers.child import LAST_WORDS, Child, Order
+from scheduler.workers.pipes import Reader
+from scheduler.workers.result import Watcher
 
 HELD = 64  # pipes of what runs left in the background
 POLL = 0.02  # seconds between two looks at whether a child has gone

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from ..model import Outcome, Running
-from ..values import value
-from .output import Output
+from scheduler.model import Outcome, Running
+from scheduler.values import value
+from scheduler.workers.output import Output
 
 
 @value

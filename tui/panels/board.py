@@ -7,10 +7,9 @@ from scheduler.model import Pulse, Snapshot, TaskView
 from tui.glyphs import Glyphs
 from tui.matching import Filter
 from tui.ordering import Order, key
-
-from .layout import Layout, arrange, columns_for
-from .panel import Panel
-from .rows import Face
+from tui.panels.layout import Layout, arrange, columns_for
+from tui.panels.panel import Panel
+from tui.panels.rows import Face
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,10 @@ from textual.strip import Strip
 
 from tui.format import clean, fit
 from tui.glyphs import Glyphs
-
-from .board import Board
-from .ink import Ink, merged
-from .panel import paint
-from .rows import Face
+from tui.panels.board import Board
+from tui.panels.ink import Ink, merged
+from tui.panels.panel import paint
+from tui.panels.rows import Face
 
 Faces = tuple[Face, ...]
 

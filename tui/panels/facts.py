@@ -5,9 +5,8 @@ from scheduler.model import TaskView
 from tui.format import cells, clean, countdown
 from tui.glyphs import Glyphs
 from tui.moments import day_and_time
+from tui.panels.pane import EMPTY, Pane, Piece, Row
 from tui.wrap import wrapped
-
-from .pane import EMPTY, Pane, Piece, Row
 
 LABEL = 12  # cells of a label at most
 TWO_COLUMNS = 84  # cells from which on options stand beside the definition

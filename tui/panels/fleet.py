@@ -15,13 +15,12 @@ from tui.format import clean
 from tui.glyphs import Glyphs
 from tui.matching import Filter
 from tui.ordering import Order
+from tui.panels import steps
+from tui.panels.board import Board, Place
+from tui.panels.canvas import Canvas
+from tui.panels.keys import KEYS, VERBS
+from tui.panels.lines import Lines
 from tui.strand import Strand
-
-from . import steps
-from .board import Board, Place
-from .canvas import Canvas
-from .keys import KEYS, VERBS
-from .lines import Lines
 
 
 class FleetGrid(Lines):

@@ -6,9 +6,8 @@ from scheduler.model import Kind, Snapshot
 from tui import format as words
 from tui.glyphs import Glyphs
 from tui.notes import Note
-
-from .ink import FADED, HERE, Ink
-from .rows import Face
+from tui.panels.ink import FADED, HERE, Ink
+from tui.panels.rows import Face
 
 
 class TopLine:

@@ -3,10 +3,9 @@
 from scheduler.model import Kind, TaskView
 from tui.format import cells, clean, countdown, elapsed, limit, shorten, wall
 from tui.glyphs import Glyphs
+from tui.panels.pane import EMPTY, Pane, Piece, Row, padded
+from tui.panels.rows import STYLES
 from tui.wrap import wrapped
-
-from .pane import EMPTY, Pane, Piece, Row, padded
-from .rows import STYLES
 
 WHY = 2  # lines: a sentence that grows must not move what is below
 

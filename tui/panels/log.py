@@ -17,10 +17,9 @@ from tui.event_words import said, where_of
 from tui.glyphs import Glyphs
 from tui.log_lines import Day, LogLine, LogLines, day
 from tui.matching import Filter
-
-from .ink import CURSOR
-from .keys import LOG_KEYS
-from .lines import Lines
+from tui.panels.ink import CURSOR
+from tui.panels.keys import LOG_KEYS
+from tui.panels.lines import Lines
 
 LEAST, MOST = 12, 44  # cells for citizen and task
 SHARE = 3  # of the width, at most a third

@@ -12,10 +12,9 @@ from textual.strip import Strip
 
 from tui.format import cells, fit, shorten
 from tui.glyphs import Glyphs
-
-from .details_keys import PANE_KEYS
-from .ink import CURSOR, HERE, NAMES, Ink
-from .lines import Painted
+from tui.panels.details_keys import PANE_KEYS
+from tui.panels.ink import CURSOR, HERE, NAMES, Ink
+from tui.panels.lines import Painted
 
 WHEEL = 3  # lines
 LEAST_TITLE = 6  # cells that a title keeps beside what is said at its right

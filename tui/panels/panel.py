@@ -8,11 +8,10 @@ from scheduler.model import Pulse, Snapshot, TaskView
 from tui.glyphs import Glyphs
 from tui.matching import Filter, words_of
 from tui.notes import LEFT_BEHIND, Note, Rank, faded, notes, owned_here, stalled
-
-from .columns import Columns, share
-from .frame import BottomLine, PlainLine, TopLine
-from .ink import CURSOR, FADED, HERE, MARKED, Ink
-from .rows import BelowLine, Face, Line, TaskLine, below, lines_of
+from tui.panels.columns import Columns, share
+from tui.panels.frame import BottomLine, PlainLine, TopLine
+from tui.panels.ink import CURSOR, FADED, HERE, MARKED, Ink
+from tui.panels.rows import BelowLine, Face, Line, TaskLine, below, lines_of
 
 SETTINGS = "experience.toml"
 NO_TASKS = f"no tasks yet: [tasks.NAME] in its {SETTINGS} makes one"

@@ -12,10 +12,9 @@ from tui.active_keys import key_of
 from tui.format import clean, took
 from tui.glyphs import Glyphs
 from tui.moments import day_and_time
+from tui.panels.pane import Pane, Piece, Row
+from tui.panels.runs import GLYPHS, STYLES
 from tui.wrap import wrapped
-
-from .pane import Pane, Piece, Row
-from .runs import GLYPHS, STYLES
 
 KEPT = 64 * 1024  # characters of a run under way; what came before is left out
 ENOUGH = 8 * 1024  # characters of its end that are read while that is followed

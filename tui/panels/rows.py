@@ -9,9 +9,8 @@ from scheduler.model import Kind, TaskView
 from tui import format as words
 from tui.glyphs import Glyphs
 from tui.notes import LEFT_BEHIND
-
-from .columns import Columns
-from .ink import CURSOR, HERE, MARKED, Ink
+from tui.panels.columns import Columns
+from tui.panels.ink import CURSOR, HERE, MARKED, Ink
 
 
 class Face(NamedTuple):

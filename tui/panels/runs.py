@@ -11,11 +11,10 @@ from scheduler.records import RunRecord
 from tui.format import clean, elapsed, shorten, took
 from tui.glyphs import Glyphs
 from tui.moments import day_and_time
+from tui.panels.ink import CURSOR
+from tui.panels.pane import Pane, Piece, Row
+from tui.panels.rows import done
 from tui.wrap import wrapped
-
-from .ink import CURSOR
-from .pane import Pane, Piece, Row
-from .rows import done
 
 GLYPHS = {
     Outcome.OK: Kind.OK,

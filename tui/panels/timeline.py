@@ -16,12 +16,11 @@ from tui import format as words
 from tui.event_words import OUTCOMES
 from tui.forecasts import Fate, Row
 from tui.glyphs import Glyphs
+from tui.panels.ink import CURSOR, merged
+from tui.panels.keys import TIMELINE_KEYS
+from tui.panels.lines import Lines
 from tui.panels.rows import STYLES, state_words
 from tui.strand import Strand
-
-from .ink import CURSOR, merged
-from .keys import TIMELINE_KEYS
-from .lines import Lines
 
 LEAST, MOST = 12, 34  # cells of a row's name
 EDGE = 3  # cells around it: mark, sign, gap

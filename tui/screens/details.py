@@ -24,11 +24,10 @@ from tui.panels.lines import COMPONENTS
 from tui.panels.pane import Pane
 from tui.panels.printed import PrintedPane
 from tui.panels.runs import RunsPane
+from tui.screens.page import Page
 from tui.stalls import Stall
 from tui.tally import Verdict
 from tui.why import Seen, why
-
-from .page import Page
 
 SINGLE = (72, 18)  # columns and lines below which one panel at a time is shown
 LOW = 8  # lines below which nothing but the name, and what is chosen, is shown

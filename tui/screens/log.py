@@ -12,9 +12,8 @@ from tui.format import clean, plural
 from tui.glyphs import Glyphs
 from tui.panels.board import Place
 from tui.panels.log import LogView
+from tui.screens.page import Page
 from tui.tally import Verdict
-
-from .page import Page
 
 SEARCHED = "citizen, task, outcome or text; ! in front inverts; esc clears"
 

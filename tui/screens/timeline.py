@@ -17,11 +17,10 @@ from tui.forecasts import Forecasts, Row
 from tui.glyphs import Glyphs
 from tui.panels.board import Place
 from tui.panels.timeline import TimelineView
+from tui.screens.page import Page
 from tui.strand import Strand
 from tui.tally import Verdict
 from tui.time_axis import DAY, ZOOMS, Label, labels, moment, window_for, zoom_words
-
-from .page import Page
 
 TOGETHER = 0.04  # seconds in which more may be scrolled before anybody is asked
 AGAIN = 2.0  # seconds between two questions about the same rows

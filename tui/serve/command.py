@@ -15,8 +15,8 @@ from scheduler.completion import citizens
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:
-    from .address import Address
-    from .server import Plan
+    from tui.serve.address import Address
+    from tui.serve.server import Plan
 
 PORT = 8023
 NEEDED = ("aiohttp", "prometheus_client", "textual_serve")
@@ -68,8 +68,8 @@ def serve_command(**options: Any) -> int:
     It only attaches: what ./run.sh --all or a service runs is what it shows. Others on this network get in
     only through a proxy with TLS (--public-url); see docs/browser.md.
     """
-    from .address import address
-    from .credentials import default_file, token_in
+    from tui.serve.address import address
+    from tui.serve.credentials import default_file, token_in
 
     if sys.platform == "win32":
         raise SchedulerError("serve runs on Linux and macOS; on Windows, in WSL")
@@ -93,8 +93,7 @@ def _serve(where: "Address", token: str, file: Path, options: dict[str, Any]) ->
     from asyncio import run
 
     from scheduler.logs import log_lines
-
-    from .server import serve
+    from tui.serve.server import serve
 
     plan = _plan(where, token, options)
     with log_lines(sys.stderr):
@@ -104,9 +103,8 @@ def _serve(where: "Address", token: str, file: Path, options: dict[str, Any]) ->
 
 def _plan(where: "Address", token: str, options: dict[str, Any]) -> "Plan":
     from scheduler.fleet_options import FleetOptions
-
-    from .screens import Limits
-    from .server import Plan
+    from tui.serve.screens import Limits
+    from tui.serve.server import Plan
 
     config, citizens = options["config"], tuple(options["citizens"])
     monitor = ["--attach", *(f"--citizen={name}" for name in citizens)]

@@ -9,9 +9,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from scheduler.model import Outcome, TaskView
-
-from .standing import Sighting, Standing
-from .tally import Place, Spread, Tally
+from tui.serve.standing import Sighting, Standing
+from tui.serve.tally import Place, Spread, Tally
 
 TASK = ("citizen", "task")
 

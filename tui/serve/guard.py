@@ -10,9 +10,8 @@ from aiohttp import hdrs, web
 
 from scheduler.clock import Clock
 from scheduler.status import clean
-
-from .credentials import COOKIE_LASTS
-from .judgement import Asked, Judge, Verdict
+from tui.serve.credentials import COOKIE_LASTS
+from tui.serve.judgement import Asked, Judge, Verdict
 
 log = logging.getLogger("experience.serve")
 

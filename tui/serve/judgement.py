@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .address import Address
-from .credentials import Credentials
-from .failures import Failures
+from tui.serve.address import Address
+from tui.serve.credentials import Credentials
+from tui.serve.failures import Failures
 
 
 class Verdict(StrEnum):

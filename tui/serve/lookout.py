@@ -10,9 +10,8 @@ from scheduler.managed import managed_by
 from scheduler.members import Followed, Member
 from scheduler.model import Snapshot
 from scheduler.ownership import abandoned
-
-from .standing import Sighting, standing
-from .tally import Tally
+from tui.serve.standing import Sighting, standing
+from tui.serve.tally import Tally
 
 BEAT = 2.0  # seconds between two questions whether an owner is there
 BEATS = 200  # owners that are asked in a second, at the most

@@ -9,9 +9,9 @@ from enum import IntEnum
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from . import packets
-from .deliveries import Delivery
-from .tab import Nursery, Tab
+from tui.serve import packets
+from tui.serve.deliveries import Delivery
+from tui.serve.tab import Nursery, Tab
 
 log = logging.getLogger("experience.serve")
 

@@ -16,16 +16,15 @@ from scheduler.clock import Clock
 from scheduler.errors import SchedulerError
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
-
-from . import exposition
-from .address import Address
-from .credentials import Credentials
-from .guard import Guard
-from .judgement import Judge
-from .lookout import Lookout
-from .screens import Limits, Screens
-from .standing import Standing, health
-from .tally import Tally
+from tui.serve import exposition
+from tui.serve.address import Address
+from tui.serve.credentials import Credentials
+from tui.serve.guard import Guard
+from tui.serve.judgement import Judge
+from tui.serve.lookout import Lookout
+from tui.serve.screens import Limits, Screens
+from tui.serve.standing import Standing, health
+from tui.serve.tally import Tally
 
 log = logging.getLogger("experience.serve")
 

@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from scheduler.status import clean
-
-from . import packets
-from .deliveries import Deliveries
+from tui.serve import packets
+from tui.serve.deliveries import Deliveries
 
 log = logging.getLogger("experience.serve")
 
