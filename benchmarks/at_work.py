@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import replace
 
-from scheduler.clock import Clock, SystemClock
 from scheduler.control import FleetView
 from scheduler.details import TaskDetails
 from scheduler.errors import UnknownRun
@@ -25,6 +24,7 @@ from scheduler.model import (
     WakeView,
 )
 from scheduler.records import RunRecord
+from scheduler.system.clock import Clock, SystemClock
 from scheduler.window import Slots, Window
 from tui.app import ExperienceApp
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scheduler.doors import socket_path
+from scheduler.system.unix_socket import socket_path
 
 from .child import MeasurementFailed
 from .homes import environment, settle

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from scheduler.process_limits import prepare_process
+from scheduler.system.startup import prepare_process
 
 from .numbers import Sample
 

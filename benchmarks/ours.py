@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scheduler.clock import SystemClock
 from scheduler.engine import Scheduler
-from scheduler.garbage import Sweeper, freeze_memory
 from scheduler.model import Call, Context, Task, TaskState
 from scheduler.schedule import Every
 from scheduler.state_file import StateFile, States
 from scheduler.store import Adopt, DiskStore, MemoryStore, Store
+from scheduler.system.clock import SystemClock
+from scheduler.system.garbage import Sweeper, freeze_memory
 from scheduler.workers import Workers
 
 from .load import FinishLine, Planned, Record, staggered

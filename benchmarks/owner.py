@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from scheduler.doors import socket_path
+from scheduler.system.unix_socket import socket_path
 
 from .child import HERE, MeasurementFailed
 from .memory import cpu_of, resident

@@ -13,12 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scheduler.doors import socket_path
 from scheduler.engine import Scheduler
 from scheduler.model import Task
 from scheduler.server import Server
 from scheduler.state_file import StateFile, States
 from scheduler.store import Store
+from scheduler.system.unix_socket import socket_path
 
 from .child import HERE, MeasurementFailed, measure
 from .homes import environment, settle

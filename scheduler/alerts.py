@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scheduler.errands import Errands
-from scheduler.files import insist_on, read_json, write_json
 from scheduler.model import Alerts, Outcome, Task, TaskState
+from scheduler.system.files import insist_on, read_json, write_json
 from scheduler.targets import Targets
 
 log = logging.getLogger("experience.alerts")

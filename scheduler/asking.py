@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from scheduler.clock import SystemClock
-from scheduler.doors import door, not_ours
 from scheduler.errors import Disconnected
 from scheduler.model import Snapshot
 from scheduler.records import Asked, RunRecord
 from scheduler.remote import RemoteControl
+from scheduler.system.clock import SystemClock
+from scheduler.system.unix_socket import door, not_ours
 
 T = TypeVar("T")
 

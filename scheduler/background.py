@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from scheduler.builtin import BACKGROUND_TASKS
-from scheduler.clock import SystemClock
-from scheduler.doors import not_ours
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.look import look_at
 from scheduler.model import Handler, Outcome, Receipt, Snapshot
 from scheduler.ownership import owner_of
 from scheduler.settings import CitizenSettings, Settings, load
+from scheduler.system.clock import SystemClock
+from scheduler.system.unix_socket import not_ours
 
 if TYPE_CHECKING:
     from scheduler.members import Followed

@@ -8,8 +8,8 @@ from itertools import count
 from logging import INFO, WARNING
 from typing import Any, TypeVar
 
-from scheduler.clock import Clock
 from scheduler.model import Event, Outcome, Trigger
+from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience")
 

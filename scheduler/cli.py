@@ -277,8 +277,8 @@ def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) ->
 
 
 def _in_words(snapshots: Iterable[Snapshot], alone: bool) -> str:
-    from scheduler.clock import SystemClock
     from scheduler.status import lines
+    from scheduler.system.clock import SystemClock
 
     now = SystemClock.now()
     title = "BACKGROUND TASKS"

@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from scheduler.commands import FAILED
-from scheduler.doors import not_ours
 from scheduler.model import Snapshot
 from scheduler.options import as_document, config_file, every_citizen, history_words, who
 from scheduler.records import LISTED, Asked, RunRecord
 from scheduler.status import clean, failing
+from scheduler.system.unix_socket import not_ours
 
 WIDEST = 200  # columns where no terminal says how many it has
 TITLES = ("id", "when", "citizen", "task", "trigger", "outcome", "took", "text")

@@ -78,11 +78,11 @@ def _settings(config: Path | None) -> "Settings":
 def _planned(
     files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
 ) -> tuple["Target", "Wanted", tuple["Sheet", ...]]:
-    from scheduler.clock import SystemClock
     from scheduler.migration import Wanted, plan
     from scheduler.migration_sources import me, sources
     from scheduler.migration_target import chosen, handlers, taken, target
     from scheduler.schedule import local_zone
+    from scheduler.system.clock import SystemClock
 
     user = asked["user"] or me()
     home = _home_of(user)

@@ -45,8 +45,8 @@ def next_command(
 
 def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> list[str]:
     """The next `count` times of an expression, ISO in its zone; raises BadSchedule."""
-    from scheduler.clock import SystemClock
     from scheduler.schedule import NEVER, Cron, local_zone, parse, zone_named
+    from scheduler.system.clock import SystemClock
 
     zone = zone_named(timezone) if timezone else local_zone()
     schedule = parse(cron, zone)

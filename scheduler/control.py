@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from scheduler.clock import Clock
 from scheduler.details import TaskDetails
 from scheduler.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.monitor import Monitor
 from scheduler.records import LISTED, RunRecord
+from scheduler.system.clock import Clock
 from scheduler.window import Slots, Window
 
 

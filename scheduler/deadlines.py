@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from scheduler.clock import Clock, Timer
 from scheduler.runs import Run
 from scheduler.schedule import NEVER
+from scheduler.system.clock import Clock, Timer
 
 
 class Deadlines:

@@ -4,12 +4,12 @@ import heapq
 from collections.abc import Callable, Sized
 from itertools import count
 
-from scheduler.clock import Clock, Timer
 from scheduler.jobs import Job
 from scheduler.ledger import Ledger
 from scheduler.model import Trigger
 from scheduler.recovery import slot
 from scheduler.schedule import NEVER
+from scheduler.system.clock import Clock, Timer
 from scheduler.timetable import Timetable
 
 SLICE = 256  # dispatches before the loop may do something else

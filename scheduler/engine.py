@@ -8,7 +8,6 @@ from pathlib import Path
 
 from scheduler.board import follow
 from scheduler.chronicle import Chronicle
-from scheduler.clock import Clock
 from scheduler.details import TaskDetails
 from scheduler.dispatch import Dispatcher
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping
@@ -40,6 +39,7 @@ from scheduler.runner import WAKE, Runner
 from scheduler.runs import Run
 from scheduler.schedule import AtStart
 from scheduler.store import Store
+from scheduler.system.clock import Clock
 from scheduler.wake import TaskResult, WakeCycle
 from scheduler.window import Slots, Window
 from scheduler.workers import Result, Workers

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from scheduler.clock import Clock
+from scheduler.system.clock import Clock
 
 
 class Finishes:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from scheduler.alarms import Alarms
 from scheduler.board import Subscribers
-from scheduler.clock import Clock, SystemClock
 from scheduler.control import FleetView
 from scheduler.engine import Rules, Scheduler
 from scheduler.errors import (
@@ -34,6 +33,7 @@ from scheduler.onlooker import Onlooker
 from scheduler.ownership import Ownership, acquire, owner_of
 from scheduler.settings import CitizenSettings, Settings, fingerprint, load
 from scheduler.store import DiskStore
+from scheduler.system.clock import Clock, SystemClock
 from scheduler.workers import Workers
 
 log = logging.getLogger("experience.fleet")

@@ -13,11 +13,11 @@ from scheduler.engine import Scheduler
 from scheduler.errors import Owned
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
-from scheduler.garbage import Sweeper
 from scheduler.logs import log_lines
 from scheduler.model import Outcome
-from scheduler.notify import Heartbeat, Notifier, from_environment
-from scheduler.process_limits import prepare_process
+from scheduler.system.garbage import Sweeper
+from scheduler.system.sd_notify import Heartbeat, Notifier, from_environment
+from scheduler.system.startup import prepare_process
 from scheduler.workers.prints import capture_prints
 
 log = logging.getLogger("experience")

@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.files import set_aside
 from scheduler.history import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
 from scheduler.model import Keep
 from scheduler.records import Ended
+from scheduler.system.files import set_aside
 
 PATIENCE = 1.0  # seconds for somebody else's lock
 LOOK_AFTER = 100  # runs of a task, after which it is looked at whether it has too many

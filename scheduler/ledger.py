@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 
 from scheduler.board import Board
-from scheduler.clock import Clock
 from scheduler.errors import UnknownTask
 from scheduler.jobs import Job
 from scheduler.model import Outcome, Receipt, TaskState, TaskView
@@ -11,7 +10,8 @@ from scheduler.records import Ended
 from scheduler.recovery import recovered
 from scheduler.state_file import States
 from scheduler.store import Store
-from scheduler.workers.facts import alive
+from scheduler.system.clock import Clock
+from scheduler.system.process_info import alive
 
 
 class Ledger:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from scheduler.files import NO_WAIT
 from scheduler.model import Event
 from scheduler.schedule import in_words
 from scheduler.status import clean
+from scheduler.system.files import NO_WAIT
 
 QUEUED = 10_000  # lines; what a stuck reader does not take beyond that is dropped and counted
 FILE_SIZE, FILES_KEPT = 10_000_000, 5

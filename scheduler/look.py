@@ -6,15 +6,15 @@ from pathlib import Path
 
 from scheduler.details import TaskDetails
 from scheduler.errors import UnknownTask
-from scheduler.files import read_json
 from scheduler.forecast import forecast
 from scheduler.model import Running, Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
 from scheduler.ownership import owner_of
 from scheduler.recovery import recovered, slot
 from scheduler.schedule import unix
 from scheduler.state_file import StateFile
+from scheduler.system.files import read_json
+from scheduler.system.process_info import alive
 from scheduler.window import Slots, Window
-from scheduler.workers.facts import alive
 
 
 def look_at(

@@ -7,10 +7,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from scheduler.clock import Clock
 from scheduler.control import Control
 from scheduler.details import TaskDetails
-from scheduler.doors import closed_to, door, shared_path, socket_path
 from scheduler.engine import Scheduler
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.look import explained, foreseen
@@ -20,6 +18,8 @@ from scheduler.ownership import Ownership
 from scheduler.remote import RemoteControl
 from scheduler.server import Server
 from scheduler.settings import CitizenSettings
+from scheduler.system.clock import Clock
+from scheduler.system.unix_socket import closed_to, door, shared_path, socket_path
 from scheduler.window import Slots, Window
 
 log = logging.getLogger("experience.fleet")

@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from scheduler.files import insist_on, set_aside, write_json
+from scheduler.system.files import insist_on, set_aside, write_json
 
 PER_DAY = 5000  # events kept of one day; the rest is only counted, in the last of them
 LIMIT = 64 << 20  # bytes: what is longer was not written here, and is not read into memory

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import SchedulerError
-from scheduler.files import open_new, read_file
+from scheduler.system.files import open_new, read_file
 
 FOLDER = Path(".experience") / "migrate"
 DONE, UNDONE, PARTIAL = "done", ".undone", ".partial"

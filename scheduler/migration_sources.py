@@ -6,9 +6,9 @@ from pathlib import Path
 
 from scheduler.cron_users import by_place
 from scheduler.errors import SchedulerError
-from scheduler.files import read_file
 from scheduler.migration import Source
 from scheduler.migration_journal import Crontab
+from scheduler.system.files import read_file
 
 SYSTEM = (Path("/etc/crontab"), Path("/etc/cron.d"))
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from scheduler.codec import running_from_json, running_to_json
 from scheduler.errors import Managed, NotOurs, Owned, Unreadable
-from scheduler.files import identity, open_new, read_json
 from scheduler.managed import managed_by
 from scheduler.model import Running
-from scheduler.workers.facts import alive, born
+from scheduler.system.files import identity, open_new, read_json
+from scheduler.system.process_info import alive, born
 
 if TYPE_CHECKING:
     from filelock import FileLock

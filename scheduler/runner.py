@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scheduler.clock import Clock
 from scheduler.deadlines import Deadlines
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.finishes import Finishes
@@ -21,10 +20,11 @@ from scheduler.records import Ended
 from scheduler.recovery import retry_time
 from scheduler.runs import Run
 from scheduler.schedule import in_words
+from scheduler.system.clock import Clock
+from scheduler.system.process_info import alive
+from scheduler.system.process_info import born as born_at
 from scheduler.wake import TaskResult
 from scheduler.workers import Result, Workers
-from scheduler.workers.facts import alive
-from scheduler.workers.facts import born as born_at
 
 log = logging.getLogger("experience")
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from scheduler.clock import SystemClock
 from scheduler.codec import Document, decode, encode
 from scheduler.errors import Unreadable
-from scheduler.files import open_new, read_file, set_aside
 from scheduler.model import TaskState
+from scheduler.system.clock import SystemClock
+from scheduler.system.files import open_new, read_file, set_aside
 
 FILE_NAME = "background_tasks.json"
 SETTLED = 1.0  # seconds after which a file that makes no sense is not one that somebody is still writing

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import psutil
 
-from scheduler.doors import door
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.managed import managed_by
 from scheduler.model import Running
 from scheduler.ownership import owner_of
 from scheduler.remote import Connection
 from scheduler.settings import CitizenSettings
-from scheduler.workers.facts import alive, born
+from scheduler.system.process_info import alive, born
+from scheduler.system.unix_socket import door
 
 CORE = Path(__file__).resolve().parent.parent / "core.py"
 AFTER_GRACE = 15.0  # seconds on top of the grace that running tasks get

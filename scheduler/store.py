@@ -7,10 +7,10 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Protocol
 
-from scheduler.clock import Clock, Timer
 from scheduler.errors import Unreadable
 from scheduler.model import TaskState
 from scheduler.state_file import SETTLED, Behind, HalfWritten, OtherHand, StateFile, States, merged
+from scheduler.system.clock import Clock, Timer
 
 log = logging.getLogger("experience.store")
 

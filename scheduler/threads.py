@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from scheduler.clock import Clock, SystemClock
 from scheduler.control import Control, FleetView
 from scheduler.details import TaskDetails
 from scheduler.errors import SchedulerError, Stopping
@@ -17,6 +16,7 @@ from scheduler.fleet_options import FleetOptions
 from scheduler.following import Spool
 from scheduler.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.records import LISTED, RunRecord
+from scheduler.system.clock import Clock, SystemClock
 from scheduler.window import Slots, Window
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from scheduler.doors import socket_path
 from scheduler.errors import SchedulerError
 from scheduler.managed import Unit
-from scheduler.notify import SERVICE
 from scheduler.settings import CitizenSettings, Settings
 from scheduler.settings_files import main_candidates
+from scheduler.system.sd_notify import SERVICE
+from scheduler.system.unix_socket import socket_path
 
 OURS = "# Written by `experience-tui service install"
 AFTER_GRACE = 30.0  # seconds: runs that do not end are killed and written off, then the state is saved

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from scheduler.clock import _Alarm
 from scheduler.control import FleetView
 from scheduler.details import Fact, TaskDetails
 from scheduler.errors import Disconnected, SchedulerError, UnknownRun, UnknownTask
 from scheduler.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
+from scheduler.system.clock import _Alarm
 from scheduler.window import Slots, Window
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()

@@ -8,8 +8,8 @@ from typing import Any
 
 from scheduler.model import Call, Command, Context, Running, Task, Work
 from scheduler.schedule import Every
+from scheduler.system.process_info import stat
 from scheduler.workers import Output, Result, Workers
-from scheduler.workers.facts import stat
 
 
 class Watching:

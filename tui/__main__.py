@@ -124,7 +124,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     from scheduler.fleet_options import FleetOptions
     from scheduler.logs import log_lines
     from scheduler.monitor_settings import peek
-    from scheduler.process_limits import prepare_process
+    from scheduler.system.startup import prepare_process
     from scheduler.threads import FleetThread
     from scheduler.workers.prints import capture_prints
     from tui.app import ExperienceApp

@@ -13,9 +13,9 @@ from textual.events import DeliveryComplete, DeliveryFailed, Event, Key, MouseDo
 from textual.widgets import Input, Static
 
 from scheduler.control import Citizens, Control, FleetView
-from scheduler.garbage import set_aside
 from scheduler.model import Pulse, Snapshot
 from scheduler.monitor import Monitor
+from scheduler.system.garbage import set_aside
 from tui.active_keys import active_keys, key_of
 from tui.clipboard import copyable
 from tui.desk import Desk

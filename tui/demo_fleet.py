@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from dataclasses import replace
 from itertools import count
 
-from scheduler.clock import Clock, SystemClock, Timer
 from scheduler.control import FleetView
 from scheduler.details import TaskDetails
 from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
@@ -29,6 +28,7 @@ from scheduler.model import (
 )
 from scheduler.model import due as due_of
 from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
+from scheduler.system.clock import Clock, SystemClock, Timer
 from scheduler.window import Slots, Window
 from tui.demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
 from tui.demo_details import details

@@ -36,7 +36,7 @@ async def dream_generate(ctx: Context) -> str:
 
 def _queued(home: Path, options: Options) -> tuple[Prompt, bool]:
     """The prompt, and whether it is another than the last one, which still waits."""
-    from scheduler.clock import SystemClock
+    from scheduler.system.clock import SystemClock
 
     now = SystemClock.now()
     made = prompt(home, now, options.events, options.instructions)
@@ -46,8 +46,8 @@ def _queued(home: Path, options: Options) -> tuple[Prompt, bool]:
 async def _dreamt(ctx: Context, llm: Llm, made: Prompt, options: Options) -> str:
     from asyncio import to_thread
 
-    from scheduler.clock import SystemClock
     from scheduler.handlers.llm import ask
+    from scheduler.system.clock import SystemClock
 
     try:
         answer = await ask(llm, made.text, ctx.progress)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import TaskFailed
-from scheduler.files import for_update, set_aside, write_json
+from scheduler.system.files import for_update, set_aside, write_json
 
 LIMIT = 64 << 20  # bytes: what is longer was not written here, and is not read into memory
 FILE = Path("contexts") / "dreams.json"

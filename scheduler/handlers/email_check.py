@@ -95,8 +95,8 @@ async def email_check(ctx: Context) -> str | Report:
     """How much mail is unread; `URGENT:n ...` when n messages were queued that cannot wait."""
     from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
 
-    from scheduler.clock import SystemClock
     from scheduler.handlers.imap_line import Line
+    from scheduler.system.clock import SystemClock
 
     options, line = _options(ctx), Line()
     try:

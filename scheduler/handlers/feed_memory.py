@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import TaskFailed
-from scheduler.files import for_update, write_json
 from scheduler.handlers.web_address import fingerprint
+from scheduler.system.files import for_update, write_json
 
 DAY = 86400
 KEPT = 90  # days that an item is remembered after it was last in its feed, and a feed after its last scan

@@ -43,7 +43,7 @@ async def heartbeat(ctx: Context) -> str | Report:
     """One line about the machine and the peers; a warning or a failure when a limit is passed."""
     from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
 
-    from scheduler.clock import SystemClock
+    from scheduler.system.clock import SystemClock
 
     options = ctx.options or Options()
     reading = await to_thread(measure, ctx.home, SystemClock.now(), options.peers)

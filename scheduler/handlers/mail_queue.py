@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import TaskFailed
-from scheduler.files import for_update, write_json
+from scheduler.system.files import for_update, write_json
 
 KEPT = 400 * 86400.0  # seconds that a message is remembered after it was last seen unread
 REFRESH = 86400.0  # seconds after which being seen again is worth a write

@@ -34,7 +34,7 @@ class Options:
 
 async def memory_summary(ctx: Context) -> str | Report:
     """How much was summarised; a warning names the days that could not be read, or why there is no prose."""
-    from scheduler.clock import SystemClock
+    from scheduler.system.clock import SystemClock
 
     options = ctx.options or Options()
     today = datetime.fromtimestamp(SystemClock.now(), UTC).date()

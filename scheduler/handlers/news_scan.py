@@ -71,10 +71,10 @@ async def news_scan(ctx: Context) -> str | Report:
     """How many items are new; a warning names the feeds that could not be read."""
     from asyncio import to_thread
 
-    from scheduler.clock import SystemClock
     from scheduler.handlers.feed_memory import Memory
     from scheduler.handlers.feeds import Feed
     from scheduler.handlers.news_files import NewsFiles
+    from scheduler.system.clock import SystemClock
 
     options, now = ctx.options or Options(), SystemClock.now()
     feeds = [Feed(name, url) for name, url in (options.feeds or {}).items()]

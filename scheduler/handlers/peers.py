@@ -71,7 +71,7 @@ def _time(value: Any) -> float | None:
 
 def _gone(note: Path) -> bool:
     """Whether an owner was noted and that process is no more; a note that we may not read says nothing."""
-    from scheduler.workers.facts import alive
+    from scheduler.system.process_info import alive
 
     try:
         owner = running_from_json(_object(note))

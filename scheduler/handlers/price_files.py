@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import TaskFailed
-from scheduler.files import write_json
 from scheduler.handlers.line_files import append_lines
 from scheduler.handlers.price_moves import Move
+from scheduler.system.files import write_json
 
 MOST = 32 << 20  # bytes of prices.jsonl: five pairs every quarter of an hour for about two years
 FULL = 5000  # files in the queue from which on nothing is added until somebody works it off

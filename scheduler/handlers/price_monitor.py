@@ -74,9 +74,9 @@ async def price_monitor(ctx: Context) -> str | Report:
     """The prices in one line; urgent after a move over the limit, a warning where a price is missing."""
     from asyncio import to_thread
 
-    from scheduler.clock import SystemClock
     from scheduler.handlers.price_moves import Tracks
     from scheduler.handlers.price_quotes import quotes
+    from scheduler.system.clock import SystemClock
 
     options, now = ctx.options or Options(), SystemClock.now()
     _check(options)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import TaskFailed
-from scheduler.files import for_update, write_json
 from scheduler.handlers.prices import NoPrice, Number, Price, price
 from scheduler.schedule import in_words
+from scheduler.system.files import for_update, write_json
 
 POINTS = 1000  # prices of one pair that are remembered; of a longer window the newest count
 LATE = 1.1  # a run that comes a little late still sees the price that a whole window ago was there

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin, urlsplit
 
-from scheduler.clock import SystemClock
 from scheduler.errors import TaskFailed
 from scheduler.handlers.inflate import BadAnswer, Inflater
 from scheduler.handlers.web_address import origin, shown
+from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
     import httpx2

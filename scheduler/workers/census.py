@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scheduler.model import Running
-from scheduler.workers import facts
+from scheduler.system import process_info as facts
+from scheduler.system.threads import in_thread
 from scheduler.workers.environment import MARK
-from scheduler.workers.threads import in_thread
 
 _MARK = MARK.encode() + b"="
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from scheduler.clock import SystemClock
 from scheduler.errors import TaskFailed
 from scheduler.model import Running
-from scheduler.workers import facts
+from scheduler.system import process_info as facts
+from scheduler.system.clock import SystemClock
 from scheduler.workers.output import Output
 from scheduler.workers.pipes import Feeder, Reader
 

@@ -11,11 +11,11 @@ import pytest
 
 from scheduler.builtin import BACKGROUND_TASKS
 from scheduler.details import Fact, TaskDetails
-from scheduler.doors import socket_path
 from scheduler.errors import UnknownTask
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
 from scheduler.onlooker import Onlooker
+from scheduler.system.unix_socket import socket_path
 from tui.demo_data import CHORES
 from tui.demo_fleet import DemoControl
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.builtin import BACKGROUND_TASKS
-from scheduler.workers import facts
+from scheduler.system import process_info as facts
 
 ROOT = Path(__file__).parents[2]
 COMMAND_LINE = "import sys; from scheduler.cli import main; sys.exit(main())"

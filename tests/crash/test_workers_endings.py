@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.model import Command, Running
-from scheduler.workers import Workers, facts
+from scheduler.system import process_info as facts
+from scheduler.workers import Workers
 from scheduler.workers.census import Census, _from_psutil
 from tests.fakes import until
 from tests.watching import Watching, cancelled, context, descriptors, gone, shell, task, under_way

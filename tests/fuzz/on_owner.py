@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import strategies as st
 
 from scheduler import remote, wire
-from scheduler.clock import SystemClock
 from scheduler.errors import SchedulerError
 from scheduler.model import Event, Failure, Kind, Piece, Snapshot, TaskView, WakeView
 from scheduler.remote import RemoteControl
+from scheduler.system.clock import SystemClock
 
 from .bent import bent
 

@@ -24,7 +24,7 @@ KEY = "sk-hunter2"
 
 @pytest.fixture(autouse=True)
 def _noon(monkeypatch):
-    monkeypatch.setattr("scheduler.clock.SystemClock.now", lambda: NOON)  # 2 March 2026
+    monkeypatch.setattr("scheduler.system.clock.SystemClock.now", lambda: NOON)  # 2 March 2026
 
 
 def write(home: Path, name: str, content: object) -> Path:

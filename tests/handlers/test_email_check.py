@@ -9,7 +9,6 @@ from time import perf_counter, process_time
 
 import pytest
 
-from scheduler.clock import SystemClock
 from scheduler.errors import TaskFailed
 from scheduler.handlers import built_in, imap_client, mail_queue
 from scheduler.handlers import email_check as module
@@ -20,6 +19,7 @@ from scheduler.handlers.mail_queue import MailQueue
 from scheduler.handlers.urgent_mail import priority
 from scheduler.model import Context, Report
 from scheduler.setting_values import Outside
+from scheduler.system.clock import SystemClock
 from scheduler.tables import Problems, read
 from tests.fakes import until
 

@@ -14,7 +14,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat import Options, Reading, heartbeat, judge, measure
 from scheduler.handlers.peers import MOST, Peer, look_at_peers
 from scheduler.model import Context, Report, Running
-from scheduler.workers.facts import born
+from scheduler.system.process_info import born
 from tests.fakes import NOON
 
 FINE = Reading(disk=41, memory=62, swap=0, load=0.4)

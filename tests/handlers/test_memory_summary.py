@@ -194,7 +194,7 @@ def test_progress_names_the_days(tmp_path):
 async def test_the_handler_leaves_today_alone(tmp_path, monkeypatch):
     from tests.fakes import NOON
 
-    monkeypatch.setattr("scheduler.clock.SystemClock.now", lambda: NOON)  # 2 March 2026
+    monkeypatch.setattr("scheduler.system.clock.SystemClock.now", lambda: NOON)  # 2 March 2026
     raw(tmp_path, "2026/03/01", EVENTS)
     raw(tmp_path, "2026/03/02", EVENTS)
     assert await memory_summary(Context("opus", tmp_path, "memory_summary")) == "1 day and 1 week summarised"

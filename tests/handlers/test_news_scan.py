@@ -429,7 +429,7 @@ async def test_a_feed_that_wants_its_peace_gets_it(tmp_path, monkeypatch):
                 await scan(tmp_path, [url])
         assert len(there.asked) == 1
         later = time.time() + 901
-        monkeypatch.setattr("scheduler.clock.SystemClock.now", lambda: later)
+        monkeypatch.setattr("scheduler.system.clock.SystemClock.now", lambda: later)
         there.at("/f", Reply(rss(item(1))))
         assert await in_words(tmp_path, [url]) == "1 new item from 1 of 1 feed"
 

@@ -27,7 +27,7 @@ MARCH_2024 = 1711356300.0  # the time in the samples
 def moment(monkeypatch):
     """The time of the runs, to be set."""
     now = {"now": NOON}
-    monkeypatch.setattr("scheduler.clock.SystemClock.now", lambda: now["now"])
+    monkeypatch.setattr("scheduler.system.clock.SystemClock.now", lambda: now["now"])
     return now
 
 

@@ -78,7 +78,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_untouched(kind, root, tmp_pat
 def test_a_snapshot_is_chosen_by_its_name_or_a_part_of_it(kind, root, tmp_path, capsys, monkeypatch):
     moments = iter([1772452800.0, 1772539200.0])  # 2 and 3 March 2026, for the names of the archives
     if kind == "tar":
-        monkeypatch.setattr("scheduler.clock.SystemClock.now", lambda: next(moments))
+        monkeypatch.setattr("scheduler.system.clock.SystemClock.now", lambda: next(moments))
     for name in ("first", "second"):
         write(root / "opus/file", name)
         back_up()

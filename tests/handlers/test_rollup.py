@@ -196,7 +196,7 @@ async def test_prose_that_was_cut_says_so(tmp_path):
 
 
 async def test_the_model_can_be_left_out_and_progress_names_the_day(tmp_path, monkeypatch):
-    monkeypatch.setattr("scheduler.clock.SystemClock.now", lambda: NOON)  # 2 March 2026
+    monkeypatch.setattr("scheduler.system.clock.SystemClock.now", lambda: NOON)  # 2 March 2026
     raw(tmp_path, date(2026, 3, 1))
     told: list[str] = []
     async with serving(whole(SAID)) as server:

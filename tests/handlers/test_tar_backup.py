@@ -44,7 +44,7 @@ def day(monkeypatch):
     """Each backup on a day of its own."""
     days = iter(range(1000))
     monkeypatch.setattr(
-        "scheduler.clock.SystemClock.now", lambda: NOON + timedelta(days=next(days)).total_seconds()
+        "scheduler.system.clock.SystemClock.now", lambda: NOON + timedelta(days=next(days)).total_seconds()
     )
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from scheduler.builtin import BACKGROUND_TASKS
-from scheduler.doors import shared_path, socket_path
 from scheduler.engine import Scheduler
 from scheduler.errors import Owned
 from scheduler.fleet import Fleet
@@ -20,6 +19,7 @@ from scheduler.fleet_options import FleetOptions
 from scheduler.onlooker import Onlooker
 from scheduler.ownership import acquire, owner_of
 from scheduler.remote import Connection, RemoteControl
+from scheduler.system.unix_socket import shared_path, socket_path
 
 from ..crash.loops import ROOT, Place, command
 from ..fakes import until

@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 
 from scheduler import wire
-from scheduler.clock import SystemClock
-from scheduler.doors import LONGEST, Peer, shared_path, socket_path
 from scheduler.engine import Rules, Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
 from scheduler.model import Call, Kind, Task
@@ -36,6 +34,8 @@ from scheduler.server import (
     _Client,
 )
 from scheduler.store import MemoryStore
+from scheduler.system.clock import SystemClock
+from scheduler.system.unix_socket import LONGEST, Peer, shared_path, socket_path
 from scheduler.workers import Workers
 from scheduler.workers.prints import current
 

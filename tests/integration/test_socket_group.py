@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from scheduler.builtin import BACKGROUND_TASKS
-from scheduler.doors import SHARED, closed_to, door, shared_path, socket_path
 from scheduler.errors import Disconnected
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
 from scheduler.remote import Connection
+from scheduler.system.unix_socket import SHARED, closed_to, door, shared_path, socket_path
 
 from ..crash.loops import ROOT, Place
 from ..fakes import until
@@ -244,7 +244,7 @@ def test_an_owner_that_is_no_member_says_so_and_runs(users):
 
 @root
 def test_a_folder_below_the_temporary_one_that_somebody_else_made_is_not_entered(users, monkeypatch):
-    monkeypatch.setattr("scheduler.doors.LONGEST", 5)
+    monkeypatch.setattr("scheduler.system.unix_socket.LONGEST", 5)
     path = socket_path(users.home)
     path.parent.mkdir(parents=True)
     try:

@@ -14,7 +14,6 @@ import pytest
 
 from scheduler import stopping
 from scheduler.cli import main
-from scheduler.doors import socket_path
 from scheduler.errors import SchedulerError
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
@@ -24,6 +23,7 @@ from scheduler.remote import Connection
 from scheduler.sessions import start_all
 from scheduler.settings import load
 from scheduler.stopping import Told, end_all
+from scheduler.system.unix_socket import socket_path
 
 from ..crash.loops import ROOT, Place, command
 from ..fakes import until as until_true

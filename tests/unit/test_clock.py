@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from scheduler import clock as module
-from scheduler.clock import JUMP, LOOK, SLICE, SystemClock
-from scheduler.timer import _LoopTimer
+from scheduler.system import clock as module
+from scheduler.system.clock import JUMP, LOOK, SLICE, SystemClock
+from scheduler.system.timer import _LoopTimer
 
 from ..fakes import until
 
@@ -16,7 +16,7 @@ from ..fakes import until
 @pytest.fixture(params=["the best timer", "the loop's timer"])
 async def clock(request, monkeypatch):
     if request.param == "the loop's timer":
-        monkeypatch.setattr("scheduler.timer.waker", _LoopTimer)
+        monkeypatch.setattr("scheduler.system.timer.waker", _LoopTimer)
     clock = SystemClock()
     yield clock
     clock.close()

@@ -6,9 +6,9 @@ import weakref
 
 import pytest
 
-from scheduler import garbage
-from scheduler.clock import SystemClock
-from scheduler.garbage import GROWN, Sweeper
+from scheduler.system import garbage
+from scheduler.system.clock import SystemClock
+from scheduler.system.garbage import GROWN, Sweeper
 
 from ..fakes import until
 

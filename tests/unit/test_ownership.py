@@ -11,7 +11,7 @@ import pytest
 from scheduler.errors import Owned, Unreadable
 from scheduler.model import Running
 from scheduler.ownership import FOLDER, OWNER, acquire, owner_of, owning
-from scheduler.workers.facts import born
+from scheduler.system.process_info import born
 
 from ..fakes import NOON
 from ..ordinary_user import NOBODY, home_of_an_ordinary_user, ordinary_user

@@ -313,7 +313,7 @@ async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, h
 
     from scheduler.codec import running_to_json
     from scheduler.model import Running
-    from scheduler.workers.facts import born
+    from scheduler.system.process_info import born
 
     (home / ".experience").mkdir()
     living = Running(os.getpid(), born(os.getpid()) or 0.0, NOON)

@@ -15,7 +15,8 @@ import pytest
 
 from scheduler.errors import TaskFailed
 from scheduler.model import Command, Outcome
-from scheduler.workers import Workers, facts
+from scheduler.system import process_info as facts
+from scheduler.workers import Workers
 from scheduler.workers.child import Child
 from scheduler.workers.pipes import BITE, Feeder, Reader
 from tests.fakes import until

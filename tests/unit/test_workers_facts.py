@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from scheduler.model import Running
-from scheduler.workers import facts
+from scheduler.system import process_info as facts
 
 
 @pytest.fixture(params=["proc", "psutil"])

@@ -8,8 +8,8 @@ from math import ceil
 
 from aiohttp import hdrs, web
 
-from scheduler.clock import Clock
 from scheduler.status import clean
+from scheduler.system.clock import Clock
 from tui.serve.credentials import COOKIE_LASTS
 from tui.serve.judgement import Asked, Judge, Verdict
 

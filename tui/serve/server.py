@@ -12,10 +12,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from scheduler.clock import Clock
 from scheduler.errors import SchedulerError
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
+from scheduler.system.clock import Clock
 from tui.serve import exposition
 from tui.serve.address import Address
 from tui.serve.credentials import Credentials

@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from scheduler.timer import Waker
+    from scheduler.system.timer import Waker
 
 # The wall clock is compared with the monotonic one at least this often, in seconds.
 LOOK = 30.0
@@ -98,7 +98,7 @@ class SystemClock:
 
     def _arm(self) -> None:
         if self._waker is None:
-            from scheduler.timer import waker
+            from scheduler.system.timer import waker
 
             self._waker = waker(self._ring)
         now = time.time()

@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import MutableMapping
 
-from scheduler.clock import Clock, Timer
+from scheduler.system.clock import Clock, Timer
 
 SERVICE = "EXPERIENCE_SERVICE"  # in the unit: this process is the service of that name
 BEATS = 3  # signs of life in the time after which the manager calls us dead
