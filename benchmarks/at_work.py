@@ -7,10 +7,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import replace
 
-from scheduler.control import FleetView
-from scheduler.details import TaskDetails
-from scheduler.errors import UnknownRun
-from scheduler.model import (
+from scheduler.core.details import TaskDetails
+from scheduler.core.model import (
     Event,
     Failure,
     Kind,
@@ -23,9 +21,11 @@ from scheduler.model import (
     Trigger,
     WakeView,
 )
-from scheduler.records import RunRecord
+from scheduler.core.ports import FleetView
+from scheduler.core.records import RunRecord
+from scheduler.core.window import Slots, Window
+from scheduler.errors import UnknownRun
 from scheduler.system.clock import Clock, SystemClock
-from scheduler.window import Slots, Window
 from tui.app import ExperienceApp
 
 from .homes import BUILT_IN

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from scheduler.core.model import Task
 from scheduler.engine import Scheduler
-from scheduler.model import Task
 from scheduler.server import Server
 from scheduler.store import Store
 

@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from scheduler.core.model import Keep, Outcome, Trigger
+from scheduler.core.records import Ended
 from scheduler.history_file import HistoryFile
-from scheduler.model import Keep, Outcome, Trigger
-from scheduler.records import Ended
 from scheduler.workers import Output
 
 from .homes import environment, settle

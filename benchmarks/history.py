@@ -10,12 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from scheduler.core.model import Keep, Outcome, Task, Trigger
+from scheduler.core.records import Asked, Ended
 from scheduler.engine import Scheduler
 from scheduler.historian import MANY, Historian
 from scheduler.history import output, runs
 from scheduler.history_file import HistoryFile
-from scheduler.model import Keep, Outcome, Task, Trigger
-from scheduler.records import Asked, Ended
 from scheduler.store import Store
 
 from .child import measure

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scheduler.core.model import Call, Context, Task, TaskState
+from scheduler.core.schedule import Every
 from scheduler.engine import Scheduler
-from scheduler.model import Call, Context, Task, TaskState
-from scheduler.schedule import Every
 from scheduler.state_file import StateFile, States
 from scheduler.store import Adopt, DiskStore, MemoryStore, Store
 from scheduler.system.clock import SystemClock

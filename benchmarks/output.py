@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from scheduler.core.model import Command, Task
+from scheduler.core.schedule import Every
 from scheduler.engine import Scheduler
-from scheduler.model import Command, Task
-from scheduler.schedule import Every
 from scheduler.store import MemoryStore
 
 from .child import measure

@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from scheduler.core.model import Task
 from scheduler.engine import Scheduler
-from scheduler.model import Task
 from scheduler.server import Server
 from scheduler.state_file import StateFile, States
 from scheduler.store import Store

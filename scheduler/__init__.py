@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scheduler.background import get_scheduler
+    from scheduler.core.model import Context, Report
+    from scheduler.core.schedule import Cron, Every
     from scheduler.engine import Scheduler
     from scheduler.errors import TaskFailed
-    from scheduler.model import Context, Report
-    from scheduler.schedule import Cron, Every
 
 __all__ = ["Context", "Cron", "Every", "Report", "Scheduler", "TaskFailed", "get_scheduler"]
 
 _HOMES = {
-    "Context": "model",
-    "Cron": "schedule",
-    "Every": "schedule",
-    "Report": "model",
+    "Context": "core.model",
+    "Cron": "core.schedule",
+    "Every": "core.schedule",
+    "Report": "core.model",
     "Scheduler": "engine",
     "TaskFailed": "errors",
     "get_scheduler": "background",

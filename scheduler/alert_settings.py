@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from scheduler.core.model import Alerts
 from scheduler.handlers.web_address import address
-from scheduler.model import Alerts
 from scheduler.setting_values import Outside, Reader, Wrong, kind, text, whole, words
 from scheduler.tables import At, Problems, key, read
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from scheduler.core.model import Alerts, Outcome, Task, TaskState
 from scheduler.errands import Errands
-from scheduler.model import Alerts, Outcome, Task, TaskState
 from scheduler.system.files import insist_on, read_json, write_json
 from scheduler.targets import Targets
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from scheduler import wire
-from scheduler.model import Snapshot
+from scheduler.core.model import Snapshot
 
 log = logging.getLogger("experience.server")
 

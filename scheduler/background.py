@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.core.model import Handler, Outcome, Receipt, Snapshot
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.look import look_at
-from scheduler.model import Handler, Outcome, Receipt, Snapshot
 from scheduler.ownership import owner_of
 from scheduler.settings import CitizenSettings, Settings, load
 from scheduler.system.clock import SystemClock
@@ -127,7 +127,7 @@ def background_reset(task: str, citizen: str, config: Path | None = None, own_as
 
 def background_status(citizen: str, config: Path | None = None) -> str:
     """What every task did last and does next, in the lines of `--status`."""
-    from scheduler.status import lines
+    from scheduler.core.text import lines
 
     return "\n".join(lines(look(citizen, config), SystemClock.now()))
 

@@ -8,7 +8,7 @@ from itertools import count
 from logging import INFO, WARNING
 from typing import Any, TypeVar
 
-from scheduler.model import Event, Outcome, Trigger
+from scheduler.core.model import Event, Outcome, Trigger
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience")

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.model import Event, Outcome
 from scheduler.memory import append_events
-from scheduler.model import Event, Outcome
 from scheduler.system.clock import Clock, Timer
 
 log = logging.getLogger("experience.memory")

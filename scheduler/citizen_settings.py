@@ -8,11 +8,11 @@ from typing import Any
 
 from scheduler.alert_settings import alerts
 from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.core.model import NAME, Alerts, Group, Keep, Llm, Task, WakePlan
+from scheduler.core.schedule import AtStart, Cron
 from scheduler.env_file import Secrets, parse
 from scheduler.layers import Layer, lay
 from scheduler.llm_settings import llm
-from scheduler.model import NAME, Alerts, Group, Keep, Llm, Task, WakePlan
-from scheduler.schedule import AtStart, Cron
 from scheduler.setting_values import group, nested, seconds, whole
 from scheduler.settings_files import Files, Unusable, scripts
 from scheduler.tables import At, Problems, Source, key, read

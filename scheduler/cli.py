@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler.core.model import Snapshot
 from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen
-from scheduler.model import Snapshot
 from scheduler.options import as_document, config_file, some_citizens
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Options:
 
 def seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
     """The seconds of an option's duration; for click."""
-    from scheduler.schedule import Every, duration
+    from scheduler.core.schedule import Every, duration
 
     return None if text is None else Every(duration(text)).seconds
 
@@ -263,7 +263,7 @@ VERBS: dict[str, Callable[[Options], int]] = {
 
 def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
     from scheduler.background import looks
-    from scheduler.status import failing
+    from scheduler.core.text import failing
 
     snapshots = looks(names, config)
     _warn(problem for snapshot in snapshots for problem in snapshot.problems)
@@ -277,7 +277,7 @@ def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) ->
 
 
 def _in_words(snapshots: Iterable[Snapshot], alone: bool) -> str:
-    from scheduler.status import lines
+    from scheduler.core.text import lines
     from scheduler.system.clock import SystemClock
 
     now = SystemClock.now()
@@ -290,13 +290,13 @@ def _in_words(snapshots: Iterable[Snapshot], alone: bool) -> str:
 
 def _code_of(options: Options) -> int:
     from scheduler.background import look
-    from scheduler.status import failing
+    from scheduler.core.text import failing
 
     return FAILED if failing(look(options.name, options.config)) else OK
 
 
 def _warn(problems: Iterable[str]) -> None:
-    from scheduler.status import clean
+    from scheduler.core.text import clean
 
     for problem in problems:  # most are one line; the advice on what to set up is the lines to add
         click.echo("experience: " + "\n".join(map(clean, problem.split("\n"))), err=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from scheduler.model import Failure, Outcome, Running, TaskState
+from scheduler.core.model import Failure, Outcome, Running, TaskState
 
 MAPS = ("last_run", "run_counts", "errors", "tasks")
 _NUMBERS = ("last_duration", "last_success", "first_seen", "paused_at", "retry_at")

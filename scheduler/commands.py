@@ -123,13 +123,13 @@ class Told:
         self.prefix = "" if alone or not task else f"{citizen}/"
 
     def __call__(self, text: str, **more: Any) -> None:
-        from scheduler.status import clean
+        from scheduler.core.text import clean
 
         click.echo(self._object(text=text, **more) if self.as_json else clean(f"{self.prefix}{text}"))
 
     def refused(self, error: SchedulerError) -> int:
         """Say why it was not done: the exit code."""
-        from scheduler.status import clean
+        from scheduler.core.text import clean
 
         if self.as_json:
             click.echo(self._object(error=str(error), code=error.code))

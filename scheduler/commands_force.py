@@ -17,8 +17,8 @@ from scheduler.options import (
 )
 
 if TYPE_CHECKING:
+    from scheduler.core.model import Piece
     from scheduler.members import Followed
-    from scheduler.model import Piece
 
 
 @click.command(

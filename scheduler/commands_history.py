@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from scheduler.commands import FAILED
-from scheduler.model import Snapshot
+from scheduler.core.model import Snapshot
+from scheduler.core.records import LISTED, Asked, RunRecord
+from scheduler.core.text import clean, failing
 from scheduler.options import as_document, config_file, every_citizen, history_words, who
-from scheduler.records import LISTED, Asked, RunRecord
-from scheduler.status import clean, failing
 from scheduler.system.unix_socket import not_ours
 
 WIDEST = 200  # columns where no terminal says how many it has

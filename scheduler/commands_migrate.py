@@ -78,10 +78,10 @@ def _settings(config: Path | None) -> "Settings":
 def _planned(
     files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
 ) -> tuple["Target", "Wanted", tuple["Sheet", ...]]:
+    from scheduler.core.schedule import local_zone
     from scheduler.migration import Wanted, plan
     from scheduler.migration_sources import me, sources
     from scheduler.migration_target import chosen, handlers, taken, target
-    from scheduler.schedule import local_zone
     from scheduler.system.clock import SystemClock
 
     user = asked["user"] or me()
@@ -146,9 +146,9 @@ def _check_owner(home: Path, user: str) -> None:
 
 
 def _undo(settings: "Settings", name: str | None) -> int:
+    from scheduler.core.text import clean
     from scheduler.migration_journal import undo
     from scheduler.migration_target import newest_move
-    from scheduler.status import clean
 
     home = newest_move(settings, name)
     for what in undo(home):
@@ -174,7 +174,7 @@ def _show(sheets: Sequence["Sheet"], wanted: "Wanted") -> None:
 
 def _closing(target: "Target", sheets: Sequence["Sheet"], applying: bool, journal: Path | None) -> list[str]:
     """What was done, and what to do now."""
-    from scheduler.status import clean
+    from scheduler.core.text import clean
 
     if journal:
         told = [

@@ -45,7 +45,7 @@ def next_command(
 
 def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> list[str]:
     """The next `count` times of an expression, ISO in its zone; raises BadSchedule."""
-    from scheduler.schedule import NEVER, Cron, local_zone, parse, zone_named
+    from scheduler.core.schedule import NEVER, Cron, local_zone, parse, zone_named
     from scheduler.system.clock import SystemClock
 
     zone = zone_named(timezone) if timezone else local_zone()
@@ -69,7 +69,7 @@ def _moment(text: str, zone: Any) -> float:
 
 def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
     from scheduler.background import looks
-    from scheduler.status import clean
+    from scheduler.core.text import clean
 
     due = sorted(
         (task.due, one.citizen, task.name)

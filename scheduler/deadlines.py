@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
+from scheduler.core.schedule import NEVER
 from scheduler.runs import Run
-from scheduler.schedule import NEVER
 from scheduler.system.clock import Clock, Timer
 
 

@@ -4,11 +4,11 @@ import heapq
 from collections.abc import Callable, Sized
 from itertools import count
 
+from scheduler.core.model import Trigger
+from scheduler.core.recovery import slot
+from scheduler.core.schedule import NEVER
 from scheduler.jobs import Job
 from scheduler.ledger import Ledger
-from scheduler.model import Trigger
-from scheduler.recovery import slot
-from scheduler.schedule import NEVER
 from scheduler.system.clock import Clock, Timer
 from scheduler.timetable import Timetable
 

@@ -8,16 +8,11 @@ from pathlib import Path
 
 from scheduler.board import follow
 from scheduler.chronicle import Chronicle
-from scheduler.details import TaskDetails
-from scheduler.dispatch import Dispatcher
-from scheduler.errors import AlreadyRunning, NotSetUp, Stopping
-from scheduler.explain import explain
-from scheduler.following import Bell, pieces
-from scheduler.forecast import forecast
-from scheduler.jobs import Job
-from scheduler.ledger import Ledger
-from scheduler.listener import Listener
-from scheduler.model import (
+from scheduler.core.description import explain
+from scheduler.core.details import TaskDetails
+from scheduler.core.forecast import forecast
+from scheduler.core.listener import Listener
+from scheduler.core.model import (
     Call,
     Handler,
     Keep,
@@ -34,14 +29,19 @@ from scheduler.model import (
     WakePlan,
     WakeView,
 )
-from scheduler.records import LISTED, MOST_LISTED, Asked, Forgetful, Recorder, RunRecord
+from scheduler.core.records import LISTED, MOST_LISTED, Asked, Forgetful, Recorder, RunRecord
+from scheduler.core.schedule import AtStart
+from scheduler.core.window import Slots, Window
+from scheduler.dispatch import Dispatcher
+from scheduler.errors import AlreadyRunning, NotSetUp, Stopping
+from scheduler.following import Bell, pieces
+from scheduler.jobs import Job
+from scheduler.ledger import Ledger
 from scheduler.runner import WAKE, Runner
 from scheduler.runs import Run
-from scheduler.schedule import AtStart
 from scheduler.store import Store
 from scheduler.system.clock import Clock
 from scheduler.wake import TaskResult, WakeCycle
-from scheduler.window import Slots, Window
 from scheduler.workers import Result, Workers
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from scheduler.alarms import Alarms
 from scheduler.board import Subscribers
-from scheduler.control import FleetView
+from scheduler.core.model import Snapshot
+from scheduler.core.ports import FleetView
 from scheduler.engine import Rules, Scheduler
 from scheduler.errors import (
     BadSettings,
@@ -28,7 +29,6 @@ from scheduler.fleet_options import FleetOptions
 from scheduler.historian import Historian
 from scheduler.look import look_at
 from scheduler.members import Member, attached, owned
-from scheduler.model import Snapshot
 from scheduler.onlooker import Onlooker
 from scheduler.ownership import Ownership, acquire, owner_of
 from scheduler.settings import CitizenSettings, Settings, fingerprint, load

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 
+from scheduler.core.model import Piece
 from scheduler.errors import SchedulerError
-from scheduler.model import Piece
 from scheduler.workers.output import Output
 
 EVERY = 0.04  # seconds from one piece to the next: more often is more than a screen shows

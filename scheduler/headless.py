@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from scheduler.core.model import Outcome
 from scheduler.engine import Scheduler
 from scheduler.errors import Owned
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
 from scheduler.logs import log_lines
-from scheduler.model import Outcome
 from scheduler.system.garbage import Sweeper
 from scheduler.system.sd_notify import Heartbeat, Notifier, from_environment
 from scheduler.system.startup import prepare_process

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
+from scheduler.core.model import Keep
+from scheduler.core.records import Asked, Ended, RunRecord, Told
 from scheduler.history import output, runs
 from scheduler.history_file import Answer, HistoryFiles, Row
 from scheduler.history_process import HistoryProcess, NoProcess, Packed, pack, unpack
-from scheduler.model import Keep
-from scheduler.records import Asked, Ended, RunRecord, Told
 
 ROOM = 64 << 20  # bytes of runs that may wait for the disk
 ROW = 1024  # bytes that a run counts for before it is packed, besides its texts

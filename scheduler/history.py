@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from scheduler.core.model import Outcome, Trigger
+from scheduler.core.records import Asked, RunRecord
 from scheduler.errors import UnknownRun, UnknownTask, Unreadable
-from scheduler.model import Outcome, Trigger
-from scheduler.records import Asked, RunRecord
 
 NAME = "runs.db"
 VERSION = 1

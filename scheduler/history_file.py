@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from scheduler.core.model import Keep
+from scheduler.core.records import Ended
 from scheduler.history import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
-from scheduler.model import Keep
-from scheduler.records import Ended
 from scheduler.system.files import set_aside
 
 PATIENCE = 1.0  # seconds for somebody else's lock

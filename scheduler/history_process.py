@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from scheduler.core.model import Keep, Outcome, Trigger
+from scheduler.core.records import Ended
 from scheduler.history_file import Answer, HistoryFiles, Row
-from scheduler.model import Keep, Outcome, Trigger
-from scheduler.records import Ended
 
 PIECE = 32  # runs that are packed between two breaths
 # Seconds after each piece, so that the loop gets the interpreter: a thread that gives it up for one short

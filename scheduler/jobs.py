@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
+from scheduler.core.model import NotSetUp as Nothing
+from scheduler.core.model import Task, TaskState, TaskView, Trigger, view
+from scheduler.core.schedule import NEVER
 from scheduler.errors import NotSetUp
-from scheduler.model import NotSetUp as Nothing
-from scheduler.model import Task, TaskState, TaskView, Trigger, view
 from scheduler.runs import Run
-from scheduler.schedule import NEVER
 
 
 class Job:

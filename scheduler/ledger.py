@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 
 from scheduler.board import Board
+from scheduler.core.model import Outcome, Receipt, TaskState, TaskView
+from scheduler.core.records import Ended
+from scheduler.core.recovery import recovered
 from scheduler.errors import UnknownTask
 from scheduler.jobs import Job
-from scheduler.model import Outcome, Receipt, TaskState, TaskView
-from scheduler.records import Ended
-from scheduler.recovery import recovered
 from scheduler.state_file import States
 from scheduler.store import Store
 from scheduler.system.clock import Clock

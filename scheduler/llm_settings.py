@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from scheduler.model import Llm
+from scheduler.core.model import Llm
 from scheduler.setting_values import Outside, Wrong, seconds, secret, text
 from scheduler.tables import At, Problems, key, read
 

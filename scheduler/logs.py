@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from scheduler.model import Event
-from scheduler.schedule import in_words
-from scheduler.status import clean
+from scheduler.core.model import Event
+from scheduler.core.schedule import in_words
+from scheduler.core.text import clean
 from scheduler.system.files import NO_WAIT
 
 QUEUED = 10_000  # lines; what a stuck reader does not take beyond that is dropped and counted

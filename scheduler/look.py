@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from scheduler.details import TaskDetails
+from scheduler.core.details import TaskDetails
+from scheduler.core.forecast import forecast
+from scheduler.core.model import Running, Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
+from scheduler.core.recovery import recovered, slot
+from scheduler.core.schedule import unix
+from scheduler.core.window import Slots, Window
 from scheduler.errors import UnknownTask
-from scheduler.forecast import forecast
-from scheduler.model import Running, Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
 from scheduler.ownership import owner_of
-from scheduler.recovery import recovered, slot
-from scheduler.schedule import unix
 from scheduler.state_file import StateFile
 from scheduler.system.files import read_json
 from scheduler.system.process_info import alive
-from scheduler.window import Slots, Window
 
 
 def look_at(
@@ -38,7 +38,7 @@ def explained(
     citizen: str, home: Path, tasks: Iterable[Task], secrets: Collection[str], name: str, now: float
 ) -> TaskDetails:
     """What the task is, by its settings and the state file; raises UnknownTask, Unreadable."""
-    from scheduler.explain import explain  # --status, which looks too, does without
+    from scheduler.core.description import explain  # --status, which looks too, does without
 
     known = {task.name: task for task in tasks}
     if name not in known:

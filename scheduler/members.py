@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from scheduler.control import Control
-from scheduler.details import TaskDetails
+from scheduler.core.details import TaskDetails
+from scheduler.core.model import Snapshot
+from scheduler.core.ports import Control
+from scheduler.core.window import Slots, Window
 from scheduler.engine import Scheduler
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.look import explained, foreseen
-from scheduler.model import Snapshot
 from scheduler.onlooker import Onlooker
 from scheduler.ownership import Ownership
 from scheduler.remote import RemoteControl
@@ -20,7 +21,6 @@ from scheduler.server import Server
 from scheduler.settings import CitizenSettings
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import closed_to, door, shared_path, socket_path
-from scheduler.window import Slots, Window
 
 log = logging.getLogger("experience.fleet")
 

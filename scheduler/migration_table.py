@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
+from scheduler.core.text import clean
 from scheduler.migration import Fate, Sheet, Verdict, Wanted
-from scheduler.status import clean
 
 NARROWEST = 60  # columns: below that the terminal wraps, not we
 WIDEST = 30  # of the second column

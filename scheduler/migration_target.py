@@ -8,12 +8,12 @@ from typing import Any
 from scheduler.builtin import BACKGROUND_TASKS
 from scheduler.citizen_settings import Given, citizen
 from scheduler.command_names import folders_in
+from scheduler.core.model import NAME, Call
 from scheduler.crontab import Kind, read
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration import Source
 from scheduler.migration_journal import FOLDER, newest
 from scheduler.migration_settings import Target
-from scheduler.model import NAME, Call
 from scheduler.settings import FIRST, Settings
 from scheduler.settings_files import Files, main_candidates
 from scheduler.v1_lines import WAKE, v1_name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scheduler.monitor import EVERYWHERE, KEYS, THEMES, Monitor
+from scheduler.core.ui_options import EVERYWHERE, KEYS, THEMES, Monitor
 from scheduler.setting_values import Wrong, flag, kind, reason, text
 from scheduler.settings_files import Files, Unusable, main_candidates
 from scheduler.tables import Problems, Source, key, read, unknown

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from scheduler import history
 from scheduler.board import Subscribers, follow
-from scheduler.details import TaskDetails
+from scheduler.core.details import TaskDetails
+from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
+from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord
+from scheduler.core.window import Slots, Window
 from scheduler.errors import Owned, SchedulerError, UnknownTask
-from scheduler.model import Piece, Pulse, Receipt, Snapshot
-from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord
-from scheduler.window import Slots, Window
 
 
 def _unknown(task: str) -> TaskDetails:

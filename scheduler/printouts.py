@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from scheduler.model import Piece
-from scheduler.status import clean
+from scheduler.core.model import Piece
+from scheduler.core.text import clean
 from scheduler.workers.output import ESCAPES
 
 LINE = 4096  # characters of a line without an end that are held back for its beginning

@@ -12,14 +12,14 @@ from typing import Any
 
 from scheduler import wire
 from scheduler.board import Subscribers, follow
-from scheduler.details import TaskDetails
+from scheduler.core.details import TaskDetails
+from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
+from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.window import Slots, Window
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.following import Spool
-from scheduler.model import Piece, Pulse, Receipt, Snapshot
-from scheduler.records import LISTED, RunRecord
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import peer_of
-from scheduler.window import Slots, Window
 
 PATIENCE = 10.0  # seconds for an answer; a save on a slow disk takes some
 GREETING = 3.0  # seconds for the first line

@@ -14,8 +14,8 @@ from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, 
 
 if TYPE_CHECKING:
     from scheduler.citizen_settings import CitizenSettings
+    from scheduler.core.model import Context
     from scheduler.handlers.offsite_backup import Options
-    from scheduler.model import Context
 
 LISTED = 30  # backups that are shown, the newest
 SHOWN = 20  # entries of the restored folder that are shown
@@ -74,8 +74,8 @@ def backups(ctx: "Context") -> list[Backup]:
 
 
 def _context(name: str, config: Path | None) -> "Context":
+    from scheduler.core.model import Context
     from scheduler.handlers.offsite_backup import Options
-    from scheduler.model import Context
     from scheduler.settings import load
 
     settings = load(config=config, only=(name,))
@@ -122,7 +122,7 @@ def _list(found: list[Backup]) -> int:
 
 
 def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
-    from scheduler.status import clean
+    from scheduler.core.text import clean
 
     click.echo(f"restoring {ctx.citizen} as of {backup.when} ({backup.name}) to {clean(str(to))}")
     to.mkdir(mode=0o700, parents=True, exist_ok=True)

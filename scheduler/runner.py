@@ -9,17 +9,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.listener import Listener
+from scheduler.core.model import Context, Llm, Outcome, Running, Task, TaskState, Trigger
+from scheduler.core.records import Ended
+from scheduler.core.recovery import retry_time
+from scheduler.core.schedule import in_words
 from scheduler.deadlines import Deadlines
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.finishes import Finishes
 from scheduler.jobs import Job
 from scheduler.ledger import Ledger
-from scheduler.listener import Listener
-from scheduler.model import Context, Llm, Outcome, Running, Task, TaskState, Trigger
-from scheduler.records import Ended
-from scheduler.recovery import retry_time
 from scheduler.runs import Run
-from scheduler.schedule import in_words
 from scheduler.system.clock import Clock
 from scheduler.system.process_info import alive
 from scheduler.system.process_info import born as born_at

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from scheduler.model import Outcome, Progress, Running, Trigger
+from scheduler.core.model import Outcome, Progress, Running, Trigger
 from scheduler.workers import Output
 
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen

@@ -13,13 +13,13 @@ from typing import Any, Protocol, TypeVar
 
 from scheduler import wire
 from scheduler.audience import Audience, Seat, Shown, taken
-from scheduler.details import TaskDetails
+from scheduler.core.details import TaskDetails
+from scheduler.core.model import Piece, Receipt
+from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.window import Slots, Window
 from scheduler.errors import NotALoop, NotOurs, SchedulerError
-from scheduler.model import Piece, Receipt
-from scheduler.records import LISTED, RunRecord
 from scheduler.system.files import identity
 from scheduler.system.unix_socket import Peer, admitted, bind, ours, peer_of, prepare, remove
-from scheduler.window import Slots, Window
 
 log = logging.getLogger("experience.server")
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scheduler.model import Group
-from scheduler.schedule import NEVER, duration
+from scheduler.core.model import Group
+from scheduler.core.schedule import NEVER, duration
 
 Reader = Callable[[Any], Any]
 

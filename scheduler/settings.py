@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.citizen_settings import BAD_NAME, CitizenSettings, Found, Given, citizen
+from scheduler.core.model import NAME
+from scheduler.core.ui_options import Monitor
 from scheduler.errors import BadSettings
-from scheduler.model import NAME
-from scheduler.monitor import Monitor
 from scheduler.monitor_settings import monitor
 from scheduler.setting_values import nested, path, text
 from scheduler.settings_files import (

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scheduler.model import NAME
+from scheduler.core.model import NAME
 
 # What one citizen writes must not hold up the others: tomllib takes gigabytes for one key of 100,000 parts.
 LIMIT = 256 << 10  # bytes of a settings file

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from scheduler.codec import Document, decode, encode
+from scheduler.core.model import TaskState
 from scheduler.errors import Unreadable
-from scheduler.model import TaskState
 from scheduler.system.clock import SystemClock
 from scheduler.system.files import open_new, read_file, set_aside
 

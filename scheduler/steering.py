@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from scheduler.core.model import Handler
 from scheduler.errors import Owned
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
 from scheduler.members import Followed, Member
-from scheduler.model import Handler
 from scheduler.onlooker import Onlooker
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
+from scheduler.core.model import Running
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.managed import managed_by
-from scheduler.model import Running
 from scheduler.ownership import owner_of
 from scheduler.remote import Connection
 from scheduler.settings import CitizenSettings

@@ -10,8 +10,8 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scheduler.core.model import Alerts
 from scheduler.errors import TaskFailed
-from scheduler.model import Alerts
 
 if TYPE_CHECKING:
     import httpx2

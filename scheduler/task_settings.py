@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from scheduler.alert_settings import PINGS, secret_address, some_of
 from scheduler.builtin import BACKGROUND_TASKS, advice
+from scheduler.core.model import Call, NotSetUp, Task, Work
+from scheduler.core.schedule import Every, Schedule, local_zone, parse, zone_named
 from scheduler.errors import BadSchedule
 from scheduler.handlers import BuiltIn, built_in
-from scheduler.model import Call, NotSetUp, Task, Work
-from scheduler.schedule import Every, Schedule, local_zone, parse, zone_named
 from scheduler.setting_values import Wrong, flag, holds_outside, reason, seconds, text, whole
 from scheduler.tables import At, Problems, is_table, key, read, readers
 from scheduler.work_settings import WorkTable, configured, only_commands, script

@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from scheduler.control import Control, FleetView
-from scheduler.details import TaskDetails
+from scheduler.core.details import TaskDetails
+from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
+from scheduler.core.ports import Control, FleetView
+from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.window import Slots, Window
 from scheduler.errors import SchedulerError, Stopping
 from scheduler.fleet_options import FleetOptions
 from scheduler.following import Spool
-from scheduler.model import Piece, Pulse, Receipt, Snapshot
-from scheduler.records import LISTED, RunRecord
 from scheduler.system.clock import Clock, SystemClock
-from scheduler.window import Slots, Window
 
 if TYPE_CHECKING:
     from scheduler.fleet import Fleet

@@ -3,8 +3,8 @@
 import heapq
 from itertools import count
 
+from scheduler.core.schedule import NEVER
 from scheduler.jobs import Job
-from scheduler.schedule import NEVER
 
 
 class Timetable:

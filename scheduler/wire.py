@@ -6,9 +6,8 @@ from dataclasses import MISSING, fields, replace
 from typing import Any
 
 from scheduler import errors
-from scheduler.details import Fact, TaskDetails
-from scheduler.errors import Disconnected, SchedulerError
-from scheduler.model import (
+from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.model import (
     Event,
     Failure,
     Kind,
@@ -21,8 +20,9 @@ from scheduler.model import (
     Trigger,
     WakeView,
 )
-from scheduler.records import RunRecord
-from scheduler.window import MOST_TASKS, Slots, Window
+from scheduler.core.records import RunRecord
+from scheduler.core.window import MOST_TASKS, Slots, Window
+from scheduler.errors import Disconnected, SchedulerError
 
 PROTOCOL = 1
 LINE_LIMIT = 16 * 1024  # bytes of a request; ours have a hundred, or name each task on a tall screen

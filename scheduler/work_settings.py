@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from scheduler.model import Call, Command, Handler, Isolated, Work
+from scheduler.core.model import Call, Command, Handler, Isolated, Work
 from scheduler.setting_values import Outside, OutsideBytes, Wrong, flag, pairs, path, reason, text, words
 from scheduler.tables import At, Problems, key
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.model import Call, Task, TaskState
+from scheduler.core.schedule import Every
 from scheduler.engine import Rules, Scheduler
-from scheduler.model import Call, Task, TaskState
-from scheduler.schedule import Every
 from scheduler.store import MemoryStore
 from scheduler.workers import Workers
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from scheduler.control import FleetView
-from scheduler.details import Fact, TaskDetails
+from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
+from scheduler.core.ports import FleetView
+from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
+from scheduler.core.window import Slots, Window
 from scheduler.errors import Disconnected, SchedulerError, UnknownRun, UnknownTask
-from scheduler.model import Piece, Pulse, Receipt, Snapshot
-from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
 from scheduler.system.clock import _Alarm
-from scheduler.window import Slots, Window
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 

@@ -41,7 +41,7 @@ def test_the_packages_are_those_of_this_checkout(package):
     [
         ("scheduler", "textual rich tui asyncio pydantic"),
         ("scheduler.cli", "textual rich tui asyncio pydantic"),
-        ("scheduler.status", "textual rich tui asyncio pydantic"),
+        ("scheduler.core.text", "textual rich tui asyncio pydantic"),
         ("scheduler.background", "textual rich tui"),
         ("scheduler.headless", "textual rich tui"),
         ("scheduler.sessions", "textual rich tui"),

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from scheduler.model import Call, Command, Context, Running, Task, Work
-from scheduler.schedule import Every
+from scheduler.core.model import Call, Command, Context, Running, Task, Work
+from scheduler.core.schedule import Every
 from scheduler.system.process_info import stat
 from scheduler.workers import Output, Result, Workers
 

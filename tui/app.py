@@ -12,9 +12,9 @@ from textual.driver import Driver
 from textual.events import DeliveryComplete, DeliveryFailed, Event, Key, MouseDown, MouseUp, Paste
 from textual.widgets import Input, Static
 
-from scheduler.control import Citizens, Control, FleetView
-from scheduler.model import Pulse, Snapshot
-from scheduler.monitor import Monitor
+from scheduler.core.model import Pulse, Snapshot
+from scheduler.core.ports import Citizens, Control, FleetView
+from scheduler.core.ui_options import Monitor
 from scheduler.system.garbage import set_aside
 from tui.active_keys import active_keys, key_of
 from tui.clipboard import copyable

@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from scheduler.model import Call, Failure, NotSetUp, Outcome, Running, Task, TaskState
-from scheduler.schedule import Every
+from scheduler.core.model import Call, Failure, NotSetUp, Outcome, Running, Task, TaskState
+from scheduler.core.schedule import Every
 
 OURS = 1  # the process that all runs of the demo claim to be in
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.builtin import BACKGROUND_TASKS
-from scheduler.details import TaskDetails
-from scheduler.model import Call, Task, TaskState
+from scheduler.core.details import TaskDetails
+from scheduler.core.model import Call, Task, TaskState
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "price_monitor": {"source": "coinbase", "pairs": ("BTC-EUR", "ETH-EUR", "SOL-EUR")},
@@ -31,7 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def details(citizen: str, task: Task, state: TaskState, now: float) -> TaskDetails:
     """The task as its owner would explain it."""
-    from scheduler.explain import explain  # with the handlers 50 ms, that only those pay who look
+    from scheduler.core.description import explain  # with the handlers 50 ms, that only those pay who look
 
     return explain(citizen, _dressed(citizen, task), state, now, 0.0, ())
 

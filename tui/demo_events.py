@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 
-from scheduler.model import Event, Outcome, TaskState, Trigger
+from scheduler.core.model import Event, Outcome, TaskState, Trigger
 
 KEPT = 200
 

@@ -8,11 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from dataclasses import replace
 from itertools import count
 
-from scheduler.control import FleetView
-from scheduler.details import TaskDetails
-from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
-from scheduler.forecast import forecast
-from scheduler.model import (
+from scheduler.core.details import TaskDetails
+from scheduler.core.forecast import forecast
+from scheduler.core.model import (
     Outcome,
     Piece,
     Progress,
@@ -26,10 +24,12 @@ from scheduler.model import (
     WakeView,
     view,
 )
-from scheduler.model import due as due_of
-from scheduler.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
+from scheduler.core.model import due as due_of
+from scheduler.core.ports import FleetView
+from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
+from scheduler.core.window import Slots, Window
+from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
 from scheduler.system.clock import Clock, SystemClock, Timer
-from scheduler.window import Slots, Window
 from tui.demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
 from tui.demo_details import details
 from tui.demo_events import DemoEvents

@@ -4,9 +4,9 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
-from scheduler.model import Outcome, Task, TaskState, Trigger
-from scheduler.records import RunRecord
-from scheduler.schedule import Every
+from scheduler.core.model import Outcome, Task, TaskState, Trigger
+from scheduler.core.records import RunRecord
+from scheduler.core.schedule import Every
 from tui.demo_data import FAILURES
 from tui.demo_prints import script, traceback
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
-from scheduler.control import Control
-from scheduler.model import Pulse, Snapshot
+from scheduler.core.model import Pulse, Snapshot
+from scheduler.core.ports import Control
 from tui.glyphs import Glyphs
 from tui.panels.board import Place
 from tui.stalls import Stalls

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scheduler.model import Event, Kind, Outcome, Trigger
+from scheduler.core.model import Event, Kind, Outcome, Trigger
 from tui import format as words
 from tui.event_log import Entry, Gap
 from tui.glyphs import Glyphs

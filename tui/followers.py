@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from scheduler.control import Citizens, Control, FleetView
+from scheduler.core.model import Snapshot
+from scheduler.core.ports import Citizens, Control, FleetView
 from scheduler.errors import SchedulerError
-from scheduler.model import Snapshot
 
 RETRY = 1.0  # seconds before a lost owner is looked for again
 

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from scheduler.control import Control
+from scheduler.core.ports import Control
+from scheduler.core.records import MOST_LISTED, RunRecord
+from scheduler.core.window import Window
 from scheduler.errors import SchedulerError
-from scheduler.records import MOST_LISTED, RunRecord
-from scheduler.window import Window
 
 Row = tuple[str, str]  # citizen and task
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 
-from scheduler.schedule import in_words
+from scheduler.core.schedule import in_words
 
 TIME = 6  # cells of a countdown: `99:59`, `23h59m`, `99d23h`
 _BREAKS = {"\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"}

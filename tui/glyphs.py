@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler.model import Kind
+from scheduler.core.model import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
-from scheduler.control import FleetView
+from scheduler.core.ports import FleetView
 from tui.format import clean
 
 EXAMPLE = """\

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from scheduler.model import Snapshot
+from scheduler.core.model import Snapshot
 
 Key = tuple[float, str]
 

@@ -2,8 +2,8 @@
 
 from textual.app import App
 
-from scheduler.model import Snapshot
-from scheduler.monitor import Monitor
+from scheduler.core.model import Snapshot
+from scheduler.core.ui_options import Monitor
 from tui.new_failures import NewFailures
 from tui.tally import Verdict
 from tui.terminal_title import TerminalTitle, has_title, title

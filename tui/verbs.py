@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 
-from scheduler.control import Citizens, Control
+from scheduler.core.model import Receipt
+from scheduler.core.ports import Citizens, Control
 from scheduler.errors import SchedulerError
-from scheduler.model import Receipt
 
 TOLD = 3  # answers in one toast
 

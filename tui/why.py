@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scheduler.model import Event, Kind, Outcome, Progress, Pulse, Snapshot, TaskView, Trigger
-from scheduler.schedule import in_words
-from scheduler.status import until
+from scheduler.core.model import Event, Kind, Outcome, Progress, Pulse, Snapshot, TaskView, Trigger
+from scheduler.core.schedule import in_words
+from scheduler.core.text import until
 from tui.format import span
 from tui.moments import moment
 from tui.notes import LEFT_BEHIND, first_line, stalled

@@ -5,7 +5,7 @@ from typing import Any
 
 from textual.app import App
 
-from scheduler.control import Citizens, Control
+from scheduler.core.ports import Citizens, Control
 from tui import verbs
 from tui.dialogs.confirm import Confirm
 from tui.format import clean, plural

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from scheduler.schedule import unix
+from scheduler.core.schedule import unix
 
 FAILURES = 20  # kept of one day
 TELLING = 5  # lines quoted of one day

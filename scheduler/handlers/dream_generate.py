@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from scheduler.core.model import Context, Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.dream_prompt import INSTRUCTIONS, Prompt, prompt
 from scheduler.handlers.dreams import FILE, add, message
-from scheduler.model import Context, Llm
 from scheduler.setting_values import flag, text, whole
 from scheduler.tables import key
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.letter import BODY, Letter, body, header, letter
 from scheduler.handlers.mail_queue import FULL, MailQueue, work
 from scheduler.handlers.urgent_mail import priority, sender
-from scheduler.model import Context, Report
 from scheduler.setting_values import Outside, Wrong, kind, path, seconds, secret, text, whole
 from scheduler.tables import key
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from scheduler.core.model import Context, Report
+from scheduler.core.text import ago
 from scheduler.errors import TaskFailed
 from scheduler.handlers.peers import Peer, look_at_peers
-from scheduler.model import Context, Report
 from scheduler.setting_values import flag, number, percent, seconds, whole
-from scheduler.status import ago
 from scheduler.tables import key
 
 

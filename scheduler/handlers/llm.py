@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scheduler.core.model import Llm
+from scheduler.core.schedule import in_words
 from scheduler.errors import TaskFailed
 from scheduler.handlers.llm_answer import Answering, NotAnswered, error_of
 from scheduler.handlers.web import new_client, why
 from scheduler.handlers.web_address import shown
-from scheduler.model import Llm
-from scheduler.schedule import in_words
 from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:

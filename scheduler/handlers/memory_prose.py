@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.model import Llm
+from scheduler.core.schedule import in_words
 from scheduler.errors import TaskFailed
 from scheduler.handlers.daily import Progress, save
 from scheduler.handlers.day_summary import clock_of, line_of
@@ -14,8 +16,6 @@ from scheduler.handlers.llm import Answer, ask, place
 from scheduler.handlers.memory_files import content_of, day_file, summary_in
 from scheduler.handlers.rollup import DAY, Period, month_of, week_of
 from scheduler.memory import NoDay, parse_day
-from scheduler.model import Llm
-from scheduler.schedule import in_words
 from scheduler.system.clock import SystemClock
 
 DAYS, WEEKS, MONTHS = 7, 4, 2  # so far back prose is asked for; what is older stays as it is

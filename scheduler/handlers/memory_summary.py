@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from scheduler.core.model import Context, Llm, Report
 from scheduler.handlers.daily import Outcome, Progress, summarise_days
 from scheduler.handlers.memory_pruning import prune_raw, prune_summaries
 from scheduler.handlers.rollup import Period, roll_up
-from scheduler.model import Context, Llm, Report
 from scheduler.setting_values import flag, seconds
 from scheduler.tables import key
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.web_address import address, shown
-from scheduler.model import Context, Report
 from scheduler.setting_values import Wrong, kind, seconds, text
 from scheduler.tables import key
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.model import Context, Report
 from scheduler.setting_values import Outside, Wrong, kind, pairs, path, percent, secret, text, whole
 from scheduler.tables import key
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.codec import running_from_json
-from scheduler.schedule import unix
+from scheduler.core.schedule import unix
 from scheduler.settings_files import homes
 
 # Of a thousand citizens each looks at the next fifty, so that together they look at all of them, often.

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.web_address import address
-from scheduler.model import Context, Report
 from scheduler.setting_values import Wrong, kind, number, pairs, seconds, secret, text
 from scheduler.tables import key
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.schedule import in_words
 from scheduler.errors import TaskFailed
 from scheduler.handlers.prices import NoPrice, Number, Price, price
-from scheduler.schedule import in_words
 from scheduler.system.files import for_update, write_json
 
 POINTS = 1000  # prices of one pair that are remembered; of a longer window the newest count

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.model import Context, Running
 from scheduler.errors import TaskFailed
 from scheduler.handlers.backup_files import OWN
 from scheduler.handlers.backup_words import scrubbed
 from scheduler.handlers.offsite_backup import Options
-from scheduler.model import Context, Running
 from scheduler.workers.child import Order
 from scheduler.workers.environment import MARK, new_mark
 from scheduler.workers.output import Output

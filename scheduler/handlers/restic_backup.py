@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.backup_files import OWN, Entry, Part, own_folder, rules, walk
 from scheduler.handlers.backup_words import Missing, cannot, files, report, size
@@ -18,7 +19,6 @@ from scheduler.handlers.database_copies import clear, copy_databases
 from scheduler.handlers.offsite_backup import Options
 from scheduler.handlers.restic import Busy, NoRepository, Restic
 from scheduler.handlers.stoppable import Stop, go_on, on_thread
-from scheduler.model import Context, Report
 from scheduler.system.files import read_json, write_json
 
 KNOWN = "repository.json"  # the repository that was there: if it is gone, that is no reason for a new one

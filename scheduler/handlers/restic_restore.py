@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.model import Context
 from scheduler.handlers.backup_files import STAGED
 from scheduler.handlers.offsite_backup import Options
 from scheduler.handlers.restic import Restic
 from scheduler.handlers.restic_backup import tag
-from scheduler.model import Context
 
 
 async def snapshots(ctx: Context, options: Options) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.backup_files import Entry, Part, rules, walk
 from scheduler.handlers.backup_words import Missing, cannot, files, report, size
@@ -14,7 +15,6 @@ from scheduler.handlers.database_copies import clear, copy_databases
 from scheduler.handlers.offsite_backup import Options
 from scheduler.handlers.stoppable import Stop, go_on, on_thread
 from scheduler.handlers.tar_archive import Damaged, Writer, compare
-from scheduler.model import Context, Report
 from scheduler.system.clock import SystemClock
 
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.model import Running
+from scheduler.core.model import Running
 
 _PROC = Path("/proc")
 _LINUX = sys.platform == "linux"

@@ -2,8 +2,8 @@
 
 import signal
 
+from scheduler.core.model import ERROR_LIMIT, Outcome, Report
 from scheduler.errors import TaskFailed
-from scheduler.model import ERROR_LIMIT, Outcome, Report
 from scheduler.workers.output import Output
 from scheduler.workers.result import Result
 

@@ -7,7 +7,7 @@ from functools import partial
 from threading import Thread
 from typing import Any
 
-from scheduler.model import Call, Context, Task
+from scheduler.core.model import Call, Context, Task
 from scheduler.system.threads import in_thread
 from scheduler.workers.answers import answer
 from scheduler.workers.ground import Ground, in_this_process, only_in

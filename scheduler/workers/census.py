@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.model import Running
+from scheduler.core.model import Running
 from scheduler.system import process_info as facts
 from scheduler.system.threads import in_thread
 from scheduler.workers.environment import MARK

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from scheduler.core.model import Running
 from scheduler.errors import TaskFailed
-from scheduler.model import Running
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
 from scheduler.workers.output import Output

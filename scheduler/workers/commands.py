@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from scheduler.model import Command, Context
+from scheduler.core.model import Command, Context
 from scheduler.workers.answers import ended
 from scheduler.workers.child import Order
 from scheduler.workers.environment import check_program, environment, new_mark

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable
 
 from scheduler.afterwards import Afterwards
+from scheduler.core.model import Call, Command, Context, Isolated, Task
 from scheduler.errors import NotSetUp
-from scheduler.model import Call, Command, Context, Isolated, Task
 from scheduler.workers.calls import Calls
 from scheduler.workers.commands import run_command
 from scheduler.workers.isolated import run_isolated

@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from scheduler.core.model import Context
 from scheduler.errors import TaskFailed
-from scheduler.model import Context
 
 MARK = "EXPERIENCE_RUN"  # inherited by everything that a run starts, so that it can be found and ended
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from scheduler.core.model import Context, Outcome, Progress
 from scheduler.errors import SchedulerError, TaskFailed
-from scheduler.model import Context, Outcome, Progress
 from scheduler.workers.answers import answer, plain
 from scheduler.workers.ground import in_this_process, only_in
 from scheduler.workers.letters import answer_line, context_of, progress_line

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from scheduler.core.model import Context, Isolated, Outcome, Progress
 from scheduler.errors import TaskFailed
-from scheduler.model import Context, Isolated, Outcome, Progress
 from scheduler.workers.answers import ended, how
 from scheduler.workers.child import Order
 from scheduler.workers.environment import check_folder, environment, new_mark

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from scheduler.model import Outcome, Running
-from scheduler.values import value
+from scheduler.core.model import Outcome, Running
+from scheduler.core.values import value
 from scheduler.workers.output import Output
 
 

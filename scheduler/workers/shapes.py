@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from scheduler.core.model import Context
 from scheduler.errors import TaskFailed
-from scheduler.model import Context
 
 _NAMES = ("citizen", "citizen_name", "name")
 

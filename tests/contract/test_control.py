@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import scheduler.fleet
+from scheduler.core.model import Kind, Outcome, Snapshot
 from scheduler.errors import (
     AlreadyRunning,
     Disconnected,
@@ -27,7 +28,6 @@ from scheduler.errors import (
 )
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
-from scheduler.model import Kind, Outcome, Snapshot
 from scheduler.onlooker import Onlooker
 from scheduler.remote import RemoteControl
 from scheduler.threads import FleetThread, ThreadedControl

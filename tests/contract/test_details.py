@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scheduler.builtin import BACKGROUND_TASKS
-from scheduler.details import Fact, TaskDetails
+from scheduler.core.details import Fact, TaskDetails
 from scheduler.errors import UnknownTask
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions

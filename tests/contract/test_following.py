@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.model import Kind, Piece, Snapshot, TaskView
 from scheduler.errors import Disconnected, Owned, SchedulerError, Stopping, UnknownTask
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
-from scheduler.model import Kind, Piece, Snapshot, TaskView
 from scheduler.ownership import owning
 from scheduler.workers.output import KEEP
 from tui.demo_fleet import DemoControl, FastClock

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.model import Kind, Outcome, Snapshot, TaskView, Trigger
+from scheduler.core.records import MOST_LISTED, RunRecord
 from scheduler.errors import Disconnected, UnknownRun, UnknownTask
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
-from scheduler.model import Kind, Outcome, Snapshot, TaskView, Trigger
 from scheduler.onlooker import Onlooker
-from scheduler.records import MOST_LISTED, RunRecord
 from scheduler.server import Server
 from scheduler.waiting import force_and_wait
 from tui.demo_fleet import DemoControl

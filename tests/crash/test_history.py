@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from scheduler import history
-from scheduler.model import Outcome, Trigger
-from scheduler.records import Asked, RunRecord
+from scheduler.core.model import Outcome, Trigger
+from scheduler.core.records import Asked, RunRecord
 
 from ..fakes import until
 from .loops import ROOT, Place, command, gone
@@ -30,8 +30,8 @@ DIES = """
 import os, resource, signal, sys
 from pathlib import Path
 from scheduler.history_file import HistoryFile
-from scheduler.model import Keep, Outcome
-from scheduler.records import Ended
+from scheduler.core.model import Keep, Outcome
+from scheduler.core.records import Ended
 home, where = Path(sys.argv[1]), sys.argv[2]
 run = Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, 1500 * "x")
 file = HistoryFile(home)
@@ -80,8 +80,8 @@ import os, sys
 from pathlib import Path
 from scheduler.history_file import Row
 from scheduler.history_process import HistoryProcess
-from scheduler.model import Keep, Outcome
-from scheduler.records import Ended
+from scheduler.core.model import Keep, Outcome
+from scheduler.core.records import Ended
 row = Row(os.fsencode(sys.argv[1]), Keep(), Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted"))
 process = HistoryProcess()
 list(process.add([row]))

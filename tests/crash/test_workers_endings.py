@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.model import Command, Running
+from scheduler.core.model import Command, Running
 from scheduler.system import process_info as facts
 from scheduler.workers import Workers
 from scheduler.workers.census import Census, _from_psutil

@@ -8,12 +8,12 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from scheduler.citizen_settings import Given
+from scheduler.core.schedule import local_zone
 from scheduler.crontab import Kind, read
 from scheduler.errors import SchedulerError
 from scheduler.migration import Fate, Source, Wanted, plan
 from scheduler.migration_settings import Target, without, written
 from scheduler.migration_table import as_json, lines
-from scheduler.schedule import local_zone
 
 from .bent import bent
 

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import strategies as st
 
 from scheduler import remote, wire
+from scheduler.core.model import Event, Failure, Kind, Piece, Snapshot, TaskView, WakeView
 from scheduler.errors import SchedulerError
-from scheduler.model import Event, Failure, Kind, Piece, Snapshot, TaskView, WakeView
 from scheduler.remote import RemoteControl
 from scheduler.system.clock import SystemClock
 

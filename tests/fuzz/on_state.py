@@ -5,9 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from scheduler.codec import decode
-from scheduler.model import Task, due
-from scheduler.recovery import recovered, slot
-from scheduler.schedule import Cron, Every
+from scheduler.core.model import Task, due
+from scheduler.core.recovery import recovered, slot
+from scheduler.core.schedule import Cron, Every
 from scheduler.state_file import StateFile
 
 from .bent import bent

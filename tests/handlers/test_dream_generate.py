@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.model import Context, Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.dream_generate import Options, dream_generate
 from scheduler.handlers.dream_prompt import INSTRUCTIONS, prompt
-from scheduler.model import Context, Llm
 from tests.fakes import NOON
 
 from .llm_server import Act, serving, streamed, whole

@@ -9,6 +9,7 @@ from time import perf_counter, process_time
 
 import pytest
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers import built_in, imap_client, mail_queue
 from scheduler.handlers import email_check as module
@@ -17,7 +18,6 @@ from scheduler.handlers.imap_line import Line
 from scheduler.handlers.letter import letter
 from scheduler.handlers.mail_queue import MailQueue
 from scheduler.handlers.urgent_mail import priority
-from scheduler.model import Context, Report
 from scheduler.setting_values import Outside
 from scheduler.system.clock import SystemClock
 from scheduler.tables import Problems, read

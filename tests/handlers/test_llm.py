@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.model import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers import llm as llm_module
 from scheduler.handlers.llm import Answer, ask, endpoint
 from scheduler.handlers.llm_answer import LIMIT, WORDS
-from scheduler.model import Llm
 
 from .llm_server import Act, hangs_up, serving, silent, streamed, whole, without_end
 

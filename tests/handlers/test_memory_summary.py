@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.day_summary import FAILURES, TELLING, WIDTH, summary
 from scheduler.handlers.memory_summary import Options, memory_summary, summarise
-from scheduler.model import Context, Report
 
 TODAY = date(2026, 3, 3)
 EVENTS = [

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 import psutil
 import pytest
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers import built_in, feed_readers, news_files
 from scheduler.handlers.feed_memory import KEPT, MOST, FeedMemory
@@ -19,7 +20,6 @@ from scheduler.handlers.feed_process import NoFeed, decoded, items, lines
 from scheduler.handlers.feed_readers import Document, Readers
 from scheduler.handlers.news_files import NewsFiles
 from scheduler.handlers.news_scan import Options, news_scan
-from scheduler.model import Context, Report
 from scheduler.setting_values import Outside
 from scheduler.tables import Problems, read
 from tests.fakes import NOON, until

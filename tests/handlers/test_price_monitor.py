@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers import built_in, price_files
 from scheduler.handlers.price_monitor import NEEDS, Options, price_monitor
 from scheduler.handlers.price_moves import POINTS, Point, Track
 from scheduler.handlers.prices import NoPrice, Number, document, fresh, price, step_into
-from scheduler.model import Context, Report
 from scheduler.setting_values import Outside
 from scheduler.tables import Problems, read
 from tests.fakes import NOON

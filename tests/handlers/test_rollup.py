@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.model import Context, Llm, Report
 from scheduler.handlers.memory_summary import Options, age, memory_summary, summarise
 from scheduler.handlers.rollup import month_of, periods, week_of
-from scheduler.model import Context, Llm, Report
 from scheduler.setting_values import Wrong
 from tests.fakes import NOON
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers import tar_backup
 from scheduler.handlers.backup_files import STAGED
@@ -24,7 +25,6 @@ from scheduler.handlers.offsite_backup import Options, offsite_backup
 from scheduler.handlers.stoppable import Stopped
 from scheduler.handlers.tar_archive import Damaged, compare
 from scheduler.handlers.tar_restore import unpack
-from scheduler.model import Context, Report
 from tests.fakes import NOON, until
 from tests.handlers.homes import database, expected, odd_home, tree, write
 from tests.handlers.small_disk import small_disk  # noqa: F401 - a fixture
@@ -399,7 +399,7 @@ def test_a_killed_backup_leaves_no_backup_and_the_next_heals(home, target):
         "import asyncio, os, signal, sys\n"
         "from pathlib import Path\n"
         "from scheduler.handlers.offsite_backup import Options, offsite_backup\n"
-        "from scheduler.model import Context\n"
+        "from scheduler.core.model import Context\n"
         "def die(progress):\n"
         "    if progress.text == 'file7': os.kill(os.getpid(), signal.SIGKILL)\n"
         "home, target = map(Path, sys.argv[1:])\n"
@@ -476,7 +476,7 @@ def test_a_large_file_takes_little_memory_and_stays_full_of_holes(home, target, 
         "import asyncio, resource, sys\n"
         "from pathlib import Path\n"
         "from scheduler.handlers.offsite_backup import Options, offsite_backup\n"
-        "from scheduler.model import Context\n"
+        "from scheduler.core.model import Context\n"
         "home, target = map(Path, sys.argv[1:])\n"
         "def peak(*exclude):\n"
         "    options = Options(directory=target, exclude=exclude)\n"

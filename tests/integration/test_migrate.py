@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.model import Context, Outcome
+from scheduler.core.model import Context, Outcome
 from scheduler.settings import load
 from scheduler.workers import Workers
 

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from scheduler import wire
+from scheduler.core.model import Call, Kind, Task
+from scheduler.core.schedule import Cron, Every
 from scheduler.engine import Rules, Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
-from scheduler.model import Call, Kind, Task
 from scheduler.remote import RARELY, RETRY, STEP, Connection, RemoteControl, rounded
-from scheduler.schedule import Cron, Every
 from scheduler.server import (
     AT_EASE,
     BITE,

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from scheduler.details import Fact, TaskDetails
-from scheduler.model import Kind, Outcome, Progress, Snapshot, Trigger
-from scheduler.records import RunRecord
+from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.model import Kind, Outcome, Progress, Snapshot, Trigger
+from scheduler.core.records import RunRecord
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tui.demo_details import details
 from tui.demo_fleet import DemoControl

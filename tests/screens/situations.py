@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scheduler.model import Event, Failure, Kind, Outcome, Pulse, Snapshot, TaskView, Trigger, WakeView
+from scheduler.core.model import Event, Failure, Kind, Outcome, Pulse, Snapshot, TaskView, Trigger, WakeView
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tui.app import ExperienceApp
 from tui.demo_data import NAMES

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from scheduler.details import Fact, TaskDetails
+from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.model import Kind, Outcome, Pulse, Snapshot
+from scheduler.core.records import MOST_LISTED
 from scheduler.errors import AlreadyRunning, Disconnected
-from scheduler.model import Kind, Outcome, Pulse, Snapshot
-from scheduler.records import MOST_LISTED
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui import pager
 from tui.app import ExperienceApp

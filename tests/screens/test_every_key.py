@@ -2,9 +2,9 @@
 
 import pytest
 
-from scheduler.model import Outcome, Snapshot, Trigger
-from scheduler.monitor import EVERYWHERE, KEYS
-from scheduler.records import RunRecord
+from scheduler.core.model import Outcome, Snapshot, Trigger
+from scheduler.core.records import RunRecord
+from scheduler.core.ui_options import EVERYWHERE, KEYS
 from tests.fakes import NOON, FakeControl, FakeFleet
 
 from .driving import press, screen, settled, shown, toasts

@@ -10,8 +10,8 @@ import pytest
 from textual.binding import Binding
 from textual.dom import DOMNode
 
-from scheduler.model import Kind, Snapshot
-from scheduler.monitor import KEYS, Monitor
+from scheduler.core.model import Kind, Snapshot
+from scheduler.core.ui_options import KEYS, Monitor
 from tests.fakes import FakeControl, FakeFleet
 from tui.new_failures import NewFailures
 from tui.tally import Verdict

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.control import FleetView
+from scheduler.core.model import Kind, Pulse, Receipt, Snapshot, TaskView
+from scheduler.core.ports import FleetView
 from scheduler.errors import AlreadyRunning, Disconnected
-from scheduler.model import Kind, Pulse, Receipt, Snapshot, TaskView
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.dialogs.confirm import Confirm
 from tui.panels.board import Place

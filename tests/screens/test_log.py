@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from scheduler.model import Outcome, Snapshot
-from scheduler.records import RunRecord
+from scheduler.core.model import Outcome, Snapshot
+from scheduler.core.records import RunRecord
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.panels.fleet import FleetGrid
 from tui.screens.details import Details

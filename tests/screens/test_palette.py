@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.model import Snapshot
+from scheduler.core.model import Snapshot
 from tests.fakes import FakeControl, FakeFleet
 from tui.dialogs.palette import Palette
 from tui.panels.keys import KEYS

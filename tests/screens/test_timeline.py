@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from textual.worker import WorkerCancelled
 
+from scheduler.core.model import Kind, Outcome, Snapshot, Trigger
+from scheduler.core.records import RunRecord
 from scheduler.errors import Disconnected
-from scheduler.model import Kind, Outcome, Snapshot, Trigger
-from scheduler.records import RunRecord
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.screens.details import Details
 from tui.screens.help import Help

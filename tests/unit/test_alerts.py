@@ -11,9 +11,9 @@ import pytest
 
 from scheduler import targets
 from scheduler.alerts import Alerter, below
+from scheduler.core.model import Alerts, Call, Outcome, Task, TaskState
+from scheduler.core.schedule import Every
 from scheduler.errands import WAITING, Errands
-from scheduler.model import Alerts, Call, Outcome, Task, TaskState
-from scheduler.schedule import Every
 from scheduler.settings import load
 from scheduler.stall import StallWatch
 from scheduler.targets import Targets

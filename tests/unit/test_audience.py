@@ -11,7 +11,7 @@ import pytest
 from scheduler import wire
 from scheduler.audience import FEW, Audience
 from scheduler.board import Subscribers
-from scheduler.model import Event, Snapshot
+from scheduler.core.model import Event, Snapshot
 
 from ..fakes import settle
 

@@ -18,8 +18,8 @@ from scheduler.background import (
     register_handler,
     run_background_tasks,
 )
+from scheduler.core.model import Kind, Outcome
 from scheduler.errors import NotSetUp, Owned, SchedulerError, UnknownCitizen, UnknownTask
-from scheduler.model import Kind, Outcome
 
 ROOT = Path(__file__).parents[2]
 # heartbeat, memory_summary and dream_generate work without settings, and look at this machine.

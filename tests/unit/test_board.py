@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.model import Failure, Kind, Pulse, Snapshot, TaskView
+from scheduler.core.model import Failure, Kind, Pulse, Snapshot, TaskView
 from tests.fakes import NOON
 from tui.glyphs import UNICODE
 from tui.matching import Filter, words_of

@@ -10,9 +10,9 @@ import pytest
 
 from scheduler import chronicle as module
 from scheduler.chronicle import PAUSE, RETRY, WAITING, WINDOW, Chronicle
+from scheduler.core.model import Call, Event, Outcome, Report, Running, Task, TaskState
+from scheduler.core.schedule import Every
 from scheduler.errors import TaskFailed
-from scheduler.model import Call, Event, Outcome, Report, Running, Task, TaskState
-from scheduler.schedule import Every
 from tests.fakes import NOON, FakeClock, until
 
 DAY = "memory/raw/2026/03/02.json"

@@ -10,10 +10,10 @@ import click
 import pytest
 
 from scheduler import cli
+from scheduler.core.model import Failure, Kind, NotSetUp, Snapshot, Task, TaskView
+from scheduler.core.schedule import Every
 from scheduler.errors import BadSettings, Owned, SchedulerError, UnknownCitizen, UnknownTask
 from scheduler.interactive import interact
-from scheduler.model import Failure, Kind, NotSetUp, Snapshot, Task, TaskView
-from scheduler.schedule import Every
 
 FINE = Snapshot("opus", (TaskView("heartbeat", Kind.NEVER, "5m", due=0.0),))
 BROKEN = Snapshot(

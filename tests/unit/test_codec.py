@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.codec import Document, decode, encode
-from scheduler.model import Failure, Outcome, Running, TaskState
+from scheduler.core.model import Failure, Outcome, Running, TaskState
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.model import Call, Kind, Outcome, Report, Running, Task, TaskState, Trigger
+from scheduler.core.model import NotSetUp as Nothing
+from scheduler.core.schedule import AtStart, Cron, Every
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
-from scheduler.model import Call, Kind, Outcome, Report, Running, Task, TaskState, Trigger
-from scheduler.model import NotSetUp as Nothing
-from scheduler.schedule import AtStart, Cron, Every
 
 from ..fakes import NOON
 

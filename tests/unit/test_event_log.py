@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.model import Event, Outcome, Snapshot, Trigger
+from scheduler.core.model import Event, Outcome, Snapshot, Trigger
 from tests.fakes import NOON
 from tui.event_log import KEPT, SPARE, EventLog, Gap
 from tui.event_words import text_of

@@ -6,9 +6,9 @@ from contextlib import aclosing
 
 import pytest
 
+from scheduler.core.model import Piece
 from scheduler.errors import Disconnected
 from scheduler.following import EVERY, ROOM, Bell, Spool, pieces
-from scheduler.model import Piece
 from scheduler.workers.output import KEEP, Output
 
 from ..fakes import settle, until

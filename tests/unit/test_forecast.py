@@ -5,12 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.forecast import slots
-from scheduler.model import Call, Task, TaskState
-from scheduler.recovery import spread
-from scheduler.schedule import AtStart, Cron, Every
-from scheduler.upcoming import upcoming
-from scheduler.window import Window
+from scheduler.core.forecast import slots
+from scheduler.core.model import Call, Task, TaskState
+from scheduler.core.recovery import spread
+from scheduler.core.schedule import AtStart, Cron, Every
+from scheduler.core.upcoming import upcoming
+from scheduler.core.window import Window
 
 from ..fakes import NOON
 

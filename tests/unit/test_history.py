@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from scheduler import history
+from scheduler.core.model import Call, Keep, Outcome, Running, Task, TaskState, Trigger
+from scheduler.core.records import Asked, Ended, RunRecord
+from scheduler.core.schedule import Every
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
 from scheduler.historian import MANY, ROW, Historian
 from scheduler.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded, Row
 from scheduler.history_process import NoProcess, Packed
-from scheduler.model import Call, Keep, Outcome, Running, Task, TaskState, Trigger
-from scheduler.records import Asked, Ended, RunRecord
-from scheduler.schedule import Every
 from scheduler.workers import Output
 
 from ..crash.loops import everything_in

@@ -9,9 +9,9 @@ import pytest
 
 from scheduler.cli import run
 from scheduler.commands_history import table
+from scheduler.core.model import Keep, Outcome, Trigger
+from scheduler.core.records import Ended, RunRecord
 from scheduler.history_file import HistoryFile
-from scheduler.model import Keep, Outcome, Trigger
-from scheduler.records import Ended, RunRecord
 from scheduler.workers import Output
 from tui.__main__ import monitor
 
@@ -149,7 +149,7 @@ def test_it_reads_and_leaves_no_trace(place, capsys):
 def test_status_and_help_load_nothing_of_it():
     script = (
         "import sys, scheduler.cli, scheduler.background, tui.__main__;"
-        " print({'sqlite3', 'scheduler.records'} & set(sys.modules))"
+        " print({'sqlite3', 'scheduler.core.records'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from scheduler import history
+from scheduler.core.model import Keep
+from scheduler.core.records import Ended
 from scheduler.history_file import OPEN, Answer, HistoryFile, Row
 from scheduler.history_process import NICE, PIECE, PIPE, HistoryProcess, NoProcess, pack, unpack
-from scheduler.model import Keep
-from scheduler.records import Ended
 
 from .test_history import BAD, FINE, listed, texts, written
 

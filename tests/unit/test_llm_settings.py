@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.model import Context, Isolated, Llm
 from scheduler.layers import lay
-from scheduler.model import Context, Isolated, Llm
 from scheduler.settings import CitizenSettings, load
 from scheduler.tables import Source
 from scheduler.workers.letters import context_of, order_letter

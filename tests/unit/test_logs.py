@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scheduler import logs
+from scheduler.core.model import Context
 from scheduler.logs import HomeFiles, Json, Offloaded, Readable, Stream, log_lines
-from scheduler.model import Context
 
 from ..fakes import until
 

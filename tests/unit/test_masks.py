@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.masks import LONGEST, Masks
+from scheduler.core.secrets import LONGEST, Masks
 from scheduler.setting_values import Outside, OutsideBytes
 
 MASKS = Masks(["s3cret-value", "abc", "yes"])

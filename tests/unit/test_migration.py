@@ -9,11 +9,11 @@ import pytest
 
 from scheduler import migration
 from scheduler.command_names import in_background, keeps_alive, name_of, numbered
+from scheduler.core.model import NAME
+from scheduler.core.schedule import AtStart, Cron, Every
 from scheduler.cron_users import by_place, by_sense
 from scheduler.migration import Fate, Sheet, Source, Verdict, Wanted, plan
 from scheduler.migration_table import as_json, lines
-from scheduler.model import NAME
-from scheduler.schedule import AtStart, Cron, Every
 
 from ..fakes import NOON
 

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from scheduler.cli import check_command
-from scheduler.monitor import KEYS, Monitor
+from scheduler.core.ui_options import KEYS, Monitor
 from scheduler.monitor_settings import monitor, peek
 from scheduler.settings import load
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.model import Snapshot
+from scheduler.core.model import Snapshot
 from tui.notes import Rank, notes
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.model import Running
 from scheduler.errors import Owned, Unreadable
-from scheduler.model import Running
 from scheduler.ownership import FOLDER, OWNER, acquire, owner_of, owning
 from scheduler.system.process_info import born
 

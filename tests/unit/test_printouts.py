@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.model import Piece
+from scheduler.core.model import Piece
 from scheduler.printouts import LINE, Printout, readable
 
 

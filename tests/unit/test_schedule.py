@@ -5,8 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from scheduler.errors import BadSchedule
-from scheduler.schedule import (
+from scheduler.core.schedule import (
     NEVER,
     AtStart,
     Cron,
@@ -18,6 +17,7 @@ from scheduler.schedule import (
     unix,
     zone_named,
 )
+from scheduler.errors import BadSchedule
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 

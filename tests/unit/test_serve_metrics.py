@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scheduler.model import Event, Kind, Outcome, Pulse, Snapshot, TaskView, Trigger, WakeView
+from scheduler.core.model import Event, Kind, Outcome, Pulse, Snapshot, TaskView, Trigger, WakeView
 from scheduler.wire import snapshot_from, snapshot_message
 from tui.serve.exposition import page
 from tui.serve.standing import STALE, Sighting, Standing, health, standing

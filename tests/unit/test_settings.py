@@ -14,11 +14,11 @@ import pytest
 from scheduler.alert_settings import AlertsTable
 from scheduler.builtin import BACKGROUND_TASKS
 from scheduler.citizen_settings import CitizenTable, HistoryTable, WakeTable
+from scheduler.core.model import Call, Command, Isolated, NotSetUp
+from scheduler.core.schedule import AtStart, Cron, Every, zone_named
 from scheduler.errors import BadSettings
 from scheduler.handlers import BUILT_IN, built_in
 from scheduler.llm_settings import LlmTable
-from scheduler.model import Call, Command, Isolated, NotSetUp
-from scheduler.schedule import AtStart, Cron, Every, zone_named
 from scheduler.settings import Settings, fingerprint, load, load_or_raise
 from scheduler.tables import readers
 from scheduler.task_settings import TaskTable

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.model import Command
+from scheduler.core.model import Command
 from scheduler.settings import CitizenSettings, load
 
 SECRET = "hunter2 with blanks"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.model import Failure, Outcome, Running, TaskState
 from scheduler.errors import Unreadable
-from scheduler.model import Failure, Outcome, Running, TaskState
 from scheduler.state_file import SETTLED, Behind, OtherHand, StateFile
 from scheduler.store import LAST_RETRY, DiskStore
 

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.model import Call, Failure, NotSetUp, Outcome, Running, Task, TaskState
-from scheduler.schedule import AtStart, Cron, Every, spelled
-from scheduler.upcoming import upcoming
+from scheduler.core.model import Call, Failure, NotSetUp, Outcome, Running, Task, TaskState
+from scheduler.core.schedule import AtStart, Cron, Every, spelled
+from scheduler.core.upcoming import upcoming
 
 from ..fakes import NOON
 

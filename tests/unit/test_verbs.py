@@ -3,8 +3,8 @@
 import asyncio
 from types import SimpleNamespace
 
+from scheduler.core.model import Kind, Snapshot, TaskView
 from scheduler.errors import Disconnected, UnknownCitizen
-from scheduler.model import Kind, Snapshot, TaskView
 from tui import verbs
 from tui.tally import share
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from scheduler.core.model import Event, Failure, Kind, Outcome, Snapshot, TaskView, Trigger
 from scheduler.errors import SchedulerError
-from scheduler.model import Event, Failure, Kind, Outcome, Snapshot, TaskView, Trigger
 from scheduler.waiting import force_and_wait, outcome_of, wake_and_wait
 
 from ..fakes import FakeControl, settle

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.model import Call, Command, Report, Task, TaskState, WakePlan
+from scheduler.core.schedule import Cron, Every
 from scheduler.engine import Scheduler
 from scheduler.errors import NotSetUp
-from scheduler.model import Call, Command, Report, Task, TaskState, WakePlan
-from scheduler.schedule import Cron, Every
 
 from ..fakes import NOON, until
 
@@ -312,7 +312,7 @@ async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, h
     import os
 
     from scheduler.codec import running_to_json
-    from scheduler.model import Running
+    from scheduler.core.model import Running
     from scheduler.system.process_info import born
 
     (home / ".experience").mkdir()

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler import commands_next
+from scheduler.core.schedule import NEVER, Cron
 from scheduler.errors import BadSchedule, SchedulerError
-from scheduler.schedule import NEVER, Cron
 
 MINUTE = 60
 VECTORS = Path(__file__).parents[3] / "shared/data/cron_vectors/vectors.csv"

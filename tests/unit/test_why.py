@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.model import Event, Failure, Kind, Outcome, Progress, Pulse, Snapshot, TaskView, Trigger
+from scheduler.core.model import Event, Failure, Kind, Outcome, Progress, Pulse, Snapshot, TaskView, Trigger
 from tests.fakes import NOON
 from tui.stalls import Stall, Stalls
 from tui.why import Seen, why

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.model import Call, Context, Outcome, Report
+from scheduler.core.model import NotSetUp as Missing
 from scheduler.errors import NotSetUp, TaskFailed
-from scheduler.model import Call, Context, Outcome, Report
-from scheduler.model import NotSetUp as Missing
 from scheduler.workers import Workers
 from tests.fakes import until
 from tests.watching import Watching, call, cancelled, context, gone, task

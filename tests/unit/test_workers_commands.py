@@ -13,8 +13,8 @@ import time
 
 import pytest
 
+from scheduler.core.model import Command, Outcome
 from scheduler.errors import TaskFailed
-from scheduler.model import Command, Outcome
 from scheduler.system import process_info as facts
 from scheduler.workers import Workers
 from scheduler.workers.child import Child

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.model import Running
+from scheduler.core.model import Running
 from scheduler.system import process_info as facts
 
 

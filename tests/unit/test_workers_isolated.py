@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from scheduler.core.model import Isolated, Outcome, Progress, Trigger
 from scheduler.errors import TaskFailed
-from scheduler.model import Isolated, Outcome, Progress, Trigger
 from scheduler.workers import Workers
 from scheduler.workers.isolated import _Mail
 from scheduler.workers.letters import LONGEST

@@ -1,7 +1,7 @@
 """What a task is: its definition and its options, and beside them its next times."""
 
-from scheduler.details import Fact, TaskDetails
-from scheduler.model import TaskView
+from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.model import TaskView
 from tui.format import cells, clean, countdown
 from tui.glyphs import Glyphs
 from tui.moments import day_and_time

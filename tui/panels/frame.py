@@ -2,7 +2,7 @@
 
 from rich.segment import Segment
 
-from scheduler.model import Kind, Snapshot
+from scheduler.core.model import Kind, Snapshot
 from tui import format as words
 from tui.glyphs import Glyphs
 from tui.notes import Note

@@ -1,6 +1,6 @@
 """The top of the details screen: which task, its state, the time, and why it is so."""
 
-from scheduler.model import Kind, TaskView
+from scheduler.core.model import Kind, TaskView
 from tui.format import cells, clean, countdown, elapsed, limit, shorten, wall
 from tui.glyphs import Glyphs
 from tui.panels.pane import EMPTY, Pane, Piece, Row, padded

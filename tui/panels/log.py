@@ -9,7 +9,7 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.model import Event
+from scheduler.core.model import Event
 from tui import format as words
 from tui.active_keys import key_of
 from tui.event_log import Entry, EventLog

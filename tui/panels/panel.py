@@ -4,7 +4,7 @@ from collections.abc import Container
 
 from rich.segment import Segment
 
-from scheduler.model import Pulse, Snapshot, TaskView
+from scheduler.core.model import Pulse, Snapshot, TaskView
 from tui.glyphs import Glyphs
 from tui.matching import Filter, words_of
 from tui.notes import LEFT_BEHIND, Note, Rank, faded, notes, owned_here, stalled

@@ -4,9 +4,9 @@ from textual.filter import ANSIToTruecolor
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.model import Outcome
-from scheduler.model import Piece as Printed
-from scheduler.records import RunRecord
+from scheduler.core.model import Outcome
+from scheduler.core.model import Piece as Printed
+from scheduler.core.records import RunRecord
 from tui import ansi
 from tui.active_keys import key_of
 from tui.format import clean, took

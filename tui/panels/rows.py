@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from rich.segment import Segment
 
-from scheduler.model import Kind, TaskView
+from scheduler.core.model import Kind, TaskView
 from tui import format as words
 from tui.glyphs import Glyphs
 from tui.notes import LEFT_BEHIND

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from textual.events import Click
 from textual.message import Message
 
-from scheduler.model import Kind, Outcome, TaskView
-from scheduler.records import RunRecord
+from scheduler.core.model import Kind, Outcome, TaskView
+from scheduler.core.records import RunRecord
 from tui.format import clean, elapsed, shorten, took
 from tui.glyphs import Glyphs
 from tui.moments import day_and_time

@@ -10,8 +10,8 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.model import Kind, TaskView
-from scheduler.window import Window
+from scheduler.core.model import Kind, TaskView
+from scheduler.core.window import Window
 from tui import format as words
 from tui.event_words import OUTCOMES
 from tui.forecasts import Fate, Row

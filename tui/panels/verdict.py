@@ -7,7 +7,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from scheduler.model import Kind
+from scheduler.core.model import Kind
 from tui import format as words
 from tui.glyphs import Glyphs
 from tui.tally import Trouble, Verdict

@@ -11,10 +11,10 @@ from textual.containers import Horizontal
 from textual.events import Resize
 from textual.message import Message
 
-from scheduler.details import TaskDetails
+from scheduler.core.details import TaskDetails
+from scheduler.core.model import Kind, Piece, Pulse, Snapshot, TaskView
+from scheduler.core.records import LISTED, RunRecord
 from scheduler.errors import Disconnected, SchedulerError
-from scheduler.model import Kind, Piece, Pulse, Snapshot, TaskView
-from scheduler.records import LISTED, RunRecord
 from tui.active_keys import key_of
 from tui.glyphs import Glyphs
 from tui.panels.details_keys import KEYS, VERBS

@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from scheduler.control import Control
-from scheduler.window import Window
+from scheduler.core.ports import Control
+from scheduler.core.window import Window
 from tui import format as words
 from tui.forecasts import Forecasts, Row
 from tui.glyphs import Glyphs

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from scheduler.model import Outcome, TaskView
+from scheduler.core.model import Outcome, TaskView
 from tui.serve.standing import Sighting, Standing
 from tui.serve.tally import Place, Spread, Tally
 

@@ -8,7 +8,7 @@ from math import ceil
 
 from aiohttp import hdrs, web
 
-from scheduler.status import clean
+from scheduler.core.text import clean
 from scheduler.system.clock import Clock
 from tui.serve.credentials import COOKIE_LASTS
 from tui.serve.judgement import Asked, Judge, Verdict

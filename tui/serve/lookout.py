@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from scheduler.core.model import Snapshot
 from scheduler.fleet import Fleet
 from scheduler.managed import managed_by
 from scheduler.members import Followed, Member
-from scheduler.model import Snapshot
 from scheduler.ownership import abandoned
 from tui.serve.standing import Sighting, standing
 from tui.serve.tally import Tally

@@ -9,7 +9,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from scheduler.status import clean
+from scheduler.core.text import clean
 from tui.serve import packets
 from tui.serve.deliveries import Deliveries
 

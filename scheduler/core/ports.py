@@ -4,12 +4,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from scheduler.details import TaskDetails
-from scheduler.model import Piece, Pulse, Receipt, Snapshot
-from scheduler.monitor import Monitor
-from scheduler.records import LISTED, RunRecord
+from scheduler.core.details import TaskDetails
+from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
+from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.ui_options import Monitor
+from scheduler.core.window import Slots, Window
 from scheduler.system.clock import Clock
-from scheduler.window import Slots, Window
 
 
 class Control(Protocol):

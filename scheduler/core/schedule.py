@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from scheduler.core.cron import NEVER as NEVER
+from scheduler.core.cron import check, next_slot, next_slots
 from scheduler.errors import BadSchedule
-from scheduler.wall_clock import NEVER as NEVER
-from scheduler.wall_clock import check, next_slot, next_slots
 
 MACROS = {
     "@yearly": "0 0 1 1 *",

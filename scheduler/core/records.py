@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from scheduler.core.model import Keep, Outcome, Trigger
+from scheduler.core.values import value
 from scheduler.errors import UnknownRun, UnknownTask
-from scheduler.model import Keep, Outcome, Trigger
-from scheduler.values import value
 
 LISTED = 50  # runs in an answer, unless another number is asked for
 MOST_LISTED = 200  # through a Control: an answer is made on the owner's loop

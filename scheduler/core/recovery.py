@@ -4,8 +4,8 @@ import random
 import zlib
 from collections.abc import Callable
 
-from scheduler.model import Outcome, Running, Task, TaskState, due
-from scheduler.schedule import NEVER
+from scheduler.core.model import Outcome, Running, Task, TaskState, due
+from scheduler.core.schedule import NEVER
 
 
 def recovered(state: TaskState, now: float, alive: Callable[[Running], bool]) -> TaskState:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from scheduler.model import Task, TaskState
-from scheduler.recovery import slot
-from scheduler.schedule import NEVER
+from scheduler.core.model import Task, TaskState
+from scheduler.core.recovery import slot
+from scheduler.core.schedule import NEVER
 
 COUNT = 5
 

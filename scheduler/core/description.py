@@ -5,14 +5,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import Field, fields
 from typing import Any
 
-from scheduler.details import Fact, TaskDetails
-from scheduler.masks import MASK, Masks
-from scheduler.model import Call, Command, Isolated, NotSetUp, Task, TaskState
-from scheduler.schedule import AtStart, Cron, Every, in_words, spelled
-from scheduler.upcoming import upcoming
+from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.model import Call, Command, Isolated, NotSetUp, Task, TaskState
+from scheduler.core.schedule import AtStart, Cron, Every, in_words, spelled
+from scheduler.core.secrets import MASK, Masks
+from scheduler.core.upcoming import upcoming
 
 DURATIONS = ("read_seconds", "age")  # what reads such options
-BUILT_IN = f"{__package__}.handlers."
+BUILT_IN = "scheduler.handlers."
 
 
 def explain(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from scheduler.model import Task, TaskState
+from scheduler.core.model import Task, TaskState
 
 
 class Listener(Protocol):

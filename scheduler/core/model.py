@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from scheduler.schedule import NEVER, Cron, Every, Schedule
-from scheduler.values import value
+from scheduler.core.schedule import NEVER, Cron, Every, Schedule
+from scheduler.core.values import value
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 ERROR_LIMIT = 2000  # characters of an error kept in the state file
