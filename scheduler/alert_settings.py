@@ -7,8 +7,8 @@ from typing import Any
 
 from scheduler.core.model import Alerts
 from scheduler.handlers.web_address import address
-from scheduler.setting_values import Outside, Reader, Wrong, kind, text, whole, words
-from scheduler.tables import At, Problems, key, read
+from scheduler.schema.table import At, Problems, key, read
+from scheduler.schema.values import Outside, Reader, Wrong, kind, text, whole, words
 
 KINDS = ("failed", "recovered", "stalled")
 PINGS = ("start", "ok", "failed")

@@ -13,9 +13,9 @@ from scheduler.core.schedule import AtStart, Cron
 from scheduler.env_file import Secrets, parse
 from scheduler.layers import Layer, lay
 from scheduler.llm_settings import llm
-from scheduler.setting_values import group, nested, seconds, whole
+from scheduler.schema.table import At, Problems, Source, key, read
+from scheduler.schema.values import group, nested, seconds, whole
 from scheduler.settings_files import Files, Unusable, scripts
-from scheduler.tables import At, Problems, Source, key, read
 from scheduler.task_settings import SHORTEST, Place, cron, in_zone, task, zone
 from scheduler.work_settings import WorkTable, configured
 

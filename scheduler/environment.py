@@ -10,7 +10,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from scheduler.setting_values import Outside
+from scheduler.schema.values import Outside
 
 
 class _Environment(BaseSettings):

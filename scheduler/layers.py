@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scheduler.tables import At, Source
+from scheduler.schema.table import At, Source
 
 Layer = tuple[Mapping[str, Any], Source]
 

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scheduler.core.model import Llm
-from scheduler.setting_values import Outside, Wrong, seconds, secret, text
-from scheduler.tables import At, Problems, key, read
+from scheduler.schema.table import At, Problems, key, read
+from scheduler.schema.values import Outside, Wrong, seconds, secret, text
 
 APIS = ("ollama", "openai")
 

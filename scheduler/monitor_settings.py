@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.ui_options import EVERYWHERE, KEYS, THEMES, Monitor
-from scheduler.setting_values import Wrong, flag, kind, reason, text
+from scheduler.schema.table import Problems, Source, key, read, unknown
+from scheduler.schema.values import Wrong, flag, kind, reason, text
 from scheduler.settings_files import Files, Unusable, main_candidates
-from scheduler.tables import Problems, Source, key, read, unknown
 
 NAMED = (
     "up down left right home end pageup pagedown tab enter escape space backspace delete insert comma "

@@ -11,7 +11,8 @@ from scheduler.core.model import NAME
 from scheduler.core.ui_options import Monitor
 from scheduler.errors import BadSettings
 from scheduler.monitor_settings import monitor
-from scheduler.setting_values import nested, path, text
+from scheduler.schema.table import Problems, Source, is_table, key, read
+from scheduler.schema.values import nested, path, text
 from scheduler.settings_files import (
     Files,
     Stamp,
@@ -22,7 +23,6 @@ from scheduler.settings_files import (
     scripts,
     stamp,
 )
-from scheduler.tables import Problems, Source, is_table, key, read
 
 __all__ = ["CitizenSettings", "Settings", "fingerprint", "load", "load_or_raise"]
 

@@ -13,8 +13,8 @@ from scheduler.core.model import Call, NotSetUp, Task, Work
 from scheduler.core.schedule import Every, Schedule, local_zone, parse, zone_named
 from scheduler.errors import BadSchedule
 from scheduler.handlers import BuiltIn, built_in
-from scheduler.setting_values import Wrong, flag, holds_outside, reason, seconds, text, whole
-from scheduler.tables import At, Problems, is_table, key, read, readers
+from scheduler.schema.table import At, Problems, is_table, key, read, readers
+from scheduler.schema.values import Wrong, flag, holds_outside, reason, seconds, text, whole
 from scheduler.work_settings import WorkTable, configured, only_commands, script
 
 SHORTEST = 0.1  # seconds: a shorter interval would only keep the machine busy

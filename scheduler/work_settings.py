@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.model import Call, Command, Handler, Isolated, Work
-from scheduler.setting_values import Outside, OutsideBytes, Wrong, flag, pairs, path, reason, text, words
-from scheduler.tables import At, Problems, key
+from scheduler.schema.table import At, Problems, key
+from scheduler.schema.values import Outside, OutsideBytes, Wrong, flag, pairs, path, reason, text, words
 
 
 @dataclass(frozen=True, slots=True)

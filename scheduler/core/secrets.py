@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scheduler.setting_values import Outside, OutsideBytes
+from scheduler.schema.values import Outside, OutsideBytes
 
 MASK = "***"
 SHORTEST = 4  # characters: shorter values of an .env, such as 1 or no, would blot out half the words

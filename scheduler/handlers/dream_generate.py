@@ -7,8 +7,8 @@ from scheduler.core.model import Context, Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.dream_prompt import INSTRUCTIONS, Prompt, prompt
 from scheduler.handlers.dreams import FILE, add, message
-from scheduler.setting_values import flag, text, whole
-from scheduler.tables import key
+from scheduler.schema.table import key
+from scheduler.schema.values import flag, text, whole
 
 
 @dataclass(frozen=True, slots=True)

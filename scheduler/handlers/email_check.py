@@ -12,8 +12,8 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.letter import BODY, Letter, body, header, letter
 from scheduler.handlers.mail_queue import FULL, MailQueue, work
 from scheduler.handlers.urgent_mail import priority, sender
-from scheduler.setting_values import Outside, Wrong, kind, path, seconds, secret, text, whole
-from scheduler.tables import key
+from scheduler.schema.table import key
+from scheduler.schema.values import Outside, Wrong, kind, path, seconds, secret, text, whole
 
 if TYPE_CHECKING:
     from scheduler.handlers.imap import Found, Mailbox

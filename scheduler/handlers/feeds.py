@@ -10,7 +10,7 @@ from scheduler.handlers.feed_memory import FeedMemory
 from scheduler.handlers.feed_readers import Document, Line, Readers, Reading
 from scheduler.handlers.web import Answer, NoAnswer, Web, refusal
 from scheduler.handlers.web_address import fingerprint, shown
-from scheduler.setting_values import Outside
+from scheduler.schema.values import Outside
 
 ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml, */*;q=0.5"
 

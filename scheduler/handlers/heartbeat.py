@@ -7,8 +7,8 @@ from scheduler.core.model import Context, Report
 from scheduler.core.text import ago
 from scheduler.errors import TaskFailed
 from scheduler.handlers.peers import Peer, look_at_peers
-from scheduler.setting_values import flag, number, percent, seconds, whole
-from scheduler.tables import key
+from scheduler.schema.table import key
+from scheduler.schema.values import flag, number, percent, seconds, whole
 
 
 @dataclass(frozen=True, slots=True)

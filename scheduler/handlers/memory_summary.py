@@ -10,8 +10,8 @@ from scheduler.core.model import Context, Llm, Report
 from scheduler.handlers.daily import Outcome, Progress, summarise_days
 from scheduler.handlers.memory_pruning import prune_raw, prune_summaries
 from scheduler.handlers.rollup import Period, roll_up
-from scheduler.setting_values import flag, seconds
-from scheduler.tables import key
+from scheduler.schema.table import key
+from scheduler.schema.values import flag, seconds
 
 SHORTEST = 40 * 86400.0  # what is younger may still be part of a week or a month
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.web_address import address, shown
-from scheduler.setting_values import Wrong, kind, seconds, text
-from scheduler.tables import key
+from scheduler.schema.table import key
+from scheduler.schema.values import Wrong, kind, seconds, text
 
 if TYPE_CHECKING:
     from scheduler.handlers.feed_memory import Memory

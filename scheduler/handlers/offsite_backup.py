@@ -7,8 +7,8 @@ from typing import Any
 
 from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.setting_values import Outside, Wrong, kind, pairs, path, percent, secret, text, whole
-from scheduler.tables import key
+from scheduler.schema.table import key
+from scheduler.schema.values import Outside, Wrong, kind, pairs, path, percent, secret, text, whole
 
 NEEDS = ("repository|directory",)
 LINES = """\

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.web_address import address
-from scheduler.setting_values import Wrong, kind, number, pairs, seconds, secret, text
-from scheduler.tables import key
+from scheduler.schema.table import key
+from scheduler.schema.values import Wrong, kind, number, pairs, seconds, secret, text
 
 if TYPE_CHECKING:
     from scheduler.handlers.price_moves import Move, Tracks

@@ -11,7 +11,7 @@ from scheduler.handlers.price_sources import JSON, SOURCES, Read, read_json
 from scheduler.handlers.prices import NoPrice, Price, document, fresh
 from scheduler.handlers.web import Answer, NoAnswer, Web, refusal
 from scheduler.handlers.web_address import fingerprint
-from scheduler.setting_values import Outside
+from scheduler.schema.values import Outside
 
 if TYPE_CHECKING:
     from scheduler.handlers.price_monitor import Options

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from scheduler.setting_values import Wrong, text
+from scheduler.schema.values import Wrong, text
 
 URGENT, HIGH = "urgent", "high"  # the sender counts for more than words that anybody may write
 

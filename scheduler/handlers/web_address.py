@@ -3,7 +3,7 @@
 import hashlib
 from urllib.parse import urlsplit
 
-from scheduler.setting_values import Outside, Wrong, text
+from scheduler.schema.values import Outside, Wrong, text
 
 
 def address(value: object) -> str:

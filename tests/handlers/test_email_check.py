@@ -18,9 +18,9 @@ from scheduler.handlers.imap_line import Line
 from scheduler.handlers.letter import letter
 from scheduler.handlers.mail_queue import MailQueue
 from scheduler.handlers.urgent_mail import priority
-from scheduler.setting_values import Outside
+from scheduler.schema.table import Problems, read
+from scheduler.schema.values import Outside
 from scheduler.system.clock import SystemClock
-from scheduler.tables import Problems, read
 from tests.fakes import until
 
 from .dovecot import PASSWORD, USER, Dovecot, dovecot, free_port

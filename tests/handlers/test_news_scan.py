@@ -20,8 +20,8 @@ from scheduler.handlers.feed_process import NoFeed, decoded, items, lines
 from scheduler.handlers.feed_readers import Document, Readers
 from scheduler.handlers.news_files import NewsFiles
 from scheduler.handlers.news_scan import Options, news_scan
-from scheduler.setting_values import Outside
-from scheduler.tables import Problems, read
+from scheduler.schema.table import Problems, read
+from scheduler.schema.values import Outside
 from tests.fakes import NOON, until
 
 from .web_servers import Reply, nginx, site

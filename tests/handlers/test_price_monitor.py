@@ -12,8 +12,8 @@ from scheduler.handlers import built_in, price_files
 from scheduler.handlers.price_monitor import NEEDS, Options, price_monitor
 from scheduler.handlers.price_moves import POINTS, Point, Track
 from scheduler.handlers.prices import NoPrice, Number, document, fresh, price, step_into
-from scheduler.setting_values import Outside
-from scheduler.tables import Problems, read
+from scheduler.schema.table import Problems, read
+from scheduler.schema.values import Outside
 from tests.fakes import NOON
 
 from .web_servers import Reply, Site, site

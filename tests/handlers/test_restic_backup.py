@@ -16,7 +16,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.backup_files import OWN, STAGED
 from scheduler.handlers.offsite_backup import Options, offsite_backup
 from scheduler.handlers.restic_restore import snapshots, unpack
-from scheduler.tables import Problems, read
+from scheduler.schema.table import Problems, read
 from tests.fakes import until
 from tests.handlers.homes import database, expected, odd_home, tree, write
 from tests.handlers.quick_repository import PASSWORD, quick_repository

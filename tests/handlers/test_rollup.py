@@ -11,7 +11,7 @@ import pytest
 from scheduler.core.model import Context, Llm, Report
 from scheduler.handlers.memory_summary import Options, age, memory_summary, summarise
 from scheduler.handlers.rollup import month_of, periods, week_of
-from scheduler.setting_values import Wrong
+from scheduler.schema.values import Wrong
 from tests.fakes import NOON
 
 from .llm_server import Act, Server, serving, silent, streamed, whole

@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.handlers.urgent_mail import HIGH, URGENT, addresses, fold, priority, sender
-from scheduler.setting_values import Wrong
+from scheduler.schema.values import Wrong
 
 FROM = ("ct@example.org", "@example.net")
 

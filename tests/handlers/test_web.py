@@ -12,7 +12,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.inflate import BadAnswer, Inflater
 from scheduler.handlers.web import LATER, LIMIT, Answer, NoAnswer, Web, refusal
 from scheduler.handlers.web_address import address, shown
-from scheduler.setting_values import Outside, Wrong
+from scheduler.schema.values import Outside, Wrong
 
 from .dovecot import certificates
 from .mail_servers import greeting, serving

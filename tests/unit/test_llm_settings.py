@@ -8,8 +8,8 @@ import pytest
 
 from scheduler.core.model import Context, Isolated, Llm
 from scheduler.layers import lay
+from scheduler.schema.table import Source
 from scheduler.settings import CitizenSettings, load
-from scheduler.tables import Source
 from scheduler.workers.letters import context_of, order_letter
 
 KEY = "sk-hunter2"

@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.core.secrets import LONGEST, Masks
-from scheduler.setting_values import Outside, OutsideBytes
+from scheduler.schema.values import Outside, OutsideBytes
 
 MASKS = Masks(["s3cret-value", "abc", "yes"])
 

@@ -19,8 +19,8 @@ from scheduler.core.schedule import AtStart, Cron, Every, zone_named
 from scheduler.errors import BadSettings
 from scheduler.handlers import BUILT_IN, built_in
 from scheduler.llm_settings import LlmTable
+from scheduler.schema.table import readers
 from scheduler.settings import Settings, fingerprint, load, load_or_raise
-from scheduler.tables import readers
 from scheduler.task_settings import TaskTable
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from scheduler.errors import BadSchedule
-from scheduler.setting_values import Reader, Wrong, kind, reason
+from scheduler.schema.values import Reader, Wrong, kind, reason
 
 T = TypeVar("T")
 At = tuple[str, ...]

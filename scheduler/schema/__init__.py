@@ -1,0 +1,1 @@
+"""Reading values and tables that a person wrote."""
