@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from scheduler.core.model import Task
 from scheduler.engine import Scheduler
 from scheduler.server import Server
-from scheduler.store import Store
+from scheduler.storage.state_store import Store
 
 from .child import HERE, measure
 from .load import Planned, Record

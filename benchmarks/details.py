@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from scheduler.core.model import Keep, Outcome, Trigger
 from scheduler.core.records import Ended
-from scheduler.history_file import HistoryFile
+from scheduler.storage.history_file import HistoryFile
 from scheduler.workers import Output
 
 from .homes import environment, settle

@@ -13,10 +13,10 @@ from typing import Any
 from scheduler.core.model import Keep, Outcome, Task, Trigger
 from scheduler.core.records import Asked, Ended
 from scheduler.engine import Scheduler
-from scheduler.historian import MANY, Historian
-from scheduler.history import output, runs
-from scheduler.history_file import HistoryFile
-from scheduler.store import Store
+from scheduler.storage.history_file import HistoryFile
+from scheduler.storage.history_reader import output, runs
+from scheduler.storage.history_writer import MANY, Historian
+from scheduler.storage.state_store import Store
 
 from .child import measure
 from .load import Planned, Record, staggered

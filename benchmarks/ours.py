@@ -9,8 +9,8 @@ from pathlib import Path
 from scheduler.core.model import Call, Context, Task, TaskState
 from scheduler.core.schedule import Every
 from scheduler.engine import Scheduler
-from scheduler.state_file import StateFile, States
-from scheduler.store import Adopt, DiskStore, MemoryStore, Store
+from scheduler.storage.state_file import StateFile, States
+from scheduler.storage.state_store import Adopt, DiskStore, MemoryStore, Store
 from scheduler.system.clock import SystemClock
 from scheduler.system.garbage import Sweeper, freeze_memory
 from scheduler.workers import Workers

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from scheduler.core.model import Command, Task
 from scheduler.core.schedule import Every
 from scheduler.engine import Scheduler
-from scheduler.store import MemoryStore
+from scheduler.storage.state_store import MemoryStore
 
 from .child import measure
 from .load import Planned, Record

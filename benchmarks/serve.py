@@ -16,8 +16,8 @@ from typing import Any
 from scheduler.core.model import Task
 from scheduler.engine import Scheduler
 from scheduler.server import Server
-from scheduler.state_file import StateFile, States
-from scheduler.store import Store
+from scheduler.storage.state_file import StateFile, States
+from scheduler.storage.state_store import Store
 from scheduler.system.unix_socket import socket_path
 
 from .child import HERE, MeasurementFailed, measure

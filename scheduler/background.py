@@ -10,8 +10,8 @@ from scheduler.builtin import BACKGROUND_TASKS
 from scheduler.core.model import Handler, Outcome, Receipt, Snapshot
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.look import look_at
-from scheduler.ownership import owner_of
 from scheduler.settings import CitizenSettings, Settings, load
+from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import not_ours
 

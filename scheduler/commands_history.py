@@ -72,7 +72,7 @@ def _output(one: Snapshot, run: int, as_json: bool) -> int:
 
 
 def _printed(one: Snapshot, run: int) -> str:
-    from scheduler import history
+    from scheduler.storage import history_reader as history
 
     home = Path(one.home)
     if not_ours(home):
@@ -98,7 +98,7 @@ def _list(snapshots: Sequence[Snapshot], asked: Asked, as_json: bool) -> int:
 
 def _runs(snapshots: Sequence[Snapshot], one: Snapshot, asked: Asked) -> Iterable[RunRecord]:
     """What one of these citizens has to tell; a task that any of them has is none that is unknown."""
-    from scheduler import history
+    from scheduler.storage import history_reader as history
 
     home = Path(one.home)
     if not_ours(home):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scheduler.board import follow
-from scheduler.chronicle import Chronicle
 from scheduler.core.description import explain
 from scheduler.core.details import TaskDetails
 from scheduler.core.forecast import forecast
@@ -39,7 +38,8 @@ from scheduler.jobs import Job
 from scheduler.ledger import Ledger
 from scheduler.runner import WAKE, Runner
 from scheduler.runs import Run
-from scheduler.store import Store
+from scheduler.storage.failure_journal import Chronicle
+from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
 from scheduler.wake import TaskResult, WakeCycle
 from scheduler.workers import Result, Workers

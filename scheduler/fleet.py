@@ -26,13 +26,13 @@ from scheduler.errors import (
     Unreadable,
 )
 from scheduler.fleet_options import FleetOptions
-from scheduler.historian import Historian
 from scheduler.look import look_at
 from scheduler.members import Member, attached, owned
 from scheduler.onlooker import Onlooker
-from scheduler.ownership import Ownership, acquire, owner_of
 from scheduler.settings import CitizenSettings, Settings, fingerprint, load
-from scheduler.store import DiskStore
+from scheduler.storage.history_writer import Historian
+from scheduler.storage.lock import Ownership, acquire, owner_of
+from scheduler.storage.state_store import DiskStore
 from scheduler.system.clock import Clock, SystemClock
 from scheduler.workers import Workers
 

@@ -8,8 +8,8 @@ from scheduler.core.records import Ended
 from scheduler.core.recovery import recovered
 from scheduler.errors import UnknownTask
 from scheduler.jobs import Job
-from scheduler.state_file import States
-from scheduler.store import Store
+from scheduler.storage.state_file import States
+from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
 from scheduler.system.process_info import alive
 

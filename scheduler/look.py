@@ -11,8 +11,8 @@ from scheduler.core.recovery import recovered, slot
 from scheduler.core.schedule import unix
 from scheduler.core.window import Slots, Window
 from scheduler.errors import UnknownTask
-from scheduler.ownership import owner_of
-from scheduler.state_file import StateFile
+from scheduler.storage.lock import owner_of
+from scheduler.storage.state_file import StateFile
 from scheduler.system.files import read_json
 from scheduler.system.process_info import alive
 

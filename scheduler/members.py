@@ -15,10 +15,10 @@ from scheduler.engine import Scheduler
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.look import explained, foreseen
 from scheduler.onlooker import Onlooker
-from scheduler.ownership import Ownership
 from scheduler.remote import RemoteControl
 from scheduler.server import Server
 from scheduler.settings import CitizenSettings
+from scheduler.storage.lock import Ownership
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import closed_to, door, shared_path, socket_path
 

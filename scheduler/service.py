@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scheduler.errors import SchedulerError, UnknownCitizen
-from scheduler.managed import Unit, managed_by, mark, unit_of, unmark
 from scheduler.settings import Settings, load, load_or_raise
+from scheduler.storage.managed import Unit, managed_by, mark, unit_of, unmark
 from scheduler.unit_file import OURS, text
 
 SYSTEM_UNITS = Path("/etc/systemd/system")

@@ -43,8 +43,8 @@ def install_command(
     name: str, user: bool, into: Path | None, config: Path | None, writable: tuple[Path, ...], dry_run: bool
 ) -> int:
     """Write a hardened unit for this citizen and mark its home as run by it."""
-    from scheduler.ownership import owner_of
     from scheduler.service import install, place
+    from scheduler.storage.lock import owner_of
 
     where = place(name, user=user, into=into, config=config, writable=writable)
     if not dry_run:

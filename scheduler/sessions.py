@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.errors import BadSettings, UnknownCitizen
-from scheduler.managed import managed_by
-from scheduler.ownership import owner_of
 from scheduler.settings import CitizenSettings, Settings, load
 from scheduler.stopping import CORE, Told, end_all
+from scheduler.storage.lock import owner_of
+from scheduler.storage.managed import managed_by
 
 LOG = Path("logs", "loop.log")
 STARTED_WITHIN = 15.0  # seconds until a started loop must own its citizen

@@ -12,10 +12,10 @@ import psutil
 
 from scheduler.core.model import Running
 from scheduler.errors import Disconnected, SchedulerError
-from scheduler.managed import managed_by
-from scheduler.ownership import owner_of
 from scheduler.remote import Connection
 from scheduler.settings import CitizenSettings
+from scheduler.storage.lock import owner_of
+from scheduler.storage.managed import managed_by
 from scheduler.system.process_info import alive, born
 from scheduler.system.unix_socket import door
 

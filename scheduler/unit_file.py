@@ -9,9 +9,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from scheduler.errors import SchedulerError
-from scheduler.managed import Unit
 from scheduler.settings import CitizenSettings, Settings
 from scheduler.settings_files import main_candidates
+from scheduler.storage.managed import Unit
 from scheduler.system.sd_notify import SERVICE
 from scheduler.system.unix_socket import socket_path
 

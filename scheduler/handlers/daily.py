@@ -10,7 +10,7 @@ from typing import Any
 from scheduler.errors import TaskFailed
 from scheduler.handlers.day_summary import summary
 from scheduler.handlers.memory_files import content_of, day_file, days_in, summary_in
-from scheduler.memory import NoDay, parse_day
+from scheduler.storage.memory import NoDay, parse_day
 from scheduler.system.files import write_json
 
 Progress = Callable[[float, float, str], None]

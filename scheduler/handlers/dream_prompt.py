@@ -9,7 +9,7 @@ from typing import Any
 
 from scheduler.handlers.day_summary import clock_of, line_of
 from scheduler.handlers.memory_files import content_of, day_file
-from scheduler.memory import NoDay, parse_day
+from scheduler.storage.memory import NoDay, parse_day
 
 RECENT = 7  # days back in which a summary still counts as recent
 SUMMARY = 2000  # characters of it

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from scheduler.memory import LIMIT, NoDay
+from scheduler.storage.memory import LIMIT, NoDay
 from scheduler.system.files import set_aside
 
 _FOUR, _TWO = "[0-9][0-9][0-9][0-9]", "[0-9][0-9]"

@@ -15,7 +15,7 @@ from scheduler.handlers.day_summary import clock_of, line_of
 from scheduler.handlers.llm import Answer, ask, place
 from scheduler.handlers.memory_files import content_of, day_file, summary_in
 from scheduler.handlers.rollup import DAY, Period, month_of, week_of
-from scheduler.memory import NoDay, parse_day
+from scheduler.storage.memory import NoDay, parse_day
 from scheduler.system.clock import SystemClock
 
 DAYS, WEEKS, MONTHS = 7, 4, 2  # so far back prose is asked for; what is older stays as it is

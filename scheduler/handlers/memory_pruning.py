@@ -9,7 +9,7 @@ from pathlib import Path
 from scheduler.errors import TaskFailed
 from scheduler.handlers.memory_files import content_of, day_file, days_in, summary_in
 from scheduler.handlers.rollup import KINDS, Period, month_of, week_of
-from scheduler.memory import NoDay
+from scheduler.storage.memory import NoDay
 
 
 def prune_raw(home: Path, before: date) -> int:

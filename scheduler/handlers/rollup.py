@@ -11,7 +11,7 @@ from typing import Any
 from scheduler.handlers.daily import is_wanted, kept, save
 from scheduler.handlers.day_summary import FAILURES, WIDTH
 from scheduler.handlers.memory_files import content_of, day_file, days_in, summary_in
-from scheduler.memory import NoDay
+from scheduler.storage.memory import NoDay
 
 KINDS = ("weekly", "monthly")
 DAY = timedelta(days=1)

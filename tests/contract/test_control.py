@@ -336,7 +336,7 @@ async def test_after_the_end_every_verb_says_that_it_is_shutting_down(bench):
 def owner(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
     """Another process, which owns the citizen."""
     script = (
-        "import sys; from pathlib import Path; from scheduler.ownership import acquire\n"
+        "import sys; from pathlib import Path; from scheduler.storage.lock import acquire\n"
         "kept = acquire(Path(sys.argv[1]), 5.0); print('mine', flush=True); sys.stdin.read()"
     )
     argv = [sys.executable, "-c", script, str(place.home)]

@@ -14,7 +14,7 @@ from scheduler.core.model import Kind, Piece, Snapshot, TaskView
 from scheduler.errors import Disconnected, Owned, SchedulerError, Stopping, UnknownTask
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
-from scheduler.ownership import owning
+from scheduler.storage.lock import owning
 from scheduler.workers.output import KEEP
 from tui.demo_fleet import DemoControl, FastClock
 

@@ -25,7 +25,7 @@ import filelock  # noqa: F401
 
 import scheduler.fleet  # noqa: F401
 import tui.app  # noqa: F401
-from scheduler.ownership import owner_of
+from scheduler.storage.lock import owner_of
 from tui.__main__ import main as open_monitor
 
 from .loops import Place, command

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import history
 from scheduler.core.model import Outcome, Trigger
 from scheduler.core.records import Asked, RunRecord
+from scheduler.storage import history_reader as history
 
 from ..fakes import until
 from .loops import ROOT, Place, command, gone
@@ -29,7 +29,7 @@ UNTIL_DONE = "echo $$ >> runs.log; while [ ! -e done ]; do sleep 0.02; done"
 DIES = """
 import os, resource, signal, sys
 from pathlib import Path
-from scheduler.history_file import HistoryFile
+from scheduler.storage.history_file import HistoryFile
 from scheduler.core.model import Keep, Outcome
 from scheduler.core.records import Ended
 home, where = Path(sys.argv[1]), sys.argv[2]
@@ -78,8 +78,8 @@ def test_a_death_inside_a_transaction_costs_that_transaction(place, where):
 OWNER = """
 import os, sys
 from pathlib import Path
-from scheduler.history_file import Row
-from scheduler.history_process import HistoryProcess
+from scheduler.storage.history_file import Row
+from scheduler.storage.history_process import HistoryProcess
 from scheduler.core.model import Keep, Outcome
 from scheduler.core.records import Ended
 row = Row(os.fsencode(sys.argv[1]), Keep(), Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted"))

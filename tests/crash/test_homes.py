@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.cli import main
-from scheduler.ownership import acquire
+from scheduler.storage.lock import acquire
 
 from ..fakes import until
 from ..ordinary_user import NOBODY

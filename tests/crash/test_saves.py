@@ -14,7 +14,7 @@ DIES_INSIDE_THE_WRITE = """
 import resource, signal, sys
 from pathlib import Path
 from scheduler.core.model import TaskState
-from scheduler.state_file import StateFile
+from scheduler.storage.state_file import StateFile
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 file = StateFile(Path(sys.argv[1]))
@@ -28,7 +28,7 @@ DIES_AT_A_CALL = """
 import os, signal, sys
 from pathlib import Path
 from scheduler.core.model import TaskState
-from scheduler.state_file import StateFile
+from scheduler.storage.state_file import StateFile
 file = StateFile(Path(sys.argv[1]))
 file.load()
 owner, name, number = {"os": os, "Path": Path}[sys.argv[2]], sys.argv[3], int(sys.argv[4])

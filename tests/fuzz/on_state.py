@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scheduler.codec import decode
 from scheduler.core.model import Task, due
 from scheduler.core.recovery import recovered, slot
 from scheduler.core.schedule import Cron, Every
-from scheduler.state_file import StateFile
+from scheduler.storage.state_codec import decode
+from scheduler.storage.state_file import StateFile
 
 from .bent import bent
 

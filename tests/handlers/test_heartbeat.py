@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.codec import running_to_json
 from scheduler.core.model import Context, Report, Running
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat import Options, Reading, heartbeat, judge, measure
 from scheduler.handlers.peers import MOST, Peer, look_at_peers
+from scheduler.storage.state_codec import running_to_json
 from scheduler.system.process_info import born
 from tests.fakes import NOON
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import memory
-from scheduler.memory import NoDay, append_event, parse_day
+from scheduler.storage import memory
+from scheduler.storage.memory import NoDay, append_event, parse_day
 from tests.fakes import NOON
 
 

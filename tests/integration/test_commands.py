@@ -14,7 +14,7 @@ import pytest
 
 from scheduler.background import looks
 from scheduler.cli import run
-from scheduler.ownership import owner_of, owning
+from scheduler.storage.lock import owner_of, owning
 from tui.__main__ import monitor
 
 from ..crash.loops import ROOT, Place

@@ -17,8 +17,8 @@ from scheduler.errors import Owned
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
 from scheduler.onlooker import Onlooker
-from scheduler.ownership import acquire, owner_of
 from scheduler.remote import Connection, RemoteControl
+from scheduler.storage.lock import acquire, owner_of
 from scheduler.system.unix_socket import shared_path, socket_path
 
 from ..crash.loops import ROOT, Place, command
@@ -27,7 +27,7 @@ from ..fakes import until
 LOCKED = """
 import sys, time
 from pathlib import Path
-from scheduler.ownership import acquire
+from scheduler.storage.lock import acquire
 kept = acquire(Path(sys.argv[1]), 5.0); print("mine", flush=True); sys.stdin.read()
 """
 
@@ -111,7 +111,7 @@ async def test_who_was_overtaken_lets_go_and_leaves_the_other_alone(place, fleet
 
 async def test_a_file_system_that_numbers_its_files_anew_takes_nothing_away(place, fleet, monkeypatch):
     looks = iter(range(10**9))
-    monkeypatch.setattr("scheduler.ownership.identity", lambda path: (1, next(looks)))
+    monkeypatch.setattr("scheduler.storage.lock.identity", lambda path: (1, next(looks)))
     before = next(looks)
     await until(lambda: next(looks) > before + 20, "it has been looked at often")
     assert isinstance(control(fleet), Scheduler)

@@ -338,7 +338,7 @@ def test_a_loop_that_cannot_start_is_said(loops, bare_path):
 
 def test_stop_leaves_alone_what_is_no_loop(loops):
     """Anyone who may write to the home can name any pid in it."""
-    from scheduler.ownership import owning
+    from scheduler.storage.lock import owning
 
     home = loops.citizen("opus")
     with owning(home, time.time()):

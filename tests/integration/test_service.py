@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from scheduler.errors import Managed
-from scheduler.managed import Unit, managed_by, mark, unmark
-from scheduler.ownership import acquire
 from scheduler.service_command import service_command
+from scheduler.storage.lock import acquire
+from scheduler.storage.managed import Unit, managed_by, mark, unmark
 
 from ..crash.loops import Place, command
 from ..fakes import NOON, FakeClock, until

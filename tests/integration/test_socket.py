@@ -33,7 +33,7 @@ from scheduler.server import (
     Turns,
     _Client,
 )
-from scheduler.store import MemoryStore
+from scheduler.storage.state_store import MemoryStore
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import LONGEST, Peer, shared_path, socket_path
 from scheduler.workers import Workers

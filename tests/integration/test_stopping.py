@@ -17,12 +17,12 @@ from scheduler.cli import main
 from scheduler.errors import SchedulerError
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
-from scheduler.managed import mark, unit_of
-from scheduler.ownership import owning
 from scheduler.remote import Connection
 from scheduler.sessions import start_all
 from scheduler.settings import load
 from scheduler.stopping import Told, end_all
+from scheduler.storage.lock import owning
+from scheduler.storage.managed import mark, unit_of
 from scheduler.system.unix_socket import socket_path
 
 from ..crash.loops import ROOT, Place, command
@@ -208,7 +208,7 @@ def test_all_leaves_managed_homes_to_their_service(place, capsys):
 
 @contextlib.contextmanager
 def owning_as_its_service(place: Place) -> Iterator[int]:
-    from scheduler.ownership import acquire
+    from scheduler.storage.lock import acquire
 
     ownership = acquire(place.home, 5.0, service="experience-opus")
     try:

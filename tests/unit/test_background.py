@@ -43,7 +43,7 @@ def _own_root(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> It
 def somebody_else_owns(home: Path) -> Iterator[int]:
     """Another process owns this home: its pid."""
     script = (
-        "import sys; from pathlib import Path; from scheduler.ownership import acquire\n"
+        "import sys; from pathlib import Path; from scheduler.storage.lock import acquire\n"
         "kept = acquire(Path(sys.argv[1]), 5.0); print('mine', flush=True); sys.stdin.read()"
     )
     argv = [sys.executable, "-c", script, str(home)]

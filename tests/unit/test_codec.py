@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.codec import Document, decode, encode
 from scheduler.core.model import Failure, Outcome, Running, TaskState
+from scheduler.storage.state_codec import Document, decode, encode
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from scheduler import history
 from scheduler.core.model import Call, Keep, Outcome, Running, Task, TaskState, Trigger
 from scheduler.core.records import Asked, Ended, RunRecord
 from scheduler.core.schedule import Every
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
-from scheduler.historian import MANY, ROW, Historian
-from scheduler.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded, Row
-from scheduler.history_process import NoProcess, Packed
+from scheduler.storage import history_reader as history
+from scheduler.storage.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded, Row
+from scheduler.storage.history_process import NoProcess, Packed
+from scheduler.storage.history_writer import MANY, ROW, Historian
 from scheduler.workers import Output
 
 from ..crash.loops import everything_in
@@ -293,7 +293,7 @@ def test_a_file_that_was_removed_is_made_again(home, file):
 
 
 def test_somebody_elses_lock_is_not_waited_for_long(home, file, monkeypatch):
-    monkeypatch.setattr("scheduler.history_file.PATIENCE", 0.01)
+    monkeypatch.setattr("scheduler.storage.history_file.PATIENCE", 0.01)
     file.add([FINE], Keep())
     file.close()
     with contextlib.closing(sqlite3.connect(home / "runs.db", isolation_level=None)) as other:
@@ -476,7 +476,7 @@ async def test_what_there_is_no_room_for_is_left_out_and_counted(home, build, cl
 
 
 async def test_a_disk_that_hangs_keeps_no_one_from_ending(home, build, clock, noting, monkeypatch):
-    monkeypatch.setattr("scheduler.historian.PATIENCE", 0.05)
+    monkeypatch.setattr("scheduler.storage.history_writer.PATIENCE", 0.05)
     go_on = threading.Event()
     monkeypatch.setattr(HistoryFile, "add", lambda *given: go_on.wait(8) and None)
     historian = Historian()
@@ -490,7 +490,7 @@ async def test_a_disk_that_hangs_keeps_no_one_from_ending(home, build, clock, no
 
 
 async def test_one_thread_writes_for_all_and_keeps_few_databases_open(tmp_path, historian, monkeypatch):
-    monkeypatch.setattr("scheduler.history_file.OPEN", 3)
+    monkeypatch.setattr("scheduler.storage.history_file.OPEN", 3)
     recorders = []
     for n in range(10):
         (tmp_path / f"c{n}").mkdir()
@@ -602,7 +602,7 @@ async def test_when_it_ends_nothing_is_open(home):
 
 
 async def test_the_process_goes_when_there_have_been_few_runs_for_a_while(home, historian, monkeypatch):
-    monkeypatch.setattr("scheduler.historian.KEPT", 0.1)
+    monkeypatch.setattr("scheduler.storage.history_writer.KEPT", 0.1)
     recorder = historian.of(home, Keep())
     record(recorder, MANY + 1)
     await historian.settled()
@@ -662,7 +662,7 @@ async def test_where_no_process_can_begin_all_is_written_here(home, historian, m
         begun.append(1)
         raise NoProcess
 
-    monkeypatch.setattr("scheduler.historian.HistoryProcess", none)
+    monkeypatch.setattr("scheduler.storage.history_writer.HistoryProcess", none)
     for _ in range(3):
         record(historian.of(home, Keep()), MANY + 1)
         await historian.settled()
@@ -670,7 +670,7 @@ async def test_where_no_process_can_begin_all_is_written_here(home, historian, m
 
 
 async def test_what_runs_printed_is_handed_over_in_parcels(home, historian, monkeypatch):
-    monkeypatch.setattr("scheduler.historian.PARCEL", 6 * ROW)
+    monkeypatch.setattr("scheduler.storage.history_writer.PARCEL", 6 * ROW)
     batches = []
     write = HistoryFile.add
     monkeypatch.setattr(

@@ -11,7 +11,7 @@ from scheduler.cli import run
 from scheduler.commands_history import table
 from scheduler.core.model import Keep, Outcome, Trigger
 from scheduler.core.records import Ended, RunRecord
-from scheduler.history_file import HistoryFile
+from scheduler.storage.history_file import HistoryFile
 from scheduler.workers import Output
 from tui.__main__ import monitor
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import history
 from scheduler.core.model import Keep
 from scheduler.core.records import Ended
-from scheduler.history_file import OPEN, Answer, HistoryFile, Row
-from scheduler.history_process import NICE, PIECE, PIPE, HistoryProcess, NoProcess, pack, unpack
+from scheduler.storage import history_reader as history
+from scheduler.storage.history_file import OPEN, Answer, HistoryFile, Row
+from scheduler.storage.history_process import NICE, PIECE, PIPE, HistoryProcess, NoProcess, pack, unpack
 
 from .test_history import BAD, FINE, listed, texts, written
 
@@ -112,7 +112,7 @@ def test_where_none_can_begin_that_is_said(monkeypatch):
 
 
 def test_one_that_cannot_begin_is_told_from_one_that_can(monkeypatch):
-    monkeypatch.setattr("scheduler.history_process._BEGIN", "print('hello')")
+    monkeypatch.setattr("scheduler.storage.history_process._BEGIN", "print('hello')")
     with pytest.raises(NoProcess, match="it ended with status 0"):
         HistoryProcess()
 
@@ -179,7 +179,7 @@ def test_it_takes_much_at_once_before_it_has_read_any(process):
 
 
 def test_one_that_hangs_is_not_waited_for_for_ever(home, process, monkeypatch):
-    monkeypatch.setattr("scheduler.history_process.PATIENCE", 0.1)
+    monkeypatch.setattr("scheduler.storage.history_process.PATIENCE", 0.1)
     process._child.send_signal(signal.SIGSTOP)
     assert process.close() == "hangs"
     assert process._child.wait(10) == -signal.SIGKILL

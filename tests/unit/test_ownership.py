@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.core.model import Running
 from scheduler.errors import Owned, Unreadable
-from scheduler.ownership import FOLDER, OWNER, acquire, owner_of, owning
+from scheduler.storage.lock import FOLDER, OWNER, acquire, owner_of, owning
 from scheduler.system.process_info import born
 
 from ..fakes import NOON
@@ -56,7 +56,7 @@ def test_what_is_ours_is_closed_to_others(home):
 
 def test_the_lock_dies_with_its_owner_and_what_it_left_hinders_nobody(home):
     script = (
-        "import os, signal, sys; from pathlib import Path; from scheduler.ownership import acquire\n"
+        "import os, signal, sys; from pathlib import Path; from scheduler.storage.lock import acquire\n"
         "kept = acquire(Path(sys.argv[1]), 5.0); os.kill(os.getpid(), signal.SIGKILL)"
     )
     dead = subprocess.run([sys.executable, "-c", script, str(home)], cwd=Path(__file__).parents[2])
@@ -140,7 +140,7 @@ OWNER_OF_MANY = """
 import sys
 from pathlib import Path
 from scheduler.errors import Owned
-from scheduler.ownership import acquire
+from scheduler.storage.lock import acquire
 import filelock
 kept = []
 for number, line in enumerate(sys.stdin):

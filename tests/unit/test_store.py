@@ -14,8 +14,8 @@ import pytest
 
 from scheduler.core.model import Failure, Outcome, Running, TaskState
 from scheduler.errors import Unreadable
-from scheduler.state_file import SETTLED, Behind, OtherHand, StateFile
-from scheduler.store import LAST_RETRY, DiskStore
+from scheduler.storage.state_file import SETTLED, Behind, OtherHand, StateFile
+from scheduler.storage.state_store import LAST_RETRY, DiskStore
 
 from ..fakes import NOON, FakeClock, until
 from ..ordinary_user import home_of_an_ordinary_user, ordinary_user

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from scheduler.core.model import Snapshot
 from scheduler.fleet import Fleet
-from scheduler.managed import managed_by
 from scheduler.members import Followed, Member
-from scheduler.ownership import abandoned
+from scheduler.storage.lock import abandoned
+from scheduler.storage.managed import managed_by
 from tui.serve.standing import Sighting, standing
 from tui.serve.tally import Tally
 

@@ -13,9 +13,9 @@ from queue import SimpleQueue
 
 from scheduler.core.model import Keep
 from scheduler.core.records import Asked, Ended, RunRecord, Told
-from scheduler.history import output, runs
-from scheduler.history_file import Answer, HistoryFiles, Row
-from scheduler.history_process import HistoryProcess, NoProcess, Packed, pack, unpack
+from scheduler.storage.history_file import Answer, HistoryFiles, Row
+from scheduler.storage.history_process import HistoryProcess, NoProcess, Packed, pack, unpack
+from scheduler.storage.history_reader import output, runs
 
 ROOM = 64 << 20  # bytes of runs that may wait for the disk
 ROW = 1024  # bytes that a run counts for before it is packed, besides its texts

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from scheduler.codec import Document, decode, encode
 from scheduler.core.model import TaskState
 from scheduler.errors import Unreadable
+from scheduler.storage.state_codec import Document, decode, encode
 from scheduler.system.clock import SystemClock
 from scheduler.system.files import open_new, read_file, set_aside
 

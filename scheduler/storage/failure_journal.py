@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.model import Event, Outcome
-from scheduler.memory import append_events
+from scheduler.storage.memory import append_events
 from scheduler.system.clock import Clock, Timer
 
 log = logging.getLogger("experience.memory")

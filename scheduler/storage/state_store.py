@@ -9,7 +9,7 @@ from typing import Protocol
 
 from scheduler.core.model import TaskState
 from scheduler.errors import Unreadable
-from scheduler.state_file import SETTLED, Behind, HalfWritten, OtherHand, StateFile, States, merged
+from scheduler.storage.state_file import SETTLED, Behind, HalfWritten, OtherHand, StateFile, States, merged
 from scheduler.system.clock import Clock, Timer
 
 log = logging.getLogger("experience.store")

@@ -7,10 +7,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scheduler.codec import running_from_json, running_to_json
 from scheduler.core.model import Running
 from scheduler.errors import Managed, NotOurs, Owned, Unreadable
-from scheduler.managed import managed_by
+from scheduler.storage.managed import managed_by
+from scheduler.storage.state_codec import running_from_json, running_to_json
 from scheduler.system.files import identity, open_new, read_json
 from scheduler.system.process_info import alive, born
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from scheduler.core.model import Keep
 from scheduler.core.records import Ended
-from scheduler.history import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
+from scheduler.storage.history_reader import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
 from scheduler.system.files import set_aside
 
 PATIENCE = 1.0  # seconds for somebody else's lock

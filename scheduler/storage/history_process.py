@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from scheduler.core.model import Keep, Outcome, Trigger
 from scheduler.core.records import Ended
-from scheduler.history_file import Answer, HistoryFiles, Row
+from scheduler.storage.history_file import Answer, HistoryFiles, Row
 
 PIECE = 32  # runs that are packed between two breaths
 # Seconds after each piece, so that the loop gets the interpreter: a thread that gives it up for one short
@@ -25,9 +25,9 @@ PIPE = 1 << 20  # bytes that it can be told before it has read any: what one may
 NICE = 10  # behind whatever has to begin on time
 PATIENCE = 5.0  # seconds for what is under way when it is to end
 READY = "ready"
-_ROOT = str(Path(__file__).parents[1])
+_ROOT = str(Path(__file__).parents[2])
 # Nothing but our own path: what else Python would load at its start may print, and that is no answer.
-_BEGIN = "import sys; sys.path[:] = sys.argv[1:]; from scheduler.history_process import main; main()"
+_BEGIN = "import sys; sys.path[:] = sys.argv[1:]; from scheduler.storage.history_process import main; main()"
 _BROKEN = (OSError, EOFError, ValueError, TypeError)  # what its end makes of talking to it
 
 Packed = bytes
