@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from scheduler.core.model import Keep, Outcome, Trigger
 from scheduler.core.records import Ended
+from scheduler.executors import Output
 from scheduler.storage.history_file import HistoryFile
-from scheduler.workers import Output
 
 from .homes import environment, settle
 from .monitor import CITIZEN, KEYS, OURS

@@ -9,11 +9,11 @@ from pathlib import Path
 from scheduler.core.model import Call, Context, Task, TaskState
 from scheduler.core.schedule import Every
 from scheduler.engine import Scheduler
+from scheduler.executors import Workers
 from scheduler.storage.state_file import StateFile, States
 from scheduler.storage.state_store import Adopt, DiskStore, MemoryStore, Store
 from scheduler.system.clock import SystemClock
 from scheduler.system.garbage import Sweeper, freeze_memory
-from scheduler.workers import Workers
 
 from .load import FinishLine, Planned, Record, staggered
 from .memory import resident

@@ -45,7 +45,7 @@ def force_command(
     config: Path | None,
     own_as_root: bool,
 ) -> int:
-    from scheduler.workers.prints import capture_prints
+    from scheduler.executors.stdout_capture import capture_prints
 
     citizens, tasks = who_and_which(words, every)
     waiting = _Waiting()

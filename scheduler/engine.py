@@ -33,7 +33,8 @@ from scheduler.core.schedule import AtStart
 from scheduler.core.window import Slots, Window
 from scheduler.dispatch import Dispatcher
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping
-from scheduler.following import Bell, pieces
+from scheduler.executors import Result, Workers
+from scheduler.executors.streams import Bell, pieces
 from scheduler.jobs import Job
 from scheduler.ledger import Ledger
 from scheduler.runner import WAKE, Runner
@@ -42,7 +43,6 @@ from scheduler.storage.failure_journal import Chronicle
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
 from scheduler.wake import TaskResult, WakeCycle
-from scheduler.workers import Result, Workers
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from scheduler.errors import (
     UnknownCitizen,
     Unreadable,
 )
+from scheduler.executors import Workers
 from scheduler.fleet_options import FleetOptions
 from scheduler.look import look_at
 from scheduler.members import Member, attached, owned
@@ -34,7 +35,6 @@ from scheduler.storage.history_writer import Historian
 from scheduler.storage.lock import Ownership, acquire, owner_of
 from scheduler.storage.state_store import DiskStore
 from scheduler.system.clock import Clock, SystemClock
-from scheduler.workers import Workers
 
 log = logging.getLogger("experience.fleet")
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from scheduler.core.model import Outcome
 from scheduler.engine import Scheduler
 from scheduler.errors import Owned
+from scheduler.executors.stdout_capture import capture_prints
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
 from scheduler.logs import log_lines
 from scheduler.system.garbage import Sweeper
 from scheduler.system.sd_notify import Heartbeat, Notifier, from_environment
 from scheduler.system.startup import prepare_process
-from scheduler.workers.prints import capture_prints
 
 log = logging.getLogger("experience")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from scheduler.core.model import Piece
 from scheduler.core.text import clean
-from scheduler.workers.output import ESCAPES
+from scheduler.executors.output import ESCAPES
 
 LINE = 4096  # characters of a line without an end that are held back for its beginning
 

@@ -17,7 +17,7 @@ from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.window import Slots, Window
 from scheduler.errors import Disconnected, SchedulerError
-from scheduler.following import Spool
+from scheduler.executors.streams import Spool
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import peer_of
 

@@ -16,6 +16,7 @@ from scheduler.core.recovery import retry_time
 from scheduler.core.schedule import in_words
 from scheduler.deadlines import Deadlines
 from scheduler.errors import SchedulerError, TaskFailed
+from scheduler.executors import Result, Workers
 from scheduler.finishes import Finishes
 from scheduler.jobs import Job
 from scheduler.ledger import Ledger
@@ -24,7 +25,6 @@ from scheduler.system.clock import Clock
 from scheduler.system.process_info import alive
 from scheduler.system.process_info import born as born_at
 from scheduler.wake import TaskResult
-from scheduler.workers import Result, Workers
 
 log = logging.getLogger("experience")
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from scheduler.core.model import Outcome, Progress, Running, Trigger
-from scheduler.workers import Output
+from scheduler.executors import Output
 
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 

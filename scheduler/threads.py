@@ -15,8 +15,8 @@ from scheduler.core.ports import Control, FleetView
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.window import Slots, Window
 from scheduler.errors import SchedulerError, Stopping
+from scheduler.executors.streams import Spool
 from scheduler.fleet_options import FleetOptions
-from scheduler.following import Spool
 from scheduler.system.clock import Clock, SystemClock
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 from scheduler.core.model import Call, Task, TaskState
 from scheduler.core.schedule import Every
 from scheduler.engine import Rules, Scheduler
+from scheduler.executors import Workers
 from scheduler.storage.state_store import MemoryStore
-from scheduler.workers import Workers
 
 from .fakes import FakeClock
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from scheduler.core.model import Call, Command, Context, Running, Task, Work
 from scheduler.core.schedule import Every
+from scheduler.executors import Output, Result, Workers
 from scheduler.system.process_info import stat
-from scheduler.workers import Output, Result, Workers
 
 
 class Watching:

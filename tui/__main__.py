@@ -121,12 +121,12 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
 
 
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
+    from scheduler.executors.stdout_capture import capture_prints
     from scheduler.fleet_options import FleetOptions
     from scheduler.logs import log_lines
     from scheduler.monitor_settings import peek
     from scheduler.system.startup import prepare_process
     from scheduler.threads import FleetThread
-    from scheduler.workers.prints import capture_prints
     from tui.app import ExperienceApp
     from tui.exits import Endings
 

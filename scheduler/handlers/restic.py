@@ -12,13 +12,13 @@ from typing import Any
 
 from scheduler.core.model import Context, Running
 from scheduler.errors import TaskFailed
+from scheduler.executors.child import Order
+from scheduler.executors.environment import MARK, new_mark
+from scheduler.executors.output import Output
+from scheduler.executors.subprocesses import Processes
 from scheduler.handlers.backup_files import OWN
 from scheduler.handlers.backup_words import scrubbed
 from scheduler.handlers.offsite_backup import Options
-from scheduler.workers.child import Order
-from scheduler.workers.environment import MARK, new_mark
-from scheduler.workers.output import Output
-from scheduler.workers.processes import Processes
 
 GRACE = 3.0  # seconds to end by itself when the run is cancelled
 LONGEST = 1 << 20  # bytes of a line that is still looked at

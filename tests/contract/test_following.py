@@ -12,10 +12,10 @@ import pytest
 
 from scheduler.core.model import Kind, Piece, Snapshot, TaskView
 from scheduler.errors import Disconnected, Owned, SchedulerError, Stopping, UnknownTask
+from scheduler.executors.output import KEEP
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
 from scheduler.storage.lock import owning
-from scheduler.workers.output import KEEP
 from tui.demo_fleet import DemoControl, FastClock
 
 from ..crash.loops import Place
@@ -185,7 +185,7 @@ async def test_handlers_of_this_process_are_followed_too(place, monkeypatch):
         "    while not (context.home / 'go').exists(): time.sleep(0.01)\n"
     )
     monkeypatch.syspath_prepend(str(place.root))
-    from scheduler.workers.prints import capture_prints
+    from scheduler.executors.stdout_capture import capture_prints
 
     never = json.dumps("59 23 31 12 *")
     place.tasks(f'talk\ncron = {never}\nhandler = "talking:run"')

@@ -20,9 +20,8 @@ from typing import Any
 # Everything an owner imports, before the first fork: a life then begins in a few milliseconds.
 import filelock  # noqa: F401
 
-import scheduler.fleet
-import scheduler.workers.commands
-import scheduler.workers.isolated  # noqa: F401
+import scheduler.executors.command
+import scheduler.executors.isolated  # noqa: F401
 from scheduler.headless import run_headless
 
 from .loops import STATE, Place, command, gone

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.model import Command, Running
+from scheduler.executors import Workers
+from scheduler.executors.process_tree import Census, _from_psutil
 from scheduler.system import process_info as facts
-from scheduler.workers import Workers
-from scheduler.workers.census import Census, _from_psutil
 from tests.fakes import until
 from tests.watching import Watching, cancelled, context, descriptors, gone, shell, task, under_way
 
@@ -264,7 +264,7 @@ async def test_without_proc_the_same_processes_are_found(workers, home):
 SCHEDULER = """
 import asyncio, sys
 from pathlib import Path
-from scheduler.workers import Workers
+from scheduler.executors import Workers
 from tests.watching import Watching, context, shell, task
 
 async def recorded(running):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.model import Context, Outcome
+from scheduler.executors import Workers
 from scheduler.settings import load
-from scheduler.workers import Workers
 
 from ..watching import Watching, task
 

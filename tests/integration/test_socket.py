@@ -20,6 +20,8 @@ from scheduler.core.model import Call, Kind, Task
 from scheduler.core.schedule import Cron, Every
 from scheduler.engine import Rules, Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
+from scheduler.executors import Workers
+from scheduler.executors.stdout_capture import current
 from scheduler.remote import RARELY, RETRY, STEP, Connection, RemoteControl, rounded
 from scheduler.server import (
     AT_EASE,
@@ -36,8 +38,6 @@ from scheduler.server import (
 from scheduler.storage.state_store import MemoryStore
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import LONGEST, Peer, shared_path, socket_path
-from scheduler.workers import Workers
-from scheduler.workers.prints import current
 
 from ..fakes import settle, until
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from scheduler.afterwards import AT_ONCE, LONGEST, MANY, SLICE, WINDOW, Afterwards
+from scheduler.executors.afterwards import AT_ONCE, LONGEST, MANY, SLICE, WINDOW, Afterwards
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from scheduler.core.model import Piece
 from scheduler.errors import Disconnected
-from scheduler.following import EVERY, ROOM, Bell, Spool, pieces
-from scheduler.workers.output import KEEP, Output
+from scheduler.executors.output import KEEP, Output
+from scheduler.executors.streams import EVERY, ROOM, Bell, Spool, pieces
 
 from ..fakes import settle, until
 

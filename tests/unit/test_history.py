@@ -17,11 +17,11 @@ from scheduler.core.model import Call, Keep, Outcome, Running, Task, TaskState, 
 from scheduler.core.records import Asked, Ended, RunRecord
 from scheduler.core.schedule import Every
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
+from scheduler.executors import Output
 from scheduler.storage import history_reader as history
 from scheduler.storage.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded, Row
 from scheduler.storage.history_process import NoProcess, Packed
 from scheduler.storage.history_writer import MANY, ROW, Historian
-from scheduler.workers import Output
 
 from ..crash.loops import everything_in
 from ..fakes import NOON, until
@@ -368,7 +368,7 @@ async def test_a_run_is_in_the_history_as_soon_as_somebody_asks(citizen, clock, 
 
 
 async def test_what_a_handler_prints_is_its_output(citizen, clock, capsys):
-    from scheduler.workers import capture_prints
+    from scheduler.executors import capture_prints
 
     async def chatty(context: Any) -> str:
         print("half", "way")

@@ -11,8 +11,8 @@ from scheduler.cli import run
 from scheduler.commands_history import table
 from scheduler.core.model import Keep, Outcome, Trigger
 from scheduler.core.records import Ended, RunRecord
+from scheduler.executors import Output
 from scheduler.storage.history_file import HistoryFile
-from scheduler.workers import Output
 from tui.__main__ import monitor
 
 from ..crash.loops import ROOT, Place, everything_in

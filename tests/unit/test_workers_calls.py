@@ -13,7 +13,7 @@ import pytest
 from scheduler.core.model import Call, Context, Outcome, Report
 from scheduler.core.model import NotSetUp as Missing
 from scheduler.errors import NotSetUp, TaskFailed
-from scheduler.workers import Workers
+from scheduler.executors import Workers
 from tests.fakes import until
 from tests.watching import Watching, call, cancelled, context, gone, task
 

@@ -15,10 +15,10 @@ import pytest
 
 from scheduler.core.model import Command, Outcome
 from scheduler.errors import TaskFailed
+from scheduler.executors import Workers
+from scheduler.executors.child import Child
+from scheduler.executors.pipes import BITE, Feeder, Reader
 from scheduler.system import process_info as facts
-from scheduler.workers import Workers
-from scheduler.workers.child import Child
-from scheduler.workers.pipes import BITE, Feeder, Reader
 from tests.fakes import until
 from tests.watching import Watching, context, descriptors, gone, shell, task, under_way
 
@@ -240,7 +240,7 @@ async def test_a_background_process_that_never_stops_talking_is_not_listened_to_
 
 
 async def test_only_so_many_are_listened_to(workers, home, monkeypatch):
-    monkeypatch.setattr("scheduler.workers.processes.HELD", 1)
+    monkeypatch.setattr("scheduler.executors.subprocesses.HELD", 1)
     before = descriptors()
     pids = []
     for _ in range(2):

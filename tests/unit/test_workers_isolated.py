@@ -7,9 +7,9 @@ import pytest
 
 from scheduler.core.model import Isolated, Outcome, Progress, Trigger
 from scheduler.errors import TaskFailed
-from scheduler.workers import Workers
-from scheduler.workers.isolated import _Mail
-from scheduler.workers.letters import LONGEST
+from scheduler.executors import Workers
+from scheduler.executors.isolated import _Mail
+from scheduler.executors.isolated_protocol import LONGEST
 from tests.fakes import until
 from tests.watching import Watching, cancelled, context, gone, task, under_way
 

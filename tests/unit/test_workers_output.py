@@ -2,7 +2,7 @@
 
 import threading
 
-from scheduler.workers.output import KEEP, Output
+from scheduler.executors.output import KEEP, Output
 
 MIB = 1024 * 1024
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scheduler.workers import Workers, capture_prints
+from scheduler.executors import Workers, capture_prints
 from tests.watching import Watching, call
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from scheduler.core.model import Piece
 from scheduler.errors import SchedulerError
-from scheduler.workers.output import Output
+from scheduler.executors.output import Output
 
 EVERY = 0.04  # seconds from one piece to the next: more often is more than a screen shows
 ROOM = 256 * 1024  # characters that may wait for a reader in another thread or process

@@ -4,8 +4,8 @@ import signal
 
 from scheduler.core.model import ERROR_LIMIT, Outcome, Report
 from scheduler.errors import TaskFailed
-from scheduler.workers.output import Output
-from scheduler.workers.result import Result
+from scheduler.executors.output import Output
+from scheduler.executors.result import Result
 
 URGENT = "URGENT"
 

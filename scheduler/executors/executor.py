@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable
 
-from scheduler.afterwards import Afterwards
 from scheduler.core.model import Call, Command, Context, Isolated, Task
 from scheduler.errors import NotSetUp
-from scheduler.workers.calls import Calls
-from scheduler.workers.commands import run_command
-from scheduler.workers.isolated import run_isolated
-from scheduler.workers.processes import Processes
-from scheduler.workers.result import Result, Watcher
+from scheduler.executors.afterwards import Afterwards
+from scheduler.executors.command import run_command
+from scheduler.executors.in_process import Calls
+from scheduler.executors.isolated import run_isolated
+from scheduler.executors.result import Result, Watcher
+from scheduler.executors.subprocesses import Processes
 
 
 class Workers:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scheduler.core.model import Running
+from scheduler.executors.environment import MARK
 from scheduler.system import process_info as facts
 from scheduler.system.threads import in_thread
-from scheduler.workers.environment import MARK
 
 _MARK = MARK.encode() + b"="
 

@@ -4,10 +4,10 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from scheduler.workers.census import Census, Someone
-from scheduler.workers.child import LAST_WORDS, Child, Order
-from scheduler.workers.pipes import Reader
-from scheduler.workers.result import Watcher
+from scheduler.executors.child import LAST_WORDS, Child, Order
+from scheduler.executors.pipes import Reader
+from scheduler.executors.process_tree import Census, Someone
+from scheduler.executors.result import Watcher
 
 HELD = 64  # pipes of what runs left in the background
 POLL = 0.02  # seconds between two looks at whether a child has gone

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from scheduler.core.model import Outcome, Running
 from scheduler.core.values import value
-from scheduler.workers.output import Output
+from scheduler.executors.output import Output
 
 
 @value

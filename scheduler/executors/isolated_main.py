@@ -14,11 +14,11 @@ from typing import Any
 
 from scheduler.core.model import Context, Outcome, Progress
 from scheduler.errors import SchedulerError, TaskFailed
-from scheduler.workers.answers import answer, plain
-from scheduler.workers.ground import in_this_process, only_in
-from scheduler.workers.letters import answer_line, context_of, progress_line
-from scheduler.workers.result import Result
-from scheduler.workers.shapes import shape
+from scheduler.executors.answers import answer, plain
+from scheduler.executors.ground import in_this_process, only_in
+from scheduler.executors.isolated_protocol import answer_line, context_of, progress_line
+from scheduler.executors.result import Result
+from scheduler.executors.shapes import shape
 
 TRACEBACK = 20_000  # characters: the innermost calls of an endless recursion say enough
 

@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scheduler.workers.dispatch import Workers
-    from scheduler.workers.output import Output
-    from scheduler.workers.prints import capture_prints
-    from scheduler.workers.result import Result, Watcher
+    from scheduler.executors.executor import Workers
+    from scheduler.executors.output import Output
+    from scheduler.executors.result import Result, Watcher
+    from scheduler.executors.stdout_capture import capture_prints
 
 __all__ = ["Output", "Result", "Watcher", "Workers", "capture_prints"]
 
@@ -18,12 +18,12 @@ _HOMES = {
     "Output": "output",
     "Result": "result",
     "Watcher": "result",
-    "Workers": "dispatch",
-    "capture_prints": "prints",
+    "Workers": "executor",
+    "capture_prints": "stdout_capture",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
-        raise AttributeError(f"module 'scheduler.workers' has no attribute {name!r}")
+        raise AttributeError(f"module 'scheduler.executors' has no attribute {name!r}")
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)

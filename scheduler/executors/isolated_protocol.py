@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.model import Context, Isolated, Llm, Outcome, Progress, Trigger
-from scheduler.workers.result import Result
+from scheduler.executors.result import Result
 
 LONGEST = 1024 * 1024  # bytes of one line from the child; ours are some 30 kB at most
 

@@ -3,11 +3,11 @@
 from functools import partial
 
 from scheduler.core.model import Command, Context
-from scheduler.workers.answers import ended
-from scheduler.workers.child import Order
-from scheduler.workers.environment import check_program, environment, new_mark
-from scheduler.workers.processes import Processes
-from scheduler.workers.result import Result, Watcher
+from scheduler.executors.answers import ended
+from scheduler.executors.child import Order
+from scheduler.executors.environment import check_program, environment, new_mark
+from scheduler.executors.result import Result, Watcher
+from scheduler.executors.subprocesses import Processes
 
 
 async def run_command(processes: Processes, work: Command, context: Context, watcher: Watcher) -> Result:

@@ -13,10 +13,10 @@ from typing import IO
 
 from scheduler.core.model import Running
 from scheduler.errors import TaskFailed
+from scheduler.executors.output import Output
+from scheduler.executors.pipes import Feeder, Reader
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
-from scheduler.workers.output import Output
-from scheduler.workers.pipes import Feeder, Reader
 
 # The program comes after a line on standard input, which we send once the run is in the state file. If we
 # die before, the shell reads end-of-file and nothing runs: no orphan that nobody knows of. The script is

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from scheduler.core.model import Context, Isolated, Outcome, Progress
 from scheduler.errors import TaskFailed
-from scheduler.workers.answers import ended, how
-from scheduler.workers.child import Order
-from scheduler.workers.environment import check_folder, environment, new_mark
-from scheduler.workers.letters import LONGEST, order_letter, read_line
-from scheduler.workers.output import Output
-from scheduler.workers.pipes import Reader
-from scheduler.workers.processes import Processes
-from scheduler.workers.result import Result, Watcher
+from scheduler.executors.answers import ended, how
+from scheduler.executors.child import Order
+from scheduler.executors.environment import check_folder, environment, new_mark
+from scheduler.executors.isolated_protocol import LONGEST, order_letter, read_line
+from scheduler.executors.output import Output
+from scheduler.executors.pipes import Reader
+from scheduler.executors.result import Result, Watcher
+from scheduler.executors.subprocesses import Processes
 
 _ROOT = str(Path(__file__).parents[2])  # the folder that holds this package, checked out or installed
 _PATH = "PYTHONPATH"
@@ -44,7 +44,7 @@ def _order(work: Isolated, context: Context, fd: int) -> Order:
     before = around.get(_PATH)
     around[_PATH] = _ROOT
     # -P: the working folder is the citizen's, a file of its own must not stand in for one of ours.
-    argv = (sys.executable, "-P", "-m", "scheduler.workers.inside", str(fd))
+    argv = (sys.executable, "-P", "-m", "scheduler.executors.isolated_main", str(fd))
     return Order(argv, around, context.home, mark, order_letter(work, context, before), (fd,))
 
 

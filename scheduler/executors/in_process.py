@@ -8,12 +8,12 @@ from threading import Thread
 from typing import Any
 
 from scheduler.core.model import Call, Context, Task
+from scheduler.executors.answers import answer
+from scheduler.executors.ground import Ground, in_this_process, only_in
+from scheduler.executors.result import Result, Watcher
+from scheduler.executors.shapes import Shape, shape
+from scheduler.executors.stdout_capture import current
 from scheduler.system.threads import in_thread
-from scheduler.workers.answers import answer
-from scheduler.workers.ground import Ground, in_this_process, only_in
-from scheduler.workers.prints import current
-from scheduler.workers.result import Result, Watcher
-from scheduler.workers.shapes import Shape, shape
 
 REMEMBERED = 20_000  # shapes; more distinct handlers than that are only slower
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, TextIO
 
-from scheduler.workers.result import Watcher
+from scheduler.executors.result import Watcher
 
 # The run on whose behalf the current code executes; tasks and threads that it starts inherit it.
 current: ContextVar[Watcher | None] = ContextVar("run", default=None)
