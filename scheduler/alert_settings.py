@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from scheduler.core.model import Alerts
-from scheduler.handlers.web_address import address
+from scheduler.handlers.net.urls import address
 from scheduler.schema.table import At, Problems, key, read
 from scheduler.schema.values import Outside, Reader, Wrong, kind, text, whole, words
 

@@ -15,7 +15,7 @@ from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, 
 if TYPE_CHECKING:
     from scheduler.citizen_settings import CitizenSettings
     from scheduler.core.model import Context
-    from scheduler.handlers.offsite_backup import Options
+    from scheduler.handlers.offsite_backup.handler import Options
 
 LISTED = 30  # backups that are shown, the newest
 SHOWN = 20  # entries of the restored folder that are shown
@@ -63,11 +63,11 @@ def backups(ctx: "Context") -> list[Backup]:
     if ctx.options.repository:
         from asyncio import run  # 30 ms that a .tar.gz does not need
 
-        from scheduler.handlers.restic_restore import snapshots
+        from scheduler.handlers.offsite_backup.restic_restore import snapshots
 
         found = run(snapshots(ctx, ctx.options))
         return [Backup(each["short_id"], each["time"][:19], each["id"]) for each in found]
-    from scheduler.handlers.tar_backup import archives
+    from scheduler.handlers.offsite_backup.archive_backup import archives
 
     paths = archives(ctx.citizen, ctx.options.directory)
     return [Backup(path.name, _moment(path.name), str(path)) for path in paths]
@@ -75,7 +75,7 @@ def backups(ctx: "Context") -> list[Backup]:
 
 def _context(name: str, config: Path | None) -> "Context":
     from scheduler.core.model import Context
-    from scheduler.handlers.offsite_backup import Options
+    from scheduler.handlers.offsite_backup.handler import Options
     from scheduler.settings import load
 
     settings = load(config=config, only=(name,))
@@ -129,11 +129,11 @@ def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
     if ctx.options.repository:
         from asyncio import run
 
-        from scheduler.handlers.restic_restore import unpack as from_restic
+        from scheduler.handlers.offsite_backup.restic_restore import unpack as from_restic
 
         run(from_restic(ctx, ctx.options, backup.place, to))
     else:
-        from scheduler.handlers.tar_restore import unpack
+        from scheduler.handlers.offsite_backup.archive_restore import unpack
 
         unpack(Path(backup.place), to)
     for line in _shown(to):
@@ -144,7 +144,7 @@ def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
 
 def _shown(to: Path) -> Iterator[str]:
     """What the folder holds now: its first entries, then all of it in numbers."""
-    from scheduler.handlers.backup_words import files, size
+    from scheduler.handlers.offsite_backup.words import files, size
 
     total_files = total_bytes = 0
     for number, path in enumerate(sorted(to.iterdir())):

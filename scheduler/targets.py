@@ -61,7 +61,7 @@ class Targets:
     async def _request(self, method: str, url: str, **more: Any) -> None:
         import httpx2
 
-        from scheduler.handlers.web import new_client, why
+        from scheduler.handlers.net.http import new_client, why
 
         try:
             self._client = self._client or new_client()

@@ -12,7 +12,7 @@ from scheduler.builtin import BACKGROUND_TASKS, advice
 from scheduler.core.model import Call, NotSetUp, Task, Work
 from scheduler.core.schedule import Every, Schedule, local_zone, parse, zone_named
 from scheduler.errors import BadSchedule
-from scheduler.handlers import BuiltIn, built_in
+from scheduler.handlers.registry import BuiltIn, built_in
 from scheduler.schema.table import At, Problems, is_table, key, read, readers
 from scheduler.schema.values import Wrong, flag, holds_outside, reason, seconds, text, whole
 from scheduler.work_settings import WorkTable, configured, only_commands, script

@@ -38,7 +38,7 @@ def details(citizen: str, task: Task, state: TaskState, now: float) -> TaskDetai
 
 def _dressed(citizen: str, task: Task) -> Task:
     """The task with what a real one has and the demo does not need."""
-    from scheduler.handlers import built_in
+    from scheduler.handlers.registry import built_in
 
     entry, ours = BACKGROUND_TASKS.get(task.name), built_in(task.name)
     if entry is None or ours is None:

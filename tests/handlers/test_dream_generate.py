@@ -9,8 +9,8 @@ import pytest
 
 from scheduler.core.model import Context, Llm
 from scheduler.errors import TaskFailed
-from scheduler.handlers.dream_generate import Options, dream_generate
-from scheduler.handlers.dream_prompt import INSTRUCTIONS, prompt
+from scheduler.handlers.dream_generate.handler import Options, dream_generate
+from scheduler.handlers.dream_generate.prompt import INSTRUCTIONS, prompt
 from tests.fakes import NOON
 
 from .llm_server import Act, serving, streamed, whole

@@ -11,13 +11,15 @@ import pytest
 
 from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers import built_in, imap_client, mail_queue
-from scheduler.handlers import email_check as module
-from scheduler.handlers.email_check import Options, check, email_check
-from scheduler.handlers.imap_line import Line
-from scheduler.handlers.letter import letter
-from scheduler.handlers.mail_queue import MailQueue
-from scheduler.handlers.urgent_mail import priority
+from scheduler.handlers.email_check import connection as imap_client
+from scheduler.handlers.email_check import handler as module
+from scheduler.handlers.email_check import queue as mail_queue
+from scheduler.handlers.email_check.handler import Options, check, email_check
+from scheduler.handlers.email_check.line import Line
+from scheduler.handlers.email_check.message import letter
+from scheduler.handlers.email_check.queue import MailQueue
+from scheduler.handlers.email_check.rules import priority
+from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
 from scheduler.schema.values import Outside
 from scheduler.system.clock import SystemClock
@@ -461,7 +463,7 @@ def test_a_connection_that_is_cut_at_the_worst_place(tmp_path, home, begun):
 
 @real
 def test_what_was_urgent_before_the_cut_wakes_all_the_same(server, home, monkeypatch):
-    from scheduler.handlers import imap
+    from scheduler.handlers.email_check import mailbox as imap
 
     monkeypatch.setattr(imap, "BATCH", 1)
     server.deliver(message("a@example.com", "x", f"{n}@x") for n in range(60))

@@ -11,8 +11,8 @@ import pytest
 
 from scheduler.core.model import Context, Report, Running
 from scheduler.errors import TaskFailed
-from scheduler.handlers.heartbeat import Options, Reading, heartbeat, judge, measure
-from scheduler.handlers.peers import MOST, Peer, look_at_peers
+from scheduler.handlers.heartbeat.handler import Options, Reading, heartbeat, judge, measure
+from scheduler.handlers.heartbeat.peers import MOST, Peer, look_at_peers
 from scheduler.storage.state_codec import running_to_json
 from scheduler.system.process_info import born
 from tests.fakes import NOON
@@ -126,7 +126,7 @@ async def test_the_handler_leaves_the_loop_free(tmp_path, monkeypatch):
         time.sleep(0.2)
         return FINE
 
-    monkeypatch.setattr("scheduler.handlers.heartbeat.measure", slowly)
+    monkeypatch.setattr("scheduler.handlers.heartbeat.handler.measure", slowly)
     other = asyncio.create_task(turns())
     assert await heartbeat(Context("opus", tmp_path, "heartbeat")) == "disk 41%, memory 62%, load 0.4"
     other.cancel()

@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 
-from scheduler.handlers.letter import HEADER, LINE, body, decoded, header, letter
+from scheduler.handlers.email_check.message import HEADER, LINE, body, decoded, header, letter
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 
 from scheduler.core.model import Llm
 from scheduler.errors import TaskFailed
-from scheduler.handlers import llm as llm_module
-from scheduler.handlers.llm import Answer, ask, endpoint
-from scheduler.handlers.llm_answer import LIMIT, WORDS
+from scheduler.handlers.net import llm as llm_module
+from scheduler.handlers.net.llm import Answer, ask, endpoint
+from scheduler.handlers.net.llm_answer import LIMIT, WORDS
 
 from .llm_server import Act, hangs_up, serving, silent, streamed, whole, without_end
 

@@ -10,8 +10,8 @@ import pytest
 
 from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers.day_summary import FAILURES, TELLING, WIDTH, summary
-from scheduler.handlers.memory_summary import Options, memory_summary, summarise
+from scheduler.handlers.memory_summary.day_summary import FAILURES, TELLING, WIDTH, summary
+from scheduler.handlers.memory_summary.handler import Options, memory_summary, summarise
 
 TODAY = date(2026, 3, 3)
 EVENTS = [
@@ -169,7 +169,7 @@ def test_what_cannot_be_saved_fails(tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("scheduler.handlers.daily.write_json", full)
+    monkeypatch.setattr("scheduler.handlers.memory_summary.daily.write_json", full)
     raw(tmp_path, "2026/03/01", EVENTS)
     with pytest.raises(TaskFailed, match=r"01\.json cannot be saved: No space left on device"):
         run(tmp_path)

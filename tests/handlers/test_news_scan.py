@@ -14,12 +14,14 @@ import pytest
 
 from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers import built_in, feed_readers, news_files
-from scheduler.handlers.feed_memory import KEPT, MOST, FeedMemory
-from scheduler.handlers.feed_process import NoFeed, decoded, items, lines
-from scheduler.handlers.feed_readers import Document, Readers
-from scheduler.handlers.news_files import NewsFiles
-from scheduler.handlers.news_scan import Options, news_scan
+from scheduler.handlers.news_scan import files as news_files
+from scheduler.handlers.news_scan import parser_pool as feed_readers
+from scheduler.handlers.news_scan.feed_state import KEPT, MOST, FeedMemory
+from scheduler.handlers.news_scan.files import NewsFiles
+from scheduler.handlers.news_scan.handler import Options, news_scan
+from scheduler.handlers.news_scan.parser import NoFeed, decoded, items, lines
+from scheduler.handlers.news_scan.parser_pool import Document, Readers
+from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
 from scheduler.schema.values import Outside
 from tests.fakes import NOON, until

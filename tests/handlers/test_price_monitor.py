@@ -8,10 +8,11 @@ import pytest
 
 from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers import built_in, price_files
-from scheduler.handlers.price_monitor import NEEDS, Options, price_monitor
-from scheduler.handlers.price_moves import POINTS, Point, Track
-from scheduler.handlers.prices import NoPrice, Number, document, fresh, price, step_into
+from scheduler.handlers.price_monitor import files as price_files
+from scheduler.handlers.price_monitor.handler import NEEDS, Options, price_monitor
+from scheduler.handlers.price_monitor.moves import POINTS, Point, Track
+from scheduler.handlers.price_monitor.prices import NoPrice, Number, document, fresh, price, step_into
+from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
 from scheduler.schema.values import Outside
 from tests.fakes import NOON

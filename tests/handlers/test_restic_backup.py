@@ -13,9 +13,9 @@ import pytest
 
 from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers.backup_files import OWN, STAGED
-from scheduler.handlers.offsite_backup import Options, offsite_backup
-from scheduler.handlers.restic_restore import snapshots, unpack
+from scheduler.handlers.offsite_backup.files import OWN, STAGED
+from scheduler.handlers.offsite_backup.handler import Options, offsite_backup
+from scheduler.handlers.offsite_backup.restic_restore import snapshots, unpack
 from scheduler.schema.table import Problems, read
 from tests.fakes import until
 from tests.handlers.homes import database, expected, odd_home, tree, write
@@ -259,7 +259,7 @@ def test_a_file_size_limit_is_said_and_heals(home, repo):
 
 
 def test_unreadable_and_locked_are_said_by_name(home, tmp_path, monkeypatch, repo):
-    monkeypatch.setattr("scheduler.handlers.database_copies.PATIENCE", 0.05)
+    monkeypatch.setattr("scheduler.handlers.offsite_backup.databases.PATIENCE", 0.05)
     import sqlite3
 
     database(home / "runs.db")
@@ -338,7 +338,7 @@ def test_what_restic_could_not_read_is_said_by_name(home, actor):
 
 
 def test_somebody_else_at_the_repository_is_waited_for(home, tmp_path, actor, monkeypatch):
-    monkeypatch.setattr("scheduler.handlers.restic.BUSY", (0, 0))
+    monkeypatch.setattr("scheduler.handlers.offsite_backup.restic.BUSY", (0, 0))
     locked = (
         "echo 'Fatal: unable to create lock in backend: repository is already locked by PID 7' >&2; exit 1"
     )
@@ -416,7 +416,7 @@ def test_a_killed_backup_is_no_backup_and_the_next_heals(home, repo):
     script = (
         "import asyncio, os, signal, subprocess, sys\n"
         "from pathlib import Path\n"
-        "from scheduler.handlers.offsite_backup import Options, offsite_backup\n"
+        "from scheduler.handlers.offsite_backup.handler import Options, offsite_backup\n"
         "from scheduler.core.model import Context\n"
         "home, repository = map(Path, sys.argv[1:])\n"
         "def die(progress):\n"
@@ -458,8 +458,8 @@ def test_a_restic_whose_scheduler_was_killed_ends(home, repo):
     script = (
         "import asyncio, os, signal, sys\n"
         "from pathlib import Path\n"
-        "from scheduler.handlers.offsite_backup import Options\n"
-        "from scheduler.handlers.restic import Restic\n"
+        "from scheduler.handlers.offsite_backup.handler import Options\n"
+        "from scheduler.handlers.offsite_backup.restic import Restic\n"
         "from scheduler.core.model import Context\n"
         "home, repository = map(Path, sys.argv[1:])\n"
         "options = Options(repository=str(repository), password='correct horse')\n"

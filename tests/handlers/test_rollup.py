@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.model import Context, Llm, Report
-from scheduler.handlers.memory_summary import Options, age, memory_summary, summarise
-from scheduler.handlers.rollup import month_of, periods, week_of
+from scheduler.handlers.memory_summary.handler import Options, age, memory_summary, summarise
+from scheduler.handlers.memory_summary.rollup import month_of, periods, week_of
 from scheduler.schema.values import Wrong
 from tests.fakes import NOON
 

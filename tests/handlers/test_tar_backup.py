@@ -19,12 +19,12 @@ import pytest
 
 from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers import tar_backup
-from scheduler.handlers.backup_files import STAGED
-from scheduler.handlers.offsite_backup import Options, offsite_backup
-from scheduler.handlers.stoppable import Stopped
-from scheduler.handlers.tar_archive import Damaged, compare
-from scheduler.handlers.tar_restore import unpack
+from scheduler.handlers.net.cancellable import Stopped
+from scheduler.handlers.offsite_backup import archive_backup as tar_backup
+from scheduler.handlers.offsite_backup.archive import Damaged, compare
+from scheduler.handlers.offsite_backup.archive_restore import unpack
+from scheduler.handlers.offsite_backup.files import STAGED
+from scheduler.handlers.offsite_backup.handler import Options, offsite_backup
 from tests.fakes import NOON, until
 from tests.handlers.homes import database, expected, odd_home, tree, write
 from tests.handlers.small_disk import small_disk  # noqa: F401 - a fixture
@@ -195,7 +195,7 @@ def test_a_database_at_rest_gets_no_companions_from_us(home, target):
 
 
 def test_a_locked_database_is_said_by_name(home, target, monkeypatch, tmp_path):
-    monkeypatch.setattr("scheduler.handlers.database_copies.PATIENCE", 0.05)
+    monkeypatch.setattr("scheduler.handlers.offsite_backup.databases.PATIENCE", 0.05)
     database(home / "runs.db")
     write(home / "kept")
     busy = sqlite3.connect(home / "runs.db", isolation_level=None)
@@ -249,7 +249,7 @@ def test_a_folder_and_a_file_that_change_places_are_said(home, target):
 
 @pytest.mark.parametrize(("size", "words"), [(5, "became shorter"), (900_000, "changed while it was read")])
 def test_a_file_that_changes_is_said_and_harms_no_other(home, target, tmp_path, size, words, monkeypatch):
-    from scheduler.handlers.tar_archive import _Hashed
+    from scheduler.handlers.offsite_backup.archive import _Hashed
 
     write(home / "a", os.urandom(700_000))
     write(home / "b", "whole")
@@ -398,7 +398,7 @@ def test_a_killed_backup_leaves_no_backup_and_the_next_heals(home, target):
     script = (
         "import asyncio, os, signal, sys\n"
         "from pathlib import Path\n"
-        "from scheduler.handlers.offsite_backup import Options, offsite_backup\n"
+        "from scheduler.handlers.offsite_backup.handler import Options, offsite_backup\n"
         "from scheduler.core.model import Context\n"
         "def die(progress):\n"
         "    if progress.text == 'file7': os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -475,7 +475,7 @@ def test_a_large_file_takes_little_memory_and_stays_full_of_holes(home, target, 
     script = (
         "import asyncio, resource, sys\n"
         "from pathlib import Path\n"
-        "from scheduler.handlers.offsite_backup import Options, offsite_backup\n"
+        "from scheduler.handlers.offsite_backup.handler import Options, offsite_backup\n"
         "from scheduler.core.model import Context\n"
         "home, target = map(Path, sys.argv[1:])\n"
         "def peak(*exclude):\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.handlers.urgent_mail import HIGH, URGENT, addresses, fold, priority, sender
+from scheduler.handlers.email_check.rules import HIGH, URGENT, addresses, fold, priority, sender
 from scheduler.schema.values import Wrong
 
 FROM = ("ct@example.org", "@example.net")

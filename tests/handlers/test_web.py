@@ -9,9 +9,9 @@ from email.utils import formatdate
 import pytest
 
 from scheduler.errors import TaskFailed
-from scheduler.handlers.inflate import BadAnswer, Inflater
-from scheduler.handlers.web import LATER, LIMIT, Answer, NoAnswer, Web, refusal
-from scheduler.handlers.web_address import address, shown
+from scheduler.handlers.net.http import LATER, LIMIT, Answer, NoAnswer, Web, refusal
+from scheduler.handlers.net.inflate import BadAnswer, Inflater
+from scheduler.handlers.net.urls import address, shown
 from scheduler.schema.values import Outside, Wrong
 
 from .dovecot import certificates

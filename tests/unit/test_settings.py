@@ -17,7 +17,7 @@ from scheduler.citizen_settings import CitizenTable, HistoryTable, WakeTable
 from scheduler.core.model import Call, Command, Isolated, NotSetUp
 from scheduler.core.schedule import AtStart, Cron, Every, zone_named
 from scheduler.errors import BadSettings
-from scheduler.handlers import BUILT_IN, built_in
+from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.llm_settings import LlmTable
 from scheduler.schema.table import readers
 from scheduler.settings import Settings, fingerprint, load, load_or_raise

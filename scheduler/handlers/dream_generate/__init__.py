@@ -1,0 +1,1 @@
+"""The task `dream_generate`."""

@@ -1,0 +1,66 @@
+"""dream_generate: a prompt made of recent memory, and with a language model the dream itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.core.model import Context, Llm
+from scheduler.errors import TaskFailed
+from scheduler.handlers.dream_generate.prompt import INSTRUCTIONS, Prompt, prompt
+from scheduler.handlers.dream_generate.store import FILE, add, message
+from scheduler.schema.table import key
+from scheduler.schema.values import flag, text, whole
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keys of `[tasks.dream_generate]` beside those of every task."""
+
+    instructions: str = key(text, INSTRUCTIONS)
+    events: int = key(whole(0, 500), 20)
+    keep: int = key(whole(2, 10_000), 500)
+    llm: bool = key(flag, True)
+
+
+async def dream_generate(ctx: Context) -> str:
+    """What was queued or dreamt, in one line; a model that gives no dream leaves the prompt queued."""
+    from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
+
+    options = ctx.options or Options()
+    made, new = await to_thread(_queued, ctx.home, options)
+    if ctx.llm is None or not options.llm:
+        return (
+            f"queued a prompt from {_memories(made)}" if new else "nothing new; the last prompt still waits"
+        )
+    return await _dreamt(ctx, ctx.llm, made, options)
+
+
+def _queued(home: Path, options: Options) -> tuple[Prompt, bool]:
+    """The prompt, and whether it is another than the last one, which still waits."""
+    from scheduler.system.clock import SystemClock
+
+    now = SystemClock.now()
+    made = prompt(home, now, options.events, options.instructions)
+    return made, add(home, message("user", made.text, now, type="dream_prompt"), options.keep)
+
+
+async def _dreamt(ctx: Context, llm: Llm, made: Prompt, options: Options) -> str:
+    from asyncio import to_thread
+
+    from scheduler.handlers.net.llm import ask
+    from scheduler.system.clock import SystemClock
+
+    try:
+        answer = await ask(llm, made.text, ctx.progress)
+    except TaskFailed as error:
+        raise TaskFailed(f"{error}; the prompt waits in {FILE}") from None
+    more = {"type": "dream", "model": answer.model, "duration": answer.duration}
+    if answer.cut:
+        more["cut"] = True
+    dream = message("assistant", answer.text, SystemClock.now(), **more)
+    await to_thread(add, ctx.home, dream, options.keep)
+    cut = ", cut short" if answer.cut else ""
+    return f"dreamt {len(answer.text.split()):,} words from {_memories(made)} in {answer.duration:g}s{cut}"
+
+
+def _memories(made: Prompt) -> str:
+    return f"{made.memories or 'no'} {'memory' if made.memories == 1 else 'memories'}"

@@ -1,0 +1,228 @@
+"""email_check: urgent mail becomes work in tasks/queue, once per message ever; the mailbox never changes."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scheduler.core.model import Context, Report
+from scheduler.errors import TaskFailed
+from scheduler.handlers.email_check.message import BODY, Letter, body, header, letter
+from scheduler.handlers.email_check.queue import FULL, MailQueue, work
+from scheduler.handlers.email_check.rules import priority, sender
+from scheduler.schema.table import key
+from scheduler.schema.values import Outside, Wrong, kind, path, seconds, secret, text, whole
+
+if TYPE_CHECKING:
+    from scheduler.handlers.email_check.connection import Server
+    from scheduler.handlers.email_check.line import Line
+    from scheduler.handlers.email_check.mailbox import Found, Mailbox
+
+NEEDS = ("host", "user", "password")
+LINES = """
+host = "imap.example.org"
+user = "opus@example.org"
+password = "${IMAP_PASSWORD}"  # in the citizen's .env: IMAP_PASSWORD=...
+urgent_from = ["ct@example.org"]
+"""
+
+A_RUN = 500  # urgent messages queued by one run; the next one goes on
+NAMED = 3  # of them that the result names
+
+Progress = Callable[[float, float, str], None]
+
+
+# ------------------------------------------------------------------ settings
+
+
+def one(value: Any) -> str:
+    """Text on one line: a line break would be a command of its own to the server."""
+    given = text(value)
+    if not given.strip() or not given.isprintable():
+        raise Wrong("is empty or has control characters; write it on one line")
+    return given.strip()
+
+
+def password(value: Any) -> Outside:
+    """A secret on one line."""
+    given = secret(value)
+    if not given or "\r" in given or "\n" in given:
+        raise Wrong("is empty or has line breaks; write it on one line")
+    return given
+
+
+def host(value: Any) -> str:
+    given = one(value)
+    if not re.fullmatch(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-fA-F:.]+", given) or len(given) > 253:
+        raise Wrong('is no host name; write it like "imap.example.org", the port goes with port')
+    return given
+
+
+def senders(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise Wrong(f'is {kind(value)}; write it as a list, like ["ct@example.org", "example.net"]')
+    return tuple(sender(each) for each in value)
+
+
+def phrases(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise Wrong(f'is {kind(value)}; write it as a list, like ["urgent", "server down"]')
+    return tuple(one(each) for each in value)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keys of `[tasks.email_check]` beside those of every task."""
+
+    host: str = key(host, "")
+    port: int = key(whole(1, 65_535), 993)
+    user: str = key(one, "")
+    password: str = key(password, Outside(""))
+    folder: str = key(one, "INBOX")
+    ca_file: Path | None = key(path)  # noqa: RUF009  # a field, not a shared value
+    urgent_from: tuple[str, ...] = key(senders, ())
+    urgent_subjects: tuple[str, ...] = key(phrases, ())
+    since: float = key(seconds(3600), 30 * 86400.0)  # older mail is not looked at
+    limit: int = key(whole(1, 1_000_000), 10_000)  # messages that one run looks at, newest first
+
+
+# ------------------------------------------------------------------ the handler
+
+
+async def email_check(ctx: Context) -> str | Report:
+    """How much mail is unread; `URGENT:n ...` when n messages were queued that cannot wait."""
+    from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
+
+    from scheduler.handlers.email_check.line import Line
+    from scheduler.system.clock import SystemClock
+
+    options, line = _options(ctx), Line()
+    try:
+        return await to_thread(check, ctx.home, options, SystemClock.now(), ctx.progress, line)
+    finally:
+        line.cut()  # a run that was cancelled leaves no thread behind that waits for the server
+
+
+def check(home: Path, options: Options, now: float, progress: Progress, line: "Line") -> str | Report:
+    """Look at the mailbox once; raises TaskFailed, unless urgent mail was found before that."""
+    from scheduler.handlers.email_check.mailbox import mailbox
+
+    queue = MailQueue(home, now, options.since)
+    look, problem = Look(options, queue, now), ""
+    try:
+        with mailbox(_server(options), line) as box:
+            look.at(box, progress)
+    except TaskFailed as error:
+        if not look.queued:
+            raise
+        problem = str(error)
+    finally:
+        queue.save()
+    return look.report(problem)
+
+
+class Look:
+    """One look at the unread messages: how many there are, and which became work."""
+
+    def __init__(self, options: Options, queue: MailQueue, now: float) -> None:
+        self.queued: list[Letter] = []
+        self._options, self._queue, self._now = options, queue, now
+        self._oldest = now - options.since
+        self._unread = self._beyond = self._known = self._waiting = 0
+
+    def at(self, box: "Mailbox", progress: Progress) -> None:
+        """Go through the headers, newest first, and queue what cannot wait."""
+        uids = box.unread(datetime.fromtimestamp(max(0.0, self._oldest), UTC))
+        looked = uids[: self._options.limit]
+        self._beyond, done = len(uids) - len(looked), 0
+        for messages in box.headers(looked):
+            for found in messages:
+                self._consider(box, found)
+            self._queue.save()
+            done += len(messages)
+            progress(done, len(looked), "unread messages")
+
+    def report(self, problem: str) -> str | Report:
+        """What there was, in one line."""
+        full = bool(self._waiting) and not self._queue.room
+        line = "; ".join(filter(None, (self._result(), self._wait(full), problem)))
+        return Report(line, warning=True, urgent=bool(self.queued)) if problem or full else line
+
+    def _consider(self, box: "Mailbox", found: "Found") -> None:
+        if found.arrived is not None and found.arrived < self._oldest:
+            return
+        self._unread += 1
+        options, message = self._options, letter(found.raw)
+        urgency = priority(message.addresses, message.subject, options.urgent_from, options.urgent_subjects)
+        if not urgency:
+            return
+        if self._queue.knows(message.key):
+            self._known += 1
+        elif self._queue.room and len(self.queued) < A_RUN:
+            self._enqueue(box, found, message, urgency)
+        else:
+            self._waiting += 1
+
+    def _enqueue(self, box: "Mailbox", found: "Found", message: Letter, urgency: str) -> None:
+        raw, text = b"", ""
+        try:
+            raw = box.start(found.uid)
+            text = body(raw) or (body(box.later_text(found.uid)) if len(raw) < found.size else "")
+        finally:  # what is urgent is queued, also when its text cannot be had
+            email = _email(message, raw, text, found.size)
+            self._queue.add(message.key, work(email, message.subject, urgency, self._now))
+            self.queued.append(message)
+
+    def _result(self) -> str:
+        if self.queued:
+            return f"URGENT:{len(self.queued)} of {self._unread} unread: {_named(self.queued)}"
+        if not self._unread:
+            return "no unread mail"
+        newest = f" in the newest {self._options.limit}" if self._beyond else ""
+        urgent = f"{self._known} urgent, queued before" if self._known else f"none urgent{newest}"
+        return f"{self._unread + self._beyond} unread, {urgent}"
+
+    def _wait(self, full: bool) -> str:
+        if not self._waiting:
+            return ""
+        why = f"tasks/queue holds {FULL} files; clear it" if full else "the next run goes on"
+        return f"{self._waiting} more are urgent and wait: {why}"
+
+
+def _email(message: Letter, raw: bytes, text: str, size: int) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "from": message.sender,
+        "to": header(raw, "to"),
+        "subject": message.subject,
+        "date": message.date,
+        "body": text[:BODY],
+        "size": size,
+        "truncated": len(raw) < size or len(text) > BODY,
+    }
+
+
+def _named(letters: list[Letter]) -> str:
+    lines = [f"{next(iter(each.addresses), 'nobody')}: {each.subject[:60]}" for each in letters[:NAMED]]
+    more = len(letters) - len(lines)
+    return "; ".join(lines) + (f" and {more} more" if more else "")
+
+
+def _server(options: Options) -> "Server":
+    from scheduler.handlers.email_check.connection import Server
+
+    return Server(
+        options.host,
+        options.port,
+        options.user,
+        options.password,
+        options.folder,
+        str(options.ca_file or ""),
+    )
+
+
+def _options(ctx: Context) -> Options:
+    """In a process of its own the options arrive as a plain table."""
+    return Options(**ctx.options) if isinstance(ctx.options, dict) else ctx.options or Options()

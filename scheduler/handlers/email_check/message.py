@@ -1,0 +1,199 @@
+"""Makes text of a message as it came: headers and body, however they are encoded."""
+
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message
+from html.parser import HTMLParser
+
+from scheduler.handlers.email_check.rules import addresses
+
+BODY = 20_000  # characters of the text that are kept
+LINE = 500  # characters of a header that are kept
+HEADER = 2000  # bytes of a header that are looked at: patterns take their time on long lines of junk
+
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[\w-]*)?\?([bq])\?(.*?)\?=", re.IGNORECASE)
+_BETWEEN = re.compile(r"(?<=\?=)\s+(?==\?)")
+# What senders call by the name of a smaller set; the wider one reads both.
+_WIDER = {
+    "ascii": "utf-8",
+    "us-ascii": "utf-8",
+    "iso-8859-1": "cp1252",
+    "latin1": "cp1252",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "ks_c_5601-1987": "cp949",
+    "euc-kr": "cp949",
+    "shift_jis": "cp932",
+    "x-sjis": "cp932",
+    "iso-2022-jp": "iso2022_jp_ext",
+}
+# Python counts these among its text encodings; no mail is written in them, and some warn or never end well.
+_NO_CHARSET = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The headers of one message, as text; `key` is the same whenever and wherever it is met again."""
+
+    key: str
+    id: str = ""
+    sender: str = ""
+    addresses: tuple[str, ...] = ()
+    subject: str = ""
+    date: str = ""
+
+
+def letter(raw: bytes) -> Letter:
+    """What these header lines say; what is missing is empty."""
+    found = headers(raw)
+    charset = _declared(found)
+    line = {name: _undeclared(value, charset) for name, value in found.items()}
+    return Letter(
+        key=_key(found),
+        id="".join(line.get("message-id", "").split())[:LINE],
+        sender=one_line(decoded(line.get("from", ""))),
+        addresses=addresses(line.get("from", "")),
+        subject=one_line(decoded(line.get("subject", ""))),
+        date=one_line(line.get("date", "")),
+    )
+
+
+def headers(raw: bytes) -> dict[str, bytes]:
+    """Unfolded header lines by their lower-case names; of several with one name the first."""
+    found: dict[str, bytes] = {}
+    for line in _FOLD.sub(b" ", raw).splitlines():
+        name, colon, value = line.partition(b":")
+        if not name.strip():
+            break
+        if colon:
+            key = name.strip().decode("ascii", "replace").lower()
+            found.setdefault(key, b" ".join(value.split())[:HEADER])
+    return found
+
+
+def header(raw: bytes, name: str) -> str:
+    """One decoded header of a whole message."""
+    found = headers(raw)
+    return one_line(decoded(_undeclared(found.get(name, b""), _declared(found))))
+
+
+def body(raw: bytes) -> str:
+    """The text of a message of which perhaps only the beginning is here; "" if there is none in it."""
+    try:
+        parts = [part for part in message_from_bytes(raw).walk() if _is_text(part)]
+        plain = [part for part in parts if part.get_content_subtype() != "html"]
+        return _text_of(plain[0]) if plain else _without_tags(_text_of(parts[0])) if parts else ""
+    except (LookupError, ValueError, TypeError, RecursionError):
+        return ""  # what a stranger sent may be beyond what the parser was made for
+
+
+def decoded(line: str) -> str:
+    """The line with its encoded words (=?utf-8?q?...?=) decoded; adjacent ones may share a character."""
+    line, result, position = _BETWEEN.sub("", line), "", 0
+    pending, charset = b"", ""
+    for word in _WORD.finditer(line):
+        between = line[position : word.start()]
+        if between or word[1].lower() != charset:
+            result, pending = result + to_text(pending, charset) + between, b""
+        pending, charset, position = pending + _bytes_of(word[2], word[3]), word[1].lower(), word.end()
+    return result + to_text(pending, charset) + line[position:]
+
+
+def to_text(data: bytes, charset: str) -> str:
+    """These bytes in this charset; if there is no such charset, as UTF-8, or else as Windows would."""
+    name = charset.lower()
+    found = _try(data, _WIDER.get(name, name), "replace") if name else None
+    return found if found is not None else _undeclared(data)
+
+
+def _undeclared(data: bytes, charset: str = "") -> str:
+    """Bytes outside ASCII where nothing says what they are; `charset` is what the body is in."""
+    if b"\x1b$" in data:
+        charset = charset or "iso-2022-jp"
+    elif (found := _try(data, "utf-8", "strict")) is not None:
+        return found
+    return to_text(data, charset) if charset else data.decode("cp1252", "replace")
+
+
+def one_line(text: str) -> str:
+    """On one line, of bounded length, without control characters or halves of characters."""
+    whole = text.encode("utf-8", "replace").decode()
+    return " ".join("".join(char if char.isprintable() else " " for char in whole).split())[:LINE]
+
+
+def _try(data: bytes, charset: str, errors: str) -> str | None:
+    if charset.replace("-", "_") in _NO_CHARSET:
+        return None
+    try:
+        return data.decode(charset, errors)
+    except (LookupError, ValueError):
+        return None
+
+
+def _bytes_of(encoding: str, text: str) -> bytes:
+    data = text.encode("utf-8", "replace")
+    if encoding in "qQ":
+        return binascii.a2b_qp(data, header=True)
+    clean = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
+    whole = clean[: len(clean) - (len(clean) % 4 == 1)]
+    return binascii.a2b_base64(whole + b"=" * (-len(whole) % 4))
+
+
+def _declared(found: Mapping[str, bytes]) -> str:
+    """The charset of the body: what an undeclared header is probably written in, too."""
+    match = re.search(rb'charset\s*=\s*"?([\w.:+-]{1,40})', found.get("content-type", b""), re.IGNORECASE)
+    name = match[1].decode("ascii", "replace").lower() if match else ""
+    return "" if name in ("utf-8", "us-ascii", "ascii") else name
+
+
+def _key(found: Mapping[str, bytes]) -> str:
+    """From the Message-ID; a message without one is known by sender, date and subject."""
+    ident = b"".join(found.get("message-id", b"").split())
+    source = b"id\0" + ident if ident else b"\0".join(found.get(n, b"") for n in ("from", "date", "subject"))
+    return hashlib.sha256(source).hexdigest()[:32]
+
+
+def _is_text(part: Message) -> bool:
+    attached = part.get_content_disposition() == "attachment" or part.get_filename()
+    return part.get_content_maintype() == "text" and not attached
+
+
+def _text_of(part: Message) -> str:
+    data = part.get_payload(decode=True)
+    text = to_text(data if isinstance(data, bytes) else b"", part.get_content_charset() or "")
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else " " for char in text.replace("\r\n", "\n")
+    ).strip()
+
+
+class _Words(HTMLParser):
+    """Collects what a page says, without its tags, scripts and styles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self._silent += tag in ("script", "style")
+        if tag in ("br", "p", "div", "tr", "li", "h1", "h2", "h3"):
+            self.said.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in ("script", "style") and self._silent > 0
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.said.append(data)
+
+
+def _without_tags(page: str) -> str:
+    words = _Words()
+    words.feed(page)
+    lines = (" ".join(line.split()) for line in "".join(words.said).split("\n"))
+    return "\n".join(line for line in lines if line)

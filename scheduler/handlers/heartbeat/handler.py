@@ -1,0 +1,132 @@
+"""heartbeat: the machine's disk, memory and load against limits, and whether the peers are awake."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.core.model import Context, Report
+from scheduler.core.text import ago
+from scheduler.errors import TaskFailed
+from scheduler.handlers.heartbeat.peers import Peer, look_at_peers
+from scheduler.schema.table import key
+from scheduler.schema.values import flag, number, percent, seconds, whole
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keys of `[tasks.heartbeat]` beside those of every task."""
+
+    disk_warning: float = key(percent, 85.0)
+    disk_failure: float = key(percent, 95.0)
+    memory_warning: float = key(percent, 90.0)
+    memory_failure: float = key(percent, 98.0)
+    swap_warning: float = key(percent, 80.0)
+    load_warning: float = key(number(), 2.0)  # per processor, over the last five minutes
+    load_failure: float = key(number(), 8.0)
+    queue_limit: int = key(whole(0, 1_000_000), 500)
+    peers: bool = key(flag, True)
+    peer_stale: float = key(seconds(1), 3600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was measured: shares in per cent, the load per processor."""
+
+    disk: float
+    memory: float
+    swap: float = 0.0
+    load: float = 0.0
+    queued: int = 0
+    peers: tuple[Peer, ...] = ()
+
+
+async def heartbeat(ctx: Context) -> str | Report:
+    """One line about the machine and the peers; a warning or a failure when a limit is passed."""
+    from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
+
+    from scheduler.system.clock import SystemClock
+
+    options = ctx.options or Options()
+    reading = await to_thread(measure, ctx.home, SystemClock.now(), options.peers)
+    return judge(reading, options)
+
+
+def measure(home: Path, now: float, peers: bool = True) -> Reading:
+    """How things are; raises TaskFailed if the disk of `home` cannot be measured."""
+    import psutil
+
+    try:
+        disk = psutil.disk_usage(str(home)).percent
+    except OSError as error:
+        raise TaskFailed(f"the disk of {home} cannot be measured: {error.strerror}") from error
+    return Reading(
+        disk=disk,
+        memory=psutil.virtual_memory().percent,
+        swap=psutil.swap_memory().percent,
+        load=psutil.getloadavg()[1] / (psutil.cpu_count() or 1),
+        queued=_queued(home / "tasks" / "queue"),
+        peers=look_at_peers(home, now) if peers else (),
+    )
+
+
+def judge(reading: Reading, options: Options) -> str | Report:
+    """The reading in one line; a Report when it wants attention. Raises TaskFailed past a failure limit."""
+    if failures := _failures(reading, options):
+        raise TaskFailed("; ".join(failures))
+    warnings = [*_machine(reading, options), *_peers(reading, options)]
+    line = ", ".join(filter(None, (_summary(reading), _awake(reading, options))))
+    return Report("; ".join((line, *warnings)), warning=True) if warnings else line
+
+
+def _summary(reading: Reading) -> str:
+    return f"disk {reading.disk:.0f}%, memory {reading.memory:.0f}%, load {reading.load:.1f}"
+
+
+def _awake(reading: Reading, options: Options) -> str:
+    awake, known = sum(each.awake(options.peer_stale) for each in reading.peers), len(reading.peers)
+    if not known:
+        return ""
+    many = "peers" if known > 1 else "peer"
+    return f"{known} {many} awake" if awake == known else f"{awake} of {known} {many} awake"
+
+
+def _failures(reading: Reading, options: Options) -> list[str]:
+    limits = (
+        _over("disk", reading.disk, options.disk_failure, "%"),
+        _over("memory", reading.memory, options.memory_failure, "%"),
+        _over("load", reading.load, options.load_failure),
+    )
+    return [each for each in limits if each]
+
+
+def _machine(reading: Reading, options: Options) -> list[str]:
+    limits = (
+        _over("disk", reading.disk, options.disk_warning, "%"),
+        _over("memory", reading.memory, options.memory_warning, "%"),
+        _over("swap", reading.swap, options.swap_warning, "%"),
+        _over("load", reading.load, options.load_warning),
+        _over("files in tasks/queue:", reading.queued, options.queue_limit),
+    )
+    return [each for each in limits if each]
+
+
+def _over(what: str, value: float, limit: float, unit: str = "") -> str:
+    return f"{what} {value:.4g}{unit} is over {limit:g}{unit}" if value > limit else ""
+
+
+def _peers(reading: Reading, options: Options) -> list[str]:
+    return [each for each in (_complaint(peer, options.peer_stale) for peer in reading.peers) if each]
+
+
+def _complaint(peer: Peer, stale: float) -> str:
+    if peer.gone:
+        return f"{peer.name}: the process that ran it is gone"
+    if peer.asleep is not None and peer.asleep > stale:
+        return f"{peer.name}: last wake {ago(peer.asleep)} ago"
+    return ""
+
+
+def _queued(folder: Path) -> int:
+    try:
+        return sum(1 for _ in folder.iterdir())
+    except OSError:
+        return 0  # no queue yet, or none of ours

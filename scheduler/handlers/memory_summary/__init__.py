@@ -1,0 +1,1 @@
+"""The task `memory_summary`."""

@@ -1,0 +1,101 @@
+"""memory_summary: days, weeks and months in a few lines, in prose where a language model is set."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from scheduler.core.model import Context, Llm, Report
+from scheduler.handlers.memory_summary.daily import Outcome, Progress, summarise_days
+from scheduler.handlers.memory_summary.pruning import prune_raw, prune_summaries
+from scheduler.handlers.memory_summary.rollup import Period, roll_up
+from scheduler.schema.table import key
+from scheduler.schema.values import flag, seconds
+
+SHORTEST = 40 * 86400.0  # what is younger may still be part of a week or a month
+
+
+def age(value: object) -> float:
+    """How long something is kept; 0 is for ever."""
+    length: float = seconds()(value)
+    return max(length, SHORTEST) if length else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keys of `[tasks.memory_summary]` beside those of every task."""
+
+    llm: bool = key(flag, True)
+    prose_time: float = key(seconds(1), 180.0)
+    keep_raw: float = key(age, 400 * 86400.0)
+    keep_summaries: float = key(age, 3650 * 86400.0)
+
+
+async def memory_summary(ctx: Context) -> str | Report:
+    """How much was summarised; a warning names the days that could not be read, or why there is no prose."""
+    from scheduler.system.clock import SystemClock
+
+    options = ctx.options or Options()
+    today = datetime.fromtimestamp(SystemClock.now(), UTC).date()
+    return await summarise(ctx.home, today, ctx.progress, options, ctx.llm if options.llm else None)
+
+
+async def summarise(
+    home: Path, today: date, progress: Progress, options: Options, llm: Llm | None = None
+) -> str | Report:
+    """Bring all summaries up to date with the days before `today`; raises TaskFailed if that fails."""
+    from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
+
+    from scheduler.handlers.memory_summary.prose import Prose, recent_days, recent_periods
+
+    prose = Prose(home, llm, options.prose_time, progress)
+    days = await to_thread(summarise_days, home, today, progress)
+    await prose.of(recent_days(home, today))
+    rolled = await to_thread(roll_up, home, today, _oldest(today, options))
+    await prose.of(recent_periods(home, today))
+    removed = await to_thread(_prune, home, today, options)
+    problems = [day.problem for day in days if day.problem]
+    text = _text(_done(days, rolled), prose.written, removed)
+    return _judged(text, problems, prose.problem)
+
+
+def _before(today: date, kept: float) -> date:
+    return today - timedelta(seconds=kept) if kept else date.min
+
+
+def _oldest(today: date, options: Options) -> date:
+    """Summaries outlive their raw days, or they would be written again and again."""
+    return min(_before(today, options.keep_raw), _before(today, options.keep_summaries))
+
+
+def _prune(home: Path, today: date, options: Options) -> int:
+    removed = prune_raw(home, _before(today, options.keep_raw))
+    return removed + prune_summaries(home, _oldest(today, options))
+
+
+def _done(days: Iterable[Outcome], rolled: Iterable[Period]) -> list[tuple[int, str]]:
+    kinds = Counter(period.kind for period in rolled)
+    summarised = sum(day.summarised for day in days)
+    return [(summarised, "day"), (kinds["weekly"], "week"), (kinds["monthly"], "month")]
+
+
+def _text(done: list[tuple[int, str]], in_prose: int, removed: int) -> str:
+    counted = [f"{count} {what}{'s' if count != 1 else ''}" for count, what in done if count]
+    parts = [f"{_and(counted)} summarised"] if counted else []
+    parts += [f"{in_prose} in prose"] if in_prose else []
+    parts += [f"{removed} old {'file' if removed == 1 else 'files'} removed"] if removed else []
+    return ", ".join(parts) or "nothing new"
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _judged(text: str, problems: list[str], no_prose: str) -> str | Report:
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        text = f"{text}; {len(problems)} with problems: {'; '.join(problems[:3])}{more}"
+    if no_prose:
+        text = f"{text}; no prose: {no_prose}"
+    return Report(text, warning=True) if problems or no_prose else text

@@ -1,0 +1,69 @@
+"""What memory lets go of: raw days long after they were summarised, and very old summaries."""
+
+import contextlib
+import hashlib
+import re
+from datetime import date
+from pathlib import Path
+
+from scheduler.errors import TaskFailed
+from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_in
+from scheduler.handlers.memory_summary.rollup import KINDS, Period, month_of, week_of
+from scheduler.storage.memory import NoDay
+
+
+def prune_raw(home: Path, before: date) -> int:
+    """How many raw days of before were removed: only those of which there is a summary of ours."""
+    old = [day for day in days_in(home, "raw") if day < before]
+    return sum(_remove(day_file(home, "raw", day)) for day in old if _is_summarised(home, day))
+
+
+def prune_summaries(home: Path, before: date) -> int:
+    """How many summaries of ours, of days, weeks and months that ended before that day, were removed."""
+    files = [day_file(home, "daily", day) for day in days_in(home, "daily") if day < before]
+    files += [period.file(home) for period in _periods(home) if period.last < before]
+    return sum(_remove(file) for file in files if _is_ours(file))
+
+
+def _is_summarised(home: Path, day: date) -> bool:
+    try:
+        found = summary_in(day_file(home, "daily", day))
+        content = content_of(day_file(home, "raw", day))
+    except NoDay:
+        return False
+    return bool(found) and (found or {}).get("source") == hashlib.sha256(content).hexdigest()
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        return "source" in (summary_in(file) or {})
+    except NoDay:
+        return False
+
+
+def _periods(home: Path) -> list[Period]:
+    found = []
+    for kind in KINDS:
+        for file in (home / "memory" / kind).glob("[0-9][0-9][0-9][0-9]/*.json"):
+            with contextlib.suppress(ValueError):  # the 60th week is nobody's
+                found.append(_period(int(file.parts[-2]), file.stem))
+    return found
+
+
+def _period(year: int, name: str) -> Period:
+    if match := re.fullmatch(r"W(\d\d)", name):
+        return week_of(date.fromisocalendar(year, int(match[1]), 1))
+    if re.fullmatch(r"\d\d", name):
+        return month_of(date(year, int(name), 1))
+    raise ValueError(name)
+
+
+def _remove(file: Path) -> bool:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise TaskFailed(f"{file} is old and cannot be removed: {error.strerror}") from error
+    for folder in (file.parent, file.parent.parent):
+        with contextlib.suppress(OSError):  # there is more in it
+            folder.rmdir()
+    return True

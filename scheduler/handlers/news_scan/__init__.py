@@ -1,0 +1,1 @@
+"""The task `news_scan`."""

@@ -1,0 +1,80 @@
+"""The news of a citizen: a file of lines per day in news/, and what is dropped when there are too many."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from scheduler.errors import TaskFailed
+from scheduler.handlers.net.jsonl import append_lines
+
+MOST = 512 << 20  # bytes of all days together
+LONGEST = 1 << 20  # bytes of a line that is still looked at
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d\.jsonl")
+
+
+class NewsFiles:
+    """Writes today's lines; raises TaskFailed when that cannot be done."""
+
+    def __init__(self, home: Path, now: float) -> None:
+        self._folder, self._today = home / "news", datetime.fromtimestamp(now, UTC).date()
+        self._file = self._folder / f"{self._today}.jsonl"
+        # A scan that was killed had perhaps written items and not yet remembered them.
+        self._written = set(self._ids())
+
+    def add(self, lines: Iterable[tuple[str, bytes]]) -> int:
+        """Append the lines whose ids are not there yet; how many these were."""
+        new = {key: line for key, line in lines if key not in self._written}
+        if new:
+            try:
+                append_lines(self._file, b"".join(line + b"\n" for line in new.values()))
+            except OSError as error:
+                raise TaskFailed(f"{self._file} cannot be written: {error.strerror}") from error
+            self._written |= new.keys()
+        return len(new)
+
+    def sync(self) -> None:
+        """The lines are on disk, also if the power fails: before that, nothing may be remembered."""
+        if self._file.exists():
+            with self._file.open("rb") as lines, suppress(OSError):
+                os.fsync(lines.fileno())
+
+    def prune(self, keep: float) -> None:
+        """Remove the days that are older than `keep` seconds, and the oldest while there is too much."""
+        with suppress(OSError):  # the next scan tries again
+            oldest = f"{self._today - timedelta(seconds=keep)}.jsonl"
+            days = self._days()
+            too_old = [day for day in days if day.name < oldest]
+            sizes = {day: day.stat().st_size for day in days if day not in too_old}
+            for day in too_old:
+                day.unlink()
+            for day in list(sizes)[:-1]:
+                if sum(sizes.values()) > MOST:
+                    day.unlink()
+                    del sizes[day]
+
+    def _days(self) -> list[Path]:
+        if not self._folder.is_dir():
+            return []
+        return sorted(file for file in self._folder.iterdir() if _DAY.fullmatch(file.name) and file.is_file())
+
+    def _ids(self) -> Iterator[str]:
+        """The ids in the newest file."""
+        try:
+            for file in self._days()[-1:]:
+                with file.open("rb") as lines:
+                    while line := lines.readline(LONGEST):
+                        yield from _id(line)
+        except OSError as error:
+            raise TaskFailed(f"{self._folder} cannot be read: {error.strerror}; make it ours") from error
+
+
+def _id(line: bytes) -> Iterator[str]:
+    with suppress(ValueError, RecursionError):
+        found = json.loads(line)
+        if isinstance(found, dict) and isinstance(found.get("id"), str):
+            yield found["id"]

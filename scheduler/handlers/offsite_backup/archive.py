@@ -1,0 +1,223 @@
+"""A .tar.gz that knows what went into it: written with a hash of every entry, read back and compared."""
+
+import gzip
+import hashlib
+import os
+import stat
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from scheduler.handlers.net.cancellable import Stop, go_on
+from scheduler.handlers.offsite_backup.files import GENTLY, Entry, Problem
+
+DIGEST = hashlib.sha256
+CHUNK = 1 << 18  # bytes read at once: little memory, and few turns
+LEVEL = 6
+_BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
+
+
+class Damaged(Exception):
+    """An archive that cannot be read, or does not hold what was put into it."""
+
+
+class Writer:
+    """Writes the archive; `digests` holds one hash after the other, in the order of the entries."""
+
+    def __init__(self, file: Path, problem: Problem, stop: Stop) -> None:
+        self.digests, self.files, self.bytes = bytearray(), 0, 0
+        self._problem, self._stop = problem, stop
+        self._linked: dict[tuple[int, int], str] = {}
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._file = open(handle, "wb")  # noqa: PTH123, SIM115 - the mode is set at creation; see __exit__
+        self._gzip = gzip.GzipFile("", "wb", LEVEL, self._file)
+        self._tar = tarfile.TarFile(fileobj=self._gzip, mode="w", format=tarfile.PAX_FORMAT)
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Finished and on the disk, or left as it is."""
+        with self._file:
+            if kind is None:
+                self._tar.close()
+                self._gzip.close()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                _forget_pages(self._file)
+            else:
+                self._gzip.fileobj = None  # type: ignore[assignment] # or it would write its end once it is forgotten
+
+    def add(self, entry: Entry, source: Path) -> None:
+        """Put the entry into the archive, with what `source` holds; or tell why that is not possible."""
+        go_on(self._stop)
+        try:
+            self._add(entry, source)
+        except FileNotFoundError:
+            self._problem(entry.path, "vanished")
+        except _Unreadable as error:
+            self._problem(entry.path, str(error))
+
+    def _add(self, entry: Entry, source: Path) -> None:
+        info = described(entry)
+        if stat.S_ISLNK(entry.stat.st_mode):
+            info.linkname = _target(source)
+        if not info.isreg():
+            self._put(info)
+        elif first := self._linked.get((entry.stat.st_dev, entry.stat.st_ino)):
+            info.type, info.linkname, info.size = tarfile.LNKTYPE, first, 0
+            self._put(info)
+        else:
+            self._put_file(info, entry, source)
+
+    def _put_file(self, info: tarfile.TarInfo, entry: Entry, source: Path) -> None:
+        with _open(source) as file:
+            before = os.fstat(file.fileno())
+            info.size = before.st_size
+            content = _Hashed(file, info.size, self._stop)
+            self._put(info, content)
+            after = os.fstat(file.fileno())
+        if content.short or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            self._problem(entry.path, content.short or "changed while it was read")
+        self.files += 1
+        self.bytes += info.size
+        if entry.stat.st_nlink > 1:
+            self._linked[entry.stat.st_dev, entry.stat.st_ino] = entry.path
+
+    def _put(self, info: tarfile.TarInfo, content: "_Hashed | None" = None) -> None:
+        self._tar.addfile(info, content)  # type: ignore[arg-type] # read() is all that is asked of it
+        self._tar.members.clear()  # type: ignore[attr-defined] # a million of them are a gigabyte
+        self.digests += _digest(info, content.hash if content else DIGEST())
+
+
+class _Unreadable(Exception):
+    """Why a file of the home cannot be read: told apart from an archive that cannot be written."""
+
+
+def _open(source: Path) -> IO[bytes]:
+    try:
+        return open(os.open(source, GENTLY), "rb", buffering=0)  # noqa: PTH123 - no links, no pipes
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _Unreadable(error.strerror or "cannot be read") from error
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)  # noqa: PTH115 - a Path would tidy it up
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _Unreadable(error.strerror or "cannot be read") from error
+
+
+class _Hashed:
+    """Exactly `size` bytes of a file, filled up with zeros if it is shorter by now, and their hash."""
+
+    def __init__(self, file: IO[bytes], size: int, stop: Stop) -> None:
+        self.hash, self.short = DIGEST(), ""
+        self._file, self._left, self._stop = file, size, stop
+        self._ahead = memoryview(b"")
+
+    def read(self, count: int) -> bytes:
+        if not self._ahead:
+            self._ahead = memoryview(self._next())
+        found, self._ahead = bytes(self._ahead[:count]), self._ahead[count:]
+        return (
+            found if len(found) == count else found + (self.read(count - len(found)) if self._left else b"")
+        )
+
+    def _next(self) -> bytes:
+        go_on(self._stop)
+        wanted = min(CHUNK, self._left)
+        content = self._content(wanted)
+        self.hash.update(content)
+        self._left -= len(content)
+        return content
+
+    def _content(self, wanted: int) -> bytes:
+        try:
+            content = b"" if self.short else self._file.read(wanted)
+        except OSError as error:
+            self.short, content = error.strerror or "cannot be read", b""
+        if not content:
+            self.short = self.short or "became shorter while it was read"
+        return content or bytes(wanted)
+
+
+def described(entry: Entry) -> tarfile.TarInfo:
+    """The entry's header; times to the nanosecond, which a number in Python's tarfile has no room for."""
+    found = entry.stat
+    info = tarfile.TarInfo(entry.path)
+    info.mode, info.uid, info.gid = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+    whole, part = divmod(abs(found.st_mtime_ns), 10**9)
+    info.mtime = found.st_mtime_ns // 10**9
+    info.pax_headers = {"mtime": f"{'-' if found.st_mtime_ns < 0 else ''}{whole}.{part:09d}"}
+    info.type = {
+        stat.S_IFDIR: tarfile.DIRTYPE,
+        stat.S_IFLNK: tarfile.SYMTYPE,
+        stat.S_IFIFO: tarfile.FIFOTYPE,
+    }.get(stat.S_IFMT(found.st_mode), tarfile.REGTYPE)
+    return info
+
+
+def members(file: Path) -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
+    """Each entry of the archive with its content, which is to be read before the next; raises Damaged."""
+    with (
+        _damage(file),
+        gzip.open(file) as unpacked,
+        tarfile.open(fileobj=unpacked, mode="r|") as tar,
+    ):
+        while info := tar.next():
+            tar.members = []  # type: ignore[attr-defined] # as above
+            yield info, _content(file, tar, info)
+        while unpacked.read(CHUNK):
+            pass  # the sum at the very end is compared when that is reached
+
+
+def _content(file: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[bytes]:
+    with _damage(file):  # it is read where the entry is used, outside of `members`
+        if info.isreg() and (content := tar.extractfile(info)):
+            while chunk := content.read(CHUNK):
+                yield chunk
+
+
+@contextmanager
+def _damage(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        raise Damaged(f"{file.name}: {error}") from error
+
+
+def compare(file: Path, digests: bytes | bytearray, read: Callable[[int, str], None]) -> None:
+    """Read the archive again and compare every hash; raises Damaged with the first that differs."""
+    place, total, width = 0, 0, DIGEST().digest_size
+    for info, content in members(file):
+        found = DIGEST()
+        for chunk in content:
+            found.update(chunk)
+            total += len(chunk)
+            read(total, info.name)
+        if _digest(info, found) != digests[place : place + width]:
+            raise Damaged(f"{info.name} differs")
+        place += width
+    if place != len(digests):
+        raise Damaged(f"{(len(digests) - place) // width} entries are missing at its end")
+
+
+def _digest(info: tarfile.TarInfo, content: "hashlib._Hash") -> bytes:
+    about = (info.name.rstrip("/"), info.type, info.mode, info.uid, info.gid, info.size, info.linkname)
+    found = DIGEST(repr((*about, info.pax_headers.get("mtime"))).encode("utf-8", "surrogateescape"))
+    found.update(content.digest())
+    return found.digest()
+
+
+def _forget_pages(file: IO[bytes]) -> None:
+    """What is read back is to come from the disk, not from memory."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

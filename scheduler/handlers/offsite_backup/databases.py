@@ -1,0 +1,95 @@
+"""Copies of SQLite databases as they are at one moment, however busily they are written to."""
+
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from scheduler.handlers.net.cancellable import Stop, go_on
+from scheduler.handlers.offsite_backup.files import STAGED, Entry, Problem, first_bytes, own_folder
+
+PATIENCE = 5.0  # seconds for a database that somebody has locked
+PAGES = 2048  # copied between two looks at whether we should stop
+# Where a header counts its changes: a copy has a count of its own, and would differ in nothing else.
+_COUNTS = ((24, 28), (92, 96))
+
+
+def copy_databases(home: Path, databases: Iterable[Entry], problem: Problem, stop: Stop) -> dict[str, Path]:
+    """What to back up in place of each database; those that cannot be copied are told to `problem`.
+
+    A file that only begins like a database stands for itself.
+    """
+    clear(home)
+    copies = {}
+    for entry in databases:
+        to = home / STAGED / entry.path
+        own_folder(home)
+        try:
+            _copy(home / entry.path, to, entry.stat, stop)
+        except (sqlite3.OperationalError, OSError) as error:
+            if (home / entry.path).exists():
+                problem(entry.path, str(getattr(error, "strerror", None) or error))
+            to.unlink(missing_ok=True)
+        except sqlite3.DatabaseError:
+            to.unlink(missing_ok=True)
+            copies[entry.path] = home / entry.path
+        else:
+            copies[entry.path] = to
+    return copies
+
+
+def clear(home: Path) -> None:
+    """Remove the copies of this run, or of one that died."""
+    if (home / STAGED).is_dir():
+        shutil.rmtree(home / STAGED)
+
+
+def _copy(source: Path, to: Path, found: os.stat_result, stop: Stop) -> None:
+    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    to.touch(mode=0o600)
+    if not (_nobody_is_at(source) and _copied(source, to, "ro&immutable=1", stop) and _nobody_is_at(source)):
+        _copied(source, to, "ro" if _wal(source).exists() else "rw", stop)
+    _as_counted(source, to)
+    with suppress(PermissionError):  # somebody else's file that we may read
+        os.chown(to, found.st_uid, found.st_gid)
+    to.chmod(stat.S_IMODE(found.st_mode))
+    os.utime(to, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def _nobody_is_at(source: Path) -> bool:
+    """Whether a database with a write-ahead log is at rest.
+
+    To open it as usual would make a -wal and a -shm beside it, if only for a moment.
+    """
+    return first_bytes(source, 20)[18:] == b"\2\2" and not _wal(source).exists()
+
+
+def _wal(source: Path) -> Path:
+    return source.with_name(f"{source.name}-wal")
+
+
+def _copied(source: Path, to: Path, mode: str, stop: Stop) -> bool:
+    """Copied as of one moment; with `immutable`, if the file has not changed meanwhile."""
+    address = f"file:{quote(os.fsencode(source))}?mode={mode}"
+    before = source.stat()
+    opened = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
+    with closing(opened) as database, closing(sqlite3.connect(to)) as copy:
+        copy.execute("PRAGMA synchronous = OFF")  # after a power cut nobody wants it
+        database.execute("BEGIN")
+        database.execute("SELECT 1 FROM sqlite_master").fetchone()  # from here on we see one moment
+        database.backup(copy, pages=PAGES, progress=lambda *_: go_on(stop))
+    after = source.stat()
+    return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+
+
+def _as_counted(source: Path, to: Path) -> None:
+    """A copy of what did not change meanwhile is the same, byte for byte."""
+    with source.open("rb") as original, to.open("r+b") as copy:
+        header = original.read(100)
+        for start, end in _COUNTS if len(header) == 100 else ():
+            copy.seek(start)
+            copy.write(header[start:end])

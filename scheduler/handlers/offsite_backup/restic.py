@@ -1,0 +1,235 @@
+"""restic as a program: what it is started with, what it says meanwhile, and what its failures mean."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scheduler.core.model import Context, Running
+from scheduler.errors import TaskFailed
+from scheduler.executors.child import Order
+from scheduler.executors.environment import MARK, new_mark
+from scheduler.executors.output import Output
+from scheduler.executors.subprocesses import Processes
+from scheduler.handlers.offsite_backup.files import OWN
+from scheduler.handlers.offsite_backup.handler import Options
+from scheduler.handlers.offsite_backup.words import scrubbed
+
+GRACE = 3.0  # seconds to end by itself when the run is cancelled
+LONGEST = 1 << 20  # bytes of a line that is still looked at
+BUSY = (1, 2, 4, 8, 15, 30, 60)  # seconds between two tries while somebody else holds the repository
+# What a back end may find in the citizen's .env without being named in the settings.
+BACK_ENDS = ("AWS_", "AZURE_", "B2_", "GOOGLE_", "OS_", "RCLONE_", "RESTIC_", "ST_")
+# Where else restic would look for what the settings say, and in some cases prefer it.
+_OURS = re.compile(r"RESTIC_(REPOSITORY|PASSWORD|KEY|CACHE|PROGRESS).*")
+
+Listen = Callable[[Mapping[str, Any]], None]
+
+
+class NoRepository(TaskFailed):
+    """The place can be reached, and there is no repository."""
+
+
+class Busy(TaskFailed):
+    """Somebody else holds a lock on the repository."""
+
+
+class _Missing(TaskFailed):
+    """restic, or its password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How restic ended, and its first and last words without any secret."""
+
+    code: int | None
+    text: str
+
+    @property
+    def last_line(self) -> str:
+        """The line that says why: the fatal one, else the last."""
+        lines = [line.strip() for line in self.text.splitlines() if line.strip()]
+        fatal = [line.removeprefix("Fatal: ") for line in lines if line.startswith("Fatal: ")]
+        return (fatal or lines or ["it said nothing"])[-1][:500]
+
+
+class Restic:
+    """One repository and what opens it; secrets travel in the environment only."""
+
+    def __init__(self, ctx: Context, options: Options) -> None:
+        self._environment = _environment(ctx, options)
+        hidden = [*ctx.secrets.values(), *(options.environment or {}).values(), options.password or ""]
+        self._hidden = tuple(hidden)
+        self._processes = Processes(1, GRACE)
+        self._log = ctx.log
+
+    async def run(self, folder: Path, *words: str, listen: Listen | None = None) -> Said:
+        """What restic said to these arguments in this folder; raises TaskFailed unless it was content.
+
+        Exit code 3, not everything could be read, is no failure. Cancelled, it returns when restic is gone.
+        """
+        output, mark = _Lines(listen), new_mark()
+        environment = {**self._environment, MARK: mark, "PWD": str(folder)}
+        order = Order((*_program(), *words), environment, folder, mark)
+        code = await self._processes.run(lambda: order, _Watcher(output, self._log.warning))
+        said = Said(code, scrubbed(output.text(), self._hidden))
+        if code in (0, 3):
+            return said
+        raise failure(said)
+
+    async def version(self) -> tuple[int, ...]:
+        """Which restic this is; (0,) if it does not tell."""
+        found = re.search(r"restic (\d+)\.(\d+)", (await self.run(Path("/"), "version")).text)
+        return tuple(map(int, found.groups())) if found else (0,)
+
+    async def run_alone(self, folder: Path, *words: str, wait: Callable[[], None]) -> Said:
+        """The same for what needs the repository for itself: others are waited for, a few minutes."""
+        for pause in BUSY:
+            try:
+                return await self.run(folder, *words)
+            except Busy:
+                wait()
+                await asyncio.sleep(pause)
+                # What was killed a moment ago may still have a process number: its lock seemed alive.
+                await self.run(folder, "unlock")
+        return await self.run(folder, *words)
+
+
+def failure(said: Said) -> TaskFailed:
+    """What a failure of restic means, in words."""
+    if said.code == 10 or _nothing_there(said.text):
+        return NoRepository("there is no repository yet")
+    if said.code in _CODES:
+        kind, words = _CODES[said.code]
+        return kind(f"{words} ({said.last_line})")
+    for pattern, words, kind in _MEANINGS:
+        if found := re.search(pattern, said.text, re.IGNORECASE):
+            return kind(f"{words} ({_line_of(said.text, found)})")
+    return TaskFailed(f"restic failed: {said.last_line}")
+
+
+def _nothing_there(text: str) -> bool:
+    """Not every repository that cannot be opened is missing: it may be out of reach, or not ours."""
+    absent = r"unable to open config file: .*(no such file or directory|does not exist|not found|NoSuchKey)"
+    return "Is there a repository" in text and bool(re.search(absent, text)) and "no such host" not in text
+
+
+_PASSWORD = "the password does not open the repository; correct it"
+_LOCKED = "somebody else is using the repository"
+# From restic 0.17 on; 0.14 says 1 for all of them.
+_CODES: dict[int | None, tuple[type[TaskFailed], str]] = {11: (Busy, _LOCKED), 12: (TaskFailed, _PASSWORD)}
+
+_MEANINGS: tuple[tuple[str, str, type[TaskFailed]], ...] = (
+    ("wrong password or no key", _PASSWORD, TaskFailed),
+    ("already locked|unable to create lock.*locked", _LOCKED, Busy),
+    (
+        "no space left|quota exceeded|file too large|insufficient storage|disk full",
+        "the repository's disk is full; make room, the next run goes on from there",
+        TaskFailed,
+    ),
+    ("read-only file system", "the repository's disk is read-only; mend that", TaskFailed),
+    (
+        "dial tcp|connection re(fused|set)|no such host|i/o timeout|network is unreachable|broken pipe|EOF",
+        "the repository cannot be reached; try again, or correct repository",
+        TaskFailed,
+    ),
+    ("x509|certificate", "the repository's certificate is not accepted", TaskFailed),
+    (
+        "permission denied|access ?denied|unauthorized|forbidden|[( ]40[13]\\b",
+        "the repository may not be used: correct its permissions, or the access keys in environment",
+        TaskFailed,
+    ),
+    (
+        "all (target|source) directories/files do not exist",
+        "the home has vanished",
+        TaskFailed,
+    ),
+    (
+        "repository contains errors|ciphertext verification failed|invalid data|hash does not match|"
+        "not found in index|tree .* could not be loaded|pack .* does not exist",
+        "the repository is damaged: see restic check, then restic rebuild-index or a new repository",
+        TaskFailed,
+    ),
+)
+
+
+def _line_of(text: str, found: re.Match[str]) -> str:
+    start = text.rfind("\n", 0, found.start()) + 1
+    line = text[start:].partition("\n")[0]
+    return line.strip().removeprefix("Fatal: ")[:300]
+
+
+def _program() -> tuple[str, ...]:
+    if shutil.which("restic") is None:
+        raise _Missing("restic is not installed; install it, or set directory in place of repository")
+    # It takes every processor: without this the loop was up to 0.18 s late, with it 0.06 s.
+    return ("nice", "-n", "10", "restic") if shutil.which("nice") else ("restic",)
+
+
+def _environment(ctx: Context, options: Options) -> dict[str, str]:
+    around = {k: v for k, v in os.environ.items() if not _OURS.fullmatch(k)}
+    if str(options.repository).startswith("rclone:"):
+        around.pop("AWS_CA_BUNDLE", None)  # rclone 1.60 fails while it is set
+    of_back_ends = {
+        k: v for k, v in ctx.secrets.items() if k.startswith(BACK_ENDS) and not _OURS.fullmatch(k)
+    }
+    password = options.password or ctx.secrets.get("RESTIC_PASSWORD") or os.environ.get("RESTIC_PASSWORD")
+    if not password:
+        where = 'put RESTIC_PASSWORD into .env and set password = "${RESTIC_PASSWORD}"'
+        raise _Missing(f"the repository has no password; {where}")
+    own = {"RESTIC_REPOSITORY": str(options.repository), "RESTIC_PASSWORD": password}
+    # Twice a second: a restic whose scheduler was killed writes into a closed pipe soon, and ends.
+    shown = {"RESTIC_PROGRESS_FPS": "2", "LC_ALL": "C.UTF-8"}
+    cache = {"RESTIC_CACHE_DIR": str(ctx.home / OWN / "cache")} if ctx.home.is_dir() else {}
+    return {**around, **of_back_ends, **(options.environment or {}), **own, **shown, **cache}
+
+
+class _Lines(Output):
+    """Keeps plain lines, bounded; hands each line of JSON to `listen`, a list as its `found`."""
+
+    def __init__(self, listen: Listen | None) -> None:
+        super().__init__()
+        self._listen, self._begun = listen, b""
+
+    def write(self, data: bytes) -> None:
+        if self._listen is None:
+            super().write(data)
+            return
+        *lines, rest = (self._begun + data).split(b"\n")
+        self._begun = rest if len(rest) <= LONGEST else b""
+        for line in lines:
+            if (message := _message(line)) is None:
+                super().write(line + b"\n")
+            else:
+                self._listen(message)
+
+    def text(self) -> str:
+        return super().text() + self._begun.decode("utf-8", "replace")
+
+
+def _message(line: bytes) -> dict[str, Any] | None:
+    if not line.startswith((b"{", b"[{", b"[]")):
+        return None
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else {"found": found}
+
+
+class _Watcher:
+    """For Processes: a step of our run, whose own process is this one."""
+
+    def __init__(self, output: Output, warn: Callable[..., None]) -> None:
+        self.output, self._warn = output, warn
+
+    async def carried_by(self, running: Running) -> None:
+        """Nothing to write down: after a crash of ours restic ends by itself."""
+
+    def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
+        self._warn("restic does not end: %s", what)

@@ -1,0 +1,202 @@
+"""A backup in a restic repository: made, read back, and only then the oldest ones forgotten."""
+
+import asyncio
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from scheduler.core.model import Context, Report
+from scheduler.errors import TaskFailed
+from scheduler.handlers.net.cancellable import Stop, go_on, on_thread
+from scheduler.handlers.offsite_backup.databases import clear, copy_databases
+from scheduler.handlers.offsite_backup.files import OWN, Entry, Part, own_folder, rules, walk
+from scheduler.handlers.offsite_backup.handler import Options
+from scheduler.handlers.offsite_backup.restic import Busy, NoRepository, Restic
+from scheduler.handlers.offsite_backup.words import Missing, cannot, files, report, size
+from scheduler.system.files import read_json, write_json
+
+KNOWN = "repository.json"  # the repository that was there: if it is gone, that is no reason for a new one
+
+KEEPS_ODD_LINKS = (0, 16)
+
+
+async def back_up(ctx: Context, options: Options) -> str | Report:
+    """What was backed up and verified; raises TaskFailed."""
+    restic, missing = Restic(ctx, options), Missing()
+    ctx.progress(0, 0, "opening the repository")
+    await _open(ctx, restic, options)
+    try:
+        excludes, odd_links = await on_thread(partial(_prepare, ctx, options, missing), "offsite_backup")
+        if odd_links and await restic.version() < KEEPS_ODD_LINKS:
+            for link in odd_links:
+                missing.add(link, "restic before 0.16 gets a link wrong whose target is no UTF-8")
+        summary = await _saved(ctx, restic, excludes, missing)
+    except OSError as error:
+        raise TaskFailed(cannot(error, ctx.home)) from error
+    finally:
+        with suppress(OSError):
+            await asyncio.to_thread(clear, ctx.home)
+    read = await _checked(ctx, restic, options)
+    warning = await _forgot(ctx, restic, options)
+    processed, new = summary["total_bytes_processed"], summary.get("data_added", 0)
+    text = f"{files(summary['total_files_processed'])}, {size(processed)} ({size(new)} new), {read}"
+    return report(text, missing, *([warning] if warning else []))
+
+
+def tag(citizen: str) -> str:
+    """What tells this citizen's snapshots from others in the same repository."""
+    return f"experience-{citizen}"
+
+
+# ------------------------------------------------------------------ the repository
+
+
+async def _open(ctx: Context, restic: Restic, options: Options) -> None:
+    """Make sure that there is a repository which the password opens."""
+    note, place = ctx.home / OWN / KNOWN, hashlib.sha256(str(options.repository).encode()).hexdigest()
+    try:
+        await restic.run(ctx.home, "unlock")  # frees only what the dead held; it needs the password, too
+    except NoRepository as error:
+        if read_json(note, {}).get("place") == place:
+            raise TaskFailed(
+                f"the repository that was there is gone; is its disk mounted? For a new one remove {note}"
+            ) from error
+        await restic.run(ctx.home, "init")
+    own_folder(ctx.home)
+    write_json(note, {"place": place})
+
+
+async def _saved(ctx: Context, restic: Restic, excludes: Path, missing: Missing) -> Mapping[str, Any]:
+    """restic's own summary of the new snapshot."""
+    heard: dict[str, Any] = {}
+
+    def listen(message: Mapping[str, Any]) -> None:
+        match message.get("message_type"):
+            case "status":
+                done, total = message.get("bytes_done", 0), message.get("total_bytes", 0)
+                ctx.progress(done, total, str(next(iter(message.get("current_files") or ()), "")))
+            case "error":
+                missing.add(_relative(ctx.home, str(message.get("item", "?"))), _why(message.get("error")))
+            case "summary":
+                heard.update(message)
+
+    words = ("backup", "--json", "--tag", tag(ctx.citizen), "--exclude-file", str(excludes), ".")
+    said = await restic.run(ctx.home, *words, listen=listen)
+    if said.code == 3 and not missing.count:
+        missing.add("some files", said.last_line)
+    if "snapshot_id" not in heard:
+        raise TaskFailed(f"restic named no snapshot, so there is no backup: {said.last_line}")
+    return heard
+
+
+async def _checked(ctx: Context, restic: Restic, options: Options) -> str:
+    """How much was read back; a backup that was not looked at is none."""
+    ctx.progress(0, 0, "verifying")
+    share = f"{options.check:g}%"
+    subset = (f"--read-data-subset={share}",) if options.check else ()
+    try:
+        await restic.run_alone(
+            ctx.home, "check", *subset, wait=lambda: ctx.progress(0, 0, "waiting for another backup")
+        )
+    except TaskFailed as error:
+        raise TaskFailed(f"saved, but not verified: {error}") from error
+    return f"verified, {share} of the data read back" if options.check else "structure verified"
+
+
+async def _forgot(ctx: Context, restic: Restic, options: Options) -> str:
+    """Remove the oldest, and what only they held; what went wrong with that."""
+    ctx.progress(0, 0, "removing old backups")
+    which = ("--tag", tag(ctx.citizen), "--group-by", "tags", "--keep-last", str(options.keep))
+    try:
+        await restic.run_alone(
+            ctx.home,
+            "forget",
+            *which,
+            "--prune",
+            wait=lambda: ctx.progress(0, 0, "waiting for another backup"),
+        )
+    except Busy:
+        return "old backups are still there: somebody else is using the repository"
+    except TaskFailed as error:
+        return f"old backups are still there: {error}"
+    return ""
+
+
+# ------------------------------------------------------------------ what restic leaves out
+
+
+def _prepare(ctx: Context, options: Options, missing: Missing, stop: Stop) -> tuple[Path, list[str]]:
+    """Copy the databases, and write down for restic what to leave out; also the links with odd targets."""
+    target = ctx.home / (options.repository or "").removeprefix("local:")  # it may lie inside the home
+    ruled = rules(ctx.home, options.exclude, [target])
+    special: list[Entry] = []
+    odd_links: list[str] = []
+    for entry in walk(ctx.home, ruled, lambda path, why: None):  # restic will tell these itself
+        go_on(stop)
+        if entry.part is not Part.KEEP:
+            special.append(entry)
+        elif stat.S_ISLNK(entry.stat.st_mode) and _is_odd(ctx.home / entry.path):
+            odd_links.append(entry.path)
+    databases = [each for each in special if each.part is Part.COPY]
+    copies = copy_databases(ctx.home, databases, missing.add, stop)
+    plain = {path for path, source in copies.items() if source == ctx.home / path}
+    exact = [each.path for each in special if each.path not in plain]
+    return _written(ctx.home, [*ruled.patterns], exact), odd_links
+
+
+def _is_odd(link: Path) -> bool:
+    try:
+        os.fsencode(link.readlink()).decode()
+    except UnicodeDecodeError:
+        return True
+    except OSError:
+        return False  # gone again
+    return False
+
+
+def _written(home: Path, patterns: list[str], exact: list[str]) -> Path:
+    lines = [
+        *(_in_restics_words(home, each) for each in patterns),
+        *(_exactly(home / each) for each in exact),
+    ]
+    file = home / OWN / "exclude"
+    own_folder(home)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    file.write_bytes(b"".join(line + b"\n" for line in lines))
+    return file
+
+
+def _in_restics_words(home: Path, pattern: str) -> bytes:
+    inside = pattern.strip("/")
+    anywhere = "/" not in pattern.rstrip("/")
+    escaped = _escaped(os.fsencode(inside)).replace(b"\\*", b"*").replace(b"\\?", b"?")
+    return _exactly(home) + (b"/**/" if anywhere else b"/") + escaped
+
+
+def _exactly(path: Path) -> bytes:
+    return _escaped(os.fsencode(path))
+
+
+def _escaped(path: bytes) -> bytes:
+    """As restic reads a line: without its blanks at the end, wildcards and $NAMEs have a meaning."""
+    path = re.sub(rb"([\\*?\[\]])", rb"\\\1", path).replace(b"$", b"$$")
+    path = path.replace(b"\n", b"[\t-\x0b]").replace(b"\r", b"[\x0c-\x0e]")
+    return re.sub(rb"[ \t]$", lambda blank: b"[" + blank[0] + b"]", path)
+
+
+def _relative(home: Path, path: str) -> str:
+    return path.removeprefix(f"{home}/")
+
+
+def _why(error: object) -> str:
+    """restic gives Go's own error: {"Op": "open", "Path": ..., "Err": 13}."""
+    number = error.get("Err") if isinstance(error, dict) else None
+    if isinstance(number, int):
+        return os.strerror(number)
+    return str(error.get("message", "cannot be read")) if isinstance(error, dict) else "cannot be read"

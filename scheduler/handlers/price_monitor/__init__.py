@@ -1,0 +1,1 @@
+"""The task `price_monitor`."""

@@ -1,0 +1,138 @@
+"""price_monitor: prices to prices.jsonl, and work for the next wake when one has moved too far."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from scheduler.core.model import Context, Report
+from scheduler.errors import TaskFailed
+from scheduler.handlers.net.urls import address
+from scheduler.schema.table import key
+from scheduler.schema.values import Wrong, kind, number, pairs, seconds, secret, text
+
+if TYPE_CHECKING:
+    from scheduler.handlers.price_monitor.moves import Move, Tracks
+    from scheduler.handlers.price_monitor.quotes import Quotes
+
+SOURCES = ("coinbase", "kraken", "binance", "coingecko", "json")
+NEEDS = ("source", "pairs|url")
+LINES = """
+source = "coinbase"
+pairs = ["BTC/USD", "ETH/USD"]
+"""
+
+
+def _source(value: Any) -> str:
+    if value not in SOURCES:
+        raise Wrong(f"is none of {', '.join(SOURCES)}; write one of them")
+    return str(value)
+
+
+def _pairs(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise Wrong(f'is {kind(value)}; write a list, like ["BTC/USD"]' if value else "is empty; name a pair")
+    found = tuple(dict.fromkeys(text(pair).strip() for pair in value))
+    if not all(found) or len(found) > 200:
+        raise Wrong("holds an empty pair, or more than 200; correct it")
+    return found
+
+
+def _percent(value: Any) -> Decimal:
+    limit = Decimal(str(number()(value)))
+    if not limit:
+        raise Wrong("is 0; write per cent above 0, like 5")
+    return limit
+
+
+def _headers(value: Any) -> Mapping[str, str]:
+    return {name: secret(each) for name, each in pairs(value).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keys of `[tasks.price_monitor]` beside those of every task."""
+
+    source: str = key(_source, "")
+    pairs: tuple[str, ...] = key(_pairs, ())
+    url: str = key(address, "")  # json only; {pair} stands for the pair
+    path: str = key(text, "")
+    time_path: str = key(text, "")
+    endpoint: str = key(address, "")
+    headers: Mapping[str, str] | None = key(_headers)
+    alert_percent: Decimal = key(_percent, Decimal(5))  # noqa: RUF009  # a field, not a shared value
+    alert_window: float = key(seconds(1), 3600.0)
+    stale: float = key(seconds(1), 3600.0)
+    patience: float = key(seconds(0.1), 40.0)  # for all of them
+
+    def __post_init__(self) -> None:
+        if self.source == "json" and not (self.url and self.path):
+            raise Wrong("has source json, which needs url and path; add them")
+
+
+async def price_monitor(ctx: Context) -> str | Report:
+    """The prices in one line; urgent after a move over the limit, a warning where a price is missing."""
+    from asyncio import to_thread
+
+    from scheduler.handlers.price_monitor.moves import Tracks
+    from scheduler.handlers.price_monitor.quotes import quotes
+    from scheduler.system.clock import SystemClock
+
+    options, now = ctx.options or Options(), SystemClock.now()
+    _check(options)
+    tracks = await to_thread(Tracks, ctx.home)
+    found = await quotes(options, tracks, now, ctx.progress)
+    return await to_thread(_recorded, ctx, options, found, tracks, now)
+
+
+def _check(options: Options) -> None:
+    """What the reader of one key cannot see."""
+    if options.source != "json" and not options.pairs:
+        raise TaskFailed("there are no pairs; add pairs to the settings of price_monitor")
+
+
+def _recorded(ctx: Context, options: Options, found: "Quotes", tracks: "Tracks", now: float) -> str | Report:
+    from scheduler.handlers.price_monitor.files import append, iso
+
+    if found.prices:
+        lines = [
+            {"time": iso(now), "pair": pair, "price": price.text, "source": options.source}
+            for pair, price in found.prices.items()
+        ]
+        append(ctx.home, lines)
+    moves = _moves(ctx, options, found, tracks, now)
+    tracks.save(now)
+    return _told(options, found, moves)
+
+
+def _moves(
+    ctx: Context, options: Options, found: "Quotes", tracks: "Tracks", now: float
+) -> list[tuple[str, "Move", bool]]:
+    """The moves over the limit; each is work for the next wake, once."""
+    from scheduler.handlers.price_monitor.files import queue
+    from scheduler.handlers.price_monitor.moves import Point
+
+    moves = []
+    for pair, price in found.prices.items():
+        track = tracks.of(found.names[pair])
+        move = track.add(Point(now, price), options.alert_window)
+        if move and abs(move.percent) > options.alert_percent:
+            moves.append((pair, move, queue(ctx.home, pair, options.source, move)))
+            track.alerted()
+    return moves
+
+
+def _told(options: Options, found: "Quotes", moves: list[tuple[str, "Move", bool]]) -> str | Report:
+    problems = [f"{pair}: {problem}" for pair, problem in found.problems.items()]
+    more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+    bad = "; ".join(problems[:3]) + more
+    if not found.prices:
+        raise TaskFailed(f"no price from {options.source}: {bad}")
+    prices = ", ".join(f"{pair} {price.text}" for pair, price in list(found.prices.items())[:5])
+    rest = f" and {len(found.prices) - 5} more" if len(found.prices) > 5 else ""
+    told = [f"{pair} {move}" for pair, move, _ in moves] or [prices + rest]
+    if not all(queued for _, _, queued in moves):
+        problems.append("queue")
+        told.append("tasks/queue is full, so this is not in it; work it off")
+    line = "; ".join([*told, f"{len(found.problems)} with problems: {bad}"] if bad else told)
+    return Report(line, warning=bool(problems), urgent=bool(moves)) if problems or moves else line

@@ -1,0 +1,43 @@
+"""The built-in handlers: a module each, named for its task, with its function and its `Options`.
+
+A handler that cannot do without certain keys names them in `NEEDS` ("a|b" where one of them will do),
+and the lines to add for them in `LINES`.
+"""
+
+from collections.abc import Collection
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from scheduler.core.model import Handler
+
+BUILT_IN = (
+    "heartbeat",
+    "price_monitor",
+    "email_check",
+    "news_scan",
+    "dream_generate",
+    "memory_summary",
+    "offsite_backup",
+)
+
+
+class BuiltIn(NamedTuple):
+    """A built-in handler, the shape of its options, and what it needs of them."""
+
+    function: Handler
+    options: type[Any]
+    needs: tuple[str, ...] = ()
+    lines: str = ""
+
+    def lacks(self, given: Collection[str]) -> str:
+        """The first key that has to be set and is not."""
+        return next((need for need in self.needs if not {*need.split("|")} & {*given}), "")
+
+
+def built_in(task: str) -> BuiltIn | None:
+    """The handler of this task; None if there is none."""
+    if task not in BUILT_IN:
+        return None
+    module = import_module(f"scheduler.handlers.{task}.handler")
+    needs, lines = getattr(module, "NEEDS", ()), getattr(module, "LINES", "")
+    return BuiltIn(getattr(module, task), module.Options, needs, lines)
