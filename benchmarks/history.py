@@ -12,7 +12,7 @@ from typing import Any
 
 from scheduler.core.model import Keep, Outcome, Task, Trigger
 from scheduler.core.records import Asked, Ended
-from scheduler.engine import Scheduler
+from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.history_file import HistoryFile
 from scheduler.storage.history_reader import output, runs
 from scheduler.storage.history_writer import MANY, Historian

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scheduler.core.model import Call, Context, Task, TaskState
 from scheduler.core.schedule import Every
-from scheduler.engine import Scheduler
+from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Workers
 from scheduler.storage.state_file import StateFile, States
 from scheduler.storage.state_store import Adopt, DiskStore, MemoryStore, Store

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from scheduler.core.model import Command, Task
 from scheduler.core.schedule import Every
-from scheduler.engine import Scheduler
+from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.state_store import MemoryStore
 
 from .child import measure

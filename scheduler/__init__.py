@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from scheduler.background import get_scheduler
     from scheduler.core.model import Context, Report
     from scheduler.core.schedule import Cron, Every
-    from scheduler.engine import Scheduler
+    from scheduler.engine.scheduler import Scheduler
     from scheduler.errors import TaskFailed
 
 __all__ = ["Context", "Cron", "Every", "Report", "Scheduler", "TaskFailed", "get_scheduler"]
@@ -20,7 +20,7 @@ _HOMES = {
     "Cron": "core.schedule",
     "Every": "core.schedule",
     "Report": "core.model",
-    "Scheduler": "engine",
+    "Scheduler": "engine.scheduler",
     "TaskFailed": "errors",
     "get_scheduler": "background",
 }

@@ -55,7 +55,7 @@ class CitizenScheduler:
         """Run every task that is due and wait for all of them: what each came to."""
 
         async def drain(control: "Followed") -> dict[str, Outcome]:
-            from scheduler.engine import Scheduler
+            from scheduler.engine.scheduler import Scheduler
 
             if not isinstance(control, Scheduler):
                 owner = control.snapshot().owner.removeprefix("attached, ")

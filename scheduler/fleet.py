@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from scheduler.alarms import Alarms
-from scheduler.board import Subscribers
 from scheduler.core.model import Snapshot
 from scheduler.core.ports import FleetView
-from scheduler.engine import Rules, Scheduler
+from scheduler.engine.event_bus import Subscribers
+from scheduler.engine.scheduler import Rules, Scheduler
 from scheduler.errors import (
     BadSettings,
     Managed,

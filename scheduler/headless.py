@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scheduler.core.model import Outcome
-from scheduler.engine import Scheduler
+from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.executors.stdout_capture import capture_prints
 from scheduler.fleet import Fleet

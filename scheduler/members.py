@@ -11,7 +11,7 @@ from scheduler.core.details import TaskDetails
 from scheduler.core.model import Snapshot
 from scheduler.core.ports import Control
 from scheduler.core.window import Slots, Window
-from scheduler.engine import Scheduler
+from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.look import explained, foreseen
 from scheduler.onlooker import Onlooker

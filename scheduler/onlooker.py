@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 
-from scheduler.board import Subscribers, follow
 from scheduler.core.details import TaskDetails
 from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord
 from scheduler.core.window import Slots, Window
+from scheduler.engine.event_bus import Subscribers, follow
 from scheduler.errors import Owned, SchedulerError, UnknownTask
 from scheduler.storage import history_reader as history
 

@@ -11,11 +11,11 @@ from random import uniform
 from typing import Any
 
 from scheduler import wire
-from scheduler.board import Subscribers, follow
 from scheduler.core.details import TaskDetails
 from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.window import Slots, Window
+from scheduler.engine.event_bus import Subscribers, follow
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.executors.streams import Spool
 from scheduler.system.clock import Clock

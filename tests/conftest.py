@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.core.model import Call, Task, TaskState
 from scheduler.core.schedule import Every
-from scheduler.engine import Rules, Scheduler
+from scheduler.engine.scheduler import Rules, Scheduler
 from scheduler.executors import Workers
 from scheduler.storage.state_store import MemoryStore
 

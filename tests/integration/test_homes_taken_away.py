@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.builtin import BACKGROUND_TASKS
-from scheduler.engine import Scheduler
+from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions

@@ -18,7 +18,7 @@ import pytest
 from scheduler import wire
 from scheduler.core.model import Call, Kind, Task
 from scheduler.core.schedule import Cron, Every
-from scheduler.engine import Rules, Scheduler
+from scheduler.engine.scheduler import Rules, Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
 from scheduler.executors import Workers
 from scheduler.executors.stdout_capture import current

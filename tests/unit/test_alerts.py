@@ -13,9 +13,9 @@ from scheduler import targets
 from scheduler.alerts import Alerter, below
 from scheduler.core.model import Alerts, Call, Outcome, Task, TaskState
 from scheduler.core.schedule import Every
+from scheduler.engine.watchdog import StallWatch
 from scheduler.errands import WAITING, Errands
 from scheduler.settings import load
-from scheduler.stall import StallWatch
 from scheduler.targets import Targets
 
 from ..crash.loops import gone

@@ -10,8 +10,8 @@ import pytest
 
 from scheduler import wire
 from scheduler.audience import FEW, Audience
-from scheduler.board import Subscribers
 from scheduler.core.model import Event, Snapshot
+from scheduler.engine.event_bus import Subscribers
 
 from ..fakes import settle
 

@@ -11,7 +11,7 @@ import pytest
 
 from scheduler.core.model import Call, Command, Report, Task, TaskState, WakePlan
 from scheduler.core.schedule import Cron, Every
-from scheduler.engine import Scheduler
+from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import NotSetUp
 
 from ..fakes import NOON, until

@@ -7,10 +7,10 @@ from itertools import count
 from scheduler.core.model import Trigger
 from scheduler.core.recovery import slot
 from scheduler.core.schedule import NEVER
-from scheduler.jobs import Job
-from scheduler.ledger import Ledger
+from scheduler.engine.due_queue import Timetable
+from scheduler.engine.jobs import Job
+from scheduler.engine.registry import Ledger
 from scheduler.system.clock import Clock, Timer
-from scheduler.timetable import Timetable
 
 SLICE = 256  # dispatches before the loop may do something else
 MISSED = 60.0  # a slot that passed this many seconds before anybody was there is a catch-up

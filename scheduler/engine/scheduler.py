@@ -6,7 +6,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scheduler.board import follow
 from scheduler.core.description import explain
 from scheduler.core.details import TaskDetails
 from scheduler.core.forecast import forecast
@@ -31,18 +30,19 @@ from scheduler.core.model import (
 from scheduler.core.records import LISTED, MOST_LISTED, Asked, Forgetful, Recorder, RunRecord
 from scheduler.core.schedule import AtStart
 from scheduler.core.window import Slots, Window
-from scheduler.dispatch import Dispatcher
+from scheduler.engine.dispatcher import Dispatcher
+from scheduler.engine.event_bus import follow
+from scheduler.engine.jobs import Job
+from scheduler.engine.registry import Ledger
+from scheduler.engine.run import Run
+from scheduler.engine.runner import WAKE, Runner
+from scheduler.engine.wake import TaskResult, WakeCycle
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping
 from scheduler.executors import Result, Workers
 from scheduler.executors.streams import Bell, pieces
-from scheduler.jobs import Job
-from scheduler.ledger import Ledger
-from scheduler.runner import WAKE, Runner
-from scheduler.runs import Run
 from scheduler.storage.failure_journal import Chronicle
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
-from scheduler.wake import TaskResult, WakeCycle
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from scheduler.core.model import NotSetUp as Nothing
 from scheduler.core.model import Task, TaskState, TaskView, Trigger, view
 from scheduler.core.schedule import NEVER
+from scheduler.engine.run import Run
 from scheduler.errors import NotSetUp
-from scheduler.runs import Run
 
 
 class Job:

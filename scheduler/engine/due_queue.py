@@ -4,7 +4,7 @@ import heapq
 from itertools import count
 
 from scheduler.core.schedule import NEVER
-from scheduler.jobs import Job
+from scheduler.engine.jobs import Job
 
 
 class Timetable:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from scheduler.board import Board
 from scheduler.core.model import Outcome, Receipt, TaskState, TaskView
 from scheduler.core.records import Ended
 from scheduler.core.recovery import recovered
+from scheduler.engine.event_bus import Board
+from scheduler.engine.jobs import Job
 from scheduler.errors import UnknownTask
-from scheduler.jobs import Job
 from scheduler.storage.state_file import States
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock

@@ -14,17 +14,17 @@ from scheduler.core.model import Context, Llm, Outcome, Running, Task, TaskState
 from scheduler.core.records import Ended
 from scheduler.core.recovery import retry_time
 from scheduler.core.schedule import in_words
-from scheduler.deadlines import Deadlines
+from scheduler.engine.finishes import Finishes
+from scheduler.engine.jobs import Job
+from scheduler.engine.registry import Ledger
+from scheduler.engine.run import Run
+from scheduler.engine.timeouts import Deadlines
+from scheduler.engine.wake import TaskResult
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors import Result, Workers
-from scheduler.finishes import Finishes
-from scheduler.jobs import Job
-from scheduler.ledger import Ledger
-from scheduler.runs import Run
 from scheduler.system.clock import Clock
 from scheduler.system.process_info import alive
 from scheduler.system.process_info import born as born_at
-from scheduler.wake import TaskResult
 
 log = logging.getLogger("experience")
 

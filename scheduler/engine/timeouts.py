@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from scheduler.core.schedule import NEVER
-from scheduler.runs import Run
+from scheduler.engine.run import Run
 from scheduler.system.clock import Clock, Timer
 
 
