@@ -3,9 +3,9 @@
 import asyncio
 
 from scheduler.alerts import Alerter
+from scheduler.config.loader import CitizenSettings
 from scheduler.engine.watchdog import LIMIT, StallWatch
 from scheduler.errands import Errands
-from scheduler.settings import CitizenSettings
 from scheduler.targets import Targets
 
 PATIENCE = 5.0  # seconds that a shutdown waits for alerts and pings that are under way

@@ -6,11 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.core.model import Handler, Outcome, Receipt, Snapshot
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.look import look_at
-from scheduler.settings import CitizenSettings, Settings, load
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import not_ours

@@ -16,7 +16,7 @@ from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen
 from scheduler.options import as_document, config_file, some_citizens
 
 if TYPE_CHECKING:
-    from scheduler.settings import CitizenSettings
+    from scheduler.config.loader import CitizenSettings
 
 OK, FAILED, WRONG = 0, 1, 2  # exit codes: fine, a task's last run failed, an error
 # Where no verb asks for a log, Python would print its warnings beside the one line that says it all.
@@ -70,7 +70,7 @@ def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) ->
 
     With names, only what concerns these citizens.
     """
-    from scheduler.settings import load
+    from scheduler.config.loader import load
 
     settings = load(config=config, only=names)
     for name in names:

@@ -14,9 +14,9 @@ from scheduler.errors import BadSettings, SchedulerError
 from scheduler.options import as_document, config_file
 
 if TYPE_CHECKING:
+    from scheduler.config.loader import Settings
     from scheduler.migration import Sheet, Wanted
     from scheduler.migration_settings import Target
-    from scheduler.settings import Settings
 
 COLUMNS = 80  # where no terminal says how many it has
 
@@ -67,7 +67,7 @@ def _check_system() -> None:
 
 
 def _settings(config: Path | None) -> "Settings":
-    from scheduler.settings import load
+    from scheduler.config.loader import load
 
     settings = load(config=config)
     if settings.problems:

@@ -12,7 +12,7 @@ from scheduler.errors import SchedulerError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from scheduler.settings import CitizenSettings
+    from scheduler.config.loader import CitizenSettings
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -54,7 +54,7 @@ def _items(begun: str, words: dict[str, str]) -> "list[CompletionItem]":
 
 def _known(context: click.Context) -> tuple["CitizenSettings", ...]:
     """All citizens; none where the settings cannot be read: this is no place to say so."""
-    from scheduler.settings import load
+    from scheduler.config.loader import load
 
     config = context.params.get("config")
     with suppress(SchedulerError, OSError):

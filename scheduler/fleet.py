@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from scheduler.alarms import Alarms
+from scheduler.config.loader import CitizenSettings, Settings, fingerprint, load
 from scheduler.core.model import Snapshot
 from scheduler.core.ports import FleetView
 from scheduler.engine.event_bus import Subscribers
@@ -30,7 +31,6 @@ from scheduler.fleet_options import FleetOptions
 from scheduler.look import look_at
 from scheduler.members import Member, attached, owned
 from scheduler.onlooker import Onlooker
-from scheduler.settings import CitizenSettings, Settings, fingerprint, load
 from scheduler.storage.history_writer import Historian
 from scheduler.storage.lock import Ownership, acquire, owner_of
 from scheduler.storage.state_store import DiskStore

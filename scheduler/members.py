@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from scheduler.config.loader import CitizenSettings
 from scheduler.core.details import TaskDetails
 from scheduler.core.model import Snapshot
 from scheduler.core.ports import Control
@@ -17,7 +18,6 @@ from scheduler.look import explained, foreseen
 from scheduler.onlooker import Onlooker
 from scheduler.remote import RemoteControl
 from scheduler.server import Server
-from scheduler.settings import CitizenSettings
 from scheduler.storage.lock import Ownership
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import closed_to, door, shared_path, socket_path

@@ -8,8 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.builtin import BACKGROUND_TASKS
 from scheduler.command_names import folders_in, in_background, keeps_alive, name_of, numbered
+from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.model import Command, Task, TaskState
 from scheduler.core.schedule import AtStart, Cron, Every, Schedule, zone_named
 from scheduler.core.upcoming import upcoming as upcoming_of

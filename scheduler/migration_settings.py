@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scheduler.citizen_settings import CitizenSettings, Given, citizen
+from scheduler.config.citizen import CitizenSettings, Given, citizen
+from scheduler.config.files import LIMIT, Files
 from scheduler.core.model import Command
 from scheduler.core.schedule import AtStart, Every
 from scheduler.crontab import BOM
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration import Fate, Sheet, Verdict
-from scheduler.settings_files import LIMIT, Files
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument

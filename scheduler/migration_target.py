@@ -5,17 +5,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scheduler.builtin import BACKGROUND_TASKS
-from scheduler.citizen_settings import Given, citizen
 from scheduler.command_names import folders_in
+from scheduler.config.citizen import Given, citizen
+from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.config.files import Files, main_candidates
+from scheduler.config.loader import FIRST, Settings
 from scheduler.core.model import NAME, Call
 from scheduler.crontab import Kind, read
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration import Source
 from scheduler.migration_journal import FOLDER, newest
 from scheduler.migration_settings import Target
-from scheduler.settings import FIRST, Settings
-from scheduler.settings_files import Files, main_candidates
 from scheduler.v1_lines import WAKE, v1_name
 
 _TURN = ("command", "handler", "every", "cron", "timezone")  # what a moved wake would bring

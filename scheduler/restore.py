@@ -13,7 +13,7 @@ from scheduler.completion import one_citizen
 from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, UnknownCitizen
 
 if TYPE_CHECKING:
-    from scheduler.citizen_settings import CitizenSettings
+    from scheduler.config.citizen import CitizenSettings
     from scheduler.core.model import Context
     from scheduler.handlers.offsite_backup.handler import Options
 
@@ -74,9 +74,9 @@ def backups(ctx: "Context") -> list[Backup]:
 
 
 def _context(name: str, config: Path | None) -> "Context":
+    from scheduler.config.loader import load
     from scheduler.core.model import Context
     from scheduler.handlers.offsite_backup.handler import Options
-    from scheduler.settings import load
 
     settings = load(config=config, only=(name,))
     citizen = settings.citizen(name)

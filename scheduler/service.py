@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scheduler.config.loader import Settings, load, load_or_raise
 from scheduler.errors import SchedulerError, UnknownCitizen
-from scheduler.settings import Settings, load, load_or_raise
 from scheduler.storage.managed import Unit, managed_by, mark, unit_of, unmark
 from scheduler.unit_file import OURS, text
 

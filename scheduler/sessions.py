@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.errors import BadSettings, UnknownCitizen
-from scheduler.settings import CitizenSettings, Settings, load
 from scheduler.stopping import CORE, Told, end_all
 from scheduler.storage.lock import owner_of
 from scheduler.storage.managed import managed_by

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
+from scheduler.config.loader import CitizenSettings
 from scheduler.core.model import Running
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.remote import Connection
-from scheduler.settings import CitizenSettings
 from scheduler.storage.lock import owner_of
 from scheduler.storage.managed import managed_by
 from scheduler.system.process_info import alive, born

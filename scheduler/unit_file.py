@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
+from scheduler.config.files import main_candidates
+from scheduler.config.loader import CitizenSettings, Settings
 from scheduler.errors import SchedulerError
-from scheduler.settings import CitizenSettings, Settings
-from scheduler.settings_files import main_candidates
 from scheduler.storage.managed import Unit
 from scheduler.system.sd_notify import SERVICE
 from scheduler.system.unix_socket import socket_path

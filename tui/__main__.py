@@ -121,10 +121,10 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
 
 
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
+    from scheduler.config.ui import peek
     from scheduler.executors.stdout_capture import capture_prints
     from scheduler.fleet_options import FleetOptions
     from scheduler.logs import log_lines
-    from scheduler.monitor_settings import peek
     from scheduler.system.startup import prepare_process
     from scheduler.threads import FleetThread
     from tui.app import ExperienceApp
@@ -155,8 +155,8 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
 def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:
     """A misspelt name is said on the command line, not on a screen; nobody else waits for the settings."""
     if names:
+        from scheduler.config.loader import load
         from scheduler.errors import UnknownCitizen
-        from scheduler.settings import load
 
         settings = load(config=config, only=names)
         for name in names:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.details import TaskDetails
 from scheduler.core.model import Call, Task, TaskState
 

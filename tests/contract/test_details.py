@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.details import Fact, TaskDetails
 from scheduler.errors import UnknownTask
 from scheduler.fleet import Fleet

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.system import process_info as facts
 
 ROOT = Path(__file__).parents[2]

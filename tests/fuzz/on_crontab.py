@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from scheduler.citizen_settings import Given
+from scheduler.config.citizen import Given
 from scheduler.core.schedule import local_zone
 from scheduler.crontab import Kind, read
 from scheduler.errors import SchedulerError

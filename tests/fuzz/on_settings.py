@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import strategies as st
 
-from scheduler.settings import fingerprint, load
+from scheduler.config.loader import fingerprint, load
 
 from .bent import bent
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from scheduler.alarms import Alarms
-from scheduler.settings import load
+from scheduler.config.loader import load
 
 from ..crash.loops import Place, command
 from ..fakes import until

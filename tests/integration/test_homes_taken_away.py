@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.fleet import Fleet

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.config.loader import load
 from scheduler.core.model import Context, Outcome
 from scheduler.executors import Workers
-from scheduler.settings import load
 
 from ..watching import Watching, task
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.errors import Disconnected
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
@@ -124,7 +124,7 @@ async def test_a_path_that_is_too_long_for_it_is_said_and_stops_nothing(tmp_path
     ],
 )
 def test_a_group_that_is_none_is_a_problem_of_the_settings(place, where, content, said):
-    from scheduler.settings import load
+    from scheduler.config.loader import load
 
     place.tasks()
     file = place.config if where == "main" else place.home / "experience.toml"
@@ -134,7 +134,7 @@ def test_a_group_that_is_none_is_a_problem_of_the_settings(place, where, content
 
 
 def test_one_citizen_can_be_left_out(place):
-    from scheduler.settings import load
+    from scheduler.config.loader import load
 
     place.config.write_text(f'socket_group = "{GROUP.gr_name}"\n{place.config.read_text()}')
     Place(place.root, "mira").tasks(more='socket_group = ""\n')

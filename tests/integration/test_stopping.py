@@ -14,12 +14,12 @@ import pytest
 
 from scheduler import stopping
 from scheduler.cli import main
+from scheduler.config.loader import load
 from scheduler.errors import SchedulerError
 from scheduler.fleet import Fleet
 from scheduler.fleet_options import FleetOptions
 from scheduler.remote import Connection
 from scheduler.sessions import start_all
-from scheduler.settings import load
 from scheduler.stopping import Told, end_all
 from scheduler.storage.lock import owning
 from scheduler.storage.managed import mark, unit_of

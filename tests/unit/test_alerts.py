@@ -11,11 +11,11 @@ import pytest
 
 from scheduler import targets
 from scheduler.alerts import Alerter, below
+from scheduler.config.loader import load
 from scheduler.core.model import Alerts, Call, Outcome, Task, TaskState
 from scheduler.core.schedule import Every
 from scheduler.engine.watchdog import StallWatch
 from scheduler.errands import WAITING, Errands
-from scheduler.settings import load
 from scheduler.targets import Targets
 
 from ..crash.loops import gone

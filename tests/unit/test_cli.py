@@ -232,7 +232,7 @@ def test_status_of_some(background, capsys):
 def settings(monkeypatch, *citizens, problems=()):
     monitor = SimpleNamespace(problems=())
     loaded = SimpleNamespace(citizens=citizens, problems=problems, monitor=monitor, known=())
-    monkeypatch.setitem(sys.modules, "scheduler.settings", SimpleNamespace(load=lambda **_: loaded))
+    monkeypatch.setitem(sys.modules, "scheduler.config.loader", SimpleNamespace(load=lambda **_: loaded))
 
 
 def test_check_reports_all_problems_at_once(monkeypatch, capsys):

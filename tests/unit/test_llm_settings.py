@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.config.loader import CitizenSettings, load
+from scheduler.config.merge import lay
 from scheduler.core.model import Context, Isolated, Llm
 from scheduler.executors.isolated_protocol import context_of, order_letter
-from scheduler.layers import lay
 from scheduler.schema.table import Source
-from scheduler.settings import CitizenSettings, load
 
 KEY = "sk-hunter2"
 FOR_ALL = "[llm]\nurl = 'http://127.0.0.1:11434/'\nmodel = 'llama3.2'\n"

@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from scheduler.cli import check_command
+from scheduler.config.loader import load
+from scheduler.config.ui import monitor, peek
 from scheduler.core.ui_options import KEYS, Monitor
-from scheduler.monitor_settings import monitor, peek
-from scheduler.settings import load
 
 
 def read(keys: dict | None = None, table: dict | None = None) -> Monitor:

@@ -11,17 +11,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from scheduler.alert_settings import AlertsTable
-from scheduler.builtin import BACKGROUND_TASKS
-from scheduler.citizen_settings import CitizenTable, HistoryTable, WakeTable
+from scheduler.config.alerts import AlertsTable
+from scheduler.config.citizen import CitizenTable, HistoryTable, WakeTable
+from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.config.llm import LlmTable
+from scheduler.config.loader import Settings, fingerprint, load, load_or_raise
+from scheduler.config.task import TaskTable
 from scheduler.core.model import Call, Command, Isolated, NotSetUp
 from scheduler.core.schedule import AtStart, Cron, Every, zone_named
 from scheduler.errors import BadSettings
 from scheduler.handlers.registry import BUILT_IN, built_in
-from scheduler.llm_settings import LlmTable
 from scheduler.schema.table import readers
-from scheduler.settings import Settings, fingerprint, load, load_or_raise
-from scheduler.task_settings import TaskTable
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -178,7 +178,7 @@ def test_a_command_replaces_a_handler_below_it_and_the_other_way_round(place):
 def test_the_main_file_is_the_first_that_exists(tmp_path, monkeypatch):
     first, second, root = tmp_path / "user", tmp_path / "system.toml", tmp_path / "root"
     monkeypatch.setattr("platformdirs.user_config_path", lambda name: first)
-    monkeypatch.setattr("scheduler.settings_files.SYSTEM_FILE", second)
+    monkeypatch.setattr("scheduler.config.files.SYSTEM_FILE", second)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "experience.toml").write_text("nonsense")  # the working folder is never looked at
     environ = {"EXPERIENCE_ROOT": str(root)}
@@ -502,7 +502,7 @@ def test_a_file_that_may_not_be_read(place, monkeypatch):
             raise PermissionError(13, "Permission denied")
         return really(path, *rest)
 
-    monkeypatch.setattr("scheduler.settings_files.os.open", refuse)
+    monkeypatch.setattr("scheduler.config.files.os.open", refuse)
     mira, opus = place.load().citizens
     assert opus.problems == (f"{file}: cannot be read: Permission denied; mend its permissions",)
     assert mira.problems == ()
@@ -649,7 +649,7 @@ def test_the_mark_differs_after_a_change(place, change):
 
 def test_a_change_while_settings_are_read_is_seen(place, monkeypatch):
     home = place.home("opus", "workers = 1")
-    from scheduler import settings as module
+    from scheduler.config import loader as module
 
     really = module.citizen
 

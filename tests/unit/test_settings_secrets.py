@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.config.loader import CitizenSettings, load
 from scheduler.core.model import Command
-from scheduler.settings import CitizenSettings, load
 
 SECRET = "hunter2 with blanks"
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scheduler.config.files import homes
 from scheduler.core.schedule import unix
-from scheduler.settings_files import homes
 from scheduler.storage.state_codec import running_from_json
 
 # Of a thousand citizens each looks at the next fifty, so that together they look at all of them, often.

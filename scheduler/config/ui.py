@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scheduler.config.files import Files, Unusable, main_candidates
 from scheduler.core.ui_options import EVERYWHERE, KEYS, THEMES, Monitor
 from scheduler.schema.table import Problems, Source, key, read, unknown
 from scheduler.schema.values import Wrong, flag, kind, reason, text
-from scheduler.settings_files import Files, Unusable, main_candidates
 
 NAMED = (
     "up down left right home end pageup pagedown tab enter escape space backspace delete insert comma "

@@ -6,18 +6,18 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from scheduler.alert_settings import alerts
-from scheduler.builtin import BACKGROUND_TASKS
+from scheduler.config.alerts import alerts
+from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.config.env_file import Secrets, parse
+from scheduler.config.files import Files, Unusable, scripts
+from scheduler.config.llm import llm
+from scheduler.config.merge import Layer, lay
+from scheduler.config.task import SHORTEST, Place, cron, in_zone, task, zone
+from scheduler.config.work import WorkTable, configured
 from scheduler.core.model import NAME, Alerts, Group, Keep, Llm, Task, WakePlan
 from scheduler.core.schedule import AtStart, Cron
-from scheduler.env_file import Secrets, parse
-from scheduler.layers import Layer, lay
-from scheduler.llm_settings import llm
 from scheduler.schema.table import At, Problems, Source, key, read
 from scheduler.schema.values import group, nested, seconds, whole
-from scheduler.settings_files import Files, Unusable, scripts
-from scheduler.task_settings import SHORTEST, Place, cron, in_zone, task, zone
-from scheduler.work_settings import WorkTable, configured
 
 BAD_NAME = "is no name; use a-z, 0-9, _ and -, a letter first, at most 32 of them"
 

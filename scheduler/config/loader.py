@@ -6,14 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scheduler.citizen_settings import BAD_NAME, CitizenSettings, Found, Given, citizen
-from scheduler.core.model import NAME
-from scheduler.core.ui_options import Monitor
-from scheduler.errors import BadSettings
-from scheduler.monitor_settings import monitor
-from scheduler.schema.table import Problems, Source, is_table, key, read
-from scheduler.schema.values import nested, path, text
-from scheduler.settings_files import (
+from scheduler.config.citizen import BAD_NAME, CitizenSettings, Found, Given, citizen
+from scheduler.config.files import (
     Files,
     Stamp,
     Unusable,
@@ -23,6 +17,12 @@ from scheduler.settings_files import (
     scripts,
     stamp,
 )
+from scheduler.config.ui import monitor
+from scheduler.core.model import NAME
+from scheduler.core.ui_options import Monitor
+from scheduler.errors import BadSettings
+from scheduler.schema.table import Problems, Source, is_table, key, read
+from scheduler.schema.values import nested, path, text
 
 __all__ = ["CitizenSettings", "Settings", "fingerprint", "load", "load_or_raise"]
 
@@ -204,7 +204,7 @@ def _root(main: MainTable, environ: Mapping[str, str]) -> Path:
 def _environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     if not any(name.upper().startswith("EXPERIENCE_CITIZENS") for name in environ):
         return {}, []
-    from scheduler.environment import citizens  # pydantic-settings: 200 ms that nobody else pays
+    from scheduler.config.environment import citizens  # pydantic-settings: 200 ms that nobody else pays
 
     return citizens(environ)
 

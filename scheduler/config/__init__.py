@@ -1,0 +1,1 @@
+"""Settings: the files and the environment, read into frozen values."""
