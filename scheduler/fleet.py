@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from scheduler.alarms import Alarms
+from scheduler.alerts.alarms import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, fingerprint, load
 from scheduler.core.model import Snapshot
 from scheduler.core.ports import FleetView

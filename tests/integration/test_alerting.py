@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from scheduler.alarms import Alarms
+from scheduler.alerts.alarms import Alarms
 from scheduler.config.loader import load
 
 from ..crash.loops import Place, command

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import targets
-from scheduler.alerts import Alerter, below
+from scheduler.alerts import targets
+from scheduler.alerts.alerter import Alerter, below
+from scheduler.alerts.targets import Targets
+from scheduler.alerts.worker import WAITING, Errands
 from scheduler.config.loader import load
 from scheduler.core.model import Alerts, Call, Outcome, Task, TaskState
 from scheduler.core.schedule import Every
 from scheduler.engine.watchdog import StallWatch
-from scheduler.errands import WAITING, Errands
-from scheduler.targets import Targets
 
 from ..crash.loops import gone
 from ..fakes import NOON, until

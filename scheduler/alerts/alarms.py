@@ -2,11 +2,11 @@
 
 import asyncio
 
-from scheduler.alerts import Alerter
+from scheduler.alerts.alerter import Alerter
+from scheduler.alerts.targets import Targets
+from scheduler.alerts.worker import Errands
 from scheduler.config.loader import CitizenSettings
 from scheduler.engine.watchdog import LIMIT, StallWatch
-from scheduler.errands import Errands
-from scheduler.targets import Targets
 
 PATIENCE = 5.0  # seconds that a shutdown waits for alerts and pings that are under way
 

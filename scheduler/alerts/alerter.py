@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from scheduler.alerts.targets import Targets
+from scheduler.alerts.worker import Errands
 from scheduler.core.model import Alerts, Outcome, Task, TaskState
-from scheduler.errands import Errands
 from scheduler.system.files import insist_on, read_json, write_json
-from scheduler.targets import Targets
 
 log = logging.getLogger("experience.alerts")
 

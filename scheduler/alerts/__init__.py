@@ -1,0 +1,1 @@
+"""Alerts and pings for finished runs and stalled loops."""
