@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from scheduler.control.server import Server
 from scheduler.core.model import Task
 from scheduler.engine.scheduler import Scheduler
-from scheduler.server import Server
 from scheduler.storage.state_store import Store
 
 from .child import HERE, measure

@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from scheduler.control.server import Server
 from scheduler.core.model import Task
 from scheduler.engine.scheduler import Scheduler
-from scheduler.server import Server
 from scheduler.storage.state_file import StateFile, States
 from scheduler.storage.state_store import Store
 from scheduler.system.unix_socket import socket_path

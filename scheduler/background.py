@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import CitizenSettings, Settings, load
+from scheduler.control.look import look_at
 from scheduler.core.model import Handler, Outcome, Receipt, Snapshot
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
-from scheduler.look import look_at
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import not_ours
 
 if TYPE_CHECKING:
-    from scheduler.members import Followed
+    from scheduler.control.member import Followed
 
 __all__ = [
     "BACKGROUND_TASKS",
@@ -69,7 +69,7 @@ class CitizenScheduler:
         """Run the task now and wait for it: how it went, in a line."""
 
         async def forced(control: "Followed") -> str:
-            from scheduler.waiting import force_and_wait, outcome_of
+            from scheduler.control.waiting import force_and_wait, outcome_of
 
             return outcome_of(await force_and_wait(control, task))
 
@@ -89,7 +89,7 @@ class CitizenScheduler:
         return run(self._steering(action))
 
     async def _steering(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
-        from scheduler.steering import steering
+        from scheduler.control.session import steering
 
         at = steering(self.citizen, self.config, as_root=self._as_root, handlers=self._handlers)
         async with at as control:
@@ -149,7 +149,7 @@ def looks(names: Sequence[str] = (), config: Path | None = None) -> list[Snapsho
 def _looked_at(citizen: CitizenSettings, now: float) -> Snapshot:
     """As its files tell it; of another user's, as its owner tells members of its `socket_group`."""
     if not_ours(citizen.home):
-        from scheduler.asking import snapshot
+        from scheduler.control.asking import snapshot
 
         if found := snapshot(citizen.name, citizen.home):
             return found

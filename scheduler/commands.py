@@ -20,8 +20,8 @@ from scheduler.options import (
 )
 
 if TYPE_CHECKING:
-    from scheduler.fleet import Fleet
-    from scheduler.members import Followed
+    from scheduler.control.fleet import Fleet
+    from scheduler.control.member import Followed
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130  # exit codes
 
@@ -94,7 +94,7 @@ def wake_command(
 
 
 async def _waited_for(control: "Followed", told: "Told") -> int:
-    from scheduler.waiting import wake_and_wait
+    from scheduler.control.waiting import wake_and_wait
 
     ended = await wake_and_wait(control)
     bad = ended.outcome is not None and ended.outcome.bad
@@ -161,7 +161,7 @@ def steer(
     """Act on each task of each citizen (of all, if none is named) at once: the worst exit code."""
     from asyncio import CancelledError, gather, run
 
-    from scheduler.steering import fleet_of
+    from scheduler.control.session import fleet_of
 
     async def acted() -> int:
         at = fleet_of(citizens, config, as_root=as_root, wakes=wakes, interrupted=interrupted)
@@ -192,7 +192,7 @@ def _wanted(fleet: "Fleet", citizens: Collection[str], tasks: Sequence[str]) -> 
 
 
 async def _one(fleet: "Fleet", told: Told, act: Act) -> int:
-    from scheduler.steering import control_of
+    from scheduler.control.session import control_of
 
     try:
         return await act(control_of(fleet.members[told.citizen]), told)

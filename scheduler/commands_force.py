@@ -17,8 +17,8 @@ from scheduler.options import (
 )
 
 if TYPE_CHECKING:
+    from scheduler.control.member import Followed
     from scheduler.core.model import Piece
-    from scheduler.members import Followed
 
 
 @click.command(
@@ -76,7 +76,7 @@ class _Waiting:
 
     async def force(self, control: "Followed", told: Told, *, again: bool, show: bool) -> int:
         """Run the task, say how it went: the exit code."""
-        from scheduler.waiting import force_and_wait, outcome_of
+        from scheduler.control.waiting import force_and_wait, outcome_of
 
         name, prints = f"{told.citizen}/{told.task}", _Prints(told)
         self._under_way[name] = control

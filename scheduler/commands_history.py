@@ -76,7 +76,7 @@ def _printed(one: Snapshot, run: int) -> str:
 
     home = Path(one.home)
     if not_ours(home):
-        from scheduler.asking import output
+        from scheduler.control.asking import output
 
         if (told := output(one.citizen, home, run)) is not None:
             return told
@@ -102,7 +102,7 @@ def _runs(snapshots: Sequence[Snapshot], one: Snapshot, asked: Asked) -> Iterabl
 
     home = Path(one.home)
     if not_ours(home):
-        from scheduler.asking import runs
+        from scheduler.control.asking import runs
 
         if (told := runs(one.citizen, home, asked)) is not None:
             return told

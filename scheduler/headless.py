@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
 from scheduler.core.model import Outcome
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.executors.stdout_capture import capture_prints
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
 from scheduler.logs import log_lines
 from scheduler.system.garbage import Sweeper
 from scheduler.system.sd_notify import Heartbeat, Notifier, from_environment

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 
 from scheduler.config.loader import CitizenSettings
+from scheduler.control.client import Connection
 from scheduler.core.model import Running
 from scheduler.errors import Disconnected, SchedulerError
-from scheduler.remote import Connection
 from scheduler.storage.lock import owner_of
 from scheduler.storage.managed import managed_by
 from scheduler.system.process_info import alive, born

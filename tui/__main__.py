@@ -122,11 +122,11 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
 
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
     from scheduler.config.ui import peek
+    from scheduler.control.fleet_options import FleetOptions
+    from scheduler.control.threaded import FleetThread
     from scheduler.executors.stdout_capture import capture_prints
-    from scheduler.fleet_options import FleetOptions
     from scheduler.logs import log_lines
     from scheduler.system.startup import prepare_process
-    from scheduler.threads import FleetThread
     from tui.app import ExperienceApp
     from tui.exits import Endings
 

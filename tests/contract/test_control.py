@@ -15,7 +15,12 @@ from typing import Any
 
 import pytest
 
-import scheduler.fleet
+import scheduler.control.fleet
+from scheduler.control.client import RemoteControl
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
+from scheduler.control.offline import Onlooker
+from scheduler.control.threaded import FleetThread, ThreadedControl
 from scheduler.core.model import Kind, Outcome, Snapshot
 from scheduler.errors import (
     AlreadyRunning,
@@ -26,11 +31,6 @@ from scheduler.errors import (
     Stopping,
     UnknownTask,
 )
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
-from scheduler.onlooker import Onlooker
-from scheduler.remote import RemoteControl
-from scheduler.threads import FleetThread, ThreadedControl
 
 from ..crash.loops import Place, command, everything_in
 from ..fakes import until
@@ -409,9 +409,9 @@ async def test_a_thread_that_is_told_to_end_before_it_has_a_loop_ends(place, mon
     class Late(types.ModuleType):
         def __getattr__(self, name: str) -> object:
             imported.wait(5)
-            return getattr(scheduler.fleet, name)
+            return getattr(scheduler.control.fleet, name)
 
-    monkeypatch.setitem(sys.modules, "scheduler.fleet", Late("scheduler.fleet"))
+    monkeypatch.setitem(sys.modules, "scheduler.control.fleet", Late("scheduler.control.fleet"))
     thread = FleetThread(FleetOptions(config=place.config, only=("opus",)), lambda name, home: None)
     views = thread.watch()
     assert (await anext(views)).loading

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
+from scheduler.control.offline import Onlooker
 from scheduler.core.details import Fact, TaskDetails
 from scheduler.errors import UnknownTask
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
-from scheduler.onlooker import Onlooker
 from scheduler.system.unix_socket import socket_path
 from tui.demo_data import CHORES
 from tui.demo_fleet import DemoControl

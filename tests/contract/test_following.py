@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
 from scheduler.core.model import Kind, Piece, Snapshot, TaskView
 from scheduler.errors import Disconnected, Owned, SchedulerError, Stopping, UnknownTask
 from scheduler.executors.output import KEEP
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
 from scheduler.storage.lock import owning
 from tui.demo_fleet import DemoControl, FastClock
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
+from scheduler.control.offline import Onlooker
+from scheduler.control.server import Server
+from scheduler.control.waiting import force_and_wait
 from scheduler.core.model import Kind, Outcome, Snapshot, TaskView, Trigger
 from scheduler.core.records import MOST_LISTED, RunRecord
 from scheduler.errors import Disconnected, UnknownRun, UnknownTask
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
-from scheduler.onlooker import Onlooker
-from scheduler.server import Server
-from scheduler.waiting import force_and_wait
 from tui.demo_fleet import DemoControl
 
 from ..crash.loops import Place

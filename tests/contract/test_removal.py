@@ -3,8 +3,8 @@
 import asyncio
 import json
 
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
 
 from ..fakes import until
 

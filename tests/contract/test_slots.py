@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
 from scheduler.core.window import MOST_CELLS, Window
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
 
 from ..crash.loops import Place
 from .test_control import ACTING, acting

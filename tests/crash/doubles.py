@@ -23,7 +23,7 @@ from pathlib import Path
 # Everything a monitor imports, before the first fork.
 import filelock  # noqa: F401
 
-import scheduler.fleet  # noqa: F401
+import scheduler.control.fleet  # noqa: F401
 import tui.app  # noqa: F401
 from scheduler.storage.lock import owner_of
 from tui.__main__ import main as open_monitor

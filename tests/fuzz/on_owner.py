@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import strategies as st
 
-from scheduler import remote, wire
+from scheduler.control import client as remote
+from scheduler.control import messages as wire
+from scheduler.control.client import RemoteControl
 from scheduler.core.model import Event, Failure, Kind, Piece, Snapshot, TaskView, WakeView
 from scheduler.errors import SchedulerError
-from scheduler.remote import RemoteControl
 from scheduler.system.clock import SystemClock
 
 from .bent import bent

@@ -11,8 +11,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from scheduler import server
-from scheduler.remote import Connection
+from scheduler.control import server
+from scheduler.control.client import Connection
 
 from ..integration.test_socket import Owner
 from .bent import bent

@@ -5,7 +5,8 @@ import logging
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from scheduler import remote, server
+from scheduler.control import client as remote
+from scheduler.control import server
 
 from . import on_crontab, on_owner, on_settings, on_socket, on_state
 

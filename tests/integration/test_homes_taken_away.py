@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.control.client import Connection, RemoteControl
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
+from scheduler.control.offline import Onlooker
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
-from scheduler.onlooker import Onlooker
-from scheduler.remote import Connection, RemoteControl
 from scheduler.storage.lock import acquire, owner_of
 from scheduler.system.unix_socket import shared_path, socket_path
 
@@ -34,7 +34,7 @@ kept = acquire(Path(sys.argv[1]), 5.0); print("mine", flush=True); sys.stdin.rea
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr("scheduler.fleet.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("scheduler.control.fleet.LOOK_EVERY", 0.05)
     place = Place(tmp_path)
     place.tasks(command("tick", "echo $$ >> ticks", every="100ms"))
     return place
@@ -96,7 +96,7 @@ async def test_a_socket_that_was_removed_is_put_back(place, fleet):
 
 
 async def test_who_was_overtaken_lets_go_and_leaves_the_other_alone(place, fleet, monkeypatch):
-    monkeypatch.setattr("scheduler.fleet.LOOK_EVERY", 60)
+    monkeypatch.setattr("scheduler.control.fleet.LOOK_EVERY", 60)
     await asyncio.sleep(0.1)  # the look that is on its way
     (place.home / ".experience" / "lock").unlink()
     with another_owner(place) as other:

@@ -15,15 +15,9 @@ from typing import Any
 
 import pytest
 
-from scheduler import wire
-from scheduler.core.model import Call, Kind, Task
-from scheduler.core.schedule import Cron, Every
-from scheduler.engine.scheduler import Rules, Scheduler
-from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
-from scheduler.executors import Workers
-from scheduler.executors.stdout_capture import current
-from scheduler.remote import RARELY, RETRY, STEP, Connection, RemoteControl, rounded
-from scheduler.server import (
+from scheduler.control import messages as wire
+from scheduler.control.client import RARELY, RETRY, STEP, Connection, RemoteControl, rounded
+from scheduler.control.server import (
     AT_EASE,
     BITE,
     CLIENTS,
@@ -35,6 +29,12 @@ from scheduler.server import (
     Turns,
     _Client,
 )
+from scheduler.core.model import Call, Kind, Task
+from scheduler.core.schedule import Cron, Every
+from scheduler.engine.scheduler import Rules, Scheduler
+from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
+from scheduler.executors import Workers
+from scheduler.executors.stdout_capture import current
 from scheduler.storage.state_store import MemoryStore
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import LONGEST, Peer, shared_path, socket_path
@@ -215,7 +215,9 @@ async def test_an_owner_that_stays_away_is_looked_for_less_and_less_often(owner,
         pauses.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr("scheduler.remote.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted}))
+    monkeypatch.setattr(
+        "scheduler.control.client.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted})
+    )
     await owner.server.close()
     await until(lambda: len(pauses) > 30, "it is looked for")
     assert 0.8 * RETRY <= pauses[0] <= 1.2 * RETRY + STEP
@@ -308,7 +310,7 @@ async def test_a_reader_that_never_reads_what_is_printed_holds_no_memory_and_nob
             super().__init__(*given)
             clients.append(self)
 
-    monkeypatch.setattr("scheduler.server._Client", Noted)
+    monkeypatch.setattr("scheduler.control.server._Client", Noted)
     await owner.scheduler.force("talk")
     stuck = [await follow(owner, 1) for _ in range(5)]
     for client in stuck:
@@ -376,7 +378,7 @@ async def test_of_good_requests_without_end_only_a_bite_is_kept(owner, monkeypat
             super().__init__(*given)
             clients.append(self)
 
-    monkeypatch.setattr("scheduler.server._Client", Noted)
+    monkeypatch.setattr("scheduler.control.server._Client", Noted)
     client = await Raw.connect(owner)
     client.writer.write(wire.line({"id": 1, "method": "ping"}) * 40_000)
     kept = [0]
@@ -422,7 +424,9 @@ async def test_the_more_clients_ask_the_longer_each_of_them_waits(monkeypatch):
         pauses.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr("scheduler.server.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted}))
+    monkeypatch.setattr(
+        "scheduler.control.server.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted})
+    )
     turns = Turns()
     await turns.pause()
     await asyncio.gather(*(turns.pause() for _ in range(10 * AT_EASE)))
@@ -446,7 +450,7 @@ async def test_of_many_that_come_at_once_a_few_are_taken_in_a_turn_and_none_is_l
 
 async def test_another_version_of_the_protocol_is_a_sentence(home, monkeypatch):
     owner = Owner(home)
-    monkeypatch.setattr("scheduler.server.wire", SimpleNamespace(**{**vars(wire), "PROTOCOL": 2}))
+    monkeypatch.setattr("scheduler.control.server.wire", SimpleNamespace(**{**vars(wire), "PROTOCOL": 2}))
     await owner.open()
     with pytest.raises(Disconnected, match="speaks version 2 of the protocol, this is version 1"):
         await Connection.open(owner.path)
@@ -477,7 +481,7 @@ async def test_who_stops_while_it_opens_leaves_no_socket(owner):
 async def test_a_member_of_the_group_steers_and_does_not_stop(owner, monkeypatch):
     (home := owner.path.parent.parent).chmod(0o755)
     monkeypatch.setattr(
-        "scheduler.server.peer_of", lambda connection: Peer(7, 12345, frozenset({os.getgid()}))
+        "scheduler.control.server.peer_of", lambda connection: Peer(7, 12345, frozenset({os.getgid()}))
     )
     await owner.server.share(shared_path(home), os.getgid())
     connection = await Connection.open(shared_path(home))
@@ -488,7 +492,9 @@ async def test_a_member_of_the_group_steers_and_does_not_stop(owner, monkeypatch
 
 
 async def test_a_stranger_is_not_let_in(owner, monkeypatch):
-    monkeypatch.setattr("scheduler.server.peer_of", lambda connection: Peer(7, 12345, frozenset({12345})))
+    monkeypatch.setattr(
+        "scheduler.control.server.peer_of", lambda connection: Peer(7, 12345, frozenset({12345}))
+    )
     reader, writer = await asyncio.open_unix_connection(str(owner.path))
     assert await reader.read() == b""
     writer.close()

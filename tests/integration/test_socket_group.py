@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.control.client import Connection
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
 from scheduler.errors import Disconnected
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
-from scheduler.remote import Connection
 from scheduler.system.unix_socket import SHARED, closed_to, door, shared_path, socket_path
 
 from ..crash.loops import ROOT, Place

@@ -15,10 +15,10 @@ import pytest
 from scheduler import stopping
 from scheduler.cli import main
 from scheduler.config.loader import load
+from scheduler.control.client import Connection
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
 from scheduler.errors import SchedulerError
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
-from scheduler.remote import Connection
 from scheduler.sessions import start_all
 from scheduler.stopping import Told, end_all
 from scheduler.storage.lock import owning
@@ -32,8 +32,8 @@ from ..fakes import until as until_true
 STUBBORN = """
 import asyncio, sys
 from pathlib import Path
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
 
 async def main():
     fleet = Fleet(FleetOptions(config=Path(sys.argv[1]), wakes=False))
@@ -58,7 +58,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long in these tests."""
     for name, seconds in (("AFTER_GRACE", 0.3), ("HURRIED", 0.3)):
         monkeypatch.setattr(stopping, name, seconds)
-    monkeypatch.setattr("scheduler.remote.GREETING", 0.3)
+    monkeypatch.setattr("scheduler.control.client.GREETING", 0.3)
 
 
 def until(holds: Callable[[], object], words: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from scheduler import wire
-from scheduler.audience import FEW, Audience
+from scheduler.control import messages as wire
+from scheduler.control.audience import FEW, Audience
 from scheduler.core.model import Event, Snapshot
 from scheduler.engine.event_bus import Subscribers
 
@@ -143,7 +143,7 @@ async def test_one_that_takes_nothing_holds_one_message_and_then_gets_the_newest
 
 
 async def test_one_that_never_takes_anything_is_let_go(citizen, audience, monkeypatch):
-    monkeypatch.setattr("scheduler.audience.STUCK", 0.0)
+    monkeypatch.setattr("scheduler.control.audience.STUCK", 0.0)
     stuck, _ = enter(audience)
     stuck.stop_taking()
     await settle(60)

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from scheduler.control.waiting import force_and_wait, outcome_of, wake_and_wait
 from scheduler.core.model import Event, Failure, Kind, Outcome, Snapshot, TaskView, Trigger
 from scheduler.errors import SchedulerError
-from scheduler.waiting import force_and_wait, outcome_of, wake_and_wait
 
 from ..fakes import FakeControl, settle
 

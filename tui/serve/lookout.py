@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from scheduler.control.fleet import Fleet
+from scheduler.control.member import Followed, Member
 from scheduler.core.model import Snapshot
-from scheduler.fleet import Fleet
-from scheduler.members import Followed, Member
 from scheduler.storage.lock import abandoned
 from scheduler.storage.managed import managed_by
 from tui.serve.standing import Sighting, standing

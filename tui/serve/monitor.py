@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 # What the first frame and the first citizens need: half a second.
-LOADED = ("scheduler.fleet", "textual.drivers.web_driver", "tui.app", "tui.serve.driver")
+LOADED = ("scheduler.control.fleet", "textual.drivers.web_driver", "tui.app", "tui.serve.driver")
 
 AUTOGROUP = Path("/proc/self/autogroup")
 POLITENESS = 10

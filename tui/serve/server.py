@@ -12,9 +12,9 @@ from pathlib import Path
 
 from aiohttp import web
 
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
 from scheduler.errors import SchedulerError
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
 from scheduler.system.clock import Clock
 from tui.serve import exposition
 from tui.serve.address import Address

@@ -12,6 +12,10 @@ from pathlib import Path
 
 from scheduler.alerts.alarms import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, fingerprint, load
+from scheduler.control.fleet_options import FleetOptions
+from scheduler.control.look import look_at
+from scheduler.control.member import Member, attached, owned
+from scheduler.control.offline import Onlooker
 from scheduler.core.model import Snapshot
 from scheduler.core.ports import FleetView
 from scheduler.engine.event_bus import Subscribers
@@ -27,10 +31,6 @@ from scheduler.errors import (
     Unreadable,
 )
 from scheduler.executors import Workers
-from scheduler.fleet_options import FleetOptions
-from scheduler.look import look_at
-from scheduler.members import Member, attached, owned
-from scheduler.onlooker import Onlooker
 from scheduler.storage.history_writer import Historian
 from scheduler.storage.lock import Ownership, acquire, owner_of
 from scheduler.storage.state_store import DiskStore

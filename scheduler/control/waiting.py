@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 
+from scheduler.control.member import Followed
 from scheduler.core.model import Event, Kind, Outcome, Piece, Snapshot, TaskView, Trigger
 from scheduler.core.records import LISTED
 from scheduler.errors import SchedulerError, UnknownTask
-from scheduler.members import Followed
 
 WHOLE = 128 * 1024  # characters that a run may have printed to be compared with its history
 

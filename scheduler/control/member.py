@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.config.loader import CitizenSettings
+from scheduler.control.client import RemoteControl
+from scheduler.control.look import explained, foreseen
+from scheduler.control.offline import Onlooker
+from scheduler.control.server import Server
 from scheduler.core.details import TaskDetails
 from scheduler.core.model import Snapshot
 from scheduler.core.ports import Control
 from scheduler.core.window import Slots, Window
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Disconnected, SchedulerError
-from scheduler.look import explained, foreseen
-from scheduler.onlooker import Onlooker
-from scheduler.remote import RemoteControl
-from scheduler.server import Server
 from scheduler.storage.lock import Ownership
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import closed_to, door, shared_path, socket_path

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from scheduler.control.fleet_options import FleetOptions
 from scheduler.core.details import TaskDetails
 from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.ports import Control, FleetView
@@ -16,12 +17,11 @@ from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.window import Slots, Window
 from scheduler.errors import SchedulerError, Stopping
 from scheduler.executors.streams import Spool
-from scheduler.fleet_options import FleetOptions
 from scheduler.system.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from scheduler.fleet import Fleet
-    from scheduler.members import Followed
+    from scheduler.control.fleet import Fleet
+    from scheduler.control.member import Followed
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class FleetThread:
                 self._loop.call_soon_threadsafe(action)
 
     async def _main(self) -> None:
-        from scheduler.fleet import Fleet  # the engine and its settings: 0.2 s
+        from scheduler.control.fleet import Fleet  # the engine and its settings: 0.2 s
 
         self._stop, self._loop = asyncio.Event(), asyncio.get_running_loop()
         fleet = self._fleet = Fleet(self._options, self._on_home)

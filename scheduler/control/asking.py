@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from scheduler.control.client import RemoteControl
 from scheduler.core.model import Snapshot
 from scheduler.core.records import Asked, RunRecord
 from scheduler.errors import Disconnected
-from scheduler.remote import RemoteControl
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import door, not_ours
 

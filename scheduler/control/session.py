@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
+from scheduler.control.member import Followed, Member
+from scheduler.control.offline import Onlooker
 from scheduler.core.model import Handler
 from scheduler.errors import Owned
-from scheduler.fleet import Fleet
-from scheduler.fleet_options import FleetOptions
-from scheduler.members import Followed, Member
-from scheduler.onlooker import Onlooker
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from scheduler import wire
+from scheduler.control import messages as wire
 from scheduler.core.model import Snapshot
 
 log = logging.getLogger("experience.server")

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import uniform
 from typing import Any
 
-from scheduler import wire
+from scheduler.control import messages as wire
 from scheduler.core.details import TaskDetails
 from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.records import LISTED, RunRecord

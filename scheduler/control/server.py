@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from scheduler import wire
-from scheduler.audience import Audience, Seat, Shown, taken
+from scheduler.control import messages as wire
+from scheduler.control.audience import Audience, Seat, Shown, taken
 from scheduler.core.details import TaskDetails
 from scheduler.core.model import Piece, Receipt
 from scheduler.core.records import LISTED, RunRecord

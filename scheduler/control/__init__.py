@@ -1,0 +1,1 @@
+"""Watching and steering citizens, across threads and processes."""
