@@ -15,8 +15,8 @@ from scheduler.options import as_document, config_file
 
 if TYPE_CHECKING:
     from scheduler.config.loader import Settings
-    from scheduler.migration import Sheet, Wanted
-    from scheduler.migration_settings import Target
+    from scheduler.migration.plan import Sheet, Wanted
+    from scheduler.migration.settings_writer import Target
 
 COLUMNS = 80  # where no terminal says how many it has
 
@@ -48,7 +48,7 @@ def migrate_command(files: tuple[Path, ...], applying: bool, undoing: bool, **as
     target, wanted, sheets = _planned(files, settings, asked)
     journal = _apply(target, wanted, sheets) if applying else None
     if asked["as_json"]:
-        from scheduler.migration_table import as_json
+        from scheduler.migration.report import as_json
 
         moved = journal is not None
         click.echo(json.dumps({**as_json(sheets, wanted), "applied": moved}, indent=2))
@@ -79,9 +79,9 @@ def _planned(
     files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
 ) -> tuple["Target", "Wanted", tuple["Sheet", ...]]:
     from scheduler.core.schedule import local_zone
-    from scheduler.migration import Wanted, plan
-    from scheduler.migration_sources import me, sources
-    from scheduler.migration_target import chosen, handlers, taken, target
+    from scheduler.migration.plan import Wanted, plan
+    from scheduler.migration.sources import me, sources
+    from scheduler.migration.target import chosen, handlers, taken, target
     from scheduler.system.clock import SystemClock
 
     user = asked["user"] or me()
@@ -117,9 +117,9 @@ def _home_of(user: str) -> str:
 
 def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["Sheet"]) -> Path | None:
     """The folder of the journal; None if there is nothing to move."""
-    from scheduler.migration_journal import Change, Crontab, File, apply
-    from scheduler.migration_settings import without, written
-    from scheduler.migration_sources import me
+    from scheduler.migration.journal import Change, Crontab, File, apply
+    from scheduler.migration.settings_writer import without, written
+    from scheduler.migration.sources import me
 
     moved = [verdict for sheet in sheets for verdict in sheet.verdicts if verdict.moves]
     if not moved:
@@ -147,8 +147,8 @@ def _check_owner(home: Path, user: str) -> None:
 
 def _undo(settings: "Settings", name: str | None) -> int:
     from scheduler.core.text import clean
-    from scheduler.migration_journal import undo
-    from scheduler.migration_target import newest_move
+    from scheduler.migration.journal import undo
+    from scheduler.migration.target import newest_move
 
     home = newest_move(settings, name)
     for what in undo(home):
@@ -160,7 +160,7 @@ def _undo(settings: "Settings", name: str | None) -> int:
 
 
 def _show(sheets: Sequence["Sheet"], wanted: "Wanted") -> None:
-    from scheduler.migration_table import lines
+    from scheduler.migration.report import lines
 
     width = COLUMNS
     if sys.stdout.isatty():

@@ -14,7 +14,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from scheduler.commands_migrate import migrate_command
-from scheduler.migration_journal import newest
+from scheduler.migration.journal import newest
 
 STEPS = (
     (os, ("fsync", "open", "chown")),

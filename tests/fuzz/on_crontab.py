@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from scheduler.config.citizen import Given
 from scheduler.core.schedule import local_zone
-from scheduler.crontab import Kind, read
 from scheduler.errors import SchedulerError
-from scheduler.migration import Fate, Source, Wanted, plan
-from scheduler.migration_settings import Target, without, written
-from scheduler.migration_table import as_json, lines
+from scheduler.migration.crontab import Kind, read
+from scheduler.migration.plan import Fate, Source, Wanted, plan
+from scheduler.migration.report import as_json, lines
+from scheduler.migration.settings_writer import Target, without, written
 
 from .bent import bent
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler.core.schedule import Cron
-from scheduler.cron_nearest import nearest
-from scheduler.cron_rules import NotCron, read_fields, upcoming
+from scheduler.migration.cron_fields import NotCron, read_fields, upcoming
+from scheduler.migration.cron_nearest import nearest
 
 from .test_wall_clock import ODD, changes, expression
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from scheduler.crontab import BOM, Kind, read, split_input, split_user
+from scheduler.migration.crontab import BOM, Kind, read, split_input, split_user
 
 
 def one(text: str):

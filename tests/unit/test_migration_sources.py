@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from scheduler import migration_sources
 from scheduler.errors import SchedulerError
-from scheduler.migration_sources import me, sources
+from scheduler.migration import sources as migration_sources
+from scheduler.migration.sources import me, sources
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def system(tmp_path, monkeypatch):
     for name in ("a", "b-c_1", "no.dots", "backup~", ".hidden"):
         (folder / name).write_text("0 0 * * * root y\n")
     monkeypatch.setattr(migration_sources, "SYSTEM", (tmp_path / "crontab", folder, tmp_path / "nowhere"))
-    monkeypatch.setattr("scheduler.migration_journal.Crontab.read", lambda self: None)
+    monkeypatch.setattr("scheduler.migration.journal.Crontab.read", lambda self: None)
     return tmp_path
 
 

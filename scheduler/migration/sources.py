@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from scheduler.cron_users import by_place
 from scheduler.errors import SchedulerError
-from scheduler.migration import Source
-from scheduler.migration_journal import Crontab
+from scheduler.migration.cron_users import by_place
+from scheduler.migration.journal import Crontab
+from scheduler.migration.plan import Source
 from scheduler.system.files import read_file
 
 SYSTEM = (Path("/etc/crontab"), Path("/etc/cron.d"))

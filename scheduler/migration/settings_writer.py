@@ -9,9 +9,9 @@ from scheduler.config.citizen import CitizenSettings, Given, citizen
 from scheduler.config.files import LIMIT, Files
 from scheduler.core.model import Command
 from scheduler.core.schedule import AtStart, Every
-from scheduler.crontab import BOM
 from scheduler.errors import BadSettings, SchedulerError
-from scheduler.migration import Fate, Sheet, Verdict
+from scheduler.migration.crontab import BOM
+from scheduler.migration.plan import Fate, Sheet, Verdict
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument

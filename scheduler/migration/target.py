@@ -5,18 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scheduler.command_names import folders_in
 from scheduler.config.citizen import Given, citizen
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.files import Files, main_candidates
 from scheduler.config.loader import FIRST, Settings
 from scheduler.core.model import NAME, Call
-from scheduler.crontab import Kind, read
 from scheduler.errors import BadSettings, SchedulerError
-from scheduler.migration import Source
-from scheduler.migration_journal import FOLDER, newest
-from scheduler.migration_settings import Target
-from scheduler.v1_lines import WAKE, v1_name
+from scheduler.migration.crontab import Kind, read
+from scheduler.migration.journal import FOLDER, newest
+from scheduler.migration.names import folders_in
+from scheduler.migration.plan import Source
+from scheduler.migration.settings_writer import Target
+from scheduler.migration.v1_lines import WAKE, v1_name
 
 _TURN = ("command", "handler", "every", "cron", "timezone")  # what a moved wake would bring
 

@@ -8,17 +8,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.command_names import folders_in, in_background, keeps_alive, name_of, numbered
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.model import Command, Task, TaskState
 from scheduler.core.schedule import AtStart, Cron, Every, Schedule, zone_named
 from scheduler.core.upcoming import upcoming as upcoming_of
-from scheduler.cron_nearest import nearest
-from scheduler.cron_rules import NotCron, read_fields, upcoming
-from scheduler.cron_users import by_sense
-from scheduler.crontab import Kind, Line, read, split_input, split_user
 from scheduler.errors import BadSchedule
-from scheduler.v1_lines import WAKE, v1_name
+from scheduler.migration.cron_fields import NotCron, read_fields, upcoming
+from scheduler.migration.cron_nearest import nearest
+from scheduler.migration.cron_users import by_sense
+from scheduler.migration.crontab import Kind, Line, read, split_input, split_user
+from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered
+from scheduler.migration.v1_lines import WAKE, v1_name
 
 Moments = tuple[float, ...]
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from scheduler.core.text import clean
-from scheduler.migration import Fate, Sheet, Verdict, Wanted
+from scheduler.migration.plan import Fate, Sheet, Verdict, Wanted
 
 NARROWEST = 60  # columns: below that the terminal wraps, not we
 WIDEST = 30  # of the second column

@@ -4,7 +4,7 @@ import re
 from difflib import get_close_matches
 
 from scheduler.core.schedule import MACROS
-from scheduler.cron_rules import NotCron, read_fields
+from scheduler.migration.cron_fields import NotCron, read_fields
 
 _BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _NAMES = """

@@ -1,7 +1,7 @@
 """The lines that v1's crontab had: which task or wake each became, told by the script it runs."""
 
-from scheduler.command_names import script_of
 from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.migration.names import script_of
 
 WAKE = "wake"
 _SCRIPTS = {

@@ -1,0 +1,1 @@
+"""Leaving cron: reading crontabs, planning each line, writing settings, undo."""
