@@ -192,7 +192,7 @@ def _status(options: Options) -> int:
 
 
 def _loop(options: Options) -> int:
-    from scheduler.headless import run_headless
+    from scheduler.runtime.headless import run_headless
 
     return run_headless(
         citizens=[options.name],
@@ -203,7 +203,7 @@ def _loop(options: Options) -> int:
 
 
 def _wake(options: Options) -> int:
-    from scheduler.headless import run_once
+    from scheduler.runtime.headless import run_once
 
     return run_once(options.name, wake=not options.background_only, **options.running)
 
@@ -235,13 +235,13 @@ def _reset(options: Options) -> int:
 
 
 def _all(options: Options) -> int:
-    from scheduler.sessions import start_all
+    from scheduler.runtime.background_loops import start_all
 
     return start_all(options.config, options.only, own_as_root=options.own_as_root, log_json=options.log_json)
 
 
 def _stop(options: Options) -> int:
-    from scheduler.sessions import stop_all
+    from scheduler.runtime.background_loops import stop_all
 
     return stop_all(options.config, options.only)
 

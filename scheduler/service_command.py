@@ -9,7 +9,7 @@ import click
 from scheduler.completion import one_citizen
 
 if TYPE_CHECKING:
-    from scheduler.service import Place
+    from scheduler.runtime.service import Place
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,7 +43,7 @@ def install_command(
     name: str, user: bool, into: Path | None, config: Path | None, writable: tuple[Path, ...], dry_run: bool
 ) -> int:
     """Write a hardened unit for this citizen and mark its home as run by it."""
-    from scheduler.service import install, place
+    from scheduler.runtime.service import install, place
     from scheduler.storage.lock import owner_of
 
     where = place(name, user=user, into=into, config=config, writable=writable)
@@ -64,7 +64,7 @@ def install_command(
 @_options
 def remove_command(name: str, user: bool, into: Path | None, config: Path | None) -> int:
     """Take the unit away, and the mark in the home: any owner may run the citizen again."""
-    from scheduler.service import place_of, remove
+    from scheduler.runtime.service import place_of, remove
 
     where = place_of(name, user=user, into=into, config=config)
     removed = remove(where)
@@ -79,7 +79,7 @@ def remove_command(name: str, user: bool, into: Path | None, config: Path | None
 @_options
 def show_command(name: str, user: bool, into: Path | None, config: Path | None) -> int:
     """Print the unit as it is installed, and whether the home is marked as run by it."""
-    from scheduler.service import place_of, shown
+    from scheduler.runtime.service import place_of, shown
 
     click.echo(shown(place_of(name, user=user, into=into, config=config)))
     return 0

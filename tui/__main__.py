@@ -107,7 +107,7 @@ def _headless(**options: Any) -> int:
         if options[other]:
             flag = other.replace("_", "-")
             raise click.UsageError(f"--no-ui runs real citizens; it does not go with --{flag}")
-    from scheduler.headless import run_headless
+    from scheduler.runtime.headless import run_headless
 
     names = ("citizens", "config", "interval", "log_json", "own_as_root")
     return run_headless(**{name: options[name] for name in names})
@@ -125,7 +125,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     from scheduler.control.fleet_options import FleetOptions
     from scheduler.control.threaded import FleetThread
     from scheduler.executors.stdout_capture import capture_prints
-    from scheduler.logs import log_lines
+    from scheduler.runtime.log_output import log_lines
     from scheduler.system.startup import prepare_process
     from tui.app import ExperienceApp
     from tui.exits import Endings

@@ -22,7 +22,7 @@ import filelock  # noqa: F401
 
 import scheduler.executors.command
 import scheduler.executors.isolated  # noqa: F401
-from scheduler.headless import run_headless
+from scheduler.runtime.headless import run_headless
 
 from .loops import STATE, Place, command, gone
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from scheduler import stopping
 from scheduler.cli import main
 from scheduler.config.loader import load
 from scheduler.control.client import Connection
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
 from scheduler.errors import SchedulerError
-from scheduler.sessions import start_all
-from scheduler.stopping import Told, end_all
+from scheduler.runtime import stopping
+from scheduler.runtime.background_loops import start_all
+from scheduler.runtime.stopping import Told, end_all
 from scheduler.storage.lock import owning
 from scheduler.storage.managed import mark, unit_of
 from scheduler.system.unix_socket import socket_path

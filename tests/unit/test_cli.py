@@ -24,7 +24,7 @@ BROKEN = Snapshot(
 
 
 class Background:
-    """Stands in for scheduler.background and scheduler.headless; notes what it was asked."""
+    """Stands in for scheduler.background and scheduler.runtime.headless; notes what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple] = []
@@ -62,7 +62,7 @@ class Background:
 def background(monkeypatch):
     stand_in = Background()
     monkeypatch.setitem(sys.modules, "scheduler.background", stand_in)
-    monkeypatch.setitem(sys.modules, "scheduler.headless", stand_in)
+    monkeypatch.setitem(sys.modules, "scheduler.runtime.headless", stand_in)
     return stand_in
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import logs
 from scheduler.core.model import Context
-from scheduler.logs import HomeFiles, Json, Offloaded, Readable, Stream, log_lines
+from scheduler.runtime import log_output as logs
+from scheduler.runtime.log_output import HomeFiles, Json, Offloaded, Readable, Stream, log_lines
 
 from ..fakes import until
 

@@ -92,7 +92,7 @@ def link(where: "Address", token: str) -> str:
 def _serve(where: "Address", token: str, file: Path, options: dict[str, Any]) -> int:
     from asyncio import run
 
-    from scheduler.logs import log_lines
+    from scheduler.runtime.log_output import log_lines
     from tui.serve.server import serve
 
     plan = _plan(where, token, options)

@@ -19,7 +19,7 @@ from scheduler.storage.managed import managed_by
 from scheduler.system.process_info import alive, born
 from scheduler.system.unix_socket import door
 
-CORE = Path(__file__).resolve().parent.parent / "core.py"
+CORE = Path(__file__).resolve().parents[2] / "core.py"
 AFTER_GRACE = 15.0  # seconds on top of the grace that running tasks get
 HURRIED = 7.0  # seconds after a second signal, which leaves tasks no grace
 KILLED = 5.0  # seconds after SIGKILL: a process that hangs in the kernel stays

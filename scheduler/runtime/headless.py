@@ -15,7 +15,7 @@ from scheduler.core.model import Outcome
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.executors.stdout_capture import capture_prints
-from scheduler.logs import log_lines
+from scheduler.runtime.log_output import log_lines
 from scheduler.system.garbage import Sweeper
 from scheduler.system.sd_notify import Heartbeat, Notifier, from_environment
 from scheduler.system.startup import prepare_process

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.errors import BadSettings, UnknownCitizen
-from scheduler.stopping import CORE, Told, end_all
+from scheduler.runtime.stopping import CORE, Told, end_all
 from scheduler.storage.lock import owner_of
 from scheduler.storage.managed import managed_by
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scheduler.config.loader import Settings, load, load_or_raise
 from scheduler.errors import SchedulerError, UnknownCitizen
+from scheduler.runtime.systemd_unit import OURS, text
 from scheduler.storage.managed import Unit, managed_by, mark, unit_of, unmark
-from scheduler.unit_file import OURS, text
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 

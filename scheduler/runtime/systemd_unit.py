@@ -94,7 +94,7 @@ def _life(citizen: CitizenSettings, unit: Unit, owner: int, command: list[str]) 
 
 def _command(citizen: str, config: Path | None) -> list[str]:
     """The loop of this very installation, with the settings that are in use now."""
-    core = Path(__file__).resolve().parents[1] / "core.py"
+    core = Path(__file__).resolve().parents[2] / "core.py"
     loop = [str(core), "--loop"] if core.is_file() else ["-P", "-m", "tui", "--no-ui"]
     used = next((file for file in main_candidates(config, os.environ) if file.is_file()), None)
     return [sys.executable, *loop, "--citizen", citizen, *(["--config", str(used)] if used else [])]

@@ -1,0 +1,1 @@
+"""Loops without a screen: in the foreground, in the background, as services."""
