@@ -40,7 +40,7 @@ def test_the_packages_are_those_of_this_checkout(package):
     ("module", "never"),
     [
         ("scheduler", "textual rich tui asyncio pydantic"),
-        ("scheduler.cli", "textual rich tui asyncio pydantic"),
+        ("scheduler.cli.main", "textual rich tui asyncio pydantic"),
         ("scheduler.core.text", "textual rich tui asyncio pydantic"),
         ("scheduler.background", "textual rich tui"),
         ("scheduler.runtime.headless", "textual rich tui"),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.cli import seconds
-from scheduler.completion import citizens
+from scheduler.cli.completion import citizens
+from scheduler.cli.main import seconds
 
 if TYPE_CHECKING:
     from tui.app import ExperienceApp
@@ -21,20 +21,20 @@ NO_TERMINAL = "experience-tui: this is no terminal; use --no-ui to run the sched
 
 # Where each subcommand is defined.
 COMMANDS = {
-    "check": "scheduler.cli:check_command",
-    "completion": "scheduler.completion:completion_command",
-    "force": "scheduler.commands_force:force_command",
-    "history": "scheduler.commands_history:history_command",
-    "migrate": "scheduler.commands_migrate:migrate_command",
-    "next": "scheduler.commands_next:next_command",
-    "pause": "scheduler.commands:pause_command",
-    "reset": "scheduler.commands:reset_command",
-    "restore": "scheduler.restore:restore_command",
-    "resume": "scheduler.commands:resume_command",
+    "check": "scheduler.cli.main:check_command",
+    "completion": "scheduler.cli.completion:completion_command",
+    "force": "scheduler.cli.force:force_command",
+    "history": "scheduler.cli.history:history_command",
+    "migrate": "scheduler.cli.migrate:migrate_command",
+    "next": "scheduler.cli.next:next_command",
+    "pause": "scheduler.cli.steer:pause_command",
+    "reset": "scheduler.cli.steer:reset_command",
+    "restore": "scheduler.cli.restore:restore_command",
+    "resume": "scheduler.cli.steer:resume_command",
     "serve": "tui.serve.command:serve_command",
-    "service": "scheduler.service_command:service_command",
-    "status": "scheduler.cli:status_command",
-    "wake": "scheduler.commands:wake_command",
+    "service": "scheduler.cli.service:service_command",
+    "status": "scheduler.cli.main:status_command",
+    "wake": "scheduler.cli.steer:wake_command",
 }
 
 
@@ -87,7 +87,7 @@ def monitor(context: click.Context, /, **options: Any) -> int:
 
 def main() -> None:
     """The console script."""
-    from scheduler.cli import run
+    from scheduler.cli.main import run
 
     raise SystemExit(run(monitor, None, "experience-tui"))
 

@@ -14,7 +14,7 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.system import process_info as facts
 
 ROOT = Path(__file__).parents[2]
-COMMAND_LINE = "import sys; from scheduler.cli import main; sys.exit(main())"
+COMMAND_LINE = "import sys; from scheduler.cli.main import main; sys.exit(main())"
 STATE = "background_tasks.json"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from scheduler.commands_migrate import migrate_command
+from scheduler.cli.migrate import migrate_command
 from scheduler.migration.journal import newest
 
 STEPS = (

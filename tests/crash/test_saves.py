@@ -82,7 +82,7 @@ def test_death_between_two_steps_of_a_save_leaves_the_old_file_or_the_new_one(
 
 FULL = """
 import resource, sys
-from scheduler.cli import main
+from scheduler.cli.main import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 sys.exit(main())
 """

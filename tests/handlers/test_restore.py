@@ -7,12 +7,12 @@ import tarfile
 
 import pytest
 
-from scheduler.cli import run
+from scheduler.cli.main import run
+from scheduler.cli.restore import _context, restore_command
 from scheduler.core.model import Context
 from scheduler.errors import TaskFailed
 from scheduler.handlers.offsite_backup.archive_restore import unpack
 from scheduler.handlers.offsite_backup.handler import offsite_backup
-from scheduler.restore import _context, restore_command
 from tests.handlers.homes import database, expected, odd_home, tree, write
 from tests.handlers.quick_repository import PASSWORD, quick_repository
 

@@ -14,7 +14,7 @@ import psutil  # noqa: F401  # as above
 import tzlocal
 
 import scheduler
-from scheduler.cli import run
+from scheduler.cli.main import run
 from tui.__main__ import monitor
 
 

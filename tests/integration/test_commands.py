@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from scheduler.background import looks
-from scheduler.cli import run
+from scheduler.cli.main import run
 from scheduler.storage.lock import owner_of, owning
 from tui.__main__ import monitor
 

@@ -12,8 +12,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from scheduler.cli.service import service_command
 from scheduler.errors import Managed
-from scheduler.service_command import service_command
 from scheduler.storage.lock import acquire
 from scheduler.storage.managed import Unit, managed_by, mark, unmark
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.cli import main
+from scheduler.cli.main import main
 from scheduler.config.loader import load
 from scheduler.control.client import Connection
 from scheduler.control.fleet import Fleet

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from scheduler import cli
+from scheduler.cli import main as cli
+from scheduler.cli.interactive import interact
 from scheduler.core.model import Failure, Kind, NotSetUp, Snapshot, Task, TaskView
 from scheduler.core.schedule import Every
 from scheduler.errors import BadSettings, Owned, SchedulerError, UnknownCitizen, UnknownTask
-from scheduler.interactive import interact
 
 FINE = Snapshot("opus", (TaskView("heartbeat", Kind.NEVER, "5m", due=0.0),))
 BROKEN = Snapshot(

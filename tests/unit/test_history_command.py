@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli import run
-from scheduler.commands_history import table
+from scheduler.cli.history import table
+from scheduler.cli.main import run
 from scheduler.core.model import Keep, Outcome, Trigger
 from scheduler.core.records import Ended, RunRecord
 from scheduler.executors import Output
@@ -148,7 +148,7 @@ def test_it_reads_and_leaves_no_trace(place, capsys):
 
 def test_status_and_help_load_nothing_of_it():
     script = (
-        "import sys, scheduler.cli, scheduler.background, tui.__main__;"
+        "import sys, scheduler.cli.main, scheduler.background, tui.__main__;"
         " print({'sqlite3', 'scheduler.core.records'} & set(sys.modules))"
     )
     done = subprocess.run(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scheduler.cli import check_command
+from scheduler.cli.main import check_command
 from scheduler.config.loader import load
 from scheduler.config.ui import monitor, peek
 from scheduler.core.ui_options import KEYS, Monitor
@@ -95,7 +95,7 @@ def test_a_bad_key_keeps_no_task_from_running(file):
 
 
 def test_check_reports_it(file):
-    from scheduler.cli import run
+    from scheduler.cli.main import run
 
     assert run(check_command, ["--config", str(file)]) == 2
     done = CliRunner().invoke(check_command, ["--config", str(file)], standalone_mode=False)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from scheduler.cli.printing import LINE, Printout, readable
 from scheduler.core.model import Piece
-from scheduler.printouts import LINE, Printout, readable
 
 
 def shown(*pieces: str, prefix: str = "") -> str:

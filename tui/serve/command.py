@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.cli import seconds
-from scheduler.completion import citizens
+from scheduler.cli.completion import citizens
+from scheduler.cli.main import seconds
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.completion import one_citizen
+from scheduler.cli.completion import one_citizen
 
 if TYPE_CHECKING:
     from scheduler.runtime.service import Place

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from scheduler.commands import FAILED
+from scheduler.cli.options import as_document, config_file, every_citizen, history_words, who
+from scheduler.cli.steer import FAILED
 from scheduler.core.model import Snapshot
 from scheduler.core.records import LISTED, Asked, RunRecord
 from scheduler.core.text import clean, failing
-from scheduler.options import as_document, config_file, every_citizen, history_words, who
 from scheduler.system.unix_socket import not_ours
 
 WIDEST = 200  # columns where no terminal says how many it has
@@ -61,7 +61,7 @@ def history_command(
 
 
 def _output(one: Snapshot, run: int, as_json: bool) -> int:
-    from scheduler.printouts import readable
+    from scheduler.cli.printing import readable
 
     text = _printed(one, run)
     if as_json:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.core.model import Snapshot
 from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen
-from scheduler.options import as_document, config_file, some_citizens
 
 if TYPE_CHECKING:
     from scheduler.config.loader import CitizenSettings
@@ -210,7 +210,7 @@ def _wake(options: Options) -> int:
 
 def _interactive(options: Options) -> int:
     from scheduler.background import look
-    from scheduler.interactive import interact
+    from scheduler.cli.interactive import interact
 
     name = options.name
     look(name, options.config)  # an unknown citizen is said before the prompt, not after each line

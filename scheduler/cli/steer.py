@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.errors import SchedulerError, UnknownTask
-from scheduler.options import (
+from scheduler.cli.options import (
     GRAMMAR,
     as_lines,
     as_root,
@@ -18,6 +17,7 @@ from scheduler.options import (
     who_and_which,
     who_then_tasks,
 )
+from scheduler.errors import SchedulerError, UnknownTask
 
 if TYPE_CHECKING:
     from scheduler.control.fleet import Fleet

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scheduler.commands import FAILED, Told, given_up, steer
-from scheduler.options import (
+from scheduler.cli.options import (
     GRAMMAR,
     as_lines,
     as_root,
@@ -15,6 +14,7 @@ from scheduler.options import (
     who_and_which,
     who_then_tasks,
 )
+from scheduler.cli.steer import FAILED, Told, given_up, steer
 
 if TYPE_CHECKING:
     from scheduler.control.member import Followed
@@ -100,7 +100,7 @@ class _Prints:
     """What one run prints: shown as it comes, or collected where a script wants an object."""
 
     def __init__(self, told: Told) -> None:
-        from scheduler.printouts import Printout
+        from scheduler.cli.printing import Printout
 
         self._told, self.text = told, ""
         self._printout = Printout(f"{told.prefix}{told.task}: " if told.prefix else "")

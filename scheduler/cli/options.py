@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from scheduler.completion import citizens, who_and_tasks
+from scheduler.cli.completion import citizens, who_and_tasks
 
 GRAMMAR = "CITIZEN is a name, or several with commas between them; with --all there is none."
 

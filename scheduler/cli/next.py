@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.errors import SchedulerError
-from scheduler.options import as_document, config_file, some_citizens
 
 
 @click.command(

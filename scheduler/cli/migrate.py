@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.completion import citizens
+from scheduler.cli.completion import citizens
+from scheduler.cli.options import as_document, config_file
 from scheduler.errors import BadSettings, SchedulerError
-from scheduler.options import as_document, config_file
 
 if TYPE_CHECKING:
     from scheduler.config.loader import Settings
