@@ -45,7 +45,7 @@ def test_the_packages_are_those_of_this_checkout(package):
         ("scheduler.background", "textual rich tui"),
         ("scheduler.runtime.headless", "textual rich tui"),
         ("scheduler.runtime.background_loops", "textual rich tui"),
-        ("tui.format", "textual asyncio"),
+        ("tui.common.text", "textual asyncio"),
         ("tui.serve.command", "textual rich asyncio aiohttp prometheus_client"),
         ("tui.serve.server", "textual.app rich"),
     ],

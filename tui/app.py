@@ -18,25 +18,25 @@ from scheduler.core.ui_options import Monitor
 from scheduler.system.garbage import set_aside
 from tui.active_keys import active_keys, key_of
 from tui.clipboard import copyable
+from tui.common.confirm import Confirm
+from tui.common.footer import KeyBar
+from tui.common.text import plural, wall
+from tui.common.typed_ahead import TypedAhead
 from tui.desk import Desk
-from tui.dialogs.confirm import Confirm
 from tui.event_log import EventLog
 from tui.exits import end_on_signals
 from tui.followers import Followers
-from tui.format import plural, wall
 from tui.glyphs import ASCII, UNICODE
 from tui.hang_up import forgiving
 from tui.lesson import lesson
 from tui.panels.board import Place
 from tui.panels.fleet import FleetGrid
-from tui.panels.footer import KeyBar
 from tui.panels.verdict import VerdictBar
 from tui.picture import without_fonts
 from tui.screens.page import Page
 from tui.surroundings import Surroundings
 from tui.tally import Tally
 from tui.theme import ANSI, DARK, THEMES, defaults, following
-from tui.typed_ahead import TypedAhead
 from tui.walk import Walk
 from tui.wishes import Wishes
 
@@ -211,7 +211,7 @@ class ExperienceApp(App[None]):
     # -------------------------------------------------------------- filter
 
     async def on_fleet_grid_find_asked(self) -> None:
-        from tui.dialogs.filter import FilterField  # 20 ms that the first frame does not wait for
+        from tui.common.filter_field import FilterField  # 20 ms that the first frame does not wait for
 
         fields = self.query(FilterField)
         if not fields:

@@ -1,6 +1,6 @@
 """Text for the clipboard: what is pasted into a shell must not be able to do anything there."""
 
-from tui.format import clean
+from tui.common.text import clean
 
 LONGEST = 64 * 1024  # characters; many terminals take no more
 

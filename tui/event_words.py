@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from scheduler.core.model import Event, Kind, Outcome, Trigger
-from tui import format as words
+from tui.common import text as words
 from tui.event_log import Entry, Gap
 from tui.glyphs import Glyphs
 from tui.notes import first_line

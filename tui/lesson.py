@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textual.content import Content
 
 from scheduler.core.ports import FleetView
-from tui.format import clean
+from tui.common.text import clean
 
 EXAMPLE = """\
 [citizens.opus.tasks.hello]

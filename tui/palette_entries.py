@@ -7,9 +7,9 @@ from typing import Any
 from textual.app import App
 
 from tui.active_keys import active_keys
+from tui.common.task_ref import Strand
 from tui.dialogs.palette import Entry
 from tui.panels.board import Place
-from tui.strand import Strand
 
 GoTo = Callable[[Place], object]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from scheduler.core.model import Event, Kind, Outcome, Progress, Pulse, Snapshot, TaskView, Trigger
 from scheduler.core.schedule import in_words
 from scheduler.core.text import until
-from tui.format import span
-from tui.moments import moment
+from tui.common.moments import moment
+from tui.common.text import span
 from tui.notes import LEFT_BEHIND, first_line, stalled
 from tui.stalls import Stall
 

@@ -7,8 +7,8 @@ from textual.app import App
 
 from scheduler.core.ports import Citizens, Control
 from tui import verbs
-from tui.dialogs.confirm import Confirm
-from tui.format import clean, plural
+from tui.common.confirm import Confirm
+from tui.common.text import clean, plural
 
 Row = tuple[str, str]  # citizen and task
 

@@ -10,6 +10,7 @@ import pytest
 from textual.binding import Binding
 from textual.dom import DOMNode
 
+import tui
 from scheduler.core.model import Kind, Snapshot
 from scheduler.core.ui_options import KEYS, Monitor
 from tests.fakes import FakeControl, FakeFleet
@@ -26,9 +27,8 @@ ANSWERS = {"Confirm", "Help", "Palette"}
 
 def bindings() -> Iterator[tuple[str, Binding]]:
     """Each binding of each of our screens, panels and dialogs, and the class it is written in."""
-    parts = [import_module(f"tui.{part}") for part in ("panels", "screens", "dialogs")]
-    found = (each for part in parts for each in pkgutil.iter_modules(part.__path__, f"{part.__name__}."))
-    for module in ["tui.app", *(each.name for each in found)]:
+    found = (each.name for each in pkgutil.walk_packages(tui.__path__, "tui."))
+    for module in (name for name in found if not name.startswith(("tui.serve.", "tui.__main__"))):
         for name, each in vars(import_module(module)).items():
             ours = isinstance(each, type) and issubclass(each, DOMNode) and each.__module__ == module
             for binding in each.__dict__.get("BINDINGS", []) if ours else []:

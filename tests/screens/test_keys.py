@@ -8,7 +8,7 @@ from scheduler.core.model import Kind, Pulse, Receipt, Snapshot, TaskView
 from scheduler.core.ports import FleetView
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
-from tui.dialogs.confirm import Confirm
+from tui.common.confirm import Confirm
 from tui.panels.board import Place
 from tui.panels.fleet import FleetGrid
 from tui.panels.keys import KEYS

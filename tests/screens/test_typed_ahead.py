@@ -11,11 +11,11 @@ from textual.keys import _character_to_key
 
 from tests.fakes import FakeFleet, until
 from tui.app import ExperienceApp
-from tui.dialogs.filter import FilterField
+from tui.common.filter_field import FilterField
+from tui.common.typed_ahead import LOOK, TypedAhead
 from tui.panels.fleet import FleetGrid
 from tui.screens.help import Help
 from tui.screens.log import Log
-from tui.typed_ahead import LOOK, TypedAhead
 
 from .driving import cursor, screen, settled, shown
 from .test_keys import citizen, fleet_of_three
@@ -199,7 +199,7 @@ async def test_a_node_that_takes_no_calls_any_more_keeps_no_key():
 
 
 async def test_a_node_that_hangs_keeps_keys_for_a_while_only(monkeypatch):
-    monkeypatch.setattr("tui.typed_ahead.LOOK", 0.001)
+    monkeypatch.setattr("tui.common.typed_ahead.LOOK", 0.001)
     async with typed_on(Node(answers=False)) as (typed, let_in):
         await typed.put(Key("a", "a"))
         await typed.put(Key("b", "b"))

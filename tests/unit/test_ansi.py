@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.color import Color
 from rich.style import Style
 
-from tui.ansi import LONGEST, MOST, chopped, lines, without_colours
+from tui.common.ansi import LONGEST, MOST, chopped, lines, without_colours
 
 RED, PLAIN = Style(color=Color.from_ansi(1)), Style()
 

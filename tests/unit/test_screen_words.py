@@ -4,7 +4,7 @@ import pytest
 from rich.cells import cell_len
 
 from tests.fakes import NOON
-from tui import format as words
+from tui.common import text as words
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from textual.screen import ModalScreen
 from textual.strip import Strip
 from textual.widgets import Input
 
-from tui.format import cells, clean, fit, shorten
+from tui.common.line_view import Lines
+from tui.common.styles import CURSOR
+from tui.common.text import cells, clean, fit, shorten
 from tui.fuzzy import best
 from tui.glyphs import Glyphs
-from tui.panels.ink import CURSOR
-from tui.panels.lines import Lines
 
 MOST = 200  # entries that are listed
 

@@ -6,10 +6,10 @@ from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tui.format import clean, fit
+from tui.common.styles import Ink, merged
+from tui.common.text import clean, fit
 from tui.glyphs import Glyphs
 from tui.panels.board import Board
-from tui.panels.ink import Ink, merged
 from tui.panels.panel import paint
 from tui.panels.rows import Face
 

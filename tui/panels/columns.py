@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tui.format import TIME
+from tui.common.text import TIME
 
 
 @dataclass(frozen=True, slots=True)

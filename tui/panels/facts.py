@@ -2,11 +2,11 @@
 
 from scheduler.core.details import Fact, TaskDetails
 from scheduler.core.model import TaskView
-from tui.format import cells, clean, countdown
+from tui.common.moments import day_and_time
+from tui.common.pane import EMPTY, Pane, Piece, Row
+from tui.common.text import cells, clean, countdown
+from tui.common.wrap import wrapped
 from tui.glyphs import Glyphs
-from tui.moments import day_and_time
-from tui.panels.pane import EMPTY, Pane, Piece, Row
-from tui.wrap import wrapped
 
 LABEL = 12  # cells of a label at most
 TWO_COLUMNS = 84  # cells from which on options stand beside the definition

@@ -11,7 +11,9 @@ from textual.strip import Strip
 
 from scheduler.core.model import Pulse, Snapshot
 from tui.active_keys import key_of
-from tui.format import clean
+from tui.common.line_view import Lines
+from tui.common.task_ref import Strand
+from tui.common.text import clean
 from tui.glyphs import Glyphs
 from tui.matching import Filter
 from tui.ordering import Order
@@ -19,8 +21,6 @@ from tui.panels import steps
 from tui.panels.board import Board, Place
 from tui.panels.canvas import Canvas
 from tui.panels.keys import KEYS, VERBS
-from tui.panels.lines import Lines
-from tui.strand import Strand
 
 
 class FleetGrid(Lines):

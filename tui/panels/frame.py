@@ -3,10 +3,10 @@
 from rich.segment import Segment
 
 from scheduler.core.model import Kind, Snapshot
-from tui import format as words
+from tui.common import text as words
+from tui.common.styles import FADED, HERE, Ink
 from tui.glyphs import Glyphs
 from tui.notes import Note
-from tui.panels.ink import FADED, HERE, Ink
 from tui.panels.rows import Face
 
 

@@ -1,11 +1,11 @@
 """The top of the details screen: which task, its state, the time, and why it is so."""
 
 from scheduler.core.model import Kind, TaskView
-from tui.format import cells, clean, countdown, elapsed, limit, shorten, wall
+from tui.common.pane import EMPTY, Pane, Piece, Row, padded
+from tui.common.text import cells, clean, countdown, elapsed, limit, shorten, wall
+from tui.common.wrap import wrapped
 from tui.glyphs import Glyphs
-from tui.panels.pane import EMPTY, Pane, Piece, Row, padded
 from tui.panels.rows import STYLES
-from tui.wrap import wrapped
 
 WHY = 2  # lines: a sentence that grows must not move what is below
 

@@ -10,16 +10,16 @@ from textual.message import Message
 from textual.strip import Strip
 
 from scheduler.core.model import Event
-from tui import format as words
 from tui.active_keys import key_of
+from tui.common import text as words
+from tui.common.line_view import Lines
+from tui.common.styles import CURSOR
 from tui.event_log import Entry, EventLog
 from tui.event_words import said, where_of
 from tui.glyphs import Glyphs
 from tui.log_lines import Day, LogLine, LogLines, day
 from tui.matching import Filter
-from tui.panels.ink import CURSOR
 from tui.panels.keys import LOG_KEYS
-from tui.panels.lines import Lines
 
 LEAST, MOST = 12, 44  # cells for citizen and task
 SHARE = 3  # of the width, at most a third

@@ -5,12 +5,12 @@ from collections.abc import Container
 from rich.segment import Segment
 
 from scheduler.core.model import Pulse, Snapshot, TaskView
+from tui.common.styles import CURSOR, FADED, HERE, MARKED, Ink
 from tui.glyphs import Glyphs
 from tui.matching import Filter, words_of
 from tui.notes import LEFT_BEHIND, Note, Rank, faded, notes, owned_here, stalled
 from tui.panels.columns import Columns, share
 from tui.panels.frame import BottomLine, PlainLine, TopLine
-from tui.panels.ink import CURSOR, FADED, HERE, MARKED, Ink
 from tui.panels.rows import BelowLine, Face, Line, TaskLine, below, lines_of
 
 SETTINGS = "experience.toml"

@@ -7,14 +7,14 @@ from textual.strip import Strip
 from scheduler.core.model import Outcome
 from scheduler.core.model import Piece as Printed
 from scheduler.core.records import RunRecord
-from tui import ansi
 from tui.active_keys import key_of
-from tui.format import clean, took
+from tui.common import ansi
+from tui.common.moments import day_and_time
+from tui.common.pane import Pane, Piece, Row
+from tui.common.text import clean, took
+from tui.common.wrap import wrapped
 from tui.glyphs import Glyphs
-from tui.moments import day_and_time
-from tui.panels.pane import Pane, Piece, Row
 from tui.panels.runs import GLYPHS, STYLES
-from tui.wrap import wrapped
 
 KEPT = 64 * 1024  # characters of a run under way; what came before is left out
 ENOUGH = 8 * 1024  # characters of its end that are read while that is followed

@@ -6,11 +6,11 @@ from typing import NamedTuple, Protocol
 from rich.segment import Segment
 
 from scheduler.core.model import Kind, TaskView
-from tui import format as words
+from tui.common import text as words
+from tui.common.styles import CURSOR, HERE, MARKED, Ink
 from tui.glyphs import Glyphs
 from tui.notes import LEFT_BEHIND
 from tui.panels.columns import Columns
-from tui.panels.ink import CURSOR, HERE, MARKED, Ink
 
 
 class Face(NamedTuple):

@@ -8,13 +8,13 @@ from textual.message import Message
 
 from scheduler.core.model import Kind, Outcome, TaskView
 from scheduler.core.records import RunRecord
-from tui.format import clean, elapsed, shorten, took
+from tui.common.moments import day_and_time
+from tui.common.pane import Pane, Piece, Row
+from tui.common.styles import CURSOR
+from tui.common.text import clean, elapsed, shorten, took
+from tui.common.wrap import wrapped
 from tui.glyphs import Glyphs
-from tui.moments import day_and_time
-from tui.panels.ink import CURSOR
-from tui.panels.pane import Pane, Piece, Row
 from tui.panels.rows import done
-from tui.wrap import wrapped
 
 GLYPHS = {
     Outcome.OK: Kind.OK,

@@ -12,15 +12,15 @@ from textual.strip import Strip
 
 from scheduler.core.model import Kind, TaskView
 from scheduler.core.window import Window
-from tui import format as words
+from tui.common import text as words
+from tui.common.line_view import Lines
+from tui.common.styles import CURSOR, merged
+from tui.common.task_ref import Strand
 from tui.event_words import OUTCOMES
 from tui.forecasts import Fate, Row
 from tui.glyphs import Glyphs
-from tui.panels.ink import CURSOR, merged
 from tui.panels.keys import TIMELINE_KEYS
-from tui.panels.lines import Lines
 from tui.panels.rows import STYLES, state_words
-from tui.strand import Strand
 
 LEAST, MOST = 12, 34  # cells of a row's name
 EDGE = 3  # cells around it: mark, sign, gap

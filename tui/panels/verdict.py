@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from scheduler.core.model import Kind
-from tui import format as words
+from tui.common import text as words
 from tui.glyphs import Glyphs
 from tui.tally import Trouble, Verdict
 

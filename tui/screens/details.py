@@ -16,12 +16,12 @@ from scheduler.core.model import Kind, Piece, Pulse, Snapshot, TaskView
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.errors import Disconnected, SchedulerError
 from tui.active_keys import key_of
+from tui.common.line_view import COMPONENTS
+from tui.common.pane import Pane
 from tui.glyphs import Glyphs
 from tui.panels.details_keys import KEYS, VERBS
 from tui.panels.facts import FactsPane, TimesPane, no_times
 from tui.panels.headline import Headline
-from tui.panels.lines import COMPONENTS
-from tui.panels.pane import Pane
 from tui.panels.printed import PrintedPane
 from tui.panels.runs import RunsPane
 from tui.screens.page import Page

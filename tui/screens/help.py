@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from scheduler.core.model import Kind
-from tui.format import cells
+from tui.common.text import cells
 from tui.glyphs import Glyphs
 
 SIGNS = {

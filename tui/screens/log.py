@@ -7,8 +7,8 @@ from textual.widgets import Input
 
 from scheduler.core.model import Event, Kind
 from tui.active_keys import key_of
+from tui.common.text import clean, plural
 from tui.event_log import EventLog
-from tui.format import clean, plural
 from tui.glyphs import Glyphs
 from tui.panels.board import Place
 from tui.panels.log import LogView
@@ -64,7 +64,7 @@ class Log(Page):
         self.post_message(self.Copied(message.text))
 
     async def on_log_view_find_asked(self) -> None:
-        from tui.dialogs.filter import FilterField  # 20 ms that opening the log does not wait for
+        from tui.common.filter_field import FilterField  # 20 ms that opening the log does not wait for
 
         if not self.query(FilterField):
             await self.mount(FilterField(SEARCHED), before=self.key_bar)

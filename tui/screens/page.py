@@ -11,10 +11,10 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.format import cells, shorten
+from tui.common.footer import KeyBar
+from tui.common.text import cells, shorten
 from tui.glyphs import Glyphs
 from tui.panels.board import Place
-from tui.panels.footer import KeyBar
 from tui.panels.verdict import VerdictBar
 from tui.tally import Verdict
 

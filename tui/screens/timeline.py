@@ -12,13 +12,13 @@ from textual.widgets import Static
 
 from scheduler.core.ports import Control
 from scheduler.core.window import Window
-from tui import format as words
+from tui.common import text as words
+from tui.common.task_ref import Strand
 from tui.forecasts import Forecasts, Row
 from tui.glyphs import Glyphs
 from tui.panels.board import Place
 from tui.panels.timeline import TimelineView
 from tui.screens.page import Page
-from tui.strand import Strand
 from tui.tally import Verdict
 from tui.time_axis import DAY, ZOOMS, Label, labels, moment, window_for, zoom_words
 

@@ -10,11 +10,11 @@ from textual.events import MouseScrollDown, MouseScrollUp, Resize
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tui.format import cells, fit, shorten
+from tui.common.line_view import Painted
+from tui.common.styles import CURSOR, HERE, NAMES, Ink
+from tui.common.text import cells, fit, shorten
 from tui.glyphs import Glyphs
 from tui.panels.details_keys import PANE_KEYS
-from tui.panels.ink import CURSOR, HERE, NAMES, Ink
-from tui.panels.lines import Painted
 
 WHEEL = 3  # lines
 LEAST_TITLE = 6  # cells that a title keeps beside what is said at its right

@@ -1,6 +1,6 @@
 """Breaks clean text into lines at its blanks, by the cells it takes."""
 
-from tui.format import cells
+from tui.common.text import cells
 
 
 def wrapped(text: str, width: int) -> list[str]:

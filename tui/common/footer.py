@@ -9,7 +9,7 @@ from textual.events import Click
 from textual.widget import Widget
 
 from tui.active_keys import active_keys
-from tui.format import cells
+from tui.common.text import cells
 from tui.glyphs import Glyphs
 
 LAST = ("help", "quit")  # kept when there is no room for all

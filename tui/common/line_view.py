@@ -8,7 +8,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.panels.ink import NAMES, Ink
+from tui.common.styles import NAMES, Ink
 
 COMPONENTS = {f"ink--{name}" for name in NAMES}  # what a widget declares to have these styles
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.color import Color
 from rich.style import Style
 
-from tui.format import cells, cleaned
+from tui.common.text import cells, cleaned
 
 LONGEST = 20_000  # characters of one line that are worth drawing: it is cut where a screen ends anyway
 MOST = 160 * 1024  # characters of a whole output: the scheduler keeps less

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.format import clean
+from tui.common.text import clean
 
 SHOWN = 8  # names in the list
 
