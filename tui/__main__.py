@@ -128,7 +128,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     from scheduler.runtime.log_output import log_lines
     from scheduler.system.startup import prepare_process
     from tui.app import ExperienceApp
-    from tui.exits import Endings
+    from tui.terminal.signals import Endings
 
     prepare_process()
     _refuse_unknown(options["citizens"], options["config"])

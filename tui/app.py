@@ -17,25 +17,25 @@ from scheduler.core.ports import Citizens, Control, FleetView
 from scheduler.core.ui_options import Monitor
 from scheduler.system.garbage import set_aside
 from tui.active_keys import active_keys, key_of
-from tui.clipboard import copyable
 from tui.common.confirm import Confirm
 from tui.common.footer import KeyBar
 from tui.common.text import plural, wall
 from tui.common.typed_ahead import TypedAhead
 from tui.desk import Desk
 from tui.event_log import EventLog
-from tui.exits import end_on_signals
 from tui.followers import Followers
 from tui.glyphs import ASCII, UNICODE
-from tui.hang_up import forgiving
 from tui.lesson import lesson
 from tui.panels.board import Place
 from tui.panels.fleet import FleetGrid
 from tui.panels.verdict import VerdictBar
-from tui.picture import without_fonts
 from tui.screens.page import Page
-from tui.surroundings import Surroundings
 from tui.tally import Tally
+from tui.terminal.clipboard import copyable
+from tui.terminal.driver import forgiving
+from tui.terminal.picture import without_fonts
+from tui.terminal.signals import end_on_signals
+from tui.terminal.surroundings import Surroundings
 from tui.theme import ANSI, DARK, THEMES, defaults, following
 from tui.walk import Walk
 from tui.wishes import Wishes

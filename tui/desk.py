@@ -57,7 +57,7 @@ class Desk:
 
     def page(self, text: str) -> None:
         """The text in a pager."""
-        from tui import pager
+        from tui.terminal import pager
 
         try:
             pager.show(self._app, text)

@@ -13,7 +13,6 @@ from scheduler.core.model import Kind, Outcome, Pulse, Snapshot
 from scheduler.core.records import MOST_LISTED
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
-from tui import pager
 from tui.app import ExperienceApp
 from tui.panels.details_keys import KEYS, PANE_KEYS
 from tui.panels.fleet import FleetGrid
@@ -21,6 +20,7 @@ from tui.panels.printed import KEPT
 from tui.panels.runs import RunsPane
 from tui.screens.details import Details
 from tui.screens.help import Help
+from tui.terminal import pager
 
 from .details_situations import demo, run
 from .situations import failed, task

@@ -11,7 +11,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.drivers.web_driver import WebDriver
 
 from tests.fakes import until
-from tui.hang_up import Forgiving, forgiving
+from tui.terminal.driver import Forgiving, forgiving
 
 from .test_safety import Terminal
 

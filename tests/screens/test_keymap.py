@@ -16,7 +16,7 @@ from scheduler.core.ui_options import KEYS, Monitor
 from tests.fakes import FakeControl, FakeFleet
 from tui.new_failures import NewFailures
 from tui.tally import Verdict
-from tui.terminal_title import TerminalTitle, title
+from tui.terminal.title import TerminalTitle, title
 
 from .driving import press, screen, shown, toasts
 from .situations import events, failed, task

@@ -6,7 +6,7 @@ from scheduler.core.model import Snapshot
 from scheduler.core.ui_options import Monitor
 from tui.new_failures import NewFailures
 from tui.tally import Verdict
-from tui.terminal_title import TerminalTitle, has_title, title
+from tui.terminal.title import TerminalTitle, has_title, title
 from tui.theme import named
 
 

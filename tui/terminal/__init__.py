@@ -1,0 +1,1 @@
+"""The terminal around the screens: signals, title, clipboard, pager."""
