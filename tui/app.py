@@ -23,21 +23,21 @@ from tui.common.text import plural, wall
 from tui.common.typed_ahead import TypedAhead
 from tui.desk import Desk
 from tui.event_log import EventLog
+from tui.fleet.board import Place
+from tui.fleet.grid import FleetGrid
+from tui.fleet.lesson import lesson
+from tui.fleet.page import Page
+from tui.fleet.summary import Tally
+from tui.fleet.verdict import VerdictBar
+from tui.fleet.walk import Walk
 from tui.followers import Followers
 from tui.glyphs import ASCII, UNICODE
-from tui.lesson import lesson
-from tui.panels.board import Place
-from tui.panels.fleet import FleetGrid
-from tui.panels.verdict import VerdictBar
-from tui.screens.page import Page
-from tui.tally import Tally
 from tui.terminal.clipboard import copyable
 from tui.terminal.driver import forgiving
 from tui.terminal.picture import without_fonts
 from tui.terminal.signals import end_on_signals
 from tui.terminal.surroundings import Surroundings
 from tui.theme import ANSI, DARK, THEMES, defaults, following
-from tui.walk import Walk
 from tui.wishes import Wishes
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from textual.app import App
 
 from scheduler.core.model import Pulse, Snapshot
 from scheduler.core.ports import Control
+from tui.fleet.board import Place
 from tui.glyphs import Glyphs
-from tui.panels.board import Place
 from tui.stalls import Stalls
 from tui.wishes import Wishes
 

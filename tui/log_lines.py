@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from tui.event_log import Entry, EventLog
 from tui.event_words import searched
-from tui.matching import Filter
+from tui.fleet.matching import Filter
 
 QUARTER = 900  # seconds: days begin on one, whatever the time zone
 

@@ -9,7 +9,7 @@ from textual.app import App
 from tui.active_keys import active_keys
 from tui.common.task_ref import Strand
 from tui.dialogs.palette import Entry
-from tui.panels.board import Place
+from tui.fleet.board import Place
 
 GoTo = Callable[[Place], object]
 

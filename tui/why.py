@@ -9,7 +9,7 @@ from scheduler.core.schedule import in_words
 from scheduler.core.text import until
 from tui.common.moments import moment
 from tui.common.text import span
-from tui.notes import LEFT_BEHIND, first_line, stalled
+from tui.fleet.notices import LEFT_BEHIND, first_line, stalled
 from tui.stalls import Stall
 
 LATE = 1.0  # seconds after its time that a start is called late

@@ -6,7 +6,7 @@ from textual.worker import WorkerCancelled
 
 from tests.fakes import FakeFleet
 from tui.app import ExperienceApp
-from tui.panels.fleet import FleetGrid
+from tui.fleet.grid import FleetGrid
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ import tui
 from scheduler.core.model import Kind, Snapshot
 from scheduler.core.ui_options import KEYS, Monitor
 from tests.fakes import FakeControl, FakeFleet
-from tui.new_failures import NewFailures
-from tui.tally import Verdict
+from tui.fleet.new_failures import NewFailures
+from tui.fleet.summary import Verdict
 from tui.terminal.title import TerminalTitle, title
 
 from .driving import press, screen, shown, toasts

@@ -9,8 +9,8 @@ from scheduler.core.ports import FleetView
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.common.confirm import Confirm
-from tui.panels.board import Place
-from tui.panels.fleet import FleetGrid
+from tui.fleet.board import Place
+from tui.fleet.grid import FleetGrid
 from tui.panels.keys import KEYS
 from tui.screens.help import Help
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from scheduler.core.model import Outcome, Snapshot
 from scheduler.core.records import RunRecord
 from tests.fakes import NOON, FakeControl, FakeFleet, until
-from tui.panels.fleet import FleetGrid
+from tui.fleet.grid import FleetGrid
 from tui.screens.details import Details
 from tui.screens.help import Help
 from tui.screens.log import Log

@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 from tests.fakes import until
-from tui.panels.fleet import FleetGrid
+from tui.fleet.grid import FleetGrid
 
 from .situations import HOSTILE, SITUATIONS
 

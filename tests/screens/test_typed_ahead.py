@@ -13,7 +13,7 @@ from tests.fakes import FakeFleet, until
 from tui.app import ExperienceApp
 from tui.common.filter_field import FilterField
 from tui.common.typed_ahead import LOOK, TypedAhead
-from tui.panels.fleet import FleetGrid
+from tui.fleet.grid import FleetGrid
 from tui.screens.help import Help
 from tui.screens.log import Log
 

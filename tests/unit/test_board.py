@@ -6,14 +6,14 @@ import pytest
 
 from scheduler.core.model import Failure, Kind, Pulse, Snapshot, TaskView
 from tests.fakes import NOON
+from tui.fleet.arrangement import Order
+from tui.fleet.board import Board, Place
+from tui.fleet.columns import share
+from tui.fleet.layout import arrange, columns_for
+from tui.fleet.matching import Filter, words_of
+from tui.fleet.rows import below
+from tui.fleet.summary import Tally
 from tui.glyphs import UNICODE
-from tui.matching import Filter, words_of
-from tui.ordering import Order
-from tui.panels.board import Board, Place
-from tui.panels.columns import share
-from tui.panels.layout import arrange, columns_for
-from tui.panels.rows import below
-from tui.tally import Tally
 
 
 def task(name: str, **more) -> TaskView:

@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.core.model import Snapshot
-from tui.notes import Rank, notes
+from tui.fleet.notices import Rank, notes
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from scheduler.core.model import Kind, Snapshot, TaskView
 from scheduler.errors import Disconnected, UnknownCitizen
 from tui import verbs
-from tui.tally import share
+from tui.fleet.summary import share
 
 
 def refusing(error):

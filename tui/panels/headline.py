@@ -4,8 +4,8 @@ from scheduler.core.model import Kind, TaskView
 from tui.common.pane import EMPTY, Pane, Piece, Row, padded
 from tui.common.text import cells, clean, countdown, elapsed, limit, shorten, wall
 from tui.common.wrap import wrapped
+from tui.fleet.rows import STYLES
 from tui.glyphs import Glyphs
-from tui.panels.rows import STYLES
 
 WHY = 2  # lines: a sentence that grows must not move what is below
 

@@ -13,8 +13,8 @@ from tui.common.pane import Pane, Piece, Row
 from tui.common.styles import CURSOR
 from tui.common.text import clean, elapsed, shorten, took
 from tui.common.wrap import wrapped
+from tui.fleet.rows import done
 from tui.glyphs import Glyphs
-from tui.panels.rows import done
 
 GLYPHS = {
     Outcome.OK: Kind.OK,

@@ -9,11 +9,11 @@ from scheduler.core.model import Event, Kind
 from tui.active_keys import key_of
 from tui.common.text import clean, plural
 from tui.event_log import EventLog
+from tui.fleet.board import Place
+from tui.fleet.page import Page
+from tui.fleet.summary import Verdict
 from tui.glyphs import Glyphs
-from tui.panels.board import Place
 from tui.panels.log import LogView
-from tui.screens.page import Page
-from tui.tally import Verdict
 
 SEARCHED = "citizen, task, outcome or text; ! in front inverts; esc clears"
 

@@ -14,12 +14,12 @@ from scheduler.core.ports import Control
 from scheduler.core.window import Window
 from tui.common import text as words
 from tui.common.task_ref import Strand
+from tui.fleet.board import Place
+from tui.fleet.page import Page
+from tui.fleet.summary import Verdict
 from tui.forecasts import Forecasts, Row
 from tui.glyphs import Glyphs
-from tui.panels.board import Place
 from tui.panels.timeline import TimelineView
-from tui.screens.page import Page
-from tui.tally import Verdict
 from tui.time_axis import DAY, ZOOMS, Label, labels, moment, window_for, zoom_words
 
 TOGETHER = 0.04  # seconds in which more may be scrolled before anybody is asked

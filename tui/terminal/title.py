@@ -2,7 +2,7 @@
 
 import os
 
-from tui.tally import Verdict
+from tui.fleet.summary import Verdict
 
 # The title that was there is kept by terminals that can, and given back at the end; the others show none.
 _KEEP, _GIVE_BACK = "\x1b[22;2t", "\x1b]2;\x07\x1b[23;2t"

@@ -14,12 +14,12 @@ from tui.active_keys import key_of
 from tui.common.line_view import Lines
 from tui.common.task_ref import Strand
 from tui.common.text import clean
+from tui.fleet import navigation as steps
+from tui.fleet.arrangement import Order
+from tui.fleet.board import Board, Place
+from tui.fleet.matching import Filter
+from tui.fleet.strips import Canvas
 from tui.glyphs import Glyphs
-from tui.matching import Filter
-from tui.ordering import Order
-from tui.panels import steps
-from tui.panels.board import Board, Place
-from tui.panels.canvas import Canvas
 from tui.panels.keys import KEYS, VERBS
 
 

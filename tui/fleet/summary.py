@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from scheduler.core.model import Kind, Pulse, Snapshot, TaskView
-from tui.notes import Rank, first_line, notes, stall_words, stalled
+from tui.fleet.notices import Rank, first_line, notes, stall_words, stalled
 
 Weight = tuple[float, ...]
 

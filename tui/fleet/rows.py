@@ -8,9 +8,9 @@ from rich.segment import Segment
 from scheduler.core.model import Kind, TaskView
 from tui.common import text as words
 from tui.common.styles import CURSOR, HERE, MARKED, Ink
+from tui.fleet.columns import Columns
+from tui.fleet.notices import LEFT_BEHIND
 from tui.glyphs import Glyphs
-from tui.notes import LEFT_BEHIND
-from tui.panels.columns import Columns
 
 
 class Face(NamedTuple):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tui.tally import Tally, Trouble, Verdict
+from tui.fleet.summary import Tally, Trouble, Verdict
 
 Row = tuple[str, str]  # citizen and task, "" for the citizen as a whole
 

@@ -9,8 +9,8 @@ from textual.widgets import Static
 
 from scheduler.core.model import Kind
 from tui.common import text as words
+from tui.fleet.summary import Trouble, Verdict
 from tui.glyphs import Glyphs
-from tui.tally import Trouble, Verdict
 
 ROOM_FOR_TROUBLE = 6  # lines of a terminal
 Piece = tuple[str, str]  # text and style, as Content.assemble takes them

@@ -6,12 +6,12 @@ from rich.segment import Segment
 
 from scheduler.core.model import Pulse, Snapshot, TaskView
 from tui.common.styles import CURSOR, FADED, HERE, MARKED, Ink
+from tui.fleet.columns import Columns, share
+from tui.fleet.frame import BottomLine, PlainLine, TopLine
+from tui.fleet.matching import Filter, words_of
+from tui.fleet.notices import LEFT_BEHIND, Note, Rank, faded, notes, owned_here, stalled
+from tui.fleet.rows import BelowLine, Face, Line, TaskLine, below, lines_of
 from tui.glyphs import Glyphs
-from tui.matching import Filter, words_of
-from tui.notes import LEFT_BEHIND, Note, Rank, faded, notes, owned_here, stalled
-from tui.panels.columns import Columns, share
-from tui.panels.frame import BottomLine, PlainLine, TopLine
-from tui.panels.rows import BelowLine, Face, Line, TaskLine, below, lines_of
 
 SETTINGS = "experience.toml"
 NO_TASKS = f"no tasks yet: [tasks.NAME] in its {SETTINGS} makes one"

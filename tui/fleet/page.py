@@ -13,10 +13,10 @@ from textual.widgets import Static
 
 from tui.common.footer import KeyBar
 from tui.common.text import cells, shorten
+from tui.fleet.board import Place
+from tui.fleet.summary import Verdict
+from tui.fleet.verdict import VerdictBar
 from tui.glyphs import Glyphs
-from tui.panels.board import Place
-from tui.panels.verdict import VerdictBar
-from tui.tally import Verdict
 
 
 class Page(Screen[None]):

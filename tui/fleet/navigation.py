@@ -1,6 +1,6 @@
 """Where the cursor goes from here: every move is a function of the board."""
 
-from tui.panels.board import Board
+from tui.fleet.board import Board
 
 Spot = tuple[int, int]
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scheduler.core.model import Pulse, Snapshot, TaskView
+from tui.fleet.arrangement import Order, key
+from tui.fleet.layout import Layout, arrange, columns_for
+from tui.fleet.matching import Filter
+from tui.fleet.panel import Panel
+from tui.fleet.rows import Face
 from tui.glyphs import Glyphs
-from tui.matching import Filter
-from tui.ordering import Order, key
-from tui.panels.layout import Layout, arrange, columns_for
-from tui.panels.panel import Panel
-from tui.panels.rows import Face
 
 
 @dataclass(frozen=True, slots=True)

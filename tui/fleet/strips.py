@@ -8,10 +8,10 @@ from textual.strip import Strip
 
 from tui.common.styles import Ink, merged
 from tui.common.text import clean, fit
+from tui.fleet.board import Board
+from tui.fleet.panel import paint
+from tui.fleet.rows import Face
 from tui.glyphs import Glyphs
-from tui.panels.board import Board
-from tui.panels.panel import paint
-from tui.panels.rows import Face
 
 Faces = tuple[Face, ...]
 

@@ -5,9 +5,9 @@ from rich.segment import Segment
 from scheduler.core.model import Kind, Snapshot
 from tui.common import text as words
 from tui.common.styles import FADED, HERE, Ink
+from tui.fleet.notices import Note
+from tui.fleet.rows import Face
 from tui.glyphs import Glyphs
-from tui.notes import Note
-from tui.panels.rows import Face
 
 
 class TopLine:

@@ -1,0 +1,1 @@
+"""The main screen: a panel per citizen."""
