@@ -22,7 +22,6 @@ from tui.common.footer import KeyBar
 from tui.common.text import plural, wall
 from tui.common.typed_ahead import TypedAhead
 from tui.desk import Desk
-from tui.event_log import EventLog
 from tui.fleet.board import Place
 from tui.fleet.grid import FleetGrid
 from tui.fleet.lesson import lesson
@@ -32,6 +31,7 @@ from tui.fleet.verdict import VerdictBar
 from tui.fleet.walk import Walk
 from tui.followers import Followers
 from tui.glyphs import ASCII, UNICODE
+from tui.log.events import EventLog
 from tui.terminal.clipboard import copyable
 from tui.terminal.driver import forgiving
 from tui.terminal.picture import without_fonts
@@ -262,7 +262,7 @@ class ExperienceApp(App[None]):
         self._open(Timeline(strands, self._controls.get, now, self._glyphs, self._label))
 
     def action_log(self) -> None:
-        from tui.screens.log import Log
+        from tui.log.screen import Log
 
         self._open(Log(self._events, self._glyphs, self._label))
 

@@ -6,9 +6,9 @@ from scheduler.core.model import Outcome, Snapshot
 from scheduler.core.records import RunRecord
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.fleet.grid import FleetGrid
+from tui.log.screen import Log
 from tui.screens.details import Details
 from tui.screens.help import Help
-from tui.screens.log import Log
 
 from .driving import cursor, press, screen, shown
 from .situations import events, task

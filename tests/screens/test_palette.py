@@ -5,8 +5,8 @@ import pytest
 from scheduler.core.model import Snapshot
 from tests.fakes import FakeControl, FakeFleet
 from tui.dialogs.palette import Palette
+from tui.log.screen import Log
 from tui.panels.keys import KEYS
-from tui.screens.log import Log
 
 from .driving import cursor, press, screen, shown
 from .situations import task

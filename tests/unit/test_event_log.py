@@ -6,10 +6,10 @@ import pytest
 
 from scheduler.core.model import Event, Outcome, Snapshot, Trigger
 from tests.fakes import NOON
-from tui.event_log import KEPT, SPARE, EventLog, Gap
-from tui.event_words import text_of
 from tui.fleet.matching import Filter
-from tui.log_lines import Day, LogLines
+from tui.log.event_text import text_of
+from tui.log.events import KEPT, SPARE, EventLog, Gap
+from tui.log.lines import Day, LogLines
 
 
 def event(seq: int, citizen: str = "opus", at: float | None = None, **more) -> Event:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from scheduler.core.model import Event, Kind, Outcome, Trigger
 from tui.common import text as words
-from tui.event_log import Entry, Gap
 from tui.fleet.notices import first_line
 from tui.glyphs import Glyphs
+from tui.log.events import Entry, Gap
 
 LATE = 1.0  # seconds that are worth a word
 LONGEST = 500  # characters of what a run said

@@ -14,11 +14,11 @@ from tui.active_keys import key_of
 from tui.common import text as words
 from tui.common.line_view import Lines
 from tui.common.styles import CURSOR
-from tui.event_log import Entry, EventLog
-from tui.event_words import said, where_of
 from tui.fleet.matching import Filter
 from tui.glyphs import Glyphs
-from tui.log_lines import Day, LogLine, LogLines, day
+from tui.log.event_text import said, where_of
+from tui.log.events import Entry, EventLog
+from tui.log.lines import Day, LogLine, LogLines, day
 from tui.panels.keys import LOG_KEYS
 
 LEAST, MOST = 12, 44  # cells for citizen and task

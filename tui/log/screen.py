@@ -8,12 +8,12 @@ from textual.widgets import Input
 from scheduler.core.model import Event, Kind
 from tui.active_keys import key_of
 from tui.common.text import clean, plural
-from tui.event_log import EventLog
 from tui.fleet.board import Place
 from tui.fleet.page import Page
 from tui.fleet.summary import Verdict
 from tui.glyphs import Glyphs
-from tui.panels.log import LogView
+from tui.log.events import EventLog
+from tui.log.view import LogView
 
 SEARCHED = "citizen, task, outcome or text; ! in front inverts; esc clears"
 

@@ -5,9 +5,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tui.event_log import Entry, EventLog
-from tui.event_words import searched
 from tui.fleet.matching import Filter
+from tui.log.event_text import searched
+from tui.log.events import Entry, EventLog
 
 QUARTER = 900  # seconds: days begin on one, whatever the time zone
 
