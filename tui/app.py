@@ -21,7 +21,7 @@ from tui.common.confirm import Confirm
 from tui.common.footer import KeyBar
 from tui.common.text import plural, wall
 from tui.common.typed_ahead import TypedAhead
-from tui.desk import Desk
+from tui.details.opener import Desk
 from tui.fleet.board import Place
 from tui.fleet.grid import FleetGrid
 from tui.fleet.lesson import lesson
@@ -41,7 +41,7 @@ from tui.theme import ANSI, DARK, THEMES, defaults, following
 from tui.wishes import Wishes
 
 if TYPE_CHECKING:
-    from tui.screens.details import Details
+    from tui.details.screen import Details
 
 TURNS = 5  # of the loop, until what has to be painted anew has told the screen
 SETTLED = 5.0  # seconds after which the first snapshots of all have come

@@ -14,11 +14,11 @@ from scheduler.core.records import MOST_LISTED
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.app import ExperienceApp
+from tui.details.output import KEPT
+from tui.details.runs import RunsPane
+from tui.details.screen import Details
 from tui.fleet.grid import FleetGrid
 from tui.panels.details_keys import KEYS, PANE_KEYS
-from tui.panels.printed import KEPT
-from tui.panels.runs import RunsPane
-from tui.screens.details import Details
 from tui.screens.help import Help
 from tui.terminal import pager
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from scheduler.core.model import Outcome, Snapshot
 from scheduler.core.records import RunRecord
 from tests.fakes import NOON, FakeControl, FakeFleet, until
+from tui.details.screen import Details
 from tui.fleet.grid import FleetGrid
 from tui.log.screen import Log
-from tui.screens.details import Details
 from tui.screens.help import Help
 
 from .driving import cursor, press, screen, shown

@@ -10,7 +10,7 @@ from scheduler.core.model import Kind, Outcome, Snapshot, Trigger
 from scheduler.core.records import RunRecord
 from scheduler.errors import Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
-from tui.screens.details import Details
+from tui.details.screen import Details
 from tui.screens.help import Help
 from tui.screens.timeline import Timeline
 

@@ -8,8 +8,8 @@ import pytest
 
 from scheduler.core.model import Event, Failure, Kind, Outcome, Progress, Pulse, Snapshot, TaskView, Trigger
 from tests.fakes import NOON
-from tui.stalls import Stall, Stalls
-from tui.why import Seen, why
+from tui.details.stalls import Stall, Stalls
+from tui.details.why import Seen, why
 
 
 @pytest.fixture(autouse=True)

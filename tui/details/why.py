@@ -9,8 +9,8 @@ from scheduler.core.schedule import in_words
 from scheduler.core.text import until
 from tui.common.moments import moment
 from tui.common.text import span
+from tui.details.stalls import Stall
 from tui.fleet.notices import LEFT_BEHIND, first_line, stalled
-from tui.stalls import Stall
 
 LATE = 1.0  # seconds after its time that a start is called late
 NEAR = 0.8  # of its timeout is over: the end is in sight

@@ -13,8 +13,8 @@ from tui.common.moments import day_and_time
 from tui.common.pane import Pane, Piece, Row
 from tui.common.text import clean, took
 from tui.common.wrap import wrapped
+from tui.details.runs import GLYPHS, STYLES
 from tui.glyphs import Glyphs
-from tui.panels.runs import GLYPHS, STYLES
 
 KEPT = 64 * 1024  # characters of a run under way; what came before is left out
 ENOUGH = 8 * 1024  # characters of its end that are read while that is followed

@@ -18,16 +18,16 @@ from scheduler.errors import Disconnected, SchedulerError
 from tui.active_keys import key_of
 from tui.common.line_view import COMPONENTS
 from tui.common.pane import Pane
+from tui.details.definition import FactsPane, TimesPane, no_times
+from tui.details.header import Headline
+from tui.details.output import PrintedPane
+from tui.details.runs import RunsPane
+from tui.details.stalls import Stall
+from tui.details.why import Seen, why
 from tui.fleet.page import Page
 from tui.fleet.summary import Verdict
 from tui.glyphs import Glyphs
 from tui.panels.details_keys import KEYS, VERBS
-from tui.panels.facts import FactsPane, TimesPane, no_times
-from tui.panels.headline import Headline
-from tui.panels.printed import PrintedPane
-from tui.panels.runs import RunsPane
-from tui.stalls import Stall
-from tui.why import Seen, why
 
 SINGLE = (72, 18)  # columns and lines below which one panel at a time is shown
 LOW = 8  # lines below which nothing but the name, and what is chosen, is shown

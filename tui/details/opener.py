@@ -7,13 +7,13 @@ from textual.app import App
 
 from scheduler.core.model import Pulse, Snapshot
 from scheduler.core.ports import Control
+from tui.details.stalls import Stalls
 from tui.fleet.board import Place
 from tui.glyphs import Glyphs
-from tui.stalls import Stalls
 from tui.wishes import Wishes
 
 if TYPE_CHECKING:
-    from tui.screens.details import Details
+    from tui.details.screen import Details
 
 
 class Desk:
@@ -31,7 +31,7 @@ class Desk:
         self, place: Place, snapshot: Snapshot | None, now: float, read_only: bool, at: float | None = None
     ) -> None:
         """Show all about this task, and its run of that moment; the snapshot is the newest of its citizen."""
-        from tui.screens.details import Details, Subject  # 10 ms that the first frame does not wait for
+        from tui.details.screen import Details, Subject  # 10 ms that the first frame does not wait for
 
         citizen = place.citizen
         subject = Subject(citizen, place.task, lambda: self._controls.get(citizen))
