@@ -256,7 +256,7 @@ class ExperienceApp(App[None]):
         self._show_verdict()
 
     def action_timeline(self) -> None:
-        from tui.screens.timeline import Timeline
+        from tui.timeline.screen import Timeline
 
         now, strands = self._fleet.clock.now, self._grid.strands
         self._open(Timeline(strands, self._controls.get, now, self._glyphs, self._label))

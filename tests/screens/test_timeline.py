@@ -12,7 +12,7 @@ from scheduler.errors import Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.details.screen import Details
 from tui.screens.help import Help
-from tui.screens.timeline import Timeline
+from tui.timeline.screen import Timeline
 
 from .driving import cursor, press, screen, shown
 from .situations import demo, task

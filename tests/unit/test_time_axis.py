@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.fakes import NOON
-from tui.time_axis import PAST, ZOOMS, labels, moment, window_for, zoom_words
+from tui.timeline.axis import PAST, ZOOMS, labels, moment, window_for, zoom_words
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from tui.common.line_view import Lines
 from tui.common.styles import CURSOR, merged
 from tui.common.task_ref import Strand
 from tui.fleet.rows import STYLES, state_words
-from tui.forecasts import Fate, Row
 from tui.glyphs import Glyphs
 from tui.log.event_text import OUTCOMES
 from tui.panels.keys import TIMELINE_KEYS
+from tui.timeline.data import Fate, Row
 
 LEAST, MOST = 12, 34  # cells of a row's name
 EDGE = 3  # cells around it: mark, sign, gap

@@ -17,10 +17,10 @@ from tui.common.task_ref import Strand
 from tui.fleet.board import Place
 from tui.fleet.page import Page
 from tui.fleet.summary import Verdict
-from tui.forecasts import Forecasts, Row
 from tui.glyphs import Glyphs
-from tui.panels.timeline import TimelineView
-from tui.time_axis import DAY, ZOOMS, Label, labels, moment, window_for, zoom_words
+from tui.timeline.axis import DAY, ZOOMS, Label, labels, moment, window_for, zoom_words
+from tui.timeline.data import Forecasts, Row
+from tui.timeline.view import TimelineView
 
 TOGETHER = 0.04  # seconds in which more may be scrolled before anybody is asked
 AGAIN = 2.0  # seconds between two questions about the same rows

@@ -1,0 +1,1 @@
+"""Past and coming runs on one time axis."""
