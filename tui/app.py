@@ -319,15 +319,15 @@ class ExperienceApp(App[None]):
         self._wishes.say(f"the screenshot was not saved: {event.exception}", "error")
 
     def action_help(self) -> None:
-        from tui.screens.help import Help, entries
+        from tui.palette.help import Help, entries
 
         active = dict(active_keys(self.screen))
         shown = {key: self.get_key_display(entry.binding) for key, entry in active.items()}
         self.push_screen(Help(entries(active, shown), self._glyphs))
 
     def action_palette(self) -> None:
-        from tui.dialogs.palette import Palette
-        from tui.palette_entries import everything
+        from tui.palette.entries import everything
+        from tui.palette.screen import Palette
 
         entries = everything(self, self._grid.strands(), self._go_to)
         self.push_screen(Palette(entries, self._glyphs), lambda entry: entry and entry.choose())

@@ -18,8 +18,8 @@ from tui.details.output import KEPT
 from tui.details.runs import RunsPane
 from tui.details.screen import Details
 from tui.fleet.grid import FleetGrid
+from tui.palette.help import Help
 from tui.panels.details_keys import KEYS, PANE_KEYS
-from tui.screens.help import Help
 from tui.terminal import pager
 
 from .details_situations import demo, run

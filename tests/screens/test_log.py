@@ -8,7 +8,7 @@ from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.details.screen import Details
 from tui.fleet.grid import FleetGrid
 from tui.log.screen import Log
-from tui.screens.help import Help
+from tui.palette.help import Help
 
 from .driving import cursor, press, screen, shown
 from .situations import events, task

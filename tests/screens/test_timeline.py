@@ -11,7 +11,7 @@ from scheduler.core.records import RunRecord
 from scheduler.errors import Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.details.screen import Details
-from tui.screens.help import Help
+from tui.palette.help import Help
 from tui.timeline.screen import Timeline
 
 from .driving import cursor, press, screen, shown

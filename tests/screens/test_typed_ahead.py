@@ -15,7 +15,7 @@ from tui.common.filter_field import FilterField
 from tui.common.typed_ahead import LOOK, TypedAhead
 from tui.fleet.grid import FleetGrid
 from tui.log.screen import Log
-from tui.screens.help import Help
+from tui.palette.help import Help
 
 from .driving import cursor, screen, settled, shown
 from .test_keys import citizen, fleet_of_three

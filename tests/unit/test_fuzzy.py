@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tui.fuzzy import best, score
+from tui.palette.fuzzy import best, score
 
 
 @dataclass(frozen=True)

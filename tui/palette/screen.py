@@ -17,8 +17,8 @@ from textual.widgets import Input
 from tui.common.line_view import Lines
 from tui.common.styles import CURSOR
 from tui.common.text import cells, clean, fit, shorten
-from tui.fuzzy import best
 from tui.glyphs import Glyphs
+from tui.palette.fuzzy import best
 
 MOST = 200  # entries that are listed
 

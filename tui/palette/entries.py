@@ -8,8 +8,8 @@ from textual.app import App
 
 from tui.active_keys import active_keys
 from tui.common.task_ref import Strand
-from tui.dialogs.palette import Entry
 from tui.fleet.board import Place
+from tui.palette.screen import Entry
 
 GoTo = Callable[[Place], object]
 
