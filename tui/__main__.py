@@ -115,7 +115,7 @@ def _headless(**options: Any) -> int:
 
 def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
     from tui.app import ExperienceApp
-    from tui.demo_fleet import DemoFleet
+    from tui.demo.fleet import DemoFleet
 
     return _shown(ExperienceApp(DemoFleet(), read_only=read_only, ascii=ascii, label="DEMO"))
 

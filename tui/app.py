@@ -16,6 +16,7 @@ from scheduler.core.model import Pulse, Snapshot
 from scheduler.core.ports import Citizens, Control, FleetView
 from scheduler.core.ui_options import Monitor
 from scheduler.system.garbage import set_aside
+from tui.actions import Wishes
 from tui.active_keys import active_keys, key_of
 from tui.common.confirm import Confirm
 from tui.common.footer import KeyBar
@@ -29,16 +30,15 @@ from tui.fleet.page import Page
 from tui.fleet.summary import Tally
 from tui.fleet.verdict import VerdictBar
 from tui.fleet.walk import Walk
-from tui.followers import Followers
 from tui.glyphs import ASCII, UNICODE
 from tui.log.events import EventLog
+from tui.subscriptions import Followers
 from tui.terminal.clipboard import copyable
 from tui.terminal.driver import forgiving
 from tui.terminal.picture import without_fonts
 from tui.terminal.signals import end_on_signals
 from tui.terminal.surroundings import Surroundings
 from tui.theme import ANSI, DARK, THEMES, defaults, following
-from tui.wishes import Wishes
 
 if TYPE_CHECKING:
     from tui.details.screen import Details

@@ -16,8 +16,8 @@ from scheduler.control.offline import Onlooker
 from scheduler.core.details import Fact, TaskDetails
 from scheduler.errors import UnknownTask
 from scheduler.system.unix_socket import socket_path
-from tui.demo_data import CHORES
-from tui.demo_fleet import DemoControl
+from tui.demo.data import CHORES
+from tui.demo.fleet import DemoControl
 
 from ..crash.loops import Place
 from ..fakes import FakeClock

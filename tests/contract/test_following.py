@@ -16,7 +16,7 @@ from scheduler.core.model import Kind, Piece, Snapshot, TaskView
 from scheduler.errors import Disconnected, Owned, SchedulerError, Stopping, UnknownTask
 from scheduler.executors.output import KEEP
 from scheduler.storage.lock import owning
-from tui.demo_fleet import DemoControl, FastClock
+from tui.demo.fleet import DemoControl, FastClock
 
 from ..crash.loops import Place
 from ..fakes import FakeControl, until

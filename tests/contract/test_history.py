@@ -16,7 +16,7 @@ from scheduler.control.waiting import force_and_wait
 from scheduler.core.model import Kind, Outcome, Snapshot, TaskView, Trigger
 from scheduler.core.records import MOST_LISTED, RunRecord
 from scheduler.errors import Disconnected, UnknownRun, UnknownTask
-from tui.demo_fleet import DemoControl
+from tui.demo.fleet import DemoControl
 
 from ..crash.loops import Place
 from ..fakes import FakeClock, FakeControl, until

@@ -12,10 +12,10 @@ from scheduler.core.details import Fact, TaskDetails
 from scheduler.core.model import Kind, Outcome, Progress, Snapshot, Trigger
 from scheduler.core.records import RunRecord
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
-from tui.demo_details import details
-from tui.demo_fleet import DemoControl
-from tui.demo_history import output
-from tui.demo_prints import script
+from tui.demo.details import details
+from tui.demo.fleet import DemoControl
+from tui.demo.history import output
+from tui.demo.prints import script
 
 from .situations import HOSTILE, Situation, failed, task
 

@@ -11,8 +11,8 @@ from typing import Any
 from scheduler.core.model import Event, Failure, Kind, Outcome, Pulse, Snapshot, TaskView, Trigger, WakeView
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tui.app import ExperienceApp
-from tui.demo_data import NAMES
-from tui.demo_fleet import DemoControl
+from tui.demo.data import NAMES
+from tui.demo.fleet import DemoControl
 
 HOSTILE = (
     "\x1b]0;owned\x07\x1b[31mred\x1b[0m [/red] [@click=quit]x[/] \u202egnp.exe\u202c \x9b2J zero\u200bwidth"

@@ -17,9 +17,9 @@ from tui.app import ExperienceApp
 from tui.details.output import KEPT
 from tui.details.runs import RunsPane
 from tui.details.screen import Details
+from tui.details_keys import KEYS, PANE_KEYS
 from tui.fleet.grid import FleetGrid
 from tui.palette.help import Help
-from tui.panels.details_keys import KEYS, PANE_KEYS
 from tui.terminal import pager
 
 from .details_situations import demo, run
@@ -507,7 +507,7 @@ async def test_a_storm_of_sizes_leaves_it_right():
 
 
 async def test_the_demo_shows_everything_of_every_task():
-    from tui.demo_fleet import DemoFleet
+    from tui.demo.fleet import DemoFleet
 
     app = ExperienceApp(DemoFleet(names=("opus",)))
     async with app.run_test(size=(120, 40)) as pilot:

@@ -11,8 +11,8 @@ from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.common.confirm import Confirm
 from tui.fleet.board import Place
 from tui.fleet.grid import FleetGrid
+from tui.keys import KEYS
 from tui.palette.help import Help
-from tui.panels.keys import KEYS
 
 from .driving import answered, cursor, press, screen, shown, toasts
 from .situations import failed, task

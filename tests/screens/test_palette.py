@@ -4,9 +4,9 @@ import pytest
 
 from scheduler.core.model import Snapshot
 from tests.fakes import FakeControl, FakeFleet
+from tui.keys import KEYS
 from tui.log.screen import Log
 from tui.palette.screen import Palette
-from tui.panels.keys import KEYS
 
 from .driving import cursor, press, screen, shown
 from .situations import task

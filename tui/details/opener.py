@@ -7,10 +7,10 @@ from textual.app import App
 
 from scheduler.core.model import Pulse, Snapshot
 from scheduler.core.ports import Control
+from tui.actions import Wishes
 from tui.details.stalls import Stalls
 from tui.fleet.board import Place
 from tui.glyphs import Glyphs
-from tui.wishes import Wishes
 
 if TYPE_CHECKING:
     from tui.details.screen import Details

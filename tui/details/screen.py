@@ -24,10 +24,10 @@ from tui.details.output import PrintedPane
 from tui.details.runs import RunsPane
 from tui.details.stalls import Stall
 from tui.details.why import Seen, why
+from tui.details_keys import KEYS, VERBS
 from tui.fleet.page import Page
 from tui.fleet.summary import Verdict
 from tui.glyphs import Glyphs
-from tui.panels.details_keys import KEYS, VERBS
 
 SINGLE = (72, 18)  # columns and lines below which one panel at a time is shown
 LOW = 8  # lines below which nothing but the name, and what is chosen, is shown

@@ -20,7 +20,7 @@ from tui.fleet.board import Board, Place
 from tui.fleet.matching import Filter
 from tui.fleet.strips import Canvas
 from tui.glyphs import Glyphs
-from tui.panels.keys import KEYS, VERBS
+from tui.keys import KEYS, VERBS
 
 
 class FleetGrid(Lines):

@@ -16,10 +16,10 @@ from tui.common.line_view import Lines
 from tui.common.styles import CURSOR
 from tui.fleet.matching import Filter
 from tui.glyphs import Glyphs
+from tui.keys import LOG_KEYS
 from tui.log.event_text import said, where_of
 from tui.log.events import Entry, EventLog
 from tui.log.lines import Day, LogLine, LogLines, day
-from tui.panels.keys import LOG_KEYS
 
 LEAST, MOST = 12, 44  # cells for citizen and task
 SHARE = 3  # of the width, at most a third

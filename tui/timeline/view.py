@@ -18,8 +18,8 @@ from tui.common.styles import CURSOR, merged
 from tui.common.task_ref import Strand
 from tui.fleet.rows import STYLES, state_words
 from tui.glyphs import Glyphs
+from tui.keys import TIMELINE_KEYS
 from tui.log.event_text import OUTCOMES
-from tui.panels.keys import TIMELINE_KEYS
 from tui.timeline.data import Fate, Row
 
 LEAST, MOST = 12, 34  # cells of a row's name

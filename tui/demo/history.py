@@ -7,8 +7,8 @@ from dataclasses import replace
 from scheduler.core.model import Outcome, Task, TaskState, Trigger
 from scheduler.core.records import RunRecord
 from scheduler.core.schedule import Every
-from tui.demo_data import FAILURES
-from tui.demo_prints import script, traceback
+from tui.demo.data import FAILURES
+from tui.demo.prints import script, traceback
 
 PAST = 60  # runs of each task that are made up
 LATER = 1000  # the number of the first run that is not past

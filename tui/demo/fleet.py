@@ -30,11 +30,11 @@ from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
 from scheduler.core.window import Slots, Window
 from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
 from scheduler.system.clock import Clock, SystemClock, Timer
-from tui.demo_data import CHORES, FAILURES, NAMES, OURS, moved, tasks
-from tui.demo_details import details
-from tui.demo_events import DemoEvents
-from tui.demo_history import LATER, output, past
-from tui.demo_prints import printing, script
+from tui.demo.data import CHORES, FAILURES, NAMES, OURS, moved, tasks
+from tui.demo.details import details
+from tui.demo.events import DemoEvents
+from tui.demo.history import LATER, output, past
+from tui.demo.prints import printing, script
 
 SPEED = 15.0  # seconds of the demo in one of ours
 WAKE_EVERY = 600.0
