@@ -15,7 +15,7 @@ import aiohttp
 import psutil
 import pytest
 
-from tui.serve.screens import Over
+from tui.serve.sessions import Over
 
 from ..fakes import until
 from ..watching import gone

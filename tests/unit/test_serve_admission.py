@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tui.serve.access import Asked, Judge, Verdict
 from tui.serve.address import BadAddress, address
 from tui.serve.credentials import COOKIE_LASTS, BadToken, Credentials, token_in
 from tui.serve.failures import ADDRESSES, ALLOWED, FORGIVEN_AFTER, Failures
-from tui.serve.judgement import Asked, Judge, Verdict
 
 from ..fakes import NOON
 

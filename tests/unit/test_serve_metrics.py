@@ -9,9 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scheduler.control.messages import snapshot_from, snapshot_message
 from scheduler.core.model import Event, Kind, Outcome, Pulse, Snapshot, TaskView, Trigger, WakeView
-from tui.serve.exposition import page
-from tui.serve.standing import STALE, Sighting, Standing, health, standing
-from tui.serve.tally import Tally
+from tui.serve.counters import Tally
+from tui.serve.health import STALE, Sighting, Standing, health, standing
+from tui.serve.metrics import page
 
 from ..fakes import NOON
 

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tui.serve import packets
-from tui.serve.deliveries import Deliveries
+from tui.serve import protocol as packets
+from tui.serve.downloads import Deliveries
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,8 @@ def _serve(where: "Address", token: str, file: Path, options: dict[str, Any]) ->
 
 def _plan(where: "Address", token: str, options: dict[str, Any]) -> "Plan":
     from scheduler.control.fleet_options import FleetOptions
-    from tui.serve.screens import Limits
     from tui.serve.server import Plan
+    from tui.serve.sessions import Limits
 
     config, citizens = options["config"], tuple(options["citizens"])
     monitor = ["--attach", *(f"--citizen={name}" for name in citizens)]

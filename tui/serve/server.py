@@ -16,15 +16,15 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
 from scheduler.errors import SchedulerError
 from scheduler.system.clock import Clock
-from tui.serve import exposition
+from tui.serve import metrics as exposition
+from tui.serve.access import Judge
 from tui.serve.address import Address
+from tui.serve.counters import Tally
 from tui.serve.credentials import Credentials
-from tui.serve.guard import Guard
-from tui.serve.judgement import Judge
-from tui.serve.lookout import Lookout
-from tui.serve.screens import Limits, Screens
-from tui.serve.standing import Standing, health
-from tui.serve.tally import Tally
+from tui.serve.health import Standing, health
+from tui.serve.middleware import Guard
+from tui.serve.sessions import Limits, Screens
+from tui.serve.watcher import Lookout
 
 log = logging.getLogger("experience.serve")
 

@@ -10,8 +10,8 @@ from aiohttp import hdrs, web
 
 from scheduler.core.text import clean
 from scheduler.system.clock import Clock
+from tui.serve.access import Asked, Judge, Verdict
 from tui.serve.credentials import COOKIE_LASTS
-from tui.serve.judgement import Asked, Judge, Verdict
 
 log = logging.getLogger("experience.serve")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from textual_serve._binary_encode import DecodeError, load
 
-from tui.serve import packets
+from tui.serve import protocol as packets
 
 CHUNK = 64 << 10  # bytes that are asked for at a time
 PATIENCE = 5.0  # seconds for a chunk

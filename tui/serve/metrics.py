@@ -9,8 +9,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from scheduler.core.model import Outcome, TaskView
-from tui.serve.standing import Sighting, Standing
-from tui.serve.tally import Place, Spread, Tally
+from tui.serve.counters import Place, Spread, Tally
+from tui.serve.health import Sighting, Standing
 
 TASK = ("citizen", "task")
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from scheduler.core.text import clean
-from tui.serve import packets
-from tui.serve.deliveries import Deliveries
+from tui.serve import protocol as packets
+from tui.serve.downloads import Deliveries
 
 log = logging.getLogger("experience.serve")
 

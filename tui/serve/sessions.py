@@ -9,9 +9,9 @@ from enum import IntEnum
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from tui.serve import packets
-from tui.serve.deliveries import Delivery
-from tui.serve.tab import Nursery, Tab
+from tui.serve import protocol as packets
+from tui.serve.downloads import Delivery
+from tui.serve.session import Nursery, Tab
 
 log = logging.getLogger("experience.serve")
 
