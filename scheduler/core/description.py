@@ -12,7 +12,7 @@ from scheduler.core.secrets import MASK, Masks
 from scheduler.core.upcoming import upcoming
 
 DURATIONS = ("read_seconds", "age")  # what reads such options
-BUILT_IN = "scheduler.handlers.registry."
+BUILT_IN = "scheduler.handlers."
 
 
 def explain(

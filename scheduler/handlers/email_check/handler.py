@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check.message import BODY, Letter, body, header, letter
-from scheduler.handlers.email_check.queue import FULL, MailQueue, work
+from scheduler.handlers.email_check.queued_mail import FULL, MailQueue, work
 from scheduler.handlers.email_check.rules import priority, sender
 from scheduler.schema.table import key
 from scheduler.schema.values import Outside, Wrong, kind, path, seconds, secret, text, whole
