@@ -13,7 +13,7 @@ from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check import connection as imap_client
 from scheduler.handlers.email_check import handler as module
-from scheduler.handlers.email_check import queued_mail as queue as mail_queue
+from scheduler.handlers.email_check import queued_mail as mail_queue
 from scheduler.handlers.email_check.handler import Options, check, email_check
 from scheduler.handlers.email_check.line import Line
 from scheduler.handlers.email_check.message import letter
