@@ -6,14 +6,13 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from scheduler.core.model import Keep, Outcome, Trigger
-from scheduler.core.values import value
 from scheduler.errors import UnknownRun, UnknownTask
 
 LISTED = 50  # runs in an answer, unless another number is asked for
 MOST_LISTED = 200  # through a Control: an answer is made on the owner's loop
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """One finished run; times are Unix seconds, `seconds` is how long it took."""
 

@@ -5,14 +5,13 @@ import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.core.model import Command, Outcome, Running, Task, WakePlan, WakeView
 from scheduler.core.schedule import unix
-from scheduler.core.values import value
 from scheduler.executors import Result
 from scheduler.storage.memory import append_event
 from scheduler.storage.state_codec import running_from_json, running_to_json
@@ -28,7 +27,7 @@ ORPHAN_LOOK = 2.0  # seconds
 RUNNING = Path(".experience") / "wake.json"
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class TaskResult:
     """What a wake is told of one run since the last one."""
 

@@ -1,14 +1,14 @@
 """What a run came to, and what its worker tells the engine meanwhile."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.core.model import Outcome, Running
-from scheduler.core.values import value
 from scheduler.executors.output import Output
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a run came to; `text` is the sentence for its row, for a failure the reason."""
 
