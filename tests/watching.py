@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Call, Command, Context, Running, Task, Work
+from scheduler.core.model import Call, Command, Context, Task, Work
 from scheduler.core.schedule import Every
 from scheduler.executors import Output, Result, Workers
-from scheduler.system.process_info import stat
+from scheduler.system.process_info import Running, stat
 
 
 class Watching:

@@ -6,9 +6,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from scheduler.core.model import Alerts
+from scheduler.core.secrets import Outside
 from scheduler.handlers.net.urls import address
 from scheduler.schema.table import At, Problems, key, read
-from scheduler.schema.values import Outside, Reader, Wrong, kind, text, whole, words
+from scheduler.schema.values import Reader, Wrong, kind, text, whole, words
 
 KINDS = ("failed", "recovered", "stalled")
 PINGS = ("start", "ok", "failed")

@@ -14,10 +14,11 @@ from scheduler.config.llm import llm
 from scheduler.config.merge import Layer, lay
 from scheduler.config.task import SHORTEST, Place, cron, in_zone, task, zone
 from scheduler.config.work import WorkTable, configured
-from scheduler.core.model import NAME, Alerts, Group, Keep, Llm, Task, WakePlan
+from scheduler.core.model import Alerts, Group, Keep, Llm, Task, WakePlan
 from scheduler.core.schedule import AtStart, Cron
 from scheduler.schema.table import At, Problems, Source, key, read
 from scheduler.schema.values import group, nested, seconds, whole
+from scheduler.system.homes import NAME
 
 BAD_NAME = "is no name; use a-z, 0-9, _ and -, a letter first, at most 32 of them"
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from scheduler.schema.values import Outside
+from scheduler.core.secrets import Outside
 
 
 class _Environment(BaseSettings):

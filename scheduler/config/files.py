@@ -8,13 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import NAME
-
 # What one citizen writes must not hold up the others: tomllib takes gigabytes for one key of 100,000 parts.
 LIMIT = 256 << 10  # bytes of a settings file
 DOTS = 100  # in one line, outside quotes
 DEPTH = 20  # of tables in tables
-MARKERS = ("background_tasks.json", "experience.toml")
 SCRIPT_FOLDERS = ("scripts", "body/specialists")
 SYSTEM_FILE = Path("/etc/experience/experience.toml")
 
@@ -139,22 +136,6 @@ def default_root() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("experience")
-
-
-def homes(root: Path) -> list[str]:
-    """The citizens that have a folder in `root`; whatever else is there is left alone. Raises OSError."""
-    try:
-        with os.scandir(root) as entries:
-            return sorted(
-                entry.name for entry in entries if NAME.fullmatch(entry.name) and _is_home(entry.path)
-            )
-    except FileNotFoundError:
-        return []
-
-
-def _is_home(folder: str) -> bool:
-    # os.path.exists also answers "no" for what we may not look into: in /home most folders are people.
-    return any(os.path.exists(f"{folder}/{marker}") for marker in MARKERS)  # noqa: PTH110  # speed, as above
 
 
 def scripts(home: str, tasks: Collection[str]) -> dict[str, str]:

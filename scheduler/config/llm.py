@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scheduler.core.model import Llm
+from scheduler.core.secrets import Outside
 from scheduler.schema.table import At, Problems, key, read
-from scheduler.schema.values import Outside, Wrong, seconds, secret, text
+from scheduler.schema.values import Wrong, seconds, secret, text
 
 APIS = ("ollama", "openai")
 

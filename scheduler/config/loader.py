@@ -7,22 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.config.citizen import BAD_NAME, CitizenSettings, Found, Given, citizen
-from scheduler.config.files import (
-    Files,
-    Stamp,
-    Unusable,
-    default_root,
-    homes,
-    main_candidates,
-    scripts,
-    stamp,
-)
+from scheduler.config.files import Files, Stamp, Unusable, default_root, main_candidates, scripts, stamp
 from scheduler.config.ui import monitor
-from scheduler.core.model import NAME
 from scheduler.core.ui_options import Monitor
 from scheduler.errors import BadSettings
 from scheduler.schema.table import Problems, Source, is_table, key, read
 from scheduler.schema.values import nested, path, text
+from scheduler.system.homes import NAME, homes
 
 __all__ = ["CitizenSettings", "Settings", "fingerprint", "load", "load_or_raise"]
 

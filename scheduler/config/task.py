@@ -12,10 +12,11 @@ from scheduler.config.defaults import BACKGROUND_TASKS, advice
 from scheduler.config.work import WorkTable, configured, only_commands, script
 from scheduler.core.model import Call, NotSetUp, Task, Work
 from scheduler.core.schedule import Every, Schedule, local_zone, parse, zone_named
+from scheduler.core.secrets import holds_outside
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BuiltIn, built_in
 from scheduler.schema.table import At, Problems, is_table, key, read, readers
-from scheduler.schema.values import Wrong, flag, holds_outside, reason, seconds, text, whole
+from scheduler.schema.values import Wrong, flag, reason, seconds, text, whole
 
 SHORTEST = 0.1  # seconds: a shorter interval would only keep the machine busy
 

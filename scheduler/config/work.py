@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.model import Call, Command, Handler, Isolated, Work
+from scheduler.core.secrets import Outside, OutsideBytes
 from scheduler.schema.table import At, Problems, key
-from scheduler.schema.values import Outside, OutsideBytes, Wrong, flag, pairs, path, reason, text, words
+from scheduler.schema.values import Wrong, flag, pairs, path, reason, text, words
 
 
 @dataclass(frozen=True, slots=True)

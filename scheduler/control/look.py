@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scheduler.core.details import TaskDetails
 from scheduler.core.forecast import forecast
-from scheduler.core.model import Running, Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
+from scheduler.core.model import Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
 from scheduler.core.recovery import recovered, slot
 from scheduler.core.schedule import unix
 from scheduler.core.window import Slots, Window
@@ -14,7 +14,7 @@ from scheduler.errors import UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.storage.state_file import StateFile
 from scheduler.system.files import read_json
-from scheduler.system.process_info import alive
+from scheduler.system.process_info import Running, alive
 
 
 def look_at(

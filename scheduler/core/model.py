@@ -4,7 +4,6 @@ All times are Unix seconds (UTC), all durations seconds. A state changes only th
 """
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.core.schedule import NEVER, Cron, Every, Schedule
+from scheduler.system.process_info import Running
 
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 ERROR_LIMIT = 2000  # characters of an error kept in the state file
 CORRECTED = 1.0  # seconds that a clock may be set back by without anybody meaning it
 
@@ -239,15 +238,6 @@ class Keep:
 
 
 # ------------------------------------------------------------------ what is remembered of a task
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """The process that carries out a run; `born` tells it from a later process with the same pid."""
-
-    pid: int
-    born: float
-    since: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ import random
 import zlib
 from collections.abc import Callable
 
-from scheduler.core.model import Outcome, Running, Task, TaskState, due
+from scheduler.core.model import Outcome, Task, TaskState, due
 from scheduler.core.schedule import NEVER
+from scheduler.system.process_info import Running
 
 
 def recovered(state: TaskState, now: float, alive: Callable[[Running], bool]) -> TaskState:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scheduler.schema.values import Outside, OutsideBytes
+pass
 
 MASK = "***"
 SHORTEST = 4  # characters: shorter values of an .env, such as 1 or no, would blot out half the words
@@ -23,6 +23,34 @@ _IN_TEXT = (
     (re.compile(r"(://[^\s/:@]*:)[^\s/]+(?=@)")),
     (re.compile(rf"((?<!\S)--?{_FLAGGED}\s+)[^\s-][^\s]*", re.IGNORECASE)),
 )
+
+
+class Outside(str):
+    """Text that came from the environment or a .env file: it may be a secret, so its repr hides it.
+
+    It may also stand for a number or a yes/no, which text in a settings file may not.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class OutsideBytes(bytes):
+    """The same for bytes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "b'***'"
+
+
+def holds_outside(value: Any) -> bool:
+    """Whether any part of it came from the environment or a .env file."""
+    if isinstance(value, dict):
+        return any(map(holds_outside, value.values()))
+    return any(map(holds_outside, value)) if isinstance(value, list) else isinstance(value, Outside)
 
 
 class Masks:

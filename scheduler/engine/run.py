@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from scheduler.core.model import Outcome, Progress, Running, Trigger
+from scheduler.core.model import Outcome, Progress, Trigger
 from scheduler.executors import Output
+from scheduler.system.process_info import Running
 
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 

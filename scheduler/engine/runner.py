@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.listener import Listener
-from scheduler.core.model import Context, Llm, Outcome, Running, Task, TaskState, Trigger
+from scheduler.core.model import Context, Llm, Outcome, Task, TaskState, Trigger
 from scheduler.core.records import Ended
 from scheduler.core.recovery import retry_time
 from scheduler.core.schedule import in_words
@@ -23,7 +23,7 @@ from scheduler.engine.wake import TaskResult
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors import Result, Workers
 from scheduler.system.clock import Clock
-from scheduler.system.process_info import alive
+from scheduler.system.process_info import Running, alive
 from scheduler.system.process_info import born as born_at
 
 log = logging.getLogger("experience")

@@ -19,7 +19,6 @@ from scheduler.core.model import (
     Piece,
     Pulse,
     Receipt,
-    Running,
     Snapshot,
     Task,
     TaskState,
@@ -43,6 +42,7 @@ from scheduler.executors.streams import Bell, pieces
 from scheduler.storage.failure_journal import Chronicle
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
+from scheduler.system.process_info import Running
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from scheduler.core.model import Command, Outcome, Running, Task, WakePlan, WakeView
+from scheduler.core.model import Command, Outcome, Task, WakePlan, WakeView
 from scheduler.core.schedule import unix
 from scheduler.executors import Result
 from scheduler.storage.memory import append_event
 from scheduler.storage.state_codec import running_from_json, running_to_json
 from scheduler.system.clock import Clock, Timer
 from scheduler.system.files import for_update, insist_on, read_json, write_json
-from scheduler.system.process_info import alive
+from scheduler.system.process_info import Running, alive
 
 log = logging.getLogger("experience.wake")
 

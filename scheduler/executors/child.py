@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from scheduler.core.model import Running
 from scheduler.errors import TaskFailed
 from scheduler.executors.output import Output
 from scheduler.executors.pipes import Feeder, Reader
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
+from scheduler.system.process_info import Running
 
 # The program comes after a line on standard input, which we send once the run is in the state file. If we
 # die before, the shell reads end-of-file and nothing runs: no orphan that nobody knows of. The script is

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.core.model import Running
 from scheduler.executors.environment import MARK
 from scheduler.system import process_info as facts
+from scheduler.system.process_info import Running
 from scheduler.system.threads import in_thread
 
 _MARK = MARK.encode() + b"="

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from scheduler.core.model import Outcome, Running
+from scheduler.core.model import Outcome
 from scheduler.executors.output import Output
+from scheduler.system.process_info import Running
 
 
 @dataclass(frozen=True, slots=True)

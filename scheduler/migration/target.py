@@ -9,7 +9,7 @@ from scheduler.config.citizen import Given, citizen
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.files import Files, main_candidates
 from scheduler.config.loader import FIRST, Settings
-from scheduler.core.model import NAME, Call
+from scheduler.core.model import Call
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import Kind, read
 from scheduler.migration.journal import FOLDER, newest
@@ -17,6 +17,7 @@ from scheduler.migration.names import folders_in
 from scheduler.migration.plan import Source
 from scheduler.migration.settings_writer import Target
 from scheduler.migration.v1_lines import WAKE, v1_name
+from scheduler.system.homes import NAME
 
 _TURN = ("command", "handler", "every", "cron", "timezone")  # what a moved wake would bring
 

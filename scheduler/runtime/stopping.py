@@ -12,11 +12,10 @@ import psutil
 
 from scheduler.config.loader import CitizenSettings
 from scheduler.control.client import Connection
-from scheduler.core.model import Running
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.storage.lock import owner_of
 from scheduler.storage.managed import managed_by
-from scheduler.system.process_info import alive, born
+from scheduler.system.process_info import Running, alive, born
 from scheduler.system.unix_socket import door
 
 CORE = Path(__file__).resolve().parents[2] / "core.py"

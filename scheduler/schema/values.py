@@ -7,40 +7,13 @@ from typing import Any
 
 from scheduler.core.model import Group
 from scheduler.core.schedule import NEVER, duration
+from scheduler.core.secrets import Outside
 
 Reader = Callable[[Any], Any]
 
 
 class Wrong(ValueError):
     """Why a value cannot be used: what is wrong; the mend."""
-
-
-class Outside(str):
-    """Text that came from the environment or a .env file: it may be a secret, so its repr hides it.
-
-    It may also stand for a number or a yes/no, which text in a settings file may not.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
-class OutsideBytes(bytes):
-    """The same for bytes."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "b'***'"
-
-
-def holds_outside(value: Any) -> bool:
-    """Whether any part of it came from the environment or a .env file."""
-    if isinstance(value, dict):
-        return any(map(holds_outside, value.values()))
-    return any(map(holds_outside, value)) if isinstance(value, list) else isinstance(value, Outside)
 
 
 def reason(value: Any, error: Exception) -> str:

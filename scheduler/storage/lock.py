@@ -7,12 +7,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scheduler.core.model import Running
 from scheduler.errors import Managed, NotOurs, Owned, Unreadable
 from scheduler.storage.managed import managed_by
 from scheduler.storage.state_codec import running_from_json, running_to_json
 from scheduler.system.files import identity, open_new, read_json
-from scheduler.system.process_info import alive, born
+from scheduler.system.process_info import Running, alive, born
 
 if TYPE_CHECKING:
     from filelock import FileLock

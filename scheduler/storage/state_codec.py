@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from scheduler.core.model import Failure, Outcome, Running, TaskState
+from scheduler.core.model import Failure, Outcome, TaskState
+from scheduler.system.process_info import Running
 
 MAPS = ("last_run", "run_counts", "errors", "tasks")
 _NUMBERS = ("last_duration", "last_success", "first_seen", "paused_at", "retry_at")

@@ -1,13 +1,21 @@
 """Facts about processes: when one was born, and whether it is still the same one."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.core.model import Running
-
 _PROC = Path("/proc")
 _LINUX = sys.platform == "linux"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The process that carries out a run; `born` tells it from a later process with the same pid."""
+
+    pid: int
+    born: float
+    since: float
 
 
 class Stat(NamedTuple):

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Command, Running
+from scheduler.core.model import Command
 from scheduler.executors import Workers
 from scheduler.executors.process_tree import Census, _from_psutil
 from scheduler.system import process_info as facts
+from scheduler.system.process_info import Running
 from tests.fakes import until
 from tests.watching import Watching, cancelled, context, descriptors, gone, shell, task, under_way
 

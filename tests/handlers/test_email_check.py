@@ -10,6 +10,7 @@ from time import perf_counter, process_time
 import pytest
 
 from scheduler.core.model import Context, Report
+from scheduler.core.secrets import Outside
 from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check import connection as imap_client
 from scheduler.handlers.email_check import handler as module
@@ -21,7 +22,6 @@ from scheduler.handlers.email_check.queued_mail import MailQueue
 from scheduler.handlers.email_check.rules import priority
 from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
-from scheduler.schema.values import Outside
 from scheduler.system.clock import SystemClock
 from tests.fakes import until
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Context, Report, Running
+from scheduler.core.model import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.handler import Options, Reading, heartbeat, judge, measure
 from scheduler.handlers.heartbeat.peers import MOST, Peer, look_at_peers
 from scheduler.storage.state_codec import running_to_json
-from scheduler.system.process_info import born
+from scheduler.system.process_info import Running, born
 from tests.fakes import NOON
 
 FINE = Reading(disk=41, memory=62, swap=0, load=0.4)

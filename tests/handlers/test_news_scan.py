@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from scheduler.core.model import Context, Report
+from scheduler.core.secrets import Outside
 from scheduler.errors import TaskFailed
 from scheduler.handlers.news_scan import files as news_files
 from scheduler.handlers.news_scan import parser_pool as feed_readers
@@ -23,7 +24,6 @@ from scheduler.handlers.news_scan.parser import NoFeed, decoded, items, lines
 from scheduler.handlers.news_scan.parser_pool import Document, Readers
 from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
-from scheduler.schema.values import Outside
 from tests.fakes import NOON, until
 
 from .web_servers import Reply, nginx, site

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.model import Context, Report
+from scheduler.core.secrets import Outside
 from scheduler.errors import TaskFailed
 from scheduler.handlers.price_monitor import files as price_files
 from scheduler.handlers.price_monitor.handler import NEEDS, Options, price_monitor
@@ -14,7 +15,6 @@ from scheduler.handlers.price_monitor.moves import POINTS, Point, Track
 from scheduler.handlers.price_monitor.prices import NoPrice, Number, document, fresh, price, step_into
 from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
-from scheduler.schema.values import Outside
 from tests.fakes import NOON
 
 from .web_servers import Reply, Site, site

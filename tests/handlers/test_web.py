@@ -8,11 +8,12 @@ from email.utils import formatdate
 
 import pytest
 
+from scheduler.core.secrets import Outside
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import LATER, LIMIT, Answer, NoAnswer, Web, refusal
 from scheduler.handlers.net.inflate import BadAnswer, Inflater
 from scheduler.handlers.net.urls import address, shown
-from scheduler.schema.values import Outside, Wrong
+from scheduler.schema.values import Wrong
 
 from .dovecot import certificates
 from .mail_servers import greeting, serving

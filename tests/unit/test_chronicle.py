@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Call, Event, Outcome, Report, Running, Task, TaskState
+from scheduler.core.model import Call, Event, Outcome, Report, Task, TaskState
 from scheduler.core.schedule import Every
 from scheduler.errors import TaskFailed
 from scheduler.storage import failure_journal as module
 from scheduler.storage.failure_journal import PAUSE, RETRY, WAITING, WINDOW, Chronicle
+from scheduler.system.process_info import Running
 from tests.fakes import NOON, FakeClock, until
 
 DAY = "memory/raw/2026/03/02.json"

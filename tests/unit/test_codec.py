@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Failure, Outcome, Running, TaskState
+from scheduler.core.model import Failure, Outcome, TaskState
 from scheduler.storage.state_codec import Document, decode, encode
+from scheduler.system.process_info import Running
 
 DATA = Path(__file__).parents[1] / "data"
 

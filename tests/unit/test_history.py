@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.model import Call, Keep, Outcome, Running, Task, TaskState, Trigger
+from scheduler.core.model import Call, Keep, Outcome, Task, TaskState, Trigger
 from scheduler.core.records import Asked, Ended, RunRecord
 from scheduler.core.schedule import Every
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
@@ -22,6 +22,7 @@ from scheduler.storage import history_reader as history
 from scheduler.storage.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded, Row
 from scheduler.storage.history_process import NoProcess, Packed
 from scheduler.storage.history_writer import MANY, ROW, Historian
+from scheduler.system.process_info import Running
 
 from ..crash.loops import everything_in
 from ..fakes import NOON, until

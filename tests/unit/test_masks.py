@@ -2,8 +2,7 @@
 
 import pytest
 
-from scheduler.core.secrets import LONGEST, Masks
-from scheduler.schema.values import Outside, OutsideBytes
+from scheduler.core.secrets import LONGEST, Masks, Outside, OutsideBytes
 
 MASKS = Masks(["s3cret-value", "abc", "yes"])
 

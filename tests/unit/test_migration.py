@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.core.model import NAME
 from scheduler.core.schedule import AtStart, Cron, Every
 from scheduler.migration import plan as migration
 from scheduler.migration.cron_users import by_place, by_sense
 from scheduler.migration.names import in_background, keeps_alive, name_of, numbered
 from scheduler.migration.plan import Fate, Sheet, Source, Verdict, Wanted, plan
 from scheduler.migration.report import as_json, lines
+from scheduler.system.homes import NAME
 
 from ..fakes import NOON
 

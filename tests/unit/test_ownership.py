@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Running
 from scheduler.errors import Owned, Unreadable
 from scheduler.storage.lock import FOLDER, OWNER, acquire, owner_of, owning
-from scheduler.system.process_info import born
+from scheduler.system.process_info import Running, born
 
 from ..fakes import NOON
 from ..ordinary_user import NOBODY, home_of_an_ordinary_user, ordinary_user

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.model import Failure, Outcome, Running, TaskState
+from scheduler.core.model import Failure, Outcome, TaskState
 from scheduler.errors import Unreadable
 from scheduler.storage.state_file import SETTLED, Behind, OtherHand, StateFile
 from scheduler.storage.state_store import LAST_RETRY, DiskStore
+from scheduler.system.process_info import Running
 
 from ..fakes import NOON, FakeClock, until
 from ..ordinary_user import home_of_an_ordinary_user, ordinary_user

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.core.model import Call, Failure, NotSetUp, Outcome, Running, Task, TaskState
+from scheduler.core.model import Call, Failure, NotSetUp, Outcome, Task, TaskState
 from scheduler.core.schedule import AtStart, Cron, Every, spelled
 from scheduler.core.upcoming import upcoming
+from scheduler.system.process_info import Running
 
 from ..fakes import NOON
 

@@ -311,9 +311,8 @@ async def test_a_wake_that_takes_too_long_is_timed_out(build, clock, home):
 async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, home):
     import os
 
-    from scheduler.core.model import Running
     from scheduler.storage.state_codec import running_to_json
-    from scheduler.system.process_info import born
+    from scheduler.system.process_info import Running, born
 
     (home / ".experience").mkdir()
     living = Running(os.getpid(), born(os.getpid()) or 0.0, NOON)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.core.model import Running
 from scheduler.system import process_info as facts
+from scheduler.system.process_info import Running
 
 
 @pytest.fixture(params=["proc", "psutil"])

@@ -16,7 +16,6 @@ from scheduler.core.model import (
     Progress,
     Pulse,
     Receipt,
-    Running,
     Snapshot,
     Task,
     TaskState,
@@ -30,6 +29,7 @@ from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
 from scheduler.core.window import Slots, Window
 from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
 from scheduler.system.clock import Clock, SystemClock, Timer
+from scheduler.system.process_info import Running
 from tui.demo.data import CHORES, FAILURES, NAMES, OURS, moved, tasks
 from tui.demo.details import details
 from tui.demo.events import DemoEvents

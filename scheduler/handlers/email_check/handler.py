@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scheduler.core.model import Context, Report
+from scheduler.core.secrets import Outside
 from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check.message import BODY, Letter, body, header, letter
 from scheduler.handlers.email_check.queued_mail import FULL, MailQueue, work
 from scheduler.handlers.email_check.rules import priority, sender
 from scheduler.schema.table import key
-from scheduler.schema.values import Outside, Wrong, kind, path, seconds, secret, text, whole
+from scheduler.schema.values import Wrong, kind, path, seconds, secret, text, whole
 
 if TYPE_CHECKING:
     from scheduler.handlers.email_check.connection import Server

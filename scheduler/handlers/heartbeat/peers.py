@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scheduler.config.files import homes
 from scheduler.core.schedule import unix
 from scheduler.storage.state_codec import running_from_json
+from scheduler.system.homes import homes
 
 # Of a thousand citizens each looks at the next fifty, so that together they look at all of them, often.
 MOST = 50

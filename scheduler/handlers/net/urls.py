@@ -3,7 +3,8 @@
 import hashlib
 from urllib.parse import urlsplit
 
-from scheduler.schema.values import Outside, Wrong, text
+from scheduler.core.secrets import Outside
+from scheduler.schema.values import Wrong, text
 
 
 def address(value: object) -> str:

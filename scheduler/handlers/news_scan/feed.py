@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from scheduler.core.secrets import Outside
 from scheduler.handlers.net.http import Answer, NoAnswer, Web, refusal
 from scheduler.handlers.net.urls import fingerprint, shown
 from scheduler.handlers.news_scan.feed_state import FeedMemory
 from scheduler.handlers.news_scan.parser_pool import Document, Line, Readers, Reading
-from scheduler.schema.values import Outside
 
 ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml, */*;q=0.5"
 

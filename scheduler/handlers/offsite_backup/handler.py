@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.model import Context, Report
+from scheduler.core.secrets import Outside
 from scheduler.errors import TaskFailed
 from scheduler.schema.table import key
-from scheduler.schema.values import Outside, Wrong, kind, pairs, path, percent, secret, text, whole
+from scheduler.schema.values import Wrong, kind, pairs, path, percent, secret, text, whole
 
 NEEDS = ("repository|directory",)
 LINES = """\

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Context, Running
+from scheduler.core.model import Context
 from scheduler.errors import TaskFailed
 from scheduler.executors.child import Order
 from scheduler.executors.environment import MARK, new_mark
@@ -19,6 +19,7 @@ from scheduler.executors.subprocesses import Processes
 from scheduler.handlers.offsite_backup.files import OWN
 from scheduler.handlers.offsite_backup.handler import Options
 from scheduler.handlers.offsite_backup.words import scrubbed
+from scheduler.system.process_info import Running
 
 GRACE = 3.0  # seconds to end by itself when the run is cancelled
 LONGEST = 1 << 20  # bytes of a line that is still looked at

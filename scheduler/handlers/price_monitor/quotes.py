@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from scheduler.core.secrets import Outside
 from scheduler.handlers.net.http import Answer, NoAnswer, Web, refusal
 from scheduler.handlers.net.urls import fingerprint
 from scheduler.handlers.price_monitor.moves import Tracks
 from scheduler.handlers.price_monitor.prices import NoPrice, Price, document, fresh
 from scheduler.handlers.price_monitor.sources import JSON, SOURCES, Read, read_json
-from scheduler.schema.values import Outside
 
 if TYPE_CHECKING:
     from scheduler.handlers.price_monitor.handler import Options
