@@ -8,21 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import replace
 
 from scheduler.core.details import TaskDetails
-from scheduler.core.model import (
-    Event,
-    Failure,
-    Kind,
-    Outcome,
-    Piece,
-    Pulse,
-    Receipt,
-    Snapshot,
-    TaskView,
-    Trigger,
-    WakeView,
-)
 from scheduler.core.ports import FleetView
 from scheduler.core.records import RunRecord
+from scheduler.core.state import Failure
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, Kind, Piece, Pulse, Receipt, Snapshot, TaskView, WakeView
 from scheduler.core.window import Slots, Window
 from scheduler.errors import UnknownRun
 from scheduler.system.clock import Clock, SystemClock

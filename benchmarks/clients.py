@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from scheduler.control.server import Server
-from scheduler.core.model import Task
+from scheduler.core.task import Task
 from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.state_store import Store
 

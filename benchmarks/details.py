@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scheduler.core.model import Keep, Outcome, Trigger
 from scheduler.core.records import Ended
+from scheduler.core.task import Keep, Outcome, Trigger
 from scheduler.executors import Output
 from scheduler.storage.history_file import HistoryFile
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scheduler.core.model import Keep, Outcome, Task, Trigger
 from scheduler.core.records import Asked, Ended
+from scheduler.core.task import Keep, Outcome, Task, Trigger
 from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.history_file import HistoryFile
 from scheduler.storage.history_reader import output, runs

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scheduler.core.model import Call, Context, Task, TaskState
 from scheduler.core.schedule import Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Context, Task
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Workers
 from scheduler.storage.state_file import StateFile, States

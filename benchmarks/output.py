@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scheduler.core.model import Command, Task
 from scheduler.core.schedule import Every
+from scheduler.core.task import Command, Task
 from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.state_store import MemoryStore
 

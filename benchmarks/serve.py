@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from scheduler.control.server import Server
-from scheduler.core.model import Task
+from scheduler.core.task import Task
 from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.state_file import StateFile, States
 from scheduler.storage.state_store import Store

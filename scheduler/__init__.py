@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scheduler.background import get_scheduler
-    from scheduler.core.model import Context, Report
     from scheduler.core.schedule import Cron, Every
+    from scheduler.core.task import Context, Report
     from scheduler.engine.scheduler import Scheduler
     from scheduler.errors import TaskFailed
 
 __all__ = ["Context", "Cron", "Every", "Report", "Scheduler", "TaskFailed", "get_scheduler"]
 
 _HOMES = {
-    "Context": "core.model",
+    "Context": "core.task",
     "Cron": "core.schedule",
     "Every": "core.schedule",
-    "Report": "core.model",
+    "Report": "core.task",
     "Scheduler": "engine.scheduler",
     "TaskFailed": "errors",
     "get_scheduler": "background",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.look import look_at
-from scheduler.core.model import Handler, Outcome, Receipt, Snapshot
+from scheduler.core.task import Handler, Outcome
+from scheduler.core.views import Receipt, Snapshot
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock

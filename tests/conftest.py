@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.model import Call, Task, TaskState
 from scheduler.core.schedule import Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Task
 from scheduler.engine.scheduler import Rules, Scheduler
 from scheduler.executors import Workers
 from scheduler.storage.state_store import MemoryStore

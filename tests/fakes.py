@@ -9,9 +9,9 @@ from itertools import count
 from typing import Any
 
 from scheduler.core.details import Fact, TaskDetails
-from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.ports import FleetView
 from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
+from scheduler.core.views import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.window import Slots, Window
 from scheduler.errors import Disconnected, SchedulerError, UnknownRun, UnknownTask
 from scheduler.system.clock import _Alarm

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Call, Command, Context, Task, Work
 from scheduler.core.schedule import Every
+from scheduler.core.task import Call, Command, Context, Task, Work
 from scheduler.executors import Output, Result, Workers
 from scheduler.system.process_info import Running, stat
 

@@ -12,9 +12,9 @@ from textual.driver import Driver
 from textual.events import DeliveryComplete, DeliveryFailed, Event, Key, MouseDown, MouseUp, Paste
 from textual.widgets import Input, Static
 
-from scheduler.core.model import Pulse, Snapshot
 from scheduler.core.ports import Citizens, Control, FleetView
 from scheduler.core.ui_options import Monitor
+from scheduler.core.views import Pulse, Snapshot
 from scheduler.system.garbage import set_aside
 from tui.actions import Wishes
 from tui.active_keys import active_keys, key_of

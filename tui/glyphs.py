@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler.core.model import Kind
+from scheduler.core.views import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from scheduler.core.model import Snapshot
 from scheduler.core.ports import Citizens, Control, FleetView
+from scheduler.core.views import Snapshot
 from scheduler.errors import SchedulerError
 
 RETRY = 1.0  # seconds before a lost owner is looked for again

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 
-from scheduler.core.model import Receipt
 from scheduler.core.ports import Citizens, Control
+from scheduler.core.views import Receipt
 from scheduler.errors import SchedulerError
 
 TOLD = 3  # answers in one toast

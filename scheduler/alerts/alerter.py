@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from scheduler.alerts.targets import Targets
 from scheduler.alerts.worker import Errands
-from scheduler.core.model import Alerts, Outcome, Task, TaskState
+from scheduler.core.state import TaskState
+from scheduler.core.task import Alerts, Outcome, Task
 from scheduler.system.files import insist_on, read_json, write_json
 
 log = logging.getLogger("experience.alerts")

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scheduler.core.model import Alerts
+from scheduler.core.task import Alerts
 from scheduler.errors import TaskFailed
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from scheduler.cli.steer import FAILED, Told, given_up, steer
 
 if TYPE_CHECKING:
     from scheduler.control.member import Followed
-    from scheduler.core.model import Piece
+    from scheduler.core.views import Piece
 
 
 @click.command(

@@ -11,9 +11,9 @@ import click
 
 from scheduler.cli.options import as_document, config_file, every_citizen, history_words, who
 from scheduler.cli.steer import FAILED
-from scheduler.core.model import Snapshot
 from scheduler.core.records import LISTED, Asked, RunRecord
 from scheduler.core.text import clean, failing
+from scheduler.core.views import Snapshot
 from scheduler.system.unix_socket import not_ours
 
 WIDEST = 200  # columns where no terminal says how many it has

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.options import as_document, config_file, some_citizens
-from scheduler.core.model import Snapshot
+from scheduler.core.views import Snapshot
 from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen
 
 if TYPE_CHECKING:

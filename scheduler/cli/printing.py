@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from scheduler.core.model import Piece
 from scheduler.core.text import clean
+from scheduler.core.views import Piece
 from scheduler.executors.output import ESCAPES
 
 LINE = 4096  # characters of a line without an end that are held back for its beginning

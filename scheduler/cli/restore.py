@@ -14,7 +14,7 @@ from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, 
 
 if TYPE_CHECKING:
     from scheduler.config.citizen import CitizenSettings
-    from scheduler.core.model import Context
+    from scheduler.core.task import Context
     from scheduler.handlers.offsite_backup.handler import Options
 
 LISTED = 30  # backups that are shown, the newest
@@ -75,7 +75,7 @@ def backups(ctx: "Context") -> list[Backup]:
 
 def _context(name: str, config: Path | None) -> "Context":
     from scheduler.config.loader import load
-    from scheduler.core.model import Context
+    from scheduler.core.task import Context
     from scheduler.handlers.offsite_backup.handler import Options
 
     settings = load(config=config, only=(name,))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from scheduler.core.model import Alerts
 from scheduler.core.secrets import Outside
+from scheduler.core.task import Alerts
 from scheduler.handlers.net.urls import address
 from scheduler.schema.table import At, Problems, key, read
 from scheduler.schema.values import Reader, Wrong, kind, text, whole, words

@@ -14,8 +14,8 @@ from scheduler.config.llm import llm
 from scheduler.config.merge import Layer, lay
 from scheduler.config.task import SHORTEST, Place, cron, in_zone, task, zone
 from scheduler.config.work import WorkTable, configured
-from scheduler.core.model import Alerts, Group, Keep, Llm, Task, WakePlan
 from scheduler.core.schedule import AtStart, Cron
+from scheduler.core.task import Alerts, Group, Keep, Llm, Task, WakePlan
 from scheduler.schema.table import At, Problems, Source, key, read
 from scheduler.schema.values import group, nested, seconds, whole
 from scheduler.system.homes import NAME

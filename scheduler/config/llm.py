@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from scheduler.core.model import Llm
 from scheduler.core.secrets import Outside
+from scheduler.core.task import Llm
 from scheduler.schema.table import At, Problems, key, read
 from scheduler.schema.values import Wrong, seconds, secret, text
 

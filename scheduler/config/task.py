@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from scheduler.config.alerts import PINGS, secret_address, some_of
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
 from scheduler.config.work import WorkTable, configured, only_commands, script
-from scheduler.core.model import Call, NotSetUp, Task, Work
 from scheduler.core.schedule import Every, Schedule, local_zone, parse, zone_named
 from scheduler.core.secrets import holds_outside
+from scheduler.core.task import Call, NotSetUp, Task, Work
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BuiltIn, built_in
 from scheduler.schema.table import At, Problems, is_table, key, read, readers

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Call, Command, Handler, Isolated, Work
 from scheduler.core.secrets import Outside, OutsideBytes
+from scheduler.core.task import Call, Command, Handler, Isolated, Work
 from scheduler.schema.table import At, Problems, key
 from scheduler.schema.values import Wrong, flag, pairs, path, reason, text, words
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from scheduler.control.client import RemoteControl
-from scheduler.core.model import Snapshot
 from scheduler.core.records import Asked, RunRecord
+from scheduler.core.views import Snapshot
 from scheduler.errors import Disconnected
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import door, not_ours

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from scheduler.control import messages as wire
-from scheduler.core.model import Snapshot
+from scheduler.core.views import Snapshot
 
 log = logging.getLogger("experience.server")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from scheduler.control import messages as wire
 from scheduler.core.details import TaskDetails
-from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.views import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.window import Slots, Window
 from scheduler.engine.event_bus import Subscribers, follow
 from scheduler.errors import Disconnected, SchedulerError

@@ -16,8 +16,8 @@ from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.look import look_at
 from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import Onlooker
-from scheduler.core.model import Snapshot
 from scheduler.core.ports import FleetView
+from scheduler.core.views import Snapshot
 from scheduler.engine.event_bus import Subscribers
 from scheduler.engine.scheduler import Rules, Scheduler
 from scheduler.errors import (

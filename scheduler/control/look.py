@@ -6,9 +6,11 @@ from pathlib import Path
 
 from scheduler.core.details import TaskDetails
 from scheduler.core.forecast import forecast
-from scheduler.core.model import Snapshot, Task, TaskState, TaskView, WakePlan, WakeView, view
 from scheduler.core.recovery import recovered, slot
 from scheduler.core.schedule import unix
+from scheduler.core.state import TaskState
+from scheduler.core.task import Task, WakePlan
+from scheduler.core.views import Snapshot, TaskView, WakeView, view
 from scheduler.core.window import Slots, Window
 from scheduler.errors import UnknownTask
 from scheduler.storage.lock import owner_of

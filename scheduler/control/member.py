@@ -13,8 +13,8 @@ from scheduler.control.look import explained, foreseen
 from scheduler.control.offline import Onlooker
 from scheduler.control.server import Server
 from scheduler.core.details import TaskDetails
-from scheduler.core.model import Snapshot
 from scheduler.core.ports import Control
+from scheduler.core.views import Snapshot
 from scheduler.core.window import Slots, Window
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Disconnected, SchedulerError

@@ -7,20 +7,10 @@ from typing import Any
 
 from scheduler import errors
 from scheduler.core.details import Fact, TaskDetails
-from scheduler.core.model import (
-    Event,
-    Failure,
-    Kind,
-    Outcome,
-    Piece,
-    Progress,
-    Receipt,
-    Snapshot,
-    TaskView,
-    Trigger,
-    WakeView,
-)
 from scheduler.core.records import RunRecord
+from scheduler.core.state import Failure
+from scheduler.core.task import Outcome, Progress, Trigger
+from scheduler.core.views import Event, Kind, Piece, Receipt, Snapshot, TaskView, WakeView
 from scheduler.core.window import MOST_TASKS, Slots, Window
 from scheduler.errors import Disconnected, SchedulerError
 

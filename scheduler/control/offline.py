@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from pathlib import Path
 
 from scheduler.core.details import TaskDetails
-from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord
+from scheduler.core.views import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.window import Slots, Window
 from scheduler.engine.event_bus import Subscribers, follow
 from scheduler.errors import Owned, SchedulerError, UnknownTask

@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeVar
 from scheduler.control import messages as wire
 from scheduler.control.audience import Audience, Seat, Shown, taken
 from scheduler.core.details import TaskDetails
-from scheduler.core.model import Piece, Receipt
 from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.views import Piece, Receipt
 from scheduler.core.window import Slots, Window
 from scheduler.errors import NotALoop, NotOurs, SchedulerError
 from scheduler.system.files import identity

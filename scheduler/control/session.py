@@ -10,7 +10,7 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.member import Followed, Member
 from scheduler.control.offline import Onlooker
-from scheduler.core.model import Handler
+from scheduler.core.task import Handler
 from scheduler.errors import Owned
 
 

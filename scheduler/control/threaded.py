@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from scheduler.control.fleet_options import FleetOptions
 from scheduler.core.details import TaskDetails
-from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.ports import Control, FleetView
 from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.views import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.window import Slots, Window
 from scheduler.errors import SchedulerError, Stopping
 from scheduler.executors.streams import Spool

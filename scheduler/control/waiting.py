@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 
 from scheduler.control.member import Followed
-from scheduler.core.model import Event, Kind, Outcome, Piece, Snapshot, TaskView, Trigger
 from scheduler.core.records import LISTED
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, Kind, Piece, Snapshot, TaskView
 from scheduler.errors import SchedulerError, UnknownTask
 
 WHOLE = 128 * 1024  # characters that a run may have printed to be compared with its history

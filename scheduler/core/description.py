@@ -6,9 +6,10 @@ from dataclasses import Field, fields
 from typing import Any
 
 from scheduler.core.details import Fact, TaskDetails
-from scheduler.core.model import Call, Command, Isolated, NotSetUp, Task, TaskState
 from scheduler.core.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Command, Isolated, NotSetUp, Task
 from scheduler.core.upcoming import upcoming
 
 DURATIONS = ("read_seconds", "age")  # what reads such options

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 
-from scheduler.core.model import Task, TaskState
 from scheduler.core.recovery import slot, spread
 from scheduler.core.schedule import NEVER
+from scheduler.core.state import TaskState
+from scheduler.core.task import Task
 from scheduler.core.window import MOST_CELLS, MOST_TASKS, Slots, Window
 
 A_LITTLE = 0.001  # seconds: a slot at the very start of a cell is in it

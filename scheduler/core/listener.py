@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from scheduler.core.model import Task, TaskState
+from scheduler.core.state import TaskState
+from scheduler.core.task import Task
 
 
 class Listener(Protocol):

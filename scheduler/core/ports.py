@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.core.details import TaskDetails
-from scheduler.core.model import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.ui_options import Monitor
+from scheduler.core.views import Piece, Pulse, Receipt, Snapshot
 from scheduler.core.window import Slots, Window
 from scheduler.system.clock import Clock
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from scheduler.core.model import Keep, Outcome, Trigger
+from scheduler.core.task import Keep, Outcome, Trigger
 from scheduler.errors import UnknownRun, UnknownTask
 
 LISTED = 50  # runs in an answer, unless another number is asked for

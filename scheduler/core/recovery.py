@@ -4,8 +4,9 @@ import random
 import zlib
 from collections.abc import Callable
 
-from scheduler.core.model import Outcome, Task, TaskState, due
 from scheduler.core.schedule import NEVER
+from scheduler.core.state import TaskState, due
+from scheduler.core.task import Outcome, Task
 from scheduler.system.process_info import Running
 
 

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable
 
-from scheduler.core.model import Kind, Snapshot, TaskView
+from scheduler.core.views import Kind, Snapshot, TaskView
 
 GLYPHS = {
     Kind.OK: "✓",

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from scheduler.core.model import Task, TaskState
 from scheduler.core.recovery import slot
 from scheduler.core.schedule import NEVER
+from scheduler.core.state import TaskState
+from scheduler.core.task import Task
 
 COUNT = 5
 

@@ -4,9 +4,9 @@ import heapq
 from collections.abc import Callable, Sized
 from itertools import count
 
-from scheduler.core.model import Trigger
 from scheduler.core.recovery import slot
 from scheduler.core.schedule import NEVER
+from scheduler.core.task import Trigger
 from scheduler.engine.due_queue import Timetable
 from scheduler.engine.jobs import Job
 from scheduler.engine.registry import Ledger

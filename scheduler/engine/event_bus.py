@@ -8,7 +8,8 @@ from itertools import count
 from logging import INFO, WARNING
 from typing import Any, TypeVar
 
-from scheduler.core.model import Event, Outcome, Trigger
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience")

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
-from scheduler.core.model import NotSetUp as Nothing
-from scheduler.core.model import Task, TaskState, TaskView, Trigger, view
 from scheduler.core.schedule import NEVER
+from scheduler.core.state import TaskState
+from scheduler.core.task import NotSetUp as Nothing
+from scheduler.core.task import Task, Trigger
+from scheduler.core.views import TaskView, view
 from scheduler.engine.run import Run
 from scheduler.errors import NotSetUp
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 
-from scheduler.core.model import Outcome, Receipt, TaskState, TaskView
 from scheduler.core.records import Ended
 from scheduler.core.recovery import recovered
+from scheduler.core.state import TaskState
+from scheduler.core.task import Outcome
+from scheduler.core.views import Receipt, TaskView
 from scheduler.engine.event_bus import Board
 from scheduler.engine.jobs import Job
 from scheduler.errors import UnknownTask

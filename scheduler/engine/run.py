@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from scheduler.core.model import Outcome, Progress, Trigger
+from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.executors import Output
 from scheduler.system.process_info import Running
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.listener import Listener
-from scheduler.core.model import Context, Llm, Outcome, Task, TaskState, Trigger
 from scheduler.core.records import Ended
 from scheduler.core.recovery import retry_time
 from scheduler.core.schedule import in_words
+from scheduler.core.state import TaskState
+from scheduler.core.task import Context, Llm, Outcome, Task, Trigger
 from scheduler.engine.finishes import Finishes
 from scheduler.engine.jobs import Job
 from scheduler.engine.registry import Ledger

@@ -10,24 +10,11 @@ from scheduler.core.description import explain
 from scheduler.core.details import TaskDetails
 from scheduler.core.forecast import forecast
 from scheduler.core.listener import Listener
-from scheduler.core.model import (
-    Call,
-    Handler,
-    Keep,
-    Llm,
-    Outcome,
-    Piece,
-    Pulse,
-    Receipt,
-    Snapshot,
-    Task,
-    TaskState,
-    Trigger,
-    WakePlan,
-    WakeView,
-)
 from scheduler.core.records import LISTED, MOST_LISTED, Asked, Forgetful, Recorder, RunRecord
 from scheduler.core.schedule import AtStart
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Handler, Keep, Llm, Outcome, Task, Trigger, WakePlan
+from scheduler.core.views import Piece, Pulse, Receipt, Snapshot, WakeView
 from scheduler.core.window import Slots, Window
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import follow

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from scheduler.core.model import Command, Outcome, Task, WakePlan, WakeView
 from scheduler.core.schedule import unix
+from scheduler.core.task import Command, Outcome, Task, WakePlan
+from scheduler.core.views import WakeView
 from scheduler.executors import Result
 from scheduler.storage.memory import append_event
 from scheduler.storage.state_codec import running_from_json, running_to_json

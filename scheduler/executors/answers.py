@@ -2,7 +2,8 @@
 
 import signal
 
-from scheduler.core.model import ERROR_LIMIT, Outcome, Report
+from scheduler.core.state import ERROR_LIMIT
+from scheduler.core.task import Outcome, Report
 from scheduler.errors import TaskFailed
 from scheduler.executors.output import Output
 from scheduler.executors.result import Result

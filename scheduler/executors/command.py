@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from scheduler.core.model import Command, Context
+from scheduler.core.task import Command, Context
 from scheduler.executors.answers import ended
 from scheduler.executors.child import Order
 from scheduler.executors.environment import check_program, environment, new_mark

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 
-from scheduler.core.model import Call, Command, Context, Isolated, Task
+from scheduler.core.task import Call, Command, Context, Isolated, Task
 from scheduler.errors import NotSetUp
 from scheduler.executors.afterwards import Afterwards
 from scheduler.executors.command import run_command

@@ -7,7 +7,7 @@ from functools import partial
 from threading import Thread
 from typing import Any
 
-from scheduler.core.model import Call, Context, Task
+from scheduler.core.task import Call, Context, Task
 from scheduler.executors.answers import answer
 from scheduler.executors.ground import Ground, in_this_process, only_in
 from scheduler.executors.result import Result, Watcher

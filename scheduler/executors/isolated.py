@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from scheduler.core.model import Context, Isolated, Outcome, Progress
+from scheduler.core.task import Context, Isolated, Outcome, Progress
 from scheduler.errors import TaskFailed
 from scheduler.executors.answers import ended, how
 from scheduler.executors.child import Order

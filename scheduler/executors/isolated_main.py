@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from scheduler.core.model import Context, Outcome, Progress
+from scheduler.core.task import Context, Outcome, Progress
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors.answers import answer, plain
 from scheduler.executors.ground import in_this_process, only_in

@@ -5,7 +5,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Context, Isolated, Llm, Outcome, Progress, Trigger
+from scheduler.core.task import Context, Isolated, Llm, Outcome, Progress, Trigger
 from scheduler.executors.result import Result
 
 LONGEST = 1024 * 1024  # bytes of one line from the child; ours are some 30 kB at most

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from scheduler.core.model import Outcome
+from scheduler.core.task import Outcome
 from scheduler.executors.output import Output
 from scheduler.system.process_info import Running
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from scheduler.core.model import Context
+from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
 
 _NAMES = ("citizen", "citizen_name", "name")

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 
-from scheduler.core.model import Piece
+from scheduler.core.views import Piece
 from scheduler.errors import SchedulerError
 from scheduler.executors.output import Output
 

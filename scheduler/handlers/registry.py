@@ -8,7 +8,7 @@ from collections.abc import Collection
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from scheduler.core.model import Handler
+from scheduler.core.task import Handler
 
 BUILT_IN = (
     "heartbeat",

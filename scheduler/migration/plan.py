@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS
-from scheduler.core.model import Command, Task, TaskState
 from scheduler.core.schedule import AtStart, Cron, Every, Schedule, zone_named
+from scheduler.core.state import TaskState
+from scheduler.core.task import Command, Task
 from scheduler.core.upcoming import upcoming as upcoming_of
 from scheduler.errors import BadSchedule
 from scheduler.migration.cron_fields import NotCron, read_fields, upcoming

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler.config.citizen import CitizenSettings, Given, citizen
 from scheduler.config.files import LIMIT, Files
-from scheduler.core.model import Command
 from scheduler.core.schedule import AtStart, Every
+from scheduler.core.task import Command
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import BOM
 from scheduler.migration.plan import Fate, Sheet, Verdict

@@ -9,7 +9,7 @@ from scheduler.config.citizen import Given, citizen
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.files import Files, main_candidates
 from scheduler.config.loader import FIRST, Settings
-from scheduler.core.model import Call
+from scheduler.core.task import Call
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import Kind, read
 from scheduler.migration.journal import FOLDER, newest

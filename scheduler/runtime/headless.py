@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
-from scheduler.core.model import Outcome
+from scheduler.core.task import Outcome
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.executors.stdout_capture import capture_prints

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from scheduler.core.model import Event
 from scheduler.core.schedule import in_words
 from scheduler.core.text import clean
+from scheduler.core.views import Event
 from scheduler.system.files import NO_WAIT
 
 QUEUED = 10_000  # lines; what a stuck reader does not take beyond that is dropped and counted

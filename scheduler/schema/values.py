@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Group
 from scheduler.core.schedule import NEVER, duration
 from scheduler.core.secrets import Outside
+from scheduler.core.task import Group
 
 Reader = Callable[[Any], Any]
 

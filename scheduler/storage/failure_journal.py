@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Event, Outcome
+from scheduler.core.task import Outcome
+from scheduler.core.views import Event
 from scheduler.storage.memory import append_events
 from scheduler.system.clock import Clock, Timer
 

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.core.model import Keep
 from scheduler.core.records import Ended
+from scheduler.core.task import Keep
 from scheduler.storage.history_reader import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
 from scheduler.system.files import set_aside
 

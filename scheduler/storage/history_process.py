@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from scheduler.core.model import Keep, Outcome, Trigger
 from scheduler.core.records import Ended
+from scheduler.core.task import Keep, Outcome, Trigger
 from scheduler.storage.history_file import Answer, HistoryFiles, Row
 
 PIECE = 32  # runs that are packed between two breaths

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from scheduler.core.model import Outcome, Trigger
 from scheduler.core.records import Asked, RunRecord
+from scheduler.core.task import Outcome, Trigger
 from scheduler.errors import UnknownRun, UnknownTask, Unreadable
 
 NAME = "runs.db"

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
-from scheduler.core.model import Keep
 from scheduler.core.records import Asked, Ended, RunRecord, Told
+from scheduler.core.task import Keep
 from scheduler.storage.history_file import Answer, HistoryFiles, Row
 from scheduler.storage.history_process import HistoryProcess, NoProcess, Packed, pack, unpack
 from scheduler.storage.history_reader import output, runs

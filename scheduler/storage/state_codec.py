@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from scheduler.core.model import Failure, Outcome, TaskState
+from scheduler.core.state import Failure, TaskState
+from scheduler.core.task import Outcome
 from scheduler.system.process_info import Running
 
 MAPS = ("last_run", "run_counts", "errors", "tasks")

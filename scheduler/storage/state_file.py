@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from scheduler.core.model import TaskState
+from scheduler.core.state import TaskState
 from scheduler.errors import Unreadable
 from scheduler.storage.state_codec import Document, decode, encode
 from scheduler.system.clock import SystemClock

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Protocol
 
-from scheduler.core.model import TaskState
+from scheduler.core.state import TaskState
 from scheduler.errors import Unreadable
 from scheduler.storage.state_file import SETTLED, Behind, HalfWritten, OtherHand, StateFile, States, merged
 from scheduler.system.clock import Clock, Timer

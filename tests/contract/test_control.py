@@ -21,7 +21,8 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.offline import Onlooker
 from scheduler.control.threaded import FleetThread, ThreadedControl
-from scheduler.core.model import Kind, Outcome, Snapshot
+from scheduler.core.task import Outcome
+from scheduler.core.views import Kind, Snapshot
 from scheduler.errors import (
     AlreadyRunning,
     Disconnected,

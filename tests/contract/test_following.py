@@ -12,7 +12,7 @@ import pytest
 
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
-from scheduler.core.model import Kind, Piece, Snapshot, TaskView
+from scheduler.core.views import Kind, Piece, Snapshot, TaskView
 from scheduler.errors import Disconnected, Owned, SchedulerError, Stopping, UnknownTask
 from scheduler.executors.output import KEEP
 from scheduler.storage.lock import owning

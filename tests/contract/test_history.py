@@ -13,8 +13,9 @@ from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.offline import Onlooker
 from scheduler.control.server import Server
 from scheduler.control.waiting import force_and_wait
-from scheduler.core.model import Kind, Outcome, Snapshot, TaskView, Trigger
 from scheduler.core.records import MOST_LISTED, RunRecord
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Kind, Snapshot, TaskView
 from scheduler.errors import Disconnected, UnknownRun, UnknownTask
 from tui.demo.fleet import DemoControl
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Outcome, Trigger
 from scheduler.core.records import Asked, RunRecord
+from scheduler.core.task import Outcome, Trigger
 from scheduler.storage import history_reader as history
 
 from ..fakes import until
@@ -30,7 +30,7 @@ DIES = """
 import os, resource, signal, sys
 from pathlib import Path
 from scheduler.storage.history_file import HistoryFile
-from scheduler.core.model import Keep, Outcome
+from scheduler.core.task import Keep, Outcome
 from scheduler.core.records import Ended
 home, where = Path(sys.argv[1]), sys.argv[2]
 run = Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, 1500 * "x")
@@ -80,7 +80,7 @@ import os, sys
 from pathlib import Path
 from scheduler.storage.history_file import Row
 from scheduler.storage.history_process import HistoryProcess
-from scheduler.core.model import Keep, Outcome
+from scheduler.core.task import Keep, Outcome
 from scheduler.core.records import Ended
 row = Row(os.fsencode(sys.argv[1]), Keep(), Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted"))
 process = HistoryProcess()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Command
+from scheduler.core.task import Command
 from scheduler.executors import Workers
 from scheduler.executors.process_tree import Census, _from_psutil
 from scheduler.system import process_info as facts

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scheduler.control import client as remote
 from scheduler.control import messages as wire
 from scheduler.control.client import RemoteControl
-from scheduler.core.model import Event, Failure, Kind, Piece, Snapshot, TaskView, WakeView
+from scheduler.core.state import Failure
+from scheduler.core.views import Event, Kind, Piece, Snapshot, TaskView, WakeView
 from scheduler.errors import SchedulerError
 from scheduler.system.clock import SystemClock
 

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scheduler.core.model import Task, due
 from scheduler.core.recovery import recovered, slot
 from scheduler.core.schedule import Cron, Every
+from scheduler.core.state import due
+from scheduler.core.task import Task
 from scheduler.storage.state_codec import decode
 from scheduler.storage.state_file import StateFile
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Context, Llm
+from scheduler.core.task import Context, Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.dream_generate.handler import Options, dream_generate
 from scheduler.handlers.dream_generate.prompt import INSTRUCTIONS, prompt

@@ -9,8 +9,8 @@ from time import perf_counter, process_time
 
 import pytest
 
-from scheduler.core.model import Context, Report
 from scheduler.core.secrets import Outside
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check import connection as imap_client
 from scheduler.handlers.email_check import handler as module

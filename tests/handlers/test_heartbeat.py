@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Context, Report
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.handler import Options, Reading, heartbeat, judge, measure
 from scheduler.handlers.heartbeat.peers import MOST, Peer, look_at_peers

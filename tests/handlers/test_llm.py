@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Llm
+from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net import llm as llm_module
 from scheduler.handlers.net.llm import Answer, ask, endpoint

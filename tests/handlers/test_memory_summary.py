@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Context, Report
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.memory_summary.day_summary import FAILURES, TELLING, WIDTH, summary
 from scheduler.handlers.memory_summary.handler import Options, memory_summary, summarise

@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 import psutil
 import pytest
 
-from scheduler.core.model import Context, Report
 from scheduler.core.secrets import Outside
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.news_scan import files as news_files
 from scheduler.handlers.news_scan import parser_pool as feed_readers

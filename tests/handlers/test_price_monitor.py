@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Context, Report
 from scheduler.core.secrets import Outside
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.price_monitor import files as price_files
 from scheduler.handlers.price_monitor.handler import NEEDS, Options, price_monitor

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Context, Report
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.offsite_backup.files import OWN, STAGED
 from scheduler.handlers.offsite_backup.handler import Options, offsite_backup
@@ -417,7 +417,7 @@ def test_a_killed_backup_is_no_backup_and_the_next_heals(home, repo):
         "import asyncio, os, signal, subprocess, sys\n"
         "from pathlib import Path\n"
         "from scheduler.handlers.offsite_backup.handler import Options, offsite_backup\n"
-        "from scheduler.core.model import Context\n"
+        "from scheduler.core.task import Context\n"
         "home, repository = map(Path, sys.argv[1:])\n"
         "def die(progress):\n"
         "    if not [*(repository / 'locks').iterdir()]: return\n"
@@ -460,7 +460,7 @@ def test_a_restic_whose_scheduler_was_killed_ends(home, repo):
         "from pathlib import Path\n"
         "from scheduler.handlers.offsite_backup.handler import Options\n"
         "from scheduler.handlers.offsite_backup.restic import Restic\n"
-        "from scheduler.core.model import Context\n"
+        "from scheduler.core.task import Context\n"
         "home, repository = map(Path, sys.argv[1:])\n"
         "options = Options(repository=str(repository), password='correct horse')\n"
         "restic = Restic(Context('opus', home, 'offsite_backup', options), options)\n"

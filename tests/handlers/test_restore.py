@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.cli.main import run
 from scheduler.cli.restore import _context, restore_command
-from scheduler.core.model import Context
+from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
 from scheduler.handlers.offsite_backup.archive_restore import unpack
 from scheduler.handlers.offsite_backup.handler import offsite_backup

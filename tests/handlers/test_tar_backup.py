@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Context, Report
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.cancellable import Stopped
 from scheduler.handlers.offsite_backup import archive_backup as tar_backup
@@ -399,7 +399,7 @@ def test_a_killed_backup_leaves_no_backup_and_the_next_heals(home, target):
         "import asyncio, os, signal, sys\n"
         "from pathlib import Path\n"
         "from scheduler.handlers.offsite_backup.handler import Options, offsite_backup\n"
-        "from scheduler.core.model import Context\n"
+        "from scheduler.core.task import Context\n"
         "def die(progress):\n"
         "    if progress.text == 'file7': os.kill(os.getpid(), signal.SIGKILL)\n"
         "home, target = map(Path, sys.argv[1:])\n"
@@ -476,7 +476,7 @@ def test_a_large_file_takes_little_memory_and_stays_full_of_holes(home, target, 
         "import asyncio, resource, sys\n"
         "from pathlib import Path\n"
         "from scheduler.handlers.offsite_backup.handler import Options, offsite_backup\n"
-        "from scheduler.core.model import Context\n"
+        "from scheduler.core.task import Context\n"
         "home, target = map(Path, sys.argv[1:])\n"
         "def peak(*exclude):\n"
         "    options = Options(directory=target, exclude=exclude)\n"

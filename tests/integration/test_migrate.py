@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.config.loader import load
-from scheduler.core.model import Context, Outcome
+from scheduler.core.task import Context, Outcome
 from scheduler.executors import Workers
 
 from ..watching import Watching, task

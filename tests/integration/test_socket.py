@@ -29,8 +29,9 @@ from scheduler.control.server import (
     Turns,
     _Client,
 )
-from scheduler.core.model import Call, Kind, Task
 from scheduler.core.schedule import Cron, Every
+from scheduler.core.task import Call, Task
+from scheduler.core.views import Kind
 from scheduler.engine.scheduler import Rules, Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
 from scheduler.executors import Workers

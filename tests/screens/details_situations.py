@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from scheduler.core.details import Fact, TaskDetails
-from scheduler.core.model import Kind, Outcome, Progress, Snapshot, Trigger
 from scheduler.core.records import RunRecord
+from scheduler.core.task import Outcome, Progress, Trigger
+from scheduler.core.views import Kind, Snapshot
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tui.demo.details import details
 from tui.demo.fleet import DemoControl

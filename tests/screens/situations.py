@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scheduler.core.model import Event, Failure, Kind, Outcome, Pulse, Snapshot, TaskView, Trigger, WakeView
+from scheduler.core.state import Failure
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, Kind, Pulse, Snapshot, TaskView, WakeView
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tui.app import ExperienceApp
 from tui.demo.data import NAMES

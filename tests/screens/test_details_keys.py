@@ -9,8 +9,9 @@ import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
 from scheduler.core.details import Fact, TaskDetails
-from scheduler.core.model import Kind, Outcome, Pulse, Snapshot
 from scheduler.core.records import MOST_LISTED
+from scheduler.core.task import Outcome
+from scheduler.core.views import Kind, Pulse, Snapshot
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.app import ExperienceApp

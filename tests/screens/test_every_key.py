@@ -2,9 +2,10 @@
 
 import pytest
 
-from scheduler.core.model import Outcome, Snapshot, Trigger
 from scheduler.core.records import RunRecord
+from scheduler.core.task import Outcome, Trigger
 from scheduler.core.ui_options import EVERYWHERE, KEYS
+from scheduler.core.views import Snapshot
 from tests.fakes import NOON, FakeControl, FakeFleet
 
 from .driving import press, screen, settled, shown, toasts

@@ -11,8 +11,8 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 
 import tui
-from scheduler.core.model import Kind, Snapshot
 from scheduler.core.ui_options import KEYS, Monitor
+from scheduler.core.views import Kind, Snapshot
 from tests.fakes import FakeControl, FakeFleet
 from tui.fleet.new_failures import NewFailures
 from tui.fleet.summary import Verdict

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.core.model import Kind, Pulse, Receipt, Snapshot, TaskView
 from scheduler.core.ports import FleetView
+from scheduler.core.views import Kind, Pulse, Receipt, Snapshot, TaskView
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.common.confirm import Confirm

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from scheduler.core.model import Outcome, Snapshot
 from scheduler.core.records import RunRecord
+from scheduler.core.task import Outcome
+from scheduler.core.views import Snapshot
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.details.screen import Details
 from tui.fleet.grid import FleetGrid

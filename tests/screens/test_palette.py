@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.core.model import Snapshot
+from scheduler.core.views import Snapshot
 from tests.fakes import FakeControl, FakeFleet
 from tui.keys import KEYS
 from tui.log.screen import Log

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from textual.worker import WorkerCancelled
 
-from scheduler.core.model import Kind, Outcome, Snapshot, Trigger
 from scheduler.core.records import RunRecord
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Kind, Snapshot
 from scheduler.errors import Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.details.screen import Details

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from scheduler.core.model import Snapshot
+from scheduler.core.views import Snapshot
 from tests.fakes import FakeControl, FakeFleet
 
 from .driving import cursor, press, screen, shown, toasts

@@ -14,8 +14,9 @@ from scheduler.alerts.alerter import Alerter, below
 from scheduler.alerts.targets import Targets
 from scheduler.alerts.worker import WAITING, Errands
 from scheduler.config.loader import load
-from scheduler.core.model import Alerts, Call, Outcome, Task, TaskState
 from scheduler.core.schedule import Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Alerts, Call, Outcome, Task
 from scheduler.engine.watchdog import StallWatch
 
 from ..crash.loops import gone

@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.control import messages as wire
 from scheduler.control.audience import FEW, Audience
-from scheduler.core.model import Event, Snapshot
+from scheduler.core.views import Event, Snapshot
 from scheduler.engine.event_bus import Subscribers
 
 from ..fakes import settle

@@ -18,7 +18,8 @@ from scheduler.background import (
     register_handler,
     run_background_tasks,
 )
-from scheduler.core.model import Kind, Outcome
+from scheduler.core.task import Outcome
+from scheduler.core.views import Kind
 from scheduler.errors import NotSetUp, Owned, SchedulerError, UnknownCitizen, UnknownTask
 
 ROOT = Path(__file__).parents[2]

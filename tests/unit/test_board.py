@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.core.model import Failure, Kind, Pulse, Snapshot, TaskView
+from scheduler.core.state import Failure
+from scheduler.core.views import Kind, Pulse, Snapshot, TaskView
 from tests.fakes import NOON
 from tui.fleet.arrangement import Order
 from tui.fleet.board import Board, Place

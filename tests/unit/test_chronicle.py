@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Call, Event, Outcome, Report, Task, TaskState
 from scheduler.core.schedule import Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Outcome, Report, Task
+from scheduler.core.views import Event
 from scheduler.errors import TaskFailed
 from scheduler.storage import failure_journal as module
 from scheduler.storage.failure_journal import PAUSE, RETRY, WAITING, WINDOW, Chronicle

@@ -11,8 +11,10 @@ import pytest
 
 from scheduler.cli import main as cli
 from scheduler.cli.interactive import interact
-from scheduler.core.model import Failure, Kind, NotSetUp, Snapshot, Task, TaskView
 from scheduler.core.schedule import Every
+from scheduler.core.state import Failure
+from scheduler.core.task import NotSetUp, Task
+from scheduler.core.views import Kind, Snapshot, TaskView
 from scheduler.errors import BadSettings, Owned, SchedulerError, UnknownCitizen, UnknownTask
 
 FINE = Snapshot("opus", (TaskView("heartbeat", Kind.NEVER, "5m", due=0.0),))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Failure, Outcome, TaskState
+from scheduler.core.state import Failure, TaskState
+from scheduler.core.task import Outcome
 from scheduler.storage.state_codec import Document, decode, encode
 from scheduler.system.process_info import Running
 

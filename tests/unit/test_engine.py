@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.model import Call, Kind, Outcome, Report, Task, TaskState, Trigger
-from scheduler.core.model import NotSetUp as Nothing
 from scheduler.core.schedule import AtStart, Cron, Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Outcome, Report, Task, Trigger
+from scheduler.core.task import NotSetUp as Nothing
+from scheduler.core.views import Kind
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
 from scheduler.system.process_info import Running
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.core.model import Event, Outcome, Snapshot, Trigger
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, Snapshot
 from tests.fakes import NOON
 from tui.fleet.matching import Filter
 from tui.log.event_text import text_of

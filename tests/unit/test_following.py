@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from scheduler.core.model import Piece
+from scheduler.core.views import Piece
 from scheduler.errors import Disconnected
 from scheduler.executors.output import KEEP, Output
 from scheduler.executors.streams import EVERY, ROOM, Bell, Spool, pieces

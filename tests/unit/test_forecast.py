@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler.core.forecast import slots
-from scheduler.core.model import Call, Task, TaskState
 from scheduler.core.recovery import spread
 from scheduler.core.schedule import AtStart, Cron, Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Task
 from scheduler.core.upcoming import upcoming
 from scheduler.core.window import Window
 

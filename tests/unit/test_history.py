@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.model import Call, Keep, Outcome, Task, TaskState, Trigger
 from scheduler.core.records import Asked, Ended, RunRecord
 from scheduler.core.schedule import Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Keep, Outcome, Task, Trigger
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
 from scheduler.executors import Output
 from scheduler.storage import history_reader as history

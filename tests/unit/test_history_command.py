@@ -9,8 +9,8 @@ import pytest
 
 from scheduler.cli.history import table
 from scheduler.cli.main import run
-from scheduler.core.model import Keep, Outcome, Trigger
 from scheduler.core.records import Ended, RunRecord
+from scheduler.core.task import Keep, Outcome, Trigger
 from scheduler.executors import Output
 from scheduler.storage.history_file import HistoryFile
 from tui.__main__ import monitor

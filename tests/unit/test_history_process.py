@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Keep
 from scheduler.core.records import Ended
+from scheduler.core.task import Keep
 from scheduler.storage import history_reader as history
 from scheduler.storage.history_file import OPEN, Answer, HistoryFile, Row
 from scheduler.storage.history_process import NICE, PIECE, PIPE, HistoryProcess, NoProcess, pack, unpack

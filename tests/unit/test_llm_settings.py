@@ -8,7 +8,7 @@ import pytest
 
 from scheduler.config.loader import CitizenSettings, load
 from scheduler.config.merge import lay
-from scheduler.core.model import Context, Isolated, Llm
+from scheduler.core.task import Context, Isolated, Llm
 from scheduler.executors.isolated_protocol import context_of, order_letter
 from scheduler.schema.table import Source
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Context
+from scheduler.core.task import Context
 from scheduler.runtime import log_output as logs
 from scheduler.runtime.log_output import HomeFiles, Json, Offloaded, Readable, Stream, log_lines
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.core.model import Snapshot
+from scheduler.core.views import Snapshot
 from tui.fleet.notices import Rank, notes
 
 

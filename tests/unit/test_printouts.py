@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.cli.printing import LINE, Printout, readable
-from scheduler.core.model import Piece
+from scheduler.core.views import Piece
 
 
 def shown(*pieces: str, prefix: str = "") -> str:

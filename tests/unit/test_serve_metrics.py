@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scheduler.control.messages import snapshot_from, snapshot_message
-from scheduler.core.model import Event, Kind, Outcome, Pulse, Snapshot, TaskView, Trigger, WakeView
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, Kind, Pulse, Snapshot, TaskView, WakeView
 from tui.serve.counters import Tally
 from tui.serve.health import STALE, Sighting, Standing, health, standing
 from tui.serve.metrics import page

@@ -17,8 +17,8 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.llm import LlmTable
 from scheduler.config.loader import Settings, fingerprint, load, load_or_raise
 from scheduler.config.task import TaskTable
-from scheduler.core.model import Call, Command, Isolated, NotSetUp
 from scheduler.core.schedule import AtStart, Cron, Every, zone_named
+from scheduler.core.task import Call, Command, Isolated, NotSetUp
 from scheduler.errors import BadSettings
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.schema.table import readers

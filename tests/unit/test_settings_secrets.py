@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.config.loader import CitizenSettings, load
-from scheduler.core.model import Command
+from scheduler.core.task import Command
 
 SECRET = "hunter2 with blanks"
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from scheduler.core.model import Failure, Kind, Snapshot, TaskView
+from scheduler.core.state import Failure
 from scheduler.core.text import ago, clean, failing, lines, until
+from scheduler.core.views import Kind, Snapshot, TaskView
 
 NOW = 1_705_340_120.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.model import Failure, Outcome, TaskState
+from scheduler.core.state import Failure, TaskState
+from scheduler.core.task import Outcome
 from scheduler.errors import Unreadable
 from scheduler.storage.state_file import SETTLED, Behind, OtherHand, StateFile
 from scheduler.storage.state_store import LAST_RETRY, DiskStore

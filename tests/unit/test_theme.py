@@ -4,8 +4,8 @@ from itertools import combinations
 
 import pytest
 
-from scheduler.core.model import Kind
 from scheduler.core.ui_options import THEMES as NAMES
+from scheduler.core.views import Kind
 from tui.glyphs import ASCII, UNICODE
 from tui.theme import ANSI, DARK, HIGH_CONTRAST, LIGHT, THEMES, following, named
 

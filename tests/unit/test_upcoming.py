@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.core.model import Call, Failure, NotSetUp, Outcome, Task, TaskState
 from scheduler.core.schedule import AtStart, Cron, Every, spelled
+from scheduler.core.state import Failure, TaskState
+from scheduler.core.task import Call, NotSetUp, Outcome, Task
 from scheduler.core.upcoming import upcoming
 from scheduler.system.process_info import Running
 

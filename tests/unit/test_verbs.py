@@ -3,7 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
-from scheduler.core.model import Kind, Snapshot, TaskView
+from scheduler.core.views import Kind, Snapshot, TaskView
 from scheduler.errors import Disconnected, UnknownCitizen
 from tui import verbs
 from tui.fleet.summary import share

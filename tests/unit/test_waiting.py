@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from scheduler.control.waiting import force_and_wait, outcome_of, wake_and_wait
-from scheduler.core.model import Event, Failure, Kind, Outcome, Snapshot, TaskView, Trigger
+from scheduler.core.state import Failure
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, Kind, Snapshot, TaskView
 from scheduler.errors import SchedulerError
 
 from ..fakes import FakeControl, settle

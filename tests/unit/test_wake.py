@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.model import Call, Command, Report, Task, TaskState, WakePlan
 from scheduler.core.schedule import Cron, Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Command, Report, Task, WakePlan
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import NotSetUp
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.core.model import Event, Failure, Kind, Outcome, Progress, Pulse, Snapshot, TaskView, Trigger
+from scheduler.core.state import Failure
+from scheduler.core.task import Outcome, Progress, Trigger
+from scheduler.core.views import Event, Kind, Pulse, Snapshot, TaskView
 from tests.fakes import NOON
 from tui.details.stalls import Stall, Stalls
 from tui.details.why import Seen, why

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.model import Call, Context, Outcome, Report
-from scheduler.core.model import NotSetUp as Missing
+from scheduler.core.task import Call, Context, Outcome, Report
+from scheduler.core.task import NotSetUp as Missing
 from scheduler.errors import NotSetUp, TaskFailed
 from scheduler.executors import Workers
 from tests.fakes import until

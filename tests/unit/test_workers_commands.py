@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from scheduler.core.model import Command, Outcome
+from scheduler.core.task import Command, Outcome
 from scheduler.errors import TaskFailed
 from scheduler.executors import Workers
 from scheduler.executors.child import Child

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from scheduler.core.model import Isolated, Outcome, Progress, Trigger
+from scheduler.core.task import Isolated, Outcome, Progress, Trigger
 from scheduler.errors import TaskFailed
 from scheduler.executors import Workers
 from scheduler.executors.isolated import _Mail

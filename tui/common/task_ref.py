@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scheduler.core.model import TaskView
+from scheduler.core.views import TaskView
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from scheduler.core.model import Call, Failure, NotSetUp, Outcome, Task, TaskState
 from scheduler.core.schedule import Every
+from scheduler.core.state import Failure, TaskState
+from scheduler.core.task import Call, NotSetUp, Outcome, Task
 from scheduler.system.process_info import Running
 
 OURS = 1  # the process that all runs of the demo claim to be in

@@ -6,7 +6,8 @@ from typing import Any
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.details import TaskDetails
-from scheduler.core.model import Call, Task, TaskState
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Task
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "price_monitor": {"source": "coinbase", "pairs": ("BTC-EUR", "ETH-EUR", "SOL-EUR")},

@@ -3,7 +3,9 @@
 from collections import deque
 from collections.abc import Mapping
 
-from scheduler.core.model import Event, Outcome, TaskState, Trigger
+from scheduler.core.state import TaskState
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event
 
 KEPT = 200
 

@@ -10,22 +10,12 @@ from itertools import count
 
 from scheduler.core.details import TaskDetails
 from scheduler.core.forecast import forecast
-from scheduler.core.model import (
-    Outcome,
-    Piece,
-    Progress,
-    Pulse,
-    Receipt,
-    Snapshot,
-    Task,
-    TaskState,
-    Trigger,
-    WakeView,
-    view,
-)
-from scheduler.core.model import due as due_of
 from scheduler.core.ports import FleetView
 from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
+from scheduler.core.state import TaskState
+from scheduler.core.state import due as due_of
+from scheduler.core.task import Outcome, Progress, Task, Trigger
+from scheduler.core.views import Piece, Pulse, Receipt, Snapshot, WakeView, view
 from scheduler.core.window import Slots, Window
 from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
 from scheduler.system.clock import Clock, SystemClock, Timer

@@ -4,9 +4,10 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
-from scheduler.core.model import Outcome, Task, TaskState, Trigger
 from scheduler.core.records import RunRecord
 from scheduler.core.schedule import Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Outcome, Task, Trigger
 from tui.demo.data import FAILURES
 from tui.demo.prints import script, traceback
 

@@ -1,7 +1,7 @@
 """What a task is: its definition and its options, and beside them its next times."""
 
 from scheduler.core.details import Fact, TaskDetails
-from scheduler.core.model import TaskView
+from scheduler.core.views import TaskView
 from tui.common.moments import day_and_time
 from tui.common.pane import EMPTY, Pane, Piece, Row
 from tui.common.text import cells, clean, countdown

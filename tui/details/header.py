@@ -1,6 +1,6 @@
 """The top of the details screen: which task, its state, the time, and why it is so."""
 
-from scheduler.core.model import Kind, TaskView
+from scheduler.core.views import Kind, TaskView
 from tui.common.pane import EMPTY, Pane, Piece, Row, padded
 from tui.common.text import cells, clean, countdown, elapsed, limit, shorten, wall
 from tui.common.wrap import wrapped

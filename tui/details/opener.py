@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
-from scheduler.core.model import Pulse, Snapshot
 from scheduler.core.ports import Control
+from scheduler.core.views import Pulse, Snapshot
 from tui.actions import Wishes
 from tui.details.stalls import Stalls
 from tui.fleet.board import Place

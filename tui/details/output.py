@@ -4,9 +4,9 @@ from textual.filter import ANSIToTruecolor
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.core.model import Outcome
-from scheduler.core.model import Piece as Printed
 from scheduler.core.records import RunRecord
+from scheduler.core.task import Outcome
+from scheduler.core.views import Piece as Printed
 from tui.active_keys import key_of
 from tui.common import ansi
 from tui.common.moments import day_and_time

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from textual.events import Click
 from textual.message import Message
 
-from scheduler.core.model import Kind, Outcome, TaskView
 from scheduler.core.records import RunRecord
+from scheduler.core.task import Outcome
+from scheduler.core.views import Kind, TaskView
 from tui.common.moments import day_and_time
 from tui.common.pane import Pane, Piece, Row
 from tui.common.styles import CURSOR

@@ -12,8 +12,8 @@ from textual.events import Resize
 from textual.message import Message
 
 from scheduler.core.details import TaskDetails
-from scheduler.core.model import Kind, Piece, Pulse, Snapshot, TaskView
 from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.views import Kind, Piece, Pulse, Snapshot, TaskView
 from scheduler.errors import Disconnected, SchedulerError
 from tui.active_keys import key_of
 from tui.common.line_view import COMPONENTS

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scheduler.core.model import Pulse
+from scheduler.core.views import Pulse
 
 FELT = 1.0  # seconds without a turn of the loop that make a run late enough to be asked about
 

@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scheduler.core.model import Event, Kind, Outcome, Progress, Pulse, Snapshot, TaskView, Trigger
 from scheduler.core.schedule import in_words
+from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.text import until
+from scheduler.core.views import Event, Kind, Pulse, Snapshot, TaskView
 from tui.common.moments import moment
 from tui.common.text import span
 from tui.details.stalls import Stall

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from scheduler.core.model import Snapshot
+from scheduler.core.views import Snapshot
 
 Key = tuple[float, str]
 

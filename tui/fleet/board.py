@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scheduler.core.model import Pulse, Snapshot, TaskView
+from scheduler.core.views import Pulse, Snapshot, TaskView
 from tui.fleet.arrangement import Order, key
 from tui.fleet.layout import Layout, arrange, columns_for
 from tui.fleet.matching import Filter

@@ -2,7 +2,7 @@
 
 from rich.segment import Segment
 
-from scheduler.core.model import Kind, Snapshot
+from scheduler.core.views import Kind, Snapshot
 from tui.common import text as words
 from tui.common.styles import FADED, HERE, Ink
 from tui.fleet.notices import Note

@@ -9,7 +9,7 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.core.model import Pulse, Snapshot
+from scheduler.core.views import Pulse, Snapshot
 from tui.active_keys import key_of
 from tui.common.line_view import Lines
 from tui.common.task_ref import Strand

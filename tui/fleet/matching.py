@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from scheduler.core.model import TaskView
+from scheduler.core.views import TaskView
 
 SURE = 3  # letters by which a state is known; with fewer, most words would be the beginning of one
 FAILING = ("failed", "failing")

@@ -1,6 +1,6 @@
 """Notices when a task fails that did not fail before."""
 
-from scheduler.core.model import Snapshot
+from scheduler.core.views import Snapshot
 
 
 class NewFailures:

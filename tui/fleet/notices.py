@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from scheduler.core.model import Kind, Pulse, Snapshot
+from scheduler.core.views import Kind, Pulse, Snapshot
 
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
 LEFT_BEHIND = "waits for "  # how the note of a task begins whose last run left something behind

@@ -4,7 +4,7 @@ from collections.abc import Container
 
 from rich.segment import Segment
 
-from scheduler.core.model import Pulse, Snapshot, TaskView
+from scheduler.core.views import Pulse, Snapshot, TaskView
 from tui.common.styles import CURSOR, FADED, HERE, MARKED, Ink
 from tui.fleet.columns import Columns, share
 from tui.fleet.frame import BottomLine, PlainLine, TopLine

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from rich.segment import Segment
 
-from scheduler.core.model import Kind, TaskView
+from scheduler.core.views import Kind, TaskView
 from tui.common import text as words
 from tui.common.styles import CURSOR, HERE, MARKED, Ink
 from tui.fleet.columns import Columns

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from scheduler.core.model import Kind, Pulse, Snapshot, TaskView
+from scheduler.core.views import Kind, Pulse, Snapshot, TaskView
 from tui.fleet.notices import Rank, first_line, notes, stall_words, stalled
 
 Weight = tuple[float, ...]

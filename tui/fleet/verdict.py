@@ -7,7 +7,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from scheduler.core.model import Kind
+from scheduler.core.views import Kind
 from tui.common import text as words
 from tui.fleet.summary import Trouble, Verdict
 from tui.glyphs import Glyphs

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from scheduler.core.model import Event, Kind, Outcome, Trigger
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, Kind
 from tui.common import text as words
 from tui.fleet.notices import first_line
 from tui.glyphs import Glyphs

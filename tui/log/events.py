@@ -4,7 +4,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import takewhile
 
-from scheduler.core.model import Event, Snapshot
+from scheduler.core.views import Event, Snapshot
 
 KEPT = 5000
 SPARE = 500  # so many more before the oldest go, all at once

@@ -5,7 +5,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from scheduler.core.model import Event, Kind
+from scheduler.core.views import Event, Kind
 from tui.active_keys import key_of
 from tui.common.text import clean, plural
 from tui.fleet.board import Place

@@ -9,7 +9,7 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.core.model import Event
+from scheduler.core.views import Event
 from tui.active_keys import key_of
 from tui.common import text as words
 from tui.common.line_view import Lines

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from scheduler.core.model import Kind
+from scheduler.core.views import Kind
 from tui.common.text import cells
 from tui.glyphs import Glyphs
 

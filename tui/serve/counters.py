@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from scheduler.core.model import Event, Outcome, Snapshot, Trigger
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, Snapshot
 
 TOOK = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)  # seconds: the upper edges of durations
 LATE = (0.01, 0.1, 1.0, 10.0, 60.0)  # and of lateness

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from scheduler.core.model import Pulse, Snapshot
+from scheduler.core.views import Pulse, Snapshot
 
 STALE = 10.0  # seconds without a sign of life after which an owner counts as hung
 

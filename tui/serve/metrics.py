@@ -8,7 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from scheduler.core.model import Outcome, TaskView
+from scheduler.core.task import Outcome
+from scheduler.core.views import TaskView
 from tui.serve.counters import Place, Spread, Tally
 from tui.serve.health import Sighting, Standing
 

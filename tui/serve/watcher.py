@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scheduler.control.fleet import Fleet
 from scheduler.control.member import Followed, Member
-from scheduler.core.model import Snapshot
+from scheduler.core.views import Snapshot
 from scheduler.storage.lock import abandoned
 from scheduler.storage.managed import managed_by
 from tui.serve.counters import Tally

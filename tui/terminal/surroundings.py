@@ -2,8 +2,8 @@
 
 from textual.app import App
 
-from scheduler.core.model import Snapshot
 from scheduler.core.ui_options import Monitor
+from scheduler.core.views import Snapshot
 from tui.fleet.new_failures import NewFailures
 from tui.fleet.summary import Verdict
 from tui.terminal.title import TerminalTitle, has_title, title

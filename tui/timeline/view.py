@@ -10,7 +10,7 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.core.model import Kind, TaskView
+from scheduler.core.views import Kind, TaskView
 from scheduler.core.window import Window
 from tui.common import text as words
 from tui.common.line_view import Lines

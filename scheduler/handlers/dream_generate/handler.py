@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.core.model import Context, Llm
+from scheduler.core.task import Context, Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.dream_generate.prompt import INSTRUCTIONS, Prompt, prompt
 from scheduler.handlers.dream_generate.store import FILE, add, message

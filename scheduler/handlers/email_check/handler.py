@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scheduler.core.model import Context, Report
 from scheduler.core.secrets import Outside
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check.message import BODY, Letter, body, header, letter
 from scheduler.handlers.email_check.queued_mail import FULL, MailQueue, work

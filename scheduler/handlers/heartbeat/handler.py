@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.core.model import Context, Report
+from scheduler.core.task import Context, Report
 from scheduler.core.text import ago
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.peers import Peer, look_at_peers

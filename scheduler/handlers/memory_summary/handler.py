@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from scheduler.core.model import Context, Llm, Report
+from scheduler.core.task import Context, Llm, Report
 from scheduler.handlers.memory_summary.daily import Outcome, Progress, summarise_days
 from scheduler.handlers.memory_summary.pruning import prune_raw, prune_summaries
 from scheduler.handlers.memory_summary.rollup import Period, roll_up

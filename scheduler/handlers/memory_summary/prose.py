@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Llm
 from scheduler.core.schedule import in_words
+from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.memory_summary.daily import Progress, save
 from scheduler.handlers.memory_summary.day_summary import clock_of, line_of

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scheduler.core.model import Llm
 from scheduler.core.schedule import in_words
+from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import new_client, why
 from scheduler.handlers.net.llm_answer import Answering, NotAnswered, error_of

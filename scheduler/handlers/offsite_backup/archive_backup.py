@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from scheduler.core.model import Context, Report
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.cancellable import Stop, go_on, on_thread
 from scheduler.handlers.offsite_backup.archive import Damaged, Writer, compare

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Context, Report
 from scheduler.core.secrets import Outside
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.schema.table import key
 from scheduler.schema.values import Wrong, kind, pairs, path, percent, secret, text, whole

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Context
+from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
 from scheduler.executors.child import Order
 from scheduler.executors.environment import MARK, new_mark

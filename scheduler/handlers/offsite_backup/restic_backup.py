@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Context, Report
+from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.cancellable import Stop, go_on, on_thread
 from scheduler.handlers.offsite_backup.databases import clear, copy_databases

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.model import Context
+from scheduler.core.task import Context
 from scheduler.handlers.offsite_backup.files import STAGED
 from scheduler.handlers.offsite_backup.handler import Options
 from scheduler.handlers.offsite_backup.restic import Restic

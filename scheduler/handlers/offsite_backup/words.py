@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from scheduler.core.model import Report
+from scheduler.core.task import Report
 
 NAMED = 3  # files of which a warning gives the name
 

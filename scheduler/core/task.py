@@ -1,0 +1,227 @@
+"""What a task is: its schedule and work, what its handler gets and gives back.
+
+All times are Unix seconds (UTC), all durations seconds.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from scheduler.core.schedule import Cron, Every, Schedule
+
+
+class Outcome(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    INTERRUPTED = "interrupted"
+    SKIPPED = "skipped"
+
+    @property
+    def bad(self) -> bool:
+        return self in _BAD
+
+
+_BAD = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.INTERRUPTED})
+
+
+class Trigger(StrEnum):
+    SCHEDULE = "schedule"
+    FORCE = "force"
+    WAKE = "wake"
+    RETRY = "retry"
+    CATCH_UP = "catch-up"
+
+
+# ------------------------------------------------------------------ what a handler gets and gives
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A handler's answer when text is not enough: a warning, or that the citizen should wake now."""
+
+    text: str = ""
+    warning: bool = False
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: `done` of `total` (0 when unknown), and what it is at."""
+
+    done: float
+    total: float
+    text: str = ""
+
+
+def _nobody_listens(progress: Progress) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Llm:
+    """A language model that handlers may ask; `timeout` is how many seconds it may keep silent."""
+
+    url: str
+    model: str
+    api: str = "ollama"
+    key: str = field(default="", repr=False)
+    timeout: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Who is told of what: of `after` failures in a row, once; where it goes may be a secret."""
+
+    on: frozenset[str]
+    after: int = 2
+    command: tuple[str, ...] = ()
+    webhook: str = field(default="", repr=False)
+    apprise: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a handler may know of its run."""
+
+    citizen: str
+    home: Path
+    task: str
+    options: Any = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    last_success: float | None = None
+    trigger: Trigger = Trigger.SCHEDULE
+    report: Callable[[Progress], None] = _nobody_listens
+    llm: Llm | None = None
+
+    def progress(self, done: float, total: float = 0, text: str = "") -> None:
+        """Show on screen how far this run is; may be called as often as you like, from any thread."""
+        self.report(Progress(float(done), float(total), str(text)))
+
+    @property
+    def log(self) -> "logging.LoggerAdapter[logging.Logger]":
+        """A logger whose lines carry the citizen and the task."""
+        fields = {"citizen": self.citizen, "task": self.task}
+        return logging.LoggerAdapter(logging.getLogger("experience.task"), fields)
+
+
+class Handler(Protocol):
+    """`def h(ctx: Context) -> str | Report | None`, or v2's `def h(citizen: str) -> str`; sync or async."""
+
+    def __call__(self, context: Any, /) -> Any: ...
+
+
+# ------------------------------------------------------------------ what a task runs
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A Python callable in this process: a coroutine function on the loop, any other in a thread."""
+
+    function: Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Isolated:
+    """A Python callable in a process of its own: `source` is a file or a module."""
+
+    source: str
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program and its arguments; never a shell. `input` goes to its standard input.
+
+    It runs in `folder`, else in the citizen's home; without `inherit` it sees its own environment only.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    input: bytes = b""
+    folder: Path | None = None
+    inherit: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NotSetUp:
+    """Nothing yet: `setting` is what is missing, `advice` the lines to add."""
+
+    setting: str
+    advice: str = ""
+
+
+Work = Call | Isolated | Command | NotSetUp
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A named chore of one citizen: a schedule plus what it runs."""
+
+    name: str
+    schedule: Schedule
+    work: Work
+    timeout: float = 300.0
+    priority: int = 50
+    retries: int = 0
+    retry_delay: float = 30.0
+    jitter: float = 0.0
+    catch_up: bool = True
+    enabled: bool = True
+    options: Any = None
+    description: str = ""
+    ping: str = field(default="", repr=False)  # an address that wants to hear of each run
+    ping_on: frozenset[str] = frozenset(("ok", "failed"))
+    source: str = ""  # the files it is set in
+    hidden: frozenset[str] = frozenset()  # the keys whose values came from .env or the environment
+
+    @property
+    def set_up(self) -> bool:
+        return not isinstance(self.work, NotSetUp)
+
+    def with_work(self, work: Work) -> "Task":
+        return replace(self, work=work)
+
+
+@dataclass(frozen=True, slots=True)
+class WakePlan:
+    """When the citizen has its turn and what that is; durations in seconds. `cron` goes before `every`."""
+
+    every: float = 600.0
+    patience: float = 300.0
+    work: Work | None = None
+    timeout: float = 3600.0
+    urgent_cooldown: float = 600.0
+    cron: Cron | None = None
+
+    @property
+    def schedule(self) -> Cron | Every:
+        return self.cron or Every(self.every)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of users of this machine."""
+
+    name: str
+    number: int
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much is remembered: so many runs of each task, and none older than so many seconds."""
+
+    runs: int = 10_000
+    seconds: float = 400 * 86400.0
+
+
+# ------------------------------------------------------------------ what is remembered of a task
+
+
+# ------------------------------------------------------------------ what a screen sees

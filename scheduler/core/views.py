@@ -1,0 +1,172 @@
+"""What a screen or a client sees: rows, events, a snapshot of one citizen, the answers to verbs.
+
+All times are Unix seconds (UTC), all durations seconds.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from scheduler.core.schedule import NEVER
+from scheduler.core.state import Failure, TaskState
+from scheduler.core.task import NotSetUp, Outcome, Progress, Task, Trigger
+
+
+class Kind(StrEnum):
+    """What the first glyph of a task's row says."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    NEVER = "never ran"
+    NOT_SET_UP = "not set up"
+    RUNNING = "running"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """One row: everything a screen needs to draw a task and to count down by itself."""
+
+    name: str
+    kind: Kind
+    schedule: str
+    due: float | None = None
+    since: float | None = None
+    last_run: float | None = None
+    run_count: int = 0
+    error: Failure | None = None
+    failures_in_a_row: int = 0
+    last_duration: float | None = None
+    timeout: float = 300.0
+    running_since: float | None = None
+    progress: Progress | None = None
+    paused_at: float | None = None
+    enabled: bool = True
+    queued: bool = False
+    missing: str = ""
+    advice: str = ""
+    note: str = ""
+    text: str = ""
+    priority: int = 50
+    description: str = ""
+    outcome: Outcome | None = None
+    last_success: float | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Paused by somebody, not turned off in the settings."""
+        return self.paused_at is not None or (self.kind is Kind.PAUSED and self.enabled)
+
+
+@dataclass(frozen=True, slots=True)
+class WakeView:
+    """The citizen's own turn: how many there were, when the next is, whether one is under way."""
+
+    count: int = 0
+    due: float | None = None
+    last: float | None = None
+    running_since: float | None = None
+    configured: bool = True
+    error: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: `kind` is a short verb ("started", "finished"...), `seq` only rises."""
+
+    seq: int
+    time: float
+    kind: str
+    citizen: str
+    task: str = ""
+    outcome: Outcome | None = None
+    text: str = ""
+    trigger: Trigger | None = None
+    duration: float | None = None
+    late: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All of one citizen at one moment; rows in priority order, events the newest last."""
+
+    citizen: str
+    tasks: tuple[TaskView, ...] = ()
+    wake: WakeView = WakeView()
+    events: tuple[Event, ...] = ()
+    home: str = ""
+    owner: str = "here"  # or "attached, pid 4711"; "pid 4711" through its files; "" when nobody owns it
+    unsaved: str = ""
+    problems: tuple[str, ...] = ()  # settings, files set aside: one line each
+    stale: str = ""  # why this may not be the truth any more
+
+    def task(self, name: str) -> TaskView | None:
+        return next((task for task in self.tasks if task.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to a verb: done, and whether the change is on disk."""
+
+    text: str = "done"
+    saved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a run printed next; `skipped` bytes before it were too many for whoever reads them here."""
+
+    text: str
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Is the scheduler alive: seconds since its loop last turned, and the run that holds it up."""
+
+    age: float = 0.0
+    culprit: str = ""
+
+
+def view(task: Task, state: TaskState, when: float, **more: Any) -> TaskView:
+    """The row of a task at this moment; `when` is what `due` said."""
+    return TaskView(
+        name=task.name,
+        kind=_kind(task, state),
+        schedule=str(task.schedule),
+        due=None if when == NEVER else when,
+        since=state.last_run if state.last_run is not None else state.first_seen,
+        last_run=state.last_run,
+        run_count=state.run_count,
+        error=state.error,
+        failures_in_a_row=state.failures_in_a_row,
+        last_duration=state.last_duration,
+        timeout=task.timeout,
+        running_since=state.running.since if state.running else None,
+        paused_at=state.paused_at,
+        enabled=task.enabled,
+        missing=task.work.setting if isinstance(task.work, NotSetUp) else "",
+        advice=task.work.advice if isinstance(task.work, NotSetUp) else "",
+        text=state.text,
+        priority=task.priority,
+        description=task.description,
+        outcome=state.outcome,
+        last_success=state.last_success,
+        **more,
+    )
+
+
+def _kind(task: Task, state: TaskState) -> Kind:
+    if state.running:
+        return Kind.RUNNING
+    if not task.set_up:
+        return Kind.NOT_SET_UP
+    if state.paused or not task.enabled:
+        return Kind.PAUSED
+    if state.error or (state.outcome and state.outcome.bad):
+        return Kind.FAILED
+    if state.last_run is None:
+        return Kind.NEVER
+    return Kind.WARNING if state.outcome is Outcome.WARNING else Kind.OK
