@@ -1,19 +1,33 @@
-"""What a key asked for: asked about first where it weighs more, carried out, and its answer told."""
+"""Does what a key asked for: confirms first where more is at stake, then reports what was refused."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from textual.app import App
 
 from scheduler.core.ports import Citizens, Control
-from tui import verbs
+from scheduler.core.views import Receipt
+from scheduler.errors import SchedulerError
 from tui.common.confirm import Confirm
 from tui.common.text import clean, plural
 
 Row = tuple[str, str]  # citizen and task
 
 
-class Wishes:
+LINES_IN_TOAST = 3  # answers in one toast
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Something to tell the person: refused, or done but not saved."""
+
+    text: str
+    refused: bool
+
+
+class Actions:
     """Carries wishes from the screen to the citizens; refusals come back as toasts."""
 
     def __init__(self, app: App[Any], fleet: Citizens, controls: Mapping[str, Control], plain: bool) -> None:
@@ -24,7 +38,7 @@ class Wishes:
 
         async def carry_out() -> None:
             then()
-            self._tell(await verbs.carry_out(self._controls, verb, rows))
+            self._tell(await execute(self._controls, verb, rows))
 
         if not rows:
             self.say("no task to do that to", "warning")
@@ -62,15 +76,75 @@ class Wishes:
         self._app.push_screen(Confirm(question, names, self._plain), answered)
 
     async def _wake(self, control: Control) -> None:
-        self._tell(await verbs.wake(control))
+        self._tell(await _wake(control))
 
     async def _take_over(self, citizen: str) -> None:
-        self._tell(await verbs.take_over(self._fleet, citizen))
+        self._tell(await _take_over(self._fleet, citizen))
 
-    def _tell(self, answers: list[verbs.Answer]) -> None:
+    def _tell(self, answers: list[Answer]) -> None:
         if answers:
             refused = any(answer.refused for answer in answers)
-            self.say(verbs.summed_up(answers), "error" if refused else "warning")
+            self.say(summarize(answers), "error" if refused else "warning")
 
     def _work(self, work: Coroutine[Any, Any, None]) -> None:
         self._app.run_worker(work, group="verbs")
+
+
+async def execute(
+    controls: Mapping[str, Control], verb: str, rows: Iterable[tuple[str, str]]
+) -> list[Answer]:
+    """Do `verb` to each (citizen, task) at once; nothing to tell means all went well."""
+    asked = [
+        _told(f"{citizen}/{task}", _do(controls[citizen], verb, task))
+        for citizen, task in rows
+        if citizen in controls
+    ]
+    return [answer for answer in await asyncio.gather(*asked) if answer]
+
+
+async def _wake(control: Control) -> list[Answer]:
+    """Wake the citizen; nothing to tell means it went well."""
+    answer = await _told(control.citizen, control.wake())
+    return [answer] if answer else []
+
+
+async def _take_over(fleet: Citizens, citizen: str) -> list[Answer]:
+    """Own the citizen here; nothing to tell means it went well."""
+    try:
+        await fleet.take_over(citizen)
+    except SchedulerError as error:
+        return [_refused(citizen, error)]
+    return []
+
+
+def summarize(answers: list[Answer]) -> str:
+    """The answers as the few lines of a toast, not yet cleaned."""
+    lines = [answer.text for answer in answers[:LINES_IN_TOAST]]
+    more = len(answers) - LINES_IN_TOAST
+    return "\n".join([*lines, f"and {more} more"] if more > 0 else lines)
+
+
+def _do(control: Control, verb: str, task: str) -> Awaitable[Receipt]:
+    match verb:
+        case "force":
+            return control.force(task)
+        case "reset":
+            return control.reset(task)
+        case "pause":
+            return control.pause(task)
+        case _:
+            return control.resume(task)
+
+
+async def _told(where: str, asked: Awaitable[Receipt]) -> Answer | None:
+    try:
+        receipt = await asked
+    except SchedulerError as error:
+        return _refused(where, error)
+    return None if receipt.saved else Answer(f"{where}: done, not saved", refused=False)
+
+
+def _refused(where: str, error: SchedulerError) -> Answer:
+    """Some errors name the citizen themselves: once is enough."""
+    citizen = where.partition("/")[0]
+    return Answer(f"{where}: {str(error).removeprefix(f'{citizen}: ')}", refused=True)

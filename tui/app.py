@@ -16,8 +16,7 @@ from scheduler.core.ports import Citizens, Control, FleetView
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Pulse, Snapshot
 from scheduler.system.garbage import set_aside
-from tui.actions import Wishes
-from tui.active_keys import active_keys, key_of
+from tui.actions import Actions
 from tui.common.confirm import Confirm
 from tui.common.footer import KeyBar
 from tui.common.text import plural, wall
@@ -31,6 +30,7 @@ from tui.fleet.summary import Tally
 from tui.fleet.verdict import VerdictBar
 from tui.fleet.walk import Walk
 from tui.glyphs import ASCII, UNICODE
+from tui.keys import active_keys, key_of
 from tui.log.events import EventLog
 from tui.subscriptions import Followers
 from tui.terminal.clipboard import copyable
@@ -93,8 +93,8 @@ class ExperienceApp(App[None]):
         self._grid = FleetGrid(glyphs, read_only)
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._controls: dict[str, Control] = {}
-        self._wishes = Wishes(self, fleet, self._controls, glyphs.plain)
-        self._desk = Desk(self, self._controls, self._wishes, glyphs, self._label)
+        self._actions = Actions(self, fleet, self._controls, glyphs.plain)
+        self._desk = Desk(self, self._controls, self._actions, glyphs, self._label)
         self._read_only = read_only
         self._view: FleetView | None = None
         self._tally = Tally()
@@ -200,13 +200,13 @@ class ExperienceApp(App[None]):
 
     def on_fleet_grid_asked(self, message: FleetGrid.Asked) -> None:
         rows = [(place.citizen, place.task) for place in message.places]
-        self._wishes.do(message.verb, rows, sure=message.sure, then=self._grid.unmark)
+        self._actions.do(message.verb, rows, sure=message.sure, then=self._grid.unmark)
 
     def on_fleet_grid_wake_asked(self, message: FleetGrid.WakeAsked) -> None:
-        self._wishes.wake(message.citizen)
+        self._actions.wake(message.citizen)
 
     def on_fleet_grid_take_over_asked(self, message: FleetGrid.TakeOverAsked) -> None:
-        self._wishes.take_over(message.citizen)
+        self._actions.take_over(message.citizen)
 
     # -------------------------------------------------------------- filter
 
@@ -241,7 +241,7 @@ class ExperienceApp(App[None]):
         self._desk.open(place, panel.snapshot if panel else None, now, self._read_only, at)
 
     def on_details_asked(self, message: "Details.Asked") -> None:
-        self._wishes.do(message.verb, [(message.citizen, message.task)], sure=True, then=lambda: None)
+        self._actions.do(message.verb, [(message.citizen, message.task)], sure=True, then=lambda: None)
 
     def on_details_open_asked(self, message: "Details.OpenAsked") -> None:
         self._desk.page(message.text)
@@ -252,7 +252,7 @@ class ExperienceApp(App[None]):
         if trouble and trouble.row:
             self._grid.go_to(Place(*trouble.row))
         else:
-            self._wishes.say("nothing is wrong here")
+            self._actions.say("nothing is wrong here")
         self._show_verdict()
 
     def action_timeline(self) -> None:
@@ -286,7 +286,7 @@ class ExperienceApp(App[None]):
     def on_page_copied(self, message: Page.Copied | FleetGrid.Copied) -> None:
         if message.text:
             self.copy_to_clipboard(copyable(message.text))
-        self._wishes.say("copied" if message.text else "it has said nothing yet")
+        self._actions.say("copied" if message.text else "it has said nothing yet")
 
     on_fleet_grid_copied = on_page_copied
 
@@ -302,7 +302,7 @@ class ExperienceApp(App[None]):
 
     def action_theme(self) -> None:
         if self.no_color:
-            self._wishes.say("NO_COLOR is set: there is one theme")
+            self._actions.say("NO_COLOR is set: there is one theme")
         else:
             self.theme = following(self.theme)
 
@@ -313,10 +313,10 @@ class ExperienceApp(App[None]):
         )
 
     def on_delivery_complete(self, event: DeliveryComplete) -> None:
-        self._wishes.say(f"saved {event.path}" if event.path else "saved")
+        self._actions.say(f"saved {event.path}" if event.path else "saved")
 
     def on_delivery_failed(self, event: DeliveryFailed) -> None:
-        self._wishes.say(f"the screenshot was not saved: {event.exception}", "error")
+        self._actions.say(f"the screenshot was not saved: {event.exception}", "error")
 
     def action_help(self) -> None:
         from tui.palette.help import Help, entries
@@ -342,7 +342,7 @@ class ExperienceApp(App[None]):
             self.exit()
         else:
             question = f"Quit? {plural(len(running), 'task')} of ours will be stopped:"
-            self._wishes.ask(question, running, self.exit)
+            self._actions.ask(question, running, self.exit)
 
     def on_unmount(self) -> None:
         self._around.leave()

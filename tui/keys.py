@@ -1,9 +1,13 @@
-"""The keys of the fleet screen; each `id` is its name in a keymap, each tooltip its line in the help."""
+"""The keys of every screen: each `id` is its name in a keymap, each tooltip its line in the help."""
 
-from textual.binding import Binding
+from textual.binding import ActiveBinding, Binding
+from textual.dom import DOMNode
+from textual.keys import format_key
+from textual.screen import Screen
 
-# Actions that a look-only screen has not.
-VERBS = ("ask", "pause", "wake", "mark", "force_failing", "take_over")
+# Actions that a read-only screen does not have.
+FLEET_VERBS = ("ask", "pause", "wake", "mark", "force_failing", "take_over")
+DETAILS_VERBS = ("ask", "pause")
 
 
 def _key(key: str, action: str, words: str, name: str, help: str) -> Binding:
@@ -14,7 +18,7 @@ def _hidden(key: str, action: str, name: str, help: str) -> Binding:
     return Binding(key, action, help, show=False, id=name)
 
 
-KEYS = (
+FLEET_KEYS = (
     _key("f", "ask('force')", "force", "force", "run the task now, whatever its schedule says"),
     _key("r", "ask('reset')", "reset", "reset", "forget the last run and the last error"),
     _key("p", "pause", "pause", "pause", "pause the task, or let it go on"),
@@ -43,6 +47,29 @@ KEYS = (
     _hidden("G,end", "move('end', 1)", "last", "last task"),
 )
 
+DETAILS_KEYS = (
+    _key("f", "ask('force')", "force", "force", "run the task now, whatever its schedule says"),
+    _key("r", "ask('reset')", "reset", "reset", "forget the last run and the last error"),
+    _key("p", "pause", "pause", "pause", "pause the task, or let it go on"),
+    _key("y", "copy", "copy", "copy", "copy what the chosen panel shows, as plain text"),
+    _key("o", "open", "open", "pager", "open it in a pager ($PAGER, or less)"),
+    _key("tab", "pane(1)", "panel", "pane", "next panel: runs, output, what the task is"),
+    _hidden("right", "pane(1)", "pane-after", "next panel: runs, output, what the task is"),
+    _hidden("shift+tab,left", "pane(-1)", "pane-before", "panel before"),
+    _hidden("enter", "read", "read", "the output alone over the whole width, and back"),
+    _key("escape", "back", "back", "leave", "back to all tasks"),
+    _hidden("backspace,q", "back", "leave-too", "back to all tasks"),
+)
+
+PANE_KEYS = (
+    _hidden("up,k", "move(-1)", "up", "run above, or a line up"),
+    _hidden("down,j", "move(1)", "down", "run below, or a line down"),
+    _hidden("pageup", "page(-1)", "page-up", "a screen up"),
+    _hidden("pagedown", "page(1)", "page-down", "a screen down"),
+    _hidden("g,home", "end(-1)", "first", "newest run, or the first line"),
+    _hidden("G,end", "end(1)", "last", "oldest run, or the last line and follow"),
+)
+
 TIMELINE_KEYS = (
     _key("enter", "choose", "show", "open", "show this task"),
     _key("plus,equals_sign", "zoom(-1)", "zoom in", "zoom-in", "look less far ahead"),
@@ -69,3 +96,22 @@ LOG_KEYS = (
     _hidden("pagedown", "move('page', 1)", "page-down", "a screen down"),
     _hidden("g,home", "move('end', -1)", "first", "the oldest event"),
 )
+
+
+def active_keys(screen: "Screen[object]") -> list[tuple[str, ActiveBinding]]:
+    """The keys that do something now, the focused widget's first; a rebound key keeps its place."""
+    focused = screen.focused
+    nodes = [*(focused.ancestors_with_self if focused else screen.ancestors_with_self)]
+    order: dict[str, int] = {}
+    for node in nodes:
+        for binding in type(node).BINDINGS:
+            if isinstance(binding, Binding) and binding.id:
+                order.setdefault(binding.id, len(order))
+    active = screen.active_bindings.items()
+    return sorted(active, key=lambda item: order.get(item[1].binding.id or "", len(order)))
+
+
+def key_of(node: DOMNode, name: str, usual: str) -> str:
+    """The key that has this name now, as the screen writes it; the usual one where nobody has moved it."""
+    keys = node.app._keymap.get(name)  # Textual tells the moved keys of a binding nowhere else
+    return min((format_key(key) for key in keys.split(",")), key=len) if keys else usual

@@ -18,8 +18,8 @@ from tui.app import ExperienceApp
 from tui.details.output import KEPT
 from tui.details.runs import RunsPane
 from tui.details.screen import Details
-from tui.details_keys import KEYS, PANE_KEYS
 from tui.fleet.grid import FleetGrid
+from tui.keys import DETAILS_KEYS, PANE_KEYS
 from tui.palette.help import Help
 from tui.terminal import pager
 
@@ -146,9 +146,9 @@ async def test_no_key_acts_while_help_is_open():
 async def test_question_mark_explains_every_key_from_the_bindings():
     async with details(citizen(), size=(120, 60)) as pilot:
         await press(pilot, "question_mark")
-        said = [key.tooltip or key.description for key in (*KEYS, *PANE_KEYS)]
+        said = [key.tooltip or key.description for key in (*DETAILS_KEYS, *PANE_KEYS)]
         assert [words for words in said if words not in shown(pilot)] == []
-        assert all(key.id for key in (*KEYS, *PANE_KEYS))
+        assert all(key.id for key in (*DETAILS_KEYS, *PANE_KEYS))
 
 
 # ------------------------------------------------------------------ runs

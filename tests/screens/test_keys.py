@@ -11,7 +11,7 @@ from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.common.confirm import Confirm
 from tui.fleet.board import Place
 from tui.fleet.grid import FleetGrid
-from tui.keys import KEYS
+from tui.keys import FLEET_KEYS
 from tui.palette.help import Help
 
 from .driving import answered, cursor, press, screen, shown, toasts
@@ -337,7 +337,9 @@ async def test_question_mark_explains_every_key_from_the_bindings():
         await press(pilot, "question_mark")
         text = shown(pilot)
         missing = [
-            key.tooltip or key.description for key in KEYS if (key.tooltip or key.description) not in text
+            key.tooltip or key.description
+            for key in FLEET_KEYS
+            if (key.tooltip or key.description) not in text
         ]
         assert missing == []
         await press(pilot, "escape")
@@ -350,7 +352,7 @@ async def test_every_key_has_an_id_so_that_it_can_be_remapped():
         pilot.app.set_keymap({"force": "x"})
         await press(pilot, "f", "x")
         assert control.asked == [("force", "heartbeat")]
-    assert all(key.id for key in KEYS)
+    assert all(key.id for key in FLEET_KEYS)
 
 
 async def test_q_quits_when_nothing_of_ours_runs():

@@ -4,7 +4,7 @@ import pytest
 
 from scheduler.core.views import Snapshot
 from tests.fakes import FakeControl, FakeFleet
-from tui.keys import KEYS
+from tui.keys import FLEET_KEYS
 from tui.log.screen import Log
 from tui.palette.screen import Palette
 
@@ -50,7 +50,7 @@ async def test_every_action_is_in_it_under_the_key_it_has_now():
         await press(pilot, "colon")
         entries = pilot.app.screen._entries
         labels = "\n".join(entry.label for entry in entries)
-        assert [key.id for key in KEYS if key.description not in labels] == []
+        assert [key.id for key in FLEET_KEYS if key.description not in labels] == []
         assert next(entry.beside for entry in entries if entry.label.startswith("force: ")) == "f"
         assert [entry.label for entry in entries if entry.beside == "citizen"] == ["aria", "mira", "opus"]
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from scheduler.core.views import Kind, Snapshot, TaskView
 from scheduler.errors import Disconnected, UnknownCitizen
-from tui import verbs
+from tui import actions as verbs
 from tui.fleet.summary import share
 
 
@@ -17,7 +17,7 @@ def refusing(error):
 
 
 def said(error) -> str:
-    return verbs.summed_up(asyncio.run(verbs.carry_out(refusing(error), "force", [("opus", "tick")])))
+    return verbs.summarize(asyncio.run(verbs.execute(refusing(error), "force", [("opus", "tick")])))
 
 
 def test_a_citizen_is_named_once():

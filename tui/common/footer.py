@@ -8,9 +8,9 @@ from textual.content import Content
 from textual.events import Click
 from textual.widget import Widget
 
-from tui.active_keys import active_keys
 from tui.common.text import cells
 from tui.glyphs import Glyphs
+from tui.keys import active_keys
 
 LAST = ("help", "quit")  # kept when there is no room for all
 

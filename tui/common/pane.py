@@ -13,8 +13,8 @@ from textual.strip import Strip
 from tui.common.line_view import Painted
 from tui.common.styles import CURSOR, HERE, NAMES, Ink
 from tui.common.text import cells, fit, shorten
-from tui.details_keys import PANE_KEYS
 from tui.glyphs import Glyphs
+from tui.keys import PANE_KEYS
 
 WHEEL = 3  # lines
 LEAST_TITLE = 6  # cells that a title keeps beside what is said at its right

@@ -7,7 +7,7 @@ from textual.app import App
 
 from scheduler.core.ports import Control
 from scheduler.core.views import Pulse, Snapshot
-from tui.actions import Wishes
+from tui.actions import Actions
 from tui.details.stalls import Stalls
 from tui.fleet.board import Place
 from tui.glyphs import Glyphs
@@ -20,9 +20,9 @@ class Desk:
     """The one details screen there may be, and what has to be known before it is opened."""
 
     def __init__(
-        self, app: App[Any], controls: Mapping[str, Control], wishes: Wishes, glyphs: Glyphs, label: str
+        self, app: App[Any], controls: Mapping[str, Control], wishes: Actions, glyphs: Glyphs, label: str
     ) -> None:
-        self._app, self._controls, self._wishes = app, controls, wishes
+        self._app, self._controls, self._actions = app, controls, wishes
         self._glyphs, self._label = glyphs, label
         self._stalls = Stalls()
         self._open: Details | None = None
@@ -62,7 +62,7 @@ class Desk:
         try:
             pager.show(self._app, text)
         except pager.NoPager as reason:
-            self._wishes.say(str(reason), "warning")
+            self._actions.say(str(reason), "warning")
 
     def _beat(self) -> None:
         if self._open is None:

@@ -7,7 +7,6 @@ from textual.strip import Strip
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
 from scheduler.core.views import Piece as Printed
-from tui.active_keys import key_of
 from tui.common import ansi
 from tui.common.moments import day_and_time
 from tui.common.pane import Pane, Piece, Row
@@ -15,6 +14,7 @@ from tui.common.text import clean, took
 from tui.common.wrap import wrapped
 from tui.details.runs import GLYPHS, STYLES
 from tui.glyphs import Glyphs
+from tui.keys import key_of
 
 KEPT = 64 * 1024  # characters of a run under way; what came before is left out
 ENOUGH = 8 * 1024  # characters of its end that are read while that is followed

@@ -15,7 +15,6 @@ from scheduler.core.details import TaskDetails
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.views import Kind, Piece, Pulse, Snapshot, TaskView
 from scheduler.errors import Disconnected, SchedulerError
-from tui.active_keys import key_of
 from tui.common.line_view import COMPONENTS
 from tui.common.pane import Pane
 from tui.details.definition import FactsPane, TimesPane, no_times
@@ -24,10 +23,10 @@ from tui.details.output import PrintedPane
 from tui.details.runs import RunsPane
 from tui.details.stalls import Stall
 from tui.details.why import Seen, why
-from tui.details_keys import KEYS, VERBS
 from tui.fleet.page import Page
 from tui.fleet.summary import Verdict
 from tui.glyphs import Glyphs
+from tui.keys import DETAILS_KEYS, DETAILS_VERBS, key_of
 
 SINGLE = (72, 18)  # columns and lines below which one panel at a time is shown
 LOW = 8  # lines below which nothing but the name, and what is chosen, is shown
@@ -65,7 +64,7 @@ class Details(Page, inherit_bindings=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
     AUTO_FOCUS = ""  # the runs, not what happens to come first
-    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [*DETAILS_KEYS]
 
     @dataclass
     class Asked(Message):
@@ -307,7 +306,7 @@ class Details(Page, inherit_bindings=False):
     # -------------------------------------------------------------- keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not (self._read_only and action in VERBS)
+        return not (self._read_only and action in DETAILS_VERBS)
 
     def action_ask(self, verb: str) -> None:
         self.post_message(self.Asked(verb, self.subject.citizen, self.subject.task))

@@ -10,7 +10,6 @@ from textual.message import Message
 from textual.strip import Strip
 
 from scheduler.core.views import Pulse, Snapshot
-from tui.active_keys import key_of
 from tui.common.line_view import Lines
 from tui.common.task_ref import Strand
 from tui.common.text import clean
@@ -20,13 +19,13 @@ from tui.fleet.board import Board, Place
 from tui.fleet.matching import Filter
 from tui.fleet.strips import Canvas
 from tui.glyphs import Glyphs
-from tui.keys import KEYS, VERBS
+from tui.keys import FLEET_KEYS, FLEET_VERBS, key_of
 
 
 class FleetGrid(Lines):
     """Draws what it is shown and says what is wanted; it knows nothing of who carries it out."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [*FLEET_KEYS]
 
     @dataclass
     class Asked(Message):
@@ -216,7 +215,7 @@ class FleetGrid(Lines):
     # -------------------------------------------------------------- keys and mouse
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in VERBS:
+        if action in FLEET_VERBS:
             return not (self._read_only or self.board.empty)
         return not (self.board.empty and action in ("find", "sort", "open"))
 

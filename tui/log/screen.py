@@ -6,12 +6,12 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from scheduler.core.views import Event, Kind
-from tui.active_keys import key_of
 from tui.common.text import clean, plural
 from tui.fleet.board import Place
 from tui.fleet.page import Page
 from tui.fleet.summary import Verdict
 from tui.glyphs import Glyphs
+from tui.keys import key_of
 from tui.log.events import EventLog
 from tui.log.view import LogView
 

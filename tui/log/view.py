@@ -10,13 +10,12 @@ from textual.message import Message
 from textual.strip import Strip
 
 from scheduler.core.views import Event
-from tui.active_keys import key_of
 from tui.common import text as words
 from tui.common.line_view import Lines
 from tui.common.styles import CURSOR
 from tui.fleet.matching import Filter
 from tui.glyphs import Glyphs
-from tui.keys import LOG_KEYS
+from tui.keys import LOG_KEYS, key_of
 from tui.log.event_text import said, where_of
 from tui.log.events import Entry, EventLog
 from tui.log.lines import Day, LogLine, LogLines, day

@@ -6,9 +6,9 @@ from typing import Any
 
 from textual.app import App
 
-from tui.active_keys import active_keys
 from tui.common.task_ref import Strand
 from tui.fleet.board import Place
+from tui.keys import active_keys
 from tui.palette.screen import Entry
 
 GoTo = Callable[[Place], object]
