@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 import tzlocal
 
-from scheduler import schedule, settings_files
-from scheduler.cli import core, run
-from scheduler.clock import SystemClock
-from scheduler.codec import running_to_json
-from scheduler.history_file import HistoryFile
-from scheduler.model import Keep, Outcome, Running, Trigger
-from scheduler.records import Ended
-from scheduler.settings import load
-from scheduler.workers import Output, facts
+from scheduler.cli.main import core, run
+from scheduler.config import files as settings_files
+from scheduler.config.loader import load
+from scheduler.core import schedule
+from scheduler.core.records import Ended
+from scheduler.core.task import Keep, Outcome, Trigger
+from scheduler.executors import Output
+from scheduler.storage.history_file import HistoryFile
+from scheduler.storage.state_codec import running_to_json
+from scheduler.system import process_info as facts
+from scheduler.system.clock import SystemClock
+from scheduler.system.process_info import Running
 from tui.__main__ import monitor
 
 from ..fakes import NOON
