@@ -12,8 +12,17 @@ from scheduler.core.ports import FleetView
 from scheduler.core.records import RunRecord
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Event, Kind, Piece, Pulse, Receipt, Snapshot, TaskView, WakeView
-from scheduler.core.window import Slots, Window
+from scheduler.core.views import (
+    Event,
+    Heartbeat,
+    OutputChunk,
+    Receipt,
+    Snapshot,
+    TaskStatus,
+    TaskView,
+    WakeView,
+)
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.errors import UnknownRun
 from scheduler.system.clock import Clock, SystemClock
 from tui.app import ExperienceApp
@@ -49,8 +58,8 @@ class Person:
             yield self.snapshot
             await self._changed.wait()
 
-    def pulse(self) -> Pulse:
-        return Pulse()
+    def pulse(self) -> Heartbeat:
+        return Heartbeat()
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
         return Receipt()
@@ -78,10 +87,10 @@ class Person:
     async def explain(self, task: str) -> TaskDetails:
         return TaskDetails(task)
 
-    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
         return {}
 
-    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         return
         yield
 
@@ -105,7 +114,7 @@ class Crowd:
         for name, every in zip(BUILT_IN, EVERY, strict=True):
             last = now - self._chance.random() * every
             failed = Failure(last, "Connection timeout") if self._chance.random() < 0.02 else None
-            kind = Kind.FAILED if failed else Kind.OK
+            kind = TaskStatus.FAILED if failed else TaskStatus.OK
             due = last + every
             tasks.append(
                 TaskView(name, kind, f"{every:g}s", due, last, last, 42, failed, int(failed is not None))
@@ -125,13 +134,17 @@ class Crowd:
         while True:
             person, place = self._chance.choice(self._people), self._chance.randrange(len(BUILT_IN))
             task, now = person.snapshot.tasks[place], self.clock.now()
-            if task.kind is not Kind.RUNNING:
-                person.put(place, replace(task, kind=Kind.RUNNING, running_since=now), now, "started", None)
+            if task.kind is not TaskStatus.RUNNING:
+                person.put(
+                    place, replace(task, kind=TaskStatus.RUNNING, running_since=now), now, "started", None
+                )
                 return person, place
 
     def _end(self, person: Person, place: int) -> None:
         task, now = person.snapshot.tasks[place], self.clock.now()
-        done = replace(task, kind=Kind.OK, running_since=None, since=now, due=now + EVERY[place], error=None)
+        done = replace(
+            task, kind=TaskStatus.OK, running_since=None, since=now, due=now + EVERY[place], error=None
+        )
         person.put(place, done, now, "finished", Outcome.OK)
 
 

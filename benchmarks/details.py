@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scheduler.core.records import Ended
-from scheduler.core.task import Keep, Outcome, Trigger
+from scheduler.core.records import FinishedRun
+from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import Output
 from scheduler.storage.history_file import HistoryFile
 
@@ -71,12 +71,12 @@ def _remember(home: Path) -> None:
     runs = [_ended(now - 300 * (RUNS - n), printed if n >= RUNS - 50 else None) for n in range(RUNS)]
     file = HistoryFile(home)
     for first in range(0, RUNS, 1000):
-        file.add(runs[first : first + 1000], Keep())
+        file.add(runs[first : first + 1000], Retention())
     file.close()
 
 
-def _ended(at: float, printed: Output | None) -> Ended:
-    return Ended("heartbeat", Trigger.SCHEDULE, 1, at, at + 1, 1.0, Outcome.OK, "fine", "", printed)
+def _ended(at: float, printed: Output | None) -> FinishedRun:
+    return FinishedRun("heartbeat", Trigger.SCHEDULE, 1, at, at + 1, 1.0, Outcome.OK, "fine", "", printed)
 
 
 # ------------------------------------------------------------------ following

@@ -10,12 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scheduler.core.records import Asked, Ended
-from scheduler.core.task import Keep, Outcome, Task, Trigger
+from scheduler.core.records import FinishedRun, RunQuery
+from scheduler.core.task import Outcome, Retention, Task, Trigger
 from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.history_file import HistoryFile
 from scheduler.storage.history_reader import output, runs
-from scheduler.storage.history_writer import MANY, Historian
+from scheduler.storage.history_writer import MANY, HistoryWriter
 from scheduler.storage.state_store import Store
 
 from .child import measure
@@ -78,13 +78,13 @@ class Recorded(Place):
     """Where the citizens live, and a historian for them."""
 
     homes: Path = Path()
-    historian: Historian | None = None
+    historian: HistoryWriter | None = None
     recorders: list[Any] = field(default_factory=list)
 
     async def citizen(self, number: int, tasks: Iterable[Task], store: Store) -> Scheduler:
         home = self.homes / f"c{number}"
         home.mkdir(exist_ok=True)
-        recorder = self.historian.of(home, Keep()) if self.historian else None
+        recorder = self.historian.of(home, Retention()) if self.historian else None
         self.recorders.append(recorder)
         scheduler = Scheduler(
             home.name, home, tasks, store=store, clock=self.clock, workers=self.workers, recorder=recorder
@@ -101,7 +101,7 @@ async def lateness(
     homes, observed = Path(folder), Record()
     place = Recorded(homes if on_disk else None, homes=homes)
     if record:
-        place.historian = Historian()
+        place.historian = HistoryWriter()
         citizens = [homes / f"c{number}" for number in range(0 if on_disk else -(-jobs // CITIZEN))]
         await asyncio.to_thread(_lay, [*citizens, homes / "before"])
         await _warm(place.historian, homes / "before")
@@ -114,9 +114,9 @@ async def lateness(
     return {**sample, "recorded": everything, "lost": lost}
 
 
-async def _warm(historian: Historian, home: Path) -> None:
+async def _warm(historian: HistoryWriter, home: Path) -> None:
     """What many runs begin once in the life of an owner has begun."""
-    recorder = historian.of(home, Keep())
+    recorder = historian.of(home, Retention())
     recorder.begin(lambda kind, text: None)
     for number in range(MANY + 1):
         recorder.record(_ended(number, time.time()))
@@ -128,7 +128,7 @@ def _lay(homes: Iterable[Path]) -> None:
     for home in homes:
         home.mkdir()
         file = HistoryFile(home)
-        file.add([], Keep())
+        file.add([], Retention())
         file.close()
 
 
@@ -145,26 +145,26 @@ async def looks(folder: str, count: int) -> Sample:
     """Milliseconds, the slowest of 20, each with a database opened for it."""
     home = Path(folder)
     _fill(HistoryFile(home), count)
-    last = Asked(f"task{TASKS // 2}", SHOWN)
+    last = RunQuery(f"task{TASKS // 2}", SHOWN)
     return {
         "last": _slowest(lambda: runs(home, last, ())),
-        "failed": _slowest(lambda: runs(home, Asked(None, SHOWN, failed=True), ())),
+        "failed": _slowest(lambda: runs(home, RunQuery(None, SHOWN, failed=True), ())),
         "output": _slowest(lambda: output(home, count // 2)),
         "megabytes": (home / "runs.db").stat().st_size / 1e6,
     }
 
 
 def _fill(file: HistoryFile, count: int) -> None:
-    keep, at = Keep(count), time.time() - count
+    keep, at = Retention(count), time.time() - count
     for first in range(0, count, 10_000):
         file.add([_ended(number, at + number) for number in range(first, min(first + 10_000, count))], keep)
     file.close()
 
 
-def _ended(number: int, at: float) -> Ended:
+def _ended(number: int, at: float) -> FinishedRun:
     outcome = Outcome.FAILED if number % 1000 == 0 else Outcome.OK
     task = f"task{number % TASKS}"
-    return Ended(task, Trigger.SCHEDULE, 1, at, at + 1, 1.0, outcome, "12 new items from 4 feeds")
+    return FinishedRun(task, Trigger.SCHEDULE, 1, at, at + 1, 1.0, outcome, "12 new items from 4 feeds")
 
 
 def _slowest(look: Any) -> float:

@@ -10,7 +10,7 @@ from scheduler.core.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Context, Task
 from scheduler.engine.scheduler import Scheduler
-from scheduler.executors import Workers
+from scheduler.executors import Executor
 from scheduler.storage.state_file import StateFile, States
 from scheduler.storage.state_store import Adopt, DiskStore, MemoryStore, Store
 from scheduler.system.clock import SystemClock
@@ -164,7 +164,7 @@ class Place:
 
     root: Path | None = None
     clock: SystemClock = field(default_factory=SystemClock)
-    workers: Workers = field(default_factory=Workers)
+    workers: Executor = field(default_factory=Executor)
 
     async def citizen(self, number: int, tasks: Iterable[Task], store: Store) -> Scheduler:
         home = self._home(number)

@@ -11,8 +11,8 @@ import pytest
 from scheduler.core.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task
-from scheduler.engine.scheduler import Rules, Scheduler
-from scheduler.executors import Workers
+from scheduler.engine.scheduler import Scheduler, SchedulerOptions
+from scheduler.executors import Executor
 from scheduler.storage.state_store import MemoryStore
 
 from .fakes import FakeClock
@@ -37,7 +37,7 @@ class Factory:
 
     def __init__(self, home: Path, clock: FakeClock) -> None:
         self.home, self.clock = home, clock
-        self.workers = Workers()
+        self.workers = Executor()
         self.built: list[Scheduler] = []
 
     async def __call__(
@@ -55,7 +55,7 @@ class Factory:
             store=store or MemoryStore(states),
             clock=self.clock,
             workers=self.workers,
-            rules=Rules(**rules),
+            rules=SchedulerOptions(**rules),
             recorder=recorder,
         )
         self.built.append(scheduler)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.details import DefinitionField, TaskDetails
 from scheduler.core.ports import FleetView
-from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
-from scheduler.core.views import Piece, Pulse, Receipt, Snapshot
-from scheduler.core.window import Slots, Window
+from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord, listed
+from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.errors import Disconnected, SchedulerError, UnknownRun, UnknownTask
 from scheduler.system.clock import _Alarm
 
@@ -120,18 +120,18 @@ class FakeControl:
         *,
         refusal: SchedulerError | None = None,
         receipt: Receipt | None = None,
-        pulse: Pulse | None = None,
+        pulse: Heartbeat | None = None,
     ) -> None:
         self.citizen = snapshot.citizen
         self.snapshot, self.refusal = snapshot, refusal
-        self.receipt, self.beat = receipt or Receipt(), pulse or Pulse()
+        self.receipt, self.beat = receipt or Receipt(), pulse or Heartbeat()
         self.asked: list[tuple[str, ...]] = []
         self.runs: tuple[RunRecord, ...] = ()
         self.outputs: dict[int, str] = {}
         self.times: dict[str, tuple[float, ...]] = {}
-        self.looked: list[tuple[tuple[str, ...], Window]] = []
+        self.looked: list[tuple[tuple[str, ...], TimeGrid]] = []
         self.details: dict[str, TaskDetails] = {}
-        self.printing: dict[str, asyncio.Queue[Piece | None]] = {}
+        self.printing: dict[str, asyncio.Queue[OutputChunk | None]] = {}
         self._changed: list[asyncio.Event] = []
 
     def show(self, snapshot: Snapshot) -> None:
@@ -158,7 +158,7 @@ class FakeControl:
         finally:
             self._changed.remove(changed)
 
-    def pulse(self) -> Pulse:
+    def pulse(self) -> Heartbeat:
         return self.beat
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
@@ -181,14 +181,14 @@ class FakeControl:
     ) -> tuple[RunRecord, ...]:
         if task is not None and self.snapshot.task(task) is None:
             raise UnknownTask(task, [each.name for each in self.snapshot.tasks])
-        return listed(self.runs, Asked(task, min(limit, MOST_LISTED), failed, before))
+        return listed(self.runs, RunQuery(task, min(limit, MOST_LISTED), failed, before))
 
     async def output(self, run: int) -> str:
         if run not in {each.id for each in self.runs}:
             raise UnknownRun(run)
         return self.outputs.get(run, "")
 
-    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
         self.looked.append((tuple(tasks), window))
         within = {name: self.times.get(name, ()) for name in tasks}
         return {
@@ -200,17 +200,19 @@ class FakeControl:
         view = self.snapshot.task(task)
         if view is None:
             raise UnknownTask(task, [each.name for each in self.snapshot.tasks])
-        return self.details.get(task) or TaskDetails(task, (Fact("schedule", f"every {view.schedule}"),))
+        return self.details.get(task) or TaskDetails(
+            task, (DefinitionField("schedule", f"every {view.schedule}"),)
+        )
 
     def prints(self, task: str, text: str, skipped: int = 0) -> None:
         """A run of the task is under way, and printed this; whoever follows it gets it, once."""
-        self.printing.setdefault(task, asyncio.Queue()).put_nowait(Piece(text, skipped))
+        self.printing.setdefault(task, asyncio.Queue()).put_nowait(OutputChunk(text, skipped))
 
     def ends(self, task: str) -> None:
         """The run that printed has ended."""
         self.printing.setdefault(task, asyncio.Queue()).put_nowait(None)
 
-    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         if self.snapshot.task(task) is None:
             raise UnknownTask(task, [each.name for each in self.snapshot.tasks])
         if isinstance(self.refusal, SchedulerError):

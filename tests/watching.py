@@ -8,7 +8,7 @@ from typing import Any
 
 from scheduler.core.schedule import Every
 from scheduler.core.task import Call, Command, Context, Task, Work
-from scheduler.executors import Output, Result, Workers
+from scheduler.executors import Executor, Output, Result
 from scheduler.system.process_info import Running, stat
 
 
@@ -45,12 +45,12 @@ def shell(script: str, **more: Any) -> Command:
     return Command(("sh", "-c", script), **more)
 
 
-async def call(workers: Workers, function: Any, home: Path, watching: Watching | None = None) -> Result:
+async def call(workers: Executor, function: Any, home: Path, watching: Watching | None = None) -> Result:
     return await workers.run(task(Call(function)), context(home), watching or Watching())
 
 
 @contextlib.asynccontextmanager
-async def under_way(workers: Workers, work: Work, home: Path, watching: Watching) -> AsyncIterator[Any]:
+async def under_way(workers: Executor, work: Work, home: Path, watching: Watching) -> AsyncIterator[Any]:
     """A run on a task of its own, ended whatever the test does."""
     running = asyncio.create_task(workers.run(task(work), context(home), watching))
     try:

@@ -14,25 +14,25 @@ from textual.widgets import Input, Static
 
 from scheduler.core.ports import Citizens, Control, FleetView
 from scheduler.core.ui_options import Monitor
-from scheduler.core.views import Pulse, Snapshot
+from scheduler.core.views import Heartbeat, Snapshot
 from scheduler.system.garbage import set_aside
 from tui.actions import Actions
 from tui.common.confirm import Confirm
 from tui.common.footer import KeyBar
 from tui.common.text import plural, wall
 from tui.common.typed_ahead import TypedAhead
-from tui.details.opener import Desk
+from tui.details.opener import DetailsOpener
 from tui.fleet.board import Place
 from tui.fleet.grid import FleetGrid
 from tui.fleet.lesson import lesson
 from tui.fleet.page import Page
-from tui.fleet.summary import Tally
+from tui.fleet.summary import FleetSummary
 from tui.fleet.verdict import VerdictBar
-from tui.fleet.walk import Walk
+from tui.fleet.walk import ProblemNavigator
 from tui.glyphs import ASCII, UNICODE
 from tui.keys import active_keys, key_of
 from tui.log.events import EventLog
-from tui.subscriptions import Followers
+from tui.subscriptions import Subscriptions
 from tui.terminal.clipboard import copyable
 from tui.terminal.driver import forgiving
 from tui.terminal.picture import without_fonts
@@ -94,16 +94,16 @@ class ExperienceApp(App[None]):
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._controls: dict[str, Control] = {}
         self._actions = Actions(self, fleet, self._controls, glyphs.plain)
-        self._desk = Desk(self, self._controls, self._actions, glyphs, self._label)
+        self._desk = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
         self._read_only = read_only
         self._view: FleetView | None = None
-        self._tally = Tally()
+        self._tally = FleetSummary()
         self._tally.loading = True
-        self._walk = Walk(self._tally)
+        self._walk = ProblemNavigator(self._tally)
         self._events = EventLog()
         self._typed = TypedAhead(self, super().on_event)
         self._around = Surroundings(self, glyphs.plain)
-        self._pulse: Pulse | None = None
+        self._pulse: Heartbeat | None = None
         self._tick_waits = self._settled = False
         for theme in THEMES:
             self.register_theme(theme)
@@ -118,7 +118,7 @@ class ExperienceApp(App[None]):
         self._show_lesson()
         self.tick()
         self.set_timer(1 - self._fleet.clock.now() % 1 + JUST_AFTER, self._start_ticking)
-        followers = Followers(self._fleet, self._take_fleet, self._take_snapshot)
+        followers = Subscriptions(self._fleet, self._take_fleet, self._take_snapshot)
         self.run_worker(followers.run(), group="follow")
         self.run_worker(self._typed.run(), group="keys")
         if not self.is_headless:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler.core.views import Kind
+from scheduler.core.views import TaskStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +11,7 @@ class Glyphs:
     """One cell each, except `dot` and `ellipsis`, which are words of their own."""
 
     plain: bool
-    kind: Mapping[Kind, str]
+    kind: Mapping[TaskStatus, str]
     cursor: str
     marked: str
     full: str
@@ -32,13 +32,13 @@ class Glyphs:
 UNICODE = Glyphs(
     plain=False,
     kind={
-        Kind.OK: "✓",
-        Kind.WARNING: "⚠",
-        Kind.FAILED: "✗",
-        Kind.NEVER: "○",
-        Kind.NOT_SET_UP: "◌",
-        Kind.RUNNING: "▶",
-        Kind.PAUSED: "⏸",
+        TaskStatus.OK: "✓",
+        TaskStatus.WARNING: "⚠",
+        TaskStatus.FAILED: "✗",
+        TaskStatus.NEVER: "○",
+        TaskStatus.NOT_SET_UP: "◌",
+        TaskStatus.RUNNING: "▶",
+        TaskStatus.PAUSED: "⏸",
     },
     cursor="❯",
     marked="◆",
@@ -56,13 +56,13 @@ UNICODE = Glyphs(
 ASCII = Glyphs(
     plain=True,
     kind={
-        Kind.OK: "+",
-        Kind.WARNING: "!",
-        Kind.FAILED: "x",
-        Kind.NEVER: "o",
-        Kind.NOT_SET_UP: "?",
-        Kind.RUNNING: ">",
-        Kind.PAUSED: "=",
+        TaskStatus.OK: "+",
+        TaskStatus.WARNING: "!",
+        TaskStatus.FAILED: "x",
+        TaskStatus.NEVER: "o",
+        TaskStatus.NOT_SET_UP: "?",
+        TaskStatus.RUNNING: ">",
+        TaskStatus.PAUSED: "=",
     },
     cursor=">",
     marked="*",

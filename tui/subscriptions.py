@@ -11,7 +11,7 @@ from scheduler.errors import SchedulerError
 RETRY = 1.0  # seconds before a lost owner is looked for again
 
 
-class Followers:
+class Subscriptions:
     """Hands on the newest view of the fleet and of each of its citizens."""
 
     def __init__(

@@ -4,7 +4,7 @@ import asyncio
 
 from scheduler.alerts.alerter import Alerter
 from scheduler.alerts.targets import Targets
-from scheduler.alerts.worker import Errands
+from scheduler.alerts.worker import BackgroundWorker
 from scheduler.config.loader import CitizenSettings
 from scheduler.engine.watchdog import LIMIT, StallWatch
 
@@ -16,7 +16,7 @@ class Alarms:
 
     def __init__(self, stalled_after: float = LIMIT) -> None:
         self._targets = Targets()
-        self._errands = Errands(self._targets.close)
+        self._errands = BackgroundWorker(self._targets.close)
         self._alerters: dict[str, Alerter] = {}
         self._watch = StallWatch(self._stalled, self._turns, stalled_after)
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scheduler.alerts.targets import Targets
-from scheduler.alerts.worker import Errands
+from scheduler.alerts.worker import BackgroundWorker
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Outcome, Task
 from scheduler.system.files import insist_on, read_json, write_json
@@ -25,7 +25,7 @@ class Alerter:
     """Hears of one citizen's runs, decides, and has errands done; nothing here waits."""
 
     def __init__(
-        self, citizen: str, home: Path, alerts: Alerts | None, errands: Errands, targets: Targets
+        self, citizen: str, home: Path, alerts: Alerts | None, errands: BackgroundWorker, targets: Targets
     ) -> None:
         self.alerts = alerts
         self._citizen, self._home = citizen, home

@@ -14,7 +14,7 @@ WAITING = 500  # errands; what comes beyond that is dropped and counted
 Errand = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Errands:
+class BackgroundWorker:
     """Runs coroutines on a loop of its own; `put` costs microseconds, from any thread."""
 
     def __init__(self, closing: Callable[[], Awaitable[None]] | None = None) -> None:

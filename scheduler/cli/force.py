@@ -14,11 +14,11 @@ from scheduler.cli.options import (
     who_and_which,
     who_then_tasks,
 )
-from scheduler.cli.steer import FAILED, Told, given_up, steer
+from scheduler.cli.steer import FAILED, ResultPrinter, given_up, steer
 
 if TYPE_CHECKING:
     from scheduler.control.member import Followed
-    from scheduler.core.views import Piece
+    from scheduler.core.views import OutputChunk
 
 
 @click.command(
@@ -50,7 +50,7 @@ def force_command(
     citizens, tasks = who_and_which(words, every)
     waiting = _Waiting()
 
-    async def act(control: "Followed", told: Told) -> int:
+    async def act(control: "Followed", told: ResultPrinter) -> int:
         if wait or control.snapshot().owner == "here":
             return await waiting.force(control, told, again=again, show=wait)
         told((await control.force(told.task, again=again)).text)
@@ -74,7 +74,7 @@ class _Waiting:
     def __init__(self) -> None:
         self._under_way: dict[str, Followed] = {}
 
-    async def force(self, control: "Followed", told: Told, *, again: bool, show: bool) -> int:
+    async def force(self, control: "Followed", told: ResultPrinter, *, again: bool, show: bool) -> int:
         """Run the task, say how it went: the exit code."""
         from scheduler.control.waiting import force_and_wait, outcome_of
 
@@ -99,13 +99,13 @@ class _Waiting:
 class _Prints:
     """What one run prints: shown as it comes, or collected where a script wants an object."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: ResultPrinter) -> None:
         from scheduler.cli.printing import Printout
 
         self._told, self.text = told, ""
         self._printout = Printout(f"{told.prefix}{told.task}: " if told.prefix else "")
 
-    async def show(self, piece: "Piece") -> None:
+    async def show(self, piece: "OutputChunk") -> None:
         if self._told.as_json:
             gap = f"\n… {piece.skipped:,} bytes left out …\n" if piece.skipped else ""
             self.text += f"{gap}{piece.text}"

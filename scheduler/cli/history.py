@@ -11,7 +11,7 @@ import click
 
 from scheduler.cli.options import as_document, config_file, every_citizen, history_words, who
 from scheduler.cli.steer import FAILED
-from scheduler.core.records import LISTED, Asked, RunRecord
+from scheduler.core.records import LISTED, RunQuery, RunRecord
 from scheduler.core.text import clean, failing
 from scheduler.core.views import Snapshot
 from scheduler.system.unix_socket import not_ours
@@ -57,7 +57,7 @@ def history_command(
     snapshots = looks(citizens, config)
     if run is not None:
         return _output(snapshots[0], run, as_json)
-    return _list(snapshots, Asked(tasks[0] if tasks else None, limit, failed, before), as_json)
+    return _list(snapshots, RunQuery(tasks[0] if tasks else None, limit, failed, before), as_json)
 
 
 def _output(one: Snapshot, run: int, as_json: bool) -> int:
@@ -83,7 +83,7 @@ def _printed(one: Snapshot, run: int) -> str:
     return history.output(home, run)
 
 
-def _list(snapshots: Sequence[Snapshot], asked: Asked, as_json: bool) -> int:
+def _list(snapshots: Sequence[Snapshot], asked: RunQuery, as_json: bool) -> int:
     found = [(one.citizen, run) for one in snapshots for run in _runs(snapshots, one, asked)]
     if len(snapshots) > 1:
         found = sorted(found, key=lambda each: -each[1].started)[: asked.limit]
@@ -96,7 +96,7 @@ def _list(snapshots: Sequence[Snapshot], asked: Asked, as_json: bool) -> int:
     return FAILED if any(_failing(one, asked.task) for one in snapshots) else 0
 
 
-def _runs(snapshots: Sequence[Snapshot], one: Snapshot, asked: Asked) -> Iterable[RunRecord]:
+def _runs(snapshots: Sequence[Snapshot], one: Snapshot, asked: RunQuery) -> Iterable[RunRecord]:
     """What one of these citizens has to tell; a task that any of them has is none that is unknown."""
     from scheduler.storage import history_reader as history
 

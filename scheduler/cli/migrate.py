@@ -15,7 +15,7 @@ from scheduler.errors import BadSettings, SchedulerError
 
 if TYPE_CHECKING:
     from scheduler.config.loader import Settings
-    from scheduler.migration.plan import Sheet, Wanted
+    from scheduler.migration.plan import CrontabPlan, Wanted
     from scheduler.migration.settings_writer import Target
 
 COLUMNS = 80  # where no terminal says how many it has
@@ -77,7 +77,7 @@ def _settings(config: Path | None) -> "Settings":
 
 def _planned(
     files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
-) -> tuple["Target", "Wanted", tuple["Sheet", ...]]:
+) -> tuple["Target", "Wanted", tuple["CrontabPlan", ...]]:
     from scheduler.core.schedule import local_zone
     from scheduler.migration.plan import Wanted, plan
     from scheduler.migration.sources import me, sources
@@ -115,7 +115,7 @@ def _home_of(user: str) -> str:
 # ------------------------------------------------------------------ doing it
 
 
-def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["Sheet"]) -> Path | None:
+def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["CrontabPlan"]) -> Path | None:
     """The folder of the journal; None if there is nothing to move."""
     from scheduler.migration.journal import Change, Crontab, File, apply
     from scheduler.migration.settings_writer import without, written
@@ -159,7 +159,7 @@ def _undo(settings: "Settings", name: str | None) -> int:
 # ------------------------------------------------------------------ telling
 
 
-def _show(sheets: Sequence["Sheet"], wanted: "Wanted") -> None:
+def _show(sheets: Sequence["CrontabPlan"], wanted: "Wanted") -> None:
     from scheduler.migration.report import lines
 
     width = COLUMNS
@@ -172,7 +172,9 @@ def _show(sheets: Sequence["Sheet"], wanted: "Wanted") -> None:
         click.echo()
 
 
-def _closing(target: "Target", sheets: Sequence["Sheet"], applying: bool, journal: Path | None) -> list[str]:
+def _closing(
+    target: "Target", sheets: Sequence["CrontabPlan"], applying: bool, journal: Path | None
+) -> list[str]:
     """What was done, and what to do now."""
     from scheduler.core.text import clean
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from scheduler.core.text import clean
-from scheduler.core.views import Piece
+from scheduler.core.views import OutputChunk
 from scheduler.executors.output import ESCAPES
 
 LINE = 4096  # characters of a line without an end that are held back for its beginning
@@ -21,7 +21,7 @@ class Printout:
     def __init__(self, prefix: str = "") -> None:
         self._prefix, self._held, self._fresh = prefix, "", True
 
-    def add(self, piece: Piece) -> str:
+    def add(self, piece: OutputChunk) -> str:
         """What there is to show now."""
         shown = ""
         if piece.skipped:

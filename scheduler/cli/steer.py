@@ -38,7 +38,7 @@ def _verb(name: str, help: str) -> click.Command:
     def command(
         words: tuple[str, ...], every: bool, as_json: bool, config: Path | None, own_as_root: bool
     ) -> int:
-        async def act(control: "Followed", told: Told) -> int:
+        async def act(control: "Followed", told: ResultPrinter) -> int:
             receipt = await getattr(control, name)(told.task)
             told(receipt.text, saved=receipt.saved)
             return 0
@@ -68,7 +68,7 @@ def wake_command(
 
     waited: list[Followed] = []
 
-    async def act(control: "Followed", told: Told) -> int:
+    async def act(control: "Followed", told: ResultPrinter) -> int:
         if wait or control.snapshot().owner == "here":
             waited.append(control)
             return await _waited_for(control, told)
@@ -93,7 +93,7 @@ def wake_command(
     )
 
 
-async def _waited_for(control: "Followed", told: "Told") -> int:
+async def _waited_for(control: "Followed", told: "ResultPrinter") -> int:
     from scheduler.control.waiting import wake_and_wait
 
     ended = await wake_and_wait(control)
@@ -115,7 +115,7 @@ def given_up(control: "Followed", what: str) -> None:
 # ------------------------------------------------------------------ many at once
 
 
-class Told:
+class ResultPrinter:
     """What is said of one task of one citizen: a line for people, or an object for scripts."""
 
     def __init__(self, citizen: str, task: str, *, as_json: bool, alone: bool) -> None:
@@ -144,7 +144,7 @@ class Told:
         return json.dumps({"citizen": self.citizen, **task, **more})
 
 
-Act = Callable[["Followed", Told], Awaitable[int]]
+Act = Callable[["Followed", ResultPrinter], Awaitable[int]]
 
 
 def steer(
@@ -168,7 +168,7 @@ def steer(
         async with at as fleet:
             wanted = _wanted(fleet, citizens, tasks)
             alone = len({citizen for citizen, _ in wanted}) == 1
-            told = [Told(citizen, task, as_json=as_json, alone=alone) for citizen, task in wanted]
+            told = [ResultPrinter(citizen, task, as_json=as_json, alone=alone) for citizen, task in wanted]
             return max(await gather(*(_one(fleet, each, act) for each in told)), default=0)
 
     try:
@@ -191,7 +191,7 @@ def _wanted(fleet: "Fleet", citizens: Collection[str], tasks: Sequence[str]) -> 
     return [(name, task) for name in sorted(rows) for task in tasks if task in rows[name] or not rows[name]]
 
 
-async def _one(fleet: "Fleet", told: Told, act: Act) -> int:
+async def _one(fleet: "Fleet", told: ResultPrinter, act: Act) -> int:
     from scheduler.control.session import control_of
 
     try:

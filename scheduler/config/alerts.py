@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Alerts
 from scheduler.handlers.net.urls import address
 from scheduler.schema.table import At, Problems, key, read
-from scheduler.schema.values import Reader, Wrong, kind, text, whole, words
+from scheduler.schema.values import InvalidValue, Reader, kind, text, whole, words
 
 KINDS = ("failed", "recovered", "stalled")
 PINGS = ("start", "ok", "failed")
 
 
-def secret_address(value: Any) -> Outside:
+def secret_address(value: Any) -> Sensitive:
     """An http or https address that is shown nowhere: whoever knows it may use it."""
-    return Outside(address(value))
+    return Sensitive(address(value))
 
 
 def some_of(known: tuple[str, ...]) -> Reader:
@@ -25,24 +25,28 @@ def some_of(known: tuple[str, ...]) -> Reader:
 
     def read_some(value: Any) -> frozenset[str]:
         if not isinstance(value, list):
-            raise Wrong(f"is {kind(value)}; write it as a list, like {list(known)!r}".replace("'", '"'))
+            raise InvalidValue(
+                f"is {kind(value)}; write it as a list, like {list(known)!r}".replace("'", '"')
+            )
         for each in value:
             if each not in known:
-                raise Wrong(f"{each!r} is none of: {', '.join(known)}")
+                raise InvalidValue(f"{each!r} is none of: {', '.join(known)}")
         return frozenset(value)
 
     return read_some
 
 
-def services(value: Any) -> tuple[Outside, ...]:
+def services(value: Any) -> tuple[Sensitive, ...]:
     """Addresses as Apprise reads them; they hold passwords."""
     if not isinstance(value, list):
-        raise Wrong(f'is {kind(value)}; write it as a list, like ["${{ALERT_URL}}"]')
+        raise InvalidValue(f'is {kind(value)}; write it as a list, like ["${{ALERT_URL}}"]')
     if find_spec("apprise") is None:
-        raise Wrong("needs Apprise; install experience-tui[apprise], or use command or webhook")
-    found = tuple(Outside(text(each)) for each in value)
+        raise InvalidValue("needs Apprise; install experience-tui[apprise], or use command or webhook")
+    found = tuple(Sensitive(text(each)) for each in value)
     if not all("://" in each for each in found):
-        raise Wrong('holds what is no address; write them like "mailtos://..." (see the list of Apprise)')
+        raise InvalidValue(
+            'holds what is no address; write them like "mailtos://..." (see the list of Apprise)'
+        )
     return found
 
 

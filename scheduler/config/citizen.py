@@ -15,7 +15,7 @@ from scheduler.config.merge import Layer, lay
 from scheduler.config.task import SHORTEST, Place, cron, in_zone, task, zone
 from scheduler.config.work import WorkTable, configured
 from scheduler.core.schedule import AtStart, Cron
-from scheduler.core.task import Alerts, Group, Keep, Llm, Task, WakePlan
+from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
 from scheduler.schema.table import At, Problems, Source, key, read
 from scheduler.schema.values import group, nested, seconds, whole
 from scheduler.system.homes import NAME
@@ -30,14 +30,14 @@ class CitizenSettings:
     name: str
     home: Path
     tasks: tuple[Task, ...] = ()  # in priority order, then by name
-    wake: WakePlan = WakePlan()  # noqa: RUF009  # frozen
+    wake: WakeConfig = WakeConfig()  # noqa: RUF009  # frozen
     workers: int = 4
     grace: float = 10.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     problems: tuple[str, ...] = ()
     llm: Llm | None = None
     alerts: Alerts | None = None
-    history: Keep = Keep()  # noqa: RUF009  # frozen
+    history: Retention = Retention()  # noqa: RUF009  # frozen
     socket_group: Group | None = None  # whose members may steer it, too
 
 
@@ -71,12 +71,12 @@ class WakeTable(WorkTable):
 class HistoryTable:
     """The keys of `[history]`."""
 
-    keep: int = key(whole(1, 10_000_000), Keep().runs)
-    keep_for: float = key(seconds(SHORTEST), Keep().seconds)
+    keep: int = key(whole(1, 10_000_000), Retention().runs)
+    keep_for: float = key(seconds(SHORTEST), Retention().seconds)
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class Sources:
     """What is set for a citizen outside its home, and the environment for its ${NAME}s."""
 
     main: Mapping[str, Any]
@@ -87,7 +87,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LoadedTable:
     """A citizen as it was read, which scripts its home has, and which problems are not of its own file."""
 
     citizen: CitizenSettings
@@ -96,21 +96,21 @@ class Found:
     shared: tuple[str, ...] = ()
 
 
-def citizen(name: str, home: Path, given: Given, files: Files) -> Found:
+def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedTable:
     """The citizen's settings; if any of them cannot be used, its problems and no tasks."""
     own_file = str(home / "experience.toml")
     try:
         own = files.toml(own_file) or {}
         secrets = _secrets(str(home / ".env"), given.environ, files)
     except Unusable as error:
-        return Found(CitizenSettings(name, home, problems=(str(error),)))
+        return LoadedTable(CitizenSettings(name, home, problems=(str(error),)))
     above = ("citizens", name)
     layers = [(given.shared, Source(given.file)), (given.main, Source(given.file, above))]
     layers += [(own, Source(own_file)), (given.environment, Source("environment", above))]
     return _read(name, home, [layer for layer in layers if layer[0]], secrets, given.file, own_file)
 
 
-def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: str, own: str) -> Found:
+def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: str, own: str) -> LoadedTable:
     raw, where = lay(layers)
     problems = Problems(where)
     table = read(CitizenTable, secrets.fill(raw, (), problems), (), problems)
@@ -127,8 +127,8 @@ def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: st
     if not lines:
         limits = (table.workers, table.grace)
         found = CitizenSettings(name, home, tasks, wake, *limits, secrets.values, llm=model, alerts=told)
-        found = replace(found, history=Keep(kept.keep, kept.keep_for), socket_group=table.socket_group)
-    return Found(found, frozenset(wanted), place.scripts, shared)
+        found = replace(found, history=Retention(kept.keep, kept.keep_for), socket_group=table.socket_group)
+    return LoadedTable(found, frozenset(wanted), place.scripts, shared)
 
 
 def _secrets(file: str, environ: Mapping[str, str], files: Files) -> Secrets:
@@ -136,12 +136,12 @@ def _secrets(file: str, environ: Mapping[str, str], files: Files) -> Secrets:
     return parse(content, file, environ) if content else Secrets(file, {}, environ)
 
 
-def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakePlan:
+def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
     at = ("wake",)
     table = read(WakeTable, raw, at, problems)
     work = configured(table, home, at, problems)
     slots = _slots(table, raw, at, problems)
-    return WakePlan(table.every, table.patience, work, table.timeout, table.urgent_cooldown, slots)
+    return WakeConfig(table.every, table.patience, work, table.timeout, table.urgent_cooldown, slots)
 
 
 def _slots(table: WakeTable, raw: Mapping[str, Any], at: At, problems: Problems) -> Cron | None:

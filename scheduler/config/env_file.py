@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.schema.table import At, Problems
 
 _PLACE = re.compile(r"\$(\$\{|\{([A-Za-z_][A-Za-z0-9_]*)\})")
@@ -40,7 +40,7 @@ class Secrets:
                 problems.add(at, self._missing(place[2]))
             return found or ""
 
-        return Outside(_PLACE.sub(secret, text))
+        return Sensitive(_PLACE.sub(secret, text))
 
     def _missing(self, name: str) -> str:
         lines = ", ".join(map(str, self.bad_lines))

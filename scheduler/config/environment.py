@@ -10,7 +10,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 
 
 class _Environment(BaseSettings):
@@ -52,4 +52,4 @@ def _outside(value: Any) -> Any:
         return {name: _outside(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_outside(each) for each in value]
-    return Outside(value) if isinstance(value, str) else value
+    return Sensitive(value) if isinstance(value, str) else value

@@ -15,7 +15,7 @@ DEPTH = 20  # of tables in tables
 SCRIPT_FOLDERS = ("scripts", "body/specialists")
 SYSTEM_FILE = Path("/etc/experience/experience.toml")
 
-Stamp = tuple[int, ...]
+FileStamp = tuple[int, ...]
 
 
 class Unusable(Exception):
@@ -26,7 +26,7 @@ class Files:
     """Reads files and keeps the stamp each had when it was read: None for one that is not there."""
 
     def __init__(self) -> None:
-        self.stamps: dict[str, Stamp | None] = {}
+        self.stamps: dict[str, FileStamp | None] = {}
 
     def text(self, path: str) -> str | None:
         """What is in the file, None if there is none; raises Unusable."""
@@ -109,7 +109,7 @@ def _syntax(path: str, content: str, error: str) -> str:
     return f"{path}:{line}: {error[: place.start()]} at {column}; correct the TOML there"
 
 
-def stamp(path: str) -> Stamp | None:
+def stamp(path: str) -> FileStamp | None:
     """Changes when the file does, in content, permissions or by being replaced; None if there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116  # a thousand citizens: three times as fast as Path.stat

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Llm
 from scheduler.schema.table import At, Problems, key, read
-from scheduler.schema.values import Wrong, seconds, secret, text
+from scheduler.schema.values import InvalidValue, seconds, secret, text
 
 APIS = ("ollama", "openai")
 
@@ -23,18 +23,20 @@ def address(value: Any) -> str:
     except ValueError:
         usable = False
     if not usable or re.search(r"[\s\x00-\x20\x7f]", url):
-        raise Wrong('is no address of a server; write it like "http://127.0.0.1:11434"')
+        raise InvalidValue('is no address of a server; write it like "http://127.0.0.1:11434"')
     if parts.username is not None or parts.password is not None:
-        raise Wrong('holds a password; write that as key = "${LLM_KEY}" and the address without it')
+        raise InvalidValue('holds a password; write that as key = "${LLM_KEY}" and the address without it')
     if parts.query or parts.fragment:
-        raise Wrong("holds ? or #; write the address up to there")
-    return Outside(url.rstrip("/")) if isinstance(value, Outside) else url.rstrip("/")
+        raise InvalidValue("holds ? or #; write the address up to there")
+    return Sensitive(url.rstrip("/")) if isinstance(value, Sensitive) else url.rstrip("/")
 
 
 def protocol(value: Any) -> str:
     """Which of the two protocols the server speaks."""
     if text(value) not in APIS:
-        raise Wrong('is none that is known; write "ollama", or "openai" for every server compatible with it')
+        raise InvalidValue(
+            'is none that is known; write "ollama", or "openai" for every server compatible with it'
+        )
     return str(value)
 
 
@@ -42,7 +44,7 @@ def header(value: Any) -> str:
     """A key that can be sent in a header."""
     found = secret(value)
     if not re.fullmatch(r"[\x21-\x7e]*", found):
-        raise Wrong("holds spaces or characters that no key has; copy it again")
+        raise InvalidValue("holds spaces or characters that no key has; copy it again")
     return found
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scheduler.config.citizen import BAD_NAME, CitizenSettings, Found, Given, citizen
-from scheduler.config.files import Files, Stamp, Unusable, default_root, main_candidates, scripts, stamp
+from scheduler.config.citizen import BAD_NAME, CitizenSettings, LoadedTable, Sources, citizen
+from scheduler.config.files import Files, FileStamp, Unusable, default_root, main_candidates, scripts, stamp
 from scheduler.config.ui import monitor
 from scheduler.core.ui_options import Monitor
 from scheduler.errors import BadSettings
@@ -28,7 +28,7 @@ STARTER = """\
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class SettingsFingerprint:
     """What the settings were read from, and what that looked like at the time."""
 
     files: tuple[str, ...]
@@ -36,7 +36,7 @@ class Mark:
     looked_for: tuple[
         tuple[str, frozenset[str]], ...
     ]  # each home, and the tasks that may have a script there
-    stamps: tuple[Stamp | None, ...] = ()
+    stamps: tuple[FileStamp | None, ...] = ()
     homes: tuple[str, ...] = ()
     scripts: frozenset[str] = frozenset()
 
@@ -57,7 +57,7 @@ class Settings:
     known: tuple[str, ...] = ()
     monitor: Monitor = field(default=Monitor())
     file: str = ""  # the main one, whether it is there or not
-    mark: Mark | None = field(default=None, repr=False, compare=False)
+    mark: SettingsFingerprint | None = field(default=None, repr=False, compare=False)
 
     def citizen(self, name: str) -> CitizenSettings | None:
         return next((each for each in self.citizens if each.name == name), None)
@@ -108,7 +108,7 @@ def load(
         citizen(
             name,
             root / name,
-            Given(_of(main.citizens, name), _of(spelt, name), file, environ, shared_by_all),
+            Sources(_of(main.citizens, name), _of(spelt, name), file, environ, shared_by_all),
             files,
         )
         for name in known
@@ -155,8 +155,10 @@ def fingerprint(settings: Settings) -> Hashable:
     )
 
 
-def _mark(files: Files, root: Path, there: Iterable[str], found: Collection[Found]) -> Mark:
-    return Mark(
+def _mark(
+    files: Files, root: Path, there: Iterable[str], found: Collection[LoadedTable]
+) -> SettingsFingerprint:
+    return SettingsFingerprint(
         files=tuple(files.stamps),
         root=root,
         looked_for=tuple((str(each.citizen.home), each.looked_for) for each in found),

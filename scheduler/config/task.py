@@ -11,12 +11,12 @@ from scheduler.config.alerts import PINGS, secret_address, some_of
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
 from scheduler.config.work import WorkTable, configured, only_commands, script
 from scheduler.core.schedule import Every, Schedule, local_zone, parse, zone_named
-from scheduler.core.secrets import holds_outside
+from scheduler.core.secrets import holds_sensitive
 from scheduler.core.task import Call, NotSetUp, Task, Work
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BuiltIn, built_in
 from scheduler.schema.table import At, Problems, is_table, key, read, readers
-from scheduler.schema.values import Wrong, flag, reason, seconds, text, whole
+from scheduler.schema.values import InvalidValue, flag, reason, seconds, text, whole
 
 SHORTEST = 0.1  # seconds: a shorter interval would only keep the machine busy
 
@@ -26,11 +26,11 @@ def cron(value: Any) -> str:
     expression = text(value).strip()
     fields = re.sub(r"^(CRON_)?TZ=\S+", "", expression).split()
     if len(fields) not in (5, 6) and not expression.startswith("@"):
-        raise Wrong(
+        raise InvalidValue(
             f"{value!r} has not the five fields of cron (or six, seconds first); an interval goes with every"
         )
     if isinstance(_parsed(expression, UTC), Every):
-        raise Wrong(f"{value!r} is an interval; that goes with every")
+        raise InvalidValue(f"{value!r} is an interval; that goes with every")
     return expression
 
 
@@ -88,7 +88,7 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     if schedule is None or len(problems.found) > before:
         return None
     made = _made(name, schedule, work, table, options)
-    hidden = frozenset(k for k, value in given.items() if holds_outside(value))
+    hidden = frozenset(k for k, value in given.items() if holds_sensitive(value))
     return replace(made, source=problems.files(at, given), hidden=hidden)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from scheduler.config.files import Files, Unusable, main_candidates
 from scheduler.core.ui_options import EVERYWHERE, KEYS, THEMES, Monitor
 from scheduler.schema.table import Problems, Source, key, read, unknown
-from scheduler.schema.values import Wrong, flag, kind, reason, text
+from scheduler.schema.values import InvalidValue, flag, kind, reason, text
 
 NAMED = (
     "up down left right home end pageup pagedown tab enter escape space backspace delete insert comma "
@@ -22,7 +22,7 @@ MEND = 'write one character, or a name such as "f5", "pageup" or "ctrl+x"'
 
 def theme(value: Any) -> str:
     if (name := text(value)) not in THEMES:
-        raise Wrong(f"is {name!r}; write one of {', '.join(THEMES)}")
+        raise InvalidValue(f"is {name!r}; write one of {', '.join(THEMES)}")
     return name
 
 
@@ -81,20 +81,20 @@ def _keys(table: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, s
             continue
         try:
             yield name, ",".join(map(_key, value if isinstance(value, list) and value else [value]))
-        except Wrong as error:
+        except InvalidValue as error:
             problems.add(("keys", name), reason(value, error))
 
 
 def _key(value: Any) -> str:
     """A key as Textual names it; one character stands for itself."""
     if not isinstance(value, str) or not value:
-        raise Wrong(f"is {kind(value) if value != '' else 'empty'}; {MEND}")
+        raise InvalidValue(f"is {kind(value) if value != '' else 'empty'}; {MEND}")
     if len(value) == 1 and value.isprintable():
         return {",": "comma", " ": "space"}.get(value, value)
     name = _PART.sub("", value, count=1)
     if name in NAMED or (name != value and len(name) == 1 and name.isprintable()):
         return value
-    raise Wrong(f"is {value!r}, which is no key; {MEND}")
+    raise InvalidValue(f"is {value!r}, which is no key; {MEND}")
 
 
 def _conflicts(keymap: Mapping[str, str]) -> Iterator[tuple[str, str]]:

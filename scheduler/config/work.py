@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.secrets import Outside, OutsideBytes
+from scheduler.core.secrets import Sensitive, SensitiveBytes
 from scheduler.core.task import Call, Command, Handler, Isolated, Work
 from scheduler.schema.table import At, Problems, key
-from scheduler.schema.values import Wrong, flag, pairs, path, reason, text, words
+from scheduler.schema.values import InvalidValue, flag, pairs, path, reason, text, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def configured(table: WorkTable, home: str, at: At, problems: Problems) -> Work 
         only_commands(table, at, problems)
         try:
             return _handler(table.handler, table.isolated, home)
-        except Wrong as error:
+        except InvalidValue as error:
             problems.add((*at, "handler"), reason(table.handler, error))
     return None
 
@@ -47,11 +47,11 @@ def configured(table: WorkTable, home: str, at: At, problems: Problems) -> Work 
 def command(table: WorkTable, argv: tuple[str, ...]) -> Command:
     given = getattr(table, "input", None) or ""  # a task's only: the wake gets its own
     content = given.encode("utf-8", "surrogateescape")
-    hidden = isinstance(given, Outside)
+    hidden = isinstance(given, Sensitive)
     return Command(
         argv,
         table.environment or {},
-        OutsideBytes(content) if hidden else content,
+        SensitiveBytes(content) if hidden else content,
         table.working_folder,
         table.inherit_environment is not False,
     )
@@ -81,24 +81,28 @@ def _python() -> str:
 def _handler(target: str, isolated: bool, home: str) -> Work:
     source, colon, function = target.rpartition(":")
     if not (colon and source and function.isidentifier()):
-        raise Wrong(f'{target!r} names no function; write "module:function" or "path/file.py:function"')
+        raise InvalidValue(
+            f'{target!r} names no function; write "module:function" or "path/file.py:function"'
+        )
     if source.endswith(".py"):
         return _file(source, function, home)
     if not all(part.isidentifier() for part in source.split(".")):
-        raise Wrong(f"{source!r} is no module; write a file with its .py, a module with dots")
+        raise InvalidValue(f"{source!r} is no module; write a file with its .py, a module with dots")
     return _isolated(source, function) if isolated else Call(_function(source, function))
 
 
 def _file(source: str, function: str, home: str) -> Isolated:
     file = Path(home, source)
     if not file.is_file():
-        raise Wrong(f"there is no file {file}; correct the path, which starts at the citizen's home")
+        raise InvalidValue(f"there is no file {file}; correct the path, which starts at the citizen's home")
     return Isolated(str(file), function)
 
 
 def _isolated(source: str, function: str) -> Isolated:
     if find_spec(source.partition(".")[0]) is None:
-        raise Wrong(f"there is no module {source!r}; install it, or name a file: path/file.py:{function}")
+        raise InvalidValue(
+            f"there is no module {source!r}; install it, or name a file: path/file.py:{function}"
+        )
     return Isolated(source, function)
 
 
@@ -106,10 +110,10 @@ def _function(source: str, function: str) -> Handler:
     module, error = _imported(source)
     if error is not None:
         what = f"{type(error).__name__}: {_line(error)}"
-        raise Wrong(f"{source} cannot be imported: {what}; mend it, or its path") from error
+        raise InvalidValue(f"{source} cannot be imported: {what}; mend it, or its path") from error
     found: Any = getattr(module, function, None)
     if not callable(found):
-        raise Wrong(f"{source} has no function {function!r}; correct the name")
+        raise InvalidValue(f"{source} has no function {function!r}; correct the name")
     return found  # type: ignore[no-any-return]  # callable is all that can be known
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scheduler.control.client import RemoteControl
-from scheduler.core.records import Asked, RunRecord
+from scheduler.core.records import RunQuery, RunRecord
 from scheduler.core.views import Snapshot
 from scheduler.errors import Disconnected
 from scheduler.system.clock import SystemClock
@@ -24,7 +24,7 @@ def snapshot(citizen: str, home: Path) -> Snapshot | None:
     return _asked(citizen, home, shown)
 
 
-def runs(citizen: str, home: Path, asked: Asked) -> tuple[RunRecord, ...] | None:
+def runs(citizen: str, home: Path, asked: RunQuery) -> tuple[RunRecord, ...] | None:
     """Its runs, as `history.runs` has them; None as above."""
 
     def listed(control: RemoteControl) -> Awaitable[tuple[RunRecord, ...]]:

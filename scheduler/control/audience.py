@@ -14,7 +14,7 @@ FEW = 8  # clients served in one turn of the loop, at some 15 us each: a run tha
 STUCK = 30.0  # seconds without taking a byte after which a client is let go
 
 
-class Shown(Protocol):
+class Encoded(Protocol):
     """A scheduler as its audience needs it."""
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]: ...
@@ -22,7 +22,7 @@ class Shown(Protocol):
     def snapshot(self) -> Snapshot: ...
 
 
-class Seat:
+class Subscriber:
     """One client that watches, and how much it has been shown."""
 
     __slots__ = ("shown", "taking", "told", "writer")
@@ -33,20 +33,20 @@ class Seat:
         self.taking: asyncio.Task[None] | None = None  # until it has taken what was sent before
 
 
-class Audience:
+class Broadcaster:
     """Shows the newest snapshot to all its seats; what is in between is never made for the slow ones."""
 
-    def __init__(self, shown: Shown) -> None:
+    def __init__(self, shown: Encoded) -> None:
         self._shown = shown
-        self._seats: dict[Seat, None] = {}
+        self._seats: dict[Subscriber, None] = {}
         self._version = 0
         self._news = asyncio.Event()
         self._showing: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
 
-    def enter(self, writer: asyncio.StreamWriter, told: int) -> Seat:
+    def enter(self, writer: asyncio.StreamWriter, told: int) -> Subscriber:
         """Show this client the newest snapshot, with the events after `told`, and everything new."""
-        seat = Seat(writer, told)
+        seat = Subscriber(writer, told)
         self._seats[seat] = None
         if self._showing is None:
             self._unsubscribe = self._shown.subscribe(self._changed)
@@ -55,7 +55,7 @@ class Audience:
         self._news.set()
         return seat
 
-    def leave(self, seat: Seat) -> None:
+    def leave(self, seat: Subscriber) -> None:
         """This client watches no more; with the last one nothing is listened to either."""
         del self._seats[seat]
         if seat.taking:
@@ -85,13 +85,13 @@ class Audience:
                 if number % FEW == 0:
                     await asyncio.sleep(0)
 
-    def _hand(self, seat: Seat, message: bytes) -> None:
+    def _hand(self, seat: Subscriber, message: bytes) -> None:
         """Send it; a client that does not take it whole gets the next one when it has."""
         seat.writer.write(message)
         if seat.writer.transport.get_write_buffer_size():
             seat.taking = asyncio.create_task(self._taken(seat))
 
-    async def _taken(self, seat: Seat) -> None:
+    async def _taken(self, seat: Subscriber) -> None:
         try:
             await taken(seat.writer)
         except OSError:

@@ -13,11 +13,11 @@ from typing import Any
 from scheduler.control import messages as wire
 from scheduler.core.details import TaskDetails
 from scheduler.core.records import LISTED, RunRecord
-from scheduler.core.views import Piece, Pulse, Receipt, Snapshot
-from scheduler.core.window import Slots, Window
+from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.engine.event_bus import Subscribers, follow
 from scheduler.errors import Disconnected, SchedulerError
-from scheduler.executors.streams import Spool
+from scheduler.executors.streams import ChunkQueue
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import peer_of
 
@@ -42,7 +42,7 @@ class Connection:
         self._reader, self._writer = reader, writer
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._spools: dict[int, Spool] = {}
+        self._spools: dict[int, ChunkQueue] = {}
         self.on_snapshot: Callable[[Any], None] = lambda raw: None
         self.on_word: Callable[[], None] = lambda: None
         self._listening = asyncio.create_task(self._listen())
@@ -78,9 +78,9 @@ class Connection:
         finally:
             self._answers.pop(number, None)
 
-    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         """What the owner tells of a run until it says that this was all; the answer comes at the end."""
-        number, spool = next(self._numbers), Spool()
+        number, spool = next(self._numbers), ChunkQueue()
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(lambda done: spool.end(_why(done)))
         self._spools[number] = spool
@@ -220,17 +220,17 @@ class RemoteControl:
     def watch(self) -> AsyncIterator[Snapshot]:
         return follow(self.subscribe, self.snapshot)
 
-    def pulse(self) -> Pulse:
+    def pulse(self) -> Heartbeat:
         """Asking is what keeps this fresh: an owner that nobody looks at is not pinged."""
         if self._connection is None:
-            return Pulse()  # gone is said by the snapshot
+            return Heartbeat()  # gone is said by the snapshot
         now = self._clock.elapsed()
         if self._asked > self._heard:
-            return Pulse(now - self._asked)
+            return Heartbeat(now - self._asked)
         if now - self._heard > PING_AFTER:
             self._asked = now
             self._loop.call_soon_threadsafe(self._ping)
-        return Pulse()
+        return Heartbeat()
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
         return await self._verb("force", task=task, again=again)
@@ -256,14 +256,14 @@ class RemoteControl:
     async def output(self, run: int) -> str:
         return wire.text_from(await self._ask("output", run=run))
 
-    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
         asked = {"tasks": list(tasks), "start": window.start, "cell": window.cell, "cells": window.cells}
         return wire.slots_from(await self._ask("slots", **asked))
 
     async def explain(self, task: str) -> TaskDetails:
         return wire.details_from(await self._ask("explain", task=task))
 
-    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         async with aclosing(self._connected().follow(task)) as pieces:
             async for piece in pieces:
                 yield piece

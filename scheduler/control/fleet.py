@@ -15,11 +15,11 @@ from scheduler.config.loader import CitizenSettings, Settings, fingerprint, load
 from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.look import look_at
 from scheduler.control.member import Member, attached, owned
-from scheduler.control.offline import Onlooker
+from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetView
 from scheduler.core.views import Snapshot
 from scheduler.engine.event_bus import Subscribers
-from scheduler.engine.scheduler import Rules, Scheduler
+from scheduler.engine.scheduler import Scheduler, SchedulerOptions
 from scheduler.errors import (
     BadSettings,
     Managed,
@@ -30,8 +30,8 @@ from scheduler.errors import (
     UnknownCitizen,
     Unreadable,
 )
-from scheduler.executors import Workers
-from scheduler.storage.history_writer import Historian
+from scheduler.executors import Executor
+from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import Ownership, acquire, owner_of
 from scheduler.storage.state_store import DiskStore
 from scheduler.system.clock import Clock, SystemClock
@@ -57,10 +57,10 @@ class Fleet:
         self._options, self._on_home = options, on_home
         self._settings = Settings(root=Path())
         self._problems: tuple[str, ...] = ()
-        self._workers = Workers()
+        self._workers = Executor()
         self._alarms = Alarms()
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
-        self._historian = Historian()
+        self._historian = HistoryWriter()
         self._subscribers = Subscribers()
         self._loading = self._dispatch = True
         self._stopped = False
@@ -244,13 +244,13 @@ class Fleet:
             raise NotALoop(f"pid {pid} is no loop; close a monitor with q")
         self.on_stop()
 
-    def _rules(self, citizen: CitizenSettings) -> Rules:
+    def _rules(self, citizen: CitizenSettings) -> SchedulerOptions:
         wake = (
             citizen.wake
             if self._options.interval is None
             else replace(citizen.wake, every=self._options.interval, cron=None)
         )
-        return Rules(
+        return SchedulerOptions(
             workers=citizen.workers,
             grace=citizen.grace,
             secrets=citizen.secrets,
@@ -304,15 +304,15 @@ class Fleet:
         for name in list(self._gone):
             await self._look_for(name)
         for name, member in list(self.members.items()):
-            if isinstance(member.control, Onlooker):
+            if isinstance(member.control, OfflineControl):
                 await self._look_on(name, member, member.control)
 
-    async def _look_on(self, name: str, member: Member, onlooker: Onlooker) -> None:
+    async def _look_on(self, name: str, member: Member, onlooker: OfflineControl) -> None:
         """Somebody may own the citizen by now, and let us in."""
         await onlooker.refresh()
         if onlooker.snapshot().owner:
             attached = await self._attach(member.settings, SchedulerError(member.refusal))
-            if not isinstance(attached.control, Onlooker):
+            if not isinstance(attached.control, OfflineControl):
                 self.members[name] = attached
                 self.tell()
 
@@ -357,7 +357,7 @@ class Fleet:
         member = self.members.get(name)
         if member is None or await asyncio.to_thread(member.settings.home.is_dir):
             self._gone.discard(name)
-            if member and isinstance(member.control, Onlooker):
+            if member and isinstance(member.control, OfflineControl):
                 await self._bring_in(member.settings)
                 self.tell()
 
@@ -380,7 +380,7 @@ class Fleet:
             self._alarms.forget(name)
         for name, citizen in wanted.items():
             member = self.members.get(name)
-            if member is None or (isinstance(member.control, Onlooker) and member.settings != citizen):
+            if member is None or (isinstance(member.control, OfflineControl) and member.settings != citizen):
                 await self._bring_in(citizen)
             elif member.settings != citizen:
                 self._change(member, citizen)

@@ -9,9 +9,9 @@ from scheduler.core.forecast import forecast
 from scheduler.core.recovery import recovered, slot
 from scheduler.core.schedule import unix
 from scheduler.core.state import TaskState
-from scheduler.core.task import Task, WakePlan
+from scheduler.core.task import Task, WakeConfig
 from scheduler.core.views import Snapshot, TaskView, WakeView, view
-from scheduler.core.window import Slots, Window
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.errors import UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.storage.state_file import StateFile
@@ -20,7 +20,12 @@ from scheduler.system.process_info import Running, alive
 
 
 def look_at(
-    citizen: str, home: Path, tasks: Iterable[Task], plan: WakePlan, now: float, problems: Iterable[str] = ()
+    citizen: str,
+    home: Path,
+    tasks: Iterable[Task],
+    plan: WakeConfig,
+    now: float,
+    problems: Iterable[str] = (),
 ) -> Snapshot:
     """The citizen at this moment, from its files: takes no lock, changes nothing; raises Unreadable."""
     states, notes = StateFile(home).peek()
@@ -50,7 +55,7 @@ def explained(
 
 
 async def foreseen(
-    citizen: str, home: Path, tasks: Iterable[Task], names: Collection[str], now: float, window: Window
+    citizen: str, home: Path, tasks: Iterable[Task], names: Collection[str], now: float, window: TimeGrid
 ) -> Slots:
     """When the tasks would run, by their settings and the state file; raises Unreadable."""
     states, _ = await asyncio.to_thread(StateFile(home).peek)
@@ -67,7 +72,7 @@ def _row(citizen: str, task: Task, state: TaskState, now: float, owner: Running 
     return view(task, state, slot(citizen, task, state, now, 0.0), note=note)
 
 
-def _wake(home: Path, plan: WakePlan, now: float) -> WakeView:
+def _wake(home: Path, plan: WakeConfig, now: float) -> WakeView:
     metadata = read_json(home / "metadata.json", {})
     last, count = unix(metadata.get("last_wake")), metadata.get("wake_count", 0)
     return WakeView(

@@ -10,12 +10,12 @@ from typing import Protocol
 from scheduler.config.loader import CitizenSettings
 from scheduler.control.client import RemoteControl
 from scheduler.control.look import explained, foreseen
-from scheduler.control.offline import Onlooker
+from scheduler.control.offline import OfflineControl
 from scheduler.control.server import Server
 from scheduler.core.details import TaskDetails
 from scheduler.core.ports import Control
 from scheduler.core.views import Snapshot
-from scheduler.core.window import Slots, Window
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.storage.lock import Ownership
@@ -126,11 +126,11 @@ async def attached(
             secrets, now = settings.secrets.values(), clock.now()
             return explained(settings.name, settings.home, settings.tasks, secrets, task, now)
 
-        async def foresee(tasks: Collection[str], window: Window) -> Slots:
+        async def foresee(tasks: Collection[str], window: TimeGrid) -> Slots:
             now = clock.now()
             return await foreseen(settings.name, settings.home, settings.tasks, tasks, now, window)
 
-        onlooker = Onlooker(settings.name, settings.home, look, refusal, explain, foresee)
+        onlooker = OfflineControl(settings.name, settings.home, look, refusal, explain, foresee)
         await onlooker.refresh()
         return Member(settings, onlooker, onlooker.refusal)
     return Member(settings, remote, str(refusal))

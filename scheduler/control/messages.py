@@ -6,12 +6,12 @@ from dataclasses import MISSING, fields, replace
 from typing import Any
 
 from scheduler import errors
-from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.details import DefinitionField, TaskDetails
 from scheduler.core.records import RunRecord
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Progress, Trigger
-from scheduler.core.views import Event, Kind, Piece, Receipt, Snapshot, TaskView, WakeView
-from scheduler.core.window import MOST_TASKS, Slots, Window
+from scheduler.core.views import Event, OutputChunk, Receipt, Snapshot, TaskStatus, TaskView, WakeView
+from scheduler.core.window import MOST_TASKS, Slots, TimeGrid
 from scheduler.errors import Disconnected, SchedulerError
 
 PROTOCOL = 1
@@ -116,17 +116,17 @@ def snapshot_from(raw: Any, before: tuple[Event, ...]) -> Snapshot:
         raise Disconnected(f"the owner sent what is no snapshot: {error}") from error
 
 
-def piece_message(identity: object, piece: Piece) -> bytes:
+def piece_message(identity: object, piece: OutputChunk) -> bytes:
     """What a run printed, for whoever asked by the request of this id to follow it."""
     return line({"method": "printed", "params": {"id": identity, **plain(piece)}})
 
 
-def piece_from(raw: Mapping[str, Any]) -> Piece:
+def piece_from(raw: Mapping[str, Any]) -> OutputChunk:
     """The piece in a notification; raises Disconnected."""
     text, skipped = raw.get("text"), raw.get("skipped", 0)
     if not isinstance(text, str) or not isinstance(skipped, int):
         raise Disconnected("the owner sent what is no output")
-    return Piece(text, skipped)
+    return OutputChunk(text, skipped)
 
 
 def receipt_from(raw: Any) -> Receipt:
@@ -167,7 +167,9 @@ def text_from(raw: Any) -> str:
 def details_from(raw: Any) -> TaskDetails:
     """The details in an answer; raises Disconnected."""
     try:
-        facts, options = (tuple(Fact(**each) for each in raw.get(key, ())) for key in ("facts", "options"))
+        facts, options = (
+            tuple(DefinitionField(**each) for each in raw.get(key, ())) for key in ("facts", "options")
+        )
         return TaskDetails(raw["task"], facts, options, tuple(map(float, raw.get("upcoming", ()))))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Disconnected(f"the owner sent what are no details: {error}") from error
@@ -181,7 +183,7 @@ def slots_from(raw: Any) -> Slots:
         raise Disconnected(f"the owner sent what are no times: {error}") from error
 
 
-def window_from(params: Mapping[str, Any]) -> tuple[list[str], Window] | None:
+def window_from(params: Mapping[str, Any]) -> tuple[list[str], TimeGrid] | None:
     """The tasks and the window that a request asks about, if it makes sense."""
     if params.keys() != {"tasks", "start", "cell", "cells"}:
         return None
@@ -190,7 +192,7 @@ def window_from(params: Mapping[str, Any]) -> tuple[list[str], Window] | None:
     named = isinstance(tasks, list) and all(isinstance(each, str) for each in tasks)
     if not named or not numbers or not isinstance(cells, int) or cell < SHORTEST:
         return None
-    return tasks[:MOST_TASKS], Window(float(start), float(cell), cells)
+    return tasks[:MOST_TASKS], TimeGrid(float(start), float(cell), cells)
 
 
 def _run(raw: Mapping[str, Any]) -> RunRecord:
@@ -204,7 +206,7 @@ def _task(raw: Mapping[str, Any]) -> TaskView:
     return TaskView(
         **{
             **raw,
-            "kind": Kind(raw["kind"]),
+            "kind": TaskStatus(raw["kind"]),
             "error": Failure(**error) if error else None,
             "progress": Progress(**progress) if progress else None,
             "outcome": Outcome(outcome) if outcome else None,

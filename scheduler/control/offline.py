@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from pathlib import Path
 
 from scheduler.core.details import TaskDetails
-from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord
-from scheduler.core.views import Piece, Pulse, Receipt, Snapshot
-from scheduler.core.window import Slots, Window
+from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
+from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.engine.event_bus import Subscribers, follow
 from scheduler.errors import Owned, SchedulerError, UnknownTask
 from scheduler.storage import history_reader as history
@@ -17,11 +17,11 @@ def _unknown(task: str) -> TaskDetails:
     raise UnknownTask(task, ())
 
 
-async def _nothing(tasks: Collection[str], window: Window) -> Slots:
+async def _nothing(tasks: Collection[str], window: TimeGrid) -> Slots:
     return {}
 
 
-class Onlooker:
+class OfflineControl:
     """A Control that only watches: whoever asks it for a verb is told who owns the citizen."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Onlooker:
         look: Callable[[], Snapshot],
         refusal: SchedulerError,
         explain: Callable[[str], TaskDetails] = _unknown,
-        foresee: Callable[[Collection[str], Window], Awaitable[Slots]] = _nothing,
+        foresee: Callable[[Collection[str], TimeGrid], Awaitable[Slots]] = _nothing,
     ) -> None:
         self.citizen, self._home, self._explain, self._foresee = citizen, home, explain, foresee
         self._look, self._refusal = look, refusal
@@ -68,8 +68,8 @@ class Onlooker:
     def watch(self) -> AsyncIterator[Snapshot]:
         return follow(self.subscribe, self.snapshot)
 
-    def pulse(self) -> Pulse:
-        return Pulse()
+    def pulse(self) -> Heartbeat:
+        return Heartbeat()
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
         raise self._refused()
@@ -89,20 +89,20 @@ class Onlooker:
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
     ) -> tuple[RunRecord, ...]:
-        asked = Asked(task, min(limit, MOST_LISTED), failed, before)
+        asked = RunQuery(task, min(limit, MOST_LISTED), failed, before)
         known = [each.name for each in self._snapshot.tasks]
         return await asyncio.to_thread(history.runs, self._home, asked, known)
 
     async def output(self, run: int) -> str:
         return await asyncio.to_thread(history.output, self._home, run)
 
-    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
         return await self._foresee(tasks, window)
 
     async def explain(self, task: str) -> TaskDetails:
         return await asyncio.to_thread(self._explain, task)
 
-    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         raise self._refused()
         yield  # what makes it a generator
 

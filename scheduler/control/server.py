@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from scheduler.control import messages as wire
-from scheduler.control.audience import Audience, Seat, Shown, taken
+from scheduler.control.audience import Broadcaster, Encoded, Subscriber, taken
 from scheduler.core.details import TaskDetails
 from scheduler.core.records import LISTED, RunRecord
-from scheduler.core.views import Piece, Receipt
-from scheduler.core.window import Slots, Window
+from scheduler.core.views import OutputChunk, Receipt
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.errors import NotALoop, NotOurs, SchedulerError
 from scheduler.system.files import identity
 from scheduler.system.unix_socket import Peer, admitted, bind, ours, peer_of, prepare, remove
@@ -40,7 +40,7 @@ Runs = tuple[RunRecord, ...]
 Found = Runs | str | TaskDetails | Slots
 
 
-class Served(Shown, Protocol):
+class Served(Encoded, Protocol):
     """A scheduler as its server needs it."""
 
     citizen: str
@@ -61,9 +61,9 @@ class Served(Shown, Protocol):
 
     async def explain(self, task: str) -> TaskDetails: ...
 
-    async def slots(self, tasks: Collection[str], window: Window) -> Slots: ...
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots: ...
 
-    def follow(self, task: str) -> AsyncGenerator[Piece, None]: ...
+    def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]: ...
 
 
 def _not_stopped() -> None:
@@ -82,7 +82,7 @@ class Server:
         self._clients: set[asyncio.Task[None]] = set()
         self._open: dict[Path, tuple[asyncio.Server, tuple[int, int] | None, int | None]] = {}
         self._shared: tuple[Path, int] | None = None
-        self._turns, self._audience = Turns(), Audience(scheduler)
+        self._turns, self._audience = Turns(), Broadcaster(scheduler)
 
     async def open(self) -> None:
         """Listen from now on; raises OSError. Only who holds the lock may call this."""
@@ -215,7 +215,7 @@ class _Client:
     def __init__(
         self,
         scheduler: Served,
-        audience: Audience,
+        audience: Broadcaster,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         turns: Turns,
@@ -225,7 +225,7 @@ class _Client:
         self._stop = stop
         self._reader, self._writer = reader, writer
         self._mistakes = 0
-        self._seat: Seat | None = None
+        self._seat: Subscriber | None = None
         self._following: dict[int | str, asyncio.Task[None]] = {}
         writer.transport.set_write_buffer_limits(high=0)  # "taken" means all of it
         writer.transport.max_size = BITE  # type: ignore[attr-defined]  # of asyncio's own transports

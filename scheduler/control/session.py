@@ -9,7 +9,7 @@ from pathlib import Path
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.member import Followed, Member
-from scheduler.control.offline import Onlooker
+from scheduler.control.offline import OfflineControl
 from scheduler.core.task import Handler
 from scheduler.errors import Owned
 
@@ -53,7 +53,7 @@ def _on_interrupt(fleet: Fleet, interrupted: Callable[[], object]) -> None:
 
 def control_of(member: Member) -> Followed:
     """What steers this citizen; raises why nothing does."""
-    if isinstance(member.control, Onlooker):
+    if isinstance(member.control, OfflineControl):
         raise member.control.reason
     return member.control
 

@@ -13,10 +13,10 @@ from scheduler.control.fleet_options import FleetOptions
 from scheduler.core.details import TaskDetails
 from scheduler.core.ports import Control, FleetView
 from scheduler.core.records import LISTED, RunRecord
-from scheduler.core.views import Piece, Pulse, Receipt, Snapshot
-from scheduler.core.window import Slots, Window
+from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.errors import SchedulerError, Stopping
-from scheduler.executors.streams import Spool
+from scheduler.executors.streams import ChunkQueue
 from scheduler.system.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class FleetThread:
         self._beat = self.clock.elapsed()
         self._stop: asyncio.Event
         self._ending = False  # also before there is a loop to tell
-        self._relay: Relay[FleetView] | None = None
+        self._relay: LatestValue[FleetView] | None = None
         self._controls: dict[Control, ThreadedControl] = {}
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._main()), name="scheduler", daemon=True
@@ -71,12 +71,12 @@ class FleetThread:
         snapshots = [scheduler.snapshot() for scheduler in self._fleet.schedulers()]
         return [f"{one.citizen}/{task.name}" for one in snapshots for task in one.tasks if task.running_since]
 
-    def pulse(self) -> Pulse:
+    def pulse(self) -> Heartbeat:
         age = self.clock.elapsed() - self._beat
-        return Pulse(age, self._culprit() if age > 2 * BEAT else "")
+        return Heartbeat(age, self._culprit() if age > 2 * BEAT else "")
 
     async def watch(self) -> AsyncIterator[FleetView]:
-        self._relay = Relay()
+        self._relay = LatestValue()
         self._relay.put(FleetView(loading=True))
         if self._thread.ident is None:
             self._thread.start()
@@ -143,13 +143,13 @@ class ThreadedControl:
     """A Control for another thread's loop."""
 
     def __init__(
-        self, control: "Followed", loop: asyncio.AbstractEventLoop, pulse: Callable[[], Pulse]
+        self, control: "Followed", loop: asyncio.AbstractEventLoop, pulse: Callable[[], Heartbeat]
     ) -> None:
         self.citizen = control.citizen
         self._control, self._loop, self._thread_pulse = control, loop, pulse
 
     async def watch(self) -> AsyncIterator[Snapshot]:
-        relay: Relay[Snapshot] = Relay()
+        relay: LatestValue[Snapshot] = LatestValue()
         forget: list[Callable[[], None]] = []
 
         def follow() -> None:
@@ -163,7 +163,7 @@ class ThreadedControl:
         finally:
             self._soon(lambda: [end() for end in forget])
 
-    def pulse(self) -> Pulse:
+    def pulse(self) -> Heartbeat:
         """Of the thread, or of an owner beyond it: whichever is slower."""
         return max(self._thread_pulse(), self._control.pulse(), key=lambda pulse: pulse.age)
 
@@ -190,14 +190,14 @@ class ThreadedControl:
     async def output(self, run: int) -> str:
         return await self._ask(self._control.output(run))
 
-    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
         return await self._ask(self._control.slots(tasks, window))
 
     async def explain(self, task: str) -> TaskDetails:
         return await self._ask(self._control.explain(task))
 
-    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
-        spool = Spool()
+    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
+        spool = ChunkQueue()
         filling = self._begun(spool.fill(self._control.follow(task)))
         filling.add_done_callback(lambda done: spool.end(self._why(done)))
         try:
@@ -229,7 +229,7 @@ class ThreadedControl:
             self._loop.call_soon_threadsafe(action)
 
 
-class Relay(Generic[T]):
+class LatestValue(Generic[T]):
     """Carries the newest value to this loop from any thread; what is not taken in time is skipped."""
 
     def __init__(self) -> None:

@@ -6,12 +6,12 @@ from contextlib import aclosing, suppress
 from scheduler.control.member import Followed
 from scheduler.core.records import LISTED
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Event, Kind, Piece, Snapshot, TaskView
+from scheduler.core.views import Event, OutputChunk, Snapshot, TaskStatus, TaskView
 from scheduler.errors import SchedulerError, UnknownTask
 
 WHOLE = 128 * 1024  # characters that a run may have printed to be compared with its history
 
-Show = Callable[[Piece], Awaitable[object]]
+Show = Callable[[OutputChunk], Awaitable[object]]
 
 
 async def force_and_wait(
@@ -28,7 +28,7 @@ async def force_and_wait(
     shown = await _follow(control, task, show) if show else ""
     ended = started if started.kind == "finished" else await _event(control, before, "finished", started.seq)
     if show and shown is not None and (rest := await _unseen(control, task, newest, again, shown)):
-        await show(Piece(rest))
+        await show(OutputChunk(rest))
     return ended
 
 
@@ -79,7 +79,9 @@ async def _event(control: Followed, before: TaskView, kind: str, after: int) -> 
 def _guess(snapshot: Snapshot, row: TaskView, before: TaskView, kind: str) -> Event | None:
     """What the row says of the run, where so much happened that its own events were let go."""
     if row.run_count > before.run_count and row.running_since is None and not row.queued:
-        outcome = Outcome.FAILED if row.error else Outcome.WARNING if row.kind is Kind.WARNING else Outcome.OK
+        outcome = (
+            Outcome.FAILED if row.error else Outcome.WARNING if row.kind is TaskStatus.WARNING else Outcome.OK
+        )
         text = row.error.text if row.error else row.text
         return Event(
             _seen(snapshot), 0.0, "finished", snapshot.citizen, row.name, outcome, text, Trigger.FORCE

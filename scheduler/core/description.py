@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import Field, fields
 from typing import Any
 
-from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.details import DefinitionField, TaskDetails
 from scheduler.core.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
@@ -29,22 +29,24 @@ def explain(
     )
 
 
-def _facts(task: Task, masks: Masks) -> Iterator[Fact]:
+def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     if task.description:
-        yield Fact("about", masks.text(task.description))
-    yield Fact("schedule", _schedule(task))
-    yield Fact("runs", _work(task, masks))
+        yield DefinitionField("about", masks.text(task.description))
+    yield DefinitionField("schedule", _schedule(task))
+    yield DefinitionField("runs", _work(task, masks))
     yield from _command(task, masks)
-    yield Fact("set in", task.source or "no file: built in", not task.source)
+    yield DefinitionField("set in", task.source or "no file: built in", not task.source)
     if not task.enabled:
-        yield Fact("enabled", "no: only when forced")
-    yield Fact("timeout", in_words(task.timeout))
-    yield Fact("retries", _retries(task), not task.retries)
-    yield Fact("missed", "run once, late" if task.catch_up else "skipped", task.catch_up)
-    yield Fact("jitter", f"up to {in_words(task.jitter)}" if task.jitter else "none", not task.jitter)
-    yield Fact("priority", f"{task.priority}, lower runs first")
+        yield DefinitionField("enabled", "no: only when forced")
+    yield DefinitionField("timeout", in_words(task.timeout))
+    yield DefinitionField("retries", _retries(task), not task.retries)
+    yield DefinitionField("missed", "run once, late" if task.catch_up else "skipped", task.catch_up)
+    yield DefinitionField(
+        "jitter", f"up to {in_words(task.jitter)}" if task.jitter else "none", not task.jitter
+    )
+    yield DefinitionField("priority", f"{task.priority}, lower runs first")
     if task.ping:
-        yield Fact("ping", f"{MASK}, told of {' and '.join(sorted(task.ping_on))}")
+        yield DefinitionField("ping", f"{MASK}, told of {' and '.join(sorted(task.ping_on))}")
 
 
 def _schedule(task: Task) -> str:
@@ -73,18 +75,18 @@ def _work(task: Task, masks: Masks) -> str:
             return f"nothing yet: {setting} is not set"
 
 
-def _command(task: Task, masks: Masks) -> Iterator[Fact]:
+def _command(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     """What a command gets beside its arguments."""
     if not isinstance(task.work, Command):
         return
     if task.work.folder:
-        yield Fact("working folder", masks.text(str(task.work.folder)))
+        yield DefinitionField("working folder", masks.text(str(task.work.folder)))
     if not task.work.inherit:
-        yield Fact("inherits", "nothing of the scheduler's environment, nor the secrets")
+        yield DefinitionField("inherits", "nothing of the scheduler's environment, nor the secrets")
     if task.work.environment:
-        yield Fact("environment", masks.value("", task.work.environment))
+        yield DefinitionField("environment", masks.value("", task.work.environment))
     if task.work.input:
-        yield Fact("input", f"{len(task.work.input):,} bytes")
+        yield DefinitionField("input", f"{len(task.work.input):,} bytes")
 
 
 def _retries(task: Task) -> str:
@@ -93,7 +95,7 @@ def _retries(task: Task) -> str:
     return f"{task.retries}, the first after {in_words(task.retry_delay)}, then doubling"
 
 
-def _options(task: Task, masks: Masks) -> Iterator[Fact]:
+def _options(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     """The handler's own settings, as far as the task has its handler."""
     if task.options is None or not isinstance(task.work, Call | NotSetUp):
         return
@@ -101,7 +103,7 @@ def _options(task: Task, masks: Masks) -> Iterator[Fact]:
         value, usual = getattr(task.options, each.name), each.default
         hidden = each.name in task.hidden or (not each.repr and value)
         words = MASK if hidden else _length(each, value) or masks.value(each.name, value)
-        yield Fact(each.name, words, _same(value, usual))
+        yield DefinitionField(each.name, words, _same(value, usual))
 
 
 def _length(field: "Field[Any]", value: Any) -> str:

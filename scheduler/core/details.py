@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class DefinitionField:
     """A line about a task; `usual` when nobody has set it."""
 
     label: str
@@ -17,6 +17,6 @@ class TaskDetails:
     """A task's definition and when its schedule wants it next (Unix seconds)."""
 
     task: str
-    facts: tuple[Fact, ...] = ()
-    options: tuple[Fact, ...] = ()
+    facts: tuple[DefinitionField, ...] = ()
+    options: tuple[DefinitionField, ...] = ()
     upcoming: tuple[float, ...] = ()

@@ -8,14 +8,14 @@ from scheduler.core.recovery import slot, spread
 from scheduler.core.schedule import NEVER
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task
-from scheduler.core.window import MOST_CELLS, MOST_TASKS, Slots, Window
+from scheduler.core.window import MOST_CELLS, MOST_TASKS, Slots, TimeGrid
 
 A_LITTLE = 0.001  # seconds: a slot at the very start of a cell is in it
 
 Asked = tuple[Task, TaskState, float]  # with the floor below which missed slots are skipped
 
 
-async def forecast(citizen: str, tasks: Iterable[Asked], now: float, window: Window) -> Slots:
+async def forecast(citizen: str, tasks: Iterable[Asked], now: float, window: TimeGrid) -> Slots:
     """The slots of these tasks; the loop turns between two of them."""
     found: dict[str, tuple[float, ...]] = {}
     window = replace(window, cells=min(window.cells, MOST_CELLS))
@@ -26,7 +26,7 @@ async def forecast(citizen: str, tasks: Iterable[Asked], now: float, window: Win
 
 
 def slots(
-    citizen: str, task: Task, state: TaskState, now: float, floor: float, window: Window
+    citizen: str, task: Task, state: TaskState, now: float, floor: float, window: TimeGrid
 ) -> tuple[float, ...]:
     """The first time in each cell at which the schedule wants the task: a step a cell, however often."""
     state = replace(state, running=None, orphan=None).seen(now)

@@ -7,8 +7,8 @@ from typing import Protocol
 from scheduler.core.details import TaskDetails
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.ui_options import Monitor
-from scheduler.core.views import Piece, Pulse, Receipt, Snapshot
-from scheduler.core.window import Slots, Window
+from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.system.clock import Clock
 
 
@@ -25,7 +25,7 @@ class Control(Protocol):
         """The whole snapshot at once, then the newest after each change; slow readers skip some."""
         ...
 
-    def pulse(self) -> Pulse:
+    def pulse(self) -> Heartbeat:
         """How long ago the scheduler's loop last turned; answers at once, from any thread."""
         ...
 
@@ -62,11 +62,11 @@ class Control(Protocol):
         """What the task is, its secrets masked, and its next times; raises UnknownTask."""
         ...
 
-    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
         """When these tasks will run in the window, if runs start on time; unknown ones are left out."""
         ...
 
-    def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+    def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         """What the run under way prints: at once what there is so far, then more as it comes, until it ends.
 
         A run that is queued is waited for; without one it ends at once. A run that prints much, and a

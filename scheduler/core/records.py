@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from scheduler.core.task import Keep, Outcome, Trigger
+from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.errors import UnknownRun, UnknownTask
 
 LISTED = 50  # runs in an answer, unless another number is asked for
@@ -29,7 +29,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RunQuery:
     """Which runs: of a task or of all, the newest first, `before` the run with that id."""
 
     task: str | None = None
@@ -38,7 +38,7 @@ class Asked:
     before: int | None = None
 
 
-def listed(runs: Iterable[RunRecord], asked: Asked) -> tuple[RunRecord, ...]:
+def listed(runs: Iterable[RunRecord], asked: RunQuery) -> tuple[RunRecord, ...]:
     """What `asked` picks from runs in memory."""
     found = (
         run
@@ -58,7 +58,7 @@ class Printed(Protocol):
     def text(self) -> str: ...
 
 
-class Ended(NamedTuple):
+class FinishedRun(NamedTuple):
     """A run that has just ended, on its way to the history."""
 
     task: str
@@ -79,17 +79,17 @@ Told = Callable[[str, str], None]
 class Recorder(Protocol):
     """Where the finished runs of one citizen go; nothing of it ever holds up a run."""
 
-    keep: Keep
+    keep: Retention
 
     def begin(self, told: Told) -> None:
         """Runs are recorded from now on, by this loop; `told` hears what is wrong with that, as an event."""
         ...
 
-    def record(self, run: Ended) -> None:
+    def record(self, run: FinishedRun) -> None:
         """Remember the run; returns at once."""
         ...
 
-    async def runs(self, asked: Asked, known: Collection[str]) -> tuple[RunRecord, ...]:
+    async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
         """The runs that were asked for; raises UnknownTask for a task that is in neither, Unreadable."""
         ...
 
@@ -105,13 +105,13 @@ class Recorder(Protocol):
 class Forgetful:
     """Remembers nothing: for schedulers whose home is not on a disk."""
 
-    keep = Keep()
+    keep = Retention()
 
     def begin(self, told: Told) -> None: ...
 
-    def record(self, run: Ended) -> None: ...
+    def record(self, run: FinishedRun) -> None: ...
 
-    async def runs(self, asked: Asked, known: Collection[str]) -> tuple[RunRecord, ...]:
+    async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
         if asked.task is not None and asked.task not in known:
             raise UnknownTask(asked.task, known)
         return ()

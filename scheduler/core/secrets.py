@@ -25,7 +25,7 @@ _IN_TEXT = (
 )
 
 
-class Outside(str):
+class Sensitive(str):
     """Text that came from the environment or a .env file: it may be a secret, so its repr hides it.
 
     It may also stand for a number or a yes/no, which text in a settings file may not.
@@ -37,7 +37,7 @@ class Outside(str):
         return "'***'"
 
 
-class OutsideBytes(bytes):
+class SensitiveBytes(bytes):
     """The same for bytes."""
 
     __slots__ = ()
@@ -46,11 +46,11 @@ class OutsideBytes(bytes):
         return "b'***'"
 
 
-def holds_outside(value: Any) -> bool:
+def holds_sensitive(value: Any) -> bool:
     """Whether any part of it came from the environment or a .env file."""
     if isinstance(value, dict):
-        return any(map(holds_outside, value.values()))
-    return any(map(holds_outside, value)) if isinstance(value, list) else isinstance(value, Outside)
+        return any(map(holds_sensitive, value.values()))
+    return any(map(holds_sensitive, value)) if isinstance(value, list) else isinstance(value, Sensitive)
 
 
 class Masks:
@@ -62,7 +62,7 @@ class Masks:
 
     def text(self, text: str) -> str:
         """The text without its secrets; nothing of it if it came from .env or the environment."""
-        if isinstance(text, Outside) and text:
+        if isinstance(text, Sensitive) and text:
             return MASK
         if self._known:
             text = self._known.sub(MASK, text)
@@ -84,7 +84,7 @@ class Masks:
         """A setting's value in words."""
         if not value and not isinstance(value, bool | int | float):
             return "none"
-        if isinstance(value, OutsideBytes) or _secret(name, value):
+        if isinstance(value, SensitiveBytes) or _secret(name, value):
             return MASK
         if isinstance(value, bool):
             return "yes" if value else "no"

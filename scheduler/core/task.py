@@ -187,7 +187,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class WakePlan:
+class WakeConfig:
     """When the citizen has its turn and what that is; durations in seconds. `cron` goes before `every`."""
 
     every: float = 600.0
@@ -214,7 +214,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class Retention:
     """How much is remembered: so many runs of each task, and none older than so many seconds."""
 
     runs: int = 10_000

@@ -4,16 +4,16 @@ import math
 import re
 from collections.abc import Callable
 
-from scheduler.core.views import Kind, Snapshot, TaskView
+from scheduler.core.views import Snapshot, TaskStatus, TaskView
 
 GLYPHS = {
-    Kind.OK: "✓",
-    Kind.WARNING: "⚠",
-    Kind.FAILED: "✗",
-    Kind.NEVER: "○",
-    Kind.NOT_SET_UP: "◌",
-    Kind.RUNNING: "▶",
-    Kind.PAUSED: "⏸",
+    TaskStatus.OK: "✓",
+    TaskStatus.WARNING: "⚠",
+    TaskStatus.FAILED: "✗",
+    TaskStatus.NEVER: "○",
+    TaskStatus.NOT_SET_UP: "◌",
+    TaskStatus.RUNNING: "▶",
+    TaskStatus.PAUSED: "⏸",
 }
 ERROR_WIDTH = 60
 # C0 and C1 steer a terminal, bidi controls reorder what is read, a lone surrogate cannot be printed at all.
@@ -56,18 +56,20 @@ def _rows(task: TaskView, now: float) -> list[str]:
 
 def _failed(task: TaskView) -> bool:
     # An error that v2 left behind says nothing about a task that nobody set up.
-    return task.kind is Kind.FAILED or (task.error is not None and task.kind is not Kind.NOT_SET_UP)
+    return task.kind is TaskStatus.FAILED or (
+        task.error is not None and task.kind is not TaskStatus.NOT_SET_UP
+    )
 
 
 def _sentence(task: TaskView, now: float) -> str:
     runs = f"({task.run_count} runs)"
-    if task.kind is Kind.NOT_SET_UP:
+    if task.kind is TaskStatus.NOT_SET_UP:
         return f"not set up ({clean(task.missing)})" if task.missing else "not set up"
-    if task.kind is Kind.RUNNING:
+    if task.kind is TaskStatus.RUNNING:
         since = now if task.running_since is None else task.running_since
         return f"running for {ago(now - since)} {runs}"
     ran = "never ran" if task.last_run is None else f"ran {ago(now - task.last_run)} ago"
-    if task.kind is Kind.PAUSED:
+    if task.kind is TaskStatus.PAUSED:
         return f"paused, {ran} {runs}"
     return f"{ran}, {_next(task, now)} {runs}"
 

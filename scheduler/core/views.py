@@ -12,7 +12,7 @@ from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Progress, Task, Trigger
 
 
-class Kind(StrEnum):
+class TaskStatus(StrEnum):
     """What the first glyph of a task's row says."""
 
     OK = "ok"
@@ -29,7 +29,7 @@ class TaskView:
     """One row: everything a screen needs to draw a task and to count down by itself."""
 
     name: str
-    kind: Kind
+    kind: TaskStatus
     schedule: str
     due: float | None = None
     since: float | None = None
@@ -56,7 +56,7 @@ class TaskView:
     @property
     def paused(self) -> bool:
         """Paused by somebody, not turned off in the settings."""
-        return self.paused_at is not None or (self.kind is Kind.PAUSED and self.enabled)
+        return self.paused_at is not None or (self.kind is TaskStatus.PAUSED and self.enabled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class OutputChunk:
     """What a run printed next; `skipped` bytes before it were too many for whoever reads them here."""
 
     text: str
@@ -123,7 +123,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Heartbeat:
     """Is the scheduler alive: seconds since its loop last turned, and the run that holds it up."""
 
     age: float = 0.0
@@ -158,15 +158,15 @@ def view(task: Task, state: TaskState, when: float, **more: Any) -> TaskView:
     )
 
 
-def _kind(task: Task, state: TaskState) -> Kind:
+def _kind(task: Task, state: TaskState) -> TaskStatus:
     if state.running:
-        return Kind.RUNNING
+        return TaskStatus.RUNNING
     if not task.set_up:
-        return Kind.NOT_SET_UP
+        return TaskStatus.NOT_SET_UP
     if state.paused or not task.enabled:
-        return Kind.PAUSED
+        return TaskStatus.PAUSED
     if state.error or (state.outcome and state.outcome.bad):
-        return Kind.FAILED
+        return TaskStatus.FAILED
     if state.last_run is None:
-        return Kind.NEVER
-    return Kind.WARNING if state.outcome is Outcome.WARNING else Kind.OK
+        return TaskStatus.NEVER
+    return TaskStatus.WARNING if state.outcome is Outcome.WARNING else TaskStatus.OK

@@ -9,7 +9,7 @@ Slots = Mapping[str, tuple[float, ...]]  # by task: the first time in each cell 
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimeGrid:
     """So many cells of so many seconds from `start` on (Unix seconds)."""
 
     start: float

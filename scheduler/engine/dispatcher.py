@@ -7,9 +7,9 @@ from itertools import count
 from scheduler.core.recovery import slot
 from scheduler.core.schedule import NEVER
 from scheduler.core.task import Trigger
-from scheduler.engine.due_queue import Timetable
+from scheduler.engine.due_queue import DueQueue
 from scheduler.engine.jobs import Job
-from scheduler.engine.registry import Ledger
+from scheduler.engine.registry import TaskRegistry
 from scheduler.system.clock import Clock, Timer
 
 SLICE = 256  # dispatches before the loop may do something else
@@ -24,14 +24,14 @@ class Dispatcher:
     def __init__(
         self,
         citizen: str,
-        ledger: Ledger,
+        ledger: TaskRegistry,
         clock: Clock,
         start: Callable[[Job, Trigger], None],
         runs: Sized,
     ) -> None:
         self.limit, self._runs = 1, runs
         self._citizen, self._ledger, self._clock, self._start = citizen, ledger, clock, start
-        self._timetable = Timetable()
+        self._timetable = DueQueue()
         self._ready: list[tuple[int, int, Job]] = []
         self._order = count()
         self._timer: Timer | None = None

@@ -7,7 +7,7 @@ from scheduler.core.schedule import NEVER
 from scheduler.engine.jobs import Job
 
 
-class Timetable:
+class DueQueue:
     """Tasks by the time they are due; a task has one time or none."""
 
     def __init__(self) -> None:

@@ -61,7 +61,7 @@ async def follow(
 def _forgotten(event: Event) -> None: ...
 
 
-class Board:
+class EventBus:
     """Keeps the newest events and tells its subscribers, in bounded steps, that there is news."""
 
     def __init__(self, citizen: str, clock: Clock) -> None:

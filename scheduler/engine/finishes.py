@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from scheduler.system.clock import Clock
 
 
-class Finishes:
+class CompletionWaiters:
     """Who waits for which tasks to finish."""
 
     def __init__(self, clock: Clock) -> None:

@@ -7,7 +7,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import NotSetUp as Nothing
 from scheduler.core.task import Task, Trigger
 from scheduler.core.views import TaskView, view
-from scheduler.engine.run import Run
+from scheduler.engine.run import RunHandle
 from scheduler.errors import NotSetUp
 
 
@@ -21,7 +21,7 @@ class Job:
         self.floor = floor  # slots before this are skipped if the task does not want to catch up
         self.when = NEVER
         self.entry = 0  # of the timetable; 0 while it has none
-        self.run: Run | None = None
+        self.run: RunHandle | None = None
         self.waiting: Trigger | None = None
         self.left: tuple[str, Callable[[], bool]] | None = None
         self.again = False

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from scheduler.core.records import Ended
+from scheduler.core.records import FinishedRun
 from scheduler.core.recovery import recovered
 from scheduler.core.state import TaskState
 from scheduler.core.task import Outcome
 from scheduler.core.views import Receipt, TaskView
-from scheduler.engine.event_bus import Board
+from scheduler.engine.event_bus import EventBus
 from scheduler.engine.jobs import Job
 from scheduler.errors import UnknownTask
 from scheduler.storage.state_file import States
@@ -16,18 +16,18 @@ from scheduler.system.clock import Clock
 from scheduler.system.process_info import alive
 
 
-class Ledger:
+class TaskRegistry:
     """What is known of a citizen's tasks, saved by its store and shown on its board."""
 
     def __init__(self, citizen: str, store: Store, clock: Clock, by_hand: Callable[[Job], None]) -> None:
-        self.board = Board(citizen, clock)
+        self.board = EventBus(citizen, clock)
         self.jobs: dict[str, Job] = {}
         self.states: dict[str, TaskState] = {}
         self.notes: tuple[str, ...] = ()
         self._rows: tuple[Job, ...] = ()
         self._store, self._by_hand = store, by_hand
         self._recovered = False
-        self.left_open: list[Ended] = []
+        self.left_open: list[FinishedRun] = []
         self.written = store.written
         self.note = self.board.note
 
@@ -99,7 +99,7 @@ class Ledger:
         if state.running:
             since, why = state.running.since, after.error.text if after.error else ""
             took = max(0.0, now - since)
-            ended = Ended(name, None, state.attempt + 1, since, now, took, Outcome.INTERRUPTED, why)
+            ended = FinishedRun(name, None, state.attempt + 1, since, now, took, Outcome.INTERRUPTED, why)
             self.left_open.append(ended)
             left = f"; pid {after.orphan.pid} is still running" if after.orphan else ""
             text = f"the scheduler died during this run{left}"

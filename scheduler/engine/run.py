@@ -11,7 +11,7 @@ from scheduler.system.process_info import Running
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 
 
-class Run:
+class RunHandle:
     """The engine's hold on one run; to its worker it is the Watcher."""
 
     # Defaults of the class instead of fifteen assignments: a run is made for every dispatch.
@@ -30,8 +30,8 @@ class Run:
         name: str,
         trigger: Trigger,
         since: float,
-        carried: Callable[["Run", Running], Awaitable[None]],
-        shown: Callable[["Run"], None],
+        carried: Callable[["RunHandle", Running], Awaitable[None]],
+        shown: Callable[["RunHandle"], None],
     ) -> None:
         self.name, self.trigger, self.since = name, trigger, since
         self._carried, self._shown = carried, shown

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.listener import Listener
-from scheduler.core.records import Ended
+from scheduler.core.records import FinishedRun
 from scheduler.core.recovery import retry_time
 from scheduler.core.schedule import in_words
 from scheduler.core.state import TaskState
 from scheduler.core.task import Context, Llm, Outcome, Task, Trigger
-from scheduler.engine.finishes import Finishes
+from scheduler.engine.finishes import CompletionWaiters
 from scheduler.engine.jobs import Job
-from scheduler.engine.registry import Ledger
-from scheduler.engine.run import Run
-from scheduler.engine.timeouts import Deadlines
+from scheduler.engine.registry import TaskRegistry
+from scheduler.engine.run import RunHandle
+from scheduler.engine.timeouts import RunTimeouts
 from scheduler.engine.wake import TaskResult
 from scheduler.errors import SchedulerError, TaskFailed
-from scheduler.executors import Result, Workers
+from scheduler.executors import Executor, Result
 from scheduler.system.clock import Clock
 from scheduler.system.process_info import Running, alive
 from scheduler.system.process_info import born as born_at
@@ -46,27 +46,27 @@ class Runner:
         self,
         citizen: str,
         home: Path,
-        ledger: Ledger,
+        ledger: TaskRegistry,
         clock: Clock,
-        workers: Workers,
+        workers: Executor,
         free: Callable[[], None],
         ended: Callable[[Job], None],
         urgent: Callable[[str], None],
-        record: Callable[[Ended], None],
+        record: Callable[[FinishedRun], None],
     ) -> None:
         self.secrets: Mapping[str, str] = {}
         self.llm: Llm | None = None
         self.listener: Listener | None = None
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, RunHandle] = {}
         self._results: deque[tuple[str, Outcome, str, float]] = deque(maxlen=RESULTS_KEPT)
-        self.finishes = Finishes(clock)
+        self.finishes = CompletionWaiters(clock)
         self.stopping = False
         self._citizen, self._home, self._ledger, self._clock = citizen, home, ledger, clock
         self._workers, self._afterwards = workers, workers.afterwards
         self._free, self._ended, self._urgent, self._record = free, ended, urgent, record
-        self._deadlines = Deadlines(clock, self._all, self._took_too_long)
+        self._deadlines = RunTimeouts(clock, self._all, self._took_too_long)
         self._jobs: dict[str, Job] = {}  # of the runs: the settings may have lost the task meanwhile
-        self._wake: Run | None = None
+        self._wake: RunHandle | None = None
         self._wake_given_up: asyncio.Future[None]
         self._wake_left: tuple[str, Callable[[], bool]] | None = None
         self._abandoned: set[asyncio.Task[Any]] = set()
@@ -98,7 +98,7 @@ class Runner:
         late = now - job.when if 0 < job.when < now else 0.0
         if trigger is SCHEDULE:
             now = job.task.schedule.counted(job.when, now)
-        run = Run(name, trigger, now, self._carried_by, self._shown)
+        run = RunHandle(name, trigger, now, self._carried_by, self._shown)
         self.runs[name] = job.run = run
         self._jobs[name] = job
         job.waiting, job.again = None, False
@@ -115,10 +115,10 @@ class Runner:
     async def carry_out(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
         """The outcome of a piece of work that is no task of its own: the wake."""
 
-        async def carried(_: Run, process: Running) -> None:
+        async def carried(_: RunHandle, process: Running) -> None:
             await carried_by(process)
 
-        run = self._wake = Run(task.name, Trigger.WAKE, self._clock.now(), carried, self._showing)
+        run = self._wake = RunHandle(task.name, Trigger.WAKE, self._clock.now(), carried, self._showing)
         if self._wake_left and self._wake_left[1]():
             self._wake = None
             return Result(Outcome.SKIPPED, f"the wake before has not ended: {self._wake_left[0]}")
@@ -139,7 +139,7 @@ class Runner:
         finally:
             self._wake = None
 
-    def _context(self, task: Task, run: Run, last_success: float | None) -> Context:
+    def _context(self, task: Task, run: RunHandle, last_success: float | None) -> Context:
         return Context(
             self._citizen,
             self._home,
@@ -152,7 +152,7 @@ class Runner:
             self.llm,
         )
 
-    async def _attempt(self, task: Task, run: Run, job: Job | None = None) -> Result:
+    async def _attempt(self, task: Task, run: RunHandle, job: Job | None = None) -> Result:
         """What the run came to, whatever its handler does; the run of a job is finished with it."""
         run.began = True
         try:
@@ -176,14 +176,14 @@ class Runner:
             self._over(job, run, result)
         return result
 
-    def _over(self, job: Job, run: Run, result: Result) -> None:
+    def _over(self, job: Job, run: RunHandle, result: Result) -> None:
         """The worker is free at once; what became of the run is told after other starts."""
         took = self._clock.elapsed() - run.started_at
         self.runs.pop(run.name, None)
         self._afterwards.put(self._told, job, run, result, self._clock.now(), took)
         self._free()
 
-    def _finished(self, job: Job, run: Run, result: Result, now: float, took: float) -> None:
+    def _finished(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
         outcome, before = result.outcome, job.state
         job.run, job.left = None, run.left
         state = self._after(job, result, now, took)
@@ -197,7 +197,7 @@ class Runner:
         text, trace, printed = result.text, result.traceback, run.printed
         attempt = before.attempt + 1
         self._record(
-            Ended(run.name, run.trigger, attempt, run.since, now, took, outcome, text, trace, printed)
+            FinishedRun(run.name, run.trigger, attempt, run.since, now, took, outcome, text, trace, printed)
         )
 
     def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
@@ -214,7 +214,7 @@ class Runner:
             return state.retrying(retry_at)
         return state.gave_up() if state.attempt else state
 
-    def _report(self, run: Run, result: Result, took: float, now: float) -> None:
+    def _report(self, run: RunHandle, result: Result, took: float, now: float) -> None:
         name, outcome, text = run.name, result.outcome, result.text
         self._ledger.note("finished", name, outcome, text, run.trigger, took)
         if result.traceback:
@@ -224,11 +224,11 @@ class Runner:
         if result.urgent and not self.stopping:
             self._urgent(text)
 
-    def _showing(self, run: Run) -> None:
+    def _showing(self, run: RunHandle) -> None:
         if job := self._ledger.jobs.get(run.name):
             self._ledger.show(job)
 
-    async def _carried(self, run: Run, process: Running) -> None:
+    async def _carried(self, run: RunHandle, process: Running) -> None:
         """The run has a process of its own: that is the one to look for after a crash."""
         job = self._jobs.get(run.name)
         if job is not None and job.run is run:
@@ -255,17 +255,17 @@ class Runner:
         for run in self._all():
             run.halt(Outcome.INTERRUPTED)
 
-    def _all(self) -> list[Run]:
+    def _all(self) -> list[RunHandle]:
         return [*self.runs.values(), *([self._wake] if self._wake else [])]
 
-    def _took_too_long(self, run: Run) -> None:
+    def _took_too_long(self, run: RunHandle) -> None:
         if run.reason is None:
             run.halt(Outcome.TIMED_OUT)
             self._deadlines.watch(run, WRITE_OFF)
         else:
             self._write_off(run)
 
-    def _write_off(self, run: Run) -> None:
+    def _write_off(self, run: RunHandle) -> None:
         """The run does not end although it was told to: it is over for us, its worker is replaced."""
         task, job = run.task, self._jobs.get(run.name)
         run.abandoned = True
@@ -302,13 +302,13 @@ class Runner:
         self._ended(job)
 
 
-def _halted(task: Task, run: Run) -> Result:
+def _halted(task: Task, run: RunHandle) -> Result:
     if run.reason is Outcome.TIMED_OUT:
         return Result(Outcome.TIMED_OUT, f"timed out after {in_words(task.timeout)}")
     return Result(Outcome.INTERRUPTED, f"interrupted: {run.why}")
 
 
-def _blame(task: Task, run: Run, error: BaseException) -> Result:
+def _blame(task: Task, run: RunHandle, error: BaseException) -> Result:
     """The outcome that an exception stands for."""
     if isinstance(error, TaskFailed | SchedulerError):
         return Result(Outcome.FAILED, str(error) or "failed without saying why")

@@ -10,39 +10,39 @@ from scheduler.core.description import explain
 from scheduler.core.details import TaskDetails
 from scheduler.core.forecast import forecast
 from scheduler.core.listener import Listener
-from scheduler.core.records import LISTED, MOST_LISTED, Asked, Forgetful, Recorder, RunRecord
+from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
 from scheduler.core.schedule import AtStart
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Handler, Keep, Llm, Outcome, Task, Trigger, WakePlan
-from scheduler.core.views import Piece, Pulse, Receipt, Snapshot, WakeView
-from scheduler.core.window import Slots, Window
+from scheduler.core.task import Call, Handler, Llm, Outcome, Retention, Task, Trigger, WakeConfig
+from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, WakeView
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import follow
 from scheduler.engine.jobs import Job
-from scheduler.engine.registry import Ledger
-from scheduler.engine.run import Run
+from scheduler.engine.registry import TaskRegistry
+from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import WAKE, Runner
 from scheduler.engine.wake import TaskResult, WakeCycle
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping
-from scheduler.executors import Result, Workers
-from scheduler.executors.streams import Bell, pieces
-from scheduler.storage.failure_journal import Chronicle
+from scheduler.executors import Executor, Result
+from scheduler.executors.streams import Signal, pieces
+from scheduler.storage.failure_journal import FailureJournal
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
 from scheduler.system.process_info import Running
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SchedulerOptions:
     """What a citizen's settings say beyond its tasks; seconds."""
 
     workers: int = 4
     grace: float = 10.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    wake: WakePlan | None = None
+    wake: WakeConfig | None = None
     background: bool = True
     llm: Llm | None = None
-    history: Keep = Keep()  # noqa: RUF009  # frozen
+    history: Retention = Retention()  # noqa: RUF009  # frozen
 
 
 class Scheduler:
@@ -56,21 +56,23 @@ class Scheduler:
         *,
         store: Store,
         clock: Clock,
-        workers: Workers,
-        rules: Rules | None = None,
+        workers: Executor,
+        rules: SchedulerOptions | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         self.citizen, self.home = citizen, home
-        self._tasks, self._rules, self._clock = tuple(tasks), rules or Rules(), clock
+        self._tasks, self._rules, self._clock = tuple(tasks), rules or SchedulerOptions(), clock
         self._registered: dict[str, Handler] = {}
         self._leaving: dict[str, Job] = {}
-        self._expected: dict[str, asyncio.Future[Run | None]] = {}  # runs of queued tasks that are followed
+        self._expected: dict[
+            str, asyncio.Future[RunHandle | None]
+        ] = {}  # runs of queued tasks that are followed
         self._problems: tuple[str, ...] = ()
         self._notices: tuple[str, ...] = ()
         self._started = self._stopping = False
         self._workers = workers
-        self._ledger = Ledger(citizen, store, clock, self._ended)
-        self._chronicle = Chronicle(citizen, home, clock)
+        self._ledger = TaskRegistry(citizen, store, clock, self._ended)
+        self._chronicle = FailureJournal(citizen, home, clock)
         self._ledger.board.trouble = self._chronicle.trouble
         self._recorder = recorder or Forgetful()
         self._runner = Runner(
@@ -142,7 +144,7 @@ class Scheduler:
         """Tell this listener of all runs; before `start`."""
         self._runner.listener = listener
 
-    def set_tasks(self, tasks: Iterable[Task], rules: Rules | None = None) -> None:
+    def set_tasks(self, tasks: Iterable[Task], rules: SchedulerOptions | None = None) -> None:
         """Go on with other settings: unchanged tasks keep their next time, removed ones are gone."""
         self._tasks, self._problems = tuple(tasks), ()
         self._obey(rules or self._rules)
@@ -191,7 +193,7 @@ class Scheduler:
         plan, first = self._rules.wake, self._rules.background
         return WakeCycle(self.citizen, self.home, plan, self, self._clock, tasks_first=first)
 
-    def _obey(self, rules: Rules) -> None:
+    def _obey(self, rules: SchedulerOptions) -> None:
         self._rules = rules
         self._dispatch.limit, self._runner.secrets = rules.workers, rules.secrets
         self._runner.llm, self._recorder.keep = rules.llm, rules.history
@@ -243,8 +245,8 @@ class Scheduler:
             problems=(*self._problems, *self._notices, *self._ledger.notes),
         )
 
-    def pulse(self) -> Pulse:
-        return Pulse()  # whoever can ask on this loop sees it turn
+    def pulse(self) -> Heartbeat:
+        return Heartbeat()  # whoever can ask on this loop sees it turn
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
         job = self._open(task)
@@ -280,13 +282,13 @@ class Scheduler:
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
     ) -> tuple[RunRecord, ...]:
-        asked = Asked(task, min(limit, MOST_LISTED), failed, before)
+        asked = RunQuery(task, min(limit, MOST_LISTED), failed, before)
         return await self._recorder.runs(asked, self._ledger.jobs)
 
     async def output(self, run: int) -> str:
         return await self._recorder.output(run)
 
-    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
         jobs = [job for job in self._ledger.rows() if job.task.name in tasks]
         asked = [(job.task, job.state, job.floor) for job in jobs]
         return await forecast(self.citizen, asked, self._clock.now(), window)
@@ -295,10 +297,10 @@ class Scheduler:
         job, now, secrets = self._ledger.job(task), self._clock.now(), self._rules.secrets.values()
         return explain(self.citizen, job.task, job.state, now, job.floor, secrets)
 
-    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         job = self._ledger.job(task)
         if run := job.run or await self._coming(job):
-            bell = Bell()
+            bell = Signal()
             ended = asyncio.ensure_future(self._runner.finishes.wait_for([task], None))
             ended.add_done_callback(lambda _: bell.ring())
             await asyncio.sleep(0)  # it listens from here on
@@ -309,7 +311,7 @@ class Scheduler:
             finally:
                 ended.cancel()
 
-    async def _coming(self, job: Job) -> Run | None:
+    async def _coming(self, job: Job) -> RunHandle | None:
         """The run that the task is queued for, once it has started; None if there is none, or no more."""
         if not job.waiting or self._stopping:
             return None
@@ -373,7 +375,7 @@ class Scheduler:
         if self._expected:
             self._expect_no_more(job.task.name, job.run)
 
-    def _expect_no_more(self, task: str, run: Run | None) -> None:
+    def _expect_no_more(self, task: str, run: RunHandle | None) -> None:
         """Whoever follows a task that was queued is told of its run, or that it is queued no more."""
         if coming := self._expected.pop(task, None):
             coming.set_result(run)

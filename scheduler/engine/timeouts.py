@@ -3,21 +3,21 @@
 from collections.abc import Callable, Iterable
 
 from scheduler.core.schedule import NEVER
-from scheduler.engine.run import Run
+from scheduler.engine.run import RunHandle
 from scheduler.system.clock import Clock, Timer
 
 
-class Deadlines:
+class RunTimeouts:
     """Calls `expired` for each run whose deadline (elapsed seconds) has passed."""
 
     def __init__(
-        self, clock: Clock, runs: Callable[[], Iterable[Run]], expired: Callable[[Run], None]
+        self, clock: Clock, runs: Callable[[], Iterable[RunHandle]], expired: Callable[[RunHandle], None]
     ) -> None:
         self._clock, self._runs, self._expired = clock, runs, expired
         self._timer: Timer | None = None
         self._at = NEVER
 
-    def watch(self, run: Run, seconds: float) -> None:
+    def watch(self, run: RunHandle, seconds: float) -> None:
         """The run has this long from now."""
         now = self._clock.elapsed()
         run.started_at = run.started_at or now

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.core.schedule import unix
-from scheduler.core.task import Command, Outcome, Task, WakePlan
+from scheduler.core.task import Command, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView
 from scheduler.executors import Result
 from scheduler.storage.memory import append_event
@@ -60,7 +60,7 @@ class WakeCycle:
     """One citizen's wakes: on time, by hand, and at once when something is urgent."""
 
     def __init__(
-        self, citizen: str, home: Path, plan: WakePlan, turn: Turn, clock: Clock, tasks_first: bool = True
+        self, citizen: str, home: Path, plan: WakeConfig, turn: Turn, clock: Clock, tasks_first: bool = True
     ) -> None:
         self._citizen, self._home, self._plan, self._turn, self._clock = citizen, home, plan, turn, clock
         self._tasks_first = tasks_first
@@ -88,7 +88,7 @@ class WakeCycle:
         self._jump = self._clock.on_jump(self._clock_jumped)
         self._clock_jumped()
 
-    def replan(self, plan: WakePlan) -> None:
+    def replan(self, plan: WakeConfig) -> None:
         """Go on with other settings; a wake under way ends as it began."""
         self._plan = plan
         if self._timer:

@@ -7,18 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scheduler.executors.executor import Workers
+    from scheduler.executors.executor import Executor
     from scheduler.executors.output import Output
-    from scheduler.executors.result import Result, Watcher
+    from scheduler.executors.result import Result, RunListener
     from scheduler.executors.stdout_capture import capture_prints
 
-__all__ = ["Output", "Result", "Watcher", "Workers", "capture_prints"]
+__all__ = ["Executor", "Output", "Result", "RunListener", "capture_prints"]
 
 _HOMES = {
     "Output": "output",
     "Result": "result",
-    "Watcher": "result",
-    "Workers": "executor",
+    "RunListener": "result",
+    "Executor": "executor",
     "capture_prints": "stdout_capture",
 }
 

@@ -29,7 +29,7 @@ LAST_WORDS = 1.0  # seconds that a pipe is read on after the process ended: some
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SpawnRequest:
     """What to start, and how."""
 
     argv: tuple[str, ...]
@@ -40,13 +40,13 @@ class Order:
     pass_fds: tuple[int, ...] = ()
 
 
-class Child:
+class Subprocess:
     """A process in a session of its own, so that it can be ended with all that it started.
 
     `exited` becomes its exit code (negative: the signal), or None if something else collected that.
     """
 
-    def __init__(self, order: Order, output: Output) -> None:
+    def __init__(self, order: SpawnRequest, output: Output) -> None:
         self._loop = asyncio.get_running_loop()
         self._process = _popen(order)
         pid = self._process.pid
@@ -131,7 +131,7 @@ class Child:
             self.exited.set_result(code)
 
 
-def _popen(order: Order) -> "subprocess.Popen[bytes]":
+def _popen(order: SpawnRequest) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
             (*_GATE, *order.argv),

@@ -4,20 +4,22 @@ from functools import partial
 
 from scheduler.core.task import Command, Context
 from scheduler.executors.answers import ended
-from scheduler.executors.child import Order
+from scheduler.executors.child import SpawnRequest
 from scheduler.executors.environment import check_program, environment, new_mark
-from scheduler.executors.result import Result, Watcher
-from scheduler.executors.subprocesses import Processes
+from scheduler.executors.result import Result, RunListener
+from scheduler.executors.subprocesses import SubprocessPool
 
 
-async def run_command(processes: Processes, work: Command, context: Context, watcher: Watcher) -> Result:
+async def run_command(
+    processes: SubprocessPool, work: Command, context: Context, watcher: RunListener
+) -> Result:
     """What the command came to; its last line is the text, or its first if that is urgent."""
     code = await processes.run(partial(_order, work, context), watcher)
     return ended(code, watcher.output)
 
 
-def _order(work: Command, context: Context) -> Order:
+def _order(work: Command, context: Context) -> SpawnRequest:
     mark, folder = new_mark(), work.folder or context.home
     around = environment(context, mark, work.environment, folder, work.inherit)
     check_program(work.argv, folder, around.get("PATH"))
-    return Order(work.argv, around, folder, mark, work.input)
+    return SpawnRequest(work.argv, around, folder, mark, work.input)

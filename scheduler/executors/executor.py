@@ -6,21 +6,21 @@ from scheduler.core.task import Call, Command, Context, Isolated, Task
 from scheduler.errors import NotSetUp
 from scheduler.executors.afterwards import Afterwards
 from scheduler.executors.command import run_command
-from scheduler.executors.in_process import Calls
+from scheduler.executors.in_process import InProcessExecutor
 from scheduler.executors.isolated import run_isolated
-from scheduler.executors.result import Result, Watcher
-from scheduler.executors.subprocesses import Processes
+from scheduler.executors.result import Result, RunListener
+from scheduler.executors.subprocesses import SubprocessPool
 
 
-class Workers:
+class Executor:
     """Carries out runs for all schedulers of one event loop."""
 
     def __init__(self, *, starts: int = 16, kill_grace: float = 5.0) -> None:
         self.afterwards = Afterwards()
-        self._calls = Calls()
-        self._processes = Processes(starts, kill_grace)
+        self._calls = InProcessExecutor()
+        self._processes = SubprocessPool(starts, kill_grace)
 
-    def run(self, task: Task, context: Context, watcher: Watcher) -> Awaitable[Result]:
+    def run(self, task: Task, context: Context, watcher: RunListener) -> Awaitable[Result]:
         """What the run came to; what a handler in this process raises is raised.
 
         Cancelling it ends the run: at once, except that a process gets `kill_grace` to go by itself.

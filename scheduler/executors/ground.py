@@ -9,7 +9,7 @@ from typing import Any
 MOMENT = 0.01  # seconds; asking for the folder costs as much as a tenth of a short run
 
 
-class Ground:
+class ProcessGuard:
     """The working folder, put back after each handler."""
 
     __slots__ = ("_folder", "_looked", "_soon")

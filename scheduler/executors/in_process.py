@@ -9,24 +9,24 @@ from typing import Any
 
 from scheduler.core.task import Call, Context, Task
 from scheduler.executors.answers import answer
-from scheduler.executors.ground import Ground, in_this_process, only_in
-from scheduler.executors.result import Result, Watcher
-from scheduler.executors.shapes import Shape, shape
+from scheduler.executors.ground import ProcessGuard, in_this_process, only_in
+from scheduler.executors.result import Result, RunListener
+from scheduler.executors.shapes import Signature, shape
 from scheduler.executors.stdout_capture import current
 from scheduler.system.threads import in_thread
 
 REMEMBERED = 20_000  # shapes; more distinct handlers than that are only slower
 
 
-class Calls:
+class InProcessExecutor:
     """Runs handlers of this process; what they raise is raised."""
 
     def __init__(self) -> None:
-        self._ground, self._us = Ground(), os.getpid()
+        self._ground, self._us = ProcessGuard(), os.getpid()
         # By identity, for callables need not be hashable; the function is kept so that its id stays its own.
-        self._shapes: dict[int, tuple[object, Shape]] = {}
+        self._shapes: dict[int, tuple[object, Signature]] = {}
 
-    async def run(self, task: Task, work: Call, context: Context, watcher: Watcher) -> Result:
+    async def run(self, task: Task, work: Call, context: Context, watcher: RunListener) -> Result:
         function = work.function
         how = (self._shapes.get(id(function)) or self._remember(function))[1]
         token = current.set(watcher)
@@ -38,13 +38,13 @@ class Calls:
             current.reset(token)
             self._ground.put_back_soon()
 
-    def _remember(self, function: Any) -> tuple[object, Shape]:
+    def _remember(self, function: Any) -> tuple[object, Signature]:
         if len(self._shapes) >= REMEMBERED:
             self._shapes.clear()
         known = self._shapes[id(function)] = (function, shape(function))
         return known
 
-    async def _threaded(self, task: Task, call: partial[Any], watcher: Watcher) -> Any:
+    async def _threaded(self, task: Task, call: partial[Any], watcher: RunListener) -> Any:
         def left(thread: Thread) -> None:
             watcher.left_behind("thread", thread.is_alive)
 

@@ -9,19 +9,21 @@ from pathlib import Path
 from scheduler.core.task import Context, Isolated, Outcome, Progress
 from scheduler.errors import TaskFailed
 from scheduler.executors.answers import ended, how
-from scheduler.executors.child import Order
+from scheduler.executors.child import SpawnRequest
 from scheduler.executors.environment import check_folder, environment, new_mark
 from scheduler.executors.isolated_protocol import LONGEST, order_letter, read_line
 from scheduler.executors.output import Output
 from scheduler.executors.pipes import Reader
-from scheduler.executors.result import Result, Watcher
-from scheduler.executors.subprocesses import Processes
+from scheduler.executors.result import Result, RunListener
+from scheduler.executors.subprocesses import SubprocessPool
 
 _ROOT = str(Path(__file__).parents[2])  # the folder that holds this package, checked out or installed
 _PATH = "PYTHONPATH"
 
 
-async def run_isolated(processes: Processes, work: Isolated, context: Context, watcher: Watcher) -> Result:
+async def run_isolated(
+    processes: SubprocessPool, work: Isolated, context: Context, watcher: RunListener
+) -> Result:
     """What the function answered; one that died without an answer failed."""
     if os.name != "posix":
         raise TaskFailed("an isolated handler needs Linux or macOS; use module:function or a command")
@@ -37,7 +39,7 @@ async def run_isolated(processes: Processes, work: Isolated, context: Context, w
     return _judged(mail.answer, code, watcher.output)
 
 
-def _order(work: Isolated, context: Context, fd: int) -> Order:
+def _order(work: Isolated, context: Context, fd: int) -> SpawnRequest:
     check_folder(context.home)
     mark = new_mark()
     around = environment(context, mark, {})
@@ -45,7 +47,7 @@ def _order(work: Isolated, context: Context, fd: int) -> Order:
     around[_PATH] = _ROOT
     # -P: the working folder is the citizen's, a file of its own must not stand in for one of ours.
     argv = (sys.executable, "-P", "-m", "scheduler.executors.isolated_main", str(fd))
-    return Order(argv, around, context.home, mark, order_letter(work, context, before), (fd,))
+    return SpawnRequest(argv, around, context.home, mark, order_letter(work, context, before), (fd,))
 
 
 def _judged(answer: Result | None, code: int | None, output: Output) -> Result:

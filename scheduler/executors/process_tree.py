@@ -15,7 +15,7 @@ from scheduler.system.threads import in_thread
 _MARK = MARK.encode() + b"="
 
 
-class Someone(NamedTuple):
+class ProcessEntry(NamedTuple):
     """A live process, as it was when we looked."""
 
     pid: int
@@ -33,14 +33,14 @@ class Someone(NamedTuple):
                 os.kill(self.pid, number)
 
 
-class Census:
+class ProcessTree:
     """Looks at the machine's processes; a hundred that ask at the same moment share one look."""
 
     def __init__(self) -> None:
         self._looking = asyncio.Lock()
-        self._next: asyncio.Future[list[Someone]] | None = None
+        self._next: asyncio.Future[list[ProcessEntry]] | None = None
 
-    async def of(self, mark: str, leader: Running) -> list[Someone]:
+    async def of(self, mark: str, leader: Running) -> list[ProcessEntry]:
         """Everybody who bears the mark or is in the leader's group, wherever they went."""
         if self._next is None or self._next.done():  # done: cancelled before it looked
             self._next = asyncio.ensure_future(self._look())
@@ -49,21 +49,21 @@ class Census:
         group = -1 if reused else leader.pid  # strangers, if the pid was given out anew
         return [one for one in everybody if one.mark == mark or one.group == group]
 
-    async def _look(self) -> list[Someone]:
+    async def _look(self) -> list[ProcessEntry]:
         async with self._looking:
             self._next = None  # who asks from here on needs to see what happens from here on
             return await in_thread(_everybody, "census", lambda thread: None)
 
 
-def _everybody() -> list[Someone]:
+def _everybody() -> list[ProcessEntry]:
     looked = _from_proc() if Path("/proc/self/environ").exists() else _from_psutil()
     return [one for one in looked if one.pid != os.getpid()]
 
 
-def _from_proc() -> Iterator[Someone]:
+def _from_proc() -> Iterator[ProcessEntry]:
     for entry in os.listdir("/proc"):  # noqa: PTH208 # a Path for each of them costs as much as the look itself
         if entry.isdigit() and (found := facts.stat(int(entry))) and found.state not in "ZX":
-            yield Someone(int(entry), found.born, found.group, _mark(entry))
+            yield ProcessEntry(int(entry), found.born, found.group, _mark(entry))
 
 
 def _mark(pid: str) -> str:
@@ -78,14 +78,14 @@ def _first_marked(entries: Iterable[bytes]) -> str:
     return next((e[len(_MARK) :].decode("utf-8", "replace") for e in entries if e.startswith(_MARK)), "")
 
 
-def _from_psutil() -> Iterator[Someone]:
+def _from_psutil() -> Iterator[ProcessEntry]:
     import psutil
 
     for pid in psutil.pids():
         with contextlib.suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
             if process.status() != psutil.STATUS_ZOMBIE:
-                yield Someone(pid, facts.born(pid) or 0.0, _group(pid), process.environ().get(MARK, ""))
+                yield ProcessEntry(pid, facts.born(pid) or 0.0, _group(pid), process.environ().get(MARK, ""))
 
 
 def _group(pid: int) -> int:

@@ -19,7 +19,7 @@ class Result:
     traceback: str = ""
 
 
-class Watcher(Protocol):
+class RunListener(Protocol):
     """The engine's view of one run, told by the worker."""
 
     @property

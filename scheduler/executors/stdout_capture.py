@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, TextIO
 
-from scheduler.executors.result import Watcher
+from scheduler.executors.result import RunListener
 
 # The run on whose behalf the current code executes; tasks and threads that it starts inherit it.
-current: ContextVar[Watcher | None] = ContextVar("run", default=None)
+current: ContextVar[RunListener | None] = ContextVar("run", default=None)
 
 
 @contextlib.contextmanager

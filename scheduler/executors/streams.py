@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 
-from scheduler.core.views import Piece
+from scheduler.core.views import OutputChunk
 from scheduler.errors import SchedulerError
 from scheduler.executors.output import Output
 
@@ -16,7 +16,7 @@ EVERY = 0.04  # seconds from one piece to the next: more often is more than a sc
 ROOM = 256 * 1024  # characters that may wait for a reader in another thread or process
 
 
-class Bell:
+class Signal:
     """Rung from any thread, as often as one likes; whoever waits for it on this loop wakes up once."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Bell:
         self._rung = False
 
 
-async def pieces(output: Output, bell: Bell, over: Callable[[], bool]) -> AsyncGenerator[Piece, None]:
+async def pieces(output: Output, bell: Signal, over: Callable[[], bool]) -> AsyncGenerator[OutputChunk, None]:
     """All that is written to `output` until it is `over`; the bell rings when that is so, too.
 
     Nothing is kept for this reader: what the output has let go of meanwhile is skipped.
@@ -69,7 +69,7 @@ class _Reader:
         self._output, self._position = output, 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def news(self, last: bool) -> list[Piece]:
+    def news(self, last: bool) -> list[OutputChunk]:
         """What was written since; its two ends where that is too much."""
         found, size = [], self._output.size
         while self._position < size:
@@ -77,27 +77,27 @@ class _Reader:
             self._position += skipped + len(data)
             found.append(self._piece(skipped, data))
         if last and (rest := self._decoder.decode(b"", final=True)):
-            found.append(Piece(rest))
+            found.append(OutputChunk(rest))
         return [piece for piece in found if piece.text or piece.skipped]
 
-    def _piece(self, skipped: int, data: bytes) -> Piece:
+    def _piece(self, skipped: int, data: bytes) -> OutputChunk:
         if skipped:
             self._decoder.reset()
-        return Piece(self._decoder.decode(data), skipped)
+        return OutputChunk(self._decoder.decode(data), skipped)
 
 
-class Spool:
+class ChunkQueue:
     """Carries pieces to this loop from any thread; of what is not taken in time the oldest is skipped."""
 
     def __init__(self) -> None:
-        self._bell = Bell()
+        self._bell = Signal()
         self._lock = threading.Lock()
-        self._pieces: deque[Piece] = deque()
+        self._pieces: deque[OutputChunk] = deque()
         self._waiting = self._lost = 0
         self._over = False
         self._error: SchedulerError | None = None
 
-    def put(self, piece: Piece) -> None:
+    def put(self, piece: OutputChunk) -> None:
         with self._lock:
             self._pieces.append(piece)
             self._waiting += len(piece.text)
@@ -112,13 +112,13 @@ class Spool:
         self._error, self._over = error, True
         self._bell.ring()
 
-    async def fill(self, source: AsyncGenerator[Piece, None]) -> None:
+    async def fill(self, source: AsyncGenerator[OutputChunk, None]) -> None:
         """Put in all that the source gives."""
         async with contextlib.aclosing(source):
             async for piece in source:
                 self.put(piece)
 
-    async def pieces(self) -> AsyncGenerator[Piece, None]:
+    async def pieces(self) -> AsyncGenerator[OutputChunk, None]:
         """What was put in, until the end; raises what that was for."""
         while True:
             self._bell.reset()
@@ -131,7 +131,7 @@ class Spool:
         if self._error:
             raise self._error
 
-    def _take(self) -> Piece | None:
+    def _take(self) -> OutputChunk | None:
         with self._lock:
             if not self._pieces:
                 return None

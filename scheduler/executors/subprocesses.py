@@ -4,10 +4,10 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from scheduler.executors.child import LAST_WORDS, Child, Order
+from scheduler.executors.child import LAST_WORDS, SpawnRequest, Subprocess
 from scheduler.executors.pipes import Reader
-from scheduler.executors.process_tree import Census, Someone
-from scheduler.executors.result import Watcher
+from scheduler.executors.process_tree import ProcessEntry, ProcessTree
+from scheduler.executors.result import RunListener
 
 HELD = 64  # pipes of what runs left in the background
 POLL = 0.02  # seconds between two looks at whether a child has gone
@@ -15,7 +15,7 @@ ROUNDS = 40  # of killing and looking again, some 4 seconds; what is left then h
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
-class Processes:
+class SubprocessPool:
     """Runs children to their end; what is cancelled is ended, politely first."""
 
     def __init__(self, starts: int, grace: float) -> None:
@@ -23,16 +23,16 @@ class Processes:
         self._turn = asyncio.Lock()
         self._grace = grace
         self._hurried = False
-        self._census = Census()
-        self._children: dict[Child, Watcher] = {}
+        self._census = ProcessTree()
+        self._children: dict[Subprocess, RunListener] = {}
         self._held: list[Reader] = []
 
-    async def run(self, prepare: Callable[[], Order], watcher: Watcher) -> int | None:
+    async def run(self, prepare: Callable[[], SpawnRequest], watcher: RunListener) -> int | None:
         """The exit code; output has gone to the watcher. Cancelled, it returns when nothing is left.
 
         The order is prepared when its turn comes: for 500 at once that is 50 ms, too much for one turn.
         """
-        child: Child | None = None
+        child: Subprocess | None = None
         try:
             async with self._starts:
                 child = await self._start(prepare, watcher)
@@ -73,14 +73,14 @@ class Processes:
         for pipe in tuple(self._held):
             pipe.close()
 
-    async def _start(self, prepare: Callable[[], Order], watcher: Watcher) -> Child:
+    async def _start(self, prepare: Callable[[], SpawnRequest], watcher: RunListener) -> Subprocess:
         async with self._turn:
             await asyncio.sleep(0)  # a start takes about a millisecond: not two in one turn of the loop
-            child = Child(prepare(), watcher.output)
+            child = Subprocess(prepare(), watcher.output)
             self._children[child] = watcher
             return child
 
-    async def _end(self, child: Child, watcher: Watcher) -> None:
+    async def _end(self, child: Subprocess, watcher: RunListener) -> None:
         """Stop the child whatever happens to us; being asked once more means that the patience is over."""
         stopping = asyncio.ensure_future(self._stop(child, watcher))
         while not stopping.done():
@@ -89,14 +89,14 @@ class Processes:
             except asyncio.CancelledError:
                 child.hurried = True
 
-    async def _stop(self, child: Child, watcher: Watcher) -> None:
+    async def _stop(self, child: Subprocess, watcher: RunListener) -> None:
         child.stopped = True
         await self._ask(child)
         if not await self._went(child):
             await self._kill(child, watcher)
         await child.last_words(0.05 if self._hurried else LAST_WORDS)
 
-    async def _ask(self, child: Child) -> None:
+    async def _ask(self, child: Subprocess) -> None:
         child.signal(signal.SIGTERM)
         if hasattr(signal, "SIGCONT"):  # one that was stopped takes it only when it goes on
             child.signal(signal.SIGCONT)
@@ -104,7 +104,7 @@ class Processes:
             if one.group != child.running.pid:  # twice would mean "at once" to some
                 one.send(signal.SIGTERM)
 
-    async def _went(self, child: Child) -> bool:
+    async def _went(self, child: Subprocess) -> bool:
         """Whether all of it is gone before the grace is over."""
         loop, pause = asyncio.get_running_loop(), POLL
         end = loop.time() + self._grace
@@ -115,8 +115,8 @@ class Processes:
             pause = min(0.1, pause * 1.5)
         return False
 
-    async def _kill(self, child: Child, watcher: Watcher) -> None:
-        left: list[Someone] = []
+    async def _kill(self, child: Subprocess, watcher: RunListener) -> None:
+        left: list[ProcessEntry] = []
         for turn in range(ROUNDS):
             child.signal(_KILL)
             left = await self._left(child)
@@ -128,5 +128,5 @@ class Processes:
         pids = ", ".join(str(one.pid) for one in left) or str(child.running.pid)
         watcher.left_behind(f"process {pids}", lambda: any(one.alive() for one in left))
 
-    async def _left(self, child: Child) -> list[Someone]:
+    async def _left(self, child: Subprocess) -> list[ProcessEntry]:
         return await self._census.of(child.mark, child.running)

@@ -16,7 +16,7 @@ _FIELDS = re.compile(r"((?:[^ \t]+[ \t]+){4}[^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
 _USER = re.compile(r"([^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
 
 
-class Kind(StrEnum):
+class LineKind(StrEnum):
     BLANK = "blank"
     COMMENT = "comment"
     SETTING = "setting"
@@ -29,7 +29,7 @@ class Line(NamedTuple):
 
     number: int
     raw: bytes
-    kind: Kind
+    kind: LineKind
     text: str  # without blanks around it; bytes that are no UTF-8 are surrogates
     name: str = ""  # of a setting
     value: str = ""
@@ -54,17 +54,17 @@ def _line(number: int, raw: bytes) -> Line:
     bare = raw.removeprefix(BOM) if number == 1 else raw
     text = bare.decode("utf-8", "surrogateescape").strip(" \t\r\n")
     if not text:
-        return Line(number, raw, Kind.BLANK, text)
+        return Line(number, raw, LineKind.BLANK, text)
     if text[0] == "#":
-        return Line(number, raw, Kind.COMMENT, text)
+        return Line(number, raw, LineKind.COMMENT, text)
     if found := _ASSIGNED.fullmatch(text):  # cron, too, looks for a setting first
         name = found["plain"] or found["double"] or found["single"] or ""
         value = found["plain_value"] or found["double_value"] or found["single_value"] or ""
-        return Line(number, raw, Kind.SETTING, text, name=name, value=value)
+        return Line(number, raw, LineKind.SETTING, text, name=name, value=value)
     job = _MACRO.fullmatch(text) if text[0] == "@" else _FIELDS.fullmatch(text)
     if job is None:
-        return Line(number, raw, Kind.NONSENSE, text)
-    return Line(number, raw, Kind.JOB, text, when=" ".join(job[1].split()), rest=job[2] or "")
+        return Line(number, raw, LineKind.NONSENSE, text)
+    return Line(number, raw, LineKind.JOB, text, when=" ".join(job[1].split()), rest=job[2] or "")
 
 
 def split_user(rest: str) -> tuple[str, str]:

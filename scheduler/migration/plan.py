@@ -17,7 +17,7 @@ from scheduler.errors import BadSchedule
 from scheduler.migration.cron_fields import NotCron, read_fields, upcoming
 from scheduler.migration.cron_nearest import nearest
 from scheduler.migration.cron_users import by_sense
-from scheduler.migration.crontab import Kind, Line, read, split_input, split_user
+from scheduler.migration.crontab import Line, LineKind, read, split_input, split_user
 from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered
 from scheduler.migration.v1_lines import WAKE, v1_name
 
@@ -51,7 +51,7 @@ class Source:
     column: bool | None = None  # whether it has users in it; None: look
 
 
-class Verdict(NamedTuple):
+class LinePlan(NamedTuple):
     """One line and what becomes of it; `work` of None is our own handler."""
 
     line: Line
@@ -72,12 +72,12 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class CrontabPlan:
     """A crontab and the verdict on each of its lines, in their order."""
 
     source: Source
     column: bool
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[LinePlan, ...]
 
     def counts(self) -> dict[str, int]:
         fates = [verdict.fate for verdict in self.verdicts]
@@ -99,7 +99,7 @@ class Wanted:
     others: frozenset[str] = frozenset()  # other citizens
 
 
-class Stays(Exception):
+class CannotMigrate(Exception):
     """Why a line cannot be moved as it is, and the nearest form that could."""
 
     def __init__(self, reason: str, nearest: str = "") -> None:
@@ -108,7 +108,7 @@ class Stays(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class LineContext:
     """What the settings above a line say about it."""
 
     environment: Mapping[str, str]
@@ -116,7 +116,7 @@ class Around:
     named: str = ""
     wrong: str = ""  # why no line below can be moved
 
-    def with_setting(self, name: str, value: str, zone: tzinfo) -> "Around":
+    def with_setting(self, name: str, value: str, zone: tzinfo) -> "LineContext":
         if name == "LOGNAME" or not _NAME.fullmatch(name):  # cron keeps its own
             return self
         around = replace(self, environment={**self.environment, name: value})
@@ -129,7 +129,7 @@ class Around:
         return replace(around, zone=named, named=value.removeprefix(":"), wrong="")
 
 
-def plan(sources: Iterable[Source], wanted: Wanted) -> tuple[Sheet, ...]:
+def plan(sources: Iterable[Source], wanted: Wanted) -> tuple[CrontabPlan, ...]:
     """A verdict on every line of every source."""
     planner = _Planner(wanted)
     return tuple(planner.sheet(source) for source in sources)
@@ -149,40 +149,40 @@ class _Planner:
         self._names: dict[str, int] = {}
         self._used = {WAKE, *wanted.taken, *BACKGROUND_TASKS}
         self._given: set[str] = set()  # to v1's lines
-        self._around: Around | None = None
+        self._around: LineContext | None = None
         self._shell = Command(())
         self._times: dict[tuple[str, tzinfo], _Times] = {}
 
-    def sheet(self, source: Source) -> Sheet:
+    def sheet(self, source: Source) -> CrontabPlan:
         lines = read(source.content)
         column = source.column
         if column is None:
-            column = by_sense(line.rest for line in lines if line.kind is Kind.JOB)
+            column = by_sense(line.rest for line in lines if line.kind is LineKind.JOB)
         wanted = self._wanted
         usual = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": wanted.home, "LOGNAME": wanted.user}
-        around, verdicts = Around(usual, wanted.zone), []
+        around, verdicts = LineContext(usual, wanted.zone), []
         for line in lines:
-            if line.kind is Kind.SETTING:
+            if line.kind is LineKind.SETTING:
                 around = around.with_setting(line.name, line.value, wanted.zone)
             verdicts.append(self._verdict(line, around, column))
-        return Sheet(source, column, tuple(verdicts))
+        return CrontabPlan(source, column, tuple(verdicts))
 
-    def _verdict(self, line: Line, around: Around, column: bool) -> Verdict:
+    def _verdict(self, line: Line, around: LineContext, column: bool) -> LinePlan:
         try:
             match line.kind:
-                case Kind.BLANK:
-                    return Verdict(line, Fate.BLANK)
-                case Kind.COMMENT:
-                    return Verdict(line, Fate.COMMENT)
-                case Kind.SETTING:
+                case LineKind.BLANK:
+                    return LinePlan(line, Fate.BLANK)
+                case LineKind.COMMENT:
+                    return LinePlan(line, Fate.COMMENT)
+                case LineKind.SETTING:
                     return _setting(line, around)
-                case Kind.JOB:
+                case LineKind.JOB:
                     return self._job(line, around, column)
-            raise Stays("is no line that cron understands", nearest(line.text))
-        except Stays as stays:
-            return Verdict(line, Fate.NEEDS_YOU, reason=str(stays), nearest=stays.nearest)
+            raise CannotMigrate("is no line that cron understands", nearest(line.text))
+        except CannotMigrate as stays:
+            return LinePlan(line, Fate.NEEDS_YOU, reason=str(stays), nearest=stays.nearest)
 
-    def _job(self, line: Line, around: Around, column: bool) -> Verdict:
+    def _job(self, line: Line, around: LineContext, column: bool) -> LinePlan:
         when, command = self._checked(line, around, column)
         schedule, before, after = self._schedule(when, around)
         command, given = split_input(command)
@@ -195,45 +195,45 @@ class _Planner:
         if fate is Fate.WAKE:
             notes = (*notes, "gets JSON about its tasks on standard input, where cron gave it nothing")
         zone = around.named if isinstance(schedule, Cron) else ""
-        return Verdict(line, fate, name, schedule, zone, work, before, after, notes)
+        return LinePlan(line, fate, name, schedule, zone, work, before, after, notes)
 
-    def _work(self, command: str, given: str | None, around: Around) -> Command:
+    def _work(self, command: str, given: str | None, around: LineContext) -> Command:
         if around is not self._around:  # the same for most lines in a row
             self._shell, self._around = _shell_in(around), around
         shell = self._shell
         argv, content = (*shell.argv, command), (given or "").encode()
         return Command(argv, shell.environment, content, shell.folder, inherit=False)
 
-    def _checked(self, line: Line, around: Around, column: bool) -> tuple[str, str]:
+    def _checked(self, line: Line, around: LineContext, column: bool) -> tuple[str, str]:
         """The time and the command; raises Stays for what is not even that."""
         if odd := _odd(line.text):
-            raise Stays(f"holds {odd}, which settings cannot", "the line without it")
+            raise CannotMigrate(f"holds {odd}, which settings cannot", "the line without it")
         user, command = split_user(line.rest) if column else (self._wanted.user, line.rest)
         when = line.when[1:] if line.when.startswith("-*") else line.when  # cronie: not in syslog
         if column and not user:
-            raise Stays("has neither user nor command")
+            raise CannotMigrate("has neither user nor command")
         if user != self._wanted.user:
-            raise Stays(f"runs as {user}", f"--user {user}, for a citizen of theirs")
+            raise CannotMigrate(f"runs as {user}", f"--user {user}, for a citizen of theirs")
         if when.startswith("@every"):
-            raise Stays(
+            raise CannotMigrate(
                 "cron knows no @every", nearest(f"{when} {command.split(None, 1)[0]}" if command else when)
             )
         command = _FLAGS.sub("", command) if command.startswith("-") else command
         if not command:
-            raise Stays("has no command", f"{line.text} COMMAND")
+            raise CannotMigrate("has no command", f"{line.text} COMMAND")
         if _MORE_FIELDS.fullmatch(word := command.split(None, 1)[0]):
-            raise Stays(f"has one field more than cron knows: {word}", nearest(f"{when} {word}"))
+            raise CannotMigrate(f"has one field more than cron knows: {word}", nearest(f"{when} {word}"))
         if around.wrong:
-            raise Stays(around.wrong, "CRON_TZ=Europe/Berlin, say")
+            raise CannotMigrate(around.wrong, "CRON_TZ=Europe/Berlin, say")
         return when, command
 
-    def _schedule(self, when: str, around: Around) -> tuple[Schedule, Moments, Moments]:
+    def _schedule(self, when: str, around: LineContext) -> tuple[Schedule, Moments, Moments]:
         """The schedule, and its next times by cron's reading and by ours: they must be the same."""
         if when == "@reboot":
             return AtStart(), (), ()
         schedule, before, after = self._both(when, around.zone)
         if before != after:
-            raise Stays("cron and we would run it at different times", nearest(when))
+            raise CannotMigrate("cron and we would run it at different times", nearest(when))
         if self._wanted.every and (interval := _interval(when)):
             task, now = Task(WAKE, interval, self._shell), self._wanted.now
             return interval, before, upcoming_of(self._wanted.citizen, task, TaskState(), now, now, SHOWN)
@@ -247,7 +247,7 @@ class _Planner:
             before = tuple(upcoming(read_fields(when), zone, now, SHOWN))
             schedule = Cron(when, zone)
         except (NotCron, BadSchedule) as error:
-            raise Stays(str(error), nearest(when)) from error
+            raise CannotMigrate(str(error), nearest(when)) from error
         known = self._times[when, zone] = _Times(schedule, before, tuple(schedule.upcoming(now, SHOWN)))
         return known
 
@@ -255,22 +255,26 @@ class _Planner:
         """The name that a line of v1 gets; empty for any other. Raises Stays for what goes nowhere."""
         name = v1_name(command)
         if not name and keeps_alive(command):
-            raise Stays("only keeps a daemon alive", "a service for it, or @reboot and the command without &")
+            raise CannotMigrate(
+                "only keeps a daemon alive", "a service for it, or @reboot and the command without &"
+            )
         if not name:
             return ""
         if strangers := self._wanted.others.intersection(folders_in(command)):
             other = min(strangers)
-            raise Stays(f"seems to belong to {other}", f"--citizen {other}")
+            raise CannotMigrate(f"seems to belong to {other}", f"--citizen {other}")
         if name in self._given and name != WAKE:
             return ""
         if name in self._given:
-            raise Stays("is a second wake", "a citizen of its own: --citizen NAME")
+            raise CannotMigrate("is a second wake", "a citizen of its own: --citizen NAME")
         if (place := self._wanted.taken.get(name)) and name not in self._wanted.builtin:
-            raise Stays(f"{name} is set already: {place}", "the line removed here, or the table there")
+            raise CannotMigrate(
+                f"{name} is set already: {place}", "the line removed here, or the table there"
+            )
         if name == WAKE and isinstance(schedule, AtStart):
-            raise Stays("a wake needs times, not @reboot", "*/10 * * * *")
+            raise CannotMigrate("a wake needs times, not @reboot", "*/10 * * * *")
         if name == WAKE and given:
-            raise Stays(
+            raise CannotMigrate(
                 "a wake gets JSON on its standard input, not what follows %", "the input in its script"
             )
         self._given.add(name)
@@ -289,26 +293,28 @@ class _Planner:
         return name
 
 
-def _setting(line: Line, around: Around) -> Verdict:
+def _setting(line: Line, around: LineContext) -> LinePlan:
     if line.name in ("CRON_TZ", "TZ") and around.wrong:
-        raise Stays(around.wrong, f"{line.name}=Europe/Berlin, say")
+        raise CannotMigrate(around.wrong, f"{line.name}=Europe/Berlin, say")
     if line.name == "LOGNAME":
-        return Verdict(line, Fate.SETTING, notes=("cron does not let LOGNAME be set",))
+        return LinePlan(line, Fate.SETTING, notes=("cron does not let LOGNAME be set",))
     if not _NAME.fullmatch(line.name):
-        return Verdict(line, Fate.SETTING, notes=("is left out: no shell has a variable of such a name",))
-    return Verdict(line, Fate.SETTING)
+        return LinePlan(line, Fate.SETTING, notes=("is left out: no shell has a variable of such a name",))
+    return LinePlan(line, Fate.SETTING)
 
 
-def _shell_in(around: Around) -> Command:
+def _shell_in(around: LineContext) -> Command:
     """The shell that cron starts there, without a command yet; raises Stays if it cannot be ours."""
     environment = around.environment
     shell, folder = environment["SHELL"], Path(environment["HOME"])
     if not shell.startswith("/"):
-        raise Stays(f"SHELL is {shell or 'empty'}", "SHELL=/bin/sh")
+        raise CannotMigrate(f"SHELL is {shell or 'empty'}", "SHELL=/bin/sh")
     if not folder.is_absolute():
-        raise Stays(f"HOME is {folder}", "HOME with its whole path")
+        raise CannotMigrate(f"HOME is {folder}", "HOME with its whole path")
     if any(map(_odd, environment.values())):
-        raise Stays("an environment line above it holds bytes that settings cannot", "that line without them")
+        raise CannotMigrate(
+            "an environment line above it holds bytes that settings cannot", "that line without them"
+        )
     return Command((shell, "-c"), environment, folder=folder, inherit=False)
 
 
@@ -329,7 +335,7 @@ def _interval(when: str) -> Every | None:
     return None
 
 
-def _notes(line: Line, command: str, around: Around, schedule: Schedule) -> Iterable[str]:
+def _notes(line: Line, command: str, around: LineContext, schedule: Schedule) -> Iterable[str]:
     environment = around.environment
     if mail := environment.get("MAILTO"):
         yield f"cron mails what it prints to {mail}; [alerts] tells of failures"

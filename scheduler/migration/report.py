@@ -6,14 +6,14 @@ from functools import lru_cache
 from typing import Any
 
 from scheduler.core.text import clean
-from scheduler.migration.plan import Fate, Sheet, Verdict, Wanted
+from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, Wanted
 
 NARROWEST = 60  # columns: below that the terminal wraps, not we
 WIDEST = 30  # of the second column
 INDENT = 8
 
 
-def lines(sheet: Sheet, wanted: Wanted, width: int) -> Iterator[str]:
+def lines(sheet: CrontabPlan, wanted: Wanted, width: int) -> Iterator[str]:
     """A row for each line of the crontab, more where there is more to say, and the counts."""
     width = max(NARROWEST, width)
     users = " (with a column of users)" if sheet.column else ""
@@ -28,7 +28,7 @@ def lines(sheet: Sheet, wanted: Wanted, width: int) -> Iterator[str]:
     yield _counted(sheet)
 
 
-def _row(verdict: Verdict, wanted: Wanted, wide: int, width: int) -> Iterator[str]:
+def _row(verdict: LinePlan, wanted: Wanted, wide: int, width: int) -> Iterator[str]:
     text = clean(verdict.line.text.replace("\t", " "))
     row = f"{verdict.line.number:5}  {_becomes(verdict):{wide}}  {text}"
     yield row.rstrip() if len(row) <= width else row[: width - 1] + "…"
@@ -46,7 +46,7 @@ def _wrapped(text: str, indent: int, width: int) -> Iterator[str]:
     yield text
 
 
-def _becomes(verdict: Verdict) -> str:
+def _becomes(verdict: LinePlan) -> str:
     match verdict.fate:
         case Fate.TASK:
             return f"task {verdict.name}"
@@ -59,7 +59,7 @@ def _becomes(verdict: Verdict) -> str:
     return f"{verdict.fate}, stays"
 
 
-def _more(verdict: Verdict, wanted: Wanted) -> Iterator[tuple[str, str]]:
+def _more(verdict: LinePlan, wanted: Wanted) -> Iterator[tuple[str, str]]:
     same = verdict.before == verdict.after
     if verdict.before:
         yield ("next (cron = ours)" if same else "next by cron"), ", ".join(_moments(verdict.before, wanted))
@@ -90,7 +90,7 @@ def _day(day: date) -> str:
     return f"{day:%a %d %b}"
 
 
-def _counted(sheet: Sheet) -> str:
+def _counted(sheet: CrontabPlan) -> str:
     counts = sheet.counts()
     parts = [
         f"{counts[fate]} {one if counts[fate] == 1 else many}" for fate, one, many in _WORDS if counts[fate]
@@ -111,12 +111,12 @@ _WORDS = (
 # ------------------------------------------------------------------ for scripts
 
 
-def as_json(sheets: Sequence[Sheet], wanted: Wanted) -> dict[str, Any]:
+def as_json(sheets: Sequence[CrontabPlan], wanted: Wanted) -> dict[str, Any]:
     """All there is to know of a plan."""
     return {"citizen": wanted.citizen, "user": wanted.user, "sources": [_sheet(sheet) for sheet in sheets]}
 
 
-def _sheet(sheet: Sheet) -> dict[str, Any]:
+def _sheet(sheet: CrontabPlan) -> dict[str, Any]:
     source = sheet.source
     return {
         "source": source.label,
@@ -127,7 +127,7 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(verdict: LinePlan) -> dict[str, Any]:
     told: dict[str, Any] = {
         "line": verdict.line.number,
         "text": _text(verdict.line.text),
@@ -141,7 +141,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     return told | ({"notes": list(map(_text, verdict.notes))} if verdict.notes else {})
 
 
-def _runs(verdict: Verdict) -> dict[str, Any] | None:
+def _runs(verdict: LinePlan) -> dict[str, Any] | None:
     work = verdict.work
     if work is None:
         return None

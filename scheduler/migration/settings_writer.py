@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scheduler.config.citizen import CitizenSettings, Given, citizen
+from scheduler.config.citizen import CitizenSettings, Sources, citizen
 from scheduler.config.files import LIMIT, Files
 from scheduler.core.schedule import AtStart, Every
 from scheduler.core.task import Command
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import BOM
-from scheduler.migration.plan import Fate, Sheet, Verdict
+from scheduler.migration.plan import CrontabPlan, Fate, LinePlan
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -27,7 +27,7 @@ class Target:
 
     name: str
     home: Path
-    given: Given
+    given: Sources
     text: str | None  # of the file; None: there is none
 
     @property
@@ -35,7 +35,7 @@ class Target:
         return self.home / "experience.toml"
 
 
-def written(target: Target, moved: Iterable[Verdict]) -> str:
+def written(target: Target, moved: Iterable[LinePlan]) -> str:
     """The settings with these lines in them; raises SchedulerError if they would not mean the same."""
     import tomlkit  # 40 ms that a dry run does not pay
     from tomlkit.exceptions import TOMLKitError
@@ -53,7 +53,7 @@ def written(target: Target, moved: Iterable[Verdict]) -> str:
     return text
 
 
-def _path(verdict: Verdict) -> tuple[str, ...]:
+def _path(verdict: LinePlan) -> tuple[str, ...]:
     return ("wake",) if verdict.fate is Fate.WAKE else ("tasks", verdict.name)
 
 
@@ -80,7 +80,7 @@ def _put(document: "TOMLDocument", path: tuple[str, ...], keys: Mapping[str, Any
     return True
 
 
-def _with_tables(text: str, new: Iterable[Verdict]) -> str:
+def _with_tables(text: str, new: Iterable[LinePlan]) -> str:
     """New tables go to the end: what is there stays as it is, to the byte."""
     import tomlkit
 
@@ -93,7 +93,7 @@ def _with_tables(text: str, new: Iterable[Verdict]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _table(verdict: Verdict) -> dict[str, Any]:
+def _table(verdict: LinePlan) -> dict[str, Any]:
     """The keys of one task or of the wake."""
     keys: dict[str, Any] = dict(_when(verdict))
     if work := verdict.work:
@@ -106,7 +106,7 @@ def _table(verdict: Verdict) -> dict[str, Any]:
     return keys
 
 
-def _when(verdict: Verdict) -> Iterable[tuple[str, Any]]:
+def _when(verdict: LinePlan) -> Iterable[tuple[str, Any]]:
     if isinstance(verdict.schedule, Every):
         yield "every", str(verdict.schedule)
         return
@@ -136,14 +136,14 @@ def _plain(text: str) -> str:
     return text.replace("${", "$${")
 
 
-def without(sheet: Sheet, citizen: str) -> bytes:
+def without(sheet: CrontabPlan, citizen: str) -> bytes:
     """The crontab with the lines that move commented out, and nothing else touched."""
     return b"".join(
         _marked(verdict, citizen) if verdict.moves else verdict.line.raw for verdict in sheet.verdicts
     )
 
 
-def _marked(verdict: Verdict, citizen: str) -> bytes:
+def _marked(verdict: LinePlan, citizen: str) -> bytes:
     raw = verdict.line.raw
     start = BOM if verdict.line.number == 1 and raw.startswith(BOM) else b""
     return start + f"# moved to experience ({citizen}/{verdict.name}): ".encode() + raw.removeprefix(start)
@@ -169,7 +169,7 @@ def _check_length(target: Target, length: int) -> None:
         raise SchedulerError(f"{what}; move fewer lines at a time, each to another citizen")
 
 
-def _check(target: Target, text: str, moved: Iterable[Verdict]) -> None:
+def _check(target: Target, text: str, moved: Iterable[LinePlan]) -> None:
     _check_length(target, len(text.encode()))
     read = citizen(target.name, target.home, target.given, _Pretended(target.file, text)).citizen
     if read.problems:
@@ -180,7 +180,7 @@ def _check(target: Target, text: str, moved: Iterable[Verdict]) -> None:
             raise SchedulerError(f"{where} would not mean the same in the settings; move it by hand")
 
 
-def _same(verdict: Verdict, read: CitizenSettings) -> bool:
+def _same(verdict: LinePlan, read: CitizenSettings) -> bool:
     if verdict.fate is Fate.WAKE:
         return read.wake.schedule == verdict.schedule and read.wake.work == verdict.work
     task = next((task for task in read.tasks if task.name == verdict.name), None)

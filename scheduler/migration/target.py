@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scheduler.config.citizen import Given, citizen
+from scheduler.config.citizen import Sources, citizen
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.files import Files, main_candidates
 from scheduler.config.loader import FIRST, Settings
 from scheduler.core.task import Call
 from scheduler.errors import BadSettings, SchedulerError
-from scheduler.migration.crontab import Kind, read
+from scheduler.migration.crontab import LineKind, read
 from scheduler.migration.journal import FOLDER, newest
 from scheduler.migration.names import folders_in
 from scheduler.migration.plan import Source
@@ -40,7 +40,7 @@ def target(settings: Settings, name: str, config: Path | None) -> Target:
             main, file = content, candidate
             break
     home = settings.root / name
-    given = Given(main.get("citizens", {}).get(name, {}), {}, file, os.environ)
+    given = Sources(main.get("citizens", {}).get(name, {}), {}, file, os.environ)
     found = Target(name, home, given, files.text(str(home / "experience.toml")))
     if problems := citizen(name, home, given, Files()).citizen.problems:
         raise BadSettings(problems)
@@ -110,6 +110,6 @@ def _woken(sources: Iterable[Source]) -> Iterator[str]:
     """The folders of v1's wake scripts: they had their citizens' names."""
     for source in sources:
         for line in read(source.content):
-            if line.kind is Kind.JOB and "wake" in line.rest and v1_name(line.rest) == WAKE:
+            if line.kind is LineKind.JOB and "wake" in line.rest and v1_name(line.rest) == WAKE:
                 folder = folders_in(line.rest)[-1:]
                 yield from (name for name in folder if NAME.fullmatch(name))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.errors import BadSettings, UnknownCitizen
-from scheduler.runtime.stopping import CORE, Told, end_all
+from scheduler.runtime.stopping import CORE, StopReport, end_all
 from scheduler.storage.lock import owner_of
 from scheduler.storage.managed import managed_by
 
@@ -48,7 +48,7 @@ def stop_all(config: Path | None, only: Collection[str] = ()) -> int:
         print(f"experience: {problem}", file=sys.stderr)
     wrong = [False]
 
-    def say(told: Told) -> None:
+    def say(told: StopReport) -> None:
         wrong.append(told.wrong)
         _print(told)
 
@@ -64,7 +64,7 @@ def _known(settings: Settings, names: Collection[str]) -> Settings:
     return settings
 
 
-def _report(results: Iterable[Told]) -> int:
+def _report(results: Iterable[StopReport]) -> int:
     wrong = False
     for told in results:
         _print(told)
@@ -72,7 +72,7 @@ def _report(results: Iterable[Told]) -> int:
     return 2 if wrong else 0
 
 
-def _print(told: Told) -> None:
+def _print(told: StopReport) -> None:
     print(told.text, file=sys.stderr if told.wrong else sys.stdout, flush=True)
 
 
@@ -87,14 +87,14 @@ class _Loop:
     ended: Callable[[], bool]
 
 
-def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _Loop | Told:
+def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _Loop | StopReport:
     """A loop that begins, or why none does."""
     name, owner = citizen.name, owner_of(citizen.home)
     if unit := managed_by(citizen.home):
         how = f", which runs it, pid {owner.pid}" if owner else f"; start it with {unit.systemctl('start')}"
-        return Told(f"{name}: left to {unit.name}.service{how}")
+        return StopReport(f"{name}: left to {unit.name}.service{how}")
     if owner:
-        return Told(f"{name}: runs already, pid {owner.pid}")
+        return StopReport(f"{name}: runs already, pid {owner.pid}")
     if citizen.problems:
         return _refused(name, citizen.problems[0])
     try:
@@ -106,19 +106,19 @@ def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _Lo
         return _refused(name, f"{error.filename or citizen.home}: {error.strerror}")
 
 
-def _refused(name: str, reason: str) -> Told:
-    return Told(f"{name}: not started: {reason}", wrong=True)
+def _refused(name: str, reason: str) -> StopReport:
+    return StopReport(f"{name}: not started: {reason}", wrong=True)
 
 
-def _outcome(citizen: CitizenSettings, start: _Loop | Told) -> Told:
+def _outcome(citizen: CitizenSettings, start: _Loop | StopReport) -> StopReport:
     """Wait until the loop owns its citizen, or is gone."""
-    if isinstance(start, Told):
+    if isinstance(start, StopReport):
         return start
     name = citizen.name
     _comes_true(lambda: owner_of(citizen.home) or start.ended(), STARTED_WITHIN)
     if owner_of(citizen.home):
-        return Told(f"{name}: started; to watch it: {start.view}")
-    return Told(f"{name}: did not start; ./run.sh {name} shows why", wrong=True)
+        return StopReport(f"{name}: started; to watch it: {start.view}")
+    return StopReport(f"{name}: did not start; ./run.sh {name} shows why", wrong=True)
 
 
 def _not_ours(home: Path, own_as_root: bool) -> str:

@@ -26,7 +26,7 @@ LOOK_EVERY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StopReport:
     """One line about one citizen; `wrong` makes the exit code 2."""
 
     text: str
@@ -45,7 +45,7 @@ class Stays(Exception):
     """This owner is not for us to end; the text says why."""
 
 
-async def end_all(citizens: Iterable[CitizenSettings], say: Callable[[Told], None]) -> int:
+async def end_all(citizens: Iterable[CitizenSettings], say: Callable[[StopReport], None]) -> int:
     """End every loop at the same time, telling of each in turn: of how many citizens."""
     processes: dict[Running, list[CitizenSettings]] = {}
     for citizen in citizens:
@@ -58,7 +58,7 @@ async def end_all(citizens: Iterable[CitizenSettings], say: Callable[[Told], Non
     return sum(map(len, processes.values()))
 
 
-async def _ended(owner: Running, citizens: list[CitizenSettings]) -> list[Told]:
+async def _ended(owner: Running, citizens: list[CitizenSettings]) -> list[StopReport]:
     try:
         _refuse_managed(citizens)
         how, wrong = await _end(owner, citizens)
@@ -66,7 +66,7 @@ async def _ended(owner: Running, citizens: list[CitizenSettings]) -> list[Told]:
         how, wrong = f"left alone: {reason}", False
     except PermissionError:
         how, wrong = f"pid {owner.pid} belongs to another user", True
-    return [Told(f"{each.name}: {how}", wrong) for each in citizens]
+    return [StopReport(f"{each.name}: {how}", wrong) for each in citizens]
 
 
 def _refuse_managed(citizens: list[CitizenSettings]) -> None:

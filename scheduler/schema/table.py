@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from scheduler.errors import BadSchedule
-from scheduler.schema.values import Reader, Wrong, kind, reason
+from scheduler.schema.values import InvalidValue, Reader, kind, reason
 
 T = TypeVar("T")
 At = tuple[str, ...]
@@ -81,11 +81,11 @@ def read(
             continue
         try:
             good[name] = reads[name](value)
-        except (Wrong, BadSchedule) as error:
+        except (InvalidValue, BadSchedule) as error:
             problems.add((*at, name), reason(value, error))
     try:
         return shape(**good)
-    except Wrong as error:  # each value is fine, together they are not
+    except InvalidValue as error:  # each value is fine, together they are not
         problems.add(at, str(error))
         return shape()
 

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.schedule import NEVER, duration
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Group
 
 Reader = Callable[[Any], Any]
 
 
-class Wrong(ValueError):
+class InvalidValue(ValueError):
     """Why a value cannot be used: what is wrong; the mend."""
 
 
 def reason(value: Any, error: Exception) -> str:
     """What `error` says of `value`, unless the value may be a secret: then the error may quote it."""
-    hidden = isinstance(value, Outside)
+    hidden = isinstance(value, Sensitive)
     return (
         "its value, which comes from the environment or .env, cannot be used here" if hidden else str(error)
     )
@@ -43,24 +43,24 @@ def kind(value: Any) -> str:
 
 def text(value: Any) -> str:
     if not isinstance(value, str):
-        raise Wrong(f"is {kind(value)}; write it as text, in quotes")
+        raise InvalidValue(f"is {kind(value)}; write it as text, in quotes")
     if "\0" in value:
-        raise Wrong("holds a NUL character; remove it")
+        raise InvalidValue("holds a NUL character; remove it")
     return value
 
 
-def secret(value: Any) -> Outside:
+def secret(value: Any) -> Sensitive:
     """Text that no repr, log or screen shows, wherever it was written."""
-    return Outside(text(value))
+    return Sensitive(text(value))
 
 
 def flag(value: Any) -> bool:
-    if isinstance(value, Outside):
+    if isinstance(value, Sensitive):
         value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
             value.lower()
         )
     if not isinstance(value, bool):
-        raise Wrong(f"is {kind(value)}; write true or false")
+        raise InvalidValue(f"is {kind(value)}; write true or false")
     return value
 
 
@@ -68,12 +68,12 @@ def whole(low: int, high: int) -> Reader:
     """Reads a whole number from `low` to `high`."""
 
     def read_whole(value: Any) -> int:
-        if isinstance(value, Outside) and re.fullmatch(r"-?\d{1,9}", value):
+        if isinstance(value, Sensitive) and re.fullmatch(r"-?\d{1,9}", value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise Wrong(f"is {kind(value)}; write a whole number")
+            raise InvalidValue(f"is {kind(value)}; write a whole number")
         if not low <= value <= high:
-            raise Wrong(f"is {value}; write a number from {low} to {high}")
+            raise InvalidValue(f"is {value}; write a number from {low} to {high}")
         return value
 
     return read_whole
@@ -84,10 +84,10 @@ def seconds(low: float = 0.0) -> Reader:
 
     def read_seconds(value: Any) -> float:
         if not isinstance(value, int | float | str) or isinstance(value, bool):
-            raise Wrong(f'is {kind(value)}; write a duration, like "5m" or 300')
+            raise InvalidValue(f'is {kind(value)}; write a duration, like "5m" or 300')
         length = duration(value)
         if not low <= length < NEVER:
-            raise Wrong(f"is {value!r}; write at least {low:g} seconds")
+            raise InvalidValue(f"is {value!r}; write at least {low:g} seconds")
         return length
 
     return read_seconds
@@ -97,12 +97,12 @@ def number(low: float = 0.0) -> Reader:
     """Reads a number of at least `low`."""
 
     def read_number(value: Any) -> float:
-        if isinstance(value, Outside) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
+        if isinstance(value, Sensitive) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
             value = float(value)
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise Wrong(f"is {kind(value)}; write a number")
+            raise InvalidValue(f"is {kind(value)}; write a number")
         if not low <= value < NEVER:
-            raise Wrong(f"is {value}; write a number of at least {low:g}")
+            raise InvalidValue(f"is {value}; write a number of at least {low:g}")
         return float(value)
 
     return read_number
@@ -113,38 +113,40 @@ def percent(value: Any) -> float:
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)\s*%?", value.strip()) if isinstance(value, str) else None
     share = float(match[1]) if match else value
     if not isinstance(share, int | float) or isinstance(share, bool):
-        raise Wrong('is no share; write per cent, like 90 or "90%"')
+        raise InvalidValue('is no share; write per cent, like 90 or "90%"')
     if not 0 < share <= 100:
-        raise Wrong(f"is {share:g}; write per cent, above 0 and up to 100")
+        raise InvalidValue(f"is {share:g}; write per cent, above 0 and up to 100")
     return float(share)
 
 
 def words(value: Any) -> tuple[str, ...]:
     """A command: the program and each of its arguments."""
     if isinstance(value, str):
-        raise Wrong('is text; write it as a list, like ["python3", "report.py"] (or ["sh", "-c", "..."])')
+        raise InvalidValue(
+            'is text; write it as a list, like ["python3", "report.py"] (or ["sh", "-c", "..."])'
+        )
     if not isinstance(value, list) or not value:
-        raise Wrong('write it as a list, like ["python3", "report.py"]')
+        raise InvalidValue('write it as a list, like ["python3", "report.py"]')
     argv = tuple(text(word) for word in value)
     if not argv[0].strip():
-        raise Wrong("names no program; put it first in the list")
+        raise InvalidValue("names no program; put it first in the list")
     return argv
 
 
 def pairs(value: Any) -> dict[str, str]:
     """A table of environment variables."""
     if not isinstance(value, dict):
-        raise Wrong(f'is {kind(value)}; write it as a table, like {{ LANG = "C" }}')
+        raise InvalidValue(f'is {kind(value)}; write it as a table, like {{ LANG = "C" }}')
     for name in value:
         if not name or "=" in name or "\0" in name:
-            raise Wrong(f"{name!r} is no name for a variable; leave out '=' and NUL")
+            raise InvalidValue(f"{name!r} is no name for a variable; leave out '=' and NUL")
     return {name: text(each) for name, each in value.items()}
 
 
 def nested(value: Any) -> dict[str, Any]:
     """A table that is looked into later."""
     if not isinstance(value, dict):
-        raise Wrong(f"is {kind(value)}; write it as a table, in [brackets]")
+        raise InvalidValue(f"is {kind(value)}; write it as a table, in [brackets]")
     return value
 
 
@@ -157,9 +159,9 @@ def group(value: Any) -> Group | None:
 
         return Group(name, grp.getgrnam(name).gr_gid)
     except ImportError as error:
-        raise Wrong("needs groups of users, which this system has not; remove it") from error
+        raise InvalidValue("needs groups of users, which this system has not; remove it") from error
     except KeyError as error:
-        raise Wrong(f"there is no group {name!r} here; create it, or correct the name") from error
+        raise InvalidValue(f"there is no group {name!r} here; create it, or correct the name") from error
 
 
 def path(value: Any) -> Path:
@@ -167,7 +169,7 @@ def path(value: Any) -> Path:
     try:
         found = Path(text(value)).expanduser()
     except RuntimeError as error:
-        raise Wrong("names a home that nobody has; write the whole path") from error
+        raise InvalidValue("names a home that nobody has; write the whole path") from error
     if not found.is_absolute():
-        raise Wrong('is no absolute path; write it from the start, like "/srv/citizens"')
+        raise InvalidValue('is no absolute path; write it from the start, like "/srv/citizens"')
     return found

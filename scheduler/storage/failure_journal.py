@@ -45,7 +45,7 @@ class Again:
     last: Event | None = None
 
 
-class Chronicle:
+class FailureJournal:
     """Takes events on the loop, at no more than the cost of a list, and writes them on a thread."""
 
     def __init__(self, citizen: str, home: Path, clock: Clock) -> None:

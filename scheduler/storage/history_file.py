@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.core.records import Ended
-from scheduler.core.task import Keep
+from scheduler.core.records import FinishedRun
+from scheduler.core.task import Retention
 from scheduler.storage.history_reader import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
 from scheduler.system.files import set_aside
 
@@ -44,7 +44,7 @@ class HistoryFile:
         self._file = (0, 0)
         self._since: dict[str, int] = {}  # runs of each task since it was last looked through
 
-    def add(self, runs: Sequence[Ended], keep: Keep) -> Path | None:
+    def add(self, runs: Sequence[FinishedRun], keep: Retention) -> Path | None:
         """Write the runs in one transaction and forget a few old ones; raises NotRecorded.
 
         A damaged database is moved aside, to the path that this gives, and a new one begun.
@@ -71,14 +71,14 @@ class HistoryFile:
 
     # -------------------------------------------------------------- writing
 
-    def _write(self, runs: Sequence[Ended], keep: Keep) -> None:
+    def _write(self, runs: Sequence[FinishedRun], keep: Retention) -> None:
         database = self._opened()
         with database:
             database.execute("BEGIN IMMEDIATE")
             _insert(database, runs)
             self._forget(database, runs, keep)
 
-    def _forget(self, database: sqlite3.Connection, runs: Sequence[Ended], keep: Keep) -> None:
+    def _forget(self, database: sqlite3.Connection, runs: Sequence[FinishedRun], keep: Retention) -> None:
         """Whatever is too many or too old goes, a little at a time."""
         for run in runs:
             self._since[run.task] = self._since.get(run.task, LOOK_AFTER) + 1
@@ -136,8 +136,8 @@ class Row(NamedTuple):
     """A run, where it is to be written, and how much is kept there."""
 
     home: bytes  # the whole path, as the system has it
-    keep: Keep
-    run: Ended
+    keep: Retention
+    run: FinishedRun
 
 
 class Answer(NamedTuple):
@@ -213,7 +213,7 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_size_limit = 4194304")
 
 
-def _insert(database: sqlite3.Connection, runs: Sequence[Ended]) -> None:
+def _insert(database: sqlite3.Connection, runs: Sequence[FinishedRun]) -> None:
     """All of the runs in few statements: around each one Python lets the scheduler's thread wait for it."""
     done = 0
     while done < len(runs):
@@ -230,7 +230,7 @@ def _at_once(left: int) -> int:
     return min(1 << (left.bit_length() - 1), AT_ONCE)
 
 
-def _row(run: Ended) -> tuple[object, ...]:
+def _row(run: FinishedRun) -> tuple[object, ...]:
     times = (run.started, run.finished, run.seconds)
     return (
         _text(run.task),
@@ -243,7 +243,7 @@ def _row(run: Ended) -> tuple[object, ...]:
     )
 
 
-def _insert_output(database: sqlite3.Connection, number: int, run: Ended) -> None:
+def _insert_output(database: sqlite3.Connection, number: int, run: FinishedRun) -> None:
     written = run.output.text() if run.output and run.output.size else ""
     if written or run.traceback:
         traceback = run.traceback[-TRACEBACK:]  # its last lines say what was raised, and where

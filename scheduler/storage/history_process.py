@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from scheduler.core.records import Ended
-from scheduler.core.task import Keep, Outcome, Trigger
+from scheduler.core.records import FinishedRun
+from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.storage.history_file import Answer, HistoryFiles, Row
 
 PIECE = 32  # runs that are packed between two breaths
@@ -33,7 +33,7 @@ _BROKEN = (OSError, EOFError, ValueError, TypeError)  # what its end makes of ta
 Packed = bytes
 
 
-def pack(home: bytes, keep: Keep, run: Ended) -> Packed:
+def pack(home: bytes, keep: Retention, run: FinishedRun) -> Packed:
     """A row, with what the run printed, as every process of ours can read it; takes some microseconds."""
     task, trigger, attempt, started, finished, seconds, outcome, text, traceback, output = run
     kinds = trigger and trigger.value, outcome.value
@@ -48,8 +48,8 @@ def unpack(packed: Packed) -> Row:
     task, attempt, started, finished, seconds, (trigger, outcome), text, traceback, printed = plain
     kind = Trigger(trigger) if trigger else None
     times = (started, finished, seconds)
-    run = Ended(task, kind, attempt, *times, Outcome(outcome), text, traceback, _Printed(printed))
-    return Row(home, Keep(runs, age), run)
+    run = FinishedRun(task, kind, attempt, *times, Outcome(outcome), text, traceback, _Printed(printed))
+    return Row(home, Retention(runs, age), run)
 
 
 class _Printed:

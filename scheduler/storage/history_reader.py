@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from scheduler.core.records import Asked, RunRecord
+from scheduler.core.records import RunQuery, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.errors import UnknownRun, UnknownTask, Unreadable
 
@@ -49,7 +49,7 @@ _COLUMNS = (
 )
 
 
-def runs(home: Path, asked: Asked, known: Collection[str]) -> tuple[RunRecord, ...]:
+def runs(home: Path, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
     """The runs that were asked for, the newest first; raises Unreadable.
 
     A task that has none and is not `known` either raises UnknownTask.
@@ -57,7 +57,7 @@ def runs(home: Path, asked: Asked, known: Collection[str]) -> tuple[RunRecord, .
     query, values = selection(asked)
     found = tuple(map(_record, _rows(home, query, values)))
     if not found and asked.task is not None and asked.task not in known:
-        ever, values = selection(Asked(asked.task, 1))
+        ever, values = selection(RunQuery(asked.task, 1))
         if not _rows(home, ever, values):
             raise UnknownTask(asked.task, known)
     return found
@@ -77,7 +77,7 @@ def output(home: Path, run: int) -> str:
     return f"{written}{gap}{traceback}"
 
 
-def selection(asked: Asked) -> tuple[str, tuple[Any, ...]]:
+def selection(asked: RunQuery) -> tuple[str, tuple[Any, ...]]:
     """The query for these runs, and its values; each of its forms has an index."""
     where, values = ["id < ?"], [LARGEST if asked.before is None else min(asked.before, LARGEST)]
     if asked.task is not None:

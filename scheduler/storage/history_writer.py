@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
-from scheduler.core.records import Asked, Ended, RunRecord, Told
-from scheduler.core.task import Keep
+from scheduler.core.records import FinishedRun, RunQuery, RunRecord, Told
+from scheduler.core.task import Retention
 from scheduler.storage.history_file import Answer, HistoryFiles, Row
 from scheduler.storage.history_process import HistoryProcess, NoProcess, Packed, pack, unpack
 from scheduler.storage.history_reader import output, runs
@@ -31,7 +31,7 @@ BEHIND = "more runs end than the disk can take"
 Action = Callable[[], None]
 
 
-class Historian:
+class HistoryWriter:
     """Takes what is to be recorded from one loop and writes it in a thread of its own.
 
     Nothing waits for it; what there is no room for is left out and counted.
@@ -44,7 +44,7 @@ class Historian:
         self._given = self._taken = 0
         self._answered = 0  # times
         self._closed = False
-        self._homes: dict[bytes, HomeHistory] = {}
+        self._homes: dict[bytes, HistoryRecorder] = {}
         self._somebody_waits = threading.Event()
         self._thread: threading.Thread | None = None
         self._files = HistoryFiles()
@@ -52,20 +52,20 @@ class Historian:
         self._many_at = self._failed_at = float("-inf")
         self._pause = GATHER
 
-    def of(self, home: Path, keep: Keep) -> "HomeHistory":
+    def of(self, home: Path, keep: Retention) -> "HistoryRecorder":
         """The history of this home."""
-        return HomeHistory(self, home, keep)
+        return HistoryRecorder(self, home, keep)
 
-    def tell(self, home: "HomeHistory") -> None:
+    def tell(self, home: "HistoryRecorder") -> None:
         """Of the runs of its place it hears what came of them, and nobody else does."""
         self._homes[home.place] = home
 
-    def forget(self, home: "HomeHistory") -> None:
+    def forget(self, home: "HistoryRecorder") -> None:
         """It hears nothing more; another one of the same place does."""
         if self._homes.get(home.place) is home:
             del self._homes[home.place]
 
-    def put(self, home: "HomeHistory", run: Ended) -> bool:
+    def put(self, home: "HistoryRecorder", run: FinishedRun) -> bool:
         """Whether there was room for the run."""
         row = Row(home.place, home.keep, run)
         # Packed here: the thread would hold up whatever is due meanwhile, for many of them at once.
@@ -190,10 +190,10 @@ class Historian:
             self._process.shut(home)
 
 
-class HomeHistory:
+class HistoryRecorder:
     """The history of one citizen as its scheduler knows it: a Recorder."""
 
-    def __init__(self, historian: Historian, home: Path, keep: Keep) -> None:
+    def __init__(self, historian: HistoryWriter, home: Path, keep: Retention) -> None:
         self.keep = keep
         self.place = os.fsencode(home.absolute())
         self._historian, self._home = historian, home
@@ -203,11 +203,11 @@ class HomeHistory:
         self._loop, self._told = asyncio.get_running_loop(), told
         self._historian.tell(self)
 
-    def record(self, run: Ended) -> None:
+    def record(self, run: FinishedRun) -> None:
         if not self._historian.put(self, run):
             self._missed(1, BEHIND)
 
-    async def runs(self, asked: Asked, known: Collection[str]) -> tuple[RunRecord, ...]:
+    async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
         await self._historian.settled()
         return await asyncio.to_thread(runs, self._home, asked, known)
 
@@ -267,5 +267,5 @@ def _size(row: Row | Packed) -> int:
     return ROW + len(run.text) + len(run.traceback) + _printed(run)
 
 
-def _printed(run: Ended) -> int:
+def _printed(run: FinishedRun) -> int:
     return min(run.output.size, ROOM) if run.output else 0

@@ -19,10 +19,10 @@ import scheduler.control.fleet
 from scheduler.control.client import RemoteControl
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
-from scheduler.control.offline import Onlooker
+from scheduler.control.offline import OfflineControl
 from scheduler.control.threaded import FleetThread, ThreadedControl
 from scheduler.core.task import Outcome
-from scheduler.core.views import Kind, Snapshot
+from scheduler.core.views import Snapshot, TaskStatus
 from scheduler.errors import (
     AlreadyRunning,
     Disconnected,
@@ -154,7 +154,7 @@ async def test_the_whole_citizen_comes_at_once(bench):
     owner = f"attached, pid {os.getpid()}" if isinstance(bench.control, RemoteControl) else "here"
     assert (first.citizen, first.owner, first.home) == ("opus", owner, str(bench.place.home))
     assert {"quick", "gate", "bad", "unset", "heartbeat"} <= {task.name for task in first.tasks}
-    assert first.task("quick").kind is Kind.NEVER and first.task("unset").kind is Kind.NOT_SET_UP
+    assert first.task("quick").kind is TaskStatus.NEVER and first.task("unset").kind is TaskStatus.NOT_SET_UP
     assert first.wake.count == 4
     assert bench.control.citizen == "opus"
 
@@ -162,7 +162,7 @@ async def test_the_whole_citizen_comes_at_once(bench):
 async def test_after_each_change_the_newest_snapshot_comes(bench):
     await bench.see()
     await bench.control.force("quick")
-    await bench.until_task("quick", lambda task: task.kind is Kind.OK, "the run is shown")
+    await bench.until_task("quick", lambda task: task.kind is TaskStatus.OK, "the run is shown")
     assert bench.task("quick").run_count == 1
     assert [event.kind for event in bench.seen[-1].events if event.task == "quick"] == ["started", "finished"]
 
@@ -173,7 +173,7 @@ async def test_everybody_who_watches_is_told(bench):
     await other.see()
     await bench.control.pause("quick")
     for one in (bench, other):
-        await one.until_task("quick", lambda task: task.kind is Kind.PAUSED, "both see it")
+        await one.until_task("quick", lambda task: task.kind is TaskStatus.PAUSED, "both see it")
     await other.blind()
 
 
@@ -185,7 +185,7 @@ async def test_a_slow_watcher_skips_what_is_old(bench):
         await bench.control.resume("quick")
     await bench.control.pause("quick")
     snapshots = []
-    while not (snapshots and snapshots[-1].task("quick").kind is Kind.PAUSED):
+    while not (snapshots and snapshots[-1].task("quick").kind is TaskStatus.PAUSED):
         snapshots.append(await anext(watching))
     assert len(snapshots) <= 6
     await watching.aclose()
@@ -221,7 +221,12 @@ async def test_a_verb_returns_when_its_change_is_saved_and_visible(bench, verb):
         "resume": True,
     }
     assert said[verb]
-    shown = {"force": Kind.RUNNING, "reset": Kind.RUNNING, "pause": Kind.PAUSED, "resume": Kind.NEVER}
+    shown = {
+        "force": TaskStatus.RUNNING,
+        "reset": TaskStatus.RUNNING,
+        "pause": TaskStatus.PAUSED,
+        "resume": TaskStatus.NEVER,
+    }
     await bench.until_task("gate", lambda task: task.kind is shown[verb], "it is visible")
 
 
@@ -254,14 +259,14 @@ async def test_ten_forces_at_once_are_one_run(bench):
     answers = await asyncio.gather(*(bench.control.force("gate") for _ in range(10)), return_exceptions=True)
     assert [type(each).__name__ for each in answers].count("AlreadyRunning") == 9
     (bench.place.home / "done").touch()
-    await bench.until_task("gate", lambda task: task.kind is Kind.OK, "it has run")
+    await bench.until_task("gate", lambda task: task.kind is TaskStatus.OK, "it has run")
     assert bench.task("gate").run_count == 1
 
 
 async def test_a_failure_is_shown_and_a_reset_clears_it(bench):
     await bench.see()
     await bench.control.force("bad")
-    await bench.until_task("bad", lambda task: task.kind is Kind.FAILED, "the failure is shown")
+    await bench.until_task("bad", lambda task: task.kind is TaskStatus.FAILED, "the failure is shown")
     assert bench.task("bad").error.text == "exit 1: refused"
     assert bench.seen[-1].events[-1].outcome is Outcome.FAILED
     await bench.control.pause("bad")
@@ -280,7 +285,7 @@ async def test_a_paused_task_can_be_forced_and_stays_paused(bench):
     await bench.control.pause("quick")
     await bench.control.force("quick")
     await bench.until_task("quick", lambda task: task.run_count == 1, "it ran")
-    assert bench.task("quick").kind is Kind.PAUSED
+    assert bench.task("quick").kind is TaskStatus.PAUSED
 
 
 async def test_a_wake_by_hand_is_counted(bench):
@@ -298,7 +303,7 @@ async def test_what_cannot_be_saved_is_done_and_said(bench):
     receipt = await bench.control.pause("quick")
     assert not receipt.saved and "quick: paused; done, not saved: " in receipt.text
     await until(lambda: bench.seen[-1].unsaved, "the screen says so")
-    await bench.until_task("quick", lambda task: task.kind is Kind.PAUSED, "it is done all the same")
+    await bench.until_task("quick", lambda task: task.kind is TaskStatus.PAUSED, "it is done all the same")
     (bench.place.home / "background_tasks.json").rmdir()
     await until(lambda: not bench.seen[-1].unsaved, "it was tried again")
     assert bench.place.entry("quick")["paused"] is True
@@ -361,7 +366,7 @@ async def test_an_onlooker_shows_the_citizen_and_who_owns_it(onlooker, owner):
     await onlooker.see()
     first = onlooker.seen[0]
     assert (first.citizen, first.owner) == ("opus", f"pid {owner.pid}")
-    assert first.task("quick").kind is Kind.NEVER
+    assert first.task("quick").kind is TaskStatus.NEVER
     assert first.wake.count == 4
 
 
@@ -390,7 +395,7 @@ async def test_an_onlooker_is_the_same_across_threads(onlooker):
     control = ThreadedControl(onlooker.control, asyncio.get_running_loop(), onlooker.control.pulse)
     with pytest.raises(SchedulerError, match="is owned by pid"):
         await control.force("quick")
-    assert isinstance(onlooker.control, Onlooker)
+    assert isinstance(onlooker.control, OfflineControl)
     watching = control.watch()
     assert (await anext(watching)).citizen == "opus"
     await watching.aclose()

@@ -12,8 +12,8 @@ import pytest
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
-from scheduler.control.offline import Onlooker
-from scheduler.core.details import Fact, TaskDetails
+from scheduler.control.offline import OfflineControl
+from scheduler.core.details import DefinitionField, TaskDetails
 from scheduler.errors import UnknownTask
 from scheduler.system.unix_socket import socket_path
 from tui.demo.data import CHORES
@@ -89,12 +89,12 @@ async def control(request: pytest.FixtureRequest, place: Place) -> AsyncIterator
     fleet = Fleet(FleetOptions(config=place.config, only=("opus",), own=False))
     await fleet.start()
     (onlooker,) = fleet.view().controls
-    assert isinstance(onlooker, Onlooker)
+    assert isinstance(onlooker, OfflineControl)
     yield onlooker
     await fleet.stop()
 
 
-def said(facts: tuple[Fact, ...]) -> dict[str, str]:
+def said(facts: tuple[DefinitionField, ...]) -> dict[str, str]:
     return {fact.label: fact.words for fact in facts}
 
 
@@ -123,11 +123,11 @@ async def test_options_of_a_handler_come_with_secrets_masked(control):
     details = await control.explain("email_check")
     assert said(details.facts)["runs"] == "the built-in handler email_check"
     options = {each.label: each for each in details.options}
-    assert options["host"] == Fact("host", "imap.example.org")
+    assert options["host"] == DefinitionField("host", "imap.example.org")
     assert options["password"].words == "***"
     assert options["urgent_from"].words == "ct@example.org, @***"
     assert options["limit"].words == "***"  # a number by now, but it came from the environment
-    assert options["port"] == Fact("port", "993", usual=True)
+    assert options["port"] == DefinitionField("port", "993", usual=True)
     prices = said((await control.explain("price_monitor")).options)
     assert prices["headers"] == "Accept = ***\nX-Auth = ***"
     assert prices["url"] == "https://me:***@prices.example.org/{pair}"

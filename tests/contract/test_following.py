@@ -12,7 +12,7 @@ import pytest
 
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
-from scheduler.core.views import Kind, Piece, Snapshot, TaskView
+from scheduler.core.views import OutputChunk, Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, Owned, SchedulerError, Stopping, UnknownTask
 from scheduler.executors.output import KEEP
 from scheduler.storage.lock import owning
@@ -55,7 +55,7 @@ class Follower:
     """Somebody who reads what a run prints."""
 
     def __init__(self, control: Any, task: str) -> None:
-        self.pieces: list[Piece] = []
+        self.pieces: list[OutputChunk] = []
         self.reading = asyncio.create_task(self._read(control, task))
 
     async def _read(self, control: Any, task: str) -> None:
@@ -155,7 +155,7 @@ async def test_a_silent_run_that_is_stopped_ends_what_is_followed(bench):
     await bench.see()
     await bench.control.force("silent")
     follower = Follower(bench.control, "silent")
-    await bench.until_task("silent", lambda task: task.kind is Kind.RUNNING, "it runs")
+    await bench.until_task("silent", lambda task: task.kind is TaskStatus.RUNNING, "it runs")
     await bench.end()
     try:
         assert await follower.ended() == ""
@@ -212,7 +212,7 @@ async def test_an_onlooker_is_told_who_owns_the_citizen(place):
 
 
 async def test_a_fake_prints_what_a_test_tells_it_to():
-    control = FakeControl(Snapshot("opus", (TaskView("quick", Kind.RUNNING, "5m"),)))
+    control = FakeControl(Snapshot("opus", (TaskView("quick", TaskStatus.RUNNING, "5m"),)))
     follower = Follower(control, "quick")
     assert await follower.ended() == ""
     control.prints("quick", "one\n")
@@ -221,7 +221,7 @@ async def test_a_fake_prints_what_a_test_tells_it_to():
     control.prints("quick", "three\n", skipped=4)
     control.ends("quick")
     assert await follower.ended() == "one\nthree\n"
-    assert follower.pieces[-1] == Piece("three\n", 4)
+    assert follower.pieces[-1] == OutputChunk("three\n", 4)
 
 
 async def test_the_demo_makes_up_what_its_runs_print():

@@ -10,12 +10,12 @@ import pytest
 
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
-from scheduler.control.offline import Onlooker
+from scheduler.control.offline import OfflineControl
 from scheduler.control.server import Server
 from scheduler.control.waiting import force_and_wait
 from scheduler.core.records import MOST_LISTED, RunRecord
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Kind, Snapshot, TaskView
+from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, UnknownRun, UnknownTask
 from tui.demo.fleet import DemoControl
 
@@ -51,7 +51,7 @@ def a_run(number: int, task: str, outcome: Outcome, text: str) -> RunRecord:
 
 def faked() -> FakeControl:
     names = ("quick", "bad", "never")
-    control = FakeControl(Snapshot("opus", tuple(TaskView(name, Kind.OK, "5m") for name in names)))
+    control = FakeControl(Snapshot("opus", tuple(TaskView(name, TaskStatus.OK, "5m") for name in names)))
     fine = [a_run(number, "quick", Outcome.OK, "fine") for number in (1, 3)]
     control.runs = (*fine, a_run(2, "bad", Outcome.FAILED, "exit 1: refused"))
     control.outputs = {1: "first\nfine\n", 2: "refused\n", 3: "first\nfine\n"}
@@ -71,7 +71,7 @@ async def control(request: pytest.FixtureRequest, place: Place) -> AsyncIterator
     fleet = Fleet(FleetOptions(config=place.config, only=("opus",), own=False))
     await fleet.start()
     (onlooker,) = fleet.view().controls
-    assert isinstance(onlooker, Onlooker)
+    assert isinstance(onlooker, OfflineControl)
     yield onlooker
     await fleet.stop()
 
@@ -128,7 +128,7 @@ async def test_an_onlooker_sees_what_the_owner_writes_meanwhile(place):
     owner = Fleet(FleetOptions(config=place.config, only=("opus",)))
     await owner.start()
     (scheduler,) = owner.schedulers()
-    onlooker = Onlooker("opus", place.home, scheduler.snapshot, Disconnected("looked at"))
+    onlooker = OfflineControl("opus", place.home, scheduler.snapshot, Disconnected("looked at"))
     await force_and_wait(scheduler, "quick")
     assert len(await scheduler.history()) == 1
     assert await onlooker.history() == await scheduler.history()

@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
-from scheduler.core.window import MOST_CELLS, Window
+from scheduler.core.window import MOST_CELLS, TimeGrid
 
 from ..crash.loops import Place
 from .test_control import ACTING, acting
@@ -50,7 +50,7 @@ async def control(request: pytest.FixtureRequest, place: Place) -> AsyncIterator
 
 async def test_every_control_answers_from_the_schedule(control):
     start = time.time() + 60  # the bench may be on a clock of its own: cron's slots are the same on all
-    window = Window(start // 3600 * 3600 + 7200, 900.0, 96)
+    window = TimeGrid(start // 3600 * 3600 + 7200, 900.0, 96)
     slots = await control.slots(["hourly", "minutely", "never", "nobody"], window)
     assert slots["hourly"] == tuple(window.start + 3600 * n for n in range(24))
     assert slots["minutely"] == tuple(window.start + 900 * n for n in range(96))
@@ -58,6 +58,6 @@ async def test_every_control_answers_from_the_schedule(control):
 
 
 async def test_an_answer_is_bounded(control):
-    window = Window(time.time() + 60, 60.0, 10_000_000)
+    window = TimeGrid(time.time() + 60, 60.0, 10_000_000)
     slots = await control.slots(["minutely"], window)
     assert len(slots["minutely"]) <= MOST_CELLS + 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.records import Asked, RunRecord
+from scheduler.core.records import RunQuery, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.storage import history_reader as history
 
@@ -58,7 +58,7 @@ def place(tmp_path):
 
 
 def runs(place: Place, task: str | None = None) -> tuple[RunRecord, ...]:
-    return history.runs(place.home, Asked(task, 10_000), ["tick", "long"])
+    return history.runs(place.home, RunQuery(task, 10_000), ["tick", "long"])
 
 
 def whole(home: Path) -> bool:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.task import Command
-from scheduler.executors import Workers
-from scheduler.executors.process_tree import Census, _from_psutil
+from scheduler.executors import Executor
+from scheduler.executors.process_tree import ProcessTree, _from_psutil
 from scheduler.system import process_info as facts
 from scheduler.system.process_info import Running
 from tests.fakes import until
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 async def workers():
-    workers = Workers(kill_grace=0.3)
+    workers = Executor(kill_grace=0.3)
     yield workers
     await workers.close()
 
@@ -36,7 +36,7 @@ def pids(watching: Watching) -> list[int]:
 
 async def test_a_polite_process_is_asked_and_has_time_to_tidy_up(home):
     script = "trap 'echo tidied; exit 0' TERM; echo up; while :; do sleep 0.01; done"
-    watching, workers = Watching(), Workers(kill_grace=8.0)
+    watching, workers = Watching(), Executor(kill_grace=8.0)
     async with under_way(workers, shell(script), home, watching) as running:
         await until(lambda: watching.said("up"), "it runs")
         began = time.monotonic()
@@ -46,7 +46,7 @@ async def test_a_polite_process_is_asked_and_has_time_to_tidy_up(home):
 
 
 async def test_one_that_was_stopped_goes_on_to_tidy_up(home):
-    watching, workers = Watching(), Workers(kill_grace=8.0)
+    watching, workers = Watching(), Executor(kill_grace=8.0)
     work = shell("trap 'echo tidied; exit' TERM; echo up; kill -STOP $$")
     async with under_way(workers, work, home, watching) as running:
         await until(lambda: watching.running and state(watching.running.pid) == "T", "it was stopped")
@@ -66,7 +66,7 @@ signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
 print("up", flush=True)
 while True: time.sleep(1)
 """
-    watching, workers = Watching(), Workers(kill_grace=0.3)
+    watching, workers = Watching(), Executor(kill_grace=0.3)
     async with under_way(workers, Command((sys.executable, "-c", code)), home, watching) as running:
         await until(lambda: watching.said("up"), "it runs")
         await cancelled(running)
@@ -100,7 +100,7 @@ async def test_nothing_of_a_cancelled_run_lives(workers, home, script):
         await until(lambda: watching.running and watching.running.pid in pids(watching), "it runs")
         mark = mark_of(watching.running.pid)
         await cancelled(running)
-    assert not await Census().of(mark, watching.running)
+    assert not await ProcessTree().of(mark, watching.running)
     assert all(gone(pid) for pid in pids(watching))
     assert watching.left == []
 
@@ -113,7 +113,7 @@ def mark_of(pid: int) -> str:
 @pytest.mark.parametrize("left", ["", "setsid "], ids=["in the group", "left the group"])
 async def test_grandchildren_are_asked_politely_too(home, left):
     script = f"{left}sh -c 'trap \"echo tidied; exit\" TERM; echo up; while :; do sleep 0.01; done' & wait"
-    watching, workers = Watching(), Workers(kill_grace=8.0)
+    watching, workers = Watching(), Executor(kill_grace=8.0)
     async with under_way(workers, shell(script), home, watching) as running:
         await until(lambda: watching.said("up"), "it runs")
         await cancelled(running)
@@ -127,7 +127,7 @@ async def test_who_keeps_starting_others_is_ended_with_all_of_them(workers, home
         await until(lambda: watching.said("up"), "it runs")
         mark = mark_of(watching.running.pid)
         await cancelled(running)
-    assert await Census().of(mark, watching.running) == []
+    assert await ProcessTree().of(mark, watching.running) == []
 
 
 async def test_a_pipe_held_by_one_that_cannot_be_found_is_not_read_for_ever(workers, home):
@@ -142,7 +142,7 @@ async def test_a_pipe_held_by_one_that_cannot_be_found_is_not_read_for_ever(work
 
 
 async def test_hurry_ends_the_grace_of_all_at_once(home):
-    watching, workers = Watching(), Workers(kill_grace=3600.0)
+    watching, workers = Watching(), Executor(kill_grace=3600.0)
     async with under_way(
         workers, shell("trap '' TERM; echo up; sleep 60; sleep 60"), home, watching
     ) as running:
@@ -156,7 +156,7 @@ async def test_hurry_ends_the_grace_of_all_at_once(home):
 
 
 async def test_asking_twice_ends_the_grace_of_one(home):
-    watching, workers = Watching(), Workers(kill_grace=3600.0)
+    watching, workers = Watching(), Executor(kill_grace=3600.0)
     async with under_way(
         workers,
         shell(
@@ -187,7 +187,7 @@ async def test_cancelled_at_the_gate_it_never_ran(workers, home):
 
 
 async def test_cancelled_while_it_waits_for_its_turn_nothing_starts(home):
-    workers, release = Workers(starts=1), asyncio.Event()
+    workers, release = Executor(starts=1), asyncio.Event()
 
     async def slowly(running):
         await release.wait()
@@ -203,7 +203,7 @@ async def test_cancelled_while_it_waits_for_its_turn_nothing_starts(home):
 
 
 async def test_closing_ends_what_still_runs(home):
-    workers, watching = Workers(), Watching()
+    workers, watching = Executor(), Watching()
     async with under_way(workers, shell("setsid sleep 60 & echo $! up; sleep 60"), home, watching) as running:
         await until(lambda: watching.said("up"), "it runs")
         await workers.close()
@@ -216,7 +216,7 @@ def test_a_loop_that_is_torn_down_takes_its_children_along(home):
     watching, before = Watching(), descriptors()
 
     async def main():
-        run = Workers(kill_grace=3600).run(
+        run = Executor(kill_grace=3600).run(
             task(shell("trap '' TERM; echo up; sleep 60; sleep 60")), context(home), watching
         )
         running = asyncio.create_task(run)
@@ -231,14 +231,14 @@ def test_a_loop_that_is_torn_down_takes_its_children_along(home):
 
 async def test_forty_ended_at_once_share_their_looks_at_the_machine(workers, home, monkeypatch):
     looks = 0
-    look = Census._look
+    look = ProcessTree._look
 
     async def counted(self):
         nonlocal looks
         looks += 1
         return await look(self)
 
-    monkeypatch.setattr(Census, "_look", counted)
+    monkeypatch.setattr(ProcessTree, "_look", counted)
     watchings = [Watching() for _ in range(40)]
     work = task(shell("echo up; sleep 60"))
     runs = [asyncio.create_task(workers.run(work, context(home), watching)) for watching in watchings]
@@ -257,7 +257,7 @@ async def test_without_proc_the_same_processes_are_found(workers, home):
         mark = mark_of(watching.running.pid)
         found = {one.pid for one in _from_psutil() if one.mark == mark and one.alive()}
         assert set(pids(watching)) <= found
-        assert found == {one.pid for one in await Census().of(mark, watching.running)}
+        assert found == {one.pid for one in await ProcessTree().of(mark, watching.running)}
 
 
 # ------------------------------------------------------------------ the scheduler itself dies

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from scheduler.config.citizen import Given
+from scheduler.config.citizen import Sources
 from scheduler.core.schedule import local_zone
 from scheduler.errors import SchedulerError
-from scheduler.migration.crontab import Kind, read
+from scheduler.migration.crontab import LineKind, read
 from scheduler.migration.plan import Fate, Source, Wanted, plan
 from scheduler.migration.report import as_json, lines
 from scheduler.migration.settings_writer import Target, without, written
@@ -68,7 +68,7 @@ WANTED = st.builds(
     others=st.sampled_from((frozenset(), frozenset({"mira"}))),
 )
 CASES = st.tuples(bent(SAMPLES, TOKENS), st.sampled_from((None, True, False)), WANTED)
-EMPTY = Target("opus", Path("/nowhere/opus"), Given({}, {}, "main.toml", os.environ), "# mine\ngrace = 5\n")
+EMPTY = Target("opus", Path("/nowhere/opus"), Sources({}, {}, "main.toml", os.environ), "# mine\ngrace = 5\n")
 
 
 def check(case: tuple[bytes, bool | None, Wanted]) -> None:
@@ -98,7 +98,7 @@ def _left(sheet, content: bytes) -> None:
     assert len(left) == len(sheet.verdicts)
     for verdict, line in zip(sheet.verdicts, left, strict=True):
         if verdict.moves:
-            assert line.kind is Kind.COMMENT
+            assert line.kind is LineKind.COMMENT
             assert line.raw.endswith(verdict.line.raw.removeprefix(b"\xef\xbb\xbf"))
         else:
             assert line == verdict.line

@@ -13,14 +13,14 @@ from scheduler.control import client as remote
 from scheduler.control import messages as wire
 from scheduler.control.client import RemoteControl
 from scheduler.core.state import Failure
-from scheduler.core.views import Event, Kind, Piece, Snapshot, TaskView, WakeView
+from scheduler.core.views import Event, OutputChunk, Snapshot, TaskStatus, TaskView, WakeView
 from scheduler.errors import SchedulerError
 from scheduler.system.clock import SystemClock
 
 from .bent import bent
 
 HELLO = wire.line({"method": "hello", "params": {"protocol": wire.PROTOCOL, "citizen": "opus", "pid": 1}})
-ROW = TaskView("tick", Kind.FAILED, "5m", due=1.0, error=Failure(1.0, "no"))
+ROW = TaskView("tick", TaskStatus.FAILED, "5m", due=1.0, error=Failure(1.0, "no"))
 SNAPSHOT = Snapshot(
     "opus", (ROW,), wake=WakeView(count=3, due=9.0), events=(Event(1, 1.0, "finished", "opus", "tick"),)
 )
@@ -30,7 +30,7 @@ MESSAGES = [
     wire.snapshot_message(SNAPSHOT, 0),
     wire.line({"id": 1, "result": {}}),
     wire.line({"id": 2, "result": {"text": "x"}}),
-    wire.piece_message(3, Piece("printed", 2)),
+    wire.piece_message(3, OutputChunk("printed", 2)),
     wire.mistake(1, wire.BAD_REQUEST, "no"),
     json.dumps({"jsonrpc": "2.0", "id": 1, "error": {"message": 5, "data": {"code": []}}}).encode() + b"\n",
 ]

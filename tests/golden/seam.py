@@ -14,8 +14,8 @@ from scheduler.cli.main import core, run
 from scheduler.config import files as settings_files
 from scheduler.config.loader import load
 from scheduler.core import schedule
-from scheduler.core.records import Ended
-from scheduler.core.task import Keep, Outcome, Trigger
+from scheduler.core.records import FinishedRun
+from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import Output
 from scheduler.storage.history_file import HistoryFile
 from scheduler.storage.state_codec import running_to_json
@@ -73,7 +73,9 @@ def running_since(seconds: float) -> str:
 
 def record_runs(home: Path) -> None:
     """A history with a run of each outcome and trigger, and whatever a run may have printed."""
-    fine = Ended("report", Trigger.SCHEDULE, 1, NOON - 7200, NOON - 7198.75, 1.25, Outcome.OK, "3 pages")
+    fine = FinishedRun(
+        "report", Trigger.SCHEDULE, 1, NOON - 7200, NOON - 7198.75, 1.25, Outcome.OK, "3 pages"
+    )
     runs = [fine._replace(output=_printed(b"\x1b[31mred\x1b[0m\tand more\nlast line without an end"))]
     for number, (outcome, trigger) in enumerate(zip(Outcome, _triggers(), strict=False), 1):
         started = NOON - 6000 + 600 * number
@@ -93,7 +95,7 @@ def record_runs(home: Path) -> None:
     runs.append(fine._replace(seconds=0.012, text="", started=NOON - 1, finished=NOON, trigger=None))
     runs.append(fine._replace(seconds=36125.0, text="x" * 300, started=NOON - 36125.0, finished=NOON))
     file = HistoryFile(home)
-    file.add(runs, Keep())
+    file.add(runs, Retention())
     file.close()
 
 

@@ -9,7 +9,7 @@ from time import perf_counter, process_time
 
 import pytest
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check import connection as imap_client
@@ -662,7 +662,7 @@ def test_what_it_needs_and_the_lines_to_add():
 
 
 def test_the_password_is_not_in_the_repr():
-    assert "hunter2" not in repr(Options(password=Outside("hunter2")))
+    assert "hunter2" not in repr(Options(password=Sensitive("hunter2")))
     server = imap_client.Server("imap.example.org", 993, "opus", "hunter2")
     assert repr(server) == "imap.example.org:993"
 

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 import psutil
 import pytest
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.news_scan import files as news_files
@@ -441,9 +441,9 @@ async def test_no_secret_is_told(tmp_path, caplog):
     async with site() as there:
         urls = [
             there.at(f"/a?key={SECRET}", Reply(rss(item(1)))).replace("//", f"//u:{SECRET}@"),
-            Outside(there.at(f"/{SECRET}/f", Reply(rss("<title>x</title><link>y</link>")))),
+            Sensitive(there.at(f"/{SECRET}/f", Reply(rss("<title>x</title><link>y</link>")))),
             f"http://127.0.0.1:1/?{SECRET}",
-            Outside(f"http://127.0.0.1:1/{SECRET}"),
+            Sensitive(f"http://127.0.0.1:1/{SECRET}"),
         ]
         found = await scan(tmp_path, urls)
     assert isinstance(found, Report) and found.text.startswith("2 new items from 2 of 4 feeds")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.price_monitor import files as price_files
@@ -326,7 +326,7 @@ async def test_no_secret_is_told(tmp_path, caplog):
         with pytest.raises(TaskFailed) as failed:
             await run(tmp_path, **given)
         assert there.asked[0][1]["x-key"] == SECRET
-    url = Outside(f"http://127.0.0.1:1/{SECRET}")
+    url = Sensitive(f"http://127.0.0.1:1/{SECRET}")
     with pytest.raises(TaskFailed) as unreachable:
         await run(tmp_path, source="json", url=url, path="a")
     given |= {"url": f"http://u:{SECRET}@example.org/?{SECRET}"}

@@ -11,7 +11,7 @@ import pytest
 from scheduler.core.task import Context, Llm, Report
 from scheduler.handlers.memory_summary.handler import Options, age, memory_summary, summarise
 from scheduler.handlers.memory_summary.rollup import month_of, periods, week_of
-from scheduler.schema.values import Wrong
+from scheduler.schema.values import InvalidValue
 from tests.fakes import NOON
 
 from .llm_server import Act, Server, serving, silent, streamed, whole
@@ -293,5 +293,5 @@ def test_keeping_for_ever(tmp_path):
 def test_how_long_something_is_kept():
     assert age("400d") == 400 * 86400
     assert age("1d") == 40 * 86400, "never so short that a month is torn"
-    with pytest.raises(Wrong):
+    with pytest.raises(InvalidValue):
         age(True)

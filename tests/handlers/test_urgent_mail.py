@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.handlers.email_check.rules import HIGH, URGENT, addresses, fold, priority, sender
-from scheduler.schema.values import Wrong
+from scheduler.schema.values import InvalidValue
 
 FROM = ("ct@example.org", "@example.net")
 
@@ -109,7 +109,7 @@ def test_what_may_be_written_as_urgent_from(written, meant):
     "written", ["", "@", "ct@", "a b@example.org", "*@example.org", "Ada <ct@example.org>", "a..b", 3]
 )
 def test_what_is_no_sender_is_refused(written):
-    with pytest.raises(Wrong):
+    with pytest.raises(InvalidValue):
         sender(written)
 
 

@@ -8,12 +8,12 @@ from email.utils import formatdate
 
 import pytest
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import LATER, LIMIT, Answer, NoAnswer, Web, refusal
 from scheduler.handlers.net.inflate import BadAnswer, Inflater
 from scheduler.handlers.net.urls import address, shown
-from scheduler.schema.values import Wrong
+from scheduler.schema.values import InvalidValue
 
 from .dovecot import certificates
 from .mail_servers import greeting, serving
@@ -199,7 +199,7 @@ async def test_a_server_without_tls_is_said():
     [
         (f"http://127.0.0.1:1/a?key={SECRET}", "http://127.0.0.1:1/a: connection refused"),
         (f"http://me:{SECRET}@127.0.0.1:1/", "http://127.0.0.1:1/: connection refused"),
-        (Outside(f"http://127.0.0.1:1/{SECRET}"), "http://127.0.0.1:1: connection refused"),
+        (Sensitive(f"http://127.0.0.1:1/{SECRET}"), "http://127.0.0.1:1: connection refused"),
         (f"http://nobody.invalid/?{SECRET}", "http://nobody.invalid/: "),
     ],
 )
@@ -220,7 +220,7 @@ async def test_no_address_reaches_a_log(caplog):
     "value", ["", "example.org", "ftp://a/b", "http://", "http://a:b/", "http://a b/", 3]
 )
 def test_what_is_no_address_is_refused(value):
-    with pytest.raises(Wrong):
+    with pytest.raises(InvalidValue):
         address(value)
 
 

@@ -15,7 +15,7 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.control.client import Connection, RemoteControl
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
-from scheduler.control.offline import Onlooker
+from scheduler.control.offline import OfflineControl
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.storage.lock import acquire, owner_of
@@ -130,7 +130,7 @@ async def test_a_home_that_is_deleted_is_not_made_again_and_comes_back_when_it_d
     try:
         await ticks(place)
         place.home.rename(kept)
-        await until(lambda: isinstance(control(fleet), Onlooker), "it is not run any more")
+        await until(lambda: isinstance(control(fleet), OfflineControl), "it is not run any more")
         await until(lambda: "No such file or directory" in control(fleet).snapshot().stale, "it says why")
         await asyncio.sleep(0.3)  # some looks later
         assert not place.home.exists()

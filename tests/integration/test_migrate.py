@@ -12,7 +12,7 @@ import pytest
 
 from scheduler.config.loader import load
 from scheduler.core.task import Context, Outcome
-from scheduler.executors import Workers
+from scheduler.executors import Executor
 
 from ..watching import Watching, task
 
@@ -358,7 +358,7 @@ SHELL=/bin/bash
 async def test_the_tasks_print_what_cron_would_have_printed(place, tmp_path):
     place.crontab.write_text(f"HOME={tmp_path}\n{HARMLESS}")
     place.run("--apply")
-    workers = Workers()
+    workers = Executor()
     try:
         ran = 0
         for line, around in _jobs(f"HOME={tmp_path}\n{HARMLESS}"):

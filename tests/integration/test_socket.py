@@ -31,10 +31,10 @@ from scheduler.control.server import (
 )
 from scheduler.core.schedule import Cron, Every
 from scheduler.core.task import Call, Task
-from scheduler.core.views import Kind
-from scheduler.engine.scheduler import Rules, Scheduler
+from scheduler.core.views import TaskStatus
+from scheduler.engine.scheduler import Scheduler, SchedulerOptions
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
-from scheduler.executors import Workers
+from scheduler.executors import Executor
 from scheduler.executors.stdout_capture import current
 from scheduler.storage.state_store import MemoryStore
 from scheduler.system.clock import SystemClock
@@ -49,7 +49,7 @@ class Owner:
     def __init__(self, home: Path) -> None:
         (home / ".experience").mkdir(exist_ok=True)
         self.gate = asyncio.Event()
-        self.clock, self.workers = SystemClock(), Workers()
+        self.clock, self.workers = SystemClock(), Executor()
         tasks = [
             Task("slow", Every(86400), Call(self.slow)),
             Task("tick", Every(0.05), Call(self.tick)),
@@ -62,7 +62,7 @@ class Owner:
             store=MemoryStore(),
             clock=self.clock,
             workers=self.workers,
-            rules=Rules(grace=0.1),
+            rules=SchedulerOptions(grace=0.1),
         )
         self.path = socket_path(home)
         self.server = Server(self.scheduler, self.path)
@@ -181,7 +181,7 @@ async def test_changes_are_pushed_and_events_come_once_each(owner, remote):
     await until(lambda: remote.snapshot().task("tick").run_count > 5, "runs are seen")
     sequence = [event.seq for event in remote.snapshot().events]
     assert sequence == sorted(set(sequence))
-    assert remote.snapshot().task("slow").kind is Kind.RUNNING
+    assert remote.snapshot().task("slow").kind is TaskStatus.RUNNING
 
 
 async def test_refusals_arrive_as_the_errors_that_they_are(owner, remote):

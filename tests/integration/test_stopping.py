@@ -20,7 +20,7 @@ from scheduler.control.fleet_options import FleetOptions
 from scheduler.errors import SchedulerError
 from scheduler.runtime import stopping
 from scheduler.runtime.background_loops import start_all
-from scheduler.runtime.stopping import Told, end_all
+from scheduler.runtime.stopping import StopReport, end_all
 from scheduler.storage.lock import owning
 from scheduler.storage.managed import mark, unit_of
 from scheduler.system.unix_socket import socket_path
@@ -86,8 +86,8 @@ def loop(place: Place) -> Any:
     return owner(place, str(ROOT / "core.py"), "--citizen", place.citizen, "--loop", "--background-only")
 
 
-async def stopped(place: Place) -> list[Told]:
-    told: list[Told] = []
+async def stopped(place: Place) -> list[StopReport]:
+    told: list[StopReport] = []
     await end_all(load(config=place.config).citizens, told.append)
     return told
 
@@ -130,7 +130,7 @@ def test_one_of_several_can_be_named(place, capsys):
 async def test_one_that_only_says_yes_is_told_again(place, hasty):
     place.tasks(more="grace = 0.1\n")
     with owner(place, "-c", STUBBORN, str(place.config)) as process:
-        assert await stopped(place) == [Told("opus: ended, when it was told a second time after 0s")]
+        assert await stopped(place) == [StopReport("opus: ended, when it was told a second time after 0s")]
         assert process.wait(5) == -signal.SIGTERM
 
 
@@ -150,7 +150,7 @@ async def test_one_of_an_earlier_version_is_told_by_a_signal(place, monkeypatch)
     place.tasks()
     with loop(place) as process:
         monkeypatch.setattr(Connection, "ask", ask)
-        assert await stopped(place) == [Told("opus: ended")]
+        assert await stopped(place) == [StopReport("opus: ended")]
         assert process.wait(5) == 0
 
 
@@ -158,7 +158,7 @@ async def test_a_monitor_is_left_alone(place):
     fleet = Fleet(FleetOptions(config=place.config, wakes=False))
     await fleet.start(dispatch=False)
     said = f"opus: left alone: pid {os.getpid()} is no loop; close a monitor with q"
-    assert await stopped(place) == [Told(said)]
+    assert await stopped(place) == [StopReport(said)]
     await fleet.stop(0)
 
 
@@ -169,17 +169,17 @@ async def test_a_service_is_left_to_its_manager(place):
     fleet = Fleet(options)
     await fleet.start(dispatch=False)
     expected = "it is experience-opus.service; end it with systemctl stop experience-opus"
-    assert await stopped(place) == [Told(f"opus: left alone: {expected}")]
+    assert await stopped(place) == [StopReport(f"opus: left alone: {expected}")]
     (place.home / ".experience" / "managed").unlink()
     expected = "is experience-opus.service; end it with systemctl stop experience-opus"
-    assert await stopped(place) == [Told(f"opus: left alone: pid {os.getpid()} {expected}")]
+    assert await stopped(place) == [StopReport(f"opus: left alone: pid {os.getpid()} {expected}")]
     await fleet.stop(0)
 
 
 async def test_a_note_that_names_somebody_else_harms_nobody(place):
     with owning(place.home, 5.0):
         (told,) = await stopped(place)
-    assert told == Told(
+    assert told == StopReport(
         f"opus: left alone: pid {os.getpid()} does not answer, and is no loop of --all or NAME"
     )
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.details import DefinitionField, TaskDetails
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Progress, Trigger
-from scheduler.core.views import Kind, Snapshot
+from scheduler.core.views import Snapshot, TaskStatus
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tui.demo.details import details
 from tui.demo.fleet import DemoControl
@@ -70,13 +70,17 @@ def hostile() -> FakeControl:
         run(4, Outcome.OK, ONE_LINE, task="long"),
     )
     control.outputs = {1: ODD, 2: ODD * 20, 3: ODD, 4: ONE_LINE}
-    facts = (Fact("schedule", HOSTILE), Fact("\x1b[2Jlabel", ODD), Fact("runs", "y" * 5000))
+    facts = (
+        DefinitionField("schedule", HOSTILE),
+        DefinitionField("\x1b[2Jlabel", ODD),
+        DefinitionField("runs", "y" * 5000),
+    )
     control.details = {name: TaskDetails(name, facts, facts, (NOON + 5,)) for name in ("report", "long")}
     return control
 
 
 def never() -> FakeControl:
-    first = task("report", kind=Kind.NEVER, last_run=None, since=NOON, run_count=0, due=NOON + 300)
+    first = task("report", kind=TaskStatus.NEVER, last_run=None, since=NOON, run_count=0, due=NOON + 300)
     return FakeControl(Snapshot("opus", (first,)))
 
 

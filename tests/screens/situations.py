@@ -10,7 +10,7 @@ from typing import Any
 
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Event, Kind, Pulse, Snapshot, TaskView, WakeView
+from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tui.app import ExperienceApp
 from tui.demo.data import NAMES
@@ -55,19 +55,25 @@ def of(*snapshots: Snapshot, **view: Any) -> Callable[[], FakeFleet]:
 def stalled() -> FakeFleet:
     fleet = demo("opus", "basil", "mira", stale="its owner (pid 4711) has ended")()
     for control in fleet.view.controls[:2]:
-        control.beat = Pulse(5.4, "opus/price_monitor")
+        control.beat = Heartbeat(5.4, "opus/price_monitor")
     return fleet
 
 
 def task(name: str, **more: Any) -> TaskView:
     """A task that ran a minute ago and is due in four."""
-    given = {"kind": Kind.OK, "schedule": "5m", "due": NOON + 240, "since": NOON - 60, "last_run": NOON - 60}
+    given = {
+        "kind": TaskStatus.OK,
+        "schedule": "5m",
+        "due": NOON + 240,
+        "since": NOON - 60,
+        "last_run": NOON - 60,
+    }
     return TaskView(name=name, **{**given, "run_count": 42, **more})
 
 
 def failed(name: str, error: str, **more: Any) -> TaskView:
     given = {"error": Failure(NOON - 3600, error), "failures_in_a_row": 2, **more}
-    return task(name, kind=Kind.FAILED, **given)
+    return task(name, kind=TaskStatus.FAILED, **given)
 
 
 def events(citizen: str, *happened: tuple[float, str, str, Outcome | None, str], first: int = 1) -> tuple:
@@ -84,8 +90,8 @@ HOSTILES = Snapshot(
         failed("heartbeat", HOSTILE),
         failed("news_scan", "日本語のエラー 🙂 été e\u0301 ☕\ufe0f 🇩🇪 👨\u200d👩\u200d👧 \ud800 " * 3),
         task("report", text=HOSTILE, schedule="0 9 * * mon-fri"),
-        task("mail", kind=Kind.WARNING, text="first\nsecond\tthird"),
-        task("\x1b[2Jwipe", kind=Kind.NOT_SET_UP, missing="\x07bell"),
+        task("mail", kind=TaskStatus.WARNING, text="first\nsecond\tthird"),
+        task("\x1b[2Jwipe", kind=TaskStatus.NOT_SET_UP, missing="\x07bell"),
     ),
     wake=WakeView(3, NOON + 60, error="\x1b[5mblink"),
     owner="pid \x1b[7m4711",
@@ -102,12 +108,12 @@ HOSTILES = Snapshot(
 FRESH = Snapshot(
     "opus",
     (
-        task("heartbeat", kind=Kind.NEVER, due=NOON, since=None, last_run=None, run_count=0),
+        task("heartbeat", kind=TaskStatus.NEVER, due=NOON, since=None, last_run=None, run_count=0),
         *(
-            task(name, kind=Kind.NOT_SET_UP, due=None, missing=missing, run_count=0)
+            task(name, kind=TaskStatus.NOT_SET_UP, due=None, missing=missing, run_count=0)
             for name, missing in (("price_monitor", "pairs"), ("email_check", "host"), ("news_scan", "feeds"))
         ),
-        task("memory_summary", kind=Kind.NEVER, due=NOON + 1, since=None, last_run=None, run_count=0),
+        task("memory_summary", kind=TaskStatus.NEVER, due=NOON + 1, since=None, last_run=None, run_count=0),
     ),
     wake=WakeView(configured=False),
 )

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.details import DefinitionField, TaskDetails
 from scheduler.core.records import MOST_LISTED
 from scheduler.core.task import Outcome
-from scheduler.core.views import Kind, Pulse, Snapshot
+from scheduler.core.views import Heartbeat, Snapshot, TaskStatus
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.app import ExperienceApp
@@ -83,8 +83,10 @@ async def test_a_click_on_the_row_of_the_cursor_opens_it():
 
 async def test_what_it_is_why_it_is_so_and_when_it_runs_next():
     control = citizen()
-    facts = (Fact("schedule", "every 5 minutes"), Fact("runs", "python3 report.py"))
-    control.details["report"] = TaskDetails("report", facts, (Fact("limit", "7"),), (NOON + 240, NOON + 540))
+    facts = (DefinitionField("schedule", "every 5 minutes"), DefinitionField("runs", "python3 report.py"))
+    control.details["report"] = TaskDetails(
+        "report", facts, (DefinitionField("limit", "7"),), (NOON + 240, NOON + 540)
+    )
     async with details(control) as pilot:
         text = shown(pilot)
         assert "waits for its time: due in 4m (12:04), last run fine 1m ago" in text
@@ -106,7 +108,7 @@ async def test_a_verb_is_done_to_the_task_and_to_no_marked_one(key, verb):
 
 
 async def test_p_resumes_what_is_paused_and_a_refusal_is_a_toast():
-    control = citizen(task("report", kind=Kind.PAUSED, due=None, paused_at=NOON - 60))
+    control = citizen(task("report", kind=TaskStatus.PAUSED, due=None, paused_at=NOON - 60))
     async with details(control) as pilot:
         assert "paused by you at 11:59" in shown(pilot)
         await press(pilot, "p")
@@ -119,7 +121,9 @@ async def test_p_resumes_what_is_paused_and_a_refusal_is_a_toast():
 async def test_the_screen_answers_at_once_when_the_citizen_publishes():
     control = with_runs(2)
     async with details(control) as pilot:
-        running = replace(control.snapshot.tasks[0], kind=Kind.RUNNING, running_since=NOON, timeout=120.0)
+        running = replace(
+            control.snapshot.tasks[0], kind=TaskStatus.RUNNING, running_since=NOON, timeout=120.0
+        )
         control.show(replace(control.snapshot, tasks=(running, *control.snapshot.tasks[1:])))
         await until(lambda: "▶ running  00:00 of 2m" in shown(pilot), "it is shown as running")
         assert "running since 12:00:00, of at most 2m" in shown(pilot)
@@ -212,7 +216,7 @@ async def test_the_share_of_fine_runs_is_of_those_that_are_listed():
 
 async def test_a_run_that_ends_is_there_when_it_is_shown_as_ended():
     control = with_runs(2)
-    running = task("report", kind=Kind.RUNNING, running_since=NOON - 5)
+    running = task("report", kind=TaskStatus.RUNNING, running_since=NOON - 5)
     control.snapshot = replace(control.snapshot, tasks=(running,))
     control.prints("report", "at work\n")
     async with details(control) as pilot:
@@ -251,7 +255,7 @@ async def test_errors_of_the_history_are_said_where_it_would_be():
 
 
 async def test_the_end_of_what_runs_stays_in_sight_until_one_scrolls_up():
-    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control = citizen(task("report", kind=TaskStatus.RUNNING, running_since=NOON - 5))
     control.prints("report", "".join(f"line {n}\n" for n in range(100)))
     async with details(control) as pilot:
         await until(lambda: "line 99" in shown(pilot), "the end is shown")
@@ -267,7 +271,7 @@ async def test_the_end_of_what_runs_stays_in_sight_until_one_scrolls_up():
 
 
 async def test_it_goes_on_following_when_what_is_kept_gets_shorter():
-    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control = citizen(task("report", kind=TaskStatus.RUNNING, running_since=NOON - 5))
     control.prints("report", "short\n" * 5000)
     async with details(control) as pilot:
         await until(lambda: "short" in shown(pilot), "it is shown")
@@ -278,7 +282,7 @@ async def test_it_goes_on_following_when_what_is_kept_gets_shorter():
 
 
 async def test_the_wheel_stops_following_and_goes_on_with_it():
-    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control = citizen(task("report", kind=TaskStatus.RUNNING, running_since=NOON - 5))
     control.prints("report", "".join(f"line {n}\n" for n in range(100)))
     async with details(control) as pilot:
         await until(lambda: "line 99" in shown(pilot), "the end is shown")
@@ -299,7 +303,7 @@ def wheel(kind, widget):
 
 
 async def test_what_is_kept_of_a_run_under_way_is_bounded_also_while_nothing_moves():
-    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control = citizen(task("report", kind=TaskStatus.RUNNING, running_since=NOON - 5))
 
     def much() -> None:
         for number in range(100):
@@ -317,7 +321,7 @@ async def test_what_is_kept_of_a_run_under_way_is_bounded_also_while_nothing_mov
 
 
 async def test_scrolling_up_leads_through_all_that_is_kept():
-    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control = citizen(task("report", kind=TaskStatus.RUNNING, running_since=NOON - 5))
     control.prints("report", "".join(f"line {n} {'.' * 50}\n" for n in range(1000)))
     async with details(control) as pilot:
         await until(lambda: "line 999" in shown(pilot), "the end is shown")
@@ -377,7 +381,7 @@ async def test_y_copies_what_is_shown_cleaned():
 
 async def test_y_copies_the_lines_that_set_a_task_up():
     advice = "# in /etc/x.toml\n[citizens.opus.tasks.mail]\nhost = ..."
-    control = citizen(task("mail", kind=Kind.NOT_SET_UP, due=None, missing="host", advice=advice))
+    control = citizen(task("mail", kind=TaskStatus.NOT_SET_UP, due=None, missing="host", advice=advice))
     async with details(control) as pilot:
         assert "add the lines below to /etc/x.toml" in shown(pilot)
         assert "[citizens.opus.tasks.mail]" in shown(pilot)
@@ -427,7 +431,7 @@ def test_the_file_of_a_pager_is_private_and_gone_afterwards():
 
 
 async def test_empty_states_teach():
-    first = task("report", kind=Kind.NEVER, last_run=None, run_count=0, due=NOON + 300)
+    first = task("report", kind=TaskStatus.NEVER, last_run=None, run_count=0, due=NOON + 300)
     async with details(citizen(first)) as pilot:
         assert "never ran: first due in 5m (12:05)" in shown(pilot)
         assert "never ran yet; f runs it now" in shown(pilot)
@@ -438,11 +442,11 @@ async def test_empty_states_teach():
 async def test_a_lost_owner_and_a_stall_are_said():
     control = with_runs(1)
     async with details(control) as pilot:
-        control.beat = Pulse(5.2, "opus/price_monitor")
+        control.beat = Heartbeat(5.2, "opus/price_monitor")
         pilot.app.tick()
         await pilot.pause()
         assert "the scheduler is stalled by opus/price_monitor for 5s" in shown(pilot)
-        control.beat = Pulse(0.1)
+        control.beat = Heartbeat(0.1)
         control.lose(Disconnected("its owner (pid 4711) is gone"))
         await until(
             lambda: "not live since 12:00: its owner (pid 4711) is gone" in shown(pilot), "it is said"
@@ -450,7 +454,7 @@ async def test_a_lost_owner_and_a_stall_are_said():
 
 
 async def test_an_owner_that_is_back_is_asked_and_followed_again():
-    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control = citizen(task("report", kind=TaskStatus.RUNNING, running_since=NOON - 5))
     control.prints("report", "before\n")
     async with details(control) as pilot:
         await until(lambda: "before" in shown(pilot), "it is followed")
@@ -464,7 +468,7 @@ async def test_an_owner_that_is_back_is_asked_and_followed_again():
 
 
 async def test_what_cannot_be_followed_says_why():
-    control = citizen(task("report", kind=Kind.RUNNING, running_since=NOON - 5))
+    control = citizen(task("report", kind=TaskStatus.RUNNING, running_since=NOON - 5))
     control.refusal = AlreadyRunning("opus is owned by pid 4711")
     async with details(control) as pilot:
         await until(lambda: "its output cannot be followed" in shown(pilot), "it is said")

@@ -12,10 +12,10 @@ from textual.dom import DOMNode
 
 import tui
 from scheduler.core.ui_options import KEYS, Monitor
-from scheduler.core.views import Kind, Snapshot
+from scheduler.core.views import Snapshot, TaskStatus
 from tests.fakes import FakeControl, FakeFleet
 from tui.fleet.new_failures import NewFailures
-from tui.fleet.summary import Verdict
+from tui.fleet.summary import FleetStatus
 from tui.terminal.title import TerminalTitle, title
 
 from .driving import press, screen, shown, toasts
@@ -122,8 +122,8 @@ async def test_the_first_frame_is_as_the_settings_say(at_start):
 
 
 def test_the_title_says_what_fails_and_what_runs():
-    assert title(Verdict(failing=2, running=1), plain=False) == "2 failing · 1 running · Experience"
-    assert title(Verdict(), plain=True) == "Experience"
+    assert title(FleetStatus(failing=2, running=1), plain=False) == "2 failing · 1 running · Experience"
+    assert title(FleetStatus(), plain=True) == "Experience"
 
 
 def test_the_title_is_written_when_it_changes_and_given_back_at_the_end():
@@ -154,4 +154,4 @@ async def test_the_bell_rings_for_a_new_failure_if_it_is_wanted(bell, rings):
         control.show(replace(control.snapshot, tasks=(failed("tick", "no"), failed("old", "x"))))
         await pilot.pause()
         assert len(rung) == rings
-        assert pilot.app._tally.verdict().failing == 2 and toasts(pilot) == [] and Kind.FAILED
+        assert pilot.app._tally.verdict().failing == 2 and toasts(pilot) == [] and TaskStatus.FAILED

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from scheduler.core.ports import FleetView
-from scheduler.core.views import Kind, Pulse, Receipt, Snapshot, TaskView
+from scheduler.core.views import Heartbeat, Receipt, Snapshot, TaskStatus, TaskView
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.common.confirm import Confirm
@@ -40,7 +40,7 @@ async def test_a_verb_asks_for_the_task_under_the_cursor(key, verb):
 
 
 async def test_p_resumes_what_is_paused():
-    control = citizen("opus", task("backup", kind=Kind.PAUSED, due=None, paused_at=NOON))
+    control = citizen("opus", task("backup", kind=TaskStatus.PAUSED, due=None, paused_at=NOON))
     async with screen(FakeFleet(control)) as pilot:
         await press(pilot, "p")
         assert control.asked == [("resume", "backup")]
@@ -78,7 +78,7 @@ async def test_the_row_answers_at_once_when_the_citizen_publishes():
     control = citizen("opus")
     async with screen(FakeFleet(control)) as pilot:
         tasks = control.snapshot.tasks
-        started = task("heartbeat", kind=Kind.RUNNING, running_since=NOON, timeout=120.0)
+        started = task("heartbeat", kind=TaskStatus.RUNNING, running_since=NOON, timeout=120.0)
         control.show(replace(control.snapshot, tasks=(started, *tasks[1:])))
         await pilot.pause()
         assert "▶ heartbeat" in shown(pilot)
@@ -364,7 +364,7 @@ async def test_q_quits_when_nothing_of_ours_runs():
 
 @pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
 async def test_quitting_asks_once_while_a_run_of_ours_is_under_way(key):
-    control = citizen("opus", task("backup", kind=Kind.RUNNING, running_since=NOON))
+    control = citizen("opus", task("backup", kind=TaskStatus.RUNNING, running_since=NOON))
     async with screen(FakeFleet(control)) as pilot:
         await press(pilot, key)
         assert "opus/backup" in shown(pilot)
@@ -438,12 +438,12 @@ async def test_a_countdown_goes_down_to_nought_and_then_says_now():
 async def test_a_stalled_scheduler_is_named_in_the_frame_and_in_the_verdict():
     control = citizen("opus")
     async with screen(FakeFleet(control)) as pilot:
-        control.beat = Pulse(5.2, "opus/price_monitor")
+        control.beat = Heartbeat(5.2, "opus/price_monitor")
         pilot.app.tick()
         await pilot.pause()
         assert "scheduler stalled 5 s by opus/price_monitor" in shown(pilot)
         assert "╰─ stalled 5 s by opus/price_monitor" in shown(pilot)
-        control.beat = Pulse(0.1)
+        control.beat = Heartbeat(0.1)
         pilot.app.tick()
         await pilot.pause()
         assert "stalled" not in shown(pilot)

@@ -8,7 +8,7 @@ from textual.worker import WorkerCancelled
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Kind, Snapshot
+from scheduler.core.views import Snapshot, TaskStatus
 from scheduler.errors import Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tui.details.screen import Details
@@ -63,7 +63,7 @@ async def test_the_past_hour_is_what_the_history_says():
         RunRecord(n, name, NOON - 60 * start, NOON - 60 * end, 60.0, outcome, Trigger.SCHEDULE)
         for n, (name, start, end, outcome) in enumerate(runs, 1)
     )
-    running = task("busy", kind=Kind.RUNNING, running_since=NOON - 1500)
+    running = task("busy", kind=TaskStatus.RUNNING, running_since=NOON - 1500)
     control.snapshot = replace(control.snapshot, tasks=(*control.snapshot.tasks, running))
     async with screen(FakeFleet(control)) as pilot:
         await opened(pilot, "plus", "plus", "plus", "plus")
@@ -74,8 +74,10 @@ async def test_the_past_hour_is_what_the_history_says():
 
 
 async def test_what_will_not_run_says_why():
-    paused = task("tick", kind=Kind.PAUSED, due=None, paused_at=NOON)
-    control = FakeControl(Snapshot("opus", (paused, task("tock", kind=Kind.NOT_SET_UP, missing="feeds"))))
+    paused = task("tick", kind=TaskStatus.PAUSED, due=None, paused_at=NOON)
+    control = FakeControl(
+        Snapshot("opus", (paused, task("tock", kind=TaskStatus.NOT_SET_UP, missing="feeds")))
+    )
     async with screen(FakeFleet(control)) as pilot:
         await opened(pilot)
         assert "paused" in row(pilot, "tick") and "not set up: feeds" in row(pilot, "tock")

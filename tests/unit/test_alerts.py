@@ -12,7 +12,7 @@ import pytest
 from scheduler.alerts import targets
 from scheduler.alerts.alerter import Alerter, below
 from scheduler.alerts.targets import Targets
-from scheduler.alerts.worker import WAITING, Errands
+from scheduler.alerts.worker import WAITING, BackgroundWorker
 from scheduler.config.loader import load
 from scheduler.core.schedule import Every
 from scheduler.core.state import TaskState
@@ -44,7 +44,7 @@ class Citizen:
 
     def begin(self) -> None:
         targets = Targets()
-        self.errands = Errands(targets.close)
+        self.errands = BackgroundWorker(targets.close)
         self.alerter = Alerter("opus", self.home, self.alerts, self.errands, targets)
         self.alerter.load()
         self.alerter.began([(self.task, self.state)])
@@ -291,7 +291,7 @@ def test_where_each_kind_of_ping_goes(url, what, expected):
 
 
 def test_what_is_too_much_is_refused_and_counted(caplog):
-    errands, gate = Errands(), asyncio.Event()
+    errands, gate = BackgroundWorker(), asyncio.Event()
 
     async def waits() -> None:
         await gate.wait()
@@ -307,7 +307,7 @@ def test_what_is_too_much_is_refused_and_counted(caplog):
 
 
 def test_an_errand_that_breaks_is_logged_and_the_next_one_is_done(caplog):
-    errands, done = Errands(), []
+    errands, done = BackgroundWorker(), []
 
     async def breaks() -> None:
         raise RuntimeError("oh")
@@ -323,7 +323,7 @@ def test_an_errand_that_breaks_is_logged_and_the_next_one_is_done(caplog):
 
 
 def test_nobody_waits_longer_for_errands_than_they_say():
-    errands = Errands()
+    errands = BackgroundWorker()
 
     async def never() -> None:
         await asyncio.Event().wait()

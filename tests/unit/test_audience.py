@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scheduler.control import messages as wire
-from scheduler.control.audience import FEW, Audience
+from scheduler.control.audience import FEW, Broadcaster
 from scheduler.core.views import Event, Snapshot
 from scheduler.engine.event_bus import Subscribers
 
@@ -78,15 +78,15 @@ def citizen() -> Citizen:
 
 
 @pytest.fixture
-async def audience(citizen: Citizen) -> AsyncIterator[Audience]:
-    audience = Audience(citizen)
+async def audience(citizen: Citizen) -> AsyncIterator[Broadcaster]:
+    audience = Broadcaster(citizen)
     yield audience
     for seat in list(audience._seats):
         audience.leave(seat)
     await settle()
 
 
-def enter(audience: Audience, told: int = 0) -> tuple[Client, Any]:
+def enter(audience: Broadcaster, told: int = 0) -> tuple[Client, Any]:
     client: Any = Client()
     return client, audience.enter(client, told)
 

@@ -19,7 +19,7 @@ from scheduler.background import (
     run_background_tasks,
 )
 from scheduler.core.task import Outcome
-from scheduler.core.views import Kind
+from scheduler.core.views import TaskStatus
 from scheduler.errors import NotSetUp, Owned, SchedulerError, UnknownCitizen, UnknownTask
 
 ROOT = Path(__file__).parents[2]
@@ -202,5 +202,5 @@ def test_a_process_that_has_just_ended_is_no_interrupted_run_while_there_is_an_o
     state = {"last_run": {"news_scan": 5.0}, "tasks": {"news_scan": {"running": ended}}}
     (home / "background_tasks.json").write_text(json.dumps(state))
     with somebody_else_owns(home):
-        assert background.look("opus").task("news_scan").kind is Kind.RUNNING
+        assert background.look("opus").task("news_scan").kind is TaskStatus.RUNNING
     assert "interrupted" in background.look("opus").task("news_scan").error.text

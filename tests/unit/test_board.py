@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from scheduler.core.state import Failure
-from scheduler.core.views import Kind, Pulse, Snapshot, TaskView
+from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
 from tests.fakes import NOON
 from tui.fleet.arrangement import Order
 from tui.fleet.board import Board, Place
@@ -13,16 +13,18 @@ from tui.fleet.columns import share
 from tui.fleet.layout import arrange, columns_for
 from tui.fleet.matching import Filter, words_of
 from tui.fleet.rows import below
-from tui.fleet.summary import Tally
+from tui.fleet.summary import FleetSummary
 from tui.glyphs import UNICODE
 
 
 def task(name: str, **more) -> TaskView:
-    return TaskView(name, **{"kind": Kind.OK, "schedule": "5m", "due": NOON + 60, "since": NOON, **more})
+    return TaskView(
+        name, **{"kind": TaskStatus.OK, "schedule": "5m", "due": NOON + 60, "since": NOON, **more}
+    )
 
 
 def failing(name: str, again: int = 1, at: float = NOON) -> TaskView:
-    return task(name, kind=Kind.FAILED, error=Failure(at, f"{name} broke"), failures_in_a_row=again)
+    return task(name, kind=TaskStatus.FAILED, error=Failure(at, f"{name} broke"), failures_in_a_row=again)
 
 
 def board(*snapshots: Snapshot, width: int = 120, height: int = 40) -> Board:
@@ -105,7 +107,7 @@ def test_what_a_filter_keeps(text, kept):
 
 @pytest.mark.parametrize(("text", "kept"), [("fail", True), ("pau", True), ("paused", True), ("runn", False)])
 def test_a_task_that_fails_is_found_as_that_also_while_it_is_paused(text, kept):
-    paused = replace(failing("news_scan"), kind=Kind.PAUSED)
+    paused = replace(failing("news_scan"), kind=TaskStatus.PAUSED)
     assert Filter(text).wants("opus", paused) is kept
     assert Filter(text).may_want(words_of("opus", [paused])) is kept
 
@@ -161,8 +163,8 @@ def test_orders_are_taken_once():
     assert [panel.citizen for panel in made.order] == ["b", "a"]
 
 
-def counted(*snapshots: Snapshot) -> Tally:
-    tally = Tally()
+def counted(*snapshots: Snapshot) -> FleetSummary:
+    tally = FleetSummary()
     tally.citizens({snapshot.citizen for snapshot in snapshots})
     for snapshot in snapshots:
         tally.put(snapshot)
@@ -170,7 +172,7 @@ def counted(*snapshots: Snapshot) -> Tally:
 
 
 def test_the_counts_and_what_comes_next():
-    running = task("r", kind=Kind.RUNNING, due=None, running_since=NOON)
+    running = task("r", kind=TaskStatus.RUNNING, due=None, running_since=NOON)
     tally = counted(
         Snapshot("mira", (running, task("later"))), Snapshot("opus", (task("soon", due=NOON + 5),))
     )
@@ -199,10 +201,10 @@ def test_the_worst_is_said_first(snapshots, worst):
 def test_a_stalled_scheduler_is_worse_than_anything():
     tally = counted(Snapshot("a", (), stale="gone"))
     tally.problems = ("bad settings",)
-    verdict = tally.verdict(Pulse(7.0, "a/slow"))
+    verdict = tally.verdict(Heartbeat(7.0, "a/slow"))
     assert verdict.worst is not None and verdict.worst.text == "stalled 7 s by a/slow"
     assert verdict.troubles == 3
-    assert tally.verdict(Pulse(1.0)).troubles == 2
+    assert tally.verdict(Heartbeat(1.0)).troubles == 2
 
 
 def test_what_keeps_a_task_from_running_is_said_before_its_last_error():

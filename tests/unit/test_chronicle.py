@@ -14,7 +14,7 @@ from scheduler.core.task import Call, Outcome, Report, Task
 from scheduler.core.views import Event
 from scheduler.errors import TaskFailed
 from scheduler.storage import failure_journal as module
-from scheduler.storage.failure_journal import PAUSE, RETRY, WAITING, WINDOW, Chronicle
+from scheduler.storage.failure_journal import PAUSE, RETRY, WAITING, WINDOW, FailureJournal
 from scheduler.system.process_info import Running
 from tests.fakes import NOON, FakeClock, until
 
@@ -44,8 +44,8 @@ def _writes_cost_nothing(monkeypatch):
 
 
 @pytest.fixture
-def chronicle(home, clock: FakeClock) -> Chronicle:
-    made = Chronicle("opus", home, clock)
+def chronicle(home, clock: FakeClock) -> FailureJournal:
+    made = FailureJournal("opus", home, clock)
     made.begin()
     return made
 
@@ -56,7 +56,7 @@ async def written(home: Path, clock: FakeClock, count: int) -> list[dict]:
     return events(home)
 
 
-async def idle(chronicle: Chronicle) -> None:
+async def idle(chronicle: FailureJournal) -> None:
     await until(lambda: chronicle._writing is None, "the write is over")
 
 

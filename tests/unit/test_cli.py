@@ -14,13 +14,13 @@ from scheduler.cli.interactive import interact
 from scheduler.core.schedule import Every
 from scheduler.core.state import Failure
 from scheduler.core.task import NotSetUp, Task
-from scheduler.core.views import Kind, Snapshot, TaskView
+from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import BadSettings, Owned, SchedulerError, UnknownCitizen, UnknownTask
 
-FINE = Snapshot("opus", (TaskView("heartbeat", Kind.NEVER, "5m", due=0.0),))
+FINE = Snapshot("opus", (TaskView("heartbeat", TaskStatus.NEVER, "5m", due=0.0),))
 BROKEN = Snapshot(
     "mira",
-    (TaskView("news_scan", Kind.FAILED, "4h", due=0.0, last_run=0.0, error=Failure(0.0, "no route")),),
+    (TaskView("news_scan", TaskStatus.FAILED, "4h", due=0.0, last_run=0.0, error=Failure(0.0, "no route")),),
     problems=("mira/experience.toml: a key that\x1b is unknown",),
 )
 

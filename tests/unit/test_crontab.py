@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from scheduler.migration.crontab import BOM, Kind, read, split_input, split_user
+from scheduler.migration.crontab import BOM, LineKind, read, split_input, split_user
 
 
 def one(text: str):
@@ -28,7 +28,7 @@ def one(text: str):
 )
 def test_jobs(text, when, rest):
     line = one(text)
-    assert (line.kind, line.when, line.rest) == (Kind.JOB, when, rest)
+    assert (line.kind, line.when, line.rest) == (LineKind.JOB, when, rest)
 
 
 @pytest.mark.parametrize(
@@ -50,25 +50,31 @@ def test_jobs(text, when, rest):
 )
 def test_settings(text, name, value):
     line = one(text)
-    assert (line.kind, line.name, line.value) == (Kind.SETTING, name, value)
+    assert (line.kind, line.name, line.value) == (LineKind.SETTING, name, value)
 
 
 @pytest.mark.parametrize("text", ["FOO", "=bar", 'A="unclosed', "A='x' y", "* * * /bin/short", "export A=1"])
 def test_what_cron_would_not_understand_is_nonsense_but_still_a_line(text):
-    assert one(text).kind is Kind.NONSENSE
+    assert one(text).kind is LineKind.NONSENSE
 
 
 def test_comments_blanks_and_the_end_of_the_file():
     lines = read(b"# a\n\n \t\r\n   # b\n* * * * * x")
-    assert [line.kind for line in lines] == [Kind.COMMENT, Kind.BLANK, Kind.BLANK, Kind.COMMENT, Kind.JOB]
+    assert [line.kind for line in lines] == [
+        LineKind.COMMENT,
+        LineKind.BLANK,
+        LineKind.BLANK,
+        LineKind.COMMENT,
+        LineKind.JOB,
+    ]
     assert [line.number for line in lines] == [1, 2, 3, 4, 5]
     assert read(b"") == ()
 
 
 def test_a_byte_order_mark_hides_nothing():
     first, second = read(BOM + b"* * * * * x\n" + BOM + b"# no\n")
-    assert (first.kind, first.raw[:3]) == (Kind.JOB, BOM)
-    assert second.kind is Kind.NONSENSE
+    assert (first.kind, first.raw[:3]) == (LineKind.JOB, BOM)
+    assert second.kind is LineKind.NONSENSE
 
 
 def test_whatever_the_bytes_are_the_lines_in_a_row_are_the_file_again():

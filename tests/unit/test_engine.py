@@ -12,7 +12,7 @@ from scheduler.core.schedule import AtStart, Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Report, Task, Trigger
 from scheduler.core.task import NotSetUp as Nothing
-from scheduler.core.views import Kind
+from scheduler.core.views import TaskStatus
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
 from scheduler.system.process_info import Running
 
@@ -289,7 +289,7 @@ async def test_force_works_while_paused_and_when_disabled(build, clock, noting, 
     await scheduler.force("tick")
     await clock.advance()
     assert len(runs) == 1
-    assert scheduler.snapshot().tasks[0].kind is Kind.PAUSED
+    assert scheduler.snapshot().tasks[0].kind is TaskStatus.PAUSED
 
 
 async def test_a_forced_task_goes_before_others_that_wait(build, clock, runs, noting):
@@ -309,7 +309,7 @@ async def test_reset_forgets_the_last_run_and_the_last_error(build, clock):
 
     scheduler = await build(task("t", bad), states={})
     await clock.advance()
-    assert scheduler.snapshot().tasks[0].kind is Kind.FAILED
+    assert scheduler.snapshot().tasks[0].kind is TaskStatus.FAILED
     await scheduler.pause("t")
     await scheduler.reset("t")
     row = scheduler.snapshot().tasks[0]
@@ -357,7 +357,7 @@ async def test_a_task_that_is_not_set_up_never_runs_and_says_what_to_add(build, 
     scheduler = await build(Task("mail", Every(60), Nothing("command", 'command = ["x"]')))
     await clock.advance(hours=1)
     row = scheduler.snapshot().tasks[0]
-    assert (row.kind, row.missing, row.run_count) == (Kind.NOT_SET_UP, "command", 0)
+    assert (row.kind, row.missing, row.run_count) == (TaskStatus.NOT_SET_UP, "command", 0)
     with pytest.raises(NotSetUp, match="command ="):
         await scheduler.force("mail")
 
@@ -375,9 +375,9 @@ async def test_what_a_handler_returns_becomes_the_outcome(build, clock):
     scheduler = await build(task("fine", fine), task("warns", warns), task("nonsense", nonsense))
     await clock.advance()
     rows = {row.name: row for row in scheduler.snapshot().tasks}
-    assert (rows["fine"].kind, rows["fine"].text) == (Kind.OK, "all well")
-    assert rows["warns"].kind is Kind.WARNING
-    assert rows["nonsense"].kind is Kind.FAILED
+    assert (rows["fine"].kind, rows["fine"].text) == (TaskStatus.OK, "all well")
+    assert rows["warns"].kind is TaskStatus.WARNING
+    assert rows["nonsense"].kind is TaskStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ async def test_whatever_a_handler_raises_ends_its_own_run_and_nothing_else(build
     scheduler = await build(task("bad", bad), noting())
     await clock.advance(minutes=6)
     row = scheduler.snapshot().task("bad")
-    assert row.kind is Kind.FAILED and row.failures_in_a_row == 2 and row.error.text
+    assert row.kind is TaskStatus.FAILED and row.failures_in_a_row == 2 and row.error.text
     assert len(runs) == 2
 
 
@@ -407,7 +407,7 @@ async def test_a_success_clears_the_error(build, clock):
     assert scheduler.snapshot().tasks[0].error.text == "first"
     await clock.advance(minutes=5)
     row = scheduler.snapshot().tasks[0]
-    assert (row.error, row.kind, row.failures_in_a_row, row.run_count) == (None, Kind.OK, 0, 2)
+    assert (row.error, row.kind, row.failures_in_a_row, row.run_count) == (None, TaskStatus.OK, 0, 2)
 
 
 async def test_a_run_that_takes_too_long_is_timed_out(build, clock):
@@ -415,7 +415,7 @@ async def test_a_run_that_takes_too_long_is_timed_out(build, clock):
     scheduler = await build(task("slow", gate, every=3600, timeout=60))
     await clock.advance(61)
     row = scheduler.snapshot().tasks[0]
-    assert row.kind is Kind.FAILED and row.error.text == "timed out after 1m"
+    assert row.kind is TaskStatus.FAILED and row.error.text == "timed out after 1m"
     assert gate.inside == 0
 
 
@@ -497,7 +497,7 @@ async def test_a_run_that_ends_within_the_grace_is_not_interrupted(build, clock)
     await clock.advance(1)
     gate.open.set()
     await stopping
-    assert scheduler.snapshot().tasks[0].kind is Kind.OK
+    assert scheduler.snapshot().tasks[0].kind is TaskStatus.OK
 
 
 async def test_stopping_before_a_run_has_begun_still_records_it(build, clock):
@@ -578,7 +578,7 @@ async def test_progress_is_shown_while_it_runs(build, clock):
     scheduler = await build(task("t", slow))
     await clock.advance()
     row = scheduler.snapshot().tasks[0]
-    assert row.kind is Kind.RUNNING and row.running_since == NOON
+    assert row.kind is TaskStatus.RUNNING and row.running_since == NOON
     assert (row.progress.done, row.progress.total, row.progress.text) == (3, 10, "pages")
     gate.set()
 

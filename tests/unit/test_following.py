@@ -6,10 +6,10 @@ from contextlib import aclosing
 
 import pytest
 
-from scheduler.core.views import Piece
+from scheduler.core.views import OutputChunk
 from scheduler.errors import Disconnected
 from scheduler.executors.output import KEEP, Output
-from scheduler.executors.streams import EVERY, ROOM, Bell, Spool, pieces
+from scheduler.executors.streams import EVERY, ROOM, ChunkQueue, Signal, pieces
 
 from ..fakes import settle, until
 
@@ -18,9 +18,9 @@ class Run:
     """Something that prints, and somebody who reads that."""
 
     def __init__(self, before: bytes = b"") -> None:
-        self.output, self.bell, self.over = Output(), Bell(), False
+        self.output, self.bell, self.over = Output(), Signal(), False
         self.output.write(before)
-        self.pieces: list[Piece] = []
+        self.pieces: list[OutputChunk] = []
 
     async def read(self) -> None:
         async with aclosing(pieces(self.output, self.bell, lambda: self.over)) as source:
@@ -80,7 +80,7 @@ async def test_what_is_written_last_is_read_before_the_end():
     run.output.write(b"last")
     run.end()
     await reading
-    assert run.pieces == [Piece("last")]
+    assert run.pieces == [OutputChunk("last")]
 
 
 async def test_nobody_is_told_who_has_left():
@@ -106,9 +106,9 @@ async def test_threads_may_print_while_it_is_read():
 
 
 async def test_what_a_slow_reader_leaves_is_bounded_and_counted():
-    spool = Spool()
+    spool = ChunkQueue()
     for _ in range(100):
-        spool.put(Piece("é" * 10_000, 7))
+        spool.put(OutputChunk("é" * 10_000, 7))
     assert spool._waiting <= ROOM
     spool.end()
     found = [piece async for piece in spool.pieces()]
@@ -118,11 +118,11 @@ async def test_what_a_slow_reader_leaves_is_bounded_and_counted():
 
 
 async def test_an_end_that_is_no_end_of_the_run_is_raised_after_what_came():
-    spool = Spool()
-    spool.put(Piece("half"))
+    spool = ChunkQueue()
+    spool.put(OutputChunk("half"))
     spool.end(Disconnected("the owner (pid 7) is gone"))
-    found: list[Piece] = []
+    found: list[OutputChunk] = []
     with pytest.raises(Disconnected, match="is gone"):
         async for piece in spool.pieces():
             found.append(piece)
-    assert found == [Piece("half")]
+    assert found == [OutputChunk("half")]

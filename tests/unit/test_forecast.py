@@ -11,7 +11,7 @@ from scheduler.core.schedule import AtStart, Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task
 from scheduler.core.upcoming import upcoming
-from scheduler.core.window import Window
+from scheduler.core.window import TimeGrid
 
 from ..fakes import NOON
 
@@ -23,12 +23,12 @@ def task(schedule, **more) -> Task:
     return Task("tick", schedule, Call(print), **more)
 
 
-def times(schedule, window: Window, state: TaskState = RAN, now: float = NOON, **more) -> list[float]:
+def times(schedule, window: TimeGrid, state: TaskState = RAN, now: float = NOON, **more) -> list[float]:
     return [when - NOON for when in slots("opus", task(schedule, **more), state, now, 0.0, window)]
 
 
-def day(cell: float = 900.0, start: float = NOON) -> Window:
-    return Window(start, cell, int(24 * HOUR / cell))
+def day(cell: float = 900.0, start: float = NOON) -> TimeGrid:
+    return TimeGrid(start, cell, int(24 * HOUR / cell))
 
 
 def test_they_are_those_that_the_scheduler_says_come_next():
@@ -100,7 +100,7 @@ def local(zone: str, expression: str, first: str, hours: int = 26) -> list[str]:
     place = ZoneInfo(zone)
     start = datetime.fromisoformat(first).replace(tzinfo=place).timestamp()
     state = TaskState(first_seen=start - 1)
-    window = Window(start, 900.0, hours * 4)
+    window = TimeGrid(start, 900.0, hours * 4)
     found = slots("opus", task(Cron(expression, place)), state, start - 1, 0.0, window)
     return [datetime.fromtimestamp(when, UTC).astimezone(place).strftime("%H:%M%z") for when in found]
 

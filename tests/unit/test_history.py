@@ -13,22 +13,22 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.records import Asked, Ended, RunRecord
+from scheduler.core.records import FinishedRun, RunQuery, RunRecord
 from scheduler.core.schedule import Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Keep, Outcome, Task, Trigger
+from scheduler.core.task import Call, Outcome, Retention, Task, Trigger
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
 from scheduler.executors import Output
 from scheduler.storage import history_reader as history
 from scheduler.storage.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded, Row
 from scheduler.storage.history_process import NoProcess, Packed
-from scheduler.storage.history_writer import MANY, ROW, Historian
+from scheduler.storage.history_writer import MANY, ROW, HistoryWriter
 from scheduler.system.process_info import Running
 
 from ..crash.loops import everything_in
 from ..fakes import NOON, until
 
-FINE = Ended("tick", Trigger.SCHEDULE, 1, NOON, NOON + 2.5, 2.5, Outcome.OK, "noted")
+FINE = FinishedRun("tick", Trigger.SCHEDULE, 1, NOON, NOON + 2.5, 2.5, Outcome.OK, "noted")
 BAD = FINE._replace(outcome=Outcome.FAILED, text="no route", traceback="Traceback: no route")
 
 
@@ -46,7 +46,7 @@ def file(home: Path):
 
 
 def listed(home: Path, task: str | None = None, **more: Any) -> list[RunRecord]:
-    return list(history.runs(home, Asked(task, **more), ["tick"]))
+    return list(history.runs(home, RunQuery(task, **more), ["tick"]))
 
 
 def texts(home: Path, **more: Any) -> list[str]:
@@ -57,7 +57,7 @@ def texts(home: Path, **more: Any) -> list[str]:
 
 
 def test_a_run_is_remembered_as_it_was(home, file):
-    file.add([FINE, BAD._replace(trigger=None, attempt=3, task="tock")], Keep())
+    file.add([FINE, BAD._replace(trigger=None, attempt=3, task="tock")], Retention())
     bad, fine = listed(home)
     assert fine == RunRecord(
         1, "tick", NOON, NOON + 2.5, 2.5, Outcome.OK, Trigger.SCHEDULE, 1, "noted", printed=False
@@ -68,7 +68,7 @@ def test_a_run_is_remembered_as_it_was(home, file):
 
 
 def test_the_output_is_kept_beside_the_traceback(home, file):
-    file.add([FINE, BAD, BAD._replace(output=written(b"half way"))], Keep())
+    file.add([FINE, BAD, BAD._replace(output=written(b"half way"))], Retention())
     assert [history.output(home, run) for run in (1, 2, 3)] == [
         "",
         "Traceback: no route",
@@ -79,7 +79,7 @@ def test_the_output_is_kept_beside_the_traceback(home, file):
 def test_what_a_run_leaves_is_bounded(home, file):
     output = written(b"begin" + 200_000 * b"x" + b"end")
     huge = BAD._replace(text=10_000 * "t", traceback=100_000 * "r" + "last", output=output)
-    file.add([huge], Keep())
+    file.add([huge], Retention())
     (run,) = listed(home)
     assert len(run.text) == TEXT
     text = history.output(home, 1)
@@ -88,7 +88,7 @@ def test_what_a_run_leaves_is_bounded(home, file):
 
 
 def test_text_that_is_no_unicode_is_remembered(home, file):
-    file.add([FINE._replace(text="a\udcff\0b", output=written(b"\xff\xfe"))], Keep())
+    file.add([FINE._replace(text="a\udcff\0b", output=written(b"\xff\xfe"))], Retention())
     assert texts(home) == ["a\\udcff\0b"]
     assert history.output(home, 1) == "\ufffd\ufffd"
 
@@ -96,7 +96,8 @@ def test_text_that_is_no_unicode_is_remembered(home, file):
 def test_the_newest_come_first_of_one_task_or_of_all_and_failures_alone(home, file):
     names = ["tick", "tock", "tick", "tock"]
     file.add(
-        [(BAD if n % 3 else FINE)._replace(task=name, text=str(n)) for n, name in enumerate(names)], Keep()
+        [(BAD if n % 3 else FINE)._replace(task=name, text=str(n)) for n, name in enumerate(names)],
+        Retention(),
     )
     assert texts(home) == ["3", "2", "1", "0"]
     assert texts(home, task="tick") == ["2", "0"]
@@ -110,8 +111,8 @@ def test_the_newest_come_first_of_one_task_or_of_all_and_failures_alone(home, fi
 @pytest.mark.parametrize("task", [None, "tick"])
 @pytest.mark.parametrize("failed", [False, True])
 def test_every_question_is_answered_by_an_index(home, file, task, failed):
-    file.add([FINE], Keep())
-    query, values = history.selection(Asked(task, failed=failed))
+    file.add([FINE], Retention())
+    query, values = history.selection(RunQuery(task, failed=failed))
     with contextlib.closing(sqlite3.connect(home / "runs.db")) as database:
         plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {query}", values)]
     assert not [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step], plan
@@ -119,7 +120,7 @@ def test_every_question_is_answered_by_an_index(home, file, task, failed):
 
 
 def test_only_its_owner_may_read_the_file(home, file):
-    file.add([FINE], Keep())
+    file.add([FINE], Retention())
     modes = {stat.S_IMODE(path.stat().st_mode) for path in home.glob("runs.db*")}
     assert modes == {0o600}
 
@@ -133,22 +134,22 @@ def test_without_a_file_there_was_no_run(home):
 
 @pytest.mark.parametrize("run", [0, -1, 2, 2**70])
 def test_a_run_that_there_is_not_is_said(home, file, run):
-    file.add([FINE], Keep())
+    file.add([FINE], Retention())
     with pytest.raises(UnknownRun):
         history.output(home, run)
 
 
 def test_an_unknown_task_is_an_error_and_one_that_left_the_settings_is_not(home, file):
-    file.add([FINE._replace(task="gone")], Keep())
+    file.add([FINE._replace(task="gone")], Retention())
     with pytest.raises(UnknownTask, match="did you mean tick"):
-        history.runs(home, Asked("tik"), ["tick"])
-    assert [run.task for run in history.runs(home, Asked("gone"), ["tick"])] == ["gone"]
-    assert history.runs(home, Asked("gone", failed=True), ["tick"]) == ()
+        history.runs(home, RunQuery("tik"), ["tick"])
+    assert [run.task for run in history.runs(home, RunQuery("gone"), ["tick"])] == ["gone"]
+    assert history.runs(home, RunQuery("gone", failed=True), ["tick"]) == ()
 
 
 @pytest.mark.parametrize("still_open", [True, False])
 def test_reading_leaves_no_trace(home, file, still_open):
-    file.add([FINE], Keep())
+    file.add([FINE], Retention())
     if not still_open:
         file.close()
     before = {path: found[:1] for path, found in everything_in(home).items()}
@@ -157,7 +158,7 @@ def test_reading_leaves_no_trace(home, file, still_open):
 
 
 def test_a_reader_sees_what_was_committed_while_another_is_in_the_middle_of_writing(home, file):
-    file.add([FINE], Keep())
+    file.add([FINE], Retention())
     with contextlib.closing(sqlite3.connect(home / "runs.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("DELETE FROM runs")
@@ -194,44 +195,44 @@ def test_a_folder_in_its_place_is_an_error_for_a_reader(home):
 
 def test_of_each_task_the_newest_are_kept(home, file):
     for n in range(30):
-        file.add([FINE._replace(text=str(n)), FINE._replace(task="tock")], Keep(runs=10))
+        file.add([FINE._replace(text=str(n)), FINE._replace(task="tock")], Retention(runs=10))
     assert texts(home, task="tick") == [str(n) for n in range(29, 19, -1)]
     assert len(listed(home, task="tock")) == 10
 
 
 def test_what_is_too_old_goes(home, file):
-    keep = Keep(seconds=100)
+    keep = Retention(seconds=100)
     file.add([FINE._replace(finished=NOON + n, text=str(n)) for n in range(50)], keep)
     file.add([FINE._replace(finished=NOON + 120, text="now", task="tock")], keep)
     assert texts(home) == ["now", *[str(n) for n in range(49, 19, -1)]]
 
 
 def test_much_goes_in_small_steps(home, file):
-    file.add([FINE for _ in range(2000)], Keep())
+    file.add([FINE for _ in range(2000)], Retention())
     left = []
     for _ in range(6):
-        file.add([FINE], Keep(runs=100))
+        file.add([FINE], Retention(runs=100))
         left.append(len(listed(home, limit=5000)))
     assert left == [2001, 1502, 1003, 504, 100, 101]
 
 
 def test_what_was_printed_goes_with_its_run_and_sooner_than_that(home, file):
     runs = [FINE._replace(output=written(b"x")) for _ in range(OUTPUTS_KEPT + 50)]
-    file.add(runs, Keep())
+    file.add(runs, Retention())
     printed = [run.printed for run in listed(home, limit=5000)]
     assert printed == [True] * OUTPUTS_KEPT + [False] * 50
-    file.add([FINE], Keep(runs=10, seconds=1e9))
-    file.add([FINE], Keep(runs=10, seconds=1e9))
-    file.add([FINE], Keep(runs=10, seconds=1e9))
+    file.add([FINE], Retention(runs=10, seconds=1e9))
+    file.add([FINE], Retention(runs=10, seconds=1e9))
+    file.add([FINE], Retention(runs=10, seconds=1e9))
     with contextlib.closing(sqlite3.connect(home / "runs.db")) as database:
         assert database.execute("SELECT count(*) FROM outputs").fetchone() == (7,)
 
 
 def test_numbers_are_never_given_twice(home, file):
-    file.add([FINE], Keep())
+    file.add([FINE], Retention())
     with contextlib.closing(sqlite3.connect(home / "runs.db", isolation_level=None)) as database:
         database.execute("DELETE FROM runs")
-    file.add([FINE], Keep())
+    file.add([FINE], Retention())
     assert [run.id for run in listed(home)] == [2]
 
 
@@ -241,21 +242,21 @@ def test_numbers_are_never_given_twice(home, file):
 @pytest.mark.parametrize("content", [b"these are no runs", b"SQLite format 3\0" + 4096 * b"?"])
 def test_a_damaged_database_is_moved_aside_whole(home, file, content):
     (home / "runs.db").write_bytes(content)
-    aside = file.add([FINE], Keep())
+    aside = file.add([FINE], Retention())
     assert aside is not None and aside.name.startswith("runs.db.corrupt-")
     assert aside.read_bytes() == content
     assert texts(home) == ["noted"]
 
 
 def test_a_page_that_is_damaged_while_it_is_open_moves_it_aside_with_its_log(home, file):
-    file.add([FINE for _ in range(3000)], Keep())
+    file.add([FINE for _ in range(3000)], Retention())
     file.close()
     with (home / "runs.db").open("r+b") as raw:
         raw.seek(4096)
         raw.write(20 * 4096 * b"\xa5")
     with contextlib.closing(sqlite3.connect(home / "runs.db")) as other:
         other.execute("SELECT 1 FROM sqlite_master").fetchone()
-        aside = file.add([FINE._replace(text="after")], Keep())
+        aside = file.add([FINE._replace(text="after")], Retention())
     assert aside is not None
     assert texts(home) == ["after"]
     assert list(home.glob("runs.db.corrupt-*"))
@@ -263,7 +264,7 @@ def test_a_page_that_is_damaged_while_it_is_open_moves_it_aside_with_its_log(hom
 
 def test_an_empty_file_is_an_empty_history(home, file):
     (home / "runs.db").touch()
-    assert file.add([FINE], Keep()) is None
+    assert file.add([FINE], Retention()) is None
     assert texts(home) == ["noted"]
 
 
@@ -274,7 +275,7 @@ def test_a_database_of_somebody_else_is_left_alone(home, file):
     with pytest.raises(
         NotRecorded, match=r"runs\.db: was made by another program \(version 0\); move it away"
     ):
-        file.add([FINE], Keep())
+        file.add([FINE], Retention())
     assert (home / "runs.db").read_bytes() == before
 
 
@@ -282,27 +283,27 @@ def test_a_link_is_not_followed(home, file, tmp_path):
     (tmp_path / "precious").write_text("untouched")
     (home / "runs.db").symlink_to(tmp_path / "precious")
     with pytest.raises(NotRecorded, match="symbolic links"):
-        file.add([FINE], Keep())
+        file.add([FINE], Retention())
     assert (tmp_path / "precious").read_text() == "untouched"
 
 
 def test_a_file_that_was_removed_is_made_again(home, file):
-    file.add([FINE], Keep())
+    file.add([FINE], Retention())
     for path in home.glob("runs.db*"):
         path.unlink()
-    file.add([FINE._replace(text="again")], Keep())
+    file.add([FINE._replace(text="again")], Retention())
     assert texts(home) == ["again"]
 
 
 def test_somebody_elses_lock_is_not_waited_for_long(home, file, monkeypatch):
     monkeypatch.setattr("scheduler.storage.history_file.PATIENCE", 0.01)
-    file.add([FINE], Keep())
+    file.add([FINE], Retention())
     file.close()
     with contextlib.closing(sqlite3.connect(home / "runs.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(NotRecorded, match="database is locked"):
-            file.add([FINE], Keep())
-    file.add([FINE._replace(text="free")], Keep())
+            file.add([FINE], Retention())
+    file.add([FINE._replace(text="free")], Retention())
     assert texts(home) == ["free", "noted"]
 
 
@@ -319,11 +320,11 @@ def no_file_longer_than(size: int):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
 def test_a_full_disk_costs_the_runs_of_that_moment_and_no_others(home, file):
-    file.add([FINE], Keep())
+    file.add([FINE], Retention())
     size = (home / "runs.db-wal").stat().st_size
     with no_file_longer_than(size + 2000), pytest.raises(NotRecorded, match=r"runs\.db: "):
-        file.add([FINE._replace(text=2000 * "x") for _ in range(100)], Keep())
-    file.add([FINE._replace(text="after")], Keep())
+        file.add([FINE._replace(text=2000 * "x") for _ in range(100)], Retention())
+    file.add([FINE._replace(text="after")], Retention())
     assert texts(home) == ["after", "noted"]
 
 
@@ -333,11 +334,11 @@ def test_a_full_disk_costs_the_runs_of_that_moment_and_no_others(home, file):
 class Citizen:
     """A scheduler whose runs are recorded in a real home."""
 
-    def __init__(self, home: Path, build: Any, historian: Historian) -> None:
+    def __init__(self, home: Path, build: Any, historian: HistoryWriter) -> None:
         self.home, self._build, self._historian = home, build, historian
 
     async def starts(self, *tasks: Task, **more: Any) -> Any:
-        self.recorder = self._historian.of(self.home, Keep())
+        self.recorder = self._historian.of(self.home, Retention())
         self.scheduler = await self._build(*tasks, recorder=self.recorder, **more)
         return self.scheduler
 
@@ -348,7 +349,7 @@ class Citizen:
 
 @pytest.fixture
 async def historian():
-    historian = Historian()
+    historian = HistoryWriter()
     yield historian
     await historian.close()
 
@@ -461,7 +462,7 @@ async def test_what_there_is_no_room_for_is_left_out_and_counted(home, build, cl
         return write(self, *given)
 
     monkeypatch.setattr(HistoryFile, "add", slow)
-    historian = Historian(room=4 * ROW + 100)
+    historian = HistoryWriter(room=4 * ROW + 100)
     citizen = Citizen(home, build, historian)
     scheduler = await citizen.starts(noting())
     await clock.advance(seconds=1)
@@ -481,7 +482,7 @@ async def test_a_disk_that_hangs_keeps_no_one_from_ending(home, build, clock, no
     monkeypatch.setattr("scheduler.storage.history_writer.PATIENCE", 0.05)
     go_on = threading.Event()
     monkeypatch.setattr(HistoryFile, "add", lambda *given: go_on.wait(8) and None)
-    historian = Historian()
+    historian = HistoryWriter()
     scheduler = await Citizen(home, build, historian).starts(noting())
     await clock.advance(seconds=1)
     await scheduler.stop(0)
@@ -496,7 +497,7 @@ async def test_one_thread_writes_for_all_and_keeps_few_databases_open(tmp_path, 
     recorders = []
     for n in range(10):
         (tmp_path / f"c{n}").mkdir()
-        recorders.append(historian.of(tmp_path / f"c{n}", Keep()))
+        recorders.append(historian.of(tmp_path / f"c{n}", Retention()))
         recorders[-1].begin(lambda kind, text: None)
     before = threading.active_count()
     for _ in range(2):
@@ -514,7 +515,7 @@ async def test_runs_that_end_together_are_one_transaction(home, historian, monke
     monkeypatch.setattr(
         HistoryFile, "add", lambda self, *given: batches.append(given[0]) or write(self, *given)
     )
-    record(historian.of(home, Keep()), MANY)
+    record(historian.of(home, Retention()), MANY)
     await historian.settled()
     assert sum(map(len, batches)) == MANY and len(batches) <= 2
     assert historian._given == historian._taken > 0
@@ -527,7 +528,7 @@ def record(recorder: Any, runs: int) -> None:
 
 
 async def test_many_runs_are_written_by_a_process_of_its_own_and_few_need_none(home, historian):
-    recorder = historian.of(home, Keep())
+    recorder = historian.of(home, Retention())
     record(recorder, MANY)
     await historian.settled()
     assert historian._process is None
@@ -547,7 +548,7 @@ async def test_for_a_process_runs_are_packed_on_the_way_but_what_they_printed_in
 ):
     """Packing many at once in the thread holds up the loop; what was printed may be much."""
     asked, told = [], []
-    recorder = historian.of(home, Keep())
+    recorder = historian.of(home, Retention())
     record(recorder, MANY + 1)
     await historian.settled()
     add = historian._process.add
@@ -564,7 +565,7 @@ async def test_for_a_process_runs_are_packed_on_the_way_but_what_they_printed_in
 
 
 async def test_what_was_packed_for_a_process_that_died_is_written_here(home, historian):
-    recorder = historian.of(home, Keep(runs=77))
+    recorder = historian.of(home, Retention(runs=77))
     record(recorder, MANY + 1)
     await historian.settled()
     historian._process._child.kill()
@@ -579,7 +580,7 @@ async def test_what_was_packed_for_a_process_that_died_is_written_here(home, his
 
 
 async def test_one_that_has_closed_is_told_nothing_and_another_of_its_home_is(home, historian):
-    first, second, said = historian.of(home, Keep()), historian.of(home, Keep()), []
+    first, second, said = historian.of(home, Retention()), historian.of(home, Retention()), []
     first.begin(lambda *words: pytest.fail("it has closed"))
     await first.close()
     assert not historian._homes  # nothing of it stays
@@ -595,8 +596,8 @@ async def test_one_that_has_closed_is_told_nothing_and_another_of_its_home_is(ho
 
 
 async def test_when_it_ends_nothing_is_open(home):
-    historian = Historian()
-    record(historian.of(home, Keep()), 1)
+    historian = HistoryWriter()
+    record(historian.of(home, Retention()), 1)
     await historian.settled()
     assert (home / "runs.db-wal").exists()
     await historian.close()
@@ -605,7 +606,7 @@ async def test_when_it_ends_nothing_is_open(home):
 
 async def test_the_process_goes_when_there_have_been_few_runs_for_a_while(home, historian, monkeypatch):
     monkeypatch.setattr("scheduler.storage.history_writer.KEPT", 0.1)
-    recorder = historian.of(home, Keep())
+    recorder = historian.of(home, Retention())
     record(recorder, MANY + 1)
     await historian.settled()
     child = historian._process._child
@@ -617,7 +618,7 @@ async def test_the_process_goes_when_there_have_been_few_runs_for_a_while(home, 
 
 
 async def test_few_runs_in_a_long_pause_are_not_many(home, historian):
-    recorder = historian.of(home, Keep())
+    recorder = historian.of(home, Retention())
     historian._pause = 10.0
     record(recorder, 2 * MANY)
     await historian.settled()
@@ -626,7 +627,7 @@ async def test_few_runs_in_a_long_pause_are_not_many(home, historian):
 
 async def test_a_process_that_died_in_a_quiet_moment_costs_nothing(home, historian):
     said = []
-    recorder = historian.of(home, Keep())
+    recorder = historian.of(home, Retention())
     record(recorder, MANY + 1)
     recorder.begin(lambda *words: said.append(words))
     await historian.settled()
@@ -640,7 +641,7 @@ async def test_a_process_that_died_in_a_quiet_moment_costs_nothing(home, histori
 
 async def test_runs_that_a_process_died_with_are_missing_and_that_is_said(home, historian, monkeypatch):
     said = []
-    recorder = historian.of(home, Keep())
+    recorder = historian.of(home, Retention())
     record(recorder, MANY + 1)
     recorder.begin(lambda *words: said.append(words))
     await historian.settled()
@@ -666,7 +667,7 @@ async def test_where_no_process_can_begin_all_is_written_here(home, historian, m
 
     monkeypatch.setattr("scheduler.storage.history_writer.HistoryProcess", none)
     for _ in range(3):
-        record(historian.of(home, Keep()), MANY + 1)
+        record(historian.of(home, Retention()), MANY + 1)
         await historian.settled()
     assert begun == [1] and len(listed(home, limit=1000)) == 3 * MANY + 3
 
@@ -678,7 +679,7 @@ async def test_what_runs_printed_is_handed_over_in_parcels(home, historian, monk
     monkeypatch.setattr(
         HistoryFile, "add", lambda self, *given: batches.append(len(given[0])) or write(self, *given)
     )
-    record(historian.of(home, Keep()), 12)
+    record(historian.of(home, Retention()), 12)
     await historian.settled()
     assert max(batches) == 5 and sum(batches) == 12
 
@@ -698,6 +699,6 @@ async def test_other_settings_hold_from_the_next_run_on(citizen, clock, noting):
     scheduler = await citizen.starts(noting(schedule=Every(1)))
     await clock.advance(seconds=30)
     assert len(await scheduler.history()) == 31
-    scheduler.set_tasks(scheduler._tasks, replace(scheduler._rules, history=Keep(runs=5)))
+    scheduler.set_tasks(scheduler._tasks, replace(scheduler._rules, history=Retention(runs=5)))
     await clock.advance(seconds=110)
     assert len(await scheduler.history(limit=200)) < 31

@@ -9,8 +9,8 @@ import pytest
 
 from scheduler.cli.history import table
 from scheduler.cli.main import run
-from scheduler.core.records import Ended, RunRecord
-from scheduler.core.task import Keep, Outcome, Trigger
+from scheduler.core.records import FinishedRun, RunRecord
+from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import Output
 from scheduler.storage.history_file import HistoryFile
 from tui.__main__ import monitor
@@ -26,7 +26,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     place.tasks('report\nevery = "1h"\ncommand = ["true"]')
     output = Output()
     output.write(b"\x1b[31mred\x1b[0m\tand more\nlast\n")
-    fine = Ended("report", Trigger.SCHEDULE, 1, NOON, NOON + 1.25, 1.25, Outcome.OK, "3 pages", "", output)
+    fine = FinishedRun(
+        "report", Trigger.SCHEDULE, 1, NOON, NOON + 1.25, 1.25, Outcome.OK, "3 pages", "", output
+    )
     again = fine._replace(trigger=Trigger.RETRY, attempt=2, seconds=0.012, output=None)
     bad = again._replace(
         outcome=Outcome.FAILED, text="\n exit 1: no\x1b ink \nsecond line", traceback="Trace"
@@ -35,7 +37,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         trigger=None, outcome=Outcome.INTERRUPTED, text="it died", seconds=3725.0, traceback=""
     )
     file = HistoryFile(place.home)
-    file.add([fine, bad, left, again._replace(task="heartbeat", seconds=75.0, text="")], Keep())
+    file.add([fine, bad, left, again._replace(task="heartbeat", seconds=75.0, text="")], Retention())
     file.close()
     return place
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.records import Ended
-from scheduler.core.task import Keep
+from scheduler.core.records import FinishedRun
+from scheduler.core.task import Retention
 from scheduler.storage import history_reader as history
 from scheduler.storage.history_file import OPEN, Answer, HistoryFile, Row
 from scheduler.storage.history_process import NICE, PIECE, PIPE, HistoryProcess, NoProcess, pack, unpack
@@ -20,7 +20,7 @@ from .test_history import BAD, FINE, listed, texts, written
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, sessions and /proc")
 
 
-FOREVER = Keep()
+FOREVER = Retention()
 
 
 @pytest.fixture
@@ -30,7 +30,9 @@ def process():
     process.close()
 
 
-def add(process: HistoryProcess, home: Path, runs: Sequence[Ended], keep: Keep = FOREVER) -> Answer:
+def add(
+    process: HistoryProcess, home: Path, runs: Sequence[FinishedRun], keep: Retention = FOREVER
+) -> Answer:
     """What the process says of one home."""
     ((answer,),) = process.add([Row(os.fsencode(home), keep, run) for run in runs])
     assert (answer.home, answer.runs) == (os.fsencode(home), len(runs))
@@ -44,7 +46,7 @@ def test_it_writes_what_a_file_would(tmp_path, process):
     for home in homes:
         home.mkdir()
     file = HistoryFile(homes[0])
-    assert file.add(runs, Keep()) is None
+    assert file.add(runs, Retention()) is None
     assert add(process, homes[1], runs) == Answer(os.fsencode(homes[1]), len(runs))
     file.close()
     here, there = ([*listed(home), *(history.output(home, run) for run in range(1, 7))] for home in homes)
@@ -58,7 +60,7 @@ def test_however_many_they_are_they_come_in_order(home, process):
 
 def test_old_runs_are_forgotten_as_the_settings_say(home, process):
     for _ in range(10):
-        add(process, home, [FINE] * 50, Keep(runs=20))
+        add(process, home, [FINE] * 50, Retention(runs=20))
     assert len(listed(home, limit=1000)) < 150
 
 
@@ -78,7 +80,7 @@ def test_a_damaged_history_is_moved_aside(home, process):
 
 def test_runs_that_are_too_old_are_forgotten(home, process):
     add(process, home, [FINE])
-    add(process, home, [FINE._replace(finished=FINE.finished + 1000, text="new")], Keep(20, 100.0))
+    add(process, home, [FINE._replace(finished=FINE.finished + 1000, text="new")], Retention(20, 100.0))
     assert texts(home) == ["new"]
 
 
@@ -131,14 +133,14 @@ def test_it_finds_what_its_owner_finds_and_nothing_else(home, tmp_path, monkeypa
 
 def test_what_is_packed_already_is_written_beside_what_is_not_and_in_order(home, process):
     place = os.fsencode(home)
-    rows = [Row(place, Keep(), FINE._replace(text=str(n), output=written(b"x" * n))) for n in range(10)]
+    rows = [Row(place, Retention(), FINE._replace(text=str(n), output=written(b"x" * n))) for n in range(10)]
     list(process.add([row if n % 3 else pack(*row) for n, row in enumerate(rows)]))
     assert texts(home)[::-1] == [str(n) for n in range(10)]
     assert [history.output(home, n + 1) for n in range(1, 10)] == ["x" * n for n in range(1, 10)]
 
 
 def test_what_is_packed_is_the_same_again():
-    row = Row(b"/homes/\xff", Keep(7, 8.5), BAD._replace(attempt=3))
+    row = Row(b"/homes/\xff", Retention(7, 8.5), BAD._replace(attempt=3))
     packed = unpack(pack(*row))
     assert packed._replace(run=packed.run._replace(output=None)) == row
     assert unpack(pack(*row._replace(run=FINE._replace(trigger=None)))).run.trigger is None
@@ -148,7 +150,7 @@ def test_the_runs_of_many_homes_are_answered_a_few_homes_at_a_time(tmp_path, pro
     homes = [tmp_path / f"c{n}" for n in range(2 * OPEN + 1)]
     for home in homes[1:]:
         home.mkdir()
-    answers = list(process.add([Row(os.fsencode(home), Keep(), FINE) for home in homes * 2]))
+    answers = list(process.add([Row(os.fsencode(home), Retention(), FINE) for home in homes * 2]))
     assert [len(each) for each in answers] == [OPEN, OPEN, 1]
     (missing, *others) = [answer for each in answers for answer in each]
     assert missing.refused == f"{homes[0]}/runs.db: No such file or directory"
@@ -160,7 +162,7 @@ def test_of_many_homes_those_that_were_not_answered_are_missing(tmp_path, proces
     places = [os.fsencode(tmp_path / f"c{n}") for n in range(OPEN + 2)]
     for place in places:
         os.mkdir(place)  # noqa: PTH102 # a path as the system has it
-    answers = process.add([Row(place, Keep(), FINE) for place in places for _ in range(3)])
+    answers = process.add([Row(place, Retention(), FINE) for place in places for _ in range(3)])
     first = next(answers)
     process._child.kill()
     process._child.wait()

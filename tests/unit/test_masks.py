@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.core.secrets import LONGEST, Masks, Outside, OutsideBytes
+from scheduler.core.secrets import LONGEST, Masks, Sensitive, SensitiveBytes
 
 MASKS = Masks(["s3cret-value", "abc", "yes"])
 
@@ -14,7 +14,7 @@ MASKS = Masks(["s3cret-value", "abc", "yes"])
         ("has s3cret-value inside", "has *** inside"),
         ("S3CRET-VALUE", "***"),
         ("yes and abc are too short", "yes and abc are too short"),
-        (Outside("whatever"), "***"),
+        (Sensitive("whatever"), "***"),
         ("PASSWORD=hunter2 next", "PASSWORD=*** next"),
         ("api_key: hunter2", "api_key: ***"),
         ("curl -H 'Authorization: Bearer abcdef'", "curl -H 'Authorization: ***'"),
@@ -47,9 +47,9 @@ def test_the_word_after_a_secret_flag_is_masked():
         ("KEY_ID", "hunter2", "***"),
         ("tokens", ("hunter2",), "***"),
         ("tokens", True, "yes"),
-        ("anything", Outside("x"), "***"),
-        ("anything", Outside(""), "none"),
-        ("input", OutsideBytes(b"x"), "***"),
+        ("anything", Sensitive("x"), "***"),
+        ("anything", Sensitive(""), "none"),
+        ("input", SensitiveBytes(b"x"), "***"),
         ("headers", {"Accept": "json", "X-Token": "hunter2"}, "Accept = json\nX-Token = ***"),
         ("limit", 85.0, "85"),
         ("nothing", None, "none"),

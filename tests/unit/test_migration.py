@@ -11,7 +11,7 @@ from scheduler.core.schedule import AtStart, Cron, Every
 from scheduler.migration import plan as migration
 from scheduler.migration.cron_users import by_place, by_sense
 from scheduler.migration.names import in_background, keeps_alive, name_of, numbered
-from scheduler.migration.plan import Fate, Sheet, Source, Verdict, Wanted, plan
+from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, Source, Wanted, plan
 from scheduler.migration.report import as_json, lines
 from scheduler.system.homes import NAME
 
@@ -22,13 +22,13 @@ ME = Wanted("opus", "me", "/home/opus", NOON, UTC)
 V1 = (Path(__file__).parents[1] / "data" / "v1.crontab").read_bytes()
 
 
-def sheet(text: str | bytes, wanted: Wanted = ME, column: bool | None = False) -> Sheet:
+def sheet(text: str | bytes, wanted: Wanted = ME, column: bool | None = False) -> CrontabPlan:
     content = text.encode() if isinstance(text, str) else text
     (found,) = plan([Source("a crontab", content, column=column)], wanted)
     return found
 
 
-def one(text: str, wanted: Wanted = ME, column: bool | None = False) -> Verdict:
+def one(text: str, wanted: Wanted = ME, column: bool | None = False) -> LinePlan:
     """The verdict on the last line."""
     return sheet(text, wanted, column).verdicts[-1]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.core.views import Snapshot
-from tui.fleet.notices import Rank, notes
+from tui.fleet.notices import Severity, notes
 
 
 @pytest.mark.parametrize(
@@ -21,5 +21,5 @@ from tui.fleet.notices import Rank, notes
 )
 def test_of_a_settings_file_only_its_folder_is_said_before_what_is_wrong_with_it(problem, said):
     wrong, stale = notes(Snapshot("opus", (), problems=(problem,), owner="here", stale=problem))[1::-1]
-    assert (wrong.rank, wrong.text) == (Rank.PROBLEM, said)
-    assert (stale.rank, stale.text) == (Rank.STALE, f"not live: {said}")
+    assert (wrong.rank, wrong.text) == (Severity.PROBLEM, said)
+    assert (stale.rank, stale.text) == (Severity.STALE, f"not live: {said}")

@@ -3,12 +3,12 @@
 import pytest
 
 from scheduler.cli.printing import LINE, Printout, readable
-from scheduler.core.views import Piece
+from scheduler.core.views import OutputChunk
 
 
 def shown(*pieces: str, prefix: str = "") -> str:
     printout = Printout(prefix)
-    return "".join(printout.add(Piece(text)) for text in pieces) + printout.end()
+    return "".join(printout.add(OutputChunk(text)) for text in pieces) + printout.end()
 
 
 @pytest.mark.parametrize(
@@ -32,25 +32,25 @@ def test_it_is_readable_text(printed, seen):
 
 def test_half_a_line_is_shown_at_once_and_half_a_sequence_is_not():
     printout = Printout()
-    assert printout.add(Piece("working...")) == "working..."
-    assert printout.add(Piece(" \x1b[3")) == " "
-    assert printout.add(Piece("1mdone\r")) == "done"
-    assert printout.add(Piece("\n")) == "\n"
+    assert printout.add(OutputChunk("working...")) == "working..."
+    assert printout.add(OutputChunk(" \x1b[3")) == " "
+    assert printout.add(OutputChunk("1mdone\r")) == "done"
+    assert printout.add(OutputChunk("\n")) == "\n"
     assert printout.end() == ""
 
 
 def test_with_a_prefix_it_is_whole_lines():
     printout = Printout("opus/a: ")
-    assert printout.add(Piece("one\ntw")) == "opus/a: one\n"
-    assert printout.add(Piece("o\n\nthree")) == "opus/a: two\nopus/a: \n"
+    assert printout.add(OutputChunk("one\ntw")) == "opus/a: one\n"
+    assert printout.add(OutputChunk("o\n\nthree")) == "opus/a: two\nopus/a: \n"
     assert printout.end() == "opus/a: three\n"
-    assert len(printout.add(Piece("x" * (LINE + 1)))) == len("opus/a: ") + LINE + 1
+    assert len(printout.add(OutputChunk("x" * (LINE + 1)))) == len("opus/a: ") + LINE + 1
 
 
 @pytest.mark.parametrize("prefix", ["", "opus/a: "])
 def test_what_was_skipped_has_a_line_of_its_own(prefix):
     printout = Printout(prefix)
-    printout.add(Piece("half"))
+    printout.add(OutputChunk("half"))
     gap = f"{prefix}… 1,234 bytes left out …\n"
-    said = printout.add(Piece("rest\n", 1234))
+    said = printout.add(OutputChunk("rest\n", 1234))
     assert said == (f"{prefix}half\n" if prefix else "\n") + gap + f"{prefix}rest\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.serve.access import Asked, Judge, Verdict
+from tui.serve.access import AccessPolicy, AccessRequest, Decision
 from tui.serve.address import BadAddress, address
 from tui.serve.credentials import COOKIE_LASTS, BadToken, Credentials, token_in
 from tui.serve.failures import ADDRESSES, ALLOWED, FORGIVEN_AFTER, Failures
@@ -167,13 +167,13 @@ def test_many_addresses_cost_no_memory():
 # ------------------------------------------------------------------ the verdict
 
 
-def asked(**more: object) -> Asked:
-    return Asked(**({"peer": "192.0.2.1", "host": "127.0.0.1:8023"} | more))
+def asked(**more: object) -> AccessRequest:
+    return AccessRequest(**({"peer": "192.0.2.1", "host": "127.0.0.1:8023"} | more))
 
 
 @pytest.fixture
-def judge() -> Judge:
-    return Judge(address("127.0.0.1", 8023, PUBLIC), Credentials(TOKEN))
+def judge() -> AccessPolicy:
+    return AccessPolicy(address("127.0.0.1", 8023, PUBLIC), Credentials(TOKEN))
 
 
 COOKIE = Credentials(TOKEN).cookie(NOON)
@@ -183,27 +183,27 @@ OURS = "http://127.0.0.1:8023"
 @pytest.mark.parametrize(
     ("request_", "verdict"),
     [
-        (asked(), Verdict.NOTHING),
-        (asked(link=TOKEN), Verdict.EXCHANGE),
-        (asked(link="guess"), Verdict.WRONG),
-        (asked(bearer=TOKEN), Verdict.ADMITTED),
-        (asked(bearer="guess", link=TOKEN), Verdict.WRONG),
-        (asked(cookie=COOKIE), Verdict.ADMITTED),
-        (asked(cookie="1.ff"), Verdict.NOTHING),
-        (asked(cookie="1.ff", link=TOKEN), Verdict.EXCHANGE),
-        (asked(cookie=COOKIE, link="the link of last week"), Verdict.EXCHANGE),
-        (asked(cookie=COOKIE, host="evil.example"), Verdict.BAD_HOST),
-        (asked(bearer=TOKEN, host="evil.example"), Verdict.BAD_HOST),
-        (asked(cookie=COOKIE, origin="http://evil.example"), Verdict.BAD_ORIGIN),
-        (asked(cookie=COOKIE, origin="null"), Verdict.BAD_ORIGIN),
-        (asked(cookie=COOKIE, origin=OURS), Verdict.ADMITTED),
-        (asked(cookie=COOKIE, origin=OURS, socket=True), Verdict.ADMITTED),
-        (asked(cookie=COOKIE, socket=True), Verdict.BAD_ORIGIN),
-        (asked(cookie=COOKIE, socket=True, origin="http://127.0.0.1:9000"), Verdict.BAD_ORIGIN),
-        (asked(cookie=COOKIE, socket=True, origin="https://127.0.0.1:8023"), Verdict.BAD_ORIGIN),
-        (asked(cookie=COOKIE, socket=True, host="opus.example.org", origin=PUBLIC), Verdict.ADMITTED),
-        (asked(cookie=COOKIE, socket=True, host="opus.example.org", origin=OURS), Verdict.BAD_ORIGIN),
-        (asked(cookie=COOKIE, socket=True, origin=PUBLIC), Verdict.BAD_ORIGIN),
+        (asked(), Decision.NOTHING),
+        (asked(link=TOKEN), Decision.EXCHANGE),
+        (asked(link="guess"), Decision.WRONG),
+        (asked(bearer=TOKEN), Decision.ADMITTED),
+        (asked(bearer="guess", link=TOKEN), Decision.WRONG),
+        (asked(cookie=COOKIE), Decision.ADMITTED),
+        (asked(cookie="1.ff"), Decision.NOTHING),
+        (asked(cookie="1.ff", link=TOKEN), Decision.EXCHANGE),
+        (asked(cookie=COOKIE, link="the link of last week"), Decision.EXCHANGE),
+        (asked(cookie=COOKIE, host="evil.example"), Decision.BAD_HOST),
+        (asked(bearer=TOKEN, host="evil.example"), Decision.BAD_HOST),
+        (asked(cookie=COOKIE, origin="http://evil.example"), Decision.BAD_ORIGIN),
+        (asked(cookie=COOKIE, origin="null"), Decision.BAD_ORIGIN),
+        (asked(cookie=COOKIE, origin=OURS), Decision.ADMITTED),
+        (asked(cookie=COOKIE, origin=OURS, socket=True), Decision.ADMITTED),
+        (asked(cookie=COOKIE, socket=True), Decision.BAD_ORIGIN),
+        (asked(cookie=COOKIE, socket=True, origin="http://127.0.0.1:9000"), Decision.BAD_ORIGIN),
+        (asked(cookie=COOKIE, socket=True, origin="https://127.0.0.1:8023"), Decision.BAD_ORIGIN),
+        (asked(cookie=COOKIE, socket=True, host="opus.example.org", origin=PUBLIC), Decision.ADMITTED),
+        (asked(cookie=COOKIE, socket=True, host="opus.example.org", origin=OURS), Decision.BAD_ORIGIN),
+        (asked(cookie=COOKIE, socket=True, origin=PUBLIC), Decision.BAD_ORIGIN),
     ],
 )
 def test_who_comes_in(judge, request_, verdict):
@@ -212,18 +212,18 @@ def test_who_comes_in(judge, request_, verdict):
 
 def test_while_somebody_guesses_only_cookies_come_in_from_there(judge):
     for _ in range(ALLOWED):
-        assert judge.verdict(asked(bearer="guess"), NOON, 0) is Verdict.WRONG
-    assert judge.verdict(asked(bearer=TOKEN), NOON, 0) is Verdict.WAIT
-    assert judge.verdict(asked(link=TOKEN), NOON, 0) is Verdict.WAIT
-    assert judge.verdict(asked(cookie=COOKIE), NOON, 0) is Verdict.ADMITTED
-    assert judge.verdict(asked(bearer=TOKEN, peer="192.0.2.2"), NOON, 0) is Verdict.ADMITTED
-    assert judge.verdict(asked(bearer=TOKEN), NOON, FORGIVEN_AFTER) is Verdict.ADMITTED
+        assert judge.verdict(asked(bearer="guess"), NOON, 0) is Decision.WRONG
+    assert judge.verdict(asked(bearer=TOKEN), NOON, 0) is Decision.WAIT
+    assert judge.verdict(asked(link=TOKEN), NOON, 0) is Decision.WAIT
+    assert judge.verdict(asked(cookie=COOKIE), NOON, 0) is Decision.ADMITTED
+    assert judge.verdict(asked(bearer=TOKEN, peer="192.0.2.2"), NOON, 0) is Decision.ADMITTED
+    assert judge.verdict(asked(bearer=TOKEN), NOON, FORGIVEN_AFTER) is Decision.ADMITTED
 
 
 def test_an_old_cookie_is_no_guess(judge):
     for _ in range(3 * ALLOWED):
-        assert judge.verdict(asked(cookie="1.ff"), NOON, 0) is Verdict.NOTHING
-    assert judge.verdict(asked(link=TOKEN), NOON, 0) is Verdict.EXCHANGE
+        assert judge.verdict(asked(cookie="1.ff"), NOON, 0) is Decision.NOTHING
+    assert judge.verdict(asked(link=TOKEN), NOON, 0) is Decision.EXCHANGE
 
 
 def test_the_token_file_is_beside_the_users_other_state(monkeypatch, tmp_path):

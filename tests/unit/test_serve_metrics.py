@@ -9,9 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scheduler.control.messages import snapshot_from, snapshot_message
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Event, Kind, Pulse, Snapshot, TaskView, WakeView
+from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tui.serve.counters import Tally
-from tui.serve.health import STALE, Sighting, Standing, health, standing
+from tui.serve.health import STALE, CitizenStatus, Standing, health, standing
 from tui.serve.metrics import page
 
 from ..fakes import NOON
@@ -113,21 +113,21 @@ def test_citizens_that_are_gone_leave_nothing_behind():
 @pytest.mark.parametrize(
     ("snapshot", "pulse", "expected", "found"),
     [
-        (told(), Pulse(0.5), False, Standing.ALIVE),
-        (told(), Pulse(STALE + 1), False, Standing.HUNG),
-        (replace(told(), stale="its owner is gone"), Pulse(), True, Standing.GONE),
-        (replace(told(), stale="its owner is gone"), Pulse(), False, Standing.FREE),
-        (told(owner=""), Pulse(), False, Standing.FREE),
-        (told(owner=""), Pulse(), True, Standing.GONE),
-        (told(owner="pid 4711"), Pulse(), False, Standing.ALIVE),
+        (told(), Heartbeat(0.5), False, Standing.ALIVE),
+        (told(), Heartbeat(STALE + 1), False, Standing.HUNG),
+        (replace(told(), stale="its owner is gone"), Heartbeat(), True, Standing.GONE),
+        (replace(told(), stale="its owner is gone"), Heartbeat(), False, Standing.FREE),
+        (told(owner=""), Heartbeat(), False, Standing.FREE),
+        (told(owner=""), Heartbeat(), True, Standing.GONE),
+        (told(owner="pid 4711"), Heartbeat(), False, Standing.ALIVE),
     ],
 )
 def test_how_it_stands_with_an_owner(snapshot, pulse, expected, found):
     assert standing(snapshot, pulse, expected, 7.0).standing is found
 
 
-def sighting(found: Standing, age: float | None = 0.0, **more: object) -> Sighting:
-    return Sighting(replace(told(), **more), found, age)
+def sighting(found: Standing, age: float | None = 0.0, **more: object) -> CitizenStatus:
+    return CitizenStatus(replace(told(), **more), found, age)
 
 
 def test_one_stale_heart_makes_all_unhealthy():
@@ -146,7 +146,7 @@ def test_one_stale_heart_makes_all_unhealthy():
 
 TASK = TaskView(
     "news_scan",
-    Kind.FAILED,
+    TaskStatus.FAILED,
     "4h",
     due=NOON - 5,
     last_run=NOON - 70,
@@ -154,10 +154,10 @@ TASK = TaskView(
     failures_in_a_row=3,
     last_success=NOON - 3600,
 )
-RUNNING = TaskView("email_check", Kind.RUNNING, "1h", running_since=NOON - 1)
+RUNNING = TaskView("email_check", TaskStatus.RUNNING, "1h", running_since=NOON - 1)
 
 
-def metrics(sightings: Iterable[Sighting], tally: Tally) -> dict[str, dict[tuple[str, ...], float]]:
+def metrics(sightings: Iterable[CitizenStatus], tally: Tally) -> dict[str, dict[tuple[str, ...], float]]:
     """Every sample by name and label values, as Prometheus' own reader understands it."""
     text, kind = page(list(sightings), tally, NOON, 2, "")
     assert kind.startswith("text/plain")

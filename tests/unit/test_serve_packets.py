@@ -42,7 +42,7 @@ def test_keys_size_and_focus_go_to_the_monitor(message, packet):
     ],
 )
 def test_nothing_else_does(message):
-    with pytest.raises(packets.Nonsense):
+    with pytest.raises(packets.ProtocolError):
         packets.for_monitor(message)
 
 
@@ -72,7 +72,7 @@ async def test_packets_come_one_by_one_until_the_monitor_ends():
     "data", [b"", b"no monitor\n", b"\n" * 99, packets.GREETING + b"D\xff\xff\xff\xff"], ids=repr
 )
 async def test_what_is_no_monitor_is_said(data):
-    with pytest.raises(packets.Nonsense):
+    with pytest.raises(packets.ProtocolError):
         await read(data)
 
 

@@ -4,14 +4,14 @@ import pytest
 
 from scheduler.core.state import Failure
 from scheduler.core.text import ago, clean, failing, lines, until
-from scheduler.core.views import Kind, Snapshot, TaskView
+from scheduler.core.views import Snapshot, TaskStatus, TaskView
 
 NOW = 1_705_340_120.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
-def task(name: str = "heartbeat", kind: Kind = Kind.OK, **more) -> TaskView:
-    ran = None if kind is Kind.NEVER else NOW - 2 * MINUTE
+def task(name: str = "heartbeat", kind: TaskStatus = TaskStatus.OK, **more) -> TaskView:
+    ran = None if kind is TaskStatus.NEVER else NOW - 2 * MINUTE
     return TaskView(**{"name": name, "kind": kind, "schedule": "5m", "last_run": ran, "run_count": 3, **more})
 
 
@@ -28,7 +28,7 @@ def test_the_shape_that_v2_printed():
             task("email_check", last_run=NOW - 45 * MINUTE, due=NOW + 15 * MINUTE),
             task(
                 "news_scan",
-                Kind.FAILED,
+                TaskStatus.FAILED,
                 last_run=NOW - 5 * HOUR,
                 due=NOW - HOUR,
                 run_count=2,
@@ -50,18 +50,22 @@ def test_the_shape_that_v2_printed():
 @pytest.mark.parametrize(
     ("kind", "more", "row"),
     [
-        (Kind.OK, {"due": NOW + 30}, "  ✓ t: ran 2m ago, next in 30s (3 runs)"),
-        (Kind.WARNING, {"due": NOW + 30}, "  ⚠ t: ran 2m ago, next in 30s (3 runs)"),
-        (Kind.NEVER, {"due": NOW, "run_count": 0}, "  ○ t: never ran, next in now (0 runs)"),
-        (Kind.NEVER, {"due": NOW + 90, "run_count": 0}, "  ○ t: never ran, next in 2m (0 runs)"),
-        (Kind.NOT_SET_UP, {"missing": "host"}, "  ◌ t: not set up (host)"),
-        (Kind.NOT_SET_UP, {"missing": "host", "error": Failure(NOW, "old")}, "  ◌ t: not set up (host)"),
-        (Kind.RUNNING, {"running_since": NOW - 4.9}, "  ▶ t: running for 4s (3 runs)"),
-        (Kind.PAUSED, {"due": None}, "  ⏸ t: paused, ran 2m ago (3 runs)"),
-        (Kind.PAUSED, {"last_run": None, "run_count": 0}, "  ⏸ t: paused, never ran (0 runs)"),
-        (Kind.OK, {"due": 0.0}, "  ✓ t: ran 2m ago, next in now (3 runs)"),
-        (Kind.OK, {"schedule": "@reboot"}, "  ✓ t: ran 2m ago, next at start (3 runs)"),
-        (Kind.OK, {"last_run": NOW + HOUR, "due": NOW + 1}, "  ✓ t: ran 0s ago, next in 1s (3 runs)"),
+        (TaskStatus.OK, {"due": NOW + 30}, "  ✓ t: ran 2m ago, next in 30s (3 runs)"),
+        (TaskStatus.WARNING, {"due": NOW + 30}, "  ⚠ t: ran 2m ago, next in 30s (3 runs)"),
+        (TaskStatus.NEVER, {"due": NOW, "run_count": 0}, "  ○ t: never ran, next in now (0 runs)"),
+        (TaskStatus.NEVER, {"due": NOW + 90, "run_count": 0}, "  ○ t: never ran, next in 2m (0 runs)"),
+        (TaskStatus.NOT_SET_UP, {"missing": "host"}, "  ◌ t: not set up (host)"),
+        (
+            TaskStatus.NOT_SET_UP,
+            {"missing": "host", "error": Failure(NOW, "old")},
+            "  ◌ t: not set up (host)",
+        ),
+        (TaskStatus.RUNNING, {"running_since": NOW - 4.9}, "  ▶ t: running for 4s (3 runs)"),
+        (TaskStatus.PAUSED, {"due": None}, "  ⏸ t: paused, ran 2m ago (3 runs)"),
+        (TaskStatus.PAUSED, {"last_run": None, "run_count": 0}, "  ⏸ t: paused, never ran (0 runs)"),
+        (TaskStatus.OK, {"due": 0.0}, "  ✓ t: ran 2m ago, next in now (3 runs)"),
+        (TaskStatus.OK, {"schedule": "@reboot"}, "  ✓ t: ran 2m ago, next at start (3 runs)"),
+        (TaskStatus.OK, {"last_run": NOW + HOUR, "due": NOW + 1}, "  ✓ t: ran 0s ago, next in 1s (3 runs)"),
     ],
 )
 def test_one_line_per_kind(kind, more, row):
@@ -114,11 +118,11 @@ def test_a_time_that_has_passed_is_now():
     ],
 )
 def test_last_error_is_the_first_line_cut_at_sixty(text, shown):
-    row = task("t", Kind.FAILED, due=NOW, error=Failure(NOW, text))
+    row = task("t", TaskStatus.FAILED, due=NOW, error=Failure(NOW, text))
     assert rows(row)[1] == f"      Last error: {shown}"
 
 
-@pytest.mark.parametrize("kind", [Kind.RUNNING, Kind.PAUSED, Kind.FAILED])
+@pytest.mark.parametrize("kind", [TaskStatus.RUNNING, TaskStatus.PAUSED, TaskStatus.FAILED])
 def test_an_error_is_shown_until_a_run_clears_it(kind):
     assert "Last error: no route" in rows(task("t", kind, error=Failure(NOW, "no route")))[1]
 
@@ -126,12 +130,12 @@ def test_an_error_is_shown_until_a_run_clears_it(kind):
 @pytest.mark.parametrize(
     ("kind", "error", "code"),
     [
-        (Kind.OK, None, False),
-        (Kind.WARNING, None, False),
-        (Kind.NEVER, None, False),
-        (Kind.FAILED, None, True),
-        (Kind.PAUSED, Failure(NOW, "x"), True),
-        (Kind.NOT_SET_UP, Failure(NOW, "left by v2"), False),
+        (TaskStatus.OK, None, False),
+        (TaskStatus.WARNING, None, False),
+        (TaskStatus.NEVER, None, False),
+        (TaskStatus.FAILED, None, True),
+        (TaskStatus.PAUSED, Failure(NOW, "x"), True),
+        (TaskStatus.NOT_SET_UP, Failure(NOW, "left by v2"), False),
     ],
 )
 def test_failing_asks_for_the_last_run_of_each_task(kind, error, code):

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 
 from scheduler.core.ui_options import THEMES as NAMES
-from scheduler.core.views import Kind
+from scheduler.core.views import TaskStatus
 from tui.glyphs import ASCII, UNICODE
 from tui.theme import ANSI, DARK, HIGH_CONTRAST, LIGHT, THEMES, following, named
 
@@ -57,7 +57,7 @@ def distance(one: Linear, other: Linear) -> float:
 
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
 def test_every_state_has_a_sign_of_its_own_so_that_no_colour_is_needed(glyphs):
-    assert len({glyphs.kind[kind] for kind in Kind}) == len(Kind)
+    assert len({glyphs.kind[kind] for kind in TaskStatus}) == len(TaskStatus)
     assert all(len(sign) == 1 for sign in glyphs.kind.values())
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
-from scheduler.core.views import Kind, Snapshot, TaskView
+from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, UnknownCitizen
 from tui import actions as verbs
 from tui.fleet.summary import share
@@ -32,8 +32,8 @@ def test_how_to_add_a_citizen_is_said_with_an_unknown_one():
 
 def test_what_nobody_runs_is_neither_under_way_nor_next():
     rows = (
-        TaskView("tick", Kind.RUNNING, "5m", due=None, running_since=5.0),
-        TaskView("tock", Kind.OK, "5m", due=9.0),
+        TaskView("tick", TaskStatus.RUNNING, "5m", due=None, running_since=5.0),
+        TaskView("tock", TaskStatus.OK, "5m", due=9.0),
     )
     live, gone = share(Snapshot("opus", rows)), share(Snapshot("opus", rows, stale="its owner is gone"))
     assert (live.running, live.next) == (1, (9.0, "tock@opus"))

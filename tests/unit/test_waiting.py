@@ -8,13 +8,13 @@ import pytest
 from scheduler.control.waiting import force_and_wait, outcome_of, wake_and_wait
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Event, Kind, Snapshot, TaskView
+from scheduler.core.views import Event, Snapshot, TaskStatus, TaskView
 from scheduler.errors import SchedulerError
 
 from ..fakes import FakeControl, settle
 
-IDLE = TaskView("news", Kind.OK, "4h", run_count=4, last_run=1.0)
-UNDER_WAY = replace(IDLE, kind=Kind.RUNNING, running_since=5.0)
+IDLE = TaskView("news", TaskStatus.OK, "4h", run_count=4, last_run=1.0)
+UNDER_WAY = replace(IDLE, kind=TaskStatus.RUNNING, running_since=5.0)
 DONE = replace(IDLE, run_count=5, text="3 new")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from scheduler.core.schedule import Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Command, Report, Task, WakePlan
+from scheduler.core.task import Call, Command, Report, Task, WakeConfig
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import NotSetUp
 
@@ -46,7 +46,7 @@ async def test_due_tasks_run_before_the_wake_and_the_wake_is_told_of_them(build,
         runs.append(context.options["results"])
         return "thought"
 
-    scheduler = await build(calls(chore), wake=WakePlan(work=Call(turn)))
+    scheduler = await build(calls(chore), wake=WakeConfig(work=Call(turn)))
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert runs[0] == "chore"
@@ -54,7 +54,7 @@ async def test_due_tasks_run_before_the_wake_and_the_wake_is_told_of_them(build,
 
 
 async def test_a_wake_comes_every_interval_and_is_recorded(build, clock, home):
-    scheduler = await build(wake=WakePlan(every=600))
+    scheduler = await build(wake=WakeConfig(every=600))
     for number in (1, 2, 3):
         await clock.advance()
         await awake(clock, scheduler, number)
@@ -69,7 +69,7 @@ async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_k
 ):
     last = "2026-03-02T11:55:00+00:00"
     (home / "metadata.json").write_text(json.dumps({"last_wake": last, "wake_count": 41, "mood": "calm"}))
-    scheduler = await build(wake=WakePlan(every=600))
+    scheduler = await build(wake=WakeConfig(every=600))
     assert scheduler.snapshot().wake.due == NOON + 300
     await clock.advance(301)
     await awake(clock, scheduler, 42)
@@ -77,7 +77,7 @@ async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_k
 
 
 async def test_a_wake_by_cron_comes_at_its_times_and_once_for_all_that_were_missed(build, clock, home):
-    plan = WakePlan(cron=Cron("*/10 * * * *"))
+    plan = WakeConfig(cron=Cron("*/10 * * * *"))
     scheduler = await build(wake=plan)
     assert scheduler.snapshot().wake.due == NOON + 600
     await clock.advance(601)
@@ -91,7 +91,7 @@ async def test_a_wake_by_cron_comes_at_its_times_and_once_for_all_that_were_miss
 async def test_only_the_last_thousand_wakes_are_kept(build, clock, home):
     old = [{"wake": n} for n in range(1500)]
     (home / "wake_log.json").write_text(json.dumps({"wakes": old, "note": "kept"}))
-    await build(wake=WakePlan())
+    await build(wake=WakeConfig())
     await clock.advance()
     await until(lambda: len(json.loads((home / "wake_log.json").read_text())["wakes"]) == 1000, "pruned")
     assert json.loads((home / "wake_log.json").read_text())["note"] == "kept"
@@ -108,7 +108,7 @@ async def test_a_slow_task_is_waited_for_only_so_long_and_reported_as_still_runn
         runs.append(context.options["still_running"])
         return ""
 
-    await build(calls(slow, timeout=10_000), wake=WakePlan(work=Call(turn), patience=300))
+    await build(calls(slow, timeout=10_000), wake=WakeConfig(work=Call(turn), patience=300))
     await clock.advance(299)
     assert runs == []
     await clock.advance(2)
@@ -121,7 +121,7 @@ async def test_a_wake_command_gets_its_letter_on_standard_input(build, clock, ho
     (home / "tasks" / "queue").mkdir(parents=True)
     (home / "tasks" / "queue" / "mail-1.json").write_text("{}")
     script = 'cat > letter.json; echo "$CITIZEN $EXPERIENCE_WAKE" > who'
-    scheduler = await build(wake=WakePlan(work=Command(("sh", "-c", script))))
+    scheduler = await build(wake=WakeConfig(work=Command(("sh", "-c", script))))
     await clock.advance()
     await awake(clock, scheduler, 1)
     letter = json.loads((home / "letter.json").read_text())
@@ -130,7 +130,7 @@ async def test_a_wake_command_gets_its_letter_on_standard_input(build, clock, ho
 
 
 async def test_a_failed_wake_is_shown_and_the_next_one_comes(build, clock, home):
-    scheduler = await build(wake=WakePlan(work=Command(("sh", "-c", "echo broken; exit 3"))))
+    scheduler = await build(wake=WakeConfig(work=Command(("sh", "-c", "echo broken; exit 3"))))
     await clock.advance()
     await awake(clock, scheduler, 1)
     view = scheduler.snapshot().wake
@@ -142,7 +142,7 @@ async def test_an_urgent_result_wakes_at_once_but_not_again_within_the_cooldown(
         return Report("URGENT:1 from ct@example.org", urgent=True)
 
     (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
-    scheduler = await build(calls(mail, every=60), wake=WakePlan(every=100_000, urgent_cooldown=600))
+    scheduler = await build(calls(mail, every=60), wake=WakeConfig(every=100_000, urgent_cooldown=600))
     await clock.advance()
     await awake(clock, scheduler, 1)
     await clock.advance(590)
@@ -152,7 +152,7 @@ async def test_an_urgent_result_wakes_at_once_but_not_again_within_the_cooldown(
 
 
 async def test_a_clock_set_back_does_not_put_the_citizen_to_sleep(build, clock):
-    scheduler = await build(wake=WakePlan(every=600))
+    scheduler = await build(wake=WakeConfig(every=600))
     await clock.advance()
     await awake(clock, scheduler, 1)
     await clock.jump(-7200)
@@ -171,7 +171,7 @@ async def test_shutting_down_while_a_wake_waits_for_tasks_gives_no_turn(build, c
         runs.append("turn")
         return ""
 
-    scheduler = await build(calls(slow), wake=WakePlan(work=Call(turn)), grace=1)
+    scheduler = await build(calls(slow), wake=WakeConfig(work=Call(turn)), grace=1)
     await clock.advance()
     stopping = asyncio.create_task(scheduler.stop())
     await clock.advance(5)
@@ -191,7 +191,7 @@ async def test_a_wake_does_not_wait_for_a_task_that_was_paused_in_the_queue(buil
         return ""
 
     tasks = [calls(slow, name="a", priority=1), calls(slow, name="b", priority=2)]
-    scheduler = await build(*tasks, wake=WakePlan(work=Call(turn)), workers=1)
+    scheduler = await build(*tasks, wake=WakeConfig(work=Call(turn)), workers=1)
     await clock.advance()
     await scheduler.pause("b")
     gate.set()
@@ -224,7 +224,7 @@ async def passes(clock, seconds: float) -> None:
 
 async def test_a_turn_that_cannot_be_stopped_does_not_hold_up_the_end(build, clock):
     deaf = Deaf()
-    scheduler = await build(wake=WakePlan(work=Call(deaf)))
+    scheduler = await build(wake=WakeConfig(work=Call(deaf)))
     await passes(clock, 20)
     stopping = asyncio.create_task(scheduler.stop(1))
     await passes(clock, 60)
@@ -235,7 +235,7 @@ async def test_a_turn_that_cannot_be_stopped_does_not_hold_up_the_end(build, clo
 
 async def test_a_turn_that_cannot_be_stopped_is_written_off_and_not_doubled(build, clock):
     deaf = Deaf()
-    scheduler = await build(wake=WakePlan(work=Call(deaf), timeout=60))
+    scheduler = await build(wake=WakeConfig(work=Call(deaf), timeout=60))
     await passes(clock, 2900)
     since, turns = scheduler.snapshot().wake.running_since, deaf.turns
     deaf.open.set()
@@ -250,7 +250,7 @@ async def test_no_second_turn_beside_a_thread_that_timed_out(build, clock):
         let_go.wait(20)
         return ""
 
-    await build(wake=WakePlan(work=Call(turn), timeout=60))
+    await build(wake=WakeConfig(work=Call(turn), timeout=60))
     await passes(clock, 3000)
     let_go.set()
     assert len(turns) == 1
@@ -268,7 +268,7 @@ async def test_something_urgent_during_a_wake_wakes_once_more_after_it(build, cl
         return "URGENT:1 from ct@example.org"
 
     states = {"mail": TaskState(last_run=NOON)}
-    plan = WakePlan(every=21600, work=Call(turn))
+    plan = WakeConfig(every=21600, work=Call(turn))
     scheduler = await build(calls(mail, every=86400, name="mail"), states=states, wake=plan)
     await passes(clock, 20)
     await scheduler.force("mail")
@@ -281,7 +281,7 @@ async def test_something_urgent_during_a_wake_wakes_once_more_after_it(build, cl
 
 async def test_w_wakes_now(build, clock, home):
     (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
-    scheduler = await build(wake=WakePlan())
+    scheduler = await build(wake=WakeConfig())
     await scheduler.wake()
     await scheduler.wake()  # the one under way
     await awake(clock, scheduler, 1)
@@ -299,7 +299,7 @@ async def test_a_wake_that_takes_too_long_is_timed_out(build, clock, home):
         await asyncio.sleep(3600)
         return ""
 
-    scheduler = await build(wake=WakePlan(work=Call(turn), timeout=50))
+    scheduler = await build(wake=WakeConfig(work=Call(turn), timeout=50))
     await clock.advance()
     for _ in range(200):
         await clock.advance(1)
@@ -318,7 +318,7 @@ async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, h
     (home / ".experience").mkdir()
     living = Running(os.getpid(), born(os.getpid()) or 0.0, NOON)
     (home / ".experience" / "wake.json").write_text(json.dumps(running_to_json(living)))
-    scheduler = await build(wake=WakePlan())
+    scheduler = await build(wake=WakeConfig())
     await clock.advance(60)
     assert scheduler.snapshot().wake.count == 0
     assert str(os.getpid()) in scheduler.snapshot().wake.note
@@ -329,6 +329,6 @@ async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, h
 
 async def test_a_wake_that_cannot_be_recorded_says_so_and_goes_on(build, clock, home):
     (home / "metadata.json").mkdir()
-    scheduler = await build(wake=WakePlan())
+    scheduler = await build(wake=WakeConfig())
     await clock.advance()
     await until(lambda: "not recorded" in scheduler.snapshot().wake.error, "it is said")

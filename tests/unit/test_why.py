@@ -8,10 +8,10 @@ import pytest
 
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Progress, Trigger
-from scheduler.core.views import Event, Kind, Pulse, Snapshot, TaskView
+from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView
 from tests.fakes import NOON
 from tui.details.stalls import Stall, Stalls
-from tui.details.why import Seen, why
+from tui.details.why import Evidence, why
 
 
 @pytest.fixture(autouse=True)
@@ -23,18 +23,18 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def task(kind: Kind = Kind.OK, **more) -> TaskView:
+def task(kind: TaskStatus = TaskStatus.OK, **more) -> TaskView:
     given = {"schedule": "5m", "due": NOON + 190, "last_run": NOON - 110, "run_count": 42, **more}
     return TaskView("report", kind, **given)
 
 
 def failed(text: str = "Connection timeout", at: float = NOON - 3600, **more) -> TaskView:
     given = {"outcome": Outcome.FAILED, "failures_in_a_row": 1, **more}
-    return task(Kind.FAILED, error=Failure(at, text), **given)
+    return task(TaskStatus.FAILED, error=Failure(at, text), **given)
 
 
 def running(seconds: float = 12, **more) -> TaskView:
-    return task(Kind.RUNNING, due=None, running_since=NOON - seconds, timeout=120.0, **more)
+    return task(TaskStatus.RUNNING, due=None, running_since=NOON - seconds, timeout=120.0, **more)
 
 
 def started(late: float = 0.0, trigger: Trigger = Trigger.SCHEDULE, at: float = NOON - 12) -> Event:
@@ -42,73 +42,88 @@ def started(late: float = 0.0, trigger: Trigger = Trigger.SCHEDULE, at: float = 
 
 
 def other(name: str, seconds: float) -> TaskView:
-    return TaskView(name, Kind.RUNNING, "1h", running_since=NOON - seconds)
+    return TaskView(name, TaskStatus.RUNNING, "1h", running_since=NOON - seconds)
 
 
-STALLED = Seen(Pulse(5.2, "opus/price_monitor"))
-HELD_UP = Seen(stall=Stall("opus/price_monitor", NOON - 15, NOON - 12))
+STALLED = Evidence(Heartbeat(5.2, "opus/price_monitor"))
+HELD_UP = Evidence(stall=Stall("opus/price_monitor", NOON - 15, NOON - 12))
 QUEUED = task(due=None, queued=True)
 ORPHAN = failed("interrupted: the scheduler died during this run", due=None, outcome=Outcome.INTERRUPTED)
 
 TABLE = [
     # at rest
-    (task(), (), Seen(), "waits for its time: due in 4m (12:03), last run fine 1m ago"),
-    (task(due=NOON + 86400), (), Seen(), "waits for its time: due in 24h (Tue 12:00), last run fine 1m ago"),
+    (task(), (), Evidence(), "waits for its time: due in 4m (12:03), last run fine 1m ago"),
+    (
+        task(due=NOON + 86400),
+        (),
+        Evidence(),
+        "waits for its time: due in 24h (Tue 12:00), last run fine 1m ago",
+    ),
     (
         task(due=NOON + 9 * 86400),
         (),
-        Seen(),
+        Evidence(),
         "waits for its time: due in 9d (2026-03-11 12:00), last run fine 1m ago",
     ),
-    (task(due=NOON - 1), (), Seen(), "due now, last run fine 1m ago"),
-    (task(due=0.0), (), Seen(), "due now, as it was asked for, last run fine 1m ago"),
-    (task(due=None), (), Seen(), "no next time, last run fine 1m ago"),
+    (task(due=NOON - 1), (), Evidence(), "due now, last run fine 1m ago"),
+    (task(due=0.0), (), Evidence(), "due now, as it was asked for, last run fine 1m ago"),
+    (task(due=None), (), Evidence(), "no next time, last run fine 1m ago"),
     (
         task(due=None, schedule="@reboot"),
         (),
-        Seen(),
+        Evidence(),
         "waits for the next start of the scheduler, last run fine 1m ago",
     ),
     (
         task(outcome=Outcome.SKIPPED),
         (),
-        Seen(),
+        Evidence(),
         "waits for its time: due in 4m (12:03), last run skipped 1m ago",
     ),
     (
-        task(Kind.WARNING, text="disk 91 % full\nmore"),
+        task(TaskStatus.WARNING, text="disk 91 % full\nmore"),
         (),
-        Seen(),
+        Evidence(),
         "waits for its time: due in 4m (12:03), last run with a warning 1m ago: disk 91 % full",
     ),
     # never ran
-    (task(Kind.NEVER, last_run=None, run_count=0), (), Seen(), "never ran: first due in 4m (12:03)"),
-    (task(Kind.NEVER, last_run=None, run_count=0, due=NOON), (), Seen(), "never ran: due now"),
-    (task(Kind.NEVER, last_run=None, run_count=0, due=None), (), Seen(), "never ran: no next time"),
     (
-        task(Kind.NEVER, last_run=None, run_count=0, due=None, schedule="@reboot"),
+        task(TaskStatus.NEVER, last_run=None, run_count=0),
         (),
-        Seen(),
+        Evidence(),
+        "never ran: first due in 4m (12:03)",
+    ),
+    (task(TaskStatus.NEVER, last_run=None, run_count=0, due=NOON), (), Evidence(), "never ran: due now"),
+    (task(TaskStatus.NEVER, last_run=None, run_count=0, due=None), (), Evidence(), "never ran: no next time"),
+    (
+        task(TaskStatus.NEVER, last_run=None, run_count=0, due=None, schedule="@reboot"),
+        (),
+        Evidence(),
         "never ran: it runs when the scheduler starts",
     ),
-    (task(Kind.NEVER, last_run=None, due=0.0), (), Seen(), "its last run is forgotten (reset): due now"),
+    (
+        task(TaskStatus.NEVER, last_run=None, due=0.0),
+        (),
+        Evidence(),
+        "its last run is forgotten (reset): due now",
+    ),
     # queued and held up
     (
         QUEUED,
         (other("dream_generate", 192),),
-        Seen(),
+        Evidence(),
         "queued: the only worker is busy with dream_generate for 3m12s",
     ),
     (
         QUEUED,
         tuple(other(name, 60 * n) for n, name in enumerate("abcde", 1)),
-        Seen(),
+        Evidence(),
         "queued: all 5 workers are busy with e for 5m, d for 4m, c for 3m and 2 more",
     ),
-    (QUEUED, (), Seen(), "queued: it starts as soon as a worker is free"),
+    (QUEUED, (), Evidence(), "queued: it starts as soon as a worker is free"),
     (QUEUED, (), STALLED, "queued: the scheduler is stalled by opus/price_monitor for 5s"),
     (task(due=NOON - 3), (), STALLED, "late by 3s: the scheduler is stalled by opus/price_monitor"),
-    (task(due=NOON - 3), (), Seen(Pulse(9.0)), "late by 3s: the scheduler is stalled"),
+    (task(due=NOON - 3), (), Evidence(Heartbeat(9.0)), "late by 3s: the scheduler is stalled"),
     (
         task(),
         (),
@@ -120,116 +135,116 @@ TABLE = [
     (
         replace(ORPHAN, note="waits for pid 812, started by an owner that died"),
         (),
-        Seen(),
+        Evidence(),
         "waits for pid 812, started by an owner that died, to end: a task never overlaps itself",
     ),
     (
         task(due=None, note="waits for thread"),
         (),
-        Seen(),
+        Evidence(),
         "waits for the thread of its last run, which cannot be killed, to end: a task never overlaps itself",
     ),
     (
         task(due=None, note="waits for a coroutine that ignores being cancelled"),
         (),
-        Seen(),
+        Evidence(),
         "waits for a coroutine that ignores being cancelled to end: a task never overlaps itself",
     ),
     # at work
-    (running(), (), Seen(), "running since 11:59:48, of at most 2m"),
-    (running(100), (), Seen(), "running since 11:58:20, stopped in 20s by its timeout of 2m"),
-    (running(125), (), Seen(), "running since 11:57:55, beyond its timeout of 2m: it is being stopped"),
+    (running(), (), Evidence(), "running since 11:59:48, of at most 2m"),
+    (running(100), (), Evidence(), "running since 11:58:20, stopped in 20s by its timeout of 2m"),
+    (running(125), (), Evidence(), "running since 11:57:55, beyond its timeout of 2m: it is being stopped"),
     (
         running(progress=Progress(18, 40, "18/40 files")),
         (),
-        Seen(),
+        Evidence(),
         "running since 11:59:48, of at most 2m: 45% 18/40 files",
     ),
-    (running(progress=Progress(7, 0)), (), Seen(), "running since 11:59:48, of at most 2m: 7 done"),
+    (running(progress=Progress(7, 0)), (), Evidence(), "running since 11:59:48, of at most 2m: 7 done"),
     (
         running(paused_at=NOON - 60),
         (),
-        Seen(),
+        Evidence(),
         "running since 11:59:48, of at most 2m; paused at 11:59: not again by schedule",
     ),
     (
         running(),
         (),
-        Seen(Pulse(5.2, "opus/report")),
+        Evidence(Heartbeat(5.2, "opus/report")),
         "running since 11:59:48, of at most 2m: it holds up the scheduler for 5s",
     ),
     # not wanted
     (
-        task(Kind.PAUSED, due=None, paused_at=NOON - 600),
+        task(TaskStatus.PAUSED, due=None, paused_at=NOON - 600),
         (),
-        Seen(),
+        Evidence(),
         "paused by you at 11:50: only force runs it",
     ),
-    (task(Kind.PAUSED, due=None), (), Seen(), "paused by you: only force runs it"),
+    (task(TaskStatus.PAUSED, due=None), (), Evidence(), "paused by you: only force runs it"),
     (
-        task(Kind.PAUSED, due=None, enabled=False),
+        task(TaskStatus.PAUSED, due=None, enabled=False),
         (),
-        Seen(),
+        Evidence(),
         "turned off in the settings (enabled = false): only force runs it",
     ),
     (
         task(
-            Kind.PAUSED,
+            TaskStatus.PAUSED,
             due=None,
             paused_at=NOON - 600,
             error=Failure(NOON - 3600, "timed out after 30s"),
             outcome=Outcome.TIMED_OUT,
         ),
         (),
-        Seen(),
+        Evidence(),
         "paused by you at 11:50: only force runs it; timed out 1h ago (11:00): timed out after 30s",
     ),
     (
-        task(Kind.NOT_SET_UP, due=None, missing="host", advice="# in /etc/x.toml\n[tasks.report]"),
+        task(TaskStatus.NOT_SET_UP, due=None, missing="host", advice="# in /etc/x.toml\n[tasks.report]"),
         (),
-        Seen(),
+        Evidence(),
         "not set up: host is missing; add the lines below to /etc/x.toml",
     ),
     (
-        task(Kind.NOT_SET_UP, due=None, missing="host"),
+        task(TaskStatus.NOT_SET_UP, due=None, missing="host"),
         (),
-        Seen(),
+        Evidence(),
         "not set up: host is missing; add it to the settings",
     ),
     # went wrong
-    (failed(), (), Seen(), "failed 1h ago (11:00), tried again in 4m (12:03): Connection timeout"),
+    (failed(), (), Evidence(), "failed 1h ago (11:00), tried again in 4m (12:03): Connection timeout"),
     (
         failed(failures_in_a_row=3, last_success=NOON - 86400),
         (),
-        Seen(),
+        Evidence(),
         "failed 1h ago (11:00), 3 in a row, last fine Sun 12:00, tried again in 4m (12:03):"
         " Connection timeout",
     ),
     (
         failed(note="retry 1 of 3", due=NOON + 20),
         (),
-        Seen(),
+        Evidence(),
         "failed 1h ago (11:00), retry 1 of 3 in 20s (12:00): Connection timeout",
     ),
-    (failed(due=NOON), (), Seen(), "failed 1h ago (11:00), tried again now: Connection timeout"),
-    (failed(due=None), (), Seen(), "failed 1h ago (11:00), not tried again: Connection timeout"),
+    (failed(due=NOON), (), Evidence(), "failed 1h ago (11:00), tried again now: Connection timeout"),
+    (failed(due=None), (), Evidence(), "failed 1h ago (11:00), not tried again: Connection timeout"),
     (
         failed(due=None, schedule="@reboot"),
         (),
-        Seen(),
+        Evidence(),
         "failed 1h ago (11:00), tried again when the scheduler starts: Connection timeout",
     ),
-    (failed(" \n", at=0.0), (), Seen(), "failed, tried again in 4m (12:03): it did not say why"),
+    (failed(" \n", at=0.0), (), Evidence(), "failed, tried again in 4m (12:03): it did not say why"),
     (
         failed("timed out after 30s", outcome=Outcome.TIMED_OUT),
         (),
-        Seen(),
+        Evidence(),
         "timed out 1h ago (11:00), tried again in 4m (12:03): timed out after 30s",
     ),
     (
         failed("interrupted: the scheduler was shut down", outcome=Outcome.INTERRUPTED, due=0.0),
         (),
-        Seen(),
+        Evidence(),
         "interrupted 1h ago (11:00), tried again now: the scheduler was shut down",
     ),
 ]
@@ -241,7 +256,7 @@ def test_every_state_has_its_sentence(view, others, seen, sentence):
 
 
 def test_every_kind_is_in_the_table():
-    assert {view.kind for view, *_ in TABLE} == set(Kind)
+    assert {view.kind for view, *_ in TABLE} == set(TaskStatus)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +278,7 @@ def test_a_late_run_names_who_stalled_the_scheduler_if_that_was_seen():
     snapshot = Snapshot("opus", (running(),), events=(started(late=2.1),))
     said = why(running(), snapshot, NOON, HELD_UP)
     assert "late by 2.1s: the scheduler was stalled by opus/price_monitor" in said
-    unseen = why(running(), snapshot, NOON, Seen(stall=Stall("x", NOON - 900, NOON - 800)))
+    unseen = why(running(), snapshot, NOON, Evidence(stall=Stall("x", NOON - 900, NOON - 800)))
     assert "late by 2.1s, of at most" in unseen and "stalled" not in unseen
     ended = task(last_run=NOON - 12)
     said = why(ended, Snapshot("opus", (ended,), events=(started(late=2.1),)), NOON, HELD_UP)
@@ -278,7 +293,7 @@ def test_catching_up_is_not_called_late():
 def test_what_nobody_runs_is_not_live():
     snapshot = Snapshot("opus", (task(),), stale="its owner (pid 4711) is gone")
     assert why(task(), snapshot, NOON) == "not live: its owner (pid 4711) is gone"
-    seen = Seen(gone_since=NOON - 120)
+    seen = Evidence(gone_since=NOON - 120)
     assert why(task(), snapshot, NOON, seen) == "not live since 11:58: its owner (pid 4711) is gone"
     assert why(running(), snapshot, NOON).endswith("is gone; it was running since 11:59")
 
@@ -291,9 +306,9 @@ def test_what_is_not_saved_is_said_with_every_state():
 
 def test_the_last_stall_is_remembered():
     stalls = Stalls()
-    stalls.beat("opus", Pulse(0.2), NOON)
+    stalls.beat("opus", Heartbeat(0.2), NOON)
     assert stalls.last("opus") is None
     for second in (2, 3):
-        stalls.beat("opus", Pulse(float(second), "opus/slow"), NOON + second)
-    stalls.beat("opus", Pulse(0.1), NOON + 4)
+        stalls.beat("opus", Heartbeat(float(second), "opus/slow"), NOON + second)
+    stalls.beat("opus", Heartbeat(0.1), NOON + 4)
     assert stalls.last("opus") == Stall("opus/slow", NOON, NOON + 3)

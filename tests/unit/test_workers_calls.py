@@ -13,14 +13,14 @@ import pytest
 from scheduler.core.task import Call, Context, Outcome, Report
 from scheduler.core.task import NotSetUp as Missing
 from scheduler.errors import NotSetUp, TaskFailed
-from scheduler.executors import Workers
+from scheduler.executors import Executor
 from tests.fakes import until
 from tests.watching import Watching, call, cancelled, context, gone, task
 
 
 @pytest.fixture
 async def workers():
-    workers = Workers()
+    workers = Executor()
     yield workers
     await workers.close()
 
@@ -258,7 +258,7 @@ async def test_a_thread_that_ends_after_its_loop_disturbs_nobody(home):
 
     def another_loop():
         async def main():
-            running = asyncio.create_task(call(Workers(), stuck, home))
+            running = asyncio.create_task(call(Executor(), stuck, home))
             await until(began.is_set, "began")
             await cancelled(running)
 

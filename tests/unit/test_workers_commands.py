@@ -15,8 +15,8 @@ import pytest
 
 from scheduler.core.task import Command, Outcome
 from scheduler.errors import TaskFailed
-from scheduler.executors import Workers
-from scheduler.executors.child import Child
+from scheduler.executors import Executor
+from scheduler.executors.child import Subprocess
 from scheduler.executors.pipes import BITE, Feeder, Reader
 from scheduler.system import process_info as facts
 from tests.fakes import until
@@ -28,7 +28,7 @@ DUMP = "import json, os, sys; print(json.dumps([os.getcwd(), sys.stdin.read(), d
 
 @pytest.fixture
 async def workers():
-    workers = Workers()
+    workers = Executor()
     yield workers
     await workers.close()
 
@@ -167,7 +167,7 @@ async def test_one_that_could_not_be_written_down_never_runs(workers, home):
 
 
 async def test_at_most_so_many_start_at_a_time_and_the_loop_breathes_between(home):
-    workers, waiting, most, starts = Workers(starts=3), 0, 0, []
+    workers, waiting, most, starts = Executor(starts=3), 0, 0, []
 
     async def recorded(running):
         nonlocal waiting, most
@@ -318,7 +318,7 @@ def test_the_loop_may_run_on_any_thread(home):
     results = []
 
     def main():
-        results.append(asyncio.run(Workers().run(task(shell("echo done")), context(home), Watching())))
+        results.append(asyncio.run(Executor().run(task(shell("echo done")), context(home), Watching())))
 
     thread = threading.Thread(target=main)
     thread.start()
@@ -331,8 +331,8 @@ async def test_an_exit_code_that_somebody_else_took_is_not_a_success(run, monkey
         os.waitid(os.P_PID, child.running.pid, os.WEXITED)  # as a handler that waits for any child does
         reaped(child)
 
-    reaped = Child._reap
-    monkeypatch.setattr(Child, "_reap", reap)
+    reaped = Subprocess._reap
+    monkeypatch.setattr(Subprocess, "_reap", reap)
     result = await run(shell("echo done"))
     assert result.outcome is Outcome.FAILED
     assert result.text == "exit code unknown, something else in this process took it: done"

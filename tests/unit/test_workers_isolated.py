@@ -7,7 +7,7 @@ import pytest
 
 from scheduler.core.task import Isolated, Outcome, Progress, Trigger
 from scheduler.errors import TaskFailed
-from scheduler.executors import Workers
+from scheduler.executors import Executor
 from scheduler.executors.isolated import _Mail
 from scheduler.executors.isolated_protocol import LONGEST
 from tests.fakes import until
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs Unix pipes")
 
 @pytest.fixture
 async def workers():
-    workers = Workers()
+    workers = Executor()
     yield workers
     await workers.close()
 

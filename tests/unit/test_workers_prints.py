@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scheduler.executors import Workers, capture_prints
+from scheduler.executors import Executor, capture_prints
 from tests.watching import Watching, call
 
 
@@ -34,7 +34,7 @@ async def test_prints_of_runs_at_the_same_time_go_to_each_and_not_to_the_screen(
         sys.stdout.writelines(["four\n", "five\n"])
         print("six", flush=True, file=sys.stderr)
 
-    workers, first, second = Workers(), Watching(), Watching()
+    workers, first, second = Executor(), Watching(), Watching()
     with captured() as screen:
         print("before")
         await asyncio.gather(call(workers, on_loop, home, first), call(workers, on_thread, home, second))
@@ -57,7 +57,7 @@ async def test_a_handler_meets_a_file_as_any_other(home):
 
     watching = Watching()
     with captured() as screen:
-        await call(Workers(), handler, home, watching)
+        await call(Executor(), handler, home, watching)
         sys.stdout.buffer.write(b"bytes\n")
         sys.stdout.reconfigure(line_buffering=True)
     assert watching.output.text() == "still open \\udcff\n"

@@ -8,23 +8,23 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.common.styles import NAMES, Ink
+from tui.common.styles import NAMES, Styles
 
 COMPONENTS = {f"ink--{name}" for name in NAMES}  # what a widget declares to have these styles
 
 
-class Painted(Widget):
+class PaintedLine(Widget):
     """Draws lines as they are, in styles by name; `read_ink` says whose."""
 
-    _ink: Ink | None = None
+    _ink: Styles | None = None
 
-    def styles_now(self) -> Ink:
+    def styles_now(self) -> Styles:
         """The styles of the theme that is on."""
         if self._ink is None:
             self._ink = self.read_ink()
         return self._ink
 
-    def read_ink(self) -> Ink:
+    def read_ink(self) -> Styles:
         """The styles, looked up anew."""
         raise NotImplementedError
 
@@ -50,13 +50,15 @@ class Painted(Widget):
         self.forget()
 
 
-class Lines(ScrollView, Painted, can_focus=True):  # in this order: Textual takes styles and keys of the first
+class LineView(
+    ScrollView, PaintedLine, can_focus=True
+):  # in this order: Textual takes styles and keys of the first
     """Line by line, whatever there is: its cost is that of the lines on screen."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
 
-    def read_ink(self) -> Ink:
-        return Ink.read(lambda name: self.get_component_rich_style(f"ink--{name}"))
+    def read_ink(self) -> Styles:
+        return Styles.read(lambda name: self.get_component_rich_style(f"ink--{name}"))
 
     def hold(self, lines: int) -> None:
         """There are so many lines now. Nothing is laid out for that: the scrollbar is always there."""

@@ -10,8 +10,8 @@ from textual.events import MouseScrollDown, MouseScrollUp, Resize
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tui.common.line_view import Painted
-from tui.common.styles import CURSOR, HERE, NAMES, Ink
+from tui.common.line_view import PaintedLine
+from tui.common.styles import CURSOR, HERE, NAMES, Styles
 from tui.common.text import cells, fit, shorten
 from tui.glyphs import Glyphs
 from tui.keys import PANE_KEYS
@@ -20,7 +20,7 @@ WHEEL = 3  # lines
 LEAST_TITLE = 6  # cells that a title keeps beside what is said at its right
 
 
-class Piece(NamedTuple):
+class StyledText(NamedTuple):
     """Clean text, and the name of its style in `ink` or a style of its own."""
 
     text: str
@@ -30,14 +30,14 @@ class Piece(NamedTuple):
 class Row(NamedTuple):
     """One line inside the frame."""
 
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[StyledText, ...] = ()
     light: int = 0
 
 
 EMPTY = Row()
 
 
-class Pane(Painted, can_focus=True):
+class Pane(PaintedLine, can_focus=True):
     """Draws the rows that `row` gives; what is in them and what they mean is up to the kinds of pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*PANE_KEYS]
@@ -45,15 +45,15 @@ class Pane(Painted, can_focus=True):
     def __init__(self, glyphs: Glyphs, title: str = "") -> None:
         super().__init__()
         self.glyphs, self.title = glyphs, title
-        self.said: Piece = Piece("")  # at the right of the title
+        self.said: StyledText = StyledText("")  # at the right of the title
         self.top = 0
         self._drawn: dict[int, tuple[object, Strip]] = {}
 
-    def read_ink(self) -> Ink:
+    def read_ink(self) -> Styles:
         """The styles are looked up once for a whole screen of panes; only the paper is a pane's own."""
         screen, paper = self.screen, Style(bgcolor=self.rich_style.bgcolor)
         inks = {name: screen.get_component_rich_style(f"ink--{name}") for name in NAMES}
-        return Ink({name: style if name == "cursor" else style + paper for name, style in inks.items()})
+        return Styles({name: style if name == "cursor" else style + paper for name, style in inks.items()})
 
     # -------------------------------------------------------------- what a kind of pane says
 
@@ -142,20 +142,20 @@ class Pane(Painted, can_focus=True):
     def _frame(self) -> str:
         return "here" if self.has_focus else "frame"
 
-    def _framed(self, row: Row) -> tuple[Piece, ...]:
-        down = Piece(self.glyphs.down, self._frame())
-        mark = Piece(self.glyphs.cursor, "here") if row.light & CURSOR else Piece(" ")
-        return (down, mark, *padded(row.pieces, self.inner, self.glyphs), Piece(" "), down)
+    def _framed(self, row: Row) -> tuple[StyledText, ...]:
+        down = StyledText(self.glyphs.down, self._frame())
+        mark = StyledText(self.glyphs.cursor, "here") if row.light & CURSOR else StyledText(" ")
+        return (down, mark, *padded(row.pieces, self.inner, self.glyphs), StyledText(" "), down)
 
     def _top_line(self) -> Row:
         glyphs, frame, width = self.glyphs, self._frame(), self.size.width
-        said = self.said if cells(self.said.text) + LEAST_TITLE + 8 <= width else Piece("")
+        said = self.said if cells(self.said.text) + LEAST_TITLE + 8 <= width else StyledText("")
         room = width - 6 - (cells(said.text) + 3 if said.text else 0)
         title = shorten(self.title, max(0, room), glyphs.ellipsis)
         line = glyphs.across * max(0, width - 5 - cells(title) - (cells(said.text) + 3 if said.text else 0))
-        end = (Piece(" "), said, Piece(f" {glyphs.across}", frame)) if said.text else ()
-        pieces = (Piece(f"{glyphs.corners[0]}{glyphs.across} ", frame), Piece(title, "title"))
-        return Row((*pieces, Piece(f" {line}", frame), *end, Piece(glyphs.corners[1], frame)), HERE)
+        end = (StyledText(" "), said, StyledText(f" {glyphs.across}", frame)) if said.text else ()
+        pieces = (StyledText(f"{glyphs.corners[0]}{glyphs.across} ", frame), StyledText(title, "title"))
+        return Row((*pieces, StyledText(f" {line}", frame), *end, StyledText(glyphs.corners[1], frame)), HERE)
 
     def _bottom_line(self) -> Row:
         glyphs, frame, total = self.glyphs, self._frame(), self.count()
@@ -163,9 +163,13 @@ class Pane(Painted, can_focus=True):
             f"{self.top + 1}-{min(total, self.top + self.inside)} of {total}" if total > self.inside else ""
         )
         line = max(0, self.size.width - 2 - (len(place) + 3 if place else 0))
-        said = (Piece(" "), Piece(place, "faint"), Piece(f" {glyphs.across}", frame)) if place else ()
-        corner = Piece(f"{glyphs.corners[2]}{glyphs.across * line}", frame)
-        return Row((corner, *said, Piece(glyphs.corners[3], frame)), HERE)
+        said = (
+            (StyledText(" "), StyledText(place, "faint"), StyledText(f" {glyphs.across}", frame))
+            if place
+            else ()
+        )
+        corner = StyledText(f"{glyphs.corners[2]}{glyphs.across * line}", frame)
+        return Row((corner, *said, StyledText(glyphs.corners[3], frame)), HERE)
 
     def _draw(self, y: int, look: Row) -> Strip:
         ink, light = self.styles_now(), look.light & CURSOR
@@ -201,20 +205,20 @@ class Pane(Painted, can_focus=True):
         self.roll(-WHEEL)
 
 
-def padded(pieces: Iterable[Piece], width: int, glyphs: Glyphs) -> tuple[Piece, ...]:
+def padded(pieces: Iterable[StyledText], width: int, glyphs: Glyphs) -> tuple[StyledText, ...]:
     """The pieces in exactly so many cells."""
     kept, left = [], width
     for text, style in pieces:
         wide = cells(text)
         if wide > left:
-            kept.append(Piece(fit(text, left, glyphs.ellipsis), style))
+            kept.append(StyledText(fit(text, left, glyphs.ellipsis), style))
             return tuple(kept)
-        kept.append(Piece(text, style))
+        kept.append(StyledText(text, style))
         left -= wide
-    return (*kept, Piece(" " * left))
+    return (*kept, StyledText(" " * left))
 
 
-def _styled(ink: Ink, style: str | Style, light: int) -> Style:
+def _styled(ink: Styles, style: str | Style, light: int) -> Style:
     if isinstance(style, str):
         return ink.style(style, light)
     return ink.style("ink", light) + style

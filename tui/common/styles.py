@@ -26,7 +26,7 @@ NAMES = (
 _LIVELY = frozenset(NAMES) - {"failed", "frame", "track"}
 
 
-class Ink:
+class Styles:
     """Name and light to a style; `light` adds up CURSOR, MARKED, FADED and HERE."""
 
     def __init__(self, styles: Mapping[str, Style]) -> None:
@@ -34,7 +34,7 @@ class Ink:
         self._mixed: dict[tuple[str, int], Style] = {}
 
     @classmethod
-    def read(cls, component: Callable[[str], Style]) -> "Ink":
+    def read(cls, component: Callable[[str], Style]) -> "Styles":
         """All styles, as `component` gives them for their names."""
         return cls({name: component(name) for name in NAMES})
 

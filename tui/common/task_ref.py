@@ -6,7 +6,7 @@ from scheduler.core.views import TaskView
 
 
 @dataclass(frozen=True, slots=True)
-class Strand:
+class TaskRef:
     """A task and whose it is."""
 
     citizen: str

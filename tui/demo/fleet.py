@@ -11,12 +11,12 @@ from itertools import count
 from scheduler.core.details import TaskDetails
 from scheduler.core.forecast import forecast
 from scheduler.core.ports import FleetView
-from scheduler.core.records import LISTED, MOST_LISTED, Asked, RunRecord, listed
+from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord, listed
 from scheduler.core.state import TaskState
 from scheduler.core.state import due as due_of
 from scheduler.core.task import Outcome, Progress, Task, Trigger
-from scheduler.core.views import Piece, Pulse, Receipt, Snapshot, WakeView, view
-from scheduler.core.window import Slots, Window
+from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, WakeView, view
+from scheduler.core.window import Slots, TimeGrid
 from scheduler.errors import AlreadyRunning, NotSetUp, Owned, UnknownRun, UnknownTask
 from scheduler.system.clock import Clock, SystemClock, Timer
 from scheduler.system.process_info import Running
@@ -90,8 +90,8 @@ class DemoControl:
             await self._changed.wait()
             timer.cancel()
 
-    def pulse(self) -> Pulse:
-        return Pulse()
+    def pulse(self) -> Heartbeat:
+        return Heartbeat()
 
     def snapshot(self) -> Snapshot:
         """The citizen as it is now."""
@@ -183,7 +183,7 @@ class DemoControl:
     ) -> tuple[RunRecord, ...]:
         if task is not None:
             self._known(task)
-        return listed(self._runs(), Asked(task, min(limit, MOST_LISTED), failed, before))
+        return listed(self._runs(), RunQuery(task, min(limit, MOST_LISTED), failed, before))
 
     async def output(self, run: int) -> str:
         for each in self._runs():
@@ -191,7 +191,7 @@ class DemoControl:
                 return output(each)
         raise UnknownRun(run)
 
-    async def slots(self, tasks: Collection[str], window: Window) -> Slots:
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
         asked = [(task, self._states[name], 0.0) for name, task in self._tasks.items() if name in tasks]
         return await forecast(self.citizen, asked, self._clock.now(), window)
 
@@ -199,7 +199,7 @@ class DemoControl:
         state = self._known(task)
         return details(self.citizen, self._tasks[task], state, self._clock.now())
 
-    async def follow(self, task: str) -> AsyncGenerator[Piece, None]:
+    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         running, ends = self._known(task).running, self._ends.get(task, 0.0)
         step = asyncio.Event()
         for number in count():
@@ -214,7 +214,7 @@ class DemoControl:
             step.clear()
             if when >= ends:
                 return
-            yield Piece(printing(task, number))
+            yield OutputChunk(printing(task, number))
 
     def _runs(self) -> list[RunRecord]:
         self._past = self._past or past(self.citizen, self._tasks, self._at_first)

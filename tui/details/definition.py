@@ -1,9 +1,9 @@
 """What a task is: its definition and its options, and beside them its next times."""
 
-from scheduler.core.details import Fact, TaskDetails
+from scheduler.core.details import DefinitionField, TaskDetails
 from scheduler.core.views import TaskView
 from tui.common.moments import day_and_time
-from tui.common.pane import EMPTY, Pane, Piece, Row
+from tui.common.pane import EMPTY, Pane, Row, StyledText
 from tui.common.text import cells, clean, countdown
 from tui.common.wrap import wrapped
 from tui.glyphs import Glyphs
@@ -65,7 +65,7 @@ class FactsPane(Pane):
         details, wide = self._details, self.inner
         if details is None:
             said = self._problem or "asking its scheduler"
-            return [Row((Piece(row, "faint"),)) for row in wrapped(clean(said, self.glyphs.plain), wide)]
+            return [Row((StyledText(row, "faint"),)) for row in wrapped(clean(said, self.glyphs.plain), wide)]
         if wide >= TWO_COLUMNS and details.options:
             left = min(self._natural(details.facts), wide * 3 // 5)
             return _beside(
@@ -76,33 +76,36 @@ class FactsPane(Pane):
         options = self._column(details.options, wide)
         return [*rows, *times, *([EMPTY] if options else []), *options]
 
-    def _column(self, facts: tuple[Fact, ...], width: int) -> list[Row]:
+    def _column(self, facts: tuple[DefinitionField, ...], width: int) -> list[Row]:
         label = min(LABEL, max((cells(clean(fact.label, self.glyphs.plain)) for fact in facts), default=0))
         return [row for fact in facts for row in self._fact(fact, label, width)]
 
-    def _natural(self, facts: tuple[Fact, ...]) -> int:
+    def _natural(self, facts: tuple[DefinitionField, ...]) -> int:
         """The cells that these facts take without a break."""
         labels = max((len(fact.label) for fact in facts), default=0)
         return min(LABEL, labels) + 2 + max((cells(clean(fact.words)) for fact in facts), default=0)
 
-    def _fact(self, fact: Fact, label: int, width: int) -> list[Row]:
+    def _fact(self, fact: DefinitionField, label: int, width: int) -> list[Row]:
         plain = self.glyphs.plain
         name = clean(fact.label, plain)
         style, room = "faint" if fact.usual else "ink", max(8, width - label - 2)
-        first = Piece(f"{name:<{label}}  ", "faint")
+        first = StyledText(f"{name:<{label}}  ", "faint")
         if cells(name) > label:  # the words begin on the next line
-            return [Row((Piece(name, "faint"),)), *self._words(fact, Piece(" " * (label + 2)), room, style)]
+            return [
+                Row((StyledText(name, "faint"),)),
+                *self._words(fact, StyledText(" " * (label + 2)), room, style),
+            ]
         return self._words(fact, first, room, style)
 
-    def _words(self, fact: Fact, first: Piece, room: int, style: str) -> list[Row]:
+    def _words(self, fact: DefinitionField, first: StyledText, room: int, style: str) -> list[Row]:
         lines = (clean(line, self.glyphs.plain) for line in fact.words.splitlines())
         rows = [row for line in lines for row in wrapped(line, room)]
-        rest = Piece(" " * cells(first.text))
-        return [Row((rest if n else first, Piece(row, style))) for n, row in enumerate(rows)]
+        rest = StyledText(" " * cells(first.text))
+        return [Row((rest if n else first, StyledText(row, style))) for n, row in enumerate(rows)]
 
     def _next_times(self, details: TaskDetails, width: int) -> list[Row]:
         times = [time_row(when, self._now, self.glyphs, width) for when in details.upcoming]
-        return [EMPTY, Row((Piece("next times", "faint"),)), *times] if times else []
+        return [EMPTY, Row((StyledText("next times", "faint"),)), *times] if times else []
 
 
 class TimesPane(Pane, can_focus=False):
@@ -129,7 +132,7 @@ class TimesPane(Pane, can_focus=False):
     def row(self, index: int) -> Row:
         if self._times:
             return time_row(self._times[index], self._now, self.glyphs, self.inner, first=index == 0)
-        return Row((Piece(self._why()[index], "faint"),))
+        return Row((StyledText(self._why()[index], "faint"),))
 
     def _why(self) -> list[str]:
         return wrapped(self._none, self.inner)
@@ -140,7 +143,13 @@ def time_row(when: float, now: float, glyphs: Glyphs, width: int, first: bool = 
     day, left = day_and_time(when, now), countdown(when - now)
     gap = max(1, min(width, 40) - cells(day) - cells(left))
     style = "title" if first else "ink"
-    return Row((Piece(day, style), Piece(" " * gap), Piece(left, "warning" if left == "now" else "faint")))
+    return Row(
+        (
+            StyledText(day, style),
+            StyledText(" " * gap),
+            StyledText(left, "warning" if left == "now" else "faint"),
+        )
+    )
 
 
 def no_times(task: TaskView) -> str:
@@ -162,6 +171,6 @@ def _beside(left: list[Row], right: list[Row], width: int) -> list[Row]:
     for n in range(max(len(left), len(right))):
         pieces = left[n].pieces if n < len(left) else ()
         used = sum(cells(piece.text) for piece in pieces)
-        gap = Piece(" " * (width + GAP - used))
+        gap = StyledText(" " * (width + GAP - used))
         rows.append(Row((*pieces, gap, *(right[n].pieces if n < len(right) else ()))))
     return rows

@@ -1,7 +1,7 @@
 """The top of the details screen: which task, its state, the time, and why it is so."""
 
-from scheduler.core.views import Kind, TaskView
-from tui.common.pane import EMPTY, Pane, Piece, Row, padded
+from scheduler.core.views import TaskStatus, TaskView
+from tui.common.pane import EMPTY, Pane, Row, StyledText, padded
 from tui.common.text import cells, clean, countdown, elapsed, limit, shorten, wall
 from tui.common.wrap import wrapped
 from tui.fleet.rows import STYLES
@@ -31,27 +31,27 @@ class Headline(Pane, can_focus=False):
     def _title(self) -> Row:
         glyphs, width, clock = self.glyphs, self.size.width, wall(self._now)
         name = shorten(clean(self._where, glyphs.plain), max(8, width - 24), glyphs.ellipsis)
-        label = (Piece(f" {self._label} ", "marked"),) if self._label else ()
-        left = (*label, Piece(f" {name} ", "title"), *self._state())
+        label = (StyledText(f" {self._label} ", "marked"),) if self._label else ()
+        left = (*label, StyledText(f" {name} ", "title"), *self._state())
         room = width - len(clock) - 2
         if sum(cells(piece.text) for piece in left) > room:
             return Row(padded(left, width, glyphs))
-        return Row((*padded(left, room, glyphs), Piece(f" {clock} ", "faint")))
+        return Row((*padded(left, room, glyphs), StyledText(f" {clock} ", "faint")))
 
-    def _state(self) -> tuple[Piece, ...]:
+    def _state(self) -> tuple[StyledText, ...]:
         task = self._view
         if task is None:
-            return (Piece(" its scheduler has not shown it yet", "faint"),)
+            return (StyledText(" its scheduler has not shown it yet", "faint"),)
         style = STYLES[task.kind] if self._live else "faint"
         kind = f" {self.glyphs.kind[task.kind]} {self._kind(task)}"
-        return Piece(kind, style), Piece(f"  {self._time(task)}", "ink")
+        return StyledText(kind, style), StyledText(f"  {self._time(task)}", "ink")
 
     def _kind(self, task: TaskView) -> str:
-        if task.kind is Kind.FAILED and task.outcome is not None and task.outcome.bad:
+        if task.kind is TaskStatus.FAILED and task.outcome is not None and task.outcome.bad:
             return str(task.outcome)
         if task.queued:
             return "queued"
-        return "off" if task.kind is Kind.PAUSED and not task.enabled else str(task.kind)
+        return "off" if task.kind is TaskStatus.PAUSED and not task.enabled else str(task.kind)
 
     def _time(self, task: TaskView) -> str:
         """What counts: the time gone of a run, or the time to go."""
@@ -72,10 +72,14 @@ class Headline(Pane, can_focus=False):
         row = rows[line]
         if line == WHY - 1 and len(rows) > WHY:
             row = shorten(" ".join(rows[line:]), width, self.glyphs.ellipsis)
-        return Row((Piece(f" {row}", self._style()),))
+        return Row((StyledText(f" {row}", self._style()),))
 
     def _style(self) -> str:
         if not self._live:
             return "warning"
-        kind = self._view.kind if self._view else Kind.OK
-        return {Kind.FAILED: "failed", Kind.WARNING: "warning", Kind.RUNNING: "running"}.get(kind, "ink")
+        kind = self._view.kind if self._view else TaskStatus.OK
+        return {
+            TaskStatus.FAILED: "failed",
+            TaskStatus.WARNING: "warning",
+            TaskStatus.RUNNING: "running",
+        }.get(kind, "ink")

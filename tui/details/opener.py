@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App
 
 from scheduler.core.ports import Control
-from scheduler.core.views import Pulse, Snapshot
+from scheduler.core.views import Heartbeat, Snapshot
 from tui.actions import Actions
 from tui.details.stalls import Stalls
 from tui.fleet.board import Place
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tui.details.screen import Details
 
 
-class Desk:
+class DetailsOpener:
     """The one details screen there may be, and what has to be known before it is opened."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Desk:
         if self._open is not None and self._open.subject.citizen == snapshot.citizen:
             self._open.take(snapshot, now)
 
-    def beat(self, pulses: Mapping[str, Pulse], now: float) -> None:
+    def beat(self, pulses: Mapping[str, Heartbeat], now: float) -> None:
         """The pulses of the schedulers that are looked at."""
         for citizen, pulse in pulses.items():
             self._stalls.beat(citizen, pulse, now)
@@ -69,7 +69,7 @@ class Desk:
             return
         citizen = self._open.subject.citizen
         control = self._controls.get(citizen)
-        self._open.beat(control.pulse() if control else Pulse(), self._stalls.last(citizen))
+        self._open.beat(control.pulse() if control else Heartbeat(), self._stalls.last(citizen))
 
     def _left(self, _: object) -> None:
         self._open = None

@@ -6,10 +6,10 @@ from textual.strip import Strip
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
-from scheduler.core.views import Piece as Printed
+from scheduler.core.views import OutputChunk
 from tui.common import ansi
 from tui.common.moments import day_and_time
-from tui.common.pane import Pane, Piece, Row
+from tui.common.pane import Pane, Row, StyledText
 from tui.common.text import clean, took
 from tui.common.wrap import wrapped
 from tui.details.runs import GLYPHS, STYLES
@@ -43,14 +43,14 @@ class PrintedPane(Pane):
     def teach(self, title: str, said: str, advice: str = "") -> None:
         """No run is there: say what there is to say; the advice is what may be copied."""
         lines = ("", *advice.splitlines()) if advice else ()
-        self._set(title, Piece(""), ((said, "faint"), *((line, "running") for line in lines)), "")
+        self._set(title, StyledText(""), ((said, "faint"), *((line, "running") for line in lines)), "")
         self._advice = advice
 
     def show(self, run: RunRecord, text: str | None, now: float, problem: str = "") -> None:
         """A finished run and what it printed; None while that is asked for."""
         style, glyphs = STYLES.get(run.outcome, "failed"), self.glyphs
         at_end = self._live and self.following
-        said = Piece(f"{glyphs.kind[GLYPHS[run.outcome]]} {run.outcome}, {took(run.seconds)}", style)
+        said = StyledText(f"{glyphs.kind[GLYPHS[run.outcome]]} {run.outcome}, {took(run.seconds)}", style)
         head = [(line, "ink" if run.outcome is Outcome.OK else style) for line in _told(run, text or "")]
         if problem:
             head.append((problem, "warning"))
@@ -62,12 +62,12 @@ class PrintedPane(Pane):
 
     def begin(self, since: float, now: float) -> None:
         """A run is under way: what it prints comes from now on."""
-        self._set(f"output {_when(since, now)}", Piece(""), (), "")
+        self._set(f"output {_when(since, now)}", StyledText(""), (), "")
         self._live = self.following = True
         self._head = (("it has printed nothing so far", "faint"),)
         self._lay_out()
 
-    def add(self, printed: Printed) -> None:
+    def add(self, printed: OutputChunk) -> None:
         """The run printed this."""
         gap = f"\n{self.glyphs.ellipsis} {printed.skipped:,} bytes left out {self.glyphs.ellipsis}\n"
         self._text += (gap if printed.skipped else "") + printed.text
@@ -92,7 +92,7 @@ class PrintedPane(Pane):
 
     # -------------------------------------------------------------- drawing
 
-    def _set(self, title: str, said: Piece, head: tuple[tuple[str, str], ...], text: str) -> None:
+    def _set(self, title: str, said: StyledText, head: tuple[tuple[str, str], ...], text: str) -> None:
         self.title, self.said, self._head, self._text = title, said, head, text
         self._live, self._lines, self._advice = False, None, ""
         self._lay_out()
@@ -114,7 +114,7 @@ class PrintedPane(Pane):
     def _lay_out(self) -> None:
         plain, width = self.glyphs.plain, self.inner
         self._above = [
-            Row((Piece(row, style),))
+            Row((StyledText(row, style),))
             for line, style in self._head
             for row in wrapped(clean(line, plain), width)
         ]
@@ -147,7 +147,7 @@ class PrintedPane(Pane):
             if self.following
             else (f"paused, {key_of(self, 'last', 'G')} follows", "warning")
         )
-        self.said = Piece(*said)
+        self.said = StyledText(*said)
 
     def count(self) -> int:
         return len(self._above) + len(self._rows)
@@ -156,7 +156,7 @@ class PrintedPane(Pane):
         above = len(self._above)
         if index < above:
             return self._above[index]
-        return Row(tuple(Piece(*part) for part in self._rows[index - above]))
+        return Row(tuple(StyledText(*part) for part in self._rows[index - above]))
 
     def resized(self) -> None:
         if self._live and self.following:

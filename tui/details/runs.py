@@ -8,9 +8,9 @@ from textual.message import Message
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
-from scheduler.core.views import Kind, TaskView
+from scheduler.core.views import TaskStatus, TaskView
 from tui.common.moments import day_and_time
-from tui.common.pane import Pane, Piece, Row
+from tui.common.pane import Pane, Row, StyledText
 from tui.common.styles import CURSOR
 from tui.common.text import clean, elapsed, shorten, took
 from tui.common.wrap import wrapped
@@ -18,12 +18,12 @@ from tui.fleet.rows import done
 from tui.glyphs import Glyphs
 
 GLYPHS = {
-    Outcome.OK: Kind.OK,
-    Outcome.WARNING: Kind.WARNING,
-    Outcome.FAILED: Kind.FAILED,
-    Outcome.TIMED_OUT: Kind.FAILED,
-    Outcome.INTERRUPTED: Kind.FAILED,
-    Outcome.SKIPPED: Kind.NEVER,
+    Outcome.OK: TaskStatus.OK,
+    Outcome.WARNING: TaskStatus.WARNING,
+    Outcome.FAILED: TaskStatus.FAILED,
+    Outcome.TIMED_OUT: TaskStatus.FAILED,
+    Outcome.INTERRUPTED: TaskStatus.FAILED,
+    Outcome.SKIPPED: TaskStatus.NEVER,
 }
 STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning", Outcome.SKIPPED: "faint"}
 FINE = 90  # per cent of runs: below that the share is a warning
@@ -183,9 +183,9 @@ class RunsPane(Pane):
         if self._runs:
             share = int(100 * fine / len(self._runs))
             style = "ok" if fine == len(self._runs) else "faint" if share >= FINE else "warning"
-            self.said = Piece(f"{fine} of {len(self._runs)} fine, {share}%", style)
+            self.said = StyledText(f"{fine} of {len(self._runs)} fine, {share}%", style)
         else:
-            self.said = Piece("")
+            self.said = StyledText("")
 
     def _total(self) -> int:
         return len(self._runs) + (self._since is not None)
@@ -198,7 +198,7 @@ class RunsPane(Pane):
 
     def row(self, index: int) -> Row:
         if not self._total():
-            return Row((Piece(self._lesson()[index], "faint"),))
+            return Row((StyledText(self._lesson()[index], "faint"),))
         light = CURSOR if index == self._cursor else 0
         if self._since is None:
             return Row(self._finished(self._runs[index]), light)
@@ -209,23 +209,27 @@ class RunsPane(Pane):
         said = "reading its history" if self._none is None else self._none
         return wrapped(clean(said, self.glyphs.plain), self.inner)
 
-    def _finished(self, run: RunRecord) -> tuple[Piece, ...]:
+    def _finished(self, run: RunRecord) -> tuple[StyledText, ...]:
         style = STYLES.get(run.outcome, "failed")
-        head = Piece(f"{self.glyphs.kind[GLYPHS[run.outcome]]} ", style)
-        when = Piece(day_and_time(run.started, self._now).ljust(WHEN))
-        lasted = Piece(took(run.seconds).rjust(TOOK), "ink")
+        head = StyledText(f"{self.glyphs.kind[GLYPHS[run.outcome]]} ", style)
+        when = StyledText(day_and_time(run.started, self._now).ljust(WHEN))
+        lasted = StyledText(took(run.seconds).rjust(TOOK), "ink")
         bar = self._bar(run.seconds / self._longest if self._longest else 0.0, style)
         return (head, when, *self._trigger(_why(run)), lasted, *bar, *self._text(run, style))
 
-    def _under_way(self, since: float) -> tuple[Piece, ...]:
-        glyph, gone = self.glyphs.kind[Kind.RUNNING], max(0.0, self._now - since)
-        when = Piece(day_and_time(since, self._now).ljust(WHEN), "running")
+    def _under_way(self, since: float) -> tuple[StyledText, ...]:
+        glyph, gone = self.glyphs.kind[TaskStatus.RUNNING], max(0.0, self._now - since)
+        when = StyledText(day_and_time(since, self._now).ljust(WHEN), "running")
         bar = self._bar(done(self._view, gone) if self._view else 0.0, "running")
-        head, time = Piece(f"{glyph} ", "running"), Piece(elapsed(gone).rjust(TOOK), "running")
+        head, time = StyledText(f"{glyph} ", "running"), StyledText(elapsed(gone).rjust(TOOK), "running")
         return (head, when, *self._trigger("running", "running"), time, *bar)
 
-    def _trigger(self, words: str, style: str = "faint") -> tuple[Piece, ...]:
-        return (Piece(f" {words:<{TRIGGER}}", style),) if self.inner >= 2 + WHEN + 1 + TRIGGER + TOOK else ()
+    def _trigger(self, words: str, style: str = "faint") -> tuple[StyledText, ...]:
+        return (
+            (StyledText(f" {words:<{TRIGGER}}", style),)
+            if self.inner >= 2 + WHEN + 1 + TRIGGER + TOOK
+            else ()
+        )
 
     def _spare(self) -> int:
         return self.inner - 2 - WHEN - 1 - TRIGGER - TOOK - 1
@@ -234,22 +238,22 @@ class RunsPane(Pane):
         spare, (least, most) = self._spare(), BAR
         return min(most, spare if spare < TEXT * 2 else spare // 2) if spare >= least else 0
 
-    def _bar(self, share: float, style: str) -> tuple[Piece, ...]:
+    def _bar(self, share: float, style: str) -> tuple[StyledText, ...]:
         width, glyphs = self._bar_cells(), self.glyphs
         if not width:
             return ()
         full, half = divmod(max(1, round(2 * width * share)), 2)
         done = glyphs.full * full + (glyphs.half if half else "")
         ink = "bar" if style == "ok" else style
-        return (Piece(f" {done}", ink), Piece(glyphs.track * (width - len(done)), "track"))
+        return (StyledText(f" {done}", ink), StyledText(glyphs.track * (width - len(done)), "track"))
 
-    def _text(self, run: RunRecord, style: str) -> tuple[Piece, ...]:
+    def _text(self, run: RunRecord, style: str) -> tuple[StyledText, ...]:
         room = self._spare() - self._bar_cells() - 2
         if room < TEXT:
             return ()
         said = next((line.strip() for line in run.text.splitlines() if line.strip()), "")
         shown = shorten(clean(said, self.glyphs.plain), room, self.glyphs.ellipsis)
-        return (Piece(f"  {shown}", "faint" if style == "ok" else style),)
+        return (StyledText(f"  {shown}", "faint" if style == "ok" else style),)
 
 
 def _apart(run: RunRecord, moment: float) -> float:

@@ -13,7 +13,7 @@ from textual.message import Message
 
 from scheduler.core.details import TaskDetails
 from scheduler.core.records import LISTED, RunRecord
-from scheduler.core.views import Kind, Piece, Pulse, Snapshot, TaskView
+from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, SchedulerError
 from tui.common.line_view import COMPONENTS
 from tui.common.pane import Pane
@@ -22,9 +22,9 @@ from tui.details.header import Headline
 from tui.details.output import PrintedPane
 from tui.details.runs import RunsPane
 from tui.details.stalls import Stall
-from tui.details.why import Seen, why
+from tui.details.why import Evidence, why
 from tui.fleet.page import Page
-from tui.fleet.summary import Verdict
+from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
 from tui.keys import DETAILS_KEYS, DETAILS_VERBS, key_of
 
@@ -47,7 +47,7 @@ class Source(Protocol):
 
     async def explain(self, task: str) -> TaskDetails: ...
 
-    def follow(self, task: str) -> AsyncGenerator[Piece, None]: ...
+    def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Details(Page, inherit_bindings=False):
         self._active: Pane = self.runs
         self._snapshot: Snapshot | None = None
         self._view: TaskView | None = None
-        self._pulse = Pulse()
+        self._pulse = Heartbeat()
         self._stall: Stall | None = None
         self._gone_since: float | None = None
         self._now = 0.0
@@ -129,11 +129,11 @@ class Details(Page, inherit_bindings=False):
         if back and not gone:
             self._ask_again()
 
-    def beat(self, pulse: Pulse, stall: Stall | None) -> None:
+    def beat(self, pulse: Heartbeat, stall: Stall | None) -> None:
         """The pulse of the citizen's scheduler, and its last stall."""
         self._pulse, self._stall = pulse, stall
 
-    def tick(self, verdict: Verdict, now: float) -> None:
+    def tick(self, verdict: FleetStatus, now: float) -> None:
         self._now = now
         self._show_now()
 
@@ -153,7 +153,7 @@ class Details(Page, inherit_bindings=False):
         if snapshot is not None and task is None:
             said = "it is not in the settings any more: what is shown is what was known of it"
         elif snapshot is not None and task is not None:
-            said = why(task, snapshot, now, Seen(self._pulse, self._stall, self._gone_since))
+            said = why(task, snapshot, now, Evidence(self._pulse, self._stall, self._gone_since))
         self.headline.show(task, said, now, live=self._gone_since is None)
 
     # -------------------------------------------------------------- questions and answers
@@ -257,7 +257,7 @@ class Details(Page, inherit_bindings=False):
     def _nothing(self) -> str:
         """Why there is no run to list."""
         task = self._view
-        if task is None or task.kind is Kind.NOT_SET_UP:
+        if task is None or task.kind is TaskStatus.NOT_SET_UP:
             return "never ran: it is not set up"
         if task.run_count:
             return f"no history yet: its {task.run_count} runs were before there was one"
@@ -267,7 +267,7 @@ class Details(Page, inherit_bindings=False):
 
     def _teach(self) -> None:
         task = self._view
-        if task is None or task.kind is not Kind.NOT_SET_UP:
+        if task is None or task.kind is not TaskStatus.NOT_SET_UP:
             self.printed.teach("output", "what the chosen run printed comes here")
             return
         advice = task.advice or f"[tasks.{task.name}]\n{task.missing or 'command'} = ..."

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scheduler.core.views import Pulse
+from scheduler.core.views import Heartbeat
 
 FELT = 1.0  # seconds without a turn of the loop that make a run late enough to be asked about
 
@@ -26,7 +26,7 @@ class Stalls:
     def __init__(self) -> None:
         self._last: dict[str, Stall] = {}
 
-    def beat(self, citizen: str, pulse: Pulse, now: float) -> None:
+    def beat(self, citizen: str, pulse: Heartbeat, now: float) -> None:
         """Take the newest pulse."""
         if pulse.age < FELT:
             return

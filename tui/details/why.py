@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scheduler.core.schedule import in_words
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.text import until
-from scheduler.core.views import Event, Kind, Pulse, Snapshot, TaskView
+from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView
 from tui.common.moments import moment
 from tui.common.text import span
 from tui.details.stalls import Stall
@@ -28,51 +28,51 @@ TRIGGERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Evidence:
     """What is known beside the snapshot: the scheduler's pulse and last stall, since when it is gone."""
 
-    pulse: Pulse = Pulse()  # noqa: RUF009  # frozen
+    pulse: Heartbeat = Heartbeat()  # noqa: RUF009  # frozen
     stall: Stall | None = None
     gone_since: float | None = None
 
 
-def why(task: TaskView, snapshot: Snapshot, now: float, seen: Seen = Seen()) -> str:  # frozen
+def why(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence = Evidence()) -> str:  # frozen
     """The sentence for this task of this citizen."""
     said = _gone(task, snapshot, now, seen) or _state(task, snapshot, now, seen)
     return f"{said}; not saved: {snapshot.unsaved}" if snapshot.unsaved else said
 
 
-def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
+def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str:
     if task.running_since is not None:
         return _running(task, snapshot, now, seen)
-    if task.kind is Kind.NOT_SET_UP:
+    if task.kind is TaskStatus.NOT_SET_UP:
         return _not_set_up(task)
     if task.note.startswith(LEFT_BEHIND):
         return _waits(task.note.removeprefix(LEFT_BEHIND))
     if task.queued:
         return _queued(task, snapshot, now, seen)
-    if task.kind is Kind.PAUSED:
+    if task.kind is TaskStatus.PAUSED:
         return _paused(task, now)
     if late := _held_up(task, now, seen):
         return late
-    if task.error is not None or task.kind is Kind.FAILED:
+    if task.error is not None or task.kind is TaskStatus.FAILED:
         return _failed(task, now)
-    return _never(task, now) if task.kind is Kind.NEVER else _waiting(task, snapshot, now, seen)
+    return _never(task, now) if task.kind is TaskStatus.NEVER else _waiting(task, snapshot, now, seen)
 
 
 # ------------------------------------------------------------------ nobody, or too many
 
 
-def _gone(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
+def _gone(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str:
     """Nobody runs it: what is shown is what was known last."""
-    if not snapshot.stale or task.kind is Kind.NOT_SET_UP or not task.enabled:
+    if not snapshot.stale or task.kind is TaskStatus.NOT_SET_UP or not task.enabled:
         return ""
     since = f" since {moment(seen.gone_since, now)}" if seen.gone_since is not None else ""
     was = f"; it was running since {moment(task.running_since, now)}" if task.running_since else ""
     return f"not live{since}: {snapshot.stale.removeprefix(f'{snapshot.citizen}: ')}{was}"
 
 
-def _held_up(task: TaskView, now: float, seen: Seen) -> str:
+def _held_up(task: TaskView, now: float, seen: Evidence) -> str:
     """Its time has come, and the scheduler does not turn."""
     if task.due is None or task.due > now or not stalled(seen.pulse):
         return ""
@@ -84,7 +84,7 @@ def _by(culprit: str) -> str:
     return f" by {culprit}" if culprit else ""
 
 
-def _queued(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
+def _queued(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str:
     if stalled(seen.pulse):
         return f"queued: the scheduler is stalled{_by(seen.pulse.culprit)} for {seen.pulse.age:.0f}s"
     busy = sorted((other.running_since, other.name) for other in snapshot.tasks if other.running_since)
@@ -107,7 +107,7 @@ def _waits(what: str) -> str:
 # ------------------------------------------------------------------ at work
 
 
-def _running(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
+def _running(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str:
     start = _start(task, snapshot)
     since = task.running_since or now
     parts = [f"running since {time.strftime('%H:%M:%S', time.localtime(since))}"]
@@ -145,7 +145,7 @@ def _start(task: TaskView, snapshot: Snapshot) -> Event | None:
     return next((event for event in own if event.kind == "started"), None)
 
 
-def _late(start: Event, seen: Seen) -> str:
+def _late(start: Event, seen: Evidence) -> str:
     """How late the run started, and because of whom if that was seen."""
     if start.late is None or start.late < LATE or start.trigger in (Trigger.CATCH_UP, Trigger.FORCE):
         return ""
@@ -216,12 +216,12 @@ def _never(task: TaskView, now: float) -> str:
     return f"never ran: {'due now' if task.due <= now else f'first due {_in(task, now)}'}"
 
 
-def _waiting(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> str:
+def _waiting(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str:
     parts = [_due(task, now), *_last(task, snapshot, now, seen)]
     if stalled(seen.pulse):
         parts.append(f"the scheduler is stalled{_by(seen.pulse.culprit)} for {seen.pulse.age:.0f}s")
     said = first_line(task.text)
-    return ", ".join(parts) + (f": {said}" if task.kind is Kind.WARNING and said else "")
+    return ", ".join(parts) + (f": {said}" if task.kind is TaskStatus.WARNING and said else "")
 
 
 def _due(task: TaskView, now: float) -> str:
@@ -232,11 +232,11 @@ def _due(task: TaskView, now: float) -> str:
     return "due now" if task.due <= now else f"waits for its time: due {_in(task, now)}"
 
 
-def _last(task: TaskView, snapshot: Snapshot, now: float, seen: Seen) -> Iterator[str]:
+def _last(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> Iterator[str]:
     """How the last run went, and whether it came late."""
     if task.last_run is None:
         return
-    how = {Kind.WARNING: "with a warning", Kind.OK: "fine"}.get(task.kind, "")
+    how = {TaskStatus.WARNING: "with a warning", TaskStatus.OK: "fine"}.get(task.kind, "")
     how = "skipped" if task.outcome is Outcome.SKIPPED else how
     yield " ".join(filter(None, ["last run", how, span(now - task.last_run), "ago"]))
     start = _start(task, snapshot)

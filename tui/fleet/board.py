@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scheduler.core.views import Pulse, Snapshot, TaskView
+from scheduler.core.views import Heartbeat, Snapshot, TaskView
 from tui.fleet.arrangement import Order, key
 from tui.fleet.layout import Layout, arrange, columns_for
 from tui.fleet.matching import Filter
 from tui.fleet.panel import Panel
-from tui.fleet.rows import Face
+from tui.fleet.rows import RowState
 from tui.glyphs import Glyphs
 
 
@@ -58,7 +58,7 @@ class Board:
             self._longest, moved = (name, schedule), True
         return moved or (not self.filter.all and bool(panel.tasks) != (snapshot.citizen in self._where))
 
-    def beat(self, citizen: str, pulse: Pulse) -> None:
+    def beat(self, citizen: str, pulse: Heartbeat) -> None:
         if panel := self._panels.get(citizen):
             panel.beat(pulse)
 
@@ -185,7 +185,7 @@ class Board:
         last = bottom if row >= len(panel.tasks) - 1 else top + panel.row_line(row + 1)
         return first, last - 1
 
-    def faces(self, y: int, now: float) -> tuple[Face, ...]:
+    def faces(self, y: int, now: float) -> tuple[RowState, ...]:
         """What line `y` looks like now, from left to right."""
         layout = self.layout
         band = layout.band_at(y)
@@ -198,7 +198,7 @@ class Board:
             for index in layout.panels_in(band)
         )
 
-    def _face(self, index: int, line: int, height: int, now: float, row: int) -> Face:
+    def _face(self, index: int, line: int, height: int, now: float, row: int) -> RowState:
         panel = self.order[index]
         panel.widen(self.layout.widths[index % self.layout.columns], self._longest)
         return panel.face(line, height, now, row, self._marked_in(panel.citizen) if self.marked else ())

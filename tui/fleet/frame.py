@@ -2,11 +2,11 @@
 
 from rich.segment import Segment
 
-from scheduler.core.views import Kind, Snapshot
+from scheduler.core.views import Snapshot, TaskStatus
 from tui.common import text as words
-from tui.common.styles import FADED, HERE, Ink
-from tui.fleet.notices import Note
-from tui.fleet.rows import Face
+from tui.common.styles import FADED, HERE, Styles
+from tui.fleet.notices import Notice
+from tui.fleet.rows import RowState
 from tui.glyphs import Glyphs
 
 
@@ -20,21 +20,21 @@ class TopLine:
         self._name = words.shorten(words.clean(citizen, glyphs.plain), max(0, width - 6), glyphs.ellipsis)
         self._wake = snapshot.wake if snapshot else None
         failing = sum(task.error is not None for task in snapshot.tasks) if snapshot else 0
-        self._failing = f"{glyphs.kind[Kind.FAILED]} {failing}" if failing else ""
+        self._failing = f"{glyphs.kind[TaskStatus.FAILED]} {failing}" if failing else ""
         self._width, self.glyphs = width, glyphs
 
-    def face(self, now: float, light: int) -> Face:
+    def face(self, now: float, light: int) -> RowState:
         wake = self._wake
         if wake is None:
-            return Face(self, light=light)
+            return RowState(self, light=light)
         if wake.running_since is not None:
-            return Face(self, words.elapsed(now - wake.running_since), light=light)
-        return Face(self, words.countdown(wake.due - now) if wake.due is not None else "", light=light)
+            return RowState(self, words.elapsed(now - wake.running_since), light=light)
+        return RowState(self, words.countdown(wake.due - now) if wake.due is not None else "", light=light)
 
-    def dirty(self, old: Face, new: Face) -> int:
+    def dirty(self, old: RowState, new: RowState) -> int:
         return 0
 
-    def paint(self, face: Face, ink: Ink) -> list[Segment]:
+    def paint(self, face: RowState, ink: Styles) -> list[Segment]:
         glyphs, light = self.glyphs, face.light & FADED
         frame = ink.style("here" if face.light & HERE else "frame", light)
         room = self._width - 6 - words.cells(self._name)
@@ -76,7 +76,7 @@ class BottomLine:
     bare = True
     __slots__ = ("_here", "_style", "_text", "_width", "glyphs")
 
-    def __init__(self, said: list[Note], here: str, width: int, glyphs: Glyphs) -> None:
+    def __init__(self, said: list[Notice], here: str, width: int, glyphs: Glyphs) -> None:
         self._width, self.glyphs = width, glyphs
         texts = [words.clean(note.text, glyphs.plain) for note in said]
         self._text, self._here = self._fitting(texts), self._fitting([*texts, *([here] if here else [])])
@@ -86,13 +86,13 @@ class BottomLine:
         glyphs = self.glyphs
         return words.shorten(glyphs.dot.join(texts), max(0, self._width - 6), glyphs.ellipsis)
 
-    def face(self, now: float, light: int) -> Face:
-        return Face(self, light=light)
+    def face(self, now: float, light: int) -> RowState:
+        return RowState(self, light=light)
 
-    def dirty(self, old: Face, new: Face) -> int:
+    def dirty(self, old: RowState, new: RowState) -> int:
         return 0
 
-    def paint(self, face: Face, ink: Ink) -> list[Segment]:
+    def paint(self, face: RowState, ink: Styles) -> list[Segment]:
         glyphs, light = self.glyphs, face.light & FADED
         frame = ink.style("here" if face.light & HERE else "frame", light)
         text = self._here if face.light & HERE else self._text
@@ -117,11 +117,11 @@ class PlainLine:
         self.glyphs = glyphs
         self._text = words.fit(words.clean(text, glyphs.plain), inner, glyphs.ellipsis)
 
-    def face(self, now: float, light: int) -> Face:
-        return Face(self, light=light)
+    def face(self, now: float, light: int) -> RowState:
+        return RowState(self, light=light)
 
-    def dirty(self, old: Face, new: Face) -> int:
+    def dirty(self, old: RowState, new: RowState) -> int:
         return 0
 
-    def paint(self, face: Face, ink: Ink) -> list[Segment]:
+    def paint(self, face: RowState, ink: Styles) -> list[Segment]:
         return [Segment(f" {self._text}", ink.style("faint", face.light))]

@@ -9,9 +9,9 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.core.views import Pulse, Snapshot
-from tui.common.line_view import Lines
-from tui.common.task_ref import Strand
+from scheduler.core.views import Heartbeat, Snapshot
+from tui.common.line_view import LineView
+from tui.common.task_ref import TaskRef
 from tui.common.text import clean
 from tui.fleet import navigation as steps
 from tui.fleet.arrangement import Order
@@ -22,7 +22,7 @@ from tui.glyphs import Glyphs
 from tui.keys import FLEET_KEYS, FLEET_VERBS, key_of
 
 
-class FleetGrid(Lines):
+class FleetGrid(LineView):
     """Draws what it is shown and says what is wanted; it knows nothing of who carries it out."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*FLEET_KEYS]
@@ -89,7 +89,7 @@ class FleetGrid(Lines):
         elif self.sees(snapshot.citizen):
             self._soon(self.sync)
 
-    def beat(self, citizen: str, pulse: Pulse) -> None:
+    def beat(self, citizen: str, pulse: Heartbeat) -> None:
         """Take the pulse of a citizen's scheduler."""
         self.board.beat(citizen, pulse)
 
@@ -127,9 +127,9 @@ class FleetGrid(Lines):
         self._now = now
         self.sync()
 
-    def strands(self) -> list[Strand]:
+    def strands(self) -> list[TaskRef]:
         """Every task that the filter keeps, in the order of the screen."""
-        return [Strand(panel.citizen, task) for panel in self.board.order for task in panel.tasks]
+        return [TaskRef(panel.citizen, task) for panel in self.board.order for task in panel.tasks]
 
     # -------------------------------------------------------------- drawing
 

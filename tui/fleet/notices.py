@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from scheduler.core.views import Kind, Pulse, Snapshot
+from scheduler.core.views import Heartbeat, Snapshot, TaskStatus
 
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
 LEFT_BEHIND = "waits for "  # how the note of a task begins whose last run left something behind
 STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
 
 
-class Rank(IntEnum):
+class Severity(IntEnum):
     """How bad it is, the worst first."""
 
     STALLED = 0
@@ -23,14 +23,14 @@ class Rank(IntEnum):
     FACT = 5
 
 
-STYLES = {Rank.FACT: "faint", Rank.PROBLEM: "warning", Rank.WAKE: "warning"}
+STYLES = {Severity.FACT: "faint", Severity.PROBLEM: "warning", Severity.WAKE: "warning"}
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Notice:
     """One sentence, not yet cleaned."""
 
-    rank: Rank
+    rank: Severity
     text: str
 
     @property
@@ -38,7 +38,7 @@ class Note:
         return STYLES.get(self.rank, "failed")
 
 
-def notes(snapshot: Snapshot, pulse: Pulse | None = None) -> list[Note]:
+def notes(snapshot: Snapshot, pulse: Heartbeat | None = None) -> list[Notice]:
     """All there is to say, in the order of its weight."""
     return [*_wrongs(snapshot, pulse), *_facts(snapshot)]
 
@@ -48,46 +48,46 @@ def owned_here(snapshot: Snapshot | None) -> str:
     return "runs here: closing stops it" if snapshot and snapshot.owner == "here" else ""
 
 
-def faded(snapshot: Snapshot, pulse: Pulse | None) -> bool:
+def faded(snapshot: Snapshot, pulse: Heartbeat | None) -> bool:
     """Is what the screen shows perhaps not the truth any more?"""
     return bool(snapshot.stale) or stalled(pulse)
 
 
-def stalled(pulse: Pulse | None) -> bool:
+def stalled(pulse: Heartbeat | None) -> bool:
     return pulse is not None and pulse.age > STALLED_AFTER
 
 
-def stall_words(pulse: Pulse) -> str:
+def stall_words(pulse: Heartbeat) -> str:
     by = f" by {pulse.culprit}" if pulse.culprit else ""
     return f"stalled {int(pulse.age)} s{by}"
 
 
-def _wrongs(snapshot: Snapshot, pulse: Pulse | None) -> Iterator[Note]:
+def _wrongs(snapshot: Snapshot, pulse: Heartbeat | None) -> Iterator[Notice]:
     if pulse is not None and stalled(pulse):
-        yield Note(Rank.STALLED, stall_words(pulse))
+        yield Notice(Severity.STALLED, stall_words(pulse))
     if snapshot.stale:
-        yield Note(Rank.STALE, f"not live: {_near(snapshot.stale)}")
+        yield Notice(Severity.STALE, f"not live: {_near(snapshot.stale)}")
     if snapshot.unsaved:
-        yield Note(Rank.UNSAVED, f"not saved: {snapshot.unsaved}")
+        yield Notice(Severity.UNSAVED, f"not saved: {snapshot.unsaved}")
     for problem in snapshot.problems:
-        yield Note(Rank.PROBLEM, _near(problem))
+        yield Notice(Severity.PROBLEM, _near(problem))
     if snapshot.wake.error:
-        yield Note(Rank.WAKE, f"wake failed: {first_line(snapshot.wake.error)}")
+        yield Notice(Severity.WAKE, f"wake failed: {first_line(snapshot.wake.error)}")
 
 
-def _facts(snapshot: Snapshot) -> Iterator[Note]:
+def _facts(snapshot: Snapshot) -> Iterator[Notice]:
     owner = snapshot.owner
     if owner.startswith("attached"):
-        yield Note(Rank.FACT, owner)
+        yield Notice(Severity.FACT, owner)
     elif owner != "here":
-        yield Note(Rank.FACT, f"owned by {owner}" if owner else "nobody runs it")
+        yield Notice(Severity.FACT, f"owned by {owner}" if owner else "nobody runs it")
     if snapshot.wake.note:
-        yield Note(Rank.FACT, snapshot.wake.note)
-    missing = sum(task.kind is Kind.NOT_SET_UP for task in snapshot.tasks)
+        yield Notice(Severity.FACT, snapshot.wake.note)
+    missing = sum(task.kind is TaskStatus.NOT_SET_UP for task in snapshot.tasks)
     if missing > 1 and missing >= len(snapshot.tasks) / 2:
-        yield Note(Rank.FACT, f"{missing} tasks not set up: open one to see what to write")
+        yield Notice(Severity.FACT, f"{missing} tasks not set up: open one to see what to write")
     if not snapshot.wake.configured:
-        yield Note(Rank.FACT, "no wake command: wakes are only recorded")
+        yield Notice(Severity.FACT, "no wake command: wakes are only recorded")
 
 
 def first_line(text: str) -> str:

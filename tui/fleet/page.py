@@ -14,7 +14,7 @@ from textual.widgets import Static
 from tui.common.footer import KeyBar
 from tui.common.text import cells, shorten
 from tui.fleet.board import Place
-from tui.fleet.summary import Verdict
+from tui.fleet.summary import FleetStatus
 from tui.fleet.verdict import VerdictBar
 from tui.glyphs import Glyphs
 
@@ -51,7 +51,7 @@ class Page(Screen[None]):
     def on_mount(self) -> None:
         self.body.focus()
 
-    def tick(self, verdict: Verdict, now: float) -> None:
+    def tick(self, verdict: FleetStatus, now: float) -> None:
         """Once a second, and when something has changed."""
         self.verdict_bar.show(verdict, now)
 

@@ -4,13 +4,13 @@ from collections.abc import Container
 
 from rich.segment import Segment
 
-from scheduler.core.views import Pulse, Snapshot, TaskView
-from tui.common.styles import CURSOR, FADED, HERE, MARKED, Ink
+from scheduler.core.views import Heartbeat, Snapshot, TaskView
+from tui.common.styles import CURSOR, FADED, HERE, MARKED, Styles
 from tui.fleet.columns import Columns, share
 from tui.fleet.frame import BottomLine, PlainLine, TopLine
 from tui.fleet.matching import Filter, words_of
-from tui.fleet.notices import LEFT_BEHIND, Note, Rank, faded, notes, owned_here, stalled
-from tui.fleet.rows import BelowLine, Face, Line, TaskLine, below, lines_of
+from tui.fleet.notices import LEFT_BEHIND, Notice, Severity, faded, notes, owned_here, stalled
+from tui.fleet.rows import BelowLine, Line, RowState, TaskLine, below, lines_of
 from tui.glyphs import Glyphs
 
 SETTINGS = "experience.toml"
@@ -26,7 +26,7 @@ class Panel:
     def __init__(self, citizen: str, glyphs: Glyphs) -> None:
         self.citizen, self._glyphs = citizen, glyphs
         self.snapshot: Snapshot | None = None
-        self.pulse: Pulse | None = None
+        self.pulse: Heartbeat | None = None
         self.tasks: tuple[TaskView, ...] = ()
         self.height = 3
         self._width, self._wide = 0, (0, (0, 0))
@@ -53,7 +53,7 @@ class Panel:
         self.tasks, self._lines = tasks, None
         return changed
 
-    def beat(self, pulse: Pulse) -> bool:
+    def beat(self, pulse: Heartbeat) -> bool:
         """Take the scheduler's pulse; True if that is to be seen."""
         before, self.pulse = self.pulse, pulse
         seen = stalled(pulse) or stalled(before)
@@ -82,7 +82,7 @@ class Panel:
         body = self._made()[1]
         return body[min(max(0, line - 1), len(body) - 1)][1]
 
-    def face(self, line: int, height: int, now: float, row: int, marked: Container[str]) -> Face:
+    def face(self, line: int, height: int, now: float, row: int, marked: Container[str]) -> RowState:
         """What line `line` of `height` looks like now; `row` is the task with the cursor, or -1."""
         top, body, bottom = self._made()
         light = (FADED if self.faded else 0) | (HERE if row >= 0 else 0)
@@ -129,15 +129,15 @@ class Panel:
         return PlainLine(text, self._columns.inner, self._glyphs)
 
 
-def _instead_of_tasks(citizen: str, snapshot: Snapshot | None, said: list[Note]) -> str:
+def _instead_of_tasks(citizen: str, snapshot: Snapshot | None, said: list[Notice]) -> str:
     """Why there are none, or what to type: the frame below has no room for all that is wrong."""
     if snapshot is None:
         return "waiting for its scheduler"
-    broken = any(note.rank in (Rank.STALE, Rank.PROBLEM) and SETTINGS in note.text for note in said)
+    broken = any(note.rank in (Severity.STALE, Severity.PROBLEM) and SETTINGS in note.text for note in said)
     return f"experience-tui check {citizen} tells what is wrong" if broken else NO_TASKS
 
 
-def paint(face: Face, ink: Ink) -> list[Segment]:
+def paint(face: RowState, ink: Styles) -> list[Segment]:
     """The cells of one line of a panel, its frame included."""
     if face.line.bare:
         return face.line.paint(face, ink)

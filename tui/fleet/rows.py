@@ -5,15 +5,15 @@ from typing import NamedTuple, Protocol
 
 from rich.segment import Segment
 
-from scheduler.core.views import Kind, TaskView
+from scheduler.core.views import TaskStatus, TaskView
 from tui.common import text as words
-from tui.common.styles import CURSOR, HERE, MARKED, Ink
+from tui.common.styles import CURSOR, HERE, MARKED, Styles
 from tui.fleet.columns import Columns
 from tui.fleet.notices import LEFT_BEHIND
 from tui.glyphs import Glyphs
 
 
-class Face(NamedTuple):
+class RowState(NamedTuple):
     """All that may change in a line from one second to the next, and the line itself."""
 
     line: "Line"
@@ -34,23 +34,23 @@ class Line(Protocol):
     @property
     def glyphs(self) -> Glyphs: ...
 
-    def face(self, now: float, light: int) -> Face: ...
+    def face(self, now: float, light: int) -> RowState: ...
 
-    def paint(self, face: Face, ink: Ink) -> list[Segment]: ...
+    def paint(self, face: RowState, ink: Styles) -> list[Segment]: ...
 
-    def dirty(self, old: Face, new: Face) -> int:
+    def dirty(self, old: RowState, new: RowState) -> int:
         """How many cells from the left have to be painted again; 0 for all."""
         ...
 
 
 STYLES = {
-    Kind.OK: "ok",
-    Kind.WARNING: "warning",
-    Kind.FAILED: "failed",
-    Kind.NEVER: "faint",
-    Kind.NOT_SET_UP: "faint",
-    Kind.RUNNING: "running",
-    Kind.PAUSED: "faint",
+    TaskStatus.OK: "ok",
+    TaskStatus.WARNING: "warning",
+    TaskStatus.FAILED: "failed",
+    TaskStatus.NEVER: "faint",
+    TaskStatus.NOT_SET_UP: "faint",
+    TaskStatus.RUNNING: "running",
+    TaskStatus.PAUSED: "faint",
 }
 
 
@@ -63,26 +63,26 @@ class TaskLine:
     def __init__(self, task: TaskView, columns: Columns, glyphs: Glyphs) -> None:
         self.task, self._columns, self.glyphs = task, columns, glyphs
         self._state = state_words(task)
-        self._kept: tuple[int, Ink, list[Segment], list[Segment]] | None = None
+        self._kept: tuple[int, Styles, list[Segment], list[Segment]] | None = None
         self._name = words.fit(words.clean(task.name, glyphs.plain), columns.name, glyphs.ellipsis)
         self._tail, self._with_bar = self._tail_of_run(task)
 
-    def face(self, now: float, light: int) -> Face:
+    def face(self, now: float, light: int) -> RowState:
         task, steps = self.task, self._columns.bar * 2
         if task.running_since is not None:
             gone = now - task.running_since
-            return Face(self, words.elapsed(gone), int(steps * done(task, gone)), light)
+            return RowState(self, words.elapsed(gone), int(steps * done(task, gone)), light)
         if self._state or task.due is None:
-            return Face(self, light=light)
-        return Face(self, words.countdown(task.due - now), int(steps * _over(task, now)), light)
+            return RowState(self, light=light)
+        return RowState(self, words.countdown(task.due - now), int(steps * _over(task, now)), light)
 
-    def dirty(self, old: Face, new: Face) -> int:
+    def dirty(self, old: RowState, new: RowState) -> int:
         edges = 2  # the frame and the mark left of the columns
         if old.light != new.light:
             return 0
         return edges + (self._columns.time_end if old.fill == new.fill else self._columns.bar_end)
 
-    def paint(self, face: Face, ink: Ink) -> list[Segment]:
+    def paint(self, face: RowState, ink: Styles) -> list[Segment]:
         head, tail = self._still(face.light, ink)
         if self._state:
             return [*head, *tail]
@@ -90,46 +90,46 @@ class TaskLine:
         time = Segment(face.time.rjust(words.TIME), ink.style(style, face.light))
         return [*head, time, *self._bar(face, ink), *tail]
 
-    def _pace(self, face: Face) -> str:
+    def _pace(self, face: RowState) -> str:
         if self.task.running_since is not None:
             return "running"
         return "warning" if face.time == "now" else "ink"
 
-    def _still(self, light: int, ink: Ink) -> tuple[list[Segment], list[Segment]]:
+    def _still(self, light: int, ink: Styles) -> tuple[list[Segment], list[Segment]]:
         """What stays the same from second to second, left and right of the time and the bar."""
         if self._kept is None or self._kept[0] != light or self._kept[1] is not ink:
             self._kept = light, ink, self._head(light, ink), self._rest(light, ink)
         return self._kept[2], self._kept[3]
 
-    def _head(self, light: int, ink: Ink) -> list[Segment]:
+    def _head(self, light: int, ink: Styles) -> list[Segment]:
         task, glyphs = self.task, self.glyphs
         mark = glyphs.marked if light & MARKED else glyphs.cursor if light & CURSOR else " "
         edge = "marked" if light & MARKED else "here" if light & (CURSOR | HERE) else "frame"
         kind = STYLES[task.kind]
-        name = "faint" if kind == "faint" and task.kind is not Kind.NEVER else "ink"
+        name = "faint" if kind == "faint" and task.kind is not TaskStatus.NEVER else "ink"
         return [
             Segment(mark, ink.style(edge, light)),
             Segment(f"{glyphs.kind[task.kind]} ", ink.style(kind, light)),
             Segment(f"{self._name} ", ink.style(name, light)),
         ]
 
-    def _rest(self, light: int, ink: Ink) -> list[Segment]:
+    def _rest(self, light: int, ink: Styles) -> list[Segment]:
         if self.task.running_since is not None:
             return [Segment(self._tail, ink.style("running", light))]
         return self._at_rest(light, ink) if self._state else self._facts(ink, light)
 
-    def _at_rest(self, light: int, ink: Ink) -> list[Segment]:
+    def _at_rest(self, light: int, ink: Styles) -> list[Segment]:
         """What keeps the task from counting down, over the cells of the countdown and the bar."""
         columns = self._columns
         said = words.clean(self._state, self.glyphs.plain)
-        if self.task.kind is Kind.NOT_SET_UP:
+        if self.task.kind is TaskStatus.NOT_SET_UP:
             wide = columns.inner - columns.name - 3
             return [Segment(words.fit(said, wide, self.glyphs.ellipsis), ink.style("faint", light))]
         shown = words.fit(said, columns.bar_end - columns.name - 3, self.glyphs.ellipsis)
         style = "running" if self.task.queued else "faint"
         return [Segment(shown, ink.style(style, light)), *self._facts(ink, light)]
 
-    def _bar(self, face: Face, ink: Ink) -> list[Segment]:
+    def _bar(self, face: RowState, ink: Styles) -> list[Segment]:
         cells, running = self._columns.bar, self.task.running_since is not None
         if not cells or (running and not self._with_bar):
             return []
@@ -141,7 +141,7 @@ class TaskLine:
             Segment(glyphs.track * (cells - len(done)), ink.style("track", light)),
         ]
 
-    def _facts(self, ink: Ink, light: int) -> list[Segment]:
+    def _facts(self, ink: Styles, light: int) -> list[Segment]:
         task, columns = self.task, self._columns
         parts = []
         if columns.schedule:
@@ -150,7 +150,7 @@ class TaskLine:
             parts.append(words.count(task.run_count).rjust(columns.runs + 1))
         return [Segment("".join(parts), ink.style("faint", light)), *self._result(ink, light)]
 
-    def _result(self, ink: Ink, light: int) -> list[Segment]:
+    def _result(self, ink: Styles, light: int) -> list[Segment]:
         columns = self._columns
         gap = columns.took + 1 if columns.took else 0
         took = self.task.last_duration
@@ -185,13 +185,13 @@ class BelowLine:
         self._style, self.glyphs = style, glyphs
         self._text = words.fit(words.clean(text, glyphs.plain), room, glyphs.ellipsis)
 
-    def face(self, now: float, light: int) -> Face:
-        return Face(self, light=light)
+    def face(self, now: float, light: int) -> RowState:
+        return RowState(self, light=light)
 
-    def dirty(self, old: Face, new: Face) -> int:
+    def dirty(self, old: RowState, new: RowState) -> int:
         return 0
 
-    def paint(self, face: Face, ink: Ink) -> list[Segment]:
+    def paint(self, face: RowState, ink: Styles) -> list[Segment]:
         style = ink.style(self._style, face.light)
         return [Segment(f"   {self._text}", style), Segment(self._count, ink.style("faint", face.light))]
 
@@ -202,7 +202,7 @@ def below(task: TaskView) -> tuple[str, str] | None:
         return task.note, "warning"
     if task.error is not None:
         return task.error.first_line or "failed without a word", "failed"
-    if task.kind is Kind.WARNING and task.text.strip():
+    if task.kind is TaskStatus.WARNING and task.text.strip():
         return task.text.strip().splitlines()[0], "warning"
     return (task.note, "warning") if task.note else None
 
@@ -216,11 +216,11 @@ def state_words(task: TaskView) -> str:
     """Why a task does not count down, or nothing if it does."""
     if task.running_since is not None:
         return ""
-    if task.kind is Kind.NOT_SET_UP:
+    if task.kind is TaskStatus.NOT_SET_UP:
         return f"not set up: {task.missing}" if task.missing else "not set up"
     if task.queued:
         return "queued"
-    if task.kind is Kind.PAUSED:
+    if task.kind is TaskStatus.PAUSED:
         return "paused" if task.enabled else "off"
     return "" if task.due is not None else "no next time"
 

@@ -6,14 +6,14 @@ from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tui.common.styles import Ink, merged
+from tui.common.styles import Styles, merged
 from tui.common.text import clean, fit
 from tui.fleet.board import Board
 from tui.fleet.panel import paint
-from tui.fleet.rows import Face
+from tui.fleet.rows import RowState
 from tui.glyphs import Glyphs
 
-Faces = tuple[Face, ...]
+Faces = tuple[RowState, ...]
 
 
 class Canvas:
@@ -27,7 +27,7 @@ class Canvas:
         self,
         board: Board,
         glyphs: Glyphs,
-        ink: Callable[[], Ink],
+        ink: Callable[[], Styles],
         finish: Callable[[Strip], Strip],
         way_out: Callable[[], str],
     ) -> None:

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from scheduler.core.views import Kind, Pulse, Snapshot, TaskView
-from tui.fleet.notices import Rank, first_line, notes, stall_words, stalled
+from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
+from tui.fleet.notices import Severity, first_line, notes, stall_words, stalled
 
 Weight = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """Something wrong, said whole; the lower its weight, the worse. `since` is when it failed.
 
     `row` is where to look at it: citizen and task; None for what is wrong with all.
@@ -24,7 +24,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Ratio:
     """What one citizen adds to the counts."""
 
     tasks: int = 0
@@ -33,11 +33,11 @@ class Share:
     warnings: int = 0
     next: tuple[float, str] = (float("inf"), "")
     troubles: int = 0
-    worst: Trouble | None = None
+    worst: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FleetStatus:
     """The fleet in one line."""
 
     citizens: int = 0
@@ -47,7 +47,7 @@ class Verdict:
     warnings: int = 0
     due: float | None = None
     next: str = ""
-    worst: Trouble | None = None
+    worst: Problem | None = None
     troubles: int = 0
     loading: bool = False
     place: int = 0  # of the trouble among all, when it is one that was gone to
@@ -56,16 +56,16 @@ class Verdict:
 COUNTED = ("tasks", "running", "failing", "warnings", "troubles")
 
 
-class Tally:
+class FleetSummary:
     """The counts, kept up at the cost of the citizens that changed."""
 
     def __init__(self) -> None:
         self._snapshots: dict[str, Snapshot] = {}
-        self._shares: dict[str, Share] = {}
+        self._shares: dict[str, Ratio] = {}
         self._changed: set[str] = set()
         self._counts = dict.fromkeys(COUNTED, 0)
-        self._worst: dict[str, Trouble] = {}
-        self._sum: Verdict | None = None
+        self._worst: dict[str, Problem] = {}
+        self._sum: FleetStatus | None = None
         self.problems: tuple[str, ...] = ()
         self.loading = False
 
@@ -77,7 +77,7 @@ class Tally:
             self._snapshots.pop(gone, None)
             self._changed.discard(gone)
         for new in names - self._shares.keys():
-            self._shares[new] = Share()
+            self._shares[new] = Ratio()
 
     def put(self, snapshot: Snapshot) -> bool:
         """Take the newest snapshot; True if it is the first of its citizen."""
@@ -89,14 +89,16 @@ class Tally:
         self._changed.add(citizen)
         return first
 
-    def verdict(self, pulse: Pulse | None = None) -> Verdict:
+    def verdict(self, pulse: Heartbeat | None = None) -> FleetStatus:
         """The counts now; `pulse` is the slowest one seen."""
         if self._changed or self._sum is None:
             for citizen in self._changed:
                 self._replace(citizen, share(self._snapshots[citizen]))
             self._changed.clear()
             self._sum = self._added_up()
-        more = [Trouble((Rank.PROBLEM,), "settings", problem) for problem in self.problems] + _stall(pulse)
+        more = [Problem((Severity.PROBLEM,), "settings", problem) for problem in self.problems] + _stall(
+            pulse
+        )
         worst = [*more, *([self._sum.worst] if self._sum.worst else [])]
         return replace(
             self._sum,
@@ -105,13 +107,13 @@ class Tally:
             loading=self.loading,
         )
 
-    def troubles(self) -> list[Trouble]:
+    def troubles(self) -> list[Problem]:
         """All that is wrong, the worst first; costs what there is of it."""
         wrong = [name for name, share in self._shares.items() if share.troubles]
         found = [each for name in wrong for each in _troubles(self._snapshots[name])]
         return sorted(found, key=lambda trouble: (*trouble.weight, trouble.where))
 
-    def _replace(self, citizen: str, new: Share | None) -> None:
+    def _replace(self, citizen: str, new: Ratio | None) -> None:
         """Only what has changed is counted again: a thousand citizens cost as much as three."""
         old = self._shares.pop(citizen, _NOTHING)
         for name in COUNTED:
@@ -122,9 +124,9 @@ class Tally:
             if new.worst:
                 self._worst[citizen] = new.worst
 
-    def _added_up(self) -> Verdict:
+    def _added_up(self) -> FleetStatus:
         due, name = min((each.next for each in self._shares.values()), default=_NOTHING.next)
-        return Verdict(
+        return FleetStatus(
             citizens=len(self._shares),
             tasks=self._counts["tasks"],
             running=self._counts["running"],
@@ -137,48 +139,48 @@ class Tally:
         )
 
 
-_NOTHING = Share()
+_NOTHING = Ratio()
 
 
-def _weight(trouble: Trouble) -> Weight:
+def _weight(trouble: Problem) -> Weight:
     return trouble.weight
 
 
-def share(snapshot: Snapshot) -> Share:
+def share(snapshot: Snapshot) -> Ratio:
     """What this citizen adds to the counts."""
     citizen, tasks = snapshot.citizen, snapshot.tasks
     live = () if snapshot.stale else tasks  # what nobody runs is neither under way nor next
     dues = ((task.due, f"{task.name}@{citizen}") for task in live if task.due is not None and not task.queued)
     troubles = _troubles(snapshot)
-    return Share(
+    return Ratio(
         tasks=len(tasks),
         running=sum(task.running_since is not None for task in live),
         failing=sum(task.error is not None for task in tasks),
-        warnings=sum(task.kind is Kind.WARNING for task in tasks),
+        warnings=sum(task.kind is TaskStatus.WARNING for task in tasks),
         next=min(dues, default=(float("inf"), "")),
         troubles=len(troubles),
         worst=min(troubles, key=_weight, default=None),
     )
 
 
-def _troubles(snapshot: Snapshot) -> list[Trouble]:
-    wrong = [note for note in notes(snapshot) if note.rank < Rank.FACT]
+def _troubles(snapshot: Snapshot) -> list[Problem]:
+    wrong = [note for note in notes(snapshot) if note.rank < Severity.FACT]
     whole = (snapshot.citizen, "")
-    said = [Trouble((note.rank,), snapshot.citizen, note.text, row=whole) for note in wrong]
+    said = [Problem((note.rank,), snapshot.citizen, note.text, row=whole) for note in wrong]
     return said + [_failure(snapshot.citizen, task) for task in snapshot.tasks if task.error is not None]
 
 
-def _failure(citizen: str, task: TaskView) -> Trouble:
+def _failure(citizen: str, task: TaskView) -> Problem:
     """Among failures the longest row is the worst, then the newest."""
     error = task.error
     assert error is not None  # the caller chose it for that
     again = max(1, task.failures_in_a_row)
     text = first_line(error.text) or "without a word"
-    weight, row = (Rank.FACT, -again, -error.time), (citizen, task.name)
-    return Trouble(weight, f"{citizen}/{task.name}", text, error.time, again, row)
+    weight, row = (Severity.FACT, -again, -error.time), (citizen, task.name)
+    return Problem(weight, f"{citizen}/{task.name}", text, error.time, again, row)
 
 
-def _stall(pulse: Pulse | None) -> list[Trouble]:
+def _stall(pulse: Heartbeat | None) -> list[Problem]:
     if pulse is None or not stalled(pulse):
         return []
-    return [Trouble((Rank.STALLED,), "scheduler", stall_words(pulse))]
+    return [Problem((Severity.STALLED,), "scheduler", stall_words(pulse))]

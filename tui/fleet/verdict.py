@@ -7,9 +7,9 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from scheduler.core.views import Kind
+from scheduler.core.views import TaskStatus
 from tui.common import text as words
-from tui.fleet.summary import Trouble, Verdict
+from tui.fleet.summary import FleetStatus, Problem
 from tui.glyphs import Glyphs
 
 ROOM_FOR_TROUBLE = 6  # lines of a terminal
@@ -31,7 +31,7 @@ class VerdictBar(Vertical):
         yield self._counts
         yield self._trouble
 
-    def show(self, verdict: Verdict, now: float) -> None:
+    def show(self, verdict: FleetStatus, now: float) -> None:
         """Draw the verdict as it is at `now`, if that looks any different."""
         width = self.app.size.width
         counts = counts_line(verdict, now, width, self._glyphs, self._label)
@@ -46,7 +46,7 @@ class VerdictBar(Vertical):
             self._trouble.display = told
 
 
-def counts_line(verdict: Verdict, now: float, width: int, glyphs: Glyphs, label: str = "") -> list[Piece]:
+def counts_line(verdict: FleetStatus, now: float, width: int, glyphs: Glyphs, label: str = "") -> list[Piece]:
     """As much of the verdict as fits into `width` cells, the time of day at the right."""
     groups = [[(" Experience ", "bold $title")], *_groups(verdict, now, glyphs, label)]
     clock = words.wall(now)
@@ -68,12 +68,12 @@ _WEIGHT = (_LABEL, _STATE, _NAME, _RUNNING, _NEXT, _SIZE)
 _LESS = (_NEXT, _SIZE)
 
 
-def _groups(verdict: Verdict, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
+def _groups(verdict: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
     """What belongs together, in the order of the line."""
     kind, running = glyphs.kind, verdict.running
     yield [(f" {label} ", "bold reverse $warn")] if label else []
     yield [(_size(verdict, glyphs), "$faint")]
-    yield [(f"  {kind[Kind.RUNNING]} {running} running ", "$run" if running else "$faint")]
+    yield [(f"  {kind[TaskStatus.RUNNING]} {running} running ", "$run" if running else "$faint")]
     yield _state(verdict, glyphs)
     if verdict.due is None:
         yield []
@@ -82,30 +82,30 @@ def _groups(verdict: Verdict, now: float, glyphs: Glyphs, label: str) -> Iterato
         yield [(f"  next {words.clean(verdict.next, glyphs.plain)} ", "$faint"), (time, "$ink")]
 
 
-def _state(verdict: Verdict, glyphs: Glyphs) -> list[Piece]:
+def _state(verdict: FleetStatus, glyphs: Glyphs) -> list[Piece]:
     if verdict.failing:
-        return [(f"  {glyphs.kind[Kind.FAILED]} {verdict.failing} failing ", "bold $bad")]
+        return [(f"  {glyphs.kind[TaskStatus.FAILED]} {verdict.failing} failing ", "bold $bad")]
     if verdict.warnings:
         many = words.plural(verdict.warnings, "warning")
-        return [(f"  {glyphs.kind[Kind.WARNING]} {many} ", "$warn")]
+        return [(f"  {glyphs.kind[TaskStatus.WARNING]} {many} ", "$warn")]
     well = verdict.tasks and not verdict.troubles
-    return [(f"  {glyphs.kind[Kind.OK]} all well ", "$ok")] if well else []
+    return [(f"  {glyphs.kind[TaskStatus.OK]} all well ", "$ok")] if well else []
 
 
-def _size(verdict: Verdict, glyphs: Glyphs) -> str:
+def _size(verdict: FleetStatus, glyphs: Glyphs) -> str:
     if verdict.loading:
         return f"  loading {'...' if glyphs.plain else '…'} "
     return f"  {words.plural(verdict.citizens, 'citizen')}{glyphs.dot}{words.plural(verdict.tasks, 'task')} "
 
 
-def trouble_line(verdict: Verdict, now: float, width: int, glyphs: Glyphs) -> list[Piece]:
+def trouble_line(verdict: FleetStatus, now: float, width: int, glyphs: Glyphs) -> list[Piece]:
     """The worst trouble in one line, nothing if all is well."""
     trouble = verdict.worst
     if trouble is None:
         return []
     more = _more(verdict, glyphs)
     row = f"{glyphs.dot}{trouble.again} in a row" if trouble.again > 1 else ""
-    mark = f" {glyphs.kind[Kind.FAILED]} "
+    mark = f" {glyphs.kind[TaskStatus.FAILED]} "
     room = width - words.cells(mark + row + more) - 1
     if room < 20:
         row, more, room = "", "", width - words.cells(mark) - 1
@@ -113,7 +113,7 @@ def trouble_line(verdict: Verdict, now: float, width: int, glyphs: Glyphs) -> li
     return [(mark, "bold $bad"), (said, "$bad"), (row + more, "$faint")]
 
 
-def _more(verdict: Verdict, glyphs: Glyphs) -> str:
+def _more(verdict: FleetStatus, glyphs: Glyphs) -> str:
     if verdict.troubles <= 1:
         return ""
     if verdict.place:
@@ -121,7 +121,7 @@ def _more(verdict: Verdict, glyphs: Glyphs) -> str:
     return f"{glyphs.dot}{verdict.troubles - 1} more"
 
 
-def said_of(trouble: Trouble, now: float) -> str:
+def said_of(trouble: Problem, now: float) -> str:
     """A trouble as one sentence, not yet cleaned."""
     if trouble.since is None:
         joint = " " if trouble.where == "scheduler" else ": "

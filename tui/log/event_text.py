@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Event, Kind
+from scheduler.core.views import Event, TaskStatus
 from tui.common import text as words
 from tui.fleet.notices import first_line
 from tui.glyphs import Glyphs
@@ -12,14 +12,14 @@ from tui.log.events import Entry, Gap
 LATE = 1.0  # seconds that are worth a word
 LONGEST = 500  # characters of what a run said
 OUTCOMES = {
-    Outcome.OK: Kind.OK,
-    Outcome.WARNING: Kind.WARNING,
-    Outcome.FAILED: Kind.FAILED,
-    Outcome.TIMED_OUT: Kind.FAILED,
-    Outcome.INTERRUPTED: Kind.FAILED,
-    Outcome.SKIPPED: Kind.NEVER,
+    Outcome.OK: TaskStatus.OK,
+    Outcome.WARNING: TaskStatus.WARNING,
+    Outcome.FAILED: TaskStatus.FAILED,
+    Outcome.TIMED_OUT: TaskStatus.FAILED,
+    Outcome.INTERRUPTED: TaskStatus.FAILED,
+    Outcome.SKIPPED: TaskStatus.NEVER,
 }
-HAPPENED = {"started": Kind.RUNNING, "wake started": Kind.RUNNING, "paused": Kind.PAUSED}
+HAPPENED = {"started": TaskStatus.RUNNING, "wake started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
 BEGAN = {
     Trigger.SCHEDULE: "started",
     Trigger.FORCE: "forced",
@@ -30,7 +30,7 @@ BEGAN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class EventText:
     """One event: its sign, how that looks, whose it is, and what happened; cleaned."""
 
     sign: str
@@ -39,13 +39,15 @@ class Said:
     text: str
 
 
-def said(entry: Entry, glyphs: Glyphs) -> Said:
+def said(entry: Entry, glyphs: Glyphs) -> EventText:
     """The entry for the screen."""
     if isinstance(entry, Gap):
-        return Said(glyphs.dot.strip(), "warning", entry.citizen, f"{entry.skipped} skipped")
+        return EventText(glyphs.dot.strip(), "warning", entry.citizen, f"{entry.skipped} skipped")
     kind = kind_of(entry)
     sign = glyphs.kind[kind] if kind else glyphs.dot.strip()
-    return Said(sign, STYLES.get(kind, "faint"), where_of(entry), words.clean(text_of(entry), glyphs.plain))
+    return EventText(
+        sign, STYLES.get(kind, "faint"), where_of(entry), words.clean(text_of(entry), glyphs.plain)
+    )
 
 
 def where_of(entry: Entry) -> str:
@@ -78,14 +80,14 @@ def _what(event: Event) -> str:
     return f"{wake}{event.outcome}{took}"
 
 
-def kind_of(event: Event) -> Kind | None:
+def kind_of(event: Event) -> TaskStatus | None:
     """The sign of a task whose last event this is; None for what is no state."""
     return OUTCOMES[event.outcome] if event.outcome else HAPPENED.get(event.kind)
 
 
-STYLES: dict[Kind | None, str] = {
-    Kind.OK: "ok",
-    Kind.WARNING: "warning",
-    Kind.FAILED: "failed",
-    Kind.RUNNING: "running",
+STYLES: dict[TaskStatus | None, str] = {
+    TaskStatus.OK: "ok",
+    TaskStatus.WARNING: "warning",
+    TaskStatus.FAILED: "failed",
+    TaskStatus.RUNNING: "running",
 }

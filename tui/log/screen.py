@@ -5,11 +5,11 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from scheduler.core.views import Event, Kind
+from scheduler.core.views import Event, TaskStatus
 from tui.common.text import clean, plural
 from tui.fleet.board import Place
 from tui.fleet.page import Page
-from tui.fleet.summary import Verdict
+from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
 from tui.keys import key_of
 from tui.log.events import EventLog
@@ -31,14 +31,14 @@ class Log(Page):
         super().__init__(self.view, glyphs, label)
         self._log = log
 
-    def tick(self, verdict: Verdict, now: float) -> None:
+    def tick(self, verdict: FleetStatus, now: float) -> None:
         super().tick(verdict, now)
         self.view.catch_up()
 
     def on_log_view_moved(self) -> None:
         count, below = self.view.counted
         glyphs, keep = self.glyphs, clean(self.view.filter, self.glyphs.plain)
-        running, paused = glyphs.kind[Kind.RUNNING], glyphs.kind[Kind.PAUSED]
+        running, paused = glyphs.kind[TaskStatus.RUNNING], glyphs.kind[TaskStatus.PAUSED]
         follows = (f"{running} following ", "bold $ok")
         state = follows if self.view.follows else (f"{paused} paused ", "bold $warn")
         more = (

@@ -11,7 +11,7 @@ from textual.strip import Strip
 
 from scheduler.core.views import Event
 from tui.common import text as words
-from tui.common.line_view import Lines
+from tui.common.line_view import LineView
 from tui.common.styles import CURSOR
 from tui.fleet.matching import Filter
 from tui.glyphs import Glyphs
@@ -24,7 +24,7 @@ LEAST, MOST = 12, 44  # cells for citizen and task
 SHARE = 3  # of the width, at most a third
 
 
-class LogView(Lines):
+class LogView(LineView):
     """Draws the log's lines; knows which one the cursor is on, and whether it follows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*LOG_KEYS]

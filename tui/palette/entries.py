@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.app import App
 
-from tui.common.task_ref import Strand
+from tui.common.task_ref import TaskRef
 from tui.fleet.board import Place
 from tui.keys import active_keys
 from tui.palette.screen import Entry
@@ -14,7 +14,7 @@ from tui.palette.screen import Entry
 GoTo = Callable[[Place], object]
 
 
-def everything(app: App[Any], strands: Sequence[Strand], go_to: GoTo) -> list[Entry]:
+def everything(app: App[Any], strands: Sequence[TaskRef], go_to: GoTo) -> list[Entry]:
     """All that can be done on this screen, then all there is to go to."""
     citizens = dict.fromkeys(strand.citizen for strand in strands)
     return [

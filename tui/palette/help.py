@@ -10,18 +10,18 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from scheduler.core.views import Kind
+from scheduler.core.views import TaskStatus
 from tui.common.text import cells
 from tui.glyphs import Glyphs
 
 SIGNS = {
-    Kind.OK: "the last run was fine",
-    Kind.WARNING: "it ran, but wants attention",
-    Kind.FAILED: "the last run failed; the error is on the line below",
-    Kind.NEVER: "never ran",
-    Kind.NOT_SET_UP: "not set up: a setting is missing",
-    Kind.RUNNING: "running: time gone, and of how much",
-    Kind.PAUSED: "paused: not by schedule, force still works",
+    TaskStatus.OK: "the last run was fine",
+    TaskStatus.WARNING: "it ran, but wants attention",
+    TaskStatus.FAILED: "the last run failed; the error is on the line below",
+    TaskStatus.NEVER: "never ran",
+    TaskStatus.NOT_SET_UP: "not set up: a setting is missing",
+    TaskStatus.RUNNING: "running: time gone, and of how much",
+    TaskStatus.PAUSED: "paused: not by schedule, force still works",
 }
 Entry = tuple[str, str]  # keys and what they do
 

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.strip import Strip
 from textual.widgets import Input
 
-from tui.common.line_view import Lines
+from tui.common.line_view import LineView
 from tui.common.styles import CURSOR
 from tui.common.text import cells, clean, fit, shorten
 from tui.glyphs import Glyphs
@@ -36,7 +36,7 @@ class Entry:
         return self.label.casefold()
 
 
-class Found(Lines, can_focus=False):
+class Found(LineView, can_focus=False):
     """The entries that were found; one of them is chosen by moving to it."""
 
     class Picked(Message):

@@ -8,7 +8,7 @@ from tui.serve.credentials import Credentials
 from tui.serve.failures import Failures
 
 
-class Verdict(StrEnum):
+class Decision(StrEnum):
     """What becomes of a request."""
 
     ADMITTED = "admitted"
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AccessRequest:
     """What a request says of itself; None for a header that is not there."""
 
     peer: str = ""
@@ -35,39 +35,39 @@ class Asked:
     cookie: str | None = None
 
 
-class Judge:
+class AccessPolicy:
     """Remembers only who guessed; every decision is a function of the request and the time."""
 
     def __init__(self, address: Address, credentials: Credentials) -> None:
         self.address, self.credentials = address, credentials
         self._failures = Failures()
 
-    def verdict(self, asked: Asked, now: float, elapsed: float) -> Verdict:
+    def verdict(self, asked: AccessRequest, now: float, elapsed: float) -> Decision:
         """`now` is the wall clock, for cookies; `elapsed` only rises."""
         if not self.address.admits(asked.host):
-            return Verdict.BAD_HOST
+            return Decision.BAD_HOST
         if not self._origin_fits(asked):
-            return Verdict.BAD_ORIGIN
+            return Decision.BAD_ORIGIN
         if asked.cookie is not None and self.credentials.is_cookie(asked.cookie, now):
-            return Verdict.ADMITTED if asked.link is None else Verdict.EXCHANGE
+            return Decision.ADMITTED if asked.link is None else Decision.EXCHANGE
         return self._of_token(asked, elapsed)
 
     def wait(self, peer: str, elapsed: float) -> float:
         """Seconds until tokens from there are looked at again."""
         return self._failures.wait(peer, elapsed)
 
-    def _of_token(self, asked: Asked, elapsed: float) -> Verdict:
+    def _of_token(self, asked: AccessRequest, elapsed: float) -> Decision:
         token = asked.link if asked.bearer is None else asked.bearer
         if token is None:
-            return Verdict.NOTHING
+            return Decision.NOTHING
         if self.wait(asked.peer, elapsed):
-            return Verdict.WAIT  # the right one too: else this would not hold up who guesses
+            return Decision.WAIT  # the right one too: else this would not hold up who guesses
         if not self.credentials.is_token(token):
             self._failures.wrong(asked.peer, elapsed)
-            return Verdict.WRONG
-        return Verdict.EXCHANGE if asked.bearer is None else Verdict.ADMITTED
+            return Decision.WRONG
+        return Decision.EXCHANGE if asked.bearer is None else Decision.ADMITTED
 
-    def _origin_fits(self, asked: Asked) -> bool:
+    def _origin_fits(self, asked: AccessRequest) -> bool:
         """Browsers name the page that opens a WebSocket: nothing else keeps other sites' pages away."""
         if asked.origin is None:
             return not asked.socket

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from scheduler.core.views import Pulse, Snapshot
+from scheduler.core.views import Heartbeat, Snapshot
 
 STALE = 10.0  # seconds without a sign of life after which an owner counts as hung
 
@@ -22,7 +22,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class CitizenStatus:
     """A citizen at one moment; `age`: seconds since its owner's last sign of life, if one is awaited."""
 
     snapshot: Snapshot
@@ -34,24 +34,28 @@ class Sighting:
         return self.snapshot.citizen
 
 
-def standing(snapshot: Snapshot, pulse: Pulse, expected: bool, gone: float) -> Sighting:
+def standing(snapshot: Snapshot, pulse: Heartbeat, expected: bool, gone: float) -> CitizenStatus:
     """`expected`: somebody is meant to own it, should nobody do so, for `gone` seconds now."""
     if not snapshot.owner or snapshot.stale:
-        return Sighting(snapshot, Standing.GONE, gone) if expected else Sighting(snapshot, Standing.FREE)
+        return (
+            CitizenStatus(snapshot, Standing.GONE, gone)
+            if expected
+            else CitizenStatus(snapshot, Standing.FREE)
+        )
     if not snapshot.owner.startswith("attached"):  # its process is there; more cannot be asked through files
-        return Sighting(snapshot, Standing.ALIVE)
+        return CitizenStatus(snapshot, Standing.ALIVE)
     hung = pulse.age > STALE
-    return Sighting(snapshot, Standing.HUNG if hung else Standing.ALIVE, pulse.age)
+    return CitizenStatus(snapshot, Standing.HUNG if hung else Standing.ALIVE, pulse.age)
 
 
-def health(sightings: Sequence[Sighting]) -> tuple[bool, dict[str, Any]]:
+def health(sightings: Sequence[CitizenStatus]) -> tuple[bool, dict[str, Any]]:
     """Whether every owner that should be there is, and how each is."""
     well = not any(sighting.standing.stale for sighting in sightings)
     citizens = {sighting.citizen: _one(sighting) for sighting in sightings}
     return well, {"status": "ok" if well else "stale", "citizens": citizens}
 
 
-def _one(sighting: Sighting) -> dict[str, Any]:
+def _one(sighting: CitizenStatus) -> dict[str, Any]:
     attached = sighting.standing in (Standing.ALIVE, Standing.HUNG)
     return {
         "owner": str(sighting.standing),

@@ -11,13 +11,13 @@ from prometheus_client.registry import Collector
 from scheduler.core.task import Outcome
 from scheduler.core.views import TaskView
 from tui.serve.counters import Place, Spread, Tally
-from tui.serve.health import Sighting, Standing
+from tui.serve.health import CitizenStatus, Standing
 
 TASK = ("citizen", "task")
 
 
 def page(
-    sightings: Sequence[Sighting], tally: Tally, now: float, screens: int, accept: str
+    sightings: Sequence[CitizenStatus], tally: Tally, now: float, screens: int, accept: str
 ) -> tuple[bytes, str]:
     """The page in the format that was asked for, and its content type."""
     registry = CollectorRegistry()
@@ -37,7 +37,7 @@ class _Once(Collector):
         return iter(self._families)
 
 
-def _of_owners(sightings: Sequence[Sighting]) -> Iterator[Metric]:
+def _of_owners(sightings: Sequence[CitizenStatus]) -> Iterator[Metric]:
     up = GaugeMetricFamily(
         "experience_owner_up", "1 while an owner runs the citizen's tasks and answers.", labels=["citizen"]
     )
@@ -55,7 +55,7 @@ def _of_owners(sightings: Sequence[Sighting]) -> Iterator[Metric]:
     yield from (up, age, wakes)
 
 
-def _of_tasks(sightings: Sequence[Sighting], now: float) -> Iterator[Metric]:
+def _of_tasks(sightings: Sequence[CitizenStatus], now: float) -> Iterator[Metric]:
     runs = CounterMetricFamily(
         "experience_task_runs", "Finished runs, ever: the state file's own count.", labels=TASK
     )
@@ -81,7 +81,7 @@ def _of_tasks(sightings: Sequence[Sighting], now: float) -> Iterator[Metric]:
     yield from (runs, running, due, overdue, last, succeeded, age, failures)
 
 
-def _of_runs(sightings: Sequence[Sighting], tally: Tally) -> Iterator[Metric]:
+def _of_runs(sightings: Sequence[CitizenStatus], tally: Tally) -> Iterator[Metric]:
     outcomes = CounterMetricFamily(
         "experience_task_outcomes", "Finished runs by outcome, seen from here.", labels=[*TASK, "outcome"]
     )
@@ -105,7 +105,7 @@ def _screens(count: int) -> Metric:
     return GaugeMetricFamily("experience_serve_screens", "Browser screens that are open.", value=count)
 
 
-def _tasks(sightings: Sequence[Sighting]) -> Iterator[tuple[Place, TaskView]]:
+def _tasks(sightings: Sequence[CitizenStatus]) -> Iterator[tuple[Place, TaskView]]:
     return (((each.citizen, task.name), task) for each in sightings for task in each.snapshot.tasks)
 
 

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 
 from scheduler.core.text import clean
 from scheduler.system.clock import Clock
-from tui.serve.access import Asked, Judge, Verdict
+from tui.serve.access import AccessPolicy, AccessRequest, Decision
 from tui.serve.credentials import COOKIE_LASTS
 
 log = logging.getLogger("experience.serve")
@@ -34,18 +34,18 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 REFUSALS = {
-    Verdict.BAD_HOST: (HTTPStatus.FORBIDDEN, "This is not a name of this server."),
-    Verdict.BAD_ORIGIN: (HTTPStatus.FORBIDDEN, "Pages of other sites may not do this."),
-    Verdict.WRONG: (HTTPStatus.UNAUTHORIZED, "That token is not, or no longer, the right one."),
-    Verdict.NOTHING: (HTTPStatus.UNAUTHORIZED, "This page opens with the link of the server."),
-    Verdict.WAIT: (HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens: wait a little."),
+    Decision.BAD_HOST: (HTTPStatus.FORBIDDEN, "This is not a name of this server."),
+    Decision.BAD_ORIGIN: (HTTPStatus.FORBIDDEN, "Pages of other sites may not do this."),
+    Decision.WRONG: (HTTPStatus.UNAUTHORIZED, "That token is not, or no longer, the right one."),
+    Decision.NOTHING: (HTTPStatus.UNAUTHORIZED, "This page opens with the link of the server."),
+    Decision.WAIT: (HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens: wait a little."),
 }
 
 
 class Guard:
     """The middleware: judges each request, exchanges the link's token for a cookie."""
 
-    def __init__(self, judge: Judge, clock: Clock) -> None:
+    def __init__(self, judge: AccessPolicy, clock: Clock) -> None:
         self._judge, self._clock = judge, clock
         self._page = files(__package__).joinpath("refused.html").read_text("utf-8")
 
@@ -60,20 +60,20 @@ class Guard:
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         asked = self._asked(request)
         verdict = self._judge.verdict(asked, self._clock.now(), self._clock.elapsed())
-        if verdict is Verdict.ADMITTED:
+        if verdict is Decision.ADMITTED:
             return await handler(request)
-        if verdict is Verdict.EXCHANGE:
+        if verdict is Decision.EXCHANGE:
             return self._exchanged(asked.host)
-        if verdict is not Verdict.NOTHING:  # every tab with an old cookie does that
+        if verdict is not Decision.NOTHING:  # every tab with an old cookie does that
             path = clean(request.path[:80])
             log.warning(f"refused {request.method} {path} from {asked.peer}: {_reason(verdict, asked)}")
         return self._refused(verdict, asked)
 
-    def _asked(self, request: web.Request) -> Asked:
+    def _asked(self, request: web.Request) -> AccessRequest:
         host = request.headers.get(hdrs.HOST, "").lower()
         secure = self._judge.address.is_public(host)
         kind, _, bearer = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        return Asked(
+        return AccessRequest(
             peer=request.remote or "",
             host=host,
             origin=request.headers.get(hdrs.ORIGIN),
@@ -96,24 +96,24 @@ class Guard:
         )
         return response
 
-    def _refused(self, verdict: Verdict, asked: Asked) -> web.Response:
+    def _refused(self, verdict: Decision, asked: AccessRequest) -> web.Response:
         status, why = REFUSALS[verdict]
         headers = {hdrs.WWW_AUTHENTICATE: "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
-        if verdict is Verdict.WAIT:
+        if verdict is Decision.WAIT:
             headers[hdrs.RETRY_AFTER] = str(ceil(self._judge.wait(asked.peer, self._clock.elapsed())))
         return web.Response(
             status=status, text=self._page.replace("{why}", why), content_type="text/html", headers=headers
         )
 
 
-def _reason(verdict: Verdict, asked: Asked) -> str:
+def _reason(verdict: Decision, asked: AccessRequest) -> str:
     """For the log: what others sent is cut short, and no token is in it."""
     match verdict:
-        case Verdict.BAD_HOST:
+        case Decision.BAD_HOST:
             return f"host {clean(asked.host[:80])!r} is none of ours"
-        case Verdict.BAD_ORIGIN:
+        case Decision.BAD_ORIGIN:
             return f"origin {clean(str(asked.origin)[:80])!r} is not this server's page"
-    return "a wrong token" if verdict is Verdict.WRONG else "too many wrong tokens before"
+    return "a wrong token" if verdict is Decision.WRONG else "too many wrong tokens before"
 
 
 async def _protect(request: web.Request, response: web.StreamResponse) -> None:

@@ -12,7 +12,7 @@ LARGEST = 16 << 20  # bytes of a packet; a whole screen has some ten thousand
 COLUMNS, ROWS = (20, 500), (4, 200)  # the smallest and largest screens there are
 
 
-class Nonsense(ValueError):
+class ProtocolError(ValueError):
     """What is no message of our page, or no packet of our monitor."""
 
 
@@ -31,7 +31,7 @@ async def packets(reader: asyncio.StreamReader) -> AsyncIterator[tuple[bytes, by
         while True:
             head = await reader.readexactly(5)
             if (size := int.from_bytes(head[1:], "big")) > LARGEST:
-                raise Nonsense(f"a packet of {size:,} bytes")
+                raise ProtocolError(f"a packet of {size:,} bytes")
             yield head[:1], await reader.readexactly(size)
     except asyncio.IncompleteReadError:
         return
@@ -43,7 +43,7 @@ async def _greeted(reader: asyncio.StreamReader) -> None:
             return
         if not line:
             break
-    raise Nonsense("the monitor did not start")
+    raise ProtocolError("the monitor did not start")
 
 
 def size_of(query: Mapping[str, str]) -> tuple[int, int]:
@@ -63,14 +63,14 @@ def for_monitor(message: str) -> bytes:
             return meta(type=what)
         case ["ping", str()]:  # the page's author wanted to know how fast we are; nobody reads it
             return b""
-    raise Nonsense("no message of this page")
+    raise ProtocolError("no message of this page")
 
 
 def _list(message: str) -> list[Any]:
     try:
         said = json.loads(message)
     except (ValueError, RecursionError) as error:
-        raise Nonsense("no JSON") from error
+        raise ProtocolError("no JSON") from error
     return said if isinstance(said, list) else []
 
 

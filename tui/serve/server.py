@@ -17,14 +17,14 @@ from scheduler.control.fleet_options import FleetOptions
 from scheduler.errors import SchedulerError
 from scheduler.system.clock import Clock
 from tui.serve import metrics as exposition
-from tui.serve.access import Judge
+from tui.serve.access import AccessPolicy
 from tui.serve.address import Address
 from tui.serve.counters import Tally
 from tui.serve.credentials import Credentials
 from tui.serve.health import Standing, health
 from tui.serve.middleware import Guard
 from tui.serve.sessions import Limits, Screens
-from tui.serve.watcher import Lookout
+from tui.serve.watcher import CitizenWatcher
 
 log = logging.getLogger("experience.serve")
 
@@ -48,7 +48,7 @@ class Plan:
 async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
     """Listen until a signal comes; `opened` hears where. Raises SchedulerError."""
     fleet = Fleet(plan.fleet)
-    lookout = Lookout(fleet, Tally(fleet.clock.now()))
+    lookout = CitizenWatcher(fleet, Tally(fleet.clock.now()))
     screens = Screens(plan.monitor, plan.limits)
     try:
         with _told_to_end(screens) as told:
@@ -74,17 +74,17 @@ async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
         await lookout.stop()
 
 
-async def _warn(lookout: Lookout) -> None:
+async def _warn(lookout: CitizenWatcher) -> None:
     """A person who sees nothing move should know why."""
     idle = [each.citizen for each in await lookout.sightings() if each.standing is not Standing.ALIVE]
     if idle:
         log.warning(f"nobody runs {', '.join(idle)} at the moment: ./run.sh --all starts their loops")
 
 
-async def application(plan: Plan, clock: Clock, lookout: Lookout, screens: Screens) -> web.Application:
+async def application(plan: Plan, clock: Clock, lookout: CitizenWatcher, screens: Screens) -> web.Application:
     """The routes, behind the guard."""
     app = web.Application(client_max_size=1024)
-    Guard(Judge(plan.address, Credentials(plan.token)), clock).watch_over(app)
+    Guard(AccessPolicy(plan.address, Credentials(plan.token)), clock).watch_over(app)
     views = _Views(clock, lookout, screens)
     for path, (name, kind) in PAGES.items():
         app.router.add_get(path, _page(files(__package__).joinpath(name).read_text("utf-8"), kind))
@@ -102,7 +102,7 @@ async def application(plan: Plan, clock: Clock, lookout: Lookout, screens: Scree
 
 
 class _Views:
-    def __init__(self, clock: Clock, lookout: Lookout, screens: Screens) -> None:
+    def __init__(self, clock: Clock, lookout: CitizenWatcher, screens: Screens) -> None:
         self._clock, self._lookout, self._screens = clock, lookout, screens
 
     async def healthz(self, request: web.Request) -> web.Response:

@@ -29,7 +29,7 @@ GRACE = 3.0  # seconds to end by itself
 COMPLAINTS = 2000  # characters that are kept of what the process complains of
 
 
-class Tab:
+class BrowserSession:
     """A monitor that shows itself through `show`, from its start on."""
 
     def __init__(self, process: Process, show: Show) -> None:
@@ -98,7 +98,7 @@ class Tab:
             log.warning(f"a tab's monitor (pid {self.pid}) said: {clean(words.splitlines()[-1])}")
 
 
-class Nursery:
+class ProcessPool:
     """Starts the monitors of tabs, and keeps one loaded for the next; `arguments` are the monitor's."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -112,9 +112,9 @@ class Nursery:
             self._spare = asyncio.create_task(self._start())
 
     @asynccontextmanager
-    async def opened(self, size: tuple[int, int], show: Show) -> AsyncIterator[Tab]:
+    async def opened(self, size: tuple[int, int], show: Show) -> AsyncIterator[BrowserSession]:
         """A monitor of this size for as long as the block lasts."""
-        tab = Tab(await self._take(), show)
+        tab = BrowserSession(await self._take(), show)
         again = asyncio.get_running_loop().call_later(SPARE_AFTER, self.prepare)
         try:
             await tab.send(b"%d %d\n" % size)
@@ -128,7 +128,7 @@ class Nursery:
         """The one that nobody came for ends, too."""
         self._closed = True
         if self._spare:
-            await Tab(await self._spare, _nowhere).end()
+            await BrowserSession(await self._spare, _nowhere).end()
 
     async def _take(self) -> Process:
         spare, self._spare = self._spare, None

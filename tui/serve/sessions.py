@@ -11,7 +11,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from tui.serve import protocol as packets
 from tui.serve.downloads import Delivery
-from tui.serve.session import Nursery, Tab
+from tui.serve.session import BrowserSession, ProcessPool
 
 log = logging.getLogger("experience.serve")
 
@@ -42,8 +42,8 @@ class Screens:
     """Every browser that is connected, each with a monitor of its own; `arguments` are the monitor's."""
 
     def __init__(self, arguments: Sequence[str], limits: Limits) -> None:
-        self._nursery, self._limits = Nursery(arguments), limits
-        self._tabs: set[Tab] = set()
+        self._nursery, self._limits = ProcessPool(arguments), limits
+        self._tabs: set[BrowserSession] = set()
         self._sockets: set[web.WebSocketResponse] = set()
 
     def __len__(self) -> int:
@@ -97,24 +97,24 @@ class Screens:
                 self._tabs.discard(tab)
                 await _cancelled(out, come_in)
 
-    async def _out(self, tab: Tab, socket: web.WebSocketResponse) -> Over:
+    async def _out(self, tab: BrowserSession, socket: web.WebSocketResponse) -> Over:
         try:
             code = await tab.run(socket.send_str)
         except ConnectionError:
             return Over.STOPPED
-        except packets.Nonsense as error:
+        except packets.ProtocolError as error:
             log.warning(f"a tab's monitor (pid {tab.pid}): {error}")
             return Over.BROKEN
         return Over.BROKEN if code else Over.QUIT
 
-    async def _in(self, tab: Tab, socket: web.WebSocketResponse) -> Over:
+    async def _in(self, tab: BrowserSession, socket: web.WebSocketResponse) -> Over:
         try:
             while (message := await socket.receive(self._limits.idle)).type is WSMsgType.TEXT:
                 if packet := packets.for_monitor(message.data):
                     await tab.send(packet)
         except TimeoutError:
             return Over.IDLE
-        except packets.Nonsense:
+        except packets.ProtocolError:
             return Over.NONSENSE
         except ConnectionError:
             pass

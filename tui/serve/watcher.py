@@ -11,13 +11,13 @@ from scheduler.core.views import Snapshot
 from scheduler.storage.lock import abandoned
 from scheduler.storage.managed import managed_by
 from tui.serve.counters import Tally
-from tui.serve.health import Sighting, standing
+from tui.serve.health import CitizenStatus, standing
 
 BEAT = 2.0  # seconds between two questions whether an owner is there
 BEATS = 200  # owners that are asked in a second, at the most
 
 
-class Lookout:
+class CitizenWatcher:
     """Attached to every owner, as a screen is; counts what they tell."""
 
     def __init__(self, fleet: Fleet, tally: Tally) -> None:
@@ -38,14 +38,14 @@ class Lookout:
             self._asking.cancel()
         await self._fleet.stop()
 
-    async def sightings(self) -> list[Sighting]:
+    async def sightings(self) -> list[CitizenStatus]:
         """Every citizen as it is at this moment."""
         members = sorted(self._fleet.members.items())
         ownerless = [member for _, member in members if _without_owner(member.control.snapshot())]
         expected = await asyncio.to_thread(_expected, ownerless)
         return [self._sighting(member, member.settings.name in expected) for _, member in members]
 
-    def _sighting(self, member: Member, expected: bool) -> Sighting:
+    def _sighting(self, member: Member, expected: bool) -> CitizenStatus:
         snapshot, pulse = member.control.snapshot(), member.control.pulse()
         gone = self._fleet.clock.elapsed() - self._gone.get(snapshot.citizen, self._fleet.clock.elapsed())
         return standing(snapshot, pulse, expected, gone)

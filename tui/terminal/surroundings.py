@@ -5,7 +5,7 @@ from textual.app import App
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Snapshot
 from tui.fleet.new_failures import NewFailures
-from tui.fleet.summary import Verdict
+from tui.fleet.summary import FleetStatus
 from tui.terminal.title import TerminalTitle, has_title, title
 from tui.theme import named
 
@@ -28,7 +28,7 @@ class Surroundings:
         if not monitor.title:
             self.leave()
 
-    def tell(self, verdict: Verdict) -> None:
+    def tell(self, verdict: FleetStatus) -> None:
         """The title says how things stand."""
         if self._monitor.title and has_title():
             self._write(self._title.change(title(verdict, self._plain)))

@@ -2,14 +2,14 @@
 
 import os
 
-from tui.fleet.summary import Verdict
+from tui.fleet.summary import FleetStatus
 
 # The title that was there is kept by terminals that can, and given back at the end; the others show none.
 _KEEP, _GIVE_BACK = "\x1b[22;2t", "\x1b]2;\x07\x1b[23;2t"
 _WITHOUT = ("linux", "dumb", "vt")  # terminals without a title
 
 
-def title(verdict: Verdict, plain: bool) -> str:
+def title(verdict: FleetStatus, plain: bool) -> str:
     """A few words; numbers only, so that nothing in them can be anybody else's."""
     said = [f"{verdict.failing} failing"] if verdict.failing else []
     said += [f"{verdict.running} running"] if verdict.running else []

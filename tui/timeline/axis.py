@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from scheduler.core.window import Window
+from scheduler.core.window import TimeGrid
 
 PAST = 3600.0  # seconds before now that are to be seen
 ROUND = (60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
@@ -23,13 +23,13 @@ class Label:
     changed: bool = False
 
 
-def window_for(now: float, ahead: float, cells: int, shift: float = 0.0) -> Window:
+def window_for(now: float, ahead: float, cells: int, shift: float = 0.0) -> TimeGrid:
     """Cells of a round length that show the past hour and so much of the future; `shift` looks further on."""
     cells = max(1, cells)
     cell = next((each for each in ROUND if each * cells >= PAST + ahead), ROUND[-1])
     offset = time.localtime(now).tm_gmtoff
     start = (now + shift - PAST + offset) // cell * cell - offset
-    return Window(start, float(cell), cells)
+    return TimeGrid(start, float(cell), cells)
 
 
 def zoom_words(zoom: int) -> str:
@@ -38,7 +38,7 @@ def zoom_words(zoom: int) -> str:
     return f"{hours} h" if hours <= 24 else f"{hours // 24} d"
 
 
-def labels(window: Window) -> list[Label]:
+def labels(window: TimeGrid) -> list[Label]:
     """The hours (or days) that there is room for, by the clocks of this place, and each change of them."""
     step = next((each for each in HOURS if each * 3600 / window.cell >= LABEL), HOURS[-1])
     found: list[Label] = []

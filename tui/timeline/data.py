@@ -6,40 +6,40 @@ from dataclasses import dataclass
 
 from scheduler.core.ports import Control
 from scheduler.core.records import MOST_LISTED, RunRecord
-from scheduler.core.window import Window
+from scheduler.core.window import TimeGrid
 from scheduler.errors import SchedulerError
 
 Row = tuple[str, str]  # citizen and task
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class RunForecast:
     """When a task will run within a window, and what its runs there came to."""
 
     slots: tuple[float, ...] = ()
     runs: tuple[RunRecord, ...] = ()
 
 
-class Forecasts:
+class TimelineData:
     """Fates by row, for one window; another window forgets them."""
 
     def __init__(self, find: Callable[[str], Control | None]) -> None:
         self._find = find
-        self._fates: dict[Row, Fate] = {}
-        self.window = Window(0.0, 1.0, 1)
+        self._fates: dict[Row, RunForecast] = {}
+        self.window = TimeGrid(0.0, 1.0, 1)
         self.refused: dict[str, str] = {}
 
-    def look_at(self, window: Window) -> None:
+    def look_at(self, window: TimeGrid) -> None:
         """Of this window from now on."""
         if window != self.window:
             self.window = window
             self._fates.clear()
 
-    def fate(self, row: Row) -> Fate | None:
+    def fate(self, row: Row) -> RunForecast | None:
         return self._fates.get(row)
 
     @property
-    def known(self) -> Mapping[Row, Fate]:
+    def known(self) -> Mapping[Row, RunForecast]:
         return self._fates
 
     async def ask(self, rows: Iterable[Row], now: float) -> None:
@@ -52,7 +52,9 @@ class Forecasts:
             if window == self.window:
                 self._fates |= found
 
-    async def _ask(self, citizen: str, tasks: list[str], window: Window, now: float) -> dict[Row, Fate]:
+    async def _ask(
+        self, citizen: str, tasks: list[str], window: TimeGrid, now: float
+    ) -> dict[Row, RunForecast]:
         control = self._find(citizen)
         if control is None:
             return {}
@@ -65,6 +67,8 @@ class Forecasts:
         self.refused.pop(citizen, None)
         within = [run for run in runs if run.finished >= window.start and run.started < window.end]
         return {
-            (citizen, task): Fate(slots.get(task, ()), tuple(run for run in within if run.task == task))
+            (citizen, task): RunForecast(
+                slots.get(task, ()), tuple(run for run in within if run.task == task)
+            )
             for task in tasks
         }

@@ -11,15 +11,15 @@ from textual.content import Content
 from textual.widgets import Static
 
 from scheduler.core.ports import Control
-from scheduler.core.window import Window
+from scheduler.core.window import TimeGrid
 from tui.common import text as words
-from tui.common.task_ref import Strand
+from tui.common.task_ref import TaskRef
 from tui.fleet.board import Place
 from tui.fleet.page import Page
-from tui.fleet.summary import Verdict
+from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
 from tui.timeline.axis import DAY, ZOOMS, Label, labels, moment, window_for, zoom_words
-from tui.timeline.data import Forecasts, Row
+from tui.timeline.data import Row, TimelineData
 from tui.timeline.view import TimelineView
 
 TOGETHER = 0.04  # seconds in which more may be scrolled before anybody is asked
@@ -27,7 +27,7 @@ AGAIN = 2.0  # seconds between two questions about the same rows
 NAMED = 3  # tasks of a cell that are named
 CROWD, CROWDED = 3, 1.5  # so many tasks at once, and so many times the usual, stand out
 
-Strands = Callable[[], Sequence[Strand]]
+Strands = Callable[[], Sequence[TaskRef]]
 
 
 class Timeline(Page):
@@ -46,7 +46,7 @@ class Timeline(Page):
         glyphs: Glyphs,
         label: str = "",
     ) -> None:
-        self._forecasts = Forecasts(find)
+        self._forecasts = TimelineData(find)
         self.view = TimelineView(glyphs, self._forecasts.fate)
         super().__init__(self.view, glyphs, label)
         self._strands, self._now = strands, now
@@ -62,7 +62,7 @@ class Timeline(Page):
 
     # -------------------------------------------------------------- values come down
 
-    def tick(self, verdict: Verdict, now: float) -> None:
+    def tick(self, verdict: FleetStatus, now: float) -> None:
         super().tick(verdict, now)
         self.view.show(self._strands(), now)
         if self._window(now) != self._forecasts.window:
@@ -76,7 +76,7 @@ class Timeline(Page):
         rows = set(self.view.in_sight())
         return [(s.row, s.task.due, s.task.run_count, s.task.kind) for s in self._strands() if s.row in rows]
 
-    def _window(self, now: float) -> Window:
+    def _window(self, now: float) -> TimeGrid:
         return window_for(now, ZOOMS[self._zoom], self.view.cells, self._shift)
 
     def _look(self, at: float | None = None) -> None:

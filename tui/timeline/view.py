@@ -10,17 +10,17 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.core.views import Kind, TaskView
-from scheduler.core.window import Window
+from scheduler.core.views import TaskStatus, TaskView
+from scheduler.core.window import TimeGrid
 from tui.common import text as words
-from tui.common.line_view import Lines
+from tui.common.line_view import LineView
 from tui.common.styles import CURSOR, merged
-from tui.common.task_ref import Strand
+from tui.common.task_ref import TaskRef
 from tui.fleet.rows import STYLES, state_words
 from tui.glyphs import Glyphs
 from tui.keys import TIMELINE_KEYS
 from tui.log.event_text import OUTCOMES
-from tui.timeline.data import Fate, Row
+from tui.timeline.data import Row, RunForecast
 
 LEAST, MOST = 12, 34  # cells of a row's name
 EDGE = 3  # cells around it: mark, sign, gap
@@ -28,7 +28,7 @@ OFTEN = 0.5  # of all cells: a task that runs in more of them is drawn more quie
 Cell = tuple[str, str]  # what is drawn, and its style
 
 
-class TimelineView(Lines):
+class TimelineView(LineView):
     """Draws the rows in sight; `fate_of` is asked for nothing else."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*TIMELINE_KEYS]
@@ -57,20 +57,20 @@ class TimelineView(Lines):
 
         row: Row
 
-    def __init__(self, glyphs: Glyphs, fate_of: Callable[[Row], Fate | None]) -> None:
+    def __init__(self, glyphs: Glyphs, fate_of: Callable[[Row], RunForecast | None]) -> None:
         super().__init__()
         self._glyphs, self._fate_of = glyphs, fate_of
-        self._strands: Sequence[Strand] = ()
+        self._strands: Sequence[TaskRef] = ()
         self._at = 0
         self._now = 0.0
-        self._window = Window(0.0, 1.0, 1)
+        self._window = TimeGrid(0.0, 1.0, 1)
         self._guides: frozenset[int] = frozenset()
         self._named = LEAST
         self.time_at = 0  # the cell that the time cursor is on
 
     # -------------------------------------------------------------- values come down
 
-    def show(self, strands: Sequence[Strand], now: float) -> None:
+    def show(self, strands: Sequence[TaskRef], now: float) -> None:
         """These tasks, as they are now; the cursor stays with its task."""
         held = self.strand.row if self.strand else None
         self._strands, self._now = strands, now
@@ -82,14 +82,14 @@ class TimelineView(Lines):
         self.hold(len(strands))
         self.refresh()
 
-    def look_at(self, window: Window, guides: frozenset[int]) -> None:
+    def look_at(self, window: TimeGrid, guides: frozenset[int]) -> None:
         """Draw this window, with a faint line below each of these cells."""
         self._window, self._guides = window, guides
         self.time_at = min(self.time_at, window.cells - 1)
         self.refresh()
 
     @property
-    def strand(self) -> Strand | None:
+    def strand(self) -> TaskRef | None:
         return self._strands[self._at] if self._at < len(self._strands) else None
 
     @property
@@ -118,11 +118,11 @@ class TimelineView(Lines):
         segments = [*self._head(strand, light), *self._along(strand, light)]
         return self.finished(Strip(segments).adjust_cell_length(width, ink.style("ink", light)))
 
-    def _head(self, strand: Strand, light: int) -> list[Segment]:
+    def _head(self, strand: TaskRef, light: int) -> list[Segment]:
         ink, glyphs, kind = self.styles_now(), self._glyphs, strand.task.kind
         where = words.clean(f"{strand.citizen}/{strand.task.name}", glyphs.plain)
         citizen, slash, task = words.fit(where, self._named, glyphs.ellipsis).partition("/")
-        quiet = kind in (Kind.PAUSED, Kind.NOT_SET_UP)
+        quiet = kind in (TaskStatus.PAUSED, TaskStatus.NOT_SET_UP)
         return [
             Segment(glyphs.cursor if light else " ", ink.style("here", light)),
             Segment(f"{glyphs.kind[kind]} ", ink.style(STYLES[kind], light)),
@@ -130,7 +130,7 @@ class TimelineView(Lines):
             Segment(f"{task} ", ink.style("faint" if quiet else "ink", light)),
         ]
 
-    def _along(self, strand: Strand, light: int) -> list[Segment]:
+    def _along(self, strand: TaskRef, light: int) -> list[Segment]:
         ink = self.styles_now()
         cells = self._cells(strand)
         styled = [Segment(char, ink.style(style, light)) for char, style in cells]
@@ -139,7 +139,7 @@ class TimelineView(Lines):
             styled[self.time_at] = Segment(char, ink.style(style, CURSOR))
         return list(merged(styled))
 
-    def _cells(self, strand: Strand) -> list[Cell]:
+    def _cells(self, strand: TaskRef) -> list[Cell]:
         window, glyphs = self._window, self._glyphs
         guide = glyphs.guide
         cells: list[Cell] = [(guide if n in self._guides else " ", "track") for n in range(window.cells)]
@@ -158,14 +158,14 @@ class TimelineView(Lines):
             self._write(cells, max(0, now + 2), words.clean(said, glyphs.plain))
         return cells
 
-    def _draw_past(self, cells: list[Cell], strand: Strand, fate: Fate, now: int) -> None:
+    def _draw_past(self, cells: list[Cell], strand: TaskRef, fate: RunForecast, now: int) -> None:
         glyphs = self._glyphs
         for run in reversed(fate.runs):
             kind = OUTCOMES[run.outcome]
             self._draw_run(cells, run.started, run.finished, (glyphs.kind[kind], STYLES[kind]))
         since = strand.task.running_since
         if since is not None and now >= 0:
-            self._draw_run(cells, since, self._now, (glyphs.kind[Kind.RUNNING], "running"))
+            self._draw_run(cells, since, self._now, (glyphs.kind[TaskStatus.RUNNING], "running"))
 
     def _draw_run(self, cells: list[Cell], since: float, until: float, sign: Cell) -> None:
         first, last = self._window.index(since), self._window.index(until)
@@ -241,6 +241,6 @@ class TimelineView(Lines):
 
 def _why_none(task: TaskView) -> str:
     """Why a task has no time ahead, if that is known."""
-    if task.kind is Kind.RUNNING:
+    if task.kind is TaskStatus.RUNNING:
         return ""
     return state_words(task)

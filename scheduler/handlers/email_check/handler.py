@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check.message import BODY, Letter, body, header, letter
 from scheduler.handlers.email_check.queued_mail import FULL, MailQueue, work
 from scheduler.handlers.email_check.rules import priority, sender
 from scheduler.schema.table import key
-from scheduler.schema.values import Wrong, kind, path, seconds, secret, text, whole
+from scheduler.schema.values import InvalidValue, kind, path, seconds, secret, text, whole
 
 if TYPE_CHECKING:
     from scheduler.handlers.email_check.connection import Server
@@ -42,34 +42,34 @@ def one(value: Any) -> str:
     """Text on one line: a line break would be a command of its own to the server."""
     given = text(value)
     if not given.strip() or not given.isprintable():
-        raise Wrong("is empty or has control characters; write it on one line")
+        raise InvalidValue("is empty or has control characters; write it on one line")
     return given.strip()
 
 
-def password(value: Any) -> Outside:
+def password(value: Any) -> Sensitive:
     """A secret on one line."""
     given = secret(value)
     if not given or "\r" in given or "\n" in given:
-        raise Wrong("is empty or has line breaks; write it on one line")
+        raise InvalidValue("is empty or has line breaks; write it on one line")
     return given
 
 
 def host(value: Any) -> str:
     given = one(value)
     if not re.fullmatch(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-fA-F:.]+", given) or len(given) > 253:
-        raise Wrong('is no host name; write it like "imap.example.org", the port goes with port')
+        raise InvalidValue('is no host name; write it like "imap.example.org", the port goes with port')
     return given
 
 
 def senders(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise Wrong(f'is {kind(value)}; write it as a list, like ["ct@example.org", "example.net"]')
+        raise InvalidValue(f'is {kind(value)}; write it as a list, like ["ct@example.org", "example.net"]')
     return tuple(sender(each) for each in value)
 
 
 def phrases(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise Wrong(f'is {kind(value)}; write it as a list, like ["urgent", "server down"]')
+        raise InvalidValue(f'is {kind(value)}; write it as a list, like ["urgent", "server down"]')
     return tuple(one(each) for each in value)
 
 
@@ -80,7 +80,7 @@ class Options:
     host: str = key(host, "")
     port: int = key(whole(1, 65_535), 993)
     user: str = key(one, "")
-    password: str = key(password, Outside(""))
+    password: str = key(password, Sensitive(""))
     folder: str = key(one, "INBOX")
     ca_file: Path | None = key(path)  # noqa: RUF009  # a field, not a shared value
     urgent_from: tuple[str, ...] = key(senders, ())

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from scheduler.schema.values import Wrong, text
+from scheduler.schema.values import InvalidValue, text
 
 URGENT, HIGH = "urgent", "high"  # the sender counts for more than words that anybody may write
 
@@ -45,7 +45,7 @@ def sender(value: object) -> str:
     entry = given if "@" in given else f"@{given}"
     local, domain = entry.rsplit("@", 1)
     if not re.fullmatch(r'[^\s@,;<>*"]*', local) or not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", domain):
-        raise Wrong(f"{given!r} is no address and no domain; write ct@example.org or example.org")
+        raise InvalidValue(f"{given!r} is no address and no domain; write ct@example.org or example.org")
     return one_spelling(entry)
 
 

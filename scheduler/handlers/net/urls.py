@@ -3,8 +3,8 @@
 import hashlib
 from urllib.parse import urlsplit
 
-from scheduler.core.secrets import Outside
-from scheduler.schema.values import Wrong, text
+from scheduler.core.secrets import Sensitive
+from scheduler.schema.values import InvalidValue, text
 
 
 def address(value: object) -> str:
@@ -16,8 +16,8 @@ def address(value: object) -> str:
     except ValueError:
         fine = False
     if not fine or any(each <= " " for each in url):
-        raise Wrong('is no address; write it whole, like "https://example.org/feed.xml"')
-    return url if isinstance(url, Outside) else _Address(url)
+        raise InvalidValue('is no address; write it whole, like "https://example.org/feed.xml"')
+    return url if isinstance(url, Sensitive) else _Address(url)
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
@@ -36,7 +36,7 @@ def shown(url: str) -> str:
     place = f"[{host}]" if ":" in host else host
     standard = port == {"http": 80, "https": 443}.get(scheme)
     base = f"{scheme}://{place}" if standard else f"{scheme}://{place}:{port}"
-    return base if isinstance(url, Outside) else base + urlsplit(url).path
+    return base if isinstance(url, Sensitive) else base + urlsplit(url).path
 
 
 def fingerprint(url: str) -> str:

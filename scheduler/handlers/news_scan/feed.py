@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.handlers.net.http import Answer, NoAnswer, Web, refusal
 from scheduler.handlers.net.urls import fingerprint, shown
 from scheduler.handlers.news_scan.feed_state import FeedMemory
@@ -81,7 +81,7 @@ def _base(feed: Feed, answer: Answer) -> str:
     """What the feed's relative links are relative to; an address of ours that is secret stays so."""
     parts = urlsplit(answer.url)
     base = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    return shown(feed.url) + "/" if isinstance(feed.url, Outside) else base
+    return shown(feed.url) + "/" if isinstance(feed.url, Sensitive) else base
 
 
 def _hash(body: bytes) -> str:

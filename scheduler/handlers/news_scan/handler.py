@@ -8,7 +8,7 @@ from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.urls import address, shown
 from scheduler.schema.table import key
-from scheduler.schema.values import Wrong, kind, seconds, text
+from scheduler.schema.values import InvalidValue, kind, seconds, text
 
 if TYPE_CHECKING:
     from scheduler.handlers.news_scan.feed import Feed
@@ -33,18 +33,18 @@ def _feeds(value: Any) -> Mapping[str, str]:
             name = shown(url)
             named[name if name not in named else f"{name} ({len(named) + 1})"] = url
     else:
-        raise Wrong(f'is {kind(value)}; write a list, like ["https://example.org/feed.xml"]')
+        raise InvalidValue(f'is {kind(value)}; write a list, like ["https://example.org/feed.xml"]')
     if not named:
-        raise Wrong('is empty; write a list, like ["https://example.org/feed.xml"]')
+        raise InvalidValue('is empty; write a list, like ["https://example.org/feed.xml"]')
     return named
 
 
 def _keywords(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise Wrong(f'is {kind(value)}; write a list, like ["python", "debian"]')
+        raise InvalidValue(f'is {kind(value)}; write a list, like ["python", "debian"]')
     found = tuple(" ".join(text(word).split()) for word in value)
     if not all(found):
-        raise Wrong("holds an empty keyword; remove it")
+        raise InvalidValue("holds an empty keyword; remove it")
     return found
 
 

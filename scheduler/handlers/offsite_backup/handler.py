@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.schema.table import key
-from scheduler.schema.values import Wrong, kind, pairs, path, percent, secret, text, whole
+from scheduler.schema.values import InvalidValue, kind, pairs, path, percent, secret, text, whole
 
 NEEDS = ("repository|directory",)
 LINES = """\
@@ -19,15 +19,17 @@ directory = "/mnt/backup"                # a .tar.gz each time; or restic: encry
 """
 
 
-def address(value: Any) -> Outside:
+def address(value: Any) -> Sensitive:
     """A restic repository; it may hold a password, so it is shown nowhere."""
     place = text(value)
     if ":" not in place and not place.startswith("/"):
-        raise Wrong('names no repository; write a whole path, or an address that restic knows, like "s3:..."')
+        raise InvalidValue(
+            'names no repository; write a whole path, or an address that restic knows, like "s3:..."'
+        )
     return secret(value)
 
 
-def secrets(value: Any) -> dict[str, Outside]:
+def secrets(value: Any) -> dict[str, Sensitive]:
     """A table of environment variables whose values are shown nowhere."""
     return {name: secret(each) for name, each in pairs(value).items()}
 
@@ -40,11 +42,11 @@ def share(value: Any) -> float:
 def patterns(value: Any) -> tuple[str, ...]:
     """What to leave out: names, or paths from the home on; `*` and `?` stand for anything within a name."""
     if not isinstance(value, list):
-        raise Wrong(f'is {kind(value)}; write it as a list, like ["*.tmp", "data/raw"]')
+        raise InvalidValue(f'is {kind(value)}; write it as a list, like ["*.tmp", "data/raw"]')
     for each in map(text, value):
         parts = each.strip("/").split("/")
         if "**" in each or "\n" in each or not all(parts) or {".", ".."} & {*parts}:
-            raise Wrong(f'{each!r} is no pattern; write a name like "*.tmp" or a path like "data/raw"')
+            raise InvalidValue(f'{each!r} is no pattern; write a name like "*.tmp" or a path like "data/raw"')
     return tuple(value)
 
 
@@ -62,9 +64,9 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.repository and self.directory:
-            raise Wrong("has both repository and directory; keep one of them")
+            raise InvalidValue("has both repository and directory; keep one of them")
         if self.directory and (self.password or self.environment):
-            raise Wrong("has a password or environment, which go with repository; remove them")
+            raise InvalidValue("has a password or environment, which go with repository; remove them")
 
 
 async def offsite_backup(ctx: Context) -> str | Report:

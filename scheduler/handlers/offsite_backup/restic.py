@@ -12,10 +12,10 @@ from typing import Any
 
 from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
-from scheduler.executors.child import Order
+from scheduler.executors.child import SpawnRequest
 from scheduler.executors.environment import MARK, new_mark
 from scheduler.executors.output import Output
-from scheduler.executors.subprocesses import Processes
+from scheduler.executors.subprocesses import SubprocessPool
 from scheduler.handlers.offsite_backup.files import OWN
 from scheduler.handlers.offsite_backup.handler import Options
 from scheduler.handlers.offsite_backup.words import scrubbed
@@ -66,7 +66,7 @@ class Restic:
         self._environment = _environment(ctx, options)
         hidden = [*ctx.secrets.values(), *(options.environment or {}).values(), options.password or ""]
         self._hidden = tuple(hidden)
-        self._processes = Processes(1, GRACE)
+        self._processes = SubprocessPool(1, GRACE)
         self._log = ctx.log
 
     async def run(self, folder: Path, *words: str, listen: Listen | None = None) -> Said:
@@ -76,7 +76,7 @@ class Restic:
         """
         output, mark = _Lines(listen), new_mark()
         environment = {**self._environment, MARK: mark, "PWD": str(folder)}
-        order = Order((*_program(), *words), environment, folder, mark)
+        order = SpawnRequest((*_program(), *words), environment, folder, mark)
         code = await self._processes.run(lambda: order, _Watcher(output, self._log.warning))
         said = Said(code, scrubbed(output.text(), self._hidden))
         if code in (0, 3):

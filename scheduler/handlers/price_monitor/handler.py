@@ -9,7 +9,7 @@ from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.urls import address
 from scheduler.schema.table import key
-from scheduler.schema.values import Wrong, kind, number, pairs, seconds, secret, text
+from scheduler.schema.values import InvalidValue, kind, number, pairs, seconds, secret, text
 
 if TYPE_CHECKING:
     from scheduler.handlers.price_monitor.moves import Move, Tracks
@@ -25,23 +25,25 @@ pairs = ["BTC/USD", "ETH/USD"]
 
 def _source(value: Any) -> str:
     if value not in SOURCES:
-        raise Wrong(f"is none of {', '.join(SOURCES)}; write one of them")
+        raise InvalidValue(f"is none of {', '.join(SOURCES)}; write one of them")
     return str(value)
 
 
 def _pairs(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
-        raise Wrong(f'is {kind(value)}; write a list, like ["BTC/USD"]' if value else "is empty; name a pair")
+        raise InvalidValue(
+            f'is {kind(value)}; write a list, like ["BTC/USD"]' if value else "is empty; name a pair"
+        )
     found = tuple(dict.fromkeys(text(pair).strip() for pair in value))
     if not all(found) or len(found) > 200:
-        raise Wrong("holds an empty pair, or more than 200; correct it")
+        raise InvalidValue("holds an empty pair, or more than 200; correct it")
     return found
 
 
 def _percent(value: Any) -> Decimal:
     limit = Decimal(str(number()(value)))
     if not limit:
-        raise Wrong("is 0; write per cent above 0, like 5")
+        raise InvalidValue("is 0; write per cent above 0, like 5")
     return limit
 
 
@@ -67,7 +69,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.source == "json" and not (self.url and self.path):
-            raise Wrong("has source json, which needs url and path; add them")
+            raise InvalidValue("has source json, which needs url and path; add them")
 
 
 async def price_monitor(ctx: Context) -> str | Report:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from scheduler.core.secrets import Outside
+from scheduler.core.secrets import Sensitive
 from scheduler.handlers.net.http import Answer, NoAnswer, Web, refusal
 from scheduler.handlers.net.urls import fingerprint
 from scheduler.handlers.price_monitor.moves import Tracks
@@ -127,7 +127,7 @@ class _Asking:
         else:
             source = SOURCES[options.source]
             url = (options.endpoint or source.endpoint).rstrip("/") + source.ask(pairs)
-        return Outside(url) if isinstance(options.url or options.endpoint, Outside) else url
+        return Sensitive(url) if isinstance(options.url or options.endpoint, Sensitive) else url
 
     def _read(self) -> Read:
         options = self._options
