@@ -42,7 +42,7 @@ async def burst(jobs: int) -> Sample:
 
     due = time.time() + 0.5 + jobs * 1e-4
     place = Place()
-    await _take_in(jobs, place, Call(work), due)
+    await _apply_tasks(jobs, place, Call(work), due)
     Sweeper(place.clock.quiet_for).start()
     return await line.seconds_since(due)
 
@@ -52,14 +52,14 @@ async def registration(jobs: int) -> Sample:
     place = Place()
     freeze_memory()
     memory, start = resident(), time.perf_counter()
-    await _take_in(jobs, place, Call(_nothing), time.time() + FAR)
+    await _apply_tasks(jobs, place, Call(_nothing), time.time() + FAR)
     took = time.perf_counter() - start
     return {"seconds": took, "bytes": (resident() - memory) / jobs}
 
 
 async def idle(jobs: int, seconds: float) -> Sample:
     """CPU time, in percent of a core, while nothing is due."""
-    await _take_in(jobs, Place(), Call(_nothing), time.time() + FAR)
+    await _apply_tasks(jobs, Place(), Call(_nothing), time.time() + FAR)
     freeze_memory()
     await asyncio.sleep(1)
     before = time.process_time()
@@ -74,7 +74,7 @@ async def durable(folder: str, seconds: float) -> Sample:
     async def work(context: Context) -> None:
         done.set()
 
-    (citizen,) = await _take_in(TASKS, Place(Path(folder)), Call(work), time.time() + FAR)
+    (citizen,) = await _apply_tasks(TASKS, Place(Path(folder)), Call(work), time.time() + FAR)
     runs, start = 0, time.perf_counter()
     while (took := time.perf_counter() - start) < seconds:
         done.clear()
@@ -91,7 +91,7 @@ async def durable_at_once(folder: str, seconds: float) -> Sample:
     async def work(context: Context) -> None:
         done[context.task].set()
 
-    (citizen,) = await _take_in(TASKS, Place(Path(folder)), Call(work), time.time() + FAR)
+    (citizen,) = await _apply_tasks(TASKS, Place(Path(folder)), Call(work), time.time() + FAR)
     start = time.perf_counter()
 
     async def keep_forcing(task: str) -> int:
@@ -198,7 +198,7 @@ class _InMemory(_Seen, MemoryStore): ...
 class _OnDisk(_Seen, DiskStore): ...
 
 
-async def _take_in(jobs: int, place: Place, work: Call, due: float) -> list[Scheduler]:
+async def _apply_tasks(jobs: int, place: Place, work: Call, due: float) -> list[Scheduler]:
     """Citizens whose tasks are all due at one instant."""
     state = TaskState(last_run=due - FAR, first_seen=due - FAR)
     arrivals = [

@@ -68,7 +68,7 @@ async def build(home: Path, clock: FakeClock) -> AsyncIterator[Factory]:
     factory = Factory(home, clock)
     yield factory
     for scheduler in factory.built:
-        scheduler.hurry()
+        scheduler.stop_now()
         await scheduler.stop(0)
     await factory.workers.close()
 

@@ -56,7 +56,7 @@ async def under_way(workers: Executor, work: Work, home: Path, watching: Watchin
     try:
         yield running
     finally:
-        workers.hurry()
+        workers.stop_now()
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running

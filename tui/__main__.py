@@ -144,7 +144,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     looks = peek(options["config"])
     with log_lines(None) as on_home, capture_prints():
         fleet = FleetThread(chosen, on_home)
-        Endings(fleet.hurry)
+        Endings(fleet.stop_now)
         try:
             plain = ascii or looks.ascii
             return _shown(ExperienceApp(fleet, read_only=read_only, ascii=plain, monitor=looks))

@@ -94,12 +94,12 @@ class ExperienceApp(App[None]):
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._controls: dict[str, Control] = {}
         self._actions = Actions(self, fleet, self._controls, glyphs.plain)
-        self._desk = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
+        self._details = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
         self._read_only = read_only
         self._view: FleetView | None = None
         self._tally = FleetSummary()
         self._tally.loading = True
-        self._walk = ProblemNavigator(self._tally)
+        self._navigator = ProblemNavigator(self._tally)
         self._events = EventLog()
         self._typed = TypedAhead(self, super().on_event)
         self._around = Surroundings(self, glyphs.plain)
@@ -137,13 +137,13 @@ class ExperienceApp(App[None]):
         for citizen, pulse in pulses.items():
             self._grid.beat(citizen, pulse)
         self._pulse = max(pulses.values(), key=lambda pulse: pulse.age, default=None)
-        self._desk.beat(pulses, self._fleet.clock.now())
+        self._details.beat(pulses, self._fleet.clock.now())
         self._grid.tick(self._fleet.clock.now())
         self._show_verdict()
 
     def _show_verdict(self) -> None:
         now = self._fleet.clock.now()
-        verdict = self._walk.shown(self._tally.verdict(self._pulse), self._grid.row)
+        verdict = self._navigator.shown(self._tally.verdict(self._pulse), self._grid.row)
         self._verdict.show(verdict, now)
         for page in self._pages():
             page.tick(verdict, now)
@@ -175,7 +175,7 @@ class ExperienceApp(App[None]):
         first = self._tally.put(snapshot)
         self._around.take(snapshot)
         self._grid.show(snapshot)
-        self._desk.take(snapshot, self._fleet.clock.now())
+        self._details.take(snapshot, self._fleet.clock.now())
         news = self._events.put(snapshot) and self._pages()
         if first or news or self._grid.sees(snapshot.citizen):
             self._tick_soon()
@@ -220,7 +220,7 @@ class ExperienceApp(App[None]):
 
     async def on_input_changed(self, event: Input.Changed) -> None:
         with self.batch_update():  # field and panels in one frame: by itself the panels come one later
-            self._grid.sift(event.value)
+            self._grid.apply_filter(event.value)
             for _ in range(TURNS):
                 await asyncio.sleep(0)
         self.screen._on_timer_update()  # its frame came and went meanwhile: the next is 20 ms away
@@ -238,17 +238,17 @@ class ExperienceApp(App[None]):
 
     def _show_details(self, place: Place, at: float | None = None) -> None:
         panel, now = self._grid.board.panel(place.citizen), self._fleet.clock.now()
-        self._desk.open(place, panel.snapshot if panel else None, now, self._read_only, at)
+        self._details.open(place, panel.snapshot if panel else None, now, self._read_only, at)
 
     def on_details_asked(self, message: "Details.Asked") -> None:
         self._actions.do(message.verb, [(message.citizen, message.task)], sure=True, then=lambda: None)
 
     def on_details_open_asked(self, message: "Details.OpenAsked") -> None:
-        self._desk.page(message.text)
+        self._details.page(message.text)
 
     def action_walk(self, step: int) -> None:
         """The cursor to the next thing that is wrong, the worst first."""
-        trouble = self._walk.step(self._grid.row, step)
+        trouble = self._navigator.step(self._grid.row, step)
         if trouble and trouble.row:
             self._grid.go_to(Place(*trouble.row))
         else:

@@ -16,13 +16,13 @@ class Alarms:
 
     def __init__(self, stalled_after: float = LIMIT) -> None:
         self._targets = Targets()
-        self._errands = BackgroundWorker(self._targets.close)
+        self._worker = BackgroundWorker(self._targets.close)
         self._alerters: dict[str, Alerter] = {}
         self._watch = StallWatch(self._stalled, self._turns, stalled_after)
 
     async def listener(self, citizen: CitizenSettings) -> Alerter:
         """Whom the runs of this citizen are told to; call it on the loop that runs them."""
-        alerter = Alerter(citizen.name, citizen.home, citizen.alerts, self._errands, self._targets)
+        alerter = Alerter(citizen.name, citizen.home, citizen.alerts, self._worker, self._targets)
         await asyncio.to_thread(alerter.load)
         self._alerters[citizen.name] = alerter
         self.change(citizen)
@@ -38,13 +38,13 @@ class Alarms:
     def forget(self, citizen: str) -> None:
         self._alerters.pop(citizen, None)
 
-    def hurry(self) -> None:
-        self._errands.hurry()
+    def stop_now(self) -> None:
+        self._worker.stop_now()
 
     async def stop(self) -> None:
         """Let what is on its way arrive, for a moment."""
         self._watch.stop()
-        await asyncio.to_thread(self._errands.finish, PATIENCE)
+        await asyncio.to_thread(self._worker.finish, PATIENCE)
 
     def _stalled(self, culprit: str, seconds: float) -> None:
         who = culprit or "something outside any task"

@@ -13,7 +13,7 @@ from scheduler.alerts.targets import Targets
 from scheduler.alerts.worker import BackgroundWorker
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Outcome, Task
-from scheduler.system.files import insist_on, read_json, write_json
+from scheduler.system.files import read_json, require_home, write_json
 
 log = logging.getLogger("experience.alerts")
 
@@ -29,7 +29,7 @@ class Alerter:
     ) -> None:
         self.alerts = alerts
         self._citizen, self._home = citizen, home
-        self._errands, self._targets = errands, targets
+        self._worker, self._targets = errands, targets
         self._alerted: set[str] = set()  # the tasks of whose present streak somebody was told
         self._silent: set[str] = set()  # the tasks whose last ping did not get through
 
@@ -77,7 +77,7 @@ class Alerter:
             more = {"outcome": state.outcome, "failures_in_a_row": state.failures_in_a_row, "error": error}
             self.send(kind, task, text, more)
         else:
-            self._errands.put(self._citizen, self._remember)
+            self._worker.put(self._citizen, self._remember)
 
     def send(self, kind: str, task: str, text: str, more: Mapping[str, Any] | None = None) -> None:
         """Tell all targets, soon; from any thread."""
@@ -92,7 +92,7 @@ class Alerter:
             "host": socket.gethostname(),
             **(more or {}),
         }
-        taken = self._errands.put(self._citizen, partial(self._deliver, self.alerts, message))
+        taken = self._worker.put(self._citizen, partial(self._deliver, self.alerts, message))
         if not taken and kind == "failed":
             self._alerted.discard(task)  # the next failure tries again
 
@@ -108,7 +108,7 @@ class Alerter:
 
     async def _remember(self) -> None:
         try:
-            insist_on(self._home)
+            require_home(self._home)
             write_json(self._home / FILE, {"alerted": sorted(self._alerted)})
         except OSError as error:
             log.warning("who was alerted is not saved", extra={"citizen": self._citizen, "error": str(error)})
@@ -116,7 +116,7 @@ class Alerter:
     # -------------------------------------------------------------- pings
 
     def _ping(self, task: Task, what: str) -> None:
-        self._errands.put(f"{self._citizen}/{task.name}", partial(self._pinged, task.name, task.ping, what))
+        self._worker.put(f"{self._citizen}/{task.name}", partial(self._pinged, task.name, task.ping, what))
 
     async def _pinged(self, task: str, url: str, what: str) -> None:
         why = await self._targets.ping(below(url, what))

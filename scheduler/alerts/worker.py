@@ -51,7 +51,7 @@ class BackgroundWorker:
             asyncio.run_coroutine_threadsafe(self._end(loop), loop)
             thread.join(seconds)
 
-    def hurry(self) -> None:
+    def stop_now(self) -> None:
         """Nobody waits for errands any more."""
         self._idle.set()
 

@@ -14,7 +14,7 @@ from scheduler.cli.options import (
     who_and_which,
     who_then_tasks,
 )
-from scheduler.cli.steer import FAILED, ResultPrinter, given_up, steer
+from scheduler.cli.steer import FAILED, ResultPrinter, exit_code_for, run_verb
 
 if TYPE_CHECKING:
     from scheduler.control.member import Followed
@@ -57,7 +57,7 @@ def force_command(
         return 0
 
     with capture_prints():  # a handler in this process prints into its run
-        return steer(
+        return run_verb(
             citizens,
             tasks,
             act,
@@ -93,7 +93,7 @@ class _Waiting:
     def interrupted(self) -> None:
         """Say what becomes of the runs that are not waited for any more."""
         for name, control in self._under_way.items():
-            given_up(control, name)
+            exit_code_for(control, name)
 
 
 class _Prints:

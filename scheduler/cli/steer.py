@@ -44,7 +44,7 @@ def _verb(name: str, help: str) -> click.Command:
             return 0
 
         citizens, tasks = who_and_which(words, every)
-        return steer(citizens, tasks, act, config=config, as_root=own_as_root, as_json=as_json)
+        return run_verb(citizens, tasks, act, config=config, as_root=own_as_root, as_json=as_json)
 
     return command
 
@@ -77,11 +77,11 @@ def wake_command(
 
     def interrupted() -> None:
         for control in waited:
-            given_up(control, f"the wake of {control.citizen}")
+            exit_code_for(control, f"the wake of {control.citizen}")
 
     if bool(names) == every:
         raise click.UsageError("name citizens or use --all, not both" if every else "which citizen? Name it")
-    return steer(
+    return run_verb(
         names,
         (),
         act,
@@ -103,7 +103,7 @@ async def _waited_for(control: "Followed", told: "ResultPrinter") -> int:
     return FAILED if bad or any(task.error for task in control.snapshot().tasks) else 0
 
 
-def given_up(control: "Followed", what: str) -> None:
+def exit_code_for(control: "Followed", what: str) -> None:
     """Say what becomes of a run, or a wake, that is not waited for any more."""
     owner = control.snapshot().owner.removeprefix("attached, ")
     if owner == "here":
@@ -147,7 +147,7 @@ class ResultPrinter:
 Act = Callable[["Followed", ResultPrinter], Awaitable[int]]
 
 
-def steer(
+def run_verb(
     citizens: Collection[str],
     tasks: Sequence[str],
     act: Act,

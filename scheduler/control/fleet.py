@@ -60,7 +60,7 @@ class Fleet:
         self._workers = Executor()
         self._alarms = Alarms()
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
-        self._historian = HistoryWriter()
+        self._history_writer = HistoryWriter()
         self._subscribers = Subscribers()
         self._loading = self._dispatch = True
         self._stopped = False
@@ -103,7 +103,7 @@ class Fleet:
         await asyncio.gather(*(member.end(grace) for member in self.members.values()))
         await self._workers.close()
         await self._alarms.stop()
-        await self._historian.close()
+        await self._history_writer.close()
         self._disk.shutdown(wait=False)
         if isinstance(self.clock, SystemClock):
             self.clock.close()
@@ -112,11 +112,11 @@ class Fleet:
         """Seconds until something is due in any citizen that runs here."""
         return self.clock.quiet_for() if isinstance(self.clock, SystemClock) else 0.0
 
-    def hurry(self) -> None:
+    def stop_now(self) -> None:
         """Asked to stop a second time: whatever still runs ends at once."""
         for scheduler in self.schedulers():
-            scheduler.hurry()
-        self._alarms.hurry()
+            scheduler.stop_now()
+        self._alarms.stop_now()
 
     def reload(self, done: Callable[[], None] = lambda: None) -> None:
         """Look at the settings now rather than soon; `done` is called when they have been taken up."""
@@ -220,7 +220,7 @@ class Fleet:
             clock=self.clock,
             workers=self._workers,
             rules=self._rules(citizen),
-            recorder=self._historian.of(citizen.home, citizen.history),
+            recorder=self._history_writer.of(citizen.home, citizen.history),
         )
         try:
             scheduler.tell(await self._alarms.listener(citizen))
@@ -285,13 +285,13 @@ class Fleet:
     async def _look(self, asked: bool) -> None:
         changed, touched, displaced, gone = await asyncio.to_thread(self._differences)
         for scheduler in touched:
-            scheduler.look_at_file()
+            scheduler.reload_if_edited()
         for (
             name
         ) in gone:  # at once: a handler that still runs may make the folder anew, and so may the settings
             home = self.members[name].settings.home
             reason = Unreadable(f"{home}: No such file or directory; it is run again when it is back")
-            await self._let_go(name, self.members[name], reason)
+            await self._release(name, self.members[name], reason)
         if changed or asked:
             waiting, self._reloaded = self._reloaded, []
             await self._apply(await asyncio.to_thread(self._load))
@@ -300,14 +300,14 @@ class Fleet:
         for (
             name
         ) in displaced:  # after that: it may be no citizen any more, though a handler made its folder anew
-            await self._take_again(name)
+            await self._reacquire(name)
         for name in list(self._gone):
-            await self._look_for(name)
+            await self._retry_home(name)
         for name, member in list(self.members.items()):
             if isinstance(member.control, OfflineControl):
-                await self._look_on(name, member, member.control)
+                await self._refresh_offline(name, member, member.control)
 
-    async def _look_on(self, name: str, member: Member, onlooker: OfflineControl) -> None:
+    async def _refresh_offline(self, name: str, member: Member, onlooker: OfflineControl) -> None:
         """Somebody may own the citizen by now, and let us in."""
         await onlooker.refresh()
         if onlooker.snapshot().owner:
@@ -323,7 +323,7 @@ class Fleet:
         there = [name for name in displaced if name not in gone]
         return fingerprint(self._settings) != self._settings.mark, touched, there, gone
 
-    async def _take_again(self, name: str) -> None:
+    async def _reacquire(self, name: str) -> None:
         """Somebody removed the lock or the socket of a citizen of ours: put them back, or let it go."""
         member = self.members.get(name)
         if member is None or member.ownership is None:
@@ -338,11 +338,11 @@ class Fleet:
             if type(reason) is Owned and owner and owner.pid == os.getpid():
                 ownership.settle()
             else:
-                await self._let_go(name, member, reason)
+                await self._release(name, member, reason)
         else:
             await member.keep(ownership)
 
-    async def _let_go(self, name: str, member: Member, reason: SchedulerError) -> None:
+    async def _release(self, name: str, member: Member, reason: SchedulerError) -> None:
         """The home is gone, or another process owns it by now: nothing of it may go on here."""
         log.error(f"not run here any more: {reason}", extra={"citizen": name})
         await member.end(0)
@@ -352,7 +352,7 @@ class Fleet:
             self._gone.add(name)
         self.tell()
 
-    async def _look_for(self, name: str) -> None:
+    async def _retry_home(self, name: str) -> None:
         """A home that was gone may be there again."""
         member = self.members.get(name)
         if member is None or await asyncio.to_thread(member.settings.home.is_dir):

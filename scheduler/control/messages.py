@@ -36,15 +36,15 @@ def heard(text: bytes) -> Any:
         raise Disconnected("the owner sent what is no message") from error
 
 
-def refusal(identity: object, error: SchedulerError) -> bytes:
+def refusal(request_id: object, error: SchedulerError) -> bytes:
     """The answer to a request that was understood and refused."""
     data = {"code": error.code}
-    return line({"id": identity, "error": {"code": REFUSED, "message": str(error), "data": data}})
+    return line({"id": request_id, "error": {"code": REFUSED, "message": str(error), "data": data}})
 
 
-def mistake(identity: object, code: int, text: str) -> bytes:
+def mistake(request_id: object, code: int, text: str) -> bytes:
     """The answer to what is no request."""
-    return line({"id": identity, "error": {"code": code, "message": text}})
+    return line({"id": request_id, "error": {"code": code, "message": text}})
 
 
 def error_of(answer: Mapping[str, Any]) -> SchedulerError:
@@ -116,9 +116,9 @@ def snapshot_from(raw: Any, before: tuple[Event, ...]) -> Snapshot:
         raise Disconnected(f"the owner sent what is no snapshot: {error}") from error
 
 
-def piece_message(identity: object, piece: OutputChunk) -> bytes:
+def piece_message(request_id: object, piece: OutputChunk) -> bytes:
     """What a run printed, for whoever asked by the request of this id to follow it."""
-    return line({"method": "printed", "params": {"id": identity, **plain(piece)}})
+    return line({"method": "printed", "params": {"id": request_id, **plain(piece)}})
 
 
 def piece_from(raw: Mapping[str, Any]) -> OutputChunk:

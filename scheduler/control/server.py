@@ -18,7 +18,7 @@ from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.views import OutputChunk, Receipt
 from scheduler.core.window import Slots, TimeGrid
 from scheduler.errors import NotALoop, NotOurs, SchedulerError
-from scheduler.system.files import identity
+from scheduler.system.files import file_id
 from scheduler.system.unix_socket import Peer, admitted, bind, ours, peer_of, prepare, remove
 
 log = logging.getLogger("experience.server")
@@ -107,7 +107,7 @@ class Server:
         try:
             prepare(path, group)
             bind(door, path, group)
-            there = identity(path)
+            there = file_id(path)
             met = partial(_Ended, partial(self._met, group))
             loop = asyncio.get_running_loop()
             listening = await loop.create_unix_server(met, sock=door, backlog=TAKEN_IN)
@@ -121,12 +121,12 @@ class Server:
 
     def in_place(self) -> bool:
         """Whether the sockets are still where others look for them."""
-        return all(identity(path) == there for path, (_, there, _) in self._open.items())
+        return all(file_id(path) == there for path, (_, there, _) in self._open.items())
 
     async def reopen(self) -> None:
         """Listen anew where a socket was removed; raises OSError. Who came in before stays."""
         for path, (listening, there, group) in list(self._open.items()):
-            if identity(path) != there:
+            if file_id(path) != there:
                 del self._open[path]
                 listening.close()
                 await self._listen(path, group)
@@ -136,7 +136,7 @@ class Server:
         if path in self._open:
             listening, there, _ = self._open.pop(path)
             listening.close()
-        if there is None or identity(path) in (there, None):  # else it is another owner's
+        if there is None or file_id(path) in (there, None):  # else it is another owner's
             remove(path)
 
     async def close(self) -> None:
@@ -255,40 +255,42 @@ class _Client:
             self._mistakes += 1
             self._writer.write(wire.mistake(None, wire.BAD_REQUEST, "no JSON-RPC 2.0 request"))
             return
-        identity, method, params = request
+        request_id, method, params = request
         if method == "watch":
             self._watch(params.get("told", 0))
-            self._writer.write(wire.line({"id": identity, "result": {}}))
+            self._writer.write(wire.line({"id": request_id, "result": {}}))
         elif method == "ping":
-            self._writer.write(wire.line({"id": identity, "result": {}}))
+            self._writer.write(wire.line({"id": request_id, "result": {}}))
         elif method == "stop" and not params:
-            self._writer.write(self._stopped(identity))
+            self._writer.write(self._stopped(request_id))
         elif method == "follow" and params.keys() == {"task"} and isinstance(params["task"], str):
-            self._follow(identity, params["task"])
+            self._follow(request_id, params["task"])
         elif method == "unfollow" and params.keys() == {"id"} and isinstance(params["id"], int | str):
             if task := self._following.pop(params["id"], None):
                 task.cancel()
-            self._writer.write(wire.line({"id": identity, "result": {}}))
+            self._writer.write(wire.line({"id": request_id, "result": {}}))
         else:
-            self._writer.write(await self._verb(identity, method, params))
+            self._writer.write(await self._verb(request_id, method, params))
 
-    def _stopped(self, identity: object) -> bytes:
+    def _stopped(self, request_id: object) -> bytes:
         """The process ends, or says why not; its end is what the client waits for."""
         try:
             self._stop()
         except SchedulerError as error:
-            return wire.refusal(identity, error)
-        return wire.line({"id": identity, "result": {}})
+            return wire.refusal(request_id, error)
+        return wire.line({"id": request_id, "result": {}})
 
-    async def _verb(self, identity: object, method: str, params: Mapping[str, Any]) -> bytes:
+    async def _verb(self, request_id: object, method: str, params: Mapping[str, Any]) -> bytes:
         call = self._call(method, params) or self._look_up(method, params)
         if call is None:
             self._mistakes += 1
-            return wire.mistake(identity, wire.BAD_PARAMS, f"no method {method[:40]!r} with these parameters")
+            return wire.mistake(
+                request_id, wire.BAD_PARAMS, f"no method {method[:40]!r} with these parameters"
+            )
         try:
-            return wire.line({"id": identity, "result": wire.answer(await call)})
+            return wire.line({"id": request_id, "result": wire.answer(await call)})
         except SchedulerError as error:
-            return wire.refusal(identity, error)
+            return wire.refusal(request_id, error)
 
     def _call(self, method: str, params: Mapping[str, Any]) -> Awaitable[Receipt] | None:
         scheduler, task = self._scheduler, params.get("task")
@@ -328,27 +330,27 @@ class _Client:
         if self._seat is None:
             self._seat = self._audience.enter(self._writer, told if isinstance(told, int) else 0)
 
-    def _follow(self, identity: int | str, task: str) -> None:
+    def _follow(self, request_id: int | str, task: str) -> None:
         """The request is answered when there is nothing more to come; what was printed goes before that."""
-        if len(self._following) >= FOLLOWED or identity in self._following:
-            text = f"{FOLLOWED} runs are followed already" if identity not in self._following else "used id"
-            self._writer.write(wire.mistake(identity, wire.REFUSED, text))
+        if len(self._following) >= FOLLOWED or request_id in self._following:
+            text = f"{FOLLOWED} runs are followed already" if request_id not in self._following else "used id"
+            self._writer.write(wire.mistake(request_id, wire.REFUSED, text))
             return
-        telling = self._following[identity] = asyncio.create_task(self._tell(identity, task))
-        telling.add_done_callback(lambda _: self._following.pop(identity, None))
+        telling = self._following[request_id] = asyncio.create_task(self._tell(request_id, task))
+        telling.add_done_callback(lambda _: self._following.pop(request_id, None))
 
-    async def _tell(self, identity: int | str, task: str) -> None:
+    async def _tell(self, request_id: int | str, task: str) -> None:
         """While a client is slow, or others have their turn, what is printed is skipped."""
         try:
             async with contextlib.aclosing(self._scheduler.follow(task)) as pieces:
                 async for piece in pieces:
                     async with self._turns.telling:
-                        self._writer.write(wire.piece_message(identity, piece))
+                        self._writer.write(wire.piece_message(request_id, piece))
                         await asyncio.sleep(PACE)
                     await taken(self._writer)
-            self._writer.write(wire.line({"id": identity, "result": {}}))
+            self._writer.write(wire.line({"id": request_id, "result": {}}))
         except SchedulerError as error:
-            self._writer.write(wire.refusal(identity, error))
+            self._writer.write(wire.refusal(request_id, error))
         except OSError:
             self._writer.transport.abort()
 
@@ -364,7 +366,7 @@ def _request(line: bytes) -> tuple[int | str, str, Mapping[str, Any]] | None:
         return None
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         return None
-    identity, method, params = message.get("id"), message.get("method"), message.get("params", {})
-    if not isinstance(identity, int | str) or not isinstance(method, str) or not isinstance(params, dict):
+    request_id, method, params = message.get("id"), message.get("method"), message.get("params", {})
+    if not isinstance(request_id, int | str) or not isinstance(method, str) or not isinstance(params, dict):
         return None
-    return identity, method, params
+    return request_id, method, params

@@ -44,7 +44,7 @@ def _on_interrupt(fleet: Fleet, interrupted: Callable[[], object]) -> None:
     assert waiting
 
     def first() -> None:
-        loop.add_signal_handler(signal.SIGINT, fleet.hurry)
+        loop.add_signal_handler(signal.SIGINT, fleet.stop_now)
         interrupted()
         waiting.cancel()
 

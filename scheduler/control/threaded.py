@@ -42,7 +42,7 @@ class FleetThread:
         self._beat = self.clock.elapsed()
         self._stop: asyncio.Event
         self._ending = False  # also before there is a loop to tell
-        self._relay: LatestValue[FleetView] | None = None
+        self._latest: LatestValue[FleetView] | None = None
         self._controls: dict[Control, ThreadedControl] = {}
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._main()), name="scheduler", daemon=True
@@ -60,9 +60,9 @@ class FleetThread:
         while self._thread.is_alive():
             self._thread.join(0.2)
 
-    def hurry(self) -> None:
+    def stop_now(self) -> None:
         """What still runs ends at once."""
-        self._call(lambda: self._fleet.hurry() if self._fleet else None)
+        self._call(lambda: self._fleet.stop_now() if self._fleet else None)
 
     def running(self) -> list[str]:
         """The tasks of ours that are under way, as citizen/task."""
@@ -76,11 +76,11 @@ class FleetThread:
         return Heartbeat(age, self._culprit() if age > 2 * BEAT else "")
 
     async def watch(self) -> AsyncIterator[FleetView]:
-        self._relay = LatestValue()
-        self._relay.put(FleetView(loading=True))
+        self._latest = LatestValue()
+        self._latest.put(FleetView(loading=True))
         if self._thread.ident is None:
             self._thread.start()
-        async for view in self._relay.values():
+        async for view in self._latest.values():
             yield view
 
     async def take_over(self, citizen: str) -> None:
@@ -131,8 +131,8 @@ class FleetThread:
         self._put(replace(view, controls=wrapped))
 
     def _put(self, view: FleetView) -> None:
-        if self._relay:
-            self._relay.put(view)
+        if self._latest:
+            self._latest.put(view)
 
     def _wrapped(self, control: Any) -> "ThreadedControl":
         assert self._loop is not None

@@ -24,14 +24,14 @@ class Dispatcher:
     def __init__(
         self,
         citizen: str,
-        ledger: TaskRegistry,
+        registry: TaskRegistry,
         clock: Clock,
         start: Callable[[Job, Trigger], None],
         runs: Sized,
     ) -> None:
         self.limit, self._runs = 1, runs
-        self._citizen, self._ledger, self._clock, self._start = citizen, ledger, clock, start
-        self._timetable = DueQueue()
+        self._citizen, self._registry, self._clock, self._start = citizen, registry, clock, start
+        self._due_queue = DueQueue()
         self._ready: list[tuple[int, int, Job]] = []
         self._order = count()
         self._timer: Timer | None = None
@@ -58,23 +58,23 @@ class Dispatcher:
     def reschedule(self, job: Job) -> None:
         """Find out when the task is due next; nothing runs one slot twice, since the run moves it first."""
         if job.run or job.left or job.waiting:
-            self._timetable.drop(job)
+            self._due_queue.drop(job)
             return
         job.when = when = slot(self._citizen, job.task, job.state, self._clock.now(), job.floor)
         job.view = None
-        if self._by_schedule and self._ledger.jobs.get(job.task.name) is job:
-            self._timetable.put(job, when)
+        if self._by_schedule and self._registry.jobs.get(job.task.name) is job:
+            self._due_queue.put(job, when)
             if when < self._timer_at:
                 self._arm()
 
     def forget(self, job: Job) -> None:
         """The task is gone."""
-        self._timetable.drop(job)
+        self._due_queue.drop(job)
         job.waiting = None
 
     def _arm(self) -> None:
         """Set the timer for whatever is due first."""
-        when = self._timetable.next()
+        when = self._due_queue.next()
         if self._ready and len(self._runs) < self.limit:  # a dispatch broke half-way
             when = min(when, self._clock.now() + AGAIN)
         if self._stopped or (when == self._timer_at and self._timer):
@@ -88,7 +88,7 @@ class Dispatcher:
         """Something is due: queue it, start what there are workers for, and always go on."""
         self._timer, self._timer_at = None, NEVER
         try:
-            now, timetable = self._clock.now(), self._timetable
+            now, timetable = self._clock.now(), self._due_queue
             taken = timetable.take(now)
             if taken and self._free() and timetable.next() > now:  # nobody could go before it
                 when, job = taken
@@ -117,8 +117,8 @@ class Dispatcher:
     def _clock_jumped(self) -> None:
         """The wall clock was set, or the machine slept: due times are found anew, none is replayed."""
         now = self._clock.now()
-        self._ledger.note("clock jumped")
-        for job in self._ledger.rows():
+        self._registry.note("clock jumped")
+        for job in self._registry.rows():
             job.floor = now
             self.reschedule(job)
         self._arm()
@@ -130,15 +130,15 @@ class Dispatcher:
         if job.run or job.left or job.waiting is trigger:
             return
         job.waiting = trigger
-        self._timetable.drop(job)
+        self._due_queue.drop(job)
         rank = -1 if trigger is FORCE else job.task.priority
         heapq.heappush(self._ready, (rank, next(self._order), job))
-        self._ledger.show(job)
+        self._registry.show(job)
 
     def queue_due(self, trigger: Trigger) -> None:
         """Queue whatever is due at this moment."""
         now = self._clock.now()
-        for job in self._ledger.rows():
+        for job in self._registry.rows():
             if not job.busy and slot(self._citizen, job.task, job.state, now, job.floor) <= now:
                 self.queue(job, job.waiting or trigger)
 
@@ -147,7 +147,7 @@ class Dispatcher:
         if job.waiting is not Trigger.FORCE:
             job.waiting = None
 
-    def unqueue_unwanted(self, job: Job) -> None:
+    def drop_removed(self, job: Job) -> None:
         """What was paused, disabled or un-set-up while it waited is not run by schedule."""
         if job.state.paused or not job.task.enabled:
             self.unqueue(job)

@@ -19,15 +19,15 @@ from scheduler.system.process_info import alive
 class TaskRegistry:
     """What is known of a citizen's tasks, saved by its store and shown on its board."""
 
-    def __init__(self, citizen: str, store: Store, clock: Clock, by_hand: Callable[[Job], None]) -> None:
+    def __init__(self, citizen: str, store: Store, clock: Clock, on_edited: Callable[[Job], None]) -> None:
         self.board = EventBus(citizen, clock)
         self.jobs: dict[str, Job] = {}
         self.states: dict[str, TaskState] = {}
         self.notes: tuple[str, ...] = ()
         self._rows: tuple[Job, ...] = ()
-        self._store, self._by_hand = store, by_hand
+        self._store, self._by_hand = store, on_edited
         self._recovered = False
-        self.left_open: list[FinishedRun] = []
+        self.unfinished_runs: list[FinishedRun] = []
         self.written = store.written
         self.note = self.board.note
 
@@ -81,7 +81,7 @@ class TaskRegistry:
         """Whether another hand changed the state file; blocks, for any thread."""
         return self._store.differs()
 
-    def reread(self) -> None:
+    def reload(self) -> None:
         """Take up what another hand wrote into the state file."""
         self._store.changed()
 
@@ -100,7 +100,7 @@ class TaskRegistry:
             since, why = state.running.since, after.error.text if after.error else ""
             took = max(0.0, now - since)
             ended = FinishedRun(name, None, state.attempt + 1, since, now, took, Outcome.INTERRUPTED, why)
-            self.left_open.append(ended)
+            self.unfinished_runs.append(ended)
             left = f"; pid {after.orphan.pid} is still running" if after.orphan else ""
             text = f"the scheduler died during this run{left}"
             self.board.note("finished", name, outcome=Outcome.INTERRUPTED, text=text)

@@ -46,7 +46,7 @@ class Runner:
         self,
         citizen: str,
         home: Path,
-        ledger: TaskRegistry,
+        registry: TaskRegistry,
         clock: Clock,
         workers: Executor,
         free: Callable[[], None],
@@ -61,10 +61,10 @@ class Runner:
         self._results: deque[tuple[str, Outcome, str, float]] = deque(maxlen=RESULTS_KEPT)
         self.finishes = CompletionWaiters(clock)
         self.stopping = False
-        self._citizen, self._home, self._ledger, self._clock = citizen, home, ledger, clock
+        self._citizen, self._home, self._registry, self._clock = citizen, home, registry, clock
         self._workers, self._afterwards = workers, workers.afterwards
         self._free, self._ended, self._urgent, self._record = free, ended, urgent, record
-        self._deadlines = RunTimeouts(clock, self._all, self._took_too_long)
+        self._timeouts = RunTimeouts(clock, self._all, self._time_out)
         self._jobs: dict[str, Job] = {}  # of the runs: the settings may have lost the task meanwhile
         self._wake: RunHandle | None = None
         self._wake_given_up: asyncio.Future[None]
@@ -102,10 +102,10 @@ class Runner:
         self.runs[name] = job.run = run
         self._jobs[name] = job
         job.waiting, job.again = None, False
-        self._deadlines.watch(run, job.task.timeout)
-        ledger, (pid, born) = self._ledger, self._process
-        ledger.change(job, job.state.started(Running(pid, born, now)))
-        ledger.note("started", name, None, "", trigger, None, late)
+        self._timeouts.watch(run, job.task.timeout)
+        registry, (pid, born) = self._registry, self._process
+        registry.change(job, job.state.started(Running(pid, born, now)))
+        registry.note("started", name, None, "", trigger, None, late)
         if self.listener:
             self.listener.started(job.task)
         # Not by way of the loop's create_task, which costs as much again as the task.
@@ -126,10 +126,10 @@ class Runner:
             run.halt(Outcome.INTERRUPTED)
         attempt: asyncio.Task[Result] = self._loop.create_task(self._attempt(task, run))
         run.task = attempt
-        given_up = self._wake_given_up = self._loop.create_future()
-        self._deadlines.watch(run, task.timeout)
+        exit_code_for = self._wake_given_up = self._loop.create_future()
+        self._timeouts.watch(run, task.timeout)
         try:
-            await asyncio.wait({attempt, given_up}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({attempt, exit_code_for}, return_when=asyncio.FIRST_COMPLETED)
             if attempt.done():
                 self._wake_left = run.left
                 return attempt.result()
@@ -158,7 +158,7 @@ class Runner:
         try:
             if run.reason:
                 raise asyncio.CancelledError
-            if (written := self._ledger.written()) is not None:
+            if (written := self._registry.written()) is not None:
                 await written  # so that what kills this process is not the first that the next one starts
             # The context knows its run; a run that knew its context, too, would be left to the garbage
             # collector, which took a third of the time of a run.
@@ -187,12 +187,12 @@ class Runner:
         outcome, before = result.outcome, job.state
         job.run, job.left = None, run.left
         state = self._after(job, result, now, took)
-        self._ledger.change(job, state)
+        self._registry.change(job, state)
         self._report(run, result, took, now)
         if self.listener and not (self.stopping and outcome is Outcome.INTERRUPTED):
             self.listener.finished(job.task, before, state)
         if job.left:
-            self.look_at_left(job)
+            self.reap_leaked(job)
         self._ended(job)
         text, trace, printed = result.text, result.traceback, run.printed
         attempt = before.attempt + 1
@@ -216,7 +216,7 @@ class Runner:
 
     def _report(self, run: RunHandle, result: Result, took: float, now: float) -> None:
         name, outcome, text = run.name, result.outcome, result.text
-        self._ledger.note("finished", name, outcome, text, run.trigger, took)
+        self._registry.note("finished", name, outcome, text, run.trigger, took)
         if result.traceback:
             log.error(result.traceback, extra={"citizen": self._citizen, "task": name})
         self._results.append((name, outcome, text, now))
@@ -225,15 +225,15 @@ class Runner:
             self._urgent(text)
 
     def _showing(self, run: RunHandle) -> None:
-        if job := self._ledger.jobs.get(run.name):
-            self._ledger.show(job)
+        if job := self._registry.jobs.get(run.name):
+            self._registry.show(job)
 
     async def _carried(self, run: RunHandle, process: Running) -> None:
         """The run has a process of its own: that is the one to look for after a crash."""
         job = self._jobs.get(run.name)
         if job is not None and job.run is run:
-            self._ledger.change(job, job.state.carried_by(Running(process.pid, process.born, run.since)))
-            if (written := self._ledger.written()) is not None:
+            self._registry.change(job, job.state.carried_by(Running(process.pid, process.born, run.since)))
+            if (written := self._registry.written()) is not None:
                 await written
 
     # -------------------------------------------------------------- runs that do not end by themselves
@@ -245,9 +245,9 @@ class Runner:
         self.halt()
         await self.finishes.wait_for(self.under_way(), WRITE_OFF)
         for run in self._all():
-            self._write_off(run)
+            self._abandon(run)
         self._afterwards.flush()
-        self._deadlines.stop()
+        self._timeouts.stop()
         self.finishes.give_up()
 
     def halt(self) -> None:
@@ -258,14 +258,14 @@ class Runner:
     def _all(self) -> list[RunHandle]:
         return [*self.runs.values(), *([self._wake] if self._wake else [])]
 
-    def _took_too_long(self, run: RunHandle) -> None:
+    def _time_out(self, run: RunHandle) -> None:
         if run.reason is None:
             run.halt(Outcome.TIMED_OUT)
-            self._deadlines.watch(run, WRITE_OFF)
+            self._timeouts.watch(run, WRITE_OFF)
         else:
-            self._write_off(run)
+            self._abandon(run)
 
-    def _write_off(self, run: RunHandle) -> None:
+    def _abandon(self, run: RunHandle) -> None:
         """The run does not end although it was told to: it is over for us, its worker is replaced."""
         task, job = run.task, self._jobs.get(run.name)
         run.abandoned = True
@@ -285,7 +285,7 @@ class Runner:
             run.halt(Outcome.INTERRUPTED)
             self._over(job, run, _halted(job.task, run))
 
-    def look_at_left(self, job: Job) -> None:
+    def reap_leaked(self, job: Job) -> None:
         """What was left behind keeps its task from starting: a task never overlaps itself."""
         if job.left is None and job.state.orphan:
             orphan = job.state.orphan
@@ -293,12 +293,12 @@ class Runner:
         if self.stopping or job.left is None:
             return
         if job.left[1]():
-            self._clock.call_later(LEFT_LOOK, lambda: self.look_at_left(job))
+            self._clock.call_later(LEFT_LOOK, lambda: self.reap_leaked(job))
             return
         job.left = None
         if job.state.orphan:
-            self._ledger.change(job, job.state.orphaned(None))
-        self._ledger.note("left-over ended", job.task.name)
+            self._registry.change(job, job.state.orphaned(None))
+        self._registry.note("left-over ended", job.task.name)
         self._ended(job)
 
 

@@ -71,14 +71,14 @@ class Scheduler:
         self._notices: tuple[str, ...] = ()
         self._started = self._stopping = False
         self._workers = workers
-        self._ledger = TaskRegistry(citizen, store, clock, self._ended)
-        self._chronicle = FailureJournal(citizen, home, clock)
-        self._ledger.board.trouble = self._chronicle.trouble
+        self._registry = TaskRegistry(citizen, store, clock, self._ended)
+        self._failure_journal = FailureJournal(citizen, home, clock)
+        self._registry.board.trouble = self._failure_journal.trouble
         self._recorder = recorder or Forgetful()
         self._runner = Runner(
             citizen,
             home,
-            self._ledger,
+            self._registry,
             clock,
             workers,
             self._free,
@@ -86,9 +86,9 @@ class Scheduler:
             self._urgent,
             self._recorder.record,
         )
-        self._dispatch = Dispatcher(citizen, self._ledger, clock, self._start, self._runner.runs)
+        self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._runner.runs)
         self._wake = self._wake_cycle()
-        self._obey(self._rules)
+        self._apply_options(self._rules)
 
     # -------------------------------------------------------------- life
 
@@ -98,16 +98,16 @@ class Scheduler:
         Without `dispatch` nothing runs unless it is forced or drained.
         """
         await asyncio.to_thread(self._load)
-        self._recorder.begin(lambda kind, text: self._ledger.note(kind, text=text))
-        self._ledger.begin()
-        for run in self._ledger.left_open:
+        self._recorder.begin(lambda kind, text: self._registry.note(kind, text=text))
+        self._registry.begin()
+        for run in self._registry.unfinished_runs:
             self._recorder.record(run)
-        self._chronicle.begin()
+        self._failure_journal.begin()
         self._runner.begin()
         self._dispatch.begin(by_schedule=dispatch and self._rules.background)
         self.set_tasks(self._tasks)
         if listener := self._runner.listener:
-            listener.began((job.task, job.state) for job in self._ledger.rows())
+            listener.began((job.task, job.state) for job in self._registry.rows())
         self._started = True
         if self._wake and dispatch:
             self._wake.start()
@@ -121,22 +121,22 @@ class Scheduler:
         await self._runner.stop(self._rules.grace if grace is None else grace)
         if self._wake:
             await self._wake.ended()
-        await self._chronicle.close()
-        await asyncio.gather(self._ledger.close(), self._recorder.close())
-        self._ledger.note("stopped")
+        await self._failure_journal.close()
+        await asyncio.gather(self._registry.close(), self._recorder.close())
+        self._registry.note("stopped")
         for task in list(self._expected):
             self._expect_no_more(task, None)
 
-    def hurry(self) -> None:
+    def stop_now(self) -> None:
         """Asked to stop a second time: what is still running ends at once."""
         self._stopping = self._runner.stopping = True
         self._dispatch.stop()
-        self._workers.hurry()
+        self._workers.stop_now()
         self._runner.halt()
 
     def register_handler(self, name: str, handler: Handler) -> None:
         """Run `handler` for this task instead of what the settings say, in this process."""
-        self._ledger.job(name)
+        self._registry.job(name)
         self._registered[name] = handler
         self.set_tasks(self._tasks)
 
@@ -147,9 +147,9 @@ class Scheduler:
     def set_tasks(self, tasks: Iterable[Task], rules: SchedulerOptions | None = None) -> None:
         """Go on with other settings: unchanged tasks keep their next time, removed ones are gone."""
         self._tasks, self._problems = tuple(tasks), ()
-        self._obey(rules or self._rules)
-        for name in self._ledger.jobs.keys() - {task.name for task in self._tasks}:
-            gone = self._ledger.jobs.pop(name)
+        self._apply_options(rules or self._rules)
+        for name in self._registry.jobs.keys() - {task.name for task in self._tasks}:
+            gone = self._registry.jobs.pop(name)
             self._dispatch.forget(gone)
             self._not_waiting(gone)
             if gone.busy:  # it may come back before its run has ended
@@ -157,33 +157,33 @@ class Scheduler:
             if gone.run:
                 gone.run.halt(Outcome.INTERRUPTED, "the task was removed from the settings")
         for task in self._tasks:
-            self._take_in(task)
-        self._ledger.order()
+            self._apply_tasks(task)
+        self._registry.order()
         self._dispatch.start_ready()
 
     def set_problems(self, problems: Iterable[str]) -> None:
         """Go on as before, and show what is wrong with the newest settings."""
         self._problems = tuple(problems)
-        self._ledger.board.changed()
+        self._registry.board.changed()
 
     def set_notices(self, notices: Iterable[str]) -> None:
         """Show, beside what is wrong with the settings, what cannot be done as they say."""
         if (wanted := tuple(notices)) != self._notices:
             self._notices = wanted
             for each in wanted:
-                self._ledger.note("notice", text=each)
-            self._ledger.board.changed()
+                self._registry.note("notice", text=each)
+            self._registry.board.changed()
 
     def file_differs(self) -> bool:
         """Whether another hand changed the state file; blocks, for any thread."""
-        return self._ledger.differs()
+        return self._registry.differs()
 
-    def look_at_file(self) -> None:
+    def reload_if_edited(self) -> None:
         """Take up what another hand wrote into the state file."""
-        self._ledger.reread()
+        self._registry.reload()
 
     def _load(self) -> None:
-        self._ledger.load(self._clock.now())
+        self._registry.load(self._clock.now())
         if self._wake:
             self._wake.load()
 
@@ -193,34 +193,34 @@ class Scheduler:
         plan, first = self._rules.wake, self._rules.background
         return WakeCycle(self.citizen, self.home, plan, self, self._clock, tasks_first=first)
 
-    def _obey(self, rules: SchedulerOptions) -> None:
+    def _apply_options(self, rules: SchedulerOptions) -> None:
         self._rules = rules
         self._dispatch.limit, self._runner.secrets = rules.workers, rules.secrets
         self._runner.llm, self._recorder.keep = rules.llm, rules.history
         if self._wake and rules.wake:
             self._wake.replan(rules.wake)
 
-    def _take_in(self, task: Task) -> None:
+    def _apply_tasks(self, task: Task) -> None:
         """A task is there: new, changed, or as before."""
         if handler := self._registered.get(task.name):
             task = task.with_work(Call(handler))
-        job = self._ledger.jobs.get(task.name)
+        job = self._registry.jobs.get(task.name)
         if job is not None and job.task == task:
             return
         if job is None and (job := self._leaving.pop(task.name, None)):
-            self._ledger.jobs[task.name] = job
-        known = self._ledger.states.get(task.name)
+            self._registry.jobs[task.name] = job
+        known = self._registry.states.get(task.name)
         now = self._clock.now()
         state = (known or TaskState()).seen(now)
         if job is None:
-            job = self._ledger.jobs[task.name] = Job(task, state, floor=now)
+            job = self._registry.jobs[task.name] = Job(task, state, floor=now)
             if isinstance(task.schedule, AtStart) and not self._started:
                 state = state.wanted()
         job.task = task
         if state != known:
-            self._ledger.change(job, state)
-        self._runner.look_at_left(job)
-        self._dispatch.unqueue_unwanted(job)
+            self._registry.change(job, state)
+        self._runner.reap_leaked(job)
+        self._dispatch.drop_removed(job)
         self._not_waiting(job)
         self._dispatch.reschedule(job)
 
@@ -231,18 +231,18 @@ class Scheduler:
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""
-        return self._ledger.board.subscribe(callback)
+        return self._registry.board.subscribe(callback)
 
     def snapshot(self) -> Snapshot:
         """All of the citizen at this moment."""
         return Snapshot(
             citizen=self.citizen,
-            tasks=self._ledger.views(self._rules.workers),
+            tasks=self._registry.views(self._rules.workers),
             wake=self._wake.view() if self._wake else WakeView(configured=False),
-            events=self._ledger.board.events(),
+            events=self._registry.board.events(),
             home=str(self.home),
-            unsaved=self._ledger.unsaved,
-            problems=(*self._problems, *self._notices, *self._ledger.notes),
+            unsaved=self._registry.unsaved,
+            problems=(*self._problems, *self._notices, *self._registry.notes),
         )
 
     def pulse(self) -> Heartbeat:
@@ -259,8 +259,8 @@ class Scheduler:
             self._dispatch.queue(job, Trigger.FORCE)
             self._dispatch.start_ready()
         if job.again or job.run is None:  # it has to wait, maybe longer than this process lives
-            self._ledger.change(job, job.state.wanted())
-        return await self._ledger.receipt(f"{task}: forced")
+            self._registry.change(job, job.state.wanted())
+        return await self._registry.receipt(f"{task}: forced")
 
     async def reset(self, task: str) -> Receipt:
         return await self._turn(task, "reset", TaskState.reset)
@@ -283,22 +283,22 @@ class Scheduler:
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
     ) -> tuple[RunRecord, ...]:
         asked = RunQuery(task, min(limit, MOST_LISTED), failed, before)
-        return await self._recorder.runs(asked, self._ledger.jobs)
+        return await self._recorder.runs(asked, self._registry.jobs)
 
     async def output(self, run: int) -> str:
         return await self._recorder.output(run)
 
     async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
-        jobs = [job for job in self._ledger.rows() if job.task.name in tasks]
+        jobs = [job for job in self._registry.rows() if job.task.name in tasks]
         asked = [(job.task, job.state, job.floor) for job in jobs]
         return await forecast(self.citizen, asked, self._clock.now(), window)
 
     async def explain(self, task: str) -> TaskDetails:
-        job, now, secrets = self._ledger.job(task), self._clock.now(), self._rules.secrets.values()
+        job, now, secrets = self._registry.job(task), self._clock.now(), self._rules.secrets.values()
         return explain(self.citizen, job.task, job.state, now, job.floor, secrets)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        job = self._ledger.job(task)
+        job = self._registry.job(task)
         if run := job.run or await self._coming(job):
             bell = Signal()
             ended = asyncio.ensure_future(self._runner.finishes.wait_for([task], None))
@@ -321,14 +321,14 @@ class Scheduler:
 
     async def _turn(self, task: str, kind: str, change: Callable[[TaskState], TaskState]) -> Receipt:
         job = self._open(task)
-        self._ledger.note(kind, task)
-        self._ledger.change(job, change(job.state))
+        self._registry.note(kind, task)
+        self._registry.change(job, change(job.state))
         self._dispatch.reschedule(job)
-        return await self._ledger.receipt(f"{task}: {kind}")
+        return await self._registry.receipt(f"{task}: {kind}")
 
     def _open(self, task: str) -> Job:
         self._refuse_if_stopping()
-        return self._ledger.job(task)
+        return self._registry.job(task)
 
     def _wakes(self) -> WakeCycle:
         if self._wake is None:
@@ -349,7 +349,7 @@ class Scheduler:
         """Run what is due and wait for it; the tasks still running after `patience` seconds."""
         self._dispatch.queue_due(Trigger.WAKE)
         self._dispatch.start_ready()
-        names = [job.task.name for job in self._ledger.rows() if job.run or job.waiting]
+        names = [job.task.name for job in self._registry.rows() if job.run or job.waiting]
         return await self._runner.finishes.wait_for(names, patience)
 
     def take_results(self) -> list[TaskResult]:
@@ -365,8 +365,8 @@ class Scheduler:
         if kind == "wake ended":
             self._runner.finishes.finished(WAKE)
         else:
-            self._ledger.note(kind, text=text, outcome=outcome)
-        self._ledger.board.changed()
+            self._registry.note(kind, text=text, outcome=outcome)
+        self._registry.board.changed()
 
     # -------------------------------------------------------------- between dispatcher and runner
 
@@ -388,10 +388,10 @@ class Scheduler:
         """The task has a next time."""
         if self._leaving:
             self._leaving.pop(job.task.name, None)
-        if job.again and not job.busy and job is self._ledger.jobs.get(job.task.name):
+        if job.again and not job.busy and job is self._registry.jobs.get(job.task.name):
             self._dispatch.queue(job, Trigger.FORCE)
         if job.waiting:
-            self._dispatch.unqueue_unwanted(job)
+            self._dispatch.drop_removed(job)
         self._not_waiting(job)
         self._dispatch.reschedule(job)
         self._dispatch.start_ready()

@@ -17,7 +17,7 @@ from scheduler.executors import Result
 from scheduler.storage.memory import append_event
 from scheduler.storage.state_codec import running_from_json, running_to_json
 from scheduler.system.clock import Clock, Timer
-from scheduler.system.files import for_update, insist_on, read_json, write_json
+from scheduler.system.files import read_json, read_json_for_update, require_home, write_json
 from scheduler.system.process_info import Running, alive
 
 log = logging.getLogger("experience.wake")
@@ -250,13 +250,13 @@ class WakeCycle:
 
 
 def _update(path: Path, values: Mapping[str, Any]) -> None:
-    insist_on(path.parent)
-    write_json(path, {**for_update(path), **values})
+    require_home(path.parent)
+    write_json(path, {**read_json_for_update(path), **values})
 
 
 def _log_wake(path: Path, entry: Mapping[str, Any]) -> None:
-    insist_on(path.parent)
-    document = for_update(path)
+    require_home(path.parent)
+    document = read_json_for_update(path)
     wakes = document.get("wakes")
     kept = (wakes if isinstance(wakes, list) else [])[-WAKES_KEPT + 1 :]
     write_json(path, {**document, "wakes": [*kept, entry]})

@@ -34,9 +34,9 @@ class Executor:
             return run_isolated(self._processes, work, context, watcher)
         raise NotSetUp(work.advice or f"{task.name} needs {work.setting}")
 
-    def hurry(self) -> None:
+    def stop_now(self) -> None:
         """No more grace: whatever is being stopped is killed now, and so is all that comes after."""
-        self._processes.hurry()
+        self._processes.stop_now()
 
     async def close(self) -> None:
         """Return when no process of ours is left."""

@@ -40,7 +40,7 @@ class ProcessGuard:
                 os.chdir(self._folder)
 
 
-async def in_this_process(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
+async def guarded(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
     """What the coroutine returns; a child that it forks ends before it gets to our loop.
 
     Most handlers come to their end in one step: that costs no more than a call.
@@ -50,7 +50,7 @@ async def in_this_process(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
     except StopIteration as end:
         return end.value
     finally:
-        only_in(us)
+        exit_if_forked(us)
     return await _Steps(coroutine, waits_for, us)
 
 
@@ -79,19 +79,19 @@ class _Steps:
         try:
             return self._coroutine.send(value)
         finally:
-            only_in(self._us)
+            exit_if_forked(self._us)
 
     def throw(self, *error: Any) -> Any:
         try:
             return self._coroutine.throw(*error)
         finally:
-            only_in(self._us)
+            exit_if_forked(self._us)
 
     def close(self) -> None:
         self._coroutine.close()
 
 
-def only_in(pid: int) -> None:
+def exit_if_forked(pid: int) -> None:
     """End here and now if this is a forked copy: it must neither schedule nor run our exit handlers."""
     if os.getpid() != pid:
         os._exit(0)

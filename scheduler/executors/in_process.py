@@ -9,7 +9,7 @@ from typing import Any
 
 from scheduler.core.task import Call, Context, Task
 from scheduler.executors.answers import answer
-from scheduler.executors.ground import ProcessGuard, in_this_process, only_in
+from scheduler.executors.ground import ProcessGuard, exit_if_forked, guarded
 from scheduler.executors.result import Result, RunListener
 from scheduler.executors.shapes import Signature, shape
 from scheduler.executors.stdout_capture import current
@@ -22,7 +22,7 @@ class InProcessExecutor:
     """Runs handlers of this process; what they raise is raised."""
 
     def __init__(self) -> None:
-        self._ground, self._us = ProcessGuard(), os.getpid()
+        self._guard, self._us = ProcessGuard(), os.getpid()
         # By identity, for callables need not be hashable; the function is kept so that its id stays its own.
         self._shapes: dict[int, tuple[object, Signature]] = {}
 
@@ -32,11 +32,11 @@ class InProcessExecutor:
         token = current.set(watcher)
         try:
             if how.is_async:
-                return answer(await in_this_process(how.call(function, context), self._us))
+                return answer(await guarded(how.call(function, context), self._us))
             return answer(await self._threaded(task, partial(how.call, function, context), watcher))
         finally:
             current.reset(token)
-            self._ground.put_back_soon()
+            self._guard.put_back_soon()
 
     def _remember(self, function: Any) -> tuple[object, Signature]:
         if len(self._shapes) >= REMEMBERED:
@@ -49,14 +49,14 @@ class InProcessExecutor:
             watcher.left_behind("thread", thread.is_alive)
 
         value = await in_thread(partial(self._alone, call), task.name, left)
-        return await in_this_process(_outcome_of(value), self._us) if inspect.isawaitable(value) else value
+        return await guarded(_outcome_of(value), self._us) if inspect.isawaitable(value) else value
 
     def _alone(self, call: partial[Any]) -> Any:
         try:
             return call()
         finally:
-            only_in(self._us)
-            self._ground.put_back()
+            exit_if_forked(self._us)
+            self._guard.put_back()
 
 
 async def _outcome_of(awaitable: Awaitable[Any]) -> Any:

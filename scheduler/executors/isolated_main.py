@@ -15,7 +15,7 @@ from typing import Any
 from scheduler.core.task import Context, Outcome, Progress
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors.answers import answer, plain
-from scheduler.executors.ground import in_this_process, only_in
+from scheduler.executors.ground import exit_if_forked, guarded
 from scheduler.executors.isolated_protocol import answer_line, context_of, progress_line
 from scheduler.executors.result import Result
 from scheduler.executors.shapes import shape
@@ -63,7 +63,7 @@ def _called(function: Callable[..., Any], context: Context) -> Result:
         if inspect.isawaitable(value):
             value = _awaited(value)
     finally:
-        only_in(us)
+        exit_if_forked(us)
     return answer(value)
 
 
@@ -74,7 +74,7 @@ def _awaited(awaitable: Awaitable[Any]) -> Any:
         return await awaitable
 
     async def alone() -> Any:
-        return await in_this_process(result(), os.getpid())
+        return await guarded(result(), os.getpid())
 
     return asyncio.run(alone())
 

@@ -90,7 +90,7 @@ class ChunkQueue:
     """Carries pieces to this loop from any thread; of what is not taken in time the oldest is skipped."""
 
     def __init__(self) -> None:
-        self._bell = Signal()
+        self._signal = Signal()
         self._lock = threading.Lock()
         self._pieces: deque[OutputChunk] = deque()
         self._waiting = self._lost = 0
@@ -105,12 +105,12 @@ class ChunkQueue:
                 oldest = self._pieces.popleft()
                 self._waiting -= len(oldest.text)
                 self._lost += oldest.skipped + len(oldest.text.encode())
-        self._bell.ring()
+        self._signal.ring()
 
     def end(self, error: SchedulerError | None = None) -> None:
         """Nothing more comes, for this reason if it is none of the run's."""
         self._error, self._over = error, True
-        self._bell.ring()
+        self._signal.ring()
 
     async def fill(self, source: AsyncGenerator[OutputChunk, None]) -> None:
         """Put in all that the source gives."""
@@ -121,13 +121,13 @@ class ChunkQueue:
     async def pieces(self) -> AsyncGenerator[OutputChunk, None]:
         """What was put in, until the end; raises what that was for."""
         while True:
-            self._bell.reset()
+            self._signal.reset()
             over = self._over
             while piece := self._take():
                 yield piece
             if over:
                 break
-            await self._bell.rung()
+            await self._signal.rung()
         if self._error:
             raise self._error
 

@@ -23,7 +23,7 @@ class SubprocessPool:
         self._turn = asyncio.Lock()
         self._grace = grace
         self._hurried = False
-        self._census = ProcessTree()
+        self._process_tree = ProcessTree()
         self._children: dict[Subprocess, RunListener] = {}
         self._held: list[Reader] = []
 
@@ -59,13 +59,13 @@ class SubprocessPool:
         if len(self._held) > HELD:
             self._held[0].close()
 
-    def hurry(self) -> None:
+    def stop_now(self) -> None:
         """No more grace for anybody."""
         self._hurried = True
 
     async def close(self) -> None:
         """End whatever still runs, and let its runs say so."""
-        self.hurry()
+        self.stop_now()
         children = dict(self._children)
         await asyncio.gather(*(self._kill(child, watcher) for child, watcher in children.items()))
         if children:  # what hangs in the kernel is not waited for
@@ -129,4 +129,4 @@ class SubprocessPool:
         watcher.left_behind(f"process {pids}", lambda: any(one.alive() for one in left))
 
     async def _left(self, child: Subprocess) -> list[ProcessEntry]:
-        return await self._census.of(child.mark, child.running)
+        return await self._process_tree.of(child.mark, child.running)

@@ -164,7 +164,7 @@ class Signals:
     def end(self) -> None:
         """End everything; asked a second time, at once."""
         if self.told.is_set():
-            self._fleet.hurry()
+            self._fleet.stop_now()
         self.told.set()
 
     def _hang_up(self) -> None:

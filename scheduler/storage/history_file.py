@@ -12,7 +12,7 @@ from typing import NamedTuple
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Retention
 from scheduler.storage.history_reader import NAME, SCHEMA, VERSION, WRITE_AHEAD, address
-from scheduler.system.files import set_aside
+from scheduler.system.files import quarantine
 
 PATIENCE = 1.0  # seconds for somebody else's lock
 LOOK_AFTER = 100  # runs of a task, after which it is looked at whether it has too many
@@ -124,7 +124,7 @@ class HistoryFile:
 
     def _move_aside(self) -> Path:
         self.close()
-        aside = set_aside(self.path)
+        aside = quarantine(self.path)
         log = self.path.with_name(self.path.name + WRITE_AHEAD)
         with suppress(FileNotFoundError):  # it belongs to the damaged one, and may help to mend that
             log.replace(aside.with_name(aside.name + WRITE_AHEAD))

@@ -127,9 +127,9 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _record(row: tuple[Any, ...]) -> RunRecord:
-    identity, task, started, finished, seconds, outcome, trigger, attempt, text, printed = row
+    run_id, task, started, finished, seconds, outcome, trigger, attempt, text, printed = row
     return RunRecord(
-        identity,
+        run_id,
         task,
         started,
         finished,

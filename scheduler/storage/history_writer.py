@@ -196,28 +196,28 @@ class HistoryRecorder:
     def __init__(self, historian: HistoryWriter, home: Path, keep: Retention) -> None:
         self.keep = keep
         self.place = os.fsencode(home.absolute())
-        self._historian, self._home = historian, home
+        self._history_writer, self._home = historian, home
         self._lost = 0
 
     def begin(self, told: Told) -> None:
         self._loop, self._told = asyncio.get_running_loop(), told
-        self._historian.tell(self)
+        self._history_writer.tell(self)
 
     def record(self, run: FinishedRun) -> None:
-        if not self._historian.put(self, run):
+        if not self._history_writer.put(self, run):
             self._missed(1, BEHIND)
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
-        await self._historian.settled()
+        await self._history_writer.settled()
         return await asyncio.to_thread(runs, self._home, asked, known)
 
     async def output(self, run: int) -> str:
-        await self._historian.settled()
+        await self._history_writer.settled()
         return await asyncio.to_thread(output, self._home, run)
 
     async def close(self) -> None:
-        await self._historian.settled(partial(self._historian.shut, self.place))
-        self._historian.forget(self)
+        await self._history_writer.settled(partial(self._history_writer.shut, self.place))
+        self._history_writer.forget(self)
 
     def written(self, answer: Answer) -> None:
         """In the thread: what came of some of its runs."""
@@ -227,7 +227,7 @@ class HistoryRecorder:
         if answer.aside:
             aside = os.fsdecode(answer.aside)
             self._soon(self._told, "history set aside", f"it was damaged; it is {aside} now")
-        if self._lost and self._historian.relieved():
+        if self._lost and self._history_writer.relieved():
             self._soon(self._well)
 
     def _soon(self, action: Callable[..., None], *given: object) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scheduler.errors import Managed, NotOurs, Owned, Unreadable
 from scheduler.storage.managed import managed_by
 from scheduler.storage.state_codec import running_from_json, running_to_json
-from scheduler.system.files import identity, open_new, read_json
+from scheduler.system.files import file_id, open_new, read_json
 from scheduler.system.process_info import Running, alive, born
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ class Ownership:
 
     def __init__(self, lock: "FileLock", note: Path) -> None:
         self._lock, self._note = lock, note
-        self._file = identity(Path(lock.lock_file))
+        self._file = file_id(Path(lock.lock_file))
 
     def in_place(self) -> bool:
         """Whether the lock is still where others look for it: they may come in if its file was removed."""
-        return self._file is not None and identity(Path(self._lock.lock_file)) == self._file
+        return self._file is not None and file_id(Path(self._lock.lock_file)) == self._file
 
     def settle(self) -> None:
         """It is ours all the same: some file systems give one file another number at each look."""
-        self._file = identity(Path(self._lock.lock_file))
+        self._file = file_id(Path(self._lock.lock_file))
 
     def release(self) -> None:
         if self.in_place():  # else the note may be another owner's

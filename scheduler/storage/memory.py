@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from scheduler.system.files import insist_on, set_aside, write_json
+from scheduler.system.files import quarantine, require_home, write_json
 
 PER_DAY = 5000  # events kept of one day; the rest is only counted, in the last of them
 LIMIT = 64 << 20  # bytes: what is longer was not written here, and is not read into memory
@@ -43,7 +43,7 @@ def append_events(home: Path, events: Sequence[tuple[dict[str, Any], float]]) ->
     moments = [datetime.fromtimestamp(at, UTC) for _, at in events]
     same = list(takewhile(lambda moment: moment.date() == moments[0].date(), moments))
     path = home / "memory" / "raw" / f"{same[0]:%Y/%m/%d}.json"
-    insist_on(home)
+    require_home(home)
     with _writing:
         content = _for_update(path)
         # v2 kept some days as an object with its events inside: whatever else is in it stays.
@@ -78,7 +78,7 @@ def _for_update(path: Path) -> Any:
         return []
     except (ValueError, RecursionError):
         pass  # set aside, like any other file that is no day
-    set_aside(path)
+    quarantine(path)
     return []
 
 

@@ -13,7 +13,7 @@ from scheduler.core.state import TaskState
 from scheduler.errors import Unreadable
 from scheduler.storage.state_codec import Document, decode, encode
 from scheduler.system.clock import SystemClock
-from scheduler.system.files import open_new, read_file, set_aside
+from scheduler.system.files import open_new, quarantine, read_file
 
 FILE_NAME = "background_tasks.json"
 SETTLED = 1.0  # seconds after which a file that makes no sense is not one that somebody is still writing
@@ -188,7 +188,7 @@ class StateFile:
 
     def _set_aside(self, error: _NoStates) -> str:
         try:
-            aside = set_aside(self.path)
+            aside = quarantine(self.path)
         except OSError as denied:
             raise Unreadable(
                 f"{self.path} is no state file ({error}) and cannot be moved aside: {denied.strerror}"

@@ -51,7 +51,7 @@ def read_json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
     return content if isinstance(content, dict) else default
 
 
-def for_update(path: Path) -> dict[str, Any]:
+def read_json_for_update(path: Path) -> dict[str, Any]:
     """The object in the file, to be written back; what is no object is set aside, not lost."""
     try:
         content = json.loads(read_file(path))
@@ -61,11 +61,11 @@ def for_update(path: Path) -> dict[str, Any]:
         content = None
     if isinstance(content, dict):
         return content
-    set_aside(path)
+    quarantine(path)
     return {}
 
 
-def set_aside(path: Path) -> Path:
+def quarantine(path: Path) -> Path:
     """Move a file that cannot be understood out of the way, under a name that says so."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     aside = path.with_name(f"{path.name}.corrupt-{moment}")
@@ -88,13 +88,13 @@ def write_json(path: Path, content: Any) -> None:
     partial.replace(path)
 
 
-def insist_on(home: Path) -> None:
+def require_home(home: Path) -> None:
     """Raise FileNotFoundError if the home is gone: who took it away does not want it made again."""
     if not home.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(home))
 
 
-def identity(path: Path) -> tuple[int, int] | None:
+def file_id(path: Path) -> tuple[int, int] | None:
     """Which file is there at this moment; None if there is none."""
     try:
         status = path.stat(follow_symlinks=False)

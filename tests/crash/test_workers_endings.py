@@ -150,7 +150,7 @@ async def test_hurry_ends_the_grace_of_all_at_once(home):
         running.cancel()
         await asyncio.sleep(0.05)
         assert not running.done(), "it is being waited for"
-        workers.hurry()
+        workers.stop_now()
         await asyncio.wait([running], timeout=8)
         assert running.cancelled() and gone(watching.running.pid)
 

@@ -111,7 +111,7 @@ async def test_who_was_overtaken_lets_go_and_leaves_the_other_alone(place, fleet
 
 async def test_a_file_system_that_numbers_its_files_anew_takes_nothing_away(place, fleet, monkeypatch):
     looks = iter(range(10**9))
-    monkeypatch.setattr("scheduler.storage.lock.identity", lambda path: (1, next(looks)))
+    monkeypatch.setattr("scheduler.storage.lock.file_id", lambda path: (1, next(looks)))
     before = next(looks)
     await until(lambda: next(looks) > before + 20, "it has been looked at often")
     assert isinstance(control(fleet), Scheduler)

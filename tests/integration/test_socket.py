@@ -131,8 +131,8 @@ class Raw:
         assert hello["params"]["protocol"] == wire.PROTOCOL
         return client
 
-    def ask(self, identity: int | str, method: str, **params: Any) -> None:
-        self.writer.write(wire.line({"id": identity, "method": method, "params": params}))
+    def ask(self, request_id: int | str, method: str, **params: Any) -> None:
+        self.writer.write(wire.line({"id": request_id, "method": method, "params": params}))
 
     async def line(self) -> Any:
         return json.loads(await self.reader.readline())
@@ -297,9 +297,9 @@ async def test_a_reader_that_never_reads_skips_snapshots_and_holds_no_memory(own
     stuck.close()
 
 
-async def follow(owner: Owner, identity: int | str, task: str = "talk") -> Raw:
+async def follow(owner: Owner, request_id: int | str, task: str = "talk") -> Raw:
     client = await Raw.connect(owner)
-    client.ask(identity, "follow", task=task)
+    client.ask(request_id, "follow", task=task)
     return client
 
 
@@ -354,7 +354,7 @@ async def test_a_client_follows_so_many_runs_and_no_more_and_any_other_way_is_a_
         assert "no method 'follow'" in (await client.line())["error"]["message"]
     client.ask("odd", "unfollow", id=[])
     assert "no method" in (await client.line())["error"]["message"]
-    job = owner.scheduler._ledger.job("slow")
+    job = owner.scheduler._registry.job("slow")
     assert len(job.run.output._told) == FOLLOWED - 1
     client.close()
     await until(lambda: not job.run.output._told, "who is gone is not told any more")

@@ -91,7 +91,7 @@ async def test_a_run_that_died_with_its_owner_and_one_that_we_ended_are_told(bui
     scheduler = await build(task("slow", waits), states={"slow": TaskState(last_run=NOON - 60, running=dead)})
     await written(home, clock, 1)
     await scheduler.force("slow")
-    scheduler.hurry()
+    scheduler.stop_now()
     await scheduler.stop(0)
     contents = [each["content"] for each in events(home) if each["type"] == "task_interrupted"]
     assert contents[0] == "slow: the scheduler died during this run"

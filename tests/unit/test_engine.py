@@ -484,7 +484,7 @@ async def test_shutdown_gives_grace_then_interrupts_and_makes_the_run_due_again(
     await stopping
     row = scheduler.snapshot().tasks[0]
     assert gate.inside == 0 and row.error.text.startswith("interrupted")
-    assert scheduler._ledger.states["slow"].due_now
+    assert scheduler._registry.states["slow"].due_now
     with pytest.raises(Stopping):
         await scheduler.force("slow")
 
@@ -505,10 +505,10 @@ async def test_stopping_before_a_run_has_begun_still_records_it(build, clock):
     scheduler = await build(task("slow", gate), states={"slow": TaskState(last_run=NOON)})
     forced = asyncio.create_task(scheduler.force("slow"))
     await asyncio.sleep(0)
-    scheduler.hurry()
+    scheduler.stop_now()
     await forced
     await scheduler.stop(0)
-    assert scheduler._ledger.states["slow"].outcome is Outcome.INTERRUPTED
+    assert scheduler._registry.states["slow"].outcome is Outcome.INTERRUPTED
 
 
 async def test_changed_settings_keep_unchanged_tasks_and_forget_removed_ones(build, clock, noting, runs):
@@ -610,7 +610,7 @@ async def test_what_is_due_while_all_workers_are_busy_waits_for_one(build, clock
 async def test_nothing_is_started_by_a_loop_that_stops(build, clock, noting, runs):
     scheduler = await build(noting())
     await clock.advance(250)
-    scheduler.hurry()
+    scheduler.stop_now()
     clock.wall += 100
     scheduler._dispatch._ring()
     await clock.advance(100)

@@ -117,7 +117,7 @@ def test_the_filter_looks_at_citizen_task_outcome_trigger_and_text(text, kept):
     log.put(snapshot(event(1, kind="finished", outcome=Outcome.FAILED, text="Disk FULL")))
     log.put(snapshot(event(2, "mira", trigger=Trigger.FORCE)))
     lines = LogLines(log)
-    lines.sift(Filter(text))
+    lines.apply_filter(Filter(text))
     assert [line.what.citizen for line in lines.lines if not isinstance(line.what, Day)] == kept
 
 

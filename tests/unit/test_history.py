@@ -335,10 +335,10 @@ class Citizen:
     """A scheduler whose runs are recorded in a real home."""
 
     def __init__(self, home: Path, build: Any, historian: HistoryWriter) -> None:
-        self.home, self._build, self._historian = home, build, historian
+        self.home, self._build, self._history_writer = home, build, historian
 
     async def starts(self, *tasks: Task, **more: Any) -> Any:
-        self.recorder = self._historian.of(self.home, Retention())
+        self.recorder = self._history_writer.of(self.home, Retention())
         self.scheduler = await self._build(*tasks, recorder=self.recorder, **more)
         return self.scheduler
 
@@ -412,7 +412,7 @@ async def test_a_run_that_our_own_end_interrupts_is_recorded(citizen, clock):
 
     scheduler = await citizen.starts(task("long", long))
     await clock.advance(seconds=1)
-    scheduler.hurry()
+    scheduler.stop_now()
     await scheduler.stop(0)
     assert [run.outcome for run in listed(citizen.home)] == [Outcome.INTERRUPTED]
 
@@ -430,7 +430,7 @@ async def test_a_history_that_cannot_be_written_stops_nothing_and_is_said_once(c
     scheduler = await citizen.starts(noting())
     for _ in range(3):
         await clock.advance(minutes=5)
-        await citizen._historian.settled()
+        await citizen._history_writer.settled()
     await until(lambda: citizen.recorder._lost == 4, "all are missing")
     assert len(runs) == 4
     assert citizen.events("history") == [

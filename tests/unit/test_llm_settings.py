@@ -67,8 +67,8 @@ def test_no_repr_shows_the_key(home):
     citizen = opus(home, FOR_ALL + "key = '${LLM_KEY}'")
     assert citizen.llm is not None and citizen.llm.key == KEY
     context = Context("opus", home, "x", llm=citizen.llm)
-    by_hand = Llm("http://x", "m", key=KEY)
-    for each in (citizen, citizen.llm, context, citizen.llm.key, by_hand):
+    on_edited = Llm("http://x", "m", key=KEY)
+    for each in (citizen, citizen.llm, context, citizen.llm.key, on_edited):
         assert KEY not in repr(each)
 
 

@@ -34,7 +34,7 @@ def aside(home: Path) -> list[Path]:
     return sorted(home.glob(f"{NAME}.corrupt-*"))
 
 
-def by_hand(home: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def on_edited(home: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """An editor that replaces the file."""
     content = on_disk(home)
     change(content)
@@ -336,7 +336,7 @@ async def test_what_another_hand_changed_is_honoured_and_what_we_changed_is_kept
         del content["last_run"]["heartbeat"]
         content["reminder"] = "do not run on Sundays"
 
-    by_hand(home, edit)
+    on_edited(home, edit)
     assert owner.store.differs()
     ours = owner.states["news_scan"].finished(Outcome.OK, "fine", NOON, 1.0)
     await owner.saves("news_scan", ours)
@@ -352,7 +352,7 @@ async def test_what_another_hand_changed_is_honoured_and_what_we_changed_is_kept
 async def test_an_error_that_we_cleared_does_not_come_back_with_another_hands_change(owner, home):
     failed = TaskState(1.0, 1, Failure(NOON + 0.12345678, "refused"))
     await owner.saves("a", failed)
-    by_hand(home, lambda content: content.update(touched=True))
+    on_edited(home, lambda content: content.update(touched=True))
     await owner.saves("a", failed.finished(Outcome.OK, "", NOON, 1.0))
     assert on_disk(home)["errors"] == {}
 
@@ -365,7 +365,7 @@ async def test_no_hand_can_make_believe_that_something_runs(owner, home):
         content["tasks"]["a"]["running"] = None
         content["tasks"]["b"] = {"running": {"pid": 1, "born": 1, "since": 1}}
 
-    by_hand(home, edit)
+    on_edited(home, edit)
     await owner.saves("c", TaskState(1.0))
     assert owner.states["a"] == running
     assert owner.states["b"].running is None
@@ -380,7 +380,7 @@ async def test_a_touch_changes_nothing(owner, home):
 
 async def taken_up(owner, home, name: str) -> bool:
     """Somebody writes a name into the file; whether it reaches the states."""
-    await asyncio.to_thread(by_hand, home, lambda content: content["last_run"].update({name: 5.0}))
+    await asyncio.to_thread(on_edited, home, lambda content: content["last_run"].update({name: 5.0}))
     with contextlib.suppress(AssertionError):
         await until(lambda: name in owner.states, "it was taken up", 3)
     return name in owner.states
@@ -413,7 +413,7 @@ async def test_no_change_by_another_hand_is_lost_while_we_save_all_the_time(owne
 def test_until_a_change_by_another_hand_is_merged_nothing_is_written_over_it(home):
     file = StateFile(home)
     file.save({"a": TaskState(1.0)}, 1, durable=True)
-    by_hand(home, lambda content: content["last_run"].update(b=5.0))
+    on_edited(home, lambda content: content["last_run"].update(b=5.0))
     with pytest.raises(OtherHand):
         file.save({"a": TaskState(2.0)}, 2, durable=True)
     for version in (2, 3):

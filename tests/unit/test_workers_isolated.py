@@ -196,7 +196,7 @@ async def test_cancelled_it_is_killed_though_it_resists(run, workers, home):
     watching = Watching()
     async with under_way(workers, Isolated("chore.py", "main"), home, watching) as running:
         await until(lambda: watching.said("up"), "it runs")
-        workers.hurry()
+        workers.stop_now()
         await cancelled(running)
     assert watching.running and gone(watching.running.pid)
 

@@ -76,13 +76,13 @@ class Board:
         self.sorted_by = order
         by = key(order)
         self._panels = dict(sorted(self._panels.items(), key=lambda item: by(item[0], item[1].snapshot)))
-        self.sift(self.filter)
+        self.apply_filter(self.filter)
 
-    def sift(self, keep: Filter) -> None:
+    def apply_filter(self, keep: Filter) -> None:
         """Show only what the filter keeps."""
         self.filter = keep
         for panel in self._panels.values():
-            panel.sift(keep)
+            panel.apply_filter(keep)
         self.arrange(*self._size)
 
     def arrange(self, width: int, height: int) -> None:

@@ -101,9 +101,9 @@ class FleetGrid(LineView):
         """The citizens whose panels are on the screen."""
         return [panel.citizen for panel in self.board.between(self.scroll_offset.y, self.room.height)]
 
-    def sift(self, text: str) -> None:
+    def apply_filter(self, text: str) -> None:
         """Show only what the filter keeps."""
-        self._keeping(lambda: self.board.sift(Filter(text)))
+        self._keeping(lambda: self.board.apply_filter(Filter(text)))
         self._reveal()
         self.post_message(self.Looked())
 
@@ -234,7 +234,7 @@ class FleetGrid(LineView):
         view = self.board.view(place)
         hidden = view and not self.board.filter.wants(place.citizen, view)
         if hidden or self.board.index_of(place.citizen) is None:
-            self.sift("")
+            self.apply_filter("")
         index = self.board.index_of(place.citizen)
         if index is not None:
             self.board.put(index, 0)
@@ -270,7 +270,7 @@ class FleetGrid(LineView):
 
     def action_clear(self) -> None:
         if not self.board.filter.all:
-            self.sift("")
+            self.apply_filter("")
         else:
             self.unmark()
 

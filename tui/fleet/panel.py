@@ -39,9 +39,9 @@ class Panel:
     def show(self, snapshot: Snapshot, keep: Filter) -> bool:
         """Take the newest snapshot; True if the panel has another height now."""
         self.snapshot, self._lines, self._words = snapshot, None, ""
-        return self.sift(keep)
+        return self.apply_filter(keep)
 
-    def sift(self, keep: Filter) -> bool:
+    def apply_filter(self, keep: Filter) -> bool:
         """Choose the tasks to show; True if the panel has another height now."""
         tasks = self.snapshot.tasks if self.snapshot else ()
         if not (keep.all or keep.wants_all(self.citizen)):

@@ -36,7 +36,7 @@ class LogLines:
         self.keep = Filter()
         self._drawn = False
 
-    def sift(self, keep: Filter) -> None:
+    def apply_filter(self, keep: Filter) -> None:
         """Show only what the filter keeps."""
         self.keep = keep
         self._choose(0)

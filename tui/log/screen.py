@@ -72,13 +72,13 @@ class Log(Page):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.view.sift(event.value)
+        self.view.apply_filter(event.value)
 
     def on_filter_field_left(self) -> None:
         self.view.focus()
 
     def action_clear(self) -> None:
         if self.view.filter:
-            self.view.sift("")
+            self.view.apply_filter("")
         else:
             self.action_back()

@@ -68,10 +68,10 @@ class LogView(LineView):
             self._forget_oldest(shift)
         self._grown()
 
-    def sift(self, text: str) -> None:
+    def apply_filter(self, text: str) -> None:
         """Show only what the filter keeps; the cursor stays with its event, or goes to one near it."""
         at = self._cursor.at if self._cursor else 0
-        self._lines.sift(Filter(text))
+        self._lines.apply_filter(Filter(text))
         self._put(self._lines.place_of(at))
         self._grown()
 

@@ -103,14 +103,14 @@ async def application(plan: Plan, clock: Clock, lookout: CitizenWatcher, screens
 
 class _Views:
     def __init__(self, clock: Clock, lookout: CitizenWatcher, screens: Screens) -> None:
-        self._clock, self._lookout, self._screens = clock, lookout, screens
+        self._clock, self._watcher, self._screens = clock, lookout, screens
 
     async def healthz(self, request: web.Request) -> web.Response:
-        well, found = health(await self._lookout.sightings())
+        well, found = health(await self._watcher.sightings())
         return web.json_response(found, status=HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        sightings, tally = await self._lookout.sightings(), self._lookout.tally.copy()
+        sightings, tally = await self._watcher.sightings(), self._watcher.tally.copy()
         accept, now, screens = request.headers.get("Accept", ""), self._clock.now(), len(self._screens)
         # Of a thousand citizens the page has megabytes: the screens do not wait for it.
         page, kind = await asyncio.to_thread(exposition.page, sightings, tally, now, screens, accept)

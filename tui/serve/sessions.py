@@ -42,7 +42,7 @@ class Screens:
     """Every browser that is connected, each with a monitor of its own; `arguments` are the monitor's."""
 
     def __init__(self, arguments: Sequence[str], limits: Limits) -> None:
-        self._nursery, self._limits = ProcessPool(arguments), limits
+        self._pool, self._limits = ProcessPool(arguments), limits
         self._tabs: set[BrowserSession] = set()
         self._sockets: set[web.WebSocketResponse] = set()
 
@@ -73,12 +73,12 @@ class Screens:
 
     def prepare(self) -> None:
         """Have a monitor ready when the first browser comes."""
-        self._nursery.prepare()
+        self._pool.prepare()
 
     async def stop(self) -> None:
         """Say goodbye to every browser; the monitors end with their connections."""
         goodbyes = [socket.close(code=Over.STOPPED) for socket in list(self._sockets)]
-        await asyncio.gather(*goodbyes, self._nursery.close())
+        await asyncio.gather(*goodbyes, self._pool.close())
 
     def kill(self) -> None:
         """No monitor is left, whatever its browser does."""
@@ -86,7 +86,7 @@ class Screens:
             tab.kill()
 
     async def _show(self, socket: web.WebSocketResponse, size: tuple[int, int]) -> Over:
-        async with self._nursery.opened(size, socket.send_bytes) as tab:
+        async with self._pool.opened(size, socket.send_bytes) as tab:
             self._tabs.add(tab)
             out = asyncio.create_task(self._out(tab, socket))
             come_in = asyncio.create_task(self._in(tab, socket))

@@ -16,9 +16,9 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP")
 class Endings:
     """What signals do from before the first frame until the last run has ended: there is no gap to die in."""
 
-    def __init__(self, hurry: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, stop_now: Callable[[], None] = lambda: None) -> None:
         self.leave: Callable[[], object] | None = None
-        self._hurry, self._asked = hurry, 0
+        self._hurry, self._asked = stop_now, 0
         for number in ENDING:
             signal.signal(number, self)
 

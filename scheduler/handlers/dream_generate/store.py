@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import TaskFailed
-from scheduler.system.files import for_update, set_aside, write_json
+from scheduler.system.files import quarantine, read_json_for_update, write_json
 
 LIMIT = 64 << 20  # bytes: what is longer was not written here, and is not read into memory
 FILE = Path("contexts") / "dreams.json"
@@ -42,9 +42,9 @@ def _document(path: Path) -> dict[str, Any]:
         raise TaskFailed(f"{path} is no file; move it away")  # reading a pipe would wait for ever
     if path.exists() and path.stat().st_size > LIMIT:
         raise TaskFailed(f"{path} is longer than {LIMIT >> 20} MiB; move it away")
-    document = for_update(path)
+    document = read_json_for_update(path)
     if not isinstance(document.get("messages", []), list):
-        set_aside(path)
+        quarantine(path)
         return {}
     return document
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import TaskFailed
-from scheduler.system.files import for_update, write_json
+from scheduler.system.files import read_json_for_update, write_json
 
 KEPT = 400 * 86400.0  # seconds that a message is remembered after it was last seen unread
 REFRESH = 86400.0  # seconds after which being seen again is worth a write
@@ -24,7 +24,7 @@ class MailQueue:
         self._kept = max(KEPT, 2 * window)
         self._changed = False
         try:
-            self._document = for_update(self._memory)
+            self._document = read_json_for_update(self._memory)
         except OSError as error:
             raise TaskFailed(f"{self._memory} cannot be read: {error.strerror}; make it ours") from error
         self._seen = self._known()

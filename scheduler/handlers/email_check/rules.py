@@ -33,7 +33,7 @@ def addresses(header: str) -> tuple[str, ...]:
     return tuple(address for address in found if address)
 
 
-def one_spelling(address: str) -> str:
+def normalize_address(address: str) -> str:
     """Lower case, the domain as DNS writes it."""
     local, _, domain = address.rpartition("@")
     return f"{local.lower()}@{_domain(domain)}"
@@ -46,7 +46,7 @@ def sender(value: object) -> str:
     local, domain = entry.rsplit("@", 1)
     if not re.fullmatch(r'[^\s@,;<>*"]*', local) or not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", domain):
         raise InvalidValue(f"{given!r} is no address and no domain; write ct@example.org or example.org")
-    return one_spelling(entry)
+    return normalize_address(entry)
 
 
 def fold(words: str) -> str:
@@ -77,7 +77,7 @@ def _address(entry: str) -> str:
     bracketed = re.findall(r"<([^<>]*)>", entry)
     words = (bracketed[-1].rpartition(":")[2] if bracketed else entry.rpartition(":")[2]).split()
     found = [word for word in words if _ADDRESS.fullmatch(word)]
-    return one_spelling(found[0]) if len(found) == 1 and (not bracketed or len(words) == 1) else ""
+    return normalize_address(found[0]) if len(found) == 1 and (not bracketed or len(words) == 1) else ""
 
 
 def _unquoted(quoted: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.storage.memory import LIMIT, NoDay
-from scheduler.system.files import set_aside
+from scheduler.system.files import quarantine
 
 _FOUR, _TWO = "[0-9][0-9][0-9][0-9]", "[0-9][0-9]"
 
@@ -54,5 +54,5 @@ def summary_in(file: Path) -> dict[str, Any] | None:
         found = None
     if isinstance(found, dict):
         return found
-    set_aside(file)
+    quarantine(file)
     return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.urls import fingerprint
-from scheduler.system.files import for_update, write_json
+from scheduler.system.files import read_json_for_update, write_json
 
 DAY = 86400
 KEPT = 90  # days that an item is remembered after it was last in its feed, and a feed after its last scan
@@ -46,7 +46,7 @@ class Memory:
     def __init__(self, home: Path, now: float) -> None:
         self.today, self._file = int(now // DAY), home / _FILE
         try:
-            self._document = for_update(self._file)
+            self._document = read_json_for_update(self._file)
         except OSError as error:
             raise TaskFailed(f"{self._file} cannot be read: {error.strerror}; make it ours") from error
         feeds = self._document.get("feeds")

@@ -8,7 +8,7 @@ from typing import Any
 from scheduler.core.schedule import in_words
 from scheduler.errors import TaskFailed
 from scheduler.handlers.price_monitor.prices import NoPrice, Number, Price, price
-from scheduler.system.files import for_update, write_json
+from scheduler.system.files import read_json_for_update, write_json
 
 POINTS = 1000  # prices of one pair that are remembered; of a longer window the newest count
 LATE = 1.1  # a run that comes a little late still sees the price that a whole window ago was there
@@ -70,7 +70,7 @@ class Tracks:
     def __init__(self, home: Path) -> None:
         self._file = home / _FILE
         try:
-            self._document = for_update(self._file)
+            self._document = read_json_for_update(self._file)
         except OSError as error:
             raise TaskFailed(f"{self._file} cannot be read: {error.strerror}; make it ours") from error
         pairs, later = self._document.get("pairs"), self._document.get("later")
