@@ -15,7 +15,7 @@ from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, 
 if TYPE_CHECKING:
     from scheduler.config.citizen import CitizenSettings
     from scheduler.core.task import Context
-    from scheduler.handlers.offsite_backup.handler import Options
+    from scheduler.handlers.offsite_backup.options import Options
 
 LISTED = 30  # backups that are shown, the newest
 SHOWN = 20  # entries of the restored folder that are shown
@@ -76,7 +76,7 @@ def backups(ctx: "Context") -> list[Backup]:
 def _context(name: str, config: Path | None) -> "Context":
     from scheduler.config.loader import load
     from scheduler.core.task import Context
-    from scheduler.handlers.offsite_backup.handler import Options
+    from scheduler.handlers.offsite_backup.options import Options
 
     settings = load(config=config, only=(name,))
     citizen = settings.citizen(name)

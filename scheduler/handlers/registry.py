@@ -39,5 +39,6 @@ def built_in(task: str) -> BuiltIn | None:
     if task not in BUILT_IN:
         return None
     module = import_module(f"scheduler.handlers.{task}.handler")
-    needs, lines = getattr(module, "NEEDS", ()), getattr(module, "LINES", "")
-    return BuiltIn(getattr(module, task), module.Options, needs, lines)
+    options = import_module(f"scheduler.handlers.{task}.options")
+    needs, lines = getattr(options, "NEEDS", ()), getattr(options, "LINES", "")
+    return BuiltIn(getattr(module, task), options.Options, needs, lines)

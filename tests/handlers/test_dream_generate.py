@@ -9,7 +9,8 @@ import pytest
 
 from scheduler.core.task import Context, Llm
 from scheduler.errors import TaskFailed
-from scheduler.handlers.dream_generate.handler import Options, dream_generate
+from scheduler.handlers.dream_generate.handler import dream_generate
+from scheduler.handlers.dream_generate.options import Options
 from scheduler.handlers.dream_generate.prompt import INSTRUCTIONS, prompt
 from tests.fakes import NOON
 

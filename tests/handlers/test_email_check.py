@@ -15,9 +15,10 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check import connection as imap_client
 from scheduler.handlers.email_check import handler as module
 from scheduler.handlers.email_check import queued_mail as mail_queue
-from scheduler.handlers.email_check.handler import Options, check, email_check
+from scheduler.handlers.email_check.handler import check, email_check
 from scheduler.handlers.email_check.line import Line
 from scheduler.handlers.email_check.message import letter
+from scheduler.handlers.email_check.options import Options
 from scheduler.handlers.email_check.queued_mail import MailQueue
 from scheduler.handlers.email_check.rules import priority
 from scheduler.handlers.registry import built_in

@@ -11,7 +11,8 @@ import pytest
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers.heartbeat.handler import Options, Reading, heartbeat, judge, measure
+from scheduler.handlers.heartbeat.handler import Reading, heartbeat, judge, measure
+from scheduler.handlers.heartbeat.options import Options
 from scheduler.handlers.heartbeat.peers import MOST, Peer, look_at_peers
 from scheduler.storage.state_codec import running_to_json
 from scheduler.system.process_info import Running, born

@@ -11,7 +11,8 @@ import pytest
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.memory_summary.day_summary import FAILURES, TELLING, WIDTH, summary
-from scheduler.handlers.memory_summary.handler import Options, memory_summary, summarise
+from scheduler.handlers.memory_summary.handler import memory_summary, summarise
+from scheduler.handlers.memory_summary.options import Options
 
 TODAY = date(2026, 3, 3)
 EVENTS = [

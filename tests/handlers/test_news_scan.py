@@ -19,7 +19,8 @@ from scheduler.handlers.news_scan import files as news_files
 from scheduler.handlers.news_scan import parser_pool as feed_readers
 from scheduler.handlers.news_scan.feed_state import KEPT, MOST, FeedMemory
 from scheduler.handlers.news_scan.files import NewsFiles
-from scheduler.handlers.news_scan.handler import Options, news_scan
+from scheduler.handlers.news_scan.handler import news_scan
+from scheduler.handlers.news_scan.options import Options
 from scheduler.handlers.news_scan.parser import NoFeed, decoded, items, lines
 from scheduler.handlers.news_scan.parser_pool import Document, Readers
 from scheduler.handlers.registry import built_in

@@ -10,8 +10,9 @@ from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.price_monitor import files as price_files
-from scheduler.handlers.price_monitor.handler import NEEDS, Options, price_monitor
+from scheduler.handlers.price_monitor.handler import price_monitor
 from scheduler.handlers.price_monitor.moves import POINTS, Point, Track
+from scheduler.handlers.price_monitor.options import NEEDS, Options
 from scheduler.handlers.price_monitor.prices import NoPrice, Number, document, fresh, price, step_into
 from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read

@@ -14,7 +14,8 @@ import pytest
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.offsite_backup.files import OWN, STAGED
-from scheduler.handlers.offsite_backup.handler import Options, offsite_backup
+from scheduler.handlers.offsite_backup.handler import offsite_backup
+from scheduler.handlers.offsite_backup.options import Options
 from scheduler.handlers.offsite_backup.restic_restore import snapshots, unpack
 from scheduler.schema.table import Problems, read
 from tests.fakes import until

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.task import Context, Llm, Report
-from scheduler.handlers.memory_summary.handler import Options, age, memory_summary, summarise
+from scheduler.handlers.memory_summary.handler import memory_summary, summarise
+from scheduler.handlers.memory_summary.options import Options, age
 from scheduler.handlers.memory_summary.rollup import month_of, periods, week_of
 from scheduler.schema.values import InvalidValue
 from tests.fakes import NOON

@@ -24,7 +24,8 @@ from scheduler.handlers.offsite_backup import archive_backup as tar_backup
 from scheduler.handlers.offsite_backup.archive import Damaged, compare
 from scheduler.handlers.offsite_backup.archive_restore import unpack
 from scheduler.handlers.offsite_backup.files import STAGED
-from scheduler.handlers.offsite_backup.handler import Options, offsite_backup
+from scheduler.handlers.offsite_backup.handler import offsite_backup
+from scheduler.handlers.offsite_backup.options import Options
 from tests.fakes import NOON, until
 from tests.handlers.homes import database, expected, odd_home, tree, write
 from tests.handlers.small_disk import small_disk  # noqa: F401 - a fixture

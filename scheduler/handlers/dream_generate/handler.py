@@ -1,24 +1,12 @@
 """dream_generate: a prompt made of recent memory, and with a language model the dream itself."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.core.task import Context, Llm
 from scheduler.errors import TaskFailed
-from scheduler.handlers.dream_generate.prompt import INSTRUCTIONS, Prompt, prompt
+from scheduler.handlers.dream_generate.options import Options
+from scheduler.handlers.dream_generate.prompt import Prompt, prompt
 from scheduler.handlers.dream_generate.store import FILE, add, message
-from scheduler.schema.table import key
-from scheduler.schema.values import flag, text, whole
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The keys of `[tasks.dream_generate]` beside those of every task."""
-
-    instructions: str = key(text, INSTRUCTIONS)
-    events: int = key(whole(0, 500), 20)
-    keep: int = key(whole(2, 10_000), 500)
-    llm: bool = key(flag, True)
 
 
 async def dream_generate(ctx: Context) -> str:

@@ -2,34 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from scheduler.core.task import Context, Llm, Report
 from scheduler.handlers.memory_summary.daily import Outcome, Progress, summarise_days
+from scheduler.handlers.memory_summary.options import Options
 from scheduler.handlers.memory_summary.pruning import prune_raw, prune_summaries
 from scheduler.handlers.memory_summary.rollup import Period, roll_up
-from scheduler.schema.table import key
-from scheduler.schema.values import flag, seconds
-
-SHORTEST = 40 * 86400.0  # what is younger may still be part of a week or a month
-
-
-def age(value: object) -> float:
-    """How long something is kept; 0 is for ever."""
-    length: float = seconds()(value)
-    return max(length, SHORTEST) if length else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The keys of `[tasks.memory_summary]` beside those of every task."""
-
-    llm: bool = key(flag, True)
-    prose_time: float = key(seconds(1), 180.0)
-    keep_raw: float = key(age, 400 * 86400.0)
-    keep_summaries: float = key(age, 3650 * 86400.0)
 
 
 async def memory_summary(ctx: Context) -> str | Report:

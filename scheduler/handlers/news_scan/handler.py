@@ -1,14 +1,12 @@
 """news_scan: what is new in the feeds, each item once, in news/YYYY-MM-DD.jsonl."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.urls import address, shown
-from scheduler.schema.table import key
-from scheduler.schema.values import InvalidValue, kind, seconds, text
+from scheduler.handlers.news_scan.options import Options
 
 if TYPE_CHECKING:
     from scheduler.handlers.news_scan.feed import Feed
@@ -16,46 +14,6 @@ if TYPE_CHECKING:
     from scheduler.handlers.news_scan.files import NewsFiles
 
 AT_ONCE = 8  # feeds that are asked at the same time
-NEEDS = ("feeds",)
-LINES = """
-feeds = ["https://example.org/feed.xml", "https://example.com/atom.xml"]
-"""
-
-
-def _feeds(value: Any) -> Mapping[str, str]:
-    """A list of addresses, or a table with a name for each."""
-    if isinstance(value, dict):
-        named = {text(name): address(url) for name, url in value.items()}
-    elif isinstance(value, list):
-        urls = dict.fromkeys(address(url) for url in value)
-        named = {}
-        for url in urls:
-            name = shown(url)
-            named[name if name not in named else f"{name} ({len(named) + 1})"] = url
-    else:
-        raise InvalidValue(f'is {kind(value)}; write a list, like ["https://example.org/feed.xml"]')
-    if not named:
-        raise InvalidValue('is empty; write a list, like ["https://example.org/feed.xml"]')
-    return named
-
-
-def _keywords(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise InvalidValue(f'is {kind(value)}; write a list, like ["python", "debian"]')
-    found = tuple(" ".join(text(word).split()) for word in value)
-    if not all(found):
-        raise InvalidValue("holds an empty keyword; remove it")
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The keys of `[tasks.news_scan]` beside those of every task."""
-
-    feeds: Mapping[str, str] | None = key(_feeds)
-    keywords: tuple[str, ...] = key(_keywords, ())
-    patience: float = key(seconds(0.1), 30.0)  # for one feed
-    keep: float = key(seconds(86400), 90 * 86400.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from scheduler.handlers.net.cancellable import Stop, go_on, on_thread
 from scheduler.handlers.offsite_backup.archive import Damaged, Writer, compare
 from scheduler.handlers.offsite_backup.databases import clear, copy_databases
 from scheduler.handlers.offsite_backup.files import Entry, Part, rules, walk
-from scheduler.handlers.offsite_backup.handler import Options
+from scheduler.handlers.offsite_backup.options import Options
 from scheduler.handlers.offsite_backup.words import Missing, cannot, files, report, size
 from scheduler.system.clock import SystemClock
 

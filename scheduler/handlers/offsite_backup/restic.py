@@ -17,7 +17,7 @@ from scheduler.executors.environment import MARK, new_mark
 from scheduler.executors.output import Output
 from scheduler.executors.subprocesses import SubprocessPool
 from scheduler.handlers.offsite_backup.files import OWN
-from scheduler.handlers.offsite_backup.handler import Options
+from scheduler.handlers.offsite_backup.options import Options
 from scheduler.handlers.offsite_backup.words import scrubbed
 from scheduler.system.process_info import Running
 

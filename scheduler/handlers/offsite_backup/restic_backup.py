@@ -16,7 +16,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.net.cancellable import Stop, go_on, on_thread
 from scheduler.handlers.offsite_backup.databases import clear, copy_databases
 from scheduler.handlers.offsite_backup.files import OWN, Entry, Part, own_folder, rules, walk
-from scheduler.handlers.offsite_backup.handler import Options
+from scheduler.handlers.offsite_backup.options import Options
 from scheduler.handlers.offsite_backup.restic import Busy, NoRepository, Restic
 from scheduler.handlers.offsite_backup.words import Missing, cannot, files, report, size
 from scheduler.system.files import read_json, write_json

@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler.core.task import Context
 from scheduler.handlers.offsite_backup.files import STAGED
-from scheduler.handlers.offsite_backup.handler import Options
+from scheduler.handlers.offsite_backup.options import Options
 from scheduler.handlers.offsite_backup.restic import Restic
 from scheduler.handlers.offsite_backup.restic_backup import tag
 

@@ -14,7 +14,7 @@ from scheduler.handlers.price_monitor.prices import NoPrice, Price, document, fr
 from scheduler.handlers.price_monitor.sources import JSON, SOURCES, Read, read_json
 
 if TYPE_CHECKING:
-    from scheduler.handlers.price_monitor.handler import Options
+    from scheduler.handlers.price_monitor.options import Options
 
 AT_ONCE = 4
 ONE = "price"  # the pair of a json source without pairs
