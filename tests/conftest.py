@@ -14,8 +14,7 @@ from scheduler.core.task import Call, Task
 from scheduler.engine.scheduler import Scheduler, SchedulerOptions
 from scheduler.executors import Executor
 from scheduler.storage.state_store import MemoryStore
-
-from .fakes import FakeClock
+from tests.fakes import FakeClock
 
 sys.unraisablehook = sys.__unraisablehook__
 

@@ -32,9 +32,8 @@ from scheduler.errors import (
     Stopping,
     UnknownTask,
 )
-
-from ..crash.loops import Place, command, everything_in
-from ..fakes import until
+from tests.crash.loops import Place, command, everything_in
+from tests.fakes import until
 
 NEVER = "59 23 31 12 *"
 UNTIL_DONE = "while [ ! -e done ]; do sleep 0.02; done; echo done"

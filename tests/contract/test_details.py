@@ -16,12 +16,11 @@ from scheduler.control.offline import OfflineControl
 from scheduler.core.details import DefinitionField, TaskDetails
 from scheduler.errors import UnknownTask
 from scheduler.system.unix_socket import socket_path
+from tests.contract.test_control import ACTING, acting
+from tests.crash.loops import Place
+from tests.fakes import FakeClock
 from tui.demo.data import CHORES
 from tui.demo.fleet import DemoControl
-
-from ..crash.loops import Place
-from ..fakes import FakeClock
-from .test_control import ACTING, acting
 
 ENV = {"TOKEN": "tok-3141592653", "MAIL_PASSWORD": "swordfish-77", "UNUSED": "never-shown-42", "FROM_ENV": ""}
 OUTSIDE = "from-the-environment-99"

@@ -16,11 +16,10 @@ from scheduler.core.views import OutputChunk, Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, Owned, SchedulerError, Stopping, UnknownTask
 from scheduler.executors.output import KEEP
 from scheduler.storage.lock import owning
+from tests.contract.test_control import ACTING, Bench, acting, on_demand
+from tests.crash.loops import Place
+from tests.fakes import FakeControl, until
 from tui.demo.fleet import DemoControl, FastClock
-
-from ..crash.loops import Place
-from ..fakes import FakeControl, until
-from .test_control import ACTING, Bench, acting, on_demand
 
 STEPS = "for i in 1 2 3; do echo step $i; while [ ! -e go$i ]; do sleep 0.01; done; done; echo last"
 X3000000 = "head -c 3000000 /dev/zero | tr '\\0' x; echo"

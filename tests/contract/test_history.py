@@ -17,11 +17,10 @@ from scheduler.core.records import MOST_LISTED, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, UnknownRun, UnknownTask
+from tests.contract.test_control import ACTING, acting, on_demand
+from tests.crash.loops import Place
+from tests.fakes import FakeClock, FakeControl, until
 from tui.demo.fleet import DemoControl
-
-from ..crash.loops import Place
-from ..fakes import FakeClock, FakeControl, until
-from .test_control import ACTING, acting, on_demand
 
 TOLD = "echo first; echo fine"
 

@@ -5,8 +5,7 @@ import json
 
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
-
-from ..fakes import until
+from tests.fakes import until
 
 SLOW = '[tasks.slow]\nevery = "1h"\ncommand = ["sh", "-c", "touch begun; sleep 60"]\n'
 

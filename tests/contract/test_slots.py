@@ -10,9 +10,8 @@ import pytest
 from scheduler.control.fleet import Fleet
 from scheduler.control.fleet_options import FleetOptions
 from scheduler.core.window import MOST_CELLS, TimeGrid
-
-from ..crash.loops import Place
-from .test_control import ACTING, acting
+from tests.contract.test_control import ACTING, acting
+from tests.crash.loops import Place
 
 TASKS = """
 [tasks.hourly]

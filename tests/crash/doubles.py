@@ -26,9 +26,8 @@ import filelock  # noqa: F401
 import scheduler.control.fleet  # noqa: F401
 import tui.app  # noqa: F401
 from scheduler.storage.lock import owner_of
+from tests.crash.loops import Place, command
 from tui.__main__ import main as open_monitor
-
-from .loops import Place, command
 
 PATIENCE = 30.0  # seconds for anything that is waited for
 MORE_RUNS = 5  # once both show who owns the citizen

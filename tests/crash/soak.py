@@ -23,8 +23,7 @@ import filelock  # noqa: F401
 import scheduler.executors.command
 import scheduler.executors.isolated  # noqa: F401
 from scheduler.runtime.headless import run_headless
-
-from .loops import STATE, Place, command, gone
+from tests.crash.loops import STATE, Place, command, gone
 
 LONGEST_LIFE = 0.9  # seconds
 SECONDS = {"brief": "0", "short": "0.1", "long": "0.6", "longer": "1.2"}

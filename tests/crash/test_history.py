@@ -15,9 +15,8 @@ import pytest
 from scheduler.core.records import RunQuery, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.storage import history_reader as history
-
-from ..fakes import until
-from .loops import ROOT, Place, command, gone
+from tests.crash.loops import ROOT, Place, command, gone
+from tests.fakes import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),

@@ -12,10 +12,9 @@ import pytest
 
 from scheduler.cli.main import main
 from scheduler.storage.lock import acquire
-
-from ..fakes import until
-from ..ordinary_user import NOBODY
-from .loops import STATE, Place, command, everything_in
+from tests.crash.loops import STATE, Place, command, everything_in
+from tests.fakes import until
+from tests.ordinary_user import NOBODY
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from ..fakes import until
-from .loops import Place, command, gone, logged
+from tests.crash.loops import Place, command, gone, logged
+from tests.fakes import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),

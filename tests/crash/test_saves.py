@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .loops import ROOT, STATE, Place, command
+from tests.crash.loops import ROOT, STATE, Place, command
 
 DIES_INSIDE_THE_WRITE = """
 import resource, signal, sys

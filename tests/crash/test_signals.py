@@ -12,8 +12,8 @@ import termios
 
 import pytest
 
-from ..fakes import until
-from .loops import Place, command, gone
+from tests.crash.loops import Place, command, gone
+from tests.fakes import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from .loops import ROOT
+from tests.crash.loops import ROOT
 
 
 @pytest.mark.timeout(60)

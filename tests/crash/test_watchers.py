@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from ..fakes import until
-from ..integration.terminal import Terminal, opened
-from .loops import Place, command
+from tests.crash.loops import Place, command
+from tests.fakes import until
+from tests.integration.terminal import Terminal, opened
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),

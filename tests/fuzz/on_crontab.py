@@ -14,8 +14,7 @@ from scheduler.migration.crontab import LineKind, read
 from scheduler.migration.plan import Fate, Source, Wanted, plan
 from scheduler.migration.report import as_json, lines
 from scheduler.migration.settings_writer import Target, without, written
-
-from .bent import bent
+from tests.fuzz.bent import bent
 
 DATA = Path(__file__).parents[1] / "data"
 HARD = """SHELL=/bin/bash

@@ -16,8 +16,7 @@ from scheduler.core.state import Failure
 from scheduler.core.views import Event, OutputChunk, Snapshot, TaskStatus, TaskView, WakeView
 from scheduler.errors import SchedulerError
 from scheduler.system.clock import SystemClock
-
-from .bent import bent
+from tests.fuzz.bent import bent
 
 HELLO = wire.line({"method": "hello", "params": {"protocol": wire.PROTOCOL, "citizen": "opus", "pid": 1}})
 ROW = TaskView("tick", TaskStatus.FAILED, "5m", due=1.0, error=Failure(1.0, "no"))

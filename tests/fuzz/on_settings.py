@@ -7,8 +7,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import strategies as st
 
 from scheduler.config.loader import fingerprint, load
-
-from .bent import bent
+from tests.fuzz.bent import bent
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOW = 1_782_000_000.0

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from scheduler.control import server
 from scheduler.control.client import Connection
-
-from ..integration.test_socket import Owner
-from .bent import bent
+from tests.fuzz.bent import bent
+from tests.integration.sockets.test_socket import Owner
 
 LONGEST = 30.0  # seconds that one conversation may take, on a machine that is busy with other things
 REQUESTS = [

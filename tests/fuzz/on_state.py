@@ -10,8 +10,7 @@ from scheduler.core.state import due
 from scheduler.core.task import Task
 from scheduler.storage.state_codec import decode
 from scheduler.storage.state_file import StateFile
-
-from .bent import bent
+from tests.fuzz.bent import bent
 
 DATA = Path(__file__).parents[1] / "data"
 NOW = 1_782_000_000.0

@@ -7,8 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from scheduler.control import client as remote
 from scheduler.control import server
-
-from . import on_crontab, on_owner, on_settings, on_socket, on_state
+from tests.fuzz import on_crontab, on_owner, on_settings, on_socket, on_state
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from unittest import mock
 
 import pytest
 
-from . import seam
+from tests.golden import seam
 
 CONFIG = "--config {root}/main.toml"
 OWN = "homes/opus/experience.toml"

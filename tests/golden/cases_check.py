@@ -5,8 +5,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import seam
-from .case import CONFIG, OWN, ROOTED, Case
+from tests.golden import seam
+from tests.golden.case import CONFIG, OWN, ROOTED, Case
 
 CHECK = f"experience-tui check {CONFIG}"
 ENV = "homes/opus/.env"

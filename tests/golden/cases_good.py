@@ -7,7 +7,7 @@ import grp
 from dataclasses import replace
 from types import SimpleNamespace
 
-from .case import CONFIG, OWN, ROOTED, Case
+from tests.golden.case import CONFIG, OWN, ROOTED, Case
 
 MAIN = "main.toml"
 ENV = "homes/opus/.env"

@@ -1,6 +1,6 @@
 """The help of every command, and what is said to a command line that cannot be meant."""
 
-from .case import CONFIG, OWN, Case
+from tests.golden.case import CONFIG, OWN, Case
 
 SUBCOMMANDS = (
     *("check", "completion", "force", "history", "migrate", "next", "pause", "reset", "restore", "resume"),

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from . import seam
-from .case import CONFIG, OWN, STATE, Case
+from tests.golden import seam
+from tests.golden.case import CONFIG, OWN, STATE, Case
 
 _FILES = {
     "main.toml": 'root = "{root}/homes"\n',

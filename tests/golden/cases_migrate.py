@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from .case import CONFIG, OWN, Case
+from tests.golden.case import CONFIG, OWN, Case
 
 CRONTABS = Path(__file__).parent / "crontabs"
 MAIN = 'root = "{root}/homes"\n'

@@ -1,6 +1,6 @@
 """`next`: of citizens, and of expressions."""
 
-from .case import CONFIG, OWN, STATE, Case
+from tests.golden.case import CONFIG, OWN, STATE, Case
 
 _MAIN = 'root = "{root}/homes"\n'
 _OPUS = """\

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from .case import CONFIG, OWN, STATE, Case
+from tests.golden.case import CONFIG, OWN, STATE, Case
 
 NOON = 1772452800.0
 DATA = Path(__file__).parents[1] / "data"

@@ -22,9 +22,8 @@ from scheduler.storage.state_codec import running_to_json
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
 from scheduler.system.process_info import Running
+from tests.fakes import NOON
 from tui.__main__ import monitor
-
-from ..fakes import NOON
 
 CHECKOUT = Path(__file__).parents[2]
 

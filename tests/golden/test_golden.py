@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from . import (
+from tests.golden import (
     cases_check,
     cases_good,
     cases_help,
@@ -28,7 +28,7 @@ from . import (
     cases_status,
     seam,
 )
-from .case import Case
+from tests.golden.case import Case
 
 EXPECTED = Path(__file__).parent / "expected"
 GROUPS: Mapping[str, Mapping[str, Case]] = {

@@ -13,8 +13,7 @@ from scheduler.handlers.dream_generate.handler import dream_generate
 from scheduler.handlers.dream_generate.options import Options
 from scheduler.handlers.dream_generate.prompt import INSTRUCTIONS, prompt
 from tests.fakes import NOON
-
-from .llm_server import Act, serving, streamed, whole
+from tests.handlers.net.llm_server import Act, serving, streamed, whole
 
 LINES = [
     '{"message": {"content": "The harbour"}, "done": false}\n',

@@ -26,8 +26,7 @@ from scheduler.handlers.news_scan.parser_pool import Document, Readers
 from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
 from tests.fakes import NOON, until
-
-from .web_servers import Reply, nginx, site
+from tests.handlers.net.web_servers import Reply, nginx, site
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "feeds"
 SECRET = "s3cr3t-t0ken"

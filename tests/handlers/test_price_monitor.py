@@ -17,8 +17,7 @@ from scheduler.handlers.price_monitor.prices import NoPrice, Number, document, f
 from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
 from tests.fakes import NOON
-
-from .web_servers import Reply, Site, site
+from tests.handlers.net.web_servers import Reply, Site, site
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "prices"
 SECRET = "s3cr3t-t0ken"

@@ -9,10 +9,9 @@ import pytest
 
 from scheduler.alerts.alarms import Alarms
 from scheduler.config.loader import load
-
-from ..crash.loops import Place, command
-from ..fakes import until
-from ..loopback import loopback
+from tests.crash.loops import Place, command
+from tests.fakes import until
+from tests.loopback import loopback
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="shell scripts"),

@@ -15,9 +15,8 @@ import pytest
 from scheduler.background import looks
 from scheduler.cli.main import run
 from scheduler.storage.lock import owner_of, owning
+from tests.crash.loops import ROOT, Place
 from tui.__main__ import monitor
-
-from ..crash.loops import ROOT, Place
 
 NEVER = json.dumps("59 23 31 12 *")
 WAKE = 'command = ["sh", "-c", "while [ -e hold ]; do echo > awake; sleep 0.02; done; echo rested"]\n'

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..crash.loops import ROOT, Place, everything_in
+from tests.crash.loops import ROOT, Place, everything_in
 
 NAMED = '[tasks.{name}]\nevery = "1h"\ncommand = ["true"]\ndescription = "{text}"\n'
 

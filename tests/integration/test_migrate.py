@@ -13,8 +13,7 @@ import pytest
 from scheduler.config.loader import load
 from scheduler.core.task import Context, Outcome
 from scheduler.executors import Executor
-
-from ..watching import Watching, task
+from tests.watching import Watching, task
 
 ROOT = Path(__file__).parents[2]
 V1 = (ROOT / "tests/data/v1.crontab").read_bytes()

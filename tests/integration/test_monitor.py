@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ..fakes import until
-from .terminal import ROOT, opened
+from tests.fakes import until
+from tests.integration.terminal import ROOT, opened
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -16,10 +16,9 @@ from scheduler.cli.service import service_command
 from scheduler.errors import Managed
 from scheduler.storage.lock import acquire
 from scheduler.storage.managed import Unit, managed_by, mark, unmark
-
-from ..crash.loops import Place, command
-from ..fakes import NOON, FakeClock, until
-from ..ordinary_user import NOBODY
+from tests.crash.loops import Place, command
+from tests.fakes import NOON, FakeClock, until
+from tests.ordinary_user import NOBODY
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="systemd is of Linux alone"),

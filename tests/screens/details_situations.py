@@ -13,12 +13,11 @@ from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import Snapshot, TaskStatus
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
+from tests.screens.situations import HOSTILE, Situation, failed, task
 from tui.demo.details import details
 from tui.demo.fleet import DemoControl
 from tui.demo.history import output
 from tui.demo.prints import script
-
-from .situations import HOSTILE, Situation, failed, task
 
 PRINTED = {name: "".join(script(name)) for name in ("email_check", "offsite_backup")}
 ODD = (

@@ -5,9 +5,9 @@ import os
 import time
 from pathlib import Path
 
-from .details_situations import DETAILS
-from .driving import arrive
-from .situations import SITUATIONS, Situation
+from tests.screens.details_situations import DETAILS
+from tests.screens.driving import arrive
+from tests.screens.situations import SITUATIONS, Situation
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
 SHOWN = ("fleet", "failing", "running", "light", "ascii", "narrow", "help", "log", "timeline", "palette")

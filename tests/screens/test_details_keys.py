@@ -14,6 +14,9 @@ from scheduler.core.task import Outcome
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
+from tests.screens.details_situations import demo, run
+from tests.screens.situations import failed, task
+from tests.screens.test_keys import press, shown, toasts
 from tui.app import ExperienceApp
 from tui.details.output import KEPT
 from tui.details.runs import RunsPane
@@ -22,10 +25,6 @@ from tui.fleet.grid import FleetGrid
 from tui.keys import DETAILS_KEYS, PANE_KEYS
 from tui.palette.help import Help
 from tui.terminal import pager
-
-from .details_situations import demo, run
-from .situations import failed, task
-from .test_keys import press, shown, toasts
 
 
 def citizen(*tasks, **more) -> FakeControl:

@@ -3,7 +3,7 @@
 import pytest
 from rich.cells import cell_len
 
-from .details_situations import DETAILS
+from tests.screens.details_situations import DETAILS
 
 
 @pytest.mark.parametrize("name", DETAILS)

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import until
-
-from .details_situations import ODD
-from .test_safety import Terminal
+from tests.screens.details_situations import ODD
+from tests.screens.test_safety import Terminal
 
 SITUATION = ("-m", "tests.screens.details_situations")
 # Whatever a screen of ours has a reason to write: styles, cursor, clearing, modes, and answers to none.

@@ -7,9 +7,8 @@ from scheduler.core.task import Outcome, Trigger
 from scheduler.core.ui_options import EVERYWHERE, KEYS
 from scheduler.core.views import Snapshot
 from tests.fakes import NOON, FakeControl, FakeFleet
-
-from .driving import press, screen, settled, shown, toasts
-from .situations import events, failed, task
+from tests.screens.driving import press, screen, settled, shown, toasts
+from tests.screens.situations import events, failed, task
 
 # How to get to each screen, and what comes first where a key would have nothing to do.
 LEADS_TO = {"fleet": (), "log": ("l",), "timeline": ("t",), "details": ("enter",)}

@@ -11,9 +11,8 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.drivers.web_driver import WebDriver
 
 from tests.fakes import until
+from tests.screens.test_safety import Terminal
 from tui.terminal.driver import Forgiving, forgiving
-
-from .test_safety import Terminal
 
 
 class Closed:

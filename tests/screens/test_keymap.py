@@ -14,12 +14,11 @@ import tui
 from scheduler.core.ui_options import KEYS, Monitor
 from scheduler.core.views import Snapshot, TaskStatus
 from tests.fakes import FakeControl, FakeFleet
+from tests.screens.driving import press, screen, shown, toasts
+from tests.screens.situations import events, failed, task
 from tui.fleet.new_failures import NewFailures
 from tui.fleet.summary import FleetStatus
 from tui.terminal.title import TerminalTitle, title
-
-from .driving import press, screen, shown, toasts
-from .situations import events, failed, task
 
 # Answers and ways to close, on dialogs that say so themselves: they are what they are.
 ANSWERS = {"Confirm", "Help", "Palette"}

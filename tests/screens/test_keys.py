@@ -8,14 +8,13 @@ from scheduler.core.ports import FleetView
 from scheduler.core.views import Heartbeat, Receipt, Snapshot, TaskStatus, TaskView
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
+from tests.screens.driving import answered, cursor, press, screen, shown, toasts
+from tests.screens.situations import failed, task
 from tui.common.confirm import Confirm
 from tui.fleet.board import Place
 from tui.fleet.grid import FleetGrid
 from tui.keys import FLEET_KEYS
 from tui.palette.help import Help
-
-from .driving import answered, cursor, press, screen, shown, toasts
-from .situations import failed, task
 
 
 def citizen(name: str, *tasks: TaskView, **more) -> FakeControl:

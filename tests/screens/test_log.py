@@ -6,13 +6,12 @@ from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
 from scheduler.core.views import Snapshot
 from tests.fakes import NOON, FakeControl, FakeFleet, until
+from tests.screens.driving import cursor, press, screen, shown
+from tests.screens.situations import events, task
 from tui.details.screen import Details
 from tui.fleet.grid import FleetGrid
 from tui.log.screen import Log
 from tui.palette.help import Help
-
-from .driving import cursor, press, screen, shown
-from .situations import events, task
 
 
 def ticks(citizen: str, count: int, first: int = 1) -> tuple:

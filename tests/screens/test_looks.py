@@ -2,8 +2,8 @@
 
 import pytest
 
-from .driving import arrive
-from .situations import SITUATIONS
+from tests.screens.driving import arrive
+from tests.screens.situations import SITUATIONS
 
 
 @pytest.mark.parametrize("name", SITUATIONS)

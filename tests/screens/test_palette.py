@@ -4,12 +4,11 @@ import pytest
 
 from scheduler.core.views import Snapshot
 from tests.fakes import FakeControl, FakeFleet
+from tests.screens.driving import cursor, press, screen, shown
+from tests.screens.situations import task
 from tui.keys import FLEET_KEYS
 from tui.log.screen import Log
 from tui.palette.screen import Palette
-
-from .driving import cursor, press, screen, shown
-from .situations import task
 
 
 def fleet() -> FakeFleet:

@@ -6,9 +6,8 @@ import pytest
 from rich.cells import cell_len
 
 from tests.fakes import until
-
-from .driving import settled, shown
-from .situations import Situation, demo
+from tests.screens.driving import settled, shown
+from tests.screens.situations import Situation, demo
 
 SIZES = 100
 SMALLEST, LARGEST = (20, 4), (300, 100)

@@ -14,9 +14,8 @@ import pytest
 from rich.cells import cell_len
 
 from tests.fakes import until
+from tests.screens.situations import HOSTILE, SITUATIONS
 from tui.fleet.grid import FleetGrid
-
-from .situations import HOSTILE, SITUATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = (

@@ -11,12 +11,11 @@ from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Snapshot, TaskStatus
 from scheduler.errors import Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
+from tests.screens.driving import cursor, press, screen, shown
+from tests.screens.situations import demo, task
 from tui.details.screen import Details
 from tui.palette.help import Help
 from tui.timeline.screen import Timeline
-
-from .driving import cursor, press, screen, shown
-from .situations import demo, task
 
 HOUR = 3600.0
 

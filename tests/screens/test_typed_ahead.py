@@ -10,15 +10,14 @@ from textual.events import Key, MouseDown, MouseUp, Paste
 from textual.keys import _character_to_key
 
 from tests.fakes import FakeFleet, until
+from tests.screens.driving import cursor, screen, settled, shown
+from tests.screens.test_keys import citizen, fleet_of_three
 from tui.app import ExperienceApp
 from tui.common.filter_field import FilterField
 from tui.common.typed_ahead import LOOK, TypedAhead
 from tui.fleet.grid import FleetGrid
 from tui.log.screen import Log
 from tui.palette.help import Help
-
-from .driving import cursor, screen, settled, shown
-from .test_keys import citizen, fleet_of_three
 
 NAMED = {"\r": "enter", "\x1b": "escape", "\t": "tab"}
 

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 from scheduler.core.views import Snapshot
 from tests.fakes import FakeControl, FakeFleet
-
-from .driving import cursor, press, screen, shown, toasts
-from .situations import failed, task
+from tests.screens.driving import cursor, press, screen, shown, toasts
+from tests.screens.situations import failed, task
 
 
 def wrong_in_three_places() -> FakeFleet:

@@ -1,0 +1,228 @@
+"""The way to the network: limits, redirects, waiting, certificates, and what errors do not tell."""
+
+import gzip
+import ssl
+import time
+import zlib
+from email.utils import formatdate
+
+import pytest
+
+from scheduler.core.secrets import Sensitive
+from scheduler.errors import TaskFailed
+from scheduler.handlers.net.http import LATER, LIMIT, Answer, NoAnswer, Web, refusal
+from scheduler.handlers.net.inflate import BadAnswer, Inflater
+from scheduler.handlers.net.urls import address, shown
+from scheduler.schema.values import InvalidValue
+from tests.handlers.email_check.dovecot import certificates
+from tests.handlers.email_check.mail_servers import greeting, serving
+from tests.handlers.net.web_servers import Reply, Site, site
+
+SECRET = "s3cr3t-t0ken"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+async def get(url: str, headers: dict[str, str] | None = None, timeout: float = 5.0) -> Answer:
+    async with Web(timeout) as web:
+        return await web.get(url, headers)
+
+
+async def problem(url: str, **more) -> NoAnswer:
+    with pytest.raises(NoAnswer) as failed:
+        await get(url, **more)
+    assert SECRET not in str(failed.value) + repr(failed.value)
+    assert isinstance(failed.value, TaskFailed)
+    return failed.value
+
+
+async def test_an_answer_of_any_status_comes_back():
+    async with site() as there:
+        answer = await get(there.at("/a", Reply(b"hello", 418, {"ETag": '"1"'})))
+    assert (answer.status, answer.body, answer.headers["etag"]) == (418, b"hello", '"1"')
+    assert refusal(answer) == "answers HTTP 418"
+    assert there.asked[0][1]["user-agent"].startswith("experience-tui")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(b"hello" * 99)),
+        ("x-gzip", gzip.compress(b"hello" * 40) + gzip.compress(b"hello" * 59) + b"\0\0"),
+        ("deflate", zlib.compress(b"hello" * 99)),
+        ("deflate", zlib.compress(b"hello" * 99)[2:-4]),
+        ("identity", b"hello" * 99),
+    ],
+)
+async def test_what_is_compressed_is_inflated(encoding, body):
+    async with site() as there:
+        answer = await get(there.at("/a", Reply(body, headers={"Content-Encoding": encoding})))
+    assert answer.body == b"hello" * 99
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(b"x" * (LIMIT + 1)), "is longer than 10 MiB"),
+        (Reply(gzip.compress(b"\0" * (LIMIT + 1)), headers={"Content-Encoding": "gzip"}), "longer than 10"),
+        (Reply(gzip.compress(b"a" * 999)[:-9], headers={"Content-Encoding": "gzip"}), "broke off"),
+        (Reply(b"no gzip at all", headers={"Content-Encoding": "gzip"}), "its compression is broken"),
+        (Reply(b"x", headers={"Content-Encoding": "br"}), "in a way that was not asked for"),
+        (Reply(b"half", cut=2), "the connection broke off"),
+        (Reply(b"slowly", drip=0.3), "no answer within 1 s"),
+    ],
+)
+async def test_what_cannot_be_used_is_said(reply, words):
+    async with site() as there:
+        assert words in (await problem(there.at("/a", reply), timeout=1.0)).why
+
+
+def test_a_bomb_is_not_let_grow():
+    inflater = Inflater("gzip", 1 << 20)
+    bomb = gzip.compress(b"\0" * (64 << 20))
+    with pytest.raises(BadAnswer):
+        inflater.take(bomb)
+    assert len(inflater._body) <= (1 << 20) + 1
+
+
+# ------------------------------------------------------------------ once more
+
+
+async def test_a_connection_that_breaks_is_tried_again():
+    async with site() as there:
+        answer = await get(there.at("/a", Reply(b"half", cut=2), Reply(b"whole")))
+    assert answer.body == b"whole"
+
+
+async def test_what_is_asked_for_is_waited_for():
+    async with site() as there:
+        url = there.at("/a", Reply(status=429, headers={"Retry-After": "1"}), Reply(b"now"))
+        before = time.monotonic()
+        assert (await get(url)).body == b"now"
+    assert 0.9 < time.monotonic() - before < 4
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_wait_longer_than_the_run_ends_it_at_once(status):
+    async with site() as there:
+        late = formatdate(time.time() + 600, usegmt=True)
+        for value, least in (("600", 600.0), (late, 590.0), ("9" * 30, LATER)):
+            found = await problem(there.at("/a", Reply(status=status, headers={"Retry-After": value})))
+            assert least <= found.later <= least + 20
+        assert len(there.asked) == 3
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "²", "Mon, 99 Foo"])
+async def test_a_wait_that_means_nothing_is_none(value):
+    async with site() as there:
+        assert (await get(there.at("/a", Reply(status=429, headers={"Retry-After": value})))).status == 429
+
+
+# ------------------------------------------------------------------ redirects
+
+
+def leads(there: Site, place: str, to: str) -> str:
+    return there.at(place, Reply(status=302, headers={"Location": to}))
+
+
+async def test_redirects_are_followed_so_far():
+    async with site() as there:
+        there.at("/5", Reply(b"here"))
+        for number in range(5):
+            leads(there, f"/{number}", f"/{number + 1}")
+        assert (await get(there.base + "/0")).body == b"here"
+        leads(there, "/round", "/round")
+        assert "more than 5 times" in (await problem(there.base + "/round")).why
+
+
+async def test_strangers_learn_no_secret():
+    async with site() as there, site() as stranger:
+        goal = stranger.at("/b", Reply(b"b"))
+        url = leads(there, "/a", goal).replace("//", f"//me:{SECRET}@")
+        await get(url, {"x-api-key": SECRET, "if-none-match": '"1"'})
+        assert "authorization" in there.asked[0][1] and there.asked[0][1]["x-api-key"] == SECRET
+        assert SECRET not in str(stranger.asked) and "authorization" not in stranger.asked[0][1]
+        assert stranger.asked[0][1]["if-none-match"] == '"1"'
+        there.at("/home", Reply(b"home"))
+        await get(leads(there, "/c", there.base + "/home").replace("//", f"//me:{SECRET}@"))
+        assert "authorization" in there.asked[-1][1]
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/x", "javascript:alert(1)"])
+async def test_a_redirect_stays_on_the_web(place):
+    async with site() as there:
+        assert "not on the web" in (await problem(leads(there, "/a", place))).why
+
+
+# ------------------------------------------------------------------ TLS
+
+
+@pytest.mark.needs("openssl")
+async def test_certificates_are_looked_at(tmp_path, monkeypatch):
+    certificates(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    for name, words in (
+        ("good", ""),
+        ("expired", "has expired"),
+        ("other", "not valid for"),
+        ("alone", "self"),
+    ):
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(tmp_path / f"{name}.pem", tmp_path / "server.key")
+        async with site(server) as there:
+            url = there.at("/a", Reply(b"hello"))
+            if words:
+                said = (await problem(url)).why
+                assert said.startswith("its certificate is not accepted: ") and words in said
+            else:
+                assert (await get(url)).body == b"hello"
+                leads(there, "/down", "http://127.0.0.1:1/")
+                assert "from https to http" in (await problem(there.base + "/down")).why
+
+
+async def test_a_server_without_tls_is_said():
+    with serving(greeting(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        assert (await problem(f"https://127.0.0.1:{port}/a")).why.startswith("no TLS connection")
+
+
+# ------------------------------------------------------------------ what errors tell
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (f"http://127.0.0.1:1/a?key={SECRET}", "http://127.0.0.1:1/a: connection refused"),
+        (f"http://me:{SECRET}@127.0.0.1:1/", "http://127.0.0.1:1/: connection refused"),
+        (Sensitive(f"http://127.0.0.1:1/{SECRET}"), "http://127.0.0.1:1: connection refused"),
+        (f"http://nobody.invalid/?{SECRET}", "http://nobody.invalid/: "),
+    ],
+)
+async def test_an_error_names_the_place_without_what_is_secret(url, words, caplog):
+    caplog.set_level("DEBUG")
+    assert words in str(await problem(url))
+    assert SECRET not in caplog.text
+
+
+async def test_no_address_reaches_a_log(caplog):
+    caplog.set_level("DEBUG")
+    async with site() as there:
+        await get(there.at(f"/a?key={SECRET}", Reply(b"x")))
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "value", ["", "example.org", "ftp://a/b", "http://", "http://a:b/", "http://a b/", 3]
+)
+def test_what_is_no_address_is_refused(value):
+    with pytest.raises(InvalidValue):
+        address(value)
+
+
+def test_an_address_does_not_show_itself():
+    assert SECRET not in repr(address(f"https://a:{SECRET}@example.org/x?{SECRET}"))
+    assert shown("https://u:p@[::1]:8443/x?y#z") == "https://[::1]:8443/x"

@@ -1,0 +1,500 @@
+"""The socket of an owner: nobody who comes in can hurt it, or anybody else."""
+
+import asyncio
+import gc
+import itertools
+import json
+import os
+import socket
+import stat
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from scheduler.control import messages as wire
+from scheduler.control.client import RARELY, RETRY, STEP, Connection, RemoteControl, rounded
+from scheduler.control.server import (
+    AT_EASE,
+    BITE,
+    CLIENTS,
+    FOLLOWED,
+    MISTAKES,
+    PACE,
+    TAKEN_IN,
+    Server,
+    Turns,
+    _Client,
+)
+from scheduler.core.schedule import Cron, Every
+from scheduler.core.task import Call, Task
+from scheduler.core.views import TaskStatus
+from scheduler.engine.scheduler import Scheduler, SchedulerOptions
+from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
+from scheduler.executors import Executor
+from scheduler.executors.stdout_capture import current
+from scheduler.storage.state_store import MemoryStore
+from scheduler.system.clock import SystemClock
+from scheduler.system.unix_socket import LONGEST, Peer, shared_path, socket_path
+from tests.fakes import settle, until
+
+
+class Owner:
+    """A scheduler with a socket, on this loop."""
+
+    def __init__(self, home: Path) -> None:
+        (home / ".experience").mkdir(exist_ok=True)
+        self.gate = asyncio.Event()
+        self.clock, self.workers = SystemClock(), Executor()
+        tasks = [
+            Task("slow", Every(86400), Call(self.slow)),
+            Task("tick", Every(0.05), Call(self.tick)),
+            Task("talk", Cron("59 23 31 12 *"), Call(self.talk)),
+        ]
+        self.scheduler = Scheduler(
+            "opus",
+            home,
+            tasks,
+            store=MemoryStore(),
+            clock=self.clock,
+            workers=self.workers,
+            rules=SchedulerOptions(grace=0.1),
+        )
+        self.path = socket_path(home)
+        self.server = Server(self.scheduler, self.path)
+        self.visitors: list[Raw] = []
+
+    async def slow(self, context: Any) -> str:
+        await self.gate.wait()
+        return "through"
+
+    async def talk(self, context: Any) -> None:
+        """Prints 30 MB a second, as long as the gate is closed."""
+        run = current.get()
+        assert run
+        while not self.gate.is_set():
+            run.output.write(b"x" * 60_000)
+            await asyncio.sleep(0.002)
+
+    async def tick(self, context: Any) -> str:
+        return ""
+
+    async def open(self) -> None:
+        await self.scheduler.start()
+        await self.server.open()
+
+    async def close(self) -> None:
+        for visitor in self.visitors:
+            visitor.close()
+        await self.scheduler.stop(0)
+        await self.server.close()
+        await self.workers.close()
+        self.clock.close()
+
+    def ticks(self) -> int:
+        row = self.scheduler.snapshot().task("tick")
+        assert row is not None
+        return row.run_count
+
+
+@pytest.fixture
+async def owner(home: Path) -> AsyncIterator[Owner]:
+    owner = Owner(home)
+    await owner.open()
+    yield owner
+    await owner.close()
+
+
+@pytest.fixture
+async def remote(owner: Owner) -> AsyncIterator[RemoteControl]:
+    control = RemoteControl("opus", owner.path, owner.clock)
+    await control.start()
+    yield control
+    await control.stop()
+
+
+class Raw:
+    """A client that sends whatever it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, owner: Owner) -> "Raw":
+        client = cls(*await asyncio.open_unix_connection(str(owner.path), limit=wire.ANSWER_LIMIT))
+        owner.visitors.append(client)
+        hello = await client.line()
+        assert hello["params"]["protocol"] == wire.PROTOCOL
+        return client
+
+    def ask(self, request_id: int | str, method: str, **params: Any) -> None:
+        self.writer.write(wire.line({"id": request_id, "method": method, "params": params}))
+
+    async def line(self) -> Any:
+        return json.loads(await self.reader.readline())
+
+    async def rest(self) -> bytes:
+        """Whatever comes until the owner hangs up."""
+        try:
+            return await self.reader.read()
+        except ConnectionError:
+            return b""
+
+    def close(self) -> None:
+        self.writer.transport.abort()
+
+
+async def goes_on(owner: Owner) -> None:
+    """Its tasks run as if nothing had happened."""
+    before = owner.ticks()
+    await until(lambda: owner.ticks() > before + 3, "tasks go on")
+
+
+async def test_the_socket_is_for_its_owner_alone_and_goes_with_it(owner):
+    assert stat.S_IMODE(owner.path.stat().st_mode) == 0o600
+    await owner.server.close()
+    assert not owner.path.exists()
+
+
+async def test_a_stale_socket_of_a_dead_owner_is_in_nobodys_way(home):
+    owner = Owner(home)
+    owner.path.touch()
+    await owner.open()
+    (await Raw.connect(owner)).close()
+    await owner.close()
+
+
+def test_a_path_too_long_for_a_socket_is_put_into_the_runtime_folder(tmp_path):
+    home = tmp_path / ("x" * 100) / "opus"
+    home.mkdir(parents=True)
+    path = socket_path(home)
+    assert len(os.fsencode(path)) <= LONGEST and not path.is_relative_to(home)
+    assert path == socket_path(home) != socket_path(home.parent)
+
+
+async def test_changes_are_pushed_and_events_come_once_each(owner, remote):
+    assert remote.snapshot().owner == f"attached, pid {os.getpid()}"
+    await until(lambda: remote.snapshot().task("tick").run_count > 5, "runs are seen")
+    sequence = [event.seq for event in remote.snapshot().events]
+    assert sequence == sorted(set(sequence))
+    assert remote.snapshot().task("slow").kind is TaskStatus.RUNNING
+
+
+async def test_refusals_arrive_as_the_errors_that_they_are(owner, remote):
+    with pytest.raises(AlreadyRunning, match="already running"):
+        await remote.force("slow")
+    with pytest.raises(UnknownTask, match="did you mean tick"):
+        await remote.force("tikc")
+
+
+async def test_an_owner_that_dies_is_gone_and_one_that_comes_back_is_found_again(home):
+    first = Owner(home)
+    await first.open()
+    control = RemoteControl("opus", first.path, first.clock)
+    await control.start()
+    await first.close()
+    await until(lambda: "is gone" in control.snapshot().stale, "it is said at once")
+    with pytest.raises(Disconnected, match="is gone"):
+        await control.force("tick")
+    second = Owner(home)
+    await second.open()
+    await until(lambda: not control.snapshot().stale, "it is found again")
+    assert (await control.reset("slow")).saved
+    await control.stop()
+    await second.close()
+
+
+async def test_an_owner_that_stays_away_is_looked_for_less_and_less_often(owner, remote, monkeypatch):
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(
+        "scheduler.control.client.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted})
+    )
+    await owner.server.close()
+    await until(lambda: len(pauses) > 30, "it is looked for")
+    assert 0.8 * RETRY <= pauses[0] <= 1.2 * RETRY + STEP
+    assert all(0.8 * RARELY <= pause <= 1.2 * RARELY + STEP for pause in pauses[-10:])
+    assert len(set(pauses[-10:])) > 1, "a thousand do not all come at once"
+
+
+@pytest.mark.parametrize("pause", [0.4, 0.5, 4.9, 6.0])
+def test_some_of_a_thousand_knock_together_so_that_the_loop_wakes_seldom(pause):
+    ends = {now + rounded(pause, now) for now in (100.0, 100.01, 100.07, 100.09)}
+    assert len(ends) == 1 and min(ends) % STEP == pytest.approx(0)
+    assert pause + 100.09 <= min(ends) <= pause + 100 + 2 * STEP
+
+
+async def test_silence_is_found_out_by_whoever_looks(owner, remote, monkeypatch):
+    now = owner.clock.elapsed()
+    monkeypatch.setattr(remote, "_clock", type("Later", (), {"elapsed": lambda self: now + 60})())
+    assert remote.pulse().age == 0.0  # only now it is asked
+    await until(lambda: remote._heard == now + 60, "the owner answers")
+    assert remote.pulse().age == 0.0
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\n",
+        b"hello\n",
+        b"{}\n",
+        b"[1,2]\n",
+        b'"x"\n',
+        b"\xff\xfe\x00\n",
+        b"[" * 5000 + b"\n",
+        b'{"jsonrpc":"2.0","id":1,"method":"force"}\n',
+        b'{"jsonrpc":"2.0","id":1,"method":"force","params":{"task":["x"]}}\n',
+        b'{"jsonrpc":"2.0","id":1,"method":"__class__","params":{"task":"tick"}}\n',
+        b'{"jsonrpc":"2.0","id":{},"method":"ping"}\n',
+        b'{"jsonrpc":"2.0","id":1,"method":"force","params":{"task":"tick","rm":1}}\n',
+    ],
+)
+async def test_junk_is_answered_and_soon_hung_up_on(owner, junk):
+    client = await Raw.connect(owner)
+    client.writer.write(junk)
+    assert "error" in await client.line()
+    client.writer.write(junk * MISTAKES)
+    assert await client.rest() is not None  # it ends
+    await goes_on(owner)
+
+
+async def test_a_line_without_end_is_not_collected(owner):
+    client = await Raw.connect(owner)
+    with pytest.raises(ConnectionError):
+        for _ in range(2000):
+            client.writer.write(b"x" * 50_000)
+            await client.writer.drain()
+    await goes_on(owner)
+    client.close()
+
+
+async def test_half_a_line_and_a_client_that_goes_in_the_middle_are_nothing(owner):
+    client = await Raw.connect(owner)
+    client.writer.write(b'{"jsonrpc":"2.0","id":1,"met')
+    await client.writer.drain()
+    client.close()
+    await goes_on(owner)
+    await until(lambda: not owner.server._clients, "it is let go")
+
+
+async def test_a_reader_that_never_reads_skips_snapshots_and_holds_no_memory(owner, remote):
+    stuck = await Raw.connect(owner)
+    stuck.reader._limit = 1  # type: ignore[attr-defined]  # so that nothing is read ahead
+    stuck.writer.write(wire.line({"id": 1, "method": "watch", "params": {}}))
+    await until(lambda: remote.snapshot().task("tick").run_count > 40, "others see every change")
+    transports = [task.get_coro() for task in owner.server._clients]
+    assert len(transports) == 2
+    await goes_on(owner)
+    stuck.close()
+
+
+async def follow(owner: Owner, request_id: int | str, task: str = "talk") -> Raw:
+    client = await Raw.connect(owner)
+    client.ask(request_id, "follow", task=task)
+    return client
+
+
+async def test_a_reader_that_never_reads_what_is_printed_holds_no_memory_and_nobody_up(owner, monkeypatch):
+    clients: list[_Client] = []
+
+    class Noted(_Client):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            clients.append(self)
+
+    monkeypatch.setattr("scheduler.control.server._Client", Noted)
+    await owner.scheduler.force("talk")
+    stuck = [await follow(owner, 1) for _ in range(5)]
+    for client in stuck:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # so that nothing is read ahead
+    waiting = [each._writer.transport.get_write_buffer_size for each in clients]
+    await until(lambda: all(size() for size in waiting), "nothing more can be sent to them")
+    reading, told, before = await follow(owner, "x"), 0, owner.ticks()
+    while told < 3_000_000:
+        params = (await reading.line())["params"]
+        assert params["id"] == "x"
+        told += len(params["text"]) + params.get("skipped", 0)
+    assert max(size() for size in waiting) < 512 * 1024
+    await until(lambda: owner.ticks() > before + 3, "tasks go on")
+    owner.gate.set()
+
+
+async def test_who_follows_is_answered_when_the_run_has_ended(owner):
+    await owner.scheduler.force("talk")
+    client = await follow(owner, 7)
+    await client.line()
+    owner.gate.set()
+    while "method" in (message := await client.line()):
+        assert message["method"] == "printed"
+    assert (message["id"], message["result"]) == (7, {})
+
+
+async def test_a_client_follows_so_many_runs_and_no_more_and_any_other_way_is_a_mistake(owner):
+    client = await Raw.connect(owner)
+    for number in range(FOLLOWED + 1):
+        client.ask(number, "follow", task="slow")
+    assert "8 runs are followed already" in (await client.line())["error"]["message"]
+    client.ask("done", "unfollow", id=0)
+    assert (await client.line())["result"] == {}
+    client.ask(1, "follow", task="slow")
+    assert "used id" in (await client.line())["error"]["message"]
+    client.ask(0, "follow", task="solw")
+    assert "did you mean slow" in (await client.line())["error"]["message"]
+    for params in ({"task": 7}, {}, {"task": "slow", "rm": 1}):
+        client.ask("odd", "follow", **params)
+        assert "no method 'follow'" in (await client.line())["error"]["message"]
+    client.ask("odd", "unfollow", id=[])
+    assert "no method" in (await client.line())["error"]["message"]
+    job = owner.scheduler._registry.job("slow")
+    assert len(job.run.output._told) == FOLLOWED - 1
+    client.close()
+    await until(lambda: not job.run.output._told, "who is gone is not told any more")
+
+
+async def test_there_is_room_for_many_clients_and_a_sentence_for_one_too_many(owner):
+    clients = [await Raw.connect(owner) for _ in range(CLIENTS)]
+    with pytest.raises(Disconnected, match=f"{CLIENTS} clients"):
+        await Connection.open(owner.path)
+    for client in clients:
+        client.close()
+    await until(lambda: not owner.server._clients, "all are let go")
+    connection = await Connection.open(owner.path)
+    connection.close()
+
+
+async def test_of_good_requests_without_end_only_a_bite_is_kept(owner, monkeypatch):
+    clients: list[_Client] = []
+
+    class Noted(_Client):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            clients.append(self)
+
+    monkeypatch.setattr("scheduler.control.server._Client", Noted)
+    client = await Raw.connect(owner)
+    client.writer.write(wire.line({"id": 1, "method": "ping"}) * 40_000)
+    kept = [0]
+
+    def grows_no_more() -> bool:
+        kept.append(len(clients[0]._reader._buffer))  # type: ignore[attr-defined]  # what asyncio keeps
+        return len(kept) > 100
+
+    await until(grows_no_more, "it sends and sends")
+    assert 0 < max(kept) <= 2 * wire.LINE_LIMIT + BITE
+    await goes_on(owner)
+
+
+async def test_of_clients_that_went_away_in_the_middle_nothing_waits_for_the_collector(owner):
+    def kept() -> Counter[str]:
+        names = Counter(type(each).__name__ for each in gc.get_objects())
+        return Counter(
+            {name: names[name] for name in ("_SelectorSocketTransport", "StreamReader", "_Client")}
+        )
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = kept()
+        for _ in range(3):
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(str(owner.path))
+            client.sendall(wire.line({"id": 1, "method": "ping"}) * 500)
+            await until(lambda: owner.server._clients, "it is there")
+            client.close()
+            await until(lambda: not owner.server._clients, "it is let go")
+        await settle()
+        assert kept() == before
+    finally:
+        gc.enable()
+
+
+async def test_the_more_clients_ask_the_longer_each_of_them_waits(monkeypatch):
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(
+        "scheduler.control.server.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted})
+    )
+    turns = Turns()
+    await turns.pause()
+    await asyncio.gather(*(turns.pause() for _ in range(10 * AT_EASE)))
+    await turns.pause()
+    assert pauses[0] == pauses[-1] == PACE
+    assert max(pauses) == 10 * PACE
+
+
+async def test_of_many_that_come_at_once_a_few_are_taken_in_a_turn_and_none_is_lost(owner):
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(CLIENTS)]
+    for each in crowd:
+        each.connect(str(owner.path))  # they wait in the kernel: the loop has had no turn yet
+    there = [0]
+    while there[-1] < len(crowd):
+        await asyncio.sleep(0)
+        there.append(len(owner.server._clients))
+    assert max(after - before for before, after in itertools.pairwise(there)) <= TAKEN_IN
+    for each in crowd:
+        each.close()
+
+
+async def test_another_version_of_the_protocol_is_a_sentence(home, monkeypatch):
+    owner = Owner(home)
+    monkeypatch.setattr("scheduler.control.server.wire", SimpleNamespace(**{**vars(wire), "PROTOCOL": 2}))
+    await owner.open()
+    with pytest.raises(Disconnected, match="speaks version 2 of the protocol, this is version 1"):
+        await Connection.open(owner.path)
+    await owner.close()
+
+
+async def test_what_listens_there_may_be_something_else(tmp_path):
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.org ESMTP\n")
+        writer.close()
+
+    path = tmp_path / "other.sock"
+    server = await asyncio.start_unix_server(other, str(path))
+    with pytest.raises(Disconnected):
+        await Connection.open(path)
+    server.close()
+
+
+async def test_who_stops_while_it_opens_leaves_no_socket(owner):
+    path = shared_path(owner.path.parent.parent)
+    sharing = asyncio.create_task(owner.server.share(path, os.getgid()))
+    await until(path.exists, "it is about to listen")
+    sharing.cancel()
+    await asyncio.wait({sharing})
+    assert path.exists() is not sharing.cancelled()
+
+
+async def test_a_member_of_the_group_steers_and_does_not_stop(owner, monkeypatch):
+    (home := owner.path.parent.parent).chmod(0o755)
+    monkeypatch.setattr(
+        "scheduler.control.server.peer_of", lambda connection: Peer(7, 12345, frozenset({os.getgid()}))
+    )
+    await owner.server.share(shared_path(home), os.getgid())
+    connection = await Connection.open(shared_path(home))
+    assert (await connection.ask("reset", task="slow"))["text"] == "slow: reset"
+    with pytest.raises(NotOurs, match="only the user who runs it may stop it"):
+        await connection.ask("stop")
+    connection.close()
+
+
+async def test_a_stranger_is_not_let_in(owner, monkeypatch):
+    monkeypatch.setattr(
+        "scheduler.control.server.peer_of", lambda connection: Peer(7, 12345, frozenset({12345}))
+    )
+    reader, writer = await asyncio.open_unix_connection(str(owner.path))
+    assert await reader.read() == b""
+    writer.close()

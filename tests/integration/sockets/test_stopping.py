@@ -1,0 +1,216 @@
+"""`--stop`: owners are asked through their sockets, insisted on, killed in the end; others are left alone."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.cli.main import main
+from scheduler.config.loader import load
+from scheduler.control.client import Connection
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
+from scheduler.errors import SchedulerError
+from scheduler.runtime import stopping
+from scheduler.runtime.background_loops import start_all
+from scheduler.runtime.stopping import StopReport, end_all
+from scheduler.storage.lock import owning
+from scheduler.storage.managed import mark, unit_of
+from scheduler.system.unix_socket import socket_path
+from tests.crash.loops import ROOT, Place, command
+from tests.fakes import until as until_true
+
+# An owner that answers, but does not end when it is asked to.
+STUBBORN = """
+import asyncio, sys
+from pathlib import Path
+from scheduler.control.fleet import Fleet
+from scheduler.control.fleet_options import FleetOptions
+
+async def main():
+    fleet = Fleet(FleetOptions(config=Path(sys.argv[1]), wakes=False))
+    fleet.on_stop = lambda: None
+    await fleet.start()
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    place = Place(tmp_path)
+    place.tasks(command("long", "echo begun > begun; sleep 0.7; echo done > done"), more='grace = "20s"\n')
+    monkeypatch.setenv("EXPERIENCE_CONFIG", str(place.config))
+    return place
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits long in these tests."""
+    for name, seconds in (("AFTER_GRACE", 0.3), ("HURRIED", 0.3)):
+        monkeypatch.setattr(stopping, name, seconds)
+    monkeypatch.setattr("scheduler.control.client.GREETING", 0.3)
+
+
+def until(holds: Callable[[], object], words: str) -> None:
+    end = time.monotonic() + 25
+    while not holds():
+        assert time.monotonic() < end, f"never came true: {words}"
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def owner(place: Place, *argv: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that owns the citizen, killed in the end."""
+    given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([sys.executable, *argv], cwd=ROOT, env=place.environment(), **given)
+    try:
+        until(lambda: socket_path(place.home).exists(), "it owns the citizen")
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        process.wait(10)
+
+
+def loop(place: Place) -> Any:
+    return owner(place, str(ROOT / "core.py"), "--citizen", place.citizen, "--loop", "--background-only")
+
+
+async def stopped(place: Place) -> list[StopReport]:
+    told: list[StopReport] = []
+    await end_all(load(config=place.config).citizens, told.append)
+    return told
+
+
+def test_a_loop_ends_when_it_is_asked_to_and_its_tasks_have_their_grace(place, capsys):
+    with loop(place) as process:
+        until((place.home / "begun").exists, "a task is under way")
+        assert main(["--stop"]) == 0
+        assert capsys.readouterr() == ("opus: ended\n", "")
+        assert process.wait(5) == 0
+    assert (place.home / "done").exists() and place.entry("long")["outcome"] == "ok"
+    assert main(["--stop"]) == 0
+    assert capsys.readouterr().out == "no loop is running\n"
+
+
+def test_one_process_with_several_citizens_is_asked_once(place, capsys):
+    mira = Place(place.root, "mira")
+    mira.tasks(command("long", "echo begun > begun; sleep 0.7; echo done > done"), more='grace = "20s"\n')
+    with owner(place, "-m", "tui", "--no-ui") as process:
+        until(
+            lambda: (place.home / "begun").exists() and (mira.home / "begun").exists(), "tasks are under way"
+        )
+        assert main(["--stop"]) == 0
+        assert process.wait(5) == 0
+    assert capsys.readouterr().out == "mira: ended\nopus: ended\n"
+    assert (place.home / "done").exists() and (mira.home / "done").exists()
+
+
+def test_one_of_several_can_be_named(place, capsys):
+    mira = Place(place.root, "mira")
+    mira.tasks()
+    with loop(place) as process, loop(mira) as other:
+        assert main(["--stop", "--citizen", "mira"]) == 0
+        assert capsys.readouterr().out == "mira: ended\n"
+        assert other.wait(5) == 0 and process.poll() is None
+    assert main(["--stop", "--citizen", "mria"]) == 2
+    assert "unknown citizen 'mria': did you mean mira?" in capsys.readouterr().err
+
+
+async def test_one_that_only_says_yes_is_told_again(place, hasty):
+    place.tasks(more="grace = 0.1\n")
+    with owner(place, "-c", STUBBORN, str(place.config)) as process:
+        assert await stopped(place) == [StopReport("opus: ended, when it was told a second time after 0s")]
+        assert process.wait(5) == -signal.SIGTERM
+
+
+async def test_one_that_hangs_is_killed_and_that_is_no_success(place, hasty):
+    place.tasks(more="grace = 0.1\n")
+    with loop(place) as process:
+        process.send_signal(signal.SIGSTOP)
+        (told,) = await stopped(place)
+        assert told.wrong and told.text.startswith("opus: killed, for it had not ended in ")
+        assert process.wait(5) == -signal.SIGKILL
+
+
+async def test_one_of_an_earlier_version_is_told_by_a_signal(place, monkeypatch):
+    async def ask(self: Connection, method: str, **params: object) -> object:
+        raise SchedulerError("no method 'stop' with these parameters")
+
+    place.tasks()
+    with loop(place) as process:
+        monkeypatch.setattr(Connection, "ask", ask)
+        assert await stopped(place) == [StopReport("opus: ended")]
+        assert process.wait(5) == 0
+
+
+async def test_a_monitor_is_left_alone(place):
+    fleet = Fleet(FleetOptions(config=place.config, wakes=False))
+    await fleet.start(dispatch=False)
+    said = f"opus: left alone: pid {os.getpid()} is no loop; close a monitor with q"
+    assert await stopped(place) == [StopReport(said)]
+    await fleet.stop(0)
+
+
+async def test_a_service_is_left_to_its_manager(place):
+    unit = unit_of("opus")
+    mark(place.home, unit)
+    options = FleetOptions(config=place.config, wakes=False, service=unit.name)
+    fleet = Fleet(options)
+    await fleet.start(dispatch=False)
+    expected = "it is experience-opus.service; end it with systemctl stop experience-opus"
+    assert await stopped(place) == [StopReport(f"opus: left alone: {expected}")]
+    (place.home / ".experience" / "managed").unlink()
+    expected = "is experience-opus.service; end it with systemctl stop experience-opus"
+    assert await stopped(place) == [StopReport(f"opus: left alone: pid {os.getpid()} {expected}")]
+    await fleet.stop(0)
+
+
+async def test_a_note_that_names_somebody_else_harms_nobody(place):
+    with owning(place.home, 5.0):
+        (told,) = await stopped(place)
+    assert told == StopReport(
+        f"opus: left alone: pid {os.getpid()} does not answer, and is no loop of --all or NAME"
+    )
+
+
+async def test_who_is_asked_a_second_time_gives_no_grace(place):
+    place.tasks(command("long", "echo begun > begun; sleep 60"), more='grace = "50s"\n')
+    with loop(place) as process:
+        await until_true((place.home / "begun").exists, "a task is under way")
+        connection = await Connection.open(socket_path(place.home))
+        assert await connection.ask("stop") == {}
+        await connection.ask("stop")
+        assert process.wait(20) == 0
+        connection.close()
+    assert place.entry("long")["outcome"] == "interrupted"
+
+
+def test_all_leaves_managed_homes_to_their_service(place, capsys):
+    mark(place.home, unit_of("opus"))
+    assert start_all(place.config) == 0
+    said = "opus: left to experience-opus.service; start it with systemctl start experience-opus\n"
+    assert capsys.readouterr().out == said
+    with owning_as_its_service(place) as pid:
+        assert start_all(place.config) == 0
+    assert capsys.readouterr().out == f"opus: left to experience-opus.service, which runs it, pid {pid}\n"
+
+
+@contextlib.contextmanager
+def owning_as_its_service(place: Place) -> Iterator[int]:
+    from scheduler.storage.lock import acquire
+
+    ownership = acquire(place.home, 5.0, service="experience-opus")
+    try:
+        yield os.getpid()
+    finally:
+        ownership.release()

@@ -1,0 +1,420 @@
+"""Alerts and pings: once per streak, to real commands and a real server, never in anybody's way."""
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scheduler.alerts import targets
+from scheduler.alerts.alerter import Alerter, below
+from scheduler.alerts.targets import Targets
+from scheduler.alerts.worker import WAITING, BackgroundWorker
+from scheduler.config.loader import load
+from scheduler.core.schedule import Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Alerts, Call, Outcome, Task
+from scheduler.engine.watchdog import StallWatch
+from tests.crash.loops import gone
+from tests.fakes import NOON, until
+from tests.loopback import loopback
+
+ALL = frozenset(("failed", "recovered", "stalled"))
+SAVE = ("sh", "-c", "cat >> told.jsonl; echo >> told.jsonl")
+
+
+async def nothing(_: object) -> None: ...
+
+
+def task(**more) -> Task:
+    return Task("news_scan", Every(60.0), Call(nothing), **more)
+
+
+class Citizen:
+    """One citizen's task, whose runs end as a test says."""
+
+    def __init__(self, home: Path, alerts: Alerts | None, **more) -> None:
+        self.home, self.task, self.state = home, task(**more), TaskState()
+        self.alerts = alerts
+        self.begin()
+
+    def begin(self) -> None:
+        targets = Targets()
+        self.errands = BackgroundWorker(targets.close)
+        self.alerter = Alerter("opus", self.home, self.alerts, self.errands, targets)
+        self.alerter.load()
+        self.alerter.began([(self.task, self.state)])
+
+    def runs(self, *outcomes: Outcome) -> None:
+        for outcome in outcomes:
+            before = self.state
+            self.alerter.started(self.task)
+            self.state = before.finished(outcome, "Connection timeout\nand more", NOON, 1.0)
+            self.alerter.finished(self.task, before, self.state)
+
+    def settle(self) -> None:
+        self.errands.finish(15)
+
+    def restart(self) -> None:
+        self.settle()
+        self.begin()
+
+    def told(self) -> list[dict]:
+        self.settle()
+        file = self.home / "told.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def kinds(self) -> list[str]:
+        return [message["kind"] for message in self.told()]
+
+
+OK, WARNING, FAILED, INTERRUPTED = Outcome.OK, Outcome.WARNING, Outcome.FAILED, Outcome.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([FAILED], []),
+        ([FAILED, OK, FAILED, OK], []),
+        ([FAILED, FAILED], ["failed"]),
+        ([FAILED] * 9, ["failed"]),
+        ([FAILED, Outcome.TIMED_OUT, OK, OK], ["failed", "recovered"]),
+        ([FAILED, FAILED, WARNING, FAILED, FAILED, FAILED], ["failed", "recovered", "failed"]),
+    ],
+)
+def test_a_streak_is_told_once_and_its_end_once(home, outcomes, expected):
+    opus = Citizen(home, Alerts(ALL, 2, SAVE))
+    opus.runs(*outcomes)
+    assert opus.kinds() == expected
+
+
+def test_a_restart_neither_repeats_a_streak_nor_forgets_its_end(home):
+    opus = Citizen(home, Alerts(ALL, 2, SAVE))
+    opus.runs(FAILED, FAILED)
+    opus.restart()
+    opus.runs(FAILED)
+    opus.restart()
+    opus.runs(OK)
+    opus.restart()
+    opus.runs(OK)
+    assert opus.kinds() == ["failed", "recovered"]
+
+
+def test_a_restart_in_the_middle_of_a_streak_counts_on(home):
+    opus = Citizen(home, Alerts(ALL, 3, SAVE))
+    opus.runs(FAILED, FAILED)
+    opus.restart()
+    opus.runs(FAILED)
+    assert opus.kinds() == ["failed"]
+
+
+def test_the_death_of_the_owner_is_the_failure_that_is_one_too_many(home):
+    opus = Citizen(home, Alerts(ALL, 2, SAVE))
+    opus.runs(FAILED)
+    opus.state = opus.state.interrupted("interrupted: the scheduler died during this run", NOON, again=False)
+    opus.restart()
+    assert opus.kinds() == ["failed"]
+
+
+def test_our_own_shutdown_is_nobodys_failure(home):
+    opus = Citizen(home, Alerts(ALL, 1, SAVE))
+    opus.state = opus.state.interrupted("interrupted: the scheduler was shut down", NOON, again=True)
+    opus.restart()
+    assert opus.kinds() == []
+
+
+def test_after_a_reset_a_streak_is_a_new_one(home):
+    opus = Citizen(home, Alerts(ALL, 2, SAVE))
+    opus.runs(FAILED, FAILED)
+    opus.state = opus.state.reset()
+    opus.runs(FAILED, FAILED)
+    assert opus.kinds() == ["failed", "failed"]
+
+
+def test_only_what_is_asked_for_is_told(home):
+    opus = Citizen(home, Alerts(frozenset(("recovered",)), 1, SAVE))
+    opus.runs(FAILED, OK)
+    assert opus.kinds() == ["recovered"]
+
+
+def test_what_a_command_gets(home):
+    opus = Citizen(home, Alerts(ALL, 2, SAVE))
+    opus.runs(FAILED, FAILED)
+    (message,) = opus.told()
+    assert message["text"] == "opus/news_scan failed 2 times in a row: Connection timeout"
+    assert (message["citizen"], message["task"], message["outcome"]) == ("opus", "news_scan", "failed")
+    assert (message["failures_in_a_row"], message["error"]) == (2, "Connection timeout\nand more")
+
+
+def test_a_webhook_gets_the_same_and_its_address_is_shown_nowhere(home, caplog):
+    with loopback() as server:
+        alerts = Alerts(ALL, 1, SAVE, f"{server.url}/hooks/t0ps3cret?key=t0ps3cret")
+        opus = Citizen(home, alerts)
+        opus.runs(FAILED)
+        opus.settle()
+        method, path, body = server.asked[0]
+        server.status = 500
+        opus.begin()
+        opus.runs(OK)
+        opus.settle()
+    assert (method, path) == ("POST", "/hooks/t0ps3cret?key=t0ps3cret")
+    assert json.loads(body) == opus.told()[0]
+    assert "it answered 500" in str([vars(record) for record in caplog.records])
+    assert "t0ps3cret" not in str([vars(record) for record in caplog.records])
+    assert "t0ps3cret" not in repr(alerts)
+
+
+def test_a_streak_that_nobody_could_be_told_of_is_told_with_its_next_failure(home, caplog):
+    with loopback() as server:
+        server.status = 503
+        opus = Citizen(home, Alerts(ALL, 1, webhook=server.url))
+        opus.runs(FAILED)
+        opus.restart()
+        server.status = 200
+        opus.runs(FAILED, FAILED)
+        opus.settle()
+        assert len(server.asked) == 2
+
+
+def test_a_target_that_never_answers_costs_its_own_time_and_nobody_elses(home, monkeypatch, caplog):
+    monkeypatch.setattr(targets, "LIMIT", 0.3)
+    deaf = ("sh", "-c", "echo $$ > pid; sleep 600 & echo $! >> pid; wait")
+    with loopback() as server:
+        server.status = 0
+        opus = Citizen(home, Alerts(ALL, 1, deaf, server.url))
+        opus.runs(FAILED)
+        opus.settle()
+    errors = {vars(record)["target"]: vars(record)["error"] for record in caplog.records}
+    assert errors == dict.fromkeys(("command", "webhook"), "no answer within 0.3 s")
+    pids = [int(pid) for pid in (home / "pid").read_text().split()]
+    assert len(pids) == 2 and all(map(gone, pids))
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"), [(("false",), "exit code 1"), (("/no/such",), "cannot be started: No such file")]
+)
+def test_a_command_that_does_not_work_is_a_line_in_the_log(home, caplog, argv, why):
+    opus = Citizen(home, Alerts(ALL, 1, argv))
+    opus.runs(FAILED)
+    opus.settle()
+    (record,) = caplog.records
+    assert why in vars(record)["error"] and record.levelno == logging.WARNING
+
+
+APPRISE = """
+import json, os
+class Apprise:
+    def __init__(self): self.urls = []
+    def add(self, url): self.urls.append(url); return "bad" not in url
+    def notify(self, title, body):
+        json.dump([self.urls, title, body], open(os.environ["APPRISE_TOLD"], "w"))
+        return True
+"""
+
+
+def test_apprise_gets_every_address_a_title_and_a_text(home, tmp_path, monkeypatch, caplog):
+    (tmp_path / "apprise.py").write_text(APPRISE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("APPRISE_TOLD", str(tmp_path / "told"))
+    opus = Citizen(home, Alerts(ALL, 1, apprise=("json://one", "json://two")))
+    opus.runs(FAILED)
+    opus.settle()
+    said = "opus/news_scan failed: Connection timeout"
+    assert json.loads((tmp_path / "told").read_text()) == [
+        ["json://one", "json://two"],
+        "opus/news_scan failed",
+        said,
+    ]
+    assert caplog.records == []
+
+
+def test_the_real_apprise_reaches_a_server(home):
+    with loopback() as server:
+        opus = Citizen(home, Alerts(ALL, 1, apprise=(server.url.replace("http", "json") + "/hook",)))
+        opus.runs(FAILED)
+        opus.settle()
+        assert "opus/news_scan failed" in server.asked[0][2].decode()
+
+
+# ------------------------------------------------------------------ pings
+
+
+def test_a_ping_for_every_run_and_another_one_for_a_failure(home):
+    with loopback() as server:
+        opus = Citizen(home, None, ping=f"{server.url}/uuid?create=1")
+        opus.runs(OK, FAILED, WARNING)
+        opus.settle()
+        assert server.paths() == ["/uuid?create=1", "/uuid/fail?create=1", "/uuid?create=1"]
+        assert {method for method, _, _ in server.asked} == {"GET"}
+
+
+def test_start_is_told_where_it_is_wanted_and_in_order(home):
+    with loopback() as server:
+        opus = Citizen(home, None, ping=f"{server.url}/uuid", ping_on=frozenset(("start", "ok")))
+        opus.runs(OK, FAILED)
+        opus.settle()
+        assert server.paths() == ["/uuid/start", "/uuid", "/uuid/start"]
+
+
+def test_pings_that_do_not_get_through_are_said_once_until_they_do(home, caplog):
+    caplog.set_level(logging.INFO)
+    with loopback() as server:
+        opus = Citizen(home, None, ping=f"{server.url}/t0ps3cret")
+        server.status = 503
+        opus.runs(OK, OK, OK)
+        opus.errands._idle.wait(15)
+        server.status = 200
+        opus.runs(OK, OK)
+        opus.settle()
+    said = [record.message for record in caplog.records if record.name == "experience.alerts"]
+    assert said == ["ping not delivered", "pings are delivered again"]
+    assert "t0ps3cret" not in str([vars(record) for record in caplog.records])
+
+
+@pytest.mark.parametrize(
+    ("url", "what", "expected"),
+    [
+        ("https://x.org/a", "", "https://x.org/a"),
+        ("https://x.org/a/", "fail", "https://x.org/a/fail"),
+        ("https://x.org/a?b=c", "start", "https://x.org/a/start?b=c"),
+    ],
+)
+def test_where_each_kind_of_ping_goes(url, what, expected):
+    assert below(url, what) == expected
+
+
+# ------------------------------------------------------------------ errands
+
+
+def test_what_is_too_much_is_refused_and_counted(caplog):
+    errands, gate = BackgroundWorker(), asyncio.Event()
+
+    async def waits() -> None:
+        await gate.wait()
+
+    taken = [errands.put("lane", waits) for _ in range(WAITING + 7)]
+    assert taken.count(False) == 7
+    assert errands._loop is not None
+    errands._loop.call_soon_threadsafe(gate.set)
+    errands.finish(10)
+    assert [record.message for record in caplog.records] == [
+        "7 alerts or pings dropped: their targets were too slow"
+    ]
+
+
+def test_an_errand_that_breaks_is_logged_and_the_next_one_is_done(caplog):
+    errands, done = BackgroundWorker(), []
+
+    async def breaks() -> None:
+        raise RuntimeError("oh")
+
+    async def works() -> None:
+        done.append(1)
+
+    errands.put("lane", breaks)
+    errands.put("lane", works)
+    errands.finish(10)
+    assert done == [1]
+    assert [record.message for record in caplog.records] == ["an alert or a ping went wrong"]
+
+
+def test_nobody_waits_longer_for_errands_than_they_say():
+    errands = BackgroundWorker()
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    errands.put("lane", never)
+    errands.finish(0.05)
+    assert errands._thread is not None
+    errands._thread.join(10)
+    assert not errands._thread.is_alive()
+    assert not errands.put("lane", never)
+
+
+# ------------------------------------------------------------------ a loop that hangs
+
+
+async def test_a_loop_that_hangs_is_seen_once_with_the_run_that_holds_it_up(tmp_path):
+    seen: list[tuple[str, str]] = []
+    watch = StallWatch(
+        lambda who, _: seen.append(("stalled", who)), lambda who, _: seen.append(("turns", who)), limit=0.2
+    )
+
+    async def hangs() -> None:
+        while not seen:
+            time.sleep(0.005)  # noqa: ASYNC251  # this is the fault
+
+    watch.start()
+    await asyncio.create_task(hangs(), name="opus/news_scan")
+    await until(lambda: len(seen) == 2, "it goes on")
+    watch.stop()
+    assert seen == [("stalled", "opus/news_scan"), ("turns", "opus/news_scan")]
+
+
+# ------------------------------------------------------------------ settings
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "opus").mkdir()
+    (tmp_path / "opus" / ".env").write_text("HOOK=https://hooks.example.org/t0ps3cret\n")
+    return tmp_path
+
+
+def read(root: Path, main: str, own: str = ""):
+    (root / "main.toml").write_text(f'root = "{root}"\n{main}')
+    (root / "opus" / "experience.toml").write_text(own)
+    return load(config=root / "main.toml", environ={})
+
+
+def test_alerts_for_all_and_for_one_are_laid_over_each_other(root):
+    settings = read(root, '[alerts]\nwebhook = "${HOOK}"\nafter = 3\n', "[alerts]\nafter = 1\n")
+    alerts = settings.citizens[0].alerts
+    assert (alerts.webhook, alerts.after, alerts.on) == ("https://hooks.example.org/t0ps3cret", 1, ALL)
+    assert "t0ps3cret" not in repr(settings)
+
+
+def test_nobody_is_told_where_nothing_is_set_or_nothing_is_wanted(root):
+    assert read(root, "").citizens[0].alerts is None
+    assert read(root, '[alerts]\ncommand = ["x"]\n', "[alerts]\non = []\n").citizens[0].alerts is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("[alerts]\nafter = 2", 'alerts: tells nobody; add command = ["..."], webhook'),
+        (
+            '[alerts]\non = ["fail"]\ncommand = ["x"]',
+            "alerts.on: 'fail' is none of: failed, recovered, stalled",
+        ),
+        (
+            '[alerts]\non = "failed"\ncommand = ["x"]',
+            'alerts.on: is text; write it as a list, like ["failed"',
+        ),
+        ('[alerts]\nwebhook = "t0ps3cret"', "alerts.webhook: is no address"),
+        ('[alerts]\nafter = 0\ncommand = ["x"]', "alerts.after: is 0; write a number from 1 to 1000"),
+        ('[alerts]\ncomand = ["x"]', "alerts.comand: unknown key; did you mean command?"),
+        ('[tasks.heartbeat]\nping = "t0ps3cret"', "tasks.heartbeat.ping: is no address"),
+        ('[tasks.heartbeat]\nping_on = ["end"]', "ping_on: 'end' is none of: start, ok, failed"),
+    ],
+)
+def test_what_cannot_be_used_is_said_with_its_place(root, lines, problem):
+    (said,) = read(root, "", lines).citizens[0].problems
+    assert problem in said and "t0ps3cret" not in said
+
+
+def test_apprise_that_is_missing_is_said_with_what_to_install(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    (said,) = read(root, "", '[alerts]\napprise = ["json://t0ps3cret"]').citizens[0].problems
+    assert said.endswith("needs Apprise; install experience-tui[apprise], or use command or webhook")
+
+
+def test_a_ping_is_a_secret_of_its_task(root):
+    settings = read(root, "", '[tasks.heartbeat]\nping = "https://hc.example.org/t0ps3cret"')
+    (heartbeat,) = [each for each in settings.citizens[0].tasks if each.name == "heartbeat"]
+    assert heartbeat.ping == "https://hc.example.org/t0ps3cret"
+    assert "t0ps3cret" not in repr(settings)

@@ -1,0 +1,98 @@
+"""The next times of a task, asked in advance."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from scheduler.core.schedule import AtStart, Cron, Every, spelled
+from scheduler.core.state import Failure, TaskState
+from scheduler.core.task import Call, NotSetUp, Outcome, Task
+from scheduler.core.upcoming import upcoming
+from scheduler.system.process_info import Running
+from tests.fakes import NOON
+
+RAN = TaskState(last_run=NOON - 60, run_count=1)
+
+
+def times(task: Task, state: TaskState = RAN, now: float = NOON) -> list[float]:
+    return [when - NOON for when in upcoming("opus", task, state, now, 0.0)]
+
+
+def every(seconds: float, **more) -> Task:
+    return Task("tick", Every(seconds), Call(print), **more)
+
+
+def test_an_interval_counts_from_the_last_run():
+    assert times(every(300)) == [240, 540, 840, 1140, 1440]
+
+
+def test_what_is_due_is_due_now():
+    assert times(every(300), TaskState()) == [0, 300, 600, 900, 1200]
+    assert times(every(10)) == [0, 10, 20, 30, 40]
+    assert times(every(300), RAN.wanted()) == [0, 300, 600, 900, 1200]
+
+
+def test_while_it_runs_the_next_time_is_the_one_after_this_run():
+    running = RAN.started(Running(1, 1.0, NOON - 10))
+    assert times(every(300), running) == [290, 590, 890, 1190, 1490]
+
+
+def test_a_retry_comes_first():
+    failed = RAN.finished(Outcome.FAILED, "no", NOON - 50, 1.0).retrying(NOON + 20)
+    assert failed.error == Failure(NOON - 50, "no")
+    assert times(every(300, retries=1), failed)[:2] == [20, 320]
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        every(300, enabled=False),
+        replace(every(300), work=NotSetUp("host")),
+        Task("once", AtStart(), Call(print)),
+    ],
+)
+def test_what_is_not_to_run_has_none(task):
+    assert times(task) == []
+    assert times(every(300), RAN.put_on_hold(NOON)) == []
+
+
+def test_jitter_is_the_one_that_the_scheduler_uses():
+    spread = times(every(300, jitter=30))
+    assert all(240 <= when - 300 * n <= 240 + 30 * (n + 1) for n, when in enumerate(spread))
+    assert spread == times(every(300, jitter=30))
+
+
+def test_cron_over_the_change_to_summer_time():
+    zone = ZoneInfo("Europe/Berlin")
+    task = Task("report", Cron("30 2 * * *", zone), Call(print))
+    now = datetime(2026, 3, 28, 0, 0, tzinfo=UTC).timestamp()
+    state = TaskState(last_run=now - 60)
+    local = [datetime.fromtimestamp(when, zone) for when in upcoming("opus", task, state, now, 0.0)]
+    assert [f"{when:%d %H:%M}" for when in local[:3]] == ["28 02:30", "29 03:00", "30 02:30"]
+
+
+def test_durations_are_spelled():
+    assert [spelled(s) for s in (300, 3600, 5400, 0.5, 1, 90061)] == [
+        "5 minutes",
+        "1 hour",
+        "1 hour 30 minutes",
+        "0.5 seconds",
+        "1 second",
+        "1 day 1 hour 1 minute 1 second",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "english"),
+    [
+        ("@daily", "At 00:00 every day"),
+        ("0 3,9,15,21 * * *", "At 03:00, 09:00, 15:00, and 21:00 every day"),
+        ("*/10 * * * * *", "Every 10th second of every minute"),
+        ("0 0 L * *", "At 00:00 on the last day of every month"),
+        ("0 0 ? * 1", "At 00:00 on Monday"),
+    ],
+)
+def test_cron_is_explained_in_english(expression, english):
+    assert Cron(expression).in_english() == english

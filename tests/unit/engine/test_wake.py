@@ -1,0 +1,333 @@
+"""The wake cycle: due tasks first, then the citizen's turn, then the record."""
+
+import asyncio
+import contextlib
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.core.schedule import Cron, Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Command, Report, Task, WakeConfig
+from scheduler.engine.scheduler import Scheduler
+from scheduler.errors import NotSetUp
+from tests.fakes import NOON, until
+
+
+def calls(function: Any, every: float = 100_000, name: str = "tick", **more: Any) -> Task:
+    return Task(name, Every(every), Call(function), **more)
+
+
+def metadata(home: Path) -> dict[str, Any]:
+    return json.loads((home / "metadata.json").read_text())
+
+
+async def awake(clock, scheduler: Scheduler, count: int) -> None:
+    """Recording a wake is done by a thread, which fake time does not wait for."""
+
+    def over() -> bool:
+        wake = scheduler.snapshot().wake
+        return wake.count >= count and wake.running_since is None
+
+    await until(over, f"wake {count} is over")
+    await clock.advance()
+
+
+async def test_due_tasks_run_before_the_wake_and_the_wake_is_told_of_them(build, clock, home, runs):
+    async def chore(context: Any) -> str:
+        runs.append("chore")
+        return "found 3"
+
+    async def turn(context: Any) -> str:
+        runs.append(context.options["results"])
+        return "thought"
+
+    scheduler = await build(calls(chore), wake=WakeConfig(work=Call(turn)))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    assert runs[0] == "chore"
+    assert [(r["task"], r["outcome"], r["text"]) for r in runs[1]] == [("tick", "ok", "found 3")]
+
+
+async def test_a_wake_comes_every_interval_and_is_recorded(build, clock, home):
+    scheduler = await build(wake=WakeConfig(every=600))
+    for number in (1, 2, 3):
+        await clock.advance()
+        await awake(clock, scheduler, number)
+        await clock.advance(600)
+    wakes = json.loads((home / "wake_log.json").read_text())["wakes"]
+    assert [wake["wake"] for wake in wakes[:3]] == [1, 2, 3]
+    assert metadata(home)["last_wake"].startswith("2026-03-02T12:")
+
+
+async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_keys_survive(
+    build, clock, home
+):
+    last = "2026-03-02T11:55:00+00:00"
+    (home / "metadata.json").write_text(json.dumps({"last_wake": last, "wake_count": 41, "mood": "calm"}))
+    scheduler = await build(wake=WakeConfig(every=600))
+    assert scheduler.snapshot().wake.due == NOON + 300
+    await clock.advance(301)
+    await awake(clock, scheduler, 42)
+    assert metadata(home)["mood"] == "calm"
+
+
+async def test_a_wake_by_cron_comes_at_its_times_and_once_for_all_that_were_missed(build, clock, home):
+    plan = WakeConfig(cron=Cron("*/10 * * * *"))
+    scheduler = await build(wake=plan)
+    assert scheduler.snapshot().wake.due == NOON + 600
+    await clock.advance(601)
+    await awake(clock, scheduler, 1)
+    assert scheduler.snapshot().wake.due == NOON + 1200
+    await clock.advance(3600)
+    await awake(clock, scheduler, 2)
+    assert scheduler.snapshot().wake.due == NOON + 4800
+
+
+async def test_only_the_last_thousand_wakes_are_kept(build, clock, home):
+    old = [{"wake": n} for n in range(1500)]
+    (home / "wake_log.json").write_text(json.dumps({"wakes": old, "note": "kept"}))
+    await build(wake=WakeConfig())
+    await clock.advance()
+    await until(lambda: len(json.loads((home / "wake_log.json").read_text())["wakes"]) == 1000, "pruned")
+    assert json.loads((home / "wake_log.json").read_text())["note"] == "kept"
+
+
+async def test_a_slow_task_is_waited_for_only_so_long_and_reported_as_still_running(build, clock, home, runs):
+    gate = asyncio.Event()
+
+    async def slow(context: Any) -> str:
+        await gate.wait()
+        return ""
+
+    async def turn(context: Any) -> str:
+        runs.append(context.options["still_running"])
+        return ""
+
+    await build(calls(slow, timeout=10_000), wake=WakeConfig(work=Call(turn), patience=300))
+    await clock.advance(299)
+    assert runs == []
+    await clock.advance(2)
+    await until(lambda: runs, "the wake")
+    assert runs == [["tick"]]
+    gate.set()
+
+
+async def test_a_wake_command_gets_its_letter_on_standard_input(build, clock, home):
+    (home / "tasks" / "queue").mkdir(parents=True)
+    (home / "tasks" / "queue" / "mail-1.json").write_text("{}")
+    script = 'cat > letter.json; echo "$CITIZEN $EXPERIENCE_WAKE" > who'
+    scheduler = await build(wake=WakeConfig(work=Command(("sh", "-c", script))))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    letter = json.loads((home / "letter.json").read_text())
+    assert (letter["citizen"], letter["wake"], letter["queue"]) == ("opus", 1, ["mail-1.json"])
+    assert (home / "who").read_text() == "opus 1\n"
+
+
+async def test_a_failed_wake_is_shown_and_the_next_one_comes(build, clock, home):
+    scheduler = await build(wake=WakeConfig(work=Command(("sh", "-c", "echo broken; exit 3"))))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    view = scheduler.snapshot().wake
+    assert view.error == "exit 3: broken" and view.due == NOON + 600
+
+
+async def test_an_urgent_result_wakes_at_once_but_not_again_within_the_cooldown(build, clock, home):
+    async def mail(context: Any) -> Report:
+        return Report("URGENT:1 from ct@example.org", urgent=True)
+
+    (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
+    scheduler = await build(calls(mail, every=60), wake=WakeConfig(every=100_000, urgent_cooldown=600))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    await clock.advance(590)
+    assert metadata(home)["wake_count"] == 1
+    await clock.advance(30)
+    await awake(clock, scheduler, 2)
+
+
+async def test_a_clock_set_back_does_not_put_the_citizen_to_sleep(build, clock):
+    scheduler = await build(wake=WakeConfig(every=600))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    await clock.jump(-7200)
+    await clock.advance(601)
+    await awake(clock, scheduler, 2)
+
+
+async def test_shutting_down_while_a_wake_waits_for_tasks_gives_no_turn(build, clock, home, runs):
+    gate = asyncio.Event()
+
+    async def slow(context: Any) -> str:
+        await gate.wait()
+        return ""
+
+    async def turn(context: Any) -> str:
+        runs.append("turn")
+        return ""
+
+    scheduler = await build(calls(slow), wake=WakeConfig(work=Call(turn)), grace=1)
+    await clock.advance()
+    stopping = asyncio.create_task(scheduler.stop())
+    await clock.advance(5)
+    await stopping
+    assert runs == [] and not (home / "metadata.json").exists()
+
+
+async def test_a_wake_does_not_wait_for_a_task_that_was_paused_in_the_queue(build, clock, home, runs):
+    gate = asyncio.Event()
+
+    async def slow(context: Any) -> str:
+        await gate.wait()
+        return ""
+
+    async def turn(context: Any) -> str:
+        runs.append(context.options["still_running"])
+        return ""
+
+    tasks = [calls(slow, name="a", priority=1), calls(slow, name="b", priority=2)]
+    scheduler = await build(*tasks, wake=WakeConfig(work=Call(turn)), workers=1)
+    await clock.advance()
+    await scheduler.pause("b")
+    gate.set()
+    await clock.advance(1)
+    await until(lambda: runs, "the wake")
+    assert runs == [[]]
+
+
+class Deaf:
+    """A turn that ignores being cancelled until it is let go."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self.open = asyncio.Event()
+
+    async def __call__(self, context: Any) -> str:
+        self.turns += 1
+        while not self.open.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.open.wait()
+        return "at last"
+
+
+async def passes(clock, seconds: float) -> None:
+    """Time goes on, and the threads that write wakes down keep up with it."""
+    for _ in range(int(seconds / 10)):
+        await clock.advance(10)
+        await asyncio.sleep(0.002)
+
+
+async def test_a_turn_that_cannot_be_stopped_does_not_hold_up_the_end(build, clock):
+    deaf = Deaf()
+    scheduler = await build(wake=WakeConfig(work=Call(deaf)))
+    await passes(clock, 20)
+    stopping = asyncio.create_task(scheduler.stop(1))
+    await passes(clock, 60)
+    ended = stopping.done()
+    deaf.open.set()  # first of all: the clean-up stops it, too
+    assert ended and deaf.turns == 1
+
+
+async def test_a_turn_that_cannot_be_stopped_is_written_off_and_not_doubled(build, clock):
+    deaf = Deaf()
+    scheduler = await build(wake=WakeConfig(work=Call(deaf), timeout=60))
+    await passes(clock, 2900)
+    since, turns = scheduler.snapshot().wake.running_since, deaf.turns
+    deaf.open.set()
+    assert (since, turns) == (None, 1)
+
+
+async def test_no_second_turn_beside_a_thread_that_timed_out(build, clock):
+    let_go, turns = threading.Event(), []
+
+    def turn(context: Any) -> str:
+        turns.append(context.trigger)
+        let_go.wait(20)
+        return ""
+
+    await build(wake=WakeConfig(work=Call(turn), timeout=60))
+    await passes(clock, 3000)
+    let_go.set()
+    assert len(turns) == 1
+
+
+async def test_something_urgent_during_a_wake_wakes_once_more_after_it(build, clock):
+    gate, turns = asyncio.Event(), []
+
+    async def turn(context: Any) -> str:
+        turns.append(context.options["results"])
+        await gate.wait()
+        return ""
+
+    async def mail(context: Any) -> str:
+        return "URGENT:1 from ct@example.org"
+
+    states = {"mail": TaskState(last_run=NOON)}
+    plan = WakeConfig(every=21600, work=Call(turn))
+    scheduler = await build(calls(mail, every=86400, name="mail"), states=states, wake=plan)
+    await passes(clock, 20)
+    await scheduler.force("mail")
+    await passes(clock, 20)
+    assert len(turns) == 1
+    gate.set()
+    await passes(clock, 100)
+    assert [len(results) for results in turns] == [0, 1]
+
+
+async def test_w_wakes_now(build, clock, home):
+    (home / "metadata.json").write_text(json.dumps({"last_wake": "2026-03-02T12:00:00+00:00"}))
+    scheduler = await build(wake=WakeConfig())
+    await scheduler.wake()
+    await scheduler.wake()  # the one under way
+    await awake(clock, scheduler, 1)
+    assert metadata(home)["wake_count"] == 1
+
+
+async def test_without_wakes_the_verb_is_refused(build):
+    scheduler = await build()
+    with pytest.raises(NotSetUp):
+        await scheduler.wake()
+
+
+async def test_a_wake_that_takes_too_long_is_timed_out(build, clock, home):
+    async def turn(context: Any) -> str:
+        await asyncio.sleep(3600)
+        return ""
+
+    scheduler = await build(wake=WakeConfig(work=Call(turn), timeout=50))
+    await clock.advance()
+    for _ in range(200):
+        await clock.advance(1)
+        await asyncio.sleep(0.002)
+        if scheduler.snapshot().wake.error:
+            break
+    assert scheduler.snapshot().wake.error == "timed out after 50s"
+
+
+async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, home):
+    import os
+
+    from scheduler.storage.state_codec import running_to_json
+    from scheduler.system.process_info import Running, born
+
+    (home / ".experience").mkdir()
+    living = Running(os.getpid(), born(os.getpid()) or 0.0, NOON)
+    (home / ".experience" / "wake.json").write_text(json.dumps(running_to_json(living)))
+    scheduler = await build(wake=WakeConfig())
+    await clock.advance(60)
+    assert scheduler.snapshot().wake.count == 0
+    assert str(os.getpid()) in scheduler.snapshot().wake.note
+    (home / ".experience" / "wake.json").unlink()
+    await clock.advance(3)
+    await awake(clock, scheduler, 1)
+
+
+async def test_a_wake_that_cannot_be_recorded_says_so_and_goes_on(build, clock, home):
+    (home / "metadata.json").mkdir()
+    scheduler = await build(wake=WakeConfig())
+    await clock.advance()
+    await until(lambda: "not recorded" in scheduler.snapshot().wake.error, "it is said")

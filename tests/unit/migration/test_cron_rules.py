@@ -1,0 +1,107 @@
+"""The second reading of cron's times: it must stand by itself, and agree with the one that we run by."""
+
+import random
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from scheduler.core.schedule import Cron
+from scheduler.migration.cron_fields import NotCron, read_fields, upcoming
+from scheduler.migration.cron_nearest import nearest
+from tests.unit.core.test_wall_clock import ODD, changes, expression
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
+
+
+def slots(schedule: Cron, after: float) -> list[float]:
+    found: list[float] = []
+    while len(found) < 3:
+        found.append(after := schedule.after(after))
+    return found
+
+
+@pytest.mark.parametrize(("name", "year"), ODD)
+def test_both_readings_agree_around_every_odd_change_of_a_clock(name, year):
+    zone, dice = ZoneInfo(name), random.Random(f"two{name}")
+    for place in changes(zone, year):
+        for _ in range(6):
+            text = expression(dice)
+            start = place - dice.randint(1, 30 * 3600)
+            try:
+                fields = read_fields(text)
+            except NotCron:
+                continue
+            assert upcoming(fields, zone, start) == slots(Cron(text, zone), start), (text, start)
+
+
+def test_a_gap_that_swallows_all_of_a_day_s_slots_counts_once():
+    zone, start = ZoneInfo("Europe/Malta"), datetime(2026, 3, 28, 12, tzinfo=UTC).timestamp()
+    text = "5-46 2 * * */3"
+    found = upcoming(read_fields(text), zone, start)
+    assert found == slots(Cron(text, zone), start)
+    assert [datetime.fromtimestamp(each, zone).strftime("%d %H:%M") for each in found] == [
+        "29 03:00",
+        "01 02:05",
+        "01 02:06",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0 9 * * mon-fri", ["2026-03-03T09:00", "2026-03-04T09:00", "2026-03-05T09:00"]),
+        ("0 0 13 * 5", ["2026-03-06T00:00", "2026-03-13T00:00", "2026-03-20T00:00"]),
+        ("0 0 */2 * 1", ["2026-03-09T00:00", "2026-03-23T00:00", "2026-04-13T00:00"]),
+        ("0 0 29 2 *", ["2028-02-29T00:00", "2032-02-29T00:00", "2036-02-29T00:00"]),
+        ("0 0 * * 7", ["2026-03-08T00:00", "2026-03-15T00:00", "2026-03-22T00:00"]),
+        ("0 0 ? JAN,dec ?", ["2026-12-01T00:00", "2026-12-02T00:00", "2026-12-03T00:00"]),
+        ("5-55/25 12 * * *", ["2026-03-02T12:05", "2026-03-02T12:30", "2026-03-02T12:55"]),
+        ("@monthly", ["2026-04-01T00:00", "2026-05-01T00:00", "2026-06-01T00:00"]),
+    ],
+)
+def test_times(text, expected):
+    found = upcoming(read_fields(text), UTC, NOON)
+    assert [datetime.fromtimestamp(each, UTC).isoformat()[:16] for each in found] == expected
+
+
+# Each with what Debian's crontab says of it: refused, or read as something that nobody means.
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("5/15 * * * *", "5-59/15 * * * *"),
+        ("0/5 * * * *", "*/5 * * * *"),
+        ("61 * * * *", "59 * * * *"),
+        ("*/0 * * * *", "* * * * *"),
+        ("10-5 * * * *", "10-59,0-5 * * * *"),
+        ("0 0 * * fri-mon", ""),
+        ("0 0 * * monday", "0 0 * * mon"),
+        ("0 0 15W * *", "0 0 15 * *"),
+        ("H H * * *", "0 0 * * *"),
+        ("~ 3 * * *", "0 3 * * *"),
+        ("H/15 * * * *", "*/15 * * * *"),
+        ("20~40 * * * *", "20 * * * *"),
+        ("1,,2 * * * *", "1,2 * * * *"),
+        ("0 0 30 2 *", ""),
+        ("0 0 0 * *", "0 0 1 * *"),
+        ("@dayly", "@daily"),
+        ("@never", ""),
+        ("@every 10m", 'every = "10m" in the settings'),
+        ("@every_minute", "* * * * *"),
+        ("@10", 'every = "10s" in the settings'),
+    ],
+)
+def test_what_cron_does_not_run_has_a_nearest_form(text, near):
+    with pytest.raises(NotCron):
+        read_fields(text)
+    assert nearest(text) == near
+    if near and "=" not in near:
+        read_fields(near)
+
+
+@pytest.mark.parametrize("text", ["0 0 L * *", "0 0 LW * *", "0 0 * * 5#2", "0 0 * * 5L"])
+def test_what_only_our_settings_know_is_said_to_be_so(text):
+    with pytest.raises(NotCron):
+        read_fields(text)
+    assert nearest(text).startswith(f'cron = "{text}" in the settings')
+    Cron(text)

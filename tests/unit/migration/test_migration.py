@@ -1,0 +1,424 @@
+"""What becomes of the lines of a crontab, and why."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from scheduler.core.schedule import AtStart, Cron, Every
+from scheduler.migration import plan as migration
+from scheduler.migration.cron_users import by_place, by_sense
+from scheduler.migration.names import in_background, keeps_alive, name_of, numbered
+from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, Source, Wanted, plan
+from scheduler.migration.report import as_json, lines
+from scheduler.system.homes import NAME
+from tests.fakes import NOON
+
+SAMPLES = Path(__file__).parents[4] / "shared/data/crontabs"
+ME = Wanted("opus", "me", "/home/opus", NOON, UTC)
+V1 = (Path(__file__).parents[2] / "data" / "v1.crontab").read_bytes()
+
+
+def sheet(text: str | bytes, wanted: Wanted = ME, column: bool | None = False) -> CrontabPlan:
+    content = text.encode() if isinstance(text, str) else text
+    (found,) = plan([Source("a crontab", content, column=column)], wanted)
+    return found
+
+
+def one(text: str, wanted: Wanted = ME, column: bool | None = False) -> LinePlan:
+    """The verdict on the last line."""
+    return sheet(text, wanted, column).verdicts[-1]
+
+
+# ------------------------------------------------------------------ v1's lines
+
+
+def test_v1s_own_lines_become_the_wake_and_the_tasks_of_their_purpose_and_go_on_running_what_they_ran():
+    found = sheet(V1)
+    moved = {verdict.name: verdict for verdict in found.verdicts if verdict.moves}
+    assert list(moved) == [
+        "wake",
+        "news_scan",
+        "heartbeat",
+        "dream_generate",
+        "price_monitor",
+        "email_check",
+        "experience_generator",
+        "offsite_backup",
+    ]
+    for verdict in moved.values():
+        minute, command = verdict.line.text.split(None, 5)[:5], verdict.line.text.split(None, 5)[5]
+        assert verdict.schedule == Cron(" ".join(minute))
+        assert verdict.work and verdict.work.argv == ("/bin/sh", "-c", command)
+        assert verdict.before == verdict.after
+        assert len(verdict.before) == 3
+    assert found.counts() == {"task": 7, "wake": 1, "needs you": 0, "setting": 0, "comment": 8, "blank": 7}
+
+
+def test_builtin_takes_our_handler_where_it_is_set_up_and_keeps_the_times():
+    found = sheet(V1, replace(ME, builtin=frozenset({"heartbeat", "dream_generate"})))
+    ours = {
+        verdict.name: str(verdict.schedule)
+        for verdict in found.verdicts
+        if verdict.moves and not verdict.work
+    }
+    assert ours == {"heartbeat": "*/5 * * * *", "dream_generate": "0 3,9,15,21 * * *"}
+
+
+def test_what_is_set_already_is_not_set_twice():
+    taken = {"news_scan": "[tasks.news_scan] in x.toml", "wake": "[wake] in x.toml", "report": "y"}
+    found = sheet(V1 + b"0 0 * * * report.sh\n", replace(ME, taken=taken))
+    stays = {
+        verdict.line.number: verdict.reason for verdict in found.verdicts if verdict.fate is Fate.NEEDS_YOU
+    }
+    assert stays == {
+        2: "wake is set already: [wake] in x.toml",
+        5: "news_scan is set already: [tasks.news_scan] in x.toml",
+    }
+    assert found.verdicts[-1].name == "report_2"
+
+
+def test_a_second_wake_and_a_line_of_another_citizen_need_you():
+    wake = "*/10 * * * * /root/claude/{}/autonomous_wake.sh\n"
+    mine, other = sheet(
+        wake.format("opus") + wake.format("mira"), replace(ME, others=frozenset({"mira"}))
+    ).verdicts
+    assert (mine.fate, other.fate) == (Fate.WAKE, Fate.NEEDS_YOU)
+    assert (other.reason, other.nearest) == ("seems to belong to mira", "--citizen mira")
+    assert "second wake" in one(wake.format("opus") * 2).reason
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("@reboot /x/autonomous_wake.sh", "a wake needs times"),
+        ("*/10 * * * * /x/autonomous_wake.sh%hello", "a wake gets JSON"),
+    ],
+)
+def test_a_wake_that_cannot_be_one_is_never_half_of_one(line, reason):
+    verdict = one(line)
+    assert verdict.fate is Fate.NEEDS_YOU
+    assert reason in verdict.reason
+
+
+def test_the_second_line_with_a_script_of_v1_is_a_task_of_another_name():
+    first, second = sheet(
+        "0 * * * * python3 price_monitor.py\n5 * * * * python3 price_monitor.py btc\n"
+    ).verdicts
+    assert (first.name, second.name) == ("price_monitor", "price_monitor_2")
+
+
+# ------------------------------------------------------------------ every other line
+
+
+def test_what_cron_would_have_run_is_the_task():
+    verdict = one(
+        "SHELL=/bin/bash\nPATH=/opt/bin:$HOME/bin\nHOME=/srv/x\nLOGNAME=root\nMAILTO=ops\nA='b c'\n"
+        "30 6 * * mon echo \\%d | mail -s x ${WHO}%first%second"
+    )
+    assert (verdict.fate, verdict.name, str(verdict.schedule)) == (Fate.TASK, "mail", "30 6 * * mon")
+    work = verdict.work
+    assert work
+    assert work.argv == ("/bin/bash", "-c", "echo %d | mail -s x ${WHO}")
+    assert (work.input, work.folder, work.inherit) == (b"first\nsecond\n", Path("/srv/x"), False)
+    assert work.environment == {
+        "SHELL": "/bin/bash",
+        "PATH": "/opt/bin:$HOME/bin",
+        "HOME": "/srv/x",
+        "LOGNAME": "me",
+        "MAILTO": "ops",
+        "A": "b c",
+    }
+    assert any("mails what it prints to ops" in note for note in verdict.notes)
+
+
+def test_settings_count_from_where_they_stand():
+    first, _, second, _, third = sheet("* * * * * a\nA=1\n* * * * * b\nA=2\n* * * * * c").verdicts
+    assert [verdict.work.environment.get("A") for verdict in (first, second, third)] == [None, "1", "2"]
+
+
+def test_a_name_that_no_shell_passes_on_is_left_out_and_said():
+    setting, job = sheet("'D E'=x\n* * * * * a").verdicts
+    assert "left out" in setting.notes[0]
+    assert job.work and "D E" not in job.work.environment
+
+
+def test_a_time_zone_counts_from_where_it_stands_until_the_next():
+    text = "30 2 * * * a\nCRON_TZ=Europe/Berlin\n30 2 * * * b\n@daily c\nCRON_TZ=Asia/Tokyo\n30 2 * * * d"
+    found = [verdict for verdict in sheet(text).verdicts if verdict.moves]
+    berlin, tokyo = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo")
+    assert [verdict.schedule for verdict in found] == [
+        Cron("30 2 * * *", UTC),
+        Cron("30 2 * * *", berlin),
+        Cron("@daily", berlin),
+        Cron("30 2 * * *", tokyo),
+    ]
+    assert [verdict.zone for verdict in found] == ["", "Europe/Berlin", "Europe/Berlin", "Asia/Tokyo"]
+
+
+def test_an_unknown_zone_stops_the_lines_below_it_until_a_known_one():
+    found = sheet("TZ=Not/AZone\n0 1 * * * a\n@reboot b\nTZ=UTC\n0 1 * * * c").verdicts
+    assert [str(verdict.fate) for verdict in found] == [
+        "needs you",
+        "needs you",
+        "needs you",
+        "setting",
+        "task",
+    ]
+    assert "unknown time zone 'Not/AZone'" in found[1].reason
+
+
+def test_at_the_start():
+    verdict = one("@reboot /opt/daemon")
+    assert (verdict.schedule, verdict.before, verdict.name) == (AtStart(), (), "daemon")
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("*/10 * * * *", Every(600)),
+        ("30 */4 * * *", Every(14400)),
+        ("*/7 * * * *", Cron("*/7 * * * *")),
+        ("0 3 * * *", Cron("0 3 * * *")),
+        ("*/5 8-18 * * *", Cron("*/5 8-18 * * *")),
+        ("@hourly", Cron("@hourly")),
+    ],
+)
+def test_only_what_means_an_interval_becomes_one_and_only_when_asked(when, expected):
+    assert one(f"{when} x", replace(ME, every=True)).schedule == expected
+    assert one(f"{when} x").schedule == Cron(when)
+
+
+def test_an_interval_shows_its_own_next_times_beside_those_of_cron():
+    verdict = one("*/20 * * * * x", replace(ME, every=True))
+    cron = one("*/20 * * * * x")
+    assert verdict.before == cron.before == cron.after
+    assert verdict.after == (ME.now, ME.now + 1200, ME.now + 2400)
+    told = "\n".join(lines(sheet(b"*/20 * * * * x\n", replace(ME, every=True)), ME, 80))
+    assert told.count("next by cron: ") == told.count("next by us, started now: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "near"),
+    [
+        ("61 * * * * x", "minute '61' is outside 0-59", "59 * * * *"),
+        ("0/5 * * * * x", "step after a single number", "*/5 * * * *"),
+        ("0 0 L * * x", "day of month 'L' is not understood", 'cron = "0 0 L * *" in the settings'),
+        ("0 0 * * 5#2 x", "day of week '5#2' is not understood", 'cron = "0 0 * * 5#2"'),
+        ("0 0 15W * * x", "day of month '15W'", "0 0 15 * *"),
+        ("~ 3 * * * x", "minute '~'", "0 3 * * *"),
+        ("@every 10m x", "@every", 'every = "10m"'),
+        ("@Reboot x", "@Reboot is no time", "@reboot"),
+        ("* * * * *", "has no command", "* * * * * COMMAND"),
+        ("@daily", "has no command", "@daily COMMAND"),
+        ("* * * /bin/short", "no line that cron understands", "five fields"),
+        ("export A=1", "no line that cron understands", "A=1"),
+        ("=bar", "no line that cron understands", "NAME=bar"),
+        ("* * * * * * x", "one field more", 'cron = "* * * * * *"'),
+        ("* * * * * Mon-Fri x", "one field more", 'cron = "* * * * * Mon-Fri"'),
+        ("0 0 30 2 * x", "no such day", ""),
+        ("* * * * * pgrep -x xd > /dev/null || /opt/xd &", "only keeps a daemon alive", "a service"),
+        ("* * * * * if ! pidof xd; then xd & fi", "only keeps a daemon alive", "a service"),
+        ("* * * * * a\0b", "a NUL byte", "without it"),
+        ("SHELL=bash\n* * * * * x", "SHELL is bash", "SHELL=/bin/sh"),
+        ("SHELL=\n* * * * * x", "SHELL is empty", "SHELL=/bin/sh"),
+        ("HOME=here\n* * * * * x", "HOME is here", "whole path"),
+    ],
+)
+def test_what_cannot_be_carried_over_needs_you_with_the_reason_and_the_nearest_form(line, reason, near):
+    verdict = one(line)
+    assert verdict.fate is Fate.NEEDS_YOU
+    assert reason in verdict.reason
+    assert near in verdict.nearest
+    assert verdict.work is None
+
+
+def test_bytes_that_are_no_text_need_you():
+    verdict = sheet(b"* * * * * echo \xff\n").verdicts[0]
+    assert (verdict.fate, verdict.reason) == (
+        Fate.NEEDS_YOU,
+        "holds bytes that are no UTF-8, which settings cannot",
+    )
+    assert sheet(b"A=\xff\n* * * * * x\n").verdicts[1].fate is Fate.NEEDS_YOU
+
+
+def test_a_difference_between_the_two_readings_is_a_refusal(monkeypatch):
+    monkeypatch.setattr(migration, "upcoming", lambda *_: [NOON + 60])
+    verdict = one("0 9 * * * x")
+    assert (verdict.fate, verdict.reason) == (Fate.NEEDS_YOU, "cron and we would run it at different times")
+
+
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        ("* * * * * x &", "goes on in the background"),
+        ("TZ=Europe/Berlin\n* * * * * x", "Debian's cron reads them in the machine's zone"),
+        ("RANDOM_DELAY=5\n* * * * * x", "set jitter"),
+        ("* * * * * x\r\n", "CRLF"),
+    ],
+)
+def test_notes(line, note):
+    assert any(note in each for each in one(line).notes)
+
+
+@pytest.mark.parametrize("line", ["-*/5 * * * * x", "*/5 * * * * -n -q x", "*/5 * * * * -nq x"])
+def test_marks_about_mail_and_syslog_are_not_part_of_the_command(line):
+    verdict = one(line)
+    assert verdict.work and verdict.work.argv[2] == "x"
+    assert str(verdict.schedule) == "*/5 * * * *"
+
+
+# ------------------------------------------------------------------ users
+
+
+def test_lines_of_other_users_need_you():
+    mine, other = sheet("0 0 * * * me x\n0 0 * * * www-data y\n", column=True).verdicts
+    assert mine.work and mine.work.argv[2] == "x"
+    assert (other.reason, other.nearest) == ("runs as www-data", "--user www-data, for a citizen of theirs")
+    assert "neither user nor command" in one("@daily", column=True).reason
+
+
+def test_a_column_of_users_is_told_by_place():
+    assert by_place(Path("/etc/crontab")) is True
+    assert by_place(Path("/etc/cron.d/munin")) is True
+    assert by_place(Path("/var/spool/cron/crontabs/me")) is False
+    assert by_place(Path("/home/opus/crontab")) is None
+
+
+@pytest.mark.parametrize(
+    ("rests", "expected"),
+    [
+        (["root cd / && run-parts /etc/cron.hourly"], True),
+        (["www-data [ -x /x ] && /x", "root /y"], True),
+        (["minecraft /srv/update.sh", "minecraft /srv/purge.sh"], True),
+        (["somebody echo hello"], True),
+        (["mail -s hi root"], False),
+        (["/usr/bin/true", "echo root"], False),
+        (["cd /tmp && pwd", "true || pwd"], False),
+        (["forecast json", "pass git pull"], False),
+        (["root"], False),
+        ([], False),
+    ],
+)
+def test_or_by_sense(rests, expected):
+    assert by_sense(rests) is expected
+
+
+# ------------------------------------------------------------------ names
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("python3 experience_generator.py generate", "experience_generator"),
+        ("cd /srv && . ./env && A=1 nice -n 10 /usr/bin/python3 -u jobs/Report-Daily.py", "report-daily"),
+        ("[ -x /usr/bin/munin-cron ] && /usr/bin/munin-cron", "munin-cron"),
+        ("if [ -x /a/b.sh ]; then /a/b.sh --all; fi", "b"),
+        ("test -x /usr/sbin/anacron || ( cd / && run-parts --report /etc/cron.daily )", "cron_daily"),
+        ("flock -n /tmp/lock -c '/opt/sync all'", "sync"),
+        ("timeout -k 5 60 /opt/slow.pl", "slow"),
+        ("sudo -u me bash -c 'cd x && ./y.sh'", "y"),
+        ("python3 -m pkg.tool", "pkg_tool"),
+        ("perl -e 'sleep 5' && certbot renew", "certbot"),
+        ("echo hello", "echo"),
+        ("/opt/9lives", "job_9lives"),
+        ("日本", "job"),
+        ("", "job"),
+        ("/opt/" + "long" * 20, "long" * 8),
+    ],
+)
+def test_names_are_made_from_the_command(command, name):
+    assert name_of(command) == name
+    assert NAME.fullmatch(name)
+
+
+def test_equal_names_become_distinct_valid_ones():
+    found = sheet("\n".join(f"{minute} 0 * * * /opt/{'x' * 40}.sh {minute}" for minute in range(60)))
+    names = [verdict.name for verdict in found.verdicts]
+    assert len(set(names)) == 60
+    assert all(NAME.fullmatch(name) for name in names)
+    assert one("0 0 * * * /opt/heartbeat").name == "heartbeat_2"  # not v1's script, and not our task
+    assert numbered("a" * 32, 12) == "a" * 29 + "_12"
+
+
+@pytest.mark.parametrize(
+    ("command", "background", "keeper"),
+    [
+        ("x &", True, False),
+        ("x > /dev/null 2>&1", False, False),
+        ("x && y", False, False),
+        ("x &> y", False, False),
+        ("x '&' y", False, False),
+        ("pgrep x || x &", True, True),
+        ("pgrep x || x", False, False),
+        ("ps ax | grep -q xd || xd &", True, True),
+        ("x >& y", False, False),
+        ("(a & b)", True, False),
+    ],
+)
+def test_what_is_left_running(command, background, keeper):
+    assert (in_background(command), keeps_alive(command)) == (background, keeper)
+
+
+# ------------------------------------------------------------------ the table
+
+
+def test_the_table_fits_a_terminal_and_the_counts_add_up():
+    found = sheet(V1 + b"\x1b[2J=\n* * * * * \x1b]0;x\x07 " + b"y" * 300 + b"\n")
+    for width in (60, 80, 120):
+        rows = list(lines(found, ME, width))
+        assert all(len(row) <= width for row in rows), max(rows, key=len)
+        assert not any("\x1b" in row or "\x07" in row for row in rows)
+    numbers = {int(row[:5]) for row in rows if row[:5].strip().isdigit() and "lines" not in row}
+    assert numbers == set(range(1, len(found.verdicts) + 1))
+    assert rows[-1] == "25 lines: 1 wake, 8 tasks, 1 setting, 8 comments, 7 blank"
+
+
+def test_json_holds_every_line():
+    found = sheet("A=1\n\n5 0 * * * x%in\n@never y\n")
+    told = as_json([found], ME)["sources"][0]
+    assert told["counts"] == {
+        "lines": 4,
+        "task": 1,
+        "wake": 0,
+        "needs you": 1,
+        "setting": 1,
+        "comment": 0,
+        "blank": 1,
+    }
+    assert [line["becomes"] for line in told["lines"]] == ["setting", "blank", "task", "needs you"]
+    task = told["lines"][2]
+    assert task["runs"]["command"] == ["/bin/sh", "-c", "x"]
+    assert task["runs"]["input"] == "in\n"
+    assert task["next_before"] == task["next_after"]
+    assert task["next_before"][0] == "2026-03-03T00:05:00+00:00"
+
+
+# ------------------------------------------------------------------ real crontabs
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the shared samples are not here")
+@pytest.mark.parametrize("folder", ["debian_cron.d", "library_tests", "public_repos", "synthetic_edge"])
+def test_every_line_of_every_sample_is_accounted_for(folder):
+    files = sorted((SAMPLES / folder).iterdir())
+    assert files
+    for file in files:
+        content = file.read_bytes()
+        wanted = replace(ME, user="root", home="/root")
+        found = sheet(content, wanted, column=None)
+        assert sum(found.counts().values()) == len(found.verdicts)
+        assert b"".join(verdict.line.raw for verdict in found.verdicts) == content
+        assert len(found.verdicts) == content.count(b"\n") + (not content.endswith(b"\n") and bool(content))
+        for verdict in found.verdicts:
+            assert not verdict.moves or verdict.work
+            assert verdict.fate is not Fate.NEEDS_YOU or verdict.reason
+            assert verdict.before == verdict.after
+        list(lines(found, wanted, 80))
+        as_json([found], wanted)
+
+
+def test_a_moment_in_another_year_says_so():
+    row = next(row for row in lines(sheet("0 0 1 1 * x"), ME, 80) if "next (cron = ours)" in row)
+    assert str(datetime.fromtimestamp(NOON, UTC).year + 1) in row

@@ -1,0 +1,201 @@
+"""What health and metrics are made of: each event counted once, each owner judged, each name spelt right."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from scheduler.control.messages import snapshot_from, snapshot_message
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
+from tests.fakes import NOON
+from tui.serve.counters import Tally
+from tui.serve.health import STALE, CitizenStatus, Standing, health, standing
+from tui.serve.metrics import page
+
+NEWS = "opus", "news_scan"
+PID = "attached, pid 4711"
+
+
+def event(seq: int, outcome: Outcome | None = Outcome.OK, time: float | None = None, **more: object) -> Event:
+    kind = "started" if outcome is None else "finished"
+    given = {"duration": 2.0 if outcome else None, "trigger": Trigger.SCHEDULE} | more
+    return Event(seq, NOON + seq if time is None else time, kind, *NEWS, outcome, **given)
+
+
+def told(*events: Event, owner: str = PID) -> Snapshot:
+    return Snapshot("opus", events=events, owner=owner)
+
+
+def counted(tally: Tally, outcome: Outcome = Outcome.OK) -> int:
+    return tally.outcomes.get((NEWS, outcome), 0)
+
+
+def test_an_event_counts_once_however_often_it_is_told():
+    tally = Tally(NOON)
+    tally.take(told(event(1), event(2)))
+    tally.take(told(event(1), event(2), event(3, Outcome.FAILED)))
+    tally.take(told(event(2), event(3, Outcome.FAILED)))
+    assert counted(tally) == 2 and counted(tally, Outcome.FAILED) == 1
+
+
+def test_what_was_before_us_is_not_counted():
+    tally = Tally(NOON + 2.5)
+    tally.take(told(event(1), event(2), event(3)))
+    assert counted(tally) == 1
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        told(
+            event(1, time=NOON + 50),
+            event(2, time=NOON + 51),
+            event(3, time=NOON + 52),
+            owner="attached, pid 9",
+        ),
+        told(event(1, time=NOON + 50)),  # the same pid, as in a container: its numbers are smaller
+        told(event(1, time=NOON + 50), event(2, time=NOON + 51)),  # or stand for something else
+    ],
+    ids=["another pid", "smaller numbers", "the same number at another time"],
+)
+def test_another_owners_numbers_start_anew(after):
+    tally = Tally(NOON)
+    tally.take(told(event(1), event(2)))
+    tally.take(after)
+    tally.take(after)
+    assert counted(tally) == 2 + len(after.events)
+
+
+def test_an_owner_with_the_pid_of_the_one_before_tells_all_of_its_events():
+    """As in a container, where every owner is process 1."""
+    before = (event(1), event(2), event(3))
+    now = told(event(1, time=NOON + 50), owner="here")
+    message = json.loads(snapshot_message(now, told=3))
+    assert snapshot_from(message["params"], before).events == now.events
+
+
+def test_what_came_too_fast_is_said():
+    tally = Tally(NOON)
+    tally.take(told(event(1)))
+    tally.take(told(event(7), event(8)))
+    assert counted(tally) == 3 and tally.missed == {"opus": 5}
+
+
+def test_how_long_and_how_late():
+    tally = Tally(NOON)
+    tally.take(
+        told(
+            event(1, None, late=0.005),
+            event(2, duration=0.1),
+            event(3, None, late=100.0),
+            event(4, duration=2000.0),
+            event(5, None, late=0.0, trigger=Trigger.FORCE),  # nobody was waiting for it
+        )
+    )
+    assert tally.took[NEWS].counts == [1, 0, 0, 0, 0, 0, 1] and tally.took[NEWS].sum == 2000.1
+    assert tally.late[NEWS].counts == [1, 0, 0, 0, 0, 1]
+
+
+def test_citizens_that_are_gone_leave_nothing_behind():
+    tally = Tally(NOON)
+    tally.take(told(event(1, None, late=1.0), event(2), event(9)))
+    tally.keep(set())
+    assert (tally.outcomes, tally.took, tally.late, tally.missed, tally._told) == ({}, {}, {}, {}, {})
+
+
+# ------------------------------------------------------------------ health
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "pulse", "expected", "found"),
+    [
+        (told(), Heartbeat(0.5), False, Standing.ALIVE),
+        (told(), Heartbeat(STALE + 1), False, Standing.HUNG),
+        (replace(told(), stale="its owner is gone"), Heartbeat(), True, Standing.GONE),
+        (replace(told(), stale="its owner is gone"), Heartbeat(), False, Standing.FREE),
+        (told(owner=""), Heartbeat(), False, Standing.FREE),
+        (told(owner=""), Heartbeat(), True, Standing.GONE),
+        (told(owner="pid 4711"), Heartbeat(), False, Standing.ALIVE),
+    ],
+)
+def test_how_it_stands_with_an_owner(snapshot, pulse, expected, found):
+    assert standing(snapshot, pulse, expected, 7.0).standing is found
+
+
+def sighting(found: Standing, age: float | None = 0.0, **more: object) -> CitizenStatus:
+    return CitizenStatus(replace(told(), **more), found, age)
+
+
+def test_one_stale_heart_makes_all_unhealthy():
+    well = [sighting(Standing.ALIVE), sighting(Standing.FREE, None, citizen="mira")]
+    assert health(well)[0] and health([])[0]
+    for bad in (Standing.HUNG, Standing.GONE):
+        good, found = health([*well, sighting(bad, 12.34, citizen="aria")])
+        assert not good and found["status"] == "stale"
+        assert found["citizens"]["aria"]["owner"] == bad.value
+        assert found["citizens"]["aria"]["heartbeat_age_seconds"] == 12.3
+        json.dumps(found)
+
+
+# ------------------------------------------------------------------ the page
+
+
+TASK = TaskView(
+    "news_scan",
+    TaskStatus.FAILED,
+    "4h",
+    due=NOON - 5,
+    last_run=NOON - 70,
+    run_count=42,
+    failures_in_a_row=3,
+    last_success=NOON - 3600,
+)
+RUNNING = TaskView("email_check", TaskStatus.RUNNING, "1h", running_since=NOON - 1)
+
+
+def metrics(sightings: Iterable[CitizenStatus], tally: Tally) -> dict[str, dict[tuple[str, ...], float]]:
+    """Every sample by name and label values, as Prometheus' own reader understands it."""
+    text, kind = page(list(sightings), tally, NOON, 2, "")
+    assert kind.startswith("text/plain")
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            key = tuple(value for _, value in sorted(sample.labels.items()))
+            found.setdefault(sample.name, {})[key] = sample.value
+    return found
+
+
+def test_the_page_says_what_is_and_what_happened():
+    tally = Tally(NOON)
+    tally.take(told(event(1, None, late=0.02), event(2, Outcome.TIMED_OUT, duration=31.0)))
+    opus = sighting(Standing.ALIVE, 0.5, tasks=(TASK, RUNNING), wake=WakeView(count=7))
+    found = metrics([opus, sighting(Standing.GONE, 60.0, citizen="mira")], tally)
+    assert found["experience_owner_up"] == {("opus",): 1, ("mira",): 0}
+    assert found["experience_owner_heartbeat_age_seconds"] == {("opus",): 0.5, ("mira",): 60}
+    assert found["experience_wakes_total"][("opus",)] == 7
+    assert found["experience_task_runs_total"] == {NEWS: 42, ("opus", "email_check"): 0}
+    assert found["experience_task_running"] == {NEWS: 0, ("opus", "email_check"): 1}
+    assert found["experience_task_due"] == {NEWS: 1, ("opus", "email_check"): 0}
+    assert found["experience_task_due_timestamp_seconds"] == {NEWS: NOON - 5}
+    assert found["experience_task_last_run_timestamp_seconds"] == {NEWS: NOON - 70}
+    assert found["experience_task_last_success_timestamp_seconds"] == {NEWS: NOON - 3600}
+    assert found["experience_task_last_success_age_seconds"] == {NEWS: 3600}
+    assert found["experience_task_failures_in_a_row"][NEWS] == 3
+    assert found["experience_task_outcomes_total"][("opus", "timed out", "news_scan")] == 1
+    assert found["experience_task_outcomes_total"][("opus", "ok", "email_check")] == 0
+    assert found["experience_task_duration_seconds_bucket"][("opus", "60.0", "news_scan")] == 1
+    assert found["experience_task_duration_seconds_bucket"][("opus", "10.0", "news_scan")] == 0
+    assert found["experience_task_duration_seconds_sum"][NEWS] == 31
+    assert found["experience_task_lateness_seconds_count"][NEWS] == 1
+    assert found["experience_events_missed_total"][("opus",)] == 0
+    assert found["experience_serve_screens"] == {(): 2}
+
+
+def test_prometheus_may_ask_for_open_metrics():
+    text, kind = page(
+        [sighting(Standing.ALIVE, tasks=(TASK,))], Tally(NOON), NOON, 0, "application/openmetrics-text"
+    )
+    assert kind.startswith("application/openmetrics-text") and text.endswith(b"# EOF\n")

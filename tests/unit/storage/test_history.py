@@ -1,0 +1,703 @@
+"""What is remembered of runs: the file, the thread that writes it, and how both bear what goes wrong."""
+
+import asyncio
+import contextlib
+import resource
+import sqlite3
+import stat
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.core.records import FinishedRun, RunQuery, RunRecord
+from scheduler.core.schedule import Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Call, Outcome, Retention, Task, Trigger
+from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
+from scheduler.executors import Output
+from scheduler.storage import history_reader as history
+from scheduler.storage.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded, Row
+from scheduler.storage.history_process import NoProcess, Packed
+from scheduler.storage.history_writer import MANY, ROW, HistoryWriter
+from scheduler.system.process_info import Running
+from tests.crash.loops import everything_in
+from tests.fakes import NOON, until
+
+FINE = FinishedRun("tick", Trigger.SCHEDULE, 1, NOON, NOON + 2.5, 2.5, Outcome.OK, "noted")
+BAD = FINE._replace(outcome=Outcome.FAILED, text="no route", traceback="Traceback: no route")
+
+
+def written(text: bytes) -> Output:
+    output = Output()
+    output.write(text)
+    return output
+
+
+@pytest.fixture
+def file(home: Path):
+    file = HistoryFile(home)
+    yield file
+    file.close()
+
+
+def listed(home: Path, task: str | None = None, **more: Any) -> list[RunRecord]:
+    return list(history.runs(home, RunQuery(task, **more), ["tick"]))
+
+
+def texts(home: Path, **more: Any) -> list[str]:
+    return [run.text for run in listed(home, **more)]
+
+
+# ------------------------------------------------------------------ the file
+
+
+def test_a_run_is_remembered_as_it_was(home, file):
+    file.add([FINE, BAD._replace(trigger=None, attempt=3, task="tock")], Retention())
+    bad, fine = listed(home)
+    assert fine == RunRecord(
+        1, "tick", NOON, NOON + 2.5, 2.5, Outcome.OK, Trigger.SCHEDULE, 1, "noted", printed=False
+    )
+    assert bad == RunRecord(
+        2, "tock", NOON, NOON + 2.5, 2.5, Outcome.FAILED, None, 3, "no route", printed=True
+    )
+
+
+def test_the_output_is_kept_beside_the_traceback(home, file):
+    file.add([FINE, BAD, BAD._replace(output=written(b"half way"))], Retention())
+    assert [history.output(home, run) for run in (1, 2, 3)] == [
+        "",
+        "Traceback: no route",
+        "half way\nTraceback: no route",
+    ]
+
+
+def test_what_a_run_leaves_is_bounded(home, file):
+    output = written(b"begin" + 200_000 * b"x" + b"end")
+    huge = BAD._replace(text=10_000 * "t", traceback=100_000 * "r" + "last", output=output)
+    file.add([huge], Retention())
+    (run,) = listed(home)
+    assert len(run.text) == TEXT
+    text = history.output(home, 1)
+    assert text.startswith("begin") and text.endswith("rlast")
+    assert "bytes left out" in text and len(text) < 65 * 1024 + TRACEBACK
+
+
+def test_text_that_is_no_unicode_is_remembered(home, file):
+    file.add([FINE._replace(text="a\udcff\0b", output=written(b"\xff\xfe"))], Retention())
+    assert texts(home) == ["a\\udcff\0b"]
+    assert history.output(home, 1) == "\ufffd\ufffd"
+
+
+def test_the_newest_come_first_of_one_task_or_of_all_and_failures_alone(home, file):
+    names = ["tick", "tock", "tick", "tock"]
+    file.add(
+        [(BAD if n % 3 else FINE)._replace(task=name, text=str(n)) for n, name in enumerate(names)],
+        Retention(),
+    )
+    assert texts(home) == ["3", "2", "1", "0"]
+    assert texts(home, task="tick") == ["2", "0"]
+    assert texts(home, failed=True) == ["2", "1"]
+    assert texts(home, task="tock", failed=True) == ["1"]
+    assert texts(home, limit=2) == ["3", "2"]
+    assert texts(home, before=3, limit=1) == ["1"]
+    assert texts(home, before=2**70, limit=2**70) == ["3", "2", "1", "0"]
+
+
+@pytest.mark.parametrize("task", [None, "tick"])
+@pytest.mark.parametrize("failed", [False, True])
+def test_every_question_is_answered_by_an_index(home, file, task, failed):
+    file.add([FINE], Retention())
+    query, values = history.selection(RunQuery(task, failed=failed))
+    with contextlib.closing(sqlite3.connect(home / "runs.db")) as database:
+        plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+    assert not [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step], plan
+    assert ("failures" in plan[0]) is failed and ("_of_task" in plan[0]) is bool(task), plan
+
+
+def test_only_its_owner_may_read_the_file(home, file):
+    file.add([FINE], Retention())
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in home.glob("runs.db*")}
+    assert modes == {0o600}
+
+
+def test_without_a_file_there_was_no_run(home):
+    assert listed(home) == []
+    assert everything_in(home).keys() == {str(home)}
+    with pytest.raises(UnknownRun, match="run 7 is not in the history"):
+        history.output(home, 7)
+
+
+@pytest.mark.parametrize("run", [0, -1, 2, 2**70])
+def test_a_run_that_there_is_not_is_said(home, file, run):
+    file.add([FINE], Retention())
+    with pytest.raises(UnknownRun):
+        history.output(home, run)
+
+
+def test_an_unknown_task_is_an_error_and_one_that_left_the_settings_is_not(home, file):
+    file.add([FINE._replace(task="gone")], Retention())
+    with pytest.raises(UnknownTask, match="did you mean tick"):
+        history.runs(home, RunQuery("tik"), ["tick"])
+    assert [run.task for run in history.runs(home, RunQuery("gone"), ["tick"])] == ["gone"]
+    assert history.runs(home, RunQuery("gone", failed=True), ["tick"]) == ()
+
+
+@pytest.mark.parametrize("still_open", [True, False])
+def test_reading_leaves_no_trace(home, file, still_open):
+    file.add([FINE], Retention())
+    if not still_open:
+        file.close()
+    before = {path: found[:1] for path, found in everything_in(home).items()}
+    assert texts(home) == ["noted"]
+    assert {path: found[:1] for path, found in everything_in(home).items()} == before
+
+
+def test_a_reader_sees_what_was_committed_while_another_is_in_the_middle_of_writing(home, file):
+    file.add([FINE], Retention())
+    with contextlib.closing(sqlite3.connect(home / "runs.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("DELETE FROM runs")
+        assert texts(home) == ["noted"]
+
+
+def test_what_is_no_database_is_an_error_for_a_reader_who_leaves_it_alone(home):
+    (home / "runs.db").write_text("these are no runs")
+    with pytest.raises(Unreadable, match=r"runs\.db: file is not a database"):
+        listed(home)
+    assert (home / "runs.db").read_text() == "these are no runs"
+
+
+def test_a_file_that_its_owner_has_not_laid_out_yet_holds_no_runs(home):
+    (home / "runs.db").touch()
+    assert listed(home) == []
+
+
+def test_a_database_of_somebody_else_is_an_error_for_a_reader(home):
+    with contextlib.closing(sqlite3.connect(home / "runs.db")) as other:
+        other.execute("CREATE TABLE runs (x)")
+    with pytest.raises(Unreadable, match=r"runs\.db was made by another program \(version 0\); move it away"):
+        listed(home)
+
+
+def test_a_folder_in_its_place_is_an_error_for_a_reader(home):
+    (home / "runs.db").mkdir()
+    with pytest.raises(Unreadable, match=r"runs\.db is no file; move it away"):
+        listed(home)
+
+
+# ------------------------------------------------------------------ forgetting
+
+
+def test_of_each_task_the_newest_are_kept(home, file):
+    for n in range(30):
+        file.add([FINE._replace(text=str(n)), FINE._replace(task="tock")], Retention(runs=10))
+    assert texts(home, task="tick") == [str(n) for n in range(29, 19, -1)]
+    assert len(listed(home, task="tock")) == 10
+
+
+def test_what_is_too_old_goes(home, file):
+    keep = Retention(seconds=100)
+    file.add([FINE._replace(finished=NOON + n, text=str(n)) for n in range(50)], keep)
+    file.add([FINE._replace(finished=NOON + 120, text="now", task="tock")], keep)
+    assert texts(home) == ["now", *[str(n) for n in range(49, 19, -1)]]
+
+
+def test_much_goes_in_small_steps(home, file):
+    file.add([FINE for _ in range(2000)], Retention())
+    left = []
+    for _ in range(6):
+        file.add([FINE], Retention(runs=100))
+        left.append(len(listed(home, limit=5000)))
+    assert left == [2001, 1502, 1003, 504, 100, 101]
+
+
+def test_what_was_printed_goes_with_its_run_and_sooner_than_that(home, file):
+    runs = [FINE._replace(output=written(b"x")) for _ in range(OUTPUTS_KEPT + 50)]
+    file.add(runs, Retention())
+    printed = [run.printed for run in listed(home, limit=5000)]
+    assert printed == [True] * OUTPUTS_KEPT + [False] * 50
+    file.add([FINE], Retention(runs=10, seconds=1e9))
+    file.add([FINE], Retention(runs=10, seconds=1e9))
+    file.add([FINE], Retention(runs=10, seconds=1e9))
+    with contextlib.closing(sqlite3.connect(home / "runs.db")) as database:
+        assert database.execute("SELECT count(*) FROM outputs").fetchone() == (7,)
+
+
+def test_numbers_are_never_given_twice(home, file):
+    file.add([FINE], Retention())
+    with contextlib.closing(sqlite3.connect(home / "runs.db", isolation_level=None)) as database:
+        database.execute("DELETE FROM runs")
+    file.add([FINE], Retention())
+    assert [run.id for run in listed(home)] == [2]
+
+
+# ------------------------------------------------------------------ a file that is not as it should be
+
+
+@pytest.mark.parametrize("content", [b"these are no runs", b"SQLite format 3\0" + 4096 * b"?"])
+def test_a_damaged_database_is_moved_aside_whole(home, file, content):
+    (home / "runs.db").write_bytes(content)
+    aside = file.add([FINE], Retention())
+    assert aside is not None and aside.name.startswith("runs.db.corrupt-")
+    assert aside.read_bytes() == content
+    assert texts(home) == ["noted"]
+
+
+def test_a_page_that_is_damaged_while_it_is_open_moves_it_aside_with_its_log(home, file):
+    file.add([FINE for _ in range(3000)], Retention())
+    file.close()
+    with (home / "runs.db").open("r+b") as raw:
+        raw.seek(4096)
+        raw.write(20 * 4096 * b"\xa5")
+    with contextlib.closing(sqlite3.connect(home / "runs.db")) as other:
+        other.execute("SELECT 1 FROM sqlite_master").fetchone()
+        aside = file.add([FINE._replace(text="after")], Retention())
+    assert aside is not None
+    assert texts(home) == ["after"]
+    assert list(home.glob("runs.db.corrupt-*"))
+
+
+def test_an_empty_file_is_an_empty_history(home, file):
+    (home / "runs.db").touch()
+    assert file.add([FINE], Retention()) is None
+    assert texts(home) == ["noted"]
+
+
+def test_a_database_of_somebody_else_is_left_alone(home, file):
+    with contextlib.closing(sqlite3.connect(home / "runs.db")) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    before = (home / "runs.db").read_bytes()
+    with pytest.raises(
+        NotRecorded, match=r"runs\.db: was made by another program \(version 0\); move it away"
+    ):
+        file.add([FINE], Retention())
+    assert (home / "runs.db").read_bytes() == before
+
+
+def test_a_link_is_not_followed(home, file, tmp_path):
+    (tmp_path / "precious").write_text("untouched")
+    (home / "runs.db").symlink_to(tmp_path / "precious")
+    with pytest.raises(NotRecorded, match="symbolic links"):
+        file.add([FINE], Retention())
+    assert (tmp_path / "precious").read_text() == "untouched"
+
+
+def test_a_file_that_was_removed_is_made_again(home, file):
+    file.add([FINE], Retention())
+    for path in home.glob("runs.db*"):
+        path.unlink()
+    file.add([FINE._replace(text="again")], Retention())
+    assert texts(home) == ["again"]
+
+
+def test_somebody_elses_lock_is_not_waited_for_long(home, file, monkeypatch):
+    monkeypatch.setattr("scheduler.storage.history_file.PATIENCE", 0.01)
+    file.add([FINE], Retention())
+    file.close()
+    with contextlib.closing(sqlite3.connect(home / "runs.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(NotRecorded, match="database is locked"):
+            file.add([FINE], Retention())
+    file.add([FINE._replace(text="free")], Retention())
+    assert texts(home) == ["free", "noted"]
+
+
+@contextlib.contextmanager
+def no_file_longer_than(size: int):
+    """As on a full disk: what would make a file longer fails. Python ignores the signal for it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
+def test_a_full_disk_costs_the_runs_of_that_moment_and_no_others(home, file):
+    file.add([FINE], Retention())
+    size = (home / "runs.db-wal").stat().st_size
+    with no_file_longer_than(size + 2000), pytest.raises(NotRecorded, match=r"runs\.db: "):
+        file.add([FINE._replace(text=2000 * "x") for _ in range(100)], Retention())
+    file.add([FINE._replace(text="after")], Retention())
+    assert texts(home) == ["after", "noted"]
+
+
+# ------------------------------------------------------------------ the thread, and the scheduler before it
+
+
+class Citizen:
+    """A scheduler whose runs are recorded in a real home."""
+
+    def __init__(self, home: Path, build: Any, historian: HistoryWriter) -> None:
+        self.home, self._build, self._history_writer = home, build, historian
+
+    async def starts(self, *tasks: Task, **more: Any) -> Any:
+        self.recorder = self._history_writer.of(self.home, Retention())
+        self.scheduler = await self._build(*tasks, recorder=self.recorder, **more)
+        return self.scheduler
+
+    def events(self, beginning: str) -> list[str]:
+        events = self.scheduler.snapshot().events
+        return [f"{event.kind}: {event.text}" for event in events if event.kind.startswith(beginning)]
+
+
+@pytest.fixture
+async def historian():
+    historian = HistoryWriter()
+    yield historian
+    await historian.close()
+
+
+@pytest.fixture
+def citizen(home, build, historian):
+    return Citizen(home, build, historian)
+
+
+def task(name: str, handler: Any, **more: Any) -> Task:
+    return Task(name, Every(300), Call(handler), **more)
+
+
+async def test_a_run_is_in_the_history_as_soon_as_somebody_asks(citizen, clock, noting):
+    scheduler = await citizen.starts(noting())
+    await clock.advance(seconds=1)
+    (run,) = await scheduler.history()
+    assert run == RunRecord(1, "tick", NOON, NOON, 0.0, Outcome.OK, Trigger.SCHEDULE, 1, "noted")
+
+
+async def test_what_a_handler_prints_is_its_output(citizen, clock, capsys):
+    from scheduler.executors import capture_prints
+
+    async def chatty(context: Any) -> str:
+        print("half", "way")
+        return "done"
+
+    with capture_prints():
+        scheduler = await citizen.starts(task("chatty", chatty))
+        await clock.advance(seconds=1)
+    (run,) = await scheduler.history()
+    assert run.printed and await scheduler.output(run.id) == "half way\n"
+
+
+async def test_failures_retries_and_their_tracebacks_are_told_apart(citizen, clock):
+    async def broken(context: Any) -> str:
+        raise TaskFailed("no route") if context.trigger is Trigger.RETRY else ValueError("a bug")
+
+    scheduler = await citizen.starts(task("broken", broken, retries=1, retry_delay=10))
+    await clock.advance(seconds=20)
+    again, first = await scheduler.history("broken", failed=True)
+    assert (first.trigger, first.attempt, first.text) == (Trigger.SCHEDULE, 1, "ValueError: a bug")
+    assert (again.trigger, again.attempt, again.text) == (Trigger.RETRY, 2, "no route")
+    assert "raise TaskFailed" in await scheduler.output(first.id)
+    assert await scheduler.output(again.id) == "" and not again.printed
+
+
+async def test_a_run_that_a_dead_owner_left_open_is_recorded_by_the_next(citizen):
+    left = TaskState(last_run=NOON - 60, attempt=1, running=Running(99_999_999, 1.0, NOON - 60))
+    scheduler = await citizen.starts(task("tick", print), states={"tick": left})
+    run = (await scheduler.history())[-1]
+    assert (run.outcome, run.trigger, run.attempt) == (Outcome.INTERRUPTED, None, 2)
+    assert (run.started, run.finished, run.seconds) == (NOON - 60, NOON, 60)
+    assert run.text == "interrupted: the scheduler died during this run"
+
+
+async def test_a_run_that_our_own_end_interrupts_is_recorded(citizen, clock):
+    async def long(context: Any) -> None:
+        await asyncio.Event().wait()
+
+    scheduler = await citizen.starts(task("long", long))
+    await clock.advance(seconds=1)
+    scheduler.stop_now()
+    await scheduler.stop(0)
+    assert [run.outcome for run in listed(citizen.home)] == [Outcome.INTERRUPTED]
+
+
+async def test_after_the_end_everything_is_in_the_file_and_nothing_beside_it(citizen, clock, noting):
+    scheduler = await citizen.starts(noting())
+    await clock.advance(hours=1)
+    await scheduler.stop(0)
+    assert len(listed(citizen.home)) == 13
+    assert [path.name for path in citizen.home.glob("runs.db*")] == ["runs.db"]
+
+
+async def test_a_history_that_cannot_be_written_stops_nothing_and_is_said_once(citizen, clock, noting, runs):
+    (citizen.home / "runs.db").mkdir()
+    scheduler = await citizen.starts(noting())
+    for _ in range(3):
+        await clock.advance(minutes=5)
+        await citizen._history_writer.settled()
+    await until(lambda: citizen.recorder._lost == 4, "all are missing")
+    assert len(runs) == 4
+    assert citizen.events("history") == [
+        f"history not recorded: {citizen.home}/runs.db: Is a directory",
+    ]
+    (citizen.home / "runs.db").rmdir()
+    await clock.advance(minutes=5)
+    await until(lambda: len(citizen.events("history")) == 2, "it is well again")
+    assert citizen.events("history")[1] == "history recorded again: 4 runs are missing"
+    assert len(await scheduler.history()) == 1
+
+
+async def test_a_damaged_history_is_said(citizen, clock, noting):
+    (citizen.home / "runs.db").write_text("these are no runs")
+    scheduler = await citizen.starts(noting())
+    await clock.advance(seconds=1)
+    assert len(await scheduler.history()) == 1
+    (said,) = citizen.events("history")
+    assert said.startswith(f"history set aside: it was damaged; it is {citizen.home}/runs.db.corrupt-")
+
+
+async def test_what_there_is_no_room_for_is_left_out_and_counted(home, build, clock, noting, monkeypatch):
+    stuck, go_on = threading.Event(), threading.Event()
+    write = HistoryFile.add
+
+    def slow(self: HistoryFile, *given: Any) -> Path | None:
+        stuck.set()
+        go_on.wait(8)
+        return write(self, *given)
+
+    monkeypatch.setattr(HistoryFile, "add", slow)
+    historian = HistoryWriter(room=4 * ROW + 100)
+    citizen = Citizen(home, build, historian)
+    scheduler = await citizen.starts(noting())
+    await clock.advance(seconds=1)
+    await until(stuck.is_set, "the disk hangs")
+    await clock.advance(minutes=5 * 6)
+    assert citizen.events("history") == ["history not recorded: more runs end than the disk can take"]
+    go_on.set()
+    await historian.settled()
+    await clock.advance(minutes=5)
+    await until(lambda: len(citizen.events("history")) == 2, "there is room again")
+    assert citizen.events("history")[1] == "history recorded again: 3 runs are missing"
+    assert len(await scheduler.history()) == 5
+    await historian.close()
+
+
+async def test_a_disk_that_hangs_keeps_no_one_from_ending(home, build, clock, noting, monkeypatch):
+    monkeypatch.setattr("scheduler.storage.history_writer.PATIENCE", 0.05)
+    go_on = threading.Event()
+    monkeypatch.setattr(HistoryFile, "add", lambda *given: go_on.wait(8) and None)
+    historian = HistoryWriter()
+    scheduler = await Citizen(home, build, historian).starts(noting())
+    await clock.advance(seconds=1)
+    await scheduler.stop(0)
+    await historian.close()
+    assert historian._thread.is_alive()
+    go_on.set()
+    await until(lambda: not historian._thread.is_alive(), "it ends")
+
+
+async def test_one_thread_writes_for_all_and_keeps_few_databases_open(tmp_path, historian, monkeypatch):
+    monkeypatch.setattr("scheduler.storage.history_file.OPEN", 3)
+    recorders = []
+    for n in range(10):
+        (tmp_path / f"c{n}").mkdir()
+        recorders.append(historian.of(tmp_path / f"c{n}", Retention()))
+        recorders[-1].begin(lambda kind, text: None)
+    before = threading.active_count()
+    for _ in range(2):
+        for recorder in recorders:
+            recorder.record(FINE)
+        await historian.settled()
+    assert threading.active_count() == before + 1
+    assert [len(listed(tmp_path / f"c{n}")) for n in range(10)] == [2] * 10
+    assert len(list(tmp_path.glob("*/runs.db-wal"))) == 3
+
+
+async def test_runs_that_end_together_are_one_transaction(home, historian, monkeypatch):
+    batches = []
+    write = HistoryFile.add
+    monkeypatch.setattr(
+        HistoryFile, "add", lambda self, *given: batches.append(given[0]) or write(self, *given)
+    )
+    record(historian.of(home, Retention()), MANY)
+    await historian.settled()
+    assert sum(map(len, batches)) == MANY and len(batches) <= 2
+    assert historian._given == historian._taken > 0
+
+
+def record(recorder: Any, runs: int) -> None:
+    recorder.begin(lambda kind, text: None)
+    for _ in range(runs):
+        recorder.record(FINE)
+
+
+async def test_many_runs_are_written_by_a_process_of_its_own_and_few_need_none(home, historian):
+    recorder = historian.of(home, Retention())
+    record(recorder, MANY)
+    await historian.settled()
+    assert historian._process is None
+    record(recorder, 500)
+    await historian.settled()
+    assert historian._process and len(listed(home, limit=1000)) == MANY + 500
+    assert not historian._files._open  # one of the two has it
+    child = historian._process._child
+    await recorder.close()
+    assert [path.name for path in home.glob("runs.db*")] == ["runs.db"]
+    await historian.close()
+    assert child.returncode == 0
+
+
+async def test_for_a_process_runs_are_packed_on_the_way_but_what_they_printed_in_the_thread(
+    home, historian, monkeypatch
+):
+    """Packing many at once in the thread holds up the loop; what was printed may be much."""
+    asked, told = [], []
+    recorder = historian.of(home, Retention())
+    record(recorder, MANY + 1)
+    await historian.settled()
+    add = historian._process.add
+    monkeypatch.setattr(historian._process, "add", lambda rows: told.append([*map(type, rows)]) or add(rows))
+    printed = written(b"half way")
+    monkeypatch.setattr(type(printed), "text", lambda self: asked.append(threading.current_thread()) or "?")
+    recorder.record(FINE)
+    recorder.record(FINE._replace(output=printed))
+    recorder.record(FINE._replace(output=written(b"")))
+    await historian.settled()
+    assert [kind for each in told for kind in each] == [Packed, Row, Packed]
+    assert asked == [historian._thread]
+    assert historian._given == historian._taken > 0
+
+
+async def test_what_was_packed_for_a_process_that_died_is_written_here(home, historian):
+    recorder = historian.of(home, Retention(runs=77))
+    record(recorder, MANY + 1)
+    await historian.settled()
+    historian._process._child.kill()
+    historian._process._child.wait()
+    for text in ("one", "two"):
+        recorder.record(BAD._replace(text=text))
+    await historian.settled()
+    assert historian._process is None
+    assert [(run.text, run.outcome, run.trigger) for run in listed(home, limit=2)] == [
+        (text, BAD.outcome, BAD.trigger) for text in ("two", "one")
+    ]
+
+
+async def test_one_that_has_closed_is_told_nothing_and_another_of_its_home_is(home, historian):
+    first, second, said = historian.of(home, Retention()), historian.of(home, Retention()), []
+    first.begin(lambda *words: pytest.fail("it has closed"))
+    await first.close()
+    assert not historian._homes  # nothing of it stays
+    (home / "runs.db").mkdir()
+    first.record(FINE)  # nobody is told of this one
+    await historian.settled()
+    second.begin(lambda *words: said.append(words))
+    await first.close()
+    second.record(FINE)
+    await historian.settled()
+    await until(lambda: said == [("history not recorded", f"{home}/runs.db: Is a directory")], "it is said")
+    assert historian._thread.is_alive()
+
+
+async def test_when_it_ends_nothing_is_open(home):
+    historian = HistoryWriter()
+    record(historian.of(home, Retention()), 1)
+    await historian.settled()
+    assert (home / "runs.db-wal").exists()
+    await historian.close()
+    assert [path.name for path in home.glob("runs.db*")] == ["runs.db"]
+
+
+async def test_the_process_goes_when_there_have_been_few_runs_for_a_while(home, historian, monkeypatch):
+    monkeypatch.setattr("scheduler.storage.history_writer.KEPT", 0.1)
+    recorder = historian.of(home, Retention())
+    record(recorder, MANY + 1)
+    await historian.settled()
+    child = historian._process._child
+    await asyncio.sleep(0.15)
+    record(recorder, 1)
+    await historian.settled()
+    assert historian._process is None and child.returncode == 0
+    assert len(listed(home, limit=1000)) == MANY + 2
+
+
+async def test_few_runs_in_a_long_pause_are_not_many(home, historian):
+    recorder = historian.of(home, Retention())
+    historian._pause = 10.0
+    record(recorder, 2 * MANY)
+    await historian.settled()
+    assert historian._process is None and len(listed(home, limit=1000)) == 2 * MANY
+
+
+async def test_a_process_that_died_in_a_quiet_moment_costs_nothing(home, historian):
+    said = []
+    recorder = historian.of(home, Retention())
+    record(recorder, MANY + 1)
+    recorder.begin(lambda *words: said.append(words))
+    await historian.settled()
+    historian._process._child.kill()
+    historian._process._child.wait()
+    recorder.record(FINE)
+    await historian.settled()
+    assert historian._process is None and said == []
+    assert len(listed(home, limit=1000)) == MANY + 2
+
+
+async def test_runs_that_a_process_died_with_are_missing_and_that_is_said(home, historian, monkeypatch):
+    said = []
+    recorder = historian.of(home, Retention())
+    record(recorder, MANY + 1)
+    recorder.begin(lambda *words: said.append(words))
+    await historian.settled()
+    process = historian._process
+    say = process._say
+    monkeypatch.setattr(process, "_say", lambda *words: process._child.kill() or say(*words))
+    recorder.record(FINE)
+    await historian.settled()
+    reason = f"{home}: the process that writes histories was killed by signal 9"
+    await until(lambda: said == [("history not recorded", reason)], "it is said")
+    recorder.record(FINE)
+    await historian.settled()
+    await until(lambda: said[1:] == [("history recorded again", "1 runs are missing")], "it is well again")
+    assert len(listed(home, limit=1000)) == MANY + 2
+
+
+async def test_where_no_process_can_begin_all_is_written_here(home, historian, monkeypatch):
+    begun = []
+
+    def none() -> None:
+        begun.append(1)
+        raise NoProcess
+
+    monkeypatch.setattr("scheduler.storage.history_writer.HistoryProcess", none)
+    for _ in range(3):
+        record(historian.of(home, Retention()), MANY + 1)
+        await historian.settled()
+    assert begun == [1] and len(listed(home, limit=1000)) == 3 * MANY + 3
+
+
+async def test_what_runs_printed_is_handed_over_in_parcels(home, historian, monkeypatch):
+    monkeypatch.setattr("scheduler.storage.history_writer.PARCEL", 6 * ROW)
+    batches = []
+    write = HistoryFile.add
+    monkeypatch.setattr(
+        HistoryFile, "add", lambda self, *given: batches.append(len(given[0])) or write(self, *given)
+    )
+    record(historian.of(home, Retention()), 12)
+    await historian.settled()
+    assert max(batches) == 5 and sum(batches) == 12
+
+
+async def test_without_a_home_nothing_is_remembered(build, clock, noting):
+    scheduler = await build(noting())
+    await clock.advance(seconds=1)
+    assert await scheduler.history() == ()
+    with pytest.raises(UnknownTask):
+        await scheduler.history("tik")
+    with pytest.raises(UnknownRun):
+        await scheduler.output(1)
+    assert not list(scheduler.home.iterdir())
+
+
+async def test_other_settings_hold_from_the_next_run_on(citizen, clock, noting):
+    scheduler = await citizen.starts(noting(schedule=Every(1)))
+    await clock.advance(seconds=30)
+    assert len(await scheduler.history()) == 31
+    scheduler.set_tasks(scheduler._tasks, replace(scheduler._rules, history=Retention(runs=5)))
+    await clock.advance(seconds=110)
+    assert len(await scheduler.history(limit=200)) < 31
