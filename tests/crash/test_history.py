@@ -29,12 +29,12 @@ DIES = """
 import os, resource, signal, sys
 from pathlib import Path
 from scheduler.storage.history_file import HistoryFile
-from scheduler.core.task import Keep, Outcome
-from scheduler.core.records import Ended
+from scheduler.core.task import Retention, Outcome
+from scheduler.core.records import FinishedRun
 home, where = Path(sys.argv[1]), sys.argv[2]
-run = Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, 1500 * "x")
+run = FinishedRun("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, 1500 * "x")
 file = HistoryFile(home)
-file.add([run] * 50, Keep())
+file.add([run] * 50, Retention())
 seen = []
 def die(statement):
     seen.append(statement)
@@ -46,7 +46,7 @@ if where == "write":
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 3000, size + 3000))
 else:
     file._database.set_trace_callback(die)
-file.add([run._replace(text="lost" + 1500 * "x")] * 50, Keep())
+file.add([run._replace(text="lost" + 1500 * "x")] * 50, Retention())
 print("it lived")
 """
 
@@ -79,9 +79,9 @@ import os, sys
 from pathlib import Path
 from scheduler.storage.history_file import Row
 from scheduler.storage.history_process import HistoryProcess
-from scheduler.core.task import Keep, Outcome
-from scheduler.core.records import Ended
-row = Row(os.fsencode(sys.argv[1]), Keep(), Ended("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted"))
+from scheduler.core.task import Retention, Outcome
+from scheduler.core.records import FinishedRun
+row = Row(os.fsencode(sys.argv[1]), Retention(), FinishedRun("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted"))
 process = HistoryProcess()
 list(process.add([row]))
 print(process._child.pid, flush=True)

@@ -13,7 +13,7 @@ from tests.crash.loops import ROOT, STATE, Place, command
 DIES_INSIDE_THE_WRITE = """
 import resource, signal, sys
 from pathlib import Path
-from scheduler.core.task import TaskState
+from scheduler.core.state import TaskState
 from scheduler.storage.state_file import StateFile
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -27,7 +27,7 @@ file.save(states, 1, durable=sys.argv[3] == "durable")
 DIES_AT_A_CALL = """
 import os, signal, sys
 from pathlib import Path
-from scheduler.core.task import TaskState
+from scheduler.core.state import TaskState
 from scheduler.storage.state_file import StateFile
 file = StateFile(Path(sys.argv[1]))
 file.load()

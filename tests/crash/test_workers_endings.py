@@ -265,7 +265,7 @@ async def test_without_proc_the_same_processes_are_found(workers, home):
 SCHEDULER = """
 import asyncio, sys
 from pathlib import Path
-from scheduler.executors import Workers
+from scheduler.executors import Executor
 from tests.watching import Watching, context, shell, task
 
 async def recorded(running):
@@ -275,7 +275,7 @@ async def recorded(running):
 
 home = Path(sys.argv[2])
 work = task(shell("touch ran; exec sleep 60"))
-asyncio.run(Workers().run(work, context(home), Watching(recorded)))
+asyncio.run(Executor().run(work, context(home), Watching(recorded)))
 """
 
 
