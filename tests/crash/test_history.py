@@ -81,7 +81,8 @@ from scheduler.storage.history_file import Row
 from scheduler.storage.history_process import HistoryProcess
 from scheduler.core.task import Retention, Outcome
 from scheduler.core.records import FinishedRun
-row = Row(os.fsencode(sys.argv[1]), Retention(), FinishedRun("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted"))
+run = FinishedRun("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted")
+row = Row(os.fsencode(sys.argv[1]), Retention(), run)
 process = HistoryProcess()
 list(process.add([row]))
 print(process._child.pid, flush=True)
