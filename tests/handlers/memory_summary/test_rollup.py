@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -198,20 +199,20 @@ async def test_prose_that_was_cut_says_so(tmp_path):
 async def test_the_model_can_be_left_out_and_progress_names_the_day(tmp_path, monkeypatch):
     monkeypatch.setattr("scheduler.system.clock.SystemClock.now", lambda: NOON)  # 2 March 2026
     raw(tmp_path, date(2026, 3, 1))
-    told: list[str] = []
+    steps: list[str] = []
     async with serving(whole(SAID)) as server:
         context = Context(
             "opus",
             tmp_path,
             "memory_summary",
             llm=Llm(server.url, "m"),
-            report=lambda step: told.append(step.text),
+            report=lambda step: steps.append(step.text),
+            options=Options(llm=False),
         )
-        context.options = Options(llm=False)
         assert await memory_summary(context) == "1 day and 1 week summarised"
-        context.options = Options()
-        assert await memory_summary(context) == "1 week summarised, 2 in prose"
-    assert "the day 2026-03-01: waits for m" in told
+        with_prose = replace(context, options=Options())
+        assert await memory_summary(with_prose) == "1 week summarised, 2 in prose"
+    assert "the day 2026-03-01: waits for m" in steps
 
 
 # ------------------------------------------------------------------ letting go

@@ -1,4 +1,4 @@
-"""A disk of two megabytes, where this machine lets us mount one."""
+"""What the tests of backups share: a disk of two megabytes, where this machine can mount one."""
 
 import subprocess
 from collections.abc import Iterator
