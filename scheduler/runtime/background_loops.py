@@ -1,136 +1,144 @@
-"""Every citizen's loop in the background: start each in a screen session of its own, end them cleanly."""
+"""Loops in the background: start one per citizen in a screen session of its own, and stop them cleanly."""
 
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
+
 from scheduler.config.loader import CitizenSettings, Settings, load
-from scheduler.errors import BadSettings, UnknownCitizen
-from scheduler.runtime.stopping import CORE, StopReport, end_all
+from scheduler.control.client import Connection
+from scheduler.errors import BadSettings, Disconnected, SchedulerError, UnknownCitizen
 from scheduler.storage.lock import owner_of
 from scheduler.storage.managed import managed_by
+from scheduler.system.process_info import Running, alive, born
+from scheduler.system.unix_socket import door
 
+CORE = Path(__file__).resolve().parents[2] / "core.py"
 LOG = Path("logs", "loop.log")
+LOOK_EVERY = 0.05  # seconds
 STARTED_WITHIN = 15.0  # seconds until a started loop must own its citizen
-LOOK_EVERY = 0.05
+AFTER_GRACE = 15.0  # seconds on top of the grace that running tasks get
+AFTER_SIGTERM = 7.0  # seconds after a second request, which leaves tasks no grace
+AFTER_SIGKILL = 5.0  # seconds: a process that hangs in the kernel stays
+
+
+@dataclass(frozen=True, slots=True)
+class LoopReport:
+    """One line about one citizen's loop; `wrong` makes the exit code 2."""
+
+    text: str
+    wrong: bool = False
 
 
 def start_all(
-    config: Path | None,
-    only: Collection[str] = (),
-    *,
-    own_as_root: bool = False,
-    log_json: bool = False,
+    config: Path | None, only: Collection[str] = (), *, own_as_root: bool = False, log_json: bool = False
 ) -> int:
-    """Start the loop of every citizen that nobody runs, and say how to watch each; gives the exit code."""
+    """Start the loop of every citizen without an owner and print how to watch it; gives the exit code."""
     flags = [flag for flag, on in (("--own-as-root", own_as_root), ("--log-json", log_json)) if on]
     flags += ["--config", str(config.resolve())] if config else []
-    settings = _known(load(config=config, only=only), only)
+    settings = _load_known(config, only)
     if settings.problems:
         raise BadSettings(settings.problems)
     if not settings.citizens:
         print("no citizens yet: ./run.sh opus makes the first")
         return 0
     started = [(citizen, _start(citizen, flags, own_as_root)) for citizen in settings.citizens]
-    return _report(_outcome(citizen, start) for citizen, start in started)
+    return _exit_code(_print(_started(citizen, start)) for citizen, start in started)
 
 
 def stop_all(config: Path | None, only: Collection[str] = ()) -> int:
     """End the loops that `start_all` or `./run.sh NAME` started, and nothing else; gives the exit code."""
-    settings = _known(load(config=config, only=only), only)
-    for problem in settings.problems:  # a broken file is no reason to let loops run on
+    settings = _load_known(config, only)
+    for problem in settings.problems:  # loops can be stopped although a settings file has errors
         print(f"experience: {problem}", file=sys.stderr)
-    wrong = [False]
-
-    def say(told: StopReport) -> None:
-        wrong.append(told.wrong)
-        _print(told)
-
-    if not asyncio.run(end_all(settings.citizens, say)):
+    reports = asyncio.run(stop_loops(settings.citizens, _print))
+    if not reports:
         print("no loop is running")
-    return 2 if any(wrong) else 0
+    return _exit_code(reports)
 
 
-def _known(settings: Settings, names: Collection[str]) -> Settings:
+def _load_known(config: Path | None, names: Collection[str]) -> Settings:
+    settings = load(config=config, only=names)
     for name in names:
         if name not in settings.known:
             raise UnknownCitizen(name, settings.known)
     return settings
 
 
-def _report(results: Iterable[StopReport]) -> int:
-    wrong = False
-    for told in results:
-        _print(told)
-        wrong = wrong or told.wrong
-    return 2 if wrong else 0
+def _exit_code(reports: Iterable[LoopReport]) -> int:
+    return 2 if [report for report in reports if report.wrong] else 0
 
 
-def _print(told: StopReport) -> None:
-    print(told.text, file=sys.stderr if told.wrong else sys.stdout, flush=True)
+def _print(report: LoopReport) -> LoopReport:
+    print(report.text, file=sys.stderr if report.wrong else sys.stdout, flush=True)
+    return report
 
 
 # ------------------------------------------------------------------ start
 
 
 @dataclass(frozen=True)
-class _Loop:
-    """A process of its own: how to see what it says, and whether it is gone."""
+class _NewLoop:
+    """A process that has just been started: the command that shows its output, and whether it has ended."""
 
     view: str
     ended: Callable[[], bool]
 
 
-def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _Loop | StopReport:
-    """A loop that begins, or why none does."""
+def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _NewLoop | LoopReport:
+    """A new loop, or why there is none."""
     name, owner = citizen.name, owner_of(citizen.home)
     if unit := managed_by(citizen.home):
         how = f", which runs it, pid {owner.pid}" if owner else f"; start it with {unit.systemctl('start')}"
-        return StopReport(f"{name}: left to {unit.name}.service{how}")
+        return LoopReport(f"{name}: left to {unit.name}.service{how}")
     if owner:
-        return StopReport(f"{name}: runs already, pid {owner.pid}")
+        return LoopReport(f"{name}: runs already, pid {owner.pid}")
     if citizen.problems:
-        return _refused(name, citizen.problems[0])
+        return _not_started(name, citizen.problems[0])
     try:
-        if reason := _not_ours(citizen.home, own_as_root):
-            return _refused(name, reason)
+        if reason := _why_not_allowed(citizen.home, own_as_root):
+            return _not_started(name, reason)
         command = [sys.executable, str(CORE), "--citizen", name, "--loop", *flags]
         return _in_screen(citizen, command) or _detached(citizen, command)
     except OSError as error:
-        return _refused(name, f"{error.filename or citizen.home}: {error.strerror}")
+        return _not_started(name, f"{error.filename or citizen.home}: {error.strerror}")
 
 
-def _refused(name: str, reason: str) -> StopReport:
-    return StopReport(f"{name}: not started: {reason}", wrong=True)
+def _not_started(name: str, reason: str) -> LoopReport:
+    return LoopReport(f"{name}: not started: {reason}", wrong=True)
 
 
-def _outcome(citizen: CitizenSettings, start: _Loop | StopReport) -> StopReport:
-    """Wait until the loop owns its citizen, or is gone."""
-    if isinstance(start, StopReport):
+def _started(citizen: CitizenSettings, start: _NewLoop | LoopReport) -> LoopReport:
+    """Wait until the loop owns its citizen, or has ended."""
+    if isinstance(start, LoopReport):
         return start
-    name = citizen.name
-    _comes_true(lambda: owner_of(citizen.home) or start.ended(), STARTED_WITHIN)
+    name, end = citizen.name, time.monotonic() + STARTED_WITHIN
+    while not owner_of(citizen.home) and not start.ended() and time.monotonic() < end:
+        time.sleep(LOOK_EVERY)
     if owner_of(citizen.home):
-        return StopReport(f"{name}: started; to watch it: {start.view}")
-    return StopReport(f"{name}: did not start; ./run.sh {name} shows why", wrong=True)
+        return LoopReport(f"{name}: started; to watch it: {start.view}")
+    return LoopReport(f"{name}: did not start; ./run.sh {name} shows why", wrong=True)
 
 
-def _not_ours(home: Path, own_as_root: bool) -> str:
-    """The loop would refuse another user's home itself; here it keeps root's log out of that home."""
-    owner, we = home.stat().st_uid, os.geteuid()
-    if owner == we or (we == 0 and own_as_root):
+def _why_not_allowed(home: Path, own_as_root: bool) -> str:
+    """The loop itself would refuse another user's home; this check keeps root's log out of that home."""
+    owner, user = home.stat().st_uid, os.geteuid()
+    if owner == user or (user == 0 and own_as_root):
         return ""
-    return f"{home} belongs to user {owner}, this is user {we}"
+    return f"{home} belongs to user {owner}, this is user {user}"
 
 
-def _in_screen(citizen: CitizenSettings, command: list[str]) -> _Loop | None:
-    """Start it in a detached screen session; None where screen is missing or cannot."""
+def _in_screen(citizen: CitizenSettings, command: list[str]) -> _NewLoop | None:
+    """Start it in a detached screen session; None where screen is missing or fails."""
     session = f"experience_{citizen.name}"
     if shutil.which("screen") is None:
         return None
@@ -144,20 +152,20 @@ def _in_screen(citizen: CitizenSettings, command: list[str]) -> _Loop | None:
     )
     if started.returncode != 0:
         return None
-    return _Loop(f"screen -r {session}", lambda: not _session_exists(session))
+    return _NewLoop(f"screen -r {session}", lambda: not _session_exists(session))
 
 
 def _session_exists(session: str) -> bool:
-    listed = subprocess.run(["screen", "-ls", session], capture_output=True, text=True, check=False)
-    return any(word.endswith(f".{session}") for word in listed.stdout.split())
+    sessions = subprocess.run(["screen", "-ls", session], capture_output=True, text=True, check=False)
+    return any(word.endswith(f".{session}") for word in sessions.stdout.split())
 
 
-def _detached(citizen: CitizenSettings, command: list[str]) -> _Loop:
+def _detached(citizen: CitizenSettings, command: list[str]) -> _NewLoop:
     """Start it as a process without a terminal, its log in a file."""
     log = citizen.home / LOG
     log.parent.mkdir(exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW  # a link here could name any file of ours
-    output = os.open(log, flags, 0o600)
+    # O_NOFOLLOW: a link in the home could point to any file of this user.
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     try:
         process = subprocess.Popen(
             command,
@@ -169,12 +177,133 @@ def _detached(citizen: CitizenSettings, command: list[str]) -> _Loop:
         )
     finally:
         os.close(output)
-    return _Loop(f"tail -f {log}", lambda: process.poll() is not None)
+    return _NewLoop(f"tail -f {log}", lambda: process.poll() is not None)
 
 
-def _comes_true(condition: Callable[[], object], seconds: float) -> bool:
+# ------------------------------------------------------------------ stop
+
+
+@dataclass(frozen=True, slots=True)
+class _Stopping:
+    """A process that was asked to end; only one that is `certain` to be a loop is ended by force."""
+
+    process: Running
+    certain: bool
+
+
+class _LeftAlone(Exception):
+    """`--stop` does not end this owner; the text says why."""
+
+
+async def stop_loops(
+    citizens: Iterable[CitizenSettings], report: Callable[[LoopReport], object]
+) -> list[LoopReport]:
+    """Stop every loop at the same time and report on each as soon as its turn comes."""
+    processes: dict[Running, list[CitizenSettings]] = {}
+    for citizen in citizens:
+        if owner := owner_of(citizen.home):
+            processes.setdefault(replace(owner, since=0.0), []).append(citizen)
+    reports = []
+    # A process that owns several citizens gets one request: after a second its tasks would have no grace.
+    for ending in [asyncio.create_task(_stop(owner, some)) for owner, some in processes.items()]:
+        for each in await ending:
+            report(each)
+            reports.append(each)
+    return reports
+
+
+async def _stop(owner: Running, citizens: list[CitizenSettings]) -> list[LoopReport]:
+    try:
+        _refuse_managed(citizens)
+        how, wrong = await _end(owner, citizens)
+    except _LeftAlone as reason:
+        how, wrong = f"left alone: {reason}", False
+    except PermissionError:
+        how, wrong = f"pid {owner.pid} belongs to another user", True
+    return [LoopReport(f"{each.name}: {how}", wrong) for each in citizens]
+
+
+def _refuse_managed(citizens: list[CitizenSettings]) -> None:
+    for each in citizens:
+        if unit := managed_by(each.home):
+            raise _LeftAlone(f"it is {unit.name}.service; end it with {unit.systemctl('stop')}")
+
+
+async def _end(owner: Running, citizens: list[CitizenSettings]) -> tuple[str, bool]:
+    """Ask, wait, signal, wait, kill: how it went, and whether that is wrong."""
+    patience = max(each.grace for each in citizens) + AFTER_GRACE
+    stopping = await _ask_to_stop(owner, citizens[0]) or _signal_to_stop(owner, citizens[0])
+    process = stopping.process
+    if await _has_ended(process, patience):
+        return "ended", False
+    if not stopping.certain:
+        return f"pid {process.pid} has not ended in {patience:.0f}s; end it", True
+    _signal(process, signal.SIGTERM)
+    if await _has_ended(process, AFTER_SIGTERM):
+        return f"ended after a second request, sent after {patience:.0f}s", False
+    _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    if await _has_ended(process, AFTER_SIGKILL):
+        return f"killed: it had not ended in {patience + AFTER_SIGTERM:.0f}s", True
+    return f"pid {process.pid} did not exit after SIGKILL", True
+
+
+async def _ask_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping | None:
+    """Ask the owner through its socket; None where nothing answers. Raises _LeftAlone."""
+    try:
+        connection = await Connection.open(door(citizen.home))
+    except (Disconnected, OSError):
+        return None
+    try:
+        await connection.ask("stop")
+    except SchedulerError as refusal:
+        # An earlier version does not know the request, and a process that hangs does not answer it.
+        if isinstance(refusal, Disconnected) or refusal.code == SchedulerError.code:
+            return None
+        raise _LeftAlone(str(refusal)) from None
+    finally:
+        connection.close()
+    peer = connection.peer
+    if peer is None:
+        return _Stopping(owner, _is_loop(owner, citizen))
+    # The note in the home can name any pid; the kernel knows which process listens at its socket.
+    process = owner if peer.pid == owner.pid else Running(peer.pid, born(peer.pid) or 0.0, owner.since)
+    return _Stopping(process, _user_of(peer.pid) == peer.uid)
+
+
+def _signal_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping:
+    if not _is_loop(owner, citizen):
+        raise _LeftAlone(f"pid {owner.pid} does not answer and is not a loop of --all or NAME")
+    _signal(owner, signal.SIGTERM)
+    return _Stopping(owner, True)
+
+
+async def _has_ended(process: Running, seconds: float) -> bool:
     for _ in range(round(seconds / LOOK_EVERY)):
-        if condition():
+        if not alive(process):
             return True
-        time.sleep(LOOK_EVERY)
-    return bool(condition())
+        await asyncio.sleep(LOOK_EVERY)
+    return not alive(process)
+
+
+def _signal(process: Running, number: int) -> None:
+    if alive(process):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
+def _is_loop(owner: Running, citizen: CitizenSettings) -> bool:
+    """Whether this process is a loop of the citizen: a user who may write the note can name any pid."""
+    try:
+        words = psutil.Process(owner.pid).cmdline()
+    except psutil.Error:
+        return False
+    core = any(Path(word).name == CORE.name for word in words[:3]) and {"--loop", citizen.name} <= set(words)
+    headless = {"tui", "--no-ui"} <= set(words)
+    return (core or headless) and _user_of(owner.pid) == citizen.home.stat().st_uid
+
+
+def _user_of(pid: int) -> int | None:
+    try:
+        return int(psutil.Process(pid).uids().effective)
+    except psutil.Error:
+        return None

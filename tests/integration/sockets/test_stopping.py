@@ -16,11 +16,10 @@ from scheduler.cli.main import main
 from scheduler.config.loader import load
 from scheduler.control.client import Connection
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
+from scheduler.core.ports import FleetOptions
 from scheduler.errors import SchedulerError
-from scheduler.runtime import stopping
-from scheduler.runtime.background_loops import start_all
-from scheduler.runtime.stopping import StopReport, end_all
+from scheduler.runtime import background_loops
+from scheduler.runtime.background_loops import LoopReport, start_all, stop_loops
 from scheduler.storage.lock import owning
 from scheduler.storage.managed import mark, unit_of
 from scheduler.system.unix_socket import socket_path
@@ -32,7 +31,7 @@ STUBBORN = """
 import asyncio, sys
 from pathlib import Path
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
+from scheduler.core.ports import FleetOptions
 
 async def main():
     fleet = Fleet(FleetOptions(config=Path(sys.argv[1]), wakes=False))
@@ -55,8 +54,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long in these tests."""
-    for name, seconds in (("AFTER_GRACE", 0.3), ("HURRIED", 0.3)):
-        monkeypatch.setattr(stopping, name, seconds)
+    for name, seconds in (("AFTER_GRACE", 0.3), ("AFTER_SIGTERM", 0.3)):
+        monkeypatch.setattr(background_loops, name, seconds)
     monkeypatch.setattr("scheduler.control.client.GREETING", 0.3)
 
 
@@ -85,10 +84,8 @@ def loop(place: Place) -> Any:
     return owner(place, str(ROOT / "core.py"), "--citizen", place.citizen, "--loop", "--background-only")
 
 
-async def stopped(place: Place) -> list[StopReport]:
-    told: list[StopReport] = []
-    await end_all(load(config=place.config).citizens, told.append)
-    return told
+async def stopped(place: Place) -> list[LoopReport]:
+    return await stop_loops(load(config=place.config).citizens, lambda report: None)
 
 
 def test_a_loop_ends_when_it_is_asked_to_and_its_tasks_have_their_grace(place, capsys):
@@ -129,7 +126,7 @@ def test_one_of_several_can_be_named(place, capsys):
 async def test_one_that_only_says_yes_is_told_again(place, hasty):
     place.tasks(more="grace = 0.1\n")
     with owner(place, "-c", STUBBORN, str(place.config)) as process:
-        assert await stopped(place) == [StopReport("opus: ended, when it was told a second time after 0s")]
+        assert await stopped(place) == [LoopReport("opus: ended after a second request, sent after 0s")]
         assert process.wait(5) == -signal.SIGTERM
 
 
@@ -138,7 +135,7 @@ async def test_one_that_hangs_is_killed_and_that_is_no_success(place, hasty):
     with loop(place) as process:
         process.send_signal(signal.SIGSTOP)
         (told,) = await stopped(place)
-        assert told.wrong and told.text.startswith("opus: killed, for it had not ended in ")
+        assert told.wrong and told.text.startswith("opus: killed: it had not ended in ")
         assert process.wait(5) == -signal.SIGKILL
 
 
@@ -149,7 +146,7 @@ async def test_one_of_an_earlier_version_is_told_by_a_signal(place, monkeypatch)
     place.tasks()
     with loop(place) as process:
         monkeypatch.setattr(Connection, "ask", ask)
-        assert await stopped(place) == [StopReport("opus: ended")]
+        assert await stopped(place) == [LoopReport("opus: ended")]
         assert process.wait(5) == 0
 
 
@@ -157,7 +154,7 @@ async def test_a_monitor_is_left_alone(place):
     fleet = Fleet(FleetOptions(config=place.config, wakes=False))
     await fleet.start(dispatch=False)
     said = f"opus: left alone: pid {os.getpid()} is no loop; close a monitor with q"
-    assert await stopped(place) == [StopReport(said)]
+    assert await stopped(place) == [LoopReport(said)]
     await fleet.stop(0)
 
 
@@ -168,18 +165,18 @@ async def test_a_service_is_left_to_its_manager(place):
     fleet = Fleet(options)
     await fleet.start(dispatch=False)
     expected = "it is experience-opus.service; end it with systemctl stop experience-opus"
-    assert await stopped(place) == [StopReport(f"opus: left alone: {expected}")]
+    assert await stopped(place) == [LoopReport(f"opus: left alone: {expected}")]
     (place.home / ".experience" / "managed").unlink()
     expected = "is experience-opus.service; end it with systemctl stop experience-opus"
-    assert await stopped(place) == [StopReport(f"opus: left alone: pid {os.getpid()} {expected}")]
+    assert await stopped(place) == [LoopReport(f"opus: left alone: pid {os.getpid()} {expected}")]
     await fleet.stop(0)
 
 
 async def test_a_note_that_names_somebody_else_harms_nobody(place):
     with owning(place.home, 5.0):
         (told,) = await stopped(place)
-    assert told == StopReport(
-        f"opus: left alone: pid {os.getpid()} does not answer, and is no loop of --all or NAME"
+    assert told == LoopReport(
+        f"opus: left alone: pid {os.getpid()} does not answer and is not a loop of --all or NAME"
     )
 
 
