@@ -9,7 +9,7 @@ import click
 from scheduler.cli.completion import one_citizen
 
 if TYPE_CHECKING:
-    from scheduler.runtime.service import Place
+    from scheduler.runtime.systemd_unit import Place
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,7 +43,7 @@ def install_command(
     name: str, user: bool, into: Path | None, config: Path | None, writable: tuple[Path, ...], dry_run: bool
 ) -> int:
     """Write a hardened unit for this citizen and mark its home as run by it."""
-    from scheduler.runtime.service import install, place
+    from scheduler.runtime.systemd_unit import install, place
     from scheduler.storage.lock import owner_of
 
     where = place(name, user=user, into=into, config=config, writable=writable)
@@ -64,7 +64,7 @@ def install_command(
 @_options
 def remove_command(name: str, user: bool, into: Path | None, config: Path | None) -> int:
     """Take the unit away, and the mark in the home: any owner may run the citizen again."""
-    from scheduler.runtime.service import place_of, remove
+    from scheduler.runtime.systemd_unit import place_of, remove
 
     where = place_of(name, user=user, into=into, config=config)
     removed = remove(where)
@@ -79,9 +79,9 @@ def remove_command(name: str, user: bool, into: Path | None, config: Path | None
 @_options
 def show_command(name: str, user: bool, into: Path | None, config: Path | None) -> int:
     """Print the unit as it is installed, and whether the home is marked as run by it."""
-    from scheduler.runtime.service import place_of, shown
+    from scheduler.runtime.systemd_unit import installed, place_of
 
-    click.echo(shown(place_of(name, user=user, into=into, config=config)))
+    click.echo(installed(place_of(name, user=user, into=into, config=config)))
     return 0
 
 

@@ -1,23 +1,24 @@
-"""The text of a unit: what systemd must know to run a citizen's loop, hardened as far as tasks can bear."""
+"""The systemd unit of a citizen's loop: its text, hardened as far as tasks allow, and its installation."""
 
 import os
 import pwd
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 from scheduler.config.files import main_candidates
-from scheduler.config.loader import CitizenSettings, Settings
-from scheduler.errors import SchedulerError
-from scheduler.storage.managed import Unit
+from scheduler.config.loader import CitizenSettings, Settings, load, load_or_raise
+from scheduler.errors import SchedulerError, UnknownCitizen
+from scheduler.storage.managed import Unit, managed_by, mark, unit_of, unmark
 from scheduler.system.sd_notify import SERVICE
 from scheduler.system.unix_socket import socket_path
 
-OURS = "# Written by `experience-tui service install"
-AFTER_GRACE = 30.0  # seconds: runs that do not end are killed and written off, then the state is saved
+HEADER = "# Written by `experience-tui service install"
+AFTER_GRACE = 30.0  # seconds: runs that do not end are killed and abandoned, then the state is saved
 WATCHDOG = 90  # seconds
+SYSTEM_UNITS = Path("/etc/systemd/system")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # An interpreter may write code (a JIT) and a browser may make namespaces: MemoryDenyWriteExecute and
@@ -49,13 +50,135 @@ KeyringMode=private
 """
 
 
-def text(
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a citizen's unit is, and what is in it."""
+
+    unit: Unit
+    file: Path
+    home: Path
+    text: str = ""
+
+    @property
+    def wanted_by(self) -> Path:
+        """The link that `systemctl enable` makes."""
+        target = "default.target" if self.unit.user else "multi-user.target"
+        return self.file.parent / f"{target}.wants" / self.file.name
+
+
+def place(
+    citizen: str,
+    *,
+    user: bool = False,
+    into: Path | None = None,
+    config: Path | None = None,
+    writable: Iterable[Path] = (),
+) -> Place:
+    """The unit that the settings of this citizen describe; raises SchedulerError."""
+    where, settings = _found(citizen, user, into, load_or_raise(config=config, only=(citizen,)))
+    if not where.home.is_dir():
+        raise SchedulerError(f"{where.home}: does not exist; mkdir {where.home} as the user who will run it")
+    chosen = settings.citizen(citizen)
+    assert chosen is not None
+    return replace(where, text=unit_text(chosen, settings, where.unit, config, writable))
+
+
+def place_of(
+    citizen: str, *, user: bool = False, into: Path | None = None, config: Path | None = None
+) -> Place:
+    """The place of this citizen's unit, also when its settings have errors; raises UnknownCitizen."""
+    return _found(citizen, user, into, load(config=config, only=(citizen,)))[0]
+
+
+def _found(citizen: str, user: bool, into: Path | None, settings: Settings) -> tuple[Place, Settings]:
+    found = settings.citizen(citizen)
+    if found is None:
+        raise UnknownCitizen(citizen, settings.known)
+    unit = unit_of(citizen, user)
+    return Place(unit, (into or units(user)) / f"{unit.name}.service", found.home), settings
+
+
+def units(user: bool) -> Path:
+    """The folder for units of the administrator, or of this user."""
+    if not user:
+        return SYSTEM_UNITS
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
+
+
+def install(where: Place) -> None:
+    """Write the unit and mark the home; raises SchedulerError."""
+    _refuse_foreign(where)
+    try:
+        where.file.parent.mkdir(parents=True, exist_ok=True)
+        _write(where.file, where.text)
+        mark(where.home, where.unit)
+    except OSError as error:
+        raise _io_error(error, where) from error
+
+
+def remove(where: Place) -> list[str]:
+    """Remove the unit and the mark; gives what was removed."""
+    _refuse_foreign(where)
+    removed = []
+    try:
+        for file in (where.wanted_by, where.file):
+            if file.is_symlink() or file.exists():
+                file.unlink()
+                removed.append(str(file))
+        if unmark(where.home):
+            removed.append(f"the mark in {where.home}")
+    except OSError as error:
+        raise _io_error(error, where) from error
+    return removed
+
+
+def installed(where: Place) -> str:
+    """The installed unit; raises SchedulerError if there is none."""
+    try:
+        content = where.file.read_text(encoding="utf-8", errors="replace")
+        unit = managed_by(where.home)
+    except FileNotFoundError as error:
+        how = f"experience-tui service install {where.home.name}{' --user' if where.unit.user else ''}"
+        raise SchedulerError(f"{where.file}: does not exist; write it with {how}") from error
+    except OSError as error:
+        raise _io_error(error, where) from error
+    mark = f"managed by {unit.name}" if unit else "not managed: a monitor may own it; install it again"
+    return f"# {where.file}\n{content}# {where.home}: {mark}"
+
+
+def _refuse_foreign(where: Place) -> None:
+    """Keep a unit that `service install` did not write."""
+    try:
+        foreign = not where.file.read_text(encoding="utf-8", errors="replace").startswith(HEADER)
+    except OSError:
+        return
+    if foreign:
+        raise SchedulerError(f"{where.file}: another program or person wrote it; move it away first")
+
+
+def _io_error(error: OSError, where: Place) -> SchedulerError:
+    fix = "run it with sudo, or pass --user" if isinstance(error, PermissionError) else "fix that first"
+    return SchedulerError(f"{error.filename or where.file}: {error.strerror or error}; {fix}")
+
+
+def _write(file: Path, content: str) -> None:
+    """Whole or not at all; readable by all, or systemd logs a warning about the unit."""
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(content, encoding="utf-8")
+    partial.chmod(0o644)
+    partial.replace(file)
+
+
+# ------------------------------------------------------------------ text
+
+
+def unit_text(
     citizen: CitizenSettings, settings: Settings, unit: Unit, config: Path | None, writable: Iterable[Path]
 ) -> str:
     """The unit file."""
     owner = citizen.home.stat().st_uid
     parts = [
-        f"{OURS} {citizen.name}`, which can be run again; changes of yours go to",
+        f"{HEADER} {citizen.name}`, which can be run again; put your changes in",
         f"# `{unit.systemctl('edit')}`.",
         "[Unit]",
         f"Description=Experience: the background tasks of {citizen.name}",
@@ -93,7 +216,7 @@ def _life(citizen: CitizenSettings, unit: Unit, owner: int, command: list[str]) 
 
 
 def _command(citizen: str, config: Path | None) -> list[str]:
-    """The loop of this very installation, with the settings that are in use now."""
+    """The loop of this installation, with the settings file that is in use now."""
     core = Path(__file__).resolve().parents[2] / "core.py"
     loop = [str(core), "--loop"] if core.is_file() else ["-P", "-m", "tui", "--no-ui"]
     used = next((file for file in main_candidates(config, os.environ) if file.is_file()), None)
@@ -106,21 +229,21 @@ def _environment(settings: Settings, unit: Unit, owner: int) -> list[str]:
 
 
 def _path(owner: int) -> str:
-    """Where commands are found: as for us, if it is for us."""
-    ours = os.environ.get("PATH", PATH) if owner == os.geteuid() else f"{_folder(owner)}/.local/bin:{PATH}"
-    return ":".join(dict.fromkeys(folder for folder in ours.split(":") if folder.startswith("/")))
+    """The search path for commands: this process's own, if the unit runs as the same user."""
+    folders = os.environ.get("PATH", PATH) if owner == os.geteuid() else f"{_folder(owner)}/.local/bin:{PATH}"
+    return ":".join(dict.fromkeys(folder for folder in folders.split(":") if folder.startswith("/")))
 
 
 def _sandbox(
     citizen: CitizenSettings, settings: Settings, unit: Unit, owner: int, writable: Iterable[Path]
 ) -> list[str]:
-    """A user's own manager may not do most of it: there the unit would not even start."""
+    """What the tasks may do; a user's own manager cannot apply most of it and would not start the unit."""
     if unit.user:
         return ANYWHERE.splitlines()
     runtime, sockets = Path(f"/run/user/{owner}"), socket_path(citizen.home).parent
-    wanted = [citizen.home, settings.root, _folder(owner), runtime, *_outside(citizen), *writable]
+    wanted = [citizen.home, settings.root, _folder(owner), runtime, *_option_paths(citizen), *writable]
     paths = dict.fromkeys(str(path.absolute()) for path in wanted if path != Path("/"))
-    temporary = {"/tmp", "/var/tmp", tempfile.gettempdir()}  # looked for, not written to
+    temporary = {"/tmp", "/var/tmp", tempfile.gettempdir()}  # compared, never written to
     shared = any(temporary & set(map(str, path.parents)) for path in (citizen.home, sockets / "x"))
     return [
         *ANYWHERE.splitlines(),
@@ -132,8 +255,8 @@ def _sandbox(
     ]
 
 
-def _outside(citizen: CitizenSettings) -> list[Path]:
-    """The folders that settings of tasks name, like that of the backups."""
+def _option_paths(citizen: CitizenSettings) -> list[Path]:
+    """The folders in the options of tasks, such as the target of backups."""
     given = [task.options for task in citizen.tasks if is_dataclass(task.options)]
     values = [getattr(options, each.name) for options in given for each in fields(options)]
     return [value for value in values if isinstance(value, Path)]
@@ -158,8 +281,8 @@ def _percent(value: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    """A word as systemd reads it: what is special in it means itself."""
+    """A word with everything escaped that is special to systemd."""
     if "\n" in value or "\r" in value:
-        raise SchedulerError(f"{value!r}: no unit can hold a line end; rename it")
+        raise SchedulerError(f"{value!r}: a unit cannot contain a line end; rename it")
     escaped = _percent(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"' if not value.isascii() or any(c in value for c in " \t\\\"';") else escaped

@@ -132,7 +132,7 @@ def test_a_unit_of_somebody_else_is_left_alone(place):
     (place.root / "units").mkdir()
     (place.root / "units" / "experience-opus.service").write_text("[Unit]\n")
     for verb in ("install", "remove"):
-        with pytest.raises(Exception, match="somebody else wrote it; move it away first"):
+        with pytest.raises(Exception, match="another program or person wrote it; move it away first"):
             service(place, verb)
     assert unit(place) == "[Unit]\n"
     assert managed_by(place.home) is None
