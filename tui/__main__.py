@@ -122,8 +122,8 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
 
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
     from scheduler.config.ui import peek
-    from scheduler.control.fleet_options import FleetOptions
     from scheduler.control.threaded import FleetThread
+    from scheduler.core.ports import FleetOptions
     from scheduler.executors.stdout_capture import capture_prints
     from scheduler.runtime.log_output import log_lines
     from scheduler.system.startup import prepare_process

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from scheduler.alerts.alarms import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, fingerprint, load
-from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.look import look_at
 from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import OfflineControl
-from scheduler.core.ports import FleetView
+from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.views import Snapshot
 from scheduler.engine.event_bus import Subscribers
 from scheduler.engine.scheduler import Scheduler, SchedulerOptions

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.member import Followed, Member
 from scheduler.control.offline import OfflineControl
+from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Handler
 from scheduler.errors import Owned
 

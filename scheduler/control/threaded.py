@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from scheduler.control.fleet_options import FleetOptions
 from scheduler.core.details import TaskDetails
-from scheduler.core.ports import Control, FleetView
+from scheduler.core.ports import Control, FleetOptions, FleetView
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
 from scheduler.core.window import Slots, TimeGrid

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from scheduler.core.details import TaskDetails
@@ -103,3 +104,19 @@ class Citizens(Protocol):
     def why_not_own(self, citizen: str) -> str:
         """Why it cannot be taken over, as far as that is known without trying; empty if it may be tried."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """Which citizens, and how much of them is run here; `interval` is seconds from wake to wake."""
+
+    config: Path | None = None
+    only: Collection[str] = ()
+    interval: float | None = None
+    own: bool = True
+    own_as_root: bool = False
+    background: bool = True
+    wakes: bool = True
+    create: bool = False
+    service: str = ""  # the unit of this process: only it may own the homes that it manages
+    strict: bool = True  # errors in the settings end the start; otherwise the screen shows them

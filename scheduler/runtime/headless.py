@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
+from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Outcome
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned

@@ -18,9 +18,9 @@ import pytest
 import scheduler.control.fleet
 from scheduler.control.client import RemoteControl
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.offline import OfflineControl
 from scheduler.control.threaded import FleetThread, ThreadedControl
+from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Outcome
 from scheduler.core.views import Snapshot, TaskStatus
 from scheduler.errors import (

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
+from scheduler.core.ports import FleetOptions
 from scheduler.core.views import OutputChunk, Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, Owned, SchedulerError, Stopping, UnknownTask
 from scheduler.executors.output import KEEP

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.offline import OfflineControl
 from scheduler.control.server import Server
 from scheduler.control.waiting import force_and_wait
+from scheduler.core.ports import FleetOptions
 from scheduler.core.records import MOST_LISTED, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Snapshot, TaskStatus, TaskView

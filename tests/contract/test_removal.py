@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
+from scheduler.core.ports import FleetOptions
 from tests.fakes import until
 
 SLOW = '[tasks.slow]\nevery = "1h"\ncommand = ["sh", "-c", "touch begun; sleep 60"]\n'

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
+from scheduler.core.ports import FleetOptions
 from scheduler.core.window import MOST_CELLS, TimeGrid
 from tests.contract.test_control import ACTING, acting
 from tests.crash.loops import Place

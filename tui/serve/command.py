@@ -102,7 +102,7 @@ def _serve(where: "Address", token: str, file: Path, options: dict[str, Any]) ->
 
 
 def _plan(where: "Address", token: str, options: dict[str, Any]) -> "Plan":
-    from scheduler.control.fleet_options import FleetOptions
+    from scheduler.core.ports import FleetOptions
     from tui.serve.server import Plan
     from tui.serve.sessions import Limits
 

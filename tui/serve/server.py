@@ -13,7 +13,7 @@ from pathlib import Path
 from aiohttp import web
 
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
+from scheduler.core.ports import FleetOptions
 from scheduler.errors import SchedulerError
 from scheduler.system.clock import Clock
 from tui.serve import metrics as exposition

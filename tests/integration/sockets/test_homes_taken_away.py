@@ -14,8 +14,8 @@ import pytest
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.control.client import Connection, RemoteControl
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
 from scheduler.control.offline import OfflineControl
+from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.storage.lock import acquire, owner_of

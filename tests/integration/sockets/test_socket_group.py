@@ -20,7 +20,7 @@ import pytest
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.control.client import Connection
 from scheduler.control.fleet import Fleet
-from scheduler.control.fleet_options import FleetOptions
+from scheduler.core.ports import FleetOptions
 from scheduler.errors import Disconnected
 from scheduler.system.unix_socket import SHARED, closed_to, door, shared_path, socket_path
 from tests.crash.loops import ROOT, Place
