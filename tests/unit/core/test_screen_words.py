@@ -80,10 +80,9 @@ def test_no_character_at_all_gets_through_that_a_terminal_could_obey():
         assert words.clean(f"a{char}b", plain=True).isascii()
 
 
-@pytest.mark.parametrize("cells", range(12))
 @pytest.mark.parametrize("text", ["", "short", "longer than it", "日本語日本語日本語", "a日b本c語d"])
-def test_fit_takes_exactly_its_cells(text, cells):
-    assert cell_len(words.fit(text, cells)) == cells
+def test_fit_takes_exactly_its_cells(text):
+    assert [cell_len(words.fit(text, cells)) for cells in range(12)] == [*range(12)]
 
 
 def test_a_cut_is_marked():

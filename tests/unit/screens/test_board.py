@@ -1,6 +1,7 @@
 """Where panels, rows and columns lie, what a filter keeps and what the counts are: no terminal needed."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -63,14 +64,14 @@ def test_bands_are_as_high_as_their_highest_panel_and_columns_fill_the_width():
     assert list(layout.panels_in(1)) == [2, 3]
 
 
-@pytest.mark.parametrize("longest", [1, 9, 14, 32])
-@pytest.mark.parametrize("inner", range(8, 200))
-def test_columns_never_take_more_cells_than_there_are(inner, longest):
-    columns = share(inner, longest, 15)
-    extra = (columns.schedule, columns.runs, columns.took, columns.text)
-    used = columns.bar_end + sum(cells + 1 for cells in extra if cells)
-    assert used <= inner or inner < 9 + 2
-    assert columns.name <= max(longest, 14) or columns.name <= 8
+def test_columns_never_take_more_cells_than_there_are():
+    for inner, longest in product(range(8, 200), (1, 9, 14, 32)):
+        case = f"{inner} cells, a name of {longest}"
+        columns = share(inner, longest, 15)
+        extra = (columns.schedule, columns.runs, columns.took, columns.text)
+        used = columns.bar_end + sum(cells + 1 for cells in extra if cells)
+        assert used <= inner or inner < 9 + 2, case
+        assert columns.name <= max(longest, 14) or columns.name <= 8, case
 
 
 def test_narrow_panels_keep_the_countdown_before_anything_else():
