@@ -252,7 +252,7 @@ class Scheduler:
         job = self._open(task)
         job.refuse_if_not_set_up()
         if job.busy and not again:
-            raise AlreadyRunning(f"{task} is already running; it can be asked to run again after that")
+            raise AlreadyRunning(f"{task} is already running (force --again queues another run)")
         if job.busy:
             job.again = True
         else:
