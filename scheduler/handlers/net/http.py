@@ -4,28 +4,28 @@ import asyncio
 import email.utils
 import logging
 import os
+import re
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.inflate import BadAnswer, Inflater
 from scheduler.handlers.net.urls import origin, shown
 from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
     import httpx2
 
-LIMIT = 10 << 20  # bytes of one answer, as it comes and after decompression
+LIMIT = 10 << 20  # bytes of one answer, decompressed
+ENCODINGS = ("", "identity", "gzip", "deflate")
 REDIRECTS = 5
 TRIES = 3
 CONNECT = 10.0  # seconds for a connection; the whole answer has `timeout`
-LATER = 86400.0  # seconds: nobody is left alone for longer, whatever it asks for
+LATER = 86400.0  # seconds: the longest wait that a server can ask for
 
 _NO_SECRETS = ("accept", "if-none-match", "if-modified-since")
 
@@ -41,71 +41,65 @@ class Answer:
 
 
 class NoAnswer(TaskFailed):
-    """Why there is no answer to work with; `later` are the seconds for which the server wants its peace."""
+    """Why there is no answer; `later` are the seconds until the server takes requests again."""
 
     def __init__(self, url: str, why: str, later: float = 0.0) -> None:
         super().__init__(f"{shown(url)}: {why}")
         self.why, self.later = why, later
 
 
+class BadAnswer(ValueError):
+    """The answer cannot be used; the text says why and quotes nothing of it."""
+
+
+@asynccontextmanager
+async def open_web(timeout: float = 30.0) -> "AsyncIterator[Web]":
+    """Connections for one run."""
+    async with await asyncio.to_thread(new_client) as client:
+        yield Web(client, timeout)
+
+
 class Web:
-    """Connections for one run; closed at its end."""
+    """Gets whole answers, with retries and redirects, over connections that are kept."""
 
-    def __init__(self, timeout: float = 30.0) -> None:
-        self._timeout = timeout
+    def __init__(self, client: "httpx2.AsyncClient", timeout: float) -> None:
+        self._client, self._timeout = client, timeout
 
-    async def __aenter__(self) -> Self:
-        self._client = await asyncio.to_thread(new_client)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._client.aclose()
-
-    async def get(
-        self, url: str, headers: Mapping[str, str] | None = None, timeout: float | None = None
-    ) -> Answer:
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         """The answer within `timeout` seconds, tries and redirects included; raises NoAnswer."""
         import httpx2
 
-        seconds = self._timeout if timeout is None else timeout
-        before: list[Exception] = []  # what went wrong, of which the time over is only the end
+        broken: list[Exception] = []  # the reason for the retries, before the time was over
         try:
-            async with asyncio.timeout(seconds):
-                return await self._tried(url, dict(headers or {}), seconds, before)
+            async with asyncio.timeout(self._timeout):
+                return await self._tried(url, dict(headers or {}), broken)
         except (httpx2.TimeoutException, TimeoutError):
-            reason = why(before[-1]) if before else f"no answer within {seconds:g} s"
+            reason = why(broken[-1]) if broken else f"no answer within {self._timeout:g} s"
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             reason = why(error)
-        raise NoAnswer(url, reason) from None  # what the library says may quote the address
+        raise NoAnswer(url, reason) from None  # the library's text may quote the address
 
-    async def _tried(
-        self, url: str, headers: dict[str, str], seconds: float, before: list[Exception]
-    ) -> Answer:
-        """Once more after a connection broke, or after the time that the server asked for."""
+    async def _tried(self, url: str, headers: dict[str, str], broken: list[Exception]) -> Answer:
+        """Tries again after a broken connection, or after the time that the server asked for."""
         import httpx2
         import stamina
 
-        end = asyncio.get_running_loop().time() + seconds
+        end = asyncio.get_running_loop().time() + self._timeout
 
         def again(error: Exception) -> bool | float:
             if isinstance(error, NoAnswer):
                 left = end - asyncio.get_running_loop().time()
                 return error.later if 0 < error.later < left else False
             passing = isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError)
-            if passing := passing and not _in(error, ssl.SSLError):
-                before.append(error)
+            if passing := passing and not any(isinstance(each, ssl.SSLError) for each in _chain(error)):
+                broken.append(error)
             return passing
 
         waits = {"wait_initial": 0.2, "wait_max": 2.0, "wait_jitter": 0.2}
-        async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=seconds, **waits):
+        async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=self._timeout, **waits):
             with attempt:
-                return _not_refused(url, await self._followed(url, headers))
-        raise AssertionError  # the last attempt lets its error through
+                return _not_limited(url, await self._followed(url, headers))
+        raise AssertionError  # the last attempt raises its error
 
     async def _followed(self, url: str, headers: dict[str, str]) -> Answer:
         for _ in range(REDIRECTS + 1):
@@ -118,11 +112,15 @@ class Web:
 
     async def _once(self, url: str, headers: dict[str, str]) -> Answer:
         async with self._client.stream("GET", url, headers=headers) as response:
-            inflater = Inflater(response.headers.get("content-encoding", ""), LIMIT)
-            async for chunk in response.aiter_raw():
-                inflater.take(chunk)
+            if response.headers.get("content-encoding", "identity").strip().lower() not in ENCODINGS:
+                raise BadAnswer("is compressed in a way that was not asked for")
+            body = bytearray()
+            async for part in response.aiter_bytes():  # decompressed, in parts of at most 1 MiB
+                body += part
+                if len(body) > LIMIT:
+                    raise BadAnswer(f"is longer than {LIMIT >> 20} MiB")
             found = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, found, inflater.whole(), url)
+            return Answer(response.status_code, found, bytes(body), url)
 
 
 def refusal(answer: Answer) -> str:
@@ -177,32 +175,28 @@ def _next(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str,
     return target, headers
 
 
-def _not_refused(url: str, answer: Answer) -> Answer:
-    later = _later(answer) if answer.status in (429, 503) else 0.0
-    if later:
-        raise NoAnswer(url, f"{refusal(answer)}: come back in {later:.0f} s", later)
-    return answer
+def _not_limited(url: str, answer: Answer) -> Answer:
+    wait = retry_after(answer.headers.get("retry-after", "")) if answer.status in (429, 503) else None
+    if wait is None:
+        return answer
+    later = max(1.0, wait)
+    raise NoAnswer(url, f"{refusal(answer)}: come back in {later:.0f} s", later)
 
 
-def _later(answer: Answer) -> float:
-    """The seconds in Retry-After, which may be a number or a date."""
-    value = answer.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value[:9]) or 1.0, LATER)
+def retry_after(value: str) -> float | None:
+    """The seconds in a Retry-After header, a number or a date; None without a valid one."""
+    if re.fullmatch(r"\d+(\.\d+)?", value.strip(), re.ASCII):
+        return min(float(value), LATER)
     with suppress(ValueError, TypeError, IndexError, OverflowError):
         seconds = email.utils.parsedate_to_datetime(value).timestamp() - SystemClock.now()
-        return min(max(seconds, 1.0), LATER)
-    return 0.0
+        return min(max(seconds, 0.0), LATER)
+    return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _in(error: BaseException, kind: type[BaseException]) -> bool:
-    return any(isinstance(each, kind) for each in _chain(error))
 
 
 def why(error: Exception) -> str:
@@ -221,6 +215,8 @@ def why(error: Exception) -> str:
                 return "no TLS connection: " + (each.reason or "refused").replace("_", " ").lower()
             case socket.gaierror():
                 return "the name of the server is not known"
+            case httpx2.DecodingError():
+                return "its compression is broken"
             case OSError() if each.errno:
                 return os.strerror(each.errno).lower()
             case httpx2.ProxyError():

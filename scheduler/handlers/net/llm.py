@@ -1,8 +1,9 @@
-"""Asks a language model: Ollama, or any server that is compatible with OpenAI's."""
+"""Asks a language model (Ollama or OpenAI's protocol) and reads its answer as it streams in."""
 
+import json
 import re
 from asyncio import sleep, to_thread
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,26 +11,42 @@ from typing import TYPE_CHECKING, Any
 from scheduler.core.schedule import in_words
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.http import new_client, why
-from scheduler.handlers.net.llm_answer import Answering, NotAnswered, error_of
+from scheduler.handlers.net.http import new_client, retry_after, why
 from scheduler.handlers.net.urls import shown
 from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
     import httpx2
 
-CONNECT = 10.0  # seconds until a server that is there has taken the call
-TRIES = 3  # of a question that was turned away because the server is busy
+CONNECT = 10.0  # seconds to connect
+TRIES = 3  # requests, while the server is busy
 PATIENCE = 120.0  # seconds at most between two of them
 ERROR_SIZE = 64 << 10  # bytes read of an error page
-WIDTH = 300  # characters told of one
+WIDTH = 300  # characters of an error message
+LIMIT = 10 << 20  # bytes of a whole response
+WORDS = 64 << 10  # characters kept of an answer: a model that repeats itself never ends
+
+_NOT_A_MODEL = "answers, but not as a language model does; correct url or api in [llm]"
+_THINKING = re.compile(r"<think(?:ing)?>.*?(</think(?:ing)?>|\Z)", re.DOTALL)
+_NO_TEXT = {
+    "tool_calls": "asked for a tool instead of answering",
+    "content_filter": "had its answer withheld by a content filter",
+    "load": "was only loaded, and sent no text",
+    "unload": "was unloaded, and sent no text",
+    "length": "had no room left for an answer",
+}
+_FIXES = {
+    401: "; correct key in [llm]",
+    403: "; correct key in [llm]",
+    404: "; correct model or url in [llm]",
+}
 
 Progress = Callable[[float, float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model said, and how long that took in seconds; `cut` if it was stopped before its end."""
+    """The model's text and the seconds it took; `cut` if the model was stopped before its end."""
 
     text: str
     model: str
@@ -37,24 +54,28 @@ class Answer:
     cut: bool = False
 
 
-class Busy(Exception):
-    """The server turned the question away for now; `wait` is what it asked for, in seconds."""
+class NotAnswered(Exception):
+    """Why there is no answer."""
 
-    def __init__(self, words: str, wait: float | None) -> None:
-        super().__init__(words)
+
+class Busy(Exception):
+    """The server is busy; `wait` are the seconds it asks for."""
+
+    def __init__(self, text: str, wait: float | None) -> None:
+        super().__init__(text)
         self.wait = wait
 
 
 async def ask(llm: Llm, prompt: str, progress: Progress) -> Answer:
-    """The model's answer; raises TaskFailed with what went wrong in one line, never with the key."""
+    """The model's answer; raises TaskFailed with one line, which never holds the key."""
     began = SystemClock.elapsed()
     try:
         async with await to_thread(new_client) as client:
-            answering = await _patiently(client, llm, prompt, progress)
-        text = answering.end()
+            reader = await _retried(client, llm, prompt, progress)
+        text = reader.end()
     except NotAnswered as error:
         raise TaskFailed(_one_line(llm, f"{place(llm)} {error}")) from None
-    return Answer(text, llm.model, round(SystemClock.elapsed() - began, 1), answering.cut)
+    return Answer(text, llm.model, round(SystemClock.elapsed() - began, 1), reader.cut)
 
 
 def place(llm: Llm) -> str:
@@ -63,7 +84,7 @@ def place(llm: Llm) -> str:
 
 
 def endpoint(llm: Llm) -> str:
-    """Where to ask: `url` itself if it is an endpoint already."""
+    """The address to ask: `url` itself if it names an endpoint."""
     if llm.url.endswith(("/api/chat", "/api/generate", "/chat/completions")):
         return llm.url
     if llm.api == "ollama":
@@ -72,145 +93,238 @@ def endpoint(llm: Llm) -> str:
     return f"{base}/chat/completions"
 
 
-async def _patiently(client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress) -> Answering:
-    """Ask again, when the server says it, if it is busy."""
+# ------------------------------------------------------------------ the request
+
+
+async def _retried(client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress) -> "AnswerReader":
     for attempt in range(1, TRIES + 1):
         try:
             return await _once(client, llm, prompt, progress)
         except Busy as busy:
-            wait = 2.0**attempt if busy.wait is None else busy.wait
+            wait = float(2**attempt) if busy.wait is None else busy.wait
             if attempt == TRIES or wait > PATIENCE:
-                again = f"; it asks to be left alone for {in_words(wait)}" if busy.wait and wait > 1 else ""
-                raise NotAnswered(f"is busy, asked {_times(attempt)}: {busy}{again}") from None
+                times = "once" if attempt == 1 else f"{attempt} times"
+                limited = f"; rate limited for {in_words(wait)}" if busy.wait and wait > 1 else ""
+                raise NotAnswered(f"is busy, asked {times}: {busy}{limited}") from None
             progress(0, 0, f"busy, asks again in {in_words(max(1, round(wait)))}")
             await sleep(wait)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
-
-
-async def _once(client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress) -> Answering:
+async def _once(client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress) -> "AnswerReader":
     import httpx2
 
-    answering = Answering()
+    reader = AnswerReader()
     progress(0, 0, f"waits for {llm.model}")
     try:
-        async with _call(client, llm, prompt) as response:
-            await _check(response)
+        async with _post(client, llm, prompt) as response:
+            if not response.is_success:
+                await _refused(response)
             async for chunk in response.aiter_raw():
-                answering.feed(chunk)
-                progress(answering.length, 0, _so_far(answering))
-                if answering.complete:
+                reader.feed(chunk)
+                progress(reader.length, 0, f"{reader.length:,} characters" if reader.length else "thinking")
+                if reader.complete:
                     break
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise NotAnswered(_fault(error, answering, llm.timeout)) from None
-    return answering
+        raise NotAnswered(_broken(error, reader, llm.timeout)) from None
+    return reader
 
 
-def _call(
+def _post(
     client: "httpx2.AsyncClient", llm: Llm, prompt: str
 ) -> "AbstractAsyncContextManager[httpx2.Response]":
     import httpx2
 
-    headers = {"accept-encoding": "identity"}  # nothing that grows when unpacked
+    url = endpoint(llm)
+    prompt = prompt.encode(errors="replace").decode()  # half a surrogate pair cannot be sent
+    chat = {"messages": [{"role": "user", "content": prompt}]}
+    question = {"prompt": prompt} if url.endswith("/api/generate") else chat
+    headers = {"accept-encoding": "identity"}  # no decompression bombs
     if llm.key:
         headers["authorization"] = f"Bearer {llm.key}"
     times = httpx2.Timeout(llm.timeout, connect=min(CONNECT, llm.timeout))
-    # The question goes where the settings say, or nowhere: no redirect may carry it elsewhere.
-    return client.stream(
-        "POST",
-        endpoint(llm),
-        json=_question(llm, prompt),
-        headers=headers,
-        timeout=times,
-        follow_redirects=False,
-    )
+    body = {"model": llm.model, **question, "stream": True}
+    # A redirect must not carry the prompt to another address than the settings name.
+    return client.stream("POST", url, json=body, headers=headers, timeout=times, follow_redirects=False)
 
 
-def _question(llm: Llm, prompt: str) -> dict[str, Any]:
-    prompt = prompt.encode(errors="replace").decode()  # half a character cannot be sent
-    if endpoint(llm).endswith("/api/generate"):
-        return {"model": llm.model, "prompt": prompt, "stream": True}
-    return {"model": llm.model, "messages": [{"role": "user", "content": prompt}], "stream": True}
-
-
-def _so_far(answering: Answering) -> str:
-    return f"{answering.length:,} characters" if answering.length else "thinking"
-
-
-# ------------------------------------------------------------------ what goes wrong
-
-
-async def _check(response: "httpx2.Response") -> None:
+async def _refused(response: "httpx2.Response") -> None:
     status = response.status_code
-    if 200 <= status < 300:
-        return
     if response.is_redirect:
         raise NotAnswered(f"has moved (HTTP {status}); correct url in [llm]")
-    words = f"HTTP {status}: {await _error_words(response)}"
+    text = f"HTTP {status}: {await _error_page(response)}"
     if status in (429, 503):
-        raise Busy(words, _retry_after(response.headers.get("Retry-After", "")))
-    mend = {
-        401: "; correct key in [llm]",
-        403: "; correct key in [llm]",
-        404: "; correct model or url in [llm]",
-    }
-    raise NotAnswered(f"answered {words}{mend.get(status, '')}")
+        raise Busy(text, retry_after(response.headers.get("Retry-After", "")))
+    raise NotAnswered(f"answered {text}{_FIXES.get(status, '')}")
 
 
-async def _error_words(response: "httpx2.Response") -> str:
-    """What an error page says, in one line."""
-    import json
-
+async def _error_page(response: "httpx2.Response") -> str:
+    """The message of an error page, from its JSON or its plain text."""
     content = b""
     async for chunk in response.aiter_raw():
         content += chunk
         if len(content) > ERROR_SIZE:
             break
-    try:
-        found = json.loads(content[:ERROR_SIZE])
-    except (ValueError, RecursionError):
-        found = None
-    words = error_of(found) if isinstance(found, dict) else ""
-    if not words and b"<" not in content[:200]:
-        words = content[:ERROR_SIZE].decode(errors="replace")
-    return words.strip() or response.reason_phrase or "no reason given"
+    found = _json(content[:ERROR_SIZE])
+    text = _error_in(found) if isinstance(found, dict) else ""
+    if not text and b"<" not in content[:200]:
+        text = content[:ERROR_SIZE].decode(errors="replace")
+    return text.strip() or response.reason_phrase or "no reason given"
 
 
-def _retry_after(value: str) -> float | None:
-    """Seconds, from a number or a date; None if neither was given."""
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", value.strip()):
-        return float(value)
-    from email.utils import parsedate_to_datetime
-
-    try:
-        moment = parsedate_to_datetime(value).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(0.0, moment - SystemClock.now())
-
-
-def _fault(error: Exception, answering: Answering, timeout: float) -> str:
+def _broken(error: Exception, reader: "AnswerReader", timeout: float) -> str:
     import httpx2
 
-    begun = answering.length or answering.thoughts
-    if isinstance(error, httpx2.ConnectTimeout):
-        return f"did not take the call within {in_words(min(CONNECT, timeout))}"
-    if isinstance(error, httpx2.ReadTimeout):
-        said = f"fell silent for {in_words(timeout)}" if begun else f"said nothing for {in_words(timeout)}"
-        return f"{said}, {answering.so_far()}" if begun else said
-    if isinstance(error, httpx2.ConnectError):
-        return f"cannot be reached: {why(error)}"
+    begun = reader.length or reader.thoughts
+    match error:
+        case httpx2.ConnectTimeout():
+            return f"did not accept a connection within {in_words(min(CONNECT, timeout))}"
+        case httpx2.ReadTimeout() if begun:
+            return f"fell silent for {in_words(timeout)}, {reader.so_far()}"
+        case httpx2.ReadTimeout():
+            return f"sent nothing for {in_words(timeout)}"
+        case httpx2.ConnectError():
+            return f"cannot be reached: {why(error)}"
     if begun:
-        return f"was cut off in the middle of its answer, {answering.so_far()}"
+        return f"was cut off in the middle of its answer, {reader.so_far()}"
     return f"hung up without an answer: {why(error)}"
 
 
 def _one_line(llm: Llm, text: str) -> str:
-    """`text` in one line of bearable length, without the key: some servers quote it."""
+    """`text` as one line of at most WIDTH characters, without the key: some servers quote it."""
     if llm.key:
         text = text.replace(llm.key, "***")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..."
+
+
+# ------------------------------------------------------------------ the answer
+
+
+class AnswerReader:
+    """Reads Ollama's lines, OpenAI's events, or one whole document: `feed` it bytes, then `end` it."""
+
+    def __init__(self) -> None:
+        self.complete = False  # the last message has come, or WORDS characters
+        self.thoughts = self.length = 0  # characters of thinking, and of the answer
+        self._text: list[str] = []
+        self._rest = bytearray()  # a line without its end
+        self._document = bytearray()  # lines that are not JSON, but may be together
+        self._size = self._messages = 0
+        self._reason = ""  # why the answer ended
+
+    @property
+    def cut(self) -> bool:
+        """Whether the model was stopped before its end."""
+        return self._reason == "length"
+
+    def feed(self, chunk: bytes) -> None:
+        """Read the next bytes; raises NotAnswered."""
+        self._size += len(chunk)
+        if self._size > LIMIT:
+            raise NotAnswered(f"sent more than {LIMIT >> 20} MiB")
+        self._rest += chunk
+        if b"\n" in chunk or b"\r" in chunk:  # else a long line would be split again with every chunk
+            *lines, self._rest = self._rest.replace(b"\r", b"\n").split(b"\n")
+            for line in lines:
+                self._line(bytes(line))
+
+    def end(self) -> str:
+        """The whole text; raises NotAnswered if some of it is missing."""
+        self._line(bytes(self._rest), last=True)
+        if not self._messages and self._document:
+            self._message(_json(self._document))
+        if self.complete:
+            return self._answer()
+        if self.length or self.thoughts:
+            raise NotAnswered(f"broke off in the middle of its answer, {self.so_far()}")
+        raise NotAnswered("ended without an answer" if self._messages else _NOT_A_MODEL)
+
+    def so_far(self) -> str:
+        """How much has come."""
+        return f"after {self.length:,} characters" if self.length else f"after {self.thoughts:,} of thinking"
+
+    def _line(self, line: bytes, last: bool = False) -> None:
+        line = line.removeprefix(b"\xef\xbb\xbf").strip().removeprefix(b"data:").strip()
+        if self.complete or not line or re.match(rb":|(event|id|retry):", line):
+            return
+        if line == b"[DONE]":
+            self._messages += 1
+            self.complete = bool(self.length)
+        elif isinstance(found := _json(line), dict) and not self._document:
+            self._message(found)
+        elif not self._messages:
+            self._document += line + b"\n"
+        elif not last:  # the last line may be half of one: then the answer is incomplete
+            raise NotAnswered(f"sent invalid JSON, {self.so_far()}")
+
+    def _message(self, message: Any) -> None:
+        if message is None:
+            raise NotAnswered("sent invalid JSON; correct url or api in [llm]")
+        if not isinstance(message, dict):
+            raise NotAnswered(_NOT_A_MODEL)
+        if error := _error_in(message):
+            so_far = f", {self.so_far()}" if self.length or self.thoughts else ""
+            raise NotAnswered(f"reported an error{so_far}: {error}")
+        part, ended = _part(message)
+        if part is None:
+            return  # a ping, or a count of tokens
+        self._messages += 1
+        self._add(part)
+        if ended:
+            self.complete, self._reason = True, self._reason or ended
+
+    def _add(self, part: Mapping[str, Any]) -> None:
+        for name in ("thinking", "reasoning_content", "reasoning"):
+            self.thoughts += len(_string(part.get(name)))
+        if part.get("tool_calls"):
+            self._reason = "tool_calls"
+        if refusal := _string(part.get("refusal")):
+            raise NotAnswered(f"refused: {refusal}")
+        text = _string(part.get("content"))[: WORDS - self.length]
+        self._text.append(text)
+        self.length += len(text)
+        if self.length >= WORDS:
+            self.complete, self._reason = True, "length"
+
+    def _answer(self) -> str:
+        # The halves of a surrogate pair may come in two messages, or alone.
+        whole = "".join(self._text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if answer := _THINKING.sub("", whole).strip():
+            return answer
+        thought = "sent only its thoughts" if self.thoughts or whole.strip() else "sent no text"
+        raise NotAnswered(_NO_TEXT.get(self._reason, thought))
+
+
+def _part(message: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+    """The text in this message, None if it holds something else; and why it is the last one."""
+    match message:
+        case {"choices": [dict() as choice, *_]}:
+            part = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
+            ended = choice.get("finish_reason")
+        case {"done": done}:
+            part = message.get("message", {**message, "content": message.get("response")})
+            ended = done is True and (message.get("done_reason") or "stop")
+        case _:
+            return None, ""
+    return (part if isinstance(part, dict) else {}), str(ended or "")
+
+
+def _string(content: Any) -> str:
+    if isinstance(content, list):  # parts, each with a text
+        content = "".join(str(each.get("text") or "") for each in content if isinstance(each, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _error_in(message: Mapping[str, Any]) -> str:
+    error = message.get("error")
+    if isinstance(error, Mapping):
+        error = error.get("message") or error.get("code") or json.dumps(error, default=str)
+    return str(error) if error else ""
+
+
+def _json(data: bytes | bytearray) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None

@@ -54,7 +54,7 @@ async def _scan(
 ) -> list[Outcome]:
     import asyncio
 
-    from scheduler.handlers.net.http import Web
+    from scheduler.handlers.net.http import open_web
     from scheduler.handlers.news_scan.feed import look
     from scheduler.handlers.news_scan.parser_pool import Readers
 
@@ -71,7 +71,7 @@ async def _scan(
         outcomes.append(Outcome(feed.name, added, found.problem))
         ctx.progress(len(outcomes), len(feeds), feed.name)
 
-    async with Web(options.patience) as web, Readers(options.keywords) as readers:
+    async with open_web(options.patience) as web, Readers(options.keywords) as readers:
         try:
             async with asyncio.TaskGroup() as group:
                 for feed in feeds:

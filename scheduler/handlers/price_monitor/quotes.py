@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from scheduler.core.secrets import Sensitive
-from scheduler.handlers.net.http import Answer, NoAnswer, Web, refusal
+from scheduler.handlers.net.http import Answer, NoAnswer, Web, open_web, refusal
 from scheduler.handlers.net.urls import fingerprint
 from scheduler.handlers.price_monitor.moves import Tracks
 from scheduler.handlers.price_monitor.prices import NoPrice, Price, document, fresh
@@ -49,7 +49,7 @@ async def quotes(options: "Options", tracks: Tracks, now: float, progress: Progr
         found.problems.update(dict.fromkeys(every, f"wants to be left alone for {left:.0f} s more"))
         return found
     asking = _Asking(options, tracks, now, peace, found)
-    async with Web(options.patience) as web:
+    async with open_web(options.patience) as web:
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def ask(request: Request) -> None:

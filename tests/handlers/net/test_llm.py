@@ -4,7 +4,6 @@ import asyncio
 import json
 import ssl
 import subprocess
-import time
 from email.utils import formatdate
 from pathlib import Path
 
@@ -13,8 +12,7 @@ import pytest
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net import llm as llm_module
-from scheduler.handlers.net.llm import Answer, ask, endpoint
-from scheduler.handlers.net.llm_answer import LIMIT, WORDS
+from scheduler.handlers.net.llm import LIMIT, WORDS, Answer, ask, endpoint
 from tests.handlers.net.llm_server import Act, hangs_up, serving, silent, streamed, whole, without_end
 
 DREAM = "The harbour folded its boats like paper and every clock was late."
@@ -41,7 +39,7 @@ def openai(*words: str, reason: str | None = "stop", done: bool = True) -> list[
 
 async def answer_of(*acts: Act, api: str = "ollama", timeout: float = 5.0, **more) -> Answer:
     async with serving(*acts) as server:
-        return await ask(Llm(server.url, "m", api, KEY, timeout), "dream", more.get("told", lambda *_: None))
+        return await ask(Llm(server.url, "m", api, KEY, timeout), "dream", more.get("steps", lambda *_: None))
 
 
 async def failure_of(*acts: Act, **more) -> str:
@@ -129,14 +127,14 @@ def test_where_it_is_asked(api, url, expected):
 
 async def test_thoughts_are_no_part_of_the_answer():
     thinking = {"message": {"content": "", "thinking": "hm"}, "done": False}
-    told = []
+    steps = []
     found = await answer_of(
         streamed(f"{json.dumps(thinking)}\n", *ollama("<think>a\nplan</think>\n", "Sea.")),
-        told=lambda *step: told.append(step),
+        steps=lambda *step: steps.append(step),
     )
     assert found.text == "Sea."
-    assert told[0] == (0, 0, "waits for m") and (0, 0, "thinking") in told
-    assert told[-1][2] == "26 characters" or told[-1][2].endswith("characters")
+    assert steps[0] == (0, 0, "waits for m") and (0, 0, "thinking") in steps
+    assert steps[-1][2] == "26 characters" or steps[-1][2].endswith("characters")
 
 
 async def test_an_answer_that_was_stopped_says_so():
@@ -166,7 +164,7 @@ async def test_a_model_that_talks_in_circles_is_stopped():
     assert found.cut and WORDS - 20 < len(found.text) <= WORDS
 
 
-# ------------------------------------------------------------------ failures, each told apart
+# ------------------------------------------------------------------ failures, each steps apart
 
 
 async def test_a_stream_that_breaks_off():
@@ -201,7 +199,7 @@ async def test_an_error_inside_the_stream():
 
 async def test_nonsense_in_the_stream():
     assert await failure_of(streamed(*ollama("The", done=False), "<html>\n")) == (
-        "sent something that is no JSON, after 3 characters"
+        "sent invalid JSON, after 3 characters"
     )
 
 
@@ -209,7 +207,7 @@ async def test_nonsense_in_the_stream():
 async def test_no_json_at_all(body):
     text = await failure_of(whole(body))
     assert text in (
-        "sent something that is no JSON; correct url or api in [llm]",
+        "sent invalid JSON; correct url or api in [llm]",
         "answers, but not as a language model does; correct url or api in [llm]",
     )
 
@@ -223,10 +221,10 @@ async def test_somebody_else_answers(body):
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ({"response": "", "done": True}, "said nothing"),
-        ({"response": " \n", "done": True}, "said nothing"),
-        ({"response": "<think>hm", "done": True}, "said nothing beside its thoughts"),
-        ({"response": "", "done": True, "done_reason": "load"}, "was only loaded, and said nothing"),
+        ({"response": "", "done": True}, "sent no text"),
+        ({"response": " \n", "done": True}, "sent no text"),
+        ({"response": "<think>hm", "done": True}, "sent only its thoughts"),
+        ({"response": "", "done": True, "done_reason": "load"}, "was only loaded, and sent no text"),
         ({"response": "", "done": True, "done_reason": "length"}, "had no room left for an answer"),
         ({"message": None, "done": False}, "ended without an answer"),
         ({"choices": [{"message": {"content": None}, "finish_reason": "tool_calls"}]}, "asked for a tool"),
@@ -241,8 +239,8 @@ async def test_an_answer_without_words(body, expected):
 
 
 async def test_silence_before_and_within_the_answer():
-    assert await failure_of(silent, timeout=0.2) == "said nothing for 0.2s"
-    assert await failure_of(streamed(end="silent"), timeout=0.2) == "said nothing for 0.2s"
+    assert await failure_of(silent, timeout=0.2) == "sent nothing for 0.2s"
+    assert await failure_of(streamed(end="silent"), timeout=0.2) == "sent nothing for 0.2s"
     pieces = ollama("The", " sea", done=False)
     assert await failure_of(streamed(*pieces, end="silent"), timeout=0.2) == (
         "fell silent for 0.2s, after 7 characters"
@@ -281,11 +279,11 @@ BUSY = ('{"error": "slow down"}', "429 Too Many Requests")
 
 
 async def test_a_busy_server_is_asked_again_when_it_says():
-    told = []
+    steps = []
     good = streamed(*ollama("x"))
     acts = (whole(*BUSY, Retry_After="0"), whole(*BUSY, Retry_After="0.1"), good)
-    assert (await answer_of(*acts, told=lambda *step: told.append(step))).text == "x"
-    assert [text for _, _, text in told if "busy" in text] == ["busy, asks again in 1s"] * 2
+    assert (await answer_of(*acts, steps=lambda *step: steps.append(step))).text == "x"
+    assert [text for _, _, text in steps if "busy" in text] == ["busy, asks again in 1s"] * 2
     date = whole('{"error": "full"}', "503 Service Unavailable", Retry_After=formatdate(0, usegmt=True))
     assert (await answer_of(date, good)).text == "x"
 
@@ -294,16 +292,7 @@ async def test_a_server_that_stays_busy_is_left_alone():
     text = await failure_of(whole(*BUSY, Retry_After="0"))
     assert text == "is busy, asked 3 times: HTTP 429: slow down"
     later = await failure_of(whole(*BUSY, Retry_After="7200"))
-    assert later == "is busy, asked once: HTTP 429: slow down; it asks to be left alone for 2h"
-
-
-@pytest.mark.parametrize("value", ["soon", "", "-1", "9" * 40, "Mon, 99 Foo 2026 00:00:00 GMT"])
-def test_a_wait_that_makes_no_sense_is_none(value):
-    assert llm_module._retry_after(value) is None
-
-
-def test_a_wait_until_a_date():
-    assert llm_module._retry_after(formatdate(time.time() + 60, usegmt=True)) == pytest.approx(60, abs=2)
+    assert later == "is busy, asked once: HTTP 429: slow down; rate limited for 2h"
 
 
 async def test_without_a_word_on_how_long_the_wait_doubles(monkeypatch):
@@ -331,15 +320,15 @@ async def test_nobody_there():
 
 async def test_an_answer_without_end_is_given_up():
     line = json.dumps({"message": {"thinking": "x" * 5000}, "done": False}).encode() + b"\n"
-    assert await failure_of(without_end(line)) == f"went on for more than {LIMIT >> 20} MiB"
-    assert await failure_of(without_end(b"x" * 1000)) == f"went on for more than {LIMIT >> 20} MiB"
+    assert await failure_of(without_end(line)) == f"sent more than {LIMIT >> 20} MiB"
+    assert await failure_of(without_end(b"x" * 1000)) == f"sent more than {LIMIT >> 20} MiB"
 
 
 async def test_what_grows_when_unpacked_is_not_unpacked():
     import gzip
 
     packed = gzip.compress(json.dumps({"response": "x" * 10_000_000, "done": True}).encode())
-    assert "no JSON" in await failure_of(whole(packed, Content_Encoding="gzip"))
+    assert "invalid JSON" in await failure_of(whole(packed, Content_Encoding="gzip"))
 
 
 @pytest.mark.needs("openssl")
@@ -429,9 +418,9 @@ EXPECTED = {
     "api__44_response": "!answers, but not as a language model does",
     "api__46_response": "!answers, but not as a language model does",
     "api__01_response": "!broke off in the middle of its answer, after 3 characters",
-    "api__02_response": "!said nothing",
-    "api__12_response": "!was unloaded, and said nothing",
-    "api__26_response": "!was only loaded, and said nothing",
+    "api__02_response": "!sent no text",
+    "api__12_response": "!was unloaded, and sent no text",
+    "api__26_response": "!was only loaded, and sent no text",
 }
 STATUS = {"400": "400 x", "404": "404 x", "500": "500 x", "401": "401 x", "429": "429 x", "context": "400 x"}
 STATUS["errors__01"] = "500 x"
@@ -450,15 +439,15 @@ def replay(path: Path) -> Act:
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the folder of recorded answers is not there")
 @pytest.mark.parametrize("api", ["ollama", "openai"])
 async def test_recorded_answers(api):
-    told = {}
+    steps = {}
     for path in samples():
         try:
-            told[path.stem] = (await answer_of(replay(path), api=api)).text
+            steps[path.stem] = (await answer_of(replay(path), api=api)).text
         except TaskFailed as error:
-            told[path.stem] = "!" + str(error).split(" ", 3)[3]
-    assert len(told) == 59
-    wrong = {stem: told[stem] for stem, expected in EXPECTED.items() if not told[stem].startswith(expected)}
+            steps[path.stem] = "!" + str(error).split(" ", 3)[3]
+    assert len(steps) == 59
+    wrong = {stem: steps[stem] for stem, expected in EXPECTED.items() if not steps[stem].startswith(expected)}
     assert wrong == {}
-    assert "Traceback" not in "".join(told.values()) and all(
-        "\n" not in t for t in told.values() if t[0] == "!"
+    assert "Traceback" not in "".join(steps.values()) and all(
+        "\n" not in t for t in steps.values() if t[0] == "!"
     )
