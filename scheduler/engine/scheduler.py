@@ -43,6 +43,7 @@ class SchedulerOptions:
     background: bool = True
     llm: Llm | None = None
     history: Retention = Retention()  # noqa: RUF009  # frozen
+    journal: bool = True  # write runs that fail into the citizen's memory
 
 
 class Scheduler:
@@ -73,7 +74,8 @@ class Scheduler:
         self._workers = workers
         self._registry = TaskRegistry(citizen, store, clock, self._ended)
         self._failure_journal = FailureJournal(citizen, home, clock)
-        self._registry.board.trouble = self._failure_journal.trouble
+        if self._rules.journal:
+            self._registry.board.trouble = self._failure_journal.trouble
         self._recorder = recorder or Forgetful()
         self._runner = Runner(
             citizen,

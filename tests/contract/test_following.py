@@ -19,7 +19,7 @@ from scheduler.storage.lock import owning
 from tests.contract.test_control import ACTING, Bench, acting, on_demand
 from tests.crash.loops import Place
 from tests.fakes import FakeControl, until
-from tui.demo.fleet import DemoControl, FastClock
+from tui.demo.fleet import FastClock, started
 
 STEPS = "for i in 1 2 3; do echo step $i; while [ ! -e go$i ]; do sleep 0.01; done; done; echo last"
 X3000000 = "head -c 3000000 /dev/zero | tr '\\0' x; echo"
@@ -224,9 +224,10 @@ async def test_a_fake_prints_what_a_test_tells_it_to():
 
 
 async def test_the_demo_makes_up_what_its_runs_print():
-    control = DemoControl("opus", FastClock(2000))
+    (control,) = await started(["hazel"], FastClock(2000), 0.0)
     with pytest.raises(UnknownTask):
         await anext(control.follow("quikc"))
     await control.force("news_scan")
     text = await Follower(control, "news_scan").ended()
-    assert "4 feeds" in text and text.count("\n") == 7
+    assert "4 feeds" in text and text.count("\n") == 6
+    await control.stop(0)

@@ -12,14 +12,9 @@ from scheduler.core.details import DefinitionField, TaskDetails
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import Snapshot, TaskStatus
-from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
-from tests.screens.situations import HOSTILE, Situation, failed, task
-from tui.demo.details import details
-from tui.demo.fleet import DemoControl
-from tui.demo.history import output
-from tui.demo.prints import script
+from tests.fakes import NOON, FakeControl, FakeFleet
+from tests.screens.situations import HOSTILE, Situation, copy_of, failed, task
 
-PRINTED = {name: "".join(script(name)) for name in ("email_check", "offsite_backup")}
 ODD = (
     "\x1b]52;c;c2VjcmV0\x07 clipboard \x1b]0;owned\x07 title \x1b[31mred\x1b[0m \x1b[5mblink\x1b[8mhidden\n"
     "\x1b[0m[/red] [@click=quit]x[/] \u202egnp.exe\u202c zero\u200bwidth \x9b31mC1\x9c \x9d0;owned\x07\n"
@@ -28,19 +23,6 @@ ODD = (
     "a\tb\tc \x1b[2J\x1b[1;1Hwipe \x1b[?1049l \x1b[6n \x1bc \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\\n"
 )
 ONE_LINE = "x" * 500_000 + "\x1b]0;owned\x07" + "日" * 100_000
-
-
-def demo(citizen: str, **changes: Any) -> FakeControl:
-    """A citizen of the demo at noon, and all that can be asked about it."""
-    original = DemoControl(citizen, FakeClock())
-    control = FakeControl(replace(original.snapshot(), **changes))
-    control.runs = tuple(original._runs())
-    control.outputs = {run.id: output(run) for run in control.runs}
-    for name, state in original._states.items():
-        control.details[name] = details(citizen, original._tasks[name], state, NOON)
-        if state.running:
-            control.prints(name, PRINTED.get(name, "begins\n"))
-    return control
 
 
 def of(*controls: Callable[[], FakeControl]) -> Callable[[], FakeFleet]:
@@ -85,7 +67,7 @@ def never() -> FakeControl:
 
 def halfway() -> FakeControl:
     """A run that tells how far it is, and prints more than a screen."""
-    control = demo("fern")
+    control = copy_of("fern")
     rows = tuple(
         replace(row, progress=Progress(24, 40, "24/40 files")) if row.name == "offsite_backup" else row
         for row in control.snapshot.tasks
@@ -95,28 +77,28 @@ def halfway() -> FakeControl:
 
 
 DETAILS = {
-    "details": Situation(of(lambda: demo("hazel")), keys=opening(3)),
-    "details_failing": Situation(of(lambda: demo("opus")), keys=opening(3)),
-    "details_80x24": Situation(of(lambda: demo("opus")), (80, 24), opening(3)),
-    "details_wide": Situation(of(lambda: demo("opus")), (200, 60), opening(3, "down", "down")),
-    "details_narrow": Situation(of(lambda: demo("opus")), (60, 12), opening(3)),
-    "details_narrow_output": Situation(of(lambda: demo("opus")), (60, 12), opening(3, "tab")),
-    "details_tiny": Situation(of(lambda: demo("opus")), (20, 4), opening(3)),
-    "details_reading": Situation(of(lambda: demo("opus")), (80, 24), opening(3, "enter")),
+    "details": Situation(of(lambda: copy_of("hazel")), keys=opening(3)),
+    "details_failing": Situation(of(lambda: copy_of("opus")), keys=opening(3)),
+    "details_80x24": Situation(of(lambda: copy_of("opus")), (80, 24), opening(3)),
+    "details_wide": Situation(of(lambda: copy_of("opus")), (200, 60), opening(3, "down", "down")),
+    "details_narrow": Situation(of(lambda: copy_of("opus")), (60, 12), opening(3)),
+    "details_narrow_output": Situation(of(lambda: copy_of("opus")), (60, 12), opening(3, "tab")),
+    "details_tiny": Situation(of(lambda: copy_of("opus")), (20, 4), opening(3)),
+    "details_reading": Situation(of(lambda: copy_of("opus")), (80, 24), opening(3, "enter")),
     "details_running": Situation(of(halfway), keys=opening(6)),
-    "details_running_80x24": Situation(of(lambda: demo("opus")), (80, 24), opening(2)),
+    "details_running_80x24": Situation(of(lambda: copy_of("opus")), (80, 24), opening(2)),
     "details_not_followed": Situation(of(halfway), (80, 24), opening(6, "tab", "up", "up")),
-    "details_not_set_up": Situation(of(lambda: demo("opus")), (80, 24), opening(4)),
-    "details_paused": Situation(of(lambda: demo("opus")), (80, 24), opening(6)),
+    "details_not_set_up": Situation(of(lambda: copy_of("opus")), (80, 24), opening(4)),
+    "details_paused": Situation(of(lambda: copy_of("opus")), (80, 24), opening(6)),
     "details_never": Situation(of(never), (80, 24), opening(0)),
     "details_gone": Situation(
-        of(lambda: demo("hazel", stale="its owner (pid 4711) is gone")), (100, 30), opening(0)
+        of(lambda: copy_of("hazel", stale="its owner (pid 4711) is gone")), (100, 30), opening(0)
     ),
-    "details_light": Situation(of(lambda: demo("opus")), (100, 30), ("T", *opening(3))),
-    "details_ascii": Situation(of(lambda: demo("opus")), (80, 24), opening(3), {"ascii": True}),
-    "details_read_only": Situation(of(lambda: demo("opus")), (80, 24), opening(3), {"read_only": True}),
+    "details_light": Situation(of(lambda: copy_of("opus")), (100, 30), ("T", *opening(3))),
+    "details_ascii": Situation(of(lambda: copy_of("opus")), (80, 24), opening(3), {"ascii": True}),
+    "details_read_only": Situation(of(lambda: copy_of("opus")), (80, 24), opening(3), {"read_only": True}),
     "details_hostile": Situation(of(hostile), (100, 30), opening(0)),
-    "details_help": Situation(of(lambda: demo("opus")), (100, 40), opening(3, "question_mark")),
+    "details_help": Situation(of(lambda: copy_of("opus")), (100, 40), opening(3, "question_mark")),
 }
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 `python -m tests.screens.situations hostile` opens one of them in the terminal.
 """
 
+import asyncio
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from scheduler.core.state import Failure
@@ -14,8 +17,10 @@ from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskVie
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tui.app import ExperienceApp
 from tui.demo.data import NAMES
-from tui.demo.fleet import DemoControl
+from tui.demo.fleet import DemoControl, started
+from tui.demo.scripts import script
 
+BUSY = 12.0  # seconds before noon at which the long runs of the demo begin
 HOSTILE = (
     "\x1b]0;owned\x07\x1b[31mred\x1b[0m [/red] [@click=quit]x[/] \u202egnp.exe\u202c \x9b2J zero\u200bwidth"
 )
@@ -34,16 +39,45 @@ class Situation:
         return ExperienceApp(self.fleet(), **self.options)
 
 
+@cache
+def at_noon(citizen: str) -> tuple[DemoControl, FakeControl]:
+    """A citizen of the demo after a quarter of an hour, and a stand-in that answers as it does."""
+
+    async def live() -> tuple[DemoControl, FakeControl]:
+        clock = FakeClock(NOON - 900)
+        (control,) = await started([citizen], clock, NOON - BUSY)
+        await clock.advance(900)
+        fake = FakeControl(control.snapshot())
+        names = [task.name for task in fake.snapshot.tasks]
+        for name in names:
+            newest = await control.history(name, limit=60)
+            fake.runs += newest
+            fake.outputs |= {run.id: await control.output(run.id) for run in newest}
+            fake.details[name] = await control.explain(name)
+        return control, fake
+
+    with ThreadPoolExecutor(1) as pool:  # a test may have a loop of its own here
+        return pool.submit(lambda: asyncio.run(live())).result()
+
+
+def copy_of(citizen: str, **changes: Any) -> FakeControl:
+    """A citizen of the demo at noon, for one test; `changes` are made to its snapshot."""
+    control, made = at_noon(citizen)
+    fake = FakeControl(replace(made.snapshot, **changes))
+    fake.runs, fake.outputs, fake.details = made.runs, made.outputs, made.details
+    fake.slots = control.slots
+    for task in fake.snapshot.tasks:
+        if task.running_since is not None:
+            fake.prints(task.name, script(task.name, Outcome.OK))
+    return fake
+
+
 def demo(*names: str, **changes: Any) -> Callable[[], FakeFleet]:
     """Citizens of the demo as they are at noon; `changes` are made to the last of them."""
 
     def fleet() -> FakeFleet:
-        controls = [DemoControl(name, FakeClock()) for name in names]
-        fakes = [FakeControl(control.snapshot()) for control in controls]
-        for fake, control in zip(fakes, controls, strict=True):
-            fake.slots, fake.history = control.slots, control.history
-        fakes[-1].snapshot = replace(fakes[-1].snapshot, **changes)
-        return FakeFleet(*fakes)
+        *others, last = names
+        return FakeFleet(*map(copy_of, others), copy_of(last, **changes))
 
     return fleet
 

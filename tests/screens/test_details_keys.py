@@ -14,8 +14,8 @@ from scheduler.core.task import Outcome
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
-from tests.screens.details_situations import demo, run
-from tests.screens.situations import failed, task
+from tests.screens.details_situations import run
+from tests.screens.situations import copy_of, failed, task
 from tests.screens.test_keys import press, shown, toasts
 from tui.app import ExperienceApp
 from tui.details.output import KEPT
@@ -483,7 +483,7 @@ async def test_a_task_that_is_removed_while_it_is_looked_at_is_said():
 
 
 async def test_countdowns_go_down_and_nothing_moves():
-    fleet = FakeFleet(demo("hazel"))
+    fleet = FakeFleet(copy_of("hazel"))
     app = ExperienceApp(fleet)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()

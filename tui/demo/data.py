@@ -1,59 +1,42 @@
-"""A make-believe fleet as plain data: who is in it, and in what state each task is."""
+"""A made-up fleet as plain data: who is in it, and in what state each task starts."""
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
+from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.schedule import Every
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, NotSetUp, Outcome, Task
-from scheduler.system.process_info import Running
+from scheduler.handlers.registry import built_in
 
-OURS = 1  # the process that all runs of the demo claim to be in
-
-
-def nothing(context: object) -> None:
-    """The work of a task whose runs are made up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chore:
-    """A built-in task: how often, how long it may take, how long it does take here, what it says."""
-
-    name: str
-    every: float
-    timeout: float
-    lasts: float
-    says: str
-
-
-CHORES = (
-    Chore("heartbeat", 300, 30, 1.2, "disk 61 % full, load 0.4, 29 peers awake"),
-    Chore("price_monitor", 900, 60, 9.0, "BTC 61,240 (+0.4 %), ETH 3,012 (-1.1 %)"),
-    Chore("email_check", 3600, 120, 25.0, "3 unread, none urgent"),
-    Chore("news_scan", 14400, 300, 48.0, "12 new items from 4 feeds"),
-    Chore("dream_generate", 21600, 600, 140.0, "queued a prompt from 6 memories"),
-    Chore("memory_summary", 21600, 300, 75.0, "2 days summarised"),
-    Chore("offsite_backup", 86400, 600, 210.0, "184 MB in 3 files, verified"),
-)
-
+SAYS = {  # seconds that a run takes, and its message
+    "heartbeat": (1.2, "disk 61 % full, load 0.4, 29 peers awake"),
+    "price_monitor": (9.0, "BTC 61,240 (+0.4 %), ETH 3,012 (-1.1 %)"),
+    "email_check": (25.0, "3 unread, none urgent"),
+    "news_scan": (48.0, "12 new items from 4 feeds"),
+    "dream_generate": (140.0, "queued a prompt from 6 memories"),
+    "memory_summary": (75.0, "2 days summarised"),
+    "offsite_backup": (210.0, "184 MB in 3 files, verified"),
+}
 NAMES = (
     "aria", "atlas", "basil", "cedar", "clio", "dawn", "echo", "ember", "fern", "flint",
     "gaia", "hazel", "iris", "juno", "kestrel", "lark", "luna", "mira", "nova", "onyx",
     "opus", "pax", "quill", "rune", "sage", "terra", "umbra", "vesper", "wren", "zephyr",
 )  # fmt: skip
-
-FAILURES = {
+FAILURES = {  # the message, and how many times in a row
     ("opus", "news_scan"): ("Connection timeout: feeds.example.org:443", 2),
     ("dawn", "email_check"): ("IMAP login refused: [AUTHENTICATIONFAILED] invalid credentials", 5),
     ("atlas", "offsite_backup"): ("restic: repository is already locked by PID 812 on vault", 1),
-    ("iris", "news_scan"): (
-        "\x1b[31mHTTP 502\x1b[0m [/red] \u202egnp.exe\u202c 日本語 ☕️\tbad\nsecond line",
-        3,
-    ),
+    ("iris", "news_scan"): ("\x1b[31mHTTP 502\x1b[0m [/red] \u202egnp.exe\u202c 日本語 ☕️\tbad\nsecond", 3),
     ("zephyr", "price_monitor"): ("429 Too Many Requests, retry after 120 s", 1),
 }
-RUNNING = {("opus", "email_check"): 4.0, ("aria", "dream_generate"): 95.0, ("fern", "offsite_backup"): 130.0}
+WARNINGS = {
+    ("mira", "heartbeat"): "disk 91 % full: /home",
+    ("lark", "news_scan"): "1 of 4 feeds did not answer",
+}
+RUNNING = {("opus", "email_check"), ("aria", "dream_generate"), ("fern", "offsite_backup")}
 PAUSED = {("opus", "offsite_backup"), ("clio", "price_monitor"), ("clio", "news_scan")}
 NOT_SET_UP = {
     ("opus", "dream_generate"): "llm",
@@ -61,60 +44,61 @@ NOT_SET_UP = {
     ("basil", "offsite_backup"): "to",
     ("cedar", "news_scan"): "feeds",
 }
-WARNINGS = {
-    ("mira", "heartbeat"): "disk 91 % full: /home",
-    ("lark", "news_scan"): "1 of 4 feeds did not answer",
+OPTIONS: dict[str, dict[str, Any]] = {
+    "price_monitor": {"source": "coinbase", "pairs": ("BTC-EUR", "ETH-EUR", "SOL-EUR")},
+    "email_check": {"host": "imap.example.org", "user": "citizen@example.org", "password": "made up"},
+    "news_scan": {"feeds": {"world": "https://feeds.example.org/world.xml"}, "keywords": ("agents",)},
+    "offsite_backup": {"directory": Path("/mnt/vault/backups"), "keep": 30, "exclude": ("*.tmp",)},
 }
 
 
-def tasks(citizen: str) -> Iterator[tuple[Task, TaskState]]:
-    """The tasks of this citizen and their states, with times relative to now (0)."""
-    chance = random.Random(citizen)
-    for priority, chore in enumerate(CHORES, 1):
-        key = (citizen, chore.name)
-        missing = NOT_SET_UP.get(key)
-        work = NotSetUp(missing, _advice(*key, missing)) if missing else Call(nothing)
-        every = Every(chore.every)
-        task = Task(chore.name, every, work, timeout=chore.timeout, priority=priority, description=chore.says)
-        yield task, TaskState() if missing else _state(key, chore, chance)
+def tasks(citizen: str) -> Iterator[Task]:
+    """The built-in tasks as settings of this citizen would make them."""
+    for name, entry in BACKGROUND_TASKS.items():
+        handler, missing = built_in(name), NOT_SET_UP.get((citizen, name))
+        assert handler
+        given = OPTIONS.get(name, {}) if not missing else {}
+        advice = f'# in /srv/citizens/experience.toml\n[citizens.{citizen}.tasks.{name}]\n{missing} = "..."'
+        yield Task(
+            name,
+            Every(entry["interval"]),
+            NotSetUp(missing, advice) if missing else Call(handler.function),
+            timeout=entry["max_runtime"],
+            priority=entry["priority"],
+            retries=entry.get("retries", 0),
+            description=entry["description"],
+            options=handler.options(**given),
+            source=f"/srv/citizens/{citizen}/experience.toml" if given else "",
+        )
 
 
-def _advice(citizen: str, task: str, missing: str) -> str:
-    return f'# in /srv/citizens/experience.toml\n[citizens.{citizen}.tasks.{task}]\n{missing} = "..."'
+def outcome(citizen: str, task: str) -> tuple[Outcome, str]:
+    """What each run of this task comes to."""
+    if failure := FAILURES.get((citizen, task)):
+        return Outcome.FAILED, failure[0]
+    if warning := WARNINGS.get((citizen, task)):
+        return Outcome.WARNING, warning
+    return Outcome.OK, SAYS[task][1]
 
 
-def _state(key: tuple[str, str], chore: Chore, chance: random.Random) -> TaskState:
-    last = -chance.uniform(0.02, 0.98) * chore.every
-    lasted = chore.lasts * chance.uniform(0.8, 1.2)
-    state = TaskState(
-        last, int(chance.uniform(3, 90 * 86400 / chore.every)), first_seen=last, last_success=last
+def state(citizen: str, task: Task, now: float, busy_at: float) -> TaskState:
+    """The saved state of this task; one that the demo shows running comes due at `busy_at`."""
+    key, every, chance = (citizen, task.name), task.schedule.after(0), random.Random(f"{citizen}/{task.name}")
+    if key in NOT_SET_UP:
+        return TaskState()
+    last = busy_at - every if key in RUNNING else now - chance.uniform(0.02, 0.98) * every
+    came_to, text = outcome(*key)
+    before = FAILURES[key][1] if came_to.bad else 0
+    return TaskState(
+        last,
+        run_count=int(chance.uniform(3, 90 * 86400 / every)),
+        error=Failure(last, text) if came_to.bad else None,
+        failures_in_a_row=before,
+        last_duration=SAYS[task.name][0],
+        last_success=last - before * every,
+        first_seen=last,
+        paused=key in PAUSED,
+        paused_at=now - 600 if key in PAUSED else None,
+        outcome=came_to,
+        text="" if came_to.bad else text,
     )
-    state = replace(state, last_duration=lasted, outcome=Outcome.OK, text=chore.says)
-    if key in FAILURES:
-        text, again = FAILURES[key]
-        state = replace(state, error=Failure(last, text), failures_in_a_row=again, outcome=Outcome.FAILED)
-        state = replace(state, last_success=last - again * chore.every)
-    if key in WARNINGS:
-        state = replace(state, outcome=Outcome.WARNING, text=WARNINGS[key])
-    if key in RUNNING:
-        state = state.started(Running(OURS, 0.0, -RUNNING[key]))
-    return state.put_on_hold(-600) if key in PAUSED else state
-
-
-def moved(state: TaskState, now: float) -> TaskState:
-    """The state with its relative times made absolute."""
-    running = state.running and replace(state.running, since=state.running.since + now)
-    error = state.error and replace(state.error, time=state.error.time + now)
-    return replace(
-        state,
-        last_run=_at(state.last_run, now),
-        first_seen=_at(state.first_seen, now),
-        last_success=_at(state.last_success, now),
-        paused_at=_at(state.paused_at, now),
-        error=error,
-        running=running,
-    )
-
-
-def _at(when: float | None, now: float) -> float | None:
-    return None if when is None else when + now

@@ -1,0 +1,54 @@
+"""What the runs of the made-up fleet print."""
+
+from scheduler.core.task import Outcome
+
+DIM, OK, WARN, BAD, INFO, END = ("\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[36m", "\x1b[0m")
+FILES = 40
+_COPIED = "\n".join(f"  {n:>2}/{FILES}  memory/raw/{n:03}.json" for n in range(1, FILES + 1))
+SCRIPTS = {
+    "heartbeat": f"""\
+disk     {OK}61 %{END}  of 458 GB   /
+memory   {OK}38 %{END}  of 31 GB
+load     {OK}0.4{END}   per processor, over five minutes
+peers    {OK}29{END}    awake, none asleep for more than an hour""",
+    "price_monitor": f"""\
+{DIM}GET https://api.exchange.example.org/v2/prices (3 pairs){END}
+BTC-EUR   61,240.10   {OK}+0.4 %{END}
+ETH-EUR    3,012.55   {BAD}-1.1 %{END}
+{DIM}appended 3 lines to prices.jsonl{END}""",
+    "email_check": f"""\
+{DIM}imap.example.org:993, TLS 1.3, INBOX: 1,204 messages{END}
+3 unread since the last look
+  {INFO}1{END}  Invoice 4471
+  {INFO}2{END}  Re: tomorrow's call
+  {INFO}3{END}  Weekly report
+{OK}none urgent{END}""",
+    "news_scan": f"""\
+{DIM}4 feeds, at most 30 s each{END}
+  world     {INFO}304{END}  5 new
+  science   {INFO}200{END}  4 new
+  local     {INFO}200{END}  3 new
+{WARN}releases: nothing new for 9 days{END}
+{OK}12 new items{END} written to news/""",
+    "dream_generate": f"""\
+{DIM}reading the last 48 hours of memory{END}
+{DIM}6 memories chosen{END}
+  {INFO}a corridor of clocks,{END}
+  {INFO}each one a little late{END}
+{OK}stored in contexts/dreams.json{END}""",
+    "memory_summary": f"""\
+memory/raw/2026/03/01.json  {INFO}412 events{END}
+memory/daily/2026/03/01.json  {OK}written{END}
+2 days summarised""",
+    "offsite_backup": f"""\
+{DIM}to /mnt/vault/backups, excluding .env, caches, logs{END}
+{_COPIED}
+archive of {INFO}184 MB{END} written, reading it back
+{OK}verified: 40 files, checksums agree{END}""",
+}
+
+
+def script(task: str, result: Outcome) -> str:
+    """All that a run prints; one that fails stops halfway."""
+    lines = SCRIPTS[task].splitlines()
+    return "\n".join(lines[: len(lines) // 2] if result.bad else lines) + "\n"
