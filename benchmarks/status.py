@@ -1,4 +1,4 @@
-"""`--status` from start to end, beside what the interpreter alone takes."""
+"""`--status` as a whole process, beside the interpreter alone and the import of the settings library."""
 
 import subprocess
 import sys
@@ -12,10 +12,11 @@ from .homes import environment, settle
 from .numbers import Sample, middle, ratio
 from .table import Bar, Beside, Row
 
+LIBRARY = "python -c 'import pydantic_settings'"
 PROGRAMS = {
     "ours": (str(HERE / "core.py"), "--citizen", "citizen0000", "--status"),
     "python -c pass": ("-c", "pass"),
-    "python -c 'import pydantic_settings'": ("-c", "import pydantic_settings"),
+    LIBRARY: ("-c", "import pydantic_settings"),
 }
 
 
@@ -29,9 +30,11 @@ def status(quick: bool) -> Iterator[Row]:
             for name, arguments in PROGRAMS.items():
                 samples[name].append({"ms": _wall(arguments, around) * 1e3})
     ours = samples.pop("ours")
-    beside = (Beside(name, middle(each, "ms"), ratio(ours, each, "ms")) for name, each in samples.items())
-    mine = middle(ours, "ms")
-    yield Row("--status, the whole process", mine, "ms", tuple(beside), (Bar("<= 300 ms", mine <= 300),))
+    beside = {
+        name: Beside(name, middle(each, "ms"), ratio(ours, each, "ms")) for name, each in samples.items()
+    }
+    bar = Bar(f"<= 2 x {LIBRARY}", beside[LIBRARY].ratio <= 2)
+    yield Row("--status, the whole process", middle(ours, "ms"), "ms", tuple(beside.values()), (bar,))
 
 
 def _wall(arguments: tuple[str, ...], around: Mapping[str, str]) -> float:
