@@ -26,7 +26,7 @@ PAUSE = 0.37  # seconds between two forces: no whole part of the second in which
 LIVE = b"heartbeat"  # a task's name: only its owner's state brings it to the screen
 GONE = b"is gone"
 
-# Says what nobody has seen before; an error has a line of its own on the screen.
+# Prints a new text each time; an error has its own line on the screen.
 BEACON = """
 from scheduler import TaskFailed
 

@@ -58,7 +58,7 @@ def at_once(contestants: Sequence[Contestant], repeats: int, **arguments: Any) -
 
 def _main(contestant: str, arguments: str) -> None:
     prepare_process()  # for everybody, as our own programs begin
-    # Nobody's log lines are measured.
+    # No log lines are measured.
     for name in ("experience", "apscheduler"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     module, function = contestant.split(":")

@@ -25,24 +25,24 @@ JOBS = 7  # of the one citizen that everybody watches: 10.6 runs, 21 changes a s
 
 
 def clients(quick: bool) -> Iterator[Row]:
-    """Lateness, memory and what well-behaved clients see, beside the same load with nobody there."""
+    """Lateness, memory and what well-behaved clients see, beside the same load without clients."""
     seconds = 10 if quick else 60
     crowded, alone = [_served(CLIENTS, seconds)], [_served(0, min(seconds, 20))]
     for key in ("p50", "p99"):
         late = middle(crowded, key)
-        beside = Beside("nobody there", middle(alone, key), ratio(crowded, alone, key))
+        beside = Beside("alone", middle(alone, key), ratio(crowded, alone, key))
         bars = (Bar("< 10 ms", late < 10),) if key == "p99" else ()
         yield Row(
             f"dispatch {key}, {CLIENTS} clients, 10 stuck, 10 sending junk", late, "ms", (beside,), bars
         )
     (crowd,) = crowded
     grown = crowd["grown"]
-    beside = Beside("nobody there", middle(alone, "grown"))
+    beside = Beside("alone", middle(alone, "grown"))
     note = f"{crowd['junk'] / 1e6:,.0f} MB of junk in {seconds} s"
     yield Row(
         f"memory grown by {CLIENTS} clients", grown, "MB", (beside,), (Bar("< 20 MB", grown < 20),), note
     )
-    beside = Beside("nobody there", middle(alone, "cpu"))
+    beside = Beside("alone", middle(alone, "cpu"))
     yield Row(f"owner's CPU with {CLIENTS} clients", crowd["cpu"], "% of a core", (beside,))
     bars = (Bar("< 200 ms", crowd["news_p99"] < 200), Bar("none hung up on", not crowd["lost"]))
     note = f"p50 {crowd['news_p50']:.3g} ms of {crowd['snapshots']:,.0f} snapshots"

@@ -32,7 +32,7 @@ RUBBISH = (
 
 
 class Crowd:
-    """Clients of all kinds until they are told to stop; only well-behaved ones count what they see."""
+    """Clients of all kinds until they are stopped; only well-behaved ones count what they see."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -40,7 +40,7 @@ class Crowd:
         self.answers: list[float] = []
         self.snapshots = self.lost = self.junk = 0
 
-    async def run(self, count: int, told: Coroutine[Any, Any, object]) -> Sample:
+    async def run(self, count: int, stop: Coroutine[Any, Any, object]) -> Sample:
         watchers = [self._watch(parse=number < 5) for number in range(count - STUCK - JUNK - 1)]
         kinds = [
             *watchers,
@@ -52,7 +52,7 @@ class Crowd:
         await asyncio.sleep(1)
         print("ready", flush=True)
         self.delays.clear()
-        await told
+        await stop
         ended = [task for task in tasks if task.done()]
         sample = {
             "p50": percentile(self.delays, 50),

@@ -34,7 +34,7 @@ class TimerFd:
         _LIBC.timerfd_settime(self._fd, 1, self._spec, None)
 
     def _ready(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # set anew meanwhile
+        with contextlib.suppress(BlockingIOError):  # set again in the meantime
             os.read(self._fd, 8)
         self._ring()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .numbers import Sample, percentile
 
 GOLDEN = 0.6180339887498949
-WARM_UP = 1.0  # seconds that count for nobody
+WARM_UP = 1.0  # seconds that are not counted
 
 
 @dataclass(frozen=True, slots=True)

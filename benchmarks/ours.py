@@ -129,7 +129,7 @@ class Watched:
     async def take_in(self, place: "Place") -> None:
         """Bring the citizens in, and return when the first of them may be due.
 
-        Meanwhile their clock stands still at that very moment, so that nobody starts with a backlog. Each
+        Meanwhile their clock stands still, so that no contestant starts with a backlog. Each
         task's last run was just so long ago that its phase is right.
         """
         opening = time.time() + 0.5 + len(self._plan) * TAKING_IN
@@ -187,9 +187,9 @@ class Place:
 class _Seen:
     """A store that shows the states it was given to save."""
 
-    def begin(self, states: Callable[[], States], adopt: Adopt, told: Callable[[], None]) -> None:
+    def begin(self, states: Callable[[], States], adopt: Adopt, ready: Callable[[], None]) -> None:
         self.states = states
-        super().begin(states, adopt, told)  # type: ignore[misc]  # the store beside it in the bases
+        super().begin(states, adopt, ready)  # type: ignore[misc]  # the store beside it in the bases
 
 
 class _InMemory(_Seen, MemoryStore): ...

@@ -93,7 +93,7 @@ class Terminal:
         return 1e3 * (time.perf_counter() - start)
 
     def press(self, key: bytes) -> None:
-        """A key whose answer nobody waits for."""
+        """A key whose answer is not waited for."""
         os.write(self._fd, key)
 
     def until(self, key: bytes, text: bytes) -> float:

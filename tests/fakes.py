@@ -81,7 +81,7 @@ class FakeClock:
         await settle()
 
     async def jump(self, seconds: float) -> None:
-        """Somebody sets the wall clock."""
+        """The wall clock is set."""
         self.wall += seconds
         for callback in list(self._jumped.values()):
             callback()

@@ -1,4 +1,4 @@
-"""A web server on this machine alone: remembers what it was asked, and answers as it is told."""
+"""A web server on this machine alone: remembers requests, and gives set answers."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Being an ordinary user for a while: root may read and write what nobody else could."""
+"""Being an ordinary user for a while: root could read and write everything."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-NOBODY = 65534
+ORDINARY_USER = 65534
 
 
 @contextlib.contextmanager
@@ -16,7 +16,7 @@ def ordinary_user() -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
-    os.seteuid(NOBODY)
+    os.seteuid(ORDINARY_USER)
     try:
         yield
     finally:
@@ -31,8 +31,8 @@ def home_of_an_ordinary_user() -> Iterator[Path]:
     home.mkdir()
     try:
         if os.geteuid() == 0:
-            os.chown(folder, NOBODY, NOBODY)
-            os.chown(home, NOBODY, NOBODY)
+            os.chown(folder, ORDINARY_USER, ORDINARY_USER)
+            os.chown(home, ORDINARY_USER, ORDINARY_USER)
         yield home
     finally:
         home.chmod(0o700)

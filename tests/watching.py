@@ -1,4 +1,4 @@
-"""What tests of the workers share: a watcher that notes what it was told, and short ways to a task."""
+"""What tests of the workers share: a listener that records its calls, and short ways to a task."""
 
 import asyncio
 import contextlib

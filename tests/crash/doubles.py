@@ -83,7 +83,7 @@ def become_monitor() -> None:
 
 
 def one_round(place: Place, number: int) -> str:
-    """Two monitors on a home that nobody owns: which of them owns it, "first" or "second"; raises Wrong."""
+    """Two monitors on a home without an owner: which of them owns it, "first" or "second"; raises Wrong."""
     place.tasks(command("tick", LOG, every="0.1s"))
     ours, gate = os.pipe()
     pair = [Monitor(place, ours), Monitor(place, ours)]
@@ -147,8 +147,8 @@ def main() -> int:
             root = Path(folder) / str(number)
             root.mkdir()
             owners[one_round(Place(root), number)] += 1
-    told = ", ".join(f"the {which} owned {count}" for which, count in sorted(owners.items()))
-    print(f"exactly one owner in {times} of {times} rounds ({told}), {time.monotonic() - began:.0f} s")
+    summary = ", ".join(f"the {which} owned {count}" for which, count in sorted(owners.items()))
+    print(f"exactly one owner in {times} of {times} rounds ({summary}), {time.monotonic() - began:.0f} s")
     return 0
 
 

@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 UNTIL_DONE = "echo $$ >> runs.log; while [ ! -e done ]; do sleep 0.02; done"
-# Dies where it is told to: before a transaction is committed, in the middle of it, or in a write to the disk.
+# Dies at a given point: before a transaction is committed, in the middle of it, or in a write to the disk.
 DIES = """
 import os, resource, signal, sys
 from pathlib import Path

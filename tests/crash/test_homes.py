@@ -1,4 +1,4 @@
-"""Homes as they should not be: one line that says what, where and the mend; never a traceback."""
+"""Homes as they should not be: one line that says what, where and the fix; never a traceback."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from scheduler.cli.main import main
 from scheduler.storage.lock import acquire
 from tests.crash.loops import STATE, Place, command, everything_in
 from tests.fakes import until
-from tests.ordinary_user import NOBODY
+from tests.ordinary_user import ORDINARY_USER
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
@@ -71,20 +71,20 @@ def test_a_state_file_that_cannot_be_read(place, call, verb):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a home away")
 @pytest.mark.parametrize("verb", [["--loop"], ["--reset", "tick"], ["--wake"]])
 def test_root_leaves_another_users_home_alone(place, call, verb):
-    os.chown(place.home, NOBODY, NOBODY)
+    os.chown(place.home, ORDINARY_USER, ORDINARY_USER)
     before = everything_in(place.home)
     line = complaint(call(*verb))
-    assert f"{place.home} belongs to user {NOBODY}, this is user 0" in line and "--own-as-root" in line
+    assert f"{place.home} belongs to user {ORDINARY_USER}, this is user 0" in line and "--own-as-root" in line
     assert everything_in(place.home) == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a home away")
 def test_root_owns_another_users_home_if_told_to_and_leaves_it_the_state(place):
-    os.chown(place.home, NOBODY, NOBODY)
+    os.chown(place.home, ORDINARY_USER, ORDINARY_USER)
     done = place.call("--wake", "--background-only", "--own-as-root")
     assert (done.returncode, done.stderr) == (0, "")
     assert place.count("tick") == 1
-    assert (place.home / STATE).stat().st_uid == NOBODY
+    assert (place.home / STATE).stat().st_uid == ORDINARY_USER
 
 
 @pytest.mark.parametrize("verb", [["--loop"], ["--status"], ["--force", "tick"]])
@@ -143,11 +143,11 @@ def test_a_pipe_in_place_of_the_state_file_is_said(place, call, verb):
 
 def test_what_is_written_first_is_never_written_through_a_link(place):
     other = place.root / "other"
-    other.write_text("of somebody else")
+    other.write_text("of another program")
     for name in (f".{STATE}.saving", f".{STATE}.starting", ".metadata.json.partial"):
         (place.home / name).symlink_to(other)
     assert place.call("--wake").returncode == 0
-    assert other.read_text() == "of somebody else"
+    assert other.read_text() == "of another program"
 
 
 def test_a_file_without_end_is_set_aside_unread(place):
@@ -267,8 +267,8 @@ def test_status_with_an_owner_says_what_the_owner_saved_and_touches_nothing(plac
     (place.home / STATE).write_text('{"last_run": {"tick": 5.0}, "run_counts": {"tick": 3}}')
     ownership = acquire(place.home, 5.0)
     before = everything_in(place.root)
-    told = call("--status")
-    assert (told.returncode, told.stderr) == (0, "") and "(3 runs)" in told.stdout
+    status = call("--status")
+    assert (status.returncode, status.stderr) == (0, "") and "(3 runs)" in status.stdout
     assert everything_in(place.root) == before
     ownership.release()
 
@@ -276,8 +276,8 @@ def test_status_with_an_owner_says_what_the_owner_saved_and_touches_nothing(plac
 def test_status_of_a_broken_file_says_so_and_moves_nothing(place, call):
     (place.home / STATE).write_text("{ by hand")
     before = everything_in(place.root)
-    told = call("--status")
-    assert "cannot be read" in told.stderr and len(told.stderr.splitlines()) == 1
+    status = call("--status")
+    assert "cannot be read" in status.stderr and len(status.stderr.splitlines()) == 1
     assert everything_in(place.root) == before
 
 

@@ -75,9 +75,9 @@ async def test_an_interruption_is_saved_at_once_though_nothing_else_happens(plac
     with place.loop():
         await until(lambda: place.count("long") == 1, "the next owner closes the run")
     assert place.states()["errors"]["long"]["error"] == "interrupted: the scheduler died during this run"
-    told = place.call("--status")
-    assert told.returncode == 1
-    assert "Last error: interrupted: the scheduler died during this run..." in told.stdout
+    status = place.call("--status")
+    assert status.returncode == 1
+    assert "Last error: interrupted: the scheduler died during this run..." in status.stdout
     (place.home / "done").touch()
     pid = int(place.lines()[0][1])
     await until(lambda: gone(pid), "the orphan ends")

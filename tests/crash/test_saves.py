@@ -50,7 +50,7 @@ def dies(home: Path, script: str, *words: object) -> int:
 
 @pytest.fixture
 def old(home):
-    """A state file with one run in it, and a key of somebody else's."""
+    """A state file with one run in it, and a key of another program."""
     (home / STATE).write_text('{"last_run": {"a": 1.0}, "note": "theirs"}')
     return json.loads((home / STATE).read_text())
 
@@ -99,9 +99,9 @@ def test_what_cannot_be_saved_is_done_and_said(tmp_path):
     place = Place(tmp_path)
     place.tasks(command("chore", "true"))
     argv = full_disk(place, "--reset", "chore")
-    told = subprocess.run(
+    status = subprocess.run(
         argv, cwd=ROOT, env=place.environment(), capture_output=True, text=True, timeout=20, check=False
     )
-    assert "chore: reset; done, not saved: File too large" in told.stdout
-    assert "Traceback" not in told.stderr
+    assert "chore: reset; done, not saved: File too large" in status.stdout
+    assert "Traceback" not in status.stderr
     assert not (place.home / STATE).exists()

@@ -1,4 +1,4 @@
-"""How a headless loop ends: told once, told twice, its terminal closed, nobody reading what it says."""
+"""How a headless loop ends: after one signal or two, with its terminal closed, or with its output unread."""
 
 import asyncio
 import contextlib

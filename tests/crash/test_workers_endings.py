@@ -1,4 +1,4 @@
-"""Ending a run ends everything it started, whatever that does; and nothing runs that nobody wrote down."""
+"""Ending a run ends everything it started, whatever that does; and nothing runs unrecorded."""
 
 import asyncio
 import os

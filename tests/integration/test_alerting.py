@@ -40,16 +40,16 @@ def kinds(server) -> list[str]:
 
 async def test_a_streak_over_crashes_and_restarts_is_told_once_and_its_end_once(place, server):
     place.tasks(FLAKY, more='[alerts]\nwebhook = "${HOOK}"\nafter = 3\n')
-    told = place.home / ".experience" / "alerts.json"
+    sent = place.home / ".experience" / "alerts.json"
     with place.loop():
-        await until(lambda: told.exists() and "flaky" in told.read_text(), "it is told", 20)
+        await until(lambda: sent.exists() and "flaky" in sent.read_text(), "it is sent", 20)
     for _ in range(2):  # each time killed
         count = place.count("flaky")
         with place.loop():
             await until(lambda count=count: place.count("flaky") > count + 3, "it fails on", 20)
     with place.loop() as loop:
         (place.home / "fine").touch()
-        await until(lambda: "recovered" in kinds(server), "its end is told", 20)
+        await until(lambda: "recovered" in kinds(server), "its end is sent", 20)
         count = place.count("flaky")
         await until(lambda: place.count("flaky") > count + 3, "it runs on", 20)
         loop.terminate()
@@ -58,7 +58,7 @@ async def test_a_streak_over_crashes_and_restarts_is_told_once_and_its_end_once(
     (failed, recovered) = [json.loads(body) for _, _, body in server.asked]
     assert failed["failures_in_a_row"] == 3
     assert recovered["text"].startswith("opus/flaky runs again after ")
-    assert "t0ps3cret" not in place.log.read_text() + told.read_text()
+    assert "t0ps3cret" not in place.log.read_text() + sent.read_text()
 
 
 async def test_a_server_that_never_answers_delays_no_run(place, server):
@@ -73,16 +73,16 @@ async def test_a_server_that_never_answers_delays_no_run(place, server):
         await until(lambda: place.count("flaky") > count + 10, "it runs on", 8)
         loop.terminate()
         loop.terminate()
-        await until(lambda: loop.poll() is not None, "told twice, it waits for nobody", 20)
+        await until(lambda: loop.poll() is not None, "after two signals it does not wait", 20)
     assert place.entry("flaky")["outcome"] == "failed"
 
 
 async def test_pings_tell_of_runs_and_failures(place, server):
     place.tasks(FLAKY + '\nping = "${HOOK}"')
     with place.loop():
-        await until(lambda: "/t0ps3cret/fail" in server.paths(), "a failure is told", 20)
+        await until(lambda: "/t0ps3cret/fail" in server.paths(), "a failure is sent", 20)
         (place.home / "fine").touch()
-        await until(lambda: "/t0ps3cret" in server.paths(), "a success is told", 20)
+        await until(lambda: "/t0ps3cret" in server.paths(), "a success is sent", 20)
 
 
 async def test_while_the_loop_hangs_its_citizen_is_told_which_run_it_is(place, server):
@@ -91,7 +91,7 @@ async def test_while_the_loop_hangs_its_citizen_is_told_which_run_it_is(place, s
     alarms = Alarms(stalled_after=0.2)
 
     async def hangs() -> None:
-        while not server.asked:  # so it is told from another thread
+        while not server.asked:  # so another thread sends it
             time.sleep(0.005)  # noqa: ASYNC251  # this is the fault
 
     await alarms.listener(opus)

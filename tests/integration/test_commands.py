@@ -79,7 +79,7 @@ def until(holds: Callable[[], object], words: str, seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture(scope="module", params=["nobody owns them", OWNED])
+@pytest.fixture(scope="module", params=["without owners", OWNED])
 def citizens(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     root = tmp_path_factory.mktemp("root")
     for name in ("opus", "mira"):

@@ -184,8 +184,8 @@ def test_files_move_too_and_keep_their_permissions(place, tmp_path):
     (folder / "jobs").write_text(f"0 0 * * * {user} /opt/a\n0 0 * * * nobody-of-us /opt/b\n")
     (folder / "jobs").chmod(0o640)
     (folder / "not.read").write_text("0 0 * * * x y\n")
-    told = json.loads(place.run("--json", folder))
-    (source,) = told["sources"]
+    plan = json.loads(place.run("--json", folder))
+    (source,) = plan["sources"]
     assert (source["path"], source["user_column"]) == (str(folder / "jobs"), True)
     assert [line["becomes"] for line in source["lines"]] == ["task", "needs you"]
     place.run("--apply", folder)
@@ -322,8 +322,8 @@ def test_builtin_takes_ours_where_it_is_set_up(place):
 def test_lines_of_another_user_are_not_run_as_the_owner_of_the_home(place, tmp_path):
     place.home("")
     file = _file(tmp_path, "0 0 * * * nobody /opt/x\n")
-    told = json.loads(place.run("--user", "nobody", "--user-column", "--json", file))
-    assert told["sources"][0]["counts"]["task"] == 1
+    plan = json.loads(place.run("--user", "nobody", "--user-column", "--json", file))
+    assert plan["sources"][0]["counts"]["task"] == 1
     said = place.run("--user", "nobody", "--user-column", "--apply", file, code=2)
     assert "is not nobody's" in said
     assert file.read_text() == "0 0 * * * nobody /opt/x\n"

@@ -65,7 +65,7 @@ def exists(pid: int) -> bool:
 
 
 class Tmux:
-    """A server of its own, so that nobody's sessions are touched."""
+    """Its own server, so that no other session is touched."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -175,7 +175,7 @@ async def test_the_terminal_that_stops_reading_holds_no_task_up(environment, opu
     add_often(Path(environment["EXPERIENCE_CONFIG"]))
     with opened("-m", "tui", environment=environment) as terminal:
         await until(lambda: "note" in terminal.text, "the fleet is on screen", 20)
-        started = count(opus, "often")  # from here on nobody reads the terminal
+        started = count(opus, "often")  # from here on nothing reads the terminal
         await until(lambda: count(opus, "often") > started + 30, "tasks go on", 30)
 
 

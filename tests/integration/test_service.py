@@ -18,7 +18,7 @@ from scheduler.storage.lock import acquire
 from scheduler.storage.managed import Unit, managed_by, mark, unmark
 from tests.crash.loops import Place, command
 from tests.fakes import NOON, FakeClock, until
-from tests.ordinary_user import NOBODY
+from tests.ordinary_user import ORDINARY_USER
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="systemd is of Linux alone"),
@@ -72,7 +72,7 @@ def test_a_home_with_odd_characters_is_written_so_that_systemd_reads_it(tmp_path
 
 
 @pytest.mark.needs("systemd-analyze")
-@pytest.mark.parametrize("uid", [0, NOBODY])
+@pytest.mark.parametrize("uid", [0, ORDINARY_USER])
 def test_its_exposure_is_at_most_five_whoever_owns_the_home(place, uid):
     if os.geteuid() == 0:
         os.chown(place.home, uid, -1)
@@ -112,11 +112,11 @@ def test_the_unit_gives_runs_more_than_their_grace_and_lets_tasks_write(place):
 def test_the_user_of_the_unit_is_that_of_the_home(place):
     if os.geteuid() != 0:
         pytest.skip("only root may give homes away")
-    os.chown(place.home, NOBODY, -1)
+    os.chown(place.home, ORDINARY_USER, -1)
     service(place, "install")
     assert "User=nobody" in unit(place).splitlines()
     folder = place.home / ".experience"
-    assert folder.stat().st_uid == (folder / "managed").stat().st_uid == NOBODY
+    assert folder.stat().st_uid == (folder / "managed").stat().st_uid == ORDINARY_USER
 
 
 def test_no_link_in_a_home_leads_the_mark_elsewhere(place, tmp_path):
@@ -209,7 +209,7 @@ class Manager:
         return [line for line in self.lines if line.startswith(start)]
 
     def starts(self, monkeypatch: pytest.MonkeyPatch, watchdog: float) -> None:
-        """What is started from now on is told what systemd tells."""
+        """Processes that start from now on get what systemd sends."""
         monkeypatch.setenv("NOTIFY_SOCKET", self.name)
         monkeypatch.setenv("WATCHDOG_USEC", str(int(watchdog * 1e6)))
         monkeypatch.setenv("EXPERIENCE_SERVICE", "experience-opus")
@@ -291,7 +291,7 @@ def test_what_the_manager_could_not_take_comes_with_the_next():
 
     name = f"@experience-later-{os.getpid()}"
     notifier = Notifier(name)
-    notifier.ready("fine")  # nobody there yet
+    notifier.ready("fine")  # nothing listens yet
     manager = Manager(name)
     notifier.tell("WATCHDOG=1", keep=False)
     assert manager.heard() == ["READY=1", "STATUS=fine", "WATCHDOG=1"]

@@ -62,7 +62,7 @@ async def test_a_terminal_that_is_closed_while_a_run_is_followed_ends_the_monito
     terminal.press(b"\r")
     await until(lambda: terminal.shows(b"definition"), "the details are painted")
     terminal.press(b"f")
-    terminal.close()  # the system sends SIGHUP, and SIGCONT, upon which Textual begins anew
+    terminal.close()  # the system sends SIGHUP, and SIGCONT, and Textual starts again
     try:
         await until(lambda: os.waitpid(terminal.pid, os.WNOHANG)[0], "it ends", seconds=15)
     except AssertionError:

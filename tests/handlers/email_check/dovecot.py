@@ -19,7 +19,7 @@ from imap_tools import MailBox
 from imap_tools.mailbox import BaseMailBox
 
 from tests.needs import PATH
-from tests.ordinary_user import NOBODY
+from tests.ordinary_user import ORDINARY_USER
 
 USER, PASSWORD = "alice@example.org", 'p"a\\ss-0f-alice'
 
@@ -195,7 +195,7 @@ def _as_ordinary_user() -> dict[str, Any]:
 def _ids() -> tuple[int, int]:
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
-    return NOBODY, pwd.getpwuid(NOBODY).pw_gid
+    return ORDINARY_USER, pwd.getpwuid(ORDINARY_USER).pw_gid
 
 
 def _own(folder: Path) -> None:

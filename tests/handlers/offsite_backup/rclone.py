@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
-from tests.ordinary_user import NOBODY
+from tests.ordinary_user import ORDINARY_USER
 
 
 def free_port() -> int:
@@ -25,8 +25,8 @@ def rclone_serving() -> Iterator[tuple[str, Path]]:
     folder = Path(tempfile.mkdtemp(prefix="experience-rclone-"))
     port, us = free_port(), {}
     if os.geteuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
-        us = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        os.chown(folder, ORDINARY_USER, ORDINARY_USER)
+        us = {"user": ORDINARY_USER, "group": ORDINARY_USER, "extra_groups": []}
     argv = ["rclone", "serve", "restic", "--addr", f"127.0.0.1:{port}", "--config", str(folder / "none.conf")]
     argv += ["--user", "vault", "--pass", "pass-of-the-server", str(folder / "data")]
     # rclone 1.60 fails while AWS_CA_BUNDLE is set.

@@ -167,7 +167,7 @@ class Users:
 
     def begin(self, uid: int, groups: list[int], *words: str) -> "subprocess.Popen[str]":
         gids = ",".join(map(str, groups))
-        argv = [sys.executable, "-m", "tests.integration.somebody", str(uid), gids, *words]
+        argv = [sys.executable, "-m", "tests.integration.as_user", str(uid), gids, *words]
         environment = {
             **os.environ,
             "HOME": "/",

@@ -12,7 +12,7 @@ from scheduler.errors import Owned, Unreadable
 from scheduler.storage.lock import FOLDER, OWNER, acquire, owner_of, owning
 from scheduler.system.process_info import Running, born
 from tests.fakes import NOON
-from tests.ordinary_user import NOBODY, home_of_an_ordinary_user, ordinary_user
+from tests.ordinary_user import ORDINARY_USER, home_of_an_ordinary_user, ordinary_user
 
 
 def note(home: Path) -> Path:
@@ -122,7 +122,7 @@ def test_a_note_that_cannot_be_written_is_no_reason_not_to_own(home):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has homes of others at hand")
 def test_root_owns_the_homes_of_others_only_if_told_to():
     with home_of_an_ordinary_user() as home:
-        with pytest.raises(Owned, match=f"belongs to user {NOBODY}, this is user 0: .*--own-as-root"):
+        with pytest.raises(Owned, match=f"belongs to user {ORDINARY_USER}, this is user 0: .*--own-as-root"):
             acquire(home, NOON)
         assert list(home.iterdir()) == []
         with owning(home, NOON, as_root=True):

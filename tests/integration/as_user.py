@@ -19,7 +19,7 @@ from tui.__main__ import monitor
 
 
 def main() -> None:
-    """`python -m tests.integration.somebody UID GID[,GID...] WORD...`"""
+    """`python -m tests.integration.as_user UID GID[,GID...] WORD...`"""
     for name in ("utf_8_sig", "idna", "ascii", "latin_1"):
         importlib.import_module(f"{encodings.__name__}.{name}")
     for module in pkgutil.walk_packages(scheduler.__path__, "scheduler."):
