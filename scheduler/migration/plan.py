@@ -15,7 +15,6 @@ from scheduler.core.task import Command, Task
 from scheduler.core.upcoming import upcoming as upcoming_of
 from scheduler.errors import BadSchedule
 from scheduler.migration.cron_fields import NotCron, read_fields, upcoming
-from scheduler.migration.cron_nearest import nearest
 from scheduler.migration.cron_users import by_sense
 from scheduler.migration.crontab import Line, LineKind, read, split_input, split_user
 from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered
@@ -178,7 +177,7 @@ class _Planner:
                     return _setting(line, around)
                 case LineKind.JOB:
                     return self._job(line, around, column)
-            raise CannotMigrate("is no line that cron understands", nearest(line.text))
+            raise CannotMigrate("cron does not understand this line")
         except CannotMigrate as stays:
             return LinePlan(line, Fate.NEEDS_YOU, reason=str(stays), nearest=stays.nearest)
 
@@ -215,14 +214,12 @@ class _Planner:
         if user != self._wanted.user:
             raise CannotMigrate(f"runs as {user}", f"--user {user}, for a citizen of theirs")
         if when.startswith("@every"):
-            raise CannotMigrate(
-                "cron knows no @every", nearest(f"{when} {command.split(None, 1)[0]}" if command else when)
-            )
+            raise CannotMigrate("cron has no @every", 'every = "5m", say, in the settings')
         command = _FLAGS.sub("", command) if command.startswith("-") else command
         if not command:
             raise CannotMigrate("has no command", f"{line.text} COMMAND")
         if _MORE_FIELDS.fullmatch(word := command.split(None, 1)[0]):
-            raise CannotMigrate(f"has one field more than cron knows: {word}", nearest(f"{when} {word}"))
+            raise CannotMigrate(f"cron has five fields; the sixth here is {word}", _as_ours(f"{when} {word}"))
         if around.wrong:
             raise CannotMigrate(around.wrong, "CRON_TZ=Europe/Berlin, say")
         return when, command
@@ -233,7 +230,7 @@ class _Planner:
             return AtStart(), (), ()
         schedule, before, after = self._both(when, around.zone)
         if before != after:
-            raise CannotMigrate("cron and we would run it at different times", nearest(when))
+            raise CannotMigrate("cron and we would run it at different times")
         if self._wanted.every and (interval := _interval(when)):
             task, now = Task(WAKE, interval, self._shell), self._wanted.now
             return interval, before, upcoming_of(self._wanted.citizen, task, TaskState(), now, now, SHOWN)
@@ -247,7 +244,7 @@ class _Planner:
             before = tuple(upcoming(read_fields(when), zone, now, SHOWN))
             schedule = Cron(when, zone)
         except (NotCron, BadSchedule) as error:
-            raise CannotMigrate(str(error), nearest(when)) from error
+            raise CannotMigrate(str(error), _as_ours(when)) from error
         known = self._times[when, zone] = _Times(schedule, before, tuple(schedule.upcoming(now, SHOWN)))
         return known
 
@@ -324,6 +321,16 @@ def _odd(text: str) -> str:
     if "\0" in text:
         return "a NUL byte"
     return "bytes that are no UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
+
+
+def _as_ours(when: str) -> str:
+    """The setting for a time that cron does not know but the scheduler does, such as `0 0 L * *`."""
+    try:
+        Cron(when)
+    except BadSchedule:
+        return ""
+    seconds = ", if its first field means seconds" if when.count(" ") == 5 else ""
+    return f'cron = "{when}" in the settings{seconds}'
 
 
 def _interval(when: str) -> Every | None:
