@@ -12,9 +12,9 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.schedule import AtStart, Cron, Every, Schedule, zone_named
 from scheduler.core.state import TaskState
 from scheduler.core.task import Command, Task
-from scheduler.core.upcoming import upcoming as upcoming_of
+from scheduler.core.upcoming import upcoming
 from scheduler.errors import BadSchedule
-from scheduler.migration.cron_fields import NotCron, read_fields, upcoming
+from scheduler.migration.cron_fields import NotCron, read_fields
 from scheduler.migration.cron_users import by_sense
 from scheduler.migration.crontab import Line, LineKind, read, split_input, split_user
 from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered
@@ -134,12 +134,6 @@ def plan(sources: Iterable[Source], wanted: Wanted) -> tuple[CrontabPlan, ...]:
     return tuple(planner.sheet(source) for source in sources)
 
 
-class _Times(NamedTuple):
-    schedule: Cron
-    before: Moments
-    after: Moments
-
-
 class _Planner:
     """Remembers which names and times were given already."""
 
@@ -150,7 +144,7 @@ class _Planner:
         self._given: set[str] = set()  # to v1's lines
         self._around: LineContext | None = None
         self._shell = Command(())
-        self._times: dict[tuple[str, tzinfo], _Times] = {}
+        self._times: dict[tuple[str, tzinfo], tuple[Cron, Moments]] = {}
 
     def sheet(self, source: Source) -> CrontabPlan:
         lines = read(source.content)
@@ -225,28 +219,24 @@ class _Planner:
         return when, command
 
     def _schedule(self, when: str, around: LineContext) -> tuple[Schedule, Moments, Moments]:
-        """The schedule, and its next times by cron's reading and by ours: they must be the same."""
+        """The schedule, and its next times by cron and in the scheduler: only an interval has others."""
         if when == "@reboot":
             return AtStart(), (), ()
-        schedule, before, after = self._both(when, around.zone)
-        if before != after:
-            raise CannotMigrate("cron and we would run it at different times")
+        cron, times = self._cron(when, around.zone)
         if self._wanted.every and (interval := _interval(when)):
             task, now = Task(WAKE, interval, self._shell), self._wanted.now
-            return interval, before, upcoming_of(self._wanted.citizen, task, TaskState(), now, now, SHOWN)
-        return schedule, before, after
+            return interval, times, upcoming(self._wanted.citizen, task, TaskState(), now, now, SHOWN)
+        return cron, times, times
 
-    def _both(self, when: str, zone: tzinfo) -> "_Times":
-        if known := self._times.get((when, zone)):  # most crontabs have few different times
-            return known
-        now = self._wanted.now
-        try:
-            before = tuple(upcoming(read_fields(when), zone, now, SHOWN))
-            schedule = Cron(when, zone)
-        except (NotCron, BadSchedule) as error:
-            raise CannotMigrate(str(error), _as_ours(when)) from error
-        known = self._times[when, zone] = _Times(schedule, before, tuple(schedule.upcoming(now, SHOWN)))
-        return known
+    def _cron(self, when: str, zone: tzinfo) -> tuple[Cron, Moments]:
+        if (when, zone) not in self._times:  # most crontabs have few different times
+            try:
+                read_fields(when)
+                cron = Cron(when, zone)
+            except (NotCron, BadSchedule) as error:
+                raise CannotMigrate(str(error), _as_ours(when)) from error
+            self._times[when, zone] = cron, tuple(cron.upcoming(self._wanted.now, SHOWN))
+        return self._times[when, zone]
 
     def _ours(self, command: str, given: str | None, schedule: Schedule) -> str:
         """The name that a line of v1 gets; empty for any other. Raises Stays for what goes nowhere."""

@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scheduler.core.schedule import Cron
-from scheduler.migration.cron_fields import NotCron, read_fields, upcoming
+from scheduler.migration.cron_fields import NotCron, read_fields
 from tests.unit.core.test_wall_clock import ODD, changes, expression
+from tests.unit.migration.second_reading import upcoming
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 
@@ -28,16 +31,16 @@ def test_both_readings_agree_around_every_odd_change_of_a_clock(name, year):
             text = expression(dice)
             start = place - dice.randint(1, 30 * 3600)
             try:
-                fields = read_fields(text)
+                read_fields(text)
             except NotCron:
                 continue
-            assert upcoming(fields, zone, start) == slots(Cron(text, zone), start), (text, start)
+            assert upcoming(text, zone, start) == slots(Cron(text, zone), start), (text, start)
 
 
 def test_a_gap_that_swallows_all_of_a_day_s_slots_counts_once():
     zone, start = ZoneInfo("Europe/Malta"), datetime(2026, 3, 28, 12, tzinfo=UTC).timestamp()
     text = "5-46 2 * * */3"
-    found = upcoming(read_fields(text), zone, start)
+    found = upcoming(text, zone, start)
     assert found == slots(Cron(text, zone), start)
     assert [datetime.fromtimestamp(each, zone).strftime("%d %H:%M") for each in found] == [
         "29 03:00",
@@ -60,15 +63,41 @@ def test_a_gap_that_swallows_all_of_a_day_s_slots_counts_once():
     ],
 )
 def test_times(text, expected):
-    found = upcoming(read_fields(text), UTC, NOON)
+    found = upcoming(text, UTC, NOON)
     assert [datetime.fromtimestamp(each, UTC).isoformat()[:16] for each in found] == expected
+
+
+def _a_field(low: int, high: int, names: tuple[str, ...] = (), mark: str = "*") -> st.SearchStrategy[str]:
+    number = st.integers(low, high).map(str) | st.sampled_from(names or (f"0{high}",))
+    span = st.sampled_from("*" + mark) | st.builds("{}-{}".format, number, number)
+    part = number | st.builds("{}{}".format, span, st.sampled_from(("", "/1", "/2", "/7", "/010")))
+    return st.lists(part, min_size=1, max_size=3).map(",".join)
+
+
+@given(
+    st.tuples(
+        _a_field(0, 59),
+        _a_field(0, 23),
+        _a_field(1, 31, mark="?"),
+        _a_field(1, 12, ("jan", "FEB", "Dec")),
+        _a_field(0, 7, ("sun", "MON", "Sat"), "?"),
+    ).map(" ".join),
+    st.sampled_from(("UTC", "Europe/Berlin", "Australia/Lord_Howe")),
+    st.integers(0, 2**31),
+)
+def test_whatever_cron_accepts_runs_at_the_same_times_here(text, zone, start):
+    try:
+        read_fields(text)
+    except NotCron:
+        return
+    assert slots(Cron(text, ZoneInfo(zone)), start) == upcoming(text, ZoneInfo(zone), start)
 
 
 # Debian's crontab refuses these, or reads them as something that nobody means.
 REFUSED = """
 5/15 * * * *|0/5 * * * *|61 * * * *|*/0 * * * *|10-5 * * * *|0 0 * * fri-mon|0 0 * * monday|0 0 15W * *
 H H * * *|~ 3 * * *|H/15 * * * *|20~40 * * * *|1,,2 * * * *|0 0 30 2 *|0 0 0 * *|0 0 L * *|0 0 LW * *
-0 0 * * 5#2|0 0 * * 5L|@dayly|@never|@every 10m|@every_minute|@10
+0 0 * * 5#2|0 0 * * 5L|0 0 * * fri-5/2|0 0 * jul-07/1 *|@dayly|@never|@every 10m|@every_minute|@10
 """
 
 

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler.core.schedule import AtStart, Cron, Every
-from scheduler.migration import plan as migration
 from scheduler.migration.cron_users import by_place, by_sense
 from scheduler.migration.names import in_background, keeps_alive, name_of, numbered
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, Source, Wanted, plan
@@ -213,7 +212,7 @@ def test_an_interval_shows_its_own_next_times_beside_those_of_cron():
         ("~ 3 * * * x", "minute '~'", ""),
         ("@every 10m x", "no @every", 'every = "5m"'),
         ("@every_minute x", "no @every", 'every = "5m"'),
-        ("@Reboot x", "@Reboot is no time", ""),
+        ("@Reboot x", "@Reboot is not a time", ""),
         ("* * * * *", "has no command", "* * * * * COMMAND"),
         ("@daily", "has no command", "@daily COMMAND"),
         ("* * * /bin/short", "cron does not understand", ""),
@@ -246,12 +245,6 @@ def test_bytes_that_are_no_text_need_you():
         "holds bytes that are no UTF-8, which settings cannot",
     )
     assert sheet(b"A=\xff\n* * * * * x\n").verdicts[1].fate is Fate.NEEDS_YOU
-
-
-def test_a_difference_between_the_two_readings_is_a_refusal(monkeypatch):
-    monkeypatch.setattr(migration, "upcoming", lambda *_: [NOON + 60])
-    verdict = one("0 9 * * * x")
-    assert (verdict.fate, verdict.reason) == (Fate.NEEDS_YOU, "cron and we would run it at different times")
 
 
 @pytest.mark.parametrize(
