@@ -1,9 +1,14 @@
-"""Reads a crontab line by line, the way cron does: every line is there again, nothing is judged yet."""
+"""Reads a crontab line by line, as cron does: no line is lost, nothing is judged yet."""
 
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
+
+from scheduler.migration.names import AROUND, BEFORE
 
 BOM = b"\xef\xbb\xbf"
 _ASSIGNED = re.compile(
@@ -13,6 +18,7 @@ _ASSIGNED = re.compile(
 )
 _MACRO = re.compile(r"(@[^ \t]*)(?:[ \t]+(.*))?", re.DOTALL)
 _FIELDS = re.compile(r"((?:[^ \t]+[ \t]+){4}[^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
+_LOGIN = re.compile(r"[a-z_][a-z0-9_-]{0,31}\$?")
 _USER = re.compile(r"([^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
 
 
@@ -65,6 +71,30 @@ def _line(number: int, raw: bytes) -> Line:
     if job is None:
         return Line(number, raw, LineKind.NONSENSE, text)
     return Line(number, raw, LineKind.JOB, text, when=" ".join(job[1].split()), rest=job[2] or "")
+
+
+def has_users(path: Path | None, lines: Iterable[Line]) -> bool:
+    """Whether the jobs of a crontab name users: by its place, and in any other file by what they begin with.
+
+    A copy of /etc/crontab that is read as a user's own would run `root cd / && ...`; a line that is wrongly
+    taken to name a user stays in the crontab, with that as the reason.
+    """
+    if path is None or path.parent.name in ("crontabs", "tabs"):
+        return False
+    if path == Path("/etc/crontab") or path.parent.name == "cron.d":
+        return True
+    jobs = [line.rest.split(None, 2) for line in lines if line.kind is LineKind.JOB]
+    named = [len(words) > 1 and bool(_LOGIN.fullmatch(words[0])) for words in jobs]
+    if any(words[0] == "root" for words, sure in zip(jobs, named, strict=True) if sure):
+        return True
+    return (
+        bool(jobs) and all(named) and all(not _is_program(each[0]) and _is_program(each[1]) for each in jobs)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _is_program(word: str) -> bool:
+    return word in BEFORE | AROUND or word[0] in "/($~." or shutil.which(word) is not None
 
 
 def split_user(rest: str) -> tuple[str, str]:

@@ -1,43 +1,47 @@
-"""Which script a shell command is about, and a task name made of it."""
+"""Names a task after the script that its command runs."""
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 
-_QUOTED = r"\"(?:\\.|[^\"\\])*\"|'[^']*'|\\."
-_PIECES = re.compile(rf"(?:{_QUOTED}|\$\([^()]*\)|`[^`]*`|[^;&|()\s])+|&&|\|\||[;&|()]|>&|&>")
+_TEXT = r"\"(?:\\.|[^\"\\])*\"|'[^']*'|\\."
+_INNER = r"\$\([^()]*\)|`[^`]*`"  # a command whose output is part of this one
+# Neither these nor redirections nor sudo's user say anything about the work.
+_ASIDE = re.compile(_INNER + r"|[0-9]*[<>]+&?\s*[^\s;&|()]*|(?<=\bsudo)\s+-u\s+\S+")
+_QUOTED = re.compile(rf"(?<!-c )(?:{_TEXT})")  # what follows -c is a command
+_HIDDEN = re.compile(f"{_TEXT}|{_INNER}")
+_ENDS = re.compile(r"[;&|()]+")
 _ALONE = re.compile(r"(?<![&<>])&(?![&>])")
 _LOOKS_FOR_IT = re.compile(r"\b(pgrep|pidof)\b|\bps\b.*\|\s*grep\b")
-_REDIRECTED, _REDIRECTS = re.compile(r"[0-9]*[<>]"), frozenset("0123456789<>")
-_ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
-_OPERATORS = frozenset(("&&", "||", ";", "&", "|", "(", ")"))
+_NO_NAME = re.compile(r"-|[0-9]+[smhd]?$|[A-Za-z_]\w*=")  # an option, a number, an assignment
 # What goes before the work: a folder, an environment, a look at whether there is anything to do.
-_LOOKS = """
-    cd . source test [ [[ export set unset umask ulimit sleep true : if then do while until for case pgrep
-    pidof ps grep fgrep egrep pkill kill echo printf mkdir touch rm date which type exit wait
+_BEFORE = """
+    cd . source test [ [[ export set unset umask ulimit sleep true : if while until for case pgrep pidof ps
+    grep kill pkill echo printf mkdir touch rm date which type exit wait
 """
-_BEFORE = frozenset(_LOOKS.split())
-# What takes another command as its arguments, with those of its own options that have a value.
-_TAKERS = """
-    nice=n ionice=cnp chrt= time=f timeout=ks nohup= setsid= exec=a sudo=ugD env=u command= chronic=
-    stdbuf=ioe flock=wE su=sc xargs=In python=W python2=W python3=W sh= bash= dash= zsh= ksh= perl= ruby=
-    node= php= Rscript= lua= then= do= else= run-parts=a
+# What takes the command that does the work as its arguments.
+_AROUND = """
+    nice ionice chrt time timeout nohup setsid exec sudo env command chronic flock su xargs run-parts python
+    python2 python3 sh bash dash zsh ksh perl ruby node php Rscript lua then do else { } !
 """
-_AROUND = {name: options for name, _, options in (each.partition("=") for each in _TAKERS.split())}
-_OPERANDS = {"timeout": 1, "flock": 1, "chrt": 1, "su": 1}  # words that go before the command inside
+BEFORE, AROUND = frozenset(_BEFORE.split()), frozenset(_AROUND.split())
 _EXTENSION = re.compile(r"\.(py|sh|bash|pl|rb|js|php|R|jar|ts|lua|zsh|ksh)$")
 
 
 @lru_cache(maxsize=4096)
 def script_of(command: str) -> str:
     """What the command runs, without its folders: `news_scanner_local.py`; empty if it runs nothing."""
-    looks = ""
-    for words in _commands(command):
-        program = _program(words)
-        if program and program not in _BEFORE:
-            return program.rpartition("/")[2]
-        looks = looks or program or _bare(" ".join(words[:1]))
-    return looks.rpartition("/")[2]
+    words = _QUOTED.sub(lambda found: _ENDS.sub(" ", found[0]), _ASIDE.sub(" ", command))
+    parts = _ENDS.split(words.replace('"', " ").replace("'", " "))
+    programs = [name for part in parts if (name := _program(part.split()))]
+    return next((name for name in programs if name not in BEFORE), programs[0] if programs else "")
+
+
+def _program(words: list[str]) -> str:
+    """The program of one simple command: the first word that is not an argument of one around it."""
+    names = [word.rstrip("/").rpartition("/")[2] for word in words if not _NO_NAME.match(word)]
+    after = zip(["", *names], names, strict=False)
+    names = [name for before, name in after if before not in ("flock", "su")]  # a lock file, a user
+    return next((name for name in names if name not in AROUND), "")
 
 
 def name_of(command: str) -> str:
@@ -68,53 +72,4 @@ def keeps_alive(command: str) -> bool:
 
 def in_background(command: str) -> bool:
     """Whether a command in it is left running in the background."""
-    if not _ALONE.search(command):
-        return False
-    return "&" in _PIECES.findall(re.sub(r"[<>]&|&>", "", command))
-
-
-def _commands(command: str) -> Iterator[list[str]]:
-    words: list[str] = []
-    for piece in _PIECES.findall(command):
-        if piece in _OPERATORS:
-            yield words
-            words = []
-        else:
-            words.append(piece)
-    yield words
-
-
-def _program(words: list[str]) -> str:
-    """The program that does the work, of one simple command."""
-    words = [_bare(word) for word in words if word[:1] not in _REDIRECTS or not _REDIRECTED.match(word)]
-    while words and (_ASSIGNED.match(words[0]) or words[0] in ("{", "}", "!")):
-        words = words[1:]
-    if not words:
-        return ""
-    program = words[0]
-    around = program.rpartition("/")[2]
-    return _inside(around, words[1:]) if around in _AROUND else program
-
-
-def _inside(around: str, words: list[str]) -> str:
-    operands = _OPERANDS.get(around, 0)
-    while words:
-        word, words = words[0], words[1:]
-        if word in ("-c", "--command") and words:  # a whole command in quotes
-            return script_of(words[0])
-        if word in ("-e", "-r"):  # code in the line itself
-            return ""
-        if word == "-m" and around.startswith("python") and words:
-            return words[0].replace(".", "_")
-        if word.startswith("-"):
-            takes = word[1:] in _AROUND[around] if len(word) == 2 else words[:1] and words[0].isdecimal()
-            words = words[1:] if takes else words
-        elif operands:
-            operands -= 1
-        else:
-            return _program([word, *words])
-    return ""
-
-
-def _bare(word: str) -> str:
-    return word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "\"'" else word
+    return bool(_ALONE.search(_HIDDEN.sub("", command)))

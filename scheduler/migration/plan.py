@@ -15,12 +15,21 @@ from scheduler.core.task import Command, Task
 from scheduler.core.upcoming import upcoming
 from scheduler.errors import BadSchedule
 from scheduler.migration.cron_fields import NotCron, read_fields
-from scheduler.migration.cron_users import by_sense
-from scheduler.migration.crontab import Line, LineKind, read, split_input, split_user
-from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered
-from scheduler.migration.v1_lines import WAKE, v1_name
+from scheduler.migration.crontab import Line, LineKind, has_users, read, split_input, split_user
+from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered, script_of
 
 Moments = tuple[float, ...]
+
+WAKE = "wake"
+# The scripts that v1's crontab ran, and what each became here.
+V1_SCRIPTS = {
+    "autonomous_wake": WAKE,
+    "news_scanner_local": "news_scan",
+    "news_scanner": "news_scan",
+    "dream_generator_local": "dream_generate",
+    "dream_generator": "dream_generate",
+    "email_monitor": "email_check",
+} | {name: name for name in BACKGROUND_TASKS}
 
 SHOWN = 3  # times before and after
 _MORE_FIELDS = re.compile(r"[*?][-/*\d,]*|[\d,/*-]+|(?:[a-z]{3})(?:[-,][a-z]{3})+", re.IGNORECASE)
@@ -148,9 +157,7 @@ class _Planner:
 
     def sheet(self, source: Source) -> CrontabPlan:
         lines = read(source.content)
-        column = source.column
-        if column is None:
-            column = by_sense(line.rest for line in lines if line.kind is LineKind.JOB)
+        column = has_users(source.path, lines) if source.column is None else source.column
         wanted = self._wanted
         usual = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": wanted.home, "LOGNAME": wanted.user}
         around, verdicts = LineContext(usual, wanted.zone), []
@@ -278,6 +285,12 @@ class _Planner:
         self._names[base] = number
         self._used.add(name)
         return name
+
+
+def v1_name(command: str) -> str:
+    """`wake`, the built-in task of the same purpose, or empty for a command that v1 did not have."""
+    script = script_of(command)
+    return V1_SCRIPTS.get(script[:-3], "") if script.endswith((".py", ".sh")) else ""
 
 
 def _setting(line: Line, around: LineContext) -> LinePlan:

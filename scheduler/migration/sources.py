@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from scheduler.errors import SchedulerError
-from scheduler.migration.cron_users import by_place
 from scheduler.migration.journal import Crontab
 from scheduler.migration.plan import Source
 from scheduler.system.files import read_file
@@ -45,7 +44,7 @@ def _own(user: str, needed: bool) -> list[Source]:
 def _file(path: Path, column: bool | None) -> Source:
     path = path.absolute()
     try:
-        return Source(str(path), read_file(path), path, by_place(path) if column is None else column)
+        return Source(str(path), read_file(path), path, column)
     except OSError as error:
         raise SchedulerError(f"{path}: cannot be read: {error.strerror}; name another file") from error
 

@@ -14,9 +14,8 @@ from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import LineKind, read
 from scheduler.migration.journal import FOLDER, newest
 from scheduler.migration.names import folders_in
-from scheduler.migration.plan import Source
+from scheduler.migration.plan import WAKE, Source, v1_name
 from scheduler.migration.settings_writer import Target
-from scheduler.migration.v1_lines import WAKE, v1_name
 from scheduler.system.homes import NAME
 
 _TURN = ("command", "handler", "every", "cron", "timezone")  # what a moved wake would bring

@@ -73,7 +73,7 @@ EMPTY = Target("opus", Path("/nowhere/opus"), Sources({}, {}, "main.toml", os.en
 def check(case: tuple[bytes, bool | None, Wanted]) -> None:
     content, column, wanted = case
     assert b"".join(line.raw for line in read(content)) == content
-    (sheet,) = plan([Source("fuzz", content, column=column)], wanted)
+    (sheet,) = plan([Source("fuzz", content, Path("fuzz"), column)], wanted)
     assert sum(sheet.counts().values()) == len(sheet.verdicts)
     moved = [verdict for verdict in sheet.verdicts if verdict.moves]
     names = [verdict.name for verdict in moved]

@@ -1,10 +1,11 @@
 """Reading a crontab: every byte is in some line, and each line says what cron would see in it."""
 
 import random
+from pathlib import Path
 
 import pytest
 
-from scheduler.migration.crontab import BOM, LineKind, read, split_input, split_user
+from scheduler.migration.crontab import BOM, LineKind, has_users, read, split_input, split_user
 
 
 def one(text: str):
@@ -118,3 +119,35 @@ def test_the_column_of_users():
     assert split_user("root  cd / && x") == ("root", "cd / && x")
     assert split_user("root") == ("root", "")
     assert split_user("") == ("", "")
+
+
+def users_in(place: str | None, *jobs: str) -> bool:
+    lines = read("".join(f"0 0 * * * {job}\n" for job in jobs).encode())
+    return has_users(Path(place) if place else None, lines)
+
+
+def test_the_place_says_whether_there_is_a_column_of_users():
+    assert users_in("/etc/crontab", "x")
+    assert users_in("/etc/cron.d/munin", "x")
+    assert not users_in("/var/spool/cron/crontabs/me", "root x")
+    assert not users_in(None, "root x")  # `crontab -l`
+
+
+def test_in_any_other_file_root_or_a_plain_word_before_every_program_does():
+    for jobs in (
+        ["root cd / && run-parts /etc/cron.hourly"],
+        ["nobody_at_all /y", "root\t/y"],
+        ["minecraft /srv/update.sh", "minecraft if true; then /srv/purge.sh; fi"],
+    ):
+        assert users_in("/home/opus/crontab", *jobs), jobs
+    for jobs in (
+        ["mail -s hi root"],
+        ["minecraft -x"],
+        ["forecast json", "pass_like git pull"],
+        ["/usr/bin/true", "echo root"],
+        ["cd /tmp && pwd", "minecraft /srv/update.sh"],
+        ["sync now"],
+        ["root"],
+        [],
+    ):
+        assert not users_in("/home/opus/crontab", *jobs), jobs

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler.core.schedule import AtStart, Cron, Every
-from scheduler.migration.cron_users import by_place, by_sense
 from scheduler.migration.names import in_background, keeps_alive, name_of, numbered
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, Source, Wanted, plan
 from scheduler.migration.report import as_json, lines
@@ -277,32 +276,6 @@ def test_lines_of_other_users_need_you():
     assert "neither user nor command" in one("@daily", column=True).reason
 
 
-def test_a_column_of_users_is_told_by_place():
-    assert by_place(Path("/etc/crontab")) is True
-    assert by_place(Path("/etc/cron.d/munin")) is True
-    assert by_place(Path("/var/spool/cron/crontabs/me")) is False
-    assert by_place(Path("/home/opus/crontab")) is None
-
-
-@pytest.mark.parametrize(
-    ("rests", "expected"),
-    [
-        (["root cd / && run-parts /etc/cron.hourly"], True),
-        (["www-data [ -x /x ] && /x", "root /y"], True),
-        (["minecraft /srv/update.sh", "minecraft /srv/purge.sh"], True),
-        (["somebody echo hello"], True),
-        (["mail -s hi root"], False),
-        (["/usr/bin/true", "echo root"], False),
-        (["cd /tmp && pwd", "true || pwd"], False),
-        (["forecast json", "pass git pull"], False),
-        (["root"], False),
-        ([], False),
-    ],
-)
-def test_or_by_sense(rests, expected):
-    assert by_sense(rests) is expected
-
-
 # ------------------------------------------------------------------ names
 
 
@@ -404,7 +377,7 @@ def test_every_line_of_every_sample_is_accounted_for(folder):
     for file in files:
         content = file.read_bytes()
         wanted = replace(ME, user="root", home="/root")
-        found = sheet(content, wanted, column=None)
+        (found,) = plan([Source("a sample", content, file)], wanted)
         assert sum(found.counts().values()) == len(found.verdicts)
         assert b"".join(verdict.line.raw for verdict in found.verdicts) == content
         assert len(found.verdicts) == content.count(b"\n") + (not content.endswith(b"\n") and bool(content))
