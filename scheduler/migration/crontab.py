@@ -73,7 +73,7 @@ def _line(number: int, raw: bytes) -> Line:
     return Line(number, raw, LineKind.JOB, text, when=" ".join(job[1].split()), rest=job[2] or "")
 
 
-def has_users(path: Path | None, lines: Iterable[Line]) -> bool:
+def has_users(path: Path | None, lines: Iterable[Line], user: str) -> bool:
     """Whether the jobs of a crontab name users: by its place, and in any other file by what they begin with.
 
     A copy of /etc/crontab that is read as a user's own would run `root cd / && ...`; a line that is wrongly
@@ -85,7 +85,7 @@ def has_users(path: Path | None, lines: Iterable[Line]) -> bool:
         return True
     jobs = [line.rest.split(None, 2) for line in lines if line.kind is LineKind.JOB]
     named = [len(words) > 1 and bool(_LOGIN.fullmatch(words[0])) for words in jobs]
-    if any(words[0] == "root" for words, sure in zip(jobs, named, strict=True) if sure):
+    if any(words[0] in ("root", user) for words, sure in zip(jobs, named, strict=True) if sure):
         return True
     return (
         bool(jobs) and all(named) and all(not _is_program(each[0]) and _is_program(each[1]) for each in jobs)

@@ -157,7 +157,7 @@ class _Planner:
 
     def sheet(self, source: Source) -> CrontabPlan:
         lines = read(source.content)
-        column = has_users(source.path, lines) if source.column is None else source.column
+        column = has_users(source.path, lines, self._wanted.user) if source.column is None else source.column
         wanted = self._wanted
         usual = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": wanted.home, "LOGNAME": wanted.user}
         around, verdicts = LineContext(usual, wanted.zone), []

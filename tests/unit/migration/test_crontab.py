@@ -123,7 +123,7 @@ def test_the_column_of_users():
 
 def users_in(place: str | None, *jobs: str) -> bool:
     lines = read("".join(f"0 0 * * * {job}\n" for job in jobs).encode())
-    return has_users(Path(place) if place else None, lines)
+    return has_users(Path(place) if place else None, lines, "opus")
 
 
 def test_the_place_says_whether_there_is_a_column_of_users():
@@ -136,6 +136,7 @@ def test_the_place_says_whether_there_is_a_column_of_users():
 def test_in_any_other_file_root_or_a_plain_word_before_every_program_does():
     for jobs in (
         ["root cd / && run-parts /etc/cron.hourly"],
+        ["opus x"],
         ["nobody_at_all /y", "root\t/y"],
         ["minecraft /srv/update.sh", "minecraft if true; then /srv/purge.sh; fi"],
     ):
