@@ -24,11 +24,10 @@ from tui.common.typed_ahead import TypedAhead
 from tui.details.opener import DetailsOpener
 from tui.fleet.board import Place
 from tui.fleet.grid import FleetGrid
-from tui.fleet.lesson import lesson
+from tui.fleet.navigation import ProblemNavigator
+from tui.fleet.notices import lesson
 from tui.fleet.page import Page
-from tui.fleet.summary import FleetSummary
-from tui.fleet.verdict import VerdictBar
-from tui.fleet.walk import ProblemNavigator
+from tui.fleet.summary import FleetSummary, VerdictBar
 from tui.glyphs import ASCII, UNICODE
 from tui.keys import active_keys, key_of
 from tui.log.events import EventLog

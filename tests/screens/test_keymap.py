@@ -16,7 +16,7 @@ from scheduler.core.views import Snapshot, TaskStatus
 from tests.fakes import FakeControl, FakeFleet
 from tests.screens.driving import press, screen, shown, toasts
 from tests.screens.situations import events, failed, task
-from tui.fleet.new_failures import NewFailures
+from tui.fleet.notices import NewFailures
 from tui.fleet.summary import FleetStatus
 from tui.terminal.title import TerminalTitle, title
 

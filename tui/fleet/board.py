@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scheduler.core.views import Heartbeat, Snapshot, TaskView
-from tui.fleet.arrangement import Order, key
+from tui.fleet.arrangement import Filter, Order, key
 from tui.fleet.layout import Layout, arrange, columns_for
-from tui.fleet.matching import Filter
 from tui.fleet.panel import Panel
 from tui.fleet.rows import RowState
 from tui.glyphs import Glyphs

@@ -14,9 +14,8 @@ from tui.common.line_view import LineView
 from tui.common.task_ref import TaskRef
 from tui.common.text import clean
 from tui.fleet import navigation as steps
-from tui.fleet.arrangement import Order
+from tui.fleet.arrangement import Filter, Order
 from tui.fleet.board import Board, Place
-from tui.fleet.matching import Filter
 from tui.fleet.strips import Canvas
 from tui.glyphs import Glyphs
 from tui.keys import FLEET_KEYS, FLEET_VERBS, key_of

@@ -1,9 +1,12 @@
-"""Where each panel of the grid lies: bands of equally high panels, as many columns as fit."""
+"""Where each panel of the grid lies, and how the cells inside a panel are shared between its columns."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
+
+from tui.common.text import TIME
 
 WANTED, LEAST = 56, 39  # cells of a panel
 SMALLEST = 12  # below that a panel is cut off at the right
@@ -63,3 +66,53 @@ def columns_for(panels: int, width: int, height: int) -> int:
         if -(-panels // columns) * TYPICAL <= height:
             return max(1, min(columns, panels))
     return max(1, min(most, panels))
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Widths in cells, 0 for a column that has no room; each but the glyph has a gap before it."""
+
+    inner: int
+    name: int
+    bar: int = 0
+    schedule: int = 0
+    runs: int = 0
+    took: int = 0
+    text: int = 0
+
+    @property
+    def time_end(self) -> int:
+        return 2 + self.name + 1 + TIME
+
+    @property
+    def bar_end(self) -> int:
+        return self.time_end + (self.bar + 1 if self.bar else 0)
+
+
+@lru_cache(maxsize=64)
+def share(inner: int, longest: int, schedules: int = 7) -> Columns:
+    """The columns of a panel with `inner` cells; `longest` is the longest name, `schedules` the same."""
+    room = max(0, inner - 2 - 1 - TIME)
+    name = min(room, max(8, min(longest, 14 + max(0, inner - 36) // 3)))
+    rest = room - name
+
+    def take(cells: int, spare: int = 0) -> int:
+        nonlocal rest
+        if rest < cells + 1 + spare:
+            return 0
+        rest -= cells + 1
+        return cells
+
+    def widen(cells: int, most: int) -> int:
+        nonlocal rest
+        more = max(0, min(rest, most - cells)) if cells else 0
+        rest -= more
+        return cells + more
+
+    schedule = take(4)
+    bar, runs, took = take(6), take(4), take(5)
+    bar = widen(bar, 14)
+    schedule = widen(schedule, min(7, schedules))
+    text = take(12)
+    schedule = widen(schedule, min(15, schedules)) if text else schedule
+    return Columns(inner, name, widen(bar, 18 if text else 99), schedule, runs, took, widen(text, 999))

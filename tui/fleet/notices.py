@@ -1,11 +1,16 @@
-"""What has to be said about a citizen as a whole, the worst first."""
+"""What the screen reports beside the tasks: problems of a citizen, new failures, help for an empty fleet."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from textual.content import Content
+
+from scheduler.core.ports import FleetView
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus
+from tui.common.text import clean
 
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
 LEFT_BEHIND = "waits for "  # how the note of a task begins whose last run left something behind
@@ -98,3 +103,62 @@ def first_line(text: str) -> str:
 def _near(text: str) -> str:
     """Of a settings file only its folder: what is wrong with it stands at the end, where there is no room."""
     return _FAR.sub("", text)
+
+
+EXAMPLE = """\
+[citizens.opus.tasks.hello]
+every = "5m"
+command = ["date"]
+"""
+
+
+Piece = str | tuple[str, str]
+
+
+def lesson(view: FleetView | None, settings: str, plain: bool, keys: tuple[str, str] = ("?", "q")) -> Content:
+    """Words for a fleet without citizens; `settings` is the file, where the view does not know it.
+
+    `keys` are those that help and quit.
+    """
+    if view is None or view.loading:
+        return Content.from_text("loading ..." if plain else "loading …", markup=False)
+    home, file = clean(f"{view.root or 'ROOT'}/opus", plain), clean(view.file or settings, plain)
+    help, quit = ((key, "bold $run") for key in keys)
+    ways = (help, " shows the keys, ", quit, " quits.")
+    return Content.assemble(*_mend(view, plain), *_begin(home, file), *ways)
+
+
+def _mend(view: FleetView, plain: bool) -> Iterator[Piece]:
+    if view.problems:
+        yield ("The settings want mending\n\n", "bold $title")
+        yield from ((f"    {clean(problem, plain)}\n", "$bad") for problem in view.problems)
+        yield from ("\n", ("experience-tui check", "$run"), " tells all of it. Save the file: ")
+        yield "it is taken up while this screen runs.\n\n"
+
+
+def _begin(home: str, file: str) -> Iterator[Piece]:
+    yield ("No citizens yet\n\n", "bold $title")
+    yield from (
+        "A citizen is a name in ",
+        (file or "the settings file (experience.toml)", "$ink"),
+        ", such as\n\n",
+    )
+    yield from ((f"    {line}\n", "$run") for line in EXAMPLE.splitlines())
+    yield "\nor a folder with an experience.toml (or background_tasks.json), such as\n\n"
+    yield (f"    mkdir -p {shlex.quote(home)}\n", "$run")
+    yield (f"    touch {shlex.quote(f'{home}/experience.toml')}\n", "$run")
+    yield "\nEither is taken up while this screen runs. "
+
+
+class NewFailures:
+    """Compares each snapshot with the one before; what failed when it was first seen is not new."""
+
+    def __init__(self) -> None:
+        self._failing: dict[str, frozenset[str]] = {}
+
+    def has_more(self, snapshot: Snapshot) -> bool:
+        """Does a task of this citizen fail that did not when it was last looked at?"""
+        failing = frozenset(task.name for task in snapshot.tasks if task.error is not None)
+        before = self._failing.get(snapshot.citizen)
+        self._failing[snapshot.citizen] = failing
+        return before is not None and not failing <= before

@@ -14,8 +14,7 @@ from textual.widgets import Static
 from tui.common.footer import KeyBar
 from tui.common.text import cells, shorten
 from tui.fleet.board import Place
-from tui.fleet.summary import FleetStatus
-from tui.fleet.verdict import VerdictBar
+from tui.fleet.summary import FleetStatus, VerdictBar
 from tui.glyphs import Glyphs
 
 

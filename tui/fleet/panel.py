@@ -6,9 +6,9 @@ from rich.segment import Segment
 
 from scheduler.core.views import Heartbeat, Snapshot, TaskView
 from tui.common.styles import CURSOR, FADED, HERE, MARKED, Styles
-from tui.fleet.columns import Columns, share
+from tui.fleet.arrangement import Filter, words_of
 from tui.fleet.frame import BottomLine, PlainLine, TopLine
-from tui.fleet.matching import Filter, words_of
+from tui.fleet.layout import Columns, share
 from tui.fleet.notices import LEFT_BEHIND, Notice, Severity, faded, notes, owned_here, stalled
 from tui.fleet.rows import BelowLine, Line, RowState, TaskLine, below, lines_of
 from tui.glyphs import Glyphs

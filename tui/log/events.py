@@ -1,10 +1,17 @@
-"""The events of all citizens in the order of time, as far back as they are kept."""
+"""The events of all citizens: kept in the order of time, as words, and as the lines that a filter leaves."""
 
-from bisect import bisect_right
+import time
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import takewhile
 
-from scheduler.core.views import Event, Snapshot
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, Snapshot, TaskStatus
+from tui.common import text as words
+from tui.fleet.arrangement import Filter
+from tui.fleet.notices import first_line
+from tui.glyphs import Glyphs
 
 KEPT = 5000
 SPARE = 500  # so many more before the oldest go, all at once
@@ -81,3 +88,165 @@ def _began_again(told: Event, events: tuple[Event, ...]) -> bool:
         return True
     same = (event for event in reversed(events) if event.seq == told.seq)
     return next(same, told) != told
+
+
+LATE = 1.0  # seconds that are worth a word
+
+
+LONGEST = 500  # characters of what a run said
+
+
+OUTCOMES = {
+    Outcome.OK: TaskStatus.OK,
+    Outcome.WARNING: TaskStatus.WARNING,
+    Outcome.FAILED: TaskStatus.FAILED,
+    Outcome.TIMED_OUT: TaskStatus.FAILED,
+    Outcome.INTERRUPTED: TaskStatus.FAILED,
+    Outcome.SKIPPED: TaskStatus.NEVER,
+}
+
+
+HAPPENED = {"started": TaskStatus.RUNNING, "wake started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
+
+
+BEGAN = {
+    Trigger.SCHEDULE: "started",
+    Trigger.FORCE: "forced",
+    Trigger.WAKE: "started for the wake",
+    Trigger.RETRY: "tried again",
+    Trigger.CATCH_UP: "started to catch up",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventText:
+    """One event: its sign, how that looks, whose it is, and what happened; cleaned."""
+
+    sign: str
+    style: str
+    where: str
+    text: str
+
+
+def said(entry: Entry, glyphs: Glyphs) -> EventText:
+    """The entry for the screen."""
+    if isinstance(entry, Gap):
+        return EventText(glyphs.dot.strip(), "warning", entry.citizen, f"{entry.skipped} skipped")
+    kind = kind_of(entry)
+    sign = glyphs.kind[kind] if kind else glyphs.dot.strip()
+    return EventText(
+        sign, STYLES.get(kind, "faint"), where_of(entry), words.clean(text_of(entry), glyphs.plain)
+    )
+
+
+def where_of(entry: Entry) -> str:
+    """`citizen/task`, or only the citizen."""
+    return f"{entry.citizen}/{entry.task}" if isinstance(entry, Event) and entry.task else entry.citizen
+
+
+def text_of(event: Event) -> str:
+    """What happened in one line, not yet cleaned."""
+    more = first_line(event.text[:LONGEST])
+    what = f"{_what(event)}: {more}" if more else _what(event)
+    return f"{what}, {event.late:.1f} s late" if event.late and event.late >= LATE else what
+
+
+def searched(entry: Entry) -> str:
+    """All the words that a filter looks into."""
+    if isinstance(entry, Gap):
+        return f"{entry.citizen} skipped"
+    trigger = entry.trigger.value if entry.trigger else ""
+    return f"{where_of(entry)} {_what(entry)} {trigger} {entry.text[:LONGEST]}".casefold()
+
+
+def _what(event: Event) -> str:
+    if event.kind == "started" and event.trigger:
+        return BEGAN[event.trigger]
+    if event.outcome is None:
+        return event.kind
+    wake = "wake " if event.kind.startswith("wake") else ""
+    took = f" in {words.took(event.duration)}" if event.duration is not None else ""
+    return f"{wake}{event.outcome}{took}"
+
+
+def kind_of(event: Event) -> TaskStatus | None:
+    """The sign of a task whose last event this is; None for what is no state."""
+    return OUTCOMES[event.outcome] if event.outcome else HAPPENED.get(event.kind)
+
+
+STYLES: dict[TaskStatus | None, str] = {
+    TaskStatus.OK: "ok",
+    TaskStatus.WARNING: "warning",
+    TaskStatus.FAILED: "failed",
+    TaskStatus.RUNNING: "running",
+}
+
+
+QUARTER = 900  # seconds: days begin on one, whatever the time zone
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The events below this line are of this day."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line, and the place of its entry in the log."""
+
+    what: Entry | Day
+    at: int
+
+
+class LogLines:
+    """The lines of a log; only those behind a change are chosen anew."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.lines: list[LogLine] = []
+        self.keep = Filter()
+        self._drawn = False
+
+    def apply_filter(self, keep: Filter) -> None:
+        """Show only what the filter keeps."""
+        self.keep = keep
+        self._choose(0)
+
+    def catch_up(self) -> bool:
+        """Take in what is new in the log; True if there was anything."""
+        log = self._log
+        first = log.changed_from if self._drawn else 0
+        behind = first < len(log.entries)
+        if behind:
+            self._choose(first)
+            log.changed_from, self._drawn = len(log.entries), True
+        return behind
+
+    def place_of(self, at: int) -> int:
+        """The first line at or behind this entry of the log."""
+        return bisect_left(self.lines, at, key=lambda line: line.at)
+
+    def _choose(self, first: int) -> None:
+        del self.lines[self.place_of(first) :]
+        if self.lines and isinstance(self.lines[-1].what, Day):
+            self.lines.pop()  # it has no event below it any more
+        last = day(self.lines[-1].what.time) if self.lines else ""
+        for at, entry in enumerate(self._log.entries[first:], first):
+            if not self.keep.all and not self.keep.finds(searched(entry)):
+                continue
+            if (today := day(entry.time)) != last:
+                last = today
+                self.lines.append(LogLine(Day(entry.time), at))
+            self.lines.append(LogLine(entry, at))
+
+
+def day(when: float) -> str:
+    """A date, as it is written above its events."""
+    return _day(int(when // QUARTER))
+
+
+@lru_cache(maxsize=512)
+def _day(quarter: int) -> str:
+    return time.strftime("%a %d %b %Y", time.localtime(quarter * QUARTER))

@@ -13,12 +13,10 @@ from scheduler.core.views import Event
 from tui.common import text as words
 from tui.common.line_view import LineView
 from tui.common.styles import CURSOR
-from tui.fleet.matching import Filter
+from tui.fleet.arrangement import Filter
 from tui.glyphs import Glyphs
 from tui.keys import LOG_KEYS, key_of
-from tui.log.event_text import said, where_of
-from tui.log.events import Entry, EventLog
-from tui.log.lines import Day, LogLine, LogLines, day
+from tui.log.events import Day, Entry, EventLog, LogLine, LogLines, day, said, where_of
 
 LEAST, MOST = 12, 44  # cells for citizen and task
 SHARE = 3  # of the width, at most a third

@@ -19,9 +19,9 @@ from scheduler.system.clock import Clock
 from tui.serve import metrics as exposition
 from tui.serve.access import AccessPolicy
 from tui.serve.address import Address
-from tui.serve.counters import Tally
 from tui.serve.credentials import Credentials
 from tui.serve.health import Standing, health
+from tui.serve.metrics import Tally
 from tui.serve.middleware import Guard
 from tui.serve.sessions import Limits, Screens
 from tui.serve.watcher import CitizenWatcher

@@ -10,8 +10,8 @@ from scheduler.control.member import Followed, Member
 from scheduler.core.views import Snapshot
 from scheduler.storage.lock import abandoned
 from scheduler.storage.managed import managed_by
-from tui.serve.counters import Tally
 from tui.serve.health import CitizenStatus, standing
+from tui.serve.metrics import Tally
 
 BEAT = 2.0  # seconds between two questions whether an owner is there
 BEATS = 200  # owners that are asked in a second, at the most

@@ -4,7 +4,7 @@ from textual.app import App
 
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Snapshot
-from tui.fleet.new_failures import NewFailures
+from tui.fleet.notices import NewFailures
 from tui.fleet.summary import FleetStatus
 from tui.terminal.title import TerminalTitle, has_title, title
 from tui.theme import named

@@ -19,7 +19,7 @@ from tui.common.task_ref import TaskRef
 from tui.fleet.rows import STYLES, state_words
 from tui.glyphs import Glyphs
 from tui.keys import TIMELINE_KEYS
-from tui.log.event_text import OUTCOMES
+from tui.log.events import OUTCOMES
 from tui.timeline.data import Row, RunForecast
 
 LEAST, MOST = 12, 34  # cells of a row's name

@@ -7,10 +7,8 @@ import pytest
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot
 from tests.fakes import NOON
-from tui.fleet.matching import Filter
-from tui.log.event_text import text_of
-from tui.log.events import KEPT, SPARE, EventLog, Gap
-from tui.log.lines import Day, LogLines
+from tui.fleet.arrangement import Filter
+from tui.log.events import KEPT, SPARE, Day, EventLog, Gap, LogLines, text_of
 
 
 def event(seq: int, citizen: str = "opus", at: float | None = None, **more) -> Event:

@@ -8,11 +8,9 @@ import pytest
 from scheduler.core.state import Failure
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
 from tests.fakes import NOON
-from tui.fleet.arrangement import Order
+from tui.fleet.arrangement import Filter, Order, words_of
 from tui.fleet.board import Board, Place
-from tui.fleet.columns import share
-from tui.fleet.layout import arrange, columns_for
-from tui.fleet.matching import Filter, words_of
+from tui.fleet.layout import arrange, columns_for, share
 from tui.fleet.rows import below
 from tui.fleet.summary import FleetSummary
 from tui.glyphs import UNICODE

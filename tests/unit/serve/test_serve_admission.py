@@ -7,10 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import NOON
-from tui.serve.access import AccessPolicy, AccessRequest, Decision
+from tui.serve.access import (
+    ADDRESSES,
+    ALLOWED,
+    FORGIVEN_AFTER,
+    AccessPolicy,
+    AccessRequest,
+    Decision,
+    Failures,
+)
 from tui.serve.address import BadAddress, address
 from tui.serve.credentials import COOKIE_LASTS, BadToken, Credentials, token_in
-from tui.serve.failures import ADDRESSES, ALLOWED, FORGIVEN_AFTER, Failures
 
 TOKEN = "t" * 43
 PUBLIC = "https://opus.example.org"

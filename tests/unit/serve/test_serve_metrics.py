@@ -11,9 +11,8 @@ from scheduler.control.messages import snapshot_from, snapshot_message
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import NOON
-from tui.serve.counters import Tally
 from tui.serve.health import STALE, CitizenStatus, Standing, health, standing
-from tui.serve.metrics import page
+from tui.serve.metrics import Tally, page
 
 NEWS = "opus", "news_scan"
 PID = "attached, pid 4711"
