@@ -104,7 +104,7 @@ def _serve(where: "Address", token: str, file: Path, options: dict[str, Any]) ->
 def _plan(where: "Address", token: str, options: dict[str, Any]) -> "Plan":
     from scheduler.core.ports import FleetOptions
     from tui.serve.server import Plan
-    from tui.serve.sessions import Limits
+    from tui.serve.session import Limits
 
     config, citizens = options["config"], tuple(options["citizens"])
     monitor = ["--attach", *(f"--citizen={name}" for name in citizens)]

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from importlib.resources import files
 from math import ceil
+from pathlib import Path
 
 from aiohttp import hdrs, web
 
@@ -47,7 +47,7 @@ class Guard:
 
     def __init__(self, judge: AccessPolicy, clock: Clock) -> None:
         self._judge, self._clock = judge, clock
-        self._page = files(__package__).joinpath("refused.html").read_text("utf-8")
+        self._page = (Path(__file__).parent / "page" / "refused.html").read_text("utf-8")
 
     def watch_over(self, app: web.Application) -> None:
         @web.middleware
@@ -118,5 +118,5 @@ def _reason(verdict: Decision, asked: AccessRequest) -> str:
 
 async def _protect(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
-    if request.path.startswith("/static/"):
+    if request.path.startswith(("/static/", "/page/")):
         response.headers["Cache-Control"] = "no-cache"  # the same for everybody; asked for again each time

@@ -1,4 +1,4 @@
-"""What runs behind a tab: a monitor that is loaded before its browser comes, which then hardly waits."""
+"""The process behind a tab: a monitor that loads before its browser comes."""
 
 import os
 import sys
@@ -6,18 +6,34 @@ import time
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from threading import Timer
 
-# What the first frame and the first citizens need: half a second.
-LOADED = ("scheduler.control.fleet", "textual.drivers.web_driver", "tui.app", "tui.serve.driver")
+from textual import messages
+from textual.drivers.web_driver import WebDriver
 
+LOADED = ("scheduler.control.fleet", "tui.app")  # what the first frame and the first citizens need
+GRACE = 5.0  # seconds that the app gets to end
 AUTOGROUP = Path("/proc/self/autogroup")
-POLITENESS = 10
-ASKED, PAUSE = 20, 0.1  # the kernel takes ten such wishes a second of all ordinary users together
+NICENESS = 10
+TRIES, PAUSE = 20, 0.1  # the kernel accepts ten such writes a second from all ordinary users together
+
+
+class TabDriver(WebDriver):
+    """Textual's driver for a tab; it ends the app when its input ends: its server is gone then."""
+
+    def run_input_thread(self) -> None:
+        super().run_input_thread()
+        if self.exit_event.is_set():
+            return  # the app is ending by itself
+        last_resort = Timer(GRACE, os._exit, (1,))
+        last_resort.daemon = True
+        last_resort.start()
+        self.send_message(messages.ExitApp())
 
 
 def main() -> None:
-    """Wait for a line with columns and rows, then be the monitor; end where that line never comes."""
-    _step_back()
+    """Wait for a line with columns and rows, then be the monitor; end if that line never comes."""
+    _lower_priority()
     for name in LOADED:
         import_module(name)
     with suppress(KeyboardInterrupt):
@@ -28,11 +44,11 @@ def main() -> None:
             monitor()
 
 
-def _step_back() -> None:
-    """Linux shares the processor among sessions first: twenty of ours would come before the tasks' owner."""
-    for _ in range(ASKED):
+def _lower_priority() -> None:
+    """Lower the priority of this session: Linux divides the processor among sessions first."""
+    for _ in range(TRIES):
         try:
-            AUTOGROUP.write_text(str(POLITENESS))
+            AUTOGROUP.write_text(str(NICENESS))
         except BlockingIOError:
             time.sleep(PAUSE)
         except OSError:  # another system, or a kernel without such groups
@@ -42,7 +58,7 @@ def _step_back() -> None:
 
 
 def _line() -> str:
-    """Not a byte more is read: what follows is for the driver."""
+    """The first line of the input, and not a byte more: the rest is for the driver."""
     line = b""
     while (byte := os.read(sys.stdin.fileno(), 1)) not in (b"", b"\n"):
         line += byte

@@ -1,37 +1,38 @@
-"""The browser's server: its pages, the screens, health and metrics, from the first request to a clean end."""
+"""The web server: its pages, the screens, health and metrics, from the first request to a clean end."""
 
 import asyncio
 import logging
+import re
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from importlib.resources import files
 from pathlib import Path
 
+import textual_serve
 from aiohttp import web
 
 from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import SchedulerError
 from scheduler.system.clock import Clock
-from tui.serve import metrics as exposition
+from tui.serve import metrics
 from tui.serve.access import AccessPolicy
 from tui.serve.address import Address
 from tui.serve.credentials import Credentials
 from tui.serve.health import Standing, health
 from tui.serve.metrics import Tally
 from tui.serve.middleware import Guard
-from tui.serve.sessions import Limits, Screens
+from tui.serve.session import Limits, Screens
 from tui.serve.watcher import CitizenWatcher
 
 log = logging.getLogger("experience.serve")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PATIENCE = 5.0  # seconds that requests under way get when the server ends
-PAGES = {"/": ("page.html", "text/html"), "/page.css": ("page.css", "text/css")}
-PAGES |= {"/page.js": ("page.js", "text/javascript")}
+PAGE = Path(__file__).parent / "page"
+TERMINAL = Path(textual_serve.__file__).parent / "static"  # the terminal in the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,13 @@ class Plan:
 async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
     """Listen until a signal comes; `opened` hears where. Raises SchedulerError."""
     fleet = Fleet(plan.fleet)
-    lookout = CitizenWatcher(fleet, Tally(fleet.clock.now()))
+    watcher = CitizenWatcher(fleet, Tally(fleet.clock.now()))
     screens = Screens(plan.monitor, plan.limits)
     try:
         with _told_to_end(screens) as told:
-            await lookout.start()
+            await watcher.start()
             runner = web.AppRunner(
-                await application(plan, fleet.clock, lookout, screens),
+                application(plan, fleet.clock, watcher, screens),
                 access_log=None,
                 logger=log,
                 handle_signals=False,
@@ -63,47 +64,49 @@ async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
             await runner.setup()
             try:
                 opened(await _listen(runner, plan.address))
-                screens.prepare()
-                await _warn(lookout)
+                screens.pool.prepare()
+                await _warn(watcher)
                 await told.wait()
                 log.info("shutting down")
             finally:
                 await runner.cleanup()
     finally:
         screens.kill()
-        await lookout.stop()
+        await watcher.stop()
 
 
-async def _warn(lookout: CitizenWatcher) -> None:
+async def _warn(watcher: CitizenWatcher) -> None:
     """A person who sees nothing move should know why."""
-    idle = [each.citizen for each in await lookout.sightings() if each.standing is not Standing.ALIVE]
+    idle = [each.citizen for each in await watcher.sightings() if each.standing is not Standing.ALIVE]
     if idle:
         log.warning(f"nobody runs {', '.join(idle)} at the moment: ./run.sh --all starts their loops")
 
 
-async def application(plan: Plan, clock: Clock, lookout: CitizenWatcher, screens: Screens) -> web.Application:
+def application(plan: Plan, clock: Clock, watcher: CitizenWatcher, screens: Screens) -> web.Application:
     """The routes, behind the guard."""
     app = web.Application(client_max_size=1024)
     Guard(AccessPolicy(plan.address, Credentials(plan.token)), clock).watch_over(app)
-    views = _Views(clock, lookout, screens)
-    for path, (name, kind) in PAGES.items():
-        app.router.add_get(path, _page(files(__package__).joinpath(name).read_text("utf-8"), kind))
+    views = _Views(clock, watcher, screens)
+    app.router.add_get("/", views.page)
     app.router.add_get("/ws", screens.connect, allow_head=False)
     app.router.add_get("/download/{key}", views.download, allow_head=False)
     app.router.add_get("/healthz", views.healthz)
     app.router.add_get("/metrics", views.metrics)
-    app.router.add_static("/static", _front_end())
-
-    async def goodbye(_: web.Application) -> None:
-        await screens.stop()
-
-    app.on_shutdown.append(goodbye)
+    app.router.add_static("/page", PAGE)
+    app.router.add_static("/static", TERMINAL)
+    app.on_shutdown.append(views.goodbye)
     return app
 
 
 class _Views:
-    def __init__(self, clock: Clock, lookout: CitizenWatcher, screens: Screens) -> None:
-        self._clock, self._watcher, self._screens = clock, lookout, screens
+    def __init__(self, clock: Clock, watcher: CitizenWatcher, screens: Screens) -> None:
+        self._clock, self._watcher, self._screens = clock, watcher, screens
+
+    async def page(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(PAGE / "page.html")
+
+    async def goodbye(self, app: web.Application) -> None:
+        await self._screens.stop()
 
     async def healthz(self, request: web.Request) -> web.Response:
         well, found = health(await self._watcher.sightings())
@@ -113,35 +116,25 @@ class _Views:
         sightings, tally = await self._watcher.sightings(), self._watcher.tally.copy()
         accept, now, screens = request.headers.get("Accept", ""), self._clock.now(), len(self._screens)
         # Of a thousand citizens the page has megabytes: the screens do not wait for it.
-        page, kind = await asyncio.to_thread(exposition.page, sightings, tally, now, screens, accept)
+        page, kind = await asyncio.to_thread(metrics.page, sightings, tally, now, screens, accept)
         return web.Response(body=page, headers={"Content-Type": kind})
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        if (found := self._screens.delivery(request.match_info["key"])) is None:
-            raise web.HTTPNotFound
-        delivery, content = found
+        """A file of a monitor for its browser: the picture of its screen."""
+        key, downloads = request.match_info["key"], self._screens.downloads
+        try:
+            found = await downloads.get_download_metadata(key)
+        except KeyError:
+            raise web.HTTPNotFound from None
         response = web.StreamResponse()
         response.content_type = "application/octet-stream"
-        response.headers["Content-Disposition"] = f'attachment; filename="{delivery.name}"'
+        name = re.sub(r"[^\w.-]", "_", found.file_name, flags=re.ASCII)
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         await response.prepare(request)
-        async for chunk in content:
+        async for chunk in downloads.download(key):
             await response.write(chunk)
         await response.write_eof()
         return response
-
-
-def _page(text: str, kind: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def page(request: web.Request) -> web.StreamResponse:
-        return web.Response(text=text, content_type=kind, charset="utf-8")
-
-    return page
-
-
-def _front_end() -> Path:
-    """The terminal in the page: the files that textual-serve brings, and no others."""
-    import textual_serve
-
-    return Path(textual_serve.__file__).parent / "static"
 
 
 async def _listen(runner: web.AppRunner, address: Address) -> Address:

@@ -1,105 +1,70 @@
-"""One browser tab's monitor: a process of its own that only attaches, and ends with the tab."""
+"""The open screens: a monitor for each browser tab, what passes between the two, and how both end."""
 
 import asyncio
+import json
 import logging
 import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from textual_serve._binary_encode import DecodeError
+from textual_serve.app_service import AppService
+from textual_serve.download_manager import DownloadManager
 
 from scheduler.core.text import clean
-from tui.serve import protocol as packets
-from tui.serve.downloads import Deliveries
 
 log = logging.getLogger("experience.serve")
-
-Show = Callable[[bytes], Awaitable[None]]
 
 ENVIRONMENT = {
     "TERM_PROGRAM": "textual",
     "TEXTUAL_COLOR_SYSTEM": "truecolor",
-    "TEXTUAL_FPS": "20",  # a third of what it would be: twenty tabs on one machine paint what has changed
-    "TEXTUAL_DRIVER": "tui.serve.driver:TabDriver",
+    "TEXTUAL_FPS": "20",  # a third of the usual: twenty tabs share one machine
+    "TEXTUAL_DRIVER": "tui.serve.monitor:TabDriver",
 }
-POLITENESS = 10  # what a tab's priority is lowered by: tasks come first
-SPARE_AFTER = 3.0  # seconds after which the next monitor is loaded: this one's first frame comes first
-GRACE = 3.0  # seconds to end by itself
-COMPLAINTS = 2000  # characters that are kept of what the process complains of
+NICENESS = 10  # added to the server's own: tasks come first
+SPARE_AFTER = 3.0  # seconds until the next spare monitor loads: the first frame of this one comes first
+GRACE = 3.0  # seconds that a monitor gets to end
+COMPLAINTS = 2000  # bytes kept of a monitor's standard error
+PING = 15.0  # seconds between two pings; a browser that does not answer one is gone
+LONGEST = 64 << 10  # bytes of a page's message
+LARGEST = 16 << 20  # bytes of a monitor's packet; a whole screen has some ten thousand
+GREETING = b"__GANGLION__\n"  # the first line of a Textual app that a server drives
+CHATTER = 10  # lines that may come before it
+COLUMNS, ROWS = (20, 500), (4, 200)  # the smallest and largest screens
 
 
-class BrowserSession:
-    """A monitor that shows itself through `show`, from its start on."""
+class Over(IntEnum):
+    """Why a screen ended: the code that its page gets."""
 
-    def __init__(self, process: Process, show: Show) -> None:
-        self._process, self._show = process, show
-        self.deliveries = Deliveries(self.send)
-        self._complaints = asyncio.create_task(self._hear())
+    QUIT = 4000
+    FULL = 4001
+    IDLE = 4002
+    BROKEN = 4003
+    NONSENSE = WSCloseCode.POLICY_VIOLATION
+    STOPPED = WSCloseCode.GOING_AWAY
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
-    async def run(self, say: Callable[[str], Awaitable[None]]) -> int:
-        """Show the screen until the monitor ends: its exit code. `say` carries news for the page."""
-        assert self._process.stdout is not None
-        async for kind, payload in packets.packets(self._process.stdout):
-            if kind == packets.DATA:
-                await self._show(payload)
-            elif kind == packets.META:
-                if news := self.deliveries.announced(payload):
-                    await say(news)
-            elif kind == packets.PACKED:
-                self.deliveries.arrived(payload)
-        return await self._process.wait()
+class ProtocolError(ValueError):
+    """An invalid message of a page, or an invalid packet of a monitor."""
 
-    async def send(self, packet: bytes) -> None:
-        """Keys and orders for the monitor; one that has ended takes none."""
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.write(packet)
-            await self._process.stdin.drain()
 
-    async def end(self) -> None:
-        """The process is gone when this returns; what it still paints goes nowhere."""
-        self.deliveries.end()
-        assert self._process.stdin is not None and self._process.stdout is not None
-        if self._process.returncode is None:
-            self._process.stdin.close()  # the driver ends the monitor then
-            drained = asyncio.create_task(_swallow(self._process.stdout))
-            try:
-                async with asyncio.timeout(GRACE):
-                    await self._process.wait()
-            except TimeoutError:
-                self.kill()
-            finally:
-                drained.cancel()
-        await self._process.wait()
-        await self._say_complaints()
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """At most `screens` at once; a screen ends after `idle` seconds without a sign from its browser."""
 
-    def kill(self) -> None:
-        """End it at once, with all that it may have started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    async def _hear(self) -> str:
-        assert self._process.stderr is not None
-        heard = b""
-        while words := await self._process.stderr.read(1 << 12):
-            heard = (heard + words)[-COMPLAINTS:]
-        return heard.decode("utf-8", "replace").strip()
-
-    async def _say_complaints(self) -> None:
-        done, _ = await asyncio.wait({self._complaints}, timeout=1)
-        if not done:  # somebody it started has its standard error
-            self._complaints.cancel()
-        elif words := self._complaints.result():
-            log.warning(f"a tab's monitor (pid {self.pid}) said: {clean(words.splitlines()[-1])}")
+    screens: int = 20
+    idle: float = 12 * 3600.0
 
 
 class ProcessPool:
-    """Starts the monitors of tabs, and keeps one loaded for the next; `arguments` are the monitor's."""
+    """Starts the monitors of tabs, and keeps one loaded for the next tab; `arguments` are the monitor's."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self._arguments = tuple(arguments)
@@ -107,34 +72,24 @@ class ProcessPool:
         self._closed = False
 
     def prepare(self) -> None:
-        """Have a monitor ready when the next browser comes."""
+        """Load a monitor for the next browser."""
         if self._spare is None and not self._closed:
             self._spare = asyncio.create_task(self._start())
 
-    @asynccontextmanager
-    async def opened(self, size: tuple[int, int], show: Show) -> AsyncIterator[BrowserSession]:
-        """A monitor of this size for as long as the block lasts."""
-        tab = BrowserSession(await self._take(), show)
-        again = asyncio.get_running_loop().call_later(SPARE_AFTER, self.prepare)
-        try:
-            await tab.send(b"%d %d\n" % size)
-            yield tab
-        finally:
-            again.cancel()
-            self.prepare()
-            await tab.end()
-
-    async def close(self) -> None:
-        """The one that nobody came for ends, too."""
-        self._closed = True
-        if self._spare:
-            await BrowserSession(await self._spare, _nowhere).end()
-
-    async def _take(self) -> Process:
+    async def take(self) -> Process:
+        """A monitor that waits for its size."""
         spare, self._spare = self._spare, None
+        asyncio.get_running_loop().call_later(SPARE_AFTER, self.prepare)
         if spare and (process := await spare).returncode is None:
             return process
         return await self._start()
+
+    async def close(self) -> None:
+        """End the spare monitor, and start no other."""
+        self._closed = True
+        if self._spare:
+            spare = await self._spare
+            await _ended(spare, asyncio.create_task(_tail(spare.stderr)))
 
     async def _start(self) -> Process:
         process = await asyncio.create_subprocess_exec(
@@ -147,14 +102,211 @@ class ProcessPool:
             start_new_session=True,  # Ctrl+C at the server's terminal is for the server
         )
         with suppress(ProcessLookupError):
-            ours = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, process.pid, ours + POLITENESS)
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, process.pid, own + NICENESS)
         return process
 
 
-async def _nowhere(screen: bytes) -> None: ...
+class BrowserSession(AppService):
+    """One tab and its monitor: textual-serve's service on a process of the pool, within limits."""
+
+    def __init__(self, process: Process, socket: web.WebSocketResponse, downloads: DownloadManager) -> None:
+        super().__init__(
+            "",  # the process runs already, and without a shell
+            write_bytes=socket.send_bytes,
+            write_str=socket.send_str,
+            close=_nothing,  # the page learns of an end by the socket's code
+            download_manager=downloads,
+        )
+        self._monitor, self._socket = process, socket
+        self._stdin = process.stdin
+        self._complaints = asyncio.create_task(_tail(process.stderr))
+
+    async def play(self, size: tuple[int, int], idle: float) -> Over:
+        """Connect the tab with its monitor until one of them ends; the process is gone after this."""
+        self.stdin.write(b"%d %d\n" % size)
+        both = [asyncio.create_task(self._paint()), asyncio.create_task(self._obey(idle))]
+        try:
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for each in both:
+                each.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+            await self._download_manager.cancel_app_downloads(self.app_service_id)
+            await _ended(self._monitor, self._complaints)
+
+    def kill(self) -> None:
+        _kill(self._monitor)
+
+    async def _paint(self) -> Over:
+        """Pass on what the monitor paints."""
+        assert self._monitor.stdout is not None
+        take = {b"D": self.on_data, b"M": self.on_meta, b"P": self.on_packed}
+        try:
+            await _greeted(self._monitor.stdout)
+            while True:
+                kind, payload = await _packet(self._monitor.stdout)
+                await take[kind](payload)
+        except asyncio.IncompleteReadError:
+            return Over.BROKEN if await self._monitor.wait() else Over.QUIT
+        except ConnectionError:
+            return Over.STOPPED
+        except (ProtocolError, DecodeError) as error:
+            log.warning(f"the monitor of a tab (pid {self._monitor.pid}): {error}")
+            return Over.BROKEN
+
+    async def on_meta(self, data: bytes) -> None:
+        """Announce files to the browser; nothing else: a page opens no link that a text names."""
+        if json.loads(data).get("type") == "deliver_file_start":
+            await super().on_meta(data)
+
+    async def _obey(self, idle: float) -> Over:
+        """Pass on what the page sends."""
+        try:
+            while (message := await self._socket.receive(idle)).type is WSMsgType.TEXT:
+                await self.obey(message.data)
+        except TimeoutError:
+            return Over.IDLE
+        except ProtocolError:
+            return Over.NONSENSE
+        return Over.STOPPED
+
+    async def obey(self, message: str) -> None:
+        """Do what a page's message asks; raises ProtocolError for an invalid one."""
+        match _parsed(message):
+            case ["stdin", str(keys)]:
+                await self.send_bytes(keys.encode("utf-8", "replace"))
+            case ["resize", {"width": width, "height": height}]:
+                await self.set_terminal_size(*_size(width, height))
+            case ["focus"]:
+                await self.focus()
+            case ["blur"]:
+                await self.blur()
+            case ["ping", str()]:  # textual-serve's script measures the delay and shows it nowhere
+                pass
+            case _:
+                raise ProtocolError("not a message of this page")
 
 
-async def _swallow(reader: asyncio.StreamReader) -> None:
-    while await reader.read(1 << 16):
-        pass
+class Screens:
+    """Every connected browser, each with its own monitor; `arguments` are the monitors'."""
+
+    def __init__(self, arguments: Sequence[str], limits: Limits) -> None:
+        self.pool, self._limits = ProcessPool(arguments), limits
+        self.downloads = DownloadManager()
+        self._sessions: set[BrowserSession] = set()
+        self._sockets: set[web.WebSocketResponse] = set()
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    async def connect(self, request: web.Request) -> web.WebSocketResponse:
+        """A monitor for this browser, until one of the two has gone."""
+        socket = web.WebSocketResponse(heartbeat=PING, max_msg_size=LONGEST)
+        await socket.prepare(request)
+        if len(self._sockets) >= self._limits.screens:
+            await socket.close(code=Over.FULL, message=str(self._limits.screens).encode())
+            return socket
+        self._sockets.add(socket)
+        try:
+            await socket.close(code=await self._play(socket, size_of(request.query)))
+        finally:
+            self._sockets.discard(socket)
+        return socket
+
+    async def _play(self, socket: web.WebSocketResponse, size: tuple[int, int]) -> Over:
+        session = BrowserSession(await self.pool.take(), socket, self.downloads)
+        self._sessions.add(session)
+        try:
+            return await session.play(size, self._limits.idle)
+        finally:
+            self._sessions.discard(session)
+
+    async def stop(self) -> None:
+        """Close every connection; the monitors end with them."""
+        goodbyes = [socket.close(code=Over.STOPPED) for socket in list(self._sockets)]
+        await asyncio.gather(*goodbyes, self.pool.close())
+
+    def kill(self) -> None:
+        """Leave no monitor, whatever its browser does."""
+        for session in self._sessions:
+            session.kill()
+
+
+def size_of(query: Mapping[str, str]) -> tuple[int, int]:
+    """Columns and rows as a page asks for them, within limits."""
+    return _size(query.get("width", ""), query.get("height", ""))
+
+
+def _size(width: Any, height: Any) -> tuple[int, int]:
+    return _within(width, COLUMNS, 80), _within(height, ROWS, 24)
+
+
+def _within(given: Any, limits: tuple[int, int], default: int) -> int:
+    try:
+        number = int(given)
+    except (TypeError, ValueError, OverflowError):
+        return default
+    return min(max(number, limits[0]), limits[1])
+
+
+def _parsed(message: str) -> Any:
+    try:
+        return json.loads(message)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("invalid JSON") from error
+
+
+async def _greeted(reader: asyncio.StreamReader) -> None:
+    for _ in range(CHATTER):
+        if (line := await reader.readline()) == GREETING:
+            return
+        if not line:
+            break
+    raise ProtocolError("it did not start")
+
+
+async def _packet(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    head = await reader.readexactly(5)
+    if head[:1] not in b"DMP" or (size := int.from_bytes(head[1:], "big")) > LARGEST:
+        raise ProtocolError(f"an invalid packet: {head.hex()}")
+    return head[:1], await reader.readexactly(size)
+
+
+async def _ended(process: Process, complaints: "asyncio.Task[str]") -> None:
+    """End a monitor: by itself where it can, killed where it hangs; its last complaint goes to the log."""
+    assert process.stdin is not None
+    process.stdin.close()  # its driver ends it then
+    unread = asyncio.create_task(_tail(process.stdout))
+    try:
+        async with asyncio.timeout(GRACE):
+            await process.wait()
+    except TimeoutError:
+        _kill(process)
+        await process.wait()
+    finally:
+        unread.cancel()
+    done, _ = await asyncio.wait({complaints}, timeout=1)
+    if not done:  # a process that it started has its standard error
+        complaints.cancel()
+    elif words := complaints.result():
+        log.warning(f"the monitor of a tab (pid {process.pid}) wrote: {clean(words.splitlines()[-1])}")
+
+
+def _kill(process: Process) -> None:
+    """End it at once, with all that it may have started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _tail(stream: asyncio.StreamReader | None) -> str:
+    """The last words of a stream, once it has ended."""
+    assert stream is not None
+    read = b""
+    while more := await stream.read(1 << 16):
+        read = (read + more)[-COMPLAINTS:]
+    return read.decode("utf-8", "replace").strip()
+
+
+async def _nothing() -> None: ...

@@ -134,7 +134,7 @@ async def test_a_page_finds_the_server_again_after_a_restart(here, tab):
         page = tab(server.link)
         await until(lambda: page.shows("note"), "the fleet is there")
         port = int(server.host.rpartition(":")[2])
-    await until(lambda: page.notice("The server has gone away"), "it says so")
+    await until(lambda: page.notice("The server has ended"), "it says so")
     with serving(here, port=port):
         page("forget")
         await until(lambda: page.shows("note"), "the fleet is back, without the link")

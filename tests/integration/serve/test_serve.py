@@ -18,7 +18,7 @@ import pytest
 from tests.fakes import until
 from tests.integration.serve.serving import ROOT, Place, Served, client, end, owner, place, serving, wait_for
 from tests.watching import gone
-from tui.serve.sessions import Over
+from tui.serve.session import Over
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -91,7 +91,7 @@ async def test_the_link_gives_a_strict_cookie_and_leaves_the_address_bar(served)
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/page.js", "/healthz", "/metrics", "/static/js/textual.js", "/ws", "/nothing"]
+    "path", ["/", "/page/page.js", "/healthz", "/metrics", "/static/js/textual.js", "/ws", "/nothing"]
 )
 async def test_without_cookie_or_token_there_is_nothing_to_see(served, path):
     answer = await served.request(path)
@@ -151,7 +151,7 @@ async def test_every_answer_is_protected(served, path, known):
 
 async def test_the_pages_name_no_other_host(served):
     cookie = await served.cookie()
-    for path in ("/", "/page.css", "/page.js", "/static/css/xterm.css"):
+    for path in ("/", "/page/page.css", "/page/page.js", "/static/css/xterm.css"):
         text = await (await served.request(path, cookie=cookie)).text()
         assert "//fonts." not in text and "url(http" not in text and 'href="http' not in text
     assert (await served.request("/static/%2e%2e/server.py", cookie=cookie)).status == 404
@@ -485,8 +485,9 @@ def test_the_scheduler_and_the_monitor_start_without_the_browsers_packages():
 
 
 def test_the_packages_data_goes_along():
-    assert {each.name for each in Path(ROOT, "tui", "serve").iterdir()} >= {
+    assert {each.name for each in Path(ROOT, "tui", "serve", "page").iterdir()} >= {
         "page.html",
         "page.css",
         "page.js",
+        "refused.html",
     }
