@@ -16,13 +16,13 @@ from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.news_scan import files as news_files
-from scheduler.handlers.news_scan import parser_pool as feed_readers
+from scheduler.handlers.news_scan import parser_pool
 from scheduler.handlers.news_scan.feed_state import KEPT, MOST, FeedMemory
 from scheduler.handlers.news_scan.files import NewsFiles
 from scheduler.handlers.news_scan.handler import news_scan
 from scheduler.handlers.news_scan.options import Options
-from scheduler.handlers.news_scan.parser import NoFeed, decoded, items, lines
-from scheduler.handlers.news_scan.parser_pool import Document, Readers
+from scheduler.handlers.news_scan.parser import NotAFeed, items, lines
+from scheduler.handlers.news_scan.parser_pool import parsers
 from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
 from tests.fakes import NOON, until
@@ -155,7 +155,7 @@ class Watch:
 def _private() -> int:
     total = 0
     for child in psutil.Process().children():
-        if any("feed_process" in word for word in _words(child)):
+        if any("parser.py" in word for word in _words(child)):
             try:
                 total += child.memory_full_info().uss
             except psutil.Error:
@@ -271,42 +271,40 @@ async def test_every_kind_of_feed_becomes_plain_text(tmp_path, body, expected):
 WORDS = "Grüße, 中文, Здравствуй"
 
 
-@pytest.mark.parametrize(
-    ("encoding", "declared", "served", "words"),
-    [
-        ("utf-8", "utf-8", "", WORDS),
-        ("utf-8", "", "", WORDS),
-        ("utf-8-sig", "iso-8859-1", "", WORDS),
-        ("utf-8", "", "iso-8859-1", WORDS),
-        ("utf-8", "", "us-ascii", WORDS),
-        ("utf-8", "utf-16", "", WORDS),
-        ("utf-8", "x-nonsense", "x-nonsense", WORDS),
-        ("utf-8", "idna", "punycode", WORDS),
-        ("utf-16", "utf-16", "", WORDS),
-        ("utf-16-le", "", "", WORDS),
-        ("utf-16-be", "utf-16", "", WORDS),
-        ("utf-32", "utf-32", "", WORDS),
-        ("gb18030", "gb2312", "", WORDS),
-        ("gb18030", "", "gb2312", WORDS),
-        ("big5", "big5", "", "中文"),
-        ("shift_jis", "shift_jis", "", "日本語"),
-        ("iso-2022-jp", "iso-2022-jp", "", "日本語"),
-        ("euc-kr", "", "euc-kr", "한국어"),
-        ("koi8-r", "koi8-r", "utf-8", "Здравствуй"),
-        ("windows-1251", "windows-1251", "", "Здравствуй"),
-        ("iso-8859-1", "iso-8859-1", "", "Grüße"),
-        ("iso-8859-1", "", "", "Grüße"),
-        ("windows-1252", "", "", "„Grüße“ – 5 €"),
-        ("windows-1252", "utf-8", "utf-8", "„Grüße“ – 5 €"),
-        ("cp037", "cp037", "", "Hello"),
-    ],
+ENCODINGS = (
+    ("utf-8", "utf-8", "", WORDS),
+    ("utf-8", "", "", WORDS),
+    ("utf-8-sig", "iso-8859-1", "", WORDS),
+    ("utf-8", "", "iso-8859-1", WORDS),
+    ("utf-8", "", "us-ascii", WORDS),
+    ("utf-8", "x-nonsense", "x-nonsense", WORDS),
+    ("utf-8", "idna", "punycode", WORDS),
+    ("utf-16", "utf-16", "", WORDS),
+    ("utf-16-le", "", "", WORDS),
+    ("utf-16-be", "utf-16", "", WORDS),
+    ("utf-32", "utf-32", "", WORDS),
+    ("gb18030", "gb2312", "", WORDS),
+    ("gb18030", "", "gb2312", WORDS),
+    ("big5", "big5", "", "中文"),
+    ("shift_jis", "shift_jis", "", "日本語"),
+    ("iso-2022-jp", "iso-2022-jp", "", "日本語"),
+    ("euc-kr", "", "euc-kr", "한국어"),
+    ("koi8-r", "koi8-r", "utf-8", "Здравствуй"),
+    ("windows-1251", "windows-1251", "", "Здравствуй"),
+    ("iso-8859-1", "iso-8859-1", "", "Grüße"),
+    ("iso-8859-1", "", "", "Grüße"),
+    ("windows-1252", "", "", "„Grüße“ – 5 €"),
+    ("windows-1252", "utf-8", "utf-8", "„Grüße“ – 5 €"),
+    ("cp037", "cp037", "", "Hello"),
 )
-def test_every_encoding(encoding, declared, served, words):
-    head = f'<?xml version="1.0" encoding="{declared}"?>' if declared else "<?xml version='1.0'?>"
-    text = rss(f"<title>{words}</title>", head=head).decode()
-    body = text.encode(encoding)
-    (found,) = items(decoded(body, f"text/xml; charset={served}" if served else "text/xml"), "http://a/")
-    assert found["title"] == words
+
+
+def test_every_encoding():
+    for encoding, declared, served, words in ENCODINGS:
+        head = f'<?xml version="1.0" encoding="{declared}"?>' if declared else "<?xml version='1.0'?>"
+        body = rss(f"<title>{words}</title>", head=head).decode().encode(encoding)
+        (found,) = items(body, f"text/xml; charset={served}" if served else "text/xml", "http://a/")
+        assert found["title"] == words, (encoding, declared, served)
 
 
 @pytest.mark.parametrize(
@@ -318,11 +316,11 @@ def test_every_encoding(encoding, declared, served, words):
             Reply(b"<!DOCTYPE html><html><item><title>x</title></item></html>"),
             "is a web page (HTML), not a feed",
         ),
-        (Reply(b"hello"), "is no feed"),
-        (Reply(b"\x89PNG\r\n\x1a\n" + bytes(range(256))), "is no feed"),
-        (Reply(b"{"), "is broken JSON"),
-        (Reply(b"{" * 100_000), "is broken JSON"),
-        (Reply(b'{"version": "x"}'), "is JSON, but no JSON Feed"),
+        (Reply(b"hello"), "is not a feed"),
+        (Reply(b"\x89PNG\r\n\x1a\n" + bytes(range(256))), "is not a feed"),
+        (Reply(b"{"), "is invalid JSON"),
+        (Reply(b"{" * 100_000), "is invalid JSON"),
+        (Reply(b'{"version": "x"}'), "is JSON, but not a JSON Feed"),
         (Reply(b"gone", 410), "is gone for good (HTTP 410)"),
         (Reply(b"", 404), "is not there (HTTP 404)"),
         (Reply(rss(item(1)), 500), "answers HTTP 500"),
@@ -374,22 +372,22 @@ async def test_bombs_and_outside_entities_are_harmless(tmp_path):
 
 @pytest.mark.timeout(60)
 async def test_a_document_that_takes_for_ever_is_that_documents_problem(tmp_path, monkeypatch):
-    monkeypatch.setattr(feed_readers, "PATIENCE", 1.0)
+    monkeypatch.setattr(parser_pool, "PATIENCE", 1.0)
     hostile = b"<rss><channel><item><title>" + b"<!-- " * 400_000
-    monkeypatch.setattr(feed_readers, "_PROGRAM", str(slow(tmp_path)))
+    monkeypatch.setattr(parser_pool, "_PROGRAM", str(slow(tmp_path)))
     async with site() as there:
         feeds = {"slow": there.at("/slow", Reply(hostile)), "good": there.at("/good", Reply(rss(item(1))))}
         found = await scan(tmp_path, feeds)
-    words = "slow: cannot be read: it takes too long, or too much memory"
+    words = "slow: cannot be parsed: it takes too long, or too much memory"
     assert found == Report(f"1 new item from 1 of 2 feeds; 1 with problems: {words}", warning=True)
     assert not slow_ones()
 
 
 def slow(folder: Path) -> Path:
     """The reader, but with a regular expression that does not end for long documents."""
-    program = Path(feed_readers._PROGRAM).read_text()
+    program = Path(parser_pool._PROGRAM).read_text()
     trap = 're.match(r"(a+)+$", "a" * 99 + "b") if len(body) > 100_000 else 0'
-    trap = f"def _answer(body, asked):\n    {trap}\n    return _answered(body, asked)\n\n\n"
+    trap = f"def _answer(body, about):\n    {trap}\n    return _answered(body, about)\n\n\n"
     file = folder / "feed_slow.py"
     file.write_text(program.replace("def _answer(", f"{trap}def _answered("))
     return file
@@ -399,16 +397,21 @@ def slow_ones() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if "feed_slow" in " ".join(_words(child))]
 
 
-async def test_a_reader_that_dies_costs_one_document(monkeypatch):
-    async with Readers() as readers:
-        (first,) = (await readers.read(Document(rss(item(1)), "", "http://a/"))).lines
-        readers._idle[0].kill()
-        assert "cannot be read" in (await readers.read(Document(rss(item(1)), "", "http://a/"))).problem
-        assert (await readers.read(Document(rss(item(1)), "", "http://a/"))).lines == (first,)
+async def test_a_process_that_dies_costs_one_document():
+    about = {"type": "", "base": "http://a/", "feed": "f", "mark": "m", "keywords": []}
+    async with parsers() as parse:
+        first = await parse(rss(item(1)), about)
+        (process,) = [
+            child for child in psutil.Process().children() if "parser.py" in " ".join(_words(child))
+        ]
+        process.kill()
+        assert "cannot be parsed" in (await parse(rss(item(1)), about))["problem"]
+        assert await parse(rss(item(1)), about) == first and len(first["lines"]) == 1
+    assert not process.is_running()
 
 
 async def test_a_cancelled_scan_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(feed_readers, "_PROGRAM", str(slow(tmp_path)))
+    monkeypatch.setattr(parser_pool, "_PROGRAM", str(slow(tmp_path)))
     async with site() as there:
         url = there.at("/f", Reply(rss(item(1, "x" * 200_000))))
         run = asyncio.create_task(scan(tmp_path, [url]))
@@ -522,18 +525,13 @@ async def test_progress_names_the_feeds(tmp_path):
 
 
 def test_texts_are_cut():
-    found = items(
-        rss(f"<title>{'t ' * 999}</title><description>{'word ' * 999}</description>").decode(), "http://a/"
-    )
-    (line,) = lines(found, [])
-    content = json.loads(line[19:])
-    assert (
-        len(content["title"]) <= 300
-        and content["summary"].endswith("word …")
-        and len(content["summary"]) < 1010
-    )
+    body = rss(f"<title>{'t ' * 999}</title><description>{'word ' * 999}</description>")
+    ((_, line),) = lines(items(body, "", "http://a/"), "f", "m", [])
+    content = json.loads(line)
+    assert len(content["title"]) <= 300
+    assert content["summary"].endswith("word …") and len(content["summary"]) < 1010
 
 
-def test_nothing_is_no_feed():
-    with pytest.raises(NoFeed):
-        items("", "http://a/")
+def test_nothing_is_not_a_feed():
+    with pytest.raises(NotAFeed):
+        items(b"", "", "http://a/")

@@ -1,7 +1,6 @@
-"""Looks at one feed: asks whether it changed, has it read, and says what is new in it."""
+"""Checks one feed: asks the server for changes, has the document parsed, and finds the new items."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from scheduler.core.secrets import Sensitive
 from scheduler.handlers.net.http import Answer, NoAnswer, Web, refusal
 from scheduler.handlers.net.urls import fingerprint, shown
 from scheduler.handlers.news_scan.feed_state import FeedMemory
-from scheduler.handlers.news_scan.parser_pool import Document, Line, Readers, Reading
+from scheduler.handlers.news_scan.parser_pool import Parse
 
 ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml, */*;q=0.5"
 
@@ -24,8 +23,8 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What became of one feed: the new lines with their ids, or the problem with it."""
+class Check:
+    """The result for one feed: its new lines with their ids, or the problem with it."""
 
     feed: Feed
     new: Sequence[tuple[str, bytes]] = ()
@@ -34,7 +33,7 @@ class Look:
     answer: Answer | None = None
 
     def remember(self, memory: FeedMemory, today: int) -> None:
-        """Called once the new lines are written: before that they must not count as seen."""
+        """For after the new lines are written: before that they must not count as seen."""
         if self.answer is None:
             return
         memory.later = 0.0
@@ -43,42 +42,35 @@ class Look:
         memory.saw(self.seen, today)
 
 
-async def look(feed: Feed, memory: FeedMemory, web: Web, readers: Readers, now: float) -> Look:
-    """What is new in the feed; a problem is told, never raised."""
+async def check(
+    feed: Feed, memory: FeedMemory, web: Web, parse: Parse, keywords: Sequence[str], now: float
+) -> Check:
+    """What is new in the feed; a problem is returned, never raised."""
     if now < memory.later <= now + 86400:
-        return Look(feed, problem=f"wants to be left alone for {memory.later - now:.0f} s more")
+        return Check(feed, problem=f"rate limited; next request in {memory.later - now:.0f} s")
     try:
         answer = await web.get(feed.url, {"accept": ACCEPT, **memory.conditions()})
     except NoAnswer as error:
         memory.later = now + error.later if error.later else 0.0
-        return Look(feed, problem=error.why)
+        return Check(feed, problem=error.why)
     if answer.status == 304 and memory.conditions():
-        return Look(feed)
+        return Check(feed)
     if problem := refusal(answer) or ("" if answer.body else "is empty"):
-        return Look(feed, problem=problem)
+        return Check(feed, problem=problem)
     if _hash(answer.body) == memory.body:
-        return Look(feed, seen=frozenset(memory.seen), answer=answer)
-    document = Document(answer.body, answer.headers.get("content-type", ""), _base(feed, answer))
-    return _judged(feed, memory, await readers.read(document), answer)
-
-
-def _judged(feed: Feed, memory: FeedMemory, reading: Reading, answer: Answer) -> Look:
-    if reading.problem:
-        return Look(feed, problem=reading.problem)
+        return Check(feed, seen=frozenset(memory.seen), answer=answer)
     mark = fingerprint(feed.url)[:8]
-    fresh = {line.key: line for line in reading.lines if line.key not in memory.seen}
-    new = [(mark + line.key, _written(feed, mark, line)) for line in fresh.values() if line.text]
-    return Look(feed, new, seen=frozenset(line.key for line in reading.lines), answer=answer)
-
-
-def _written(feed: Feed, mark: str, line: Line) -> bytes:
-    """The line for the file: that of the item, with the feed and the id in front."""
-    more = json.dumps({"feed": feed.name, "id": mark + line.key}, ensure_ascii=False)
-    return more.encode("utf-8", "replace")[:-1] + b", " + line.text[1:]
+    about = {"type": answer.headers.get("content-type", ""), "base": _base(feed, answer)}
+    parsed = await parse(answer.body, {**about, "feed": feed.name, "mark": mark, "keywords": [*keywords]})
+    if problem := parsed.get("problem", ""):
+        return Check(feed, problem=problem)
+    lines = {key: text.encode("utf-8", "replace") for key, text in parsed["lines"]}
+    new = [(mark + key, text) for key, text in lines.items() if text and key not in memory.seen]
+    return Check(feed, new, seen=frozenset(lines), answer=answer)
 
 
 def _base(feed: Feed, answer: Answer) -> str:
-    """What the feed's relative links are relative to; an address of ours that is secret stays so."""
+    """What the feed's relative links are relative to, without what is secret in the address."""
     parts = urlsplit(answer.url)
     base = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
     return shown(feed.url) + "/" if isinstance(feed.url, Sensitive) else base

@@ -1,19 +1,26 @@
-"""What is remembered of each feed between scans: which items were seen, and how to ask whether it changed."""
+"""Remembers each feed between scans: the items that were seen, and how to ask for changes."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scheduler.errors import TaskFailed
+from scheduler.handlers.home_files import read_memory, write_memory
 from scheduler.handlers.net.urls import fingerprint
-from scheduler.system.files import read_json_for_update, write_json
 
 DAY = 86400
 KEPT = 90  # days that an item is remembered after it was last in its feed, and a feed after its last scan
 MOST = 5000  # items of one feed that are remembered beside those which are in it now
 
 _FILE = Path(".experience") / "feeds.json"
+_TYPES: dict[str, Any] = {
+    "etag": str,
+    "modified": str,
+    "body": str,
+    "later": int | float,
+    "day": int,
+    "seen": dict,
+}
 
 
 @dataclass(slots=True)
@@ -23,7 +30,7 @@ class FeedMemory:
     etag: str = ""
     modified: str = ""
     body: str = ""  # the hash of what came last, for servers that know neither
-    later: float = 0.0  # before this time the server wants its peace
+    later: float = 0.0  # before this time the server accepts no requests
     day: int = 0
     seen: dict[str, int] = field(default_factory=dict)
 
@@ -45,10 +52,7 @@ class Memory:
 
     def __init__(self, home: Path, now: float) -> None:
         self.today, self._file = int(now // DAY), home / _FILE
-        try:
-            self._document = read_json_for_update(self._file)
-        except OSError as error:
-            raise TaskFailed(f"{self._file} cannot be read: {error.strerror}; make it ours") from error
+        self._document = read_memory(self._file)
         feeds = self._document.get("feeds")
         self._feeds = {key: _feed(each) for key, each in feeds.items()} if isinstance(feeds, dict) else {}
 
@@ -61,28 +65,18 @@ class Memory:
     def save(self) -> None:
         """Keep it for the next scan; raises TaskFailed."""
         feeds = {key: _written(feed) for key, feed in self._feeds.items() if feed.day > self.today - KEPT}
-        try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_json(self._file, {**self._document, "feeds": feeds})
-        except OSError as error:
-            raise TaskFailed(f"{self._file} cannot be saved: {error.strerror}") from error
+        write_memory(self._file, {**self._document, "feeds": feeds})
 
 
 def _written(feed: FeedMemory) -> dict[str, Any]:
-    names = ("etag", "modified", "body", "later", "day", "seen")
-    return {name: value for name in names if (value := getattr(feed, name))}
+    return {name: value for name, value in asdict(feed).items() if value}
 
 
 def _feed(found: Any) -> FeedMemory:
-    """What was written, as far as it is what we write."""
-    table: Mapping[str, Any] = found if isinstance(found, dict) else {}
-    texts = {name: table[name] for name in ("etag", "modified", "body") if isinstance(table.get(name), str)}
-    seen = table.get("seen")
-    days = {k: day for k, day in seen.items() if isinstance(day, int)} if isinstance(seen, dict) else {}
-    later, day = table.get("later"), table.get("day")
-    return FeedMemory(
-        **texts,
-        later=float(later) if isinstance(later, int | float) else 0.0,
-        day=day if isinstance(day, int) else 0,
-        seen=days,
-    )
+    """The valid part of what was written."""
+    feed = FeedMemory()
+    for name, value in found.items() if isinstance(found, dict) else ():
+        if name in _TYPES and isinstance(value, _TYPES[name]):
+            setattr(feed, name, value)
+    feed.seen = {key: day for key, day in feed.seen.items() if isinstance(day, int)}
+    return feed

@@ -8,8 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from scheduler.errors import TaskFailed
-from scheduler.handlers.net.jsonl import append_lines
+from scheduler.handlers.home_files import append_lines, task_fails
 
 MOST = 512 << 20  # bytes of all days together
 LONGEST = 1 << 20  # bytes of a line that is still looked at
@@ -30,10 +29,7 @@ class NewsFiles:
         """Append the lines whose ids are not there yet; how many these were."""
         new = {key: line for key, line in lines if key not in self._written}
         if new:
-            try:
-                append_lines(self._file, b"".join(line + b"\n" for line in new.values()))
-            except OSError as error:
-                raise TaskFailed(f"{self._file} cannot be written: {error.strerror}") from error
+            append_lines(self._file, b"".join(line + b"\n" for line in new.values()))
             self._written |= new.keys()
         return len(new)
 
@@ -64,13 +60,11 @@ class NewsFiles:
 
     def _ids(self) -> Iterator[str]:
         """The ids in the newest file."""
-        try:
+        with task_fails(self._folder, "cannot be read; correct its owner"):
             for file in self._days()[-1:]:
                 with file.open("rb") as lines:
                     while line := lines.readline(LONGEST):
                         yield from _id(line)
-        except OSError as error:
-            raise TaskFailed(f"{self._folder} cannot be read: {error.strerror}; make it ours") from error
 
 
 def _id(line: bytes) -> Iterator[str]:

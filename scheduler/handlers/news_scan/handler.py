@@ -1,28 +1,19 @@
 """news_scan: what is new in the feeds, each item once, in news/YYYY-MM-DD.jsonl."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.news_scan.options import Options
+from scheduler.handlers.wording import counted, first_few, with_problems
 
 if TYPE_CHECKING:
-    from scheduler.handlers.news_scan.feed import Feed
+    from scheduler.handlers.news_scan.feed import Check, Feed
     from scheduler.handlers.news_scan.feed_state import Memory
     from scheduler.handlers.news_scan.files import NewsFiles
 
 AT_ONCE = 8  # feeds that are asked at the same time
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one feed: how many new items were written, or the problem with it."""
-
-    feed: str
-    new: int = 0
-    problem: str = ""
 
 
 async def news_scan(ctx: Context) -> str | Report:
@@ -41,54 +32,52 @@ async def news_scan(ctx: Context) -> str | Report:
     memory = await to_thread(Memory, ctx.home, now)
     files = await to_thread(NewsFiles, ctx.home, now)
     try:
-        outcomes = await _scan(ctx, feeds, memory, files, now)
-    finally:  # also when the time is over: what was found is not asked for again
+        checks = await _scan(ctx, feeds, memory, files, now)
+    finally:  # also when the time is over: what was found is not requested again
         await to_thread(files.sync)
         await to_thread(memory.save)
     await to_thread(files.prune, options.keep)
-    return _told(outcomes)
+    return _summary(checks)
 
 
 async def _scan(
     ctx: Context, feeds: Sequence["Feed"], memory: "Memory", files: "NewsFiles", now: float
-) -> list[Outcome]:
+) -> list[tuple["Check", int]]:
+    """The check of each feed, and how many new items it brought."""
     import asyncio
 
     from scheduler.handlers.net.http import open_web
-    from scheduler.handlers.news_scan.feed import look
-    from scheduler.handlers.news_scan.parser_pool import Readers
+    from scheduler.handlers.news_scan.feed import check
+    from scheduler.handlers.news_scan.parser_pool import parsers
 
-    options, outcomes = ctx.options or Options(), list[Outcome]()
+    options, checks = ctx.options or Options(), list[tuple["Check", int]]()
     slots, writing = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
 
     async def scan(feed: "Feed") -> None:
         known = memory.of(feed.url)
         async with slots:
-            found = await look(feed, known, web, readers, now)
+            found = await check(feed, known, web, parse, options.keywords, now)
             async with writing:
                 added = await asyncio.to_thread(files.add, found.new)
             found.remember(known, memory.today)
-        outcomes.append(Outcome(feed.name, added, found.problem))
-        ctx.progress(len(outcomes), len(feeds), feed.name)
+        checks.append((found, added))
+        ctx.progress(len(checks), len(feeds), feed.name)
 
-    async with open_web(options.patience) as web, Readers(options.keywords) as readers:
+    async with open_web(options.patience) as web, parsers() as parse:
         try:
             async with asyncio.TaskGroup() as group:
                 for feed in feeds:
                     group.create_task(scan(feed))
         except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None  # a failure of ours ends the scan, and is one line
-    return outcomes
+            raise failed.exceptions[0] from None  # a failure of this machine ends the scan
+    return checks
 
 
-def _told(outcomes: Sequence[Outcome]) -> str | Report:
-    bad = [f"{each.feed}: {each.problem}" for each in outcomes if each.problem]
-    more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
-    problems = "; ".join(sorted(bad)[:3]) + more
-    many = f"{len(outcomes)} feeds" if len(outcomes) > 1 else "1 feed"
-    if len(bad) == len(outcomes):
-        raise TaskFailed(f"no news from {many}: {problems}")
-    new, sources = sum(each.new for each in outcomes), sum(each.new > 0 for each in outcomes)
-    items = "1 new item" if new == 1 else f"{new} new items"
-    line = f"{items} from {sources} of {many}" if new else f"nothing new in {many}"
-    return Report(f"{line}; {len(bad)} with problems: {problems}", warning=True) if bad else line
+def _summary(checks: Sequence[tuple["Check", int]]) -> str | Report:
+    problems = sorted(f"{each.feed.name}: {each.problem}" for each, _ in checks if each.problem)
+    feeds = counted(len(checks), "feed")
+    if len(problems) == len(checks):
+        raise TaskFailed(f"no news from {feeds}: {first_few(problems)}")
+    new, sources = sum(added for _, added in checks), sum(added > 0 for _, added in checks)
+    line = f"{counted(new, 'new item')} from {sources} of {feeds}" if new else f"nothing new in {feeds}"
+    return Report(with_problems(line, problems), warning=True) if problems else line

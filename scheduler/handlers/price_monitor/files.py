@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.jsonl import append_lines
+from scheduler.handlers.home_files import append_lines
 from scheduler.handlers.price_monitor.moves import Move
 from scheduler.system.files import write_json
 

@@ -1,0 +1,55 @@
+"""Files of a home that built-in tasks keep; a failure names the file and the reason."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from scheduler.errors import TaskFailed
+from scheduler.system.files import read_json_for_update, write_json
+
+
+@contextmanager
+def task_fails(file: Path, problem: str) -> Iterator[None]:
+    """Turn an OSError into a TaskFailed: `file cannot be written: no space left on device`."""
+    try:
+        yield
+    except OSError as error:
+        reason, _, fix = problem.partition("; ")
+        raise TaskFailed(f"{file} {reason}: {error.strerror}{fix and '; '}{fix}") from error
+
+
+def read_memory(file: Path) -> dict[str, Any]:
+    """What a task remembers between runs; a file that is not a JSON object is set aside."""
+    with task_fails(file, "cannot be read; correct its owner"):
+        return read_json_for_update(file)
+
+
+def write_memory(file: Path, document: Mapping[str, Any]) -> None:
+    """Remember `document` for the next run."""
+    with task_fails(file, "cannot be saved"):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_json(file, document)
+
+
+def append_lines(file: Path, data: bytes) -> int:
+    """Append whole lines, so that a crash costs at most the line being written; the size now, in bytes."""
+    with task_fails(file, "cannot be written"):
+        file.parent.mkdir(exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "r+b", buffering=0) as lines:  # noqa: PTH123 - the mode is set at creation
+            end = lines.seek(0, os.SEEK_END)
+            if end and os.pread(descriptor, 1, end - 1) != b"\n":  # half a line, from a crash or a full disk
+                data = b"\n" + data
+            while data:
+                data = data[os.write(descriptor, data) :]
+            return os.fstat(descriptor).st_size
+
+
+def count_files(folder: Path) -> int:
+    """The entries of a folder; 0 if it cannot be listed."""
+    try:
+        return sum(1 for _ in folder.iterdir())
+    except OSError:
+        return 0
