@@ -1,46 +1,38 @@
-"""A connection to a mail server that believes only who proves to be the right one, and only so much."""
+"""A TLS connection to a mail server that checks its certificate, bounds its answers, and can be cut."""
 
-import contextlib
 import imaplib
 import re
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from contextlib import suppress
 
-from imap_tools.errors import MailboxLoginError
-from imap_tools.mailbox import BaseMailBox
+from imap_tools.errors import ImapToolsError, MailboxFolderSelectError, UnexpectedCommandStatusError
 
-from scheduler.handlers.email_check.failures import FAILURES, NotTrusted, Refused, words
-from scheduler.handlers.email_check.line import Line
+from scheduler.handlers.email_check.options import Options
 
 TIMEOUT = 15.0  # seconds that a server may be silent
-FAREWELL = 2.0  # the same when all is done
 MOST = 10 << 20  # bytes that the answer to one command may have
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Whom to ask, and as whom."""
+class NotTrusted(Exception):
+    """The authorities that the settings name cannot be used; the text says why."""
 
-    host: str
-    port: int
-    user: str
-    password: str
-    folder: str = "INBOX"
-    ca_file: str = ""
 
-    def __repr__(self) -> str:
-        return f"{self.host}:{self.port}"
+class Refused(Exception):
+    """The server refuses the login; the text is its own."""
 
-    def hide(self, text: str) -> str:
-        """The text without the password, however often it was quoted on its way."""
-        token = b64encode(f"\0{self.user}\0{self.password}".encode()).decode()
-        for secret in (re.escape(token), "".join(map(_quoted, self.password))):
-            text = re.sub(secret, "***", text) if secret else text
-        return text
+
+# Everything that can go wrong with a mail server, or on the way to it.
+FAILURES = (OSError, imaplib.IMAP4.error, ImapToolsError, NotTrusted, Refused, UnicodeError)
+
+
+def hide_login(text: str, options: Options) -> str:
+    """The text without the password, however often it was quoted on its way."""
+    token = b64encode(f"\0{options.user}\0{options.password}".encode()).decode()
+    for secret in (re.escape(token), "".join(map(_quoted, options.password))):
+        text = re.sub(secret, "***", text) if secret else text
+    return text
 
 
 def _quoted(char: str) -> str:
@@ -52,12 +44,34 @@ def _quoted(char: str) -> str:
     return rf"\\*(?:{re.escape(char)}|{bytewise}" + ("" if char.isascii() else "|\ufffd+") + ")"
 
 
-class _Client(imaplib.IMAP4_SSL):
-    """An IMAP connection that can be cut, and that believes no server which sends without end."""
+class Line:
+    """The open socket, so that another thread can cut it: a run that is over waits for no server."""
 
-    def __init__(self, server: Server, line: Line) -> None:
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._over = False
+
+    def hold(self, connection: socket.socket) -> None:
+        self._socket = connection
+        if self._over:
+            self.cut()
+
+    def cut(self) -> None:
+        """Make all waiting for the server fail now; may be called from any thread."""
+        self._over = True
+        if self._socket is not None:
+            with suppress(OSError):
+                # Not SSLSocket's own shutdown: it takes the TLS state away from under the reading thread.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class Client(imaplib.IMAP4_SSL):
+    """An IMAP connection on a Line; `refill` before each command whose answer may be long."""
+
+    def __init__(self, options: Options, line: Line) -> None:
         self._line, self._left = line, MOST
-        super().__init__(server.host, server.port, ssl_context=trust(server.ca_file), timeout=TIMEOUT)
+        trust = _trust(str(options.ca_file or ""))
+        super().__init__(options.host, options.port, ssl_context=trust, timeout=TIMEOUT)
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         plain = socket.create_connection((self.host, self.port), timeout)
@@ -90,51 +104,84 @@ class _Client(imaplib.IMAP4_SSL):
             raise self.abort(f"its answer is longer than {MOST >> 20} MiB")
 
 
-class Box(BaseMailBox):
-    """imap-tools' mailbox on such a connection."""
-
-    def __init__(self, server: Server, line: Line) -> None:
-        self._server, self._line = server, line
-        super().__init__()
-
-    def _get_mailbox_client(self) -> imaplib.IMAP4:
-        return _Client(self._server, self._line)
-
-    def enter(self) -> None:
-        """Log in and open the folder with EXAMINE: not even the `recent` marks change."""
-        server = self._server
-        plain = (
-            f"{server.user}{server.password}".isascii() and "LOGINDISABLED" not in self.client.capabilities
-        )
-        login = self.login if plain else self.login_utf8
-        try:
-            login(server.user, server.password, initial_folder=None)
-        except imaplib.IMAP4.abort:
-            raise
-        except (imaplib.IMAP4.error, MailboxLoginError) as error:
-            raise Refused(words(error)) from error
-        self.folder.set(server.folder, readonly=True)
-
-    def fetch_parts(self, uids: Sequence[str], parts: str) -> Sequence[Any]:
-        """UID FETCH; what the server sent is taken also where it could not send all."""
-        self.client.refill()
-        status, data = self.client.uid("FETCH", ",".join(uids), parts)
-        if status != "OK":  # a message that another client deletes meanwhile makes it NO
-            data = self.client.response("FETCH")[1]
-        return data or ()
-
-    def close(self) -> None:
-        with contextlib.suppress(*FAILURES):
-            self.client.sock.settimeout(FAREWELL)
-            self.client.logout()
-        with contextlib.suppress(OSError):
-            self.client.shutdown()
-
-
-def trust(ca_file: str) -> ssl.SSLContext:
+def _trust(ca_file: str) -> ssl.SSLContext:
     """Certificates of the system's authorities, or only those of `ca_file`."""
     try:
         return ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
         why = "no certificates in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
         raise NotTrusted(f"ca_file {ca_file}: {why}") from error
+
+
+# ------------------------------------------------------------------ failures in one line
+
+_UNKNOWN = "comes from an authority that is not known here; name that authority's file as ca_file"
+# OpenSSL's numbers for why a certificate is not believed.
+_CERTIFICATE = {
+    9: "is not valid yet; compare this machine's clock with its date",
+    10: "has expired; its server needs a new one",
+    18: "is signed by itself alone; if it is the right one, name its file as ca_file",
+    **dict.fromkeys((19, 20, 21), _UNKNOWN),
+    23: "has been revoked; its server needs a new one",
+    62: "is for another host; write host as the certificate has it",
+    64: "is for another address; write host as the certificate has it",
+}
+_NO_TLS = re.compile("WRONG_VERSION|HTTP_REQUEST|PACKET_LENGTH|UNKNOWN_PROTOCOL|RECORD_LAYER")
+_NO_IMAP = "speaks no IMAP; check host and port"
+_CUT = "cut the connection; the next run tries again"
+
+
+def why(error: Exception, options: Options) -> str:
+    """The sentence for one of FAILURES, with the fix; it may quote the server, which may quote the login."""
+    server = f"{options.host}:{options.port}"
+    match error:
+        case NotTrusted():
+            return str(error)
+        case ssl.SSLCertVerificationError():
+            return f"the certificate of {server} {_CERTIFICATE.get(error.verify_code, error.verify_message)}"
+        case socket.gaierror(errno=socket.EAI_AGAIN):
+            reason = f"cannot be looked up now: {error.strerror}; check host and the network"
+            return f"the host {options.host} {reason}"
+        case socket.gaierror():
+            return f"there is no host {options.host}; check host"
+        case OSError():
+            return f"{server} {_no_connection(error)}"
+    return f"{server} {_no_answer(error)}"
+
+
+def _no_connection(error: OSError) -> str:
+    match error:
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | ConnectionResetError() | BrokenPipeError():
+            return _CUT
+        case ssl.SSLError() if _NO_TLS.match(error.reason or ""):
+            return "speaks no TLS; set port to its port for TLS, mostly 993"
+        case ssl.SSLError():
+            return f"fails to speak TLS: {error.reason or error}"
+        case TimeoutError():
+            return f"does not answer: silent for {TIMEOUT:g}s"
+        case ConnectionRefusedError():
+            return "refuses connections; check host and port"
+    return f"cannot be reached: {error.strerror or error}"
+
+
+def _no_answer(error: Exception) -> str:
+    """imaplib has texts where the others have types."""
+    text = server_text(error)
+    match error:
+        case Refused():
+            return f"refuses the login; check user and password: {text}"
+        case MailboxFolderSelectError():
+            return f"does not open the folder; check folder: {text}"
+        case imaplib.IMAP4.abort() if "socket error" in text:  # at the end of a line, or within one
+            return _CUT
+    if isinstance(error, UnicodeError) or "unexpected response" in text or "CAPABILITY" in text:
+        return _NO_IMAP
+    return f"does not do what was asked: {text.rpartition('=> ')[2]}"
+
+
+def server_text(error: Exception) -> str:
+    """The server's own words."""
+    text: object = error.args[0] if error.args else ""
+    if isinstance(error, UnexpectedCommandStatusError):
+        text = (error.command_result[1] or [b""])[-1]
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)

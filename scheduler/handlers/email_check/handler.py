@@ -11,30 +11,23 @@ from scheduler.handlers.email_check.message import BODY, Letter, body, header, l
 from scheduler.handlers.email_check.options import Options
 from scheduler.handlers.email_check.queued_mail import FULL, MailQueue, work
 from scheduler.handlers.email_check.rules import priority
+from scheduler.handlers.wording import first_few
 
 if TYPE_CHECKING:
-    from scheduler.handlers.email_check.connection import Server
-    from scheduler.handlers.email_check.line import Line
+    from scheduler.handlers.email_check.connection import Line
     from scheduler.handlers.email_check.mailbox import Found, Mailbox
 
 
 A_RUN = 500  # urgent messages queued by one run; the next one goes on
-NAMED = 3  # of them that the result names
 
 Progress = Callable[[float, float, str], None]
-
-
-# ------------------------------------------------------------------ settings
-
-
-# ------------------------------------------------------------------ the handler
 
 
 async def email_check(ctx: Context) -> str | Report:
     """How much mail is unread; `URGENT:n ...` when n messages were queued that cannot wait."""
     from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
 
-    from scheduler.handlers.email_check.line import Line
+    from scheduler.handlers.email_check.connection import Line
     from scheduler.system.clock import SystemClock
 
     options, line = _options(ctx), Line()
@@ -51,7 +44,7 @@ def check(home: Path, options: Options, now: float, progress: Progress, line: "L
     queue = MailQueue(home, now, options.since)
     look, problem = Look(options, queue, now), ""
     try:
-        with mailbox(_server(options), line) as box:
+        with mailbox(options, line) as box:
             look.at(box, progress)
     except TaskFailed as error:
         if not look.queued:
@@ -144,22 +137,7 @@ def _email(message: Letter, raw: bytes, text: str, size: int) -> dict[str, Any]:
 
 
 def _named(letters: list[Letter]) -> str:
-    lines = [f"{next(iter(each.addresses), 'nobody')}: {each.subject[:60]}" for each in letters[:NAMED]]
-    more = len(letters) - len(lines)
-    return "; ".join(lines) + (f" and {more} more" if more else "")
-
-
-def _server(options: Options) -> "Server":
-    from scheduler.handlers.email_check.connection import Server
-
-    return Server(
-        options.host,
-        options.port,
-        options.user,
-        options.password,
-        options.folder,
-        str(options.ca_file or ""),
-    )
+    return first_few([f"{next(iter(each.addresses), 'unknown')}: {each.subject[:60]}" for each in letters])
 
 
 def _options(ctx: Context) -> Options:

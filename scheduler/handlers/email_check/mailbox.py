@@ -9,18 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from imap_tools.errors import MailboxLoginError
+from imap_tools.mailbox import BaseMailBox
 from imap_tools.query import AND
 
 from scheduler.errors import TaskFailed
-from scheduler.handlers.email_check import connection as imap_client
-from scheduler.handlers.email_check.connection import Box, Server
-from scheduler.handlers.email_check.failures import FAILURES, why
-from scheduler.handlers.email_check.line import Line
+from scheduler.handlers.email_check.connection import (
+    FAILURES,
+    Client,
+    Line,
+    Refused,
+    hide_login,
+    server_text,
+    why,
+)
 from scheduler.handlers.email_check.message import one_line
+from scheduler.handlers.email_check.options import Options
 
 BATCH = 500  # messages of which the headers are asked for at once
 HEADERS = 8192  # bytes of them that are read, of each message
 START = 65_536  # bytes of a message that are read for its text
+FAREWELL = 2.0  # seconds that a server may be silent when all is done
 SECTIONS = 8  # of a message with its attachments first: where its text is looked for
 
 _FIELDS = f"BODY.PEEK[HEADER.FIELDS (MESSAGE-ID FROM SUBJECT DATE CONTENT-TYPE)]<0.{HEADERS}>"
@@ -38,49 +47,80 @@ class Found:
 
 
 @contextlib.contextmanager
-def mailbox(server: Server, line: Line) -> Iterator["Mailbox"]:
-    """The folder, opened for reading alone; whatever goes wrong is a TaskFailed of one line."""
+def mailbox(options: Options, line: Line) -> Iterator["Mailbox"]:
+    """The folder, opened for reading alone; every failure is a TaskFailed of one line."""
     try:
-        with contextlib.closing(Box(server, line)) as box:
+        with contextlib.closing(Mailbox(options, line)) as box:
             box.enter()
-            yield Mailbox(box)
+            yield box
     except FAILURES as error:
-        sentence = why(error, server.host, server.port, imap_client.TIMEOUT)
-        raise TaskFailed(one_line(server.hide(sentence))) from None
+        raise TaskFailed(one_line(hide_login(why(error, options), options))) from None
 
 
-class Mailbox:
-    """What can be asked of an open folder."""
+class Mailbox(BaseMailBox):
+    """imap-tools' mailbox on a connection that can be cut, for one folder."""
 
-    def __init__(self, box: "Box") -> None:
-        self._box = box
+    def __init__(self, options: Options, line: Line) -> None:
+        self._options, self._line = options, line
+        super().__init__()
+
+    def _get_mailbox_client(self) -> Client:
+        return Client(self._options, self._line)
+
+    def enter(self) -> None:
+        """Log in and open the folder with EXAMINE: not even the `recent` marks change."""
+        options = self._options
+        plain = f"{options.user}{options.password}".isascii()
+        login = self.login if plain and "LOGINDISABLED" not in self.client.capabilities else self.login_utf8
+        try:
+            login(options.user, options.password, initial_folder=None)
+        except imaplib.IMAP4.abort:
+            raise
+        except (imaplib.IMAP4.error, MailboxLoginError) as error:
+            raise Refused(server_text(error)) from error
+        self.folder.set(options.folder, readonly=True)
+
+    def close(self) -> None:
+        with contextlib.suppress(*FAILURES):
+            self.client.sock.settimeout(FAREWELL)
+            self.client.logout()
+        with contextlib.suppress(OSError):
+            self.client.shutdown()
 
     def unread(self, since: datetime) -> list[str]:
         """The UIDs of unread messages that arrived at this time or up to a day before it, newest first."""
         # SEARCH knows days only, in the server's zone.
         criteria = AND(seen=False, date_gte=(since - timedelta(days=1)).date())
-        uids = self._box.uids(criteria, charset=None)
+        uids = self.uids(criteria, charset=None)
         return sorted(filter(str.isdigit, uids), key=int, reverse=True)
 
     def headers(self, uids: Sequence[str]) -> Iterator[list[Found]]:
         """What is needed of the headers, in batches; a message that has gone meanwhile is left out."""
         for start in range(0, len(uids), BATCH):
             parts = f"(UID INTERNALDATE RFC822.SIZE {_FIELDS})"
-            yield list(_messages(self._box.fetch_parts(uids[start : start + BATCH], parts)))
+            yield list(_messages(self._fetched(uids[start : start + BATCH], parts)))
 
     def start(self, uid: str) -> bytes:
         """The first part of the message, its headers included."""
-        data = self._box.fetch_parts([uid], f"(UID BODY.PEEK[]<0.{START}>)")
+        data = self._fetched([uid], f"(UID BODY.PEEK[]<0.{START}>)")
         return b"".join(found.raw for found in _messages(data))
 
     def later_text(self, uid: str) -> bytes:
         """The first part of the first text after attachments, with its own headers; b"" if there is none."""
         asked = " ".join(f"BODY.PEEK[{number}.MIME]<0.{HEADERS}>" for number in range(1, SECTIONS + 1))
-        for section, head in _sections(self._box.fetch_parts([uid], f"(UID {asked})")):
+        for section, head in _sections(self._fetched([uid], f"(UID {asked})")):
             if _TEXT.search(head):
-                found = _messages(self._box.fetch_parts([uid], f"(UID BODY.PEEK[{section}]<0.{START}>)"))
+                found = _messages(self._fetched([uid], f"(UID BODY.PEEK[{section}]<0.{START}>)"))
                 return head + b"".join(each.raw for each in found)
         return b""
+
+    def _fetched(self, uids: Sequence[str], parts: str) -> Sequence[Any]:
+        """UID FETCH; what the server sent counts also where it could not send all."""
+        self.client.refill()
+        status, data = self.client.uid("FETCH", ",".join(uids), parts)
+        if status != "OK":  # a message that another client deletes meanwhile makes it NO
+            data = self.client.response("FETCH")[1]
+        return data or ()
 
 
 def _messages(data: Sequence[Any]) -> Iterator[Found]:

@@ -1,11 +1,12 @@
 """Makes text of a message as it came: headers and body, however they are encoded."""
 
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email import message_from_bytes
+from email.errors import HeaderParseError
+from email.header import decode_header
 from email.message import Message
 from html.parser import HTMLParser
 
@@ -16,8 +17,6 @@ LINE = 500  # characters of a header that are kept
 HEADER = 2000  # bytes of a header that are looked at: patterns take their time on long lines of junk
 
 _FOLD = re.compile(rb"\r?\n[ \t]+")
-_WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[\w-]*)?\?([bq])\?(.*?)\?=", re.IGNORECASE)
-_BETWEEN = re.compile(r"(?<=\?=)\s+(?==\?)")
 # What senders call by the name of a smaller set; the wider one reads both.
 _WIDER = {
     "ascii": "utf-8",
@@ -94,14 +93,18 @@ def body(raw: bytes) -> str:
 
 def decoded(line: str) -> str:
     """The line with its encoded words (=?utf-8?q?...?=) decoded; adjacent ones may share a character."""
-    line, result, position = _BETWEEN.sub("", line), "", 0
-    pending, charset = b"", ""
-    for word in _WORD.finditer(line):
-        between = line[position : word.start()]
-        if between or word[1].lower() != charset:
-            result, pending = result + to_text(pending, charset) + between, b""
-        pending, charset, position = pending + _bytes_of(word[2], word[3]), word[1].lower(), word.end()
-    return result + to_text(pending, charset) + line[position:]
+    try:
+        parts = decode_header(line)
+    except HeaderParseError:  # base64 cut short
+        return line
+    return "".join(part if isinstance(part, str) else _word(part, charset) for part, charset in parts)
+
+
+def _word(data: bytes, charset: str | None) -> str:
+    """The library gives what lies between encoded words in a code of its own."""
+    return (
+        to_text(data, charset.partition("*")[0]) if charset else data.decode("raw-unicode-escape", "replace")
+    )
 
 
 def to_text(data: bytes, charset: str) -> str:
@@ -133,15 +136,6 @@ def _try(data: bytes, charset: str, errors: str) -> str | None:
         return data.decode(charset, errors)
     except (LookupError, ValueError):
         return None
-
-
-def _bytes_of(encoding: str, text: str) -> bytes:
-    data = text.encode("utf-8", "replace")
-    if encoding in "qQ":
-        return binascii.a2b_qp(data, header=True)
-    clean = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
-    whole = clean[: len(clean) - (len(clean) % 4 == 1)]
-    return binascii.a2b_base64(whole + b"=" * (-len(whole) % 4))
 
 
 def _declared(found: Mapping[str, bytes]) -> str:

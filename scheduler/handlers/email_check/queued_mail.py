@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scheduler.errors import TaskFailed
-from scheduler.system.files import read_json_for_update, write_json
+from scheduler.handlers.home_files import count_files, read_memory, task_fails, write_memory
+from scheduler.system.files import write_json
 
 KEPT = 400 * 86400.0  # seconds that a message is remembered after it was last seen unread
 REFRESH = 86400.0  # seconds after which being seen again is worth a write
-FULL = 5000  # files in the queue from which on messages wait, unqueued, for somebody to work it off
+FULL = 5000  # files in the queue from which on messages wait, unqueued, until the queue gets shorter
 
 _MEMORY = Path(".experience") / "urgent_mail.json"
 _SEEN = "seen"
@@ -23,12 +23,9 @@ class MailQueue:
         self._folder, self._memory, self._now = home / "tasks" / "queue", home / _MEMORY, now
         self._kept = max(KEPT, 2 * window)
         self._changed = False
-        try:
-            self._document = read_json_for_update(self._memory)
-        except OSError as error:
-            raise TaskFailed(f"{self._memory} cannot be read: {error.strerror}; make it ours") from error
+        self._document = read_memory(self._memory)
         self._seen = self._known()
-        self.room = max(0, FULL - _files(self._folder))
+        self.room = max(0, FULL - count_files(self._folder))
 
     def knows(self, key: str) -> bool:
         """Whether this message was queued before; being asked keeps it in memory."""
@@ -44,24 +41,17 @@ class MailQueue:
         The name comes from the message, so that a run which died between the two does not queue it twice.
         """
         file = self._folder / f"email_{key}.json"
-        try:
+        with task_fails(file, "cannot be saved"):
             if not file.exists():
                 write_json(file, work)
-        except OSError as error:
-            raise TaskFailed(f"{file} cannot be saved: {error.strerror}") from error
         self._seen[key], self._changed = self._now, True
         self.room -= 1
 
     def save(self) -> None:
-        """Remember what was queued; what nobody has seen for KEPT is forgotten."""
-        if not self._changed:
-            return
-        try:
-            self._memory.parent.mkdir(mode=0o700, exist_ok=True)
-            write_json(self._memory, {**self._document, _SEEN: self._seen})
-        except OSError as error:
-            raise TaskFailed(f"{self._memory} cannot be saved: {error.strerror}") from error
-        self._changed = False
+        """Remember what was queued; what was not seen for KEPT is forgotten."""
+        if self._changed:
+            write_memory(self._memory, {**self._document, _SEEN: self._seen})
+            self._changed = False
 
     def _known(self) -> dict[str, float]:
         seen = self._document.get(_SEEN)
@@ -79,10 +69,3 @@ def work(letter: Mapping[str, Any], subject: str, priority: str, now: float) -> 
         "created": datetime.fromtimestamp(now, UTC).isoformat(),
         "priority": priority,
     }
-
-
-def _files(folder: Path) -> int:
-    try:
-        return sum(1 for _ in folder.iterdir())
-    except OSError:
-        return 0  # none yet; one that cannot be used says so when the first file is written
