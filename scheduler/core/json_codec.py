@@ -1,7 +1,7 @@
 """Dataclasses to JSON values and back, by their type hints; what is read is checked against them.
 
-    to_json(view)                                       {"name": "tick", "kind": "ok"}
-    from_json(TaskView, {"name": "tick", "kind": 7})    raises InvalidJson: kind: unknown TaskStatus 7
+    to_json(view)                       {"name": "tick", "kind": "ok"}
+    from_json(TaskView, {"kind": 7})    raises InvalidJson: kind: expected one of ok, ..., not 7
 
 `to_json` leaves out every field that has its default. `from_json` ignores keys that the class lacks: a
 newer version may send them. Hints may be made of str, int, float, bool, Any, enums, dataclasses, `X | None`,
@@ -23,7 +23,7 @@ _SCALARS: Mapping[Any, str] = {str: "text", int: "a whole number", bool: "true o
 
 
 class InvalidJson(ValueError):
-    """A JSON value is not what its type hint says; the text names where, and what was expected."""
+    """A JSON value is not what its type hint says; the text names the place and what belongs there."""
 
 
 def to_json(value: Any) -> Any:
@@ -124,7 +124,7 @@ def _member(kind: type[Enum]) -> Reader:
         try:
             return kind(raw)
         except ValueError:
-            raise InvalidJson(f"unknown {kind.__name__} {shortened(raw)}") from None
+            raise _unexpected(f"one of {', '.join(str(each.value) for each in kind)}", raw) from None
 
     return read
 
@@ -139,7 +139,7 @@ def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
 
 
 def _unexpected(expected: str, raw: Any) -> InvalidJson:
-    return InvalidJson(f"{expected} was expected, not {shortened(raw)}")
+    return InvalidJson(f"expected {expected}, not {shortened(raw)}")
 
 
 def shortened(raw: object) -> str:

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from scheduler.core.json_codec import to_json
 from scheduler.core.schedule import unix
 from scheduler.core.task import Command, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView
 from scheduler.executors import Result
 from scheduler.storage.memory import append_event
-from scheduler.storage.state_codec import running_from_json, running_to_json
+from scheduler.storage.state_codec import running_from_json
 from scheduler.system.clock import Clock, Timer
 from scheduler.system.files import read_json, read_json_for_update, require_home, write_json
 from scheduler.system.process_info import Running, alive
@@ -210,7 +211,7 @@ class WakeCycle:
     async def _carried_by(self, running: Running) -> None:
         """Remember the agent's process, so that the next owner does not wake a second one beside it."""
         try:
-            await asyncio.to_thread(write_json, self._home / RUNNING, running_to_json(running))
+            await asyncio.to_thread(write_json, self._home / RUNNING, to_json(running))
         except OSError as error:  # a full disk is no reason to let the agent sleep
             log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
 

@@ -7,9 +7,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scheduler.core.json_codec import to_json
 from scheduler.errors import Managed, NotOurs, Owned, Unreadable
 from scheduler.storage.managed import managed_by
-from scheduler.storage.state_codec import running_from_json, running_to_json
+from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import file_id, open_new, read_json
 from scheduler.system.process_info import Running, alive, born
 
@@ -114,5 +115,5 @@ def _write_note(note: Path, owner: Running) -> None:
     partial = note.with_suffix(".partial")
     with suppress(OSError):
         with open(open_new(partial), "w", encoding="utf-8") as file:  # noqa: PTH123 - its mode is set at creation
-            file.write(json.dumps(running_to_json(owner)))
+            file.write(json.dumps(to_json(owner)))
         partial.replace(note)

@@ -1,21 +1,40 @@
 """Model to JSON and back, for the state file and whatever else carries states."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_type_hints
 
+from scheduler.core.json_codec import InvalidJson, from_json, reader, shortened, to_json
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Outcome
 from scheduler.system.process_info import Running
 
 MAPS = ("last_run", "run_counts", "errors", "tasks")
-_NUMBERS = ("last_duration", "last_success", "first_seen", "paused_at", "retry_at")
-_FLAGS = ("paused", "due_now")
-_COUNTS = ("failures_in_a_row", "attempt")
-_OURS = frozenset((*_NUMBERS, *_FLAGS, *_COUNTS, "running", "orphan", "outcome", "text"))
+LATEST = 1e11  # seconds, the year 5138: beyond, the number is in milliseconds
+_HINTS = get_type_hints(TaskState)
+_EXPECTED = {
+    float | None: "a time in seconds",
+    int: "a count",
+    bool: "true or false",
+    str: "text",
+    Outcome | None: "an outcome",
+    Running | None: "pid, born and since",
+}
+_ELSEWHERE = ("last_run", "run_count", "error")  # in the maps that v2 reads
+_ENTRY = [name for name in _HINTS if name not in _ELSEWHERE]
+# What an entry always shows, so that people find it there and can change it.
+_SHOWN = {
+    "failures_in_a_row": 0,
+    "last_duration": None,
+    "last_success": None,
+    "first_seen": None,
+    "paused": False,
+    "due_now": False,
+    "retry_at": None,
+    "running": None,
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +57,7 @@ def decode(text: str) -> tuple[Document, list[str]]:
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(content, dict):
-        raise ValueError(f"a JSON object was expected, not {type(content).__name__}")
+        raise ValueError(f"expected a JSON object, not {type(content).__name__}")
     reader = _Reader(content)
     states = {name: reader.state(name) for name in reader.names()}
     foreign = {key: value for key, value in content.items() if key not in MAPS}
@@ -59,81 +78,36 @@ class _Reader:
 
     def state(self, name: str) -> TaskState:
         entry = self._entry(name)
-        fields: dict[str, Any] = {key: self._number(entry, key, name) for key in _NUMBERS}
-        fields |= {key: self._flag(entry, key, name) for key in _FLAGS}
-        fields |= {key: self._count(entry, key, name) for key in _COUNTS}
-        return TaskState(
-            last_run=self._number(self._maps["last_run"], name, "last_run"),
-            run_count=self._count(self._maps["run_counts"], name, "run_counts"),
-            error=self._failure(name),
-            running=self._running(entry, "running", name),
-            orphan=self._running(entry, "orphan", name),
-            outcome=self._outcome(entry, name),
-            text=self._text(entry, name),
-            **fields,
-        )
+        values = {key: self._value(name, key, key, entry[key]) for key in _ENTRY if key in entry}
+        for part, key in (("last_run", "last_run"), ("run_counts", "run_count")):
+            if name in self._maps[part]:
+                values[key] = self._value(part, name, key, self._maps[part][name])
+        valid = {key: value for key, value in values.items() if value is not None}
+        return TaskState(error=self._failure(name), **valid)
+
+    def _value(self, where: str, label: str, key: str, raw: Any) -> Any:
+        """The value of this field of a state; None when it has to be dropped."""
+        try:
+            return _plausible(reader(_HINTS[key])(raw))
+        except InvalidJson:
+            self.dropped.append(f"{where}.{label}: expected {_EXPECTED[_HINTS[key]]}, not {shortened(raw)}")
+            return None
 
     def _map(self, content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         value = content.get(key, {})
         if isinstance(value, dict):
             return value
-        self.dropped.append(f"{key}: an object was expected, not {_short(value)}")
+        self.dropped.append(f"{key}: expected an object, not {shortened(value)}")
         return {}
 
     def _entry(self, name: str) -> Mapping[str, Any]:
         entry = self._maps["tasks"].get(name, {})
         if not isinstance(entry, dict):
-            self.dropped.append(f"tasks.{name}: an object was expected, not {_short(entry)}")
+            self.dropped.append(f"tasks.{name}: expected an object, not {shortened(entry)}")
             return {}
-        if rest := {key: value for key, value in entry.items() if key not in _OURS}:
+        if rest := {key: value for key, value in entry.items() if key not in _ENTRY}:
             self.foreign[name] = rest
         return entry
-
-    def _number(self, entry: Mapping[str, Any], key: str, where: str) -> float | None:
-        value = entry.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not _sane(value):
-            self.dropped.append(f"{where}.{key}: a time in seconds was expected, not {_short(value)}")
-            return None
-        return float(value)
-
-    def _count(self, entry: Mapping[str, Any], key: str, where: str) -> int:
-        value = entry.get(key, 0)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.dropped.append(f"{where}.{key}: a count was expected, not {_short(value)}")
-            return 0
-        return value
-
-    def _flag(self, entry: Mapping[str, Any], key: str, where: str) -> bool:
-        value = entry.get(key, False)
-        if not isinstance(value, bool):
-            self.dropped.append(f"{where}.{key}: true or false was expected, not {_short(value)}")
-            return False
-        return value
-
-    def _text(self, entry: Mapping[str, Any], where: str) -> str:
-        value = entry.get("text", "")
-        if not isinstance(value, str):
-            self.dropped.append(f"{where}.text: text was expected, not {_short(value)}")
-            return ""
-        return value
-
-    def _outcome(self, entry: Mapping[str, Any], where: str) -> Outcome | None:
-        value = entry.get("outcome")
-        try:
-            return None if value is None else Outcome(value)
-        except ValueError:
-            self.dropped.append(f"{where}.outcome: unknown outcome {_short(value)}")
-            return None
-
-    def _running(self, entry: Mapping[str, Any], key: str, where: str) -> Running | None:
-        value = entry.get(key)
-        try:
-            return running_from_json(value) if value is not None else None
-        except (KeyError, TypeError, ValueError):
-            self.dropped.append(f"{where}.{key}: pid, born and since were expected, not {_short(value)}")
-            return None
 
     def _failure(self, name: str) -> Failure | None:
         value = self._maps["errors"].get(name)
@@ -147,7 +121,7 @@ class _Reader:
                 self.foreign_of_error[name] = (failure, rest)
             return failure
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
-            self.dropped.append(f"errors.{name}: time and error were expected, not {_short(value)}")
+            self.dropped.append(f"errors.{name}: expected time and error, not {shortened(value)}")
             return None
 
 
@@ -179,39 +153,13 @@ def _block(entries: Mapping[str, Any]) -> str:
 
 
 def _entry_json(state: TaskState) -> dict[str, Any]:
-    always = {
-        "failures_in_a_row": state.failures_in_a_row,
-        "last_duration": state.last_duration,
-        "last_success": state.last_success,
-        "first_seen": state.first_seen,
-        "paused": state.paused,
-        "due_now": state.due_now,
-        "retry_at": state.retry_at,
-        "running": running_to_json(state.running) if state.running else None,
-    }
-    sometimes = {
-        "paused_at": state.paused_at,
-        "attempt": state.attempt,
-        "orphan": running_to_json(state.orphan) if state.orphan else None,
-        "outcome": state.outcome,
-        "text": state.text,
-    }
-    return always | {key: value for key, value in sometimes.items() if value}
-
-
-def running_to_json(running: Running) -> dict[str, float]:
-    return {"pid": running.pid, "born": running.born, "since": running.since}
+    return _SHOWN | {key: value for key, value in to_json(state).items() if key not in _ELSEWHERE}
 
 
 def running_from_json(value: Any) -> Running:
-    """The process in `value`; raises KeyError, TypeError or ValueError when it is none."""
-    try:
-        pid, born, since = int(value["pid"]), float(value["born"]), float(value["since"])
-    except OverflowError as error:
-        raise ValueError("no process") from error
-    if not (0 < pid < 2**31 and math.isfinite(born) and _sane(since)):
-        raise ValueError("no process")
-    return Running(pid, born, since)
+    """The process in `value`; raises InvalidJson when it is none."""
+    running: Running = _plausible(from_json(Running, value))
+    return running
 
 
 def _failure_json(failure: Failure) -> dict[str, str]:
@@ -220,16 +168,18 @@ def _failure_json(failure: Failure) -> dict[str, str]:
 
 def _timestamp(value: object) -> float:
     """Unix seconds of an ISO time; v2 wrote local ones without a zone, too."""
-    seconds = value if isinstance(value, int | float) else datetime.fromisoformat(str(value)).timestamp()
-    if not _sane(seconds):
-        raise ValueError("no time")
-    return float(seconds)
+    return float(
+        _plausible(
+            value if isinstance(value, int | float) else datetime.fromisoformat(str(value)).timestamp()
+        )
+    )
 
 
-def _sane(value: float) -> bool:
-    return 0 <= value < 1e11  # the year 5138: beyond, somebody wrote milliseconds; false for NaN, too
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:39] + "…"
+def _plausible(value: Any) -> Any:
+    """The value, if its numbers can be times, counts and processes; raises InvalidJson."""
+    number = value.since if isinstance(value, Running) else value
+    if isinstance(number, int | float) and not 0 <= number < LATEST:
+        raise InvalidJson(f"expected a time in seconds or a count, not {shortened(number)}")
+    if isinstance(value, Running) and not 0 < value.pid < 2**31:
+        raise InvalidJson(f"expected a process, not pid {shortened(value.pid)}")
+    return value

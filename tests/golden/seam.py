@@ -14,11 +14,11 @@ from scheduler.cli.main import core, run
 from scheduler.config import files as settings_files
 from scheduler.config.loader import load
 from scheduler.core import schedule
+from scheduler.core.json_codec import to_json
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import Output
 from scheduler.storage.history_file import HistoryFile
-from scheduler.storage.state_codec import running_to_json
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
 from scheduler.system.process_info import Running
@@ -67,7 +67,7 @@ def _no_zone() -> None:
 def running_since(seconds: float) -> str:
     """This process, as a state file notes a run that began so long ago; JSON."""
     pid = os.getpid()
-    return json.dumps(running_to_json(Running(pid, facts.born(pid) or 0.0, NOON - seconds)))
+    return json.dumps(to_json(Running(pid, facts.born(pid) or 0.0, NOON - seconds)))
 
 
 def record_runs(home: Path) -> None:

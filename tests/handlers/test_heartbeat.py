@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.json_codec import to_json
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.handler import Reading, heartbeat, judge, measure
 from scheduler.handlers.heartbeat.options import Options
 from scheduler.handlers.heartbeat.peers import MOST, Peer, look_at_peers
-from scheduler.storage.state_codec import running_to_json
 from scheduler.system.process_info import Running, born
 from tests.fakes import NOON
 
@@ -28,7 +28,7 @@ def citizen(root: Path, name: str, metadata: object = None, owner: Running | Non
     if metadata is not None:
         (home / "metadata.json").write_text(metadata if isinstance(metadata, str) else json.dumps(metadata))
     if owner:
-        (home / ".experience" / "owner.json").write_text(json.dumps(running_to_json(owner)))
+        (home / ".experience" / "owner.json").write_text(json.dumps(to_json(owner)))
     return home
 
 

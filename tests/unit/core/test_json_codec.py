@@ -46,17 +46,21 @@ def test_collections_are_read_without_a_class_around_them():
 @pytest.mark.parametrize(
     ("kind", "raw", "words"),
     [
-        (Progress, 7, "an object was expected, not 7"),
+        (Progress, 7, "expected an object, not 7"),
         (Progress, {"done": 1}, "total is missing"),
-        (Progress, {"done": True, "total": 1}, "done: a number was expected, not True"),
-        (Progress, {"done": float("nan"), "total": 1}, "done: a number was expected, not nan"),
-        (Progress, {"done": 10**400, "total": 1}, "done: a number was expected, not 1000"),
-        (Progress, {"done": 1, "total": 1, "text": None}, "text: text was expected, not None"),
-        (WakeView, {"count": 1.5}, "count: a whole number was expected, not 1.5"),
-        (WakeView, {"configured": 1}, "configured: true or false was expected, not 1"),
-        (TaskView, {"name": "a", "kind": [], "schedule": ""}, "kind: unknown TaskStatus []"),
-        (Snapshot, {"citizen": "opus", "tasks": {}}, "tasks: a list was expected, not {}"),
-        (Snapshot, {"citizen": "opus", "wake": {"due": "x"}}, "wake: due: a number was expected, not 'x'"),
+        (Progress, {"done": True, "total": 1}, "done: expected a number, not True"),
+        (Progress, {"done": float("nan"), "total": 1}, "done: expected a number, not nan"),
+        (Progress, {"done": 10**400, "total": 1}, "done: expected a number, not 1000"),
+        (Progress, {"done": 1, "total": 1, "text": None}, "text: expected text, not None"),
+        (WakeView, {"count": 1.5}, "count: expected a whole number, not 1.5"),
+        (WakeView, {"configured": 1}, "configured: expected true or false, not 1"),
+        (
+            TaskView,
+            {"name": "a", "kind": [], "schedule": ""},
+            "kind: expected one of ok, warning, failed, never ran, ",
+        ),
+        (Snapshot, {"citizen": "opus", "tasks": {}}, "tasks: expected a list, not {}"),
+        (Snapshot, {"citizen": "opus", "wake": {"due": "x"}}, "wake: due: expected a number, not 'x'"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(kind: type[Any], raw: Any, words: str):

@@ -311,12 +311,12 @@ async def test_a_wake_that_takes_too_long_is_timed_out(build, clock, home):
 async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, home):
     import os
 
-    from scheduler.storage.state_codec import running_to_json
+    from scheduler.core.json_codec import to_json
     from scheduler.system.process_info import Running, born
 
     (home / ".experience").mkdir()
     living = Running(os.getpid(), born(os.getpid()) or 0.0, NOON)
-    (home / ".experience" / "wake.json").write_text(json.dumps(running_to_json(living)))
+    (home / ".experience" / "wake.json").write_text(json.dumps(to_json(living)))
     scheduler = await build(wake=WakeConfig())
     await clock.advance(60)
     assert scheduler.snapshot().wake.count == 0

@@ -114,7 +114,7 @@ def test_a_half_valid_file_is_kept_in_its_place_and_what_was_dropped_is_named(ho
     (home / NAME).write_text('{"last_run": {"a": 5, "b": "soon"}}')
     states, notes = StateFile(home).load()
     assert states["a"] == TaskState(last_run=5.0)
-    assert notes == [f"{home / NAME}: dropped last_run.b: a time in seconds was expected, not 'soon'"]
+    assert notes == [f"{home / NAME}: dropped last_run.b: expected a time in seconds, not 'soon'"]
     assert aside(home) == []
 
 
