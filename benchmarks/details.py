@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import Output
-from scheduler.storage.history_file import HistoryFile
+from scheduler.storage.history_writer import HistoryFile
 
 from .homes import environment, settle
 from .monitor import CITIZEN, KEYS, OURS

@@ -1,80 +1,79 @@
-"""The one thread of a process that writes the history of all its citizens."""
+"""Writes `runs.db` of every home of this process: one thread takes the runs that ended, in batches."""
 
 import asyncio
 import contextlib
 import os
+import sqlite3
+import stat
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
+from typing import NamedTuple
 
 from scheduler.core.records import FinishedRun, RunQuery, RunRecord, Told
 from scheduler.core.task import Retention
-from scheduler.storage.history_file import Answer, HistoryFiles, Row
-from scheduler.storage.history_process import HistoryProcess, NoProcess, Packed, pack, unpack
-from scheduler.storage.history_reader import output, runs
+from scheduler.storage.history_reader import NAME, SCHEMA, VERSION, WRITE_AHEAD, address, output, runs
+from scheduler.system.files import quarantine
 
 ROOM = 64 << 20  # bytes of runs that may wait for the disk
-ROW = 1024  # bytes that a run counts for before it is packed, besides its texts
+ROW = 1024  # bytes that a run counts for, besides its texts
 GATHER = 0.5  # seconds in which runs come together in one transaction
-SHARE, LONGEST = 4, 10.0  # after a slow write that many times as long, but at most so many seconds
-MANY = 32  # runs in that time, from which on they are written by a process of its own
-KEPT, AGAIN = 60.0, 60.0  # seconds that it stays after that, and until another try if it cannot begin
-PARCEL = 4 << 20  # bytes of runs that are written at once
-PATIENCE = 5.0  # seconds in which the disk takes nothing, where somebody waits
+SHARE, LONGEST = (
+    4,
+    10.0,
+)  # after a slow write the pause is that many times as long, but at most so many seconds
+PATIENCE = 5.0  # seconds without progress after which a caller stops waiting for the disk
+LOCK_PATIENCE = 1.0  # seconds to wait for another process's lock
+LOOK_AFTER = 100  # runs of a task, after which it is looked at whether it has too many
+AT_ONCE = 32  # rows in one statement
+STEP = 500  # rows forgotten in one transaction
+OUTPUTS_KEPT = 1000  # of each task: 64 MB at most
+TEXT, TRACEBACK = 2000, 16 * 1024  # characters
+CACHE = 256  # KiB of each open database
+OPEN = 64  # databases at a time: each takes three descriptors
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+_INSERT = (
+    "INSERT INTO runs (task, started, finished, seconds, outcome, trigger, attempt, text, failed) VALUES"
+)
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_OUTPUT = "INSERT INTO outputs VALUES (?, ?, ?, ?)"
+
 
 BEHIND = "more runs end than the disk can take"
 
-Action = Callable[[], None]
-
 
 class HistoryWriter:
-    """Takes what is to be recorded from one loop and writes it in a thread of its own.
+    """Takes finished runs from the loop and writes them in a thread of its own.
 
-    Nothing waits for it; what there is no room for is left out and counted.
+    Nothing waits for it; runs that do not fit into its queue are left out and counted.
     """
 
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
-        self._items: SimpleQueue[Row | Packed | Action] = SimpleQueue()
+        self._queue: SimpleQueue[Item] = SimpleQueue()
         # Bytes, in two counters that one thread each writes to: no lock on the path of a run.
         self._given = self._taken = 0
-        self._answered = 0  # times
-        self._closed = False
-        self._homes: dict[bytes, HistoryRecorder] = {}
-        self._somebody_waits = threading.Event()
+        self._urgent = threading.Event()
         self._thread: threading.Thread | None = None
-        self._files = HistoryFiles()
-        self._process: HistoryProcess | None = None
-        self._many_at = self._failed_at = float("-inf")
+        self._open: dict[HistoryFile, None] = {}  # the one that was used last is the last
         self._pause = GATHER
 
     def of(self, home: Path, keep: Retention) -> "HistoryRecorder":
         """The history of this home."""
         return HistoryRecorder(self, home, keep)
 
-    def tell(self, home: "HistoryRecorder") -> None:
-        """Of the runs of its place it hears what came of them, and nobody else does."""
-        self._homes[home.place] = home
-
-    def forget(self, home: "HistoryRecorder") -> None:
-        """It hears nothing more; another one of the same place does."""
-        if self._homes.get(home.place) is home:
-            del self._homes[home.place]
-
-    def put(self, home: "HistoryRecorder", run: FinishedRun) -> bool:
+    def put(self, recorder: "HistoryRecorder", run: FinishedRun) -> bool:
         """Whether there was room for the run."""
-        row = Row(home.place, home.keep, run)
-        # Packed here: the thread would hold up whatever is due meanwhile, for many of them at once.
-        item = pack(*row) if self._process and not _printed(run) else row
-        size = _size(item)
+        size = _size(run)
         if self._given - self._taken + size > self._room:
             return False
         self._given += size
-        self._items.put(item)
+        self._queue.put(Row(recorder, run, size))
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._work, name="history", daemon=True)
             self._thread.start()
@@ -84,188 +83,329 @@ class HistoryWriter:
         """Whether there is room again, and not only for one more run."""
         return self._given - self._taken < self._room // 2
 
-    async def settled(self, also: Action = lambda: None) -> None:
-        """What was put until now is written, or cannot be; a disk that hangs keeps nobody here.
-
-        Then `also` is called, in the thread.
-        """
-        if self._thread is None or not self._thread.is_alive():
-            return
-        done: Future[None] = Future()
-        for action in (also, lambda: done.set_result(None)):
-            self._items.put(action)
-        self._somebody_waits.set()
-        waiting = {asyncio.wrap_future(done)}
-        await self._while_it_goes_on(lambda: asyncio.wait(waiting, timeout=PATIENCE), done.done)
+    async def flush(self, close: "HistoryFile | None" = None) -> None:
+        """Return when everything put so far is written, or the disk hangs; then close this file."""
+        await self._reach(Mark(Future(), close))
 
     async def close(self) -> None:
-        """Write what waits, and end."""
-        if (thread := self._thread) is None:
-            return
-        self._items.put(self._end)
-        self._somebody_waits.set()
-        join = partial(asyncio.to_thread, thread.join, PATIENCE)
-        await self._while_it_goes_on(join, lambda: not thread.is_alive())
+        """Write what waits, and end the thread."""
+        await self._reach(Mark(Future(), end=True))
 
-    async def _while_it_goes_on(
-        self, wait: Callable[[], Awaitable[object]], over: Callable[[], bool]
-    ) -> None:
-        """Wait again and again, as long as something is written meanwhile."""
-        before = -1
-        while not over() and before != self._answered:
-            before = self._answered
-            await wait()
+    async def _reach(self, mark: "Mark") -> None:
+        if self._thread is None or not self._thread.is_alive():
+            return
+        self._queue.put(mark)
+        self._urgent.set()
+        waiting, before = {asyncio.wrap_future(mark.reached)}, -1
+        while not mark.reached.done() and before != self._taken:
+            before = self._taken
+            await asyncio.wait(waiting, timeout=PATIENCE)
 
     # -------------------------------------------------------------- in the thread
 
-    def _end(self) -> None:
-        self._closed = True
-
     def _work(self) -> None:
-        try:
-            while self._write_some():
-                pass
-        finally:
-            self._files.close()
-            self._end_process()
+        ended = False
+        while not ended:
+            batch = self._get_batch()
+            began = time.monotonic()
+            self._add([item for item in batch if isinstance(item, Row)])
+            self._pause = max(GATHER, min(LONGEST, SHARE * (time.monotonic() - began)))
+            ended = self._reached([item for item in batch if isinstance(item, Mark)])
 
-    def _write_some(self) -> bool:
-        """Wait for something, and a little longer for more; whether to go on."""
-        items = [self._items.get()]
-        self._somebody_waits.wait(self._pause)
-        self._somebody_waits.clear()
-        began = time.monotonic()
-        items += [self._items.get() for _ in range(self._items.qsize())]
-        rows = [item for item in items if not callable(item)]
-        self._choose(len(rows), began)
-        for size, parcel in _parcels(rows):
-            self._write(size, parcel)
-        self._pause = max(GATHER, min(LONGEST, SHARE * (time.monotonic() - began)))
-        for item in items:
-            if callable(item):
-                item()
-        return not self._closed
+    def _get_batch(self) -> "list[Item]":
+        """Wait for an item, and a little longer for more."""
+        first = self._queue.get()
+        self._urgent.wait(self._pause)
+        self._urgent.clear()
+        return [first, *(self._queue.get() for _ in range(self._queue.qsize()))]
 
-    def _choose(self, runs: int, now: float) -> None:
-        """Many runs at a time are worth a process, and it stays for a while; without one, it goes on here."""
-        if runs > MANY * self._pause / GATHER:
-            self._many_at = now
-            if self._process is None and now - self._failed_at > AGAIN:
-                try:
-                    self._process = HistoryProcess()
-                    self._files.close()
-                except NoProcess:
-                    self._failed_at = now
-        elif now - self._many_at > KEPT:
-            self._end_process()
+    def _add(self, rows: "Iterable[Row]") -> None:
+        """Write the rows, those of a home in one transaction."""
+        by_home: dict[HistoryRecorder, list[Row]] = {}
+        for row in rows:
+            by_home.setdefault(row.recorder, []).append(row)
+        for recorder, those in by_home.items():
+            self._open.pop(recorder.file, None)
+            self._open[recorder.file] = None
+            recorder.write([row.run for row in those])
+            self._taken += sum(row.size for row in those)
+            if len(self._open) > OPEN:
+                self._close_file(next(iter(self._open)))
 
-    def _end_process(self) -> None:
-        if self._process:
-            self._process.close()
-        self._process = None
+    def _reached(self, marks: "Iterable[Mark]") -> bool:
+        """Whether one of the marks is the end."""
+        for mark in marks:
+            for file in list(self._open) if mark.end else filter(None, [mark.close]):
+                self._close_file(file)
+            mark.reached.set_result(None)
+        return any(mark.end for mark in marks)
 
-    def _write(self, size: int, rows: list[Row | Packed]) -> None:
-        try:
-            for answers in self._answers(rows):
-                self._answered += 1
-                for answer in answers:
-                    if home := self._homes.get(answer.home):
-                        home.written(answer)
-        finally:
-            self._taken += size
-
-    def _answers(self, rows: list[Row | Packed]) -> Iterator[list[Answer]]:
-        if self._process:
-            try:
-                yield from self._process.add(rows)
-                return
-            except NoProcess:  # it was killed in a quiet moment
-                self._end_process()
-        yield from self._files.add(unpack(row) if isinstance(row, Packed) else row for row in rows)
-
-    def shut(self, home: bytes) -> None:
-        """In the thread: nothing of this home is open any more."""
-        self._files.shut(home)
-        if self._process:
-            self._process.shut(home)
+    def _close_file(self, file: "HistoryFile") -> None:
+        self._open.pop(file, None)
+        file.close()
 
 
 class HistoryRecorder:
     """The history of one citizen as its scheduler knows it: a Recorder."""
 
-    def __init__(self, historian: HistoryWriter, home: Path, keep: Retention) -> None:
+    def __init__(self, writer: HistoryWriter, home: Path, keep: Retention) -> None:
         self.keep = keep
-        self.place = os.fsencode(home.absolute())
-        self._history_writer, self._home = historian, home
-        self._lost = 0
+        self.file = HistoryFile(home)
+        self._writer, self._home = writer, home
+        self.lost = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def begin(self, told: Told) -> None:
         self._loop, self._told = asyncio.get_running_loop(), told
-        self._history_writer.tell(self)
 
     def record(self, run: FinishedRun) -> None:
-        if not self._history_writer.put(self, run):
+        if not self._writer.put(self, run):
             self._missed(1, BEHIND)
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
-        await self._history_writer.settled()
+        await self._writer.flush()
         return await asyncio.to_thread(runs, self._home, asked, known)
 
     async def output(self, run: int) -> str:
-        await self._history_writer.settled()
+        await self._writer.flush()
         return await asyncio.to_thread(output, self._home, run)
 
     async def close(self) -> None:
-        await self._history_writer.settled(partial(self._history_writer.shut, self.place))
-        self._history_writer.forget(self)
+        await self._writer.flush(close=self.file)
+        self._loop = None
 
-    def written(self, answer: Answer) -> None:
-        """In the thread: what came of some of its runs."""
-        if answer.refused:
-            self._soon(self._missed, answer.runs, answer.refused)
+    def write(self, runs: Sequence[FinishedRun]) -> None:
+        """In the writer's thread."""
+        try:
+            aside = self.file.add(runs, self.keep)
+        except NotRecorded as reason:
+            self._soon(self._missed, len(runs), str(reason))
             return
-        if answer.aside:
-            aside = os.fsdecode(answer.aside)
+        if aside:
             self._soon(self._told, "history set aside", f"it was damaged; it is {aside} now")
-        if self._lost and self._history_writer.relieved():
-            self._soon(self._well)
+        if self.lost and self._writer.relieved():
+            self._soon(self._recovered)
 
     def _soon(self, action: Callable[..., None], *given: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is there to be told
-            self._loop.call_soon_threadsafe(action, *given)
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            if self._loop:
+                self._loop.call_soon_threadsafe(action, *given)
 
     def _missed(self, runs: int, reason: str) -> None:
-        """Said once, until it is well again."""
-        if not self._lost:
+        """Reported once, until runs are recorded again."""
+        if not self.lost:
             self._told("history not recorded", reason)
-        self._lost += runs
+        self.lost += runs
 
-    def _well(self) -> None:
-        if self._lost:
-            self._told("history recorded again", f"{self._lost} runs are missing")
-        self._lost = 0
-
-
-def _parcels(rows: Iterable[Row | Packed]) -> Iterator[tuple[int, list[Row | Packed]]]:
-    """All of them, in few lists that are not large, and the bytes of each."""
-    parcel, size = list[Row | Packed](), 0
-    for row in rows:
-        more = _size(row)
-        if parcel and size + more > PARCEL:
-            yield size, parcel
-            parcel, size = [], 0
-        parcel.append(row)
-        size += more
-    if parcel:
-        yield size, parcel
+    def _recovered(self) -> None:
+        if self.lost:
+            self._told("history recorded again", f"{self.lost} runs are missing")
+        self.lost = 0
 
 
-def _size(row: Row | Packed) -> int:
-    if isinstance(row, Packed):
-        return len(row)
-    run = row.run
-    return ROW + len(run.text) + len(run.traceback) + _printed(run)
+class Row(NamedTuple):
+    """A run on its way to the disk."""
+
+    recorder: HistoryRecorder
+    run: FinishedRun
+    size: int
 
 
-def _printed(run: FinishedRun) -> int:
-    return min(run.output.size, ROOM) if run.output else 0
+class Mark(NamedTuple):
+    """A place in the queue: whoever put it wants to know when everything before it is written."""
+
+    reached: "Future[None]"
+    close: "HistoryFile | None" = None
+    end: bool = False
+
+
+Item = Row | Mark
+
+
+def _size(run: FinishedRun) -> int:
+    printed = min(run.output.size, ROOM) if run.output else 0
+    return ROW + len(run.text) + len(run.traceback) + printed
+
+
+# ------------------------------------------------------------------ one file
+
+
+class NotRecorded(Exception):
+    """Runs could not be written; the text says why."""
+
+
+class HistoryFile:
+    """The history of one home, opened when there is something to write; for one thread."""
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / NAME
+        self._database: sqlite3.Connection | None = None
+        self._file = (0, 0)
+        self._since: dict[str, int] = {}  # runs of each task since it was last looked through
+
+    def add(self, runs: Sequence[FinishedRun], keep: Retention) -> Path | None:
+        """Write the runs in one transaction and forget a few old ones; raises NotRecorded.
+
+        A damaged database is moved aside, to the path that this gives, and a new one begun.
+        """
+        try:
+            try:
+                self._write(runs, keep)
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                    raise
+                aside = self._move_aside()
+                self._write(runs, keep)
+                return aside
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            raise NotRecorded(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
+        return None
+
+    def close(self) -> None:
+        database, self._database = self._database, None
+        if database:
+            with suppress(sqlite3.Error):
+                database.close()
+
+    # -------------------------------------------------------------- writing
+
+    def _write(self, runs: Sequence[FinishedRun], keep: Retention) -> None:
+        database = self._opened()
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            _insert(database, runs)
+            self._forget(database, runs, keep)
+
+    def _forget(self, database: sqlite3.Connection, runs: Sequence[FinishedRun], keep: Retention) -> None:
+        """Whatever is too many or too old goes, a little at a time."""
+        for run in runs:
+            self._since[run.task] = self._since.get(run.task, LOOK_AFTER) + 1
+        slack = min(keep.runs // 100, LOOK_AFTER)
+        tasks = {run.task for run in runs if self._since[run.task] > slack}
+        for task in tasks:
+            outputs = _beyond(database, "outputs", "run", task, min(keep.runs, OUTPUTS_KEPT))
+            if _beyond(database, "runs", "id", task, keep.runs) + outputs < STEP:
+                self._since[task] = 0
+        if tasks:
+            oldest = f"SELECT id FROM runs ORDER BY id LIMIT {STEP}"
+            before = runs[-1].finished - keep.seconds
+            database.execute(f"DELETE FROM runs WHERE id IN ({oldest}) AND finished < ?", (before,))
+
+    # -------------------------------------------------------------- the file
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._database and self._file != self._there():
+            self.close()  # somebody removed or replaced the file
+        if self._database is None:
+            self._file = self._ours()
+            self._database = _connected(self.path)
+        return self._database
+
+    def _there(self) -> tuple[int, int]:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_dev, found.st_ino
+
+    def _ours(self) -> tuple[int, int]:
+        """Make the file, ours alone, if there is none; a link here could name any file of ours."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("is no file; move it away")
+        return found.st_dev, found.st_ino
+
+    def _move_aside(self) -> Path:
+        self.close()
+        aside = quarantine(self.path)
+        log = self.path.with_name(self.path.name + WRITE_AHEAD)
+        with suppress(FileNotFoundError):  # it belongs to the damaged one, and may help to mend that
+            log.replace(aside.with_name(aside.name + WRITE_AHEAD))
+        self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
+        return aside
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(
+        address(path, mode="rw"), uri=True, timeout=LOCK_PATIENCE, isolation_level=None
+    )
+    try:
+        _prepare(database)
+    except (OSError, sqlite3.Error):
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    made = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if made and version != VERSION:
+        raise OSError(f"was made by another program (version {version}); move it away")
+    if not made:  # nothing to lose yet: its fsyncs would hold up those of the state files
+        database.execute("PRAGMA synchronous = OFF")
+    database.execute("PRAGMA journal_mode = WAL")
+    if not made:
+        database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+    database.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the newest runs, no more
+    database.execute("PRAGMA foreign_keys = ON")
+    database.execute(f"PRAGMA cache_size = -{CACHE}")
+    database.execute("PRAGMA journal_size_limit = 4194304")
+
+
+def _insert(database: sqlite3.Connection, runs: Sequence[FinishedRun]) -> None:
+    """All of the runs in few statements: around each one Python lets the scheduler's thread wait for it."""
+    done = 0
+    while done < len(runs):
+        some = runs[done : done + _at_once(len(runs) - done)]
+        rows = ", ".join([_ROW] * len(some))
+        last = database.execute(f"{_INSERT} {rows}", [each for run in some for each in _row(run)]).lastrowid
+        done += len(some)
+        for number, run in enumerate(some, (last or 0) - len(some) + 1):
+            _insert_output(database, number, run)
+
+
+def _at_once(left: int) -> int:
+    """A power of two, so that there are few different statements to prepare."""
+    return min(1 << (left.bit_length() - 1), AT_ONCE)
+
+
+def _row(run: FinishedRun) -> tuple[object, ...]:
+    times = (run.started, run.finished, run.seconds)
+    return (
+        _text(run.task),
+        *times,
+        run.outcome,
+        run.trigger,
+        run.attempt,
+        _text(run.text[:TEXT]),
+        run.outcome.bad,
+    )
+
+
+def _insert_output(database: sqlite3.Connection, number: int, run: FinishedRun) -> None:
+    written = run.output.text() if run.output and run.output.size else ""
+    if written or run.traceback:
+        traceback = run.traceback[-TRACEBACK:]  # its last lines say what was raised, and where
+        database.execute(_OUTPUT, (number, run.task, _text(written), _text(traceback)))
+
+
+def _beyond(database: sqlite3.Connection, table: str, number: str, task: str, keep: int) -> int:
+    """Remove the oldest rows of the task beyond the newest `keep`; how many that were."""
+    newest = f"SELECT {number} FROM {table} WHERE task = ? ORDER BY {number} DESC LIMIT 1 OFFSET ?"
+    if (last := database.execute(newest, (task, keep)).fetchone()) is None:
+        return 0
+    oldest = f"SELECT {number} FROM {table} WHERE task = ? AND {number} <= ? ORDER BY {number} LIMIT {STEP}"
+    gone = database.execute(f"DELETE FROM {table} WHERE {number} IN ({oldest})", (task, *last))
+    return gone.rowcount
+
+
+def _text(text: str) -> str:
+    """As UTF-8 can hold it: a lone surrogate is spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -26,13 +25,15 @@ pytestmark = [
 UNTIL_DONE = "echo $$ >> runs.log; while [ ! -e done ]; do sleep 0.02; done"
 # Dies at a given point: before a transaction is committed, in the middle of it, or in a write to the disk.
 DIES = """
-import os, resource, signal, sys
+import os, resource, signal, sqlite3, sys
 from pathlib import Path
-from scheduler.storage.history_file import HistoryFile
+from scheduler.storage.history_writer import HistoryFile
 from scheduler.core.task import Retention, Outcome
 from scheduler.core.records import FinishedRun
 home, where = Path(sys.argv[1]), sys.argv[2]
 run = FinishedRun("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, 1500 * "x")
+opened, connect = [], sqlite3.connect
+sqlite3.connect = lambda *given, **more: opened.append(connect(*given, **more)) or opened[0]
 file = HistoryFile(home)
 file.add([run] * 50, Retention())
 seen = []
@@ -45,7 +46,7 @@ if where == "write":
     size = (home / "runs.db-wal").stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 3000, size + 3000))
 else:
-    file._database.set_trace_callback(die)
+    opened[0].set_trace_callback(die)
 file.add([run._replace(text="lost" + 1500 * "x")] * 50, Retention())
 print("it lived")
 """
@@ -72,43 +73,6 @@ def test_a_death_inside_a_transaction_costs_that_transaction(place, where):
     assert died.returncode in (-signal.SIGKILL, -signal.SIGXFSZ), died.stderr
     assert (len(runs(place)), died.stdout) == (50, "")
     assert whole(place.home)
-
-
-OWNER = """
-import os, sys
-from pathlib import Path
-from scheduler.storage.history_file import Row
-from scheduler.storage.history_process import HistoryProcess
-from scheduler.core.task import Retention, Outcome
-from scheduler.core.records import FinishedRun
-run = FinishedRun("tick", None, 1, 1.0, 2.0, 1.0, Outcome.OK, "noted")
-row = Row(os.fsencode(sys.argv[1]), Retention(), run)
-process = HistoryProcess()
-list(process.add([row]))
-print(process._child.pid, flush=True)
-while True:
-    list(process.add([row] * 50))
-"""
-
-
-def killed_at_work(place: Place) -> int:
-    """An owner that is killed while its history is written; the pid of the process that writes."""
-    argv = [sys.executable, "-c", OWNER, str(place.home)]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout
-        writer = int(owner.stdout.readline())
-        while len(runs(place)) < 100:
-            time.sleep(0.01)
-        owner.kill()
-    return writer
-
-
-async def test_the_process_that_writes_ends_with_its_owner_and_leaves_the_history_whole(place):
-    writer = await asyncio.to_thread(killed_at_work, place)
-    await until(lambda: gone(writer), "it ends")
-    assert len(runs(place)) % 50 == 1
-    assert whole(place.home)
-    assert [path.name for path in place.home.glob("runs.db*")] == ["runs.db"]
 
 
 async def test_a_run_whose_owner_was_killed_is_recorded_by_the_next(place):

@@ -18,7 +18,7 @@ from scheduler.core.json_codec import to_json
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import Output
-from scheduler.storage.history_file import HistoryFile
+from scheduler.storage.history_writer import HistoryFile
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
 from scheduler.system.process_info import Running

@@ -20,9 +20,15 @@ from scheduler.core.task import Call, Outcome, Retention, Task, Trigger
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
 from scheduler.executors import Output
 from scheduler.storage import history_reader as history
-from scheduler.storage.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded, Row
-from scheduler.storage.history_process import NoProcess, Packed
-from scheduler.storage.history_writer import MANY, ROW, HistoryWriter
+from scheduler.storage.history_writer import (
+    OUTPUTS_KEPT,
+    ROW,
+    TEXT,
+    TRACEBACK,
+    HistoryFile,
+    HistoryWriter,
+    NotRecorded,
+)
 from scheduler.system.process_info import Running
 from tests.crash.loops import everything_in
 from tests.fakes import NOON, until
@@ -295,7 +301,7 @@ def test_a_file_that_was_removed_is_made_again(home, file):
 
 
 def test_somebody_elses_lock_is_not_waited_for_long(home, file, monkeypatch):
-    monkeypatch.setattr("scheduler.storage.history_file.PATIENCE", 0.01)
+    monkeypatch.setattr("scheduler.storage.history_writer.LOCK_PATIENCE", 0.01)
     file.add([FINE], Retention())
     file.close()
     with contextlib.closing(sqlite3.connect(home / "runs.db", isolation_level=None)) as other:
@@ -333,11 +339,11 @@ def test_a_full_disk_costs_the_runs_of_that_moment_and_no_others(home, file):
 class Citizen:
     """A scheduler whose runs are recorded in a real home."""
 
-    def __init__(self, home: Path, build: Any, historian: HistoryWriter) -> None:
-        self.home, self._build, self._history_writer = home, build, historian
+    def __init__(self, home: Path, build: Any, writer: HistoryWriter) -> None:
+        self.home, self._build, self.writer = home, build, writer
 
     async def starts(self, *tasks: Task, **more: Any) -> Any:
-        self.recorder = self._history_writer.of(self.home, Retention())
+        self.recorder = self.writer.of(self.home, Retention())
         self.scheduler = await self._build(*tasks, recorder=self.recorder, **more)
         return self.scheduler
 
@@ -347,15 +353,15 @@ class Citizen:
 
 
 @pytest.fixture
-async def historian():
-    historian = HistoryWriter()
-    yield historian
-    await historian.close()
+async def writer():
+    writer = HistoryWriter()
+    yield writer
+    await writer.close()
 
 
 @pytest.fixture
-def citizen(home, build, historian):
-    return Citizen(home, build, historian)
+def citizen(home, build, writer):
+    return Citizen(home, build, writer)
 
 
 def task(name: str, handler: Any, **more: Any) -> Task:
@@ -429,8 +435,8 @@ async def test_a_history_that_cannot_be_written_stops_nothing_and_is_said_once(c
     scheduler = await citizen.starts(noting())
     for _ in range(3):
         await clock.advance(minutes=5)
-        await citizen._history_writer.settled()
-    await until(lambda: citizen.recorder._lost == 4, "all are missing")
+        await citizen.writer.flush()
+    await until(lambda: citizen.recorder.lost == 4, "all are missing")
     assert len(runs) == 4
     assert citizen.events("history") == [
         f"history not recorded: {citizen.home}/runs.db: Is a directory",
@@ -461,63 +467,66 @@ async def test_what_there_is_no_room_for_is_left_out_and_counted(home, build, cl
         return write(self, *given)
 
     monkeypatch.setattr(HistoryFile, "add", slow)
-    historian = HistoryWriter(room=4 * ROW + 100)
-    citizen = Citizen(home, build, historian)
+    writer = HistoryWriter(room=4 * ROW + 100)
+    citizen = Citizen(home, build, writer)
     scheduler = await citizen.starts(noting())
     await clock.advance(seconds=1)
     await until(stuck.is_set, "the disk hangs")
     await clock.advance(minutes=5 * 6)
     assert citizen.events("history") == ["history not recorded: more runs end than the disk can take"]
     go_on.set()
-    await historian.settled()
+    await writer.flush()
     await clock.advance(minutes=5)
     await until(lambda: len(citizen.events("history")) == 2, "there is room again")
     assert citizen.events("history")[1] == "history recorded again: 3 runs are missing"
     assert len(await scheduler.history()) == 5
-    await historian.close()
+    await writer.close()
 
 
 async def test_a_disk_that_hangs_keeps_no_one_from_ending(home, build, clock, noting, monkeypatch):
     monkeypatch.setattr("scheduler.storage.history_writer.PATIENCE", 0.05)
     go_on = threading.Event()
     monkeypatch.setattr(HistoryFile, "add", lambda *given: go_on.wait(8) and None)
-    historian = HistoryWriter()
-    scheduler = await Citizen(home, build, historian).starts(noting())
+    writer = HistoryWriter()
+    scheduler = await Citizen(home, build, writer).starts(noting())
     await clock.advance(seconds=1)
     await scheduler.stop(0)
-    await historian.close()
-    assert historian._thread.is_alive()
+    await writer.close()
+    assert at_work()
     go_on.set()
-    await until(lambda: not historian._thread.is_alive(), "it ends")
+    await until(lambda: not at_work(), "it ends")
 
 
-async def test_one_thread_writes_for_all_and_keeps_few_databases_open(tmp_path, historian, monkeypatch):
-    monkeypatch.setattr("scheduler.storage.history_file.OPEN", 3)
+async def test_one_thread_writes_for_all_and_keeps_few_databases_open(tmp_path, writer, monkeypatch):
+    monkeypatch.setattr("scheduler.storage.history_writer.OPEN", 3)
     recorders = []
     for n in range(10):
         (tmp_path / f"c{n}").mkdir()
-        recorders.append(historian.of(tmp_path / f"c{n}", Retention()))
+        recorders.append(writer.of(tmp_path / f"c{n}", Retention()))
         recorders[-1].begin(lambda kind, text: None)
     before = threading.active_count()
     for _ in range(2):
         for recorder in recorders:
             recorder.record(FINE)
-        await historian.settled()
+        await writer.flush()
     assert threading.active_count() == before + 1
     assert [len(listed(tmp_path / f"c{n}")) for n in range(10)] == [2] * 10
     assert len(list(tmp_path.glob("*/runs.db-wal"))) == 3
 
 
-async def test_runs_that_end_together_are_one_transaction(home, historian, monkeypatch):
+async def test_runs_that_end_together_are_one_transaction(home, writer, monkeypatch):
     batches = []
     write = HistoryFile.add
     monkeypatch.setattr(
         HistoryFile, "add", lambda self, *given: batches.append(given[0]) or write(self, *given)
     )
-    record(historian.of(home, Retention()), MANY)
-    await historian.settled()
-    assert sum(map(len, batches)) == MANY and len(batches) <= 2
-    assert historian._given == historian._taken > 0
+    record(writer.of(home, Retention()), 30)
+    await writer.flush()
+    assert sum(map(len, batches)) == 30 and len(batches) <= 2
+
+
+def at_work() -> bool:
+    return "history" in [thread.name for thread in threading.enumerate()]
 
 
 def record(recorder: Any, runs: int) -> None:
@@ -526,161 +535,28 @@ def record(recorder: Any, runs: int) -> None:
         recorder.record(FINE)
 
 
-async def test_many_runs_are_written_by_a_process_of_its_own_and_few_need_none(home, historian):
-    recorder = historian.of(home, Retention())
-    record(recorder, MANY)
-    await historian.settled()
-    assert historian._process is None
-    record(recorder, 500)
-    await historian.settled()
-    assert historian._process and len(listed(home, limit=1000)) == MANY + 500
-    assert not historian._files._open  # one of the two has it
-    child = historian._process._child
-    await recorder.close()
-    assert [path.name for path in home.glob("runs.db*")] == ["runs.db"]
-    await historian.close()
-    assert child.returncode == 0
-
-
-async def test_for_a_process_runs_are_packed_on_the_way_but_what_they_printed_in_the_thread(
-    home, historian, monkeypatch
-):
-    """Packing many at once in the thread holds up the loop; what was printed may be much."""
-    asked, told = [], []
-    recorder = historian.of(home, Retention())
-    record(recorder, MANY + 1)
-    await historian.settled()
-    add = historian._process.add
-    monkeypatch.setattr(historian._process, "add", lambda rows: told.append([*map(type, rows)]) or add(rows))
-    printed = written(b"half way")
-    monkeypatch.setattr(type(printed), "text", lambda self: asked.append(threading.current_thread()) or "?")
-    recorder.record(FINE)
-    recorder.record(FINE._replace(output=printed))
-    recorder.record(FINE._replace(output=written(b"")))
-    await historian.settled()
-    assert [kind for each in told for kind in each] == [Packed, Row, Packed]
-    assert asked == [historian._thread]
-    assert historian._given == historian._taken > 0
-
-
-async def test_what_was_packed_for_a_process_that_died_is_written_here(home, historian):
-    recorder = historian.of(home, Retention(runs=77))
-    record(recorder, MANY + 1)
-    await historian.settled()
-    historian._process._child.kill()
-    historian._process._child.wait()
-    for text in ("one", "two"):
-        recorder.record(BAD._replace(text=text))
-    await historian.settled()
-    assert historian._process is None
-    assert [(run.text, run.outcome, run.trigger) for run in listed(home, limit=2)] == [
-        (text, BAD.outcome, BAD.trigger) for text in ("two", "one")
-    ]
-
-
-async def test_one_that_has_closed_is_told_nothing_and_another_of_its_home_is(home, historian):
-    first, second, said = historian.of(home, Retention()), historian.of(home, Retention()), []
+async def test_one_that_has_closed_is_told_nothing_and_another_of_its_home_is(home, writer):
+    first, second, said = writer.of(home, Retention()), writer.of(home, Retention()), []
     first.begin(lambda *words: pytest.fail("it has closed"))
     await first.close()
-    assert not historian._homes  # nothing of it stays
     (home / "runs.db").mkdir()
     first.record(FINE)  # nobody is told of this one
-    await historian.settled()
+    await writer.flush()
     second.begin(lambda *words: said.append(words))
     await first.close()
     second.record(FINE)
-    await historian.settled()
+    await writer.flush()
     await until(lambda: said == [("history not recorded", f"{home}/runs.db: Is a directory")], "it is said")
-    assert historian._thread.is_alive()
+    assert at_work()
 
 
 async def test_when_it_ends_nothing_is_open(home):
-    historian = HistoryWriter()
-    record(historian.of(home, Retention()), 1)
-    await historian.settled()
+    writer = HistoryWriter()
+    record(writer.of(home, Retention()), 1)
+    await writer.flush()
     assert (home / "runs.db-wal").exists()
-    await historian.close()
+    await writer.close()
     assert [path.name for path in home.glob("runs.db*")] == ["runs.db"]
-
-
-async def test_the_process_goes_when_there_have_been_few_runs_for_a_while(home, historian, monkeypatch):
-    monkeypatch.setattr("scheduler.storage.history_writer.KEPT", 0.1)
-    recorder = historian.of(home, Retention())
-    record(recorder, MANY + 1)
-    await historian.settled()
-    child = historian._process._child
-    await asyncio.sleep(0.15)
-    record(recorder, 1)
-    await historian.settled()
-    assert historian._process is None and child.returncode == 0
-    assert len(listed(home, limit=1000)) == MANY + 2
-
-
-async def test_few_runs_in_a_long_pause_are_not_many(home, historian):
-    recorder = historian.of(home, Retention())
-    historian._pause = 10.0
-    record(recorder, 2 * MANY)
-    await historian.settled()
-    assert historian._process is None and len(listed(home, limit=1000)) == 2 * MANY
-
-
-async def test_a_process_that_died_in_a_quiet_moment_costs_nothing(home, historian):
-    said = []
-    recorder = historian.of(home, Retention())
-    record(recorder, MANY + 1)
-    recorder.begin(lambda *words: said.append(words))
-    await historian.settled()
-    historian._process._child.kill()
-    historian._process._child.wait()
-    recorder.record(FINE)
-    await historian.settled()
-    assert historian._process is None and said == []
-    assert len(listed(home, limit=1000)) == MANY + 2
-
-
-async def test_runs_that_a_process_died_with_are_missing_and_that_is_said(home, historian, monkeypatch):
-    said = []
-    recorder = historian.of(home, Retention())
-    record(recorder, MANY + 1)
-    recorder.begin(lambda *words: said.append(words))
-    await historian.settled()
-    process = historian._process
-    say = process._say
-    monkeypatch.setattr(process, "_say", lambda *words: process._child.kill() or say(*words))
-    recorder.record(FINE)
-    await historian.settled()
-    reason = f"{home}: the process that writes histories was killed by signal 9"
-    await until(lambda: said == [("history not recorded", reason)], "it is said")
-    recorder.record(FINE)
-    await historian.settled()
-    await until(lambda: said[1:] == [("history recorded again", "1 runs are missing")], "it is well again")
-    assert len(listed(home, limit=1000)) == MANY + 2
-
-
-async def test_where_no_process_can_begin_all_is_written_here(home, historian, monkeypatch):
-    begun = []
-
-    def none() -> None:
-        begun.append(1)
-        raise NoProcess
-
-    monkeypatch.setattr("scheduler.storage.history_writer.HistoryProcess", none)
-    for _ in range(3):
-        record(historian.of(home, Retention()), MANY + 1)
-        await historian.settled()
-    assert begun == [1] and len(listed(home, limit=1000)) == 3 * MANY + 3
-
-
-async def test_what_runs_printed_is_handed_over_in_parcels(home, historian, monkeypatch):
-    monkeypatch.setattr("scheduler.storage.history_writer.PARCEL", 6 * ROW)
-    batches = []
-    write = HistoryFile.add
-    monkeypatch.setattr(
-        HistoryFile, "add", lambda self, *given: batches.append(len(given[0])) or write(self, *given)
-    )
-    record(historian.of(home, Retention()), 12)
-    await historian.settled()
-    assert max(batches) == 5 and sum(batches) == 12
 
 
 async def test_without_a_home_nothing_is_remembered(build, clock, noting):
