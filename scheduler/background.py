@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import CitizenSettings, Settings, load
-from scheduler.control.look import look_at
+from scheduler.control.offline import ask_owner, read_snapshot
 from scheduler.core.task import Handler, Outcome
 from scheduler.core.views import Receipt, Snapshot
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
-from scheduler.system.unix_socket import not_ours
 
 if TYPE_CHECKING:
+    from scheduler.control.client import RemoteControl
     from scheduler.control.member import Followed
 
 __all__ = [
@@ -70,7 +70,7 @@ class CitizenScheduler:
         """Run the task now and wait for it: how it went, in a line."""
 
         async def forced(control: "Followed") -> str:
-            from scheduler.control.waiting import force_and_wait, outcome_of
+            from scheduler.control.session import force_and_wait, outcome_of
 
             return outcome_of(await force_and_wait(control, task))
 
@@ -90,9 +90,9 @@ class CitizenScheduler:
         return run(self._steering(action))
 
     async def _steering(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
-        from scheduler.control.session import steering
+        from scheduler.control.session import control_for
 
-        at = steering(self.citizen, self.config, as_root=self._as_root, handlers=self._handlers)
+        at = control_for(self.citizen, self.config, as_root=self._as_root, handlers=self._handlers)
         async with at as control:
             return await action(control)
 
@@ -144,17 +144,17 @@ def looks(names: Sequence[str] = (), config: Path | None = None) -> list[Snapsho
     if settings.problems:
         raise BadSettings(settings.problems)
     chosen = [_citizen(settings, name) for name in names] if names else settings.citizens
-    return [_looked_at(each, SystemClock.now()) for each in chosen]
+    return [_read(each) for each in chosen]
 
 
-def _looked_at(citizen: CitizenSettings, now: float) -> Snapshot:
-    """As its files tell it; of another user's, as its owner tells members of its `socket_group`."""
-    if not_ours(citizen.home):
-        from scheduler.control.asking import snapshot
+def _read(citizen: CitizenSettings) -> Snapshot:
+    """The citizen from its files, or from its owner if this user is a member of its `socket_group`."""
 
-        if found := snapshot(citizen.name, citizen.home):
-            return found
-    return look_at(citizen.name, citizen.home, citizen.tasks, citizen.wake, now, citizen.problems)
+    async def newest(control: "RemoteControl") -> Snapshot:
+        return control.snapshot()
+
+    answer = ask_owner(citizen.name, citizen.home, newest)
+    return answer or read_snapshot(citizen, SystemClock.now())
 
 
 def citizens(config: Path | None = None) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ class _Waiting:
 
     async def force(self, control: "Followed", told: ResultPrinter, *, again: bool, show: bool) -> int:
         """Run the task, say how it went: the exit code."""
-        from scheduler.control.waiting import force_and_wait, outcome_of
+        from scheduler.control.session import force_and_wait, outcome_of
 
         name, prints = f"{told.citizen}/{told.task}", _Prints(told)
         self._under_way[name] = control

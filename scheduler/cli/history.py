@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +15,11 @@ from scheduler.cli.steer import FAILED
 from scheduler.core.records import LISTED, RunQuery, RunRecord
 from scheduler.core.text import clean, failing
 from scheduler.core.views import Snapshot
-from scheduler.system.unix_socket import not_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from scheduler.control.client import RemoteControl
 
 WIDEST = 200  # columns where no terminal says how many it has
 TITLES = ("id", "when", "citizen", "task", "trigger", "outcome", "took", "text")
@@ -72,15 +77,12 @@ def _output(one: Snapshot, run: int, as_json: bool) -> int:
 
 
 def _printed(one: Snapshot, run: int) -> str:
+    from scheduler.control.offline import ask_owner
     from scheduler.storage import history_reader as history
 
     home = Path(one.home)
-    if not_ours(home):
-        from scheduler.control.asking import output
-
-        if (told := output(one.citizen, home, run)) is not None:
-            return told
-    return history.output(home, run)
+    answer = ask_owner(one.citizen, home, lambda control: control.output(run))
+    return history.output(home, run) if answer is None else answer
 
 
 def _list(snapshots: Sequence[Snapshot], asked: RunQuery, as_json: bool) -> int:
@@ -96,17 +98,18 @@ def _list(snapshots: Sequence[Snapshot], asked: RunQuery, as_json: bool) -> int:
     return FAILED if any(_failing(one, asked.task) for one in snapshots) else 0
 
 
-def _runs(snapshots: Sequence[Snapshot], one: Snapshot, asked: RunQuery) -> Iterable[RunRecord]:
-    """What one of these citizens has to tell; a task that any of them has is none that is unknown."""
+def _runs(snapshots: Sequence[Snapshot], one: Snapshot, query: RunQuery) -> Iterable[RunRecord]:
+    """The runs of one of these citizens; a task that any of them has is not an unknown one."""
+    from scheduler.control.offline import ask_owner
     from scheduler.storage import history_reader as history
 
-    home = Path(one.home)
-    if not_ours(home):
-        from scheduler.control.asking import runs
+    def ask(control: "RemoteControl") -> "Awaitable[tuple[RunRecord, ...]]":
+        return control.history(query.task, limit=query.limit, failed=query.failed, before=query.before)
 
-        if (told := runs(one.citizen, home, asked)) is not None:
-            return told
-    return history.runs(home, asked, {row.name for each in snapshots for row in each.tasks})
+    home = Path(one.home)
+    answer = ask_owner(one.citizen, home, ask)
+    known = {row.name for each in snapshots for row in each.tasks}
+    return history.runs(home, query, known) if answer is None else answer
 
 
 def _failing(snapshot: Snapshot, task: str | None) -> bool:

@@ -94,7 +94,7 @@ def wake_command(
 
 
 async def _waited_for(control: "Followed", told: "ResultPrinter") -> int:
-    from scheduler.control.waiting import wake_and_wait
+    from scheduler.control.session import wake_and_wait
 
     ended = await wake_and_wait(control)
     bad = ended.outcome is not None and ended.outcome.bad

@@ -1,40 +1,38 @@
-"""A citizen that another process owns: its snapshots as they come, its verbs through the socket."""
+"""A citizen of another process: its snapshots as they come, and requests through its owner's socket."""
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from random import uniform
-from typing import Any
+from typing import Any, TypeVar
 
-from scheduler.control import messages as wire
-from scheduler.core.details import TaskDetails
-from scheduler.core.records import LISTED, RunRecord
-from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
-from scheduler.core.window import Slots, TimeGrid
+from scheduler.control import messages
+from scheduler.core.json_codec import to_json
+from scheduler.core.ports import RequestingControl
+from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, follow
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.executors.streams import ChunkQueue
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import peer_of
 
-PATIENCE = 10.0  # seconds for an answer; a save on a slow disk takes some
-GREETING = 3.0  # seconds for the first line
-# Seconds between two attempts to find the owner again, which become rarer: a thousand citizens whose owner is
-# gone would otherwise keep the loop busy for as long as it is.
-RETRY, RARELY = 0.5, 5.0
-SLOWER = 1.3
-STEP = (
-    0.25  # seconds; not all citizens of one owner knock at once, but some do: each waking of the loop costs
-)
-PING_AFTER = 1.0  # seconds of silence after which the owner is asked whether it is there
+T = TypeVar("T")
+
+PATIENCE = 10.0  # seconds for an answer: a save on a slow disk takes some
+GREETING_WITHIN = 3.0  # seconds for the first line
+# Seconds between two attempts to find the owner again. They become rarer: a thousand citizens whose owner
+# is gone would keep the loop busy.
+RETRY, RETRY_AT_MOST, SLOWER = 0.5, 5.0, 1.3
+STEP = 0.25  # seconds; attempts of many citizens share steps, for each waking of the loop costs
+PING_AFTER = 1.0  # seconds of silence after which the owner is pinged
 
 
 class Connection:
-    """One conversation with an owner; ends with Disconnected for everybody who waits."""
+    """One conversation with an owner; its end is Disconnected for every request."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pid: int) -> None:
         self.pid = pid
@@ -42,111 +40,128 @@ class Connection:
         self._reader, self._writer = reader, writer
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._spools: dict[int, ChunkQueue] = {}
-        self.on_snapshot: Callable[[Any], None] = lambda raw: None
-        self.on_word: Callable[[], None] = lambda: None
+        self._receivers: dict[int, Callable[[Any], None]] = {}
+        self.on_message: Callable[[], None] = lambda: None
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
     async def open(cls, path: Path) -> "Connection":
-        """Raises Disconnected when nobody answers, or somebody who speaks another language."""
+        """Raises Disconnected where nothing listens, or something that is not an owner of this version."""
         try:
-            reader, writer = await asyncio.open_unix_connection(sock=_knock(path), limit=wire.ANSWER_LIMIT)
+            reader, writer = await asyncio.open_unix_connection(
+                sock=_connect(path), limit=messages.ANSWER_LIMIT
+            )
         except OSError:
-            raise Disconnected(f"nobody answers at {path}") from None
+            raise Disconnected(f"nothing listens at {path}") from None
         try:
-            async with asyncio.timeout(GREETING):
-                hello = wire.heard(await reader.readuntil(b"\n"))
-            return cls(reader, writer, _greeted(hello))
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
-            writer.transport.abort()
-            raise Disconnected(f"what listens at {path} does not greet as an owner does") from None
+            async with asyncio.timeout(GREETING_WITHIN):
+                greeting = messages.decode(await reader.readuntil(b"\n"))
+            return cls(reader, writer, _greeted(greeting))
         except Disconnected:
             writer.transport.abort()
             raise
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+            writer.transport.abort()
+            raise Disconnected(f"what listens at {path} does not greet like an owner") from None
 
-    async def ask(self, method: str, **params: Any) -> Any:
-        """The result of a request; raises what the owner refused it with, or Disconnected."""
-        number = next(self._numbers)
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+    async def ask(self, method: str, *, patience: float | None = PATIENCE, **params: Any) -> Any:
+        """The result of a request; raises the owner's refusal, or Disconnected."""
+        number, answer = self._request(method, params)
         try:
-            self._writer.write(wire.line({"id": number, "method": method, "params": params}))
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 return await answer
         except (OSError, TimeoutError) as error:
             raise Disconnected(f"the owner (pid {self.pid}) does not answer") from error
         finally:
-            self._answers.pop(number, None)
+            del self._answers[number]
+
+    async def watch(self, after: int, receive: Callable[[Any], None]) -> None:
+        """Receive snapshots from now on, the first before this returns; of the events those `after` one."""
+        first = asyncio.get_running_loop().create_future()
+
+        def received(raw: Any) -> None:
+            receive(raw)
+            if not first.done():
+                first.set_result(None)
+
+        number, answer = self._request("watch", {"after": after})
+        answer.add_done_callback(_why)
+        self._receivers[number] = received
+        await asyncio.wait({answer, first}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if not first.done():
+            raise Disconnected(f"the owner (pid {self.pid}) does not show its state")
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        """What the owner tells of a run until it says that this was all; the answer comes at the end."""
-        number, spool = next(self._numbers), ChunkQueue()
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        answer.add_done_callback(lambda done: spool.end(_why(done)))
-        self._spools[number] = spool
+        """What a run prints, until the owner answers that it has ended."""
+        chunks = ChunkQueue()
+        number, answer = self._request("follow", {"task": task})
+        answer.add_done_callback(lambda done: chunks.end(_why(done)))
+        self._receivers[number] = lambda raw: chunks.put(messages.typed(OutputChunk, raw))
         try:
-            self._writer.write(wire.line({"id": number, "method": "follow", "params": {"task": task}}))
-            async for piece in spool.pieces():
-                yield piece
+            async for chunk in chunks.pieces():
+                yield chunk
         finally:
-            del self._answers[number], self._spools[number]
+            del self._answers[number], self._receivers[number]
             if not answer.done():
-                unfollow = {"id": next(self._numbers), "method": "unfollow", "params": {"id": number}}
-                self._writer.write(wire.line(unfollow))
+                self._send(next(self._numbers), "cancel", {"id": number})
 
-    async def over(self) -> None:
-        """Return when the owner has hung up."""
+    async def closed(self) -> None:
+        """Return when the owner has disconnected."""
         await asyncio.wait({self._listening})
 
     def close(self) -> None:
         self._listening.cancel()
         self._writer.transport.abort()
 
-    async def _listen(self) -> None:
-        try:
-            while message := await self._reader.readline():
-                self.on_word()
-                self._heard(wire.heard(message))
-        except (OSError, ValueError, asyncio.LimitOverrunError, Disconnected):
-            pass
-        finally:
-            self._writer.transport.abort()
-            for answer in self._answers.values():
-                if not answer.done():
-                    answer.set_exception(Disconnected(f"the owner (pid {self.pid}) is gone"))
+    def _request(self, method: str, params: Mapping[str, Any]) -> "tuple[int, asyncio.Future[Any]]":
+        number = next(self._numbers)
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        self._send(number, method, params)
+        return number, answer
 
-    def _heard(self, message: Any) -> None:
-        if not isinstance(message, dict):
+    def _send(self, number: int, method: str, params: Mapping[str, Any]) -> None:
+        plain = {name: to_json(value) for name, value in params.items()}
+        self._writer.write(messages.encode(id=number, method=method, params=plain))
+
+    async def _listen(self) -> None:
+        with suppress(OSError, ValueError, asyncio.LimitOverrunError, Disconnected):
+            while line := await self._reader.readline():
+                self.on_message()
+                self._receive(messages.decode(line))
+        self._writer.transport.abort()
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(Disconnected(f"the owner (pid {self.pid}) is gone"))
+
+    def _receive(self, message: Mapping[str, Any]) -> None:
+        if message.get("method") == "item":
+            item = messages.typed(messages.Item, message.get("params"))
+            if receive := self._receivers.get(item.id):
+                receive(item.value)
             return
-        if message.get("method") == "snapshot":
-            self.on_snapshot(message.get("params"))
-            return
-        if message.get("method") == "printed" and isinstance(params := message.get("params"), dict):
-            if spool := self._spools.get(_number(params)):
-                spool.put(wire.piece_from(params))
-            return
-        answer = self._answers.get(_number(message))
+        number = message.get("id")
+        answer = self._answers.get(number) if isinstance(number, int) else None
         if answer is None or answer.done():
             return
-        if isinstance(message.get("error"), dict):
-            answer.set_exception(wire.error_of(message["error"]))
+        if isinstance(error := message.get("error"), dict):
+            answer.set_exception(messages.error_from(error))
         else:
             answer.set_result(message.get("result"))
 
 
-def _knock(path: Path) -> socket.socket:
-    """A connection to who listens there; raises OSError, which costs a tenth of what asyncio makes of it.
+def _connect(path: Path) -> socket.socket:
+    """A connection to the owner; raises OSError at a tenth of asyncio's cost.
 
     The kernel decides at once about a Unix socket: this never blocks.
     """
-    knocking = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        knocking.setblocking(False)
-        knocking.connect(str(path))
+        connection.setblocking(False)
+        connection.connect(str(path))
     except OSError:
-        knocking.close()
+        connection.close()
         raise
-    return knocking
+    return connection
 
 
 def rounded(pause: float, now: float) -> float:
@@ -154,59 +169,51 @@ def rounded(pause: float, now: float) -> float:
     return pause + STEP - (now + pause) % STEP
 
 
-def _number(message: Mapping[str, Any]) -> int:
-    """Which request it is about, 0 for none of ours."""
-    number = message.get("id")
-    return number if isinstance(number, int) else 0
-
-
 def _why(answer: "asyncio.Future[Any]") -> SchedulerError | None:
-    """What ended it, if that was not the run."""
+    """The error that ended it, if not the run did."""
     error = None if answer.cancelled() else answer.exception()
     return error if isinstance(error, SchedulerError) else None
 
 
-def _greeted(hello: Any) -> int:
-    """The pid of the owner; raises Disconnected for what is no greeting of our version."""
-    if isinstance(hello, dict) and isinstance(hello.get("error"), dict):
-        raise Disconnected(str(hello["error"].get("message", "refused")))
-    params = hello.get("params") if isinstance(hello, dict) else None
-    if not isinstance(params, dict) or hello.get("method") != "hello":
-        raise Disconnected("what listens there is no owner of a citizen")
-    if params.get("protocol") != wire.PROTOCOL:
+def _greeted(message: Mapping[str, Any]) -> int:
+    """The pid of the owner; raises Disconnected for anything but a greeting of this version."""
+    if isinstance(error := message.get("error"), dict):
+        raise Disconnected(str(error.get("message", "refused")))
+    if message.get("method") != "hello":
+        raise Disconnected("what listens there is not the owner of a citizen")
+    greeting = messages.typed(messages.Greeting, message.get("params"))
+    if greeting.protocol != messages.PROTOCOL:
         raise Disconnected(
-            f"its owner (pid {params.get('pid')}) speaks version {params.get('protocol')} of the protocol, "
-            f"this is version {wire.PROTOCOL}: restart the older of the two"
+            f"its owner (pid {greeting.pid}) speaks version {greeting.protocol} of the protocol, "
+            f"this is version {messages.PROTOCOL}: restart the older of the two"
         )
-    pid = params.get("pid", 0)
-    return pid if isinstance(pid, int) else 0
+    return greeting.pid
 
 
-class RemoteControl:
-    """A Control for a citizen of another process; finds its owner again by itself."""
+class RemoteControl(RequestingControl):
+    """A Control for a citizen of another process; attaches again whenever its owner is back."""
 
     def __init__(self, citizen: str, path: Path, clock: Clock) -> None:
         self.citizen = citizen
         self._path, self._clock = path, clock
         self._snapshot = Snapshot(citizen, owner="", stale="looking for its owner")
         self._owner = ""
-        self._seen = asyncio.Event()
         self._subscribers = Subscribers()
         self._connection: Connection | None = None
-        self._following: asyncio.Task[None] | None = None
-        self._heard, self._asked = clock.elapsed(), 0.0
+        self._staying: asyncio.Task[None] | None = None
+        self._heard_at, self._pinged_at = clock.elapsed(), 0.0
         self._pings: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Attach, and stay attached; raises Disconnected if there is nobody at first."""
+        """Attach, and stay attached; raises Disconnected if there is no owner at first."""
         self._loop = asyncio.get_running_loop()
         await self._attach()
-        self._following = asyncio.create_task(self._follow(), name=f"{self.citizen}/attached")
+        self._staying = asyncio.create_task(self._stay_attached(), name=f"{self.citizen}/attached")
 
     async def stop(self) -> None:
-        if self._following:
-            self._following.cancel()
-            await asyncio.wait({self._following})
+        if self._staying:
+            self._staying.cancel()
+            await asyncio.wait({self._staying})
         if self._connection:
             self._connection.close()
 
@@ -221,58 +228,26 @@ class RemoteControl:
         return follow(self.subscribe, self.snapshot)
 
     def pulse(self) -> Heartbeat:
-        """Asking is what keeps this fresh: an owner that nobody looks at is not pinged."""
+        """Calling this is what keeps it fresh: an owner that is not looked at is not pinged."""
         if self._connection is None:
-            return Heartbeat()  # gone is said by the snapshot
+            return Heartbeat()  # the snapshot says that the owner is gone
         now = self._clock.elapsed()
-        if self._asked > self._heard:
-            return Heartbeat(now - self._asked)
-        if now - self._heard > PING_AFTER:
-            self._asked = now
+        if self._pinged_at > self._heard_at:
+            return Heartbeat(now - self._pinged_at)
+        if now - self._heard_at > PING_AFTER:
+            self._pinged_at = now
             self._loop.call_soon_threadsafe(self._ping)
         return Heartbeat()
 
-    async def force(self, task: str, *, again: bool = False) -> Receipt:
-        return await self._verb("force", task=task, again=again)
-
-    async def reset(self, task: str) -> Receipt:
-        return await self._verb("reset", task=task)
-
-    async def pause(self, task: str) -> Receipt:
-        return await self._verb("pause", task=task)
-
-    async def resume(self, task: str) -> Receipt:
-        return await self._verb("resume", task=task)
-
-    async def wake(self) -> Receipt:
-        return await self._verb("wake")
-
-    async def history(
-        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
-    ) -> tuple[RunRecord, ...]:
-        answer = await self._ask("history", task=task, limit=limit, failed=failed, before=before)
-        return wire.runs_from(answer)
-
-    async def output(self, run: int) -> str:
-        return wire.text_from(await self._ask("output", run=run))
-
-    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
-        asked = {"tasks": list(tasks), "start": window.start, "cell": window.cell, "cells": window.cells}
-        return wire.slots_from(await self._ask("slots", **asked))
-
-    async def explain(self, task: str) -> TaskDetails:
-        return wire.details_from(await self._ask("explain", task=task))
+    async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
+        patience = None if method == "wait" else PATIENCE
+        answer = await self._connected().ask(method, patience=patience, **arguments)
+        return messages.typed(result, answer)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        async with aclosing(self._connected().follow(task)) as pieces:
-            async for piece in pieces:
-                yield piece
-
-    async def _verb(self, method: str, **params: Any) -> Receipt:
-        return wire.receipt_from(await self._ask(method, **params))
-
-    async def _ask(self, method: str, **params: Any) -> Any:
-        return await self._connected().ask(method, **params)
+        async with aclosing(self._connected().follow(task)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -281,56 +256,48 @@ class RemoteControl:
 
     def _ping(self) -> None:
         if self._connection:
-            ping = asyncio.create_task(_unanswered(self._connection))
+            ping = asyncio.create_task(_ping(self._connection))
             self._pings.add(ping)  # the loop itself holds tasks weakly
             ping.add_done_callback(self._pings.discard)
 
     async def _attach(self) -> None:
         connection = await Connection.open(self._path)
-        connection.on_snapshot, connection.on_word = self._take, self._hear
+        connection.on_message = self._on_message
         if self._owner != f"pid {connection.pid}":
             self._owner = f"pid {connection.pid}"
             self._snapshot = replace(self._snapshot, events=())
         events = self._snapshot.events
-        self._seen.clear()
-        self._connection = connection
         try:
-            await connection.ask("watch", told=events[-1].seq if events else 0)
-            async with asyncio.timeout(PATIENCE):
-                await self._seen.wait()
-        except (SchedulerError, TimeoutError) as error:
-            connection.close()
-            self._connection = None
-            raise Disconnected(f"the owner ({self._owner}) does not show its state") from error
+            await connection.watch(events[-1].seq if events else 0, self._receive)
+            self._connection = connection
+        finally:
+            if self._connection is not connection:
+                connection.close()
 
-    async def _follow(self) -> None:
+    async def _stay_attached(self) -> None:
         pause = RETRY
         while True:
             if self._connection:
-                await self._connection.over()
+                await self._connection.closed()
                 self._connection, pause = None, RETRY
-                self._say_gone()
+                self._snapshot = replace(self._snapshot, stale=f"its owner ({self._owner}) is gone")
+                self._subscribers.tell()
             with suppress(Disconnected):
                 await self._attach()
                 continue
             await asyncio.sleep(rounded(pause * uniform(0.8, 1.2), self._clock.elapsed()))
-            pause = min(pause * SLOWER, RARELY)
+            pause = min(pause * SLOWER, RETRY_AT_MOST)
 
-    def _say_gone(self) -> None:
-        self._snapshot = replace(self._snapshot, stale=f"its owner ({self._owner}) is gone")
-        self._subscribers.tell()
+    def _on_message(self) -> None:
+        self._heard_at = self._clock.elapsed()
 
-    def _hear(self) -> None:
-        self._heard = self._clock.elapsed()
-
-    def _take(self, raw: Any) -> None:
-        snapshot = wire.snapshot_from(raw, self._snapshot.events)
+    def _receive(self, raw: Any) -> None:
+        snapshot = messages.with_events(messages.typed(Snapshot, raw), self._snapshot.events)
         self._snapshot = replace(snapshot, owner=f"attached, {self._owner}")
-        self._seen.set()
         self._subscribers.tell()
 
 
-async def _unanswered(connection: Connection) -> None:
-    """Any line from the owner is a sign of life; a refusal is one, too."""
+async def _ping(connection: Connection) -> None:
+    """Any line from the owner is a sign of life, a refusal too."""
     with suppress(SchedulerError):
         await connection.ask("ping")

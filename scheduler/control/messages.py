@@ -1,225 +1,202 @@
-"""What goes over a socket: one JSON-RPC 2.0 message a line, and the values of the model inside them."""
+"""The protocol of a citizen's socket: one JSON-RPC 2.0 message per line, and the requests that there are."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeVar
 
 from scheduler import errors
-from scheduler.core.details import DefinitionField, TaskDetails
-from scheduler.core.records import RunRecord
-from scheduler.core.state import Failure
-from scheduler.core.task import Outcome, Progress, Trigger
-from scheduler.core.views import Event, OutputChunk, Receipt, Snapshot, TaskStatus, TaskView, WakeView
-from scheduler.core.window import MOST_TASKS, Slots, TimeGrid
+from scheduler.core.json_codec import InvalidJson, from_json, to_json
+from scheduler.core.views import Event, Snapshot
+from scheduler.core.window import MOST_TASKS, TimeGrid
 from scheduler.errors import Disconnected, SchedulerError
 
-PROTOCOL = 1
-LINE_LIMIT = 16 * 1024  # bytes of a request; ours have a hundred, or name each task on a tall screen
+T = TypeVar("T")
+
+PROTOCOL = 2
+LINE_LIMIT = 16 * 1024  # bytes of a request; most have a hundred, one may name each task on a tall screen
 ANSWER_LIMIT = 64 * 1024 * 1024  # bytes of a snapshot: ten thousand tasks have three million
 EVENTS_KEPT = 200
-SHORTEST, LATEST = 1.0, 1e11  # seconds: of a cell, and since 1970
+SHORTEST_CELL, LATEST = 1.0, 1e11  # seconds, and seconds since 1970
 
-BAD_JSON, BAD_REQUEST, UNKNOWN_METHOD, BAD_PARAMS, REFUSED = -32700, -32600, -32601, -32602, -32000
+BAD_REQUEST, BAD_PARAMS, REFUSED = -32600, -32602, -32000
 
 
-def line(message: Mapping[str, Any]) -> bytes:
-    """The message as it is sent."""
+class ProtocolError(Disconnected):
+    """A message that the protocol does not have; whoever receives an answer like that hangs up."""
+
+
+def encode(**message: Any) -> bytes:
+    """The message as a line."""
     return json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n"
 
 
-def heard(text: bytes) -> Any:
-    """What the other end said; raises Disconnected for what is no JSON."""
+def decode(line: bytes) -> dict[str, Any]:
+    """The message of a line; raises ProtocolError."""
     try:
-        return json.loads(text)
+        message = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise Disconnected("the owner sent what is no message") from error
+        raise ProtocolError("a message is not JSON") from error
+    if not isinstance(message, dict):
+        raise ProtocolError("a message is not an object")
+    return message
 
 
-def refusal(request_id: object, error: SchedulerError) -> bytes:
-    """The answer to a request that was understood and refused."""
-    data = {"code": error.code}
-    return line({"id": request_id, "error": {"code": REFUSED, "message": str(error), "data": data}})
+def typed(kind: type[T], raw: Any) -> T:
+    """The value of this type in a message; raises ProtocolError."""
+    try:
+        return from_json(kind, raw)
+    except InvalidJson as error:
+        raise ProtocolError(f"invalid {getattr(kind, '__name__', kind)}: {error}") from error
 
 
-def mistake(request_id: object, code: int, text: str) -> bytes:
-    """The answer to what is no request."""
-    return line({"id": request_id, "error": {"code": code, "message": text}})
+# ------------------------------------------------------------------ requests
 
 
-def error_of(answer: Mapping[str, Any]) -> SchedulerError:
-    """The error that a refusal stands for, of the class it had on the other side."""
-    kind = answer.get("data", {}).get("code") if isinstance(answer.get("data"), dict) else None
-    text = str(answer.get("message", "refused"))
-    return _remade(_BY_CODE.get(str(kind), SchedulerError), text)
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A request: the types of its parameters, and whether the owner serves one at a time of this kind."""
+
+    required: Mapping[str, Any] = field(default_factory=dict)
+    optional: Mapping[str, Any] = field(default_factory=dict)
+    exclusive: bool = False  # it reads the disk or computes for a millisecond
+
+    def arguments(self, params: Any) -> dict[str, Any]:
+        """The parameters as values; raises ProtocolError."""
+        known = {**self.required, **self.optional}
+        if not isinstance(params, dict) or not self.required.keys() <= params.keys() <= known.keys():
+            raise ProtocolError(f"parameters: {', '.join(known) or 'none'}")
+        return {name: _bounded(typed(known[name], value)) for name, value in params.items()}
 
 
-def _remade(kind: type[SchedulerError], text: str) -> SchedulerError:
-    error = kind.__new__(kind)  # some classes build their text from other arguments
-    Exception.__init__(error, text)
-    return error
+_TASK: Mapping[str, Any] = {"task": str}
+METHODS = {
+    "ping": Method(),
+    "stop": Method(),
+    "watch": Method(optional={"after": int}),
+    "follow": Method(_TASK),
+    "cancel": Method({"id": int}),
+    "force": Method(_TASK, {"again": bool}),
+    "wait": Method({"task": str, "run": int}),
+    "reset": Method(_TASK),
+    "pause": Method(_TASK),
+    "resume": Method(_TASK),
+    "wake": Method(),
+    "history": Method(
+        optional={"task": str | None, "limit": int, "failed": bool, "before": int | None}, exclusive=True
+    ),
+    "output": Method({"run": int}, exclusive=True),
+    "explain": Method(_TASK, exclusive=True),
+    "slots": Method({"tasks": tuple[str, ...], "window": TimeGrid}, exclusive=True),
+}
 
 
-_BY_CODE = {
+def _bounded(value: Any) -> Any:
+    """The parameter, if numbers are not beyond what a database or a calendar holds; raises ProtocolError."""
+    if isinstance(value, int) and not 0 <= value < 1 << 63:
+        raise ProtocolError("a number is out of range")
+    if isinstance(value, TimeGrid):
+        small = all(0 <= number < LATEST for number in (value.start, value.cell, value.cells))
+        if not small or value.cell < SHORTEST_CELL:
+            raise ProtocolError("the window is out of range")
+    return value[:MOST_TASKS] if isinstance(value, tuple) else value
+
+
+class Request(NamedTuple):
+    """What a client asks for."""
+
+    id: int
+    method: str
+    params: Any
+
+
+def request_from(line: bytes) -> Request:
+    """The request in a line; raises ProtocolError."""
+    message = decode(line)
+    number, method = message.get("id"), message.get("method")
+    if message.get("jsonrpc") != "2.0" or type(number) is not int or not isinstance(method, str):
+        raise ProtocolError("not a JSON-RPC 2.0 request with a number as its id")
+    return Request(number, method, message.get("params", {}))
+
+
+# ------------------------------------------------------------------ answers
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """The first message of an owner."""
+
+    protocol: int
+    citizen: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One value for the request of this id, whose answer comes after the last."""
+
+    id: int
+    value: Any
+
+
+def result(number: int, value: Any = None) -> bytes:
+    """The answer to a request."""
+    return encode(id=number, result=to_json(value))
+
+
+def item(number: int, value: str) -> bytes:
+    """A value, encoded already, for a request that has many: for all who watch a snapshot is encoded once."""
+    return f'{{"jsonrpc":"2.0","method":"item","params":{{"id":{number},"value":{value}}}}}\n'.encode()
+
+
+def encoded(value: Any) -> str:
+    """The value of an item."""
+    return json.dumps(to_json(value), separators=(",", ":"))
+
+
+def failure(number: int | None, code: int, text: str) -> bytes:
+    """The answer to a request that the protocol does not allow."""
+    return encode(id=number, error={"code": code, "message": text})
+
+
+def refusal(number: int, error: SchedulerError) -> bytes:
+    """The answer to a request that the citizen refused."""
+    return encode(id=number, error={"code": REFUSED, "message": str(error), "data": {"code": error.code}})
+
+
+_ERRORS = {
     each.code: each
     for each in vars(errors).values()
     if isinstance(each, type) and issubclass(each, SchedulerError)
 }
 
 
-# ------------------------------------------------------------------ values
+def error_from(raw: Mapping[str, Any]) -> SchedulerError:
+    """The error in an answer, of the class that it had in the owner."""
+    data = raw.get("data")
+    kind = _ERRORS.get(str(data.get("code")), SchedulerError) if isinstance(data, dict) else SchedulerError
+    error = kind.__new__(kind)  # some classes build their text from other arguments
+    Exception.__init__(error, str(raw.get("message", "refused")))
+    return error
 
 
-def plain(value: Any) -> dict[str, Any]:
-    """A value of the model for JSON, without the fields that say nothing new."""
-    return {
-        item.name: _element(given)
-        for item in fields(value)
-        if (given := getattr(value, item.name)) != item.default or item.default is MISSING
-    }
+# ------------------------------------------------------------------ snapshots
 
 
-def _element(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_element(each) for each in value]
-    return plain(value) if hasattr(value, "__dataclass_fields__") else value
+def without_events(snapshot: Snapshot, after: int) -> Snapshot:
+    """The snapshot without the events that a client has had, those up to `after`.
 
-
-def snapshot_message(snapshot: Snapshot, told: int) -> bytes:
-    """A snapshot as a notification; of the events only those after `told`.
-
-    Who was told of more than there was knows another owner, whose pid was the same: in a container it is.
+    A client that has had more than there are knows another owner with the same pid, as containers have it.
     """
-    if snapshot.events and told > snapshot.events[-1].seq:
-        told = 0
-    fresh = tuple(event for event in snapshot.events if event.seq > told)
-    return line({"method": "snapshot", "params": plain(replace(snapshot, events=fresh))})
-
-
-def snapshot_from(raw: Any, before: tuple[Event, ...]) -> Snapshot:
-    """The snapshot in a notification, its events added to those `before`; raises Disconnected."""
-    try:
-        fresh = tuple(map(_event, raw.get("events", ())))
-        if fresh and before and fresh[0].seq <= before[-1].seq:  # another owner's
-            before = ()
-        events = (*before, *fresh)[-EVENTS_KEPT:]
-        return Snapshot(
-            **{
-                **raw,
-                "tasks": tuple(map(_task, raw.get("tasks", ()))),
-                "wake": WakeView(**raw.get("wake", {})),
-                "events": events,
-                "problems": tuple(raw.get("problems", ())),
-            }
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Disconnected(f"the owner sent what is no snapshot: {error}") from error
-
-
-def piece_message(request_id: object, piece: OutputChunk) -> bytes:
-    """What a run printed, for whoever asked by the request of this id to follow it."""
-    return line({"method": "printed", "params": {"id": request_id, **plain(piece)}})
-
-
-def piece_from(raw: Mapping[str, Any]) -> OutputChunk:
-    """The piece in a notification; raises Disconnected."""
-    text, skipped = raw.get("text"), raw.get("skipped", 0)
-    if not isinstance(text, str) or not isinstance(skipped, int):
-        raise Disconnected("the owner sent what is no output")
-    return OutputChunk(text, skipped)
-
-
-def receipt_from(raw: Any) -> Receipt:
-    """The receipt in an answer; raises Disconnected."""
-    try:
-        return Receipt(**raw)
-    except TypeError as error:
-        raise Disconnected(f"the owner sent what is no answer: {error}") from error
-
-
-def answer(value: Receipt | tuple[RunRecord, ...] | str | TaskDetails | Slots) -> Mapping[str, Any]:
-    """What a method gave, as a result."""
-    match value:
-        case str():
-            return {"text": value}
-        case tuple():
-            return {"runs": [plain(each) for each in value]}
-        case dict():
-            return {"slots": value}
-    return plain(value)
-
-
-def runs_from(raw: Any) -> tuple[RunRecord, ...]:
-    """The runs in an answer; raises Disconnected."""
-    try:
-        return tuple(map(_run, raw["runs"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise Disconnected(f"the owner sent what is no history: {error}") from error
-
-
-def text_from(raw: Any) -> str:
-    """The text in an answer; raises Disconnected."""
-    if not isinstance(raw, dict) or not isinstance(text := raw.get("text"), str):
-        raise Disconnected("the owner sent what is no output")
-    return text
-
-
-def details_from(raw: Any) -> TaskDetails:
-    """The details in an answer; raises Disconnected."""
-    try:
-        facts, options = (
-            tuple(DefinitionField(**each) for each in raw.get(key, ())) for key in ("facts", "options")
-        )
-        return TaskDetails(raw["task"], facts, options, tuple(map(float, raw.get("upcoming", ()))))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Disconnected(f"the owner sent what are no details: {error}") from error
-
-
-def slots_from(raw: Any) -> Slots:
-    """The slots in an answer; raises Disconnected."""
-    try:
-        return {str(task): tuple(map(float, times)) for task, times in raw["slots"].items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Disconnected(f"the owner sent what are no times: {error}") from error
-
-
-def window_from(params: Mapping[str, Any]) -> tuple[list[str], TimeGrid] | None:
-    """The tasks and the window that a request asks about, if it makes sense."""
-    if params.keys() != {"tasks", "start", "cell", "cells"}:
-        return None
-    tasks, start, cell, cells = (params[name] for name in ("tasks", "start", "cell", "cells"))
-    numbers = all(isinstance(each, int | float) and 0 <= each < LATEST for each in (start, cell, cells))
-    named = isinstance(tasks, list) and all(isinstance(each, str) for each in tasks)
-    if not named or not numbers or not isinstance(cells, int) or cell < SHORTEST:
-        return None
-    return tasks[:MOST_TASKS], TimeGrid(float(start), float(cell), cells)
-
-
-def _run(raw: Mapping[str, Any]) -> RunRecord:
-    trigger = raw.get("trigger")
-    told = {"outcome": Outcome(raw["outcome"]), "trigger": Trigger(trigger) if trigger else None}
-    return RunRecord(**{**raw, **told})
-
-
-def _task(raw: Mapping[str, Any]) -> TaskView:
-    error, progress, outcome = raw.get("error"), raw.get("progress"), raw.get("outcome")
-    return TaskView(
-        **{
-            **raw,
-            "kind": TaskStatus(raw["kind"]),
-            "error": Failure(**error) if error else None,
-            "progress": Progress(**progress) if progress else None,
-            "outcome": Outcome(outcome) if outcome else None,
-        }
+    last = snapshot.events[-1].seq if snapshot.events else 0
+    return replace(
+        snapshot, events=tuple(event for event in snapshot.events if event.seq > after or after > last)
     )
 
 
-def _event(raw: Mapping[str, Any]) -> Event:
-    outcome, trigger = raw.get("outcome"), raw.get("trigger")
-    return Event(
-        **{
-            **raw,
-            "outcome": Outcome(outcome) if outcome else None,
-            "trigger": Trigger(trigger) if trigger else None,
-        }
-    )
+def with_events(snapshot: Snapshot, before: tuple[Event, ...]) -> Snapshot:
+    """The snapshot with its events added to those `before`, unless these are another owner's."""
+    fresh = snapshot.events
+    if fresh and before and fresh[0].seq <= before[-1].seq:
+        before = ()
+    return replace(snapshot, events=(*before, *fresh)[-EVENTS_KEPT:])

@@ -1,62 +1,125 @@
-"""A citizen as its files tell it, for those who may not or need not own it."""
+"""A citizen without steering it: from its files, or from its owner where only the group socket is open."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
+from scheduler.config.citizen import CitizenSettings
+from scheduler.control.client import RemoteControl
+from scheduler.core.description import explain
 from scheduler.core.details import TaskDetails
+from scheduler.core.forecast import forecast
+from scheduler.core.ports import RequestingControl
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
-from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
+from scheduler.core.recovery import recovered, slot
+from scheduler.core.schedule import unix
+from scheduler.core.state import TaskState
+from scheduler.core.task import Task, WakeConfig
+from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskView, WakeView, view
 from scheduler.core.window import Slots, TimeGrid
 from scheduler.engine.event_bus import Subscribers, follow
-from scheduler.errors import Owned, SchedulerError, UnknownTask
-from scheduler.storage import history_reader as history
+from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
+from scheduler.storage import history_reader
+from scheduler.storage.lock import owner_of
+from scheduler.storage.state_file import StateFile, States
+from scheduler.system.clock import Clock, SystemClock
+from scheduler.system.files import read_json
+from scheduler.system.process_info import Running, alive
+from scheduler.system.unix_socket import door, not_ours
+
+T = TypeVar("T")
+
+OWNER_GONE = "its owner is gone; open the monitor again to take it over"
 
 
-def _unknown(task: str) -> TaskDetails:
-    raise UnknownTask(task, ())
+def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:
+    """The citizen at this moment, from its files; takes no lock, changes nothing, raises Unreadable."""
+    states, notes = StateFile(settings.home).peek()
+    owner = owner_of(settings.home)
+    tasks = sorted(settings.tasks, key=lambda task: (task.priority, task.name))
+    return Snapshot(
+        citizen=settings.name,
+        tasks=tuple(
+            _row(settings.name, task, states.get(task.name, TaskState()), now, owner) for task in tasks
+        ),
+        wake=_wake(settings.home, settings.wake, now),
+        home=str(settings.home),
+        owner=f"pid {owner.pid}" if owner else "",
+        problems=(*settings.problems, *notes),
+    )
 
 
-async def _nothing(tasks: Collection[str], window: TimeGrid) -> Slots:
-    return {}
+def _row(citizen: str, task: Task, state: TaskState, now: float, owner: Running | None) -> TaskView:
+    # While there is an owner it reports how a run has ended; without one the run was interrupted.
+    if state.running is None or not (owner or alive(state.running)):
+        state = recovered(state, now, alive)
+    state = state.seen(now)
+    note = f"waits for pid {state.orphan.pid}, started by an owner that died" if state.orphan else ""
+    return view(task, state, slot(citizen, task, state, now, 0.0), note=note)
 
 
-class OfflineControl:
-    """A Control that only watches: whoever asks it for a verb is told who owns the citizen."""
+def _wake(home: Path, plan: WakeConfig, now: float) -> WakeView:
+    metadata = read_json(home / "metadata.json", {})
+    last, count = unix(metadata.get("last_wake")), metadata.get("wake_count", 0)
+    return WakeView(
+        count=count if isinstance(count, int) else 0,
+        due=None if last is None else plan.schedule.after(min(last, now)),
+        last=last,
+        configured=plan.work is not None,
+    )
 
-    def __init__(
-        self,
-        citizen: str,
-        home: Path,
-        look: Callable[[], Snapshot],
-        refusal: SchedulerError,
-        explain: Callable[[str], TaskDetails] = _unknown,
-        foresee: Callable[[Collection[str], TimeGrid], Awaitable[Slots]] = _nothing,
-    ) -> None:
-        self.citizen, self._home, self._explain, self._foresee = citizen, home, explain, foresee
-        self._look, self._refusal = look, refusal
-        self._snapshot = Snapshot(citizen, stale=str(refusal))
+
+def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awaitable[T]]) -> T | None:
+    """The owner's answer, if this user cannot read the home; None if it can, or nothing answers."""
+    if not not_ours(home):
+        return None
+
+    async def ask() -> T | None:
+        try:
+            control = RemoteControl(citizen, door(home), clock)
+            await control.start()
+        except (Disconnected, OSError):
+            return None
+        try:
+            return await question(control)
+        finally:
+            await control.stop()
+
+    clock = SystemClock()
+    try:
+        return asyncio.run(ask())
+    finally:
+        clock.close()
+
+
+class OfflineControl(RequestingControl):
+    """A Control that reads a citizen's files and refuses every verb, with the reason or the owner."""
+
+    def __init__(self, settings: CitizenSettings, clock: Clock, reason: SchedulerError) -> None:
+        self.citizen, self.reason = settings.name, reason
+        self._settings, self._clock = settings, clock
+        self._snapshot = Snapshot(self.citizen, stale=str(reason))
         self._subscribers = Subscribers()
 
-    @property
-    def reason(self) -> SchedulerError:
-        """Why the citizen is not ours."""
-        return self._refusal
-
-    @property
-    def refusal(self) -> str:
-        """Why the citizen is not ours, in a line."""
-        return str(self._refusal)
-
     async def refresh(self) -> None:
-        """Look again, and tell the watchers if anything is different."""
+        """Read the files again, and notify the subscribers if anything is different."""
         try:
-            snapshot = await asyncio.to_thread(self._look)
+            snapshot = self._with_reason(
+                await asyncio.to_thread(read_snapshot, self._settings, self._clock.now())
+            )
         except SchedulerError as error:
             snapshot = Snapshot(self.citizen, stale=str(error))
         if snapshot != self._snapshot:
             self._snapshot = snapshot
             self._subscribers.tell()
+
+    def _with_reason(self, snapshot: Snapshot) -> Snapshot:
+        if snapshot.owner:
+            return snapshot
+        gone = isinstance(self.reason, Owned) and not isinstance(self.reason, NotOurs | Managed)
+        return replace(snapshot, stale=OWNER_GONE if gone else str(self.reason))
 
     def snapshot(self) -> Snapshot:
         return self._snapshot
@@ -71,41 +134,42 @@ class OfflineControl:
     def pulse(self) -> Heartbeat:
         return Heartbeat()
 
-    async def force(self, task: str, *, again: bool = False) -> Receipt:
-        raise self._refused()
-
-    async def reset(self, task: str) -> Receipt:
-        raise self._refused()
-
-    async def pause(self, task: str) -> Receipt:
-        raise self._refused()
-
-    async def resume(self, task: str) -> Receipt:
-        raise self._refused()
-
-    async def wake(self) -> Receipt:
-        raise self._refused()
+    async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
+        """Refuse the request: the owner, or the reason why there is none here, is the error."""
+        owner = self._snapshot.owner
+        raise Owned(f"{self.citizen} is owned by {owner}") if owner else self.reason
 
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
     ) -> tuple[RunRecord, ...]:
-        asked = RunQuery(task, min(limit, MOST_LISTED), failed, before)
-        known = [each.name for each in self._snapshot.tasks]
-        return await asyncio.to_thread(history.runs, self._home, asked, known)
+        query = RunQuery(task, min(limit, MOST_LISTED), failed, before)
+        known = [each.name for each in self._settings.tasks]
+        return await asyncio.to_thread(history_reader.runs, self._settings.home, query, known)
 
     async def output(self, run: int) -> str:
-        return await asyncio.to_thread(history.output, self._home, run)
+        return await asyncio.to_thread(history_reader.output, self._settings.home, run)
 
     async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
-        return await self._foresee(tasks, window)
+        states = await self._states()
+        wanted = [
+            (task, states.get(task.name, TaskState()), 0.0)
+            for task in self._settings.tasks
+            if task.name in tasks
+        ]
+        return await forecast(self.citizen, wanted, self._clock.now(), window)
 
     async def explain(self, task: str) -> TaskDetails:
-        return await asyncio.to_thread(self._explain, task)
+        known = {each.name: each for each in self._settings.tasks}
+        if task not in known:
+            raise UnknownTask(task, known)
+        state = (await self._states()).get(task, TaskState())
+        secrets = self._settings.secrets.values()
+        return explain(self.citizen, known[task], state, self._clock.now(), 0.0, secrets)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        raise self._refused()
-        yield  # what makes it a generator
+        await self.ask(OutputChunk, "follow", task=task)
+        yield OutputChunk("")  # never reached: this makes the method a generator
 
-    def _refused(self) -> SchedulerError:
-        owner = self._snapshot.owner
-        return Owned(f"{self.citizen} is owned by {owner}") if owner else self._refusal
+    async def _states(self) -> States:
+        states, _ = await asyncio.to_thread(StateFile(self._settings.home).peek)
+        return states

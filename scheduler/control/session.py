@@ -1,17 +1,22 @@
-"""Verbs for citizens from a command line: through their owners where they have some, else under the lock."""
+"""Verbs from a command line: through the owner of a citizen, or under its lock where there is none."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from scheduler.control.fleet import Fleet
 from scheduler.control.member import Followed, Member
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
-from scheduler.core.task import Handler
-from scheduler.errors import Owned
+from scheduler.core.task import Handler, Outcome, Trigger
+from scheduler.core.views import Event, OutputChunk, TaskView
+from scheduler.errors import Owned, SchedulerError
+
+WHOLE = 128 * 1024  # characters that a run may have printed to be compared with its history
+
+Show = Callable[[OutputChunk], Awaitable[object]]
 
 
 @asynccontextmanager
@@ -23,9 +28,9 @@ async def fleet_of(
     wakes: bool = False,
     interrupted: Callable[[], object] | None = None,
 ) -> AsyncIterator[Fleet]:
-    """These citizens (all, if none is named), those that nobody owns under the lock; nothing runs by itself.
+    """These citizens (all, if none is named); those without an owner are owned here, and nothing is due.
 
-    With `interrupted`, ctrl+c calls that and cancels the block; pressed again it ends at once what runs here.
+    With `interrupted`, ctrl+c calls it and cancels the block; a second ctrl+c ends at once what runs here.
     """
     fleet = Fleet(FleetOptions(config=config, only=citizens, wakes=wakes, own_as_root=as_root))
     if interrupted:
@@ -52,14 +57,14 @@ def _on_interrupt(fleet: Fleet, interrupted: Callable[[], object]) -> None:
 
 
 def control_of(member: Member) -> Followed:
-    """What steers this citizen; raises why nothing does."""
+    """The control of this citizen; raises the reason why there is none."""
     if isinstance(member.control, OfflineControl):
         raise member.control.reason
     return member.control
 
 
 @asynccontextmanager
-async def steering(
+async def control_for(
     citizen: str,
     config: Path | None = None,
     *,
@@ -68,7 +73,7 @@ async def steering(
 ) -> AsyncIterator[Followed]:
     """One citizen's control, for as long as the block lasts; raises SchedulerError if there is none.
 
-    `handlers` replace those of the settings, which only works where this process is the owner.
+    `handlers` replace those of the settings; that needs this process to be the owner.
     """
     async with fleet_of((citizen,), config, as_root=as_root) as fleet:
         member = fleet.members[citizen]
@@ -79,3 +84,80 @@ async def steering(
             for task, handler in (handlers or {}).items():
                 scheduler.register_handler(task, handler)
         yield control
+
+
+# ------------------------------------------------------------------ waiting for the end
+
+
+async def force_and_wait(
+    control: Followed, task: str, *, again: bool = False, show: Show | None = None
+) -> TaskView:
+    """Run the task now: the task once that run has ended. Raises what `force` raises.
+
+    `show` gets what the run prints, as it comes, and its traceback after that.
+    """
+    newest = await _newest(control, task) if show else 0
+    receipt = await control.force(task, again=again)
+    ended = asyncio.ensure_future(control.wait(task, receipt.run))
+    try:
+        shown = await _follow(control, task, show) if show else None
+        view = await ended
+    finally:
+        ended.cancel()
+    if show and shown is not None and (rest := await _not_shown(control, task, newest, shown)):
+        await show(OutputChunk(rest))
+    return view
+
+
+def outcome_of(view: TaskView) -> str:
+    """How the last run of a task went, in a line."""
+    text = view.error.text if view.error else view.text
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    word = Outcome.FAILED if view.error else view.outcome or Outcome.FAILED
+    return f"{view.name}: {word}" + (f": {first}" if first else "")
+
+
+async def wake_and_wait(control: Followed) -> Event:
+    """Wake the citizen now, or wait for the wake that is under way: how it ended."""
+    before = control.snapshot().events
+    last = before[-1].seq if before else 0
+    await control.wake()
+    async for snapshot in control.watch():
+        if snapshot.stale:
+            raise SchedulerError(f"{snapshot.citizen}: {snapshot.stale}")
+        fresh = {event.kind: event for event in snapshot.events if event.seq > last}
+        if "wake finished" in fresh:
+            return fresh["wake finished"]
+        if "wake started" in fresh and snapshot.wake.running_since is None:
+            raise SchedulerError(f"{control.citizen}: the wake broke; see its log")
+    raise AssertionError("a watched control has no end")
+
+
+async def _newest(control: Followed, task: str) -> int:
+    with suppress(SchedulerError):  # a task can run without a history
+        for run in await control.history(task, limit=1):
+            return run.id
+    return 0
+
+
+async def _follow(control: Followed, task: str, show: Show) -> str | None:
+    """What was shown of the run; None if that is not the whole of it."""
+    shown: list[str] = []
+    whole = True
+    async with aclosing(control.follow(task)) as chunks:
+        async for chunk in chunks:
+            await show(chunk)
+            whole = whole and not chunk.skipped and sum(map(len, shown)) + len(chunk.text) <= WHOLE
+            shown = [*shown, chunk.text] if whole else []
+    return "".join(shown) if whole else None
+
+
+async def _not_shown(control: Followed, task: str, newest: int, shown: str) -> str:
+    """What the history has of the run beyond that: the run was too quick, or has a traceback."""
+    with suppress(SchedulerError):
+        runs = await control.history(task)
+        forced = [run for run in runs if run.id > newest and run.trigger is Trigger.FORCE]
+        if forced and forced[0].printed:
+            text = await control.output(forced[0].id)
+            return text[len(shown) :] if text.startswith(shown) else ""
+    return ""

@@ -1,21 +1,18 @@
-"""The fleet on a thread of its own, for a front end that has a loop of its own."""
+"""The fleet on its own thread, for a front end with an event loop of its own."""
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from scheduler.core.details import TaskDetails
-from scheduler.core.ports import Control, FleetOptions, FleetView
-from scheduler.core.records import LISTED, RunRecord
-from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
-from scheduler.core.window import Slots, TimeGrid
+from scheduler.core.ports import Control, FleetOptions, FleetView, RequestingControl
+from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import SchedulerError, Stopping
-from scheduler.executors.streams import ChunkQueue
+from scheduler.executors.streams import ChunkQueue, Signal
 from scheduler.system.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -24,13 +21,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BEAT = 0.5  # seconds between two signs of life
+BEAT = 0.5  # seconds between two heartbeats
 
 
 class FleetThread:
     """Runs a fleet beside the screen: a handler that blocks cannot freeze the keys, nor a repaint a run.
 
-    The thread starts when somebody watches, so that the first frame need not wait for the engine's imports.
+    The thread starts with `watch`, so that the first frame need not wait for the engine's imports.
     """
 
     def __init__(self, options: FleetOptions, on_home: Callable[[str, Path], None]) -> None:
@@ -40,31 +37,31 @@ class FleetThread:
         self._fleet: Fleet | None = None
         self._beat = self.clock.elapsed()
         self._stop: asyncio.Event
-        self._ending = False  # also before there is a loop to tell
+        self._ending = False  # also before there is a loop
         self._latest: LatestValue[FleetView] | None = None
         self._controls: dict[Control, ThreadedControl] = {}
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._main()), name="scheduler", daemon=True
         )
 
-    def stop(self, say: Callable[[str], None] = lambda line: None) -> None:
-        """End the fleet and wait for it; `say` is told what is waited for."""
+    def stop(self, report: Callable[[str], None] = lambda line: None) -> None:
+        """End the fleet and wait for it; `report` gets a line about what is still running."""
         self._ending = True
         if self._thread.ident is None:
             return
         self._call(lambda: self._stop.set())
         self._thread.join(0.3)
         if running := self.running():
-            say(f"waiting for {', '.join(running)}; press ctrl+c to end at once")
+            report(f"waiting for {', '.join(running)}; press ctrl+c to end at once")
         while self._thread.is_alive():
             self._thread.join(0.2)
 
     def stop_now(self) -> None:
-        """What still runs ends at once."""
+        """End at once everything that still runs."""
         self._call(lambda: self._fleet.stop_now() if self._fleet else None)
 
     def running(self) -> list[str]:
-        """The tasks of ours that are under way, as citizen/task."""
+        """The tasks that run in this process, as citizen/task."""
         if self._fleet is None or not self._thread.is_alive():
             return []
         snapshots = [scheduler.snapshot() for scheduler in self._fleet.schedulers()]
@@ -92,7 +89,7 @@ class FleetThread:
         return self._fleet.why_not_own(citizen) if self._fleet else "the scheduler has not started yet"
 
     def _culprit(self) -> str:
-        """The run that the loop is in at this moment: tasks are named citizen/task."""
+        """The run that occupies the loop at this moment: asyncio tasks are named citizen/task."""
         current = asyncio.current_task(self._loop) if self._loop else None
         return current.get_name() if current else ""
 
@@ -107,8 +104,8 @@ class FleetThread:
         self._stop, self._loop = asyncio.Event(), asyncio.get_running_loop()
         fleet = self._fleet = Fleet(self._options, self._on_home)
         fleet.clock = self.clock
-        self._alive()
-        fleet.subscribe(self._show)
+        self._on_beat()
+        fleet.subscribe(self._publish)
         try:
             if not self._ending:
                 await fleet.start()
@@ -118,11 +115,11 @@ class FleetThread:
             await self._stop.wait()
         await fleet.stop()
 
-    def _alive(self) -> None:
+    def _on_beat(self) -> None:
         self._beat = self.clock.elapsed()
-        asyncio.get_running_loop().call_later(BEAT, self._alive)
+        asyncio.get_running_loop().call_later(BEAT, self._on_beat)
 
-    def _show(self) -> None:
+    def _publish(self) -> None:
         assert self._fleet is not None
         view = self._fleet.view()
         wrapped = tuple(self._wrapped(control) for control in view.controls)
@@ -138,7 +135,7 @@ class FleetThread:
         return self._controls.get(control) or ThreadedControl(control, self._loop, self.pulse)
 
 
-class ThreadedControl:
+class ThreadedControl(RequestingControl):
     """A Control for another thread's loop."""
 
     def __init__(
@@ -148,105 +145,71 @@ class ThreadedControl:
         self._control, self._loop, self._thread_pulse = control, loop, pulse
 
     async def watch(self) -> AsyncIterator[Snapshot]:
-        relay: LatestValue[Snapshot] = LatestValue()
-        forget: list[Callable[[], None]] = []
+        latest: LatestValue[Snapshot] = LatestValue()
+        unsubscribe: list[Callable[[], None]] = []
 
         def follow() -> None:
-            forget.append(self._control.subscribe(lambda: relay.put(self._control.snapshot())))
-            relay.put(self._control.snapshot())
+            unsubscribe.append(self._control.subscribe(lambda: latest.put(self._control.snapshot())))
+            latest.put(self._control.snapshot())
 
-        self._soon(follow)
+        self._call(follow)
         try:
-            async for snapshot in relay.values():
+            async for snapshot in latest.values():
                 yield snapshot
         finally:
-            self._soon(lambda: [end() for end in forget])
+            self._call(lambda: [end() for end in unsubscribe])
 
     def pulse(self) -> Heartbeat:
         """Of the thread, or of an owner beyond it: whichever is slower."""
         return max(self._thread_pulse(), self._control.pulse(), key=lambda pulse: pulse.age)
 
-    async def force(self, task: str, *, again: bool = False) -> Receipt:
-        return await self._ask(self._control.force(task, again=again))
-
-    async def reset(self, task: str) -> Receipt:
-        return await self._ask(self._control.reset(task))
-
-    async def pause(self, task: str) -> Receipt:
-        return await self._ask(self._control.pause(task))
-
-    async def resume(self, task: str) -> Receipt:
-        return await self._ask(self._control.resume(task))
-
-    async def wake(self) -> Receipt:
-        return await self._ask(self._control.wake())
-
-    async def history(
-        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
-    ) -> tuple[RunRecord, ...]:
-        return await self._ask(self._control.history(task, limit=limit, failed=failed, before=before))
-
-    async def output(self, run: int) -> str:
-        return await self._ask(self._control.output(run))
-
-    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
-        return await self._ask(self._control.slots(tasks, window))
-
-    async def explain(self, task: str) -> TaskDetails:
-        return await self._ask(self._control.explain(task))
+    async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
+        request: Coroutine[Any, Any, T] = getattr(self._control, method)(**arguments)
+        return await asyncio.wrap_future(self._submit(request))
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        spool = ChunkQueue()
-        filling = self._begun(spool.fill(self._control.follow(task)))
-        filling.add_done_callback(lambda done: spool.end(self._why(done)))
+        chunks = ChunkQueue()
+        filling = self._submit(chunks.fill(self._control.follow(task)))
+        filling.add_done_callback(lambda done: chunks.end(self._why(done)))
         try:
-            async for piece in spool.pieces():
-                yield piece
+            async for chunk in chunks.pieces():
+                yield chunk
         finally:
             filling.cancel()
 
-    async def _ask(self, verb: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wrap_future(self._begun(verb))
-
-    def _begun(self, verb: Coroutine[Any, Any, T]) -> "Future[T]":
+    def _submit(self, request: Coroutine[Any, Any, T]) -> "Future[T]":
         try:
-            return asyncio.run_coroutine_threadsafe(verb, self._loop)
+            return asyncio.run_coroutine_threadsafe(request, self._loop)
         except RuntimeError:
-            verb.close()
+            request.close()
             raise self._stopping() from None
 
     def _why(self, done: "Future[None]") -> SchedulerError | None:
-        """What ended it, if that was not the run."""
+        """The error that ended it, if not the run did."""
         error = self._stopping() if done.cancelled() else done.exception()
         return error if isinstance(error, SchedulerError) else None
 
     def _stopping(self) -> Stopping:
         return Stopping(f"{self.citizen} is shutting down")
 
-    def _soon(self, action: Callable[[], object]) -> None:
+    def _call(self, action: Callable[[], object]) -> None:
         with contextlib.suppress(RuntimeError):  # the scheduler's loop has ended
             self._loop.call_soon_threadsafe(action)
 
 
 class LatestValue(Generic[T]):
-    """Carries the newest value to this loop from any thread; what is not taken in time is skipped."""
+    """Carries the newest value to this loop from any thread; values that are not read in time are skipped."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._event = asyncio.Event()
+        self._signal = Signal()
         self._value: list[T] = []
-        self._signalled = False
 
     def put(self, value: T) -> None:
         self._value = [value]
-        if not self._signalled:
-            self._signalled = True
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody reads any more
-                self._loop.call_soon_threadsafe(self._event.set)
+        self._signal.ring()
 
     async def values(self) -> AsyncIterator[T]:
         while True:
-            await self._event.wait()
-            self._event.clear()
-            self._signalled = False
+            await self._signal.rung()
+            self._signal.reset()
             yield self._value[0]

@@ -3,14 +3,16 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from scheduler.core.details import TaskDetails
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.ui_options import Monitor
-from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
+from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView
 from scheduler.core.window import Slots, TimeGrid
 from scheduler.system.clock import Clock
+
+T = TypeVar("T")
 
 
 class Control(Protocol):
@@ -74,6 +76,48 @@ class Control(Protocol):
         reader that is slow, skip some. Close it when you leave early. The first step raises UnknownTask.
         """
         ...
+
+
+class RequestingControl:
+    """The requests of a Control, each passed to `ask`: the base of controls that hand them on."""
+
+    async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
+        """The result of a request, of that type."""
+        raise NotImplementedError
+
+    async def force(self, task: str, *, again: bool = False) -> Receipt:
+        return await self.ask(Receipt, "force", task=task, again=again)
+
+    async def reset(self, task: str) -> Receipt:
+        return await self.ask(Receipt, "reset", task=task)
+
+    async def pause(self, task: str) -> Receipt:
+        return await self.ask(Receipt, "pause", task=task)
+
+    async def resume(self, task: str) -> Receipt:
+        return await self.ask(Receipt, "resume", task=task)
+
+    async def wake(self) -> Receipt:
+        return await self.ask(Receipt, "wake")
+
+    async def history(
+        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
+    ) -> tuple[RunRecord, ...]:
+        query = {"task": task, "limit": limit, "failed": failed, "before": before}
+        return await self.ask(tuple[RunRecord, ...], "history", **query)
+
+    async def output(self, run: int) -> str:
+        return await self.ask(str, "output", run=run)
+
+    async def explain(self, task: str) -> TaskDetails:
+        return await self.ask(TaskDetails, "explain", task=task)
+
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
+        return await self.ask(dict[str, tuple[float, ...]], "slots", tasks=tuple(tasks), window=window)
+
+    async def wait(self, task: str, run: int) -> TaskView:
+        """The task once the run has ended that the receipt of a `force` named."""
+        return await self.ask(TaskView, "wait", task=task, run=run)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,10 +108,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The answer to a verb: done, and whether the change is on disk."""
+    """The answer to a verb: done, and whether the change is on disk; of `force` also the run to wait for."""
 
     text: str = "done"
     saved: bool = True
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scheduler.core.description import explain
@@ -14,7 +14,7 @@ from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, Run
 from scheduler.core.schedule import AtStart
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Handler, Llm, Outcome, Retention, Task, Trigger, WakeConfig
-from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, WakeView
+from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView, WakeView
 from scheduler.core.window import Slots, TimeGrid
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import follow
@@ -23,7 +23,7 @@ from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import WAKE, Runner
 from scheduler.engine.wake import TaskResult, WakeCycle
-from scheduler.errors import AlreadyRunning, NotSetUp, Stopping
+from scheduler.errors import AlreadyRunning, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
 from scheduler.executors.streams import Signal, pieces
 from scheduler.storage.failure_journal import FailureJournal
@@ -255,6 +255,7 @@ class Scheduler:
         job.refuse_if_not_set_up()
         if job.busy and not again:
             raise AlreadyRunning(f"{task} is already running (force --again queues another run)")
+        run = job.state.run_count + (2 if job.run else 1)
         if job.busy:
             job.again = True
         else:
@@ -262,7 +263,18 @@ class Scheduler:
             self._dispatch.start_ready()
         if job.again or job.run is None:  # it has to wait, maybe longer than this process lives
             self._registry.change(job, job.state.wanted())
-        return await self._registry.receipt(f"{task}: forced")
+        return replace(await self._registry.receipt(f"{task}: forced"), run=run)
+
+    async def wait(self, task: str, run: int) -> TaskView:
+        """The task once its run of this number has ended; raises SchedulerError if it will not start."""
+        job = self._registry.job(task)
+        while job.state.run_count < run:
+            if not (job.run or job.waiting or job.again):
+                job.refuse_if_not_set_up()
+                self._refuse_if_stopping()
+                raise SchedulerError(f"{task}: the run was taken out of the queue")
+            await self._runner.finishes.wait_for([task], None)
+        return job.row(self._rules.workers)
 
     async def reset(self, task: str) -> Receipt:
         return await self._turn(task, "reset", TaskState.reset)

@@ -20,10 +20,11 @@ import scheduler.control.fleet
 from scheduler.control.client import RemoteControl
 from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
+from scheduler.control.session import force_and_wait, outcome_of
 from scheduler.control.threaded import FleetThread, ThreadedControl
 from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Outcome
-from scheduler.core.views import Snapshot, TaskStatus
+from scheduler.core.views import OutputChunk, Snapshot, TaskStatus
 from scheduler.errors import (
     AlreadyRunning,
     Disconnected,
@@ -342,6 +343,67 @@ async def test_after_the_end_every_verb_says_that_it_is_shutting_down(bench):
     assert bench.place.entry("gate")["due_now"] is True
 
 
+# ------------------------------------------------------------------ waiting for a forced run
+
+
+@pytest.fixture(params=["scheduler", "remote"])
+async def here(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Bench]:
+    """The controls that a command line has."""
+    async with acting(request.param, place) as bench:
+        yield bench
+
+
+async def test_the_run_that_was_forced_is_the_one_that_is_waited_for(here):
+    assert outcome_of(await force_and_wait(here.control, "quick")) == "quick: ok: fine"
+    assert outcome_of(await force_and_wait(here.control, "bad")) == "bad: failed: exit 1: refused"
+    await here.control.force("gate")
+    waiting = asyncio.create_task(force_and_wait(here.control, "gate", again=True))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    (here.place.home / "done").touch()
+    ended = await waiting
+    assert (ended.run_count, outcome_of(ended)) == (2, "gate: ok: done")
+
+
+async def test_what_a_run_prints_is_shown_however_quick_it_is(here):
+    shown: list[str] = []
+
+    async def show(chunk: OutputChunk) -> None:
+        shown.append(chunk.text)
+
+    for _ in range(3):
+        await force_and_wait(here.control, "quick", show=show)
+    assert "".join(shown) == "fine\n" * 3
+
+
+async def test_a_wait_for_a_run_that_will_not_come_ends(here):
+    names = [f"wait{number}" for number in range(4)]
+    slow = [on_demand(name, UNTIL_DONE) for name in names]
+    here.place.tasks(*slow, on_demand("quick", "echo fine"), more='grace = "0.1s"\n')
+    await here.see()
+    await until(lambda: here.task(names[-1]), "the settings are applied")
+    for name in names:
+        await here.control.force(name)
+    waiting = asyncio.create_task(force_and_wait(here.control, "quick"))
+    await here.until_task("quick", lambda task: task.queued, "all workers are busy")
+    here.place.tasks(*slow, more='grace = "0.1s"\n')
+    with pytest.raises(SchedulerError, match="quick: the run was taken out of the queue"):
+        await waiting
+    with pytest.raises(UnknownTask):
+        await force_and_wait(here.control, "quikc")
+
+
+async def test_a_wait_ends_with_the_owner(here):
+    waiting = asyncio.create_task(force_and_wait(here.control, "gate"))
+    await here.see()
+    await here.until_task("gate", lambda task: task.running_since, "it runs")
+    await here.end()
+    try:
+        assert "interrupted" in outcome_of(await waiting)
+    except Disconnected as error:
+        assert "is gone" in str(error)
+
+
 # ------------------------------------------------------------------ only looking
 
 
@@ -468,7 +530,7 @@ async def test_what_cannot_be_taken_over_is_known_without_trying(place, own):
     async with on_this_loop(options, place) as owner:
         other = Fleet(replace(options, own=own, strict=False))
         await other.start()
-        said = f"is owned by pid {os.getpid()}, which is there" if own else "is only looked at: this monitor"
+        said = f"is owned by pid {os.getpid()}, which is running" if own else "is not run here: this monitor"
         assert other.why_not_own("opus").startswith(f"opus {said}")
         assert other.why_not_own("mira") == "mira is not here any more"
         await owner.end()

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from scheduler.config.loader import load
 from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
 from scheduler.control.server import Server
-from scheduler.control.waiting import force_and_wait
+from scheduler.control.session import force_and_wait
 from scheduler.core.ports import FleetOptions
 from scheduler.core.records import MOST_LISTED, RunRecord
 from scheduler.core.task import Outcome, Trigger
@@ -127,7 +128,8 @@ async def test_an_onlooker_sees_what_the_owner_writes_meanwhile(place):
     owner = Fleet(FleetOptions(config=place.config, only=("opus",)))
     await owner.start()
     (scheduler,) = owner.schedulers()
-    onlooker = OfflineControl("opus", place.home, scheduler.snapshot, Disconnected("looked at"))
+    (settings,) = load(config=place.config).citizens
+    onlooker = OfflineControl(settings, owner.clock, Disconnected("not run here"))
     await force_and_wait(scheduler, "quick")
     assert len(await scheduler.history()) == 1
     assert await onlooker.history() == await scheduler.history()
@@ -167,7 +169,7 @@ class Past:
         self.asked: list[Any] = []
         self.inside = self.most = 0
 
-    async def history(self, task: Any, **more: Any) -> tuple[RunRecord, ...]:
+    async def history(self, task: Any = None, **more: Any) -> tuple[RunRecord, ...]:
         self.asked.append((task, more))
         self.inside += 1
         self.most = max(self.most, self.inside)
@@ -221,9 +223,9 @@ async def test_the_socket_takes_only_what_makes_sense(past):
         answer = await client.ask(method, **params)
         assert answer["error"]["code"] == -32602, (method, params)
     assert scheduler.asked == []
-    assert (await client.ask("output", run=5))["result"] == {"text": "printed"}
-    assert (await client.ask("history"))["result"] == {"runs": []}
-    assert scheduler.asked[1] == (None, {"limit": 50, "failed": False, "before": None})
+    assert (await client.ask("output", run=5))["result"] == "printed"
+    assert (await client.ask("history"))["result"] == []
+    assert scheduler.asked[1] == (None, {})
     client.writer.transport.abort()
 
 

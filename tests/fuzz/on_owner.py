@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import strategies as st
 
 from scheduler.control import client as remote
-from scheduler.control import messages as wire
+from scheduler.control import messages
 from scheduler.control.client import RemoteControl
 from scheduler.core.state import Failure
 from scheduler.core.views import Event, OutputChunk, Snapshot, TaskStatus, TaskView, WakeView
@@ -18,19 +18,19 @@ from scheduler.errors import SchedulerError
 from scheduler.system.clock import SystemClock
 from tests.fuzz.bent import bent
 
-HELLO = wire.line({"method": "hello", "params": {"protocol": wire.PROTOCOL, "citizen": "opus", "pid": 1}})
+HELLO = messages.encode(method="hello", params={"protocol": messages.PROTOCOL, "citizen": "opus", "pid": 1})
 ROW = TaskView("tick", TaskStatus.FAILED, "5m", due=1.0, error=Failure(1.0, "no"))
 SNAPSHOT = Snapshot(
     "opus", (ROW,), wake=WakeView(count=3, due=9.0), events=(Event(1, 1.0, "finished", "opus", "tick"),)
 )
 MESSAGES = [
     b'{"jsonrpc":"2.0","id":[],"result":{}}\n',
-    b'{"jsonrpc":"2.0","method":"printed","params":{"id":{},"text":"x"}}\n',
-    wire.snapshot_message(SNAPSHOT, 0),
-    wire.line({"id": 1, "result": {}}),
-    wire.line({"id": 2, "result": {"text": "x"}}),
-    wire.piece_message(3, OutputChunk("printed", 2)),
-    wire.mistake(1, wire.BAD_REQUEST, "no"),
+    b'{"jsonrpc":"2.0","method":"item","params":{"id":{},"value":"x"}}\n',
+    messages.item(1, messages.encoded(SNAPSHOT)),
+    messages.encode(id=1, result=None),
+    messages.encode(id=2, result={"text": "x"}),
+    messages.item(3, messages.encoded(OutputChunk("printed", 2))),
+    messages.failure(1, messages.BAD_REQUEST, "no"),
     json.dumps({"jsonrpc": "2.0", "id": 1, "error": {"message": 5, "data": {"code": []}}}).encode() + b"\n",
 ]
 TOKENS = (
@@ -77,12 +77,12 @@ def check(case: tuple[bytes, list[bytes]]) -> None:
     assert not here.broken, here.broken
 
 
-async def _attached(here: Rig, hello: bytes, messages: list[bytes]) -> None:
+async def _attached(here: Rig, hello: bytes, lines: list[bytes]) -> None:
     async def owner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             writer.write(hello)
-            for message in messages:
-                writer.write(message + b"\n")
+            for line in lines:
+                writer.write(line + b"\n")
             await writer.drain()
             writer.close()
 

@@ -344,4 +344,4 @@ def test_stop_leaves_alone_what_is_no_loop(loops):
     with owning(home, time.time()):
         code, out, _ = loops.run("--stop")
     assert code == 0
-    assert out.startswith(f"opus: left alone: pid {os.getpid()} does not answer, and is no loop")
+    assert out.startswith(f"opus: left alone: pid {os.getpid()} does not answer and is not a loop")

@@ -441,9 +441,9 @@ def test_without_its_packages_it_says_how_to_get_them(here, tmp_path):
 
 
 def test_who_only_looks_is_not_said_to_be_refused(here, served):
-    assert "only looked at" not in served.log.read_text()
+    assert "not run here" not in served.log.read_text()
     logs = here.opus / "logs" / "experience.log"
-    assert "only looked at" not in logs.read_text()
+    assert "not run here" not in logs.read_text()
 
 
 def test_the_link_is_printed_again_on_demand(here, served):

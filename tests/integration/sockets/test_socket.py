@@ -1,13 +1,11 @@
 """The socket of an owner: nobody who comes in can hurt it, or anybody else."""
 
 import asyncio
-import gc
 import itertools
 import json
 import os
 import socket
 import stat
-from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,20 +13,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.control import messages as wire
-from scheduler.control.client import RARELY, RETRY, STEP, Connection, RemoteControl, rounded
-from scheduler.control.server import (
-    AT_EASE,
-    BITE,
-    CLIENTS,
-    FOLLOWED,
-    MISTAKES,
-    PACE,
-    TAKEN_IN,
-    Server,
-    Turns,
-    _Client,
-)
+from scheduler.control import messages
+from scheduler.control.client import RETRY, RETRY_AT_MOST, STEP, Connection, RemoteControl, rounded
+from scheduler.control.server import ACCEPTED, CLIENTS, MISTAKES, READ_SIZE, REQUESTS, Server
 from scheduler.core.schedule import Cron, Every
 from scheduler.core.task import Call, Task
 from scheduler.core.views import TaskStatus
@@ -39,7 +26,7 @@ from scheduler.executors.stdout_capture import current
 from scheduler.storage.state_store import MemoryStore
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import LONGEST, Peer, shared_path, socket_path
-from tests.fakes import settle, until
+from tests.fakes import until
 
 
 class Owner:
@@ -124,14 +111,14 @@ class Raw:
 
     @classmethod
     async def connect(cls, owner: Owner) -> "Raw":
-        client = cls(*await asyncio.open_unix_connection(str(owner.path), limit=wire.ANSWER_LIMIT))
+        client = cls(*await asyncio.open_unix_connection(str(owner.path), limit=messages.ANSWER_LIMIT))
         owner.visitors.append(client)
         hello = await client.line()
-        assert hello["params"]["protocol"] == wire.PROTOCOL
+        assert hello["params"]["protocol"] == messages.PROTOCOL
         return client
 
-    def ask(self, request_id: int | str, method: str, **params: Any) -> None:
-        self.writer.write(wire.line({"id": request_id, "method": method, "params": params}))
+    def ask(self, request_id: int, method: str, **params: Any) -> None:
+        self.writer.write(messages.encode(id=request_id, method=method, params=params))
 
     async def line(self) -> Any:
         return json.loads(await self.reader.readline())
@@ -221,7 +208,7 @@ async def test_an_owner_that_stays_away_is_looked_for_less_and_less_often(owner,
     await owner.server.close()
     await until(lambda: len(pauses) > 30, "it is looked for")
     assert 0.8 * RETRY <= pauses[0] <= 1.2 * RETRY + STEP
-    assert all(0.8 * RARELY <= pause <= 1.2 * RARELY + STEP for pause in pauses[-10:])
+    assert all(0.8 * RETRY_AT_MOST <= pause <= 1.2 * RETRY_AT_MOST + STEP for pause in pauses[-10:])
     assert len(set(pauses[-10:])) > 1, "a thousand do not all come at once"
 
 
@@ -232,37 +219,51 @@ def test_some_of_a_thousand_knock_together_so_that_the_loop_wakes_seldom(pause):
     assert pause + 100.09 <= min(ends) <= pause + 100 + 2 * STEP
 
 
-async def test_silence_is_found_out_by_whoever_looks(owner, remote, monkeypatch):
-    now = owner.clock.elapsed()
-    monkeypatch.setattr(remote, "_clock", type("Later", (), {"elapsed": lambda self: now + 60})())
-    assert remote.pulse().age == 0.0  # only now it is asked
-    await until(lambda: remote._heard == now + 60, "the owner answers")
-    assert remote.pulse().age == 0.0
+class LaterClock(SystemClock):
+    """A clock that a test can put forward."""
+
+    ahead = 0.0
+
+    def elapsed(self) -> float:
+        return super().elapsed() + self.ahead
 
 
-@pytest.mark.parametrize(
-    "junk",
-    [
-        b"\n",
-        b"hello\n",
-        b"{}\n",
-        b"[1,2]\n",
-        b'"x"\n',
-        b"\xff\xfe\x00\n",
-        b"[" * 5000 + b"\n",
-        b'{"jsonrpc":"2.0","id":1,"method":"force"}\n',
-        b'{"jsonrpc":"2.0","id":1,"method":"force","params":{"task":["x"]}}\n',
-        b'{"jsonrpc":"2.0","id":1,"method":"__class__","params":{"task":"tick"}}\n',
-        b'{"jsonrpc":"2.0","id":{},"method":"ping"}\n',
-        b'{"jsonrpc":"2.0","id":1,"method":"force","params":{"task":"tick","rm":1}}\n',
-    ],
-)
-async def test_junk_is_answered_and_soon_hung_up_on(owner, junk):
-    client = await Raw.connect(owner)
-    client.writer.write(junk)
-    assert "error" in await client.line()
-    client.writer.write(junk * MISTAKES)
-    assert await client.rest() is not None  # it ends
+async def test_a_silent_owner_is_pinged_by_whoever_looks(owner):
+    clock = LaterClock()
+    control = RemoteControl("opus", owner.path, clock)
+    await control.start()
+    clock.ahead += 60
+    assert control.pulse().age == 0.0, "only now it is pinged"
+    clock.ahead += 5
+    assert control.pulse().age >= 5.0, "the loop had no turn for an answer"
+    await until(lambda: control.pulse().age == 0.0, "the owner answers")
+    await control.stop()
+    clock.close()
+
+
+JUNK = [
+    b"\n",
+    b"hello\n",
+    b"{}\n",
+    b"[1,2]\n",
+    b'"x"\n',
+    b"\xff\xfe\x00\n",
+    b"[" * 5000 + b"\n",
+    b'{"jsonrpc":"2.0","id":1,"method":"force"}\n',
+    b'{"jsonrpc":"2.0","id":1,"method":"force","params":{"task":["x"]}}\n',
+    b'{"jsonrpc":"2.0","id":1,"method":"__class__","params":{"task":"tick"}}\n',
+    b'{"jsonrpc":"2.0","id":{},"method":"ping"}\n',
+    b'{"jsonrpc":"2.0","id":1,"method":"force","params":{"task":"tick","rm":1}}\n',
+]
+
+
+async def test_junk_is_answered_and_soon_hung_up_on(owner):
+    for junk in JUNK:
+        client = await Raw.connect(owner)
+        client.writer.write(junk)
+        assert "error" in await client.line(), junk
+        client.writer.write(junk * MISTAKES)
+        assert await client.rest() is not None  # it ends
     await goes_on(owner)
 
 
@@ -282,48 +283,42 @@ async def test_half_a_line_and_a_client_that_goes_in_the_middle_are_nothing(owne
     await client.writer.drain()
     client.close()
     await goes_on(owner)
-    await until(lambda: not owner.server._clients, "it is let go")
+    await until(lambda: not owner.server.clients, "it is let go")
 
 
 async def test_a_reader_that_never_reads_skips_snapshots_and_holds_no_memory(owner, remote):
     stuck = await Raw.connect(owner)
     stuck.reader._limit = 1  # type: ignore[attr-defined]  # so that nothing is read ahead
-    stuck.writer.write(wire.line({"id": 1, "method": "watch", "params": {}}))
+    stuck.writer.write(messages.encode(id=1, method="watch"))
     await until(lambda: remote.snapshot().task("tick").run_count > 40, "others see every change")
-    transports = [task.get_coro() for task in owner.server._clients]
-    assert len(transports) == 2
+    assert owner.server.clients == 2
     await goes_on(owner)
     stuck.close()
 
 
-async def follow(owner: Owner, request_id: int | str, task: str = "talk") -> Raw:
+async def follow(owner: Owner, request_id: int, task: str = "talk") -> Raw:
     client = await Raw.connect(owner)
     client.ask(request_id, "follow", task=task)
     return client
 
 
-async def test_a_reader_that_never_reads_what_is_printed_holds_no_memory_and_nobody_up(owner, monkeypatch):
-    clients: list[_Client] = []
-
-    class Noted(_Client):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given)
-            clients.append(self)
-
-    monkeypatch.setattr("scheduler.control.server._Client", Noted)
+async def test_a_reader_that_never_reads_what_is_printed_holds_no_memory_and_no_other_up(owner):
     await owner.scheduler.force("talk")
     stuck = [await follow(owner, 1) for _ in range(5)]
     for client in stuck:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # so that nothing is read ahead
-    waiting = [each._writer.transport.get_write_buffer_size for each in clients]
-    await until(lambda: all(size() for size in waiting), "nothing more can be sent to them")
-    reading, told, before = await follow(owner, "x"), 0, owner.ticks()
-    while told < 3_000_000:
+    reading, told, before = await follow(owner, 7), 0, owner.ticks()
+    while told < 6_000_000:
         params = (await reading.line())["params"]
-        assert params["id"] == "x"
-        told += len(params["text"]) + params.get("skipped", 0)
-    assert max(size() for size in waiting) < 512 * 1024
+        assert params["id"] == 7
+        told += len(params["value"]["text"]) + params["value"].get("skipped", 0)
     await until(lambda: owner.ticks() > before + 3, "tasks go on")
+    for client in stuck:
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        kept = 0
+        while not (value := (await client.line())["params"]["value"]).get("skipped", 0) > 2_000_000:
+            kept += len(value["text"])
+        assert kept < 2_000_000, "most of it was skipped, not kept"
     owner.gate.set()
 
 
@@ -333,30 +328,42 @@ async def test_who_follows_is_answered_when_the_run_has_ended(owner):
     await client.line()
     owner.gate.set()
     while "method" in (message := await client.line()):
-        assert message["method"] == "printed"
-    assert (message["id"], message["result"]) == (7, {})
+        assert message["method"] == "item"
+    assert (message["id"], message["result"]) == (7, None)
 
 
-async def test_a_client_follows_so_many_runs_and_no_more_and_any_other_way_is_a_mistake(owner):
+async def test_a_client_has_so_many_requests_under_way_and_no_more(owner):
+    tasks = len(asyncio.all_tasks())
     client = await Raw.connect(owner)
-    for number in range(FOLLOWED + 1):
+    for number in range(REQUESTS + 1):
         client.ask(number, "follow", task="slow")
-    assert "8 runs are followed already" in (await client.line())["error"]["message"]
-    client.ask("done", "unfollow", id=0)
-    assert (await client.line())["result"] == {}
-    client.ask(1, "follow", task="slow")
-    assert "used id" in (await client.line())["error"]["message"]
+    assert f"{REQUESTS} requests are under way already" in (await client.line())["error"]["message"]
+    client.ask(99, "cancel", id=0)
+    assert (await client.line()) == {"jsonrpc": "2.0", "id": 99, "result": None}
+    owner.gate.set()
+    ended = {(await client.line())["id"] for _ in range(REQUESTS - 1)}
+    assert ended == set(range(1, REQUESTS)), "a cancelled request has no answer"
+    client.close()
+    await until(lambda: len(asyncio.all_tasks()) <= tasks, "nothing of it is left")
+
+
+async def test_a_request_can_be_cancelled_and_wrong_ones_are_mistakes(owner):
+    client = await Raw.connect(owner)
+    client.ask(0, "follow", task="slow")
+    client.ask(0, "follow", task="slow")
+    assert "id 0 is in use" in (await client.line())["error"]["message"]
+    client.ask(1, "cancel", id=0)
+    assert (await client.line())["id"] == 1
     client.ask(0, "follow", task="solw")
     assert "did you mean slow" in (await client.line())["error"]["message"]
-    for params in ({"task": 7}, {}, {"task": "slow", "rm": 1}):
-        client.ask("odd", "follow", **params)
-        assert "no method 'follow'" in (await client.line())["error"]["message"]
-    client.ask("odd", "unfollow", id=[])
-    assert "no method" in (await client.line())["error"]["message"]
-    job = owner.scheduler._registry.job("slow")
-    assert len(job.run.output._told) == FOLLOWED - 1
-    client.close()
-    await until(lambda: not job.run.output._told, "who is gone is not told any more")
+    for method, params in (
+        ("follow", {"task": 7}),
+        ("follow", {}),
+        ("follow", {"task": "slow", "rm": 1}),
+        ("cancel", {"id": []}),
+    ):
+        client.ask(5, method, **params)
+        assert f"no method {method!r}" in (await client.line())["error"]["message"], params
 
 
 async def test_there_is_room_for_many_clients_and_a_sentence_for_one_too_many(owner):
@@ -365,74 +372,19 @@ async def test_there_is_room_for_many_clients_and_a_sentence_for_one_too_many(ow
         await Connection.open(owner.path)
     for client in clients:
         client.close()
-    await until(lambda: not owner.server._clients, "all are let go")
+    await until(lambda: not owner.server.clients, "all are let go")
     connection = await Connection.open(owner.path)
     connection.close()
 
 
-async def test_of_good_requests_without_end_only_a_bite_is_kept(owner, monkeypatch):
-    clients: list[_Client] = []
-
-    class Noted(_Client):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given)
-            clients.append(self)
-
-    monkeypatch.setattr("scheduler.control.server._Client", Noted)
+async def test_of_good_requests_without_end_only_a_few_are_read(owner):
     client = await Raw.connect(owner)
-    client.writer.write(wire.line({"id": 1, "method": "ping"}) * 40_000)
-    kept = [0]
-
-    def grows_no_more() -> bool:
-        kept.append(len(clients[0]._reader._buffer))  # type: ignore[attr-defined]  # what asyncio keeps
-        return len(kept) > 100
-
-    await until(grows_no_more, "it sends and sends")
-    assert 0 < max(kept) <= 2 * wire.LINE_LIMIT + BITE
+    flood = messages.encode(id=1, method="ping") * 40_000
+    client.writer.write(flood)
     await goes_on(owner)
-
-
-async def test_of_clients_that_went_away_in_the_middle_nothing_waits_for_the_collector(owner):
-    def kept() -> Counter[str]:
-        names = Counter(type(each).__name__ for each in gc.get_objects())
-        return Counter(
-            {name: names[name] for name in ("_SelectorSocketTransport", "StreamReader", "_Client")}
-        )
-
-    gc.collect()
-    gc.disable()
-    try:
-        before = kept()
-        for _ in range(3):
-            client = socket.socket(socket.AF_UNIX)
-            client.connect(str(owner.path))
-            client.sendall(wire.line({"id": 1, "method": "ping"}) * 500)
-            await until(lambda: owner.server._clients, "it is there")
-            client.close()
-            await until(lambda: not owner.server._clients, "it is let go")
-        await settle()
-        assert kept() == before
-    finally:
-        gc.enable()
-
-
-async def test_the_more_clients_ask_the_longer_each_of_them_waits(monkeypatch):
-    pauses: list[float] = []
-    sleep = asyncio.sleep
-
-    async def noted(seconds: float) -> None:
-        pauses.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(
-        "scheduler.control.server.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted})
-    )
-    turns = Turns()
-    await turns.pause()
-    await asyncio.gather(*(turns.pause() for _ in range(10 * AT_EASE)))
-    await turns.pause()
-    assert pauses[0] == pauses[-1] == PACE
-    assert max(pauses) == 10 * PACE
+    kernel = 1024 * 1024  # bytes that may wait in the socket itself
+    read = len(flood) - client.writer.transport.get_write_buffer_size()
+    assert read < 2 * messages.LINE_LIMIT + READ_SIZE + kernel
 
 
 async def test_of_many_that_come_at_once_a_few_are_taken_in_a_turn_and_none_is_lost(owner):
@@ -442,17 +394,18 @@ async def test_of_many_that_come_at_once_a_few_are_taken_in_a_turn_and_none_is_l
     there = [0]
     while there[-1] < len(crowd):
         await asyncio.sleep(0)
-        there.append(len(owner.server._clients))
-    assert max(after - before for before, after in itertools.pairwise(there)) <= TAKEN_IN
+        there.append(owner.server.clients)
+    assert max(after - before for before, after in itertools.pairwise(there)) <= ACCEPTED
     for each in crowd:
         each.close()
 
 
 async def test_another_version_of_the_protocol_is_a_sentence(home, monkeypatch):
     owner = Owner(home)
-    monkeypatch.setattr("scheduler.control.server.wire", SimpleNamespace(**{**vars(wire), "PROTOCOL": 2}))
+    other = SimpleNamespace(**{**vars(messages), "PROTOCOL": 1})
+    monkeypatch.setattr("scheduler.control.server.messages", other)
     await owner.open()
-    with pytest.raises(Disconnected, match="speaks version 2 of the protocol, this is version 1"):
+    with pytest.raises(Disconnected, match="speaks version 1 of the protocol, this is version 2"):
         await Connection.open(owner.path)
     await owner.close()
 

@@ -70,7 +70,7 @@ async def test_it_is_opened_and_closed_while_running(place):
     place.tasks()
     fleet.reload()
     await until(lambda: not (place.home / SHARED).exists(), "it is closed")
-    assert (await attached.ask("ping")) == {}, "who is in stays"
+    assert (await attached.ask("ping")) is None, "who is in stays"
     place.tasks(more=f'socket_group = "{OURS}"\n')
     fleet.reload()
     await until(lambda: shared_path(place.home).exists(), "it is open again")
@@ -236,7 +236,7 @@ def test_an_owner_that_is_no_member_says_so_and_runs(users):
     with users.owner([OTHERS]):
         pass
     name = GROUP.gr_name
-    said = f"members of {name} cannot attach: this user is no member of {name}: usermod -aG {name} USER"
+    said = f"members of {name} cannot attach: this user is not a member of {name}: usermod -aG {name} USER"
     assert said in users.log
     assert not (users.home / SHARED).exists()
 
@@ -255,5 +255,5 @@ def test_a_folder_below_the_temporary_one_that_somebody_else_made_is_not_entered
 
 
 async def test_who_listens_nowhere_is_no_owner(tmp_path):
-    with pytest.raises(Disconnected, match="nobody answers"):
+    with pytest.raises(Disconnected, match="nothing listens"):
         await asyncio.wait_for(Connection.open(shared_path(tmp_path)), 5)

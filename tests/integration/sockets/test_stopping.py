@@ -56,7 +56,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long in these tests."""
     for name, seconds in (("AFTER_GRACE", 0.3), ("AFTER_SIGTERM", 0.3)):
         monkeypatch.setattr(background_loops, name, seconds)
-    monkeypatch.setattr("scheduler.control.client.GREETING", 0.3)
+    monkeypatch.setattr("scheduler.control.client.GREETING_WITHIN", 0.3)
 
 
 def until(holds: Callable[[], object], words: str) -> None:
@@ -153,7 +153,7 @@ async def test_one_of_an_earlier_version_is_told_by_a_signal(place, monkeypatch)
 async def test_a_monitor_is_left_alone(place):
     fleet = Fleet(FleetOptions(config=place.config, wakes=False))
     await fleet.start(dispatch=False)
-    said = f"opus: left alone: pid {os.getpid()} is no loop; close a monitor with q"
+    said = f"opus: left alone: pid {os.getpid()} is a monitor; press q there"
     assert await stopped(place) == [LoopReport(said)]
     await fleet.stop(0)
 
@@ -185,7 +185,7 @@ async def test_who_is_asked_a_second_time_gives_no_grace(place):
     with loop(place) as process:
         await until_true((place.home / "begun").exists, "a task is under way")
         connection = await Connection.open(socket_path(place.home))
-        assert await connection.ask("stop") == {}
+        assert await connection.ask("stop") is None
         await connection.ask("stop")
         assert process.wait(20) == 0
         connection.close()

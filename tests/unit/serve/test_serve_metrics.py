@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scheduler.control.messages import snapshot_from, snapshot_message
+from scheduler.control.messages import with_events, without_events
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import NOON
@@ -72,8 +72,7 @@ def test_an_owner_with_the_pid_of_the_one_before_tells_all_of_its_events():
     """As in a container, where every owner is process 1."""
     before = (event(1), event(2), event(3))
     now = told(event(1, time=NOON + 50), owner="here")
-    message = json.loads(snapshot_message(now, told=3))
-    assert snapshot_from(message["params"], before).events == now.events
+    assert with_events(without_events(now, 3), before).events == now.events
 
 
 def test_what_came_too_fast_is_said():
