@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.price_monitor.options import Options
+from scheduler.handlers.wording import first_few, with_problems
 
 if TYPE_CHECKING:
     from scheduler.handlers.price_monitor.moves import Move, Tracks
@@ -27,7 +28,7 @@ async def price_monitor(ctx: Context) -> str | Report:
 
 
 def _check(options: Options) -> None:
-    """What the reader of one key cannot see."""
+    """Check what needs more than one key."""
     if options.source != "json" and not options.pairs:
         raise TaskFailed("there are no pairs; add pairs to the settings of price_monitor")
 
@@ -43,7 +44,7 @@ def _recorded(ctx: Context, options: Options, found: "Quotes", tracks: "Tracks",
         append(ctx.home, lines)
     moves = _moves(ctx, options, found, tracks, now)
     tracks.save(now)
-    return _told(options, found, moves)
+    return _summary(options, found, moves)
 
 
 def _moves(
@@ -63,17 +64,14 @@ def _moves(
     return moves
 
 
-def _told(options: Options, found: "Quotes", moves: list[tuple[str, "Move", bool]]) -> str | Report:
+def _summary(options: Options, found: "Quotes", moves: list[tuple[str, "Move", bool]]) -> str | Report:
     problems = [f"{pair}: {problem}" for pair, problem in found.problems.items()]
-    more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-    bad = "; ".join(problems[:3]) + more
     if not found.prices:
-        raise TaskFailed(f"no price from {options.source}: {bad}")
-    prices = ", ".join(f"{pair} {price.text}" for pair, price in list(found.prices.items())[:5])
-    rest = f" and {len(found.prices) - 5} more" if len(found.prices) > 5 else ""
-    told = [f"{pair} {move}" for pair, move, _ in moves] or [prices + rest]
-    if not all(queued for _, _, queued in moves):
-        problems.append("queue")
-        told.append("tasks/queue is full, so this is not in it; work it off")
-    line = "; ".join([*told, f"{len(found.problems)} with problems: {bad}"] if bad else told)
-    return Report(line, warning=bool(problems), urgent=bool(moves)) if problems or moves else line
+        raise TaskFailed(f"no price from {options.source}: {first_few(problems)}")
+    prices = first_few([f"{pair} {price.text}" for pair, price in found.prices.items()], 5, ", ")
+    parts = [f"{pair} {move}" for pair, move, _ in moves] or [prices]
+    full = not all(queued for _, _, queued in moves)
+    if full:
+        parts.append("tasks/queue is full, so this is not in it; work it off")
+    line = with_problems("; ".join(parts), problems)
+    return Report(line, warning=bool(problems) or full, urgent=bool(moves)) if problems or moves else line

@@ -1,4 +1,4 @@
-"""What is remembered of each pair between runs, and whether its price has moved too far."""
+"""Remembers the prices of each pair between runs, and finds the moves that are too large."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.schedule import in_words
-from scheduler.errors import TaskFailed
-from scheduler.handlers.price_monitor.prices import NoPrice, Number, Price, price
-from scheduler.system.files import read_json_for_update, write_json
+from scheduler.handlers.home_files import read_memory, write_memory
+from scheduler.handlers.price_monitor.sources import NoPrice, Number, Price, price
 
 POINTS = 1000  # prices of one pair that are remembered; of a longer window the newest count
 LATE = 1.1  # a run that comes a little late still sees the price that a whole window ago was there
@@ -46,7 +45,7 @@ class Move:
 
 @dataclass(slots=True)
 class Track:
-    """The recent prices of one pair, the oldest first; what was alerted about is not among them."""
+    """The recent prices of one pair, the oldest first; without those already alerted about."""
 
     points: list[Point] = field(default_factory=list)
 
@@ -65,32 +64,28 @@ class Track:
 
 
 class Tracks:
-    """All pairs of one home, and until when each source wants its peace."""
+    """Last prices per pair and the retry-after time of each source."""
 
     def __init__(self, home: Path) -> None:
         self._file = home / _FILE
-        try:
-            self._document = read_json_for_update(self._file)
-        except OSError as error:
-            raise TaskFailed(f"{self._file} cannot be read: {error.strerror}; make it ours") from error
+        self._document = read_memory(self._file)
         pairs, later = self._document.get("pairs"), self._document.get("later")
         known = pairs.items() if isinstance(pairs, dict) else ()
         self._tracks = {name: _track(points) for name, points in known}
-        self._later = (
-            {k: float(v) for k, v in later.items() if _is_time(v)} if isinstance(later, dict) else {}
-        )
+        times = later.items() if isinstance(later, dict) else ()
+        self._later = {name: at for name, at in times if isinstance(at, int | float)}
 
     def of(self, name: str) -> Track:
         track = self._tracks.pop(name, None) or Track()
         self._tracks[name] = track  # the last one asked for comes last
         return track
 
-    def left_alone(self, source: str, now: float) -> float:
-        """For how many seconds this source still wants its peace."""
+    def rate_limited(self, source: str, now: float) -> float:
+        """The seconds for which this source accepts no requests."""
         left = self._later.get(source, 0.0) - now
         return left if 0 < left <= 86400 else 0.0
 
-    def leave_alone(self, source: str, until: float) -> None:
+    def limit(self, source: str, until: float) -> None:
         self._later[source] = until
 
     def save(self, now: float) -> None:
@@ -98,11 +93,7 @@ class Tracks:
         pairs = {name: list(map(_written, track.points)) for name, track in self._tracks.items()}
         newest = dict(list(pairs.items())[-PAIRS:])
         later = {name: until for name, until in self._later.items() if until > now}
-        try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_json(self._file, {**self._document, "pairs": newest, "later": later})
-        except OSError as error:
-            raise TaskFailed(f"{self._file} cannot be saved: {error.strerror}") from error
+        write_memory(self._file, {**self._document, "pairs": newest, "later": later})
 
 
 def _written(point: Point) -> list[Any]:
@@ -123,7 +114,3 @@ def _point(found: Any) -> Point | None:
                 return None
         case _:
             return None
-
-
-def _is_time(found: Any) -> bool:
-    return isinstance(found, int | float) and not isinstance(found, bool)

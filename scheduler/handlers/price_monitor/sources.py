@@ -1,13 +1,39 @@
-"""Where prices come from: what to ask each source, and how to read what it answers."""
+"""Where prices come from: what to ask each source, and how to read an exact price in its answer."""
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from scheduler.handlers.price_monitor.prices import NoPrice, Price, price, step_into
+if TYPE_CHECKING:
+    from scheduler.handlers.price_monitor.options import Options
 
-Read = Callable[[Any, str], Price]
+_NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)
+_MILLISECONDS = 1e11  # a Unix time above this is in milliseconds
+AHEAD = 300.0  # seconds by which a source's clock may be fast
+
+
+class NoPrice(ValueError):
+    """Why there is no price; one line."""
+
+
+class Number(str):
+    """A JSON number as it was written: a float would not be the same."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A price above 0: its value, the text it came in, and when it was made, if the source says so."""
+
+    value: Decimal
+    text: str
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +42,111 @@ class Source:
 
     endpoint: str
     ask: Callable[[Sequence[str]], str]
-    read: Read
+    read: Callable[[Any, str], Price]
     together: bool = False  # one request serves all pairs
+
+
+def source_of(options: "Options") -> Source:
+    """The source that the settings name."""
+    if options.source != "json":
+        known = SOURCES[options.source]
+        return replace(known, endpoint=(options.endpoint or known.endpoint).rstrip("/"))
+
+    def ask(pairs: Sequence[str]) -> str:
+        return options.url.replace("{pair}", quote(pairs[0], safe=""))
+
+    def read(found: Any, pair: str) -> Price:
+        path, time_path = (each.replace("{pair}", pair) for each in (options.path, options.time_path))
+        return price(step_into(found, path), step_into(found, time_path) if time_path else None)
+
+    return Source("", ask, read, together="{pair}" not in options.url)
+
+
+# ------------------------------------------------------------------ reading a document
+
+
+def document(body: bytes) -> Any:
+    """The JSON in an answer, its numbers as text; raises NoPrice."""
+    if body.lstrip()[:1] == b"<":
+        raise NoPrice("a web page (HTML) came instead of JSON")
+    try:
+        return json.loads(body, parse_float=Number, parse_int=Number, parse_constant=Number)
+    except (ValueError, RecursionError) as error:
+        raise NoPrice("the answer is invalid JSON" if body.strip() else "the answer is empty") from error
+
+
+def price(found: Any, at: Any = None) -> Price:
+    """What was found as a price, made at `at`; raises NoPrice unless it is a number above 0."""
+    if found is None:
+        raise NoPrice("the price is null")
+    text = found.strip() if isinstance(found, str) else ""
+    if text.lower().lstrip("+-") in ("nan", "snan", "inf", "infinity"):
+        raise NoPrice("the price is not finite")
+    if not _NUMBER.fullmatch(text):
+        raise NoPrice("the price is not a number")
+    value = Decimal(text)
+    if value <= 0:
+        raise NoPrice("the price is negative" if value < 0 else "the price is 0")
+    return Price(value, text, _moment(at))
+
+
+def _moment(value: Any) -> float | None:
+    """Unix seconds of a time that came in seconds, milliseconds or ISO; None for anything else."""
+    if isinstance(value, Number) and _NUMBER.fullmatch(value):
+        seconds = float(value)
+        return seconds / 1000 if seconds > _MILLISECONDS else seconds
+    try:
+        found = datetime.fromisoformat(str(value))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def fresh(price: Price, now: float, stale: float) -> Price:
+    """The price again; raises NoPrice if it is older than `stale` seconds, or from the future."""
+    if price.at is None:
+        return price
+    if now - price.at > stale:
+        raise NoPrice(f"the price is stale: from {_when(price.at)}")
+    if price.at - now > AHEAD:
+        raise NoPrice(f"the price is from the future: {_when(price.at)}")
+    return price
+
+
+def _when(at: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "an invalid time"
+
+
+def step_into(found: Any, path: str) -> Any:
+    """What is at `path`, like `data.0.amount`; raises NoPrice, which names the step that is missing."""
+    walked: list[str] = []
+    for step in path.split("."):
+        walked.append(step)
+        if isinstance(found, list) and step.isascii() and step.isdigit() and int(step[:9]) < len(found):
+            found = found[int(step)]
+        elif isinstance(found, dict) and step in found:
+            found = found[step]
+        else:
+            raise NoPrice(f"there is no {'.'.join(walked)} in the answer")
+    return found
+
+
+def _get(found: Any, name: str) -> Any:
+    return found.get(name) if isinstance(found, dict) else None
+
+
+def _raise_first(errors: Any, name: str = "") -> None:
+    """Raise the first error in a source's list of them."""
+    if isinstance(errors, list) and errors:
+        raise _reported(_get(errors[0], name) if name else errors[0])
+
+
+def _reported(message: Any) -> NoPrice:
+    """The source's own error, as one line."""
+    return NoPrice(" ".join(str(message or "an error without a message").split())[:150])
 
 
 def _parts(pair: str) -> tuple[str, str]:
@@ -36,8 +165,7 @@ def _ask_coinbase(pairs: Sequence[str]) -> str:
 
 
 def _read_coinbase(found: Any, pair: str) -> Price:
-    for error in _list(_get(found, "errors")):
-        raise NoPrice(_said(_get(error, "message")))
+    _raise_first(_get(found, "errors"), "message")
     what, currency = (part.upper() for part in _parts(pair))
     data = step_into(found, "data")
     given = (str(_get(data, "base") or what).upper(), str(_get(data, "currency") or currency).upper())
@@ -62,12 +190,11 @@ def _kraken_name(pair: str) -> str:
 
 
 def _read_kraken(found: Any, pair: str) -> Price:
-    for error in _list(_get(found, "error")):
-        raise NoPrice(_said(error))
+    _raise_first(_get(found, "error"))
     result = step_into(found, "result")
     if not isinstance(result, dict) or len(result) != 1:
         raise NoPrice("the answer does not hold one pair")
-    # We ask for one pair, so it is the one, whatever it is called: XBTUSD comes back as XXBTZUSD.
+    # One pair was asked for, so it is this one, whatever it is called: XBTUSD comes back as XXBTZUSD.
     return price(step_into(next(iter(result.values())), "c.0"))  # c: the last trade
 
 
@@ -84,7 +211,7 @@ def _symbol(pair: str) -> str:
 
 def _read_binance(found: Any, pair: str) -> Price:
     if _get(found, "code") is not None:
-        raise NoPrice(_said(_get(found, "msg")))
+        raise _reported(_get(found, "msg"))
     entries = found if isinstance(found, list) else [found]
     entry = next((each for each in entries if _get(each, "symbol") == _symbol(pair)), None)
     if entry is None:
@@ -104,9 +231,8 @@ def _ask_coingecko(pairs: Sequence[str]) -> str:
 
 
 def _read_coingecko(found: Any, pair: str) -> Price:
-    status = _get(found, "status")
-    if message := _get(status, "error_message") or _get(found, "error"):
-        raise NoPrice(_said(message))
+    if message := _get(_get(found, "status"), "error_message") or _get(found, "error"):
+        raise _reported(message)
     what, currency = _parts(pair.lower())
     if not isinstance(entry := _get(found, what), dict):
         raise NoPrice(f"coingecko does not know {what}; use its own id, like bitcoin")
@@ -121,27 +247,3 @@ SOURCES: Mapping[str, Source] = {
     "binance": Source("https://api.binance.com", _ask_binance, _read_binance),
     "coingecko": Source("https://api.coingecko.com", _ask_coingecko, _read_coingecko, together=True),
 }
-JSON = "json"  # any other: an address, and a path into what it answers
-
-
-def read_json(path: str, time_path: str) -> Read:
-    """Reads a price from the place that was set, `{pair}` standing for the pair."""
-
-    def read(found: Any, pair: str) -> Price:
-        at = step_into(found, time_path.replace("{pair}", pair)) if time_path else None
-        return price(step_into(found, path.replace("{pair}", pair)), at)
-
-    return read
-
-
-def _get(found: Any, name: str) -> Any:
-    return found.get(name) if isinstance(found, dict) else None
-
-
-def _list(found: Any) -> list[Any]:
-    return found if isinstance(found, list) else []
-
-
-def _said(message: Any) -> str:
-    """What the source says is wrong, as one line."""
-    return " ".join(str(message or "an error without a word").split())[:150]
