@@ -63,11 +63,11 @@ def backups(ctx: "Context") -> list[Backup]:
     if ctx.options.repository:
         from asyncio import run  # 30 ms that a .tar.gz does not need
 
-        from scheduler.handlers.offsite_backup.restic_restore import snapshots
+        from scheduler.handlers.offsite_backup.restic_backup import snapshots
 
         found = run(snapshots(ctx, ctx.options))
         return [Backup(each["short_id"], each["time"][:19], each["id"]) for each in found]
-    from scheduler.handlers.offsite_backup.archive_backup import archives
+    from scheduler.handlers.offsite_backup.archive import archives
 
     paths = archives(ctx.citizen, ctx.options.directory)
     return [Backup(path.name, _moment(path.name), str(path)) for path in paths]
@@ -129,7 +129,7 @@ def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
     if ctx.options.repository:
         from asyncio import run
 
-        from scheduler.handlers.offsite_backup.restic_restore import unpack as from_restic
+        from scheduler.handlers.offsite_backup.restic_backup import unpack as from_restic
 
         run(from_restic(ctx, ctx.options, backup.place, to))
     else:
@@ -144,7 +144,7 @@ def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
 
 def _shown(to: Path) -> Iterator[str]:
     """What the folder holds now: its first entries, then all of it in numbers."""
-    from scheduler.handlers.offsite_backup.words import files, size
+    from scheduler.handlers.offsite_backup.files import files, size
 
     total_files = total_bytes = 0
     for number, path in enumerate(sorted(to.iterdir())):

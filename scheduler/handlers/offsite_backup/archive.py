@@ -3,16 +3,36 @@
 import gzip
 import hashlib
 import os
+import re
 import stat
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO
 
-from scheduler.handlers.net.cancellable import Stop, go_on
-from scheduler.handlers.offsite_backup.files import GENTLY, Entry, Problem
+from scheduler.core.task import Context, Report
+from scheduler.errors import TaskFailed
+from scheduler.handlers.net.cancellable import Stop, go_on, on_thread
+from scheduler.handlers.offsite_backup.databases import clear, copy_databases
+from scheduler.handlers.offsite_backup.files import (
+    GENTLY,
+    Entry,
+    Missing,
+    Part,
+    Problem,
+    cannot,
+    files,
+    report,
+    rules,
+    size,
+    walk,
+)
+from scheduler.handlers.offsite_backup.options import Options
+from scheduler.system.clock import SystemClock
 
 DIGEST = hashlib.sha256
 CHUNK = 1 << 18  # bytes read at once: little memory, and few turns
@@ -64,7 +84,8 @@ class Writer:
     def _add(self, entry: Entry, source: Path) -> None:
         info = described(entry)
         if stat.S_ISLNK(entry.stat.st_mode):
-            info.linkname = _target(source)
+            with _reading():
+                info.linkname = os.readlink(source)  # noqa: PTH115 - a Path would tidy it up
         if not info.isreg():
             self._put(info)
         elif first := self._linked.get((entry.stat.st_dev, entry.stat.st_ino)):
@@ -74,7 +95,9 @@ class Writer:
             self._put_file(info, entry, source)
 
     def _put_file(self, info: tarfile.TarInfo, entry: Entry, source: Path) -> None:
-        with _open(source) as file:
+        with _reading():
+            file = open(os.open(source, GENTLY), "rb", buffering=0)  # noqa: PTH123, SIM115 - no links, no pipes
+        with file:
             before = os.fstat(file.fileno())
             info.size = before.st_size
             content = _Hashed(file, info.size, self._stop)
@@ -94,21 +117,13 @@ class Writer:
 
 
 class _Unreadable(Exception):
-    """Why a file of the home cannot be read: told apart from an archive that cannot be written."""
+    """A file of the home cannot be read, as opposed to an archive that cannot be written."""
 
 
-def _open(source: Path) -> IO[bytes]:
+@contextmanager
+def _reading() -> Iterator[None]:
     try:
-        return open(os.open(source, GENTLY), "rb", buffering=0)  # noqa: PTH123 - no links, no pipes
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _Unreadable(error.strerror or "cannot be read") from error
-
-
-def _target(link: Path) -> str:
-    try:
-        return os.readlink(link)  # noqa: PTH115 - a Path would tidy it up
+        yield
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -127,9 +142,8 @@ class _Hashed:
         if not self._ahead:
             self._ahead = memoryview(self._next())
         found, self._ahead = bytes(self._ahead[:count]), self._ahead[count:]
-        return (
-            found if len(found) == count else found + (self.read(count - len(found)) if self._left else b"")
-        )
+        rest = count - len(found)
+        return found + self.read(rest) if rest and self._left else found
 
     def _next(self) -> bytes:
         go_on(self._stop)
@@ -221,3 +235,82 @@ def _forget_pages(file: IO[bytes]) -> None:
     """What is read back is to come from the disk, not from memory."""
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+async def back_up(ctx: Context, options: Options) -> str | Report:
+    """What was written and verified; raises TaskFailed, and leaves the earlier backups as they were."""
+    return await on_thread(partial(write, ctx, options), "offsite_backup")
+
+
+def write(ctx: Context, options: Options, stop: Stop) -> str | Report:
+    """The same, on this thread, until `stop` says so: then it raises Stopped."""
+    folder = options.directory or Path()
+    if not folder.is_dir():
+        raise TaskFailed(f"there is no folder {folder} for the backups; mount it, or make it")
+    final = folder / f"{ctx.citizen}-{datetime.fromtimestamp(SystemClock.now(), UTC):%Y%m%dT%H%M%SZ}.tar.gz"
+    unfinished = folder / f".{final.name}.partial"
+    try:
+        for left in folder.glob(f".{ctx.citizen}-????????T??????Z.tar.gz.partial"):
+            left.unlink()  # of a run that was killed
+        text, missing = _written(ctx, options, unfinished, final, stop)
+        return report(f"{text}; {_forget(ctx.citizen, folder, options.keep)}", missing)
+    except OSError as error:
+        raise TaskFailed(f"{cannot(error, folder)}; the earlier backups are as they were") from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            clear(ctx.home)
+
+
+def archives(citizen: str, folder: Path) -> list[Path]:
+    """The finished backups of this citizen, the oldest first."""
+    name = re.compile(re.escape(citizen) + r"-\d{8}T\d{6}Z\.tar\.gz")
+    return sorted(each for each in folder.iterdir() if name.fullmatch(each.name))
+
+
+def _written(ctx: Context, options: Options, to: Path, final: Path, stop: Stop) -> tuple[str, Missing]:
+    missing = Missing()
+    ruled = rules(ctx.home, options.exclude, [options.directory or Path()])
+    found = []
+    for entry in walk(ctx.home, ruled, missing.add):
+        go_on(stop)
+        found.append(entry)
+    databases = (each for each in found if each.part is Part.COPY)
+    copies = copy_databases(ctx.home, databases, missing.add, stop)
+    total = sum(each.size for each in found)
+    with Writer(to, missing.add, stop) as writer:
+        for entry in found:
+            ctx.progress(writer.bytes, 2 * total, entry.path)
+            if entry.part is Part.KEEP:
+                writer.add(entry, ctx.home / entry.path)
+            elif entry.path in copies:
+                writer.add(entry, copies[entry.path])
+    _verify(ctx, to, writer, total, stop)
+    to.replace(final)
+    handle = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    where = f"{final.name} ({size(final.stat().st_size)})"
+    return f"{files(writer.files)}, {size(writer.bytes)}, in {where}, verified", missing
+
+
+def _verify(ctx: Context, file: Path, writer: Writer, total: int, stop: Stop) -> None:
+    def read(count: int, name: str) -> None:
+        go_on(stop)
+        ctx.progress(total + count, 2 * total, f"verifying {name}")
+
+    try:
+        compare(file, writer.digests, read)
+    except Damaged as error:
+        raise TaskFailed(f"what was read back is not what was written: {error}; check the disk") from error
+
+
+def _forget(citizen: str, folder: Path, keep: int) -> str:
+    """Remove the oldest; only now that there is a new one which is known to be good."""
+    every = archives(citizen, folder)
+    for old in every[:-keep]:
+        old.unlink()
+    return f"{len(every[-keep:])} kept"

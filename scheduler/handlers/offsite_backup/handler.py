@@ -11,7 +11,7 @@ async def offsite_backup(ctx: Context) -> str | Report:
     if options.repository:
         from scheduler.handlers.offsite_backup.restic_backup import back_up
     elif options.directory:
-        from scheduler.handlers.offsite_backup.archive_backup import back_up
+        from scheduler.handlers.offsite_backup.archive import back_up
     else:
         raise TaskFailed("there is no place for the backup; set repository or directory")
     if not ctx.home.is_dir():

@@ -16,14 +16,13 @@ from scheduler.executors.child import SpawnRequest
 from scheduler.executors.environment import MARK, new_mark
 from scheduler.executors.output import Output
 from scheduler.executors.subprocesses import SubprocessPool
-from scheduler.handlers.offsite_backup.files import OWN
+from scheduler.handlers.offsite_backup.files import OWN, scrubbed
 from scheduler.handlers.offsite_backup.options import Options
-from scheduler.handlers.offsite_backup.words import scrubbed
 from scheduler.system.process_info import Running
 
 GRACE = 3.0  # seconds to end by itself when the run is cancelled
 LONGEST = 1 << 20  # bytes of a line that is still looked at
-BUSY = (1, 2, 4, 8, 15, 30, 60)  # seconds between two tries while somebody else holds the repository
+BUSY = (1, 2, 4, 8, 15, 30, 60)  # seconds between two tries while the repository is in use
 # What a back end may find in the citizen's .env without being named in the settings.
 BACK_ENDS = ("AWS_", "AZURE_", "B2_", "GOOGLE_", "OS_", "RCLONE_", "RESTIC_", "ST_")
 # Where else restic would look for what the settings say, and in some cases prefer it.
@@ -37,16 +36,12 @@ class NoRepository(TaskFailed):
 
 
 class Busy(TaskFailed):
-    """Somebody else holds a lock on the repository."""
-
-
-class _Missing(TaskFailed):
-    """restic, or its password."""
+    """Another process holds a lock on the repository."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """How restic ended, and its first and last words without any secret."""
+class Ended:
+    """How restic ended, and its first and last output without any secret."""
 
     code: int | None
     text: str
@@ -56,7 +51,7 @@ class Said:
         """The line that says why: the fatal one, else the last."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
         fatal = [line.removeprefix("Fatal: ") for line in lines if line.startswith("Fatal: ")]
-        return (fatal or lines or ["it said nothing"])[-1][:500]
+        return (fatal or lines or ["no output"])[-1][:500]
 
 
 class Restic:
@@ -64,12 +59,11 @@ class Restic:
 
     def __init__(self, ctx: Context, options: Options) -> None:
         self._environment = _environment(ctx, options)
-        hidden = [*ctx.secrets.values(), *(options.environment or {}).values(), options.password or ""]
-        self._hidden = tuple(hidden)
+        self._hidden = [*ctx.secrets.values(), *(options.environment or {}).values(), options.password or ""]
         self._processes = SubprocessPool(1, GRACE)
-        self._log = ctx.log
+        self._log, self._progress = ctx.log, ctx.progress
 
-    async def run(self, folder: Path, *words: str, listen: Listen | None = None) -> Said:
+    async def run(self, folder: Path, *words: str, listen: Listen | None = None) -> Ended:
         """What restic said to these arguments in this folder; raises TaskFailed unless it was content.
 
         Exit code 3, not everything could be read, is no failure. Cancelled, it returns when restic is gone.
@@ -78,85 +72,74 @@ class Restic:
         environment = {**self._environment, MARK: mark, "PWD": str(folder)}
         order = SpawnRequest((*_program(), *words), environment, folder, mark)
         code = await self._processes.run(lambda: order, _Watcher(output, self._log.warning))
-        said = Said(code, scrubbed(output.text(), self._hidden))
+        ended = Ended(code, scrubbed(output.text(), self._hidden))
         if code in (0, 3):
-            return said
-        raise failure(said)
+            return ended
+        raise failure(ended)
 
     async def version(self) -> tuple[int, ...]:
         """Which restic this is; (0,) if it does not tell."""
         found = re.search(r"restic (\d+)\.(\d+)", (await self.run(Path("/"), "version")).text)
         return tuple(map(int, found.groups())) if found else (0,)
 
-    async def run_alone(self, folder: Path, *words: str, wait: Callable[[], None]) -> Said:
+    async def run_alone(self, folder: Path, *words: str) -> Ended:
         """The same for what needs the repository for itself: others are waited for, a few minutes."""
         for pause in BUSY:
             try:
                 return await self.run(folder, *words)
             except Busy:
-                wait()
+                self._progress(0, 0, "waiting for another backup")
                 await asyncio.sleep(pause)
                 # What was killed a moment ago may still have a process number: its lock seemed alive.
                 await self.run(folder, "unlock")
         return await self.run(folder, *words)
 
 
-def failure(said: Said) -> TaskFailed:
-    """What a failure of restic means, in words."""
-    if said.code == 10 or _nothing_there(said.text):
+def failure(ended: Ended) -> TaskFailed:
+    """What a failure of restic means."""
+    if ended.code == 10 or _nothing_there(ended.text):
         return NoRepository("there is no repository yet")
-    if said.code in _CODES:
-        kind, words = _CODES[said.code]
-        return kind(f"{words} ({said.last_line})")
-    for pattern, words, kind in _MEANINGS:
-        if found := re.search(pattern, said.text, re.IGNORECASE):
-            return kind(f"{words} ({_line_of(said.text, found)})")
-    return TaskFailed(f"restic failed: {said.last_line}")
+    if meaning := _CODES.get(ended.code):
+        return _failed(meaning, ended.last_line)
+    for pattern, meaning in _MEANINGS.items():
+        if found := re.search(pattern, ended.text, re.IGNORECASE):
+            return _failed(meaning, _line_of(ended.text, found))
+    return TaskFailed(f"restic failed: {ended.last_line}")
+
+
+def _failed(meaning: str, line: str) -> TaskFailed:
+    return (Busy if meaning is _LOCKED else TaskFailed)(f"{meaning} ({line})")
 
 
 def _nothing_there(text: str) -> bool:
-    """Not every repository that cannot be opened is missing: it may be out of reach, or not ours."""
+    """Not every repository that cannot be opened is missing: it may be out of reach, or forbidden."""
     absent = r"unable to open config file: .*(no such file or directory|does not exist|not found|NoSuchKey)"
     return "Is there a repository" in text and bool(re.search(absent, text)) and "no such host" not in text
 
 
 _PASSWORD = "the password does not open the repository; correct it"
-_LOCKED = "somebody else is using the repository"
-# From restic 0.17 on; 0.14 says 1 for all of them.
-_CODES: dict[int | None, tuple[type[TaskFailed], str]] = {11: (Busy, _LOCKED), 12: (TaskFailed, _PASSWORD)}
-
-_MEANINGS: tuple[tuple[str, str, type[TaskFailed]], ...] = (
-    ("wrong password or no key", _PASSWORD, TaskFailed),
-    ("already locked|unable to create lock.*locked", _LOCKED, Busy),
-    (
-        "no space left|quota exceeded|file too large|insufficient storage|disk full",
-        "the repository's disk is full; make room, the next run goes on from there",
-        TaskFailed,
+_LOCKED = "the repository is in use"
+_CODES: dict[int | None, str] = {11: _LOCKED, 12: _PASSWORD}  # since restic 0.17; before, all of them are 1
+_MEANINGS = {
+    "wrong password or no key": _PASSWORD,
+    "already locked|unable to create lock.*locked": _LOCKED,
+    "no space left|quota exceeded|file too large|insufficient storage|disk full": (
+        "the repository's disk is full; make room, the next run goes on from there"
     ),
-    ("read-only file system", "the repository's disk is read-only; mend that", TaskFailed),
-    (
-        "dial tcp|connection re(fused|set)|no such host|i/o timeout|network is unreachable|broken pipe|EOF",
-        "the repository cannot be reached; try again, or correct repository",
-        TaskFailed,
+    "read-only file system": "the repository's disk is read-only; make it writable",
+    "dial tcp|connection re(fused|set)|no such host|i/o timeout|network is unreachable|broken pipe|EOF": (
+        "the repository cannot be reached; try again, or correct repository"
     ),
-    ("x509|certificate", "the repository's certificate is not accepted", TaskFailed),
-    (
-        "permission denied|access ?denied|unauthorized|forbidden|[( ]40[13]\\b",
-        "the repository may not be used: correct its permissions, or the access keys in environment",
-        TaskFailed,
+    "x509|certificate": "the repository's certificate is not accepted",
+    "permission denied|access ?denied|unauthorized|forbidden|[( ]40[13]\\b": (
+        "the repository refuses access: correct its permissions, or the access keys in environment"
     ),
-    (
-        "all (target|source) directories/files do not exist",
-        "the home has vanished",
-        TaskFailed,
+    "all (target|source) directories/files do not exist": "the home has vanished",
+    "repository contains errors|ciphertext verification failed|invalid data|hash does not match|"
+    "not found in index|tree .* could not be loaded|pack .* does not exist": (
+        "the repository is damaged: see restic check, then restic rebuild-index or a new repository"
     ),
-    (
-        "repository contains errors|ciphertext verification failed|invalid data|hash does not match|"
-        "not found in index|tree .* could not be loaded|pack .* does not exist",
-        "the repository is damaged: see restic check, then restic rebuild-index or a new repository",
-        TaskFailed,
-    ),
-)
+}
 
 
 def _line_of(text: str, found: re.Match[str]) -> str:
@@ -167,7 +150,7 @@ def _line_of(text: str, found: re.Match[str]) -> str:
 
 def _program() -> tuple[str, ...]:
     if shutil.which("restic") is None:
-        raise _Missing("restic is not installed; install it, or set directory in place of repository")
+        raise TaskFailed("restic is not installed; install it, or set directory in place of repository")
     # It takes every processor: without this the loop was up to 0.18 s late, with it 0.06 s.
     return ("nice", "-n", "10", "restic") if shutil.which("nice") else ("restic",)
 
@@ -182,7 +165,7 @@ def _environment(ctx: Context, options: Options) -> dict[str, str]:
     password = options.password or ctx.secrets.get("RESTIC_PASSWORD") or os.environ.get("RESTIC_PASSWORD")
     if not password:
         where = 'put RESTIC_PASSWORD into .env and set password = "${RESTIC_PASSWORD}"'
-        raise _Missing(f"the repository has no password; {where}")
+        raise TaskFailed(f"the repository has no password; {where}")
     own = {"RESTIC_REPOSITORY": str(options.repository), "RESTIC_PASSWORD": password}
     # Twice a second: a restic whose scheduler was killed writes into a closed pipe soon, and ends.
     shown = {"RESTIC_PROGRESS_FPS": "2", "LC_ALL": "C.UTF-8"}

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+import shutil
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,10 +16,22 @@ from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.cancellable import Stop, go_on, on_thread
 from scheduler.handlers.offsite_backup.databases import clear, copy_databases
-from scheduler.handlers.offsite_backup.files import OWN, Entry, Part, own_folder, rules, walk
+from scheduler.handlers.offsite_backup.files import (
+    OWN,
+    STAGED,
+    Entry,
+    Missing,
+    Part,
+    cannot,
+    files,
+    own_folder,
+    report,
+    rules,
+    size,
+    walk,
+)
 from scheduler.handlers.offsite_backup.options import Options
-from scheduler.handlers.offsite_backup.restic import Busy, NoRepository, Restic
-from scheduler.handlers.offsite_backup.words import Missing, cannot, files, report, size
+from scheduler.handlers.offsite_backup.restic import NoRepository, Restic
 from scheduler.system.files import read_json, write_json
 
 KNOWN = "repository.json"  # the repository that was there: if it is gone, that is no reason for a new one
@@ -74,7 +87,7 @@ async def _open(ctx: Context, restic: Restic, options: Options) -> None:
 
 async def _saved(ctx: Context, restic: Restic, excludes: Path, missing: Missing) -> Mapping[str, Any]:
     """restic's own summary of the new snapshot."""
-    heard: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
 
     def listen(message: Mapping[str, Any]) -> None:
         match message.get("message_type"):
@@ -82,17 +95,19 @@ async def _saved(ctx: Context, restic: Restic, excludes: Path, missing: Missing)
                 done, total = message.get("bytes_done", 0), message.get("total_bytes", 0)
                 ctx.progress(done, total, str(next(iter(message.get("current_files") or ()), "")))
             case "error":
-                missing.add(_relative(ctx.home, str(message.get("item", "?"))), _why(message.get("error")))
+                missing.add(
+                    str(message.get("item", "?")).removeprefix(f"{ctx.home}/"), _why(message.get("error"))
+                )
             case "summary":
-                heard.update(message)
+                summary.update(message)
 
     words = ("backup", "--json", "--tag", tag(ctx.citizen), "--exclude-file", str(excludes), ".")
-    said = await restic.run(ctx.home, *words, listen=listen)
-    if said.code == 3 and not missing.count:
-        missing.add("some files", said.last_line)
-    if "snapshot_id" not in heard:
-        raise TaskFailed(f"restic named no snapshot, so there is no backup: {said.last_line}")
-    return heard
+    ended = await restic.run(ctx.home, *words, listen=listen)
+    if ended.code == 3 and not missing.count:
+        missing.add("some files", ended.last_line)
+    if "snapshot_id" not in summary:
+        raise TaskFailed(f"restic named no snapshot, so there is no backup: {ended.last_line}")
+    return summary
 
 
 async def _checked(ctx: Context, restic: Restic, options: Options) -> str:
@@ -101,9 +116,7 @@ async def _checked(ctx: Context, restic: Restic, options: Options) -> str:
     share = f"{options.check:g}%"
     subset = (f"--read-data-subset={share}",) if options.check else ()
     try:
-        await restic.run_alone(
-            ctx.home, "check", *subset, wait=lambda: ctx.progress(0, 0, "waiting for another backup")
-        )
+        await restic.run_alone(ctx.home, "check", *subset)
     except TaskFailed as error:
         raise TaskFailed(f"saved, but not verified: {error}") from error
     return f"verified, {share} of the data read back" if options.check else "structure verified"
@@ -114,15 +127,7 @@ async def _forgot(ctx: Context, restic: Restic, options: Options) -> str:
     ctx.progress(0, 0, "removing old backups")
     which = ("--tag", tag(ctx.citizen), "--group-by", "tags", "--keep-last", str(options.keep))
     try:
-        await restic.run_alone(
-            ctx.home,
-            "forget",
-            *which,
-            "--prune",
-            wait=lambda: ctx.progress(0, 0, "waiting for another backup"),
-        )
-    except Busy:
-        return "old backups are still there: somebody else is using the repository"
+        await restic.run_alone(ctx.home, "forget", *which, "--prune")
     except TaskFailed as error:
         return f"old backups are still there: {error}"
     return ""
@@ -162,8 +167,8 @@ def _is_odd(link: Path) -> bool:
 
 def _written(home: Path, patterns: list[str], exact: list[str]) -> Path:
     lines = [
-        *(_in_restics_words(home, each) for each in patterns),
-        *(_exactly(home / each) for each in exact),
+        *(_as_restic_pattern(home, each) for each in patterns),
+        *(_escaped(os.fsencode(home / each)) for each in exact),
     ]
     file = home / OWN / "exclude"
     own_folder(home)
@@ -172,15 +177,10 @@ def _written(home: Path, patterns: list[str], exact: list[str]) -> Path:
     return file
 
 
-def _in_restics_words(home: Path, pattern: str) -> bytes:
-    inside = pattern.strip("/")
+def _as_restic_pattern(home: Path, pattern: str) -> bytes:
     anywhere = "/" not in pattern.rstrip("/")
-    escaped = _escaped(os.fsencode(inside)).replace(b"\\*", b"*").replace(b"\\?", b"?")
-    return _exactly(home) + (b"/**/" if anywhere else b"/") + escaped
-
-
-def _exactly(path: Path) -> bytes:
-    return _escaped(os.fsencode(path))
+    escaped = _escaped(os.fsencode(pattern.strip("/"))).replace(b"\\*", b"*").replace(b"\\?", b"?")
+    return _escaped(os.fsencode(home)) + (b"/**/" if anywhere else b"/") + escaped
 
 
 def _escaped(path: bytes) -> bytes:
@@ -190,13 +190,46 @@ def _escaped(path: bytes) -> bytes:
     return re.sub(rb"[ \t]$", lambda blank: b"[" + blank[0] + b"]", path)
 
 
-def _relative(home: Path, path: str) -> str:
-    return path.removeprefix(f"{home}/")
-
-
 def _why(error: object) -> str:
     """restic gives Go's own error: {"Op": "open", "Path": ..., "Err": 13}."""
     number = error.get("Err") if isinstance(error, dict) else None
     if isinstance(number, int):
         return os.strerror(number)
     return str(error.get("message", "cannot be read")) if isinstance(error, dict) else "cannot be read"
+
+
+async def snapshots(ctx: Context, options: Options) -> list[dict[str, Any]]:
+    """This citizen's snapshots, the oldest first: `short_id`, `id`, `time`."""
+    found: list[dict[str, Any]] = []
+    await Restic(ctx, options).run(
+        Path("/"),
+        *("snapshots", "--json", "--tag", tag(ctx.citizen)),
+        listen=lambda message: found.extend(message.get("found", ())),
+    )
+    return sorted(found, key=lambda each: str(each["time"]))
+
+
+async def unpack(ctx: Context, options: Options, snapshot: str, to: Path) -> None:
+    """Everything in the snapshot, every hash compared; raises TaskFailed, and `to` is then incomplete."""
+    await Restic(ctx, options).run(Path("/"), "restore", snapshot, "--target", str(to), "--verify")
+    put_databases_back(to)
+
+
+def put_databases_back(to: Path) -> None:
+    """Move the copies of databases to where the databases were; folders keep their times."""
+    staged = to / STAGED
+    if not staged.is_dir():
+        return
+    for folder, _, names in os.walk(staged):
+        for name in names:
+            _move(Path(folder, name), to / Path(folder).relative_to(staged) / name)
+    found = staged.parent.stat()
+    shutil.rmtree(staged)
+    os.utime(staged.parent, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def _move(copy: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    before = place.parent.stat()
+    copy.rename(place)
+    os.utime(place.parent, ns=(before.st_atime_ns, before.st_mtime_ns))

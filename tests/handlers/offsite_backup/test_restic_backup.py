@@ -16,7 +16,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.offsite_backup.files import OWN, STAGED
 from scheduler.handlers.offsite_backup.handler import offsite_backup
 from scheduler.handlers.offsite_backup.options import Options
-from scheduler.handlers.offsite_backup.restic_restore import snapshots, unpack
+from scheduler.handlers.offsite_backup.restic_backup import snapshots, unpack
 from scheduler.schema.table import Problems, read
 from tests.fakes import until
 from tests.handlers.homes import database, expected, odd_home, tree, write
@@ -182,7 +182,7 @@ def test_the_failures_of_a_server_are_told_apart(home, caplog):
         with pytest.raises(TaskFailed, match="the password does not open the repository") as wrong:
             run(home, address, password="wrong battery")
         with pytest.raises(
-            TaskFailed, match=r"may not be used: correct .* keys in environment .*401"
+            TaskFailed, match=r"refuses access: correct .* keys in environment .*401"
         ) as denied:
             run(home, address.replace("pass-of", "guess-of"))
         assert sorted(path.name for path in folder.iterdir())[0] == "config"
@@ -321,7 +321,7 @@ def test_secrets_travel_in_the_environment_and_show_nowhere(home, tmp_path, acto
 
 def test_no_summary_is_no_backup(home, actor):
     actor(backup="exit 0")
-    with pytest.raises(TaskFailed, match="restic named no snapshot, so there is no backup: it said nothing"):
+    with pytest.raises(TaskFailed, match="restic named no snapshot, so there is no backup: no output"):
         run(home, "/vault")
 
 
@@ -346,14 +346,10 @@ def test_somebody_else_at_the_repository_is_waited_for(home, tmp_path, actor, mo
     actor(backup=SUMMARY, check=once)
     assert run(home, "/vault", check=0.0) == "1 file, 2 B (0 B new), structure verified"
     actor(backup=SUMMARY, check=locked)
-    with pytest.raises(
-        TaskFailed, match=r"saved, but not verified: somebody else is using the repository .*PID 7"
-    ):
+    with pytest.raises(TaskFailed, match=r"saved, but not verified: the repository is in use .*PID 7"):
         run(home, "/vault")
     actor(backup=SUMMARY, forget=locked)
-    assert run(home, "/vault").text.endswith(
-        "; old backups are still there: somebody else is using the repository"
-    )
+    assert "; old backups are still there: the repository is in use (" in run(home, "/vault").text
 
 
 @pytest.mark.parametrize(
@@ -361,7 +357,7 @@ def test_somebody_else_at_the_repository_is_waited_for(home, tmp_path, actor, mo
     [
         (
             "Fatal: unable to open config file: Stat: Access Denied.\nIs there a repository at x?",
-            "may not be used",
+            "refuses access",
         ),
         (
             "Fatal: unable to open config file: dial tcp: lookup x: no such host\nIs there a repository",
@@ -371,7 +367,7 @@ def test_somebody_else_at_the_repository_is_waited_for(home, tmp_path, actor, mo
         ("Fatal: x509: certificate signed by unknown authority", "certificate is not accepted"),
         ("Fatal: something new", "restic failed: something new"),
         ("panic: oops\n\ngoroutine 1", "restic failed: goroutine 1"),
-        ("", "restic failed: it said nothing"),
+        ("", "restic failed: no output"),
     ],
 )
 def test_failures_in_words(home, actor, tmp_path, says, words):
@@ -381,7 +377,7 @@ def test_failures_in_words(home, actor, tmp_path, says, words):
     assert (tmp_path / "words").read_text() == "unlock\n"
 
 
-@pytest.mark.parametrize(("code", "words"), [(10, ""), (12, "the password does not"), (11, "somebody")])
+@pytest.mark.parametrize(("code", "words"), [(10, ""), (12, "the password does not"), (11, "is in use")])
 def test_the_exit_codes_of_later_versions(home, actor, tmp_path, code, words):
     actor(unlock=f"exit {code}", backup=SUMMARY)
     if code == 10:

@@ -20,7 +20,7 @@ import pytest
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.cancellable import Stopped
-from scheduler.handlers.offsite_backup import archive_backup as tar_backup
+from scheduler.handlers.offsite_backup import archive as tar_backup
 from scheduler.handlers.offsite_backup.archive import Damaged, compare
 from scheduler.handlers.offsite_backup.archive_restore import unpack
 from scheduler.handlers.offsite_backup.files import STAGED
