@@ -80,8 +80,7 @@ def _planned(
 ) -> tuple["Target", "Wanted", tuple["CrontabPlan", ...]]:
     from scheduler.core.schedule import local_zone
     from scheduler.migration.plan import Wanted, plan
-    from scheduler.migration.sources import me, sources
-    from scheduler.migration.target import chosen, handlers, taken, target
+    from scheduler.migration.target import chosen, handlers, me, sources, taken, target
     from scheduler.system.clock import SystemClock
 
     user = asked["user"] or me()
@@ -119,7 +118,7 @@ def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["CrontabPlan"]) 
     """The folder of the journal; None if there is nothing to move."""
     from scheduler.migration.journal import Change, Crontab, File, apply
     from scheduler.migration.settings_writer import without, written
-    from scheduler.migration.sources import me
+    from scheduler.migration.target import me
 
     moved = [verdict for sheet in sheets for verdict in sheet.verdicts if verdict.moves]
     if not moved:

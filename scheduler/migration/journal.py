@@ -1,21 +1,20 @@
-"""Carries a move out, and back: first a copy of all that will change, then one change after the other.
+"""Carries out a move, and undoes it: first a copy of all that will change, then one change after the other.
 
-A move that was stopped anywhere has either changed nothing or can be undone, byte for byte.
+A move that was interrupted has either changed nothing or can be undone, byte for byte.
 """
 
 import contextlib
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from scheduler.errors import SchedulerError
-from scheduler.system.files import open_new, read_file
+from scheduler.system.files import give_to_owner_of, read_file, replace_file, sync_folder
 
 FOLDER = Path(".experience") / "migrate"
 DONE, UNDONE, PARTIAL = "done", ".undone", ".partial"
@@ -28,20 +27,29 @@ class Crontab:
     user: str = ""
 
     def read(self) -> bytes | None:
-        """What is in it, None if there is none; raises SchedulerError if it will not say."""
-        done = _crontab(self, "-l")
+        """What is in it, None if there is none; raises SchedulerError if it cannot be read."""
+        done = self._run("-l")
         if done.returncode == 0:
             return done.stdout
         if b"no crontab" in done.stderr or b"No such file" in done.stderr:
             return None
-        raise SchedulerError(
-            f"crontab -l says: {_said(done) or done.returncode}; name the crontab's file instead"
-        )
+        raise SchedulerError(f"crontab -l: {_said(done) or done.returncode}; name the crontab's file instead")
 
     def write(self, content: bytes | None) -> None:
-        done = _crontab(self, "-r") if content is None else _crontab(self, "-", content)
+        done = self._run("-r") if content is None else self._run("-", content)
         if done.returncode != 0 or self.read() != content:
-            raise SchedulerError(f"crontab took it not: {_said(done) or 'it reads back as something else'}")
+            raise SchedulerError(
+                f"crontab rejected the new table: {_said(done) or 'it reads back as something else'}"
+            )
+
+    def _run(self, verb: str, content: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+        command = ["crontab", *(["-u", self.user] if self.user else []), verb]
+        try:
+            return subprocess.run(command, input=content, capture_output=True, timeout=30, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            missing = isinstance(error, FileNotFoundError)
+            reason = "there is no program crontab" if missing else str(error)
+            raise SchedulerError(f"{reason}; name the crontab's file instead") from error
 
     def __str__(self) -> str:
         return f"crontab of {self.user}" if self.user else "your crontab"
@@ -62,9 +70,9 @@ class File:
     def write(self, content: bytes | None) -> None:
         if content is None:
             self.path.unlink()
-            _sync(self.path.parent)
-            return
-        _replace(self.path, content)
+            sync_folder(self.path.parent)
+        else:
+            replace_file(self.path, content)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -72,7 +80,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to be changed: what it holds now, and what it will hold; None is nothing at all."""
+    """One thing to change: what it holds now, and what it will hold; None: it does not exist."""
 
     what: Crontab | File
     before: bytes | None
@@ -80,28 +88,27 @@ class Change:
 
 
 def apply(home: Path, changes: Iterable[Change]) -> Path:
-    """Make the changes, in order; gives the folder of their journal. On an error all is as it was."""
+    """Make the changes, in order: the folder of their journal. After an error everything is as before."""
     changes = tuple(changes)
     if (unfinished := newest(home)) and not (unfinished / DONE).exists():
         raise SchedulerError(
-            f"a move was stopped half-way ({unfinished.name}); first: experience-tui migrate --undo"
+            f"a move was interrupted ({unfinished.name}); first: experience-tui migrate --undo"
         )
     journal = _prepare(home, changes)
     try:
         for change in changes:
             if change.what.read() != change.before:
-                raise SchedulerError(f"{change.what} was changed a moment ago; try again")
+                raise SchedulerError(f"{change.what} has changed just now; try again")
             change.what.write(change.after)
     except (OSError, SchedulerError):
         _back(journal)
         raise
-    _write(journal / DONE, b"")
-    _sync(journal)
+    replace_file(journal / DONE, b"")
     return journal
 
 
 def undo(home: Path) -> list[str]:
-    """Put back what the newest move changed; gives what that was. Raises SchedulerError."""
+    """Restore what the newest move changed: the names of it. Raises SchedulerError."""
     journal = newest(home)
     if journal is None:
         raise SchedulerError(f"nothing to undo: no line was moved to {home}")
@@ -109,24 +116,20 @@ def undo(home: Path) -> list[str]:
 
 
 def _back(journal: Path) -> list[str]:
-    """All or nothing is changed here, too: what somebody else has changed since stops it before it begins."""
+    """Restore everything or nothing: a change that was made since stops it before it begins."""
     changes = _read(journal)
     for change in changes:
         if change.what.read() not in (change.before, change.after):
             raise SchedulerError(
-                f"{change.what} was changed since; what it was is in {journal}: put it back by hand, "
+                f"{change.what} has changed since; its old content is in {journal}: restore it by hand, "
                 f"then rename that folder to {journal.name}{UNDONE}"
             )
-    restored = []
     for change in reversed(changes):  # the crontab first: a line that runs twice is better than never
         if change.what.read() != change.before:
             change.what.write(change.before)
-        if isinstance(change.what, File):
-            _partial(change.what.path).unlink(missing_ok=True)
-        restored.append(str(change.what))
     journal.rename(journal.with_name(journal.name + UNDONE))
-    _sync(journal.parent)
-    return restored
+    sync_folder(journal.parent)
+    return [str(change.what) for change in reversed(changes)]
 
 
 # ------------------------------------------------------------------ the journal
@@ -135,13 +138,12 @@ def _back(journal: Path) -> list[str]:
 def newest(home: Path) -> Path | None:
     """The folder of the last move that was not undone, finished or not."""
     with contextlib.suppress(OSError):
-        folders = sorted(each for each in (home / FOLDER).iterdir() if not each.suffix)
-        return folders[-1] if folders else None
+        return max((each for each in (home / FOLDER).iterdir() if not each.suffix), default=None)
     return None
 
 
 def _prepare(home: Path, changes: tuple[Change, ...]) -> Path:
-    """What each thing holds and will hold, on disk before anything is touched; one rename makes it count."""
+    """Write what each thing holds and will hold, before any of them changes; one rename makes it count."""
     place = home / FOLDER
     _make(place)
     for stale in place.glob(f"*{PARTIAL}"):
@@ -150,21 +152,29 @@ def _prepare(home: Path, changes: tuple[Change, ...]) -> Path:
     partial = journal.with_name(journal.name + PARTIAL)
     partial.mkdir(mode=0o700)
     entries = [_entry(partial, number, change) for number, change in enumerate(changes)]
-    _write(partial / "journal.json", json.dumps({"version": 1, "changes": entries}, indent=2).encode())
-    _sync(partial)
+    content = json.dumps({"version": 1, "changes": entries}, indent=2)
+    replace_file(partial / "journal.json", content.encode())
     partial.rename(journal)
-    _sync(place)
+    sync_folder(place)
     return journal
 
 
-def _entry(folder: Path, number: int, change: Change) -> dict[str, Any]:
+def _make(folder: Path) -> None:
+    """The folder and those above it, each with its parent's owner: root may do this for another user."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(mode=0o700)
+        give_to_owner_of(folder.parent, folder)
+
+
+def _entry(folder: Path, number: int, change: Change) -> dict[str, str | None]:
     what = change.what
-    entry: dict[str, Any] = {"file": str(what.path)} if isinstance(what, File) else {"crontab": what.user}
-    for name in ("before", "after"):
-        content = getattr(change, name)
+    entry: dict[str, str | None]
+    entry = {"file": str(what.path)} if isinstance(what, File) else {"crontab": what.user}
+    for name, content in (("before", change.before), ("after", change.after)):
         entry[name] = None if content is None else f"{number}.{name}"
         if content is not None:
-            _write(folder / entry[name], content)
+            replace_file(folder / f"{number}.{name}", content)
     return entry
 
 
@@ -176,77 +186,12 @@ def _read(journal: Path) -> list[Change]:
         raise SchedulerError(f"{journal}: cannot be read: {error}; its copies are whole files") from error
 
 
-def _change(journal: Path, entry: Any) -> Change:
+def _change(journal: Path, entry: Mapping[str, Any]) -> Change:
     what = File(Path(entry["file"])) if "file" in entry else Crontab(entry["crontab"])
-    contents = (
+    before, after = (
         None if entry[name] is None else read_file(journal / entry[name]) for name in ("before", "after")
     )
-    return Change(what, *contents)
-
-
-# ------------------------------------------------------------------ on disk
-
-
-def _make(folder: Path) -> None:
-    """The folder and those above it, each its parent's owner's: root may do this for somebody else."""
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(mode=0o700)
-        _give(folder)
-
-
-def _give(path: Path) -> None:
-    owner = path.parent.stat()
-    with contextlib.suppress(PermissionError):  # ours already, then
-        os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.experience")  # with a dot: cron reads no such file in cron.d
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = _partial(path)
-    _write(partial, content)
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        _give(partial)
-    else:
-        partial.chmod(found.st_mode & 0o7777)
-        with contextlib.suppress(PermissionError):  # ours already, then
-            os.chown(partial, found.st_uid, found.st_gid)
-    partial.replace(path)
-    _sync(path.parent)
-
-
-def _write(path: Path, content: bytes) -> None:
-    descriptor = open_new(path)
-    with open(descriptor, "wb") as file:  # noqa: PTH123  # it is open already
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _crontab(
-    crontab: Crontab, verb: str, content: bytes | None = None
-) -> "subprocess.CompletedProcess[bytes]":
-    user = ["-u", crontab.user] if crontab.user else []
-    try:
-        return subprocess.run(
-            ["crontab", *user, verb], input=content or b"", capture_output=True, timeout=30, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        reason = "there is no program crontab" if isinstance(error, FileNotFoundError) else str(error)
-        raise SchedulerError(f"{reason}; name the crontab's file instead") from error
+    return Change(what, before, after)
 
 
 def _said(done: "subprocess.CompletedProcess[bytes]") -> str:

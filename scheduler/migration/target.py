@@ -1,4 +1,4 @@
-"""Finds the citizen that a move is for, and what is set for it already."""
+"""Finds what a move is about: the crontabs, the citizen, and what is set for it already."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,96 +12,75 @@ from scheduler.config.loader import FIRST, Settings
 from scheduler.core.task import Call
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import LineKind, read
-from scheduler.migration.journal import FOLDER, newest
+from scheduler.migration.journal import FOLDER, Crontab, newest
 from scheduler.migration.names import folders_in
 from scheduler.migration.plan import WAKE, Source, v1_name
 from scheduler.migration.settings_writer import Target
+from scheduler.system.files import read_file
 from scheduler.system.homes import NAME
 
-_TURN = ("command", "handler", "every", "cron", "timezone")  # what a moved wake would bring
+SYSTEM = (Path("/etc/crontab"), Path("/etc/cron.d"))
+_TURN = {"command", "handler", "every", "cron", "timezone"}  # what a moved wake would bring
+
+
+def me() -> str:
+    """The name of the user who runs this."""
+    from pwd import getpwuid
+
+    try:
+        return getpwuid(os.getuid()).pw_name
+    except KeyError as error:
+        raise SchedulerError(f"user {os.getuid()} has no name; add --user") from error
+
+
+def sources(files: Iterable[Path], user: str, system: bool, column: bool | None) -> list[Source]:
+    """The named files and folders, or else the user's own crontab; `system` adds what is below /etc."""
+    found = [_file(path, column) for place in files for path in _in(place)]
+    if not found and not files:
+        content = Crontab("" if user == me() else user).read()
+        if content is not None:
+            found = [Source(f"crontab of {user}", content, column=False)]
+        elif not system:
+            raise SchedulerError(f"{user} has no crontab; name a file, or --system for what is below /etc")
+    places = [place for place in SYSTEM if system and place.exists()]
+    return found + [_file(path, True) for place in places for path in _in(place)]
+
+
+def _file(path: Path, column: bool | None) -> Source:
+    path = path.absolute()
+    try:
+        return Source(str(path), read_file(path), path, column)
+    except OSError as error:
+        raise SchedulerError(f"{path}: cannot be read: {error.strerror}; name another file") from error
+
+
+def _in(place: Path) -> list[Path]:
+    """Itself, or what cron reads in a folder: no names with a dot or a tilde."""
+    if not place.is_dir():
+        return [place]
+    names = sorted(place.iterdir())
+    return [each for each in names if each.name.translate({45: "", 95: ""}).isalnum() and each.is_file()]
 
 
 def chosen(settings: Settings, name: str | None, sources: Sequence[Source]) -> str:
     """The citizen: the one named, the only one there is, or the one that v1's wake belongs to."""
     if name is None:
-        name = _guessed(settings.known, sources)
+        name = _only(settings.known, sources)
     if not NAME.fullmatch(name):
-        raise SchedulerError(f"{name!r} is no name for a citizen; use a-z, 0-9, _ and -, a letter first")
+        raise SchedulerError(
+            f"{name!r} is not a valid name for a citizen; use a-z, 0-9, _ and -, a letter first"
+        )
     return name
 
 
-def target(settings: Settings, name: str, config: Path | None) -> Target:
-    """Where its settings are; raises BadSettings while anything is wrong with them."""
-    files, main, file = Files(), {}, ""
-    for candidate in map(str, main_candidates(config, os.environ)):
-        file = file or candidate
-        if (content := files.toml(candidate)) is not None:
-            main, file = content, candidate
-            break
-    home = settings.root / name
-    given = Sources(main.get("citizens", {}).get(name, {}), {}, file, os.environ)
-    found = Target(name, home, given, files.text(str(home / "experience.toml")))
-    if problems := citizen(name, home, given, Files()).citizen.problems:
-        raise BadSettings(problems)
-    return found
-
-
-def taken(found: Target) -> dict[str, str]:
-    """Which tasks (and the wake) are set already, and where."""
-    own = Files().toml(str(found.file)) or {}
-    places = [(found.given.main, found.given.file, f"citizens.{found.name}."), (own, str(found.file), "")]
-    return {name: place for table in places for name, place in _set_in(*table)}
-
-
-def handlers(found: Target) -> frozenset[str]:
-    """The built-in tasks whose own handlers are set up, and whose times are not set yet."""
-    tasks = citizen(found.name, found.home, found.given, Files()).citizen.tasks
-    own = Files().toml(str(found.file)) or {}
-    timed = {
-        name
-        for tables in (found.given.main, own)
-        for name, table in tables.get("tasks", {}).items()
-        if {"every", "cron"} & table.keys()
-    }
-    ready = {task.name for task in tasks if isinstance(task.work, Call)}
-    return frozenset(ready & BACKGROUND_TASKS.keys() - timed)
-
-
-def newest_move(settings: Settings, name: str | None) -> Path:
-    """The home of the citizen whose move is the last one."""
-    # A home whose settings are gone already, for the undo was stopped there, is no citizen's any more.
-    homes = [settings.root / name] if name else _journals(settings.root)
-    moved = [(journal.name, home) for home in homes if (journal := newest(home))]
-    if not moved:
-        raise SchedulerError(f"nothing to undo{f' for {name}' if name else ''}: no line was moved")
-    return max(moved)[1]
-
-
-def _journals(root: Path) -> list[Path]:
-    places = root.glob(f"*/{FOLDER}")
-    return [
-        place.parents[len(FOLDER.parts) - 1]
-        for place in places
-        if NAME.fullmatch(place.parts[-1 - len(FOLDER.parts)])
-    ]
-
-
-def _set_in(tables: Mapping[str, Any], file: str, above: str) -> Iterator[tuple[str, str]]:
-    for name, table in tables.get("tasks", {}).items():
-        if table:
-            yield name, f"[{above}tasks.{name}] in {file}"
-    if any(key in tables.get(WAKE, {}) for key in _TURN):
-        yield WAKE, f"[{above}wake] in {file}"
-
-
-def _guessed(known: Sequence[str], sources: Iterable[Source]) -> str:
+def _only(known: Sequence[str], sources: Iterable[Source]) -> str:
     if len(known) == 1:
         return known[0]
     woken = {name for name in _woken(sources) if not known or name in known}
     if len(woken) == 1:
         return woken.pop()
     if known:
-        raise SchedulerError(f"for whom? Add --citizen, one of: {', '.join(known)}")
+        raise SchedulerError(f"for which citizen? Add --citizen, one of: {', '.join(known)}")
     return FIRST
 
 
@@ -110,5 +89,63 @@ def _woken(sources: Iterable[Source]) -> Iterator[str]:
     for source in sources:
         for line in read(source.content):
             if line.kind is LineKind.JOB and "wake" in line.rest and v1_name(line.rest) == WAKE:
-                folder = folders_in(line.rest)[-1:]
-                yield from (name for name in folder if NAME.fullmatch(name))
+                yield from filter(NAME.fullmatch, folders_in(line.rest)[-1:])
+
+
+def target(settings: Settings, name: str, config: Path | None) -> Target:
+    """Where its settings are; raises BadSettings if they have errors."""
+    files, home = Files(), settings.root / name
+    candidates = list(map(str, main_candidates(config, os.environ)))
+    file = next((each for each in candidates if files.toml(each) is not None), candidates[0])
+    main = files.toml(file) or {}
+    given = Sources(main.get("citizens", {}).get(name, {}), {}, file, os.environ)
+    if problems := citizen(name, home, given, Files()).citizen.problems:
+        raise BadSettings(problems)
+    return Target(name, home, given, files.text(str(home / "experience.toml")))
+
+
+def taken(found: Target) -> dict[str, str]:
+    """Which tasks (and the wake) are set already, and where."""
+    places = ((found.given.main, f"citizens.{found.name}.", found.given.file), (_own(found), "", found.file))
+    return {name: f"[{above}{at}] in {file}" for table, above, file in places for name, at in _set_in(table)}
+
+
+def _set_in(tables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from ((name, f"tasks.{name}") for name, table in tables.get("tasks", {}).items() if table)
+    if _TURN & tables.get(WAKE, {}).keys():
+        yield WAKE, WAKE
+
+
+def handlers(found: Target) -> frozenset[str]:
+    """The built-in tasks whose own handlers are set up, and whose times are not set yet."""
+    tasks = citizen(found.name, found.home, found.given, Files()).citizen.tasks
+    timed = {
+        name
+        for tables in (found.given.main, _own(found))
+        for name, table in tables.get("tasks", {}).items()
+        if {"every", "cron"} & table.keys()
+    }
+    ready = {task.name for task in tasks if isinstance(task.work, Call)}
+    return frozenset(ready & BACKGROUND_TASKS.keys() - timed)
+
+
+def _own(found: Target) -> Mapping[str, Any]:
+    return Files().toml(str(found.file)) or {}
+
+
+def newest_move(settings: Settings, name: str | None) -> Path:
+    """The home of the citizen whose move is the last one."""
+    # A home whose settings are gone already, because the undo was stopped there, is no longer a citizen's.
+    homes = (
+        [settings.root / name]
+        if name
+        else [
+            place.parents[1]
+            for place in settings.root.glob(f"*/{FOLDER}")
+            if NAME.fullmatch(place.parents[1].name)
+        ]
+    )
+    moved = [(journal.name, home) for home in homes if (journal := newest(home))]
+    if not moved:
+        raise SchedulerError(f"nothing to undo{f' for {name}' if name else ''}: no line was moved")
+    return max(moved)[1]

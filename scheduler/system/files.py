@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import stat
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,40 @@ def write_json(path: Path, content: Any) -> None:
         file.flush()
         os.fsync(descriptor)
     partial.replace(path)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace the file by `content`, whole or not at all: it keeps its mode and owner, on disk at once.
+
+    A new file is readable by its owner alone, who is that of the folder.
+    """
+    partial = path.with_name(f".{path.name}.partial")  # with a dot: cron reads no such file in cron.d
+    descriptor = open_new(partial)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - it is open already
+        file.write(content)
+        if path.exists():
+            os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
+        give_to_owner_of(path if path.exists() else path.parent, partial)
+        file.flush()
+        os.fsync(descriptor)
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def give_to_owner_of(other: Path, path: Path) -> None:
+    """Root may write for another user; for anyone else the file is theirs already."""
+    owner = other.stat()
+    with suppress(PermissionError):
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put new, renamed and removed names of a folder on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def require_home(home: Path) -> None:

@@ -244,7 +244,7 @@ def test_a_move_that_was_stopped_has_to_be_undone_before_the_next(place):
     (done,) = home.glob(".experience/migrate/*/done")
     done.unlink()
     place.crontab.write_bytes(place.crontab.read_bytes() + b"0 0 * * * x\n")
-    assert "stopped half-way" in place.run("--apply", code=2)
+    assert "was interrupted" in place.run("--apply", code=2)
 
 
 def test_what_was_changed_since_is_not_undone_and_nothing_else_is(place):
@@ -254,7 +254,7 @@ def test_what_was_changed_since_is_not_undone_and_nothing_else_is(place):
     (home / "experience.toml").write_text("# by hand\n")
     before = place.bytes()
     said = place.run("--undo", code=2)
-    assert "experience.toml was changed since" in said
+    assert "experience.toml has changed since" in said
     assert str(home / ".experience/migrate") in said
     assert place.bytes() == before
 
@@ -265,7 +265,7 @@ def test_a_crontab_that_is_not_taken_leaves_everything_as_it_was(place, tmp_path
     before = place.bytes()
     program = tmp_path / "bin" / "crontab"
     program.write_text(program.read_text().replace("-) cat", "-) echo full >&2; exit 1; cat"))
-    assert "crontab took it not: full" in place.run("--apply", code=2)
+    assert "crontab rejected the new table: full" in place.run("--apply", code=2)
     assert place.bytes() == before
     assert "nothing to undo" in place.run("--undo", code=2)
 
@@ -281,7 +281,7 @@ def test_a_crontab_that_is_not_taken_leaves_everything_as_it_was(place, tmp_path
         ((), "has no crontab; name a file"),
         (("--undo",), "nothing to undo"),
         (("--user", "nobody-of-us"), "there is no user nobody-of-us"),
-        (("--citizen", "../x", "pyproject.toml"), "is no name for a citizen"),
+        (("--citizen", "../x", "pyproject.toml"), "is not a valid name for a citizen"),
     ],
 )
 def test_mistakes_are_one_line(place, argv, said):
@@ -301,7 +301,7 @@ def test_of_several_citizens_one_has_to_be_named_unless_v1s_wake_names_it(place)
     place.home("", "opus")
     place.home("", "mira")
     place.crontab.write_text("0 0 * * * x\n")
-    assert "for whom? Add --citizen, one of: mira, opus" in place.run(code=2)
+    assert "for which citizen? Add --citizen, one of: mira, opus" in place.run(code=2)
     place.crontab.write_bytes(V1)
     assert "tasks of opus" in place.run()
 
@@ -331,7 +331,7 @@ def test_lines_of_another_user_are_not_run_as_the_owner_of_the_home(place, tmp_p
 
 def test_a_crontab_program_that_refuses_is_heard(place, tmp_path):
     (tmp_path / "bin" / "crontab").write_text("#!/bin/sh\necho 'You are not allowed' >&2; exit 1\n")
-    assert "crontab -l says: You are not allowed" in place.run(code=2)
+    assert "crontab -l: You are not allowed" in place.run(code=2)
 
 
 # ------------------------------------------------------------------ what cron would run is what we run

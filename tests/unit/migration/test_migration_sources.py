@@ -5,8 +5,8 @@ import os
 import pytest
 
 from scheduler.errors import SchedulerError
-from scheduler.migration import sources as migration_sources
-from scheduler.migration.sources import me, sources
+from scheduler.migration import target
+from scheduler.migration.target import me, sources
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def system(tmp_path, monkeypatch):
     (tmp_path / "crontab").write_text("0 0 * * * root x\n")
     for name in ("a", "b-c_1", "no.dots", "backup~", ".hidden"):
         (folder / name).write_text("0 0 * * * root y\n")
-    monkeypatch.setattr(migration_sources, "SYSTEM", (tmp_path / "crontab", folder, tmp_path / "nowhere"))
+    monkeypatch.setattr(target, "SYSTEM", (tmp_path / "crontab", folder, tmp_path / "nowhere"))
     monkeypatch.setattr("scheduler.migration.journal.Crontab.read", lambda self: None)
     return tmp_path
 
