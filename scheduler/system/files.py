@@ -78,15 +78,7 @@ def quarantine(path: Path) -> Path:
 def write_json(path: Path, content: Any) -> None:
     """Replace the file by `content`, whole or not at all; a new file is readable by its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
-    partial = path.with_name(f".{path.name}.partial")
-    descriptor = open_new(partial)
-    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - the mode is set at creation
-        os.fchmod(descriptor, mode)
-        json.dump(content, file, indent=2)
-        file.flush()
-        os.fsync(descriptor)
-    partial.replace(path)
+    replace_file(path, json.dumps(content, indent=2).encode())
 
 
 def replace_file(path: Path, content: bytes) -> None:
