@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from scheduler.config.citizen import CitizenSettings, Sources, citizen
 from scheduler.config.files import LIMIT, Files
 from scheduler.core.schedule import AtStart, Every
-from scheduler.core.task import Command
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import BOM
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan
@@ -68,66 +67,50 @@ def _more_workers(document: "TOMLDocument", target: Target, moved: int) -> None:
         document.append("workers", line)  # it goes before the first table
 
 
-def _put(document: "TOMLDocument", path: tuple[str, ...], keys: Mapping[str, Any]) -> bool:
-    """Add the keys to a table that is there; False if there is none."""
-    table: Any = document
+def _put(document: Any, path: tuple[str, ...], keys: Mapping[str, Any]) -> bool:
+    """Add the keys to a table that exists; False if it does not."""
     for name in path:
-        if name not in table:
+        if name not in document:
             return False
-        table = table[name]
-    for name, value in keys.items():
-        table[name] = value
+        document = document[name]
+    document.update(keys)
     return True
 
 
 def _with_tables(text: str, new: Iterable[LinePlan]) -> str:
-    """New tables go to the end: what is there stays as it is, to the byte."""
+    """New tables go to the end: the rest stays as it is, to the byte."""
     import tomlkit
 
     parts = [text if not text or text.endswith("\n") else f"{text}\n"]
-    for verdict in new:
-        table = tomlkit.document()
-        for name, value in _table(verdict).items():
-            table.append(name, value)
-        parts.append(f"[{'.'.join(_path(verdict))}]\n{table.as_string()}")
+    parts += [f"[{'.'.join(_path(verdict))}]\n{tomlkit.dumps(_table(verdict))}" for verdict in new]
     return "\n".join(part for part in parts if part)
 
 
 def _table(verdict: LinePlan) -> dict[str, Any]:
     """The keys of one task or of the wake."""
-    keys: dict[str, Any] = dict(_when(verdict))
-    if work := verdict.work:
-        keys |= _what(work)
+    schedule, work, keys = verdict.schedule, verdict.work, dict[str, Any]()
+    if isinstance(schedule, Every):
+        keys["every"] = str(schedule)
+    else:
+        keys["cron"] = "@reboot" if isinstance(schedule, AtStart) else str(schedule)
+        keys |= {"timezone": verdict.zone} if verdict.zone else {}
+    if work:
+        import tomlkit
+
+        environment = tomlkit.inline_table()
+        environment.update({name: _plain(value) for name, value in work.environment.items()})
+        keys |= {
+            "command": [_plain(word) for word in work.argv],
+            "working_folder": _plain(str(work.folder)),
+            "environment": environment,
+            "inherit_environment": False,
+        }
+        keys |= {"input": _plain(work.input.decode())} if work.input else {}
         keys["timeout"] = LONGEST
     if verdict.fate is Fate.TASK:
         keys["catch_up"] = False
         if work and verdict.name == "offsite_backup":
-            keys["retries"] = 0  # ours tries again, cron does not
-    return keys
-
-
-def _when(verdict: LinePlan) -> Iterable[tuple[str, Any]]:
-    if isinstance(verdict.schedule, Every):
-        yield "every", str(verdict.schedule)
-        return
-    yield "cron", "@reboot" if isinstance(verdict.schedule, AtStart) else str(verdict.schedule)
-    if verdict.zone:
-        yield "timezone", verdict.zone
-
-
-def _what(work: Command) -> dict[str, Any]:
-    import tomlkit
-
-    environment = tomlkit.inline_table()
-    environment.update({name: _plain(value) for name, value in work.environment.items()})
-    keys: dict[str, Any] = {
-        "command": [_plain(word) for word in work.argv],
-        "working_folder": _plain(str(work.folder)),
-        "environment": environment,
-        "inherit_environment": False,
-    }
-    if work.input:
-        keys["input"] = _plain(work.input.decode())
+            keys["retries"] = 0  # the built-in task tries again, cron does not
     return keys
 
 
@@ -138,13 +121,13 @@ def _plain(text: str) -> str:
 
 def without(sheet: CrontabPlan, citizen: str) -> bytes:
     """The crontab with the lines that move commented out, and nothing else touched."""
-    return b"".join(
-        _marked(verdict, citizen) if verdict.moves else verdict.line.raw for verdict in sheet.verdicts
-    )
+    return b"".join(_left(verdict, citizen) for verdict in sheet.verdicts)
 
 
-def _marked(verdict: LinePlan, citizen: str) -> bytes:
+def _left(verdict: LinePlan, citizen: str) -> bytes:
     raw = verdict.line.raw
+    if not verdict.moves:
+        return raw
     start = BOM if verdict.line.number == 1 and raw.startswith(BOM) else b""
     return start + f"# moved to experience ({citizen}/{verdict.name}): ".encode() + raw.removeprefix(start)
 
@@ -174,10 +157,9 @@ def _check(target: Target, text: str, moved: Iterable[LinePlan]) -> None:
     read = citizen(target.name, target.home, target.given, _Pretended(target.file, text)).citizen
     if read.problems:
         raise BadSettings(read.problems)
-    for verdict in moved:
-        if not _same(verdict, read):
-            where = f"line {verdict.line.number} ({verdict.name})"
-            raise SchedulerError(f"{where} would not mean the same in the settings; move it by hand")
+    if changed := next((verdict for verdict in moved if not _same(verdict, read)), None):
+        where = f"line {changed.line.number} ({changed.name})"
+        raise SchedulerError(f"{where} would not mean the same in the settings; move it by hand")
 
 
 def _same(verdict: LinePlan, read: CitizenSettings) -> bool:
