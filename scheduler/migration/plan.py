@@ -1,4 +1,4 @@
-"""Decides what becomes of each line of a crontab: a task, the wake, or work for a human, with the reason."""
+"""Decides what each line of a crontab becomes: a task, the wake, or work for a human, with the reason."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -39,7 +39,7 @@ _MINUTES, _HOURS = re.compile(r"\*/(\d+) \* \* \* \*"), re.compile(r"\d+ \*/(\d+
 
 
 class Fate(StrEnum):
-    """What becomes of a line."""
+    """What a line becomes."""
 
     TASK = "task"
     WAKE = "wake"
@@ -51,16 +51,16 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A crontab, and whose it is; a `path` of None is the user's own, that `crontab` keeps."""
+    """A crontab and where it is; a `path` of None is the user's own, which `crontab` keeps."""
 
     label: str
     content: bytes
     path: Path | None = None
-    column: bool | None = None  # whether it has users in it; None: look
+    column: bool | None = None  # whether its lines name users; None: look
 
 
 class LinePlan(NamedTuple):
-    """One line and what becomes of it; `work` of None is our own handler."""
+    """One line and what it becomes; `work` of None is the built-in handler."""
 
     line: Line
     fate: Fate
@@ -81,7 +81,7 @@ class LinePlan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CrontabPlan:
-    """A crontab and the verdict on each of its lines, in their order."""
+    """A crontab and the plan for each of its lines, in their order."""
 
     source: Source
     column: bool
@@ -94,7 +94,7 @@ class CrontabPlan:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """For whom the lines are, and what there is already."""
+    """Who gets the lines, and what is set already."""
 
     citizen: str
     user: str
@@ -103,12 +103,12 @@ class Wanted:
     zone: tzinfo
     builtin: frozenset[str] = frozenset()  # built-in tasks to be taken instead of v1's commands
     every: bool = False
-    taken: Mapping[str, str] = field(default_factory=dict)  # tasks that are set already (and the wake): where
+    taken: Mapping[str, str] = field(default_factory=dict)  # tasks (and the wake) that are set already: where
     others: frozenset[str] = frozenset()  # other citizens
 
 
 class CannotMigrate(Exception):
-    """Why a line cannot be moved as it is, and the nearest form that could."""
+    """Why a line cannot be moved as it is, and what could."""
 
     def __init__(self, reason: str, nearest: str = "") -> None:
         super().__init__(reason)
@@ -138,21 +138,19 @@ class LineContext:
 
 
 def plan(sources: Iterable[Source], wanted: Wanted) -> tuple[CrontabPlan, ...]:
-    """A verdict on every line of every source."""
+    """A plan for every line of every source."""
     planner = _Planner(wanted)
     return tuple(planner.sheet(source) for source in sources)
 
 
 class _Planner:
-    """Remembers which names and times were given already."""
+    """Remembers the names and times that are taken."""
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
         self._names: dict[str, int] = {}
         self._used = {WAKE, *wanted.taken, *BACKGROUND_TASKS}
         self._given: set[str] = set()  # to v1's lines
-        self._around: LineContext | None = None
-        self._shell = Command(())
         self._times: dict[tuple[str, tzinfo], tuple[Cron, Moments]] = {}
 
     def sheet(self, source: Source) -> CrontabPlan:
@@ -186,28 +184,25 @@ class _Planner:
         when, command = self._checked(line, around, column)
         schedule, before, after = self._schedule(when, around)
         command, given = split_input(command)
-        work: Command | None = self._work(command, given, around)
-        ours = self._ours(command, given, schedule)
-        name = ours or self._name(command)
-        fate = Fate.WAKE if name == WAKE else Fate.TASK
-        work = None if ours in self._wanted.builtin else work
-        notes = tuple(_notes(line, command, around, schedule))
-        if fate is Fate.WAKE:
-            notes = (*notes, "gets JSON about its tasks on standard input, where cron gave it nothing")
+        shell = _shell_in(around)
+        work: Command | None = replace(shell, argv=(*shell.argv, command), input=(given or "").encode())
+        v1 = self._v1(command, given, schedule)
+        name = v1 or self._name(command)
+        if v1 in self._wanted.builtin:
+            work = None
         zone = around.named if isinstance(schedule, Cron) else ""
+        fate, notes = Fate.TASK, tuple(_notes(line, command, around, schedule))
+        if name == WAKE:
+            fate, notes = (
+                Fate.WAKE,
+                (*notes, "gets JSON about its tasks on standard input; cron gave it nothing"),
+            )
         return LinePlan(line, fate, name, schedule, zone, work, before, after, notes)
 
-    def _work(self, command: str, given: str | None, around: LineContext) -> Command:
-        if around is not self._around:  # the same for most lines in a row
-            self._shell, self._around = _shell_in(around), around
-        shell = self._shell
-        argv, content = (*shell.argv, command), (given or "").encode()
-        return Command(argv, shell.environment, content, shell.folder, inherit=False)
-
     def _checked(self, line: Line, around: LineContext, column: bool) -> tuple[str, str]:
-        """The time and the command; raises Stays for what is not even that."""
+        """The time and the command; raises CannotMigrate for what is not even that."""
         if odd := _odd(line.text):
-            raise CannotMigrate(f"holds {odd}, which settings cannot", "the line without it")
+            raise CannotMigrate(f"contains {odd}, which settings cannot hold", "the line without it")
         user, command = split_user(line.rest) if column else (self._wanted.user, line.rest)
         when = line.when[1:] if line.when.startswith("-*") else line.when  # cronie: not in syslog
         if column and not user:
@@ -231,7 +226,7 @@ class _Planner:
             return AtStart(), (), ()
         cron, times = self._cron(when, around.zone)
         if self._wanted.every and (interval := _interval(when)):
-            task, now = Task(WAKE, interval, self._shell), self._wanted.now
+            task, now = Task(WAKE, interval, Command(())), self._wanted.now
             return interval, times, upcoming(self._wanted.citizen, task, TaskState(), now, now, SHOWN)
         return cron, times, times
 
@@ -245,12 +240,12 @@ class _Planner:
             self._times[when, zone] = cron, tuple(cron.upcoming(self._wanted.now, SHOWN))
         return self._times[when, zone]
 
-    def _ours(self, command: str, given: str | None, schedule: Schedule) -> str:
-        """The name that a line of v1 gets; empty for any other. Raises Stays for what goes nowhere."""
+    def _v1(self, command: str, given: str | None, schedule: Schedule) -> str:
+        """The name that a line of v1 gets; empty for any other. Raises CannotMigrate for what cannot move."""
         name = v1_name(command)
         if not name and keeps_alive(command):
             raise CannotMigrate(
-                "only keeps a daemon alive", "a service for it, or @reboot and the command without &"
+                "only keeps a daemon alive", "a service, or @reboot and the command without &"
             )
         if not name:
             return ""
@@ -297,14 +292,14 @@ def _setting(line: Line, around: LineContext) -> LinePlan:
     if line.name in ("CRON_TZ", "TZ") and around.wrong:
         raise CannotMigrate(around.wrong, f"{line.name}=Europe/Berlin, say")
     if line.name == "LOGNAME":
-        return LinePlan(line, Fate.SETTING, notes=("cron does not let LOGNAME be set",))
+        return LinePlan(line, Fate.SETTING, notes=("cron sets LOGNAME itself",))
     if not _NAME.fullmatch(line.name):
-        return LinePlan(line, Fate.SETTING, notes=("is left out: no shell has a variable of such a name",))
+        return LinePlan(line, Fate.SETTING, notes=("is left out: no shell has a variable with this name",))
     return LinePlan(line, Fate.SETTING)
 
 
 def _shell_in(around: LineContext) -> Command:
-    """The shell that cron starts there, without a command yet; raises Stays if it cannot be ours."""
+    """The shell that cron starts there, without a command; raises CannotMigrate if a task cannot have it."""
     environment = around.environment
     shell, folder = environment["SHELL"], Path(environment["HOME"])
     if not shell.startswith("/"):
@@ -312,9 +307,7 @@ def _shell_in(around: LineContext) -> Command:
     if not folder.is_absolute():
         raise CannotMigrate(f"HOME is {folder}", "HOME with its whole path")
     if any(map(_odd, environment.values())):
-        raise CannotMigrate(
-            "an environment line above it holds bytes that settings cannot", "that line without them"
-        )
+        raise CannotMigrate("a variable above it contains bytes that settings cannot hold", "it without them")
     return Command((shell, "-c"), environment, folder=folder, inherit=False)
 
 
@@ -323,7 +316,7 @@ def _odd(text: str) -> str:
         return ""
     if "\0" in text:
         return "a NUL byte"
-    return "bytes that are no UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
+    return "bytes that are not UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
 
 
 def _as_ours(when: str) -> str:
@@ -348,16 +341,16 @@ def _interval(when: str) -> Every | None:
 def _notes(line: Line, command: str, around: LineContext, schedule: Schedule) -> Iterable[str]:
     environment = around.environment
     if mail := environment.get("MAILTO"):
-        yield f"cron mails what it prints to {mail}; [alerts] tells of failures"
+        yield f"cron mails its output to {mail}; here [alerts] reports failures"
     if isinstance(schedule, AtStart):
         yield "runs at each start of the scheduler"
     if isinstance(schedule, Every):
         yield f"every {schedule} from its last run, not at these minutes"
     if in_background(command):
-        yield "goes on in the background after its run has ended; what it prints then is lost"
+        yield "leaves something in the background; what that prints after the run has ended is lost"
     if environment.get("TZ") and "CRON_TZ" not in environment and isinstance(schedule, Cron):
         yield "its times are read in TZ; Debian's cron reads them in the machine's zone"
     if environment.get("RANDOM_DELAY"):
         yield "cronie starts it up to RANDOM_DELAY minutes later: set jitter"
     if line.raw.endswith(b"\r\n"):
-        yield "ends in CRLF; cron hands the carriage return to the shell, we do not"
+        yield "ends in CRLF; cron gives the carriage return to the shell, the scheduler does not"

@@ -129,7 +129,7 @@ def test_what_cron_would_have_run_is_the_task():
         "MAILTO": "ops",
         "A": "b c",
     }
-    assert any("mails what it prints to ops" in note for note in verdict.notes)
+    assert any("mails its output to ops" in note for note in verdict.notes)
 
 
 def test_settings_count_from_where_they_stand():
@@ -241,7 +241,7 @@ def test_bytes_that_are_no_text_need_you():
     verdict = sheet(b"* * * * * echo \xff\n").verdicts[0]
     assert (verdict.fate, verdict.reason) == (
         Fate.NEEDS_YOU,
-        "holds bytes that are no UTF-8, which settings cannot",
+        "contains bytes that are not UTF-8, which settings cannot hold",
     )
     assert sheet(b"A=\xff\n* * * * * x\n").verdicts[1].fate is Fate.NEEDS_YOU
 
@@ -249,7 +249,7 @@ def test_bytes_that_are_no_text_need_you():
 @pytest.mark.parametrize(
     ("line", "note"),
     [
-        ("* * * * * x &", "goes on in the background"),
+        ("* * * * * x &", "in the background"),
         ("TZ=Europe/Berlin\n* * * * * x", "Debian's cron reads them in the machine's zone"),
         ("RANDOM_DELAY=5\n* * * * * x", "set jitter"),
         ("* * * * * x\r\n", "CRLF"),
