@@ -121,7 +121,7 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
 
 
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
-    from scheduler.config.ui import peek
+    from scheduler.config.loader import peek
     from scheduler.control.threaded import FleetThread
     from scheduler.core.ports import FleetOptions
     from scheduler.executors.stdout_capture import capture_prints

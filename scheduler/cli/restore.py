@@ -13,7 +13,7 @@ from scheduler.cli.completion import one_citizen
 from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, UnknownCitizen
 
 if TYPE_CHECKING:
-    from scheduler.config.citizen import CitizenSettings
+    from scheduler.config.settings import CitizenSettings
     from scheduler.core.task import Context
     from scheduler.handlers.offsite_backup.options import Options
 

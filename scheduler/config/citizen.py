@@ -1,78 +1,75 @@
 """Reads what is set for one citizen, wherever it is set, into CitizenSettings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from scheduler.config.alerts import alerts
+from pydantic import Field
+
 from scheduler.config.defaults import BACKGROUND_TASKS
-from scheduler.config.env_file import Secrets, parse
+from scheduler.config.environment import Secrets, parse
 from scheduler.config.files import Files, Unusable, scripts
-from scheduler.config.llm import llm
-from scheduler.config.merge import Layer, lay
-from scheduler.config.task import SHORTEST, Place, cron, in_zone, task, zone
-from scheduler.config.work import WorkTable, configured
+from scheduler.config.merge import merge
+from scheduler.config.sections import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
+from scheduler.config.settings import CitizenSettings
+from scheduler.config.task import Place, TaskTable, Times, configured, in_zone, task
 from scheduler.core.schedule import AtStart, Cron
-from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
-from scheduler.schema.table import At, Problems, Source, key, read
-from scheduler.schema.values import group, nested, seconds, whole
+from scheduler.core.task import Group, Retention, Task, WakeConfig
+from scheduler.handlers.registry import BUILT_IN, built_in
+from scheduler.schema.table import At, Problems, Source, Table, a_table, read, table_of
+from scheduler.schema.values import Reader, group, seconds, whole
 from scheduler.system.homes import NAME
 
 BAD_NAME = "is no name; use a-z, 0-9, _ and -, a letter first, at most 32 of them"
 
 
-@dataclass(frozen=True, slots=True)
-class CitizenSettings:
-    """One citizen; while it has `problems`, nothing of it may run."""
-
-    name: str
-    home: Path
-    tasks: tuple[Task, ...] = ()  # in priority order, then by name
-    wake: WakeConfig = WakeConfig()  # noqa: RUF009  # frozen
-    workers: int = 4
-    grace: float = 10.0
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    problems: tuple[str, ...] = ()
-    llm: Llm | None = None
-    alerts: Alerts | None = None
-    history: Retention = Retention()  # noqa: RUF009  # frozen
-    socket_group: Group | None = None  # whose members may steer it, too
-
-
-@dataclass(frozen=True, slots=True)
-class CitizenTable:
-    """The keys of `[citizens.NAME]`, or of a citizen's own file."""
-
-    wake: Mapping[str, Any] = key(nested)
-    tasks: Mapping[str, Any] = key(nested)
-    llm: Mapping[str, Any] | None = key(nested)
-    alerts: Mapping[str, Any] | None = key(nested)
-    history: Mapping[str, Any] = key(nested)
-    workers: int = key(whole(1, 256), 4)
-    grace: float = key(seconds(), 10.0)
-    socket_group: Group | None = key(group)  # noqa: RUF009  # a field, not a shared value
-
-
-@dataclass(frozen=True, slots=True)
-class WakeTable(WorkTable):
+class WakeTable(Times):
     """The keys of `[wake]`."""
 
-    every: float = key(seconds(SHORTEST), 600.0)
-    cron: str | None = key(cron)
-    timezone: tzinfo | None = key(zone)  # noqa: RUF009  # a field, not a shared value
-    patience: float = key(seconds(), 300.0)
-    timeout: float = key(seconds(0.001), 3600.0)
-    urgent_cooldown: float = key(seconds(), 600.0)
+    every: Annotated[float, seconds(SHORTEST)] = Field(600.0, description="The time from wake to wake.")
+    patience: Annotated[float, seconds()] = Field(
+        300.0, description="How long a wake waits for the tasks that are due."
+    )
+    timeout: Annotated[float, seconds(0.001)] = Field(3600.0, description="How long the turn may take.")
+    urgent_cooldown: Annotated[float, seconds()] = Field(
+        600.0, description="An urgent result wakes at most once in this time."
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryTable:
-    """The keys of `[history]`."""
+def _tasks_schema(handler: Any) -> dict[str, Any]:
+    """The keys of each built-in task, and those that any other task may have."""
 
-    keep: int = key(whole(1, 10_000_000), Retention().runs)
-    keep_for: float = key(seconds(SHORTEST), Retention().seconds)
+    def shape(name: str) -> Any:
+        known = built_in(name)
+        assert known is not None
+        both = type(name, (known.options, TaskTable), {"__doc__": f"The keys of `[tasks.{name}]`."})
+        return table_of(both).__get_pydantic_json_schema__(None, handler)
+
+    others = table_of(TaskTable).__get_pydantic_json_schema__(None, handler)
+    return {
+        "type": "object",
+        "properties": {name: shape(name) for name in BUILT_IN},
+        "patternProperties": {NAME.pattern: others},
+        "additionalProperties": False,
+    }
+
+
+class CitizenTable(Table):
+    """The keys of `[citizens.NAME]`, or of a citizen's own file."""
+
+    workers: Annotated[int, whole(1, 256)] = Field(4, description="How many of its tasks run at once.")
+    grace: Annotated[float, seconds()] = Field(
+        10.0, description="What running tasks get when the scheduler ends."
+    )
+    socket_group: Annotated[Group | None, group] = Field(
+        None, description="A group of users of this machine, whose members may attach."
+    )
+    wake: Annotated[Mapping[str, Any] | None, table_of(WakeTable)] = None
+    llm: Annotated[Mapping[str, Any] | None, table_of(LlmTable)] = None
+    alerts: Annotated[Mapping[str, Any] | None, table_of(AlertsTable)] = None
+    history: Annotated[Mapping[str, Any] | None, table_of(HistoryTable)] = None
+    tasks: Annotated[Mapping[str, Any] | None, Reader(a_table, _tasks_schema)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ class LoadedTable:
     citizen: CitizenSettings
     looked_for: frozenset[str] = frozenset()  # the tasks that may have a script
     scripts: Mapping[str, str] = field(default_factory=dict)
-    shared: tuple[str, ...] = ()
+    shared: tuple[tuple[Source, str], ...] = ()
 
 
 def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedTable:
@@ -105,13 +102,20 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedTable:
     except Unusable as error:
         return LoadedTable(CitizenSettings(name, home, problems=(str(error),)))
     above = ("citizens", name)
-    layers = [(given.shared, Source(given.file)), (given.main, Source(given.file, above))]
-    layers += [(own, Source(own_file)), (given.environment, Source("environment", above))]
-    return _read(name, home, [layer for layer in layers if layer[0]], secrets, given.file, own_file)
+    layers = [(given.environment, Source("environment", above)), (own, Source(own_file))]
+    layers += [(given.main, Source(given.file, above)), (given.shared, Source(given.file))]
+    return _read(name, home, layers, secrets, given.file, own_file)
 
 
-def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: str, own: str) -> LoadedTable:
-    raw, where = lay(layers)
+def _read(
+    name: str,
+    home: Path,
+    layers: Iterable[tuple[Mapping[str, Any], Source]],
+    secrets: Secrets,
+    main: str,
+    own: str,
+) -> LoadedTable:
+    raw, where = merge(layers)
     problems = Problems(where)
     table = read(CitizenTable, secrets.fill(raw, (), problems), (), problems)
     wake = _wake(table.wake or {}, str(home), problems)
@@ -121,8 +125,8 @@ def _read(name: str, home: Path, layers: list[Layer], secrets: Secrets, main: st
     wanted = dict.fromkeys((*BACKGROUND_TASKS, *(table.tasks or {})))
     place = Place(name, str(home), main, scripts(str(home), wanted))
     tasks = _tasks(wanted, table.tasks or {}, place, problems)
-    lines = tuple(line for _, line in problems.found)
-    shared = tuple(line for source, line in problems.found if source.file != own)
+    lines = tuple(problems.lines)
+    shared = tuple((source, line) for source, line in problems.found if source.file != own)
     found = CitizenSettings(name, home, problems=lines)
     if not lines:
         limits = (table.workers, table.grace)

@@ -2,6 +2,15 @@
 
 from typing import Any, Final
 
+FIRST = "opus"  # the citizen that the first start creates
+STARTER = """\
+# The settings of this citizen: [wake] and [tasks.NAME]. Every key is in docs/settings.md.
+#
+# [wake]
+# every = "10m"
+# command = ["sh", "-c", "cat > last_wake.json"]
+"""
+
 # interval and max_runtime in seconds; of the tasks that are due, the lowest priority starts first.
 BACKGROUND_TASKS: Final[dict[str, dict[str, Any]]] = {
     "heartbeat": {

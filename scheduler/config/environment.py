@@ -1,16 +1,20 @@
-"""Settings from the environment: EXPERIENCE_CITIZENS__OPUS__WAKE__EVERY=5m and its like.
+"""Settings outside the files: EXPERIENCE_CITIZENS__OPUS__WAKE__EVERY=5m, and the secrets in a .env."""
 
-The only user of pydantic-settings (200 ms): imported when such a variable is there.
-"""
-
+import io
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from dotenv.parser import parse_stream
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from scheduler.core.secrets import Sensitive
+from scheduler.schema.table import At, Problems
+
+_PLACE = re.compile(r"\$(\$\{|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 
 
 class _Environment(BaseSettings):
@@ -36,6 +40,8 @@ class _Given(EnvSettingsSource):
 
 def citizens(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """The table `citizens` that the variables spell, and what is wrong with them."""
+    if not any(name.upper().startswith("EXPERIENCE_CITIZENS") for name in environ):
+        return {}, []
     try:
         table = _Given(environ)().get("citizens", {})
     except SettingsError:
@@ -53,3 +59,54 @@ def _outside(value: Any) -> Any:
     if isinstance(value, list):
         return [_outside(each) for each in value]
     return Sensitive(value) if isinstance(value, str) else value
+
+
+# ------------------------------------------------------------------ the secrets in a .env
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The names in one .env, and the environment behind it. Values never show in a repr."""
+
+    file: str
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    bad_lines: tuple[int, ...] = ()
+
+    def fill(self, value: Any, at: At, problems: Problems) -> Any:
+        """`value` with every ${NAME} in its texts replaced; `$${` stands for a plain `${`."""
+        if isinstance(value, str):
+            return self._fill_text(value, at, problems) if "${" in value else value
+        if isinstance(value, dict):
+            return {name: self.fill(each, (*at, name), problems) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self.fill(each, at, problems) for each in value]
+        return value
+
+    def _fill_text(self, text: str, at: At, problems: Problems) -> str:
+        def secret(place: re.Match[str]) -> str:
+            if place[1] == "${":
+                return "${"
+            found = self.values.get(place[2], self.environ.get(place[2]))
+            if found is None:
+                problems.add(at, self._missing(place[2]))
+            return found or ""
+
+        filled = _PLACE.sub(secret, text)
+        return Sensitive(filled) if filled.strip() else filled
+
+    def _missing(self, name: str) -> str:
+        lines = ", ".join(map(str, self.bad_lines))
+        odd = f" (no NAME=value there: line {lines})" if lines else ""
+        return f"{name} is neither in {self.file} nor in the environment{odd}; add it to that file"
+
+
+def parse(content: str, file: str, environ: Mapping[str, str]) -> Secrets:
+    """The secrets in the text of a .env file; nothing is interpolated, nothing reaches os.environ."""
+    values, bad = {}, []
+    for binding in parse_stream(io.StringIO(content)):
+        if binding.error:
+            bad.append(binding.original.line)
+        elif binding.key and binding.value is not None:
+            values[binding.key] = binding.value
+    return Secrets(file, values, environ, tuple(bad))

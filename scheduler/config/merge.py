@@ -1,13 +1,13 @@
-"""Lays settings of one citizen over each other: environment over its own file over the main file."""
+"""Merges all that is set for a citizen, by pydantic-settings: environment, own file, main file."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
 from scheduler.schema.table import At, Source
 
-Layer = tuple[Mapping[str, Any], Source]
-
-# A key in a higher layer replaces these in lower ones: they answer the same question.
+# A key in a higher place replaces these in lower ones: they answer the same question.
 _REPLACES: Mapping[str, At] = {
     "every": ("cron", "timezone"),
     "cron": ("every",),
@@ -17,35 +17,49 @@ _REPLACES: Mapping[str, At] = {
 }
 
 
-def lay(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[At, Source]]:
-    """One table out of `layers`, lowest first, and for every key in it where it was written."""
-    table: dict[str, Any] = {}
-    where: dict[At, Source] = {}
-    for layer, source in layers:
-        where[()] = source
-        _over(table, layer, (), source, where)
-    return table, where
+class Layer(InitSettingsSource):
+    """What one file, or the environment, sets: without the keys that a higher place replaces."""
+
+    def __init__(self, table: Mapping[str, Any], source: Source, where: dict[At, Source]) -> None:
+        super().__init__(_Merged, {**table})
+        self._source, self._where = source, where
+
+    def __call__(self) -> dict[str, Any]:
+        above = [at for at in self._where if at and _is_choice(at[:-1])]
+        replaced = {(*at[:-1], name) for at in above for name in _REPLACES.get(at[-1], ())}
+        self._where.setdefault((), self._source)
+        return self._kept(self.init_kwargs, (), replaced)
+
+    def _kept(self, table: Mapping[str, Any], at: At, replaced: set[At]) -> dict[str, Any]:
+        kept = {}
+        for name, value in table.items():
+            path = (*at, name)
+            self._where.setdefault(path, self._source)  # also what is replaced replaces what is below it
+            if path not in replaced:
+                kept[name] = self._kept(value, path, replaced) if isinstance(value, dict) else value
+        return kept
 
 
-def _over(
-    low: dict[str, Any], high: Mapping[str, Any], at: At, source: Source, where: dict[At, Source]
-) -> None:
-    for name, value in high.items():
-        if _is_choice(at):
-            _drop(low, [rival for rival in _REPLACES.get(name, ()) if rival not in high])
-        where[(*at, name)] = source
-        if isinstance(value, dict):
-            below = low.get(name)
-            low[name] = below = below if isinstance(below, dict) else {}
-            _over(below, value, (*at, name), source, where)
-        else:
-            low[name] = value
+class _Merged(BaseSettings):
+    """The table that several layers come to, highest first; what it means is read later."""
+
+    model_config = SettingsConfigDict(extra="allow")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        assert isinstance(init_settings, InitSettingsSource)
+        layers: tuple[PydanticBaseSettingsSource, ...] = init_settings.init_kwargs["layers"]
+        return layers
 
 
 def _is_choice(at: At) -> bool:
     return at in (("wake",), ("llm",)) or (len(at) == 2 and at[0] == "tasks")
 
 
-def _drop(table: dict[str, Any], names: Iterable[str]) -> None:
-    for name in names:
-        table.pop(name, None)
+def merge(tables: Iterable[tuple[Mapping[str, Any], Source]]) -> tuple[dict[str, Any], dict[At, Source]]:
+    """One table out of `tables`, highest first, and for every key in it where it was written."""
+    where: dict[At, Source] = {}
+    layers = tuple(Layer(table, source, where) for table, source in tables if table)
+    return _Merged(layers=layers).model_extra or {}, where

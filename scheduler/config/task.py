@@ -1,27 +1,42 @@
 """Turns the table of one task into a Task: its schedule, what it runs, its limits."""
 
 import re
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from functools import lru_cache
-from typing import Any, NamedTuple
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
-from scheduler.config.alerts import PINGS, secret_address, some_of
+from pydantic import Field
+
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
-from scheduler.config.work import WorkTable, configured, only_commands, script
+from scheduler.config.sections import PINGS, SHORTEST, secret_address, some_of
 from scheduler.core.schedule import Every, Schedule, local_zone, parse, zone_named
-from scheduler.core.secrets import holds_sensitive
-from scheduler.core.task import Call, NotSetUp, Task, Work
+from scheduler.core.secrets import Sensitive, SensitiveBytes, holds_sensitive
+from scheduler.core.task import Call, Command, Handler, Isolated, NotSetUp, Task, Work
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BuiltIn, built_in
-from scheduler.schema.table import At, Problems, is_table, key, read, readers
-from scheduler.schema.values import InvalidValue, flag, reason, seconds, text, whole
+from scheduler.schema.table import At, Problems, Table, is_table, read
+from scheduler.schema.values import (
+    InvalidValue,
+    flag,
+    pairs,
+    path,
+    reads,
+    reason,
+    seconds,
+    text,
+    whole,
+    words,
+)
 
-SHORTEST = 0.1  # seconds: a shorter interval would only keep the machine busy
 
-
-def cron(value: Any) -> str:
+@reads(type="string")
+def cron_text(value: Any) -> str:
     """A cron expression or a macro."""
     expression = text(value).strip()
     fields = re.sub(r"^(CRON_)?TZ=\S+", "", expression).split()
@@ -37,28 +52,70 @@ def cron(value: Any) -> str:
 _parsed = lru_cache(maxsize=1024)(parse)  # a thousand citizens have few different expressions
 
 
+@reads(type="string")
 def zone(value: Any) -> tzinfo:
     return zone_named(text(value))
 
 
-@dataclass(frozen=True, slots=True)
-class TaskTable(WorkTable):
+class WorkTable(Table):
+    """The keys that say what runs."""
+
+    command: Annotated[tuple[str, ...] | None, words] = Field(
+        None, description="The program and its arguments; no shell."
+    )
+    handler: Annotated[str | None, text] = Field(
+        None, description='"module:function", or "path/file.py:function" in a process of its own.'
+    )
+    isolated: Annotated[bool, flag] = Field(
+        False, description="Run a module:function in a process of its own."
+    )
+    environment: Annotated[Mapping[str, str] | None, pairs] = Field(
+        None, description="Variables for the command."
+    )
+    inherit_environment: Annotated[bool | None, flag] = Field(
+        None, description="false: the command sees its own environment only."
+    )
+    working_folder: Annotated[Path | None, path] = Field(
+        None, description="Where the command runs, instead of the citizen's home."
+    )
+
+
+class Times(WorkTable):
+    """The keys that say what runs, and at which times."""
+
+    cron: Annotated[str | None, cron_text] = Field(
+        None, description='Five fields, six with seconds first, or a macro such as "@daily".'
+    )
+    timezone: Annotated[tzinfo | None, zone] = Field(
+        None, description='The zone in which cron is read, like "Europe/Berlin"; else the machine\'s.'
+    )
+
+
+class TaskTable(Times):
     """The keys of `[tasks.NAME]`."""
 
-    every: float | None = key(seconds(SHORTEST))
-    cron: str | None = key(cron)
-    timezone: tzinfo | None = key(zone)  # noqa: RUF009  # a field, not a shared value
-    timeout: float = key(seconds(0.001), 300.0)
-    priority: int = key(whole(-1000, 1000), 50)
-    retries: int = key(whole(0, 100), 0)
-    retry_delay: float = key(seconds(), 30.0)
-    jitter: float = key(seconds(), 0.0)
-    catch_up: bool = key(flag, True)
-    enabled: bool = key(flag, True)
-    input: str | None = key(text)
-    description: str = key(text, "")
-    ping: str = key(secret_address, "")
-    ping_on: frozenset[str] = key(some_of(PINGS), frozenset(("ok", "failed")))
+    every: Annotated[float | None, seconds(SHORTEST)] = Field(
+        None, description="The interval, from start to start."
+    )
+    timeout: Annotated[float, seconds(0.001)] = Field(300.0, description="How long a run may take.")
+    priority: Annotated[int, whole(-1000, 1000)] = Field(
+        50, description="Of the tasks that are due, the lowest starts first."
+    )
+    retries: Annotated[int, whole(0, 100)] = Field(0, description="How often a failed run is tried again.")
+    retry_delay: Annotated[float, seconds()] = Field(
+        30.0, description="The wait before the first retry; it doubles."
+    )
+    jitter: Annotated[float, seconds()] = Field(0.0, description="Spreads starts over this long.")
+    catch_up: Annotated[bool, flag] = Field(
+        True, description="false: skip what was missed while nothing ran."
+    )
+    enabled: Annotated[bool, flag] = Field(True, description="false: only by force.")
+    input: Annotated[str | None, text] = Field(None, description="Text for the command's standard input.")
+    description: Annotated[str, text] = Field("", description="A few words for the screen.")
+    ping: Annotated[str, secret_address] = Field("", description="Hears of every run; a secret.")
+    ping_on: Annotated[frozenset[str], some_of(PINGS)] = Field(
+        frozenset(("ok", "failed")), description="Which moments it hears of."
+    )
 
 
 class Place(NamedTuple):
@@ -77,9 +134,13 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     if len(problems.found) > before:
         return None
     if not given and (untouched := _untouched(name)):
-        return untouched if untouched.set_up else untouched.with_work(_by_name(name, TaskTable(), place))
+        return (
+            untouched
+            if untouched.set_up
+            else untouched.with_work(_by_name(name, TaskTable.model_construct(), place))
+        )
     ours = None if given.keys() & {"command", "handler"} else built_in(name)
-    own = readers(ours.options) if ours else {}
+    own = ours.options.model_fields if ours else {}
     options = read(ours.options, {k: given[k] for k in own if k in given}, at, problems) if ours else None
     rest = {k: value for k, value in given.items() if k not in own}
     table = read(TaskTable, _defaults(name) | rest, at, problems, own)
@@ -97,11 +158,11 @@ def _untouched(name: str) -> Task | None:
     """A built-in task of which nothing is set: the same for every citizen, but for the script it may find."""
     if name not in BACKGROUND_TASKS:
         return None
-    every, table = Every(BACKGROUND_TASKS[name]["interval"]), TaskTable(**_defaults(name))
-    ours = built_in(name)
-    if ours is None or ours.needs:
-        return _made(name, every, NotSetUp("command"), table, ours.options() if ours else None)
-    return _made(name, every, Call(ours.function), table, ours.options())
+    every, table = Every(BACKGROUND_TASKS[name]["interval"]), TaskTable.model_construct(**_defaults(name))
+    if (ours := built_in(name)) is None:
+        return _made(name, every, NotSetUp("command"), table, None)
+    work = NotSetUp("command") if ours.needs else Call(ours.function)
+    return _made(name, every, work, table, ours.options.model_construct())
 
 
 def _made(name: str, schedule: Schedule, work: Work, table: TaskTable, options: Any) -> Task:
@@ -180,3 +241,110 @@ def _by_name(name: str, table: TaskTable, place: Place, given: Mapping[str, Any]
         where = f"# in {place.main}\n[citizens.{place.citizen}.tasks.{name}]\n"
         return NotSetUp(missing.replace("|", " or "), where + ours.lines.strip())
     return NotSetUp("command", advice(place.citizen, name, place.main))
+
+
+# ------------------------------------------------------------------ what command and handler ask for
+
+
+def configured(table: WorkTable, home: str, at: At, problems: Problems) -> Work | None:
+    """What `command` or `handler` asks for, None if neither is there or it cannot be used."""
+    if table.command and table.handler:
+        problems.add(at, "has both command and handler; keep one of them")
+    elif table.command:
+        if table.isolated:
+            problems.add((*at, "isolated"), "goes with handler; a command is a process of its own already")
+        return command(table, table.command)
+    elif table.handler:
+        only_commands(table, at, problems)
+        try:
+            return _handler(table.handler, table.isolated, home)
+        except InvalidValue as error:
+            problems.add((*at, "handler"), reason(table.handler, error))
+    return None
+
+
+def command(table: WorkTable, argv: tuple[str, ...]) -> Command:
+    given = getattr(table, "input", None) or ""  # a task's only: the wake gets its own
+    content = given.encode("utf-8", "surrogateescape")
+    hidden = isinstance(given, Sensitive)
+    return Command(
+        argv,
+        table.environment or {},
+        SensitiveBytes(content) if hidden else content,
+        table.working_folder,
+        table.inherit_environment is not False,
+    )
+
+
+def only_commands(table: WorkTable, at: At, problems: Problems) -> None:
+    """Note the keys that a Python handler has no use for."""
+    for name in ("environment", "inherit_environment", "working_folder", "input"):
+        if getattr(table, name, None) is not None:
+            problems.add(
+                (*at, name), "goes with command; a handler gets its options and secrets in its Context"
+            )
+
+
+def script(table: WorkTable, file: str) -> Command:
+    """Python runs this file."""
+    return command(table, (_python(), file))
+
+
+@lru_cache(maxsize=1)
+def _python() -> str:
+    from shutil import which
+
+    return "python3" if which("python3") else sys.executable
+
+
+def _handler(target: str, isolated: bool, home: str) -> Work:
+    source, colon, function = target.rpartition(":")
+    if not (colon and source and function.isidentifier()):
+        raise InvalidValue(
+            f'{target!r} names no function; write "module:function" or "path/file.py:function"'
+        )
+    if source.endswith(".py"):
+        return _file(source, function, home)
+    if not all(part.isidentifier() for part in source.split(".")):
+        raise InvalidValue(f"{source!r} is no module; write a file with its .py, a module with dots")
+    return _isolated(source, function) if isolated else Call(_function(source, function))
+
+
+def _file(source: str, function: str, home: str) -> Isolated:
+    file = Path(home, source)
+    if not file.is_file():
+        raise InvalidValue(f"there is no file {file}; correct the path, which starts at the citizen's home")
+    return Isolated(str(file), function)
+
+
+def _isolated(source: str, function: str) -> Isolated:
+    if find_spec(source.partition(".")[0]) is None:
+        raise InvalidValue(
+            f"there is no module {source!r}; install it, or name a file: path/file.py:{function}"
+        )
+    return Isolated(source, function)
+
+
+def _function(source: str, function: str) -> Handler:
+    module, error = _imported(source)
+    if error is not None:
+        what = f"{type(error).__name__}: {_line(error)}"
+        raise InvalidValue(f"{source} cannot be imported: {what}; mend it, or its path") from error
+    found: Any = getattr(module, function, None)
+    if not callable(found):
+        raise InvalidValue(f"{source} has no function {function!r}; correct the name")
+    return found  # type: ignore[no-any-return]  # callable is all that can be known
+
+
+def _imported(source: str) -> tuple[Any, BaseException | None]:
+    """The module, or what its import ended with: somebody else's code, so that can be anything."""
+    from concurrent.futures import ThreadPoolExecutor  # 15 ms that only module handlers pay
+
+    with ThreadPoolExecutor(1) as aside:
+        future = aside.submit(import_module, source)
+        error = future.exception()
+    return (None, error) if error else (future.result(), None)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,16 +1,14 @@
 """Reads `[monitor]` and `[keys]` of the main file; what is wrong there never keeps a task from running."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from scheduler.config.files import Files, Unusable, main_candidates
+from pydantic import Field
+
 from scheduler.core.ui_options import EVERYWHERE, KEYS, THEMES, Monitor
-from scheduler.schema.table import Problems, Source, key, read, unknown
-from scheduler.schema.values import InvalidValue, flag, kind, reason, text
+from scheduler.schema.table import Problems, Source, Table, read, unknown
+from scheduler.schema.values import InvalidValue, flag, kind, reads, reason, text
 
 NAMED = (
     "up down left right home end pageup pagedown tab enter escape space backspace delete insert comma "
@@ -20,20 +18,37 @@ _PART = re.compile(r"(?:(?:ctrl|shift|alt)\+)*")
 MEND = 'write one character, or a name such as "f5", "pageup" or "ctrl+x"'
 
 
-def theme(value: Any) -> str:
+@reads(type="string", enum=list(THEMES))
+def _theme(value: Any) -> str:
     if (name := text(value)) not in THEMES:
         raise InvalidValue(f"is {name!r}; write one of {', '.join(THEMES)}")
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorTable:
+class MonitorTable(Table):
     """The keys of `[monitor]`."""
 
-    theme: str = key(theme, THEMES[0])
-    ascii: bool = key(flag, False)
-    title: bool = key(flag, True)
-    bell: bool = key(flag, False)
+    theme: Annotated[str, _theme] = Field(THEMES[0], description="The colours.")
+    ascii: Annotated[bool, flag] = Field(False, description="Draw with plain ASCII.")
+    title: Annotated[bool, flag] = Field(True, description="Put counts into the terminal's title.")
+    bell: Annotated[bool, flag] = Field(False, description="Ring the bell when a task begins to fail.")
+
+
+_KEY = {"type": "string", "minLength": 1}
+_KEYS = {"anyOf": [_KEY, {"type": "array", "items": _KEY, "minItems": 1}]}
+KEYS_SCHEMA = {
+    "type": "object",
+    "description": "Another key, or several, for what the monitor can do.",
+    "properties": {
+        name: {
+            "anyOf": [_KEY, {"type": "array", "items": _KEY, "minItems": 1}],
+            "description": f"Default: {key}.",
+        }
+        for screen in KEYS.values()
+        for name, key in screen.items()
+    },
+    "additionalProperties": False,
+}
 
 
 def monitor(keys: Mapping[str, Any] | None, table: Mapping[str, Any] | None, file: str) -> Monitor:
@@ -44,33 +59,7 @@ def monitor(keys: Mapping[str, Any] | None, table: Mapping[str, Any] | None, fil
     for name, text_of in list(_conflicts(keymap)):
         if keymap.pop(name, None):  # said once, though it may be so on several screens
             problems.add(("keys", name), text_of)
-    return Monitor(
-        keys=keymap,
-        theme=looks.theme,
-        ascii=looks.ascii,
-        title=looks.title,
-        bell=looks.bell,
-        problems=tuple(line for _, line in problems.found),
-    )
-
-
-def peek(config: Path | None, environ: Mapping[str, str] = os.environ) -> Monitor:
-    """How the first frame is to be: the main file alone, and nothing of what may be wrong with it."""
-    files = Files()
-    for each in main_candidates(config, environ):
-        try:
-            tables = files.toml(str(each))
-        except Unusable:
-            return Monitor()
-        if tables is not None:
-            keys, table = tables.get("keys"), tables.get("monitor")
-            found = monitor(_table(keys), _table(table), str(each))
-            return replace(found, problems=())
-    return Monitor()
-
-
-def _table(given: Any) -> Mapping[str, Any]:
-    return given if isinstance(given, dict) else {}
+    return Monitor(keys=keymap, problems=tuple(problems.lines), **looks.model_dump())
 
 
 def _keys(table: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, str]]:

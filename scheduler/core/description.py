@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Collection, Iterator
-from dataclasses import Field, fields
 from typing import Any
 
 from scheduler.core.details import DefinitionField, TaskDetails
@@ -12,7 +11,6 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Isolated, NotSetUp, Task
 from scheduler.core.upcoming import upcoming
 
-DURATIONS = ("read_seconds", "age")  # what reads such options
 BUILT_IN = "scheduler.handlers."
 
 
@@ -99,17 +97,11 @@ def _options(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     """The handler's own settings, as far as the task has its handler."""
     if task.options is None or not isinstance(task.work, Call | NotSetUp):
         return
-    for each in fields(task.options):
-        value, usual = getattr(task.options, each.name), each.default
-        hidden = each.name in task.hidden or (not each.repr and value)
-        words = MASK if hidden else _length(each, value) or masks.value(each.name, value)
-        yield DefinitionField(each.name, words, _same(value, usual))
-
-
-def _length(field: "Field[Any]", value: Any) -> str:
-    """The words for an option that is a duration, by how it is read."""
-    read = getattr(field.metadata.get("read"), "__name__", "")
-    return in_words(value) if read in DURATIONS and isinstance(value, float) else ""
+    for name, field in type(task.options).model_fields.items():
+        value = getattr(task.options, name)
+        duration = any(getattr(each, "is_duration", False) for each in field.metadata)
+        shown = in_words(value) if duration and isinstance(value, float) else masks.value(name, value)
+        yield DefinitionField(name, MASK if name in task.hidden else shown, _same(value, field.default))
 
 
 def _same(value: Any, usual: Any) -> bool:

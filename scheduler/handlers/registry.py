@@ -6,9 +6,10 @@ and the lines to add for them in `LINES`.
 
 from collections.abc import Collection
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from scheduler.core.task import Handler
+from scheduler.schema.table import Table
 
 BUILT_IN = (
     "heartbeat",
@@ -25,7 +26,7 @@ class BuiltIn(NamedTuple):
     """A built-in handler, the shape of its options, and what it needs of them."""
 
     function: Handler
-    options: type[Any]
+    options: type[Table]
     needs: tuple[str, ...] = ()
     lines: str = ""
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scheduler.config.citizen import CitizenSettings, Sources, citizen
+from scheduler.config.citizen import Sources, citizen
 from scheduler.config.files import LIMIT, Files
+from scheduler.config.settings import CitizenSettings
 from scheduler.core.schedule import AtStart, Every
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import BOM

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.config.citizen import Sources, citizen
-from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.config.defaults import BACKGROUND_TASKS, FIRST
 from scheduler.config.files import Files, main_candidates
-from scheduler.config.loader import FIRST, Settings
+from scheduler.config.settings import Settings
 from scheduler.core.task import Call
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import LineKind, read

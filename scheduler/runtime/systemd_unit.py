@@ -5,7 +5,7 @@ import pwd
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scheduler.config.files import main_candidates
@@ -257,9 +257,8 @@ def _sandbox(
 
 def _option_paths(citizen: CitizenSettings) -> list[Path]:
     """The folders in the options of tasks, such as the target of backups."""
-    given = [task.options for task in citizen.tasks if is_dataclass(task.options)]
-    values = [getattr(options, each.name) for options in given for each in fields(options)]
-    return [value for value in values if isinstance(value, Path)]
+    given = [task.options for task in citizen.tasks if task.options is not None]
+    return [value for options in given for _, value in options if isinstance(value, Path)]
 
 
 def _name(owner: int) -> str:

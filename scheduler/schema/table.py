@@ -1,21 +1,25 @@
-"""Reads a table of settings into a frozen dataclass and notes all that is wrong with it.
-
-Plain Python on purpose: importing pydantic's models takes 155 ms, half of what `--status` may take in all.
-"""
+"""The base of all models of settings, and the sentences for what pydantic finds wrong with a table."""
 
 import json
 import re
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from scheduler.errors import BadSchedule
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from scheduler.schema.values import InvalidValue, Reader, kind, reason
 
-T = TypeVar("T")
+T = TypeVar("T", bound="Table")
 At = tuple[str, ...]
+
+
+class Table(BaseModel):
+    """A table of the settings: its keys, their defaults, and by `Reader` how each is read."""
+
+    # Built when it is first read: a table that nobody wrote costs nothing.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,10 @@ class Problems:
     def __init__(self, where: Mapping[At, Source]) -> None:
         self._where = where
         self.found: list[tuple[Source, str]] = []
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for _, line in self.found]
 
     def add(self, at: At, text: str) -> None:
         source = self._source(at)
@@ -52,21 +60,6 @@ def dotted(at: Iterable[str]) -> str:
     return ".".join(part if re.fullmatch(r"[\w-]+", part, re.ASCII) else json.dumps(part) for part in at)
 
 
-def key(read: Reader, default: Any = None) -> Any:
-    """A field of a table: how its value is read, and what it is when nobody sets it."""
-    return field(default=default, metadata={"read": read})
-
-
-@cache
-def _readers(shape: Hashable) -> Mapping[str, Reader]:
-    return {each.name: each.metadata["read"] for each in fields(cast(Any, shape))}
-
-
-def readers(shape: type[Any]) -> Mapping[str, Reader]:
-    """The keys of this shape, and how the value of each is read."""
-    return _readers(cast(Hashable, shape))
-
-
 def read(
     shape: type[T], table: Mapping[str, Any], at: At, problems: Problems, known: Iterable[str] = ()
 ) -> T:
@@ -74,28 +67,47 @@ def read(
 
     `known` are further keys that a misspelt one may be near to.
     """
-    reads, good = readers(shape), {}
-    for name, value in table.items():
-        if name not in reads:
-            problems.add((*at, name), unknown(name, (*reads, *known)))
-            continue
+    rest = dict(table)
+    while True:
         try:
-            good[name] = reads[name](value)
-        except (InvalidValue, BadSchedule) as error:
-            problems.add((*at, name), reason(value, error))
-    try:
-        return shape(**good)
-    except InvalidValue as error:  # each value is fine, together they are not
-        problems.add(at, str(error))
-        return shape()
+            return shape.model_validate(rest)
+        except ValidationError as error:
+            wrong = {each["loc"][:1]: each for each in error.errors(include_url=False)}
+        for name in [name for name in table if (name,) in wrong]:
+            mistake, value = wrong.pop((name,)), rest.pop(name)
+            if mistake["type"] == "extra_forbidden":
+                problems.add((*at, name), unknown(name, (*shape.model_fields, *known)))
+            else:
+                problems.add((*at, name), reason(value, mistake["ctx"]["error"]))
+        for together in wrong.values():  # each value is fine, together they are not
+            problems.add(at, str(together["ctx"]["error"]))
+            rest = {}
 
 
 def is_table(value: Any, at: At, problems: Problems) -> dict[str, Any]:
     """`value` if it is a table, else nothing and a problem."""
-    if isinstance(value, dict):
-        return value
-    problems.add(at, f"is {kind(value)}; write it as a table, in [brackets]")
-    return {}
+    try:
+        return a_table(value)
+    except InvalidValue as error:
+        problems.add(at, str(error))
+        return {}
+
+
+def a_table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidValue(f"is {kind(value)}; write it as a table, in [brackets]")
+    return value
+
+
+def table_of(shape: "type[Table]") -> Reader[dict[str, Any]]:
+    """Reads a table that is looked into later, then as this shape."""
+
+    def schema(handler: Any) -> dict[str, Any]:
+        shape.model_rebuild()
+        found: dict[str, Any] = handler(shape.__pydantic_core_schema__)
+        return found
+
+    return Reader(a_table, schema)
 
 
 def unknown(name: str, known: Iterable[str]) -> str:

@@ -1,27 +1,73 @@
-"""Reads one value of the settings: what it means, or Wrong with the mend."""
+"""Reads one value of the settings: what it means, or what is wrong with it and the fix.
+
+Without pydantic, whose models only name these readers: a process that runs one handler does not import it.
+"""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from scheduler.core.schedule import NEVER, duration
-from scheduler.core.secrets import Sensitive
+from scheduler.core.secrets import Sensitive, holds_sensitive
 from scheduler.core.task import Group
+from scheduler.errors import BadSchedule
 
-Reader = Callable[[Any], Any]
+T = TypeVar("T")
+U = TypeVar("U")
+
+# For JSON Schema: text with a ${NAME} in it may stand for a number, a yes or a no.
+_SECRET = {"type": "string", "pattern": r"\$\{"}
+_DURATION = {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?\s*[A-Za-z]*\s*)+$|\$\{"}
 
 
 class InvalidValue(ValueError):
-    """Why a value cannot be used: what is wrong; the mend."""
+    """Why a value cannot be used: what is wrong; the fix."""
 
 
-def reason(value: Any, error: Exception) -> str:
-    """What `error` says of `value`, unless the value may be a secret: then the error may quote it."""
-    hidden = isinstance(value, Sensitive)
-    return (
-        "its value, which comes from the environment or .env, cannot be used here" if hidden else str(error)
-    )
+@dataclass(frozen=True, slots=True)
+class Reader(Generic[T]):
+    """In the annotation of a key: how pydantic reads its value, and what JSON Schema says of it."""
+
+    read: Callable[[Any], T]
+    schema: Mapping[str, Any] | Callable[[Any], dict[str, Any]]  # or what makes it of pydantic's handler
+    is_duration: bool = False
+
+    def __call__(self, value: Any) -> T:
+        try:
+            return self.read(value)
+        except BadSchedule as error:  # pydantic takes note of a ValueError only
+            raise InvalidValue(str(error)) from error
+
+    def variant(self, read: "Callable[[Any], U]") -> "Reader[U]":
+        """The decorator of a reader that takes the same values."""
+        return Reader(read, self.schema, self.is_duration)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core.core_schema import no_info_plain_validator_function
+
+        return no_info_plain_validator_function(self)
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        return self.schema(handler) if callable(self.schema) else dict(self.schema)
+
+
+def reads(**schema: Any) -> Callable[[Callable[[Any], T]], Reader[T]]:
+    """The decorator of a reader; `schema` is the JSON Schema of what it takes."""
+    return lambda read: Reader(read, schema)
+
+
+def reads_list(**items: Any) -> Callable[[Callable[[Any], T]], Reader[T]]:
+    """The decorator of a reader of a list of texts; `items` is the JSON Schema of each."""
+    return reads(type="array", items={"type": "string", **items})
+
+
+def reason(value: Any, error: object) -> str:
+    """What `error` says of `value`, unless any part of it may be a secret: then the error may quote it."""
+    if holds_sensitive(value):
+        return "its value, which comes from the environment or .env, cannot be used here"
+    return str(error)
 
 
 _KINDS: tuple[tuple[type, str], ...] = (
@@ -38,9 +84,17 @@ def kind(value: Any) -> str:
     return next((name for each, name in _KINDS if isinstance(value, each)), "a date or time")
 
 
+def listed(value: Any, example: str) -> list[Any]:
+    """`value` if it is a list."""
+    if not isinstance(value, list):
+        raise InvalidValue(f"is {kind(value)}; write it as a list, like {example}")
+    return value
+
+
 # ------------------------------------------------------------------ readers
 
 
+@reads(type="string")
 def text(value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidValue(f"is {kind(value)}; write it as text, in quotes")
@@ -49,11 +103,13 @@ def text(value: Any) -> str:
     return value
 
 
+@reads(type="string")
 def secret(value: Any) -> Sensitive:
     """Text that no repr, log or screen shows, wherever it was written."""
     return Sensitive(text(value))
 
 
+@reads(anyOf=[{"type": "boolean"}, _SECRET])
 def flag(value: Any) -> bool:
     if isinstance(value, Sensitive):
         value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
@@ -64,9 +120,10 @@ def flag(value: Any) -> bool:
     return value
 
 
-def whole(low: int, high: int) -> Reader:
+def whole(low: int, high: int) -> Reader[int]:
     """Reads a whole number from `low` to `high`."""
 
+    @reads(anyOf=[{"type": "integer", "minimum": low, "maximum": high}, _SECRET])
     def read_whole(value: Any) -> int:
         if isinstance(value, Sensitive) and re.fullmatch(r"-?\d{1,9}", value):
             value = int(value)
@@ -79,7 +136,7 @@ def whole(low: int, high: int) -> Reader:
     return read_whole
 
 
-def seconds(low: float = 0.0) -> Reader:
+def seconds(low: float = 0.0) -> Reader[float]:
     """Reads a duration of at least `low` seconds: a number, or words like "5m"."""
 
     def read_seconds(value: Any) -> float:
@@ -90,12 +147,13 @@ def seconds(low: float = 0.0) -> Reader:
             raise InvalidValue(f"is {value!r}; write at least {low:g} seconds")
         return length
 
-    return read_seconds
+    return Reader(read_seconds, {"anyOf": [_DURATION, {"type": "number", "minimum": low}]}, is_duration=True)
 
 
-def number(low: float = 0.0) -> Reader:
+def number(low: float = 0.0) -> Reader[float]:
     """Reads a number of at least `low`."""
 
+    @reads(anyOf=[{"type": "number", "minimum": low}, _SECRET])
     def read_number(value: Any) -> float:
         if isinstance(value, Sensitive) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
             value = float(value)
@@ -108,6 +166,12 @@ def number(low: float = 0.0) -> Reader:
     return read_number
 
 
+@reads(
+    anyOf=[
+        {"type": "number", "minimum": 0, "maximum": 100},
+        {"type": "string", "pattern": r"^\s*\d{1,3}(\.\d{1,9})?\s*%?\s*$|\$\{"},
+    ]
+)
 def percent(value: Any) -> float:
     """Per cent, as 90 or "90%"."""
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)\s*%?", value.strip()) if isinstance(value, str) else None
@@ -119,6 +183,7 @@ def percent(value: Any) -> float:
     return float(share)
 
 
+@reads(type="array", items={"type": "string"}, minItems=1)
 def words(value: Any) -> tuple[str, ...]:
     """A command: the program and each of its arguments."""
     if isinstance(value, str):
@@ -133,6 +198,7 @@ def words(value: Any) -> tuple[str, ...]:
     return argv
 
 
+@reads(type="object", additionalProperties={"type": "string"})
 def pairs(value: Any) -> dict[str, str]:
     """A table of environment variables."""
     if not isinstance(value, dict):
@@ -143,13 +209,7 @@ def pairs(value: Any) -> dict[str, str]:
     return {name: text(each) for name, each in value.items()}
 
 
-def nested(value: Any) -> dict[str, Any]:
-    """A table that is looked into later."""
-    if not isinstance(value, dict):
-        raise InvalidValue(f"is {kind(value)}; write it as a table, in [brackets]")
-    return value
-
-
+@reads(type="string")
 def group(value: Any) -> Group | None:
     """A group of users of this machine; none if the name is empty."""
     if not (name := text(value)):
@@ -164,6 +224,7 @@ def group(value: Any) -> Group | None:
         raise InvalidValue(f"there is no group {name!r} here; create it, or correct the name") from error
 
 
+@reads(type="string")
 def path(value: Any) -> Path:
     """An absolute path; `~` is the user's home."""
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import tzlocal
+from pydantic import BaseModel
 
 from scheduler.cli.main import core, run
 from scheduler.config import files as settings_files
@@ -139,6 +140,8 @@ def _parts(value: Any) -> Mapping[str, Any]:
         return {str(name): each for name, each in value.items()}
     if is_dataclass(value):
         return {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, BaseModel):
+        return dict(value)
     return value._asdict() if hasattr(value, "_asdict") else {}
 
 

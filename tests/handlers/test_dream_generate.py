@@ -54,7 +54,9 @@ def dreams(home: Path) -> dict:
 
 def context(home: Path, model: Llm | None = None, told=None, **options) -> Context:
     report = (lambda step: told.append(step.text)) if told is not None else (lambda step: None)
-    return Context("opus", home, "dream_generate", Options(**options), report=report, llm=model)
+    return Context(
+        "opus", home, "dream_generate", Options.model_construct(**options), report=report, llm=model
+    )
 
 
 async def with_model(home: Path, *acts: Act, **more) -> str:

@@ -215,10 +215,18 @@ def test_of_many_peers_each_looks_at_the_next_fifty(tmp_path):
 async def test_without_peers_nobody_is_looked_at(tmp_path):
     home = citizen(tmp_path, "opus")
     citizen(tmp_path, "mira", {"last_wake": "2020-01-01T00:00:00+00:00"})
-    alone = Options(100, 100, 100, 100, 100, 1e9, 1e9, peers=False)
+    alone = Options(
+        **dict.fromkeys(("disk_warning", "disk_failure", "memory_warning", "memory_failure"), 100),
+        swap_warning=100,
+        load_warning=1e9,
+        load_failure=1e9,
+        peers=False,
+    )
     answer = await heartbeat(Context("opus", home, "heartbeat", options=alone))
     assert isinstance(answer, str)
     assert "peer" not in answer
-    with_peers = await heartbeat(Context("opus", home, "heartbeat", options=replace(alone, peers=True)))
+    with_peers = await heartbeat(
+        Context("opus", home, "heartbeat", options=alone.model_copy(update={"peers": True}))
+    )
     assert isinstance(with_peers, Report)
     assert "mira: last wake " in with_peers.text

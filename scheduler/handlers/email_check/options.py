@@ -1,18 +1,25 @@
 """The options of `email_check`: what its table in the settings may hold."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from scheduler.core.secrets import Sensitive
 from scheduler.handlers.email_check.rules import sender
-from scheduler.schema.table import key
-from scheduler.schema.values import InvalidValue, kind, path, seconds, secret, text, whole
-
-if TYPE_CHECKING:
-    pass
-
+from scheduler.schema.table import Table
+from scheduler.schema.values import (
+    InvalidValue,
+    listed,
+    path,
+    reads,
+    reads_list,
+    seconds,
+    secret,
+    text,
+    whole,
+)
 
 NEEDS = ("host", "user", "password")
 
@@ -25,6 +32,7 @@ urgent_from = ["ct@example.org"]
 """
 
 
+@reads(type="string")
 def one(value: Any) -> str:
     """Text on one line: a line break would be a command of its own to the server."""
     given = text(value)
@@ -33,7 +41,8 @@ def one(value: Any) -> str:
     return given.strip()
 
 
-def password(value: Any) -> Sensitive:
+@reads(type="string")
+def _password(value: Any) -> Sensitive:
     """A secret on one line."""
     given = secret(value)
     if not given or "\r" in given or "\n" in given:
@@ -41,36 +50,42 @@ def password(value: Any) -> Sensitive:
     return given
 
 
-def host(value: Any) -> str:
+@reads(type="string")
+def _host(value: Any) -> str:
     given = one(value)
     if not re.fullmatch(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-fA-F:.]+", given) or len(given) > 253:
         raise InvalidValue('is no host name; write it like "imap.example.org", the port goes with port')
     return given
 
 
-def senders(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise InvalidValue(f'is {kind(value)}; write it as a list, like ["ct@example.org", "example.net"]')
-    return tuple(sender(each) for each in value)
+@reads_list()
+def _senders(value: Any) -> tuple[str, ...]:
+    return tuple(sender(each) for each in listed(value, '["ct@example.org", "example.net"]'))
 
 
-def phrases(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise InvalidValue(f'is {kind(value)}; write it as a list, like ["urgent", "server down"]')
-    return tuple(one(each) for each in value)
+@reads_list()
+def _phrases(value: Any) -> tuple[str, ...]:
+    return tuple(one(each) for each in listed(value, '["urgent", "server down"]'))
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Table):
     """The keys of `[tasks.email_check]` beside those of every task."""
 
-    host: str = key(host, "")
-    port: int = key(whole(1, 65_535), 993)
-    user: str = key(one, "")
-    password: str = key(password, Sensitive(""))
-    folder: str = key(one, "INBOX")
-    ca_file: Path | None = key(path)  # noqa: RUF009  # a field, not a shared value
-    urgent_from: tuple[str, ...] = key(senders, ())
-    urgent_subjects: tuple[str, ...] = key(phrases, ())
-    since: float = key(seconds(3600), 30 * 86400.0)  # older mail is not looked at
-    limit: int = key(whole(1, 1_000_000), 10_000)  # messages that one run looks at, newest first
+    host: Annotated[str, _host] = Field("", description="The IMAP server.")
+    port: Annotated[int, whole(1, 65_535)] = Field(993, description="A port that speaks TLS at once.")
+    user: Annotated[str, one] = Field("", description="The account.")
+    password: Annotated[str, _password] = Field(Sensitive(""), description='A secret: "${IMAP_PASSWORD}".')
+    folder: Annotated[str, one] = Field("INBOX", description="The folder to look at.")
+    ca_file: Annotated[Path | None, path] = Field(
+        None, description="A PEM file: trust these certificates instead of the system's."
+    )
+    urgent_from: Annotated[tuple[str, ...], _senders] = Field(
+        (), description="Addresses and domains whose mail is urgent."
+    )
+    urgent_subjects: Annotated[tuple[str, ...], _phrases] = Field(
+        (), description="Words or phrases in a subject that make a mail urgent."
+    )
+    since: Annotated[float, seconds(3600)] = Field(30 * 86400.0, description="Ignore mail older than this.")
+    limit: Annotated[int, whole(1, 1_000_000)] = Field(
+        10_000, description="Messages that one run looks at, newest first."
+    )

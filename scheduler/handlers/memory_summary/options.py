@@ -1,24 +1,32 @@
 """The options of `memory_summary`: what its table in the settings may hold."""
 
-from dataclasses import dataclass
+from typing import Annotated, Any
 
-from scheduler.schema.table import key
+from pydantic import Field
+
+from scheduler.schema.table import Table
 from scheduler.schema.values import flag, seconds
 
 SHORTEST = 40 * 86400.0  # what is younger may still be part of a week or a month
 
 
-def age(value: object) -> float:
+@seconds().variant
+def age(value: Any) -> float:
     """How long something is kept; 0 is for ever."""
-    length: float = seconds()(value)
+    length = seconds()(value)
     return max(length, SHORTEST) if length else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Table):
     """The keys of `[tasks.memory_summary]` beside those of every task."""
 
-    llm: bool = key(flag, True)
-    prose_time: float = key(seconds(1), 180.0)
-    keep_raw: float = key(age, 400 * 86400.0)
-    keep_summaries: float = key(age, 3650 * 86400.0)
+    llm: Annotated[bool, flag] = Field(True, description="false: quotations, ask no model.")
+    prose_time: Annotated[float, seconds(1)] = Field(
+        180.0, description="How long one run may wait for prose in all."
+    )
+    keep_raw: Annotated[float, age] = Field(
+        400 * 86400.0, description="Summarised raw days are removed after this; 0: never."
+    )
+    keep_summaries: Annotated[float, age] = Field(
+        3650 * 86400.0, description="Summaries are removed after this; 0: never."
+    )

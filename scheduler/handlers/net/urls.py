@@ -4,9 +4,10 @@ import hashlib
 from urllib.parse import urlsplit
 
 from scheduler.core.secrets import Sensitive
-from scheduler.schema.values import InvalidValue, text
+from scheduler.schema.values import InvalidValue, reads, text
 
 
+@reads(type="string")
 def address(value: object) -> str:
     """Reads an http or https address."""
     url = text(value)

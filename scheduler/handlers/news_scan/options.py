@@ -1,16 +1,13 @@
 """The options of `news_scan`: what its table in the settings may hold."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from scheduler.handlers.net.urls import address, shown
-from scheduler.schema.table import key
-from scheduler.schema.values import InvalidValue, kind, seconds, text
-
-if TYPE_CHECKING:
-    pass
-
+from scheduler.schema.table import Table
+from scheduler.schema.values import InvalidValue, kind, reads, reads_list, seconds, text
 
 NEEDS = ("feeds",)
 
@@ -19,7 +16,10 @@ LINES = """
 feeds = ["https://example.org/feed.xml", "https://example.com/atom.xml"]
 """
 
+_URL = {"type": "string"}
 
+
+@reads(anyOf=[{"type": "array", "items": _URL}, {"type": "object", "additionalProperties": _URL}])
 def _feeds(value: Any) -> Mapping[str, str]:
     """A list of addresses, or a table with a name for each."""
     if isinstance(value, dict):
@@ -37,6 +37,7 @@ def _feeds(value: Any) -> Mapping[str, str]:
     return named
 
 
+@reads_list()
 def _keywords(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise InvalidValue(f'is {kind(value)}; write a list, like ["python", "debian"]')
@@ -46,11 +47,16 @@ def _keywords(value: Any) -> tuple[str, ...]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Table):
     """The keys of `[tasks.news_scan]` beside those of every task."""
 
-    feeds: Mapping[str, str] | None = key(_feeds)
-    keywords: tuple[str, ...] = key(_keywords, ())
-    patience: float = key(seconds(0.1), 30.0)  # for one feed
-    keep: float = key(seconds(86400), 90 * 86400.0)
+    feeds: Annotated[Mapping[str, str] | None, _feeds] = Field(
+        None, description="The addresses, as a list or as a table with a name for each."
+    )
+    keywords: Annotated[tuple[str, ...], _keywords] = Field(
+        (), description="Keep only items with one of these words; none: keep all."
+    )
+    patience: Annotated[float, seconds(0.1)] = Field(30.0, description="How long one feed may take.")
+    keep: Annotated[float, seconds(86400)] = Field(
+        90 * 86400.0, description="How long news is kept and items are remembered."
+    )

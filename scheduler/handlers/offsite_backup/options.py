@@ -1,13 +1,25 @@
 """The options of `offsite_backup`: what its table in the settings may hold."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
 
 from scheduler.core.secrets import Sensitive
-from scheduler.schema.table import key
-from scheduler.schema.values import InvalidValue, kind, pairs, path, percent, secret, text, whole
+from scheduler.schema.table import Table
+from scheduler.schema.values import (
+    InvalidValue,
+    listed,
+    pairs,
+    path,
+    percent,
+    reads,
+    reads_list,
+    secret,
+    text,
+    whole,
+)
 
 NEEDS = ("repository|directory",)
 
@@ -19,6 +31,7 @@ directory = "/mnt/backup"                # a .tar.gz each time; or restic: encry
 """
 
 
+@reads(type="string")
 def address(value: Any) -> Sensitive:
     """A restic repository; it may hold a password, so it is shown nowhere."""
     place = text(value)
@@ -29,41 +42,51 @@ def address(value: Any) -> Sensitive:
     return secret(value)
 
 
+@pairs.variant
 def secrets(value: Any) -> dict[str, Sensitive]:
     """A table of environment variables whose values are shown nowhere."""
     return {name: secret(each) for name, each in pairs(value).items()}
 
 
+@percent.variant
 def share(value: Any) -> float:
     """Per cent, 0 included."""
     return 0.0 if value in (0, "0", "0%") and not isinstance(value, bool) else percent(value)
 
 
+@reads_list()
 def patterns(value: Any) -> tuple[str, ...]:
     """What to leave out: names, or paths from the home on; `*` and `?` stand for anything within a name."""
-    if not isinstance(value, list):
-        raise InvalidValue(f'is {kind(value)}; write it as a list, like ["*.tmp", "data/raw"]')
-    for each in map(text, value):
+    for each in map(text, listed(value, '["*.tmp", "data/raw"]')):
         parts = each.strip("/").split("/")
         if "**" in each or "\n" in each or not all(parts) or {".", ".."} & {*parts}:
             raise InvalidValue(f'{each!r} is no pattern; write a name like "*.tmp" or a path like "data/raw"')
     return tuple(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Table):
     """The keys of `[tasks.offsite_backup]` beside those of every task."""
 
-    repository: str | None = key(address)
-    password: str | None = key(secret)
-    environment: Mapping[str, str] | None = key(secrets)
-    check: float = key(share, 10.0)  # per cent of the repository's data that are read back each time
-    directory: Path | None = key(path)  # noqa: RUF009  # a field, not a shared value
-    keep: int = key(whole(1, 10_000), 14)
-    exclude: tuple[str, ...] = key(patterns, ())
+    repository: Annotated[str | None, address] = Field(
+        None, description="A restic repository: a whole path, sftp:, rest:, s3:, b2:, rclone:..."
+    )
+    password: Annotated[str | None, secret] = Field(None, description="What opens the repository; a secret.")
+    environment: Annotated[Mapping[str, str] | None, secrets] = Field(
+        None, description="Variables for restic's back end; secrets."
+    )
+    check: Annotated[float, share] = Field(
+        10.0, description="How much of the repository's data each run reads back; per cent."
+    )
+    directory: Annotated[Path | None, path] = Field(None, description="A folder for .tar.gz archives.")
+    keep: Annotated[int, whole(1, 10_000)] = Field(14, description="How many backups stay.")
+    exclude: Annotated[tuple[str, ...], patterns] = Field(
+        (), description='What else to leave out: names like "*.tmp", or paths from the home on.'
+    )
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
         if self.repository and self.directory:
             raise InvalidValue("has both repository and directory; keep one of them")
         if self.directory and (self.password or self.environment):
             raise InvalidValue("has a password or environment, which go with repository; remove them")
+        return self

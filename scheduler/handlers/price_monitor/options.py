@@ -1,17 +1,24 @@
 """The options of `price_monitor`: what its table in the settings may hold."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
 
 from scheduler.handlers.net.urls import address
-from scheduler.schema.table import key
-from scheduler.schema.values import InvalidValue, kind, number, pairs, seconds, secret, text
-
-if TYPE_CHECKING:
-    pass
-
+from scheduler.schema.table import Table
+from scheduler.schema.values import (
+    InvalidValue,
+    kind,
+    number,
+    pairs,
+    reads,
+    reads_list,
+    seconds,
+    secret,
+    text,
+)
 
 SOURCES = ("coinbase", "kraken", "binance", "coingecko", "json")
 
@@ -25,12 +32,14 @@ pairs = ["BTC/USD", "ETH/USD"]
 """
 
 
+@reads(enum=list(SOURCES))
 def _source(value: Any) -> str:
     if value not in SOURCES:
         raise InvalidValue(f"is none of {', '.join(SOURCES)}; write one of them")
     return str(value)
 
 
+@reads_list()
 def _pairs(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise InvalidValue(
@@ -42,6 +51,7 @@ def _pairs(value: Any) -> tuple[str, ...]:
     return found
 
 
+@reads(type="number", exclusiveMinimum=0)
 def _percent(value: Any) -> Decimal:
     limit = Decimal(str(number()(value)))
     if not limit:
@@ -49,26 +59,32 @@ def _percent(value: Any) -> Decimal:
     return limit
 
 
+@pairs.variant
 def _headers(value: Any) -> Mapping[str, str]:
     return {name: secret(each) for name, each in pairs(value).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Table):
     """The keys of `[tasks.price_monitor]` beside those of every task."""
 
-    source: str = key(_source, "")
-    pairs: tuple[str, ...] = key(_pairs, ())
-    url: str = key(address, "")  # json only; {pair} stands for the pair
-    path: str = key(text, "")
-    time_path: str = key(text, "")
-    endpoint: str = key(address, "")
-    headers: Mapping[str, str] | None = key(_headers)
-    alert_percent: Decimal = key(_percent, Decimal(5))  # noqa: RUF009  # a field, not a shared value
-    alert_window: float = key(seconds(1), 3600.0)
-    stale: float = key(seconds(1), 3600.0)
-    patience: float = key(seconds(0.1), 40.0)  # for all of them
+    source: Annotated[str, _source] = Field("", description="Where prices are asked for.")
+    pairs: Annotated[tuple[str, ...], _pairs] = Field((), description="What to ask for, at most 200.")
+    url: Annotated[str, address] = Field("", description="json: the address; {pair} stands for the pair.")
+    path: Annotated[str, text] = Field("", description="json: the way to the price, steps joined by dots.")
+    time_path: Annotated[str, text] = Field("", description="json: the way to the time of the price.")
+    endpoint: Annotated[str, address] = Field("", description="Another start of the source's address.")
+    headers: Annotated[Mapping[str, str] | None, _headers] = Field(
+        None, description="Headers to send; secrets."
+    )
+    alert_percent: Annotated[Decimal, _percent] = Field(
+        Decimal(5), description="A move over this is urgent; per cent."
+    )
+    alert_window: Annotated[float, seconds(1)] = Field(3600.0, description="The time a move may take.")
+    stale: Annotated[float, seconds(1)] = Field(3600.0, description="A price older than this does not count.")
+    patience: Annotated[float, seconds(0.1)] = Field(40.0, description="How long all answers may take.")
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
         if self.source == "json" and not (self.url and self.path):
             raise InvalidValue("has source json, which needs url and path; add them")
+        return self

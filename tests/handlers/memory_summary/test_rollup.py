@@ -37,7 +37,7 @@ def read(home: Path, name: str) -> dict:
 
 
 def run(home: Path, today: date = TODAY, llm: Llm | None = None, **options) -> str | Report:
-    return asyncio.run(summarise(home, today, lambda *_: None, Options(**options), llm))
+    return asyncio.run(summarise(home, today, lambda *_: None, Options.model_construct(**options), llm))
 
 
 async def told_by(home: Path, *acts: Act, today: date = TODAY, **options) -> tuple[str | Report, Server]:
@@ -47,7 +47,7 @@ async def told_by(home: Path, *acts: Act, today: date = TODAY, **options) -> tup
             if options.get("llm") is False
             else Llm(server.url, "m", "ollama", "sk-hunter2", options.pop("timeout", 5.0))
         )
-        return await summarise(home, today, lambda *_: None, Options(**options), llm), server
+        return await summarise(home, today, lambda *_: None, Options.model_construct(**options), llm), server
 
 
 # ------------------------------------------------------------------ weeks and months

@@ -34,7 +34,7 @@ def repo(tmp_path):
 
 
 def context(home, repository, report=lambda progress: None, **options):
-    given = Options(repository=str(repository), **{"password": PASSWORD, **options})
+    given = Options.model_construct(repository=str(repository), **{"password": PASSWORD, **options})
     return Context("opus", home, "offsite_backup", given, report=report)
 
 
@@ -420,7 +420,7 @@ def test_a_killed_backup_is_no_backup_and_the_next_heals(home, repo):
         "    for child in Path(f'/proc/self/task/{os.getpid()}/children').read_text().split():\n"
         "        os.kill(int(child), signal.SIGKILL)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "options = Options(repository=str(repository), password='correct horse')\n"
+        "options = Options.model_construct(repository=str(repository), password='correct horse')\n"
         "asyncio.run(offsite_backup(Context('opus', home, 'offsite_backup', options, report=die)))\n"
     )
     killed = subprocess.run([sys.executable, "-c", script, home, repo], cwd=ROOT, check=False)
@@ -458,7 +458,7 @@ def test_a_restic_whose_scheduler_was_killed_ends(home, repo):
         "from scheduler.handlers.offsite_backup.restic import Restic\n"
         "from scheduler.core.task import Context\n"
         "home, repository = map(Path, sys.argv[1:])\n"
-        "options = Options(repository=str(repository), password='correct horse')\n"
+        "options = Options.model_construct(repository=str(repository), password='correct horse')\n"
         "restic = Restic(Context('opus', home, 'offsite_backup', options), options)\n"
         "die = lambda message: os.kill(os.getpid(), signal.SIGKILL)\n"
         "slowly = ('backup', '--json', '--limit-upload', '1', '--force', '.')\n"

@@ -49,7 +49,7 @@ def day(monkeypatch):
 
 
 def context(home, target, **options):
-    return Context("opus", home, "offsite_backup", Options(directory=target, **options))
+    return Context("opus", home, "offsite_backup", Options.model_construct(directory=target, **options))
 
 
 def run(home, target, **options):
@@ -227,7 +227,7 @@ def changing(home, target, change):
         if progress.text == "b" and not done:
             done.append(change())
 
-    ctx = Context("opus", home, "offsite_backup", Options(directory=target), report=listen)
+    ctx = Context("opus", home, "offsite_backup", Options.model_construct(directory=target), report=listen)
     return asyncio.run(offsite_backup(ctx))
 
 
@@ -403,7 +403,8 @@ def test_a_killed_backup_leaves_no_backup_and_the_next_heals(home, target):
         "def die(progress):\n"
         "    if progress.text == 'file7': os.kill(os.getpid(), signal.SIGKILL)\n"
         "home, target = map(Path, sys.argv[1:])\n"
-        "ctx = Context('opus', home, 'offsite_backup', Options(directory=target), report=die)\n"
+        "options = Options.model_construct(directory=target)\n"
+        "ctx = Context('opus', home, 'offsite_backup', options, report=die)\n"
         "asyncio.run(offsite_backup(ctx))\n"
     )
     killed = subprocess.run([sys.executable, "-c", script, home, target], cwd=ROOT, check=False)
@@ -419,7 +420,13 @@ def test_a_killed_backup_leaves_no_backup_and_the_next_heals(home, target):
 async def test_a_cancelled_backup_ends_its_thread_and_leaves_nothing(home, target):
     write(home / "large", os.urandom(30_000_000))
     begun = threading.Event()
-    ctx = Context("opus", home, "offsite_backup", Options(directory=target), report=lambda p: begun.set())
+    ctx = Context(
+        "opus",
+        home,
+        "offsite_backup",
+        Options.model_construct(directory=target),
+        report=lambda p: begun.set(),
+    )
     work = asyncio.create_task(offsite_backup(ctx))
     await until(begun.is_set, "the backup has begun")
     work.cancel()
@@ -440,7 +447,9 @@ def test_it_stops_wherever_it_is(home, target, turn):
     asked = []
     with pytest.raises(Stopped):
         tar_backup.write(
-            context(home, target), Options(directory=target), lambda: asked.append(1) or len(asked) > turn
+            context(home, target),
+            Options.model_construct(directory=target),
+            lambda: asked.append(1) or len(asked) > turn,
         )
     assert len(asked) == turn + 1
     assert [*target.iterdir()] == [] and not (home / STAGED).exists()
@@ -479,7 +488,7 @@ def test_a_large_file_takes_little_memory_and_stays_full_of_holes(home, target, 
         "from scheduler.core.task import Context\n"
         "home, target = map(Path, sys.argv[1:])\n"
         "def peak(*exclude):\n"
-        "    options = Options(directory=target, exclude=exclude)\n"
+        "    options = Options.model_construct(directory=target, exclude=exclude)\n"
         "    asyncio.run(offsite_backup(Context('opus', home, 'offsite_backup', options)))\n"
         "    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "print(-peak('large') + peak())\n"
@@ -495,7 +504,9 @@ def test_a_large_file_takes_little_memory_and_stays_full_of_holes(home, target, 
 def test_progress_names_what_it_is_at(home, target):
     seen = []
     write(home / "a", b"x" * 100)
-    ctx = Context("opus", home, "offsite_backup", Options(directory=target), report=seen.append)
+    ctx = Context(
+        "opus", home, "offsite_backup", Options.model_construct(directory=target), report=seen.append
+    )
     asyncio.run(offsite_backup(ctx))
     assert [(each.done, each.total, each.text) for each in seen] == [
         (0, 200, "a"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.config.loader import CitizenSettings, load
-from scheduler.config.merge import lay
+from scheduler.config.merge import merge
 from scheduler.core.task import Context, Isolated, Llm
 from scheduler.executors.isolated_protocol import context_of, order_letter
 from scheduler.schema.table import Source
@@ -60,7 +60,10 @@ def test_the_key_of_one_server_does_not_reach_another(home):
 
 def test_only_the_tables_for_a_choice_drop_keys():
     low, high = {"tasks": {"x": {"options": {"key": 1}}}}, {"tasks": {"x": {"options": {"url": 2}}}}
-    assert lay([(low, Source("a")), (high, Source("b"))])[0]["tasks"]["x"]["options"] == {"key": 1, "url": 2}
+    assert merge([(high, Source("b")), (low, Source("a"))])[0]["tasks"]["x"]["options"] == {
+        "key": 1,
+        "url": 2,
+    }
 
 
 def test_no_repr_shows_the_key(home):

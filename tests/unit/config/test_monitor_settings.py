@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from scheduler.cli.main import check_command
-from scheduler.config.loader import load
-from scheduler.config.ui import monitor, peek
+from scheduler.config.loader import load, peek
+from scheduler.config.ui import monitor
 from scheduler.core.ui_options import KEYS, Monitor
 
 

@@ -11,17 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from scheduler.config.alerts import AlertsTable
-from scheduler.config.citizen import CitizenTable, HistoryTable, WakeTable
+from scheduler.config.citizen import CitizenTable, WakeTable
 from scheduler.config.defaults import BACKGROUND_TASKS
-from scheduler.config.llm import LlmTable
 from scheduler.config.loader import Settings, fingerprint, load, load_or_raise
+from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.task import TaskTable
 from scheduler.core.schedule import AtStart, Cron, Every, zone_named
 from scheduler.core.task import Call, Command, Isolated, NotSetUp
 from scheduler.errors import BadSettings
 from scheduler.handlers.registry import BUILT_IN, built_in
-from scheduler.schema.table import readers
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -649,7 +647,7 @@ def test_the_mark_differs_after_a_change(place, change):
 
 def test_a_change_while_settings_are_read_is_seen(place, monkeypatch):
     home = place.home("opus", "workers = 1")
-    from scheduler.config import loader as module
+    from scheduler.config import main_file as module
 
     really = module.citizen
 
@@ -724,6 +722,6 @@ def test_every_example_of_the_documents_loads(place, block, monkeypatch):
 )
 def test_every_key_is_in_the_documents_with_an_example(page, shape):
     content, examples = (DOCS / page).read_text(), "\n".join(blocks(page))
-    for name in readers(shape):
+    for name in shape.model_fields:
         assert f"`{name}`" in content or name in ("wake", "tasks", "llm", "alerts", "history"), name
         assert re.search(rf"\b{name}\b", examples), name

@@ -1,0 +1,161 @@
+"""Reads the main file and every citizen named in it, in the environment or by a home, into Settings."""
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from scheduler.config.citizen import BAD_NAME, CitizenTable, LoadedTable, Sources, citizen
+from scheduler.config.defaults import FIRST, STARTER
+from scheduler.config.environment import citizens
+from scheduler.config.files import Files, Unusable, default_root, main_candidates
+from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
+from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
+from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
+from scheduler.schema.table import Problems, Source, Table, a_table, is_table, read, table_of
+from scheduler.schema.values import Reader, path, text
+from scheduler.system.homes import NAME
+
+SHARED = ("llm", "alerts", "history", "socket_group")  # keys of the main file that are for every citizen
+
+
+def _citizens_schema(handler: Any) -> dict[str, Any]:
+    each = table_of(CitizenTable).__get_pydantic_json_schema__(None, handler)
+    return {"type": "object", "patternProperties": {NAME.pattern: each}, "additionalProperties": False}
+
+
+class MainTable(Table):
+    """The keys of the main file."""
+
+    root: Annotated[Path | None, path] = Field(None, description="The folder of the citizens' homes.")
+    socket_group: Annotated[str | None, text] = Field(
+        None, description="A group of users of this machine, whose members may attach."
+    )
+    llm: Annotated[Mapping[str, Any] | None, table_of(LlmTable)] = None
+    alerts: Annotated[Mapping[str, Any] | None, table_of(AlertsTable)] = None
+    history: Annotated[Mapping[str, Any] | None, table_of(HistoryTable)] = None
+    monitor: Annotated[Mapping[str, Any] | None, table_of(MonitorTable)] = None
+    keys: Annotated[Mapping[str, Any] | None, Reader(a_table, KEYS_SCHEMA)] = None
+    citizens: Annotated[Mapping[str, Any] | None, Reader(a_table, _citizens_schema)] = None
+
+
+def load_all(
+    config: Path | None, environ: Mapping[str, str], only: Collection[str], *, create: bool
+) -> Settings:
+    """Everything that is set, and everything that is wrong with it."""
+    files = Files()
+    main, file, wrong = _main(files, config, environ)
+    root = _root(main, environ)
+    spelt, more = citizens(environ)
+    wrong += more + _bad_citizens(main.citizens or {}, file) + _bad_citizens(spelt, "environment")
+    named = {name for name in (*(main.citizens or {}), *spelt) if NAME.fullmatch(name)}
+    made = _create(root, named, only) if create else []
+    there, unlisted = list_homes(root)
+    known = tuple(sorted(named | set(there)))
+    shared = {name: found for name in SHARED if (found := getattr(main, name)) is not None}
+
+    def given(name: str) -> Sources:
+        return Sources(_of(main.citizens, name), _of(spelt, name), file, environ, shared)
+
+    found = [citizen(name, root / name, given(name), files) for name in known if not only or name in only]
+    of_main = sorted((each for home in found for each in home.shared), key=_is_of_one)
+    return Settings(
+        root=root,
+        citizens=tuple(_held(each.citizen, wrong) for each in found),
+        problems=tuple(dict.fromkeys((*wrong, *made, *unlisted, *(line for _, line in of_main)))),
+        files=tuple(map(Path, files.stamps)),
+        known=known,
+        monitor=monitor(main.keys, main.monitor, file),
+        file=file,
+        mark=_mark(files, root, there, found),
+    )
+
+
+def _mark(
+    files: Files, root: Path, there: Iterable[str], found: Collection[LoadedTable]
+) -> SettingsFingerprint:
+    return SettingsFingerprint(
+        files=tuple(files.stamps),
+        root=root,
+        looked_for=tuple((str(each.citizen.home), each.looked_for) for each in found),
+        stamps=tuple(files.stamps.values()),
+        homes=tuple(there),
+        scripts=frozenset(file for each in found for file in each.scripts.values()),
+    )
+
+
+# ------------------------------------------------------------------ the main file and the environment
+
+
+def _main(files: Files, config: Path | None, environ: Mapping[str, str]) -> tuple[MainTable, str, list[str]]:
+    """The main file's tables, its name, and what is wrong with it."""
+    candidates = [str(each) for each in main_candidates(config, environ)]
+    for file in candidates:
+        try:
+            content = files.toml(file)
+        except Unusable as error:
+            return MainTable(), file, [str(error)]
+        if content is not None:
+            problems = Problems({(): Source(file)})
+            return read(MainTable, content, (), problems), file, problems.lines
+    missing = [
+        f"{file}: does not exist; create it, or name another" for file in candidates if len(candidates) == 1
+    ]
+    return MainTable(), candidates[0], missing
+
+
+def _root(main: MainTable, environ: Mapping[str, str]) -> Path:
+    if chosen := environ.get("EXPERIENCE_ROOT"):
+        return Path(chosen).expanduser().absolute()
+    return main.root or default_root()
+
+
+def _is_of_one(problem: tuple[Source, str]) -> bool:
+    """What all citizens share comes first, whoever was read first."""
+    return bool(problem[0].above)
+
+
+def _bad_citizens(tables: Mapping[str, Any], file: str) -> list[str]:
+    problems = Problems({(): Source(file)})
+    for name, table in tables.items():
+        if not NAME.fullmatch(name):
+            problems.add(("citizens", name), BAD_NAME)
+        is_table(table, ("citizens", name), problems)
+    return problems.lines
+
+
+def _of(tables: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    table = (tables or {}).get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _held(citizen: CitizenSettings, wrong: list[str]) -> CitizenSettings:
+    """With a broken main file nobody can say what a citizen should run, so it runs nothing."""
+    if not wrong:
+        return citizen
+    return CitizenSettings(citizen.name, citizen.home, problems=(*wrong, *citizen.problems))
+
+
+# ------------------------------------------------------------------ the homes
+
+
+def _create(root: Path, named: Collection[str], only: Collection[str]) -> list[str]:
+    """Make the homes that are missing; a first citizen, if there is none. What could not be made."""
+    missing = [name for name in named if not only or name in only]
+    if not named and not list_homes(root)[0]:
+        missing = [name for name in only or (FIRST,) if NAME.fullmatch(name)]
+    wrong = []
+    for name in missing:
+        try:
+            _make_home(root / name)
+        except OSError as error:
+            wrong.append(f"{root / name}: cannot be made: {error.strerror}; make it, or correct root")
+    return wrong
+
+
+def _make_home(home: Path) -> None:
+    if home.is_dir():
+        return
+    home.mkdir(mode=0o700, parents=True)
+    (home / "experience.toml").write_text(STARTER, encoding="utf-8")

@@ -1,0 +1,169 @@
+"""Reads the tables [llm], [alerts] and [history]: which model to ask, whom to alert, how much to remember."""
+
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from scheduler.core.secrets import Sensitive
+from scheduler.core.task import Alerts, Llm, Retention
+from scheduler.handlers.net.urls import address
+from scheduler.schema.table import At, Problems, Table, read
+from scheduler.schema.values import (
+    InvalidValue,
+    Reader,
+    listed,
+    reads,
+    reads_list,
+    seconds,
+    text,
+    whole,
+    words,
+)
+from scheduler.schema.values import secret as secret_text
+
+SHORTEST = 0.1  # seconds: a shorter interval would only keep the machine busy
+KINDS = ("failed", "recovered", "stalled")
+PINGS = ("start", "ok", "failed")
+APIS = ("ollama", "openai")
+
+
+@reads(type="string")
+def secret_address(value: Any) -> Sensitive:
+    """An http or https address that is shown nowhere: whoever knows it may use it."""
+    return Sensitive(address(value))
+
+
+def some_of(known: tuple[str, ...]) -> Reader[frozenset[str]]:
+    """Reads a list of these words."""
+
+    @reads_list(enum=list(known))
+    def read_some(value: Any) -> frozenset[str]:
+        for each in listed(value, f"{list(known)!r}".replace("'", '"')):
+            if each not in known:
+                raise InvalidValue(f"{each!r} is none of: {', '.join(known)}")
+        return frozenset(value)
+
+    return read_some
+
+
+# ------------------------------------------------------------------ [llm]
+
+
+@reads(type="string")
+def _server(value: Any) -> str:
+    """The http or https address of a server, without a password in it."""
+    url = text(value).strip()
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\x00-\x20\x7f]", url):
+        raise InvalidValue('is no address of a server; write it like "http://127.0.0.1:11434"')
+    if parts.username is not None or parts.password is not None:
+        raise InvalidValue('holds a password; write that as key = "${LLM_KEY}" and the address without it')
+    if parts.query or parts.fragment:
+        raise InvalidValue("holds ? or #; write the address up to there")
+    return Sensitive(url.rstrip("/")) if isinstance(value, Sensitive) else url.rstrip("/")
+
+
+@reads(type="string", enum=list(APIS))
+def _protocol(value: Any) -> str:
+    """Which of the two protocols the server speaks."""
+    if text(value) not in APIS:
+        raise InvalidValue(
+            'is none that is known; write "ollama", or "openai" for every server compatible with it'
+        )
+    return str(value)
+
+
+@reads(type="string")
+def _header(value: Any) -> str:
+    """A key that can be sent in a header."""
+    found = secret_text(value)
+    if not re.fullmatch(r"[\x21-\x7e]*", found):
+        raise InvalidValue("holds spaces or characters that no key has; copy it again")
+    return found
+
+
+class LlmTable(Table):
+    """The keys of `[llm]`."""
+
+    url: Annotated[str, _server] = Field("", description="The server, http:// or https://.")
+    model: Annotated[str, text] = Field("", description="A name that the server knows.")
+    api: Annotated[str, _protocol] = Field("ollama", description="The protocol that the server speaks.")
+    timeout: Annotated[float, seconds(0.1)] = Field(120.0, description="How long the server may keep silent.")
+    key: Annotated[str, _header] = Field("", description='Sent as Bearer; a secret: "${LLM_KEY}".')
+
+
+def llm(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Llm | None:
+    """The model to ask, None if none is set; what cannot be used is noted."""
+    if raw is None:
+        return None
+    before = len(problems.found)
+    table = read(LlmTable, raw, at, problems)
+    if "url" not in raw:
+        problems.add(at, 'has no url; add url = "http://127.0.0.1:11434" or where your server is')
+    if not raw.get("model"):
+        problems.add(at, 'has no model; add model = "..." with a name that the server knows')
+    if len(problems.found) > before:
+        return None
+    return Llm(table.url, table.model, table.api, table.key, table.timeout)
+
+
+# ------------------------------------------------------------------ [alerts]
+
+
+@reads_list()
+def _services(value: Any) -> tuple[Sensitive, ...]:
+    """Addresses as Apprise reads them; they hold passwords."""
+    given = listed(value, '["${ALERT_URL}"]')
+    if find_spec("apprise") is None:
+        raise InvalidValue("needs Apprise; install experience-tui[apprise], or use command or webhook")
+    found = tuple(Sensitive(text(each)) for each in given)
+    if not all("://" in each for each in found):
+        raise InvalidValue(
+            'holds what is no address; write them like "mailtos://..." (see the list of Apprise)'
+        )
+    return found
+
+
+class AlertsTable(Table):
+    """The keys of `[alerts]`."""
+
+    on: Annotated[frozenset[str], some_of(KINDS)] = Field(frozenset(KINDS), description="What to report.")
+    after: Annotated[int, whole(1, 1000)] = Field(2, description="How many failures in a row are reported.")
+    command: Annotated[tuple[str, ...], words] = Field((), description="Gets the alert as JSON on its input.")
+    webhook: Annotated[str, secret_address] = Field("", description="The alert is posted there; a secret.")
+    apprise: Annotated[tuple[str, ...], _services] = Field((), description="Addresses of Apprise; secrets.")
+
+
+def alerts(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Alerts | None:
+    """Whom to alert of what, None if nobody; what cannot be used is noted."""
+    if raw is None:
+        return None
+    before = len(problems.found)
+    table = read(AlertsTable, raw, at, problems)
+    if len(problems.found) == before and table.on and not (table.command or table.webhook or table.apprise):
+        problems.add(at, 'tells nobody; add command = ["..."], webhook = "https://..." or apprise = ["..."]')
+    if len(problems.found) > before or not table.on:
+        return None
+    return Alerts(table.on, table.after, table.command, table.webhook, table.apprise)
+
+
+# ------------------------------------------------------------------ [history]
+
+
+class HistoryTable(Table):
+    """The keys of `[history]`."""
+
+    keep: Annotated[int, whole(1, 10_000_000)] = Field(
+        Retention().runs, description="How many runs of each task are remembered."
+    )
+    keep_for: Annotated[float, seconds(SHORTEST)] = Field(
+        Retention().seconds, description="How long a run is remembered."
+    )

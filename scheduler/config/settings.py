@@ -1,0 +1,85 @@
+"""What the settings come to, as frozen values, and what they were read from. Imports no pydantic."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from scheduler.config.files import FileStamp, scripts, stamp
+from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
+from scheduler.core.ui_options import Monitor
+from scheduler.system.homes import homes
+
+
+@dataclass(frozen=True, slots=True)
+class CitizenSettings:
+    """One citizen; while it has `problems`, nothing of it may run."""
+
+    name: str
+    home: Path
+    tasks: tuple[Task, ...] = ()  # in priority order, then by name
+    wake: WakeConfig = WakeConfig()  # noqa: RUF009  # frozen
+    workers: int = 4
+    grace: float = 10.0
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    problems: tuple[str, ...] = ()
+    llm: Llm | None = None
+    alerts: Alerts | None = None
+    history: Retention = Retention()  # noqa: RUF009  # frozen
+    socket_group: Group | None = None  # whose members may steer it, too
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFingerprint:
+    """What the settings were read from, and what that looked like at the time."""
+
+    files: tuple[str, ...]
+    root: Path
+    looked_for: tuple[
+        tuple[str, frozenset[str]], ...
+    ]  # each home, and the tasks that may have a script there
+    stamps: tuple[FileStamp | None, ...] = ()
+    homes: tuple[str, ...] = ()
+    scripts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All there is to know before anything runs.
+
+    `problems` are those of the main file and the environment; a citizen that one of them is about has it
+    among its own too. `known` names every citizen there is, also those that `only` left out. `mark` is the
+    fingerprint of what was read: while `fingerprint(settings)` equals it, nothing has changed.
+    """
+
+    root: Path
+    citizens: tuple[CitizenSettings, ...] = ()
+    problems: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    known: tuple[str, ...] = ()
+    monitor: Monitor = field(default=Monitor())
+    file: str = ""  # the main one, whether it is there or not
+    mark: SettingsFingerprint | None = field(default=None, repr=False, compare=False)
+
+    def citizen(self, name: str) -> CitizenSettings | None:
+        return next((each for each in self.citizens if each.name == name), None)
+
+
+def fingerprint(settings: Settings) -> Hashable:
+    """Differs from `settings.mark` once a file, the set of homes or a script found by name has changed."""
+    if (mark := settings.mark) is None:
+        return None
+    found = (file for home, tasks in mark.looked_for for file in scripts(home, tasks).values())
+    return replace(
+        mark,
+        stamps=tuple(map(stamp, mark.files)),
+        homes=tuple(list_homes(mark.root)[0]),
+        scripts=frozenset(found),
+    )
+
+
+def list_homes(root: Path) -> tuple[list[str], list[str]]:
+    """The names of the homes in `root`, and what is wrong if it cannot be listed."""
+    try:
+        return homes(root), []
+    except OSError as error:
+        return [], [f"{root}: cannot be listed: {error.strerror}; correct root, or the folder's permissions"]
