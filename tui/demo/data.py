@@ -67,7 +67,7 @@ def tasks(citizen: str) -> Iterator[Task]:
             priority=entry["priority"],
             retries=entry.get("retries", 0),
             description=entry["description"],
-            options=handler.options(**given),
+            options=handler.options.model_construct(**given),
             source=f"/srv/citizens/{citizen}/experience.toml" if given else "",
         )
 
