@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scheduler.config.citizen import CitizenSettings
+from scheduler.config.settings import CitizenSettings
 from scheduler.control.client import RemoteControl
 from scheduler.core.description import explain
 from scheduler.core.details import TaskDetails
