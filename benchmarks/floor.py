@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from scheduler.system.garbage import freeze_memory
+from scheduler.system.startup import freeze_memory
 
 from .load import FinishLine, Record, staggered
 from .numbers import Sample

@@ -1,6 +1,7 @@
 """The coordinator: snapshots go down to the panels, what keys ask for goes up to the citizens."""
 
 import asyncio
+import gc
 import io
 import os
 from pathlib import Path
@@ -15,7 +16,6 @@ from textual.widgets import Input, Static
 from scheduler.core.ports import Citizens, Control, FleetView
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Heartbeat, Snapshot
-from scheduler.system.garbage import set_aside
 from tui.actions import Actions
 from tui.common.confirm import Confirm
 from tui.common.footer import KeyBar
@@ -165,10 +165,10 @@ class ExperienceApp(App[None]):
         self._tick_soon()
 
     def _settle(self) -> None:
-        """Garbage collections leave out what is there for good: a thousand citizens took 45 ms."""
+        """Freeze what stays for good: a garbage collection of a thousand citizens takes 45 ms without."""
         if not self._settled:
             self._settled = True
-            self.set_timer(SETTLED, set_aside)
+            self.set_timer(SETTLED, gc.freeze)
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         first = self._tally.put(snapshot)

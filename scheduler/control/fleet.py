@@ -102,10 +102,6 @@ class Fleet:
         if isinstance(self.clock, SystemClock):
             self.clock.close()
 
-    def quiet_for(self) -> float:
-        """Seconds until something is due in any citizen that runs here."""
-        return self.clock.quiet_for() if isinstance(self.clock, SystemClock) else 0.0
-
     def stop_now(self) -> None:
         """Asked to stop a second time: end at once everything that still runs."""
         for scheduler in self.schedulers():

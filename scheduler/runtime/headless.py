@@ -16,9 +16,8 @@ from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.executors.stdout_capture import capture_prints
 from scheduler.runtime.log_output import log_lines
-from scheduler.system.garbage import Sweeper
 from scheduler.system.sd_notify import Heartbeat, Notifier, from_environment
-from scheduler.system.startup import prepare_process
+from scheduler.system.startup import freeze_memory, prepare_process
 
 log = logging.getLogger("experience")
 
@@ -75,11 +74,10 @@ async def _until_told(fleet: Fleet, notifier: Notifier) -> int:
     prepare_process()
     signals, heartbeat = Signals(fleet, notifier), Heartbeat(notifier, fleet.clock)
     fleet.on_stop = signals.end
-    sweeper = Sweeper(fleet.quiet_for)
     try:
         await fleet.start()
         _insist_on_something(fleet)
-        sweeper.start()
+        freeze_memory()
         notifier.ready(_status(fleet))
         heartbeat.start()
         await signals.told.wait()
@@ -88,7 +86,6 @@ async def _until_told(fleet: Fleet, notifier: Notifier) -> int:
         notifier.stopping()
         await fleet.stop()
         heartbeat.stop()
-        sweeper.stop()
         signals.give_back()
     return 0
 

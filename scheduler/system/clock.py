@@ -85,10 +85,6 @@ class SystemClock:
             self._arm()
         return _Alarm(lambda: None, lambda: self._jumped.pop(key, None))
 
-    def quiet_for(self) -> float:
-        """Seconds until the next alarm."""
-        return self._heap[0][0] - time.time() if self._heap else float("inf")
-
     def close(self) -> None:
         """Give the timer back to the system; the clock can be used again afterwards."""
         if self._waker is not None:
