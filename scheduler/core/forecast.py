@@ -29,14 +29,14 @@ def slots(
     citizen: str, task: Task, state: TaskState, now: float, floor: float, window: TimeGrid
 ) -> tuple[float, ...]:
     """The first time in each cell at which the schedule wants the task: a step a cell, however often."""
-    state = replace(state, running=None, orphan=None).seen(now)
+    state = state._replace(running=None, orphan=None).seen(now)
     times: list[float] = []
     when = slot(citizen, task, state, now, floor)
     while when < window.end:
         at = max(when, now)
         if at >= window.start:
             times.append(at)
-        state = replace(state, last_run=at, due_now=False, retry_at=None)
+        state = state._replace(last_run=at, due_now=False, retry_at=None)
         when = slot(citizen, task, state, at, floor)
         if when < (edge := window.after(at)):
             when = task.schedule.skip(at, edge - A_LITTLE)

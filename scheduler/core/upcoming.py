@@ -1,7 +1,5 @@
 """The next times of a task: what the scheduler would do, asked in advance."""
 
-from dataclasses import replace
-
 from scheduler.core.recovery import slot
 from scheduler.core.schedule import NEVER
 from scheduler.core.state import TaskState
@@ -14,12 +12,12 @@ def upcoming(
     citizen: str, task: Task, state: TaskState, now: float, floor: float, count: int = COUNT
 ) -> tuple[float, ...]:
     """When the schedule wants the task next if each run starts on time; nothing while it is not to run."""
-    state = replace(state, running=None, orphan=None).seen(now)
+    state = state._replace(running=None, orphan=None).seen(now)
     times: list[float] = []
     when = slot(citizen, task, state, now, floor)
     while when != NEVER and len(times) < count:
         when = max(when, now)
         times.append(when)
-        state = replace(state, last_run=when, due_now=False, retry_at=None)
+        state = state._replace(last_run=when, due_now=False, retry_at=None)
         when = slot(citizen, task, state, when, floor)
     return tuple(times)
