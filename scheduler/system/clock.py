@@ -1,22 +1,21 @@
-"""The only module that asks what time it is."""
+"""The only module that asks what time it is, and wakes the event loop at a wall time."""
 
+import contextlib
 import heapq
+import os
+import sys
 import time
 from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from scheduler.system.timer import Waker
+    import asyncio
 
-# The wall clock is compared with the monotonic one at least this often, in seconds.
-LOOK = 30.0
-# A difference below this is drift that NTP slews away, not a jump.
-JUMP = 1.0
-# An alarm this near is waited for by turning the loop: to set a timer for it takes the kernel 10 to 20 us.
-NEAR = 0.0001
-# Alarms in one turn of the loop: a thousand citizens that are due at once must not hold up everything else.
-SLICE = 64
+NEVER = float("inf")
+LOOK = 30.0  # seconds: the wall clock is compared with the monotonic one at least this often
+JUMP = 1.0  # seconds: a smaller difference is drift that NTP slews away
+SLICE = 64  # alarms in one turn of the loop: a thousand citizens due at once must not block everything else
 
 
 class Timer(Protocol):
@@ -43,23 +42,28 @@ class Clock(Protocol):
         ...
 
 
-class SystemClock:
-    """The machine's clock and one precise timer for the event loop it was first used on.
+class WallTimer(Protocol):
+    """One timer of the running loop, set to a wall time."""
 
-    asyncio rounds timers up to whole milliseconds; a timerfd on the real-time clock is some ten times
-    closer and reports when the clock was set. Where there is none (macOS, Windows) asyncio's timers serve.
-    """
+    def set(self, when: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SystemClock:
+    """The machine's clock, with one timer for the event loop it is first used on."""
 
     now = staticmethod(time.time)
     elapsed = staticmethod(time.monotonic)
 
-    def __init__(self) -> None:
+    def __init__(self, timer: Callable[[Callable[[], None]], WallTimer] | None = None) -> None:
         self._heap: list[tuple[float, int, _Alarm]] = []
         self._order = count()
         self._jumped: dict[int, Callable[[], None]] = {}
         self._offset = time.time() - time.monotonic()
-        self._waker: Waker | None = None
-        self._ringing = self._turning = False
+        self._new_timer = timer or best_timer
+        self._timer: WallTimer | None = None
+        self._timer_at = NEVER
         self._prune_at = 64
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
@@ -69,69 +73,48 @@ class SystemClock:
             self._heap[:] = [entry for entry in self._heap if entry[2].callback is not None]
             heapq.heapify(self._heap)
             self._prune_at = 2 * len(self._heap) + 64
-        if self._waker is None or (self._heap[0][2] is alarm and not self._ringing):
-            self._arm()
+        if when < self._timer_at:
+            self._rearm()
         return alarm
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        from asyncio import get_running_loop  # 30 ms that whoever only asks for the time does not pay
+        from asyncio import get_running_loop  # 30 ms that a caller which only asks for the time does not pay
 
         return get_running_loop().call_later(seconds, callback)
 
     def on_jump(self, callback: Callable[[], None]) -> Timer:
         key = next(self._order)
         self._jumped[key] = callback
-        if self._waker is None:
-            self._arm()
-        return _Alarm(lambda: None, lambda: self._jumped.pop(key, None))
+        if self._timer is None:
+            self._rearm()
+        return _Alarm(None, lambda: self._jumped.pop(key, None))
 
     def close(self) -> None:
         """Give the timer back to the system; the clock can be used again afterwards."""
-        if self._waker is not None:
-            self._waker.close()
-            self._waker, self._ringing = None, False
+        if self._timer is not None:
+            self._timer.close()
+        self._timer, self._timer_at = None, NEVER
         self._heap.clear()
 
-    def _arm(self) -> None:
-        if self._waker is None:
-            from scheduler.system.timer import waker
+    def _rearm(self) -> None:
+        if self._timer is None:
+            self._timer = self._new_timer(self._on_timer)
+        limit = time.time() + LOOK
+        self._timer_at = min(self._heap[0][0], limit) if self._heap else limit
+        self._timer.set(self._timer_at)
 
-            self._waker = waker(self._ring)
-        now = time.time()
-        limit = now + LOOK
-        when = min(self._heap[0][0], limit) if self._heap else limit
-        if when - now > NEAR:
-            self._waker.arm(when, now)
-        elif not self._turning:
-            self._turning = True
-            self._waker.soon(self._turned)
-
-    def _turned(self) -> None:
-        self._turning = False
-        if self._heap and self._heap[0][0] <= time.time():
-            self._ring()
-        elif self._waker is not None:
-            self._arm()
-
-    def _ring(self) -> None:
-        # The timer is set once, after what is due has begun: every setting is a call of the system, and the
-        # first steps of runs come before it.
-        self._ringing = True
+    def _on_timer(self) -> None:
+        self._timer_at = -NEVER  # alarms that callbacks set wait for the one _rearm() below
         try:
-            self._look_for_jump()
-            self._call_back(time.time())
-        finally:  # whatever a callback raised, the clock goes on
-            if self._waker is not None:  # else closed meanwhile
-                self._waker.soon(self._rung)
+            self._report_jump()
+            self._call_due(time.time())
+        finally:  # a callback that raises does not stop the clock
+            if self._timer is not None:  # a callback may close the clock
+                self._rearm()
 
-    def _rung(self) -> None:
-        self._ringing = False
-        if self._waker is not None:
-            self._arm()
-
-    def _call_back(self, now: float) -> None:
+    def _call_due(self, now: float) -> None:
         heap, called, newest = self._heap, 0, next(self._order)
-        # What a callback sets for now is for the next turn: the loop has other things to do, too.
+        # An alarm that a callback sets for now waits for the next turn: the loop has other work, too.
         while heap and heap[0][1] < newest and called < SLICE:
             if heap[0][0] > now and heap[0][2].callback is not None:
                 break
@@ -140,7 +123,7 @@ class SystemClock:
                 called += 1
                 callback()
 
-    def _look_for_jump(self) -> None:
+    def _report_jump(self) -> None:
         offset = time.time() - time.monotonic()
         moved, self._offset = offset - self._offset, offset
         if abs(moved) > JUMP:
@@ -151,11 +134,71 @@ class SystemClock:
 class _Alarm:
     __slots__ = ("_undo", "callback")
 
-    def __init__(self, callback: Callable[[], None], undo: Callable[[], object] | None = None) -> None:
-        self.callback: Callable[[], None] | None = callback
-        self._undo = undo
+    def __init__(self, callback: Callable[[], None] | None, undo: Callable[[], object] | None = None) -> None:
+        self.callback, self._undo = callback, undo
 
     def cancel(self) -> None:
         self.callback = None
         if self._undo:
             self._undo()
+
+
+class LoopTimer:
+    """asyncio's own timer, for platforms without timerfd; it rounds up to whole milliseconds."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        from asyncio import get_running_loop
+
+        self._loop, self._ring = get_running_loop(), ring
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, when: float) -> None:
+        self.close()
+        self._handle = self._loop.call_later(max(0.0, when - time.time()), self._ring)
+
+    def close(self) -> None:
+        if self._handle:
+            self._handle.cancel()
+
+
+class TimerFd:
+    """A timer on the real-time clock, ten times closer than asyncio; it also fires when that clock is set."""
+
+    ABSTIME, CANCEL_ON_SET = 1, 2
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        import ctypes
+        from asyncio import get_running_loop
+
+        self._loop, self._ring = get_running_loop(), ring
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd: int = self._libc.timerfd_create(0, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create")
+        # The kernel may otherwise delay a wake-up by 50 us to save power: PR_SET_TIMERSLACK, 1 ns.
+        self._libc.prctl(29, 1, 0, 0, 0)
+        self._spec = (ctypes.c_long * 4)()  # the interval, none, then the time: each in seconds, nanoseconds
+        self._loop.add_reader(self._fd, self._on_ready)
+
+    def set(self, when: float) -> None:
+        seconds = int(when)
+        self._spec[2], self._spec[3] = max(seconds, 0), max(int((when - seconds) * 1e9), 1)
+        self._libc.timerfd_settime(self._fd, self.ABSTIME | self.CANCEL_ON_SET, self._spec, None)
+
+    def close(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
+            self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+
+    def _on_ready(self) -> None:
+        with contextlib.suppress(OSError):  # ECANCELED: the clock was set; EAGAIN: the timer was set again
+            os.read(self._fd, 8)
+        self._ring()
+
+
+def best_timer(ring: Callable[[], None]) -> WallTimer:
+    """The most precise timer for the running loop; it calls `ring` at the wall time it is set to."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # an old kernel or libc without timerfd
+            return TimerFd(ring)
+    return LoopTimer(ring)

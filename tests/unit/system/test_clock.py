@@ -7,18 +7,34 @@ from types import SimpleNamespace
 import pytest
 
 from scheduler.system import clock as module
-from scheduler.system.clock import JUMP, LOOK, SLICE, SystemClock
-from scheduler.system.timer import _LoopTimer
+from scheduler.system.clock import JUMP, LOOK, SLICE, LoopTimer, SystemClock
 from tests.fakes import until
 
 
-@pytest.fixture(params=["the best timer", "the loop's timer"])
-async def clock(request, monkeypatch):
-    if request.param == "the loop's timer":
-        monkeypatch.setattr("scheduler.system.timer.waker", _LoopTimer)
-    clock = SystemClock()
+class ManualTimer:
+    """Rings when a test says so, and keeps the times it was set to."""
+
+    def __init__(self, ring) -> None:
+        self.ring, self.times = ring, []
+        self.set, self.close = self.times.append, self.times.clear
+
+
+@pytest.fixture(params=[None, LoopTimer], ids=["the best timer", "the loop's timer"])
+async def clock(request):
+    clock = SystemClock(request.param)
     yield clock
     clock.close()
+
+
+@pytest.fixture
+def timers():
+    """The timers that `manual` made."""
+    return []
+
+
+@pytest.fixture
+def manual(timers):
+    return SystemClock(lambda ring: timers.append(ManualTimer(ring)) or timers[-1])
 
 
 @pytest.fixture
@@ -96,29 +112,34 @@ async def test_cancelled_alarms_do_not_pile_up(clock):
     assert len(clock._heap) < 200
 
 
-async def test_a_clock_that_was_set_is_told(clock, called, monkeypatch):
-    telling = clock.on_jump(lambda: called.append("jumped"))
-    set_by = [0.0]
-    stand_in = SimpleNamespace(time=lambda: time.time() + set_by[0], monotonic=time.monotonic)
+def test_a_clock_that_was_set_calls_back_once_for_each_jump(manual, timers, called, monkeypatch):
+    listening = manual.on_jump(lambda: called.append("jumped"))
+    offset = [0.0]
+    stand_in = SimpleNamespace(time=lambda: time.time() + offset[0], monotonic=time.monotonic)
     monkeypatch.setattr(module, "time", stand_in)
-    for moved, told in ((JUMP / 2, 0), (3600.0, 1), (3600.0, 1), (0.0, 2)):
-        set_by[0] = moved
-        clock._ring()
-        await asyncio.sleep(0)
-        assert len(called) == told
-    telling.cancel()
-    set_by[0] = 60.0
-    clock._ring()
+    for moved, times in ((JUMP / 2, 0), (3600.0, 1), (3600.0, 1), (0.0, 2)):
+        offset[0] = moved
+        timers[0].ring()
+        assert len(called) == times, moved
+    listening.cancel()
+    offset[0] = 60.0
+    timers[0].ring()
     assert len(called) == 2
 
 
-async def test_the_wall_clock_is_looked_at_however_far_the_next_alarm_is(clock, monkeypatch):
-    armed = []
-    clock.call_at(clock.now() + 86400, lambda: None)
-    monkeypatch.setattr(clock._waker, "arm", lambda when, now: armed.append(when - now))
-    clock._ring()
-    await until(lambda: armed, "it was set again")
-    assert armed == [pytest.approx(LOOK)]
+def test_the_wall_clock_is_compared_however_far_the_next_alarm_is(manual, timers):
+    manual.call_at(manual.now() + 86400, lambda: None)
+    timers[0].ring()
+    assert [when - manual.now() for when in timers[0].times] == [pytest.approx(LOOK, abs=1)] * 2
+
+
+def test_a_turn_of_callbacks_sets_the_timer_once(manual, timers):
+    now = manual.now()
+    for _ in range(10):
+        manual.call_at(now, lambda: manual.call_at(now + 5, lambda: None))
+    timers[0].times.clear()
+    timers[0].ring()
+    assert timers[0].times == [now + 5]
 
 
 async def test_a_closed_clock_can_be_used_again(clock, called):
