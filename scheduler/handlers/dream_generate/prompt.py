@@ -1,19 +1,17 @@
 """The prompt of a dream: yesterday's summary, the last events, and what waits in the queue."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from scheduler.handlers.memory_summary.day_summary import clock_of, line_of
-from scheduler.handlers.memory_summary.files import content_of, day_file
-from scheduler.storage.memory import NoDay, parse_day
+from scheduler.handlers.memory_summary.daily import clock_of, line_of
+from scheduler.handlers.memory_summary.files import day_file, events_of
+from scheduler.system.files import read_json
 
 RECENT = 7  # days back in which a summary still counts as recent
 SUMMARY = 2000  # characters of it
-WAITING = 10  # entries of the queue that are told
+WAITING = 10  # entries of the queue that are listed
 QUEUE_FILE = 1 << 20  # bytes: work is a few lines, whatever is longer is not read
 LINE = 160  # characters
 
@@ -40,17 +38,17 @@ def prompt(home: Path, now: float, events: int, instructions: str = INSTRUCTIONS
         ("What happened lately", _lately(home, today, events)),
         ("What waits for you", _waiting(home / "tasks" / "queue")),
     ]
-    told = [f"{title}:\n" + "\n".join(lines) for title, lines in parts if lines]
-    text = "\n\n".join((instructions, *(told or ["You remember nothing yet: dream of a first day."])))
+    memories = [f"{title}:\n" + "\n".join(lines) for title, lines in parts if lines]
+    text = "\n\n".join((instructions, *(memories or ["You remember nothing yet: dream of a first day."])))
     return Prompt(text, sum(len(lines) for _, lines in parts))
 
 
 def _yesterday(home: Path, today: date) -> Sequence[str]:
     """The newest summary of the last days, in lines."""
     for back in range(1, RECENT + 1):
-        found = _json(day_file(home, "daily", today - timedelta(days=back)))
-        if isinstance(found, dict) and isinstance(words := found.get("summary"), str) and words.strip():
-            return [line for line in words[:SUMMARY].splitlines() if line.strip()]
+        text = read_json(day_file(home, "daily", today - timedelta(days=back)), {}).get("summary")
+        if isinstance(text, str) and text.strip():
+            return [line for line in text[:SUMMARY].splitlines() if line.strip()]
     return []
 
 
@@ -58,11 +56,7 @@ def _lately(home: Path, today: date, events: int) -> Sequence[str]:
     """The last events of yesterday and today, those in a row that say the same only once."""
     lines: list[str] = []
     for day in (today - timedelta(days=1), today):
-        try:
-            found = parse_day(content_of(day_file(home, "raw", day))).events
-        except NoDay:
-            continue
-        for event in found:
+        for event in events_of(home, day):
             line = line_of(event)[:LINE]
             if line and not (lines and lines[-1].endswith(f" {line}")):
                 lines.append(f"- {clock_of(event)} {line}")
@@ -80,20 +74,10 @@ def _waiting(queue: Path) -> Sequence[str]:
 
 def _wanted(file: Path) -> str:
     """What a piece of queued work is about."""
-    work = _json(file, QUEUE_FILE)
-    if not isinstance(work, dict):
-        return ""
-    words = next(_texts(work, ("description", "subject", "title", "content", "type")), "")
-    return " ".join(words.split())[:LINE]
-
-
-def _texts(work: dict[str, Any], names: Sequence[str]) -> Iterator[str]:
-    yield from (value for name in names if isinstance(value := work.get(name), str) and value.strip())
-
-
-def _json(file: Path, limit: int | None = None) -> Any:
     try:
-        content = content_of(file)
-        return json.loads(content) if limit is None or len(content) <= limit else None
-    except (NoDay, ValueError, RecursionError):
-        return None  # a dream can do without it
+        work = read_json(file, {}) if file.stat().st_size <= QUEUE_FILE else {}
+    except OSError:
+        return ""
+    texts = (work.get(name) for name in ("description", "subject", "title", "content", "type"))
+    text = next((text for text in texts if isinstance(text, str) and text.strip()), "")
+    return " ".join(text.split())[:LINE]

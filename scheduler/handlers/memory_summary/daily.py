@@ -1,26 +1,37 @@
 """Daily summaries: one for each finished day that has none, or has changed since."""
 
 import hashlib
-from collections.abc import Callable
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from scheduler.errors import TaskFailed
-from scheduler.handlers.memory_summary.day_summary import summary
+from scheduler.core.schedule import unix
+from scheduler.handlers.home_files import task_fails
 from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_in
 from scheduler.storage.memory import NoDay, parse_day
 from scheduler.system.files import write_json
 
 Progress = Callable[[float, float, str], None]
 
+FAILURES = 20  # kept of one day
+QUOTED = 5  # lines quoted of one day
+WIDTH = 200  # characters of each line
+
+Event = Mapping[str, Any]
+
+_TEXTS = ("content", "text", "message", "summary", "error")
+_BAD = frozenset({"failed", "timed out", "interrupted", "error"})
 OF_A_MODEL = ("extract", "model", "duration", "cut")  # the keys that prose adds
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one day: summarised or not, and what was wrong with it."""
+    """Whether a day was summarised, and the problem with it."""
 
     summarised: bool = False
     problem: str = ""
@@ -52,18 +63,92 @@ def _summarise_day(home: Path, day: date) -> Outcome:
 
 
 def is_wanted(old: dict[str, Any] | None, source: str) -> bool:
-    """A summary without `source` was written by somebody else and stays as it is."""
+    """A summary without `source` was not written by this task, and stays as it is."""
     return old is None or ("source" in old and old["source"] != source)
 
 
 def kept(old: dict[str, Any] | None) -> dict[str, Any]:
-    """What stays of a summary that is written anew: not what a model made of the one before."""
+    """What stays of a summary that is written again: not what a model made of the last one."""
     return {name: value for name, value in (old or {}).items() if name not in OF_A_MODEL}
 
 
 def save(file: Path, content: dict[str, Any]) -> None:
     """Write a summary; raises TaskFailed."""
-    try:
+    with task_fails(file, "cannot be saved"):
         write_json(file, content)
-    except OSError as error:
-        raise TaskFailed(f"{file} cannot be saved: {error.strerror}") from error
+
+
+# ------------------------------------------------------------------ one day
+
+
+def summary(day: date, events: Sequence[Event]) -> dict[str, Any]:
+    """What the daily file holds of these events."""
+    counts = Counter(_type(event) for event in events)
+    failures = [f"{clock_of(event)} {line_of(event)}".strip() for event in events if failed(event)]
+    return {
+        "date": day.isoformat(),
+        "event_count": len(events),
+        "summary": "\n".join(_lines(day, events, counts, len(failures))),
+        "counts": dict(counts.most_common()),
+        "failures": failures[:FAILURES],
+    }
+
+
+def _lines(day: date, events: Sequence[Event], counts: Counter[str], failures: int) -> Iterable[str]:
+    if not events:
+        return [f"{day}: nothing happened."]
+    failed = f"; {failures} failed" if failures else ""
+    return [
+        f"{day}: {len(events)} events ({kinds(counts)}){failed}.",
+        *(f"- {line}" for line in _typical(events)),
+    ]
+
+
+def kinds(counts: Counter[str]) -> str:
+    """The most frequent kinds of events, with their numbers."""
+    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common(8))
+
+
+def _typical(events: Sequence[Event]) -> list[str]:
+    """The lines whose words come back most often over the day, in the order in which they were written."""
+    lines = list(dict.fromkeys(line for line in map(line_of, events) if line))
+    frequency = Counter(word for line in lines for word in _words(line))
+    best = sorted(lines, key=lambda line: -_weight(line, frequency))[:QUOTED]
+    return [line for line in lines if line in best]
+
+
+def _weight(line: str, frequency: Counter[str]) -> float:
+    words = _words(line)
+    return sum(frequency[word] for word in words) / (len(words) + 3)  # a single common word is not a sentence
+
+
+def _words(line: str) -> set[str]:
+    return {word.lower() for word in re.findall(r"\w{4,}", line)}
+
+
+def _type(event: Event) -> str:
+    return str(event.get("type") or event.get("kind") or "event")[:60]
+
+
+def failed(event: Event) -> bool:
+    bad_type = re.search(r"fail|error|timeout", _type(event), re.IGNORECASE)
+    return bool(bad_type) or event.get("success") is False or str(event.get("outcome")) in _BAD
+
+
+def line_of(event: Event) -> str:
+    """The event's text, first line only."""
+    for name in _TEXTS:
+        if value := event.get(name):
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            return next((line.strip()[:WIDTH] for line in text.splitlines() if line.strip()), "")
+    return ""
+
+
+def clock_of(event: Event) -> str:
+    """The event's time of day in UTC; "" without a valid one."""
+    value = event.get("time", event.get("timestamp"))
+    seconds = value if isinstance(value, int | float) else unix(value)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%H:%M}" if seconds is not None else ""
+    except (ValueError, OverflowError, OSError):
+        return ""

@@ -1,13 +1,13 @@
-"""Where a citizen's memory lies, and how its files are read without being held up by what is none."""
+"""The files of a citizen's memory: where they are, and what is in them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from scheduler.storage.memory import LIMIT, NoDay
-from scheduler.system.files import quarantine
+from scheduler.storage.memory import NoDay, parse_day
+from scheduler.system.files import quarantine, read_file
 
 _FOUR, _TWO = "[0-9][0-9][0-9][0-9]", "[0-9][0-9]"
 
@@ -27,23 +27,37 @@ def _days(folder: Path) -> Iterator[date]:
         try:
             yield date(int(file.parts[-3]), int(file.parts[-2]), int(file.stem))
         except ValueError:
-            continue  # the 31st of February is nobody's day
+            continue  # 31 February
 
 
 def content_of(file: Path) -> bytes:
-    """What is in the file; raises NoDay for whatever cannot be read, is too long, or would not end."""
+    """What is in the file; raises NoDay if it cannot be read, is too long, or would not end."""
     try:
-        if not file.is_file():
-            raise NoDay("no file")
-        if file.stat().st_size > LIMIT:
-            raise NoDay("too long to be read")
-        return file.read_bytes()
+        return read_file(file)
+    except FileNotFoundError as error:
+        raise NoDay("no file") from error
     except OSError as error:
         raise NoDay(error.strerror or "cannot be read") from error
 
 
+def events_of(home: Path, day: date) -> Sequence[dict[str, Any]]:
+    """The events of a raw day; none if it cannot be read."""
+    try:
+        return parse_day(content_of(day_file(home, "raw", day))).events
+    except NoDay:
+        return ()
+
+
+def summary_of(file: Path) -> dict[str, Any]:
+    """The summary in the file; an empty one if there is none, or it cannot be read."""
+    try:
+        return summary_in(file) or {}
+    except NoDay:
+        return {}
+
+
 def summary_in(file: Path) -> dict[str, Any] | None:
-    """The summary in the file, None if there is none; what is no summary is set aside. Raises NoDay."""
+    """The summary in the file, None if there is none; a file that is not one is set aside. Raises NoDay."""
     try:
         found = json.loads(file.read_bytes()) if file.is_file() or not file.exists() else None
     except FileNotFoundError:

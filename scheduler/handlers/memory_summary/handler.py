@@ -10,6 +10,7 @@ from scheduler.handlers.memory_summary.daily import Outcome, Progress, summarise
 from scheduler.handlers.memory_summary.options import Options
 from scheduler.handlers.memory_summary.pruning import prune_raw, prune_summaries
 from scheduler.handlers.memory_summary.rollup import Period, roll_up
+from scheduler.handlers.wording import counted, with_problems
 
 
 async def memory_summary(ctx: Context) -> str | Report:
@@ -61,21 +62,16 @@ def _done(days: Iterable[Outcome], rolled: Iterable[Period]) -> list[tuple[int, 
 
 
 def _text(done: list[tuple[int, str]], in_prose: int, removed: int) -> str:
-    counted = [f"{count} {what}{'s' if count != 1 else ''}" for count, what in done if count]
-    parts = [f"{_and(counted)} summarised"] if counted else []
+    texts = [counted(number, what) for number, what in done if number]
+    all_but_last = ", ".join(texts[:-1])
+    parts = [" and ".join(filter(None, (all_but_last, *texts[-1:]))) + " summarised"] if texts else []
     parts += [f"{in_prose} in prose"] if in_prose else []
-    parts += [f"{removed} old {'file' if removed == 1 else 'files'} removed"] if removed else []
+    parts += [f"{counted(removed, 'old file')} removed"] if removed else []
     return ", ".join(parts) or "nothing new"
 
 
-def _and(words: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
 def _judged(text: str, problems: list[str], no_prose: str) -> str | Report:
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        text = f"{text}; {len(problems)} with problems: {'; '.join(problems[:3])}{more}"
+    text = with_problems(text, problems)
     if no_prose:
         text = f"{text}; no prose: {no_prose}"
     return Report(text, warning=True) if problems or no_prose else text

@@ -10,12 +10,10 @@ from typing import Any
 from scheduler.core.schedule import in_words
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
-from scheduler.handlers.memory_summary.daily import Progress, save
-from scheduler.handlers.memory_summary.day_summary import clock_of, line_of
-from scheduler.handlers.memory_summary.files import content_of, day_file, summary_in
+from scheduler.handlers.memory_summary.daily import Progress, clock_of, line_of, save
+from scheduler.handlers.memory_summary.files import day_file, events_of, summary_of
 from scheduler.handlers.memory_summary.rollup import DAY, Period, month_of, week_of
 from scheduler.handlers.net.llm import Answer, ask, place
-from scheduler.storage.memory import NoDay, parse_day
 from scheduler.system.clock import SystemClock
 
 DAYS, WEEKS, MONTHS = 7, 4, 2  # so far back prose is asked for; what is older stays as it is
@@ -82,29 +80,25 @@ class Prose:
             self.problem = str(error)
 
     async def _one(self, llm: Llm, piece: Piece, number: int, total: int) -> None:
-        found = await asyncio.to_thread(_lacking, piece.file)
-        if found is None:
+        found = await asyncio.to_thread(_without_prose, piece.file)
+        if not found:
             return
         material = await asyncio.to_thread(_material, self._home, piece, found)
         question = f"{INSTRUCTIONS.format(what=piece.what, words=piece.words)}\n\n{material}"
 
-        def told(done: float, total_of_it: float, text: str) -> None:
+        def report(done: float, total_of_it: float, text: str) -> None:
             self._progress(number, total, f"{piece.what}: {text}")
 
-        answer = await ask(llm, question, told)
+        answer = await ask(llm, question, report)
         await asyncio.to_thread(_keep, piece.file, answer)
         self.written += 1
 
 
-def _lacking(file: Path) -> dict[str, Any] | None:
-    """The summary, if it is one of ours, of something, and no prose yet."""
-    try:
-        found = summary_in(file)
-    except NoDay:
-        return None
-    if not found or "source" not in found or "model" in found or not found.get("event_count"):
-        return None
-    return found
+def _without_prose(file: Path) -> dict[str, Any]:
+    """The summary, if this task wrote it, it has events, and it is not prose yet; else an empty one."""
+    found = summary_of(file)
+    wanted = "source" in found and "model" not in found and found.get("event_count")
+    return found if wanted else {}
 
 
 def _material(home: Path, piece: Piece, found: dict[str, Any]) -> str:
@@ -115,30 +109,18 @@ def _material(home: Path, piece: Piece, found: dict[str, Any]) -> str:
 
 def _events(home: Path, day: date) -> list[str]:
     """Events from all over the day."""
-    try:
-        events = parse_day(content_of(day_file(home, "raw", day))).events
-    except NoDay:
-        return []
-    lines = [f"{clock_of(event)} {line}" for event in events if (line := line_of(event))]
+    lines = [f"{clock_of(event)} {line}" for event in events_of(home, day) if (line := line_of(event))]
     return lines[:: max(1, -(-len(lines) // QUOTED))]
 
 
 def _dailies(home: Path, days: Sequence[date]) -> list[str]:
     each = MATERIAL // len(days)
-    lines = []
-    for day in days:
-        try:
-            found = summary_in(day_file(home, "daily", day)) or {}
-        except NoDay:
-            continue
-        if isinstance(words := found.get("summary"), str):
-            lines.append(f"{day}: {words[:each]}")
-    return lines
+    texts = {day: summary_of(day_file(home, "daily", day)).get("summary") for day in days}
+    return [f"{day}: {text[:each]}" for day, text in texts.items() if isinstance(text, str)]
 
 
 def _keep(file: Path, answer: Answer) -> None:
     """The prose takes the place of the summary, which is kept beside it."""
-    if (found := _lacking(file)) is None:
-        return  # somebody else was faster
-    more = {"extract": found["summary"], "model": answer.model, "duration": answer.duration}
-    save(file, {**found, "summary": answer.text, **more, **({"cut": True} if answer.cut else {})})
+    if found := _without_prose(file):  # unless another run was faster
+        more = {"extract": found["summary"], "model": answer.model, "duration": answer.duration}
+        save(file, {**found, "summary": answer.text, **more, **({"cut": True} if answer.cut else {})})

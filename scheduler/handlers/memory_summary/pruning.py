@@ -1,4 +1,4 @@
-"""What memory lets go of: raw days long after they were summarised, and very old summaries."""
+"""Removes raw days long after they were summarised, and very old summaries."""
 
 import contextlib
 import hashlib
@@ -6,46 +6,38 @@ import re
 from datetime import date
 from pathlib import Path
 
-from scheduler.errors import TaskFailed
-from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_in
+from scheduler.handlers.home_files import task_fails
+from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_of
 from scheduler.handlers.memory_summary.rollup import KINDS, Period, month_of, week_of
 from scheduler.storage.memory import NoDay
 
 
 def prune_raw(home: Path, before: date) -> int:
-    """How many raw days of before were removed: only those of which there is a summary of ours."""
+    """Remove raw days before that day which this task has summarised; how many those were."""
     old = [day for day in days_in(home, "raw") if day < before]
     return sum(_remove(day_file(home, "raw", day)) for day in old if _is_summarised(home, day))
 
 
 def prune_summaries(home: Path, before: date) -> int:
-    """How many summaries of ours, of days, weeks and months that ended before that day, were removed."""
+    """Remove summaries by this task of days, weeks and months that ended before that day; how many."""
     files = [day_file(home, "daily", day) for day in days_in(home, "daily") if day < before]
     files += [period.file(home) for period in _periods(home) if period.last < before]
-    return sum(_remove(file) for file in files if _is_ours(file))
+    return sum(_remove(file) for file in files if "source" in summary_of(file))
 
 
 def _is_summarised(home: Path, day: date) -> bool:
     try:
-        found = summary_in(day_file(home, "daily", day))
         content = content_of(day_file(home, "raw", day))
     except NoDay:
         return False
-    return bool(found) and (found or {}).get("source") == hashlib.sha256(content).hexdigest()
-
-
-def _is_ours(file: Path) -> bool:
-    try:
-        return "source" in (summary_in(file) or {})
-    except NoDay:
-        return False
+    return summary_of(day_file(home, "daily", day)).get("source") == hashlib.sha256(content).hexdigest()
 
 
 def _periods(home: Path) -> list[Period]:
     found = []
     for kind in KINDS:
         for file in (home / "memory" / kind).glob("[0-9][0-9][0-9][0-9]/*.json"):
-            with contextlib.suppress(ValueError):  # the 60th week is nobody's
+            with contextlib.suppress(ValueError):  # the 60th week
                 found.append(_period(int(file.parts[-2]), file.stem))
     return found
 
@@ -59,10 +51,8 @@ def _period(year: int, name: str) -> Period:
 
 
 def _remove(file: Path) -> bool:
-    try:
+    with task_fails(file, "is old and cannot be removed"):
         file.unlink(missing_ok=True)
-    except OSError as error:
-        raise TaskFailed(f"{file} is old and cannot be removed: {error.strerror}") from error
     for folder in (file.parent, file.parent.parent):
         with contextlib.suppress(OSError):  # there is more in it
             folder.rmdir()

@@ -8,8 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from scheduler.handlers.memory_summary.daily import is_wanted, kept, save
-from scheduler.handlers.memory_summary.day_summary import FAILURES, WIDTH
+from scheduler.handlers.memory_summary.daily import FAILURES, WIDTH, is_wanted, kept, kinds, save
 from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_in
 from scheduler.storage.memory import NoDay
 
@@ -100,14 +99,14 @@ def _rolled(period: Period, dailies: dict[date, dict[str, Any]]) -> dict[str, An
 def _lines(
     period: Period, dailies: dict[date, dict[str, Any]], events: int, counts: Counter[str], failures: int
 ) -> Iterable[str]:
-    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.most_common(8))
     failed = f"; {failures} failures" if failures else ""
-    head = f"{period.name}: {len(dailies)} days, {events} events{f' ({kinds})' if kinds else ''}{failed}."
-    return [head, *(f"- {day}: {line}" for day, daily in dailies.items() if (line := _telling(daily)))]
+    of_kinds = f" ({kinds(counts)})" if counts else ""
+    head = f"{period.name}: {len(dailies)} days, {events} events{of_kinds}{failed}."
+    return [head, *(f"- {day}: {line}" for day, daily in dailies.items() if (line := _typical(daily)))]
 
 
-def _telling(daily: dict[str, Any]) -> str:
-    """The line that says most about a day: the first of what was quoted, else the first there is."""
+def _typical(daily: dict[str, Any]) -> str:
+    """The line that stands for a day: the first one quoted, else the first."""
     summary = daily.get("summary")
     lines = summary.splitlines() if isinstance(summary, str) else []
     quoted = [line[2:] for line in lines if line.startswith("- ")]

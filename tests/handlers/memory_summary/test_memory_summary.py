@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers.memory_summary.day_summary import FAILURES, TELLING, WIDTH, summary
+from scheduler.handlers.memory_summary.daily import FAILURES, QUOTED, WIDTH, summary
 from scheduler.handlers.memory_summary.handler import memory_summary, summarise
 from scheduler.handlers.memory_summary.options import Options
 
@@ -133,7 +133,9 @@ def test_a_folder_in_place_of_a_day_and_many_problems(tmp_path):
         raw(tmp_path, f"2026/02/{day:02}", "x")
     report = run(tmp_path)
     assert isinstance(report, Report)
-    assert report.text.startswith("nothing new; 7 with problems: 2026-02-01: no file; 2026-02-02: no JSON; ")
+    assert report.text.startswith(
+        "nothing new; 7 with problems: 2026-02-01: Is a directory; 2026-02-02: no JSON; "
+    )
     assert report.text.endswith(" and 4 more")
 
 
@@ -143,7 +145,7 @@ def test_pipes_do_not_hold_us_up(tmp_path):
         (tmp_path / "memory" / kind).parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(tmp_path / "memory" / kind)
     assert run(tmp_path) == Report(
-        "1 day and 1 week summarised; 1 with problems: 2026-03-02: no file", warning=True
+        "1 day and 1 week summarised; 1 with problems: 2026-03-02: is no ordinary file", warning=True
     )
 
 
@@ -224,7 +226,7 @@ def test_a_long_day_stays_short():
     events = [{"type": "task_failed", "content": f"number {number} failed again"} for number in range(1000)]
     found = summary(TODAY, events)
     assert len(found["failures"]) == FAILURES
-    assert len(found["summary"].splitlines()) == 1 + TELLING
+    assert len(found["summary"].splitlines()) == 1 + QUOTED
 
 
 def test_an_empty_day():
