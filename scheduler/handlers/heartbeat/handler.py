@@ -8,6 +8,8 @@ from scheduler.core.text import ago
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.options import Options
 from scheduler.handlers.heartbeat.peers import Peer, look_at_peers
+from scheduler.handlers.home_files import count_files
+from scheduler.handlers.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def measure(home: Path, now: float, peers: bool = True) -> Reading:
         memory=psutil.virtual_memory().percent,
         swap=psutil.swap_memory().percent,
         load=psutil.getloadavg()[1] / (psutil.cpu_count() or 1),
-        queued=_queued(home / "tasks" / "queue"),
+        queued=count_files(home / "tasks" / "queue"),
         peers=look_at_peers(home, now) if peers else (),
     )
 
@@ -55,7 +57,7 @@ def judge(reading: Reading, options: Options) -> str | Report:
     """The reading in one line; a Report when it wants attention. Raises TaskFailed past a failure limit."""
     if failures := _failures(reading, options):
         raise TaskFailed("; ".join(failures))
-    warnings = [*_machine(reading, options), *_peers(reading, options)]
+    warnings = _warnings(reading, options)
     line = ", ".join(filter(None, (_summary(reading), _awake(reading, options))))
     return Report("; ".join((line, *warnings)), warning=True) if warnings else line
 
@@ -68,36 +70,31 @@ def _awake(reading: Reading, options: Options) -> str:
     awake, known = sum(each.awake(options.peer_stale) for each in reading.peers), len(reading.peers)
     if not known:
         return ""
-    many = "peers" if known > 1 else "peer"
-    return f"{known} {many} awake" if awake == known else f"{awake} of {known} {many} awake"
+    peers = counted(known, "peer")
+    return f"{peers} awake" if awake == known else f"{awake} of {peers} awake"
 
 
 def _failures(reading: Reading, options: Options) -> list[str]:
-    limits = (
-        _over("disk", reading.disk, options.disk_failure, "%"),
-        _over("memory", reading.memory, options.memory_failure, "%"),
-        _over("load", reading.load, options.load_failure),
-    )
-    return [each for each in limits if each]
+    return [
+        *_over("disk", reading.disk, options.disk_failure, "%"),
+        *_over("memory", reading.memory, options.memory_failure, "%"),
+        *_over("load", reading.load, options.load_failure),
+    ]
 
 
-def _machine(reading: Reading, options: Options) -> list[str]:
-    limits = (
-        _over("disk", reading.disk, options.disk_warning, "%"),
-        _over("memory", reading.memory, options.memory_warning, "%"),
-        _over("swap", reading.swap, options.swap_warning, "%"),
-        _over("load", reading.load, options.load_warning),
-        _over("files in tasks/queue:", reading.queued, options.queue_limit),
-    )
-    return [each for each in limits if each]
+def _warnings(reading: Reading, options: Options) -> list[str]:
+    return [
+        *_over("disk", reading.disk, options.disk_warning, "%"),
+        *_over("memory", reading.memory, options.memory_warning, "%"),
+        *_over("swap", reading.swap, options.swap_warning, "%"),
+        *_over("load", reading.load, options.load_warning),
+        *_over("files in tasks/queue:", reading.queued, options.queue_limit),
+        *filter(None, (_complaint(peer, options.peer_stale) for peer in reading.peers)),
+    ]
 
 
-def _over(what: str, value: float, limit: float, unit: str = "") -> str:
-    return f"{what} {value:.4g}{unit} is over {limit:g}{unit}" if value > limit else ""
-
-
-def _peers(reading: Reading, options: Options) -> list[str]:
-    return [each for each in (_complaint(peer, options.peer_stale) for peer in reading.peers) if each]
+def _over(what: str, value: float, limit: float, unit: str = "") -> list[str]:
+    return [f"{what} {value:.4g}{unit} is over {limit:g}{unit}"] if value > limit else []
 
 
 def _complaint(peer: Peer, stale: float) -> str:
@@ -106,10 +103,3 @@ def _complaint(peer: Peer, stale: float) -> str:
     if peer.asleep is not None and peer.asleep > stale:
         return f"{peer.name}: last wake {ago(peer.asleep)} ago"
     return ""
-
-
-def _queued(folder: Path) -> int:
-    try:
-        return sum(1 for _ in folder.iterdir())
-    except OSError:
-        return 0  # no queue yet, or none of ours
