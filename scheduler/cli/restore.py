@@ -1,6 +1,5 @@
 """`experience-tui restore`: brings a citizen's backup back, into a folder that is empty."""
 
-import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +12,7 @@ from scheduler.cli.completion import one_citizen
 from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, UnknownCitizen
 
 if TYPE_CHECKING:
-    from scheduler.config.settings import CitizenSettings
     from scheduler.core.task import Context
-    from scheduler.handlers.offsite_backup.options import Options
 
 LISTED = 30  # backups that are shown, the newest
 SHOWN = 20  # entries of the restored folder that are shown
@@ -24,7 +21,7 @@ TASK = "offsite_backup"
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """One that there is: the name to ask for it by, and when it was made."""
+    """A backup: its name, and when it was made."""
 
     name: str
     when: str
@@ -52,7 +49,7 @@ def restore_command(
             return _list(backups(ctx))
         _check(to)
         return _restore(ctx, _chosen(backups(ctx), name, snapshot), to.absolute())
-    except TaskFailed as error:  # what the handler says of its failures goes for these, too
+    except TaskFailed as error:  # the handler's sentence fits here, too
         raise SchedulerError(str(error)) from error
     except OSError as error:
         raise SchedulerError(f"{error.filename or to}: {error.strerror or error}") from error
@@ -67,16 +64,15 @@ def backups(ctx: "Context") -> list[Backup]:
 
         found = run(snapshots(ctx, ctx.options))
         return [Backup(each["short_id"], each["time"][:19], each["id"]) for each in found]
-    from scheduler.handlers.offsite_backup.archive import archives
+    from scheduler.handlers.offsite_backup.archive import archives, moment_of
 
     paths = archives(ctx.citizen, ctx.options.directory)
-    return [Backup(path.name, _moment(path.name), str(path)) for path in paths]
+    return [Backup(path.name, f"{moment_of(path):%Y-%m-%dT%H:%M:%S}", str(path)) for path in paths]
 
 
 def _context(name: str, config: Path | None) -> "Context":
     from scheduler.config.loader import load
     from scheduler.core.task import Context
-    from scheduler.handlers.offsite_backup.options import Options
 
     settings = load(config=config, only=(name,))
     citizen = settings.citizen(name)
@@ -84,14 +80,10 @@ def _context(name: str, config: Path | None) -> "Context":
         raise UnknownCitizen(name, settings.known)
     if problems := citizen.problems or settings.problems:
         raise BadSettings(problems)
-    options = _options(citizen)
-    if not isinstance(options, Options) or not (options.repository or options.directory):
+    options = next((task.options for task in citizen.tasks if task.name == TASK), None)
+    if not (getattr(options, "repository", None) or getattr(options, "directory", None)):
         raise NotSetUp(f"{name}: {TASK} has neither repository nor directory; add one, see docs/tasks.md")
     return Context(name, citizen.home, TASK, options, citizen.secrets)
-
-
-def _options(citizen: "CitizenSettings") -> "Options | None":
-    return next((task.options for task in citizen.tasks if task.name == TASK), None)
 
 
 def _check(to: Path) -> None:
@@ -146,30 +138,20 @@ def _shown(to: Path) -> Iterator[str]:
     """What the folder holds now: its first entries, then all of it in numbers."""
     from scheduler.handlers.offsite_backup.files import files, size
 
-    total_files = total_bytes = 0
-    for number, path in enumerate(sorted(to.iterdir())):
-        count, held = _held(path)
-        total_files, total_bytes = total_files + count, total_bytes + held
+    entries = {path: _sizes(path) for path in sorted(to.iterdir())}
+    for path, sizes in list(entries.items())[:SHOWN]:
         slash = "/" if path.is_dir() and not path.is_symlink() else ""
-        if number < SHOWN:
-            yield f"  {path.name}{slash}  {files(count)}, {size(held)}"
-    if number_left := max(0, sum(1 for _ in to.iterdir()) - SHOWN):
-        yield f"  and {number_left} more"
-    yield f"restored: {files(total_files)}, {size(total_bytes)}"
+        yield f"  {path.name}{slash}  {files(len(sizes))}, {size(sum(sizes))}"
+    if len(entries) > SHOWN:
+        yield f"  and {len(entries) - SHOWN} more"
+    every = [each for sizes in entries.values() for each in sizes]
+    yield f"restored: {files(len(every))}, {size(sum(every))}"
 
 
-def _held(path: Path) -> tuple[int, int]:
-    """How many files, and how many bytes, are in it."""
-    count = held = 0
-    inside = ((folder, name) for folder, _, names in os.walk(path) for name in names)
-    for folder, name in inside if path.is_dir() and not path.is_symlink() else [(path.parent, path.name)]:
-        found = os.lstat(os.path.join(folder, name))  # noqa: PTH118  # a Path for each of a million
-        count, held = count + 1, held + (found.st_size if stat.S_ISREG(found.st_mode) else 0)
-    return count, held
-
-
-def _moment(name: str) -> str:
-    """`opus-20260302T120000Z.tar.gz` as `2026-03-02T12:00:00`."""
-    digits = name[-len("20260302T120000Z.tar.gz") :]
-    day, clock = digits[:8], digits[9:15]
-    return f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:]}"
+def _sizes(path: Path) -> list[int]:
+    """The bytes of the file, or of each file in the folder."""
+    inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
+    found = [each.lstat() for each in inside]
+    return [
+        each.st_size if stat.S_ISREG(each.st_mode) else 0 for each in found if not stat.S_ISDIR(each.st_mode)
+    ]

@@ -269,6 +269,12 @@ def archives(citizen: str, folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if name.fullmatch(each.name))
 
 
+def moment_of(archive: Path) -> datetime:
+    """When `opus-20260302T120000Z.tar.gz` was made."""
+    digits = archive.name[-len("20260302T120000Z.tar.gz") :][:15]
+    return datetime.strptime(f"{digits}+0000", "%Y%m%dT%H%M%S%z")
+
+
 def _written(ctx: Context, options: Options, to: Path, final: Path, stop: Stop) -> tuple[str, Missing]:
     missing = Missing()
     ruled = rules(ctx.home, options.exclude, [options.directory or Path()])
