@@ -14,7 +14,7 @@ from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.handler import Reading, heartbeat, judge, measure
 from scheduler.handlers.heartbeat.options import Options
-from scheduler.handlers.heartbeat.peers import MOST, Peer, look_at_peers
+from scheduler.handlers.heartbeat.peers import MOST, Peer, check_peers
 from scheduler.system.process_info import Running, born
 from tests.fakes import NOON
 
@@ -143,7 +143,7 @@ def test_peers_are_the_other_citizens_with_metadata(tmp_path):
     citizen(tmp_path, "aria")  # never woke
     (tmp_path / "alice").mkdir()  # a person, with a file of that name
     (tmp_path / "alice" / "metadata.json").write_text('{"last_wake": "2020-01-01T00:00:00+00:00"}')
-    assert look_at_peers(home, NOON) == (Peer("mira", 60.0),)
+    assert check_peers(home, NOON) == (Peer("mira", 60.0),)
 
 
 @pytest.mark.parametrize(
@@ -161,18 +161,18 @@ def test_peers_are_the_other_citizens_with_metadata(tmp_path):
 )
 def test_when_a_peer_last_woke(tmp_path, metadata, asleep):
     citizen(tmp_path, "mira", metadata)
-    assert look_at_peers(tmp_path / "opus", NOON) == (Peer("mira", asleep),)
+    assert check_peers(tmp_path / "opus", NOON) == (Peer("mira", asleep),)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "nonsense", "\x00", "[" * 100_000, '"x"'])
 def test_metadata_that_is_none_says_nothing(tmp_path, content):
     citizen(tmp_path, "mira", content)
-    assert look_at_peers(tmp_path / "opus", NOON) == ()
+    assert check_peers(tmp_path / "opus", NOON) == ()
 
 
 def test_a_pipe_as_metadata_does_not_hold_us_up(tmp_path):
     os.mkfifo(citizen(tmp_path, "mira") / "metadata.json")
-    assert look_at_peers(tmp_path / "opus", NOON) == ()
+    assert check_peers(tmp_path / "opus", NOON) == ()
 
 
 def test_whether_the_owner_of_a_peer_is_alive(tmp_path):
@@ -182,7 +182,7 @@ def test_whether_the_owner_of_a_peer_is_alive(tmp_path):
     citizen(tmp_path, "dead", {"last_wake": NOON}, Running(os.getpid(), here + 9999, NOON))
     citizen(tmp_path, "odd", {"last_wake": NOON})
     (tmp_path / "odd" / ".experience" / "owner.json").write_text('{"pid": "x"}')
-    assert {peer.name: peer.gone for peer in look_at_peers(tmp_path / "opus", NOON)} == {
+    assert {peer.name: peer.gone for peer in check_peers(tmp_path / "opus", NOON)} == {
         "alive": False,
         "dead": True,
         "odd": False,
@@ -199,17 +199,17 @@ def test_what_may_not_be_read_is_no_warning(tmp_path, monkeypatch):
         return really(path, *args)
 
     monkeypatch.setattr(os, "open", refuse)
-    assert look_at_peers(tmp_path / "opus", NOON) == (Peer("mira", 0.0),)
+    assert check_peers(tmp_path / "opus", NOON) == (Peer("mira", 0.0),)
 
 
 def test_of_many_peers_each_looks_at_the_next_fifty(tmp_path):
     names = [f"c{number:03}" for number in range(MOST + 20)]
     for name in names:
         citizen(tmp_path, name, {"last_wake": NOON})
-    seen = [peer.name for peer in look_at_peers(tmp_path / "c060", NOON)]
+    seen = [peer.name for peer in check_peers(tmp_path / "c060", NOON)]
     assert seen == [*names[61:], *names[: MOST - 9]]
     assert len(seen) == MOST
-    assert look_at_peers(tmp_path / "c060", NOON)[-1].name < "c060"
+    assert check_peers(tmp_path / "c060", NOON)[-1].name < "c060"
 
 
 async def test_without_peers_nobody_is_looked_at(tmp_path):

@@ -11,7 +11,7 @@ from scheduler.handlers.dream_generate.store import FILE, add, message
 
 async def dream_generate(ctx: Context) -> str:
     """What was queued or dreamt, in one line; a model that gives no dream leaves the prompt queued."""
-    from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
+    from asyncio import to_thread  # 50 ms that reading settings need not pay
 
     options = ctx.options or Options()
     made, new = await to_thread(_queued, ctx.home, options)

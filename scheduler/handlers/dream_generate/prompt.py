@@ -12,7 +12,7 @@ from scheduler.system.files import read_json
 RECENT = 7  # days back in which a summary still counts as recent
 SUMMARY = 2000  # characters of it
 WAITING = 10  # entries of the queue that are listed
-QUEUE_FILE = 1 << 20  # bytes: work is a few lines, whatever is longer is not read
+QUEUE_FILE = 1 << 20  # bytes: work is a few lines; a longer file is not read
 LINE = 160  # characters
 
 INSTRUCTIONS = (
@@ -53,7 +53,7 @@ def _yesterday(home: Path, today: date) -> Sequence[str]:
 
 
 def _lately(home: Path, today: date, events: int) -> Sequence[str]:
-    """The last events of yesterday and today, those in a row that say the same only once."""
+    """The last events of yesterday and today, equal ones in a row only once."""
     lines: list[str] = []
     for day in (today - timedelta(days=1), today):
         for event in events_of(home, day):

@@ -1,4 +1,4 @@
-"""contexts/dreams.json: prompts and dreams, the newest last, among whatever else is kept there."""
+"""contexts/dreams.json: prompts and dreams, the newest last, next to other content."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ Message = Mapping[str, Any]
 
 
 def message(role: str, content: str, at: float, **more: Any) -> Message:
-    """An entry of the file, as v2's readers know it: role and content, with more beside them."""
+    """An entry of the file, as v2's readers know it: role, content and more."""
     moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
     return {"role": role, "content": content, "time": moment, **more}
 

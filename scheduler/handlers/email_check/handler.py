@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers.email_check.message import BODY, Letter, body, header, letter
+from scheduler.handlers.email_check.message import BODY, MailHeaders, body, header, read_headers
 from scheduler.handlers.email_check.options import Options
 from scheduler.handlers.email_check.queued_mail import FULL, MailQueue, work
 from scheduler.handlers.email_check.rules import priority
@@ -25,7 +25,7 @@ Progress = Callable[[float, float, str], None]
 
 async def email_check(ctx: Context) -> str | Report:
     """How much mail is unread; `URGENT:n ...` when n messages were queued that cannot wait."""
-    from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
+    from asyncio import to_thread  # 50 ms that reading settings need not pay
 
     from scheduler.handlers.email_check.connection import Line
     from scheduler.system.clock import SystemClock
@@ -38,43 +38,43 @@ async def email_check(ctx: Context) -> str | Report:
 
 
 def check(home: Path, options: Options, now: float, progress: Progress, line: "Line") -> str | Report:
-    """Look at the mailbox once; raises TaskFailed, unless urgent mail was found before that."""
+    """Check the mailbox once; raises TaskFailed, unless urgent mail was found before that."""
     from scheduler.handlers.email_check.mailbox import mailbox
 
     queue = MailQueue(home, now, options.since)
-    look, problem = Look(options, queue, now), ""
+    found, problem = MailboxCheck(options, queue, now), ""
     try:
         with mailbox(options, line) as box:
-            look.at(box, progress)
+            found.read(box, progress)
     except TaskFailed as error:
-        if not look.queued:
+        if not found.queued:
             raise
         problem = str(error)
     finally:
         queue.save()
-    return look.report(problem)
+    return found.report(problem)
 
 
-class Look:
-    """One look at the unread messages: how many there are, and which became work."""
+class MailboxCheck:
+    """The unread messages: how many there are, and which became work."""
 
     def __init__(self, options: Options, queue: MailQueue, now: float) -> None:
-        self.queued: list[Letter] = []
+        self.queued: list[MailHeaders] = []
         self._options, self._queue, self._now = options, queue, now
         self._oldest = now - options.since
         self._unread = self._beyond = self._known = self._waiting = 0
 
-    def at(self, box: "Mailbox", progress: Progress) -> None:
+    def read(self, box: "Mailbox", progress: Progress) -> None:
         """Go through the headers, newest first, and queue what cannot wait."""
         uids = box.unread(datetime.fromtimestamp(max(0.0, self._oldest), UTC))
-        looked = uids[: self._options.limit]
-        self._beyond, done = len(uids) - len(looked), 0
-        for messages in box.headers(looked):
+        checked = uids[: self._options.limit]
+        self._beyond, done = len(uids) - len(checked), 0
+        for messages in box.headers(checked):
             for found in messages:
                 self._consider(box, found)
             self._queue.save()
             done += len(messages)
-            progress(done, len(looked), "unread messages")
+            progress(done, len(checked), "unread messages")
 
     def report(self, problem: str) -> str | Report:
         """What there was, in one line."""
@@ -86,7 +86,7 @@ class Look:
         if found.arrived is not None and found.arrived < self._oldest:
             return
         self._unread += 1
-        options, message = self._options, letter(found.raw)
+        options, message = self._options, read_headers(found.raw)
         urgency = priority(message.addresses, message.subject, options.urgent_from, options.urgent_subjects)
         if not urgency:
             return
@@ -97,7 +97,7 @@ class Look:
         else:
             self._waiting += 1
 
-    def _enqueue(self, box: "Mailbox", found: "Found", message: Letter, urgency: str) -> None:
+    def _enqueue(self, box: "Mailbox", found: "Found", message: MailHeaders, urgency: str) -> None:
         raw, text = b"", ""
         try:
             raw = box.start(found.uid)
@@ -123,7 +123,7 @@ class Look:
         return f"{self._waiting} more are urgent and wait: {why}"
 
 
-def _email(message: Letter, raw: bytes, text: str, size: int) -> dict[str, Any]:
+def _email(message: MailHeaders, raw: bytes, text: str, size: int) -> dict[str, Any]:
     return {
         "id": message.id,
         "from": message.sender,
@@ -136,7 +136,7 @@ def _email(message: Letter, raw: bytes, text: str, size: int) -> dict[str, Any]:
     }
 
 
-def _named(letters: list[Letter]) -> str:
+def _named(letters: list[MailHeaders]) -> str:
     return first_few([f"{next(iter(each.addresses), 'unknown')}: {each.subject[:60]}" for each in letters])
 
 

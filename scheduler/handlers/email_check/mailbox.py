@@ -95,7 +95,7 @@ class Mailbox(BaseMailBox):
         return sorted(filter(str.isdigit, uids), key=int, reverse=True)
 
     def headers(self, uids: Sequence[str]) -> Iterator[list[Found]]:
-        """What is needed of the headers, in batches; a message that has gone meanwhile is left out."""
+        """What is needed of the headers, in batches; a message that has gone in the meantime is left out."""
         for start in range(0, len(uids), BATCH):
             parts = f"(UID INTERNALDATE RFC822.SIZE {_FIELDS})"
             yield list(_messages(self._fetched(uids[start : start + BATCH], parts)))
@@ -118,7 +118,7 @@ class Mailbox(BaseMailBox):
         """UID FETCH; what the server sent counts also where it could not send all."""
         self.client.refill()
         status, data = self.client.uid("FETCH", ",".join(uids), parts)
-        if status != "OK":  # a message that another client deletes meanwhile makes it NO
+        if status != "OK":  # a message that another client deletes in the meantime makes it NO
             data = self.client.response("FETCH")[1]
         return data or ()
 

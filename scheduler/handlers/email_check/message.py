@@ -36,7 +36,7 @@ _NO_CHARSET = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", 
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class MailHeaders:
     """The headers of one message, as text; `key` is the same whenever and wherever it is met again."""
 
     key: str
@@ -47,12 +47,12 @@ class Letter:
     date: str = ""
 
 
-def letter(raw: bytes) -> Letter:
-    """What these header lines say; what is missing is empty."""
+def read_headers(raw: bytes) -> MailHeaders:
+    """The values of these header lines; what is missing is empty."""
     found = headers(raw)
     charset = _declared(found)
     line = {name: _undeclared(value, charset) for name, value in found.items()}
-    return Letter(
+    return MailHeaders(
         key=_key(found),
         id="".join(line.get("message-id", "").split())[:LINE],
         sender=one_line(decoded(line.get("from", ""))),
@@ -115,7 +115,7 @@ def to_text(data: bytes, charset: str) -> str:
 
 
 def _undeclared(data: bytes, charset: str = "") -> str:
-    """Bytes outside ASCII where nothing says what they are; `charset` is what the body is in."""
+    """Bytes of an unknown charset; `charset` is what the body is in."""
     if b"\x1b$" in data:
         charset = charset or "iso-2022-jp"
     elif (found := _try(data, "utf-8", "strict")) is not None:
@@ -166,28 +166,28 @@ def _text_of(part: Message) -> str:
 
 
 class _Words(HTMLParser):
-    """Collects what a page says, without its tags, scripts and styles."""
+    """Collects the text of a page, without its tags, scripts and styles."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[str] = []
-        self._silent = 0
+        self.texts: list[str] = []
+        self._hidden = 0
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        self._silent += tag in ("script", "style")
+        self._hidden += tag in ("script", "style")
         if tag in ("br", "p", "div", "tr", "li", "h1", "h2", "h3"):
-            self.said.append("\n")
+            self.texts.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
-        self._silent -= tag in ("script", "style") and self._silent > 0
+        self._hidden -= tag in ("script", "style") and self._hidden > 0
 
     def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.said.append(data)
+        if not self._hidden:
+            self.texts.append(data)
 
 
 def _without_tags(page: str) -> str:
     words = _Words()
     words.feed(page)
-    lines = (" ".join(line.split()) for line in "".join(words.said).split("\n"))
+    lines = (" ".join(line.split()) for line in "".join(words.texts).split("\n"))
     return "\n".join(line for line in lines if line)

@@ -60,12 +60,12 @@ class MailQueue:
         return {key: float(at) for key, at in entries if isinstance(at, int | float) and at > oldest}
 
 
-def work(letter: Mapping[str, Any], subject: str, priority: str, now: float) -> dict[str, Any]:
+def work(email: Mapping[str, Any], subject: str, priority: str, now: float) -> dict[str, Any]:
     """The file as v2 wrote it."""
     return {
         "type": "process_email",
         "description": f"Process email: {subject or 'no subject'}",
-        "email": letter,
+        "email": email,
         "created": datetime.fromtimestamp(now, UTC).isoformat(),
         "priority": priority,
     }

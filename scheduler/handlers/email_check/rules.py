@@ -19,8 +19,8 @@ def priority(
     """URGENT for a sender that is named, HIGH for a subject with one of the words, "" for what can wait."""
     if any(_is_from(sender, wanted) for sender in senders for wanted in urgent_from):
         return URGENT
-    folded = fold(subject)
-    return HIGH if any(_says(folded, fold(words)) for words in urgent_subjects) else ""
+    folded = normalize_words(subject)
+    return HIGH if any(_says(folded, normalize_words(words)) for words in urgent_subjects) else ""
 
 
 def addresses(header: str) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def sender(value: object) -> str:
     return normalize_address(entry)
 
 
-def fold(words: str) -> str:
+def normalize_words(words: str) -> str:
     """For comparing: without regard to case, width and spacing."""
     return " ".join(unicodedata.normalize("NFKC", words).casefold().split())
 
@@ -67,7 +67,7 @@ def _says(subject: str, words: str) -> bool:
 
 
 def _edge(char: str, direction: str) -> str:
-    """Nothing of a word beside it; Chinese and Japanese are written without spaces and have no such edge."""
+    """The edge of a word; Chinese and Japanese are written without spaces and have no such edge."""
     wide = unicodedata.east_asian_width(char) in "WF"
     return "" if wide or not (char.isalnum() or char == "_") else rf"(?{direction}\w)"
 

@@ -7,7 +7,7 @@ from scheduler.core.task import Context, Report
 from scheduler.core.text import ago
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.options import Options
-from scheduler.handlers.heartbeat.peers import Peer, look_at_peers
+from scheduler.handlers.heartbeat.peers import Peer, check_peers
 from scheduler.handlers.home_files import count_files
 from scheduler.handlers.wording import counted
 
@@ -26,7 +26,7 @@ class Reading:
 
 async def heartbeat(ctx: Context) -> str | Report:
     """One line about the machine and the peers; a warning or a failure when a limit is passed."""
-    from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
+    from asyncio import to_thread  # 50 ms that reading settings need not pay
 
     from scheduler.system.clock import SystemClock
 
@@ -49,7 +49,7 @@ def measure(home: Path, now: float, peers: bool = True) -> Reading:
         swap=psutil.swap_memory().percent,
         load=psutil.getloadavg()[1] / (psutil.cpu_count() or 1),
         queued=count_files(home / "tasks" / "queue"),
-        peers=look_at_peers(home, now) if peers else (),
+        peers=check_peers(home, now) if peers else (),
     )
 
 

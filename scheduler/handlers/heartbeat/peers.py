@@ -25,7 +25,7 @@ class Peer:
         return not self.gone and self.asleep is not None and self.asleep <= stale
 
 
-def look_at_peers(home: Path, now: float) -> tuple[Peer, ...]:
+def check_peers(home: Path, now: float) -> tuple[Peer, ...]:
     """The citizens after this one in the same folder whose metadata.json can be read."""
     names = [name for name in _names(home.parent) if name != home.name]
     after = [name for name in names if name > home.name]

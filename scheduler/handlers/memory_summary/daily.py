@@ -59,7 +59,7 @@ def _summarise_day(home: Path, day: date) -> Outcome:
     except NoDay as error:
         return Outcome(problem=f"{day}: {error}")
     save(daily, {**kept(old), **summary(day, found.events), "source": source})
-    return Outcome(True, f"{day}: {found.odd} entries are no events" if found.odd else "")
+    return Outcome(True, f"{day}: {found.odd} entries are not events" if found.odd else "")
 
 
 def is_wanted(old: dict[str, Any] | None, source: str) -> bool:

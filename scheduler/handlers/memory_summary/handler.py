@@ -26,7 +26,7 @@ async def summarise(
     home: Path, today: date, progress: Progress, options: Options, llm: Llm | None = None
 ) -> str | Report:
     """Bring all summaries up to date with the days before `today`; raises TaskFailed if that fails."""
-    from asyncio import to_thread  # 50 ms that whoever only reads settings need not pay
+    from asyncio import to_thread  # 50 ms that reading settings need not pay
 
     from scheduler.handlers.memory_summary.prose import Prose, recent_days, recent_periods
 

@@ -66,7 +66,7 @@ class Prose:
         self._end = SystemClock.elapsed() + seconds
 
     async def of(self, pieces: Sequence[Piece]) -> None:
-        """Ask for those that are no prose yet; what there was no time for comes with the next run."""
+        """Ask for those that are not prose yet; the next run continues where time runs out."""
         if self._llm is None or self.problem:
             return
         try:
@@ -120,7 +120,7 @@ def _dailies(home: Path, days: Sequence[date]) -> list[str]:
 
 
 def _keep(file: Path, answer: Answer) -> None:
-    """The prose takes the place of the summary, which is kept beside it."""
+    """The prose takes the place of the summary, which is kept as its extract."""
     if found := _without_prose(file):  # unless another run was faster
         more = {"extract": found["summary"], "model": answer.model, "duration": answer.duration}
         save(file, {**found, "summary": answer.text, **more, **({"cut": True} if answer.cut else {})})

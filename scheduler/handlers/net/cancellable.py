@@ -1,4 +1,4 @@
-"""Work on a thread that ends by itself once nobody wants it any more."""
+"""Work on a thread that ends when its run is cancelled."""
 
 import asyncio
 import threading
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """Raised on the thread where it notices."""
+    """The function ended because its run was cancelled."""
 
 
 async def on_thread(function: Callable[[Stop], T], name: str) -> T:
-    """What the function comes to; when we are cancelled it is told to stop, and waited for a little."""
+    """The result of the function; on cancel it is stopped, and waited for a little."""
     stop = threading.Event()
     work = asyncio.ensure_future(in_thread(partial(function, stop.is_set), name, lambda thread: None))
     try:
@@ -33,7 +33,7 @@ async def on_thread(function: Callable[[Stop], T], name: str) -> T:
         raise
 
 
-def go_on(stop: Stop) -> None:
-    """Raise Stopped if it is time."""
+def raise_if_stopped(stop: Stop) -> None:
+    """Raise Stopped if the run was cancelled."""
     if stop():
         raise Stopped

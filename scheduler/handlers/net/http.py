@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.urls import origin, shown
+from scheduler.handlers.net.urls import origin, redacted
 from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class NoAnswer(TaskFailed):
     """Why there is no answer; `later` are the seconds until the server takes requests again."""
 
     def __init__(self, url: str, why: str, later: float = 0.0) -> None:
-        super().__init__(f"{shown(url)}: {why}")
+        super().__init__(f"{redacted(url)}: {why}")
         self.why, self.later = why, later
 
 
@@ -124,7 +124,7 @@ class Web:
 
 
 def refusal(answer: Answer) -> str:
-    """Why this status is no success; nothing if it is one."""
+    """Why this status is not a success; "" if it is one."""
     if 200 <= answer.status < 300:
         return ""
     known = {
@@ -150,7 +150,7 @@ def new_client() -> "httpx2.AsyncClient":
         return httpx2.AsyncClient(headers=headers, timeout=times, verify=ssl.create_default_context())
     except (ValueError, OSError, httpx2.InvalidURL) as error:
         what = "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE"
-        raise TaskFailed(f"the environment does not let us connect; look at {what}") from error
+        raise TaskFailed(f"the environment allows no connection; check {what}") from error
 
 
 def _agent() -> str:
@@ -161,7 +161,7 @@ def _agent() -> str:
 
 
 def _next(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Where a redirect leads, with what may be told there: strangers get none that may be secret."""
+    """Where a redirect leads, and the headers to send there: another origin gets none that may be secret."""
     target = urljoin(url, place)
     if urlsplit(target).scheme not in ("http", "https"):
         raise BadAnswer("redirects to an address that is not on the web")
@@ -222,7 +222,7 @@ def why(error: Exception) -> str:
             case httpx2.ProxyError():
                 return "the proxy refuses"
             case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | UnicodeError():
-                return "that is no address on the web"
+                return "the URL is invalid"
             case _:
                 pass
     if isinstance(error, httpx2.ConnectError):

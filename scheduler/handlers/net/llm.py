@@ -12,7 +12,7 @@ from scheduler.core.schedule import in_words
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import new_client, retry_after, why
-from scheduler.handlers.net.urls import shown
+from scheduler.handlers.net.urls import redacted
 from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ async def ask(llm: Llm, prompt: str, progress: Progress) -> Answer:
 
 def place(llm: Llm) -> str:
     """The model and its server; of an address from .env only the host."""
-    return f"{llm.model} at {shown(llm.url)}"
+    return f"{llm.model} at {redacted(llm.url)}"
 
 
 def endpoint(llm: Llm) -> str:

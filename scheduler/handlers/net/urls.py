@@ -28,7 +28,7 @@ def origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", port
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """The address without user, password and query; one from the environment or .env only as its host."""
     try:
         scheme, host, port = origin(url)
@@ -51,4 +51,4 @@ class _Address(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return repr(shown(str(self)))
+        return repr(redacted(str(self)))

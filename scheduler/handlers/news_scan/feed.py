@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from scheduler.core.secrets import Sensitive
 from scheduler.handlers.net.http import Answer, NoAnswer, Web, refusal
-from scheduler.handlers.net.urls import fingerprint, shown
+from scheduler.handlers.net.urls import fingerprint, redacted
 from scheduler.handlers.news_scan.feed_state import FeedMemory
 from scheduler.handlers.news_scan.parser_pool import Parse
 
@@ -73,7 +73,7 @@ def _base(feed: Feed, answer: Answer) -> str:
     """What the feed's relative links are relative to, without what is secret in the address."""
     parts = urlsplit(answer.url)
     base = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    return shown(feed.url) + "/" if isinstance(feed.url, Sensitive) else base
+    return redacted(feed.url) + "/" if isinstance(feed.url, Sensitive) else base
 
 
 def _hash(body: bytes) -> str:

@@ -10,7 +10,7 @@ from scheduler.handlers.net.urls import fingerprint
 
 DAY = 86400
 KEPT = 90  # days that an item is remembered after it was last in its feed, and a feed after its last scan
-MOST = 5000  # items of one feed that are remembered beside those which are in it now
+MOST = 5000  # items of one feed that are remembered and no longer in it
 
 _FILE = Path(".experience") / "feeds.json"
 _TYPES: dict[str, Any] = {

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from scheduler.handlers.net.urls import address, shown
+from scheduler.handlers.net.urls import address, redacted
 from scheduler.schema.table import Table
 from scheduler.schema.values import InvalidValue, kind, reads, reads_list, seconds, text
 
@@ -28,7 +28,7 @@ def _feeds(value: Any) -> Mapping[str, str]:
         urls = dict.fromkeys(address(url) for url in value)
         named = {}
         for url in urls:
-            name = shown(url)
+            name = redacted(url)
             named[name if name not in named else f"{name} ({len(named) + 1})"] = url
     else:
         raise InvalidValue(f'is {kind(value)}; write a list, like ["https://example.org/feed.xml"]')

@@ -16,7 +16,7 @@ from typing import IO
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.cancellable import Stop, go_on, on_thread
+from scheduler.handlers.net.cancellable import Stop, on_thread, raise_if_stopped
 from scheduler.handlers.offsite_backup.databases import clear, copy_databases
 from scheduler.handlers.offsite_backup.files import (
     GENTLY,
@@ -24,8 +24,8 @@ from scheduler.handlers.offsite_backup.files import (
     Missing,
     Part,
     Problem,
-    cannot,
     files,
+    no_backup,
     report,
     rules,
     size,
@@ -72,8 +72,8 @@ class Writer:
                 self._gzip.fileobj = None  # type: ignore[assignment] # or it would write its end once it is forgotten
 
     def add(self, entry: Entry, source: Path) -> None:
-        """Put the entry into the archive, with what `source` holds; or tell why that is not possible."""
-        go_on(self._stop)
+        """Add the entry with the content of `source`; or call `problem` with the reason."""
+        raise_if_stopped(self._stop)
         try:
             self._add(entry, source)
         except FileNotFoundError:
@@ -146,7 +146,7 @@ class _Hashed:
         return found + self.read(rest) if rest and self._left else found
 
     def _next(self) -> bytes:
-        go_on(self._stop)
+        raise_if_stopped(self._stop)
         wanted = min(CHUNK, self._left)
         content = self._content(wanted)
         self.hash.update(content)
@@ -243,10 +243,10 @@ async def back_up(ctx: Context, options: Options) -> str | Report:
 
 
 def write(ctx: Context, options: Options, stop: Stop) -> str | Report:
-    """The same, on this thread, until `stop` says so: then it raises Stopped."""
+    """The same on this thread; raises Stopped once `stop` is true."""
     folder = options.directory or Path()
     if not folder.is_dir():
-        raise TaskFailed(f"there is no folder {folder} for the backups; mount it, or make it")
+        raise TaskFailed(f"there is no folder {folder} for the backups; mount it, or create it")
     final = folder / f"{ctx.citizen}-{datetime.fromtimestamp(SystemClock.now(), UTC):%Y%m%dT%H%M%SZ}.tar.gz"
     unfinished = folder / f".{final.name}.partial"
     try:
@@ -255,7 +255,7 @@ def write(ctx: Context, options: Options, stop: Stop) -> str | Report:
         text, missing = _written(ctx, options, unfinished, final, stop)
         return report(f"{text}; {_forget(ctx.citizen, folder, options.keep)}", missing)
     except OSError as error:
-        raise TaskFailed(f"{cannot(error, folder)}; the earlier backups are as they were") from error
+        raise TaskFailed(f"{no_backup(error, folder)}; the earlier backups are as they were") from error
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
@@ -280,7 +280,7 @@ def _written(ctx: Context, options: Options, to: Path, final: Path, stop: Stop) 
     ruled = rules(ctx.home, options.exclude, [options.directory or Path()])
     found = []
     for entry in walk(ctx.home, ruled, missing.add):
-        go_on(stop)
+        raise_if_stopped(stop)
         found.append(entry)
     databases = (each for each in found if each.part is Part.COPY)
     copies = copy_databases(ctx.home, databases, missing.add, stop)
@@ -305,7 +305,7 @@ def _written(ctx: Context, options: Options, to: Path, final: Path, stop: Stop) 
 
 def _verify(ctx: Context, file: Path, writer: Writer, total: int, stop: Stop) -> None:
     def read(count: int, name: str) -> None:
-        go_on(stop)
+        raise_if_stopped(stop)
         ctx.progress(total + count, 2 * total, f"verifying {name}")
 
     try:

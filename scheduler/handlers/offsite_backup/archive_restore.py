@@ -74,7 +74,7 @@ def _all(handle: int, chunk: bytes) -> None:
 
 
 def _dress(info: tarfile.TarInfo, to: Path) -> None:
-    """Owner, where we may, then mode, then time: each would change the next."""
+    """Owner, where allowed, then mode, then time: each would change the next."""
     path = to / info.name
     if os.geteuid() == 0:
         os.chown(path, info.uid, info.gid, follow_symlinks=False)

@@ -9,17 +9,17 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from scheduler.handlers.net.cancellable import Stop, go_on
+from scheduler.handlers.net.cancellable import Stop, raise_if_stopped
 from scheduler.handlers.offsite_backup.files import STAGED, Entry, Problem, first_bytes, own_folder
 
-PATIENCE = 5.0  # seconds for a database that somebody has locked
-PAGES = 2048  # copied between two looks at whether we should stop
+PATIENCE = 5.0  # seconds for a database that another process has locked
+PAGES = 2048  # copied between two checks whether to stop
 # Where a header counts its changes: a copy has a count of its own, and would differ in nothing else.
 _COUNTS = ((24, 28), (92, 96))
 
 
 def copy_databases(home: Path, databases: Iterable[Entry], problem: Problem, stop: Stop) -> dict[str, Path]:
-    """What to back up in place of each database; those that cannot be copied are told to `problem`.
+    """What to back up in place of each database; `problem` is called for those that cannot be copied.
 
     A file that only begins like a database stands for itself.
     """
@@ -51,16 +51,16 @@ def clear(home: Path) -> None:
 def _copy(source: Path, to: Path, found: os.stat_result, stop: Stop) -> None:
     to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     to.touch(mode=0o600)
-    if not (_nobody_is_at(source) and _copied(source, to, "ro&immutable=1", stop) and _nobody_is_at(source)):
+    if not (_is_at_rest(source) and _copied(source, to, "ro&immutable=1", stop) and _is_at_rest(source)):
         _copied(source, to, "ro" if _wal(source).exists() else "rw", stop)
     _as_counted(source, to)
-    with suppress(PermissionError):  # somebody else's file that we may read
+    with suppress(PermissionError):  # a file of another user
         os.chown(to, found.st_uid, found.st_gid)
     to.chmod(stat.S_IMODE(found.st_mode))
     os.utime(to, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-def _nobody_is_at(source: Path) -> bool:
+def _is_at_rest(source: Path) -> bool:
     """Whether a database with a write-ahead log is at rest.
 
     To open it as usual would make a -wal and a -shm beside it, if only for a moment.
@@ -73,21 +73,21 @@ def _wal(source: Path) -> Path:
 
 
 def _copied(source: Path, to: Path, mode: str, stop: Stop) -> bool:
-    """Copied as of one moment; with `immutable`, if the file has not changed meanwhile."""
+    """Copied as of one moment; with `immutable`, if the file has not changed in the meantime."""
     address = f"file:{quote(os.fsencode(source))}?mode={mode}"
     before = source.stat()
     opened = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
     with closing(opened) as database, closing(sqlite3.connect(to)) as copy:
-        copy.execute("PRAGMA synchronous = OFF")  # after a power cut nobody wants it
+        copy.execute("PRAGMA synchronous = OFF")  # useless after a power cut anyway
         database.execute("BEGIN")
-        database.execute("SELECT 1 FROM sqlite_master").fetchone()  # from here on we see one moment
-        database.backup(copy, pages=PAGES, progress=lambda *_: go_on(stop))
+        database.execute("SELECT 1 FROM sqlite_master").fetchone()  # from here on all reads are of one moment
+        database.backup(copy, pages=PAGES, progress=lambda *_: raise_if_stopped(stop))
     after = source.stat()
     return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
 
 
 def _as_counted(source: Path, to: Path) -> None:
-    """A copy of what did not change meanwhile is the same, byte for byte."""
+    """A copy of an unchanged database is the same, byte for byte."""
     with source.open("rb") as original, to.open("r+b") as copy:
         header = original.read(100)
         for start, end in _COUNTS if len(header) == 100 else ():

@@ -1,4 +1,4 @@
-"""What of a home belongs into a backup: everything but secrets, caches, logs, locks and the backup itself."""
+"""Which files of a home belong in a backup: all but secrets, caches, logs, locks and the backup itself."""
 
 import os
 import re
@@ -27,13 +27,13 @@ VOLATILE = (
 )
 ALWAYS = (*SECRETS, *CACHES, *LOGS, *VOLATILE, f"/{OWN}")
 
-LOCK_LIMIT = 64  # bytes: a lock holds a process's number at most; `poetry.lock` and its like are no locks
+LOCK_LIMIT = 64  # bytes: a lock holds a process's number at most; files like `poetry.lock` are longer
 # For reading a file that may have become a link or a pipe since it was looked at.
 GENTLY = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _DATABASE = b"SQLite format 3\0"
 _COMPANIONS = ("-wal", "-shm", "-journal")  # of a database: useless without it, or worse
 
-Problem = Callable[[str, str], None]  # told the path, and why it is not as it should be
+Problem = Callable[[str, str], None]  # gets the path, and what is wrong with it
 
 
 class Part(Enum):
@@ -77,7 +77,7 @@ class Rules:
 
 
 def own_folder(home: Path) -> None:
-    """Make sure of the folder that is ours alone."""
+    """Make the scheduler's own folder in the home."""
     (home / ".experience").mkdir(mode=0o700, exist_ok=True)
 
 
@@ -90,7 +90,7 @@ def rules(home: Path, exclude: Iterable[str], targets: Iterable[Path]) -> Rules:
 def walk(home: Path, rules: Rules, problem: Problem) -> Iterator[Entry]:
     """Everything that no pattern leaves out, each folder before what is in it, always in the same order.
 
-    Raises OSError if the home itself cannot be listed: that is no empty home.
+    Raises OSError if the home itself cannot be listed: that is not an empty home.
     """
     waiting = _listed(home, "", rules, problem)
     while waiting:
@@ -127,7 +127,7 @@ def _stat(home: Path, path: str, problem: Problem) -> os.stat_result | None:
     try:
         return (home / path).lstat()
     except FileNotFoundError:
-        return None  # gone since it was listed: nobody's loss
+        return None  # removed since it was listed
     except OSError as error:
         problem(path, error.strerror or "cannot be looked at")
         return None
@@ -229,7 +229,7 @@ def scrubbed(text: str, secrets: Collection[str]) -> str:
     return re.sub(r"//[^/@\s]*@", "//***@", text)
 
 
-def cannot(error: OSError, place: object) -> str:
+def no_backup(error: OSError, place: object) -> str:
     """Why there is no backup: what, where."""
     where = error.filename or place
     where = os.fsdecode(where) if isinstance(where, bytes) else where

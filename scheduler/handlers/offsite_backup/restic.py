@@ -1,4 +1,4 @@
-"""restic as a program: what it is started with, what it says meanwhile, and what its failures mean."""
+"""Runs restic: its environment, its output, and what its failures mean."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ class Ended:
 
     @property
     def last_line(self) -> str:
-        """The line that says why: the fatal one, else the last."""
+        """The line with the reason: the fatal one, else the last."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
         fatal = [line.removeprefix("Fatal: ") for line in lines if line.startswith("Fatal: ")]
         return (fatal or lines or ["no output"])[-1][:500]
@@ -64,9 +64,9 @@ class Restic:
         self._log, self._progress = ctx.log, ctx.progress
 
     async def run(self, folder: Path, *words: str, listen: Listen | None = None) -> Ended:
-        """What restic said to these arguments in this folder; raises TaskFailed unless it was content.
+        """Run restic with these arguments in this folder; raises TaskFailed if it fails.
 
-        Exit code 3, not everything could be read, is no failure. Cancelled, it returns when restic is gone.
+        Exit code 3 (some files are unreadable) is not a failure. Cancelled, it returns when restic has ended.
         """
         output, mark = _Lines(listen), new_mark()
         environment = {**self._environment, MARK: mark, "PWD": str(folder)}
@@ -78,7 +78,7 @@ class Restic:
         raise failure(ended)
 
     async def version(self) -> tuple[int, ...]:
-        """Which restic this is; (0,) if it does not tell."""
+        """The version of restic; (0,) if it is unknown."""
         found = re.search(r"restic (\d+)\.(\d+)", (await self.run(Path("/"), "version")).text)
         return tuple(map(int, found.groups())) if found else (0,)
 
@@ -168,9 +168,9 @@ def _environment(ctx: Context, options: Options) -> dict[str, str]:
         raise TaskFailed(f"the repository has no password; {where}")
     own = {"RESTIC_REPOSITORY": str(options.repository), "RESTIC_PASSWORD": password}
     # Twice a second: a restic whose scheduler was killed writes into a closed pipe soon, and ends.
-    shown = {"RESTIC_PROGRESS_FPS": "2", "LC_ALL": "C.UTF-8"}
+    output = {"RESTIC_PROGRESS_FPS": "2", "LC_ALL": "C.UTF-8"}
     cache = {"RESTIC_CACHE_DIR": str(ctx.home / OWN / "cache")} if ctx.home.is_dir() else {}
-    return {**around, **of_back_ends, **(options.environment or {}), **own, **shown, **cache}
+    return {**around, **of_back_ends, **(options.environment or {}), **own, **output, **cache}
 
 
 class _Lines(Output):
@@ -207,13 +207,13 @@ def _message(line: bytes) -> dict[str, Any] | None:
 
 
 class _Watcher:
-    """For Processes: a step of our run, whose own process is this one."""
+    """For SubprocessPool: a step of a run whose own process is this one."""
 
     def __init__(self, output: Output, warn: Callable[..., None]) -> None:
         self.output, self._warn = output, warn
 
     async def carried_by(self, running: Running) -> None:
-        """Nothing to write down: after a crash of ours restic ends by itself."""
+        """Nothing to record: after a crash of the scheduler restic ends by itself."""
 
     def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
         self._warn("restic does not end: %s", what)

@@ -14,7 +14,7 @@ from typing import Any
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.cancellable import Stop, go_on, on_thread
+from scheduler.handlers.net.cancellable import Stop, on_thread, raise_if_stopped
 from scheduler.handlers.offsite_backup.databases import clear, copy_databases
 from scheduler.handlers.offsite_backup.files import (
     OWN,
@@ -22,8 +22,8 @@ from scheduler.handlers.offsite_backup.files import (
     Entry,
     Missing,
     Part,
-    cannot,
     files,
+    no_backup,
     own_folder,
     report,
     rules,
@@ -34,7 +34,7 @@ from scheduler.handlers.offsite_backup.options import Options
 from scheduler.handlers.offsite_backup.restic import NoRepository, Restic
 from scheduler.system.files import read_json, write_json
 
-KNOWN = "repository.json"  # the repository that was there: if it is gone, that is no reason for a new one
+KNOWN = "repository.json"  # the repository that was there: if it is gone, no new one is made
 
 KEEPS_ODD_LINKS = (0, 16)
 
@@ -48,10 +48,10 @@ async def back_up(ctx: Context, options: Options) -> str | Report:
         excludes, odd_links = await on_thread(partial(_prepare, ctx, options, missing), "offsite_backup")
         if odd_links and await restic.version() < KEEPS_ODD_LINKS:
             for link in odd_links:
-                missing.add(link, "restic before 0.16 gets a link wrong whose target is no UTF-8")
+                missing.add(link, "restic before 0.16 gets a link wrong whose target is not UTF-8")
         summary = await _saved(ctx, restic, excludes, missing)
     except OSError as error:
-        raise TaskFailed(cannot(error, ctx.home)) from error
+        raise TaskFailed(no_backup(error, ctx.home)) from error
     finally:
         with suppress(OSError):
             await asyncio.to_thread(clear, ctx.home)
@@ -63,7 +63,7 @@ async def back_up(ctx: Context, options: Options) -> str | Report:
 
 
 def tag(citizen: str) -> str:
-    """What tells this citizen's snapshots from others in the same repository."""
+    """The tag of this citizen's snapshots in a shared repository."""
     return f"experience-{citizen}"
 
 
@@ -142,8 +142,8 @@ def _prepare(ctx: Context, options: Options, missing: Missing, stop: Stop) -> tu
     ruled = rules(ctx.home, options.exclude, [target])
     special: list[Entry] = []
     odd_links: list[str] = []
-    for entry in walk(ctx.home, ruled, lambda path, why: None):  # restic will tell these itself
-        go_on(stop)
+    for entry in walk(ctx.home, ruled, lambda path, why: None):  # restic reports these itself
+        raise_if_stopped(stop)
         if entry.part is not Part.KEEP:
             special.append(entry)
         elif stat.S_ISLNK(entry.stat.st_mode) and _is_odd(ctx.home / entry.path):

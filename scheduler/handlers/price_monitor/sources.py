@@ -194,7 +194,7 @@ def _read_kraken(found: Any, pair: str) -> Price:
     result = step_into(found, "result")
     if not isinstance(result, dict) or len(result) != 1:
         raise NoPrice("the answer does not hold one pair")
-    # One pair was asked for, so it is this one, whatever it is called: XBTUSD comes back as XXBTZUSD.
+    # One pair was asked for, so it is this one, under any name: XBTUSD comes back as XXBTZUSD.
     return price(step_into(next(iter(result.values())), "c.0"))  # c: the last trade
 
 

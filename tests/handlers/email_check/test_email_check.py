@@ -18,7 +18,7 @@ from scheduler.handlers.email_check import mailbox
 from scheduler.handlers.email_check import queued_mail as mail_queue
 from scheduler.handlers.email_check.connection import Line
 from scheduler.handlers.email_check.handler import check, email_check
-from scheduler.handlers.email_check.message import letter
+from scheduler.handlers.email_check.message import read_headers
 from scheduler.handlers.email_check.options import Options
 from scheduler.handlers.email_check.queued_mail import MailQueue
 from scheduler.handlers.email_check.rules import priority
@@ -169,7 +169,7 @@ def test_the_samples_are_queued_once_over_runs_restarts_and_new_uids_and_no_flag
     )
     expected = {
         found.key
-        for found in map(letter, (*samples, *variations))
+        for found in map(read_headers, (*samples, *variations))
         if priority(found.addresses, found.subject, given.urgent_from, ())
     }
     assert len(expected) > len(samples)

@@ -158,7 +158,7 @@ def test_what_is_no_day_is_left_alone(tmp_path):
 def test_v2s_days_and_odd_entries(tmp_path):
     raw(tmp_path, "2026/03/01", {"date": "x", "events": [*EVENTS, "text", 3, None]})
     assert run(tmp_path) == Report(
-        "1 day and 1 week summarised; 1 with problems: 2026-03-01: 3 entries are no events", warning=True
+        "1 day and 1 week summarised; 1 with problems: 2026-03-01: 3 entries are not events", warning=True
     )
     assert daily(tmp_path, "2026/03/01")["event_count"] == 4
     assert run(tmp_path) == "nothing new"

@@ -12,7 +12,7 @@ import pytest
 from scheduler.core.secrets import Sensitive
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import LATER, LIMIT, Answer, NoAnswer, open_web, refusal, retry_after
-from scheduler.handlers.net.urls import address, shown
+from scheduler.handlers.net.urls import address, redacted
 from scheduler.schema.values import InvalidValue
 from tests.handlers.email_check.dovecot import certificates
 from tests.handlers.email_check.mail_servers import greeting, serving
@@ -230,4 +230,4 @@ def test_what_is_no_address_is_refused(value):
 
 def test_an_address_does_not_show_itself():
     assert SECRET not in repr(address(f"https://a:{SECRET}@example.org/x?{SECRET}"))
-    assert shown("https://u:p@[::1]:8443/x?y#z") == "https://[::1]:8443/x"
+    assert redacted("https://u:p@[::1]:8443/x?y#z") == "https://[::1]:8443/x"

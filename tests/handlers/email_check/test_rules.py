@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.handlers.email_check.rules import HIGH, URGENT, addresses, fold, priority, sender
+from scheduler.handlers.email_check.rules import HIGH, URGENT, addresses, normalize_words, priority, sender
 from scheduler.schema.values import InvalidValue
 
 FROM = ("ct@example.org", "@example.net")
@@ -114,4 +114,4 @@ def test_what_is_no_sender_is_refused(written):
 
 
 def test_folding_is_for_comparing():
-    assert fold(" Ｓerver\tDOWN ") == "server down"
+    assert normalize_words(" Ｓerver\tDOWN ") == "server down"

@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 
-from scheduler.handlers.email_check.message import HEADER, LINE, body, decoded, header, letter
+from scheduler.handlers.email_check.message import HEADER, LINE, body, decoded, header, read_headers
 
 
 @pytest.mark.parametrize(
@@ -41,27 +41,29 @@ from scheduler.handlers.email_check.message import HEADER, LINE, body, decoded, 
     ],
 )
 def test_a_subject_is_decoded(subject, text):
-    assert letter(b"Subject: " + subject + b"\r\n\r\n").subject == text
+    assert read_headers(b"Subject: " + subject + b"\r\n\r\n").subject == text
 
 
 def test_an_undeclared_header_is_probably_in_the_charset_of_the_body():
     raw = b"Subject: " + "срочно".encode("koi8-r") + b"\r\nContent-Type: text/plain; charset=koi8-r\r\n\r\n"
-    assert letter(raw).subject == "срочно"
+    assert read_headers(raw).subject == "срочно"
 
 
 def test_missing_headers_are_empty():
-    found = letter(b"\r\n")
+    found = read_headers(b"\r\n")
     assert (found.id, found.sender, found.addresses, found.subject, found.date) == ("", "", (), "", "")
 
 
 def test_one_message_has_one_key_however_its_header_is_folded():
-    assert letter(b"Message-ID:\r\n <a@b>\r\n").key == letter(b"message-id: <a@b>\nSubject: x\n").key
-    assert letter(b"Message-ID: <a@b>\r\n").key != letter(b"Message-ID: <a@c>\r\n").key
+    assert (
+        read_headers(b"Message-ID:\r\n <a@b>\r\n").key == read_headers(b"message-id: <a@b>\nSubject: x\n").key
+    )
+    assert read_headers(b"Message-ID: <a@b>\r\n").key != read_headers(b"Message-ID: <a@c>\r\n").key
 
 
 def test_without_an_id_sender_date_and_subject_make_the_key():
     def key(sender: bytes, date: bytes, subject: bytes) -> str:
-        return letter(b"From: %s\r\nDate: %s\r\nSubject: %s\r\n" % (sender, date, subject)).key
+        return read_headers(b"From: %s\r\nDate: %s\r\nSubject: %s\r\n" % (sender, date, subject)).key
 
     keys = {key(b"a", b"1", b"x"), key(b"b", b"1", b"x"), key(b"a", b"2", b"x"), key(b"a", b"1", b"y")}
     assert len(keys) == 4
@@ -69,11 +71,11 @@ def test_without_an_id_sender_date_and_subject_make_the_key():
 
 
 def test_of_two_from_headers_the_first_counts():
-    assert letter(b"From: ct@example.org\r\nFrom: eve@example.com\r\n").addresses == ("ct@example.org",)
+    assert read_headers(b"From: ct@example.org\r\nFrom: eve@example.com\r\n").addresses == ("ct@example.org",)
 
 
 def test_endless_headers_are_cut():
-    found = letter(b"Subject: " + b"x" * 100_000 + b"\r\nFrom: ct@example.org\r\n")
+    found = read_headers(b"Subject: " + b"x" * 100_000 + b"\r\nFrom: ct@example.org\r\n")
     assert len(found.subject) == LINE
     assert found.addresses == ("ct@example.org",)
 
@@ -131,7 +133,7 @@ def _short(junk: bytes) -> str:
 )
 def test_junk_takes_no_time(junk):
     start = process_time()
-    letter(b"From: " + junk + b"\r\nSubject: " + junk + b"\r\nMessage-ID: " + junk)
+    read_headers(b"From: " + junk + b"\r\nSubject: " + junk + b"\r\nMessage-ID: " + junk)
     assert process_time() - start < 0.5
 
 
@@ -171,10 +173,10 @@ def test_random_bytes_are_no_exception():
         raw = bytearray(start)
         for _ in range(chance.randrange(1, 12)):
             raw[chance.randrange(len(raw))] = chance.randrange(256)
-        letter(bytes(raw)), body(bytes(raw)), header(bytes(raw), "to")
+        read_headers(bytes(raw)), body(bytes(raw)), header(bytes(raw), "to")
 
 
 def test_every_odd_line_stays_one_line():
     assert "\n" not in decoded("=?utf-8?q?a=0Ab?=").replace("\n", "", 1)
-    assert letter(b"Subject: =?utf-8?q?a=0Ab=0Dc?=\r\n").subject == "a b c"
+    assert read_headers(b"Subject: =?utf-8?q?a=0Ab=0Dc?=\r\n").subject == "a b c"
     assert HEADER >= LINE
