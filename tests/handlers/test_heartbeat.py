@@ -39,9 +39,8 @@ def iso(at: float) -> str:
 # ------------------------------------------------------------------ limits
 
 
-@pytest.mark.parametrize(
-    ("reading", "line"),
-    [
+def test_all_is_well():
+    for reading, line in (
         (FINE, "disk 41%, memory 62%, load 0.4"),
         (replace(FINE, peers=(Peer("a", 5), Peer("b", 6))), "disk 41%, memory 62%, load 0.4, 2 peers awake"),
         (replace(FINE, peers=(Peer("a", 5),)), "disk 41%, memory 62%, load 0.4, 1 peer awake"),
@@ -51,15 +50,12 @@ def iso(at: float) -> str:
         ),
         (replace(FINE, disk=85), "disk 85%, memory 62%, load 0.4"),
         (replace(FINE, queued=500), "disk 41%, memory 62%, load 0.4"),
-    ],
-)
-def test_all_is_well(reading, line):
-    assert judge(reading, Options()) == line
+    ):
+        assert judge(reading, Options()) == line, (reading, line)
 
 
-@pytest.mark.parametrize(
-    ("reading", "warning"),
-    [
+def test_a_passed_warning_limit_is_a_warning():
+    for reading, warning in (
         (replace(FINE, disk=85.1), "disk 85.1% is over 85%"),
         (replace(FINE, memory=91), "memory 91% is over 90%"),
         (replace(FINE, swap=81), "swap 81% is over 80%"),
@@ -67,14 +63,12 @@ def test_all_is_well(reading, line):
         (replace(FINE, queued=501), "files in tasks/queue: 501 is over 500"),
         (replace(FINE, peers=(Peer("mira", 7300),)), "mira: last wake 2h ago"),
         (replace(FINE, peers=(Peer("mira", 5, gone=True),)), "mira: the process that ran it is gone"),
-    ],
-)
-def test_a_passed_warning_limit_is_a_warning(reading, warning):
-    report = judge(reading, Options())
-    assert isinstance(report, Report)
-    assert report.warning
-    assert report.text.endswith(f"; {warning}")
-    assert "\n" not in report.text
+    ):
+        report = judge(reading, Options())
+        assert isinstance(report, Report), (reading, warning)
+        assert report.warning, (reading, warning)
+        assert report.text.endswith(f"; {warning}"), (reading, warning)
+        assert "\n" not in report.text, (reading, warning)
 
 
 @pytest.mark.parametrize(

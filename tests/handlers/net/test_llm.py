@@ -109,9 +109,8 @@ async def test_what_is_asked(monkeypatch):
     assert "authorization" not in headers
 
 
-@pytest.mark.parametrize(
-    ("api", "url", "expected"),
-    [
+def test_where_it_is_asked():
+    for api, url, expected in (
         ("ollama", "http://x", "http://x/api/chat"),
         ("ollama", "http://x/api", "http://x/api/chat"),
         ("ollama", "http://x/api/generate", "http://x/api/generate"),
@@ -119,10 +118,8 @@ async def test_what_is_asked(monkeypatch):
         ("openai", "http://x/v1", "http://x/v1/chat/completions"),
         ("openai", "http://x/api/v1beta", "http://x/api/v1beta/chat/completions"),
         ("openai", "http://x/v1/chat/completions", "http://x/v1/chat/completions"),
-    ],
-)
-def test_where_it_is_asked(api, url, expected):
-    assert endpoint(Llm(url, "m", api)) == expected
+    ):
+        assert endpoint(Llm(url, "m", api)) == expected, (api, url, expected)
 
 
 async def test_thoughts_are_no_part_of_the_answer():
@@ -218,9 +215,8 @@ async def test_somebody_else_answers(body):
     assert await failure_of(whole(body)) == expected
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
+async def test_an_answer_without_words():
+    for body, expected in (
         ({"response": "", "done": True}, "sent no text"),
         ({"response": " \n", "done": True}, "sent no text"),
         ({"response": "<think>hm", "done": True}, "sent only its thoughts"),
@@ -232,10 +228,8 @@ async def test_somebody_else_answers(body):
         ({"choices": [{"message": {"refusal": "I cannot."}, "finish_reason": "stop"}]}, "refused: I cannot."),
         ({"choices": [3]}, "answers, but not as"),
         ({"choices": [{"message": 3}]}, "ended without an answer"),
-    ],
-)
-async def test_an_answer_without_words(body, expected):
-    assert (await failure_of(whole(json.dumps(body)))).startswith(expected)
+    ):
+        assert (await failure_of(whole(json.dumps(body)))).startswith(expected), (body, expected)
 
 
 async def test_silence_before_and_within_the_answer():
@@ -247,9 +241,8 @@ async def test_silence_before_and_within_the_answer():
     )
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "expected"),
-    [
+async def test_a_refusal_in_the_servers_words():
+    for status, body, expected in (
         ("400 Bad Request", '{"error": "invalid"}', "answered HTTP 400: invalid"),
         ("401 Unauthorized", '{"error": {"message": "No."}}', "answered HTTP 401: No.; correct key in [llm]"),
         ("404 Not Found", '{"error": "m not found"}', "answered HTTP 404: m not found; correct model or url"),
@@ -257,10 +250,8 @@ async def test_silence_before_and_within_the_answer():
         ("502 Bad Gateway", "<html>nginx</html>", "answered HTTP 502: Bad Gateway"),
         ("500 Internal Server Error", "", "answered HTTP 500: Internal Server Error"),
         ("500 Internal Server Error", "x" * 200_000, "answered HTTP 500: xxx"),
-    ],
-)
-async def test_a_refusal_in_the_servers_words(status, body, expected):
-    assert (await failure_of(whole(body, status))).startswith(expected)
+    ):
+        assert (await failure_of(whole(body, status))).startswith(expected), (status, body, expected)
 
 
 async def test_a_redirect_is_not_followed():
