@@ -542,7 +542,7 @@ async def test_a_citizen_whose_settings_are_broken_is_not_told_to_write_some():
     broken = Snapshot("opus", (), stale="/srv/ai/opus/experience.toml:10: is not UTF-8")
     async with screen(FakeFleet(FakeControl(broken)), size=(80, 24)) as pilot:
         assert shown(pilot).count("opus/experience.toml:10: is not UTF-8") == 2  # verdict, frame of the panel
-        assert "experience-tui check opus tells what is wrong" in shown(pilot)
+        assert "experience-tui check opus shows what is wrong" in shown(pilot)
         assert "no tasks yet" not in shown(pilot)
 
 

@@ -45,7 +45,7 @@ async def test_every_line_has_exactly_the_width_of_the_terminal_and_nothing_that
             await pilot.pause()
             grid = app.query_one(FleetGrid)
             for y in range(grid.board.layout.height + 2):
-                strip = grid._canvas.strip(y, 0)
+                strip = grid.strip(y)
                 assert strip.text.isprintable(), f"{size}: {strip.text}"
                 assert cell_len(strip.text) == size[0], f"{size}: {strip.text}"
             for line in shown(pilot).split("\n"):

@@ -2,8 +2,10 @@
 
 from typing import ClassVar
 
+from textual.events import Click
 from textual.filter import ANSIToTruecolor
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
@@ -71,3 +73,49 @@ class LineView(
     def room(self) -> Size:
         """What there is beside the scrollbar."""
         return self.scrollable_content_region.size
+
+    def reveal(self, first: int, last: int) -> None:
+        """Scroll so that these lines are in sight, the first of them in any case."""
+        top, height = self.scroll_offset.y, self.room.height
+        if first < top:
+            self.scroll_to(y=first, animate=False, force=True)
+        elif last >= top + height:
+            self.scroll_to(y=min(first, last - height + 1), animate=False, force=True)
+
+
+class CursorView(LineView):
+    """Lines with a cursor, which keys and the mouse move."""
+
+    class Moved(Message):
+        """The cursor, or what is in sight, is elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = 0  # the line of the cursor
+
+    @property
+    def count(self) -> int:
+        """How many lines there are."""
+        return self.virtual_size.height
+
+    def go_to(self, number: int) -> None:
+        """The cursor to this line, in sight."""
+        self.at = min(max(0, number), max(0, self.count - 1))
+        self.reveal(self.at, self.at)
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def action_move(self, how: str, step: int) -> None:
+        """A line, a screenful, or all the way."""
+        page = max(1, self.room.height - 1)
+        self.go_to(self.at + step * {"vertical": 1, "page": page, "end": self.count}[how])
+
+    def action_choose(self) -> None:
+        """What enter and a double click do."""
+
+    def on_click(self, event: Click) -> None:
+        number = event.y + self.scroll_offset.y
+        if number < self.count:
+            self.go_to(number)
+            if event.chain > 1:
+                self.action_choose()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scheduler.core.views import Heartbeat, Snapshot, TaskView
+from scheduler.core.views import Snapshot, TaskView
 from tui.fleet.arrangement import Filter, Order, key
 from tui.fleet.layout import Layout, arrange, columns_for
 from tui.fleet.panel import Panel
@@ -57,10 +57,6 @@ class Board:
             self._longest, moved = (name, schedule), True
         return moved or (not self.filter.all and bool(panel.tasks) != (snapshot.citizen in self._where))
 
-    def beat(self, citizen: str, pulse: Heartbeat) -> None:
-        if panel := self._panels.get(citizen):
-            panel.beat(pulse)
-
     def panel(self, citizen: str) -> Panel | None:
         return self._panels.get(citizen)
 
@@ -96,13 +92,11 @@ class Board:
 
     def _settle(self) -> None:
         """Keep the cursor on a row that is there."""
-        if self.cursor.citizen not in self._where:
-            if self.order:
-                self.put(0, 0)
-            return
-        tasks = self.order[self._where[self.cursor.citizen]].tasks
-        if not any(task.name == self.cursor.task for task in tasks):
-            self.put(self._where[self.cursor.citizen], self._row)
+        index = self._where.get(self.cursor.citizen)
+        if index is None:
+            self.move_to(0, 0)
+        elif not any(task.name == self.cursor.task for task in self.order[index].tasks):
+            self.move_to(index, self._row)
 
     # -------------------------------------------------------------- the cursor
 
@@ -116,7 +110,7 @@ class Board:
         rows = (row for row, task in enumerate(tasks) if task.name == self.cursor.task)
         return index, next(rows, 0)
 
-    def put(self, panel: int, row: int) -> None:
+    def move_to(self, panel: int, row: int) -> None:
         """Move the cursor to the nearest row that there is."""
         if not self.order:
             return
@@ -143,10 +137,11 @@ class Board:
 
     def running_here(self) -> list[str]:
         """The runs that would end with this process."""
-        ours = [p.snapshot for p in self._panels.values() if p.snapshot and p.snapshot.owner == "here"]
+        snapshots = [panel.snapshot for panel in self._panels.values() if panel.snapshot]
         return [
             f"{snapshot.citizen}/{task.name}"
-            for snapshot in ours
+            for snapshot in snapshots
+            if snapshot.owner == "here"
             for task in snapshot.tasks
             if task.running_since is not None
         ]
@@ -184,26 +179,21 @@ class Board:
         last = bottom if row >= len(panel.tasks) - 1 else top + panel.row_line(row + 1)
         return first, last - 1
 
-    def faces(self, y: int, now: float) -> tuple[RowState, ...]:
+    def states(self, y: int, now: float) -> tuple[RowState, ...]:
         """What line `y` looks like now, from left to right."""
         layout = self.layout
-        band = layout.band_at(y)
         if y >= layout.height:
             return ()
-        cursor, row = self.at
+        band = layout.band_at(y)
+        at, row = self.at
         line, height = y - layout.tops[band], layout.tops[band + 1] - layout.tops[band]
-        return tuple(
-            self._face(index, line, height, now, row if index == cursor else -1)
-            for index in layout.panels_in(band)
-        )
-
-    def _face(self, index: int, line: int, height: int, now: float, row: int) -> RowState:
-        panel = self.order[index]
-        panel.widen(self.layout.widths[index % self.layout.columns], self._longest)
-        return panel.face(line, height, now, row, self._marked_in(panel.citizen) if self.marked else ())
-
-    def _marked_in(self, citizen: str) -> set[str]:
-        return {place.task for place in self.marked if place.citizen == citizen}
+        states = []
+        for index in layout.panels_in(band):
+            panel = self.order[index]
+            panel.widen(layout.widths[index % layout.columns], self._longest)
+            marked = {place.task for place in self.marked if place.citizen == panel.citizen}
+            states.append(panel.state(line, height, now, row if index == at else -1, marked))
+        return tuple(states)
 
     def row_at(self, x: int, y: int) -> tuple[int, int] | None:
         """The panel and the row under these coordinates."""

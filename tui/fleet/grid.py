@@ -4,25 +4,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.segment import Segment
 from textual.binding import BindingType
 from textual.events import Click, Resize
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.common.line_view import LineView
+from tui.common.styles import merged
 from tui.common.task_ref import TaskRef
-from tui.common.text import clean
-from tui.fleet import navigation as steps
+from tui.common.text import clean, fit
+from tui.fleet import navigation
 from tui.fleet.arrangement import Filter, Order
 from tui.fleet.board import Board, Place
-from tui.fleet.strips import Canvas
+from tui.fleet.panel import paint
+from tui.fleet.rows import RowState
 from tui.glyphs import Glyphs
 from tui.keys import FLEET_KEYS, FLEET_VERBS, key_of
 
+States = tuple[RowState, ...]
+
 
 class FleetGrid(LineView):
-    """Draws what it is shown and says what is wanted; it knows nothing of who carries it out."""
+    """Draws the panels and posts what the person asks for; the app carries it out."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*FLEET_KEYS]
 
@@ -69,9 +75,7 @@ class FleetGrid(LineView):
         self.board = Board(glyphs)
         self._glyphs, self._read_only = glyphs, read_only
         self._now = 0.0
-        self._canvas = Canvas(
-            self.board, glyphs, self.styles_now, self.finished, lambda: key_of(self, "clear", "esc")
-        )
+        self._drawn: dict[int, tuple[States, Strip]] = {}
         self._late: Callable[[], None] | None = None
 
     # -------------------------------------------------------------- values come down
@@ -90,7 +94,8 @@ class FleetGrid(LineView):
 
     def beat(self, citizen: str, pulse: Heartbeat) -> None:
         """Take the pulse of a citizen's scheduler."""
-        self.board.beat(citizen, pulse)
+        if panel := self.board.panel(citizen):
+            panel.beat(pulse)
 
     def sees(self, citizen: str) -> bool:
         """Is any line of this citizen's panel on the screen?"""
@@ -134,15 +139,53 @@ class FleetGrid(LineView):
 
     def sync(self) -> None:
         """Repaint the visible lines that have changed, one region per line."""
-        changed = self._canvas.changes(self.scroll_offset.y, self.room.height, self._now)
+        changed, top = [], self.scroll_offset.y
+        for y in range(self.room.height):
+            drawn = self._drawn.get(y + top)
+            if drawn is None:
+                continue  # it is about to be drawn anyway
+            states = self.board.states(y + top, self._now)
+            if states != drawn[0]:
+                changed.append(Region(0, y, self._changed_cells(drawn[0], states), 1))
+                self._draw(y + top, states)
         if changed:
             self.refresh(*changed)
 
+    def _changed_cells(self, old: States, new: States) -> int:
+        """How many cells from the left look different."""
+        layout = self.board.layout
+        for column, (before, now) in reversed([*enumerate(zip(old, new, strict=False))]):
+            if before != now:
+                part = now.line.changed_cells(before, now) if before.line is now.line else 0
+                return layout.lefts[column] + (part or layout.widths[column])
+        return self.size.width
+
     def render_line(self, y: int) -> Strip:
-        return self._canvas.strip(y + self.scroll_offset.y, self._now)
+        return self.strip(y + self.scroll_offset.y)
+
+    def strip(self, line: int) -> Strip:
+        """The line as it was drawn last, or as it looks now."""
+        drawn = self._drawn.get(line)
+        return drawn[1] if drawn else self._draw(line, self.board.states(line, self._now))
+
+    def _draw(self, line: int, states: States) -> Strip:
+        styles, width = self.styles_now(), self.size.width
+        segments = list(merged([segment for state in states for segment in paint(state, styles)]))
+        cells = sum(self.board.layout.widths[: len(states)])
+        if line == 1 and not self.board.order:
+            segments, cells = [Segment(self._nothing(), styles.style("faint"))], width
+        strip = self.finished(Strip(segments, cells).adjust_cell_length(width, styles.style("ink")))
+        self._drawn[line] = (states, strip)
+        return strip
+
+    def _nothing(self) -> str:
+        said = clean(self.board.filter.text, self._glyphs.plain)
+        way_out = f"({key_of(self, 'clear', 'esc')} shows everything)"
+        words = "" if self.board.filter.all else f"  nothing matches {said}   {way_out}"
+        return fit(words, self.size.width, self._glyphs.ellipsis)
 
     def forget(self) -> None:
-        self._canvas.forget()
+        self._drawn.clear()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -173,8 +216,7 @@ class FleetGrid(LineView):
         self._lay_out(*held)
 
     def _lay_out(self, held: str, above: int) -> None:
-        self._canvas.forget()
-        self._canvas.width = self.size.width
+        self.forget()
         self.hold(self.board.layout.height)
         where = self.board.index_of(held)
         if where is not None:
@@ -183,21 +225,14 @@ class FleetGrid(LineView):
 
     def _held(self) -> tuple[str, int]:
         """The panel to hold on to (the cursor's if it is in sight), and how far below the edge it is."""
-        board, top = self.board, self.scroll_offset.y
-        seen = board.between(top, self.room.height)
-        names = [panel.citizen for panel in seen]
+        board, names = self.board, self.in_sight()
         held = board.cursor.citizen if board.cursor.citizen in names else names[0] if names else ""
         index = board.index_of(held)
-        return held, board.layout.top(index) - top if index is not None else 0
+        return held, board.layout.top(index) - self.scroll_offset.y if index is not None else 0
 
     def _reveal(self) -> None:
         """Scroll so that the cursor is in sight, and what belongs to it."""
-        top, height = self.scroll_offset.y, self.room.height
-        first, last = self.board.lines_of_cursor(height)
-        if first < top:
-            self.scroll_to(y=first, animate=False)
-        elif last >= top + height:
-            self.scroll_to(y=min(first, last - height + 1), animate=False)
+        self.reveal(*self.board.lines_of_cursor(self.room.height))
 
     def _soon(self, action: Callable[[], None]) -> None:
         """Do it when all that has arrived by now is taken in; moving panels includes painting them."""
@@ -219,7 +254,7 @@ class FleetGrid(LineView):
         return not (self.board.empty and action in ("find", "sort", "open"))
 
     def _go(self, panel: int, row: int) -> None:
-        self.board.put(panel, row)
+        self.board.move_to(panel, row)
         self.sync()
         self._reveal()
 
@@ -236,7 +271,7 @@ class FleetGrid(LineView):
             self.apply_filter("")
         index = self.board.index_of(place.citizen)
         if index is not None:
-            self.board.put(index, 0)
+            self.board.move_to(index, 0)
             if view:
                 self.board.cursor = place
             self._rearrange()
@@ -244,11 +279,10 @@ class FleetGrid(LineView):
 
     def action_move(self, how: str, step: int) -> None:
         if self.board.order:
-            self._go(*getattr(steps, how)(self.board, step))
+            self._go(*getattr(navigation, how)(self.board, step))
 
     def action_page(self, step: int) -> None:
-        if self.board.order:
-            self._go(*steps.page(self.board, step * max(1, self.room.height - 1)))
+        self.action_move("page", step * max(1, self.room.height - 1))
 
     def on_click(self, event: Click) -> None:
         spot = self.board.row_at(event.x, event.y + self.scroll_offset.y)

@@ -7,17 +7,14 @@ from rich.segment import Segment
 from scheduler.core.views import Heartbeat, Snapshot, TaskView
 from tui.common.styles import CURSOR, FADED, HERE, MARKED, Styles
 from tui.fleet.arrangement import Filter, words_of
-from tui.fleet.frame import BottomLine, PlainLine, TopLine
+from tui.fleet.frame import BottomLine, TopLine
 from tui.fleet.layout import Columns, share
 from tui.fleet.notices import LEFT_BEHIND, Notice, Severity, faded, notes, owned_here, stalled
-from tui.fleet.rows import BelowLine, Line, RowState, TaskLine, below, lines_of
+from tui.fleet.rows import Line, RowState, TaskLine, TextLine, below, lines_of
 from tui.glyphs import Glyphs
 
 SETTINGS = "experience.toml"
-NO_TASKS = f"no tasks yet: [tasks.NAME] in its {SETTINGS} makes one"
-
-Body = list[tuple[Line, int]]  # each line and the index of the task it belongs to
-Made = tuple[TopLine, Body, BottomLine]
+NO_TASKS = f"no tasks yet: add [tasks.NAME] to its {SETTINGS}"
 
 
 class Panel:
@@ -29,16 +26,16 @@ class Panel:
         self.pulse: Heartbeat | None = None
         self.tasks: tuple[TaskView, ...] = ()
         self.height = 3
-        self._width, self._wide = 0, (0, (0, 0))
+        self._width, self._longest = 0, (0, 0)
         self._columns = Columns(0, 0)
-        self._lines: Made | None = None
+        self._lines: list[tuple[Line, int]] = []  # each line and the index of its task; empty until asked for
         self._rows: dict[str, TaskLine] = {}
         self._words = ""  # all that a filter may find in it
-        self._blank = self._plain("")
+        self._blank = self._text("")
 
     def show(self, snapshot: Snapshot, keep: Filter) -> bool:
         """Take the newest snapshot; True if the panel has another height now."""
-        self.snapshot, self._lines, self._words = snapshot, None, ""
+        self.snapshot, self._words = snapshot, ""
         return self.apply_filter(keep)
 
     def apply_filter(self, keep: Filter) -> bool:
@@ -50,28 +47,21 @@ class Panel:
             tasks = tuple(task for task in some if keep.wants(self.citizen, task))
         height = 2 + (lines_of(tasks) or 1)
         changed, self.height = height != self.height, height
-        self.tasks, self._lines = tasks, None
+        self.tasks, self._lines = tasks, []
         return changed
 
-    def beat(self, pulse: Heartbeat) -> bool:
-        """Take the scheduler's pulse; True if that is to be seen."""
+    def beat(self, pulse: Heartbeat) -> None:
+        """Take the scheduler's pulse."""
         before, self.pulse = self.pulse, pulse
-        seen = stalled(pulse) or stalled(before)
-        if seen:
-            self._lines = None
-        return seen
+        if stalled(pulse) or stalled(before):
+            self._lines = []
 
     def widen(self, width: int, longest: tuple[int, int]) -> None:
         """Draw for so many cells; `longest` is the length of the longest task name, and schedule."""
-        if (width, longest) != self._wide:
-            self._wide, self._width, self._lines = (width, longest), width, None
+        if (width, longest) != (self._width, self._longest):
+            self._width, self._longest, self._lines = width, longest, []
             self._columns = share(width - 4, *longest)
             self._rows.clear()
-            self._blank = self._plain("")
-
-    @property
-    def faded(self) -> bool:
-        return self.snapshot is None or faded(self.snapshot, self.pulse)
 
     def row_line(self, index: int) -> int:
         """On which line of the panel the task with this index is."""
@@ -79,54 +69,53 @@ class Panel:
 
     def task_at(self, line: int) -> int:
         """The index of the task that this line belongs to."""
-        body = self._made()[1]
-        return body[min(max(0, line - 1), len(body) - 1)][1]
+        return self._drawn()[min(max(1, line), self.height - 2)][1]
 
-    def face(self, line: int, height: int, now: float, row: int, marked: Container[str]) -> RowState:
+    def state(self, line: int, height: int, now: float, row: int, marked: Container[str]) -> RowState:
         """What line `line` of `height` looks like now; `row` is the task with the cursor, or -1."""
-        top, body, bottom = self._made()
-        light = (FADED if self.faded else 0) | (HERE if row >= 0 else 0)
-        if line == 0:
-            return top.face(now, light)
-        if line == height - 1:
-            return bottom.face(now, light)
-        if line > len(body):
-            return self._blank.face(now, light)
-        drawn, index = body[line - 1]
+        lines = self._drawn()
+        last = len(lines) - 1
+        # A panel beside a higher one has blank lines above its last.
+        drawn, index = lines[-1] if line == height - 1 else lines[line] if line < last else (self._blank, -1)
+        light = (FADED if self._faded else 0) | (HERE if row >= 0 else 0)
         if isinstance(drawn, TaskLine):
             light |= (CURSOR if index == row else 0) | (MARKED if drawn.task.name in marked else 0)
-        return drawn.face(now, light)
+        return drawn.state(now, light)
 
-    def _made(self) -> Made:
-        if self._lines is None:
-            self._lines = self._make()
+    @property
+    def _faded(self) -> bool:
+        return self.snapshot is None or faded(self.snapshot, self.pulse)
+
+    def _drawn(self) -> list[tuple[Line, int]]:
+        """All lines, each with the index of its task: title, tasks, notices."""
+        if not self._lines:
+            snapshot, width, glyphs = self.snapshot, self._width, self._glyphs
+            said = notes(snapshot, self.pulse) if snapshot else []
+            top = TopLine(self.citizen, snapshot, width, glyphs)
+            bottom = BottomLine(said, owned_here(snapshot), width, glyphs)
+            body = self._body() or [(self._text(_instead_of_tasks(self.citizen, snapshot, said)), 0)]
+            self._lines = [(top, 0), *body, (bottom, 0)]
+            self._blank = self._text("")
         return self._lines
 
-    def _make(self) -> Made:
-        snapshot, width, glyphs = self.snapshot, self._width, self._glyphs
-        said = notes(snapshot, self.pulse) if snapshot else []
-        body: Body = []
+    def _body(self) -> list[tuple[Line, int]]:
+        body: list[tuple[Line, int]] = []
+        known, self._rows = self._rows, {}
         for index, task in enumerate(self.tasks):
-            body.append((self._row(task), index))
+            row = known.get(task.name)
+            if (
+                row is None or row.task != task
+            ):  # else nothing about the task has changed, and nothing is painted
+                row = TaskLine(task, self._columns, self._glyphs)
+            self._rows[task.name] = row
+            body.append((row, index))
             if words := below(task):
                 again = task.failures_in_a_row if task.error and not task.note.startswith(LEFT_BEHIND) else 0
-                body.append((BelowLine(*words, again, self._columns.inner, glyphs), index))
-        if not body:
-            body = [(self._plain(_instead_of_tasks(self.citizen, snapshot, said)), 0)]
-        self._rows = {line.task.name: line for line, _ in body if isinstance(line, TaskLine)}
-        return (
-            TopLine(self.citizen, snapshot, width, glyphs),
-            body,
-            BottomLine(said, owned_here(snapshot), width, glyphs),
-        )
+                body.append((self._text(*words, indent=2, again=again), index))
+        return body
 
-    def _row(self, task: TaskView) -> TaskLine:
-        """The line of this task; the one drawn before if nothing about the task has changed."""
-        known = self._rows.get(task.name)
-        return known if known and known.task == task else TaskLine(task, self._columns, self._glyphs)
-
-    def _plain(self, text: str) -> PlainLine:
-        return PlainLine(text, self._columns.inner, self._glyphs)
+    def _text(self, text: str, style: str = "faint", indent: int = 0, again: int = 0) -> TextLine:
+        return TextLine(text, self._columns.inner, self._glyphs, style, indent, again)
 
 
 def _instead_of_tasks(citizen: str, snapshot: Snapshot | None, said: list[Notice]) -> str:
@@ -134,15 +123,15 @@ def _instead_of_tasks(citizen: str, snapshot: Snapshot | None, said: list[Notice
     if snapshot is None:
         return "waiting for its scheduler"
     broken = any(note.rank in (Severity.STALE, Severity.PROBLEM) and SETTINGS in note.text for note in said)
-    return f"experience-tui check {citizen} tells what is wrong" if broken else NO_TASKS
+    return f"experience-tui check {citizen} shows what is wrong" if broken else NO_TASKS
 
 
-def paint(face: RowState, ink: Styles) -> list[Segment]:
+def paint(state: RowState, styles: Styles) -> list[Segment]:
     """The cells of one line of a panel, its frame included."""
-    if face.line.bare:
-        return face.line.paint(face, ink)
-    light = face.light
-    frame = ink.style("here" if light & HERE else "frame", light & FADED)
-    down = Segment(face.line.glyphs.down, frame)
-    gap = Segment(" ", ink.style("ink", light) if light & CURSOR else frame)
-    return [down, *face.line.paint(face, ink), gap, down]
+    if state.line.bare:
+        return state.line.paint(state, styles)
+    light = state.light
+    frame = styles.style("here" if light & HERE else "frame", light & FADED)
+    down = Segment(state.line.glyphs.down, frame)
+    gap = Segment(" ", styles.style("ink", light) if light & CURSOR else frame)
+    return [down, *state.line.paint(state, styles), gap, down]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -13,12 +14,15 @@ from tui.common import text as words
 from tui.fleet.notices import Severity, first_line, notes, stall_words, stalled
 from tui.glyphs import Glyphs
 
+LINES_FOR_PROBLEM = 6  # of a terminal: a lower one has no line for the worst problem
 Weight = tuple[float, ...]
+NOTHING_DUE = (float("inf"), "")
+Piece = tuple[str, str]  # text and style, as Content.assemble takes them
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong, said whole; the lower its weight, the worse. `since` is when it failed.
+    """Something wrong, in full words; the lower its weight, the worse. `since` is when it failed.
 
     `row` is where to look at it: citizen and task; None for what is wrong with all.
     """
@@ -39,7 +43,7 @@ class Ratio:
     running: int = 0
     failing: int = 0
     warnings: int = 0
-    next: tuple[float, str] = (float("inf"), "")
+    next: tuple[float, str] = NOTHING_DUE
     troubles: int = 0
     worst: Problem | None = None
 
@@ -58,21 +62,16 @@ class FleetStatus:
     worst: Problem | None = None
     troubles: int = 0
     loading: bool = False
-    place: int = 0  # of the trouble among all, when it is one that was gone to
-
-
-COUNTED = ("tasks", "running", "failing", "warnings", "troubles")
+    place: int = 0  # of the problem among all, when the cursor was led to it
 
 
 class FleetSummary:
-    """The counts, kept up at the cost of the citizens that changed."""
+    """The newest snapshots and their counts; only citizens that changed are counted again."""
 
     def __init__(self) -> None:
         self._snapshots: dict[str, Snapshot] = {}
-        self._shares: dict[str, Ratio] = {}
+        self._ratios: dict[str, Ratio] = {}
         self._changed: set[str] = set()
-        self._counts = dict.fromkeys(COUNTED, 0)
-        self._worst: dict[str, Problem] = {}
         self._sum: FleetStatus | None = None
         self.problems: tuple[str, ...] = ()
         self.loading = False
@@ -80,17 +79,14 @@ class FleetSummary:
     def citizens(self, names: set[str]) -> None:
         """These citizens and no others."""
         self._sum = None
-        for gone in self._shares.keys() - names:
-            self._replace(gone, None)
-            self._snapshots.pop(gone, None)
-            self._changed.discard(gone)
-        for new in names - self._shares.keys():
-            self._shares[new] = Ratio()
+        self._ratios = {name: self._ratios.get(name, Ratio()) for name in names}
+        self._snapshots = {name: each for name, each in self._snapshots.items() if name in names}
+        self._changed &= names
 
     def put(self, snapshot: Snapshot) -> bool:
         """Take the newest snapshot; True if it is the first of its citizen."""
         citizen = snapshot.citizen
-        if citizen not in self._shares:
+        if citizen not in self._ratios:
             return False
         first = citizen not in self._snapshots
         self._snapshots[citizen] = snapshot
@@ -100,61 +96,42 @@ class FleetSummary:
     def verdict(self, pulse: Heartbeat | None = None) -> FleetStatus:
         """The counts now; `pulse` is the slowest one seen."""
         if self._changed or self._sum is None:
-            for citizen in self._changed:
-                self._replace(citizen, share(self._snapshots[citizen]))
+            self._ratios |= {citizen: ratio(self._snapshots[citizen]) for citizen in self._changed}
             self._changed.clear()
-            self._sum = self._added_up()
-        more = [Problem((Severity.PROBLEM,), "settings", problem) for problem in self.problems] + _stall(
-            pulse
-        )
-        worst = [*more, *([self._sum.worst] if self._sum.worst else [])]
+            self._sum = _sum([*self._ratios.values()])
+        more = [Problem((Severity.PROBLEM,), "settings", problem) for problem in self.problems]
+        if pulse is not None and stalled(pulse):
+            more.append(Problem((Severity.STALLED,), "scheduler", stall_words(pulse)))
         return replace(
             self._sum,
-            worst=min(worst, key=_weight, default=None),
+            worst=_worst([*more, *([self._sum.worst] if self._sum.worst else [])]),
             troubles=self._sum.troubles + len(more),
             loading=self.loading,
         )
 
     def troubles(self) -> list[Problem]:
         """All that is wrong, the worst first; costs what there is of it."""
-        wrong = [name for name, share in self._shares.items() if share.troubles]
+        wrong = [name for name, each in self._ratios.items() if each.troubles]
         found = [each for name in wrong for each in _troubles(self._snapshots[name])]
-        return sorted(found, key=lambda trouble: (*trouble.weight, trouble.where))
-
-    def _replace(self, citizen: str, new: Ratio | None) -> None:
-        """Only what has changed is counted again: a thousand citizens cost as much as three."""
-        old = self._shares.pop(citizen, _NOTHING)
-        for name in COUNTED:
-            self._counts[name] += getattr(new or _NOTHING, name) - getattr(old, name)
-        self._worst.pop(citizen, None)
-        if new:
-            self._shares[citizen] = new
-            if new.worst:
-                self._worst[citizen] = new.worst
-
-    def _added_up(self) -> FleetStatus:
-        due, name = min((each.next for each in self._shares.values()), default=_NOTHING.next)
-        return FleetStatus(
-            citizens=len(self._shares),
-            tasks=self._counts["tasks"],
-            running=self._counts["running"],
-            failing=self._counts["failing"],
-            warnings=self._counts["warnings"],
-            troubles=self._counts["troubles"],
-            due=due if name else None,
-            next=name,
-            worst=min(self._worst.values(), key=_weight, default=None),
-        )
+        return sorted(found, key=lambda problem: (*problem.weight, problem.where))
 
 
-_NOTHING = Ratio()
+def _sum(ratios: list[Ratio]) -> FleetStatus:
+    due, name = min((each.next for each in ratios), default=NOTHING_DUE)
+    return FleetStatus(
+        citizens=len(ratios),
+        tasks=sum(each.tasks for each in ratios),
+        running=sum(each.running for each in ratios),
+        failing=sum(each.failing for each in ratios),
+        warnings=sum(each.warnings for each in ratios),
+        troubles=sum(each.troubles for each in ratios),
+        due=due if name else None,
+        next=name,
+        worst=_worst([each.worst for each in ratios if each.worst]),
+    )
 
 
-def _weight(trouble: Problem) -> Weight:
-    return trouble.weight
-
-
-def share(snapshot: Snapshot) -> Ratio:
+def ratio(snapshot: Snapshot) -> Ratio:
     """What this citizen adds to the counts."""
     citizen, tasks = snapshot.citizen, snapshot.tasks
     live = () if snapshot.stale else tasks  # what nobody runs is neither under way nor next
@@ -165,10 +142,14 @@ def share(snapshot: Snapshot) -> Ratio:
         running=sum(task.running_since is not None for task in live),
         failing=sum(task.error is not None for task in tasks),
         warnings=sum(task.kind is TaskStatus.WARNING for task in tasks),
-        next=min(dues, default=(float("inf"), "")),
+        next=min(dues, default=NOTHING_DUE),
         troubles=len(troubles),
-        worst=min(troubles, key=_weight, default=None),
+        worst=_worst(troubles),
     )
+
+
+def _worst(problems: list[Problem]) -> Problem | None:
+    return min(problems, key=attrgetter("weight"), default=None)
 
 
 def _troubles(snapshot: Snapshot) -> list[Problem]:
@@ -179,29 +160,20 @@ def _troubles(snapshot: Snapshot) -> list[Problem]:
 
 
 def _failure(citizen: str, task: TaskView) -> Problem:
-    """Among failures the longest row is the worst, then the newest."""
+    """Among failures the most in a row are the worst, then the newest."""
     error = task.error
     assert error is not None  # the caller chose it for that
     again = max(1, task.failures_in_a_row)
-    text = first_line(error.text) or "without a word"
+    text = first_line(error.text) or "without a message"
     weight, row = (Severity.FACT, -again, -error.time), (citizen, task.name)
     return Problem(weight, f"{citizen}/{task.name}", text, error.time, again, row)
 
 
-def _stall(pulse: Heartbeat | None) -> list[Problem]:
-    if pulse is None or not stalled(pulse):
-        return []
-    return [Problem((Severity.STALLED,), "scheduler", stall_words(pulse))]
-
-
-ROOM_FOR_TROUBLE = 6  # lines of a terminal
-
-
-Piece = tuple[str, str]  # text and style, as Content.assemble takes them
+# ------------------------------------------------------------------ the bar
 
 
 class VerdictBar(Vertical):
-    """Draws a verdict; its second line is there only when something is wrong."""
+    """Draws the status; its second line is there only when something is wrong."""
 
     def __init__(self, glyphs: Glyphs, label: str = "") -> None:
         super().__init__()
@@ -216,29 +188,26 @@ class VerdictBar(Vertical):
         yield self._trouble
 
     def show(self, verdict: FleetStatus, now: float) -> None:
-        """Draw the verdict as it is at `now`, if that looks any different."""
+        """Draw the status as it is at `now`, if that looks any different."""
         width = self.app.size.width
         counts = counts_line(verdict, now, width, self._glyphs, self._label)
         trouble = trouble_line(verdict, now, width, self._glyphs)
         before, self._drawn = self._drawn, (counts, trouble)
-        if counts != before[0]:
-            self._counts.update(Content.assemble(*counts), layout=False)
-        if trouble != before[1]:
-            self._trouble.update(Content.assemble(*trouble), layout=False)
-        told = bool(trouble) and self.app.size.height >= ROOM_FOR_TROUBLE
-        if self._trouble.display != told:
-            self._trouble.display = told
+        for line, pieces, drawn in zip((self._counts, self._trouble), self._drawn, before, strict=True):
+            if pieces != drawn:
+                line.update(Content.assemble(*pieces), layout=False)
+        self._trouble.display = bool(trouble) and self.app.size.height >= LINES_FOR_PROBLEM
 
 
 def counts_line(verdict: FleetStatus, now: float, width: int, glyphs: Glyphs, label: str = "") -> list[Piece]:
-    """As much of the verdict as fits into `width` cells, the time of day at the right."""
-    groups = [[(" Experience ", "bold $title")], *_groups(verdict, now, glyphs, label)]
+    """As much of the status as fits into `width` cells, the time of day at the right."""
+    groups = list(_groups(verdict, now, glyphs, label))
     clock = words.wall(now)
-    left, kept = width - 1, []
-    for index in (i for i in _WEIGHT if groups[i]):
+    left, kept = width - 1, set[int]()
+    for index in _WEIGHT:
         cells = sum(words.cells(text) for text, _ in groups[index])
         if cells <= left - (len(clock) + 2 if index in _LESS else 0):
-            kept.append(index)
+            kept.add(index)
             left -= cells
     pieces = [piece for index in sorted(kept) for piece in groups[index]]
     if left < len(clock) + 2:
@@ -248,26 +217,22 @@ def counts_line(verdict: FleetStatus, now: float, width: int, glyphs: Glyphs, la
 
 # Which groups of the line are kept when there is no room for all; _LESS matter less than the time of day.
 _NAME, _LABEL, _SIZE, _RUNNING, _STATE, _NEXT = range(6)
-
-
 _WEIGHT = (_LABEL, _STATE, _NAME, _RUNNING, _NEXT, _SIZE)
-
-
 _LESS = (_NEXT, _SIZE)
 
 
 def _groups(verdict: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
     """What belongs together, in the order of the line."""
-    kind, running = glyphs.kind, verdict.running
+    yield [(" Experience ", "bold $title")]
     yield [(f" {label} ", "bold reverse $warn")] if label else []
     yield [(_size(verdict, glyphs), "$faint")]
-    yield [(f"  {kind[TaskStatus.RUNNING]} {running} running ", "$run" if running else "$faint")]
+    style = "$run" if verdict.running else "$faint"
+    yield [(f"  {glyphs.kind[TaskStatus.RUNNING]} {verdict.running} running ", style)]
     yield _state(verdict, glyphs)
-    if verdict.due is None:
-        yield []
-    else:
-        time = words.countdown(verdict.due - now).rjust(words.TIME)
-        yield [(f"  next {words.clean(verdict.next, glyphs.plain)} ", "$faint"), (time, "$ink")]
+    next = [(f"  next {words.clean(verdict.next, glyphs.plain)} ", "$faint")]
+    yield (
+        [] if verdict.due is None else [*next, (words.countdown(verdict.due - now).rjust(words.TIME), "$ink")]
+    )
 
 
 def _state(verdict: FleetStatus, glyphs: Glyphs) -> list[Piece]:
@@ -287,30 +252,24 @@ def _size(verdict: FleetStatus, glyphs: Glyphs) -> str:
 
 
 def trouble_line(verdict: FleetStatus, now: float, width: int, glyphs: Glyphs) -> list[Piece]:
-    """The worst trouble in one line, nothing if all is well."""
+    """The worst problem in one line, nothing if all is well."""
     trouble = verdict.worst
     if trouble is None:
         return []
-    more = _more(verdict, glyphs)
+    more = f"{glyphs.dot}{verdict.troubles - 1} more" if verdict.troubles > 1 else ""
+    if more and verdict.place:
+        more = f"{glyphs.dot}{verdict.place} of {verdict.troubles}"
     row = f"{glyphs.dot}{trouble.again} in a row" if trouble.again > 1 else ""
     mark = f" {glyphs.kind[TaskStatus.FAILED]} "
     room = width - words.cells(mark + row + more) - 1
     if room < 20:
         row, more, room = "", "", width - words.cells(mark) - 1
-    said = words.shorten(words.clean(said_of(trouble, now), glyphs.plain), room, glyphs.ellipsis)
+    said = words.shorten(words.clean(sentence(trouble, now), glyphs.plain), room, glyphs.ellipsis)
     return [(mark, "bold $bad"), (said, "$bad"), (row + more, "$faint")]
 
 
-def _more(verdict: FleetStatus, glyphs: Glyphs) -> str:
-    if verdict.troubles <= 1:
-        return ""
-    if verdict.place:
-        return f"{glyphs.dot}{verdict.place} of {verdict.troubles}"
-    return f"{glyphs.dot}{verdict.troubles - 1} more"
-
-
-def said_of(trouble: Problem, now: float) -> str:
-    """A trouble as one sentence, not yet cleaned."""
+def sentence(trouble: Problem, now: float) -> str:
+    """A problem as one sentence, not yet cleaned."""
     if trouble.since is None:
         joint = " " if trouble.where == "scheduler" else ": "
         return f"{trouble.where}{joint}{trouble.text}"

@@ -128,7 +128,7 @@ class EventText:
     text: str
 
 
-def said(entry: Entry, glyphs: Glyphs) -> EventText:
+def event_text(entry: Entry, glyphs: Glyphs) -> EventText:
     """The entry for the screen."""
     if isinstance(entry, Gap):
         return EventText(glyphs.dot.strip(), "warning", entry.citizen, f"{entry.skipped} skipped")
@@ -232,21 +232,21 @@ class LogLines:
         del self.lines[self.place_of(first) :]
         if self.lines and isinstance(self.lines[-1].what, Day):
             self.lines.pop()  # it has no event below it any more
-        last = day(self.lines[-1].what.time) if self.lines else ""
+        last = date(self.lines[-1].what.time) if self.lines else ""
         for at, entry in enumerate(self._log.entries[first:], first):
             if not self.keep.all and not self.keep.finds(searched(entry)):
                 continue
-            if (today := day(entry.time)) != last:
+            if (today := date(entry.time)) != last:
                 last = today
                 self.lines.append(LogLine(Day(entry.time), at))
             self.lines.append(LogLine(entry, at))
 
 
-def day(when: float) -> str:
+def date(when: float) -> str:
     """A date, as it is written above its events."""
-    return _day(int(when // QUARTER))
+    return _date(int(when // QUARTER))
 
 
 @lru_cache(maxsize=512)
-def _day(quarter: int) -> str:
+def _date(quarter: int) -> str:
     return time.strftime("%a %d %b %Y", time.localtime(quarter * QUARTER))

@@ -35,20 +35,17 @@ class Log(Page):
         super().tick(verdict, now)
         self.view.catch_up()
 
-    def on_log_view_moved(self) -> None:
-        count, below = self.view.counted
-        glyphs, keep = self.glyphs, clean(self.view.filter, self.glyphs.plain)
-        running, paused = glyphs.kind[TaskStatus.RUNNING], glyphs.kind[TaskStatus.PAUSED]
-        follows = (f"{running} following ", "bold $ok")
-        state = follows if self.view.follows else (f"{paused} paused ", "bold $warn")
-        more = (
-            f"{glyphs.dot.lstrip()}{below} below, {key_of(self, 'last', 'G')} follows again "
-            if not self.view.follows
-            else ""
-        )
+    def on_cursor_view_moved(self) -> None:
+        view, glyphs = self.view, self.glyphs
+        keep = clean(view.filter, glyphs.plain)
+        state, more = (f"{glyphs.kind[TaskStatus.RUNNING]} following ", "bold $ok"), ""
+        if not view.follows:
+            state = (f"{glyphs.kind[TaskStatus.PAUSED]} paused ", "bold $warn")
+            key = key_of(self, "last", "G")
+            more = f"{glyphs.dot.lstrip()}{view.below} below, {key} follows again "
         self.head(
             (" Log ", "bold $title"),
-            (f" {plural(count, 'line')} ", "$faint"),
+            (f" {plural(view.count, 'line')} ", "$faint"),
             (f" /{keep} " if keep else "", "bold $warn"),
             (" ", ""),
             state,

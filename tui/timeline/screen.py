@@ -157,7 +157,7 @@ class Timeline(Page):
         self._held = window.start + (self.view.time_at + 0.5) * window.cell
         self._tell()
 
-    def on_timeline_view_moved(self) -> None:
+    def on_cursor_view_moved(self) -> None:
         if any(self._forecasts.fate(row) is None for row in self.view.in_sight()):
             self._ask()
         self._tell()

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from scheduler.core.views import TaskStatus, TaskView
 from scheduler.core.window import TimeGrid
 from tui.common import text as words
-from tui.common.line_view import LineView
+from tui.common.line_view import CursorView
 from tui.common.styles import CURSOR, merged
 from tui.common.task_ref import TaskRef
 from tui.fleet.rows import STYLES, state_words
@@ -28,13 +28,10 @@ OFTEN = 0.5  # of all cells: a task that runs in more of them is drawn more quie
 Cell = tuple[str, str]  # what is drawn, and its style
 
 
-class TimelineView(LineView):
+class TimelineView(CursorView):
     """Draws the rows in sight; `fate_of` is asked for nothing else."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*TIMELINE_KEYS]
-
-    class Moved(Message):
-        """Other rows are in sight, or the cursor is elsewhere."""
 
     class Timed(Message):
         """The time cursor is elsewhere."""
@@ -61,7 +58,6 @@ class TimelineView(LineView):
         super().__init__()
         self._glyphs, self._fate_of = glyphs, fate_of
         self._strands: Sequence[TaskRef] = ()
-        self._at = 0
         self._now = 0.0
         self._window = TimeGrid(0.0, 1.0, 1)
         self._guides: frozenset[int] = frozenset()
@@ -76,9 +72,9 @@ class TimelineView(LineView):
         self._strands, self._now = strands, now
         longest = max((len(each.citizen) + 1 + len(each.task.name) for each in strands), default=LEAST)
         self._named = min(longest, MOST, max(LEAST, self.room.width // 3))
-        if held and (self._at >= len(strands) or strands[self._at].row != held):
-            self._at = next((n for n, each in enumerate(strands) if each.row == held), self._at)
-        self._at = min(self._at, max(0, len(strands) - 1))
+        if held and (self.at >= len(strands) or strands[self.at].row != held):
+            self.at = next((n for n, each in enumerate(strands) if each.row == held), self.at)
+        self.at = min(self.at, max(0, len(strands) - 1))
         self.hold(len(strands))
         self.refresh()
 
@@ -90,7 +86,7 @@ class TimelineView(LineView):
 
     @property
     def strand(self) -> TaskRef | None:
-        return self._strands[self._at] if self._at < len(self._strands) else None
+        return self._strands[self.at] if self.at < len(self._strands) else None
 
     @property
     def left(self) -> int:
@@ -114,7 +110,7 @@ class TimelineView(LineView):
             none = "  no task to show" if not self._strands and y == 1 else ""
             text = words.fit(none, width, self._glyphs.ellipsis)
             return self.finished(Strip([Segment(text, ink.style("faint"))], width))
-        strand, light = self._strands[number], CURSOR if number == self._at else 0
+        strand, light = self._strands[number], CURSOR if number == self.at else 0
         segments = [*self._head(strand, light), *self._along(strand, light)]
         return self.finished(Strip(segments).adjust_cell_length(width, ink.style("ink", light)))
 
@@ -182,17 +178,6 @@ class TimelineView(LineView):
 
     # -------------------------------------------------------------- keys and mouse
 
-    def go_to(self, number: int) -> None:
-        """The cursor to this row, in sight."""
-        self._at = min(max(0, number), max(0, len(self._strands) - 1))
-        top, height = self.scroll_offset.y, self.room.height
-        if self._at < top:
-            self.scroll_to(y=self._at, animate=False, force=True)
-        elif self._at >= top + height:
-            self.scroll_to(y=self._at - height + 1, animate=False, force=True)
-        self.refresh()
-        self.post_message(self.Moved())
-
     def go_to_time(self, cell: int) -> None:
         """The time cursor to this cell; beyond the edge the window moves."""
         if 0 <= cell < self._window.cells:
@@ -201,11 +186,6 @@ class TimelineView(LineView):
             self.post_message(self.Timed())
         else:
             self.post_message(self.Panned(self._window.cells // 4 * (1 if cell > 0 else -1)))
-
-    def action_move(self, how: str, step: int) -> None:
-        """A row, a screenful, or all the way."""
-        page = max(1, self.room.height - 1)
-        self.go_to(self._at + step * {"vertical": 1, "page": page, "end": len(self._strands)}[how])
 
     def action_time(self, step: int) -> None:
         self.go_to_time(self.time_at + step)
@@ -221,11 +201,7 @@ class TimelineView(LineView):
             self.post_message(self.Chosen(self.strand.row))
 
     def on_click(self, event: Click) -> None:
-        number = event.y + self.scroll_offset.y
-        if number < len(self._strands):
-            self.go_to(number)
-            if event.chain > 1:
-                self.action_choose()
+        super().on_click(event)
         if 0 <= event.x - self.left < self._window.cells:
             self.go_to_time(event.x - self.left)
 

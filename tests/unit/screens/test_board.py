@@ -122,7 +122,7 @@ def test_whether_a_filter_keeps_all_of_a_citizen(text, all_of_them):
 def test_the_cursor_stays_on_its_task_when_others_go():
     first = Snapshot("opus", (task("a"), task("b"), task("c")))
     made = board(first)
-    made.put(0, 1)
+    made.move_to(0, 1)
     made.show(replace(first, tasks=(task("b"), task("c"))))
     made.arrange(120, 40)
     assert (made.cursor, made.at) == (Place("opus", "b"), (0, 0))
@@ -147,10 +147,10 @@ def test_a_new_snapshot_moves_panels_only_if_its_own_has_another_height():
 
 def test_the_same_task_keeps_its_line_so_that_nothing_is_painted():
     made = board(Snapshot("opus", (task("a"), task("b"))))
-    before = made.faces(1, NOON), made.faces(2, NOON)
+    before = made.states(1, NOON), made.states(2, NOON)
     made.show(Snapshot("opus", (task("a"), task("b", run_count=1))))
-    assert made.faces(1, NOON) == before[0]
-    assert made.faces(2, NOON) != before[1]
+    assert made.states(1, NOON) == before[0]
+    assert made.states(2, NOON) != before[1]
 
 
 def test_orders_are_taken_once():

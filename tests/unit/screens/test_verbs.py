@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, UnknownCitizen
 from tui import actions as verbs
-from tui.fleet.summary import share
+from tui.fleet.summary import ratio
 
 
 def refusing(error):
@@ -35,6 +35,6 @@ def test_what_nobody_runs_is_neither_under_way_nor_next():
         TaskView("tick", TaskStatus.RUNNING, "5m", due=None, running_since=5.0),
         TaskView("tock", TaskStatus.OK, "5m", due=9.0),
     )
-    live, gone = share(Snapshot("opus", rows)), share(Snapshot("opus", rows, stale="its owner is gone"))
+    live, gone = ratio(Snapshot("opus", rows)), ratio(Snapshot("opus", rows, stale="its owner is gone"))
     assert (live.running, live.next) == (1, (9.0, "tock@opus"))
     assert (gone.tasks, gone.running, gone.next) == (2, 0, (float("inf"), ""))
