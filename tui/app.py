@@ -257,8 +257,8 @@ class ExperienceApp(App[None]):
     def action_timeline(self) -> None:
         from tui.timeline.screen import Timeline
 
-        now, strands = self._fleet.clock.now, self._grid.strands
-        self._open(Timeline(strands, self._controls.get, now, self._glyphs, self._label))
+        now, tasks = self._fleet.clock.now, self._grid.tasks
+        self._open(Timeline(tasks, self._controls.get, now, self._glyphs, self._label))
 
     def action_log(self) -> None:
         from tui.log.screen import Log
@@ -328,7 +328,7 @@ class ExperienceApp(App[None]):
         from tui.palette.entries import everything
         from tui.palette.screen import Palette
 
-        entries = everything(self, self._grid.strands(), self._go_to)
+        entries = everything(self, self._grid.tasks(), self._go_to)
         self.push_screen(Palette(entries, self._glyphs), lambda entry: entry and entry.choose())
 
     async def action_quit(self) -> None:

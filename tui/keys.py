@@ -72,11 +72,11 @@ PANE_KEYS = (
 
 TIMELINE_KEYS = (
     _key("enter", "choose", "show", "open", "show this task"),
-    _key("plus,equals_sign", "zoom(-1)", "zoom in", "zoom-in", "look less far ahead"),
-    _key("minus", "zoom(1)", "zoom out", "zoom-out", "look further ahead"),
+    _key("plus,equals_sign", "screen.zoom(-1)", "zoom in", "zoom-in", "look less far ahead"),
+    _key("minus", "screen.zoom(1)", "zoom out", "zoom-out", "look further ahead"),
     _key("left", "time(-1)", "earlier", "left", "an earlier time"),
     _key("right", "time(1)", "later", "right", "a later time; beyond the edge the window moves"),
-    _key("0", "now", "now", "now", "back to now"),
+    _key("0", "screen.now", "now", "now", "back to now"),
     _hidden("up,k", "move('vertical', -1)", "up", "task above"),
     _hidden("down,j", "move('vertical', 1)", "down", "task below"),
     _hidden("pageup", "move('page', -1)", "page-up", "a screen up"),

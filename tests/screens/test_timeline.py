@@ -117,15 +117,15 @@ async def test_beyond_the_edge_the_window_moves_and_0_leads_back():
         await opened(pilot, *["minus"] * 2)
         view = pilot.app.screen.view
         view.time_at = view.cells - 1
-        before = pilot.app.screen._forecasts.window
+        before = pilot.app.screen.data.window
         await press(pilot, "right")
         await asked(pilot)
-        after = pilot.app.screen._forecasts.window
+        after = pilot.app.screen.data.window
         assert after.start > before.end - before.cell * before.cells
         assert after.start + view.time_at * after.cell == before.end
         await press(pilot, "0")
         await asked(pilot)
-        assert pilot.app.screen._forecasts.window == before and "now" in shown(pilot).splitlines()[1]
+        assert pilot.app.screen.data.window == before and "now" in shown(pilot).splitlines()[1]
 
 
 async def test_where_many_fall_together_it_shows():
@@ -208,7 +208,7 @@ async def test_a_click_moves_both_cursors():
         await opened(pilot)
         view = pilot.app.screen.view
         await pilot.click("TimelineView", offset=(view.left + 10, 2))
-        assert view.time_at == 10 and view.strand.row == ("mira", "tick")
+        assert view.time_at == 10 and view.under_cursor.row == ("mira", "tick")
 
 
 @pytest.mark.parametrize("key", ["q", "t", "escape"])

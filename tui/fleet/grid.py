@@ -131,7 +131,7 @@ class FleetGrid(LineView):
         self._now = now
         self.sync()
 
-    def strands(self) -> list[TaskRef]:
+    def tasks(self) -> list[TaskRef]:
         """Every task that the filter keeps, in the order of the screen."""
         return [TaskRef(panel.citizen, task) for panel in self.board.order for task in panel.tasks]
 

@@ -1,7 +1,7 @@
-"""What is known of the past and the future of tasks, asked of their owners for the rows in sight."""
+"""The past and the future of tasks, asked of their owners for the rows in sight."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from scheduler.core.ports import Control
@@ -14,43 +14,43 @@ Row = tuple[str, str]  # citizen and task
 
 @dataclass(frozen=True, slots=True)
 class RunForecast:
-    """When a task will run within a window, and what its runs there came to."""
+    """When a task will run within a window, and its past runs there."""
 
     slots: tuple[float, ...] = ()
     runs: tuple[RunRecord, ...] = ()
 
 
 class TimelineData:
-    """Fates by row, for one window; another window forgets them."""
+    """Forecasts by row, for one window; another window forgets them."""
 
     def __init__(self, find: Callable[[str], Control | None]) -> None:
         self._find = find
-        self._fates: dict[Row, RunForecast] = {}
+        self._forecasts: dict[Row, RunForecast] = {}
         self.window = TimeGrid(0.0, 1.0, 1)
-        self.refused: dict[str, str] = {}
 
     def look_at(self, window: TimeGrid) -> None:
-        """Of this window from now on."""
+        """This window from now on."""
         if window != self.window:
             self.window = window
-            self._fates.clear()
+            self._forecasts.clear()
 
-    def fate(self, row: Row) -> RunForecast | None:
-        return self._fates.get(row)
+    def forecast(self, row: Row) -> RunForecast | None:
+        return self._forecasts.get(row)
 
-    @property
-    def known(self) -> Mapping[Row, RunForecast]:
-        return self._fates
+    def runs_at(self, row: Row) -> list[int]:
+        """The cells in which a task will run."""
+        forecast = self._forecasts.get(row)
+        return [self.window.index(when) for when in forecast.slots] if forecast else []
 
     async def ask(self, rows: Iterable[Row], now: float) -> None:
-        """Ask the owners of these rows, all at once; a refusal is kept as the reason why nothing is known."""
+        """Ask the owners of these rows, all at once; an owner that refuses leaves its rows unknown."""
         window, by_citizen = self.window, dict[str, list[str]]()
         for citizen, task in rows:
             by_citizen.setdefault(citizen, []).append(task)
         answers = [self._ask(citizen, tasks, window, now) for citizen, tasks in by_citizen.items()]
         for found in await asyncio.gather(*answers):
             if window == self.window:
-                self._fates |= found
+                self._forecasts |= found
 
     async def _ask(
         self, citizen: str, tasks: list[str], window: TimeGrid, now: float
@@ -61,10 +61,8 @@ class TimelineData:
         try:
             slots = await control.slots(tasks, window)
             runs = await control.history(limit=MOST_LISTED) if window.start < now else ()
-        except SchedulerError as error:
-            self.refused[citizen] = str(error)
+        except SchedulerError:
             return {}
-        self.refused.pop(citizen, None)
         within = [run for run in runs if run.finished >= window.start and run.started < window.end]
         return {
             (citizen, task): RunForecast(

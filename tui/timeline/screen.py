@@ -1,7 +1,9 @@
 """The timeline as a screen: the past hour and what is to come, a row per task."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
+from statistics import median_high
 from typing import ClassVar
 
 from textual import work
@@ -19,7 +21,7 @@ from tui.fleet.page import Page
 from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
 from tui.timeline.axis import DAY, ZOOMS, Label, labels, moment, window_for, zoom_words
-from tui.timeline.data import Row, TimelineData
+from tui.timeline.data import TimelineData
 from tui.timeline.view import TimelineView
 
 TOGETHER = 0.04  # seconds in which more may be scrolled before anybody is asked
@@ -27,7 +29,7 @@ AGAIN = 2.0  # seconds between two questions about the same rows
 NAMED = 3  # tasks of a cell that are named
 CROWD, CROWDED = 3, 1.5  # so many tasks at once, and so many times the usual, stand out
 
-Strands = Callable[[], Sequence[TaskRef]]
+Tasks = Callable[[], Sequence[TaskRef]]
 
 
 class Timeline(Page):
@@ -40,16 +42,16 @@ class Timeline(Page):
 
     def __init__(
         self,
-        strands: Strands,
+        tasks: Tasks,
         find: Callable[[str], Control | None],
         now: Callable[[], float],
         glyphs: Glyphs,
         label: str = "",
     ) -> None:
-        self._forecasts = TimelineData(find)
-        self.view = TimelineView(glyphs, self._forecasts.fate)
+        self.data = TimelineData(find)
+        self.view = TimelineView(glyphs, self.data.forecast)
         super().__init__(self.view, glyphs, label)
-        self._strands, self._now = strands, now
+        self._tasks, self._now = tasks, now
         self._axis, self._crowd = Static(markup=False, classes="axis"), Static(markup=False, classes="axis")
         self._zoom, self._shift = DAY, 0.0
         self._labels: list[Label] = []
@@ -64,17 +66,17 @@ class Timeline(Page):
 
     def tick(self, verdict: FleetStatus, now: float) -> None:
         super().tick(verdict, now)
-        self.view.show(self._strands(), now)
-        if self._window(now) != self._forecasts.window:
+        self.view.show(self._tasks(), now)
+        if self._window(now) != self.data.window:
             self._look()
         elif self._state() != self._asked_of and abs(now - self._asked_at) >= AGAIN:
             self._ask()
-        self._tell()
+        self._show_words()
 
     def _state(self) -> object:
         """What a forecast depends on: another value means that it may be another."""
         rows = set(self.view.in_sight())
-        return [(s.row, s.task.due, s.task.run_count, s.task.kind) for s in self._strands() if s.row in rows]
+        return [(s.row, s.task.due, s.task.run_count, s.task.kind) for s in self._tasks() if s.row in rows]
 
     def _window(self, now: float) -> TimeGrid:
         return window_for(now, ZOOMS[self._zoom], self.view.cells, self._shift)
@@ -84,28 +86,28 @@ class Timeline(Page):
         now = self._now()
         self._held = at if at is not None else self._held or now
         window = self._window(now)
-        self._forecasts.look_at(window)
+        self.data.look_at(window)
         self._labels = labels(window)
         self.view.time_at = min(max(0, window.index(self._held)), window.cells - 1)
         self.view.look_at(window, frozenset(label.cell for label in self._labels))
         self._ask()
-        self._tell()
+        self._show_words()
 
     @work(exclusive=True, group="forecast")
     async def _ask(self) -> None:
         await asyncio.sleep(TOGETHER)
         rows = self.view.in_sight()
         self._asked_at, self._asked_of = self._now(), self._state()
-        await self._forecasts.ask(rows, self._asked_at)
+        await self.data.ask(rows, self._asked_at)
         self.view.refresh()
-        self._tell()
+        self._show_words()
 
     # -------------------------------------------------------------- words
 
-    def _tell(self) -> None:
-        window, glyphs = self._forecasts.window, self.glyphs
+    def _show_words(self) -> None:
+        window, glyphs = self.data.window, self.glyphs
         when = window.start + self.view.time_at * window.cell
-        here = [row for row in self.view.in_sight() if self._runs_at(row, self.view.time_at)]
+        here = [row for row in self.view.in_sight() if self.view.time_at in self.data.runs_at(row)]
         names = ", ".join("/".join(row) for row in here[:NAMED])
         more = f" and {len(here) - NAMED} more" if len(here) > NAMED else ""
         verb = "runs" if len(here) == 1 else "run"
@@ -122,10 +124,6 @@ class Timeline(Page):
         self._axis.update(self._axis_words(), layout=False)
         self._crowd.update(self._crowd_words(), layout=False)
 
-    def _runs_at(self, row: Row, cell: int) -> bool:
-        fate, window = self._forecasts.fate(row), self._forecasts.window
-        return fate is not None and any(window.index(when) == cell for when in fate.slots)
-
     def _axis_words(self) -> Content:
         line, at = [(" " * self.view.left, "")], 0
         for label in self._labels:
@@ -136,45 +134,45 @@ class Timeline(Page):
 
     def _crowd_words(self) -> Content:
         """How many tasks in sight run in each cell: where many fall together it shows."""
-        window, counts = self._forecasts.window, [0] * self._forecasts.window.cells
-        for row in self.view.in_sight():
-            fate = self._forecasts.fate(row)
-            for cell in {window.index(when) for when in fate.slots} if fate else ():
-                if 0 <= cell < len(counts):
-                    counts[cell] += 1
+        crowd = Counter(cell for row in self.view.in_sight() for cell in {*self.data.runs_at(row)})
+        counts = [crowd[cell] for cell in range(self.data.window.cells)]
         levels = self.glyphs.levels
         most = max(max(counts, default=0), len(levels))
         drawn = [levels[-(-count * len(levels) // most) - 1] if count else " " for count in counts]
-        usual = sorted(filter(None, counts))[len([*filter(None, counts)]) // 2] if any(counts) else 0
+        usual = median_high(filter(None, counts)) if any(counts) else 0
         title = words.fit("   at once", self.view.left, self.glyphs.ellipsis)
         crowded = ["$warn" if count >= max(CROWD, CROWDED * usual) else "$bar" for count in counts]
         return Content.assemble((title, "$faint"), *zip(drawn, crowded, strict=True))
 
     # -------------------------------------------------------------- wishes come up
 
-    def on_timeline_view_timed(self) -> None:
-        window = self._forecasts.window
-        self._held = window.start + (self.view.time_at + 0.5) * window.cell
-        self._tell()
+    def on_timeline_view_timed(self, message: TimelineView.Timed) -> None:
+        """The time cursor to this cell; beyond the edge the window moves."""
+        window, cell = self.data.window, message.cell
+        if not 0 <= cell < window.cells:
+            step = 1 if cell > 0 else -1
+            self._shift = max(0.0, self._shift + step * (window.cells // 4) * window.cell)
+            self._look(window.start + (self.view.time_at + step + 0.5) * window.cell)
+            return
+        self.view.time_at, self._held = cell, window.start + (cell + 0.5) * window.cell
+        self.view.refresh()
+        self._show_words()
 
-    def on_cursor_view_moved(self) -> None:
-        if any(self._forecasts.fate(row) is None for row in self.view.in_sight()):
-            self._ask()
-        self._tell()
-
-    def on_timeline_view_zoomed(self, message: TimelineView.Zoomed) -> None:
-        self._zoom = min(max(0, self._zoom + message.step), len(ZOOMS) - 1)
+    def on_timeline_view_resized(self) -> None:
         self._look()
 
-    def on_timeline_view_panned(self, message: TimelineView.Panned) -> None:
-        if not message.cells:
-            self._shift = 0.0
-            self._look(self._now())
-            return
-        window = self._forecasts.window
-        self._shift = max(0.0, self._shift + message.cells * window.cell)
-        edge = window.start + (self.view.time_at + (1 if message.cells > 0 else -1)) * window.cell
-        self._look(edge + window.cell / 2)
+    def on_cursor_view_moved(self) -> None:
+        if any(self.data.forecast(row) is None for row in self.view.in_sight()):
+            self._ask()
+        self._show_words()
+
+    def action_zoom(self, step: int) -> None:
+        self._zoom = min(max(0, self._zoom + step), len(ZOOMS) - 1)
+        self._look()
+
+    def action_now(self) -> None:
+        self._shift = 0.0
+        self._look(self._now())
 
     def on_timeline_view_chosen(self, message: TimelineView.Chosen) -> None:
         self.post_message(self.Visit(Place(*message.row)))

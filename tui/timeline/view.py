@@ -29,24 +29,18 @@ Cell = tuple[str, str]  # what is drawn, and its style
 
 
 class TimelineView(CursorView):
-    """Draws the rows in sight; `fate_of` is asked for nothing else."""
+    """Draws the rows in sight; `forecast_of` is asked for nothing else."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*TIMELINE_KEYS]
 
+    @dataclass
     class Timed(Message):
-        """The time cursor is elsewhere."""
+        """The person wants the time cursor on this cell, which may lie beyond the edge."""
 
-    @dataclass
-    class Zoomed(Message):
-        """The person wants to look less far ahead, or further."""
+        cell: int
 
-        step: int
-
-    @dataclass
-    class Panned(Message):
-        """The person wants to look so many cells further on; 0 is back to now."""
-
-        cells: int
+    class Resized(Message):
+        """There is another number of cells for the axis."""
 
     @dataclass
     class Chosen(Message):
@@ -54,10 +48,10 @@ class TimelineView(CursorView):
 
         row: Row
 
-    def __init__(self, glyphs: Glyphs, fate_of: Callable[[Row], RunForecast | None]) -> None:
+    def __init__(self, glyphs: Glyphs, forecast_of: Callable[[Row], RunForecast | None]) -> None:
         super().__init__()
-        self._glyphs, self._fate_of = glyphs, fate_of
-        self._strands: Sequence[TaskRef] = ()
+        self._glyphs, self._forecast_of = glyphs, forecast_of
+        self._tasks: Sequence[TaskRef] = ()
         self._now = 0.0
         self._window = TimeGrid(0.0, 1.0, 1)
         self._guides: frozenset[int] = frozenset()
@@ -66,16 +60,16 @@ class TimelineView(CursorView):
 
     # -------------------------------------------------------------- values come down
 
-    def show(self, strands: Sequence[TaskRef], now: float) -> None:
+    def show(self, tasks: Sequence[TaskRef], now: float) -> None:
         """These tasks, as they are now; the cursor stays with its task."""
-        held = self.strand.row if self.strand else None
-        self._strands, self._now = strands, now
-        longest = max((len(each.citizen) + 1 + len(each.task.name) for each in strands), default=LEAST)
+        held = self.under_cursor.row if self.under_cursor else None
+        self._tasks, self._now = tasks, now
+        longest = max((len(each.citizen) + 1 + len(each.task.name) for each in tasks), default=LEAST)
         self._named = min(longest, MOST, max(LEAST, self.room.width // 3))
-        if held and (self.at >= len(strands) or strands[self.at].row != held):
-            self.at = next((n for n, each in enumerate(strands) if each.row == held), self.at)
-        self.at = min(self.at, max(0, len(strands) - 1))
-        self.hold(len(strands))
+        if held and (self.at >= len(tasks) or tasks[self.at].row != held):
+            self.at = next((n for n, each in enumerate(tasks) if each.row == held), self.at)
+        self.at = min(self.at, max(0, len(tasks) - 1))
+        self.hold(len(tasks))
         self.refresh()
 
     def look_at(self, window: TimeGrid, guides: frozenset[int]) -> None:
@@ -85,8 +79,8 @@ class TimelineView(CursorView):
         self.refresh()
 
     @property
-    def strand(self) -> TaskRef | None:
-        return self._strands[self.at] if self.at < len(self._strands) else None
+    def under_cursor(self) -> TaskRef | None:
+        return self._tasks[self.at] if self.at < len(self._tasks) else None
 
     @property
     def left(self) -> int:
@@ -100,23 +94,23 @@ class TimelineView(CursorView):
 
     def in_sight(self) -> list[Row]:
         top = self.scroll_offset.y
-        return [each.row for each in self._strands[top : top + self.room.height]]
+        return [each.row for each in self._tasks[top : top + self.room.height]]
 
     # -------------------------------------------------------------- drawing
 
     def render_line(self, y: int) -> Strip:
         number, width, ink = y + self.scroll_offset.y, self.room.width, self.styles_now()
-        if number >= len(self._strands):
-            none = "  no task to show" if not self._strands and y == 1 else ""
+        if number >= len(self._tasks):
+            none = "  no task to show" if not self._tasks and y == 1 else ""
             text = words.fit(none, width, self._glyphs.ellipsis)
             return self.finished(Strip([Segment(text, ink.style("faint"))], width))
-        strand, light = self._strands[number], CURSOR if number == self.at else 0
-        segments = [*self._head(strand, light), *self._along(strand, light)]
+        ref, light = self._tasks[number], CURSOR if number == self.at else 0
+        segments = [*self._head(ref, light), *self._along(ref, light)]
         return self.finished(Strip(segments).adjust_cell_length(width, ink.style("ink", light)))
 
-    def _head(self, strand: TaskRef, light: int) -> list[Segment]:
-        ink, glyphs, kind = self.styles_now(), self._glyphs, strand.task.kind
-        where = words.clean(f"{strand.citizen}/{strand.task.name}", glyphs.plain)
+    def _head(self, ref: TaskRef, light: int) -> list[Segment]:
+        ink, glyphs, kind = self.styles_now(), self._glyphs, ref.task.kind
+        where = words.clean(f"{ref.citizen}/{ref.task.name}", glyphs.plain)
         citizen, slash, task = words.fit(where, self._named, glyphs.ellipsis).partition("/")
         quiet = kind in (TaskStatus.PAUSED, TaskStatus.NOT_SET_UP)
         return [
@@ -126,40 +120,40 @@ class TimelineView(CursorView):
             Segment(f"{task} ", ink.style("faint" if quiet else "ink", light)),
         ]
 
-    def _along(self, strand: TaskRef, light: int) -> list[Segment]:
+    def _along(self, ref: TaskRef, light: int) -> list[Segment]:
         ink = self.styles_now()
-        cells = self._cells(strand)
+        cells = self._cells(ref)
         styled = [Segment(char, ink.style(style, light)) for char, style in cells]
         if 0 <= self.time_at < len(styled):
             char, style = cells[self.time_at]
             styled[self.time_at] = Segment(char, ink.style(style, CURSOR))
         return list(merged(styled))
 
-    def _cells(self, strand: TaskRef) -> list[Cell]:
+    def _cells(self, ref: TaskRef) -> list[Cell]:
         window, glyphs = self._window, self._glyphs
         guide = glyphs.guide
         cells: list[Cell] = [(guide if n in self._guides else " ", "track") for n in range(window.cells)]
         now = window.index(self._now)
         if 0 <= now < window.cells:
             cells[now] = (glyphs.down, "here")
-        fate = self._fate_of(strand.row)
-        if fate is None:
+        forecast = self._forecast_of(ref.row)
+        if forecast is None:
             return cells
-        self._draw_past(cells, strand, fate, now)
-        often = len(fate.slots) > OFTEN * window.cells
-        for when in fate.slots:
+        self._draw_past(cells, ref, forecast, now)
+        often = len(forecast.slots) > OFTEN * window.cells
+        for when in forecast.slots:
             if max(0, now) <= (at := window.index(when)) < window.cells:
                 cells[at] = (glyphs.slots if often else glyphs.slot, "bar" if often else "ok")
-        if not fate.slots and (said := _why_none(strand.task)):
+        if not forecast.slots and (said := _why_none(ref.task)):
             self._write(cells, max(0, now + 2), words.clean(said, glyphs.plain))
         return cells
 
-    def _draw_past(self, cells: list[Cell], strand: TaskRef, fate: RunForecast, now: int) -> None:
+    def _draw_past(self, cells: list[Cell], ref: TaskRef, forecast: RunForecast, now: int) -> None:
         glyphs = self._glyphs
-        for run in reversed(fate.runs):
+        for run in reversed(forecast.runs):
             kind = OUTCOMES[run.outcome]
             self._draw_run(cells, run.started, run.finished, (glyphs.kind[kind], STYLES[kind]))
-        since = strand.task.running_since
+        since = ref.task.running_since
         if since is not None and now >= 0:
             self._draw_run(cells, since, self._now, (glyphs.kind[TaskStatus.RUNNING], "running"))
 
@@ -178,32 +172,17 @@ class TimelineView(CursorView):
 
     # -------------------------------------------------------------- keys and mouse
 
-    def go_to_time(self, cell: int) -> None:
-        """The time cursor to this cell; beyond the edge the window moves."""
-        if 0 <= cell < self._window.cells:
-            self.time_at = cell
-            self.refresh()
-            self.post_message(self.Timed())
-        else:
-            self.post_message(self.Panned(self._window.cells // 4 * (1 if cell > 0 else -1)))
-
     def action_time(self, step: int) -> None:
-        self.go_to_time(self.time_at + step)
-
-    def action_now(self) -> None:
-        self.post_message(self.Panned(0))
-
-    def action_zoom(self, step: int) -> None:
-        self.post_message(self.Zoomed(step))
+        self.post_message(self.Timed(self.time_at + step))
 
     def action_choose(self) -> None:
-        if self.strand:
-            self.post_message(self.Chosen(self.strand.row))
+        if self.under_cursor:
+            self.post_message(self.Chosen(self.under_cursor.row))
 
     def on_click(self, event: Click) -> None:
         super().on_click(event)
         if 0 <= event.x - self.left < self._window.cells:
-            self.go_to_time(event.x - self.left)
+            self.post_message(self.Timed(event.x - self.left))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -211,8 +190,8 @@ class TimelineView(CursorView):
             self.post_message(self.Moved())
 
     def on_resize(self, event: Resize) -> None:
-        self.show(self._strands, self._now)
-        self.post_message(self.Zoomed(0))
+        self.show(self._tasks, self._now)
+        self.post_message(self.Resized())
 
 
 def _why_none(task: TaskView) -> str:
