@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,7 +116,7 @@ class CannotMigrate(Exception):
         self.nearest = nearest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LineContext:
     """What the settings above a line say about it."""
 
@@ -298,6 +299,7 @@ def _setting(line: Line, around: LineContext) -> LinePlan:
     return LinePlan(line, Fate.SETTING)
 
 
+@lru_cache(maxsize=1)  # it is the same for most lines in a row
 def _shell_in(around: LineContext) -> Command:
     """The shell that cron starts there, without a command; raises CannotMigrate if a task cannot have it."""
     environment = around.environment

@@ -1,7 +1,8 @@
 """Shows a plan: as a table that fits a terminal, or as JSON."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from scheduler.core.text import clean
@@ -68,9 +69,14 @@ def _moments(times: Iterable[float], wanted: Wanted) -> Iterator[str]:
     shown, year = "", datetime.fromtimestamp(wanted.now, wanted.zone).year
     for when in times:
         moment = datetime.fromtimestamp(when, wanted.zone)
-        day = f"{moment:%a %d %b} " if moment.year == year else f"{moment:%a %d %b %Y} "
-        yield f"{'' if day == shown else day}{moment:%H:%M}"
+        day = _day(moment.date(), moment.year != year)
+        yield f"{'' if day == shown else day}{moment.hour:02}:{moment.minute:02}"
         shown = day
+
+
+@lru_cache(maxsize=1024)
+def _day(day: date, year: bool) -> str:
+    return f"{day:%a %d %b %Y} " if year else f"{day:%a %d %b} "
 
 
 def _wrapped(text: str, indent: int, width: int) -> Iterator[str]:
