@@ -16,7 +16,7 @@ from scheduler.cli.main import seconds
 if TYPE_CHECKING:
     from tui.app import ExperienceApp
 
-NO_TERMINAL = "experience-tui: this is no terminal; use --no-ui to run the scheduler without a screen"
+NO_TERMINAL = "experience-tui: this is not a terminal; use --no-ui to run the scheduler without a screen"
 
 
 # Where each subcommand is defined.
@@ -58,23 +58,25 @@ class Commands(click.Group):
     "citizens",
     multiple=True,
     metavar="NAME",
-    help="Only this one; may be repeated.",
+    help="Only this citizen; repeatable.",
     shell_complete=citizens,
 )
-@click.option("--no-ui", is_flag=True, help="The same scheduler without a screen.")
-@click.option("--interval", callback=seconds, metavar="SECONDS", help="From wake to wake.")
+@click.option("--no-ui", is_flag=True, help="Run the scheduler without a screen.")
+@click.option("--interval", callback=seconds, metavar="SECONDS", help="Time between wakes.")
 @click.option(
-    "--demo", is_flag=True, help="A make-believe fleet that touches nothing; its clock runs 15 times as fast."
+    "--demo", is_flag=True, help="Made-up citizens: nothing real is touched, time runs 15 times as fast."
 )
-@click.option("--read-only", is_flag=True, help="Look and do not touch; owns nothing.")
-@click.option("--attach", is_flag=True, help="Own nothing: only look at what others run.")
+@click.option("--read-only", is_flag=True, help="Only watch: own nothing, change nothing.")
+@click.option("--attach", is_flag=True, help="Own nothing: attach to what other processes run.")
 @click.option("--ascii", is_flag=True, help="Draw with plain ASCII.")
 @click.option("--log-json", is_flag=True, help="With --no-ui: log lines as JSON.")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Settings.")
-@click.option("--own-as-root", is_flag=True, help="Run citizens of other users, as root.")
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
+)
+@click.option("--own-as-root", is_flag=True, help="As root, run other users' citizens, too.")
 @click.pass_context
 def monitor(context: click.Context, /, **options: Any) -> int:
-    """The live monitor on every citizen, with its scheduler inside."""
+    """The live monitor of every citizen, with the scheduler inside."""
     if context.invoked_subcommand is not None:
         return 0
     if options["no_ui"]:
@@ -93,10 +95,7 @@ def main() -> None:
 
 
 def _on_terminal() -> bool:
-    """Textual reads standard input and writes to standard error; with either elsewhere nobody sees it.
-
-    Another driver than the terminal's has its own way to people: that of `serve` to a browser.
-    """
+    """Textual reads standard input and writes to standard error; another driver (`serve`) needs neither."""
     return "TEXTUAL_DRIVER" in os.environ or all(
         stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.__stderr__)
     )
@@ -106,7 +105,7 @@ def _headless(**options: Any) -> int:
     for other in ("demo", "read_only", "attach"):
         if options[other]:
             flag = other.replace("_", "-")
-            raise click.UsageError(f"--no-ui runs real citizens; it does not go with --{flag}")
+            raise click.UsageError(f"--no-ui runs real citizens; it excludes --{flag}")
     from scheduler.runtime.headless import run_headless
 
     names = ("citizens", "config", "interval", "log_json", "own_as_root")
@@ -153,7 +152,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
 
 
 def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:
-    """A misspelt name is said on the command line, not on a screen; nobody else waits for the settings."""
+    """A misspelt name is an error on the command line, not on a screen; without names, nothing is read."""
     if names:
         from scheduler.config.loader import load
         from scheduler.errors import UnknownCitizen
@@ -170,7 +169,7 @@ def _say(line: str) -> None:
 
 
 def _shown(app: "ExperienceApp") -> int:
-    """Run the monitor; a crash inside it is an exit code like any other's."""
+    """Run the monitor: its exit code, also after a crash."""
     app.run()
     return app.return_code or 0
 

@@ -1,4 +1,4 @@
-"""What a shell offers for a word that is half typed: citizens, and the tasks of those that were named."""
+"""Shell completion: citizens, and the tasks of the citizens named before."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,7 +18,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def citizens(context: click.Context, option: click.Parameter, begun: str) -> "list[CompletionItem]":
-    """Names of citizens that are not there yet, each a word of its own."""
+    """Names of citizens that are not given yet, one per word."""
     given = context.params.get(option.name or "") or ()
     return _items(begun, {each.name: "" for each in _known(context) if each.name not in given})
 
@@ -29,7 +29,7 @@ def one_citizen(context: click.Context, option: click.Parameter, begun: str) -> 
 
 
 def who_and_tasks(context: click.Context, option: click.Parameter, begun: str) -> "list[CompletionItem]":
-    """First citizens, with commas between them, then tasks that one of these has."""
+    """First a comma-separated list of citizens, then tasks that one of them has."""
     words: tuple[str, ...] = context.params.get(option.name or "") or ()
     known = _known(context)
     if context.params.get("every"):
@@ -53,7 +53,7 @@ def _items(begun: str, words: dict[str, str]) -> "list[CompletionItem]":
 
 
 def _known(context: click.Context) -> tuple["CitizenSettings", ...]:
-    """All citizens; none where the settings cannot be read: this is no place to say so."""
+    """All citizens; none if the settings cannot be read."""
     from scheduler.config.loader import load
 
     config = context.params.get("config")
@@ -65,7 +65,7 @@ def _known(context: click.Context) -> tuple["CitizenSettings", ...]:
 @click.command("completion", epilog='Example: eval "$(experience-tui completion bash)"')
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion_command(shell: str) -> int:
-    """Print what makes a shell complete citizens, tasks and options.
+    """Print the code that lets a shell complete citizens, tasks and options.
 
     For bash and zsh, evaluate it in ~/.bashrc or ~/.zshrc; for fish, write it to
     ~/.config/fish/completions/experience-tui.fish.

@@ -1,4 +1,4 @@
-"""`experience-tui force`: runs tasks now; waited for, what they print comes as they print it."""
+"""`experience-tui force`: runs tasks now; with --wait it prints their output as it comes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,16 +23,14 @@ if TYPE_CHECKING:
 
 @click.command(
     "force",
-    help="Run tasks now, whatever their schedules say. Where nobody owns the citizen, this waits for the run."
+    help="Run tasks now, whatever their schedules. If no process owns a citizen, this waits for the run."
     f"\n\n{GRAMMAR}",
     epilog="Example: experience-tui force opus news_scan --wait",
 )
 @who_then_tasks
 @every_citizen
-@click.option(
-    "--wait", is_flag=True, help="Show what it prints until it has ended; exit code 1 if it went badly."
-)
-@click.option("--again", is_flag=True, help="If it is running, run it once more after that.")
+@click.option("--wait", is_flag=True, help="Show the output until the run ends; exit code 1 if it failed.")
+@click.option("--again", is_flag=True, help="If it is running, queue another run.")
 @as_lines
 @config_file
 @as_root
@@ -56,7 +54,7 @@ def force_command(
         told((await control.force(told.task, again=again)).text)
         return 0
 
-    with capture_prints():  # a handler in this process prints into its run
+    with capture_prints():  # a handler in this process prints into the output of its run
         return run_verb(
             citizens,
             tasks,
@@ -75,7 +73,7 @@ class _Waiting:
         self._under_way: dict[str, Followed] = {}
 
     async def force(self, control: "Followed", told: ResultPrinter, *, again: bool, show: bool) -> int:
-        """Run the task, say how it went: the exit code."""
+        """Run the task and print its outcome: the exit code."""
         from scheduler.control.session import force_and_wait, outcome_of
 
         name, prints = f"{told.citizen}/{told.task}", _Prints(told)
@@ -91,13 +89,13 @@ class _Waiting:
         return FAILED if ended.outcome is None or ended.outcome.bad else 0
 
     def interrupted(self) -> None:
-        """Say what becomes of the runs that are not waited for any more."""
+        """Print what happens to the runs after ctrl+c."""
         for name, control in self._under_way.items():
             exit_code_for(control, name)
 
 
 class _Prints:
-    """What one run prints: shown as it comes, or collected where a script wants an object."""
+    """The output of one run: printed as it comes, or collected for a script's object."""
 
     def __init__(self, told: ResultPrinter) -> None:
         from scheduler.cli.printing import Printout
@@ -117,7 +115,7 @@ class _Prints:
 
 
 async def _echo(text: str) -> None:
-    """In a thread: a terminal that takes nothing must not hold up the run, which may be in this process."""
+    """In a thread: a blocked terminal must not hold up the run, which may be in this process."""
     from asyncio import to_thread
 
     if text:

@@ -1,4 +1,4 @@
-"""`experience-tui history`: what ran, when and how it went; reads the database beside its owner."""
+"""`experience-tui history`: what ran, when, and the outcome; reads the database while its owner writes."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scheduler.control.client import RemoteControl
 
-WIDEST = 200  # columns where no terminal says how many it has
+WIDEST = 200  # columns without a terminal
 TITLES = ("id", "when", "citizen", "task", "trigger", "outcome", "took", "text")
 RIGHT = ("id", "took")  # columns of numbers
 
@@ -34,7 +34,9 @@ Runs = Sequence[tuple[str, RunRecord]]
 @click.option("--failed", is_flag=True, help="Only runs that failed, timed out or were interrupted.")
 @click.option("--limit", default=LISTED, show_default=True, type=click.IntRange(1), help="How many.")
 @click.option("--before", type=click.IntRange(1), metavar="ID", help="Only runs with a smaller id.")
-@click.option("--output", "run", type=int, metavar="ID", help="What this run printed, instead of a list.")
+@click.option(
+    "--output", "run", type=int, metavar="ID", help="Print the output of this run instead of a list."
+)
 @as_document
 @config_file
 def history_command(
@@ -47,18 +49,18 @@ def history_command(
     as_json: bool,
     config: Path | None,
 ) -> int:
-    """The newest runs of citizens, or of one of their tasks. Reads files only.
+    """List the newest runs of citizens, or of one of their tasks. Reads files only.
 
-    CITIZEN is a name, or several with commas between them; with --all there is none. Exit code 1 if the
-    last run of the task (of any, without one) failed.
+    CITIZEN: one name or a comma-separated list; leave it out with --all. Exit code 1 if the last run of
+    the task (without TASK: of any task) failed.
     """
     from scheduler.background import looks
 
     citizens, tasks = who(words, every)
     if len(tasks) > 1:
-        raise click.UsageError("one task at most; leave it out for the runs of all")
+        raise click.UsageError("name at most one task; leave it out for the runs of all")
     if len(citizens) != 1 and (run or before):
-        raise click.UsageError("ids are a citizen's own: --before and --output go with one citizen")
+        raise click.UsageError("each citizen has its own ids: use --before and --output with one citizen")
     snapshots = looks(citizens, config)
     if run is not None:
         return _output(snapshots[0], run, as_json)

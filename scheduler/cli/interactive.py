@@ -1,4 +1,4 @@
-"""The Python prompt of `--interactive`: v2's three names, about one citizen."""
+"""The Python prompt of `--interactive`: v2's three names, for one citizen."""
 
 import code
 import sys
@@ -9,7 +9,7 @@ from scheduler.errors import SchedulerError
 
 BANNER = """\
 {citizen}: background_status, background_force("news_scan"), background_reset("news_scan")
-Ctrl-D ends this."""
+Ctrl-D quits."""
 
 
 def interact(citizen: str, config: Path | None, status: Callable[[], str]) -> None:

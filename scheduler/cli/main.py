@@ -1,4 +1,4 @@
-"""The command line: core.py's original flags, and the subcommands that experience-tui shares with it."""
+"""The command line: core.py's flags, and how a command ends: its exit code, its one line per error."""
 
 import io
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scheduler.config.loader import CitizenSettings
 
 OK, FAILED, WRONG = 0, 1, 2  # exit codes: fine, a task's last run failed, an error
-# Where no verb asks for a log, Python would print its warnings beside the one line that says it all.
+# Without a log, Python would print its warnings beside the one line for the error.
 QUIET = logging.NullHandler()
 
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(command: click.Command, argv: Sequence[str] | None = None, name: str | None = None) -> int:
-    """Run a click command; an error that a person can cause is one line, never a traceback."""
+    """Run a click command; an error that a person can cause is one line, not a traceback."""
     _print_anything()
     logging.getLogger("experience").addHandler(QUIET)
     try:
@@ -42,7 +42,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         return _complain(*error.problems)
     except SchedulerError as error:
         return _complain(str(error))
-    except OSError as error:  # without a name it is the output itself: a full disk, a terminal that is gone
+    except OSError as error:  # without a name it is the output: a full disk, a closed terminal
         return _complain(f"{error.filename or 'the output'}: {error.strerror or error}")
 
 
@@ -54,7 +54,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
 @config_file
 @as_document
 def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
-    """What every task did last and does next. Reads files only.
+    """Show the last and the next run of every task. Reads files only.
 
     Exit code 1 if the last run of any task failed.
     """
@@ -66,9 +66,9 @@ def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -
 @config_file
 @as_document
 def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
-    """Report everything that is wrong with the settings, all at once.
+    """Report every mistake in the settings, all at once.
 
-    With names, only what concerns these citizens.
+    With names, only those of these citizens.
     """
     from scheduler.config.loader import load
 
@@ -161,23 +161,27 @@ def seconds(_context: click.Context, _option: click.Parameter, text: str | None)
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: ./core.py --citizen opus --status",
 )
-@click.option("--citizen", metavar="NAME", help="Whose tasks.")
+@click.option("--citizen", metavar="NAME", help="The citizen.")
 @config_file
-@click.option("--status", is_flag=True, help="Print what every task did last and does next.")
+@click.option("--status", is_flag=True, help="Print the last and the next run of every task.")
 @click.option("--loop", is_flag=True, help="Run tasks and wakes until stopped.")
-@click.option("--wake", is_flag=True, help="Run what is due, then wake the citizen; so does no verb at all.")
-@click.option("--interactive", is_flag=True, help="A Python prompt: background_status, background_force...")
+@click.option("--wake", is_flag=True, help="Run what is due, then wake the citizen (the default).")
+@click.option(
+    "--interactive",
+    is_flag=True,
+    help="A Python prompt with background_status, background_force and background_reset.",
+)
 @click.option("--force", metavar="TASK", help="Run this task now.")
-@click.option("--reset", metavar="TASK", help="Forget its last run and error: due at the next check.")
-@click.option("--all", is_flag=True, help="Start every citizen's loop in a screen session of its own.")
-@click.option("--stop", is_flag=True, help="End those loops cleanly.")
-@click.option("--interval", callback=seconds, metavar="SECONDS", help="From wake to wake; with --loop.")
-@click.option("--background-only", is_flag=True, help="Tasks, but no wakes.")
-@click.option("--no-background", is_flag=True, help="Wakes, but no tasks.")
-@click.option("--log-json", is_flag=True, help="A JSON object per log line.")
-@click.option("--own-as-root", is_flag=True, help="As root, run also what other users' homes say.")
+@click.option("--reset", metavar="TASK", help="Forget its last run and error; it is due at the next check.")
+@click.option("--all", is_flag=True, help="Start every citizen's loop, each in its own screen session.")
+@click.option("--stop", is_flag=True, help="Stop those loops.")
+@click.option("--interval", callback=seconds, metavar="SECONDS", help="Time between wakes; with --loop.")
+@click.option("--background-only", is_flag=True, help="Run tasks, but no wakes.")
+@click.option("--no-background", is_flag=True, help="Run wakes, but no tasks.")
+@click.option("--log-json", is_flag=True, help="Log lines as JSON.")
+@click.option("--own-as-root", is_flag=True, help="As root, run other users' citizens, too.")
 def core(**flags: Any) -> int:
-    """Run, watch and steer the background tasks of a citizen."""
+    """Run, watch and control the background tasks of a citizen."""
     options = Options(**flags)
     chosen = [verb for verb in VERBS if getattr(options, verb)]
     if len(chosen) > 1:
@@ -213,7 +217,7 @@ def _interactive(options: Options) -> int:
     from scheduler.cli.interactive import interact
 
     name = options.name
-    look(name, options.config)  # an unknown citizen is said before the prompt, not after each line
+    look(name, options.config)  # an unknown citizen ends here, before the prompt
     interact(name, options.config, lambda: _in_words([look(name, options.config)], alone=True))
     return OK
 
@@ -271,7 +275,7 @@ def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) ->
         click.echo(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
     else:
         click.echo(_in_words(snapshots, alone=len(names) == 1))
-    if any(one.problems and not one.tasks for one in snapshots):  # nobody can say what it should run
+    if any(one.problems and not one.tasks for one in snapshots):
         return WRONG
     return FAILED if any(map(failing, snapshots)) else OK
 
@@ -308,7 +312,7 @@ def _complain(*problems: str) -> int:
 
 
 def _print_anything() -> None:
-    """A terminal in an old encoding shows `?` for a glyph that it lacks; that is no reason to fail."""
+    """A terminal with an old encoding shows `?` for a glyph that it lacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

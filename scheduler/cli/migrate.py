@@ -18,26 +18,32 @@ if TYPE_CHECKING:
     from scheduler.migration.plan import CrontabPlan, Wanted
     from scheduler.migration.settings_writer import Target
 
-COLUMNS = 80  # where no terminal says how many it has
+COLUMNS = 80  # without a terminal
 
 
 @click.command("migrate", epilog="Example: experience-tui migrate, then experience-tui migrate --apply")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
-@click.option("--apply", "applying", is_flag=True, help="Do it; without this, nothing is changed.")
-@click.option("--undo", "undoing", is_flag=True, help="Put back what the last --apply changed.")
-@click.option("--citizen", metavar="NAME", help="Whose tasks they become.", shell_complete=citizens)
-@click.option("--user", metavar="USER", help="Whose lines to move; by default those of who calls this.")
+@click.option("--apply", "applying", is_flag=True, help="Move the lines; without it, nothing changes.")
+@click.option("--undo", "undoing", is_flag=True, help="Restore what the last --apply changed.")
+@click.option("--citizen", metavar="NAME", help="The citizen that gets the tasks.", shell_complete=citizens)
+@click.option("--user", metavar="USER", help="Whose lines to move; by default your own.")
 @click.option("--system", is_flag=True, help="Read /etc/crontab and /etc/cron.d, too.")
-@click.option("--user-column/--no-user-column", "column", default=None, help="Whether FILE names users.")
-@click.option("--builtin", is_flag=True, help="Our handlers instead of v1's scripts, where they are set up.")
-@click.option("--every", is_flag=True, help="Let */10 and its like mean an interval.")
+@click.option(
+    "--user-column/--no-user-column", "column", default=None, help="Whether the lines of FILE name users."
+)
+@click.option(
+    "--builtin",
+    is_flag=True,
+    help="Run the built-in handlers instead of v1's scripts, where they are set up.",
+)
+@click.option("--every", is_flag=True, help="Turn */10 and the like into intervals.")
 @as_document
 @config_file
 def migrate_command(files: tuple[Path, ...], applying: bool, undoing: bool, **asked: Any) -> int:
     """Leave cron: show what each line of a crontab becomes, and move it with --apply.
 
-    Without FILE it is your own crontab; a folder is read as cron reads /etc/cron.d. Lines that cannot be
-    moved as they are stay in it and say why.
+    Without FILE it reads your own crontab; a folder is read as cron reads /etc/cron.d. Lines that cannot
+    be moved stay in the crontab, with a reason.
     """
     if applying and undoing:
         raise click.UsageError("--apply and --undo exclude each other")
@@ -63,7 +69,7 @@ def _check_system() -> None:
     try:
         import pwd  # noqa: F401  # only whether it is there
     except ImportError as error:
-        raise SchedulerError("there is no cron on this system, and nothing to move") from error
+        raise SchedulerError("this system has no cron") from error
 
 
 def _settings(config: Path | None) -> "Settings":
@@ -108,7 +114,7 @@ def _home_of(user: str) -> str:
     try:
         return getpwnam(user).pw_dir
     except KeyError as error:
-        raise SchedulerError(f"there is no user {user} here; correct --user") from error
+        raise SchedulerError(f"unknown user {user}; correct --user") from error
 
 
 # ------------------------------------------------------------------ doing it
@@ -135,13 +141,13 @@ def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["CrontabPlan"]) 
 
 
 def _check_owner(home: Path, user: str) -> None:
-    """A task runs as the owner of its home: another user's lines must not run as that one."""
+    """A task runs as the owner of its home; another user's lines must not."""
     from pwd import getpwnam
 
     owner = home.stat().st_uid if home.exists() else os.getuid()
     if owner != getpwnam(user).pw_uid:
-        what = f"{home} is not {user}'s" if home.exists() else f"{home} would not be {user}'s"
-        raise SchedulerError(f"{what}, so their lines would run as somebody else; name a citizen of theirs")
+        what = f"{home} does not belong to {user}" if home.exists() else f"{home} would not belong to {user}"
+        raise SchedulerError(f"{what}, so these lines would run as another user; name a citizen of {user}")
 
 
 def _undo(settings: "Settings", name: str | None) -> int:
@@ -151,11 +157,11 @@ def _undo(settings: "Settings", name: str | None) -> int:
 
     home = newest_move(settings, name)
     for what in undo(home):
-        click.echo(clean(f"put back: {what}"))
+        click.echo(clean(f"restored: {what}"))
     return 0
 
 
-# ------------------------------------------------------------------ telling
+# ------------------------------------------------------------------ printing
 
 
 def _show(sheets: Sequence["CrontabPlan"], wanted: "Wanted") -> None:
@@ -178,11 +184,11 @@ def _closing(
     from scheduler.core.text import clean
 
     if journal:
-        told = [
-            f"moved to {target.file}; what was there before is in {journal}",
-            f"now start its loop: ./run.sh {target.name}; back again: experience-tui migrate --undo",
+        lines = [
+            f"moved to {target.file}; copies of what was there before are in {journal}",
+            f"now start its loop: ./run.sh {target.name}; to undo: experience-tui migrate --undo",
         ]
-        return [clean(line) for line in told]
+        return [clean(line) for line in lines]
     if applying or not any(verdict.moves for sheet in sheets for verdict in sheet.verdicts):
         return ["nothing to move"]
-    return [f"nothing was changed; with --apply these lines become tasks of {target.name}"]
+    return [f"nothing has changed; with --apply these lines become tasks of {target.name}"]

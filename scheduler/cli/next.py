@@ -1,4 +1,4 @@
-"""`experience-tui next`: when tasks run next, or when a cron expression would."""
+"""`experience-tui next`: the next runs of tasks, or the next times of a cron expression."""
 
 import json
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from scheduler.errors import SchedulerError
     "next", epilog='Example: experience-tui next --cron "0 9 * * mon-fri" --timezone Europe/Berlin -n 3'
 )
 @some_citizens
-@click.option("--cron", metavar="EXPR", help="What an expression means, instead of what citizens do next.")
-@click.option("--timezone", metavar="ZONE", help="Its time zone; by default the machine's.")
-@click.option("--from", "start", metavar="ISO", help="From when on; by default now.")
+@click.option("--cron", metavar="EXPR", help="The next times of this expression, instead of the tasks.")
+@click.option("--timezone", metavar="ZONE", help="The time zone of EXPR; by default the machine's.")
+@click.option("--from", "start", metavar="ISO", help="Times after this; by default now.")
 @click.option("-n", "count", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many.")
 @as_document
 @config_file
@@ -31,13 +31,13 @@ def next_command(
     as_json: bool,
     config: Path | None,
 ) -> int:
-    """When tasks of these citizens (of all, if none is named) run next, or when a cron expression would."""
+    """List the next runs of citizens (default: all), or the next times of a cron expression."""
     if cron is None:
         if timezone or start:
             raise click.UsageError("--timezone and --from belong to --cron EXPR")
         return _next_tasks(names, count, as_json, config)
     if names:
-        raise click.UsageError("--cron EXPR is about an expression; leave the citizens out")
+        raise click.UsageError("--cron EXPR and citizens exclude each other")
     times = upcoming(cron, timezone, start, count)
     click.echo(json.dumps(times, indent=2) if as_json else "\n".join(times))
     return 0
@@ -51,7 +51,7 @@ def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> 
     zone = zone_named(timezone) if timezone else local_zone()
     schedule = parse(cron, zone)
     if not isinstance(schedule, Cron):
-        raise SchedulerError(f"{cron!r} is no cron expression; write five fields, like 0 9 * * mon-fri")
+        raise SchedulerError(f"{cron!r} is not a cron expression; write five fields, like 0 9 * * mon-fri")
     when = _moment(start, zone) if start else SystemClock.now()
     times: list[str] = []
     while len(times) < count and (when := schedule.after(when)) < NEVER:
@@ -63,7 +63,7 @@ def _moment(text: str, zone: Any) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise SchedulerError(f"{text!r} is no ISO time; write it like 2026-03-29T00:00") from error
+        raise SchedulerError(f"{text!r} is not an ISO time; write it like 2026-03-29T00:00") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 

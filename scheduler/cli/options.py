@@ -1,4 +1,4 @@
-"""Options and arguments that several subcommands have in common."""
+"""Options and arguments that several subcommands share."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,15 +7,15 @@ import click
 
 from scheduler.cli.completion import citizens, who_and_tasks
 
-GRAMMAR = "CITIZEN is a name, or several with commas between them; with --all there is none."
+GRAMMAR = "CITIZEN: one name or a comma-separated list; leave it out with --all."
 
 config_file = click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
 )
-as_lines = click.option("--json", "as_json", is_flag=True, help="For scripts: an object on each line.")
-as_document = click.option("--json", "as_json", is_flag=True, help="For scripts.")
-as_root = click.option("--own-as-root", is_flag=True, help="As root, act also for other users' homes.")
-every_citizen = click.option("--all", "every", is_flag=True, help="For every citizen.")
+as_lines = click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON object per line.")
+as_document = click.option("--json", "as_json", is_flag=True, help="For scripts: JSON.")
+as_root = click.option("--own-as-root", is_flag=True, help="As root, act on other users' citizens, too.")
+every_citizen = click.option("--all", "every", is_flag=True, help="Every citizen.")
 some_citizens = click.argument(
     "names",
     nargs=-1,
@@ -28,7 +28,7 @@ who_then_tasks = click.argument("words", nargs=-1, metavar="CITIZEN TASK...", sh
 
 
 def names_in(words: Sequence[str]) -> tuple[str, ...]:
-    """The names in these words, which may have several with commas between them; each once."""
+    """The names in these words, each of which may be a comma-separated list; each name once."""
     return tuple(dict.fromkeys(name for word in words for name in word.split(",") if name))
 
 
@@ -38,7 +38,7 @@ def who(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, 
         return (), tuple(words)
     names = names_in(words[:1])
     if not names:
-        raise click.UsageError("which citizen? Name it, several with commas between them, or use --all")
+        raise click.UsageError("which citizen? Name it (several: a,b), or use --all")
     return names, tuple(words[1:])
 
 

@@ -1,4 +1,4 @@
-"""What a program printed, as text that cannot steer a terminal."""
+"""Output for a shell: tables, and what a program printed as text that cannot control a terminal."""
 
 import re
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 class Printout:
-    """Pieces of what a run prints, made safe as they come; with a `prefix` whole lines, each behind it."""
+    """Pieces of a run's output, made safe as they come; with a `prefix`, whole lines that begin with it."""
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix, self._held, self._fresh = prefix, "", True
 
     def add(self, piece: OutputChunk) -> str:
-        """What there is to show now."""
+        """What can be shown now."""
         shown = ""
         if piece.skipped:
             shown = self.end() + f"{self._prefix}… {piece.skipped:,} bytes left out …\n"
@@ -32,7 +32,7 @@ class Printout:
         return shown + self._show(text[:cut])
 
     def end(self) -> str:
-        """What was held back, and the end of its line."""
+        """The rest that was held back, and the end of its line."""
         shown, self._held = self._show(self._held), ""
         shown += "" if self._fresh else "\n"
         self._fresh = True

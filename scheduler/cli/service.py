@@ -1,4 +1,4 @@
-"""`experience-tui service`: a citizen's loop as a service of systemd."""
+"""`experience-tui service`: a citizen's loop as a systemd service."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What the three verbs have in common."""
+    """What the three verbs share."""
     for option in (
         click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file."),
-        click.option("--into", type=click.Path(path_type=Path), metavar="FOLDER", help="Units are there."),
-        click.option("--user", is_flag=True, help="For the user's own manager: needs no root."),
+        click.option(
+            "--into",
+            type=click.Path(path_type=Path),
+            metavar="FOLDER",
+            help="The folder of units; by default systemd's.",
+        ),
+        click.option("--user", is_flag=True, help="For your own systemd --user: needs no root."),
         click.argument("name", shell_complete=one_citizen),
     ):
         command = option(command)
@@ -36,13 +41,13 @@ def service_command() -> None:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Tasks may write there, too; may be repeated.",
+    help="Let tasks write to this folder, too; repeatable.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show what would be written.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be written.")
 def install_command(
     name: str, user: bool, into: Path | None, config: Path | None, writable: tuple[Path, ...], dry_run: bool
 ) -> int:
-    """Write a hardened unit for this citizen and mark its home as run by it."""
+    """Write a hardened unit for this citizen and mark its home as run by the service."""
     from scheduler.runtime.systemd_unit import install, place
     from scheduler.storage.lock import owner_of
 
@@ -54,7 +59,7 @@ def install_command(
         click.echo("nothing was written: --dry-run", err=True)
         return 0
     if owner := owner_of(where.home):
-        click.echo(f"{name} is owned by pid {owner.pid} at the moment: end that one first", err=True)
+        click.echo(f"pid {owner.pid} owns {name}: stop that process first", err=True)
     for line in _next_steps(where):
         click.echo(line, err=True)
     return 0
@@ -63,12 +68,12 @@ def install_command(
 @service_command.command("remove", epilog="Example: sudo experience-tui service remove opus")
 @_options
 def remove_command(name: str, user: bool, into: Path | None, config: Path | None) -> int:
-    """Take the unit away, and the mark in the home: any owner may run the citizen again."""
+    """Remove the unit and the mark in the home: any process may own the citizen again."""
     from scheduler.runtime.systemd_unit import place_of, remove
 
     where = place_of(name, user=user, into=into, config=config)
     removed = remove(where)
-    for line in removed or [f"there is no {where.file}, and {where.home} is not marked"]:
+    for line in removed or [f"{where.file} does not exist, and {where.home} is not marked"]:
         click.echo(f"removed {line}" if removed else line)
     if removed:
         click.echo(f"now: {where.unit.systemctl('stop')}; {_manager(where)} daemon-reload", err=True)
@@ -78,7 +83,7 @@ def remove_command(name: str, user: bool, into: Path | None, config: Path | None
 @service_command.command("show", epilog="Example: experience-tui service show opus")
 @_options
 def show_command(name: str, user: bool, into: Path | None, config: Path | None) -> int:
-    """Print the unit as it is installed, and whether the home is marked as run by it."""
+    """Print the installed unit, and whether the home is marked as run by it."""
     from scheduler.runtime.systemd_unit import installed, place_of
 
     click.echo(installed(place_of(name, user=user, into=into, config=config)))
@@ -89,7 +94,7 @@ def _next_steps(where: "Place") -> list[str]:
     user = " --user" if where.unit.user else ""
     steps = [
         f"now: {_manager(where)} daemon-reload; {where.unit.systemctl('enable --now')}",
-        f"its lines: journalctl{user} -u {where.unit.name} -f",
+        f"its log: journalctl{user} -u {where.unit.name} -f",
     ]
     return [*steps, "to run without a login: loginctl enable-linger"] if user else steps
 

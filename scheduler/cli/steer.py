@@ -1,4 +1,4 @@
-"""The verbs of experience-tui: the same words and exit codes through an owner and without one."""
+"""The verbs for tasks and citizens: the same text and exit codes with an owner and without one."""
 
 import json
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -49,22 +49,22 @@ def _verb(name: str, help: str) -> click.Command:
     return command
 
 
-reset_command = _verb("reset", "Forget the last run and the last error: due at the next check.")
-pause_command = _verb("pause", "Not by schedule any more, until resumed; force still works.")
-resume_command = _verb("resume", "By schedule again.")
+reset_command = _verb("reset", "Forget the last run and error of tasks; they are due at the next check.")
+pause_command = _verb("pause", "Stop scheduling these tasks until `resume`; `force` still works.")
+resume_command = _verb("resume", "Schedule these tasks again.")
 
 
 @click.command("wake", epilog="Example: experience-tui wake opus --wait")
 @some_citizens
 @every_citizen
-@click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 if it, or any task, failed.")
+@click.option("--wait", is_flag=True, help="Wait until it ends; exit code 1 if the wake or any task failed.")
 @as_lines
 @config_file
 @as_root
 def wake_command(
     names: tuple[str, ...], every: bool, wait: bool, as_json: bool, config: Path | None, own_as_root: bool
 ) -> int:
-    """Wake citizens now. Where nobody owns one, this waits for the end of its wake."""
+    """Wake citizens now. If no process owns a citizen, this waits until its wake has ended."""
 
     waited: list[Followed] = []
 
@@ -104,19 +104,19 @@ async def _waited_for(control: "Followed", told: "ResultPrinter") -> int:
 
 
 def exit_code_for(control: "Followed", what: str) -> None:
-    """Say what becomes of a run, or a wake, that is not waited for any more."""
+    """Print what happens to a run or a wake after ctrl+c."""
     owner = control.snapshot().owner.removeprefix("attached, ")
     if owner == "here":
-        click.echo(f"stopping {what}; press ctrl+c again to end it at once", err=True)
+        click.echo(f"stopping {what}; press ctrl+c again to kill it", err=True)
     else:
-        click.echo(f"{what} goes on in {owner}", err=True)
+        click.echo(f"{what} continues in {owner}", err=True)
 
 
 # ------------------------------------------------------------------ many at once
 
 
 class ResultPrinter:
-    """What is said of one task of one citizen: a line for people, or an object for scripts."""
+    """Prints the result for one task of one citizen: a line for people, or an object for scripts."""
 
     def __init__(self, citizen: str, task: str, *, as_json: bool, alone: bool) -> None:
         self.citizen, self.task, self.as_json = citizen, task, as_json
@@ -128,7 +128,7 @@ class ResultPrinter:
         click.echo(self._object(text=text, **more) if self.as_json else clean(f"{self.prefix}{text}"))
 
     def refused(self, error: SchedulerError) -> int:
-        """Say why it was not done: the exit code."""
+        """Print why it was refused: the exit code."""
         from scheduler.core.text import clean
 
         if self.as_json:
@@ -178,7 +178,7 @@ def run_verb(
 
 
 def _wanted(fleet: "Fleet", citizens: Collection[str], tasks: Sequence[str]) -> list[tuple[str, str]]:
-    """Whom to ask for which task; of all citizens those that have it, and those that cannot be read."""
+    """Pairs of citizen and task; of all citizens those that have it, and those that cannot be read."""
     if citizens or not tasks:
         return [(name, task) for name in citizens or sorted(fleet.members) for task in tasks or ("",)]
     rows = {

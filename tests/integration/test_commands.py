@@ -167,12 +167,12 @@ def test_ctrl_c_stops_waiting_and_says_what_becomes_of_the_run(shell):
     out, err = waiting.communicate(timeout=20)
     assert (waiting.returncode, out) == (130, "")
     if shell.owned:
-        assert err == f"opus/late goes on in pid {owner_of(shell.root / 'opus').pid}\n"
+        assert err == f"opus/late continues in pid {owner_of(shell.root / 'opus').pid}\n"
         (shell.root / "opus" / "go").touch()
         until(lambda: _runs(shell, "late") == before + 1, "it ended")
         assert looks(("opus",), shell.root / "main.toml")[0].task("late").error is None
     else:
-        assert err == "stopping opus/late; press ctrl+c again to end it at once\n"
+        assert err == "stopping opus/late; press ctrl+c again to kill it\n"
         assert "interrupted" in looks(("opus",), shell.root / "main.toml")[0].task("late").error.text
 
 
@@ -227,13 +227,13 @@ def test_what_cannot_be_done_is_one_line(shell, words, said):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["reset"], "which citizen? Name it, several with commas between them, or use --all"),
+        (["reset"], "which citizen? Name it (several: a,b), or use --all"),
         (["reset", "opus"], "which task? Name it after the citizen"),
         (["wake"], "which citizen? Name it"),
         (["wake", "opus", "--all"], "name citizens or use --all, not both"),
-        (["history", "opus", "quick", "steps"], "one task at most"),
-        (["history", "--all", "--before", "7"], "ids are a citizen's own"),
-        (["next", "opus", "--cron", "* * * * *"], "leave the citizens out"),
+        (["history", "opus", "quick", "steps"], "at most one task"),
+        (["history", "--all", "--before", "7"], "each citizen has its own ids"),
+        (["next", "opus", "--cron", "* * * * *"], "exclude each other"),
         (["next", "--timezone", "UTC"], "belong to --cron EXPR"),
         (["check", "opsu"], "unknown citizen 'opsu': did you mean opus?"),
     ],
@@ -274,7 +274,7 @@ def test_ctrl_c_stops_waiting_for_a_wake(shell):
     waiting.send_signal(signal.SIGINT)
     _, err = waiting.communicate(timeout=20)
     assert waiting.returncode == 130
-    goes_on = f"the wake of opus goes on in pid {owner_of(home).pid}" if shell.owned else ""
+    goes_on = f"the wake of opus continues in pid {owner_of(home).pid}" if shell.owned else ""
     assert err.startswith(goes_on or "stopping the wake of opus; press ctrl+c again")
     (home / "hold").unlink()
 

@@ -280,7 +280,7 @@ def test_a_crontab_that_is_not_taken_leaves_everything_as_it_was(place, tmp_path
         (("nowhere.cron",), "nowhere.cron: cannot be read"),
         ((), "has no crontab; name a file"),
         (("--undo",), "nothing to undo"),
-        (("--user", "nobody-of-us"), "there is no user nobody-of-us"),
+        (("--user", "nobody-of-us"), "unknown user nobody-of-us"),
         (("--citizen", "../x", "pyproject.toml"), "is not a valid name for a citizen"),
     ],
 )
@@ -325,7 +325,7 @@ def test_lines_of_another_user_are_not_run_as_the_owner_of_the_home(place, tmp_p
     plan = json.loads(place.run("--user", "nobody", "--user-column", "--json", file))
     assert plan["sources"][0]["counts"]["task"] == 1
     said = place.run("--user", "nobody", "--user-column", "--apply", file, code=2)
-    assert "is not nobody's" in said
+    assert "does not belong to nobody" in said
     assert file.read_text() == "0 0 * * * nobody /opt/x\n"
 
 

@@ -147,7 +147,7 @@ def test_remove_leaves_nothing_not_even_what_enable_made(place):
     assert list(wants.iterdir()) == []
     assert not (place.root / "units" / "experience-opus.service").exists()
     assert managed_by(place.home) is None
-    assert "there is no" in service(place, "remove").stdout
+    assert "does not exist" in service(place, "remove").stdout
 
 
 def test_show_says_what_is_installed_or_how_to(place):

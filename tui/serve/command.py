@@ -57,7 +57,7 @@ MISSING = (
     "--token-file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="The token is there.",
+    help="The file that holds the token.",
 )
 @click.option("--new-token", is_flag=True, help="Make a new token: every link and cookie so far is void.")
 @click.option("--link", is_flag=True, help="Print the link and end.")
