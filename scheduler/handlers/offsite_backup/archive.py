@@ -55,6 +55,7 @@ class Writer:
         self._file = open(handle, "wb")  # noqa: PTH123, SIM115 - the mode is set at creation; see __exit__
         self._gzip = gzip.GzipFile("", "wb", LEVEL, self._file)
         self._tar = tarfile.TarFile(fileobj=self._gzip, mode="w", format=tarfile.PAX_FORMAT)
+        self._tar.copybufsize = CHUNK  # type: ignore[attr-defined] # not in the stubs
 
     def __enter__(self) -> "Writer":
         return self
@@ -96,11 +97,11 @@ class Writer:
 
     def _put_file(self, info: tarfile.TarInfo, entry: Entry, source: Path) -> None:
         with _reading():
-            file = open(os.open(source, GENTLY), "rb", buffering=0)  # noqa: PTH123, SIM115 - no links, no pipes
+            file = open(os.open(source, GENTLY), "rb")  # noqa: PTH123, SIM115 - no links, no pipes
         with file:
             before = os.fstat(file.fileno())
             info.size = before.st_size
-            content = _Hashed(file, info.size, self._stop)
+            content = _Hashed(file, self._stop)
             self._put(info, content)
             after = os.fstat(file.fileno())
         if content.short or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
@@ -131,26 +132,16 @@ def _reading() -> Iterator[None]:
 
 
 class _Hashed:
-    """Exactly `size` bytes of a file, filled up with zeros if it is shorter by now, and their hash."""
+    """A file that stays as long as it was, filled up with zeros if need be, and the hash of what was read."""
 
-    def __init__(self, file: IO[bytes], size: int, stop: Stop) -> None:
+    def __init__(self, file: IO[bytes], stop: Stop) -> None:
         self.hash, self.short = DIGEST(), ""
-        self._file, self._left, self._stop = file, size, stop
-        self._ahead = memoryview(b"")
+        self._file, self._stop = file, stop
 
     def read(self, count: int) -> bytes:
-        if not self._ahead:
-            self._ahead = memoryview(self._next())
-        found, self._ahead = bytes(self._ahead[:count]), self._ahead[count:]
-        rest = count - len(found)
-        return found + self.read(rest) if rest and self._left else found
-
-    def _next(self) -> bytes:
         raise_if_stopped(self._stop)
-        wanted = min(CHUNK, self._left)
-        content = self._content(wanted)
+        content = self._content(count).ljust(count, b"\0")
         self.hash.update(content)
-        self._left -= len(content)
         return content
 
     def _content(self, wanted: int) -> bytes:
@@ -158,9 +149,9 @@ class _Hashed:
             content = b"" if self.short else self._file.read(wanted)
         except OSError as error:
             self.short, content = error.strerror or "cannot be read", b""
-        if not content:
+        if len(content) < wanted:
             self.short = self.short or "became shorter while it was read"
-        return content or bytes(wanted)
+        return content
 
 
 def described(entry: Entry) -> tarfile.TarInfo:

@@ -290,7 +290,9 @@ def test_unreadable_files_are_said_the_first_by_name(home, target):
 
 
 def test_a_target_that_is_not_there(home, target):
-    with pytest.raises(TaskFailed, match=r"there is no folder .*/usb for the backups; mount it, or make it"):
+    with pytest.raises(
+        TaskFailed, match=r"there is no folder .*/usb for the backups; mount it, or create it"
+    ):
         run(home, target / "usb")
 
 
