@@ -1,5 +1,6 @@
 """dream_generate: a prompt made of recent memory, and with a language model the dream itself."""
 
+from asyncio import to_thread
 from pathlib import Path
 
 from scheduler.core.task import Context, Llm
@@ -7,12 +8,12 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.dream_generate.options import Options
 from scheduler.handlers.dream_generate.prompt import Prompt, prompt
 from scheduler.handlers.dream_generate.store import FILE, add, message
+from scheduler.handlers.net.llm import ask
+from scheduler.system.clock import SystemClock
 
 
 async def dream_generate(ctx: Context) -> str:
     """What was queued or dreamt, in one line; a model that gives no dream leaves the prompt queued."""
-    from asyncio import to_thread  # 50 ms that reading settings need not pay
-
     options = ctx.options or Options()
     made, new = await to_thread(_queued, ctx.home, options)
     if ctx.llm is None or not options.llm:
@@ -23,20 +24,13 @@ async def dream_generate(ctx: Context) -> str:
 
 
 def _queued(home: Path, options: Options) -> tuple[Prompt, bool]:
-    """The prompt, and whether it is another than the last one, which still waits."""
-    from scheduler.system.clock import SystemClock
-
+    """The prompt, and whether it is a new one; the last one still waits otherwise."""
     now = SystemClock.now()
     made = prompt(home, now, options.events, options.instructions)
     return made, add(home, message("user", made.text, now, type="dream_prompt"), options.keep)
 
 
 async def _dreamt(ctx: Context, llm: Llm, made: Prompt, options: Options) -> str:
-    from asyncio import to_thread
-
-    from scheduler.handlers.net.llm import ask
-    from scheduler.system.clock import SystemClock
-
     try:
         answer = await ask(llm, made.text, ctx.progress)
     except TaskFailed as error:

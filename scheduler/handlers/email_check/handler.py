@@ -1,5 +1,6 @@
 """email_check: urgent mail becomes work in tasks/queue, once per message ever; the mailbox never changes."""
 
+from asyncio import to_thread
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from scheduler.handlers.email_check.options import Options
 from scheduler.handlers.email_check.queued_mail import FULL, MailQueue, work
 from scheduler.handlers.email_check.rules import priority
 from scheduler.handlers.wording import first_few
+from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from scheduler.handlers.email_check.connection import Line
@@ -25,10 +27,7 @@ Progress = Callable[[float, float, str], None]
 
 async def email_check(ctx: Context) -> str | Report:
     """How much mail is unread; `URGENT:n ...` when n messages were queued that cannot wait."""
-    from asyncio import to_thread  # 50 ms that reading settings need not pay
-
     from scheduler.handlers.email_check.connection import Line
-    from scheduler.system.clock import SystemClock
 
     options, line = _options(ctx), Line()
     try:

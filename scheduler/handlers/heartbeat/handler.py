@@ -1,5 +1,6 @@
 """heartbeat: the machine's disk, memory and load against limits, and whether the peers are awake."""
 
+from asyncio import to_thread
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from scheduler.handlers.heartbeat.options import Options
 from scheduler.handlers.heartbeat.peers import Peer, check_peers
 from scheduler.handlers.home_files import count_files
 from scheduler.handlers.wording import counted
+from scheduler.system.clock import SystemClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,6 @@ class Reading:
 
 async def heartbeat(ctx: Context) -> str | Report:
     """One line about the machine and the peers; a warning or a failure when a limit is passed."""
-    from asyncio import to_thread  # 50 ms that reading settings need not pay
-
-    from scheduler.system.clock import SystemClock
-
     options = ctx.options or Options()
     reading = await to_thread(measure, ctx.home, SystemClock.now(), options.peers)
     return judge(reading, options)

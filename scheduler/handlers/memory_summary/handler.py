@@ -1,5 +1,6 @@
 """memory_summary: days, weeks and months in a few lines, in prose where a language model is set."""
 
+from asyncio import to_thread
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -8,15 +9,15 @@ from pathlib import Path
 from scheduler.core.task import Context, Llm, Report
 from scheduler.handlers.memory_summary.daily import Outcome, Progress, summarise_days
 from scheduler.handlers.memory_summary.options import Options
+from scheduler.handlers.memory_summary.prose import Prose, recent_days, recent_periods
 from scheduler.handlers.memory_summary.pruning import prune_raw, prune_summaries
 from scheduler.handlers.memory_summary.rollup import Period, roll_up
 from scheduler.handlers.wording import counted, with_problems
+from scheduler.system.clock import SystemClock
 
 
 async def memory_summary(ctx: Context) -> str | Report:
     """How much was summarised; a warning names the days that could not be read, or why there is no prose."""
-    from scheduler.system.clock import SystemClock
-
     options = ctx.options or Options()
     today = datetime.fromtimestamp(SystemClock.now(), UTC).date()
     return await summarise(ctx.home, today, ctx.progress, options, ctx.llm if options.llm else None)
@@ -26,10 +27,6 @@ async def summarise(
     home: Path, today: date, progress: Progress, options: Options, llm: Llm | None = None
 ) -> str | Report:
     """Bring all summaries up to date with the days before `today`; raises TaskFailed if that fails."""
-    from asyncio import to_thread  # 50 ms that reading settings need not pay
-
-    from scheduler.handlers.memory_summary.prose import Prose, recent_days, recent_periods
-
     prose = Prose(home, llm, options.prose_time, progress)
     days = await to_thread(summarise_days, home, today, progress)
     await prose.of(recent_days(home, today))

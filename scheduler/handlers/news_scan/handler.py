@@ -1,30 +1,25 @@
 """news_scan: what is new in the feeds, each item once, in news/YYYY-MM-DD.jsonl."""
 
+import asyncio
+from asyncio import to_thread
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
+from scheduler.handlers.net.http import open_web
+from scheduler.handlers.news_scan.feed import Check, Feed, check
+from scheduler.handlers.news_scan.feed_state import Memory
+from scheduler.handlers.news_scan.files import NewsFiles
 from scheduler.handlers.news_scan.options import Options
+from scheduler.handlers.news_scan.parser_pool import parsers
 from scheduler.handlers.wording import counted, first_few, with_problems
-
-if TYPE_CHECKING:
-    from scheduler.handlers.news_scan.feed import Check, Feed
-    from scheduler.handlers.news_scan.feed_state import Memory
-    from scheduler.handlers.news_scan.files import NewsFiles
+from scheduler.system.clock import SystemClock
 
 AT_ONCE = 8  # feeds that are asked at the same time
 
 
 async def news_scan(ctx: Context) -> str | Report:
     """How many items are new; a warning names the feeds that could not be read."""
-    from asyncio import to_thread
-
-    from scheduler.handlers.news_scan.feed import Feed
-    from scheduler.handlers.news_scan.feed_state import Memory
-    from scheduler.handlers.news_scan.files import NewsFiles
-    from scheduler.system.clock import SystemClock
-
     options, now = ctx.options or Options(), SystemClock.now()
     feeds = [Feed(name, url) for name, url in (options.feeds or {}).items()]
     if not feeds:
@@ -41,24 +36,18 @@ async def news_scan(ctx: Context) -> str | Report:
 
 
 async def _scan(
-    ctx: Context, feeds: Sequence["Feed"], memory: "Memory", files: "NewsFiles", now: float
-) -> list[tuple["Check", int]]:
+    ctx: Context, feeds: Sequence[Feed], memory: Memory, files: NewsFiles, now: float
+) -> list[tuple[Check, int]]:
     """The check of each feed, and how many new items it brought."""
-    import asyncio
-
-    from scheduler.handlers.net.http import open_web
-    from scheduler.handlers.news_scan.feed import check
-    from scheduler.handlers.news_scan.parser_pool import parsers
-
-    options, checks = ctx.options or Options(), list[tuple["Check", int]]()
+    options, checks = ctx.options or Options(), list[tuple[Check, int]]()
     slots, writing = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
 
-    async def scan(feed: "Feed") -> None:
+    async def scan(feed: Feed) -> None:
         known = memory.of(feed.url)
         async with slots:
             found = await check(feed, known, web, parse, options.keywords, now)
             async with writing:
-                added = await asyncio.to_thread(files.add, found.new)
+                added = await to_thread(files.add, found.new)
             found.remember(known, memory.today)
         checks.append((found, added))
         ctx.progress(len(checks), len(feeds), feed.name)
@@ -73,7 +62,7 @@ async def _scan(
     return checks
 
 
-def _summary(checks: Sequence[tuple["Check", int]]) -> str | Report:
+def _summary(checks: Sequence[tuple[Check, int]]) -> str | Report:
     problems = sorted(f"{each.feed.name}: {each.problem}" for each, _ in checks if each.problem)
     feeds = counted(len(checks), "feed")
     if len(problems) == len(checks):

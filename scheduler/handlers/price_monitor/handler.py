@@ -1,25 +1,19 @@
 """price_monitor: prices to prices.jsonl, and work for the next wake when one has moved too far."""
 
-from typing import TYPE_CHECKING
+from asyncio import to_thread
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
+from scheduler.handlers.price_monitor.files import append, iso, queue
+from scheduler.handlers.price_monitor.moves import Move, Point, Tracks
 from scheduler.handlers.price_monitor.options import Options
+from scheduler.handlers.price_monitor.quotes import Quotes, quotes
 from scheduler.handlers.wording import first_few, with_problems
-
-if TYPE_CHECKING:
-    from scheduler.handlers.price_monitor.moves import Move, Tracks
-    from scheduler.handlers.price_monitor.quotes import Quotes
+from scheduler.system.clock import SystemClock
 
 
 async def price_monitor(ctx: Context) -> str | Report:
     """The prices in one line; urgent after a move over the limit, a warning where a price is missing."""
-    from asyncio import to_thread
-
-    from scheduler.handlers.price_monitor.moves import Tracks
-    from scheduler.handlers.price_monitor.quotes import quotes
-    from scheduler.system.clock import SystemClock
-
     options, now = ctx.options or Options(), SystemClock.now()
     _check(options)
     tracks = await to_thread(Tracks, ctx.home)
@@ -33,9 +27,7 @@ def _check(options: Options) -> None:
         raise TaskFailed("there are no pairs; add pairs to the settings of price_monitor")
 
 
-def _recorded(ctx: Context, options: Options, found: "Quotes", tracks: "Tracks", now: float) -> str | Report:
-    from scheduler.handlers.price_monitor.files import append, iso
-
+def _recorded(ctx: Context, options: Options, found: Quotes, tracks: Tracks, now: float) -> str | Report:
     if found.prices:
         lines = [
             {"time": iso(now), "pair": pair, "price": price.text, "source": options.source}
@@ -48,12 +40,9 @@ def _recorded(ctx: Context, options: Options, found: "Quotes", tracks: "Tracks",
 
 
 def _moves(
-    ctx: Context, options: Options, found: "Quotes", tracks: "Tracks", now: float
-) -> list[tuple[str, "Move", bool]]:
+    ctx: Context, options: Options, found: Quotes, tracks: Tracks, now: float
+) -> list[tuple[str, Move, bool]]:
     """The moves over the limit; each is work for the next wake, once."""
-    from scheduler.handlers.price_monitor.files import queue
-    from scheduler.handlers.price_monitor.moves import Point
-
     moves = []
     for pair, price in found.prices.items():
         track = tracks.of(found.names[pair])
@@ -64,7 +53,7 @@ def _moves(
     return moves
 
 
-def _summary(options: Options, found: "Quotes", moves: list[tuple[str, "Move", bool]]) -> str | Report:
+def _summary(options: Options, found: Quotes, moves: list[tuple[str, Move, bool]]) -> str | Report:
     problems = [f"{pair}: {problem}" for pair, problem in found.problems.items()]
     if not found.prices:
         raise TaskFailed(f"no price from {options.source}: {first_few(problems)}")

@@ -3,17 +3,14 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from scheduler.core.secrets import Sensitive
 from scheduler.handlers.net.http import Answer, NoAnswer, Web, open_web, refusal
 from scheduler.handlers.net.urls import fingerprint
 from scheduler.handlers.price_monitor.moves import Tracks
+from scheduler.handlers.price_monitor.options import Options
 from scheduler.handlers.price_monitor.sources import NoPrice, Price, document, fresh, source_of
-
-if TYPE_CHECKING:
-    from scheduler.handlers.price_monitor.options import Options
 
 AT_ONCE = 4
 ONE = "price"  # the pair of a json source without pairs
@@ -30,7 +27,7 @@ class Quotes:
     names: dict[str, str] = field(default_factory=dict)
 
 
-async def quotes(options: "Options", tracks: Tracks, now: float, progress: Progress) -> Quotes:
+async def quotes(options: Options, tracks: Tracks, now: float, progress: Progress) -> Quotes:
     """A price or a problem for every pair."""
     every = options.pairs or (ONE,)
     found = Quotes(names={pair: _name(options, pair) for pair in every})
@@ -53,7 +50,7 @@ async def quotes(options: "Options", tracks: Tracks, now: float, progress: Progr
     return found
 
 
-def _name(options: "Options", pair: str) -> str:
+def _name(options: Options, pair: str) -> str:
     """Another address or place is another price; addresses may hold secrets, so it is a hash of them."""
     place = f"{options.url} {options.path} {options.endpoint}"
     return f"{options.source} {pair} {fingerprint(place)[:8]}"
@@ -62,7 +59,7 @@ def _name(options: "Options", pair: str) -> str:
 class _Asking:
     """Requests to one source, whose prices and problems go into `found`."""
 
-    def __init__(self, options: "Options", now: float, found: Quotes) -> None:
+    def __init__(self, options: Options, now: float, found: Quotes) -> None:
         self._options, self._now, self._found = options, now, found
         self._source = source_of(options)
 

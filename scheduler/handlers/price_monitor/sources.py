@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from scheduler.handlers.price_monitor.options import Options
+from scheduler.handlers.price_monitor.options import Options
 
 _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)
 _MILLISECONDS = 1e11  # a Unix time above this is in milliseconds
@@ -46,7 +45,7 @@ class Source:
     together: bool = False  # one request serves all pairs
 
 
-def source_of(options: "Options") -> Source:
+def source_of(options: Options) -> Source:
     """The source that the settings name."""
     if options.source != "json":
         known = SOURCES[options.source]
