@@ -9,7 +9,6 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -154,6 +153,8 @@ def new_client() -> "httpx2.AsyncClient":
 
 
 def _agent() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return f"experience-tui/{version('experience-tui')}"
     except PackageNotFoundError:  # run from a checkout
