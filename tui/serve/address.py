@@ -1,4 +1,4 @@
-"""Where the browser's server listens, and by which names and origins it may be spoken to."""
+"""Where the web server listens, and which names and origins it accepts."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class BadAddress(SchedulerError):
-    """An address or a public URL that would let strangers in, or that cannot be meant."""
+    """An address or a public URL that is unsafe or invalid."""
 
     code = "bad-address"
 
@@ -29,9 +29,9 @@ class Address:
         return self.public or f"http://{bracketed(self.host)}:{self.port}"
 
     def admits(self, host: str) -> bool:
-        """Whether a Host header names us: a page elsewhere whose name was made to lead here does not.
+        """Whether a Host header names this server: a page elsewhere whose name resolves to here does not.
 
-        Any port will do for the machine's own names: it is another one at the far end of `ssh -L`.
+        The machine's own names may have any port: it is another one at the far end of `ssh -L`.
         """
         name, _ = _name_and_port(host)
         return self.is_public(host) or name in LOOPBACK or name == self.host.lower()
@@ -41,17 +41,17 @@ class Address:
         return bool(self.public) and _with_port(host) == _with_port(urlsplit(self.public).netloc)
 
     def origin_of(self, host: str) -> str:
-        """The only origin that pages reached by this Host header have."""
+        """The only origin of pages that are reached by this Host header."""
         return self.public if self.is_public(host) else f"http://{host}"
 
 
 def address(host: str, port: int, public_url: str | None = None) -> Address:
-    """Where to listen; raises BadAddress for what is open to others without TLS in front."""
+    """Where to listen; raises BadAddress if others could connect without TLS in front."""
     public = _public(public_url) if public_url is not None else ""
     if not public and not _is_loopback(host):
         raise BadAddress(
-            f"--host {host} lets others in, and without TLS they could read along: leave it out and use "
-            "ssh -L, or put a proxy with TLS in front and name it with --public-url https://..."
+            f"--host {host} lets others in, and without TLS they could read everything: leave it out and "
+            "use ssh -L, or put a proxy with TLS in front and name it with --public-url https://..."
         )
     return Address(host, port, public)
 
@@ -68,9 +68,9 @@ def _public(url: str) -> str:
     except ValueError as error:
         raise BadAddress(f"--public-url {url}: {error}; write it like https://opus.example.org") from error
     if parts.scheme != "https":
-        raise BadAddress(f"--public-url {url}: only https:// keeps the token secret on its way")
+        raise BadAddress(f"--public-url {url}: only https:// keeps the token secret in transit")
     if not parts.hostname or _more_than_an_origin(parts):
-        raise BadAddress(f"--public-url {url}: a name and nothing else, like https://opus.example.org")
+        raise BadAddress(f"--public-url {url}: a host name alone, like https://opus.example.org")
     return f"https://{bracketed(parts.hostname)}" + (f":{port}" if port not in (None, 443) else "")
 
 
@@ -91,7 +91,7 @@ def _with_port(host: str) -> tuple[str, int]:
 
 
 def _name_and_port(host: str) -> tuple[str, int | None]:
-    """Of a Host header; an empty name for what is none."""
+    """Name and port of a Host header; an empty name for an invalid one."""
     try:
         parts = urlsplit(f"//{host}")
         named = parts.hostname if parts.netloc == host and "@" not in host else None

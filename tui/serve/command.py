@@ -28,21 +28,21 @@ MISSING = (
 
 @click.command("serve", epilog="Example: experience-tui serve --read-only")
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
-@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes any.")
 @click.option(
-    "--public-url", metavar="https://NAME", help="A proxy with TLS stands in front, known by this name."
+    "--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port."
 )
-@click.option("--read-only", is_flag=True, help="Browsers look and do not touch.")
+@click.option("--public-url", metavar="https://NAME", help="The name of a proxy with TLS in front.")
+@click.option("--read-only", is_flag=True, help="Browsers can look, but change nothing.")
 @click.option(
     "--citizen",
     "citizens",
     multiple=True,
     metavar="NAME",
-    help="Only this one; may be repeated.",
+    help="Only this citizen; may be repeated.",
     shell_complete=citizens,
 )
 @click.option(
-    "--screens", default=20, show_default=True, type=click.IntRange(1, 200), help="At once, at most."
+    "--screens", default=20, show_default=True, type=click.IntRange(1, 200), help="Most screens at a time."
 )
 @click.option(
     "--idle",
@@ -50,7 +50,7 @@ MISSING = (
     show_default=True,
     callback=seconds,
     metavar="TIME",
-    help="Ends a forgotten screen.",
+    help="A screen without input ends after this time.",
 )
 @click.option("--ascii", is_flag=True, help="Draw with plain ASCII.")
 @click.option(
@@ -59,14 +59,14 @@ MISSING = (
     metavar="FILE",
     help="The file that holds the token.",
 )
-@click.option("--new-token", is_flag=True, help="Make a new token: every link and cookie so far is void.")
-@click.option("--link", is_flag=True, help="Print the link and end.")
+@click.option("--new-token", is_flag=True, help="Create a new token; old links and cookies become invalid.")
+@click.option("--link", is_flag=True, help="Print the link and exit.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Settings.")
 def serve_command(**options: Any) -> int:
     """The monitor in a browser, /healthz and /metrics for Prometheus.
 
-    It only attaches: what ./run.sh --all or a service runs is what it shows. Others on this network get in
-    only through a proxy with TLS (--public-url); see docs/browser.md.
+    It only attaches, to what ./run.sh --all or a service runs. Others on this network get in only through
+    a proxy with TLS (--public-url); see docs/browser.md.
     """
     from tui.serve.address import address
     from tui.serve.credentials import default_file, token_in
@@ -85,7 +85,7 @@ def serve_command(**options: Any) -> int:
 
 
 def link(where: "Address", token: str) -> str:
-    """What a person opens, once: it gives the browser its cookie."""
+    """What a person opens once: it gives the browser its cookie."""
     return f"{where.origin}/?token={token}"
 
 
@@ -120,11 +120,11 @@ def _plan(where: "Address", token: str, options: dict[str, Any]) -> "Plan":
 
 
 def _announcing(token: str, file: Path) -> Callable[["Address"], None]:
-    """Says where the monitor is, with the token only where it does not stay in a file or a journal."""
+    """Print where the monitor is, with the token only if the output is not kept."""
 
     def announce(where: "Address") -> None:
         if _is_kept(sys.stdout.fileno()):
-            click.echo(f"{where.origin}/ is open; its token is in {file}, `serve --link` prints the link")
+            click.echo(f"{where.origin}/ is open; its token is in {file}; `serve --link` prints the link")
         else:
             click.echo(f"{link(where, token)}\nopen this link; Ctrl+C ends it")
         sys.stdout.flush()
@@ -133,6 +133,6 @@ def _announcing(token: str, file: Path) -> Callable[["Address"], None]:
 
 
 def _is_kept(descriptor: int) -> bool:
-    """Whether what is printed goes to a file, or to a journal's socket."""
+    """Whether the output goes to a file, or to a journal's socket."""
     mode = os.fstat(descriptor).st_mode
     return stat.S_ISREG(mode) or stat.S_ISSOCK(mode)

@@ -1,4 +1,4 @@
-"""What a browser or a scraper must show: the token, or the cookie that it is exchanged for."""
+"""The token that browsers and scrapers need, and the cookie that a browser gets for it."""
 
 import hashlib
 import hmac
@@ -10,20 +10,20 @@ from pathlib import Path
 
 from scheduler.errors import SchedulerError
 
-SHORTEST = 32  # characters of a token that somebody else chose
+SHORTEST = 32  # characters of a token
 LONGEST = 4096  # bytes of a token file
 COOKIE_LASTS = 30 * 86400  # seconds
 
 
 class BadToken(SchedulerError):
-    """A token file that cannot be used; the text names the mend."""
+    """A token file that cannot be used; the text names the fix."""
 
     code = "bad-token"
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Recognizes the token and its cookies; nothing that is wrong takes another time than the rest."""
+    """Recognizes the token and its cookies, in the same time whatever is wrong."""
 
     token: str = field(repr=False)
 
@@ -31,16 +31,16 @@ class Credentials:
         return hmac.compare_digest(_digest(given), _digest(self.token))
 
     def cookie(self, now: float) -> str:
-        """A cookie that lasts for a while, over restarts of the server too, as long as the token does."""
+        """A cookie for a month; it outlives restarts of the server, but not the token."""
         return self._signed(str(int(now) + COOKIE_LASTS))
 
     def is_cookie(self, given: str, now: float) -> bool:
         ends, _, _ = given.partition(".")
         real = hmac.compare_digest(_digest(given), _digest(self._signed(ends)))
-        return real and float(ends) > now  # what we signed is a number
+        return real and float(ends) > now  # a signed end is a number
 
     def cookie_name(self, secure: bool) -> str:
-        """The browser itself holds a `__Host-` cookie to one host and TLS; two servers get two names."""
+        """Browsers keep a `__Host-` cookie to one host with TLS; two servers have two names."""
         return f"{'__Host-' if secure else ''}experience-{_digest('name ' + self.token).hex()[:8]}"
 
     def _signed(self, ends: str) -> str:
@@ -49,7 +49,7 @@ class Credentials:
 
 
 def _digest(text: str) -> bytes:
-    """Of one length whatever the text, so that comparing tells nothing about it."""
+    """Of one length for any text, so that the time of a comparison reveals nothing."""
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
 
 
@@ -63,14 +63,14 @@ def default_file() -> Path:
 
 
 def token_in(file: Path, *, new: bool = False) -> str:
-    """The token in the file, made at the first start; `new` replaces it. Raises BadToken, OSError."""
+    """The token in the file, created at the first start; `new` replaces it. Raises BadToken, OSError."""
     if new:
         file.unlink(missing_ok=True)
     try:
         return _read(file)
     except FileNotFoundError:
         _make(file)
-        return _read(file)  # of two that start at once, one made it
+        return _read(file)  # of two servers that start at once, one created it
 
 
 def _read(file: Path) -> str:
@@ -78,14 +78,16 @@ def _read(file: Path) -> str:
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise BadToken(f"{file}: is no ordinary file; name another with --token-file")
+            raise BadToken(f"{file}: not a regular file; name another with --token-file")
         if found.st_uid not in (os.geteuid(), 0) or found.st_mode & 0o077:
-            raise BadToken(f"{file}: others may read or change it; chmod 600 it, then --new-token")
+            raise BadToken(f"{file}: others can read or change it; chmod 600 it, then --new-token")
         token = os.read(descriptor, LONGEST).decode("ascii", "replace").strip()
     finally:
         os.close(descriptor)
     if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
-        raise BadToken(f"{file}: a token is a line of {SHORTEST} letters and digits or more; --new-token")
+        raise BadToken(
+            f"{file}: a token is a line of at least {SHORTEST} letters and digits; --new-token creates one"
+        )
     return token
 
 
@@ -99,7 +101,7 @@ def _make(file: Path) -> None:
     finally:
         os.close(descriptor)
     try:
-        os.link(partial, file)  # whole, and never over one that is there
+        os.link(partial, file)  # complete, and never over an existing one
     except FileExistsError:
         return
     finally:

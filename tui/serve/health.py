@@ -1,4 +1,4 @@
-"""How it stands with a citizen's owner, and what that means for the health of all."""
+"""Whether each citizen's owner is alive, and whether all that should be are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Standing(StrEnum):
     ALIVE = "alive"
     HUNG = "hung"  # its process is there, its loop does not turn
     GONE = "gone"  # it died, or its service does not run
-    FREE = "free"  # nobody owns it, and nobody is meant to
+    FREE = "free"  # no process owns it, and none should
 
     @property
     def stale(self) -> bool:
@@ -23,7 +23,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CitizenStatus:
-    """A citizen at one moment; `age`: seconds since its owner's last sign of life, if one is awaited."""
+    """A citizen at one moment; `age`: seconds since its owner's last sign of life, if one should come."""
 
     snapshot: Snapshot
     standing: Standing
@@ -34,32 +34,28 @@ class CitizenStatus:
         return self.snapshot.citizen
 
 
-def standing(snapshot: Snapshot, pulse: Heartbeat, expected: bool, gone: float) -> CitizenStatus:
-    """`expected`: somebody is meant to own it, should nobody do so, for `gone` seconds now."""
+def status_of(snapshot: Snapshot, pulse: Heartbeat, expected: bool, gone: float) -> CitizenStatus:
+    """`expected`: a process should own the citizen; `gone`: for how many seconds none has."""
     if not snapshot.owner or snapshot.stale:
-        return (
-            CitizenStatus(snapshot, Standing.GONE, gone)
-            if expected
-            else CitizenStatus(snapshot, Standing.FREE)
-        )
-    if not snapshot.owner.startswith("attached"):  # its process is there; more cannot be asked through files
+        return CitizenStatus(snapshot, *((Standing.GONE, gone) if expected else (Standing.FREE,)))
+    if not snapshot.owner.startswith("attached"):  # its process is there; files do not tell more
         return CitizenStatus(snapshot, Standing.ALIVE)
     hung = pulse.age > STALE
     return CitizenStatus(snapshot, Standing.HUNG if hung else Standing.ALIVE, pulse.age)
 
 
-def health(sightings: Sequence[CitizenStatus]) -> tuple[bool, dict[str, Any]]:
+def health(statuses: Sequence[CitizenStatus]) -> tuple[bool, dict[str, Any]]:
     """Whether every owner that should be there is, and how each is."""
-    well = not any(sighting.standing.stale for sighting in sightings)
-    citizens = {sighting.citizen: _one(sighting) for sighting in sightings}
+    well = not any(status.standing.stale for status in statuses)
+    citizens = {status.citizen: _one(status) for status in statuses}
     return well, {"status": "ok" if well else "stale", "citizens": citizens}
 
 
-def _one(sighting: CitizenStatus) -> dict[str, Any]:
-    attached = sighting.standing in (Standing.ALIVE, Standing.HUNG)
+def _one(status: CitizenStatus) -> dict[str, Any]:
+    attached = status.standing in (Standing.ALIVE, Standing.HUNG)
     return {
-        "owner": str(sighting.standing),
-        "heartbeat_age_seconds": None if sighting.age is None else round(sighting.age, 1),
-        "process": sighting.snapshot.owner.removeprefix("attached, ") if attached else None,
-        "problems": list(sighting.snapshot.problems),
+        "owner": str(status.standing),
+        "heartbeat_age_seconds": None if status.age is None else round(status.age, 1),
+        "process": status.snapshot.owner.removeprefix("attached, ") if attached else None,
+        "problems": list(status.snapshot.problems),
     }

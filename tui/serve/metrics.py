@@ -1,7 +1,7 @@
-"""The metrics page for Prometheus: what is, from the citizens' status; what happened, from counted events."""
+"""The metrics page for Prometheus: the citizens' status now, and counts of the events seen from here."""
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -42,7 +42,7 @@ class Spread:
 
 
 @dataclass(slots=True)
-class _Told:
+class _Last:
     """The last event that was counted, and whose it was."""
 
     owner: str = ""
@@ -51,45 +51,45 @@ class _Told:
 
 
 @dataclass(slots=True)
-class Tally:
-    """Since `since`, a wall clock time: what happened before was not seen from here."""
+class EventCounts:
+    """Counts each event of the snapshots once; `since` is a wall clock time, earlier ones do not count."""
 
     since: float
     outcomes: dict[tuple[Place, Outcome], int] = field(default_factory=dict)
     took: dict[Place, Spread] = field(default_factory=dict)
     late: dict[Place, Spread] = field(default_factory=dict)
     missed: dict[str, int] = field(default_factory=dict)  # events that came and went between two looks
-    _told: dict[str, _Told] = field(default_factory=dict)
+    _last: dict[str, _Last] = field(default_factory=dict)
 
-    def take(self, snapshot: Snapshot) -> None:
-        """Count the events in it that were not counted yet."""
+    def count(self, snapshot: Snapshot) -> None:
+        """Count the events in it that are new."""
         if not snapshot.events:
             return
-        told = self._told.setdefault(snapshot.citizen, _Told(snapshot.owner))
-        if _another_owner(told, snapshot):
-            told = self._told[snapshot.citizen] = _Told(snapshot.owner)
-        fresh = [event for event in snapshot.events if event.seq > told.seq]
+        last = self._last.setdefault(snapshot.citizen, _Last(snapshot.owner))
+        if _another_owner(last, snapshot):
+            last = self._last[snapshot.citizen] = _Last(snapshot.owner)
+        fresh = [event for event in snapshot.events if event.seq > last.seq]
         if fresh:
-            self._skipped(snapshot.citizen, told, fresh[0])
-            told.seq, told.time = fresh[-1].seq, fresh[-1].time
+            self._skipped(snapshot.citizen, last, fresh[0])
+            last.seq, last.time = fresh[-1].seq, fresh[-1].time
             self._count(event for event in fresh if event.time >= self.since)
 
     def keep(self, citizens: Collection[str]) -> None:
-        """The others are gone from the settings."""
-        for citizen in self._told.keys() - citizens:
-            del self._told[citizen]
+        """Forget all other citizens: they are gone from the settings."""
+        for citizen in self._last.keys() - citizens:
+            del self._last[citizen]
             self.missed.pop(citizen, None)
         self.outcomes = {key: count for key, count in self.outcomes.items() if key[0][0] in citizens}
         self.took = {place: spread for place, spread in self.took.items() if place[0] in citizens}
         self.late = {place: spread for place, spread in self.late.items() if place[0] in citizens}
 
-    def copy(self) -> "Tally":
+    def copy(self) -> "EventCounts":
         """As it is now, for another thread."""
         return deepcopy(self)
 
-    def _skipped(self, citizen: str, told: _Told, first: Event) -> None:
-        if told.seq and first.seq > told.seq + 1:
-            self.missed[citizen] = self.missed.get(citizen, 0) + first.seq - told.seq - 1
+    def _skipped(self, citizen: str, last: _Last, first: Event) -> None:
+        if last.seq and first.seq > last.seq + 1:
+            self.missed[citizen] = self.missed.get(citizen, 0) + first.seq - last.seq - 1
 
     def _count(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -102,21 +102,19 @@ class Tally:
                 self.late.setdefault(place, Spread(LATE)).add(event.late)
 
 
-def _another_owner(told: _Told, snapshot: Snapshot) -> bool:
-    """Its numbers start anew then; in a container every owner may have the same pid."""
-    if snapshot.owner != told.owner or snapshot.events[-1].seq < told.seq:
+def _another_owner(last: _Last, snapshot: Snapshot) -> bool:
+    """A new owner counts from one again; in a container every owner may have the same pid."""
+    if snapshot.owner != last.owner or snapshot.events[-1].seq < last.seq:
         return True
-    return any(event.seq == told.seq and event.time != told.time for event in snapshot.events)
+    return any(event.seq == last.seq and event.time != last.time for event in snapshot.events)
 
 
 def page(
-    sightings: Sequence[CitizenStatus], tally: Tally, now: float, screens: int, accept: str
+    statuses: Sequence[CitizenStatus], counts: EventCounts, now: float, screens: int, accept: str
 ) -> tuple[bytes, str]:
     """The page in the format that was asked for, and its content type."""
     registry = CollectorRegistry()
-    registry.register(
-        _Once([*_of_owners(sightings), *_of_tasks(sightings, now), *_of_runs(sightings, tally)])
-    )
+    registry.register(_Once([*_of_owners(statuses), *_of_tasks(statuses, now), *_of_runs(statuses, counts)]))
     registry.register(_Once([_screens(screens)]))
     encode, kind = choose_encoder(accept)
     return encode(registry), kind
@@ -130,7 +128,7 @@ class _Once(Collector):
         return iter(self._families)
 
 
-def _of_owners(sightings: Sequence[CitizenStatus]) -> Iterator[Metric]:
+def _of_owners(statuses: Sequence[CitizenStatus]) -> Iterator[Metric]:
     up = GaugeMetricFamily(
         "experience_owner_up", "1 while an owner runs the citizen's tasks and answers.", labels=["citizen"]
     )
@@ -140,7 +138,7 @@ def _of_owners(sightings: Sequence[CitizenStatus]) -> Iterator[Metric]:
         labels=["citizen"],
     )
     wakes = CounterMetricFamily("experience_wakes", "Wakes of the citizen, ever.", labels=["citizen"])
-    for each in sightings:
+    for each in statuses:
         up.add_metric([each.citizen], each.standing is Standing.ALIVE)
         if each.age is not None:
             age.add_metric([each.citizen], each.age)
@@ -148,49 +146,58 @@ def _of_owners(sightings: Sequence[CitizenStatus]) -> Iterator[Metric]:
     yield from (up, age, wakes)
 
 
-def _of_tasks(sightings: Sequence[CitizenStatus], now: float) -> Iterator[Metric]:
+def _is_due(task: TaskView, now: float) -> bool:
+    return task.due is not None and task.due <= now and task.running_since is None
+
+
+def _age(task: TaskView, now: float) -> float | None:
+    return None if task.last_success is None else max(0.0, now - task.last_success)
+
+
+# Name, help and value of each gauge of a task, which has none while the value is None.
+GAUGES: tuple[tuple[str, str, Callable[[TaskView, float], float | None]], ...] = (
+    ("running", "1 while the task runs.", lambda task, _: task.running_since is not None),
+    ("due_timestamp_seconds", "When the task is due next, if it is scheduled.", lambda task, _: task.due),
+    ("due", "1 while the task is due and does not run yet.", _is_due),
+    ("last_run_timestamp_seconds", "When the last run started.", lambda task, _: task.last_run),
+    ("last_success_timestamp_seconds", "When a run last ended well.", lambda task, _: task.last_success),
+    ("last_success_age_seconds", "Seconds since a run last ended well.", _age),
+    ("failures_in_a_row", "Runs failed since the last good one.", lambda task, _: task.failures_in_a_row),
+)
+
+
+def _of_tasks(statuses: Sequence[CitizenStatus], now: float) -> Iterator[Metric]:
     runs = CounterMetricFamily(
         "experience_task_runs", "Finished runs, ever: the state file's own count.", labels=TASK
     )
-    running = _gauge("running", "1 while the task runs.")
-    due = _gauge("due_timestamp_seconds", "When the task is due next; none while nothing wants it.")
-    overdue = _gauge("due", "1 while the task is due and does not run yet.")
-    last = _gauge("last_run_timestamp_seconds", "When the last run started.")
-    succeeded = _gauge("last_success_timestamp_seconds", "When a run last ended well.")
-    age = _gauge("last_success_age_seconds", "Seconds since a run last ended well.")
-    failures = _gauge("failures_in_a_row", "Runs that failed since the last one that did not.")
-    for place, task in _tasks(sightings):
+    for place, task in _tasks(statuses):
         runs.add_metric(place, task.run_count)
-        running.add_metric(place, task.running_since is not None)
-        overdue.add_metric(place, task.due is not None and task.due <= now and task.running_since is None)
-        failures.add_metric(place, task.failures_in_a_row)
-        if task.due is not None:
-            due.add_metric(place, task.due)
-        if task.last_run is not None:
-            last.add_metric(place, task.last_run)
-        if task.last_success is not None:
-            succeeded.add_metric(place, task.last_success)
-            age.add_metric(place, max(0.0, now - task.last_success))
-    yield from (runs, running, due, overdue, last, succeeded, age, failures)
+    yield runs
+    for name, words, value in GAUGES:
+        gauge = GaugeMetricFamily(f"experience_task_{name}", words, labels=TASK)
+        for place, task in _tasks(statuses):
+            if (found := value(task, now)) is not None:
+                gauge.add_metric(place, found)
+        yield gauge
 
 
-def _of_runs(sightings: Sequence[CitizenStatus], tally: Tally) -> Iterator[Metric]:
+def _of_runs(statuses: Sequence[CitizenStatus], counts: EventCounts) -> Iterator[Metric]:
     outcomes = CounterMetricFamily(
         "experience_task_outcomes", "Finished runs by outcome, seen from here.", labels=[*TASK, "outcome"]
     )
-    for place, _ in _tasks(sightings):
+    for place, _ in _tasks(statuses):
         for outcome in Outcome:  # also those that never happened: a rate needs a first value
-            outcomes.add_metric([*place, outcome.value], tally.outcomes.get((place, outcome), 0))
+            outcomes.add_metric([*place, outcome.value], counts.outcomes.get((place, outcome), 0))
     yield outcomes
-    yield _histogram("duration_seconds", "How long runs took, seen from here.", tally.took.items())
+    yield _histogram("duration_seconds", "How long runs took, seen from here.", counts.took.items())
     yield _histogram(
-        "lateness_seconds", "How late runs began that were not forced, seen from here.", tally.late.items()
+        "lateness_seconds", "How late runs began that were not forced, seen from here.", counts.late.items()
     )
     missed = CounterMetricFamily(
         "experience_events_missed", "Events that came too fast to be counted here.", labels=["citizen"]
     )
-    for each in sightings:
-        missed.add_metric([each.citizen], tally.missed.get(each.citizen, 0))
+    for each in statuses:
+        missed.add_metric([each.citizen], counts.missed.get(each.citizen, 0))
     yield missed
 
 
@@ -198,12 +205,8 @@ def _screens(count: int) -> Metric:
     return GaugeMetricFamily("experience_serve_screens", "Browser screens that are open.", value=count)
 
 
-def _tasks(sightings: Sequence[CitizenStatus]) -> Iterator[tuple[Place, TaskView]]:
-    return (((each.citizen, task.name), task) for each in sightings for task in each.snapshot.tasks)
-
-
-def _gauge(name: str, words: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"experience_task_{name}", words, labels=TASK)
+def _tasks(statuses: Sequence[CitizenStatus]) -> Iterator[tuple[Place, TaskView]]:
+    return (((each.citizen, task.name), task) for each in statuses for task in each.snapshot.tasks)
 
 
 def _histogram(name: str, words: str, spreads: Iterable[tuple[Place, Spread]]) -> Metric:

@@ -1,4 +1,4 @@
-"""Every request passes here: strangers are turned away, and every answer carries what protects it."""
+"""Check every request before it reaches a page, and add the protecting headers to every answer."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ log = logging.getLogger("experience.serve")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-# xterm.js writes <style> elements; nothing else on the page is allowed that does not come from here.
+# xterm.js writes <style> elements; everything else on the page must come from this server.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -34,44 +34,40 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 REFUSALS = {
-    Decision.BAD_HOST: (HTTPStatus.FORBIDDEN, "This is not a name of this server."),
-    Decision.BAD_ORIGIN: (HTTPStatus.FORBIDDEN, "Pages of other sites may not do this."),
-    Decision.WRONG: (HTTPStatus.UNAUTHORIZED, "That token is not, or no longer, the right one."),
+    Decision.BAD_HOST: (HTTPStatus.FORBIDDEN, "This server has another name."),
+    Decision.BAD_ORIGIN: (HTTPStatus.FORBIDDEN, "Pages of other sites have no access."),
+    Decision.WRONG: (HTTPStatus.UNAUTHORIZED, "This token is wrong, or no longer valid."),
     Decision.NOTHING: (HTTPStatus.UNAUTHORIZED, "This page opens with the link of the server."),
-    Decision.WAIT: (HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens: wait a little."),
+    Decision.WAIT: (HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens: try again later."),
 }
 
 
 class Guard:
-    """The middleware: judges each request, exchanges the link's token for a cookie."""
+    """The middleware: decides about each request, and exchanges the link's token for a cookie."""
 
-    def __init__(self, judge: AccessPolicy, clock: Clock) -> None:
-        self._judge, self._clock = judge, clock
+    def __init__(self, policy: AccessPolicy, clock: Clock) -> None:
+        self._policy, self._clock = policy, clock
         self._page = (Path(__file__).parent / "page" / "refused.html").read_text("utf-8")
 
-    def watch_over(self, app: web.Application) -> None:
-        @web.middleware
-        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._check(request, handler)
-
-        app.middlewares.append(check)
+    def install(self, app: web.Application) -> None:
+        app.middlewares.append(web.middleware(self._check))
         app.on_response_prepare.append(_protect)
 
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        asked = self._asked(request)
-        verdict = self._judge.verdict(asked, self._clock.now(), self._clock.elapsed())
-        if verdict is Decision.ADMITTED:
+        asked = self._access_request(request)
+        decision = self._policy.decide(asked, self._clock.now(), self._clock.elapsed())
+        if decision is Decision.ADMITTED:
             return await handler(request)
-        if verdict is Decision.EXCHANGE:
-            return self._exchanged(asked.host)
-        if verdict is not Decision.NOTHING:  # every tab with an old cookie does that
+        if decision is Decision.EXCHANGE:
+            return self._exchange(asked.host)
+        if decision is not Decision.NOTHING:  # every tab with an old cookie does that
             path = clean(request.path[:80])
-            log.warning(f"refused {request.method} {path} from {asked.peer}: {_reason(verdict, asked)}")
-        return self._refused(verdict, asked)
+            log.warning(f"refused {request.method} {path} from {asked.peer}: {_reason(decision, asked)}")
+        return self._refuse(decision, asked)
 
-    def _asked(self, request: web.Request) -> AccessRequest:
+    def _access_request(self, request: web.Request) -> AccessRequest:
         host = request.headers.get(hdrs.HOST, "").lower()
-        secure = self._judge.address.is_public(host)
+        secure = self._policy.address.is_public(host)
         kind, _, bearer = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         return AccessRequest(
             peer=request.remote or "",
@@ -80,11 +76,11 @@ class Guard:
             socket=hdrs.UPGRADE in request.headers,
             link=request.query.get("token") if request.path == "/" else None,
             bearer=bearer.strip() if kind.lower() == "bearer" else None,
-            cookie=request.cookies.get(self._judge.credentials.cookie_name(secure)),
+            cookie=request.cookies.get(self._policy.credentials.cookie_name(secure)),
         )
 
-    def _exchanged(self, host: str) -> web.Response:
-        secure, credentials = self._judge.address.is_public(host), self._judge.credentials
+    def _exchange(self, host: str) -> web.Response:
+        secure, credentials = self._policy.address.is_public(host), self._policy.credentials
         response = web.Response(status=HTTPStatus.SEE_OTHER, headers={hdrs.LOCATION: "/"})
         response.set_cookie(
             credentials.cookie_name(secure),
@@ -96,27 +92,28 @@ class Guard:
         )
         return response
 
-    def _refused(self, verdict: Decision, asked: AccessRequest) -> web.Response:
-        status, why = REFUSALS[verdict]
+    def _refuse(self, decision: Decision, asked: AccessRequest) -> web.Response:
+        status, why = REFUSALS[decision]
         headers = {hdrs.WWW_AUTHENTICATE: "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
-        if verdict is Decision.WAIT:
-            headers[hdrs.RETRY_AFTER] = str(ceil(self._judge.wait(asked.peer, self._clock.elapsed())))
+        if decision is Decision.WAIT:
+            headers[hdrs.RETRY_AFTER] = str(
+                ceil(self._policy.failures.wait(asked.peer, self._clock.elapsed()))
+            )
         return web.Response(
             status=status, text=self._page.replace("{why}", why), content_type="text/html", headers=headers
         )
 
 
-def _reason(verdict: Decision, asked: AccessRequest) -> str:
+def _reason(decision: Decision, request: AccessRequest) -> str:
     """For the log: what others sent is cut short, and no token is in it."""
-    match verdict:
-        case Decision.BAD_HOST:
-            return f"host {clean(asked.host[:80])!r} is none of ours"
-        case Decision.BAD_ORIGIN:
-            return f"origin {clean(str(asked.origin)[:80])!r} is not this server's page"
-    return "a wrong token" if verdict is Decision.WRONG else "too many wrong tokens before"
+    if decision is Decision.BAD_HOST:
+        return f"host {clean(request.host[:80])!r} is not a name of this server"
+    if decision is Decision.BAD_ORIGIN:
+        return f"origin {clean(str(request.origin)[:80])!r} is not this server's page"
+    return "a wrong token" if decision is Decision.WRONG else "too many wrong tokens before"
 
 
 async def _protect(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
     if request.path.startswith(("/static/", "/page/")):
-        response.headers["Cache-Control"] = "no-cache"  # the same for everybody; asked for again each time
+        response.headers["Cache-Control"] = "no-cache"  # public files; the browser checks them each time

@@ -22,7 +22,7 @@ from tui.serve.access import AccessPolicy
 from tui.serve.address import Address
 from tui.serve.credentials import Credentials
 from tui.serve.health import Standing, health
-from tui.serve.metrics import Tally
+from tui.serve.metrics import EventCounts
 from tui.serve.middleware import Guard
 from tui.serve.session import Limits, Screens
 from tui.serve.watcher import CitizenWatcher
@@ -37,7 +37,7 @@ TERMINAL = Path(textual_serve.__file__).parent / "static"  # the terminal in the
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a server is told when it starts; `monitor` are the arguments of each tab's monitor."""
+    """The settings of one server; `monitor` are the arguments of each tab's monitor."""
 
     address: Address
     token: str = field(repr=False)
@@ -47,12 +47,12 @@ class Plan:
 
 
 async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
-    """Listen until a signal comes; `opened` hears where. Raises SchedulerError."""
+    """Listen until a signal comes; calls `opened` with the address. Raises SchedulerError."""
     fleet = Fleet(plan.fleet)
-    watcher = CitizenWatcher(fleet, Tally(fleet.clock.now()))
+    watcher = CitizenWatcher(fleet, EventCounts(fleet.clock.now()))
     screens = Screens(plan.monitor, plan.limits)
     try:
-        with _told_to_end(screens) as told:
+        with _end_signal(screens) as ended:
             await watcher.start()
             runner = web.AppRunner(
                 application(plan, fleet.clock, watcher, screens),
@@ -66,7 +66,7 @@ async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
                 opened(await _listen(runner, plan.address))
                 screens.pool.prepare()
                 await _warn(watcher)
-                await told.wait()
+                await ended.wait()
                 log.info("shutting down")
             finally:
                 await runner.cleanup()
@@ -76,16 +76,16 @@ async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
 
 
 async def _warn(watcher: CitizenWatcher) -> None:
-    """A person who sees nothing move should know why."""
-    idle = [each.citizen for each in await watcher.sightings() if each.standing is not Standing.ALIVE]
+    """Explain why nothing moves on the screen."""
+    idle = [each.citizen for each in await watcher.statuses() if each.standing is not Standing.ALIVE]
     if idle:
-        log.warning(f"nobody runs {', '.join(idle)} at the moment: ./run.sh --all starts their loops")
+        log.warning(f"no process runs {', '.join(idle)} now: ./run.sh --all starts their loops")
 
 
 def application(plan: Plan, clock: Clock, watcher: CitizenWatcher, screens: Screens) -> web.Application:
     """The routes, behind the guard."""
     app = web.Application(client_max_size=1024)
-    Guard(AccessPolicy(plan.address, Credentials(plan.token)), clock).watch_over(app)
+    Guard(AccessPolicy(plan.address, Credentials(plan.token)), clock).install(app)
     views = _Views(clock, watcher, screens)
     app.router.add_get("/", views.page)
     app.router.add_get("/ws", screens.connect, allow_head=False)
@@ -109,14 +109,14 @@ class _Views:
         await self._screens.stop()
 
     async def healthz(self, request: web.Request) -> web.Response:
-        well, found = health(await self._watcher.sightings())
+        well, found = health(await self._watcher.statuses())
         return web.json_response(found, status=HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        sightings, tally = await self._watcher.sightings(), self._watcher.tally.copy()
+        statuses, counts = await self._watcher.statuses(), self._watcher.counts.copy()
         accept, now, screens = request.headers.get("Accept", ""), self._clock.now(), len(self._screens)
-        # Of a thousand citizens the page has megabytes: the screens do not wait for it.
-        page, kind = await asyncio.to_thread(metrics.page, sightings, tally, now, screens, accept)
+        # With a thousand citizens the page has megabytes: the screens do not wait for it.
+        page, kind = await asyncio.to_thread(metrics.page, statuses, counts, now, screens, accept)
         return web.Response(body=page, headers={"Content-Type": kind})
 
     async def download(self, request: web.Request) -> web.StreamResponse:
@@ -150,19 +150,19 @@ async def _listen(runner: web.AppRunner, address: Address) -> Address:
 
 
 @contextmanager
-def _told_to_end(screens: Screens) -> Iterator[asyncio.Event]:
-    """Set by the first signal; a second one leaves no monitor the time to end by itself."""
-    told, loop = asyncio.Event(), asyncio.get_running_loop()
+def _end_signal(screens: Screens) -> Iterator[asyncio.Event]:
+    """Set by the first signal; a second one kills the monitors at once."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    def tell() -> None:
-        if told.is_set():
+    def on_signal() -> None:
+        if ended.is_set():
             screens.kill()
-        told.set()
+        ended.set()
 
     for number in SIGNALS:
-        loop.add_signal_handler(number, tell)
+        loop.add_signal_handler(number, on_signal)
     try:
-        yield told
+        yield ended
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)

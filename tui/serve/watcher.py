@@ -1,4 +1,4 @@
-"""Follows every citizen from here: what health and metrics are made of."""
+"""Follow every citizen, for health and metrics."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,65 +10,65 @@ from scheduler.control.member import Followed, Member
 from scheduler.core.views import Snapshot
 from scheduler.storage.lock import abandoned
 from scheduler.storage.managed import managed_by
-from tui.serve.health import CitizenStatus, standing
-from tui.serve.metrics import Tally
+from tui.serve.health import CitizenStatus, status_of
+from tui.serve.metrics import EventCounts
 
-BEAT = 2.0  # seconds between two questions whether an owner is there
-BEATS = 200  # owners that are asked in a second, at the most
+BEAT = 2.0  # seconds between two requests for an owner's heartbeat
+BEATS = 200  # owners asked in a second, at most
 
 
 class CitizenWatcher:
-    """Attached to every owner, as a screen is; counts what they tell."""
+    """Attached to every owner, as a screen is; counts their events."""
 
-    def __init__(self, fleet: Fleet, tally: Tally) -> None:
-        self._fleet, self.tally = fleet, tally
+    def __init__(self, fleet: Fleet, counts: EventCounts) -> None:
+        self._fleet, self.counts = fleet, counts
         self._followed: dict[Followed, Callable[[], None]] = {}
         self._gone: dict[str, float] = {}  # since when, on the clock that only rises
         self._asking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Look from now on; raises what the settings raise."""
+        """Follow from now on; raises what the settings raise."""
         await self._fleet.start()
         self._fleet.subscribe(self._follow)
         self._follow()
-        self._asking = asyncio.create_task(self._ask(), name="lookout")
+        self._asking = asyncio.create_task(self._ask_heartbeats(), name="heartbeats")
 
     async def stop(self) -> None:
         if self._asking:
             self._asking.cancel()
         await self._fleet.stop()
 
-    async def sightings(self) -> list[CitizenStatus]:
+    async def statuses(self) -> list[CitizenStatus]:
         """Every citizen as it is at this moment."""
         members = sorted(self._fleet.members.items())
         ownerless = [member for _, member in members if _without_owner(member.control.snapshot())]
         expected = await asyncio.to_thread(_expected, ownerless)
-        return [self._sighting(member, member.settings.name in expected) for _, member in members]
+        return [self._status(member, member.settings.name in expected) for _, member in members]
 
-    def _sighting(self, member: Member, expected: bool) -> CitizenStatus:
+    def _status(self, member: Member, expected: bool) -> CitizenStatus:
         snapshot, pulse = member.control.snapshot(), member.control.pulse()
         gone = self._fleet.clock.elapsed() - self._gone.get(snapshot.citizen, self._fleet.clock.elapsed())
-        return standing(snapshot, pulse, expected, gone)
+        return status_of(snapshot, pulse, expected, gone)
 
     def _follow(self) -> None:
         controls = {member.control for member in self._fleet.members.values()}
         for control in self._followed.keys() - controls:
             self._followed.pop(control)()
         for control in controls - self._followed.keys():
-            self._followed[control] = control.subscribe(partial(self._look, control))
-            self._look(control)
-        self.tally.keep({control.citizen for control in controls})
+            self._followed[control] = control.subscribe(partial(self._on_snapshot, control))
+            self._on_snapshot(control)
+        self.counts.keep({control.citizen for control in controls})
 
-    def _look(self, control: Followed) -> None:
+    def _on_snapshot(self, control: Followed) -> None:
         snapshot = control.snapshot()
-        self.tally.take(snapshot)
+        self.counts.count(snapshot)
         if _without_owner(snapshot):
             self._gone.setdefault(snapshot.citizen, self._fleet.clock.elapsed())
         else:
             self._gone.pop(snapshot.citizen, None)
 
-    async def _ask(self) -> None:
-        """An owner that nobody asks may hang unseen."""
+    async def _ask_heartbeats(self) -> None:
+        """Ask each owner from time to time: else one that hangs stays unseen."""
         while True:
             await asyncio.sleep(max(BEAT, len(self._followed) / BEATS))
             for control in list(self._followed):
@@ -87,5 +87,5 @@ def _expected(members: list[Member]) -> set[str]:
 def _is_expected(home: Path) -> bool:
     try:
         return abandoned(home) or managed_by(home) is not None
-    except OSError:  # a home that we may not look into, or that is gone
+    except OSError:  # an unreadable home, or one that is gone
         return False

@@ -346,7 +346,7 @@ async def test_health_is_that_of_the_owners(tmp_path):
             return found["citizens"]["opus"]["heartbeat_age_seconds"] is not None
 
         assert await is_now(200, "free")  # nobody is meant to be there
-        assert "nobody runs opus at the moment" in server.log.read_text()
+        assert "no process runs opus now" in server.log.read_text()
         with owner(alone) as process:
             await eventually(lambda: is_now(200, "alive"), "an owner that comes is seen")
             await eventually(beats, "and its heartbeat is asked for: at first only its lock was there")
@@ -417,7 +417,7 @@ def command(place: Place, *arguments: str, **more: Any) -> "subprocess.Completed
         (["--host=0.0.0.0"], "--public-url https://"),
         (["--public-url=http://opus.example.org"], "only https://"),
         (["--citizen=opsu"], "did you mean opus"),
-        (["--port=1", "--host=127.0.0.9", "--token-file=/dev/null"], "no ordinary file"),
+        (["--port=1", "--host=127.0.0.9", "--token-file=/dev/null"], "not a regular file"),
     ],
 )
 def test_what_a_person_can_get_wrong_is_one_line(here, arguments, words):

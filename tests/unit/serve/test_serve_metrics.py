@@ -11,8 +11,8 @@ from scheduler.control.messages import with_events, without_events
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import NOON
-from tui.serve.health import STALE, CitizenStatus, Standing, health, standing
-from tui.serve.metrics import Tally, page
+from tui.serve.health import STALE, CitizenStatus, Standing, health, status_of
+from tui.serve.metrics import EventCounts, page
 
 NEWS = "opus", "news_scan"
 PID = "attached, pid 4711"
@@ -28,22 +28,22 @@ def told(*events: Event, owner: str = PID) -> Snapshot:
     return Snapshot("opus", events=events, owner=owner)
 
 
-def counted(tally: Tally, outcome: Outcome = Outcome.OK) -> int:
-    return tally.outcomes.get((NEWS, outcome), 0)
+def counted(counts: EventCounts, outcome: Outcome = Outcome.OK) -> int:
+    return counts.outcomes.get((NEWS, outcome), 0)
 
 
 def test_an_event_counts_once_however_often_it_is_told():
-    tally = Tally(NOON)
-    tally.take(told(event(1), event(2)))
-    tally.take(told(event(1), event(2), event(3, Outcome.FAILED)))
-    tally.take(told(event(2), event(3, Outcome.FAILED)))
-    assert counted(tally) == 2 and counted(tally, Outcome.FAILED) == 1
+    counts = EventCounts(NOON)
+    counts.count(told(event(1), event(2)))
+    counts.count(told(event(1), event(2), event(3, Outcome.FAILED)))
+    counts.count(told(event(2), event(3, Outcome.FAILED)))
+    assert counted(counts) == 2 and counted(counts, Outcome.FAILED) == 1
 
 
 def test_what_was_before_us_is_not_counted():
-    tally = Tally(NOON + 2.5)
-    tally.take(told(event(1), event(2), event(3)))
-    assert counted(tally) == 1
+    counts = EventCounts(NOON + 2.5)
+    counts.count(told(event(1), event(2), event(3)))
+    assert counted(counts) == 1
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_what_was_before_us_is_not_counted():
     ids=["another pid", "smaller numbers", "the same number at another time"],
 )
 def test_another_owners_numbers_start_anew(after):
-    tally = Tally(NOON)
-    tally.take(told(event(1), event(2)))
-    tally.take(after)
-    tally.take(after)
-    assert counted(tally) == 2 + len(after.events)
+    counts = EventCounts(NOON)
+    counts.count(told(event(1), event(2)))
+    counts.count(after)
+    counts.count(after)
+    assert counted(counts) == 2 + len(after.events)
 
 
 def test_an_owner_with_the_pid_of_the_one_before_tells_all_of_its_events():
@@ -76,15 +76,15 @@ def test_an_owner_with_the_pid_of_the_one_before_tells_all_of_its_events():
 
 
 def test_what_came_too_fast_is_said():
-    tally = Tally(NOON)
-    tally.take(told(event(1)))
-    tally.take(told(event(7), event(8)))
-    assert counted(tally) == 3 and tally.missed == {"opus": 5}
+    counts = EventCounts(NOON)
+    counts.count(told(event(1)))
+    counts.count(told(event(7), event(8)))
+    assert counted(counts) == 3 and counts.missed == {"opus": 5}
 
 
 def test_how_long_and_how_late():
-    tally = Tally(NOON)
-    tally.take(
+    counts = EventCounts(NOON)
+    counts.count(
         told(
             event(1, None, late=0.005),
             event(2, duration=0.1),
@@ -93,15 +93,15 @@ def test_how_long_and_how_late():
             event(5, None, late=0.0, trigger=Trigger.FORCE),  # nobody was waiting for it
         )
     )
-    assert tally.took[NEWS].counts == [1, 0, 0, 0, 0, 0, 1] and tally.took[NEWS].sum == 2000.1
-    assert tally.late[NEWS].counts == [1, 0, 0, 0, 0, 1]
+    assert counts.took[NEWS].counts == [1, 0, 0, 0, 0, 0, 1] and counts.took[NEWS].sum == 2000.1
+    assert counts.late[NEWS].counts == [1, 0, 0, 0, 0, 1]
 
 
 def test_citizens_that_are_gone_leave_nothing_behind():
-    tally = Tally(NOON)
-    tally.take(told(event(1, None, late=1.0), event(2), event(9)))
-    tally.keep(set())
-    assert (tally.outcomes, tally.took, tally.late, tally.missed, tally._told) == ({}, {}, {}, {}, {})
+    counts = EventCounts(NOON)
+    counts.count(told(event(1, None, late=1.0), event(2), event(9)))
+    counts.keep(set())
+    assert (counts.outcomes, counts.took, counts.late, counts.missed, counts._last) == ({}, {}, {}, {}, {})
 
 
 # ------------------------------------------------------------------ health
@@ -120,7 +120,7 @@ def test_citizens_that_are_gone_leave_nothing_behind():
     ],
 )
 def test_how_it_stands_with_an_owner(snapshot, pulse, expected, found):
-    assert standing(snapshot, pulse, expected, 7.0).standing is found
+    assert status_of(snapshot, pulse, expected, 7.0).standing is found
 
 
 def sighting(found: Standing, age: float | None = 0.0, **more: object) -> CitizenStatus:
@@ -154,9 +154,11 @@ TASK = TaskView(
 RUNNING = TaskView("email_check", TaskStatus.RUNNING, "1h", running_since=NOON - 1)
 
 
-def metrics(sightings: Iterable[CitizenStatus], tally: Tally) -> dict[str, dict[tuple[str, ...], float]]:
+def metrics(
+    sightings: Iterable[CitizenStatus], counts: EventCounts
+) -> dict[str, dict[tuple[str, ...], float]]:
     """Every sample by name and label values, as Prometheus' own reader understands it."""
-    text, kind = page(list(sightings), tally, NOON, 2, "")
+    text, kind = page(list(sightings), counts, NOON, 2, "")
     assert kind.startswith("text/plain")
     found: dict[str, dict[tuple[str, ...], float]] = {}
     for family in text_string_to_metric_families(text.decode()):
@@ -167,10 +169,10 @@ def metrics(sightings: Iterable[CitizenStatus], tally: Tally) -> dict[str, dict[
 
 
 def test_the_page_says_what_is_and_what_happened():
-    tally = Tally(NOON)
-    tally.take(told(event(1, None, late=0.02), event(2, Outcome.TIMED_OUT, duration=31.0)))
+    counts = EventCounts(NOON)
+    counts.count(told(event(1, None, late=0.02), event(2, Outcome.TIMED_OUT, duration=31.0)))
     opus = sighting(Standing.ALIVE, 0.5, tasks=(TASK, RUNNING), wake=WakeView(count=7))
-    found = metrics([opus, sighting(Standing.GONE, 60.0, citizen="mira")], tally)
+    found = metrics([opus, sighting(Standing.GONE, 60.0, citizen="mira")], counts)
     assert found["experience_owner_up"] == {("opus",): 1, ("mira",): 0}
     assert found["experience_owner_heartbeat_age_seconds"] == {("opus",): 0.5, ("mira",): 60}
     assert found["experience_wakes_total"][("opus",)] == 7
@@ -194,6 +196,6 @@ def test_the_page_says_what_is_and_what_happened():
 
 def test_prometheus_may_ask_for_open_metrics():
     text, kind = page(
-        [sighting(Standing.ALIVE, tasks=(TASK,))], Tally(NOON), NOON, 0, "application/openmetrics-text"
+        [sighting(Standing.ALIVE, tasks=(TASK,))], EventCounts(NOON), NOON, 0, "application/openmetrics-text"
     )
     assert kind.startswith("application/openmetrics-text") and text.endswith(b"# EOF\n")
