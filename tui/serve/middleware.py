@@ -50,7 +50,11 @@ class Guard:
         self._page = (Path(__file__).parent / "page" / "refused.html").read_text("utf-8")
 
     def install(self, app: web.Application) -> None:
-        app.middlewares.append(web.middleware(self._check))
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._check(request, handler)
+
+        app.middlewares.append(check)
         app.on_response_prepare.append(_protect)
 
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
