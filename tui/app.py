@@ -27,7 +27,7 @@ from tui.fleet.grid import FleetGrid
 from tui.fleet.navigation import ProblemNavigator
 from tui.fleet.notices import lesson
 from tui.fleet.page import Page
-from tui.fleet.summary import FleetSummary, VerdictBar
+from tui.fleet.summary import FleetSummary, StatusBar
 from tui.glyphs import ASCII, UNICODE
 from tui.keys import active_keys, key_of
 from tui.log.events import EventLog
@@ -88,7 +88,7 @@ class ExperienceApp(App[None]):
         self._glyphs = glyphs = ASCII if ascii else UNICODE
         # Kept at hand, not queried for: the last tick may come when they have left the screen.
         self._label = " ".join(filter(None, [label, "READ ONLY" if read_only else ""]))
-        self._verdict = VerdictBar(glyphs, self._label)
+        self._status = StatusBar(glyphs, self._label)
         self._grid = FleetGrid(glyphs, read_only)
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._controls: dict[str, Control] = {}
@@ -96,9 +96,9 @@ class ExperienceApp(App[None]):
         self._details = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
         self._read_only = read_only
         self._view: FleetView | None = None
-        self._tally = FleetSummary()
-        self._tally.loading = True
-        self._navigator = ProblemNavigator(self._tally)
+        self._summary = FleetSummary()
+        self._summary.loading = True
+        self._navigator = ProblemNavigator(self._summary)
         self._events = EventLog()
         self._typed = TypedAhead(self, super().on_event)
         self._around = Surroundings(self, glyphs.plain)
@@ -111,7 +111,7 @@ class ExperienceApp(App[None]):
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:
-        yield from (self._verdict, self._grid, self._lesson, self._keys)
+        yield from (self._status, self._grid, self._lesson, self._keys)
 
     def on_mount(self) -> None:
         self._show_lesson()
@@ -130,23 +130,23 @@ class ExperienceApp(App[None]):
         self.tick()
 
     def tick(self) -> None:
-        """Once a second: pulses of what is in sight, countdowns, the verdict."""
+        """Once a second: pulses of what is in sight, countdowns, the status."""
         self._tick_waits = False
         pulses = {citizen: self._controls[citizen].pulse() for citizen in self._grid.in_sight()}
         for citizen, pulse in pulses.items():
-            self._grid.beat(citizen, pulse)
+            self._grid.set_pulse(citizen, pulse)
         self._pulse = max(pulses.values(), key=lambda pulse: pulse.age, default=None)
         self._details.beat(pulses, self._fleet.clock.now())
         self._grid.tick(self._fleet.clock.now())
-        self._show_verdict()
+        self._show_status()
 
-    def _show_verdict(self) -> None:
+    def _show_status(self) -> None:
         now = self._fleet.clock.now()
-        verdict = self._navigator.shown(self._tally.verdict(self._pulse), self._grid.row)
-        self._verdict.show(verdict, now)
+        status = self._navigator.shown(self._summary.status(self._pulse), self._grid.row)
+        self._status.show(status, now)
         for page in self._pages():
-            page.tick(verdict, now)
-        self._around.tell(verdict)
+            page.tick(status, now)
+        self._around.tell(status)
 
     def _pages(self) -> list[Page]:
         return [screen for screen in self.screen_stack if isinstance(screen, Page)]
@@ -155,12 +155,12 @@ class ExperienceApp(App[None]):
         self._view = view
         self._controls.clear()
         self._controls.update((control.citizen, control) for control in view.controls)
-        self._tally.citizens(set(self._controls))
-        self._tally.problems, self._tally.loading = view.problems, view.loading
+        self._summary.set_citizens(set(self._controls))
+        self._summary.problems, self._summary.loading = view.problems, view.loading
         if not view.loading:
             self._around.obey(view.monitor)
             self._settle()
-        self._grid.citizens(sorted(self._controls))
+        self._grid.set_citizens(sorted(self._controls))
         self._show_lesson()
         self._tick_soon()
 
@@ -171,11 +171,11 @@ class ExperienceApp(App[None]):
             self.set_timer(SETTLED, gc.freeze)
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
-        first = self._tally.put(snapshot)
+        first = self._summary.update_snapshot(snapshot)
         self._around.take(snapshot)
-        self._grid.show(snapshot)
+        self._grid.update_snapshot(snapshot)
         self._details.take(snapshot, self._fleet.clock.now())
-        news = self._events.put(snapshot) and self._pages()
+        news = self._events.add_events(snapshot) and self._pages()
         if first or news or self._grid.sees(snapshot.citizen):
             self._tick_soon()
 
@@ -227,8 +227,8 @@ class ExperienceApp(App[None]):
     def on_filter_field_left(self) -> None:
         self._grid.focus()
 
-    def on_fleet_grid_looked(self) -> None:
-        self._keys.say(self._grid.looks())
+    def on_fleet_grid_view_changed(self) -> None:
+        self._keys.say(self._grid.view_words())
 
     # -------------------------------------------------------------- other places
 
@@ -252,7 +252,7 @@ class ExperienceApp(App[None]):
             self._grid.go_to(Place(*trouble.row))
         else:
             self._actions.say("nothing is wrong here")
-        self._show_verdict()
+        self._show_status()
 
     def action_timeline(self) -> None:
         from tui.timeline.screen import Timeline

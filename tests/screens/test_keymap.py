@@ -153,4 +153,4 @@ async def test_the_bell_rings_for_a_new_failure_if_it_is_wanted(bell, rings):
         control.show(replace(control.snapshot, tasks=(failed("tick", "no"), failed("old", "x"))))
         await pilot.pause()
         assert len(rung) == rings
-        assert pilot.app._tally.verdict().failing == 2 and toasts(pilot) == [] and TaskStatus.FAILED
+        assert pilot.app._summary.status().failing == 2 and toasts(pilot) == [] and TaskStatus.FAILED

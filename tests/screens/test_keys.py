@@ -541,7 +541,7 @@ async def test_the_panel_under_the_cursor_says_what_closing_the_screen_means():
 async def test_a_citizen_whose_settings_are_broken_is_not_told_to_write_some():
     broken = Snapshot("opus", (), stale="/srv/ai/opus/experience.toml:10: is not UTF-8")
     async with screen(FakeFleet(FakeControl(broken)), size=(80, 24)) as pilot:
-        assert shown(pilot).count("opus/experience.toml:10: is not UTF-8") == 2  # verdict, frame of the panel
+        assert shown(pilot).count("opus/experience.toml:10: is not UTF-8") == 2  # status, frame of the panel
         assert "experience-tui check opus shows what is wrong" in shown(pilot)
         assert "no tasks yet" not in shown(pilot)
 

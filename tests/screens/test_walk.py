@@ -17,34 +17,34 @@ def wrong_in_three_places() -> FakeFleet:
     )
 
 
-def verdict(pilot) -> str:
+def status(pilot) -> str:
     return shown(pilot).splitlines()[1]
 
 
 async def test_n_goes_to_the_worst_first_and_round_and_says_which_it_is():
     async with screen(wrong_in_three_places()) as pilot:
-        assert "opus: not saved: disk full" in verdict(pilot) and "2 more" in verdict(pilot)
+        assert "opus: not saved: disk full" in status(pilot) and "2 more" in status(pilot)
         seen = []
         for _ in range(4):
             await press(pilot, "n")
-            seen.append((cursor(pilot), verdict(pilot).split()[-3]))
+            seen.append((cursor(pilot), status(pilot).split()[-3]))
         assert seen == [
             ("opus/heartbeat", "1"),
             ("mira/mail", "2"),
             ("aria/news", "3"),
             ("opus/heartbeat", "1"),
         ]
-        assert "opus: not saved" in verdict(pilot)
+        assert "opus: not saved" in status(pilot)
 
 
 async def test_the_bar_tells_of_the_one_that_was_gone_to_until_the_cursor_leaves_it():
     async with screen(wrong_in_three_places()) as pilot:
         await press(pilot, "n", "n")
-        assert "mira/mail failed 1h ago: login" in verdict(pilot) and "2 of 3" in verdict(pilot)
+        assert "mira/mail failed 1h ago: login" in status(pilot) and "2 of 3" in status(pilot)
         await press(pilot, "up")
         pilot.app.tick()
         await pilot.pause()
-        assert "opus: not saved" in verdict(pilot) and "2 more" in verdict(pilot)
+        assert "opus: not saved" in status(pilot) and "2 more" in status(pilot)
 
 
 async def test_N_walks_backwards_and_n_goes_on_from_the_row_under_the_cursor():
@@ -63,7 +63,7 @@ async def test_what_has_been_mended_is_walked_past():
         mira.show(replace(mira.snapshot, tasks=(task("heartbeat"), task("mail"))))
         await pilot.pause()
         await pilot.pause()
-        assert "opus: not saved" in verdict(pilot) and "1 more" in verdict(pilot)
+        assert "opus: not saved" in status(pilot) and "1 more" in status(pilot)
         await press(pilot, "n")
         assert cursor(pilot) == "opus/heartbeat"
 
@@ -78,6 +78,6 @@ async def test_nothing_wrong_is_one_quiet_line_with_what_comes_next():
     async with screen(FakeFleet(FakeControl(Snapshot("wren", (task("heartbeat"),))))) as pilot:
         assert "all well" in shown(pilot).splitlines()[0]
         assert "next heartbeat@wren" in shown(pilot).splitlines()[0]
-        assert verdict(pilot).startswith("╭─ wren")
+        assert status(pilot).startswith("╭─ wren")
         await press(pilot, "n")
         assert toasts(pilot) == ["nothing is wrong here"]

@@ -133,7 +133,7 @@ class Details(Page, inherit_bindings=False):
         """The pulse of the citizen's scheduler, and its last stall."""
         self._pulse, self._stall = pulse, stall
 
-    def tick(self, verdict: FleetStatus, now: float) -> None:
+    def tick(self, status: FleetStatus, now: float) -> None:
         self._now = now
         self._show_now()
 

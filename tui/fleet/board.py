@@ -38,18 +38,18 @@ class Board:
 
     # -------------------------------------------------------------- what there is
 
-    def citizens(self, names: Iterable[str]) -> None:
+    def set_citizens(self, names: Iterable[str]) -> None:
         """These citizens and no others; the ones that stay keep what is known of them."""
         self._panels = {name: self._panels.get(name) or Panel(name, self._glyphs) for name in names}
         self.marked = frozenset(place for place in self.marked if place.citizen in self._panels)
         self.sort(self.sorted_by)
 
-    def show(self, snapshot: Snapshot) -> bool:
+    def update_snapshot(self, snapshot: Snapshot) -> bool:
         """Take the newest snapshot; True if panels have to move."""
         panel = self._panels.get(snapshot.citizen)
         if panel is None:
             return False
-        moved = panel.show(snapshot, self.filter)
+        moved = panel.update_snapshot(snapshot, self.filter)
         name, schedule = self._longest
         for task in snapshot.tasks:
             name, schedule = max(name, len(task.name)), max(schedule, len(task.schedule))

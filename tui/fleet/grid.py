@@ -67,7 +67,7 @@ class FleetGrid(LineView):
     class FindAsked(Message):
         """The person wants to type a filter."""
 
-    class Looked(Message):
+    class ViewChanged(Message):
         """The order, the filter or the marks have changed."""
 
     def __init__(self, glyphs: Glyphs, read_only: bool = False) -> None:
@@ -80,22 +80,22 @@ class FleetGrid(LineView):
 
     # -------------------------------------------------------------- values come down
 
-    def citizens(self, names: list[str]) -> None:
+    def set_citizens(self, names: list[str]) -> None:
         """Show these citizens."""
-        self._keeping(lambda: self.board.citizens(names))
+        self._keeping(lambda: self.board.set_citizens(names))
         self.refresh_bindings()
 
-    def show(self, snapshot: Snapshot) -> None:
+    def update_snapshot(self, snapshot: Snapshot) -> None:
         """Take the newest snapshot: nothing is drawn for a panel that is out of sight."""
-        if self.board.show(snapshot):
+        if self.board.update_snapshot(snapshot):
             self._soon(self._regrow)
         elif self.sees(snapshot.citizen):
             self._soon(self.sync)
 
-    def beat(self, citizen: str, pulse: Heartbeat) -> None:
+    def set_pulse(self, citizen: str, pulse: Heartbeat) -> None:
         """Take the pulse of a citizen's scheduler."""
         if panel := self.board.panel(citizen):
-            panel.beat(pulse)
+            panel.set_pulse(pulse)
 
     def sees(self, citizen: str) -> bool:
         """Is any line of this citizen's panel on the screen?"""
@@ -109,16 +109,16 @@ class FleetGrid(LineView):
         """Show only what the filter keeps."""
         self._keeping(lambda: self.board.apply_filter(Filter(text)))
         self._reveal()
-        self.post_message(self.Looked())
+        self.post_message(self.ViewChanged())
 
     def unmark(self) -> None:
         """The marks have done their work."""
         if self.board.marked:
             self.board.marked = frozenset()
             self.sync()
-            self.post_message(self.Looked())
+            self.post_message(self.ViewChanged())
 
-    def looks(self) -> str:
+    def view_words(self) -> str:
         """In a few clean words: filter, order and marks, as far as they are not what one expects."""
         board = self.board
         words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)}"]
@@ -299,7 +299,7 @@ class FleetGrid(LineView):
     def action_mark(self) -> None:
         self.board.mark()
         self.action_move("vertical", 1)
-        self.post_message(self.Looked())
+        self.post_message(self.ViewChanged())
 
     def action_clear(self) -> None:
         if not self.board.filter.all:
@@ -311,7 +311,7 @@ class FleetGrid(LineView):
         self.board.sort(self.board.sorted_by.next)
         self._rearrange()
         self._reveal()
-        self.post_message(self.Looked())
+        self.post_message(self.ViewChanged())
 
     def action_find(self) -> None:
         self.post_message(self.FindAsked())

@@ -69,15 +69,15 @@ Row = tuple[str, str]  # citizen and task, "" for the citizen as a whole
 
 
 class ProblemNavigator:
-    """Knows where one is; the verdict bar shows that trouble instead of the worst one."""
+    """Knows where one is; the status bar shows that problem instead of the worst one."""
 
-    def __init__(self, tally: FleetSummary) -> None:
-        self._tally = tally
+    def __init__(self, summary: FleetSummary) -> None:
+        self._summary = summary
         self._at: Problem | None = None
 
     def step(self, cursor: Row, by: int) -> Problem | None:
-        """The trouble that comes next from here, or came before; None if nothing is wrong."""
-        found = [trouble for trouble in self._tally.troubles() if trouble.row]
+        """The problem that comes next from here, or came before; None if nothing is wrong."""
+        found = [problem for problem in self._summary.all_problems() if problem.row]
         if not found:
             self._at = None
             return None
@@ -86,16 +86,16 @@ class ProblemNavigator:
         self._at = found[(here + by) % len(found) if here is not None else first]
         return self._at
 
-    def shown(self, verdict: FleetStatus, cursor: Row) -> FleetStatus:
-        """The verdict with the trouble that one is at, as long as it is there and the cursor is on it."""
+    def shown(self, status: FleetStatus, cursor: Row) -> FleetStatus:
+        """The status with the problem that one is at, as long as it is there and the cursor is on it."""
         if self._at is None:
-            return verdict
-        found = self._tally.troubles()
+            return status
+        found = self._summary.all_problems()
         place = next((n for n, each in enumerate(found) if _same(each, self._at)), None)
         if place is None or not _on(self._at, cursor):
             self._at = None
-            return verdict
-        return replace(verdict, worst=found[place], place=place + 1)
+            return status
+        return replace(status, worst=found[place], place=place + 1)
 
     def _place(self, found: list[Problem], cursor: Row) -> int | None:
         """Where the walk goes on from: where it was, or from what is wrong under the cursor."""
@@ -106,8 +106,8 @@ class ProblemNavigator:
         return next((n for n, each in enumerate(found) if each.row == cursor), None)
 
 
-def _on(trouble: Problem, cursor: Row) -> bool:
-    return trouble.row is not None and trouble.row in (cursor, (cursor[0], ""))
+def _on(problem: Problem, cursor: Row) -> bool:
+    return problem.row is not None and problem.row in (cursor, (cursor[0], ""))
 
 
 def _same(one: Problem, other: Problem) -> bool:

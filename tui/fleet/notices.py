@@ -43,7 +43,7 @@ class Notice:
         return STYLES.get(self.rank, "failed")
 
 
-def notes(snapshot: Snapshot, pulse: Heartbeat | None = None) -> list[Notice]:
+def notices(snapshot: Snapshot, pulse: Heartbeat | None = None) -> list[Notice]:
     """All there is to say, in the order of its weight."""
     return [*_wrongs(snapshot, pulse), *_facts(snapshot)]
 

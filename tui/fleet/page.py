@@ -1,4 +1,4 @@
-"""A whole screen between the verdict and the keys; `esc` leads back to the fleet."""
+"""A whole screen between the status and the keys; `esc` leads back to the fleet."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +14,7 @@ from textual.widgets import Static
 from tui.common.footer import KeyBar
 from tui.common.text import cells, shorten
 from tui.fleet.board import Place
-from tui.fleet.summary import FleetStatus, VerdictBar
+from tui.fleet.summary import FleetStatus, StatusBar
 from tui.glyphs import Glyphs
 
 
@@ -41,20 +41,20 @@ class Page(Screen[None]):
     def __init__(self, body: Widget, glyphs: Glyphs, label: str = "") -> None:
         super().__init__()
         self.body, self.glyphs = body, glyphs
-        self.verdict_bar, self.key_bar = VerdictBar(glyphs, label), KeyBar(glyphs)
+        self.status_bar, self.key_bar = StatusBar(glyphs, label), KeyBar(glyphs)
         self._heading = Static(markup=False, classes="heading")
 
     def compose(self) -> ComposeResult:
-        yield from (self.verdict_bar, self._heading, self.body, self.key_bar)
+        yield from (self.status_bar, self._heading, self.body, self.key_bar)
 
     def on_mount(self) -> None:
         self.body.focus()
 
-    def tick(self, verdict: FleetStatus, now: float) -> None:
+    def tick(self, status: FleetStatus, now: float) -> None:
         """Once a second, and when something has changed."""
-        self.verdict_bar.show(verdict, now)
+        self.status_bar.show(status, now)
 
-    def head(self, *pieces: tuple[str, str]) -> None:
+    def set_heading(self, *pieces: tuple[str, str]) -> None:
         """Clean words and their styles for the title line; what has no room is cut off at the end."""
         room, kept = self.app.size.width, list[tuple[str, str]]()
         for text, style in pieces:

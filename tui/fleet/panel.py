@@ -9,7 +9,7 @@ from tui.common.styles import CURSOR, FADED, HERE, MARKED, Styles
 from tui.fleet.arrangement import Filter, words_of
 from tui.fleet.frame import BottomLine, TopLine
 from tui.fleet.layout import Columns, share
-from tui.fleet.notices import LEFT_BEHIND, Notice, Severity, faded, notes, owned_here, stalled
+from tui.fleet.notices import LEFT_BEHIND, Notice, Severity, faded, notices, owned_here, stalled
 from tui.fleet.rows import Line, RowState, TaskLine, TextLine, below, lines_of
 from tui.glyphs import Glyphs
 
@@ -33,7 +33,7 @@ class Panel:
         self._words = ""  # all that a filter may find in it
         self._blank = self._text("")
 
-    def show(self, snapshot: Snapshot, keep: Filter) -> bool:
+    def update_snapshot(self, snapshot: Snapshot, keep: Filter) -> bool:
         """Take the newest snapshot; True if the panel has another height now."""
         self.snapshot, self._words = snapshot, ""
         return self.apply_filter(keep)
@@ -50,7 +50,7 @@ class Panel:
         self.tasks, self._lines = tasks, []
         return changed
 
-    def beat(self, pulse: Heartbeat) -> None:
+    def set_pulse(self, pulse: Heartbeat) -> None:
         """Take the scheduler's pulse."""
         before, self.pulse = self.pulse, pulse
         if stalled(pulse) or stalled(before):
@@ -90,7 +90,7 @@ class Panel:
         """All lines, each with the index of its task: title, tasks, notices."""
         if not self._lines:
             snapshot, width, glyphs = self.snapshot, self._width, self._glyphs
-            said = notes(snapshot, self.pulse) if snapshot else []
+            said = notices(snapshot, self.pulse) if snapshot else []
             top = TopLine(self.citizen, snapshot, width, glyphs)
             bottom = BottomLine(said, owned_here(snapshot), width, glyphs)
             body = self._body() or [(self._text(_instead_of_tasks(self.citizen, snapshot, said)), 0)]

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
 from tui.common import text as words
-from tui.fleet.notices import Severity, first_line, notes, stall_words, stalled
+from tui.fleet.notices import Severity, first_line, notices, stall_words, stalled
 from tui.glyphs import Glyphs
 
 LINES_FOR_PROBLEM = 6  # of a terminal: a lower one has no line for the worst problem
@@ -44,7 +44,7 @@ class Ratio:
     failing: int = 0
     warnings: int = 0
     next: tuple[float, str] = NOTHING_DUE
-    troubles: int = 0
+    problem_count: int = 0
     worst: Problem | None = None
 
 
@@ -60,7 +60,7 @@ class FleetStatus:
     due: float | None = None
     next: str = ""
     worst: Problem | None = None
-    troubles: int = 0
+    problem_count: int = 0
     loading: bool = False
     place: int = 0  # of the problem among all, when the cursor was led to it
 
@@ -76,14 +76,14 @@ class FleetSummary:
         self.problems: tuple[str, ...] = ()
         self.loading = False
 
-    def citizens(self, names: set[str]) -> None:
+    def set_citizens(self, names: set[str]) -> None:
         """These citizens and no others."""
         self._sum = None
         self._ratios = {name: self._ratios.get(name, Ratio()) for name in names}
         self._snapshots = {name: each for name, each in self._snapshots.items() if name in names}
         self._changed &= names
 
-    def put(self, snapshot: Snapshot) -> bool:
+    def update_snapshot(self, snapshot: Snapshot) -> bool:
         """Take the newest snapshot; True if it is the first of its citizen."""
         citizen = snapshot.citizen
         if citizen not in self._ratios:
@@ -93,7 +93,7 @@ class FleetSummary:
         self._changed.add(citizen)
         return first
 
-    def verdict(self, pulse: Heartbeat | None = None) -> FleetStatus:
+    def status(self, pulse: Heartbeat | None = None) -> FleetStatus:
         """The counts now; `pulse` is the slowest one seen."""
         if self._changed or self._sum is None:
             self._ratios |= {citizen: ratio(self._snapshots[citizen]) for citizen in self._changed}
@@ -105,14 +105,14 @@ class FleetSummary:
         return replace(
             self._sum,
             worst=_worst([*more, *([self._sum.worst] if self._sum.worst else [])]),
-            troubles=self._sum.troubles + len(more),
+            problem_count=self._sum.problem_count + len(more),
             loading=self.loading,
         )
 
-    def troubles(self) -> list[Problem]:
+    def all_problems(self) -> list[Problem]:
         """All that is wrong, the worst first; costs what there is of it."""
-        wrong = [name for name, each in self._ratios.items() if each.troubles]
-        found = [each for name in wrong for each in _troubles(self._snapshots[name])]
+        wrong = [name for name, each in self._ratios.items() if each.problem_count]
+        found = [each for name in wrong for each in _problems(self._snapshots[name])]
         return sorted(found, key=lambda problem: (*problem.weight, problem.where))
 
 
@@ -124,7 +124,7 @@ def _sum(ratios: list[Ratio]) -> FleetStatus:
         running=sum(each.running for each in ratios),
         failing=sum(each.failing for each in ratios),
         warnings=sum(each.warnings for each in ratios),
-        troubles=sum(each.troubles for each in ratios),
+        problem_count=sum(each.problem_count for each in ratios),
         due=due if name else None,
         next=name,
         worst=_worst([each.worst for each in ratios if each.worst]),
@@ -136,15 +136,15 @@ def ratio(snapshot: Snapshot) -> Ratio:
     citizen, tasks = snapshot.citizen, snapshot.tasks
     live = () if snapshot.stale else tasks  # what nobody runs is neither under way nor next
     dues = ((task.due, f"{task.name}@{citizen}") for task in live if task.due is not None and not task.queued)
-    troubles = _troubles(snapshot)
+    problems = _problems(snapshot)
     return Ratio(
         tasks=len(tasks),
         running=sum(task.running_since is not None for task in live),
         failing=sum(task.error is not None for task in tasks),
         warnings=sum(task.kind is TaskStatus.WARNING for task in tasks),
         next=min(dues, default=NOTHING_DUE),
-        troubles=len(troubles),
-        worst=_worst(troubles),
+        problem_count=len(problems),
+        worst=_worst(problems),
     )
 
 
@@ -152,8 +152,8 @@ def _worst(problems: list[Problem]) -> Problem | None:
     return min(problems, key=attrgetter("weight"), default=None)
 
 
-def _troubles(snapshot: Snapshot) -> list[Problem]:
-    wrong = [note for note in notes(snapshot) if note.rank < Severity.FACT]
+def _problems(snapshot: Snapshot) -> list[Problem]:
+    wrong = [note for note in notices(snapshot) if note.rank < Severity.FACT]
     whole = (snapshot.citizen, "")
     said = [Problem((note.rank,), snapshot.citizen, note.text, row=whole) for note in wrong]
     return said + [_failure(snapshot.citizen, task) for task in snapshot.tasks if task.error is not None]
@@ -172,36 +172,36 @@ def _failure(citizen: str, task: TaskView) -> Problem:
 # ------------------------------------------------------------------ the bar
 
 
-class VerdictBar(Vertical):
+class StatusBar(Vertical):
     """Draws the status; its second line is there only when something is wrong."""
 
     def __init__(self, glyphs: Glyphs, label: str = "") -> None:
         super().__init__()
         self._glyphs, self._label = glyphs, label
         self._counts = Static(markup=False, id="counts")
-        self._trouble = Static(markup=False, id="trouble")
+        self._worst_line = Static(markup=False, id="trouble")
         self._drawn: tuple[list[Piece], list[Piece]] = ([], [])
-        self._trouble.display = False
+        self._worst_line.display = False
 
     def compose(self) -> ComposeResult:
         yield self._counts
-        yield self._trouble
+        yield self._worst_line
 
-    def show(self, verdict: FleetStatus, now: float) -> None:
+    def show(self, status: FleetStatus, now: float) -> None:
         """Draw the status as it is at `now`, if that looks any different."""
         width = self.app.size.width
-        counts = counts_line(verdict, now, width, self._glyphs, self._label)
-        trouble = trouble_line(verdict, now, width, self._glyphs)
-        before, self._drawn = self._drawn, (counts, trouble)
-        for line, pieces, drawn in zip((self._counts, self._trouble), self._drawn, before, strict=True):
+        counts = counts_line(status, now, width, self._glyphs, self._label)
+        problem = problem_line(status, now, width, self._glyphs)
+        before, self._drawn = self._drawn, (counts, problem)
+        for line, pieces, drawn in zip((self._counts, self._worst_line), self._drawn, before, strict=True):
             if pieces != drawn:
                 line.update(Content.assemble(*pieces), layout=False)
-        self._trouble.display = bool(trouble) and self.app.size.height >= LINES_FOR_PROBLEM
+        self._worst_line.display = bool(problem) and self.app.size.height >= LINES_FOR_PROBLEM
 
 
-def counts_line(verdict: FleetStatus, now: float, width: int, glyphs: Glyphs, label: str = "") -> list[Piece]:
+def counts_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, label: str = "") -> list[Piece]:
     """As much of the status as fits into `width` cells, the time of day at the right."""
-    groups = list(_groups(verdict, now, glyphs, label))
+    groups = list(_groups(status, now, glyphs, label))
     clock = words.wall(now)
     left, kept = width - 1, set[int]()
     for index in _WEIGHT:
@@ -221,56 +221,56 @@ _WEIGHT = (_LABEL, _STATE, _NAME, _RUNNING, _NEXT, _SIZE)
 _LESS = (_NEXT, _SIZE)
 
 
-def _groups(verdict: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
+def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
     """What belongs together, in the order of the line."""
     yield [(" Experience ", "bold $title")]
     yield [(f" {label} ", "bold reverse $warn")] if label else []
-    yield [(_size(verdict, glyphs), "$faint")]
-    style = "$run" if verdict.running else "$faint"
-    yield [(f"  {glyphs.kind[TaskStatus.RUNNING]} {verdict.running} running ", style)]
-    yield _state(verdict, glyphs)
-    next = [(f"  next {words.clean(verdict.next, glyphs.plain)} ", "$faint")]
+    yield [(_size(status, glyphs), "$faint")]
+    style = "$run" if status.running else "$faint"
+    yield [(f"  {glyphs.kind[TaskStatus.RUNNING]} {status.running} running ", style)]
+    yield _state(status, glyphs)
+    next = [(f"  next {words.clean(status.next, glyphs.plain)} ", "$faint")]
     yield (
-        [] if verdict.due is None else [*next, (words.countdown(verdict.due - now).rjust(words.TIME), "$ink")]
+        [] if status.due is None else [*next, (words.countdown(status.due - now).rjust(words.TIME), "$ink")]
     )
 
 
-def _state(verdict: FleetStatus, glyphs: Glyphs) -> list[Piece]:
-    if verdict.failing:
-        return [(f"  {glyphs.kind[TaskStatus.FAILED]} {verdict.failing} failing ", "bold $bad")]
-    if verdict.warnings:
-        many = words.plural(verdict.warnings, "warning")
+def _state(status: FleetStatus, glyphs: Glyphs) -> list[Piece]:
+    if status.failing:
+        return [(f"  {glyphs.kind[TaskStatus.FAILED]} {status.failing} failing ", "bold $bad")]
+    if status.warnings:
+        many = words.plural(status.warnings, "warning")
         return [(f"  {glyphs.kind[TaskStatus.WARNING]} {many} ", "$warn")]
-    well = verdict.tasks and not verdict.troubles
+    well = status.tasks and not status.problem_count
     return [(f"  {glyphs.kind[TaskStatus.OK]} all well ", "$ok")] if well else []
 
 
-def _size(verdict: FleetStatus, glyphs: Glyphs) -> str:
-    if verdict.loading:
+def _size(status: FleetStatus, glyphs: Glyphs) -> str:
+    if status.loading:
         return f"  loading {'...' if glyphs.plain else '…'} "
-    return f"  {words.plural(verdict.citizens, 'citizen')}{glyphs.dot}{words.plural(verdict.tasks, 'task')} "
+    return f"  {words.plural(status.citizens, 'citizen')}{glyphs.dot}{words.plural(status.tasks, 'task')} "
 
 
-def trouble_line(verdict: FleetStatus, now: float, width: int, glyphs: Glyphs) -> list[Piece]:
+def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs) -> list[Piece]:
     """The worst problem in one line, nothing if all is well."""
-    trouble = verdict.worst
-    if trouble is None:
+    problem = status.worst
+    if problem is None:
         return []
-    more = f"{glyphs.dot}{verdict.troubles - 1} more" if verdict.troubles > 1 else ""
-    if more and verdict.place:
-        more = f"{glyphs.dot}{verdict.place} of {verdict.troubles}"
-    row = f"{glyphs.dot}{trouble.again} in a row" if trouble.again > 1 else ""
+    more = f"{glyphs.dot}{status.problem_count - 1} more" if status.problem_count > 1 else ""
+    if more and status.place:
+        more = f"{glyphs.dot}{status.place} of {status.problem_count}"
+    row = f"{glyphs.dot}{problem.again} in a row" if problem.again > 1 else ""
     mark = f" {glyphs.kind[TaskStatus.FAILED]} "
     room = width - words.cells(mark + row + more) - 1
     if room < 20:
         row, more, room = "", "", width - words.cells(mark) - 1
-    said = words.shorten(words.clean(sentence(trouble, now), glyphs.plain), room, glyphs.ellipsis)
+    said = words.shorten(words.clean(sentence(problem, now), glyphs.plain), room, glyphs.ellipsis)
     return [(mark, "bold $bad"), (said, "$bad"), (row + more, "$faint")]
 
 
-def sentence(trouble: Problem, now: float) -> str:
+def sentence(problem: Problem, now: float) -> str:
     """A problem as one sentence, not yet cleaned."""
-    if trouble.since is None:
-        joint = " " if trouble.where == "scheduler" else ": "
-        return f"{trouble.where}{joint}{trouble.text}"
-    return f"{trouble.where} failed {words.span(now - trouble.since)} ago: {trouble.text}"
+    if problem.since is None:
+        joint = " " if problem.where == "scheduler" else ": "
+        return f"{problem.where}{joint}{problem.text}"
+    return f"{problem.where} failed {words.span(now - problem.since)} ago: {problem.text}"

@@ -46,7 +46,7 @@ class EventLog:
         self.longest = 0  # letters of a citizen and a task
         self._told: dict[str, Event] = {}
 
-    def put(self, snapshot: Snapshot) -> bool:
+    def add_events(self, snapshot: Snapshot) -> bool:
         """Take in what is new; True if there was anything."""
         if not snapshot.events or snapshot.events[-1] is self._told.get(snapshot.citizen):
             return False

@@ -31,8 +31,8 @@ class Log(Page):
         super().__init__(self.view, glyphs, label)
         self._log = log
 
-    def tick(self, verdict: FleetStatus, now: float) -> None:
-        super().tick(verdict, now)
+    def tick(self, status: FleetStatus, now: float) -> None:
+        super().tick(status, now)
         self.view.catch_up()
 
     def on_cursor_view_moved(self) -> None:
@@ -43,7 +43,7 @@ class Log(Page):
             state = (f"{glyphs.kind[TaskStatus.PAUSED]} paused ", "bold $warn")
             key = key_of(self, "last", "G")
             more = f"{glyphs.dot.lstrip()}{view.below} below, {key} follows again "
-        self.head(
+        self.set_heading(
             (" Log ", "bold $title"),
             (f" {plural(view.count, 'line')} ", "$faint"),
             (f" /{keep} " if keep else "", "bold $warn"),

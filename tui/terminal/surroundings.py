@@ -28,10 +28,10 @@ class Surroundings:
         if not monitor.title:
             self.leave()
 
-    def tell(self, verdict: FleetStatus) -> None:
+    def tell(self, status: FleetStatus) -> None:
         """The title says how things stand."""
         if self._monitor.title and has_title():
-            self._write(self._title.change(title(verdict, self._plain)))
+            self._write(self._title.change(title(status, self._plain)))
 
     def take(self, snapshot: Snapshot) -> None:
         """The bell rings when something fails that did not, if that is wanted."""

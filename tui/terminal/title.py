@@ -9,10 +9,10 @@ _KEEP, _GIVE_BACK = "\x1b[22;2t", "\x1b]2;\x07\x1b[23;2t"
 _WITHOUT = ("linux", "dumb", "vt")  # terminals without a title
 
 
-def title(verdict: FleetStatus, plain: bool) -> str:
+def title(status: FleetStatus, plain: bool) -> str:
     """A few words; numbers only, so that nothing in them can be anybody else's."""
-    said = [f"{verdict.failing} failing"] if verdict.failing else []
-    said += [f"{verdict.running} running"] if verdict.running else []
+    said = [f"{status.failing} failing"] if status.failing else []
+    said += [f"{status.running} running"] if status.running else []
     return " - ".join([*said, "Experience"]) if plain else " · ".join([*said, "Experience"])
 
 

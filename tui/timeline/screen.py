@@ -64,8 +64,8 @@ class Timeline(Page):
 
     # -------------------------------------------------------------- values come down
 
-    def tick(self, verdict: FleetStatus, now: float) -> None:
-        super().tick(verdict, now)
+    def tick(self, status: FleetStatus, now: float) -> None:
+        super().tick(status, now)
         self.view.show(self._tasks(), now)
         if self._window(now) != self.data.window:
             self._look()
@@ -114,7 +114,7 @@ class Timeline(Page):
         count = f"{words.plural(len(here), 'task')} in sight {verb} then" if here else "nothing runs then"
         detail = f": {words.clean(names, glyphs.plain)}{more}" if here else ""
         scale = f" {words.limit(window.cell)} a cell{glyphs.dot}{zoom_words(self._zoom)} ahead "
-        self.head(
+        self.set_heading(
             (" Timeline ", "bold $title"),
             (scale, "$faint"),
             (f" {moment(when)} ", "bold $run"),

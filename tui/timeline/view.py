@@ -99,34 +99,34 @@ class TimelineView(CursorView):
     # -------------------------------------------------------------- drawing
 
     def render_line(self, y: int) -> Strip:
-        number, width, ink = y + self.scroll_offset.y, self.room.width, self.styles_now()
+        number, width, styles = y + self.scroll_offset.y, self.room.width, self.styles_now()
         if number >= len(self._tasks):
             none = "  no task to show" if not self._tasks and y == 1 else ""
             text = words.fit(none, width, self._glyphs.ellipsis)
-            return self.finished(Strip([Segment(text, ink.style("faint"))], width))
+            return self.finished(Strip([Segment(text, styles.style("faint"))], width))
         ref, light = self._tasks[number], CURSOR if number == self.at else 0
         segments = [*self._head(ref, light), *self._along(ref, light)]
-        return self.finished(Strip(segments).adjust_cell_length(width, ink.style("ink", light)))
+        return self.finished(Strip(segments).adjust_cell_length(width, styles.style("ink", light)))
 
     def _head(self, ref: TaskRef, light: int) -> list[Segment]:
-        ink, glyphs, kind = self.styles_now(), self._glyphs, ref.task.kind
+        styles, glyphs, kind = self.styles_now(), self._glyphs, ref.task.kind
         where = words.clean(f"{ref.citizen}/{ref.task.name}", glyphs.plain)
         citizen, slash, task = words.fit(where, self._named, glyphs.ellipsis).partition("/")
         quiet = kind in (TaskStatus.PAUSED, TaskStatus.NOT_SET_UP)
         return [
-            Segment(glyphs.cursor if light else " ", ink.style("here", light)),
-            Segment(f"{glyphs.kind[kind]} ", ink.style(STYLES[kind], light)),
-            Segment(citizen + slash, ink.style("faint", light)),
-            Segment(f"{task} ", ink.style("faint" if quiet else "ink", light)),
+            Segment(glyphs.cursor if light else " ", styles.style("here", light)),
+            Segment(f"{glyphs.kind[kind]} ", styles.style(STYLES[kind], light)),
+            Segment(citizen + slash, styles.style("faint", light)),
+            Segment(f"{task} ", styles.style("faint" if quiet else "ink", light)),
         ]
 
     def _along(self, ref: TaskRef, light: int) -> list[Segment]:
-        ink = self.styles_now()
+        styles = self.styles_now()
         cells = self._cells(ref)
-        styled = [Segment(char, ink.style(style, light)) for char, style in cells]
+        styled = [Segment(char, styles.style(style, light)) for char, style in cells]
         if 0 <= self.time_at < len(styled):
             char, style = cells[self.time_at]
-            styled[self.time_at] = Segment(char, ink.style(style, CURSOR))
+            styled[self.time_at] = Segment(char, styles.style(style, CURSOR))
         return list(merged(styled))
 
     def _cells(self, ref: TaskRef) -> list[Cell]:

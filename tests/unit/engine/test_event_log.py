@@ -30,16 +30,16 @@ def shown(lines: LogLines) -> list[str]:
 
 def test_each_event_is_taken_once():
     log = EventLog()
-    assert log.put(snapshot(event(1), event(2)))
-    assert not log.put(snapshot(event(1), event(2)))
-    assert log.put(snapshot(event(2), event(3)))
+    assert log.add_events(snapshot(event(1), event(2)))
+    assert not log.add_events(snapshot(event(1), event(2)))
+    assert log.add_events(snapshot(event(2), event(3)))
     assert numbers(log) == [1, 2, 3]
 
 
 def test_events_of_all_citizens_are_in_the_order_of_time():
     log = EventLog()
-    log.put(snapshot(event(1, at=10), event(2, at=30)))
-    log.put(snapshot(event(1, "mira", at=20), event(2, "mira", at=40)))
+    log.add_events(snapshot(event(1, at=10), event(2, at=30)))
+    log.add_events(snapshot(event(1, "mira", at=20), event(2, "mira", at=40)))
     assert [(each.citizen, each.time - NOON) for each in log.entries] == [
         ("opus", 10), ("mira", 20), ("opus", 30), ("mira", 40),
     ]  # fmt: skip
@@ -47,29 +47,29 @@ def test_events_of_all_citizens_are_in_the_order_of_time():
 
 def test_what_is_missing_in_between_is_said():
     log = EventLog()
-    log.put(snapshot(event(1), event(2)))
-    log.put(snapshot(event(150), event(151)))
+    log.add_events(snapshot(event(1), event(2)))
+    log.add_events(snapshot(event(150), event(151)))
     assert numbers(log) == [1, 2, "147 skipped", 150, 151]
 
 
 def test_what_was_before_the_first_look_is_not_missing():
     log = EventLog()
-    log.put(snapshot(event(500)))
+    log.add_events(snapshot(event(500)))
     assert numbers(log) == [500]
 
 
 @pytest.mark.parametrize("again", [[event(1, at=900)], [event(seq, at=900 + seq) for seq in range(1, 9)]])
 def test_a_new_owner_counts_from_one_again(again):
     log = EventLog()
-    log.put(snapshot(event(1), event(2), event(3)))
-    log.put(snapshot(*again))
+    log.add_events(snapshot(event(1), event(2), event(3)))
+    log.add_events(snapshot(*again))
     assert numbers(log) == [1, 2, 3, *(each.seq for each in again)]
 
 
 def test_it_is_bounded_and_says_how_many_have_gone():
     log = EventLog()
     for seq in range(1, KEPT + SPARE + 2):
-        log.put(snapshot(event(seq)))
+        log.add_events(snapshot(event(seq)))
     assert len(log.entries) == KEPT
     assert log.lost == SPARE + 1
     assert log.entries[-1].seq == KEPT + SPARE + 1
@@ -79,7 +79,7 @@ def test_lines_take_in_only_what_changed_and_come_to_the_same():
     log, lines = EventLog(), None
     for seq in range(1, 60):
         citizen = "opus" if seq % 3 else "mira"
-        log.put(snapshot(event(seq, citizen, at=seq * 3000 - (seq % 5) * 7000)))
+        log.add_events(snapshot(event(seq, citizen, at=seq * 3000 - (seq % 5) * 7000)))
         if seq == 20:
             lines = LogLines(log)
         if lines:
@@ -91,7 +91,7 @@ def test_lines_take_in_only_what_changed_and_come_to_the_same():
 
 def test_a_new_day_has_a_line_of_its_own():
     log = EventLog()
-    log.put(snapshot(event(1), event(2), event(3, at=86400), event(4, at=86401)))
+    log.add_events(snapshot(event(1), event(2), event(3, at=86400), event(4, at=86401)))
     lines = LogLines(log)
     lines.catch_up()
     assert shown(lines) == ["day", "started", "started", "day", "started", "started"]
@@ -112,8 +112,8 @@ def test_a_new_day_has_a_line_of_its_own():
 )
 def test_the_filter_looks_at_citizen_task_outcome_trigger_and_text(text, kept):
     log = EventLog()
-    log.put(snapshot(event(1, kind="finished", outcome=Outcome.FAILED, text="Disk FULL")))
-    log.put(snapshot(event(2, "mira", trigger=Trigger.FORCE)))
+    log.add_events(snapshot(event(1, kind="finished", outcome=Outcome.FAILED, text="Disk FULL")))
+    log.add_events(snapshot(event(2, "mira", trigger=Trigger.FORCE)))
     lines = LogLines(log)
     lines.apply_filter(Filter(text))
     assert [line.what.citizen for line in lines.lines if not isinstance(line.what, Day)] == kept

@@ -28,9 +28,9 @@ def failing(name: str, again: int = 1, at: float = NOON) -> TaskView:
 
 def board(*snapshots: Snapshot, width: int = 120, height: int = 40) -> Board:
     made = Board(UNICODE)
-    made.citizens(sorted(snapshot.citizen for snapshot in snapshots))
+    made.set_citizens(sorted(snapshot.citizen for snapshot in snapshots))
     for snapshot in snapshots:
-        made.show(snapshot)
+        made.update_snapshot(snapshot)
     made.arrange(width, height)
     return made
 
@@ -123,10 +123,10 @@ def test_the_cursor_stays_on_its_task_when_others_go():
     first = Snapshot("opus", (task("a"), task("b"), task("c")))
     made = board(first)
     made.move_to(0, 1)
-    made.show(replace(first, tasks=(task("b"), task("c"))))
+    made.update_snapshot(replace(first, tasks=(task("b"), task("c"))))
     made.arrange(120, 40)
     assert (made.cursor, made.at) == (Place("opus", "b"), (0, 0))
-    made.show(replace(first, tasks=(task("x"),)))
+    made.update_snapshot(replace(first, tasks=(task("x"),)))
     made.arrange(120, 40)
     assert made.cursor == Place("opus", "x")
 
@@ -134,21 +134,21 @@ def test_the_cursor_stays_on_its_task_when_others_go():
 def test_marks_of_citizens_that_are_gone_are_forgotten():
     made = board(Snapshot("mira", (task("a"),)), Snapshot("opus", (task("a"),)))
     made.mark()
-    made.citizens(["opus"])
+    made.set_citizens(["opus"])
     assert made.chosen() == (Place("opus", "a"),)
     assert made.marked == frozenset()
 
 
 def test_a_new_snapshot_moves_panels_only_if_its_own_has_another_height():
     made = board(Snapshot("opus", (task("a"), task("b"))))
-    assert not made.show(Snapshot("opus", (task("a", run_count=2), task("b"))))
-    assert made.show(Snapshot("opus", (failing("a"), task("b"))))
+    assert not made.update_snapshot(Snapshot("opus", (task("a", run_count=2), task("b"))))
+    assert made.update_snapshot(Snapshot("opus", (failing("a"), task("b"))))
 
 
 def test_the_same_task_keeps_its_line_so_that_nothing_is_painted():
     made = board(Snapshot("opus", (task("a"), task("b"))))
     before = made.states(1, NOON), made.states(2, NOON)
-    made.show(Snapshot("opus", (task("a"), task("b", run_count=1))))
+    made.update_snapshot(Snapshot("opus", (task("a"), task("b", run_count=1))))
     assert made.states(1, NOON) == before[0]
     assert made.states(2, NOON) != before[1]
 
@@ -157,30 +157,30 @@ def test_orders_are_taken_once():
     made = board(Snapshot("a", (task("x"),)), Snapshot("b", (failing("x"),)))
     made.sort(Order.FAILING)
     assert [panel.citizen for panel in made.order] == ["b", "a"]
-    made.show(Snapshot("a", (failing("x"), failing("y"))))
+    made.update_snapshot(Snapshot("a", (failing("x"), failing("y"))))
     made.arrange(120, 40)
     assert [panel.citizen for panel in made.order] == ["b", "a"]
 
 
 def counted(*snapshots: Snapshot) -> FleetSummary:
-    tally = FleetSummary()
-    tally.citizens({snapshot.citizen for snapshot in snapshots})
+    summary = FleetSummary()
+    summary.set_citizens({snapshot.citizen for snapshot in snapshots})
     for snapshot in snapshots:
-        tally.put(snapshot)
-    return tally
+        summary.update_snapshot(snapshot)
+    return summary
 
 
 def test_the_counts_and_what_comes_next():
     running = task("r", kind=TaskStatus.RUNNING, due=None, running_since=NOON)
-    tally = counted(
+    summary = counted(
         Snapshot("mira", (running, task("later"))), Snapshot("opus", (task("soon", due=NOON + 5),))
     )
-    verdict = tally.verdict()
-    assert (verdict.citizens, verdict.tasks, verdict.running, verdict.failing) == (2, 3, 1, 0)
-    assert (verdict.due, verdict.next) == (NOON + 5, "soon@opus")
-    assert verdict.worst is None
-    tally.citizens({"mira"})
-    assert tally.verdict().next == "later@mira"
+    status = summary.status()
+    assert (status.citizens, status.tasks, status.running, status.failing) == (2, 3, 1, 0)
+    assert (status.due, status.next) == (NOON + 5, "soon@opus")
+    assert status.worst is None
+    summary.set_citizens({"mira"})
+    assert summary.status().next == "later@mira"
 
 
 @pytest.mark.parametrize(
@@ -193,17 +193,17 @@ def test_the_counts_and_what_comes_next():
     ],
 )
 def test_the_worst_is_said_first(snapshots, worst):
-    verdict = counted(*snapshots).verdict()
-    assert verdict.worst is not None and verdict.worst.where == worst
+    status = counted(*snapshots).status()
+    assert status.worst is not None and status.worst.where == worst
 
 
 def test_a_stalled_scheduler_is_worse_than_anything():
-    tally = counted(Snapshot("a", (), stale="gone"))
-    tally.problems = ("bad settings",)
-    verdict = tally.verdict(Heartbeat(7.0, "a/slow"))
-    assert verdict.worst is not None and verdict.worst.text == "stalled 7 s by a/slow"
-    assert verdict.troubles == 3
-    assert tally.verdict(Heartbeat(1.0)).troubles == 2
+    summary = counted(Snapshot("a", (), stale="gone"))
+    summary.problems = ("bad settings",)
+    status = summary.status(Heartbeat(7.0, "a/slow"))
+    assert status.worst is not None and status.worst.text == "stalled 7 s by a/slow"
+    assert status.problem_count == 3
+    assert summary.status(Heartbeat(1.0)).problem_count == 2
 
 
 def test_what_keeps_a_task_from_running_is_said_before_its_last_error():

@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.core.views import Snapshot
-from tui.fleet.notices import Severity, notes
+from tui.fleet.notices import Severity, notices
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,6 @@ from tui.fleet.notices import Severity, notes
     ],
 )
 def test_of_a_settings_file_only_its_folder_is_said_before_what_is_wrong_with_it(problem, said):
-    wrong, stale = notes(Snapshot("opus", (), problems=(problem,), owner="here", stale=problem))[1::-1]
+    wrong, stale = notices(Snapshot("opus", (), problems=(problem,), owner="here", stale=problem))[1::-1]
     assert (wrong.rank, wrong.text) == (Severity.PROBLEM, said)
     assert (stale.rank, stale.text) == (Severity.STALE, f"not live: {said}")
