@@ -133,7 +133,7 @@ async def test_where_many_fall_together_it_shows():
     fleet.view.controls[0].times["tick"] += (NOON + 5 * HOUR,)
     async with screen(fleet) as pilot:
         await opened(pilot)
-        crowd = next(line for line in shown(pilot).splitlines() if "at once" in line)
+        crowd = next(line for line in shown(pilot).splitlines() if "load" in line)
         assert crowd.count("▆") == 12 and crowd.count("▁") == 1
 
 

@@ -17,7 +17,7 @@ class Order(StrEnum):
 
     @property
     def next(self) -> "Order":
-        """The one that follows when the person asks for another."""
+        """The order after this one."""
         orders = list(Order)
         return orders[(orders.index(self) + 1) % len(orders)]
 
@@ -43,7 +43,7 @@ _KEYS: dict[Order, Callable[[str, Snapshot | None], Key]] = {
 }
 
 
-SURE = 3  # letters by which a state is known; with fewer, most words would be the beginning of one
+SURE = 3  # letters that are enough for a state; with fewer, most words would begin one
 
 
 FAILING = ("failed", "failing")
@@ -59,13 +59,13 @@ def words_of(citizen: str, tasks: Iterable[TaskView]) -> str:
 
 
 def _states(task: TaskView) -> tuple[str, ...]:
-    """What its state may be called: it fails as long as it is counted as failing, paused or not."""
+    """The names of its state: a task with an error is failing, paused or not."""
     return (task.kind, *FAILING) if task.error else (task.kind,)
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What the person typed; the empty filter keeps everything."""
+    """What the person typed: every word has to be found, `!` in front inverts; empty keeps everything."""
 
     text: str = ""
 
@@ -86,19 +86,19 @@ class Filter:
         return self.text.startswith("!")
 
     def may_want(self, words: str) -> bool:
-        """Can any task be shown of those that these are all the words of? Mostly a quick no."""
+        """Whether any task with these words can match: mostly a quick no."""
         return self._inverted or all(word in words for word in self._words)
 
     def wants_all(self, citizen: str) -> bool:
-        """Is every task of this citizen to be shown, whatever it is called?"""
+        """Whether every task of this citizen matches, whatever its name."""
         return not self._inverted and all(word in citizen for word in self._words)
 
     def wants(self, citizen: str, task: TaskView) -> bool:
-        """Is this task to be shown?"""
+        """Whether this task matches."""
         return self._found(citizen, task) != self._inverted
 
     def finds(self, text: str) -> bool:
-        """Is what says this (casefolded) to be shown?"""
+        """Whether this (casefolded) text matches."""
         return all(word in text for word in self._words) != self._inverted
 
     def _found(self, citizen: str, task: TaskView) -> bool:

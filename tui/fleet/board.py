@@ -1,4 +1,4 @@
-"""All panels in their order: what is shown where. No terminal is needed to ask."""
+"""All panels in their order, and what is shown where; without a terminal."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tui.glyphs import Glyphs
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A row by its names, which outlive every change of order."""
+    """A row by its names, which stay the same in every order."""
 
     citizen: str = ""
     task: str = ""
@@ -39,7 +39,7 @@ class Board:
     # -------------------------------------------------------------- what there is
 
     def set_citizens(self, names: Iterable[str]) -> None:
-        """These citizens and no others; the ones that stay keep what is known of them."""
+        """Show these citizens and no others; the ones that stay keep their snapshots."""
         self._panels = {name: self._panels.get(name) or Panel(name, self._glyphs) for name in names}
         self.marked = frozenset(place for place in self.marked if place.citizen in self._panels)
         self.sort(self.sorted_by)
@@ -91,7 +91,7 @@ class Board:
         self._settle()
 
     def _settle(self) -> None:
-        """Keep the cursor on a row that is there."""
+        """Keep the cursor on a row that exists."""
         index = self._where.get(self.cursor.citizen)
         if index is None:
             self.move_to(0, 0)
@@ -111,7 +111,7 @@ class Board:
         return index, next(rows, 0)
 
     def move_to(self, panel: int, row: int) -> None:
-        """Move the cursor to the nearest row that there is."""
+        """Move the cursor to this row, or the nearest one."""
         if not self.order:
             return
         chosen = self.order[min(max(0, panel), len(self.order) - 1)]
@@ -131,12 +131,12 @@ class Board:
         return tuple(place for place in self.places() if place in self.marked)
 
     def places(self) -> list[Place]:
-        """Every task there is, shown or not."""
+        """Every task, shown or not."""
         panels = self._panels.values()
         return [Place(p.citizen, task.name) for p in panels if p.snapshot for task in p.snapshot.tasks]
 
     def running_here(self) -> list[str]:
-        """The runs that would end with this process."""
+        """The runs that end with this process."""
         snapshots = [panel.snapshot for panel in self._panels.values() if panel.snapshot]
         return [
             f"{snapshot.citizen}/{task.name}"

@@ -42,7 +42,7 @@ class FleetGrid(LineView):
 
     @dataclass
     class Opened(Message):
-        """The person wants to know everything about this task."""
+        """The person wants to see the details of this task."""
 
         place: Place
 
@@ -112,14 +112,14 @@ class FleetGrid(LineView):
         self.post_message(self.ViewChanged())
 
     def unmark(self) -> None:
-        """The marks have done their work."""
+        """Clear the marks."""
         if self.board.marked:
             self.board.marked = frozenset()
             self.sync()
             self.post_message(self.ViewChanged())
 
     def view_words(self) -> str:
-        """In a few clean words: filter, order and marks, as far as they are not what one expects."""
+        """Filter, order and marks in a few clean words, where they are not the usual ones."""
         board = self.board
         words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)}"]
         words += [] if board.sorted_by is Order.NAME else [str(board.sorted_by)]
@@ -127,7 +127,7 @@ class FleetGrid(LineView):
         return self._glyphs.dot.join(words)
 
     def tick(self, now: float) -> None:
-        """It is `now`: paint again what looks different."""
+        """Paint again what looks different at `now`."""
         self._now = now
         self.sync()
 
@@ -201,7 +201,7 @@ class FleetGrid(LineView):
         self._keeping(lambda: self.board.arrange(*self.room))
 
     def _regrow(self) -> None:
-        """A panel has another height; in the shadow of a higher one beside it that moves nothing."""
+        """Make room for a panel that has another height; beside a higher one that moves nothing."""
         before, held = (self.board.layout, self.board.order), self._held()
         self.board.arrange(*self.room)
         if before == (self.board.layout, self.board.order):
@@ -210,7 +210,7 @@ class FleetGrid(LineView):
             self._lay_out(*held)
 
     def _keeping(self, change: Callable[[], None]) -> None:
-        """Change the board while the panel that is looked at stays where it is on screen."""
+        """Change the board; the panel in focus stays where it is on screen."""
         held = self._held()
         change()
         self._lay_out(*held)
@@ -231,11 +231,11 @@ class FleetGrid(LineView):
         return held, board.layout.top(index) - self.scroll_offset.y if index is not None else 0
 
     def _reveal(self) -> None:
-        """Scroll so that the cursor is in sight, and what belongs to it."""
+        """Scroll the cursor into sight, with its panel if that fits."""
         self.reveal(*self.board.lines_of_cursor(self.room.height))
 
     def _soon(self, action: Callable[[], None]) -> None:
-        """Do it when all that has arrived by now is taken in; moving panels includes painting them."""
+        """Do it once for all snapshots that have arrived by then; moving panels includes painting them."""
         if self._late is None:
             self.call_later(self._do_late)
         if self._late is None or action == self._regrow:

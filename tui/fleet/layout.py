@@ -60,7 +60,7 @@ def arrange(heights: Sequence[int], width: int, columns: int) -> Layout:
 
 
 def columns_for(panels: int, width: int, height: int) -> int:
-    """How many columns: wide panels if all of them fit on the screen, else as many as are readable."""
+    """How many columns: wide panels if all fit on the screen, else as many columns as are readable."""
     roomy, most = max(1, width // WANTED), max(1, width // LEAST)
     for columns in range(roomy, most + 1):
         if -(-panels // columns) * TYPICAL <= height:
@@ -70,7 +70,7 @@ def columns_for(panels: int, width: int, height: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Widths in cells, 0 for a column that has no room; each but the glyph has a gap before it."""
+    """Widths in cells, 0 for a column without room; each has a gap before it, the glyph excepted."""
 
     inner: int
     name: int

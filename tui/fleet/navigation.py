@@ -31,13 +31,13 @@ def sideways(board: Board, step: int) -> Spot:
 
 
 def panel(board: Board, step: int) -> Spot:
-    """The first row of the next panel or the one before, round at the ends."""
+    """The first row of the next or previous panel, round at the ends."""
     index, _ = board.at
     return (index + step) % len(board.order), 0
 
 
 def page(board: Board, lines: int) -> Spot:
-    """The row so many lines further down or up in the same column."""
+    """The row that is `lines` further down or up in the same column."""
     index, row = board.at
     layout = board.layout
     y = layout.top(index) + board.order[index].row_line(row) + lines
@@ -69,14 +69,14 @@ Row = tuple[str, str]  # citizen and task, "" for the citizen as a whole
 
 
 class ProblemNavigator:
-    """Knows where one is; the status bar shows that problem instead of the worst one."""
+    """Remembers the current problem; the status bar shows it instead of the worst one."""
 
     def __init__(self, summary: FleetSummary) -> None:
         self._summary = summary
         self._at: Problem | None = None
 
     def step(self, cursor: Row, by: int) -> Problem | None:
-        """The problem that comes next from here, or came before; None if nothing is wrong."""
+        """The next or previous problem; None if nothing is wrong."""
         found = [problem for problem in self._summary.all_problems() if problem.row]
         if not found:
             self._at = None
@@ -87,7 +87,7 @@ class ProblemNavigator:
         return self._at
 
     def shown(self, status: FleetStatus, cursor: Row) -> FleetStatus:
-        """The status with the problem that one is at, as long as it is there and the cursor is on it."""
+        """The status with the current problem, as long as it exists and the cursor is on it."""
         if self._at is None:
             return status
         found = self._summary.all_problems()
@@ -98,7 +98,7 @@ class ProblemNavigator:
         return replace(status, worst=found[place], place=place + 1)
 
     def _place(self, found: list[Problem], cursor: Row) -> int | None:
-        """Where the walk goes on from: where it was, or from what is wrong under the cursor."""
+        """The place of the current problem, or of one under the cursor."""
         if self._at and _on(self._at, cursor):
             for n, each in enumerate(found):
                 if _same(each, self._at):

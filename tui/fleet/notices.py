@@ -13,7 +13,7 @@ from scheduler.core.views import Heartbeat, Snapshot, TaskStatus
 from tui.common.text import clean
 
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
-LEFT_BEHIND = "waits for "  # how the note of a task begins whose last run left something behind
+LEFT_BEHIND = "waits for "  # how a task's note begins if its last run left a process behind
 STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
 
 
@@ -44,7 +44,7 @@ class Notice:
 
 
 def notices(snapshot: Snapshot, pulse: Heartbeat | None = None) -> list[Notice]:
-    """All there is to say, in the order of its weight."""
+    """All notices of a citizen, the worst first."""
     return [*_wrongs(snapshot, pulse), *_facts(snapshot)]
 
 
@@ -54,7 +54,7 @@ def owned_here(snapshot: Snapshot | None) -> str:
 
 
 def faded(snapshot: Snapshot, pulse: Heartbeat | None) -> bool:
-    """Is what the screen shows perhaps not the truth any more?"""
+    """Whether the screen may show old values."""
     return bool(snapshot.stale) or stalled(pulse)
 
 
@@ -85,23 +85,23 @@ def _facts(snapshot: Snapshot) -> Iterator[Notice]:
     if owner.startswith("attached"):
         yield Notice(Severity.FACT, owner)
     elif owner != "here":
-        yield Notice(Severity.FACT, f"owned by {owner}" if owner else "nobody runs it")
+        yield Notice(Severity.FACT, f"owned by {owner}" if owner else "no process runs it")
     if snapshot.wake.note:
         yield Notice(Severity.FACT, snapshot.wake.note)
     missing = sum(task.kind is TaskStatus.NOT_SET_UP for task in snapshot.tasks)
     if missing > 1 and missing >= len(snapshot.tasks) / 2:
-        yield Notice(Severity.FACT, f"{missing} tasks not set up: open one to see what to write")
+        yield Notice(Severity.FACT, f"{missing} tasks not set up: open one to see how")
     if not snapshot.wake.configured:
         yield Notice(Severity.FACT, "no wake command: wakes are only recorded")
 
 
 def first_line(text: str) -> str:
-    """The first line that says anything."""
+    """The first line that is not blank."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _near(text: str) -> str:
-    """Of a settings file only its folder: what is wrong with it stands at the end, where there is no room."""
+    """Shorten the path of a settings file to its folder: the problem comes after it, and room is short."""
     return _FAR.sub("", text)
 
 
@@ -116,48 +116,45 @@ Piece = str | tuple[str, str]
 
 
 def lesson(view: FleetView | None, settings: str, plain: bool, keys: tuple[str, str] = ("?", "q")) -> Content:
-    """Words for a fleet without citizens; `settings` is the file, where the view does not know it.
-
-    `keys` are those that help and quit.
-    """
+    """Help for a fleet without citizens; `settings` is the file if the view has none, `keys` help, quit."""
     if view is None or view.loading:
         return Content.from_text("loading ..." if plain else "loading …", markup=False)
     home, file = clean(f"{view.root or 'ROOT'}/opus", plain), clean(view.file or settings, plain)
     help, quit = ((key, "bold $run") for key in keys)
     ways = (help, " shows the keys, ", quit, " quits.")
-    return Content.assemble(*_mend(view, plain), *_begin(home, file), *ways)
+    return Content.assemble(*_errors(view, plain), *_examples(home, file), *ways)
 
 
-def _mend(view: FleetView, plain: bool) -> Iterator[Piece]:
+def _errors(view: FleetView, plain: bool) -> Iterator[Piece]:
     if view.problems:
-        yield ("The settings want mending\n\n", "bold $title")
+        yield ("The settings have errors\n\n", "bold $title")
         yield from ((f"    {clean(problem, plain)}\n", "$bad") for problem in view.problems)
-        yield from ("\n", ("experience-tui check", "$run"), " tells all of it. Save the file: ")
-        yield "it is taken up while this screen runs.\n\n"
+        yield from ("\n", ("experience-tui check", "$run"), " lists all errors. Save the file: ")
+        yield "this screen reads it again.\n\n"
 
 
-def _begin(home: str, file: str) -> Iterator[Piece]:
+def _examples(home: str, file: str) -> Iterator[Piece]:
     yield ("No citizens yet\n\n", "bold $title")
     yield from (
-        "A citizen is a name in ",
+        "A citizen is a table in ",
         (file or "the settings file (experience.toml)", "$ink"),
-        ", such as\n\n",
+        ", like\n\n",
     )
     yield from ((f"    {line}\n", "$run") for line in EXAMPLE.splitlines())
-    yield "\nor a folder with an experience.toml (or background_tasks.json), such as\n\n"
+    yield "\nor a folder with an experience.toml (or background_tasks.json), like\n\n"
     yield (f"    mkdir -p {shlex.quote(home)}\n", "$run")
     yield (f"    touch {shlex.quote(f'{home}/experience.toml')}\n", "$run")
-    yield "\nEither is taken up while this screen runs. "
+    yield "\nThis screen shows either at once. "
 
 
 class NewFailures:
-    """Compares each snapshot with the one before; what failed when it was first seen is not new."""
+    """Finds new failures by comparing snapshots; a failure in the first one is not new."""
 
     def __init__(self) -> None:
         self._failing: dict[str, frozenset[str]] = {}
 
     def has_more(self, snapshot: Snapshot) -> bool:
-        """Does a task of this citizen fail that did not when it was last looked at?"""
+        """Whether a task fails that did not in the previous snapshot."""
         failing = frozenset(task.name for task in snapshot.tasks if task.error is not None)
         before = self._failing.get(snapshot.citizen)
         self._failing[snapshot.citizen] = failing

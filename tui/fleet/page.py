@@ -19,7 +19,7 @@ from tui.glyphs import Glyphs
 
 
 class Page(Screen[None]):
-    """Shows `body`, below a title line that says what it is and how it stands."""
+    """Shows `body` below a title line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "back", "back", id="back", tooltip="back to the fleet"),
@@ -27,7 +27,7 @@ class Page(Screen[None]):
 
     @dataclass
     class Visit(Message):
-        """The person wants to see a task, and its run that began or ended `at`; or a citizen of the fleet."""
+        """The person wants to see a task (and its run that started or ended `at`) or a citizen."""
 
         place: Place
         at: float | None = None
@@ -51,11 +51,11 @@ class Page(Screen[None]):
         self.body.focus()
 
     def tick(self, status: FleetStatus, now: float) -> None:
-        """Once a second, and when something has changed."""
+        """Called once a second, and after changes."""
         self.status_bar.show(status, now)
 
     def set_heading(self, *pieces: tuple[str, str]) -> None:
-        """Clean words and their styles for the title line; what has no room is cut off at the end."""
+        """Put clean words, each with its style, into the title line; cut off what does not fit."""
         room, kept = self.app.size.width, list[tuple[str, str]]()
         for text, style in pieces:
             kept.append((shorten(text, room, self.glyphs.ellipsis), style))

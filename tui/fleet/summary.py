@@ -110,7 +110,7 @@ class FleetSummary:
         )
 
     def all_problems(self) -> list[Problem]:
-        """All that is wrong, the worst first; costs what there is of it."""
+        """All problems, the worst first."""
         wrong = [name for name, each in self._ratios.items() if each.problem_count]
         found = [each for name in wrong for each in _problems(self._snapshots[name])]
         return sorted(found, key=lambda problem: (*problem.weight, problem.where))
@@ -134,7 +134,7 @@ def _sum(ratios: list[Ratio]) -> FleetStatus:
 def ratio(snapshot: Snapshot) -> Ratio:
     """What this citizen adds to the counts."""
     citizen, tasks = snapshot.citizen, snapshot.tasks
-    live = () if snapshot.stale else tasks  # what nobody runs is neither under way nor next
+    live = () if snapshot.stale else tasks  # without an owner nothing runs, and nothing is next
     dues = ((task.due, f"{task.name}@{citizen}") for task in live if task.due is not None and not task.queued)
     problems = _problems(snapshot)
     return Ratio(
@@ -215,7 +215,7 @@ def counts_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, lab
     return [*pieces, (" " * (left - len(clock)), ""), (clock, "$faint")]
 
 
-# Which groups of the line are kept when there is no room for all; _LESS matter less than the time of day.
+# Which groups of the line stay when not all fit; _LESS matter less than the time of day.
 _NAME, _LABEL, _SIZE, _RUNNING, _STATE, _NEXT = range(6)
 _WEIGHT = (_LABEL, _STATE, _NAME, _RUNNING, _NEXT, _SIZE)
 _LESS = (_NEXT, _SIZE)

@@ -14,12 +14,12 @@ from tui.fleet.notices import first_line
 from tui.glyphs import Glyphs
 
 KEPT = 5000
-SPARE = 500  # so many more before the oldest go, all at once
+SPARE = 500  # as many more before the oldest are dropped, all at once
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events of a citizen that happened, and that nobody here was told of."""
+    """Events of a citizen that this process missed."""
 
     time: float
     citizen: str
@@ -34,21 +34,21 @@ def _time(entry: Entry) -> float:
 
 
 class EventLog:
-    """Takes what is new from each snapshot; `changed_from` is the first entry that is not as before.
+    """Collects the new events of each snapshot; `changed_from` is the first entry that has changed.
 
-    Who draws the entries sets `changed_from` to their number once it has drawn them.
+    The reader sets `changed_from` to the number of entries once it has them all.
     """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.changed_from = 0
-        self.lost = 0  # oldest entries that were let go
+        self.lost = 0  # oldest entries that were dropped
         self.longest = 0  # letters of a citizen and a task
-        self._told: dict[str, Event] = {}
+        self._last: dict[str, Event] = {}
 
     def add_events(self, snapshot: Snapshot) -> bool:
-        """Take in what is new; True if there was anything."""
-        if not snapshot.events or snapshot.events[-1] is self._told.get(snapshot.citizen):
+        """Add what is new; True if there was anything."""
+        if not snapshot.events or snapshot.events[-1] is self._last.get(snapshot.citizen):
             return False
         fresh = self._fresh(snapshot)
         for entry in fresh:
@@ -57,16 +57,16 @@ class EventLog:
             self.changed_from = min(self.changed_from, place)
             self.longest = max(self.longest, _letters(entry))
         if fresh:
-            self._told[snapshot.citizen] = snapshot.events[-1]
+            self._last[snapshot.citizen] = snapshot.events[-1]
             self._trim()
         return bool(fresh)
 
     def _fresh(self, snapshot: Snapshot) -> list[Entry]:
-        told, citizen = self._told.get(snapshot.citizen), snapshot.citizen
-        if told is None or _began_again(told, snapshot.events):
+        last, citizen = self._last.get(snapshot.citizen), snapshot.citizen
+        if last is None or _began_again(last, snapshot.events):
             return list(snapshot.events)
-        events = list(takewhile(lambda event: event.seq > told.seq, reversed(snapshot.events)))[::-1]
-        missing = events[0].seq - told.seq - 1 if events else 0
+        events = list(takewhile(lambda event: event.seq > last.seq, reversed(snapshot.events)))[::-1]
+        missing = events[0].seq - last.seq - 1 if events else 0
         gap = [Gap(events[0].time, citizen, missing)] if missing else []
         return [*gap, *events]
 
@@ -82,15 +82,15 @@ def _letters(entry: Entry) -> int:
     return len(entry.citizen) + (1 + len(task) if task else 0)
 
 
-def _began_again(told: Event, events: tuple[Event, ...]) -> bool:
+def _began_again(last: Event, events: tuple[Event, ...]) -> bool:
     """A new owner counts from one again."""
-    if events[-1].seq < told.seq:
+    if events[-1].seq < last.seq:
         return True
-    same = (event for event in reversed(events) if event.seq == told.seq)
-    return next(same, told) != told
+    same = (event for event in reversed(events) if event.seq == last.seq)
+    return next(same, last) != last
 
 
-LATE = 1.0  # seconds that are worth a word
+LATE = 1.0  # seconds that are worth showing
 
 
 LONGEST = 500  # characters of what a run said
@@ -120,7 +120,7 @@ BEGAN = {
 
 @dataclass(frozen=True, slots=True)
 class EventText:
-    """One event: its sign, how that looks, whose it is, and what happened; cleaned."""
+    """One event in clean words: its sign and style, whose it is, and what happened."""
 
     sign: str
     style: str
@@ -152,7 +152,7 @@ def text_of(event: Event) -> str:
 
 
 def searched(entry: Entry) -> str:
-    """All the words that a filter looks into."""
+    """All the words that a filter searches."""
     if isinstance(entry, Gap):
         return f"{entry.citizen} skipped"
     trigger = entry.trigger.value if entry.trigger else ""
@@ -170,7 +170,7 @@ def _what(event: Event) -> str:
 
 
 def kind_of(event: Event) -> TaskStatus | None:
-    """The sign of a task whose last event this is; None for what is no state."""
+    """The state of a task after this event; None for other events."""
     return OUTCOMES[event.outcome] if event.outcome else HAPPENED.get(event.kind)
 
 
@@ -201,7 +201,7 @@ class LogLine:
 
 
 class LogLines:
-    """The lines of a log; only those behind a change are chosen anew."""
+    """The lines of a log; only those behind a change are made again."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
@@ -215,7 +215,7 @@ class LogLines:
         self._choose(0)
 
     def catch_up(self) -> bool:
-        """Take in what is new in the log; True if there was anything."""
+        """Add what is new in the log; True if there was anything."""
         log = self._log
         first = log.changed_from if self._drawn else 0
         behind = first < len(log.entries)

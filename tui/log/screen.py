@@ -1,4 +1,4 @@
-"""The log of all citizens as a screen: what happened, the newest at the end."""
+"""The log as a screen: the view, its title and its filter field."""
 
 from typing import ClassVar
 
@@ -19,10 +19,10 @@ SEARCHED = "citizen, task, outcome or text; ! in front inverts; esc clears"
 
 
 class Log(Page):
-    """Follows the newest events; says so, and how many there are below when it does not."""
+    """Shows in the title whether the log follows, or how many lines are below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear", "back", False, id="clear", tooltip="drop the filter, then back"),
+        Binding("escape", "clear", "back", False, id="clear", tooltip="clear the filter, then back"),
         Binding("l", "back", "close the log", False, id="log"),
     ]
 

@@ -1,4 +1,4 @@
-"""The events of all citizens, the newest at the end; follows it until somebody looks further up."""
+"""The events of all citizens, the newest at the end; follows the newest until the cursor moves up."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,7 +23,7 @@ SHARE = 3  # of the width, at most a third
 
 
 class LogView(CursorView):
-    """Draws the log's lines; knows which one the cursor is on, and whether it follows."""
+    """Draws the lines of the log; `follows` while the cursor is on the last one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*LOG_KEYS]
 

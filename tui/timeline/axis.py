@@ -1,21 +1,21 @@
-"""The axis of a timeline: which time each cell is, and what is written above it."""
+"""The axis of the timeline: the time of each cell, and the labels above."""
 
 import time
 from dataclasses import dataclass
 
 from scheduler.core.window import TimeGrid
 
-PAST = 3600.0  # seconds before now that are to be seen
+PAST = 3600.0  # seconds before now that are shown
 ROUND = (60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
 ZOOMS = (3600.0, 10800.0, 21600.0, 43200.0, 86400.0, 259200.0, 604800.0)  # seconds ahead
-DAY = 4  # the zoom that one starts with
-LABEL = 7  # cells that a label wants, with the gap behind it
+DAY = 4  # the zoom at the start
+LABEL = 7  # cells of a label, with the gap behind it
 HOURS = (1, 2, 3, 4, 6, 12, 24)
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is written above a cell; `day` when it begins one, `changed` when the clocks have changed."""
+    """A label above a cell; `day` if a day begins there, `changed` if the clocks change there."""
 
     cell: int
     text: str
@@ -24,7 +24,7 @@ class Label:
 
 
 def window_for(now: float, ahead: float, cells: int, shift: float = 0.0) -> TimeGrid:
-    """Cells of a round length that show the past hour and so much of the future; `shift` looks further on."""
+    """Cells of a round length, from the past hour to `ahead`; `shift` moves them further on."""
     cells = max(1, cells)
     cell = next((each for each in ROUND if each * cells >= PAST + ahead), ROUND[-1])
     offset = time.localtime(now).tm_gmtoff
@@ -39,7 +39,7 @@ def zoom_words(zoom: int) -> str:
 
 
 def labels(window: TimeGrid) -> list[Label]:
-    """The hours (or days) that there is room for, by the clocks of this place, and each change of them."""
+    """Local hours or days, as many as fit, and every change of the clocks."""
     step = next((each for each in HOURS if each * 3600 / window.cell >= LABEL), HOURS[-1])
     found: list[Label] = []
     before = time.localtime(window.start - window.cell)
@@ -64,5 +64,5 @@ def _room(before: Label, cell: int) -> bool:
 
 
 def moment(when: float) -> str:
-    """A time as it is told: `Thu 14:30`."""
+    """Day and time: `Thu 14:30`."""
     return time.strftime("%a %H:%M", time.localtime(when))

@@ -29,7 +29,7 @@ class TimelineData:
         self.window = TimeGrid(0.0, 1.0, 1)
 
     def look_at(self, window: TimeGrid) -> None:
-        """This window from now on."""
+        """Keep data for this window from now on."""
         if window != self.window:
             self.window = window
             self._forecasts.clear()

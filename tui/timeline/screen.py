@@ -1,4 +1,4 @@
-"""The timeline as a screen: the past hour and what is to come, a row per task."""
+"""The timeline as a screen: window, zoom, time cursor, and the words above the rows."""
 
 import asyncio
 from collections import Counter
@@ -24,10 +24,10 @@ from tui.timeline.axis import DAY, ZOOMS, Label, labels, moment, window_for, zoo
 from tui.timeline.data import TimelineData
 from tui.timeline.view import TimelineView
 
-TOGETHER = 0.04  # seconds in which more may be scrolled before anybody is asked
-AGAIN = 2.0  # seconds between two questions about the same rows
-NAMED = 3  # tasks of a cell that are named
-CROWD, CROWDED = 3, 1.5  # so many tasks at once, and so many times the usual, stand out
+TOGETHER = 0.04  # seconds to wait for more scrolling before owners are asked
+AGAIN = 2.0  # seconds between two requests for the same rows
+NAMED = 3  # tasks of a cell to name
+CROWD, CROWDED = 3, 1.5  # tasks at once, and times the usual number, that stand out
 
 Tasks = Callable[[], Sequence[TaskRef]]
 
@@ -74,7 +74,7 @@ class Timeline(Page):
         self._show_words()
 
     def _state(self) -> object:
-        """What a forecast depends on: another value means that it may be another."""
+        """What a forecast depends on: when it changes, the owners are asked again."""
         rows = set(self.view.in_sight())
         return [(s.row, s.task.due, s.task.run_count, s.task.kind) for s in self._tasks() if s.row in rows]
 
@@ -82,7 +82,7 @@ class Timeline(Page):
         return window_for(now, ZOOMS[self._zoom], self.view.cells, self._shift)
 
     def _look(self, at: float | None = None) -> None:
-        """Draw the window anew, the time cursor on `at` or where it was."""
+        """Draw the window again, the time cursor on `at` or where it was."""
         now = self._now()
         self._held = at if at is not None else self._held or now
         window = self._window(now)
@@ -133,18 +133,18 @@ class Timeline(Page):
         return Content.assemble(*line)
 
     def _crowd_words(self) -> Content:
-        """How many tasks in sight run in each cell: where many fall together it shows."""
+        """How many tasks in sight run in each cell, so that crowded times stand out."""
         crowd = Counter(cell for row in self.view.in_sight() for cell in {*self.data.runs_at(row)})
         counts = [crowd[cell] for cell in range(self.data.window.cells)]
         levels = self.glyphs.levels
         most = max(max(counts, default=0), len(levels))
         drawn = [levels[-(-count * len(levels) // most) - 1] if count else " " for count in counts]
         usual = median_high(filter(None, counts)) if any(counts) else 0
-        title = words.fit("   at once", self.view.left, self.glyphs.ellipsis)
+        title = words.fit("   load", self.view.left, self.glyphs.ellipsis)
         crowded = ["$warn" if count >= max(CROWD, CROWDED * usual) else "$bar" for count in counts]
         return Content.assemble((title, "$faint"), *zip(drawn, crowded, strict=True))
 
-    # -------------------------------------------------------------- wishes come up
+    # -------------------------------------------------------------- requests come up
 
     def on_timeline_view_timed(self, message: TimelineView.Timed) -> None:
         """The time cursor to this cell; beyond the edge the window moves."""

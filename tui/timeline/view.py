@@ -1,4 +1,4 @@
-"""A row per task along the axis of time: what its runs came to, and when it will run."""
+"""A row per task along the axis of time: its past runs, and when it will run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ Cell = tuple[str, str]  # what is drawn, and its style
 
 
 class TimelineView(CursorView):
-    """Draws the rows in sight; `forecast_of` is asked for nothing else."""
+    """Draws the rows in sight, with what `forecast_of` knows of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*TIMELINE_KEYS]
 
@@ -40,7 +40,7 @@ class TimelineView(CursorView):
         cell: int
 
     class Resized(Message):
-        """There is another number of cells for the axis."""
+        """The axis has another number of cells."""
 
     @dataclass
     class Chosen(Message):
@@ -73,7 +73,7 @@ class TimelineView(CursorView):
         self.refresh()
 
     def look_at(self, window: TimeGrid, guides: frozenset[int]) -> None:
-        """Draw this window, with a faint line below each of these cells."""
+        """Draw this window, with a faint line below each of the `guides`."""
         self._window, self._guides = window, guides
         self.time_at = min(self.time_at, window.cells - 1)
         self.refresh()
@@ -195,7 +195,7 @@ class TimelineView(CursorView):
 
 
 def _why_none(task: TaskView) -> str:
-    """Why a task has no time ahead, if that is known."""
+    """Why a task has no next run, if that is known."""
     if task.kind is TaskStatus.RUNNING:
         return ""
     return state_words(task)
