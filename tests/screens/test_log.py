@@ -198,10 +198,10 @@ async def test_the_same_events_stay_in_sight_when_the_oldest_go():
     async with screen(FakeFleet(control), size=(80, 24)) as pilot:
         log = pilot.app._events
         for first in range(201, 5500, 100):
-            log.put(Snapshot("opus", events=ticks("opus", 100, first)))
+            log.add_events(Snapshot("opus", events=ticks("opus", 100, first)))
         await press(pilot, "l", "pageup")
         before = drawn(pilot)
-        log.put(Snapshot("opus", events=ticks("opus", 100, 5501)))
+        log.add_events(Snapshot("opus", events=ticks("opus", 100, 5501)))
         assert log.lost > 0
         pilot.app.tick()
         await pilot.pause()
