@@ -14,7 +14,7 @@ from textual.drivers.web_driver import WebDriver
 LOADED = ("scheduler.control.fleet", "tui.app")  # what the first frame and the first citizens need
 GRACE = 5.0  # seconds that the app gets to end
 AUTOGROUP = Path("/proc/self/autogroup")
-NICENESS = 10
+NICENESS = 10  # more than the server: tasks come first
 TRIES, PAUSE = 20, 0.1  # the kernel accepts ten such writes a second from all ordinary users together
 
 
@@ -45,7 +45,8 @@ def main() -> None:
 
 
 def _lower_priority() -> None:
-    """Lower the priority of this session: Linux divides the processor among sessions first."""
+    """Lower the priority of this process, and of its session: Linux divides the processor among those."""
+    os.nice(NICENESS)
     for _ in range(TRIES):
         try:
             AUTOGROUP.write_text(str(NICENESS))

@@ -28,7 +28,6 @@ ENVIRONMENT = {
     "TEXTUAL_FPS": "20",  # a third of the usual: twenty tabs share one machine
     "TEXTUAL_DRIVER": "tui.serve.monitor:TabDriver",
 }
-NICENESS = 10  # added to the server's own: tasks come first
 SPARE_AFTER = 3.0  # seconds until the next spare monitor loads: the first frame of this one comes first
 GRACE = 3.0  # seconds that a monitor gets to end
 COMPLAINTS = 2000  # bytes kept of a monitor's standard error
@@ -92,7 +91,7 @@ class ProcessPool:
             await _ended(spare, asyncio.create_task(_tail(spare.stderr)))
 
     async def _start(self) -> Process:
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             sys.executable,
             *("-P", "-m", "tui.serve.monitor", *self._arguments),
             stdin=PIPE,
@@ -101,10 +100,6 @@ class ProcessPool:
             env=os.environ | ENVIRONMENT,
             start_new_session=True,  # Ctrl+C at the server's terminal is for the server
         )
-        with suppress(ProcessLookupError):
-            own = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, process.pid, own + NICENESS)
-        return process
 
 
 class BrowserSession(AppService):

@@ -158,9 +158,9 @@ def spelt(headers: Mapping[str, str]) -> dict[str, str]:
 def serving(place: Place, *arguments: str, port: int = 0) -> Iterator[Served]:
     """`experience-tui serve` on a free port, once it has printed its link."""
     log = place.folder / "serve.log"
-    told: Sequence[str] = ("serve", f"--port={port}", f"--token-file={place.token}", *arguments)
+    flags: Sequence[str] = ("serve", f"--port={port}", f"--token-file={place.token}", *arguments)
     with log.open("a") as errors:
-        process = start(place, *told, stdout=subprocess.PIPE, stderr=errors)
+        process = start(place, *flags, stdout=subprocess.PIPE, stderr=errors)
     try:
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], PATIENCE)

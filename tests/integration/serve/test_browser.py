@@ -104,7 +104,7 @@ async def test_the_link_opens_the_live_fleet_and_a_key_forces_a_task(served, her
     page("press", key="g")  # without a click before it
     page("press", key="f")
     await until(lambda: here.ran() == before + 1, "the owner ran it")
-    await until(lambda: page.shows("note"), "its row is painted anew")
+    await until(lambda: page.shows("note"), "its row is painted again")
     state = page("state")
     assert state["refused"] == []  # nothing on the page is against its own policy
     assert all(url.startswith(served.url) for url in state["outside"])  # nor from anywhere else
@@ -118,7 +118,7 @@ async def test_the_screen_fills_its_window_and_changes_with_it(served, tab):
     for width, height in ((700, 500), (1600, 1000)):
         page("forget")
         page("resize", width=width, height=height)
-        await until(lambda: page.shows("opus"), "it is painted anew")
+        await until(lambda: page.shows("opus"), "it is painted again")
         left = page(
             "evaluate",
             script="""(() => {
@@ -161,10 +161,10 @@ async def test_a_stranger_sees_how_to_get_in_and_nothing_else(served, tab):
 
 async def test_a_page_of_another_site_cannot_open_a_screen(served, tab):
     tab(served.link)  # the browser has the cookie, and sends it to every port of this machine
-    script = f"""new Promise((told) => {{
+    script = f"""new Promise((answer) => {{
         const socket = new WebSocket("ws://{served.host}/ws?width=80&height=24");
-        socket.onopen = () => told("open");
-        socket.onerror = () => told("refused");
+        socket.onopen = () => answer("open");
+        socket.onerror = () => answer("refused");
     }})"""
     with loopback() as other:
         assert tab(other.url)("evaluate", script=script) == "refused"

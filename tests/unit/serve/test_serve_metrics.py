@@ -24,7 +24,7 @@ def event(seq: int, outcome: Outcome | None = Outcome.OK, time: float | None = N
     return Event(seq, NOON + seq if time is None else time, kind, *NEWS, outcome, **given)
 
 
-def told(*events: Event, owner: str = PID) -> Snapshot:
+def attached(*events: Event, owner: str = PID) -> Snapshot:
     return Snapshot("opus", events=events, owner=owner)
 
 
@@ -34,35 +34,35 @@ def counted(counts: EventCounts, outcome: Outcome = Outcome.OK) -> int:
 
 def test_an_event_counts_once_however_often_it_is_told():
     counts = EventCounts(NOON)
-    counts.count(told(event(1), event(2)))
-    counts.count(told(event(1), event(2), event(3, Outcome.FAILED)))
-    counts.count(told(event(2), event(3, Outcome.FAILED)))
+    counts.count(attached(event(1), event(2)))
+    counts.count(attached(event(1), event(2), event(3, Outcome.FAILED)))
+    counts.count(attached(event(2), event(3, Outcome.FAILED)))
     assert counted(counts) == 2 and counted(counts, Outcome.FAILED) == 1
 
 
 def test_what_was_before_us_is_not_counted():
     counts = EventCounts(NOON + 2.5)
-    counts.count(told(event(1), event(2), event(3)))
+    counts.count(attached(event(1), event(2), event(3)))
     assert counted(counts) == 1
 
 
 @pytest.mark.parametrize(
     "after",
     [
-        told(
+        attached(
             event(1, time=NOON + 50),
             event(2, time=NOON + 51),
             event(3, time=NOON + 52),
             owner="attached, pid 9",
         ),
-        told(event(1, time=NOON + 50)),  # the same pid, as in a container: its numbers are smaller
-        told(event(1, time=NOON + 50), event(2, time=NOON + 51)),  # or stand for something else
+        attached(event(1, time=NOON + 50)),  # the same pid, as in a container: its numbers are smaller
+        attached(event(1, time=NOON + 50), event(2, time=NOON + 51)),  # or stand for something else
     ],
     ids=["another pid", "smaller numbers", "the same number at another time"],
 )
-def test_another_owners_numbers_start_anew(after):
+def test_another_owners_numbers_start_again(after):
     counts = EventCounts(NOON)
-    counts.count(told(event(1), event(2)))
+    counts.count(attached(event(1), event(2)))
     counts.count(after)
     counts.count(after)
     assert counted(counts) == 2 + len(after.events)
@@ -71,26 +71,26 @@ def test_another_owners_numbers_start_anew(after):
 def test_an_owner_with_the_pid_of_the_one_before_tells_all_of_its_events():
     """As in a container, where every owner is process 1."""
     before = (event(1), event(2), event(3))
-    now = told(event(1, time=NOON + 50), owner="here")
+    now = attached(event(1, time=NOON + 50), owner="here")
     assert with_events(without_events(now, 3), before).events == now.events
 
 
 def test_what_came_too_fast_is_said():
     counts = EventCounts(NOON)
-    counts.count(told(event(1)))
-    counts.count(told(event(7), event(8)))
+    counts.count(attached(event(1)))
+    counts.count(attached(event(7), event(8)))
     assert counted(counts) == 3 and counts.missed == {"opus": 5}
 
 
 def test_how_long_and_how_late():
     counts = EventCounts(NOON)
     counts.count(
-        told(
+        attached(
             event(1, None, late=0.005),
             event(2, duration=0.1),
             event(3, None, late=100.0),
             event(4, duration=2000.0),
-            event(5, None, late=0.0, trigger=Trigger.FORCE),  # nobody was waiting for it
+            event(5, None, late=0.0, trigger=Trigger.FORCE),  # forced: not late
         )
     )
     assert counts.took[NEWS].counts == [1, 0, 0, 0, 0, 0, 1] and counts.took[NEWS].sum == 2000.1
@@ -99,7 +99,7 @@ def test_how_long_and_how_late():
 
 def test_citizens_that_are_gone_leave_nothing_behind():
     counts = EventCounts(NOON)
-    counts.count(told(event(1, None, late=1.0), event(2), event(9)))
+    counts.count(attached(event(1, None, late=1.0), event(2), event(9)))
     counts.keep(set())
     assert (counts.outcomes, counts.took, counts.late, counts.missed, counts._last) == ({}, {}, {}, {}, {})
 
@@ -110,13 +110,13 @@ def test_citizens_that_are_gone_leave_nothing_behind():
 @pytest.mark.parametrize(
     ("snapshot", "pulse", "expected", "found"),
     [
-        (told(), Heartbeat(0.5), False, Standing.ALIVE),
-        (told(), Heartbeat(STALE + 1), False, Standing.HUNG),
-        (replace(told(), stale="its owner is gone"), Heartbeat(), True, Standing.GONE),
-        (replace(told(), stale="its owner is gone"), Heartbeat(), False, Standing.FREE),
-        (told(owner=""), Heartbeat(), False, Standing.FREE),
-        (told(owner=""), Heartbeat(), True, Standing.GONE),
-        (told(owner="pid 4711"), Heartbeat(), False, Standing.ALIVE),
+        (attached(), Heartbeat(0.5), False, Standing.ALIVE),
+        (attached(), Heartbeat(STALE + 1), False, Standing.HUNG),
+        (replace(attached(), stale="its owner is gone"), Heartbeat(), True, Standing.GONE),
+        (replace(attached(), stale="its owner is gone"), Heartbeat(), False, Standing.FREE),
+        (attached(owner=""), Heartbeat(), False, Standing.FREE),
+        (attached(owner=""), Heartbeat(), True, Standing.GONE),
+        (attached(owner="pid 4711"), Heartbeat(), False, Standing.ALIVE),
     ],
 )
 def test_how_it_stands_with_an_owner(snapshot, pulse, expected, found):
@@ -124,7 +124,7 @@ def test_how_it_stands_with_an_owner(snapshot, pulse, expected, found):
 
 
 def sighting(found: Standing, age: float | None = 0.0, **more: object) -> CitizenStatus:
-    return CitizenStatus(replace(told(), **more), found, age)
+    return CitizenStatus(replace(attached(), **more), found, age)
 
 
 def test_one_stale_heart_makes_all_unhealthy():
@@ -170,7 +170,7 @@ def metrics(
 
 def test_the_page_says_what_is_and_what_happened():
     counts = EventCounts(NOON)
-    counts.count(told(event(1, None, late=0.02), event(2, Outcome.TIMED_OUT, duration=31.0)))
+    counts.count(attached(event(1, None, late=0.02), event(2, Outcome.TIMED_OUT, duration=31.0)))
     opus = sighting(Standing.ALIVE, 0.5, tasks=(TASK, RUNNING), wake=WakeView(count=7))
     found = metrics([opus, sighting(Standing.GONE, 60.0, citizen="mira")], counts)
     assert found["experience_owner_up"] == {("opus",): 1, ("mira",): 0}
