@@ -41,9 +41,6 @@ COMMANDS = {
 class Commands(click.Group):
     """The monitor, unless a subcommand is named; subcommands are loaded when they are."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
-
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
@@ -52,7 +49,12 @@ class Commands(click.Group):
         return command
 
 
-@click.group(cls=Commands, invoke_without_command=True, epilog="Example: experience-tui --citizen opus")
+@click.group(
+    cls=Commands,
+    commands={name: click.Command(name) for name in COMMANDS},  # their names, also for "did you mean"
+    invoke_without_command=True,
+    epilog="Example: experience-tui --citizen opus",
+)
 @click.option(
     "--citizen",
     "citizens",

@@ -36,6 +36,9 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         return command.main(argv, prog_name=name, standalone_mode=False) or OK
     except click.Abort:
         return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return WRONG
     except click.ClickException as error:
         return _complain(error.format_message())
     except BadSettings as error:
