@@ -1,8 +1,7 @@
 """`experience-tui history`: what ran, when, and the outcome; reads the database while its owner writes."""
 
 import json
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduler.cli.options import as_document, config_file, every_citizen, history_words, who
+from scheduler.cli.printing import readable, table, width
 from scheduler.cli.steer import FAILED
 from scheduler.core.records import LISTED, RunQuery, RunRecord
 from scheduler.core.text import clean, failing
@@ -68,8 +68,6 @@ def history_command(
 
 
 def _output(one: Snapshot, run: int, as_json: bool) -> int:
-    from scheduler.cli.printing import readable
-
     text = _printed(one, run)
     if as_json:
         click.echo(json.dumps({"id": run, "output": text}))
@@ -96,7 +94,7 @@ def _list(snapshots: Sequence[Snapshot], asked: RunQuery, as_json: bool) -> int:
     else:
         without = {"citizen"} if len(snapshots) == 1 else set()
         without |= set() if asked.task is None else {"task"}
-        click.echo("\n".join(table(found, _width(), without)) if found else "no such runs yet")
+        click.echo("\n".join(run_table(found, width(WIDEST), without)) if found else "no such runs yet")
     return FAILED if any(_failing(one, asked.task) for one in snapshots) else 0
 
 
@@ -119,36 +117,25 @@ def _failing(snapshot: Snapshot, task: str | None) -> bool:
     return failing(Snapshot(snapshot.citizen, rows))
 
 
-def table(runs: Runs, width: int, without: Iterable[str] = ()) -> list[str]:
+def run_table(runs: Runs, width: int, without: Collection[str] = ()) -> list[str]:
     """A line per run below the titles, none wider than `width`; times are the machine's."""
-    shown = [column for column, title in enumerate(TITLES) if title not in without]
-    rows = [tuple(row[column] for column in shown) for row in (TITLES, *(_cells(*run) for run in runs))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = [">" if title in RIGHT else "<" for title in rows[0]]
-    return [_line(row, widths, aligned)[:width].rstrip() for row in rows]
+    titles = [title for title in TITLES if title not in without]
+    rows = [_cells(*run) for run in runs]
+    return table([titles, *([row[title] for title in titles] for row in rows)], width, RIGHT)
 
 
-def _line(row: Iterable[str], widths: Iterable[int], aligned: Iterable[str]) -> str:
-    cells = zip(row, aligned, widths, strict=True)
-    return "  ".join(f"{text:{side}{wide}}" for text, side, wide in cells)
-
-
-def _cells(citizen: str, run: RunRecord) -> tuple[str, ...]:
-    when = datetime.fromtimestamp(run.started, UTC).astimezone()
+def _cells(citizen: str, run: RunRecord) -> dict[str, str]:
     again = f", attempt {run.attempt}" if run.attempt > 1 else ""
-    text = next((line.strip() for line in run.text.splitlines() if line.strip()), "")
-    how = f"{run.trigger or 'unknown'}{again}"
-    took = _took(run.seconds)
-    return (
-        str(run.id),
-        f"{when:%Y-%m-%d %H:%M:%S}",
-        clean(citizen),
-        clean(run.task),
-        how,
-        str(run.outcome),
-        took,
-        clean(text),
-    )
+    return {
+        "id": str(run.id),
+        "when": f"{datetime.fromtimestamp(run.started, UTC).astimezone():%Y-%m-%d %H:%M:%S}",
+        "citizen": clean(citizen),
+        "task": clean(run.task),
+        "trigger": f"{run.trigger or 'unknown'}{again}",
+        "outcome": str(run.outcome),
+        "took": _took(run.seconds),
+        "text": clean(next((line.strip() for line in run.text.splitlines() if line.strip()), "")),
+    }
 
 
 def _took(seconds: float) -> str:
@@ -159,11 +146,3 @@ def _took(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
-
-
-def _width() -> int:
-    if not sys.stdout.isatty():
-        return WIDEST
-    from shutil import get_terminal_size
-
-    return get_terminal_size().columns

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,15 +164,11 @@ def _undo(settings: "Settings", name: str | None) -> int:
 
 
 def _show(sheets: Sequence["CrontabPlan"], wanted: "Wanted") -> None:
+    from scheduler.cli.printing import width
     from scheduler.migration.report import lines
 
-    width = COLUMNS
-    if sys.stdout.isatty():
-        from shutil import get_terminal_size
-
-        width = get_terminal_size().columns
     for sheet in sheets:
-        click.echo("\n".join(lines(sheet, wanted, width)))
+        click.echo("\n".join(lines(sheet, wanted, width(COLUMNS))))
         click.echo()
 
 

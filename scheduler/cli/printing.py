@@ -1,11 +1,11 @@
 """Output for a shell: tables, and what a program printed as text that cannot control a terminal."""
 
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator, Sequence
 
 from scheduler.core.text import clean
 from scheduler.core.views import OutputChunk
-from scheduler.executors.output import ESCAPES
 
 LINE = 4096  # characters of a line without an end that are held back for its beginning
 
@@ -13,6 +13,25 @@ LINE = 4096  # characters of a line without an end that are held back for its be
 _BEGUN = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,200}|[()])?|\r)\Z")
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+def table(rows: Sequence[Sequence[str]], width: int, right: Collection[str] = ()) -> list[str]:
+    """A line for each row, none wider than `width`; columns whose title is in `right` are aligned there."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = [
+        f"{{:{'>' if title in right else '<'}{wide}}}" for title, wide in zip(rows[0], widths, strict=True)
+    ]
+    line = "  ".join(cells)
+    return [line.format(*row)[:width].rstrip() for row in rows]
+
+
+def width(otherwise: int) -> int:
+    """The columns of the terminal; `otherwise` where the output goes elsewhere."""
+    if not sys.stdout.isatty():
+        return otherwise
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
 
 
 class Printout:
@@ -56,6 +75,8 @@ class Printout:
 
 def readable(text: str) -> Iterator[str]:
     """Its lines, each with its end if it has one: no colours, no cursor moves, tabs as blanks."""
+    from scheduler.executors.output import ESCAPES
+
     text = ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
     for line in _LINE.findall(text):
         yield clean(line.removesuffix("\n")) + "\n" * line.endswith("\n")

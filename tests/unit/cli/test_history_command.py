@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.history import table
+from scheduler.cli.history import run_table
 from scheduler.cli.main import run
 from scheduler.core.records import FinishedRun, RunRecord
 from scheduler.core.task import Outcome, Retention, Trigger
@@ -68,7 +68,7 @@ def test_of_one_task_its_name_is_left_out(place, capsys):
 
 def test_no_line_is_wider_than_the_terminal():
     long = RunRecord(7, "report", NOON, NOON, 0.5, Outcome.OK, Trigger.FORCE, 1, 500 * "x")
-    assert {len(line) for line in table([("opus", long)], 80)[1:]} == {80}
+    assert {len(line) for line in run_table([("opus", long)], 80)[1:]} == {80}
 
 
 def test_for_scripts_it_is_json(place, capsys):
