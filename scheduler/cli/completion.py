@@ -23,11 +23,6 @@ def citizens(context: click.Context, option: click.Parameter, begun: str) -> "li
     return _items(begun, {each.name: "" for each in _known(context) if each.name not in given})
 
 
-def one_citizen(context: click.Context, option: click.Parameter, begun: str) -> "list[CompletionItem]":
-    """The name of a citizen."""
-    return _items(begun, {each.name: "" for each in _known(context)})
-
-
 def who_and_tasks(context: click.Context, option: click.Parameter, begun: str) -> "list[CompletionItem]":
     """First a comma-separated list of citizens, then tasks that one of them has."""
     words: tuple[str, ...] = context.params.get(option.name or "") or ()

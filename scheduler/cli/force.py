@@ -1,16 +1,13 @@
 """`experience-tui force`: runs tasks now; with --wait it prints their output as it comes."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from scheduler.cli.options import (
     GRAMMAR,
-    as_lines,
-    as_root,
-    config_file,
     every_citizen,
+    how_to_act,
     who_and_which,
     who_then_tasks,
 )
@@ -31,18 +28,8 @@ if TYPE_CHECKING:
 @every_citizen
 @click.option("--wait", is_flag=True, help="Show the output until the run ends; exit code 1 if it failed.")
 @click.option("--again", is_flag=True, help="If it is running, queue another run.")
-@as_lines
-@config_file
-@as_root
-def force_command(
-    words: tuple[str, ...],
-    every: bool,
-    wait: bool,
-    again: bool,
-    as_json: bool,
-    config: Path | None,
-    own_as_root: bool,
-) -> int:
+@how_to_act
+def force_command(words: tuple[str, ...], every: bool, wait: bool, again: bool, **how: Any) -> int:
     from scheduler.executors.stdout_capture import capture_prints
 
     citizens, tasks = who_and_which(words, every)
@@ -55,15 +42,7 @@ def force_command(
         return 0
 
     with capture_prints():  # a handler in this process prints into the output of its run
-        return run_verb(
-            citizens,
-            tasks,
-            act,
-            config=config,
-            as_root=own_as_root,
-            as_json=as_json,
-            interrupted=waiting.interrupted,
-        )
+        return run_verb(citizens, tasks, act, interrupted=waiting.interrupted, **how)
 
 
 class _Waiting:

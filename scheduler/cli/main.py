@@ -228,16 +228,14 @@ def _interactive(options: Options) -> int:
 def _force(options: Options) -> int:
     from scheduler.background import background_force
 
-    said = background_force(options.force or "", options.name, options.config, options.own_as_root)
-    click.echo(said)
+    click.echo(background_force(options.force or "", options.name, options.config, options.own_as_root))
     return _code_of(options)
 
 
 def _reset(options: Options) -> int:
     from scheduler.background import background_reset
 
-    said = background_reset(options.reset or "", options.name, options.config, options.own_as_root)
-    click.echo(said)
+    click.echo(background_reset(options.reset or "", options.name, options.config, options.own_as_root))
     return _code_of(options)
 
 

@@ -77,16 +77,17 @@ def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path
         for task in one.tasks
         if task.due is not None
     )[:count]
-    rows = [
-        (citizen, task, when, datetime.fromtimestamp(when, UTC).astimezone()) for when, citizen, task in due
-    ]
     if as_json:
-        keys = ("citizen", "task", "due", "at")
         found = [
-            dict(zip(keys, (*row[:3], row[3].isoformat(timespec="seconds")), strict=True)) for row in rows
+            {"citizen": citizen, "task": task, "due": when, "at": _local(when).isoformat(timespec="seconds")}
+            for when, citizen, task in due
         ]
         click.echo(json.dumps(found, indent=2))
         return 0
-    for citizen, task, _, local in rows:
-        click.echo(f"{local:%Y-%m-%d %H:%M:%S}  {clean(f'{citizen}/{task}')}")
+    for when, citizen, task in due:
+        click.echo(f"{_local(when):%Y-%m-%d %H:%M:%S}  {clean(f'{citizen}/{task}')}")
     return 0
+
+
+def _local(when: float) -> datetime:
+    return datetime.fromtimestamp(when, UTC).astimezone()

@@ -1,7 +1,8 @@
 """Options and arguments that several subcommands share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,8 +15,17 @@ config_file = click.option(
 )
 as_lines = click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON object per line.")
 as_document = click.option("--json", "as_json", is_flag=True, help="For scripts: JSON.")
-as_root = click.option("--own-as-root", is_flag=True, help="As root, act on other users' citizens, too.")
+as_root = click.option(
+    "--own-as-root", "as_root", is_flag=True, help="As root, act on other users' citizens, too."
+)
 every_citizen = click.option("--all", "every", is_flag=True, help="Every citizen.")
+
+
+def how_to_act(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every verb that acts, as run_verb takes them."""
+    return as_lines(config_file(as_root(command)))
+
+
 some_citizens = click.argument(
     "names",
     nargs=-1,

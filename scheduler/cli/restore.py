@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scheduler.cli.completion import one_citizen
+from scheduler.cli.completion import citizens
 from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, UnknownCitizen
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Backup:
 
 
 @click.command("restore", epilog="Example: experience-tui restore opus --to /tmp/opus")
-@click.argument("name", metavar="CITIZEN", shell_complete=one_citizen)
+@click.argument("name", metavar="CITIZEN", shell_complete=citizens)
 @click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="Where to: a new or empty folder.")
 @click.option("--snapshot", metavar="ID", help="Which backup; without it the newest.")
 @click.option("--list", "listing", is_flag=True, help="Only show which backups there are.")

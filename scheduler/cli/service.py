@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.cli.completion import one_citizen
+from scheduler.cli.completion import citizens
 
 if TYPE_CHECKING:
     from scheduler.runtime.systemd_unit import Place
@@ -23,7 +23,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="The folder of units; by default systemd's.",
         ),
         click.option("--user", is_flag=True, help="For your own systemd --user: needs no root."),
-        click.argument("name", shell_complete=one_citizen),
+        click.argument("name", shell_complete=citizens),
     ):
         command = option(command)
     return command

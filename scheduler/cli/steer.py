@@ -9,10 +9,8 @@ import click
 
 from scheduler.cli.options import (
     GRAMMAR,
-    as_lines,
-    as_root,
-    config_file,
     every_citizen,
+    how_to_act,
     some_citizens,
     who_and_which,
     who_then_tasks,
@@ -32,19 +30,15 @@ def _verb(name: str, help: str) -> click.Command:
     @click.command(name, help=f"{help}\n\n{GRAMMAR}", epilog=f"Example: experience-tui {name} opus news_scan")
     @who_then_tasks
     @every_citizen
-    @as_lines
-    @config_file
-    @as_root
-    def command(
-        words: tuple[str, ...], every: bool, as_json: bool, config: Path | None, own_as_root: bool
-    ) -> int:
+    @how_to_act
+    def command(words: tuple[str, ...], every: bool, **how: Any) -> int:
         async def act(control: "Followed", told: ResultPrinter) -> int:
             receipt = await getattr(control, name)(told.task)
             told(receipt.text, saved=receipt.saved)
             return 0
 
         citizens, tasks = who_and_which(words, every)
-        return run_verb(citizens, tasks, act, config=config, as_root=own_as_root, as_json=as_json)
+        return run_verb(citizens, tasks, act, **how)
 
     return command
 
@@ -58,12 +52,8 @@ resume_command = _verb("resume", "Schedule these tasks again.")
 @some_citizens
 @every_citizen
 @click.option("--wait", is_flag=True, help="Wait until it ends; exit code 1 if the wake or any task failed.")
-@as_lines
-@config_file
-@as_root
-def wake_command(
-    names: tuple[str, ...], every: bool, wait: bool, as_json: bool, config: Path | None, own_as_root: bool
-) -> int:
+@how_to_act
+def wake_command(names: tuple[str, ...], every: bool, wait: bool, **how: Any) -> int:
     """Wake citizens now. If no process owns a citizen, this waits until its wake has ended."""
 
     waited: list[Followed] = []
@@ -81,16 +71,7 @@ def wake_command(
 
     if bool(names) == every:
         raise click.UsageError("name citizens or use --all, not both" if every else "which citizen? Name it")
-    return run_verb(
-        names,
-        (),
-        act,
-        config=config,
-        as_root=own_as_root,
-        as_json=as_json,
-        wakes=True,
-        interrupted=interrupted,
-    )
+    return run_verb(names, (), act, wakes=True, interrupted=interrupted, **how)
 
 
 async def _waited_for(control: "Followed", told: "ResultPrinter") -> int:
