@@ -1,26 +1,27 @@
 #!/usr/bin/env bash
-# Sets Experience up on the first start, then does one thing per verb. Only Python 3.11 with venv is assumed.
+# Sets up Experience at the first start, then does one thing per verb. Needs Python 3.11 with venv.
 set -euo pipefail
 
 help() {
     cat <<'TEXT'
-usage: ./run.sh                 the monitor on every citizen (sets itself up first)
-       ./run.sh --demo          the monitor on made-up citizens that touch nothing
+usage: ./run.sh                 the monitor of every citizen (sets itself up first)
+       ./run.sh --demo          the monitor of made-up citizens; nothing real is touched
        ./run.sh NAME            one citizen's loop, headless, in the foreground
        ./run.sh --all           every citizen's loop, each in a detached screen session experience_NAME
-       ./run.sh --stop          ends those loops: asks first, insists where one hangs
+       ./run.sh --stop          stops those loops; kills one that hangs
        ./run.sh --status        every citizen's tasks: last run, next run, last error
-       ./run.sh serve           the monitor in a browser: prints the link to open; --help says more
-       ./run.sh --test [ARG]    every check and test; ARG goes to pytest
-       ./run.sh --check         the same without the tests
-       ./run.sh --screenshots   draws screenshots/ anew
+       ./run.sh serve           the monitor in a browser: prints the link to open; see --help
+       ./run.sh --test [ARG]    all checks and tests; ARG goes to pytest
+       ./run.sh --check         the checks without the tests
+       ./run.sh --screenshots   redraws screenshots/
        ./run.sh --bench [ARG]   the benchmarks
-Anything else goes to the monitor: ./run.sh --no-ui, ./run.sh --citizen opus. Its own --help says more.
+All other arguments go to the monitor: ./run.sh --no-ui, ./run.sh --citizen opus. See experience-tui --help.
 TEXT
 }
 
 main() {
-    here=$(real_folder "${BASH_SOURCE[0]}")
+    here=$(readlink -f "${BASH_SOURCE[0]}") # through symbolic links
+    here=${here%/*}
     venv=$here/.venv
     python=$venv/bin/python
     case ${1-} in
@@ -33,8 +34,8 @@ main() {
     esac
     case ${1-} in
         --all | --stop | --status) exec "$python" "$here/core.py" "$@" ;;
-        --test) run_tests "${@:2}" ;;
-        --check) run_checks ;;
+        --test) check_all && check tests -m pytest "${@:2}" && verdict ;;
+        --check) check_all && verdict ;;
         --screenshots) from_checkout -m tests.screens.screenshots "${@:2}" ;;
         --bench) from_checkout -m benchmarks "${@:2}" ;;
         serve) exec "$venv/bin/experience-tui" "$@" ;;
@@ -45,25 +46,14 @@ main() {
 
 # ---------------------------------------------------------------- checks and tests
 
-# Every check runs, whatever became of the one before: one start tells all that is wrong.
+# Every check runs, also after one that failed: one start shows everything that is wrong.
 failed=()
-
-run_tests() {
-    check_all
-    check tests -m pytest "$@"
-    verdict
-}
-
-run_checks() {
-    check_all
-    verdict
-}
 
 check_all() {
     check format -m ruff format --check .
     check lint -m ruff check .
     check types -m mypy
-    # Its own command has a shebang, which a path with a blank breaks, and it has no __main__.
+    # lint-imports has a shebang, which a path with a blank breaks, and no __main__.
     check imports -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 }
 
@@ -83,12 +73,12 @@ from_checkout() { (cd "$here" && "$python" "$@"); }
 
 # ---------------------------------------------------------------- set-up
 
-# Brings the environment to what $1.lock says. With nothing to do it costs two small processes: a start must
-# not wait for pip, nor for the network. requirements.lock holds all of the other two and the tools.
+# Installs what $1.lock lists. With nothing to do it costs two small processes: a start must not wait for pip
+# or the network. requirements.lock holds everything in the other two, and the tools.
 set_up() {
     lock=$here/$1.lock
-    stamp=$venv/$1.stamp    # what was installed
-    whole=$venv/whole.stamp # written last: an interrupted set-up is done again
+    stamp=$venv/$1.stamp    # what is installed
+    whole=$venv/whole.stamp # written last: an interrupted set-up is repeated
     if is_set_up; then return; fi
     (
         one_at_a_time
@@ -99,12 +89,12 @@ set_up() {
 
 is_set_up() { [[ -f $stamp && $(<"$stamp") == "$(wanted)" ]] && is_whole; }
 
-# What the environment was made of: a new lock file makes it stale, another Python or a moved checkout useless.
+# What the environment is made of: a new lock file makes it stale, another Python or a moved checkout useless.
 wanted() { printf '%s\n%s\n' "$(made_for)" "$(<"$lock")"; }
 made_for() { printf '%s | %s | %s' "$(readlink -f "$python")" "$here" "${EXPERIENCE_PACKAGES-}"; }
 
-# The lock sits on the checkout's folder (file 9) and ends with this process, however that ends.
-# Python takes it because flock(1) is not everywhere.
+# The lock is on the checkout's folder (file 9) and ends with this process. Python takes it, because flock(1)
+# is not everywhere.
 one_at_a_time() {
     base=$(find_python)
     local take='import fcntl, sys; fcntl.flock(9, fcntl.LOCK_EX | (fcntl.LOCK_NB if sys.argv[1:] else 0))'
@@ -115,7 +105,7 @@ one_at_a_time() {
 
 build() {
     echo "experience: setting up $venv (once)" >&2
-    # A whole environment is brought up to date in place: a monitor that runs from it must not lose its files.
+    # A whole environment is updated in place: a monitor that runs from it must not lose its files.
     is_whole || make_environment
     rm -f "$whole" "$stamp" # unfinished from here on, until they are back
     install_packages
@@ -132,18 +122,18 @@ make_environment() {
     "$base" -m venv --clear ${without_pip[@]+"${without_pip[@]}"} "$venv" || stop "could not make $venv"
 }
 
-# EXPERIENCE_PACKAGES names a folder that holds the packages already, for tests and for distributions.
+# EXPERIENCE_PACKAGES is a folder that holds the packages already, for tests and for distributions.
 install_packages() {
     if [[ -n ${EXPERIENCE_PACKAGES-} ]]; then
         echo "$EXPERIENCE_PACKAGES" >"$(site_packages)/packages.pth"
         return
     fi
     "$python" -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
-        --require-hashes -r "$lock" || stop "pip could not install $lock: mend what it says, then start again"
+        --require-hashes -r "$lock" || stop "pip could not install $lock: fix what it reports, then start again"
 }
 
-# The checkout itself is not built: a .pth file and a launcher are all that it takes.
-# -P keeps the working folder off the path: a `tui` folder there must not be run instead of ours.
+# The checkout itself is not built: a .pth file and a launcher are enough.
+# -P keeps the working folder off the path: a `tui` folder there must not run instead.
 install_command() {
     local quoted=${venv//\'/\'\\\'\'}
     echo "$here" >"$(site_packages)/experience.pth"
@@ -166,19 +156,15 @@ find_python() {
 }
 
 without_venv() {
-    if command -v apt >/dev/null; then
-        echo "$1-venv is missing: apt install $1-venv"
-    else
-        echo "$1 lacks its modules venv and ensurepip: install them with your package manager"
-    fi
+    local fix="install its modules venv and ensurepip with your package manager"
+    if command -v apt >/dev/null; then fix="apt install $1-venv"; fi
+    echo "$1-venv is missing: $fix"
 }
 
 without_python() {
-    if command -v python3 >/dev/null; then
-        echo "Python 3.11 or newer is needed, this is $(python3 --version 2>&1): install a newer one beside it"
-    else
-        echo "python3 is missing: install Python 3.11 or newer (apt install python3 python3-venv)"
-    fi
+    local found
+    found=$(python3 --version 2>&1) || found="not installed"
+    echo "python3 is $found, but 3.11 or newer is needed: install it (apt install python3 python3-venv)"
 }
 
 # ---------------------------------------------------------------- small parts
@@ -186,13 +172,6 @@ without_python() {
 stop() {
     echo "experience: $*" >&2
     exit 2
-}
-
-# The folder of a file, through any symbolic links to it.
-real_folder() {
-    local file
-    file=$(readlink -f "$1")
-    echo "${file%/*}"
 }
 
 main "$@"

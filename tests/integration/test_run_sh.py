@@ -192,10 +192,10 @@ def bare_path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("python3", "words"),
     [
-        ((), "python3 is missing: install Python 3.11 or newer"),
+        ((), "python3 is not installed, but 3.11 or newer is needed"),
         (
             ('[ "$1" = --version ] && echo Python 3.9.2 && exit', "exit 1"),
-            "Python 3.11 or newer is needed, this is Python 3.9.2",
+            "python3 is Python 3.9.2, but 3.11 or newer is needed",
         ),
         (('case "$2" in *ensurepip*) exit 1 ;; esac',), "python3-venv is missing: apt install python3-venv"),
     ],
