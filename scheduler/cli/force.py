@@ -35,10 +35,10 @@ def force_command(words: tuple[str, ...], every: bool, wait: bool, again: bool, 
     citizens, tasks = who_and_which(words, every)
     waiting = _Waiting()
 
-    async def act(control: "Followed", told: ResultPrinter) -> int:
+    async def act(control: "Followed", result: ResultPrinter) -> int:
         if wait or control.snapshot().owner == "here":
-            return await waiting.force(control, told, again=again, show=wait)
-        told((await control.force(told.task, again=again)).text)
+            return await waiting.force(control, result, again=again, show=wait)
+        result((await control.force(result.task, again=again)).text)
         return 0
 
     with capture_prints():  # a handler in this process prints into the output of its run
@@ -51,20 +51,20 @@ class _Waiting:
     def __init__(self) -> None:
         self._under_way: dict[str, Followed] = {}
 
-    async def force(self, control: "Followed", told: ResultPrinter, *, again: bool, show: bool) -> int:
+    async def force(self, control: "Followed", result: ResultPrinter, *, again: bool, show: bool) -> int:
         """Run the task and print its outcome: the exit code."""
         from scheduler.control.session import force_and_wait, outcome_of
 
-        name, prints = f"{told.citizen}/{told.task}", _Prints(told)
+        name, prints = f"{result.citizen}/{result.task}", _Prints(result)
         self._under_way[name] = control
         try:
             shown = prints.show if show else None
-            ended = await force_and_wait(control, told.task, again=again, show=shown)
+            ended = await force_and_wait(control, result.task, again=again, show=shown)
         finally:
             await prints.end()
             del self._under_way[name]
-        output = {"output": prints.text} if show and told.as_json else {}
-        told(outcome_of(ended), outcome=ended.outcome, **output)
+        output = {"output": prints.text} if show and result.as_json else {}
+        result(outcome_of(ended), outcome=ended.outcome, **output)
         return FAILED if ended.outcome is None or ended.outcome.bad else 0
 
     def interrupted(self) -> None:
@@ -76,14 +76,14 @@ class _Waiting:
 class _Prints:
     """The output of one run: printed as it comes, or collected for a script's object."""
 
-    def __init__(self, told: ResultPrinter) -> None:
+    def __init__(self, result: ResultPrinter) -> None:
         from scheduler.cli.printing import Printout
 
-        self._told, self.text = told, ""
-        self._printout = Printout(f"{told.prefix}{told.task}: " if told.prefix else "")
+        self._result, self.text = result, ""
+        self._printout = Printout(f"{result.prefix}{result.task}: " if result.prefix else "")
 
     async def show(self, piece: "OutputChunk") -> None:
-        if self._told.as_json:
+        if self._result.as_json:
             gap = f"\n… {piece.skipped:,} bytes left out …\n" if piece.skipped else ""
             self.text += f"{gap}{piece.text}"
         else:

@@ -5,8 +5,9 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -111,25 +112,10 @@ def _checked(citizen: "CitizenSettings") -> dict[str, Any]:
 # ------------------------------------------------------------------ the original flags
 
 
-@dataclass(frozen=True)
-class Options:
-    """The flags of one call of core.py."""
+class Options(SimpleNamespace):
+    """The flags of one call of core.py, under the names that click gives them."""
 
     citizen: str | None
-    config: Path | None
-    status: bool
-    loop: bool
-    wake: bool
-    interactive: bool
-    force: str | None
-    reset: str | None
-    all: bool
-    stop: bool
-    interval: float | None
-    background_only: bool
-    no_background: bool
-    log_json: bool
-    own_as_root: bool
 
     @property
     def name(self) -> str:

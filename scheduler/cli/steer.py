@@ -32,9 +32,9 @@ def _verb(name: str, help: str) -> click.Command:
     @every_citizen
     @how_to_act
     def command(words: tuple[str, ...], every: bool, **how: Any) -> int:
-        async def act(control: "Followed", told: ResultPrinter) -> int:
-            receipt = await getattr(control, name)(told.task)
-            told(receipt.text, saved=receipt.saved)
+        async def act(control: "Followed", result: ResultPrinter) -> int:
+            receipt = await getattr(control, name)(result.task)
+            result(receipt.text, saved=receipt.saved)
             return 0
 
         citizens, tasks = who_and_which(words, every)
@@ -58,11 +58,11 @@ def wake_command(names: tuple[str, ...], every: bool, wait: bool, **how: Any) ->
 
     waited: list[Followed] = []
 
-    async def act(control: "Followed", told: ResultPrinter) -> int:
+    async def act(control: "Followed", result: ResultPrinter) -> int:
         if wait or control.snapshot().owner == "here":
             waited.append(control)
-            return await _waited_for(control, told)
-        told((await control.wake()).text)
+            return await _waited_for(control, result)
+        result((await control.wake()).text)
         return 0
 
     def interrupted() -> None:
@@ -74,13 +74,13 @@ def wake_command(names: tuple[str, ...], every: bool, wait: bool, **how: Any) ->
     return run_verb(names, (), act, wakes=True, interrupted=interrupted, **how)
 
 
-async def _waited_for(control: "Followed", told: "ResultPrinter") -> int:
+async def _waited_for(control: "Followed", result: "ResultPrinter") -> int:
     from scheduler.control.session import wake_and_wait
 
     ended = await wake_and_wait(control)
     bad = ended.outcome is not None and ended.outcome.bad
-    said = f": {ended.text}" if ended.text else ""
-    told(f"{control.citizen}: {'the wake failed' if bad else 'woken'}{said}", outcome=ended.outcome)
+    text = f": {ended.text}" if ended.text else ""
+    result(f"{control.citizen}: {'the wake failed' if bad else 'woken'}{text}", outcome=ended.outcome)
     return FAILED if bad or any(task.error for task in control.snapshot().tasks) else 0
 
 
@@ -149,8 +149,8 @@ def run_verb(
         async with at as fleet:
             wanted = _wanted(fleet, citizens, tasks)
             alone = len({citizen for citizen, _ in wanted}) == 1
-            told = [ResultPrinter(citizen, task, as_json=as_json, alone=alone) for citizen, task in wanted]
-            return max(await gather(*(_one(fleet, each, act) for each in told)), default=0)
+            results = [ResultPrinter(citizen, task, as_json=as_json, alone=alone) for citizen, task in wanted]
+            return max(await gather(*(_one(fleet, each, act) for each in results)), default=0)
 
     try:
         return run(acted())
@@ -172,10 +172,10 @@ def _wanted(fleet: "Fleet", citizens: Collection[str], tasks: Sequence[str]) -> 
     return [(name, task) for name in sorted(rows) for task in tasks if task in rows[name] or not rows[name]]
 
 
-async def _one(fleet: "Fleet", told: ResultPrinter, act: Act) -> int:
+async def _one(fleet: "Fleet", result: ResultPrinter, act: Act) -> int:
     from scheduler.control.session import control_of
 
     try:
-        return await act(control_of(fleet.members[told.citizen]), told)
+        return await act(control_of(fleet.members[result.citizen]), result)
     except SchedulerError as error:
-        return told.refused(error)
+        return result.refused(error)

@@ -33,13 +33,15 @@ class Crontab:
             return done.stdout
         if b"no crontab" in done.stderr or b"No such file" in done.stderr:
             return None
-        raise SchedulerError(f"crontab -l: {_said(done) or done.returncode}; name the crontab's file instead")
+        raise SchedulerError(
+            f"crontab -l: {_error_of(done) or done.returncode}; name the crontab's file instead"
+        )
 
     def write(self, content: bytes | None) -> None:
         done = self._run("-r") if content is None else self._run("-", content)
         if done.returncode != 0 or self.read() != content:
             raise SchedulerError(
-                f"crontab rejected the new table: {_said(done) or 'it reads back as something else'}"
+                f"crontab rejected the new table: {_error_of(done) or 'it reads back as something else'}"
             )
 
     def _run(self, verb: str, content: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
@@ -194,5 +196,5 @@ def _change(journal: Path, entry: Mapping[str, Any]) -> Change:
     return Change(what, before, after)
 
 
-def _said(done: "subprocess.CompletedProcess[bytes]") -> str:
+def _error_of(done: "subprocess.CompletedProcess[bytes]") -> str:
     return " ".join(done.stderr.decode(errors="replace").split())[:200]

@@ -216,7 +216,9 @@ class _Planner:
         if not command:
             raise CannotMigrate("has no command", f"{line.text} COMMAND")
         if _MORE_FIELDS.fullmatch(word := command.split(None, 1)[0]):
-            raise CannotMigrate(f"cron has five fields; the sixth here is {word}", _as_ours(f"{when} {word}"))
+            raise CannotMigrate(
+                f"cron has five fields; the sixth here is {word}", _as_setting(f"{when} {word}")
+            )
         if around.wrong:
             raise CannotMigrate(around.wrong, "CRON_TZ=Europe/Berlin, say")
         return when, command
@@ -237,7 +239,7 @@ class _Planner:
                 read_fields(when)
                 cron = Cron(when, zone)
             except (NotCron, BadSchedule) as error:
-                raise CannotMigrate(str(error), _as_ours(when)) from error
+                raise CannotMigrate(str(error), _as_setting(when)) from error
             self._times[when, zone] = cron, tuple(cron.upcoming(self._wanted.now, SHOWN))
         return self._times[when, zone]
 
@@ -321,7 +323,7 @@ def _odd(text: str) -> str:
     return "bytes that are not UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
 
 
-def _as_ours(when: str) -> str:
+def _as_setting(when: str) -> str:
     """The setting for a time that cron does not know but the scheduler does, such as `0 0 L * *`."""
     try:
         Cron(when)
