@@ -3,8 +3,6 @@
 import random
 from pathlib import Path
 
-import pytest
-
 from scheduler.migration.crontab import BOM, LineKind, has_users, read, split_input, split_user
 
 
@@ -13,9 +11,8 @@ def one(text: str):
     return line
 
 
-@pytest.mark.parametrize(
-    ("text", "when", "rest"),
-    [
+def test_jobs():
+    for text, when, rest in [
         ("* * * * * true", "* * * * *", "true"),
         ("  \t*/10\t *   * \t* *\t  /bin/ws  ", "*/10 * * * *", "/bin/ws"),
         ("0 9 * * mon-fri cd x && y # not a comment", "0 9 * * mon-fri", "cd x && y # not a comment"),
@@ -25,16 +22,13 @@ def one(text: str):
         ("* * * * * A=1 x", "* * * * *", "A=1 x"),
         ("* * * * *", "* * * * *", ""),
         ("@hourly", "@hourly", ""),
-    ],
-)
-def test_jobs(text, when, rest):
-    line = one(text)
-    assert (line.kind, line.when, line.rest) == (LineKind.JOB, when, rest)
+    ]:
+        line = one(text)
+        assert (line.kind, line.when, line.rest) == (LineKind.JOB, when, rest), text
 
 
-@pytest.mark.parametrize(
-    ("text", "name", "value"),
-    [
+def test_settings():
+    for text, name, value in [
         ("A=1", "A", "1"),
         ("A = 1", "A", "1"),
         ('MAILTO=""', "MAILTO", ""),
@@ -47,16 +41,14 @@ def test_jobs(text, when, rest):
         ("G=a b  c  ", "G", "a b  c"),
         ("H=it's", "H", "it's"),
         ("I=a=b", "I", "a=b"),
-    ],
-)
-def test_settings(text, name, value):
-    line = one(text)
-    assert (line.kind, line.name, line.value) == (LineKind.SETTING, name, value)
+    ]:
+        line = one(text)
+        assert (line.kind, line.name, line.value) == (LineKind.SETTING, name, value), text
 
 
-@pytest.mark.parametrize("text", ["FOO", "=bar", 'A="unclosed', "A='x' y", "* * * /bin/short", "export A=1"])
-def test_what_cron_would_not_understand_is_nonsense_but_still_a_line(text):
-    assert one(text).kind is LineKind.NONSENSE
+def test_what_cron_would_not_understand_is_nonsense_but_still_a_line():
+    for text in ["FOO", "=bar", 'A="unclosed', "A='x' y", "* * * /bin/short", "export A=1"]:
+        assert one(text).kind is LineKind.NONSENSE, text
 
 
 def test_comments_blanks_and_the_end_of_the_file():
@@ -99,9 +91,8 @@ def test_whatever_the_bytes_are_the_lines_in_a_row_are_the_file_again():
 
 
 # What Debian's cron 3.0pl1-162 was seen to hand to the shell and to its standard input.
-@pytest.mark.parametrize(
-    ("text", "command", "given"),
-    [
+def test_percent_signs():
+    for text, command, given in [
         ("cat %line one%line \\% two%%four \\\\ \\x", "cat ", "line one\nline % two\n\nfour \\\\ \\x\n"),
         ("cat%", "cat", ""),
         ("printf '\\%s' 'a\\\\b' 'c\\%d' 'e\\x' '\\\\\\%'", "printf '%s' 'a\\b' 'c%d' 'e\\x' '\\%'", None),
@@ -109,10 +100,8 @@ def test_whatever_the_bytes_are_the_lines_in_a_row_are_the_file_again():
         ("mail root%hi%", "mail root", "hi\n"),
         ("true", "true", None),
         ("echo \\", "echo \\", None),
-    ],
-)  # fmt: skip
-def test_percent_signs(text, command, given):
-    assert split_input(text) == (command, given)
+    ]:
+        assert split_input(text) == (command, given), text
 
 
 def test_the_column_of_users():

@@ -88,17 +88,14 @@ def test_a_second_wake_and_a_line_of_another_citizen_need_you():
     assert "second wake" in one(wake.format("opus") * 2).reason
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
+def test_a_wake_that_cannot_be_one_is_never_half_of_one():
+    for line, reason in [
         ("@reboot /x/autonomous_wake.sh", "a wake needs times"),
         ("*/10 * * * * /x/autonomous_wake.sh%hello", "a wake gets JSON"),
-    ],
-)
-def test_a_wake_that_cannot_be_one_is_never_half_of_one(line, reason):
-    verdict = one(line)
-    assert verdict.fate is Fate.NEEDS_YOU
-    assert reason in verdict.reason
+    ]:
+        verdict = one(line)
+        assert verdict.fate is Fate.NEEDS_YOU, line
+        assert reason in verdict.reason, line
 
 
 def test_the_second_line_with_a_script_of_v1_is_a_task_of_another_name():
@@ -173,20 +170,17 @@ def test_at_the_start():
     assert (verdict.schedule, verdict.before, verdict.name) == (AtStart(), (), "daemon")
 
 
-@pytest.mark.parametrize(
-    ("when", "expected"),
-    [
+def test_only_what_means_an_interval_becomes_one_and_only_when_asked():
+    for when, expected in [
         ("*/10 * * * *", Every(600)),
         ("30 */4 * * *", Every(14400)),
         ("*/7 * * * *", Cron("*/7 * * * *")),
         ("0 3 * * *", Cron("0 3 * * *")),
         ("*/5 8-18 * * *", Cron("*/5 8-18 * * *")),
         ("@hourly", Cron("@hourly")),
-    ],
-)
-def test_only_what_means_an_interval_becomes_one_and_only_when_asked(when, expected):
-    assert one(f"{when} x", replace(ME, every=True)).schedule == expected
-    assert one(f"{when} x").schedule == Cron(when)
+    ]:
+        assert one(f"{when} x", replace(ME, every=True)).schedule == expected, when
+        assert one(f"{when} x").schedule == Cron(when), when
 
 
 def test_an_interval_shows_its_own_next_times_beside_those_of_cron():
@@ -198,9 +192,8 @@ def test_an_interval_shows_its_own_next_times_beside_those_of_cron():
     assert told.count("next by cron: ") == told.count("next here, started now: ") == 1
 
 
-@pytest.mark.parametrize(
-    ("line", "reason", "near"),
-    [
+def test_what_cannot_be_carried_over_needs_you_with_the_reason_and_the_nearest_form():
+    for line, reason, near in [
         ("61 * * * * x", "minute '61' is outside 0-59", ""),
         ("5/15 * * * * x", "step after a single number", 'cron = "5/15 * * * *" in the settings'),
         ("0 0 L * * x", "day of month 'L' is not understood", 'cron = "0 0 L * *" in the settings'),
@@ -227,14 +220,12 @@ def test_an_interval_shows_its_own_next_times_beside_those_of_cron():
         ("SHELL=bash\n* * * * * x", "SHELL is bash", "SHELL=/bin/sh"),
         ("SHELL=\n* * * * * x", "SHELL is empty", "SHELL=/bin/sh"),
         ("HOME=here\n* * * * * x", "HOME is here", "whole path"),
-    ],
-)
-def test_what_cannot_be_carried_over_needs_you_with_the_reason_and_the_nearest_form(line, reason, near):
-    verdict = one(line)
-    assert verdict.fate is Fate.NEEDS_YOU
-    assert reason in verdict.reason
-    assert near in verdict.nearest if near else not verdict.nearest
-    assert verdict.work is None
+    ]:
+        verdict = one(line)
+        assert verdict.fate is Fate.NEEDS_YOU, line
+        assert reason in verdict.reason, line
+        assert near in verdict.nearest if near else not verdict.nearest, line
+        assert verdict.work is None, line
 
 
 def test_bytes_that_are_no_text_need_you():
@@ -246,24 +237,21 @@ def test_bytes_that_are_no_text_need_you():
     assert sheet(b"A=\xff\n* * * * * x\n").verdicts[1].fate is Fate.NEEDS_YOU
 
 
-@pytest.mark.parametrize(
-    ("line", "note"),
-    [
+def test_notes():
+    for line, note in [
         ("* * * * * x &", "in the background"),
         ("TZ=Europe/Berlin\n* * * * * x", "Debian's cron reads them in the machine's zone"),
         ("RANDOM_DELAY=5\n* * * * * x", "set jitter"),
         ("* * * * * x\r\n", "CRLF"),
-    ],
-)
-def test_notes(line, note):
-    assert any(note in each for each in one(line).notes)
+    ]:
+        assert any(note in each for each in one(line).notes), line
 
 
-@pytest.mark.parametrize("line", ["-*/5 * * * * x", "*/5 * * * * -n -q x", "*/5 * * * * -nq x"])
-def test_marks_about_mail_and_syslog_are_not_part_of_the_command(line):
-    verdict = one(line)
-    assert verdict.work and verdict.work.argv[2] == "x"
-    assert str(verdict.schedule) == "*/5 * * * *"
+def test_marks_about_mail_and_syslog_are_not_part_of_the_command():
+    for line in ["-*/5 * * * * x", "*/5 * * * * -n -q x", "*/5 * * * * -nq x"]:
+        verdict = one(line)
+        assert verdict.work and verdict.work.argv[2] == "x", line
+        assert str(verdict.schedule) == "*/5 * * * *", line
 
 
 # ------------------------------------------------------------------ users
@@ -279,9 +267,8 @@ def test_lines_of_other_users_need_you():
 # ------------------------------------------------------------------ names
 
 
-@pytest.mark.parametrize(
-    ("command", "name"),
-    [
+def test_names_are_made_from_the_command():
+    for command, name in [
         ("python3 experience_generator.py generate", "experience_generator"),
         ("cd /srv && . ./env && A=1 nice -n 10 /usr/bin/python3 -u jobs/Report-Daily.py", "report-daily"),
         ("[ -x /usr/bin/munin-cron ] && /usr/bin/munin-cron", "munin-cron"),
@@ -297,11 +284,9 @@ def test_lines_of_other_users_need_you():
         ("日本", "job"),
         ("", "job"),
         ("/opt/" + "long" * 20, "long" * 8),
-    ],
-)
-def test_names_are_made_from_the_command(command, name):
-    assert name_of(command) == name
-    assert NAME.fullmatch(name)
+    ]:
+        assert name_of(command) == name, command
+        assert NAME.fullmatch(name), command
 
 
 def test_equal_names_become_distinct_valid_ones():
@@ -313,9 +298,8 @@ def test_equal_names_become_distinct_valid_ones():
     assert numbered("a" * 32, 12) == "a" * 29 + "_12"
 
 
-@pytest.mark.parametrize(
-    ("command", "background", "keeper"),
-    [
+def test_what_is_left_running():
+    for command, background, keeper in [
         ("x &", True, False),
         ("x > /dev/null 2>&1", False, False),
         ("x && y", False, False),
@@ -326,10 +310,8 @@ def test_equal_names_become_distinct_valid_ones():
         ("ps ax | grep -q xd || xd &", True, True),
         ("x >& y", False, False),
         ("(a & b)", True, False),
-    ],
-)
-def test_what_is_left_running(command, background, keeper):
-    assert (in_background(command), keeps_alive(command)) == (background, keeper)
+    ]:
+        assert (in_background(command), keeps_alive(command)) == (background, keeper), command
 
 
 # ------------------------------------------------------------------ the table
