@@ -126,6 +126,7 @@ def test_in_any_other_file_root_or_a_plain_word_before_every_program_does():
     for jobs in (
         ["root cd / && run-parts /etc/cron.hourly"],
         ["opus x"],
+        ["/usr/bin/true", "root /y"],
         ["nobody_at_all /y", "root\t/y"],
         ["minecraft /srv/update.sh", "minecraft if true; then /srv/purge.sh; fi"],
     ):
