@@ -32,7 +32,7 @@ class Case:
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[Path], None] | None = None
-    shows: tuple[str, ...] = ()  # files to be told at the end
+    shows: tuple[str, ...] = ()  # files to print at the end
     machine: Callable[[pytest.MonkeyPatch], None] | None = None  # what is different about it
 
     def play(self, patch: pytest.MonkeyPatch) -> str:
@@ -44,12 +44,12 @@ class Case:
                 seam.look_for_the_main_file_in(root, inner)
                 if self.machine:
                     self.machine(inner)
-                return _scrubbed("".join(self._told(root)), root)
+                return _scrubbed("".join(self._shown(root)), root)
         finally:
             seam.forget_the_zone()
             shutil.rmtree(root)
 
-    def _told(self, root: Path) -> Iterator[str]:
+    def _shown(self, root: Path) -> Iterator[str]:
         for name, content in self.files.items():
             _write(root / name, content, root)
         if self.prepare:
@@ -61,7 +61,7 @@ class Case:
             yield _block(f"--- {name}", (root / name).read_text() if (root / name).exists() else "")
 
     def _given(self) -> Iterator[str]:
-        """The settings, for whoever reads the file."""
+        """The settings, for the reader of the file."""
         for name, value in self.environ.items():
             yield f"{name}={value}\n"
         for name, content in self.files.items():

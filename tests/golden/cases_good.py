@@ -278,14 +278,14 @@ CASES = {
                 "[tasks.heartbeat]\nhandler = 'json:loads'\n"
                 "[wake]\nhandler = 'sub/mine.py:run'\n"
             ),
-            "homes/opus/sub/mine.py": "raise SystemExit('nobody imports this here')\n",
+            "homes/opus/sub/mine.py": "raise SystemExit('this is not imported here')\n",
         },
         ROOTED,
     ),
     "wake-by-cron": _of(
         "none", own="[wake]\ncron = '*/10 * * * *'\ntimezone = 'Asia/Tokyo'\ncommand = ['x']\n"
     ),
-    "nobody-is-told": _of("none", main="[alerts]\non = []\n", own="socket_group = ''\n"),
+    "no-alerts": _of("none", main="[alerts]\non = []\n", own="socket_group = ''\n"),
     "monitor": _of(
         "none",
         main=(

@@ -121,7 +121,7 @@ CASES = {
     "several-with-commas": _several("experience-tui status opus,mira"),
     "unknown-citizen": _several(
         "core.py --citizen opsu --status",
-        "experience-tui status nobody",
+        "experience-tui status unknown",
         "experience-tui status opus mria --json",
     ),
     "no-citizens": Case(

@@ -118,8 +118,8 @@ def resolved(config: Path, tasks: Sequence[str]) -> list[str]:
     lines = [f"problem: {line}" for line in settings.problems]
     lines += [f"monitor{line}" for line in _lines("", settings.monitor)]
     for citizen in settings.citizens:
-        told = {each.name: getattr(citizen, each.name) for each in fields(citizen) if each.name != "tasks"}
-        lines += [f"{citizen.name}{line}" for line in _lines("", told)]
+        found = {each.name: getattr(citizen, each.name) for each in fields(citizen) if each.name != "tasks"}
+        lines += [f"{citizen.name}{line}" for line in _lines("", found)]
         for task in citizen.tasks:
             if not tasks or task.name in tasks:
                 lines += [f"{citizen.name}.{task.name}{line}" for line in _lines("", task)]

@@ -66,10 +66,10 @@ def _user(name: str) -> SimpleNamespace:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_words_are_as_they_were(group: str, still: pytest.MonkeyPatch) -> None:
-    told = {name: case.play(still) for name, case in GROUPS[group].items()}
+    printed = {name: case.play(still) for name, case in GROUPS[group].items()}
     if os.environ.get("GOLDEN") == "renew":
-        renew(EXPECTED / group, told)
-    if differences := compared(EXPECTED / group, told):
+        renew(EXPECTED / group, printed)
+    if differences := compared(EXPECTED / group, printed):
         pytest.fail("\n\n".join([*differences, MEND]), pytrace=False)
 
 
@@ -77,41 +77,41 @@ def test_every_folder_belongs_to_a_group() -> None:
     assert {path.name for path in EXPECTED.iterdir()} == set(GROUPS)
 
 
-def test_what_differs_is_told_and_so_is_what_is_missing_or_one_too_many(tmp_path: Path) -> None:
+def test_what_differs_is_reported_and_so_is_what_is_missing_or_one_too_many(tmp_path: Path) -> None:
     renew(tmp_path, {"same": "as ever\n", "changed": "old\n", "gone": "x\n"})
-    told = {"same": "as ever\n", "changed": "new\n", "added": "y\n"}
-    added, changed, gone = compared(tmp_path, told)
+    printed = {"same": "as ever\n", "changed": "new\n", "added": "y\n"}
+    added, changed, gone = compared(tmp_path, printed)
     assert added.endswith("added.txt is missing")
     assert "-old" in changed and "+new" in changed
     assert gone.endswith("gone.txt belongs to no case")
-    renew(tmp_path, told)
-    assert compared(tmp_path, told) == []
+    renew(tmp_path, printed)
+    assert compared(tmp_path, printed) == []
 
 
-def compared(folder: Path, told: Mapping[str, str]) -> list[str]:
+def compared(folder: Path, printed: Mapping[str, str]) -> list[str]:
     """What is wrong with the files of a group, in the order of their names."""
     files = {path.name.removesuffix(".txt") for path in folder.iterdir()} if folder.exists() else set()
-    return [text for name in sorted(files | told.keys()) if (text := _difference(folder, name, told))]
+    return [text for name in sorted(files | printed.keys()) if (text := _difference(folder, name, printed))]
 
 
-def _difference(folder: Path, name: str, told: Mapping[str, str]) -> str:
+def _difference(folder: Path, name: str, printed: Mapping[str, str]) -> str:
     path = folder / f"{name}.txt"
     place = f"{folder.name}/{path.name}"
-    if name not in told:
+    if name not in printed:
         return f"{place} belongs to no case"
     if not path.exists():
         return f"{place} is missing"
     before = path.read_bytes().decode()
-    if before == told[name]:
+    if before == printed[name]:
         return ""
-    old, new = (text.split("\n") for text in (before, told[name]))
+    old, new = (text.split("\n") for text in (before, printed[name]))
     return "\n".join(unified_diff(old, new, place, "now", lineterm=""))
 
 
-def renew(folder: Path, told: Mapping[str, str]) -> None:
-    """Make the files of a group say what was told."""
+def renew(folder: Path, printed: Mapping[str, str]) -> None:
+    """Make the files of a group hold what was printed."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         path.unlink()
-    for name, text in told.items():
+    for name, text in printed.items():
         (folder / f"{name}.txt").write_bytes(text.encode())

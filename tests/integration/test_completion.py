@@ -83,7 +83,7 @@ def test_bash_completes_verbs_citizens_tasks_and_options(place):
         (("resume", "--all", "st"), ["steps", "stones"]),
         (("history", "mira", "st"), ["stones"]),
         (("status", "opus", ""), ["mira"]),
-        (("force", "nobody", "st"), []),
+        (("force", "unknown", "st"), []),
         (("service", "install", "mi"), ["mira"]),
         (("restore", "op"), ["opus"]),
         (("--citizen", "mi"), ["mira"]),

@@ -181,7 +181,7 @@ def test_files_move_too_and_keep_their_permissions(place, tmp_path):
     folder.mkdir()
     me = place.run("--json", "--no-user-column", _file(tmp_path, "0 0 * * * x"))
     user = json.loads(me)["user"]
-    (folder / "jobs").write_text(f"0 0 * * * {user} /opt/a\n0 0 * * * nobody-of-us /opt/b\n")
+    (folder / "jobs").write_text(f"0 0 * * * {user} /opt/a\n0 0 * * * no-such-user /opt/b\n")
     (folder / "jobs").chmod(0o640)
     (folder / "not.read").write_text("0 0 * * * x y\n")
     plan = json.loads(place.run("--json", folder))
@@ -280,7 +280,7 @@ def test_a_crontab_that_is_not_taken_leaves_everything_as_it_was(place, tmp_path
         (("nowhere.cron",), "nowhere.cron: cannot be read"),
         ((), "has no crontab; name a file"),
         (("--undo",), "nothing to undo"),
-        (("--user", "nobody-of-us"), "unknown user nobody-of-us"),
+        (("--user", "no-such-user"), "unknown user no-such-user"),
         (("--citizen", "../x", "pyproject.toml"), "is not a valid name for a citizen"),
     ],
 )
@@ -321,12 +321,12 @@ def test_builtin_takes_ours_where_it_is_set_up(place):
 
 def test_lines_of_another_user_are_not_run_as_the_owner_of_the_home(place, tmp_path):
     place.home("")
-    file = _file(tmp_path, "0 0 * * * nobody /opt/x\n")
-    plan = json.loads(place.run("--user", "nobody", "--user-column", "--json", file))
+    file = _file(tmp_path, "0 0 * * * daemon /opt/x\n")
+    plan = json.loads(place.run("--user", "daemon", "--user-column", "--json", file))
     assert plan["sources"][0]["counts"]["task"] == 1
-    said = place.run("--user", "nobody", "--user-column", "--apply", file, code=2)
-    assert "does not belong to nobody" in said
-    assert file.read_text() == "0 0 * * * nobody /opt/x\n"
+    said = place.run("--user", "daemon", "--user-column", "--apply", file, code=2)
+    assert "does not belong to daemon" in said
+    assert file.read_text() == "0 0 * * * daemon /opt/x\n"
 
 
 def test_a_crontab_program_that_refuses_is_heard(place, tmp_path):

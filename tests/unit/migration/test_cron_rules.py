@@ -90,7 +90,7 @@ def test_whatever_cron_accepts_runs_at_the_same_times_here(text, zone, start):
     assert slots(Cron(text, ZoneInfo(zone)), start) == upcoming(text, ZoneInfo(zone), start)
 
 
-# Debian's crontab refuses these, or reads them as something that nobody means.
+# Debian's crontab refuses these, or reads them in a surprising way.
 REFUSED = """
 5/15 * * * *|0/5 * * * *|61 * * * *|*/0 * * * *|10-5 * * * *|0 0 * * fri-mon|0 0 * * monday|0 0 15W * *
 H H * * *|~ 3 * * *|H/15 * * * *|20~40 * * * *|1,,2 * * * *|0 0 30 2 *|0 0 0 * *|0 0 L * *|0 0 LW * *

@@ -188,8 +188,8 @@ def test_an_interval_shows_its_own_next_times_beside_those_of_cron():
     cron = one("*/20 * * * * x")
     assert verdict.before == cron.before == cron.after
     assert verdict.after == (ME.now, ME.now + 1200, ME.now + 2400)
-    told = "\n".join(lines(sheet(b"*/20 * * * * x\n", replace(ME, every=True)), ME, 80))
-    assert told.count("next by cron: ") == told.count("next here, started now: ") == 1
+    shown = "\n".join(lines(sheet(b"*/20 * * * * x\n", replace(ME, every=True)), ME, 80))
+    assert shown.count("next by cron: ") == shown.count("next here, started now: ") == 1
 
 
 def test_what_cannot_be_carried_over_needs_you_with_the_reason_and_the_nearest_form():
@@ -330,8 +330,8 @@ def test_the_table_fits_a_terminal_and_the_counts_add_up():
 
 def test_json_holds_every_line():
     found = sheet("A=1\n\n5 0 * * * x%in\n@never y\n")
-    told = as_json([found], ME)["sources"][0]
-    assert told["counts"] == {
+    document = as_json([found], ME)["sources"][0]
+    assert document["counts"] == {
         "lines": 4,
         "task": 1,
         "wake": 0,
@@ -340,8 +340,8 @@ def test_json_holds_every_line():
         "comment": 0,
         "blank": 1,
     }
-    assert [line["becomes"] for line in told["lines"]] == ["setting", "blank", "task", "needs you"]
-    task = told["lines"][2]
+    assert [line["becomes"] for line in document["lines"]] == ["setting", "blank", "task", "needs you"]
+    task = document["lines"][2]
     assert task["runs"]["command"] == ["/bin/sh", "-c", "x"]
     assert task["runs"]["input"] == "in\n"
     assert task["next_before"] == task["next_after"]
