@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.options import as_document, config_file, some_citizens
+from scheduler.core.text import clean, failing, lines
 from scheduler.core.views import Snapshot
 from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen
 
@@ -95,7 +96,8 @@ def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) ->
     for citizen in chosen:
         waiting = _checked(citizen)["not_set_up"]
         rest = f", not set up: {', '.join(waiting)}" if waiting else ""
-        click.echo(f"{citizen.name}: {len(citizen.tasks)} tasks{rest}")
+        number = len(citizen.tasks)
+        click.echo(f"{citizen.name}: {number} task{'' if number == 1 else 's'}{rest}")
     click.echo("the settings are fine")
     return OK
 
@@ -254,7 +256,6 @@ VERBS: dict[str, Callable[[Options], int]] = {
 
 def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
     from scheduler.background import looks
-    from scheduler.core.text import failing
 
     snapshots = looks(names, config)
     _warn(problem for snapshot in snapshots for problem in snapshot.problems)
@@ -268,7 +269,6 @@ def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) ->
 
 
 def _in_words(snapshots: Iterable[Snapshot], alone: bool) -> str:
-    from scheduler.core.text import lines
     from scheduler.system.clock import SystemClock
 
     now = SystemClock.now()
@@ -281,14 +281,11 @@ def _in_words(snapshots: Iterable[Snapshot], alone: bool) -> str:
 
 def _code_of(options: Options) -> int:
     from scheduler.background import look
-    from scheduler.core.text import failing
 
     return FAILED if failing(look(options.name, options.config)) else OK
 
 
 def _warn(problems: Iterable[str]) -> None:
-    from scheduler.core.text import clean
-
     for problem in problems:  # most are one line; the advice on what to set up is the lines to add
         click.echo("experience: " + "\n".join(map(clean, problem.split("\n"))), err=True)
 

@@ -10,6 +10,7 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file
+from scheduler.core.text import clean
 from scheduler.errors import BadSettings, SchedulerError
 
 if TYPE_CHECKING:
@@ -150,7 +151,6 @@ def _check_owner(home: Path, user: str) -> None:
 
 
 def _undo(settings: "Settings", name: str | None) -> int:
-    from scheduler.core.text import clean
     from scheduler.migration.journal import undo
     from scheduler.migration.target import newest_move
 
@@ -176,8 +176,6 @@ def _closing(
     target: "Target", sheets: Sequence["CrontabPlan"], applying: bool, journal: Path | None
 ) -> list[str]:
     """What was done, and what to do now."""
-    from scheduler.core.text import clean
-
     if journal:
         lines = [
             f"moved to {target.file}; copies of what was there before are in {journal}",

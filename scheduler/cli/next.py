@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from scheduler.cli.options import as_document, config_file, some_citizens
+from scheduler.core.text import clean
 from scheduler.errors import SchedulerError
 
 
@@ -69,7 +70,6 @@ def _moment(text: str, zone: Any) -> float:
 
 def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
     from scheduler.background import looks
-    from scheduler.core.text import clean
 
     due = sorted(
         (task.due, one.citizen, task.name)

@@ -15,6 +15,7 @@ from scheduler.cli.options import (
     who_and_which,
     who_then_tasks,
 )
+from scheduler.core.text import clean
 from scheduler.errors import SchedulerError, UnknownTask
 
 if TYPE_CHECKING:
@@ -104,14 +105,10 @@ class ResultPrinter:
         self.prefix = "" if alone or not task else f"{citizen}/"
 
     def __call__(self, text: str, **more: Any) -> None:
-        from scheduler.core.text import clean
-
         click.echo(self._object(text=text, **more) if self.as_json else clean(f"{self.prefix}{text}"))
 
     def refused(self, error: SchedulerError) -> int:
         """Print why it was refused: the exit code."""
-        from scheduler.core.text import clean
-
         if self.as_json:
             click.echo(self._object(error=str(error), code=error.code))
             return WRONG
