@@ -122,9 +122,11 @@ def _home_of(user: str) -> str:
 
 def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["CrontabPlan"]) -> Path | None:
     """The folder of the journal; None if there is nothing to move."""
+    from scheduler.config.citizen import CitizenTable
     from scheduler.migration.journal import Change, Crontab, File, apply
     from scheduler.migration.settings_writer import without, written
     from scheduler.migration.target import me
+    from scheduler.schema.json_schema import write_beside
 
     moved = [verdict for sheet in sheets for verdict in sheet.verdicts if verdict.moves]
     if not moved:
@@ -137,7 +139,10 @@ def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["CrontabPlan"]) 
         what = File(source.path) if source.path else Crontab("" if wanted.user == me() else wanted.user)
         if any(verdict.moves for verdict in sheet.verdicts):
             changes.append(Change(what, source.content, without(sheet, wanted.citizen)))
-    return apply(target.home, changes)
+    journal = apply(target.home, changes)
+    if before is None:
+        write_beside(target.file, CitizenTable)
+    return journal
 
 
 def _check_owner(home: Path, user: str) -> None:

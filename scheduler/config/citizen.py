@@ -50,8 +50,8 @@ def _tasks_schema(handler: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {name: shape(name) for name in BUILT_IN},
-        "patternProperties": {NAME.pattern: others},
-        "additionalProperties": False,
+        "additionalProperties": others,
+        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
     }
 
 
@@ -69,7 +69,9 @@ class CitizenTable(Table):
     llm: Annotated[Mapping[str, Any] | None, table_of(LlmTable)] = None
     alerts: Annotated[Mapping[str, Any] | None, table_of(AlertsTable)] = None
     history: Annotated[Mapping[str, Any] | None, table_of(HistoryTable)] = None
-    tasks: Annotated[Mapping[str, Any] | None, Reader(a_table, _tasks_schema)] = None
+    tasks: Annotated[Mapping[str, Any] | None, Reader(a_table, _tasks_schema)] = Field(
+        None, description="The tasks, by name."
+    )
 
 
 @dataclass(frozen=True, slots=True)

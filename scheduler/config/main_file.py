@@ -13,6 +13,7 @@ from scheduler.config.files import Files, Unusable, default_root, main_candidate
 from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
 from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
+from scheduler.schema.json_schema import DIRECTIVE, write_beside
 from scheduler.schema.table import Problems, Source, Table, a_table, is_table, read, table_of
 from scheduler.schema.values import Reader, path, text
 from scheduler.system.homes import NAME
@@ -22,7 +23,8 @@ SHARED = ("llm", "alerts", "history", "socket_group")  # keys of the main file t
 
 def _citizens_schema(handler: Any) -> dict[str, Any]:
     each = table_of(CitizenTable).__get_pydantic_json_schema__(None, handler)
-    return {"type": "object", "patternProperties": {NAME.pattern: each}, "additionalProperties": False}
+    names = {"pattern": f"^{NAME.pattern}$"}
+    return {"type": "object", "additionalProperties": each, "propertyNames": names}
 
 
 class MainTable(Table):
@@ -37,7 +39,9 @@ class MainTable(Table):
     history: Annotated[Mapping[str, Any] | None, table_of(HistoryTable)] = None
     monitor: Annotated[Mapping[str, Any] | None, table_of(MonitorTable)] = None
     keys: Annotated[Mapping[str, Any] | None, Reader(a_table, KEYS_SCHEMA)] = None
-    citizens: Annotated[Mapping[str, Any] | None, Reader(a_table, _citizens_schema)] = None
+    citizens: Annotated[Mapping[str, Any] | None, Reader(a_table, _citizens_schema)] = Field(
+        None, description="The citizens, by name."
+    )
 
 
 def load_all(
@@ -158,4 +162,6 @@ def _make_home(home: Path) -> None:
     if home.is_dir():
         return
     home.mkdir(mode=0o700, parents=True)
-    (home / "experience.toml").write_text(STARTER, encoding="utf-8")
+    file = home / "experience.toml"
+    write_beside(file, CitizenTable)
+    file.write_text(f"{DIRECTIVE}\n{STARTER}", encoding="utf-8")

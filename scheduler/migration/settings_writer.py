@@ -12,6 +12,7 @@ from scheduler.core.schedule import AtStart, Every
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import BOM
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan
+from scheduler.schema.json_schema import DIRECTIVE
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -43,7 +44,7 @@ def written(target: Target, moved: Iterable[LinePlan]) -> str:
     moved = tuple(moved)
     _check_length(target, sum(LEAST + len(verdict.work.argv[-1]) for verdict in moved if verdict.work))
     try:
-        document = tomlkit.parse(target.text or "")
+        document = tomlkit.parse(f"{DIRECTIVE}\n" if target.text is None else target.text)
         _more_workers(document, target, len(moved))
         new = [verdict for verdict in moved if not _put(document, _path(verdict), _table(verdict))]
         text = _with_tables(document.as_string(), new)

@@ -50,7 +50,8 @@ class Reader(Generic[T]):
         return no_info_plain_validator_function(self)
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
-        return self.schema(handler) if callable(self.schema) else dict(self.schema)
+        found = self.schema(handler) if callable(self.schema) else dict(self.schema)
+        return {**found, "x-duration": True} if self.is_duration else found
 
 
 def reads(**schema: Any) -> Callable[[Callable[[Any], T]], Reader[T]]:

@@ -4,7 +4,7 @@ from tests.golden.case import CONFIG, OWN, Case
 
 SUBCOMMANDS = (
     *("check", "completion", "force", "history", "migrate", "next", "pause", "reset", "restore", "resume"),
-    *("serve", "service", "service install", "service remove", "service show", "status", "wake"),
+    *("schema", "serve", "service", "service install", "service remove", "service show", "status", "wake"),
 )
 
 

@@ -1,0 +1,47 @@
+"""The JSON Schema of the settings files, for editors: each key with its meaning, its default and its unit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from scheduler.core.schedule import in_words
+from scheduler.schema.table import Table
+from scheduler.system.files import replace_file
+
+DIALECT = "http://json-schema.org/draft-07/schema#"  # what taplo and its editors read
+
+
+# The first line of a settings file that we write. The schema lies beside the file: both move together, and
+# an editor needs no network.
+DIRECTIVE = "#:schema ./.experience/schema.json"
+
+
+def write_beside(settings: Path, shape: type[Table]) -> None:
+    """Write the schema to the place that `DIRECTIVE` names."""
+    place = settings.parent / ".experience" / "schema.json"
+    place.parent.mkdir(mode=0o700, exist_ok=True)
+    replace_file(place, json_schema(shape).encode())
+
+
+def json_schema(shape: type[Table]) -> str:
+    """The schema of a settings file of this shape."""
+    return json.dumps({"$schema": DIALECT, **_plain(shape.model_json_schema())}, indent=1) + "\n"
+
+
+def _plain(node: Any) -> Any:
+    """Without what pydantic derives from Python's names, and defaults as a person writes them."""
+    if isinstance(node, list):
+        return [_plain(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {name: _plain(each) for name, each in node.items() if not _is_noise(name, each)}
+    if kept.pop("x-duration", False) and kept.get("default"):
+        kept["default"] = in_words(kept["default"])
+    if kept.get("type") == "number" and "default" in kept:
+        kept["default"] = float(kept["default"])  # a Decimal
+    return kept
+
+
+def _is_noise(name: str, value: Any) -> bool:
+    """A title made of the key, and a default that stands for "not set"."""
+    return (name == "title" and isinstance(value, str)) or (name == "default" and value in (None, "", []))
