@@ -55,6 +55,7 @@ check_all() {
     check types -m mypy
     # lint-imports has a shebang, which a path with a blank breaks, and no __main__.
     check imports -c 'from importlinter.cli import lint_imports_command as lint; lint()'
+    check dependencies -m deptry . --no-ansi
 }
 
 check() {

@@ -45,9 +45,9 @@ class Reader(Generic[T]):
         return Reader(read, self.schema, self.is_duration)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        from pydantic_core.core_schema import no_info_plain_validator_function
+        from pydantic import PlainValidator
 
-        return no_info_plain_validator_function(self)
+        return PlainValidator(self).__get_pydantic_core_schema__(Any, handler)
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         found = self.schema(handler) if callable(self.schema) else dict(self.schema)
