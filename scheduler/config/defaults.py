@@ -11,52 +11,21 @@ STARTER = """\
 # command = ["sh", "-c", "cat > last_wake.json"]
 """
 
-# interval and max_runtime in seconds; of the tasks that are due, the lowest priority starts first.
+# Name, interval and max_runtime in seconds, description; a priority is the place in this table.
+_BUILT_IN = (
+    ("heartbeat", 300, 30, "disk, memory, load and peers"),
+    ("price_monitor", 900, 60, "prices and their moves"),
+    ("email_check", 3600, 120, "mail that cannot wait"),
+    ("news_scan", 14400, 300, "what is new in the feeds"),
+    ("dream_generate", 21600, 600, "dreams of recent days"),
+    ("memory_summary", 21600, 300, "a summary of each day"),
+    ("offsite_backup", 86400, 600, "a copy somewhere else"),
+)
 BACKGROUND_TASKS: Final[dict[str, dict[str, Any]]] = {
-    "heartbeat": {
-        "interval": 300,
-        "description": "disk, memory, load and peers",
-        "priority": 1,
-        "max_runtime": 30,
-    },
-    "price_monitor": {
-        "interval": 900,
-        "description": "prices and their moves",
-        "priority": 2,
-        "max_runtime": 60,
-    },
-    "email_check": {
-        "interval": 3600,
-        "description": "mail that cannot wait",
-        "priority": 3,
-        "max_runtime": 120,
-    },
-    "news_scan": {
-        "interval": 14400,
-        "description": "what is new in the feeds",
-        "priority": 4,
-        "max_runtime": 300,
-    },
-    "dream_generate": {
-        "interval": 21600,
-        "description": "dreams of recent days",
-        "priority": 5,
-        "max_runtime": 600,
-    },
-    "memory_summary": {
-        "interval": 21600,
-        "description": "a summary of each day",
-        "priority": 6,
-        "max_runtime": 300,
-    },
-    "offsite_backup": {
-        "interval": 86400,
-        "description": "a copy somewhere else",
-        "priority": 7,
-        "max_runtime": 600,
-        "retries": 2,
-    },
+    name: {"interval": every, "description": words, "priority": priority, "max_runtime": longest}
+    for priority, (name, every, longest, words) in enumerate(_BUILT_IN, 1)
 }
+BACKGROUND_TASKS["offsite_backup"]["retries"] = 2
 
 # The scripts that v1's crontab ran, as an example for whoever still has them.
 V1_SCRIPTS: Final = {

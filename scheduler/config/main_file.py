@@ -4,8 +4,6 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from scheduler.config.citizen import BAD_NAME, CitizenTable, LoadedTable, Sources, citizen
 from scheduler.config.defaults import FIRST, STARTER
 from scheduler.config.environment import citizens
@@ -14,7 +12,7 @@ from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
 from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
 from scheduler.schema.json_schema import DIRECTIVE, write_beside
-from scheduler.schema.table import Problems, Source, Table, a_table, is_table, read, table_of
+from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
 from scheduler.schema.values import Reader, path, text
 from scheduler.system.homes import NAME
 
@@ -30,18 +28,14 @@ def _citizens_schema(handler: Any) -> dict[str, Any]:
 class MainTable(Table):
     """The keys of the main file."""
 
-    root: Annotated[Path | None, path] = Field(None, description="The folder of the citizens' homes.")
-    socket_group: Annotated[str | None, text] = Field(
-        None, description="A group of users of this machine, whose members may attach."
-    )
-    llm: Annotated[Mapping[str, Any] | None, table_of(LlmTable)] = None
-    alerts: Annotated[Mapping[str, Any] | None, table_of(AlertsTable)] = None
-    history: Annotated[Mapping[str, Any] | None, table_of(HistoryTable)] = None
-    monitor: Annotated[Mapping[str, Any] | None, table_of(MonitorTable)] = None
-    keys: Annotated[Mapping[str, Any] | None, Reader(a_table, KEYS_SCHEMA)] = None
-    citizens: Annotated[Mapping[str, Any] | None, Reader(a_table, _citizens_schema)] = Field(
-        None, description="The citizens, by name."
-    )
+    root: Annotated[Path | None, path] = key(None, "The folder of the citizens' homes.")
+    socket_group: Annotated[str | None, text] = key(None, "The Unix group that may attach.")
+    llm: Annotated[Nested, table_of(LlmTable)] = None
+    alerts: Annotated[Nested, table_of(AlertsTable)] = None
+    history: Annotated[Nested, table_of(HistoryTable)] = None
+    monitor: Annotated[Nested, table_of(MonitorTable)] = None
+    keys: Annotated[Nested, Reader(a_table, KEYS_SCHEMA)] = None
+    citizens: Annotated[Nested, Reader(a_table, _citizens_schema)] = key(None, "The citizens, by name.")
 
 
 def load_all(

@@ -6,15 +6,14 @@ from importlib.util import find_spec
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field
-
 from scheduler.core.secrets import Sensitive
 from scheduler.core.task import Alerts, Llm, Retention
 from scheduler.handlers.net.urls import address
-from scheduler.schema.table import At, Problems, Table, read
+from scheduler.schema.table import At, Problems, Table, key, read
 from scheduler.schema.values import (
     InvalidValue,
     Reader,
+    Text,
     listed,
     reads,
     reads_list,
@@ -93,11 +92,11 @@ def _header(value: Any) -> str:
 class LlmTable(Table):
     """The keys of `[llm]`."""
 
-    url: Annotated[str, _server] = Field("", description="The server, http:// or https://.")
-    model: Annotated[str, text] = Field("", description="A name that the server knows.")
-    api: Annotated[str, _protocol] = Field("ollama", description="The protocol that the server speaks.")
-    timeout: Annotated[float, seconds(0.1)] = Field(120.0, description="How long the server may keep silent.")
-    key: Annotated[str, _header] = Field("", description='Sent as Bearer; a secret: "${LLM_KEY}".')
+    url: Annotated[str, _server] = key("", "The server, http:// or https://.")
+    model: Text = key("", "A name that the server knows.")
+    api: Annotated[str, _protocol] = key("ollama", "The protocol that the server speaks.")
+    timeout: Annotated[float, seconds(0.1)] = key(120.0, "How long the server may keep silent.")
+    key: Annotated[str, _header] = key("", 'Sent as Bearer; a secret: "${LLM_KEY}".')
 
 
 def llm(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Llm | None:
@@ -135,11 +134,11 @@ def _services(value: Any) -> tuple[Sensitive, ...]:
 class AlertsTable(Table):
     """The keys of `[alerts]`."""
 
-    on: Annotated[frozenset[str], some_of(KINDS)] = Field(frozenset(KINDS), description="What to report.")
-    after: Annotated[int, whole(1, 1000)] = Field(2, description="How many failures in a row are reported.")
-    command: Annotated[tuple[str, ...], words] = Field((), description="Gets the alert as JSON on its input.")
-    webhook: Annotated[str, secret_address] = Field("", description="The alert is posted there; a secret.")
-    apprise: Annotated[tuple[str, ...], _services] = Field((), description="Addresses of Apprise; secrets.")
+    on: Annotated[frozenset[str], some_of(KINDS)] = key(frozenset(KINDS), "What to report.")
+    after: Annotated[int, whole(1, 1000)] = key(2, "How many failures in a row are reported.")
+    command: Annotated[tuple[str, ...], words] = key((), "Gets the alert as JSON on its input.")
+    webhook: Annotated[str, secret_address] = key("", "The alert is posted there; a secret.")
+    apprise: Annotated[tuple[str, ...], _services] = key((), "Addresses of Apprise; secrets.")
 
 
 def alerts(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Alerts | None:
@@ -161,9 +160,5 @@ def alerts(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Alerts 
 class HistoryTable(Table):
     """The keys of `[history]`."""
 
-    keep: Annotated[int, whole(1, 10_000_000)] = Field(
-        Retention().runs, description="How many runs of each task are remembered."
-    )
-    keep_for: Annotated[float, seconds(SHORTEST)] = Field(
-        Retention().seconds, description="How long a run is remembered."
-    )
+    keep: Annotated[int, whole(1, 10_000_000)] = key(Retention().runs, "Remembered runs of each task.")
+    keep_for: Annotated[float, seconds(SHORTEST)] = key(Retention().seconds, "How long a run is remembered.")

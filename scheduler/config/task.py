@@ -3,15 +3,13 @@
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, tzinfo
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
-
-from pydantic import Field
 
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
 from scheduler.config.sections import PINGS, SHORTEST, secret_address, some_of
@@ -20,9 +18,11 @@ from scheduler.core.secrets import Sensitive, SensitiveBytes, holds_sensitive
 from scheduler.core.task import Call, Command, Handler, Isolated, NotSetUp, Task, Work
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BuiltIn, built_in
-from scheduler.schema.table import At, Problems, Table, is_table, read
+from scheduler.schema.table import At, Problems, Table, is_table, key, read
 from scheduler.schema.values import (
+    Flag,
     InvalidValue,
+    Text,
     flag,
     pairs,
     path,
@@ -60,61 +60,37 @@ def zone(value: Any) -> tzinfo:
 class WorkTable(Table):
     """The keys that say what runs."""
 
-    command: Annotated[tuple[str, ...] | None, words] = Field(
-        None, description="The program and its arguments; no shell."
-    )
-    handler: Annotated[str | None, text] = Field(
-        None, description='"module:function", or "path/file.py:function" in a process of its own.'
-    )
-    isolated: Annotated[bool, flag] = Field(
-        False, description="Run a module:function in a process of its own."
-    )
-    environment: Annotated[Mapping[str, str] | None, pairs] = Field(
-        None, description="Variables for the command."
-    )
-    inherit_environment: Annotated[bool | None, flag] = Field(
-        None, description="false: the command sees its own environment only."
-    )
-    working_folder: Annotated[Path | None, path] = Field(
-        None, description="Where the command runs, instead of the citizen's home."
-    )
+    command: Annotated[tuple[str, ...] | None, words] = key(None, "The program and its arguments; no shell.")
+    handler: Annotated[str | None, text] = key(None, '"module:function" or "path/file.py:function".')
+    isolated: Flag = key(False, "Run a module:function in a process of its own.")
+    environment: Annotated[Mapping[str, str] | None, pairs] = key(None, "Variables for the command.")
+    inherit_environment: Annotated[bool | None, flag] = key(None, "false: only its own variables.")
+    working_folder: Annotated[Path | None, path] = key(None, "Where the command runs; else the home.")
 
 
 class Times(WorkTable):
     """The keys that say what runs, and at which times."""
 
-    cron: Annotated[str | None, cron_text] = Field(
-        None, description='Five fields, six with seconds first, or a macro such as "@daily".'
-    )
-    timezone: Annotated[tzinfo | None, zone] = Field(
-        None, description='The zone in which cron is read, like "Europe/Berlin"; else the machine\'s.'
-    )
+    cron: Annotated[str | None, cron_text] = key(None, 'Five fields of cron, or "@daily" and the like.')
+    timezone: Annotated[tzinfo | None, zone] = key(None, 'The zone of cron, such as "Europe/Berlin".')
 
 
 class TaskTable(Times):
     """The keys of `[tasks.NAME]`."""
 
-    every: Annotated[float | None, seconds(SHORTEST)] = Field(
-        None, description="The interval, from start to start."
-    )
-    timeout: Annotated[float, seconds(0.001)] = Field(300.0, description="How long a run may take.")
-    priority: Annotated[int, whole(-1000, 1000)] = Field(
-        50, description="Of the tasks that are due, the lowest starts first."
-    )
-    retries: Annotated[int, whole(0, 100)] = Field(0, description="How often a failed run is tried again.")
-    retry_delay: Annotated[float, seconds()] = Field(
-        30.0, description="The wait before the first retry; it doubles."
-    )
-    jitter: Annotated[float, seconds()] = Field(0.0, description="Spreads starts over this long.")
-    catch_up: Annotated[bool, flag] = Field(
-        True, description="false: skip what was missed while nothing ran."
-    )
-    enabled: Annotated[bool, flag] = Field(True, description="false: only by force.")
-    input: Annotated[str | None, text] = Field(None, description="Text for the command's standard input.")
-    description: Annotated[str, text] = Field("", description="A few words for the screen.")
-    ping: Annotated[str, secret_address] = Field("", description="Hears of every run; a secret.")
-    ping_on: Annotated[frozenset[str], some_of(PINGS)] = Field(
-        frozenset(("ok", "failed")), description="Which moments it hears of."
+    every: Annotated[float | None, seconds(SHORTEST)] = key(None, "The interval, from start to start.")
+    timeout: Annotated[float, seconds(0.001)] = key(300.0, "How long a run may take.")
+    priority: Annotated[int, whole(-1000, 1000)] = key(50, "Of the due tasks, the lowest starts first.")
+    retries: Annotated[int, whole(0, 100)] = key(0, "How often a failed run is tried again.")
+    retry_delay: Annotated[float, seconds()] = key(30.0, "The wait before the first retry; it doubles.")
+    jitter: Annotated[float, seconds()] = key(0.0, "Spreads starts over this long.")
+    catch_up: Flag = key(True, "false: skip what was missed while nothing ran.")
+    enabled: Flag = key(True, "false: only by force.")
+    input: Annotated[str | None, text] = key(None, "Text for the command's standard input.")
+    description: Text = key("", "A few words for the screen.")
+    ping: Annotated[str, secret_address] = key("", "Hears of every run; a secret.")
+    ping_on: Annotated[frozenset[str], some_of(PINGS)] = key(
+        frozenset(("ok", "failed")), "What is reported to it."
     )
 
 
@@ -134,11 +110,8 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     if len(problems.found) > before:
         return None
     if not given and (untouched := _untouched(name)):
-        return (
-            untouched
-            if untouched.set_up
-            else untouched.with_work(_by_name(name, TaskTable.model_construct(), place))
-        )
+        missing = not untouched.set_up
+        return untouched.with_work(_by_name(name, TaskTable(), place)) if missing else untouched
     ours = None if given.keys() & {"command", "handler"} else built_in(name)
     own = ours.options.model_fields if ours else {}
     options = read(ours.options, {k: given[k] for k in own if k in given}, at, problems) if ours else None
@@ -170,18 +143,7 @@ def _made(name: str, schedule: Schedule, work: Work, table: TaskTable, options: 
     return Task(name, schedule, work, options=options, **limits)
 
 
-_LIMITS = (
-    "timeout",
-    "priority",
-    "retries",
-    "retry_delay",
-    "jitter",
-    "catch_up",
-    "enabled",
-    "description",
-    "ping",
-    "ping_on",
-)
+_LIMITS = {each.name for each in fields(Task)} & TaskTable.model_fields.keys()
 
 
 def _defaults(name: str) -> dict[str, Any]:
@@ -191,26 +153,27 @@ def _defaults(name: str) -> dict[str, Any]:
 
 
 def _schedule(table: TaskTable, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
+    if "cron" in given or "timezone" in given:
+        return slots(table, given, at, problems)
+    if interval := table.every or BACKGROUND_TASKS.get(at[-1], {}).get("interval"):
+        return Every(interval)
+    if "every" not in given:
+        problems.add(at, 'has no schedule; add every = "1h" or cron = "0 9 * * *"')
+    return None
+
+
+def slots(table: Times, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
+    """The schedule that `cron` asks for; None if there is none, or it cannot be used."""
     if "every" in given and "cron" in given:
         problems.add(at, "has both every and cron; keep one of them")
     elif "timezone" in given and "cron" not in given:
         problems.add((*at, "timezone"), "goes with cron; an interval needs none")
     elif table.cron is not None:
-        return in_zone(table.cron, table.timezone, at, problems)
-    elif interval := table.every or BACKGROUND_TASKS.get(at[-1], {}).get("interval"):
-        return Every(interval)
-    elif "every" not in given and "cron" not in given:
-        problems.add(at, 'has no schedule; add every = "1h" or cron = "0 9 * * *"')
+        try:
+            return _parsed(table.cron, table.timezone or local_zone())
+        except BadSchedule as error:  # the machine's own zone is in a muddle
+            problems.add((*at, "cron"), reason(given["cron"], error))
     return None
-
-
-def in_zone(expression: str, timezone: tzinfo | None, at: At, problems: Problems) -> Schedule | None:
-    """The schedule of a `cron` key; None, and the problem noted, if it cannot be used."""
-    try:
-        return _parsed(expression, timezone or local_zone())
-    except BadSchedule as error:  # the machine's own zone is in a muddle
-        problems.add((*at, "cron"), reason(expression, error))
-        return None
 
 
 def _work(
@@ -235,7 +198,7 @@ def _work(
 def _by_name(name: str, table: TaskTable, place: Place, given: Mapping[str, Any] | None = None) -> Work:
     """The script of the task's name; else what is missing, with the lines to add."""
     if name in place.scripts:
-        return script(table, place.scripts[name])
+        return command(table, (_python(), place.scripts[name]))
     ours = built_in(name)
     if ours is not None and (missing := ours.lacks(given or ())):
         where = f"# in {place.main}\n[citizens.{place.citizen}.tasks.{name}]\n"
@@ -285,11 +248,6 @@ def only_commands(table: WorkTable, at: At, problems: Problems) -> None:
             )
 
 
-def script(table: WorkTable, file: str) -> Command:
-    """Python runs this file."""
-    return command(table, (_python(), file))
-
-
 @lru_cache(maxsize=1)
 def _python() -> str:
     from shutil import which
@@ -304,20 +262,15 @@ def _handler(target: str, isolated: bool, home: str) -> Work:
             f'{target!r} names no function; write "module:function" or "path/file.py:function"'
         )
     if source.endswith(".py"):
-        return _file(source, function, home)
+        if not (file := Path(home, source)).is_file():
+            raise InvalidValue(
+                f"there is no file {file}; correct the path, which starts at the citizen's home"
+            )
+        return Isolated(str(file), function)
     if not all(part.isidentifier() for part in source.split(".")):
         raise InvalidValue(f"{source!r} is no module; write a file with its .py, a module with dots")
-    return _isolated(source, function) if isolated else Call(_function(source, function))
-
-
-def _file(source: str, function: str, home: str) -> Isolated:
-    file = Path(home, source)
-    if not file.is_file():
-        raise InvalidValue(f"there is no file {file}; correct the path, which starts at the citizen's home")
-    return Isolated(str(file), function)
-
-
-def _isolated(source: str, function: str) -> Isolated:
+    if not isolated:
+        return Call(_function(source, function))
     if find_spec(source.partition(".")[0]) is None:
         raise InvalidValue(
             f"there is no module {source!r}; install it, or name a file: path/file.py:{function}"
@@ -328,7 +281,7 @@ def _isolated(source: str, function: str) -> Isolated:
 def _function(source: str, function: str) -> Handler:
     module, error = _imported(source)
     if error is not None:
-        what = f"{type(error).__name__}: {_line(error)}"
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise InvalidValue(f"{source} cannot be imported: {what}; mend it, or its path") from error
     found: Any = getattr(module, function, None)
     if not callable(found):
@@ -344,7 +297,3 @@ def _imported(source: str) -> tuple[Any, BaseException | None]:
         future = aside.submit(import_module, source)
         error = future.exception()
     return (None, error) if error else (future.result(), None)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

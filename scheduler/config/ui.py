@@ -4,11 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from scheduler.core.ui_options import EVERYWHERE, KEYS, THEMES, Monitor
-from scheduler.schema.table import Problems, Source, Table, read, unknown
-from scheduler.schema.values import InvalidValue, flag, kind, reads, reason, text
+from scheduler.schema.table import Problems, Source, Table, key, read, unknown
+from scheduler.schema.values import Flag, InvalidValue, kind, reads, reason, text
 
 NAMED = (
     "up down left right home end pageup pagedown tab enter escape space backspace delete insert comma "
@@ -28,10 +26,10 @@ def _theme(value: Any) -> str:
 class MonitorTable(Table):
     """The keys of `[monitor]`."""
 
-    theme: Annotated[str, _theme] = Field(THEMES[0], description="The colours.")
-    ascii: Annotated[bool, flag] = Field(False, description="Draw with plain ASCII.")
-    title: Annotated[bool, flag] = Field(True, description="Put counts into the terminal's title.")
-    bell: Annotated[bool, flag] = Field(False, description="Ring the bell when a task begins to fail.")
+    theme: Annotated[str, _theme] = key(THEMES[0], "The colours.")
+    ascii: Flag = key(False, "Draw with plain ASCII.")
+    title: Flag = key(True, "Put counts into the terminal's title.")
+    bell: Flag = key(False, "Ring the bell when a task begins to fail.")
 
 
 _KEY = {"type": "string", "minLength": 1}

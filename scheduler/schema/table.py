@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scheduler.schema.values import InvalidValue, Reader, kind, reason
 
 T = TypeVar("T", bound="Table")
 At = tuple[str, ...]
+Nested = Mapping[str, Any] | None  # a table that is looked into later
 
 
 class Table(BaseModel):
@@ -20,6 +21,11 @@ class Table(BaseModel):
 
     # Built when it is first read: a table that nobody wrote costs nothing.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True)
+
+
+def key(default: Any, about: str) -> Any:
+    """A key of a table: what it is when nobody sets it, and what it means, for editors."""
+    return Field(default, description=about)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from scheduler.core.schedule import NEVER, duration
 from scheduler.core.secrets import Sensitive, holds_sensitive
@@ -235,3 +235,7 @@ def path(value: Any) -> Path:
     if not found.is_absolute():
         raise InvalidValue('is no absolute path; write it from the start, like "/srv/citizens"')
     return found
+
+
+Text = Annotated[str, text]
+Flag = Annotated[bool, flag]

@@ -4,11 +4,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from scheduler.core.secrets import Sensitive
 from scheduler.handlers.email_check.rules import sender
-from scheduler.schema.table import Table
+from scheduler.schema.table import Table, key
 from scheduler.schema.values import (
     InvalidValue,
     listed,
@@ -71,21 +69,17 @@ def _phrases(value: Any) -> tuple[str, ...]:
 class Options(Table):
     """The keys of `[tasks.email_check]` beside those of every task."""
 
-    host: Annotated[str, _host] = Field("", description="The IMAP server.")
-    port: Annotated[int, whole(1, 65_535)] = Field(993, description="A port that speaks TLS at once.")
-    user: Annotated[str, one] = Field("", description="The account.")
-    password: Annotated[str, _password] = Field(Sensitive(""), description='A secret: "${IMAP_PASSWORD}".')
-    folder: Annotated[str, one] = Field("INBOX", description="The folder to look at.")
-    ca_file: Annotated[Path | None, path] = Field(
-        None, description="A PEM file: trust these certificates instead of the system's."
+    host: Annotated[str, _host] = key("", "The IMAP server.")
+    port: Annotated[int, whole(1, 65_535)] = key(993, "A port that speaks TLS at once.")
+    user: Annotated[str, one] = key("", "The account.")
+    password: Annotated[str, _password] = key(Sensitive(""), 'A secret: "${IMAP_PASSWORD}".')
+    folder: Annotated[str, one] = key("INBOX", "The folder to look at.")
+    ca_file: Annotated[Path | None, path] = key(
+        None, "A PEM file: trust these certificates instead of the system's."
     )
-    urgent_from: Annotated[tuple[str, ...], _senders] = Field(
-        (), description="Addresses and domains whose mail is urgent."
+    urgent_from: Annotated[tuple[str, ...], _senders] = key((), "Addresses and domains whose mail is urgent.")
+    urgent_subjects: Annotated[tuple[str, ...], _phrases] = key(
+        (), "Words or phrases in a subject that make a mail urgent."
     )
-    urgent_subjects: Annotated[tuple[str, ...], _phrases] = Field(
-        (), description="Words or phrases in a subject that make a mail urgent."
-    )
-    since: Annotated[float, seconds(3600)] = Field(30 * 86400.0, description="Ignore mail older than this.")
-    limit: Annotated[int, whole(1, 1_000_000)] = Field(
-        10_000, description="Messages that one run looks at, newest first."
-    )
+    since: Annotated[float, seconds(3600)] = key(30 * 86400.0, "Ignore mail older than this.")
+    limit: Annotated[int, whole(1, 1_000_000)] = key(10_000, "Messages that one run looks at, newest first.")

@@ -2,10 +2,8 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
-
-from scheduler.schema.table import Table
-from scheduler.schema.values import flag, seconds
+from scheduler.schema.table import Table, key
+from scheduler.schema.values import Flag, seconds
 
 SHORTEST = 40 * 86400.0  # what is younger may still be part of a week or a month
 
@@ -20,13 +18,9 @@ def age(value: Any) -> float:
 class Options(Table):
     """The keys of `[tasks.memory_summary]` beside those of every task."""
 
-    llm: Annotated[bool, flag] = Field(True, description="false: quotations, ask no model.")
-    prose_time: Annotated[float, seconds(1)] = Field(
-        180.0, description="How long one run may wait for prose in all."
+    llm: Flag = key(True, "false: quotations, ask no model.")
+    prose_time: Annotated[float, seconds(1)] = key(180.0, "How long one run may wait for prose in all.")
+    keep_raw: Annotated[float, age] = key(
+        400 * 86400.0, "Summarised raw days are removed after this; 0: never."
     )
-    keep_raw: Annotated[float, age] = Field(
-        400 * 86400.0, description="Summarised raw days are removed after this; 0: never."
-    )
-    keep_summaries: Annotated[float, age] = Field(
-        3650 * 86400.0, description="Summaries are removed after this; 0: never."
-    )
+    keep_summaries: Annotated[float, age] = key(3650 * 86400.0, "Summaries are removed after this; 0: never.")

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from scheduler.handlers.net.urls import address, redacted
-from scheduler.schema.table import Table
+from scheduler.schema.table import Table, key
 from scheduler.schema.values import InvalidValue, kind, reads, reads_list, seconds, text
 
 NEEDS = ("feeds",)
@@ -50,13 +48,13 @@ def _keywords(value: Any) -> tuple[str, ...]:
 class Options(Table):
     """The keys of `[tasks.news_scan]` beside those of every task."""
 
-    feeds: Annotated[Mapping[str, str] | None, _feeds] = Field(
-        None, description="The addresses, as a list or as a table with a name for each."
+    feeds: Annotated[Mapping[str, str] | None, _feeds] = key(
+        None, "The addresses, as a list or as a table with a name for each."
     )
-    keywords: Annotated[tuple[str, ...], _keywords] = Field(
-        (), description="Keep only items with one of these words; none: keep all."
+    keywords: Annotated[tuple[str, ...], _keywords] = key(
+        (), "Keep only items with one of these words; none: keep all."
     )
-    patience: Annotated[float, seconds(0.1)] = Field(30.0, description="How long one feed may take.")
-    keep: Annotated[float, seconds(86400)] = Field(
-        90 * 86400.0, description="How long news is kept and items are remembered."
+    patience: Annotated[float, seconds(0.1)] = key(30.0, "How long one feed may take.")
+    keep: Annotated[float, seconds(86400)] = key(
+        90 * 86400.0, "How long news is kept and items are remembered."
     )

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from scheduler.core.secrets import Sensitive
-from scheduler.schema.table import Table
+from scheduler.schema.table import Table, key
 from scheduler.schema.values import (
     InvalidValue,
     listed,
@@ -67,20 +67,20 @@ def patterns(value: Any) -> tuple[str, ...]:
 class Options(Table):
     """The keys of `[tasks.offsite_backup]` beside those of every task."""
 
-    repository: Annotated[str | None, address] = Field(
-        None, description="A restic repository: a whole path, sftp:, rest:, s3:, b2:, rclone:..."
+    repository: Annotated[str | None, address] = key(
+        None, "A restic repository: a whole path, sftp:, rest:, s3:, b2:, rclone:..."
     )
-    password: Annotated[str | None, secret] = Field(None, description="What opens the repository; a secret.")
-    environment: Annotated[Mapping[str, str] | None, secrets] = Field(
-        None, description="Variables for restic's back end; secrets."
+    password: Annotated[str | None, secret] = key(None, "What opens the repository; a secret.")
+    environment: Annotated[Mapping[str, str] | None, secrets] = key(
+        None, "Variables for restic's back end; secrets."
     )
-    check: Annotated[float, share] = Field(
-        10.0, description="How much of the repository's data each run reads back; per cent."
+    check: Annotated[float, share] = key(
+        10.0, "How much of the repository's data each run reads back; per cent."
     )
-    directory: Annotated[Path | None, path] = Field(None, description="A folder for .tar.gz archives.")
-    keep: Annotated[int, whole(1, 10_000)] = Field(14, description="How many backups stay.")
-    exclude: Annotated[tuple[str, ...], patterns] = Field(
-        (), description='What else to leave out: names like "*.tmp", or paths from the home on.'
+    directory: Annotated[Path | None, path] = key(None, "A folder for .tar.gz archives.")
+    keep: Annotated[int, whole(1, 10_000)] = key(14, "How many backups stay.")
+    exclude: Annotated[tuple[str, ...], patterns] = key(
+        (), 'What else to leave out: names like "*.tmp", or paths from the home on.'
     )
 
     @model_validator(mode="after")

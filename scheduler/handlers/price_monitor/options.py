@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from scheduler.handlers.net.urls import address
-from scheduler.schema.table import Table
+from scheduler.schema.table import Table, key
 from scheduler.schema.values import (
     InvalidValue,
+    Text,
     kind,
     number,
     pairs,
@@ -67,21 +68,17 @@ def _headers(value: Any) -> Mapping[str, str]:
 class Options(Table):
     """The keys of `[tasks.price_monitor]` beside those of every task."""
 
-    source: Annotated[str, _source] = Field("", description="Where prices are asked for.")
-    pairs: Annotated[tuple[str, ...], _pairs] = Field((), description="What to ask for, at most 200.")
-    url: Annotated[str, address] = Field("", description="json: the address; {pair} stands for the pair.")
-    path: Annotated[str, text] = Field("", description="json: the way to the price, steps joined by dots.")
-    time_path: Annotated[str, text] = Field("", description="json: the way to the time of the price.")
-    endpoint: Annotated[str, address] = Field("", description="Another start of the source's address.")
-    headers: Annotated[Mapping[str, str] | None, _headers] = Field(
-        None, description="Headers to send; secrets."
-    )
-    alert_percent: Annotated[Decimal, _percent] = Field(
-        Decimal(5), description="A move over this is urgent; per cent."
-    )
-    alert_window: Annotated[float, seconds(1)] = Field(3600.0, description="The time a move may take.")
-    stale: Annotated[float, seconds(1)] = Field(3600.0, description="A price older than this does not count.")
-    patience: Annotated[float, seconds(0.1)] = Field(40.0, description="How long all answers may take.")
+    source: Annotated[str, _source] = key("", "Where prices are asked for.")
+    pairs: Annotated[tuple[str, ...], _pairs] = key((), "What to ask for, at most 200.")
+    url: Annotated[str, address] = key("", "json: the address; {pair} stands for the pair.")
+    path: Text = key("", "json: the way to the price, steps joined by dots.")
+    time_path: Text = key("", "json: the way to the time of the price.")
+    endpoint: Annotated[str, address] = key("", "Another start of the source's address.")
+    headers: Annotated[Mapping[str, str] | None, _headers] = key(None, "Headers to send; secrets.")
+    alert_percent: Annotated[Decimal, _percent] = key(Decimal(5), "A move over this is urgent; per cent.")
+    alert_window: Annotated[float, seconds(1)] = key(3600.0, "The time a move may take.")
+    stale: Annotated[float, seconds(1)] = key(3600.0, "A price older than this does not count.")
+    patience: Annotated[float, seconds(0.1)] = key(40.0, "How long all answers may take.")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
