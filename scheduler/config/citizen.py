@@ -19,7 +19,7 @@ from scheduler.schema.table import Nested, Problems, Source, Table, a_table, key
 from scheduler.schema.values import Reader, group, seconds, whole
 from scheduler.system.homes import NAME
 
-BAD_NAME = "is no name; use a-z, 0-9, _ and -, a letter first, at most 32 of them"
+BAD_NAME = "is not a valid name: use a-z, 0-9, _ and -, starting with a letter, at most 32 characters"
 
 
 class WakeTable(Times):
@@ -99,7 +99,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedTable:
     table = read(CitizenTable, secrets.fill(raw, (), problems), (), problems)
     wake = _wake(table.wake or {}, str(home), problems)
     model = llm(table.llm, ("llm",), problems)
-    told = alerts(table.alerts, ("alerts",), problems)
+    targets = alerts(table.alerts, ("alerts",), problems)
     kept = read(HistoryTable, table.history or {}, ("history",), problems)
     wanted = dict.fromkeys((*BACKGROUND_TASKS, *(table.tasks or {})))
     place = Place(name, str(home), given.file, scripts(str(home), wanted))
@@ -112,7 +112,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedTable:
             found, tasks=tasks, wake=wake, workers=table.workers, grace=table.grace, secrets=secrets.values
         )
         history = Retention(kept.keep, kept.keep_for)
-        found = replace(found, llm=model, alerts=told, history=history, socket_group=table.socket_group)
+        found = replace(found, llm=model, alerts=targets, history=history, socket_group=table.socket_group)
     return LoadedTable(found, frozenset(wanted), place.scripts, shared)
 
 

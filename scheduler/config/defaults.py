@@ -27,7 +27,7 @@ BACKGROUND_TASKS: Final[dict[str, dict[str, Any]]] = {
 }
 BACKGROUND_TASKS["offsite_backup"]["retries"] = 2
 
-# The scripts that v1's crontab ran, as an example for whoever still has them.
+# The scripts that v1's crontab ran, as examples for homes that still have them.
 V1_SCRIPTS: Final = {
     "price_monitor": "body/specialists/price_monitor.py",
     "email_check": "body/specialists/email_monitor.py",

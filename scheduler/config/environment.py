@@ -49,7 +49,8 @@ def citizens(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     if isinstance(table, dict):
         return _outside(table), []
     return {}, [
-        "environment: EXPERIENCE_CITIZENS: is no table; set single keys: EXPERIENCE_CITIZENS__OPUS__WORKERS=2"
+        "environment: EXPERIENCE_CITIZENS: is not a table; "
+        "set single keys: EXPERIENCE_CITIZENS__OPUS__WORKERS=2"
     ]
 
 

@@ -19,7 +19,7 @@ FileStamp = tuple[int, ...]
 
 
 class Unusable(Exception):
-    """Why a file cannot be read: `FILE: what; mend`."""
+    """Why a file cannot be read: `FILE: what is wrong; the fix`."""
 
 
 class Files:
@@ -50,7 +50,7 @@ class Files:
         except (
             ValueError,
             RecursionError,
-        ) as error:  # beside TOMLDecodeError: numbers or nesting without end
+        ) as error:  # TOMLDecodeError, and endless numbers or nesting
             raise Unusable(_syntax(path, content, str(error))) from error
         _check_depth(path, tables)
         return tables
@@ -63,7 +63,7 @@ class Files:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise Unusable(f"{path}: cannot be read: {error.strerror}; mend its permissions") from error
+            raise Unusable(f"{path}: cannot be read: {error.strerror}; correct its permissions") from error
         try:
             return _read(path, handle)
         finally:
@@ -73,7 +73,7 @@ class Files:
 def _read(path: str, handle: int) -> bytes:
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+        kind = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
         raise Unusable(f"{path}: is {kind}; put a file in its place")
     with open(handle, "rb", closefd=False) as file:  # it is open already
         content = file.read(LIMIT + 1)

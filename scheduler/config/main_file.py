@@ -110,7 +110,7 @@ def _root(main: MainTable, environ: Mapping[str, str]) -> Path:
 
 
 def _is_of_one(problem: tuple[Source, str]) -> bool:
-    """What all citizens share comes first, whoever was read first."""
+    """What all citizens share comes first, in whatever order they were read."""
     return bool(problem[0].above)
 
 
@@ -129,7 +129,7 @@ def _of(tables: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
 
 
 def _held(citizen: CitizenSettings, wrong: list[str]) -> CitizenSettings:
-    """With a broken main file nobody can say what a citizen should run, so it runs nothing."""
+    """A citizen runs nothing while the main file is broken: its tasks are unknown."""
     if not wrong:
         return citizen
     return CitizenSettings(citizen.name, citizen.home, problems=(*wrong, *citizen.problems))

@@ -32,7 +32,7 @@ APIS = ("ollama", "openai")
 
 @reads(type="string")
 def secret_address(value: Any) -> Sensitive:
-    """An http or https address that is shown nowhere: whoever knows it may use it."""
+    """An http or https address that is never shown: it works like a password."""
     return Sensitive(address(value))
 
 
@@ -62,11 +62,11 @@ def _server(value: Any) -> str:
     except ValueError:
         usable = False
     if not usable or re.search(r"[\s\x00-\x20\x7f]", url):
-        raise InvalidValue('is no address of a server; write it like "http://127.0.0.1:11434"')
+        raise InvalidValue('is not the address of a server; write it like "http://127.0.0.1:11434"')
     if parts.username is not None or parts.password is not None:
-        raise InvalidValue('holds a password; write that as key = "${LLM_KEY}" and the address without it')
+        raise InvalidValue('contains a password; write that as key = "${LLM_KEY}" and the address without it')
     if parts.query or parts.fragment:
-        raise InvalidValue("holds ? or #; write the address up to there")
+        raise InvalidValue("contains ? or #; write the address up to there")
     return Sensitive(url.rstrip("/")) if isinstance(value, Sensitive) else url.rstrip("/")
 
 
@@ -74,9 +74,7 @@ def _server(value: Any) -> str:
 def _protocol(value: Any) -> str:
     """Which of the two protocols the server speaks."""
     if text(value) not in APIS:
-        raise InvalidValue(
-            'is none that is known; write "ollama", or "openai" for every server compatible with it'
-        )
+        raise InvalidValue('is unknown; write "ollama", or "openai" for every server compatible with it')
     return str(value)
 
 
@@ -85,7 +83,7 @@ def _header(value: Any) -> str:
     """A key that can be sent in a header."""
     found = secret_text(value)
     if not re.fullmatch(r"[\x21-\x7e]*", found):
-        raise InvalidValue("holds spaces or characters that no key has; copy it again")
+        raise InvalidValue("contains spaces or characters that no key has; copy it again")
     return found
 
 
@@ -125,9 +123,7 @@ def _services(value: Any) -> tuple[Sensitive, ...]:
         raise InvalidValue("needs Apprise; install experience-tui[apprise], or use command or webhook")
     found = tuple(Sensitive(text(each)) for each in given)
     if not all("://" in each for each in found):
-        raise InvalidValue(
-            'holds what is no address; write them like "mailtos://..." (see the list of Apprise)'
-        )
+        raise InvalidValue('contains an invalid Apprise URL; expected e.g. "mailtos://..."')
     return found
 
 
@@ -142,13 +138,13 @@ class AlertsTable(Table):
 
 
 def alerts(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Alerts | None:
-    """Whom to alert of what, None if nobody; what cannot be used is noted."""
+    """Which alerts go where, None if there are none; what cannot be used is noted."""
     if raw is None:
         return None
     before = len(problems.found)
     table = read(AlertsTable, raw, at, problems)
     if len(problems.found) == before and table.on and not (table.command or table.webhook or table.apprise):
-        problems.add(at, 'tells nobody; add command = ["..."], webhook = "https://..." or apprise = ["..."]')
+        problems.add(at, 'has no target; add command = ["..."], webhook = "https://..." or apprise = ["..."]')
     if len(problems.found) > before or not table.on:
         return None
     return Alerts(table.on, table.after, table.command, table.webhook, table.apprise)

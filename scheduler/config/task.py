@@ -42,7 +42,8 @@ def cron_text(value: Any) -> str:
     fields = re.sub(r"^(CRON_)?TZ=\S+", "", expression).split()
     if len(fields) not in (5, 6) and not expression.startswith("@"):
         raise InvalidValue(
-            f"{value!r} has not the five fields of cron (or six, seconds first); an interval goes with every"
+            f"{value!r} does not have the five fields of cron (or six, seconds first); "
+            "an interval goes with every"
         )
     if isinstance(_parsed(expression, UTC), Every):
         raise InvalidValue(f"{value!r} is an interval; that goes with every")
@@ -268,7 +269,7 @@ def _handler(target: str, isolated: bool, home: str) -> Work:
             )
         return Isolated(str(file), function)
     if not all(part.isidentifier() for part in source.split(".")):
-        raise InvalidValue(f"{source!r} is no module; write a file with its .py, a module with dots")
+        raise InvalidValue(f"{source!r} is not a module; write a file with its .py, a module with dots")
     if not isolated:
         return Call(_function(source, function))
     if find_spec(source.partition(".")[0]) is None:
@@ -282,7 +283,7 @@ def _function(source: str, function: str) -> Handler:
     module, error = _imported(source)
     if error is not None:
         what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise InvalidValue(f"{source} cannot be imported: {what}; mend it, or its path") from error
+        raise InvalidValue(f"{source} cannot be imported: {what}; correct it, or its path") from error
     found: Any = getattr(module, function, None)
     if not callable(found):
         raise InvalidValue(f"{source} has no function {function!r}; correct the name")
@@ -290,7 +291,7 @@ def _function(source: str, function: str) -> Handler:
 
 
 def _imported(source: str) -> tuple[Any, BaseException | None]:
-    """The module, or what its import ended with: somebody else's code, so that can be anything."""
+    """The module, or what its import ended with: foreign code may raise anything."""
     from concurrent.futures import ThreadPoolExecutor  # 15 ms that only module handlers pay
 
     with ThreadPoolExecutor(1) as aside:

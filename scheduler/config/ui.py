@@ -13,7 +13,7 @@ NAMED = (
     + " ".join(f"f{number}" for number in range(1, 13))
 ).split()
 _PART = re.compile(r"(?:(?:ctrl|shift|alt)\+)*")
-MEND = 'write one character, or a name such as "f5", "pageup" or "ctrl+x"'
+FIX = 'write one character, or a name such as "f5", "pageup" or "ctrl+x"'
 
 
 @reads(type="string", enum=list(THEMES))
@@ -55,7 +55,7 @@ def monitor(keys: Mapping[str, Any] | None, table: Mapping[str, Any] | None, fil
     looks = read(MonitorTable, table or {}, ("monitor",), problems)
     keymap = dict(_keys(keys or {}, problems))
     for name, text_of in list(_conflicts(keymap)):
-        if keymap.pop(name, None):  # said once, though it may be so on several screens
+        if keymap.pop(name, None):  # reported once for all screens
             problems.add(("keys", name), text_of)
     return Monitor(keys=keymap, problems=tuple(problems.lines), **looks.model_dump())
 
@@ -75,13 +75,13 @@ def _keys(table: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, s
 def _key(value: Any) -> str:
     """A key as Textual names it; one character stands for itself."""
     if not isinstance(value, str) or not value:
-        raise InvalidValue(f"is {kind(value) if value != '' else 'empty'}; {MEND}")
+        raise InvalidValue(f"is {kind(value) if value != '' else 'empty'}; {FIX}")
     if len(value) == 1 and value.isprintable():
         return {",": "comma", " ": "space"}.get(value, value)
     name = _PART.sub("", value, count=1)
     if name in NAMED or (name != value and len(name) == 1 and name.isprintable()):
         return value
-    raise InvalidValue(f"is {value!r}, which is no key; {MEND}")
+    raise InvalidValue(f"is {value!r}, which is not a key; {FIX}")
 
 
 def _conflicts(keymap: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -169,7 +169,7 @@ def duration(text: str | float) -> float:
     """Seconds in `90`, `"90"`, `"5m"`, `"1h30m"` or `"2 hours"`; raises BadSchedule."""
     length = _length(text) if isinstance(text, str) else text
     if length is None or isinstance(length, bool) or not 0 <= length <= LONGEST:
-        raise BadSchedule(f"{text!r} is no duration: write it like 30s, 5m, 2h or 1d")
+        raise BadSchedule(f"{text!r} is not a duration: write it like 30s, 5m, 2h or 1d")
     return float(length)
 
 

@@ -19,12 +19,12 @@ Nested = Mapping[str, Any] | None  # a table that is looked into later
 class Table(BaseModel):
     """A table of the settings: its keys, their defaults, and by `Reader` how each is read."""
 
-    # Built when it is first read: a table that nobody wrote costs nothing.
+    # Built when it is first read: a table that is not set costs nothing.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True)
 
 
 def key(default: Any, about: str) -> Any:
-    """A key of a table: what it is when nobody sets it, and what it means, for editors."""
+    """A key of a table: its default, and what it means, for editors."""
     return Field(default, description=about)
 
 

@@ -100,7 +100,7 @@ def text(value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidValue(f"is {kind(value)}; write it as text, in quotes")
     if "\0" in value:
-        raise InvalidValue("holds a NUL character; remove it")
+        raise InvalidValue("contains a NUL character; remove it")
     return value
 
 
@@ -178,7 +178,7 @@ def percent(value: Any) -> float:
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)\s*%?", value.strip()) if isinstance(value, str) else None
     share = float(match[1]) if match else value
     if not isinstance(share, int | float) or isinstance(share, bool):
-        raise InvalidValue('is no share; write per cent, like 90 or "90%"')
+        raise InvalidValue('is not a percentage; write per cent, like 90 or "90%"')
     if not 0 < share <= 100:
         raise InvalidValue(f"is {share:g}; write per cent, above 0 and up to 100")
     return float(share)
@@ -206,7 +206,7 @@ def pairs(value: Any) -> dict[str, str]:
         raise InvalidValue(f'is {kind(value)}; write it as a table, like {{ LANG = "C" }}')
     for name in value:
         if not name or "=" in name or "\0" in name:
-            raise InvalidValue(f"{name!r} is no name for a variable; leave out '=' and NUL")
+            raise InvalidValue(f"{name!r} is not a name for a variable; leave out '=' and NUL")
     return {name: text(each) for name, each in value.items()}
 
 
@@ -220,7 +220,7 @@ def group(value: Any) -> Group | None:
 
         return Group(name, grp.getgrnam(name).gr_gid)
     except ImportError as error:
-        raise InvalidValue("needs groups of users, which this system has not; remove it") from error
+        raise InvalidValue("needs groups of users, which this system does not have; remove it") from error
     except KeyError as error:
         raise InvalidValue(f"there is no group {name!r} here; create it, or correct the name") from error
 
@@ -231,9 +231,9 @@ def path(value: Any) -> Path:
     try:
         found = Path(text(value)).expanduser()
     except RuntimeError as error:
-        raise InvalidValue("names a home that nobody has; write the whole path") from error
+        raise InvalidValue("names the home of an unknown user; write the whole path") from error
     if not found.is_absolute():
-        raise InvalidValue('is no absolute path; write it from the start, like "/srv/citizens"')
+        raise InvalidValue('is not an absolute path; write it from the start, like "/srv/citizens"')
     return found
 
 

@@ -8,7 +8,7 @@ from scheduler.schema.values import Flag, Text, whole
 
 
 class Options(Table):
-    """The keys of `[tasks.dream_generate]` beside those of every task."""
+    """The keys of `[tasks.dream_generate]` in addition to those of every task."""
 
     instructions: Text = key(INSTRUCTIONS, "What stands above the memories.")
     events: Annotated[int, whole(0, 500)] = key(20, "How many of the last events it is given.")

@@ -52,7 +52,7 @@ def _password(value: Any) -> Sensitive:
 def _host(value: Any) -> str:
     given = one(value)
     if not re.fullmatch(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-fA-F:.]+", given) or len(given) > 253:
-        raise InvalidValue('is no host name; write it like "imap.example.org", the port goes with port')
+        raise InvalidValue('is not a host name; write it like "imap.example.org", the port goes with port')
     return given
 
 
@@ -67,7 +67,7 @@ def _phrases(value: Any) -> tuple[str, ...]:
 
 
 class Options(Table):
-    """The keys of `[tasks.email_check]` beside those of every task."""
+    """The keys of `[tasks.email_check]` in addition to those of every task."""
 
     host: Annotated[str, _host] = key("", "The IMAP server.")
     port: Annotated[int, whole(1, 65_535)] = key(993, "A port that speaks TLS at once.")

@@ -45,7 +45,9 @@ def sender(value: object) -> str:
     entry = given if "@" in given else f"@{given}"
     local, domain = entry.rsplit("@", 1)
     if not re.fullmatch(r'[^\s@,;<>*"]*', local) or not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", domain):
-        raise InvalidValue(f"{given!r} is no address and no domain; write ct@example.org or example.org")
+        raise InvalidValue(
+            f"{given!r} is neither an address nor a domain; write ct@example.org or example.org"
+        )
     return normalize_address(entry)
 
 

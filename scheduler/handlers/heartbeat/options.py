@@ -10,7 +10,7 @@ Load = Annotated[float, number()]
 
 
 class Options(Table):
-    """The keys of `[tasks.heartbeat]` beside those of every task."""
+    """The keys of `[tasks.heartbeat]` in addition to those of every task."""
 
     disk_warning: Percent = key(85.0, "A fuller disk is a warning; per cent.")
     disk_failure: Percent = key(95.0, "A fuller disk is a failure; per cent.")

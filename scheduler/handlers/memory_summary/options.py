@@ -16,7 +16,7 @@ def age(value: Any) -> float:
 
 
 class Options(Table):
-    """The keys of `[tasks.memory_summary]` beside those of every task."""
+    """The keys of `[tasks.memory_summary]` in addition to those of every task."""
 
     llm: Flag = key(True, "false: quotations, ask no model.")
     prose_time: Annotated[float, seconds(1)] = key(180.0, "How long one run may wait for prose in all.")

@@ -17,7 +17,7 @@ def address(value: object) -> str:
     except ValueError:
         fine = False
     if not fine or any(each <= " " for each in url):
-        raise InvalidValue('is no address; write it whole, like "https://example.org/feed.xml"')
+        raise InvalidValue('is not an address; write it whole, like "https://example.org/feed.xml"')
     return url if isinstance(url, Sensitive) else _Address(url)
 
 

@@ -41,12 +41,12 @@ def _keywords(value: Any) -> tuple[str, ...]:
         raise InvalidValue(f'is {kind(value)}; write a list, like ["python", "debian"]')
     found = tuple(" ".join(text(word).split()) for word in value)
     if not all(found):
-        raise InvalidValue("holds an empty keyword; remove it")
+        raise InvalidValue("contains an empty keyword; remove it")
     return found
 
 
 class Options(Table):
-    """The keys of `[tasks.news_scan]` beside those of every task."""
+    """The keys of `[tasks.news_scan]` in addition to those of every task."""
 
     feeds: Annotated[Mapping[str, str] | None, _feeds] = key(
         None, "The addresses, as a list or as a table with a name for each."

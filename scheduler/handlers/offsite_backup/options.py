@@ -60,12 +60,14 @@ def patterns(value: Any) -> tuple[str, ...]:
     for each in map(text, listed(value, '["*.tmp", "data/raw"]')):
         parts = each.strip("/").split("/")
         if "**" in each or "\n" in each or not all(parts) or {".", ".."} & {*parts}:
-            raise InvalidValue(f'{each!r} is no pattern; write a name like "*.tmp" or a path like "data/raw"')
+            raise InvalidValue(
+                f'{each!r} is not a pattern; write a name like "*.tmp" or a path like "data/raw"'
+            )
     return tuple(value)
 
 
 class Options(Table):
-    """The keys of `[tasks.offsite_backup]` beside those of every task."""
+    """The keys of `[tasks.offsite_backup]` in addition to those of every task."""
 
     repository: Annotated[str | None, address] = key(
         None, "A restic repository: a whole path, sftp:, rest:, s3:, b2:, rclone:..."

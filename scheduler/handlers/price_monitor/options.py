@@ -48,7 +48,7 @@ def _pairs(value: Any) -> tuple[str, ...]:
         )
     found = tuple(dict.fromkeys(text(pair).strip() for pair in value))
     if not all(found) or len(found) > 200:
-        raise InvalidValue("holds an empty pair, or more than 200; correct it")
+        raise InvalidValue("contains an empty pair, or more than 200 pairs; correct it")
     return found
 
 
@@ -66,7 +66,7 @@ def _headers(value: Any) -> Mapping[str, str]:
 
 
 class Options(Table):
-    """The keys of `[tasks.price_monitor]` beside those of every task."""
+    """The keys of `[tasks.price_monitor]` in addition to those of every task."""
 
     source: Annotated[str, _source] = key("", "Where prices are asked for.")
     pairs: Annotated[tuple[str, ...], _pairs] = key((), "What to ask for, at most 200.")

@@ -386,7 +386,7 @@ def test_nobody_is_told_where_nothing_is_set_or_nothing_is_wanted(root):
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ("[alerts]\nafter = 2", 'alerts: tells nobody; add command = ["..."], webhook'),
+        ("[alerts]\nafter = 2", 'alerts: has no target; add command = ["..."], webhook'),
         (
             '[alerts]\non = ["fail"]\ncommand = ["x"]',
             "alerts.on: 'fail' is none of: failed, recovered, stalled",

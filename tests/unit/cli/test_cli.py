@@ -156,7 +156,7 @@ def test_force_fails_when_the_last_run_of_a_task_failed(background, capsys):
         (["--loop"], "which citizen? Add --citizen NAME"),
         (["--citizen", "opus", "--loop", "--status"], "--status and --loop exclude each other"),
         (["--citizen", "opus", "--background-only", "--no-background"], "leave nothing to do"),
-        (["--citizen", "opus", "--loop", "--interval", "soon"], "'soon' is no duration"),
+        (["--citizen", "opus", "--loop", "--interval", "soon"], "'soon' is not a duration"),
         (["--citizen", "opus", "--loop", "--interval", "0"], "an interval must be longer than nothing"),
         (["--statsu"], "No such option '--statsu'"),
         (["--citizen", "opus", "extra"], "unexpected extra argument"),

@@ -353,8 +353,8 @@ WRONG = [
     ("workers = 0", "workers: is 0; write a number from 1 to 256"),
     ("workers = '4'", "workers: is text; write a whole number"),
     ("workers = true", "workers: is true or false; write a whole number"),
-    ("grace = -1", "grace: -1 is no duration: write it like 30s, 5m, 2h or 1d"),
-    ("grace = nan", "grace: nan is no duration: write it like 30s, 5m, 2h or 1d"),
+    ("grace = -1", "grace: -1 is not a duration: write it like 30s, 5m, 2h or 1d"),
+    ("grace = nan", "grace: nan is not a duration: write it like 30s, 5m, 2h or 1d"),
     ("grace = 2026-01-01", 'grace: is a date or time; write a duration, like "5m" or 300'),
     ("tasks = 3", "tasks: is a number; write it as a table, in [brackets]"),
     ("tasks.a = 3", "tasks.a: is a number; write it as a table, in [brackets]"),
@@ -367,27 +367,27 @@ WRONG = [
         "wake: has both command and handler; keep one of them",
     ),
     ("[wake]\ninput = 'x'", "wake.input: unknown key"),
-    ("[tasks.Report]\nevery = 3", "tasks.Report: is no name; use a-z"),
-    ('[tasks."a b/../c"]\nevery = 3', 'tasks."a b/../c": is no name; use a-z'),
+    ("[tasks.Report]\nevery = 3", "tasks.Report: is not a valid name: use a-z"),
+    ('[tasks."a b/../c"]\nevery = 3', 'tasks."a b/../c": is not a valid name: use a-z'),
     ("[tasks.x]\ncommand = ['a']", 'tasks.x: has no schedule; add every = "1h"'),
     ("[tasks.x]\nevery = 1\ncron = '@daily'", "tasks.x: has both every and cron; keep one of them"),
     ("[tasks.x]\nevery = 1\ntimezone = 'UTC'", "tasks.x.timezone: goes with cron; an interval needs none"),
     ("[tasks.x]\ncron = '61 * * * *'", "tasks.x.cron: cron expression '61 * * * *': Bad minute"),
     ("[tasks.x]\ncron = '0 0 30 2 *'", "tasks.x.cron: cron expression '0 0 30 2 *': Bad day-of-month"),
-    ("[tasks.x]\ncron = '5m'", "tasks.x.cron: '5m' has not the five fields of cron"),
+    ("[tasks.x]\ncron = '5m'", "tasks.x.cron: '5m' does not have the five fields of cron"),
     ("[tasks.x]\ncron = '1 h 30 m 5 s'", "tasks.x.cron: '1 h 30 m 5 s' is an interval; that goes with every"),
     ("[tasks.x]\ncron = 5", "tasks.x.cron: is a number; write it as text, in quotes"),
     (
         "[tasks.x]\ncron = '@daily'\ntimezone = 'Mars'",
         "tasks.x.timezone: unknown time zone 'Mars': use a name",
     ),
-    ("[tasks.x]\nevery = '5 parsecs'", "tasks.x.every: '5 parsecs' is no duration: write it like"),
+    ("[tasks.x]\nevery = '5 parsecs'", "tasks.x.every: '5 parsecs' is not a duration: write it like"),
     ("[tasks.x]\nevery = 0.01", "tasks.x.every: is 0.01; write at least 0.1 seconds"),
-    ("[tasks.x]\nevery = inf", "tasks.x.every: inf is no duration"),
+    ("[tasks.x]\nevery = inf", "tasks.x.every: inf is not a duration"),
     ("[tasks.x]\nevery = 1\ncommand = []", "tasks.x.command: write it as a list, like"),
     ("[tasks.x]\nevery = 1\ncommand = ['']", "tasks.x.command: names no program; put it first in the list"),
     ("[tasks.x]\nevery = 1\ncommand = ['a', 3]", "tasks.x.command: is a number; write it as text, in quotes"),
-    ('[tasks.x]\nevery = 1\ncommand = ["a\\u0000"]', "tasks.x.command: holds a NUL character; remove it"),
+    ('[tasks.x]\nevery = 1\ncommand = ["a\\u0000"]', "tasks.x.command: contains a NUL character; remove it"),
     ("[tasks.x]\nevery = 1\ncommand = 'a b'", "tasks.x.command: is text; write it as a list"),
     ("[tasks.x]\nevery = 1\ncommand = ['a']\nisolated = true", "tasks.x.isolated: goes with handler"),
     ("[tasks.x]\nevery = 1\nhandler = 'json'", "tasks.x.handler: 'json' names no function; write"),
@@ -398,7 +398,7 @@ WRONG = [
     ),
     (
         "[tasks.x]\nevery = 1\nhandler = 'a/b:run'",
-        "tasks.x.handler: 'a/b' is no module; write a file with its .py",
+        "tasks.x.handler: 'a/b' is not a module; write a file with its .py",
     ),
     (
         "[tasks.x]\nevery = 1\nhandler = 'nowhere_at_all:f'",
@@ -414,7 +414,7 @@ WRONG = [
     ("[tasks.x]\nevery = 1\nenvironment = { A = 1 }", "tasks.x.environment: is a number; write it as text"),
     (
         "[tasks.x]\nevery = 1\nenvironment = { 'A=' = 'x' }",
-        "tasks.x.environment: 'A=' is no name for a variable",
+        "tasks.x.environment: 'A=' is not a name for a variable",
     ),
     ("[tasks.x]\nevery = 1\nenvironment = 'A=x'", "tasks.x.environment: is text; write it as a table"),
     ("[tasks.x]\nevery = 1\nretries = -1", "tasks.x.retries: is -1; write a number from 0 to 100"),
@@ -426,7 +426,10 @@ WRONG = [
         "tasks.heartbeat.disk_warnin: unknown key; did you mean disk_warning?",
     ),
     ("[tasks.heartbeat]\ndisk_warning = 150", "tasks.heartbeat.disk_warning: is 150; write per cent"),
-    ("[tasks.heartbeat]\ndisk_warning = 'much'", "tasks.heartbeat.disk_warning: is no share; write per cent"),
+    (
+        "[tasks.heartbeat]\ndisk_warning = 'much'",
+        "tasks.heartbeat.disk_warning: is not a percentage; write per cent",
+    ),
     ("[tasks.heartbeat]\nload_warning = 'x'", "tasks.heartbeat.load_warning: is text; write a number"),
     ("[tasks.memory_summary]\nllm = 'x'", "tasks.memory_summary.llm: is text; write true or false"),
     ("[citizens.opus]\nworkers = 3", "citizens: unknown key"),
@@ -487,7 +490,9 @@ def test_a_folder_or_a_pipe_in_place_of_a_file(place):
     os.mkfifo(place.root / "mira" / "experience.toml")
     mira, opus = place.load().citizens
     assert opus.problems == (f"{opus.home}/experience.toml: is a folder; put a file in its place",)
-    assert mira.problems == (f"{mira.home}/experience.toml: is no ordinary file; put a file in its place",)
+    assert mira.problems == (
+        f"{mira.home}/experience.toml: is not an ordinary file; put a file in its place",
+    )
 
 
 def test_a_file_that_may_not_be_read(place, monkeypatch):
@@ -502,7 +507,7 @@ def test_a_file_that_may_not_be_read(place, monkeypatch):
 
     monkeypatch.setattr("scheduler.config.files.os.open", refuse)
     mira, opus = place.load().citizens
-    assert opus.problems == (f"{file}: cannot be read: Permission denied; mend its permissions",)
+    assert opus.problems == (f"{file}: cannot be read: Permission denied; correct its permissions",)
     assert mira.problems == ()
 
 
@@ -529,15 +534,15 @@ def test_a_problem_in_the_main_file_is_the_main_files_and_the_citizens(place):
     ("main", "expected"),
     [
         ("rot = '/x'", "rot: unknown key; did you mean root?"),
-        ("root = 'x'", "root: is no absolute path; write it from the start"),
+        ("root = 'x'", "root: is not an absolute path; write it from the start"),
         ("root = 3", "root: is a number; write it as text, in quotes"),
-        ("root = '~nobody_at_all_/x'", "root: names a home that nobody has; write the whole path"),
+        ("root = '~nobody_at_all_/x'", "root: names the home of an unknown user; write the whole path"),
         (
             "owner = 'x'",
             "owner: unknown key; known: alerts, citizens, history, keys, llm, monitor, root, socket_group",
         ),
         ("[citizen.opus]", "citizen: unknown key; did you mean citizens?"),
-        ("[citizens.Opus]", "citizens.Opus: is no name; use a-z"),
+        ("[citizens.Opus]", "citizens.Opus: is not a valid name: use a-z"),
         ("citizens = []", "citizens: is a list; write it as a table, in [brackets]"),
         ("[citizens]\nopus = 3", "citizens.opus: is a number; write it as a table, in [brackets]"),
     ],
@@ -573,7 +578,7 @@ def test_a_variable_that_cannot_be_used(place):
     assert "many" not in line
     place.environ = {"EXPERIENCE_ROOT": str(place.root), "EXPERIENCE_CITIZENS": "[broken"}
     (line,) = place.load().problems
-    assert line.startswith("environment: EXPERIENCE_CITIZENS: is no table")
+    assert line.startswith("environment: EXPERIENCE_CITIZENS: is not a table")
     assert place.opus().tasks == ()
 
 

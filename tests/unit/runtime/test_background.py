@@ -173,7 +173,7 @@ def test_settings_that_cannot_be_used_are_what_is_said(home):
         lambda: background_force("news_scan", "opus"),
         lambda: run_background_tasks("opus"),
     ):
-        with pytest.raises(SchedulerError, match=r"tasks\.news_scan\.every: 'often' is no duration"):
+        with pytest.raises(SchedulerError, match=r"tasks\.news_scan\.every: 'often' is not a duration"):
             call()
 
 
