@@ -460,7 +460,7 @@ async def test_no_secret_is_told(tmp_path, caplog):
     [
         ("feeds", [], "is empty"),
         ("feeds", "https://a/", "write a list"),
-        ("feeds", ["example.org"], "is no address"),
+        ("feeds", ["example.org"], "is not an address"),
         ("feeds", {"a": 3}, "is a number"),
         ("keywords", [""], "empty keyword"),
         ("keywords", "x", "write a list"),

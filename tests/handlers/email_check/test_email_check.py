@@ -636,7 +636,7 @@ def test_nothing_is_asked_for_that_changes_a_flag(tmp_path, home):
         ({"folder": "a\nb"}, "control characters"),
         ({"ca_file": "ca.pem"}, "is not an absolute path"),
         ({"urgent_from": "ct@example.org"}, "write it as a list"),
-        ({"urgent_from": ["ct@"]}, "is no address and no domain"),
+        ({"urgent_from": ["ct@"]}, "is neither an address nor a domain"),
         ({"urgent_subjects": "help"}, "write it as a list"),
         ({"urgent_subjects": [" "]}, "is empty"),
         ({"since": "1m"}, "at least 3600 seconds"),

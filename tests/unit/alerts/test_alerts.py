@@ -395,10 +395,10 @@ def test_nobody_is_told_where_nothing_is_set_or_nothing_is_wanted(root):
             '[alerts]\non = "failed"\ncommand = ["x"]',
             'alerts.on: is text; write it as a list, like ["failed"',
         ),
-        ('[alerts]\nwebhook = "t0ps3cret"', "alerts.webhook: is no address"),
+        ('[alerts]\nwebhook = "t0ps3cret"', "alerts.webhook: is not an address"),
         ('[alerts]\nafter = 0\ncommand = ["x"]', "alerts.after: is 0; write a number from 1 to 1000"),
         ('[alerts]\ncomand = ["x"]', "alerts.comand: unknown key; did you mean command?"),
-        ('[tasks.heartbeat]\nping = "t0ps3cret"', "tasks.heartbeat.ping: is no address"),
+        ('[tasks.heartbeat]\nping = "t0ps3cret"', "tasks.heartbeat.ping: is not an address"),
         ('[tasks.heartbeat]\nping_on = ["end"]', "ping_on: 'end' is none of: start, ok, failed"),
     ],
 )

@@ -55,7 +55,7 @@ def test_the_key_of_one_server_does_not_reach_another(home):
     assert opus(home, main).llm.key == "sk-of-the-first"
     assert opus(home, main, "[llm]\nurl = 'https://elsewhere.example.org'").llm.key == ""
     own = "[llm]\nurl = 'https://elsewhere.example.org'\nkey = 'its own'"
-    assert "key: holds spaces" in opus(home, main, own).problems[0]
+    assert "key: contains spaces" in opus(home, main, own).problems[0]
 
 
 def test_only_the_tables_for_a_choice_drop_keys():
@@ -99,12 +99,12 @@ def test_a_process_of_its_own_gets_it_too(home):
             "url = 'http://me:pw@x'\nmodel = 'm'",
             'llm.url: contains a password; write that as key = "${LLM_KEY}"',
         ),
-        ("url = 'http://x?key=1'\nmodel = 'm'", "llm.url: holds ? or #"),
-        ("url = 'http://x'\nmodel = 'm'\napi = 'gpt'", "llm.api: is none that is known"),
+        ("url = 'http://x?key=1'\nmodel = 'm'", "llm.url: contains ? or #"),
+        ("url = 'http://x'\nmodel = 'm'\napi = 'gpt'", "llm.api: is unknown"),
         ("url = 'http://x'\nmodel = 3", "llm.model: is a number; write it as text"),
         ("url = 'http://x'\nmodel = 'm'\ntimeout = 0", "llm.timeout: is 0; write at least 0.1 seconds"),
         ("url = 'http://x'\nmodel = 'm'\nmodle = 'm'", "llm.modle: unknown key; did you mean model?"),
-        ("url = 'http://x'\nmodel = 'm'\nkey = \"a\\nb\"", "llm.key: holds spaces or characters"),
+        ("url = 'http://x'\nmodel = 'm'\nkey = \"a\\nb\"", "llm.key: contains spaces or characters"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_key(home, table, expected):

@@ -126,3 +126,21 @@ def test_an_env_file_that_is_none(home, place):
 def test_an_env_file_that_others_may_read_is_no_error(home):
     (home / ".env").chmod(0o644)
     assert opus(home, "").problems == ()
+
+
+def test_no_message_quotes_what_came_from_a_name_however_deep(home):
+    (home / ".env").write_text("S='hush hush'\n")
+    for line in (
+        "[tasks.x]\nevery = 1\ncommand = ['x']\nping_on = ['${S}']",
+        "[tasks.x]\nevery = 1\ncommand = ['x']\nenvironment = { A = ['${S}'] }",
+        "[tasks.x]\nhandler = 'json:${S}'\nevery = 1",
+        "[tasks.x]\ncron = '${S} * * * *'\ncommand = ['x']",
+        "[tasks.news_scan]\nfeeds = { a = '${S}' }",
+        "[tasks.email_check]\nurgent_from = ['a@example.org', '${S}']",
+        "[tasks.offsite_backup]\nexclude = ['**${S}']",
+        "[alerts]\ncommand = ['x']\non = ['${S}']",
+        "[wake]\ntimezone = '${S}'\ncron = '@daily'",
+    ):
+        problems = opus(home, line).problems
+        assert problems, line
+        assert not [each for each in problems if "hush" in each], line
