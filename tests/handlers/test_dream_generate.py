@@ -53,8 +53,8 @@ def dreams(home: Path) -> dict:
     return json.loads((home / "contexts" / "dreams.json").read_text())
 
 
-def context(home: Path, model: Llm | None = None, told=None, **options) -> Context:
-    report = (lambda step: told.append(step.text)) if told is not None else (lambda step: None)
+def context(home: Path, model: Llm | None = None, steps=None, **options) -> Context:
+    report = (lambda step: steps.append(step.text)) if steps is not None else (lambda step: None)
     return Context(
         "opus", home, "dream_generate", Options.model_construct(**options), report=report, llm=model
     )
@@ -95,15 +95,15 @@ async def test_the_same_prompt_waits_only_once(home):
 
 async def test_with_a_model_the_dream_is_kept_with_model_and_duration(home):
     remember(home)
-    told: list[str] = []
-    said = await with_model(home, streamed(*LINES), told=told)
-    assert said.startswith("dreamt 3 words from 6 memories in ") and said.endswith("s")
+    steps: list[str] = []
+    result = await with_model(home, streamed(*LINES), steps=steps)
+    assert result.startswith("dreamt 3 words from 6 memories in ") and result.endswith("s")
     asked, dream = dreams(home)["messages"]
     assert asked["type"] == "dream_prompt"
     assert dream["content"] == "The harbour folded."
     assert (dream["role"], dream["type"], dream["model"]) == ("assistant", "dream", "m")
     assert 0 <= dream["duration"] < 5
-    assert told[0] == "waits for m" and told[-1] == "19 characters"
+    assert steps[0] == "waits for m" and steps[-1] == "19 characters"
     assert KEY not in (home / "contexts/dreams.json").read_text()
 
 

@@ -426,7 +426,7 @@ async def test_a_cancelled_scan_leaves_nothing_behind(tmp_path, monkeypatch):
 # ------------------------------------------------------------------ manners, secrets, bounds
 
 
-async def test_a_feed_that_wants_its_peace_gets_it(tmp_path, monkeypatch):
+async def test_a_rate_limited_feed_is_not_asked(tmp_path, monkeypatch):
     async with site() as there:
         url = there.at("/f", Reply(status=503, headers={"Retry-After": "900"}))
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""price_monitor: every source, every way of having no price, and a move told once."""
+"""price_monitor: every source, every way of having no price, and a move reported once."""
 
 import json
 from decimal import Decimal
@@ -313,7 +313,7 @@ async def test_coingecko_is_asked_once_for_all(tmp_path):
         ]
 
 
-async def test_a_source_that_wants_its_peace_gets_it(tmp_path, moment):
+async def test_a_rate_limited_source_is_not_asked(tmp_path, moment):
     async with site() as there:
         there.default = lambda path: Reply(status=429, headers={"Retry-After": "1800"})
         given = {"source": "kraken", "endpoint": there.base, "pairs": ["A/B"]}
@@ -340,8 +340,8 @@ async def test_no_secret_is_told(tmp_path, caplog):
     with pytest.raises(TaskFailed) as unreachable:
         await run(tmp_path, source="json", url=url, path="a")
     given |= {"url": f"http://u:{SECRET}@example.org/?{SECRET}"}
-    told = f"{failed.value} {unreachable.value} {caplog.text} {options(**given)!r}"
-    assert SECRET not in told and "bad key ***" in told
+    shown = f"{failed.value} {unreachable.value} {caplog.text} {options(**given)!r}"
+    assert SECRET not in shown and "bad key ***" in shown
     assert all(SECRET not in file.read_text() for file in tmp_path.rglob("*") if file.is_file())
 
 

@@ -89,7 +89,7 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 
 class Scripted:
-    """Speaks IMAP over TLS as far as it was told: what to answer to which command."""
+    """Speaks IMAP over TLS by a script: what to answer to which command."""
 
     def __init__(
         self, folder: Path, welcome: bytes = b"* OK ready\r\n", **answers: bytes | list[bytes]

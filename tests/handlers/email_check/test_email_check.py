@@ -378,7 +378,7 @@ def test_what_cannot_be_saved_fails(server, home, blocked):
     assert "cannot be" in failure(home, options(server.port, server.authority))
 
 
-# ------------------------------------------------------------------ failures, told apart
+# ------------------------------------------------------------------ failures, each with its own message
 
 
 @real

@@ -1,4 +1,4 @@
-"""A small server that speaks whatever it is told to: whole answers, streams, and every fault of them."""
+"""A small server that plays its acts: whole answers, streams, and every fault of them."""
 
 import asyncio
 import json
@@ -89,7 +89,7 @@ async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def without_end(piece: bytes) -> Act:
-    """The same piece again and again, until nobody listens any more."""
+    """The same piece again and again, until the client hangs up."""
 
     async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(_head("200 OK", {"Content-Type": "application/x-ndjson", "Connection": "close"}))

@@ -1,4 +1,4 @@
-"""Web servers for tests, on free loopback ports: one that answers what it is told to, and a real nginx."""
+"""Web servers for tests, on free loopback ports: one with prepared replies, and a real nginx."""
 
 import asyncio
 import contextlib
@@ -139,10 +139,10 @@ def nginx(files: Path) -> Iterator[Nginx]:
 def _hand_over(folder: Path) -> int | None:
     if os.geteuid():
         return None
-    nobody = pwd.getpwnam("nobody").pw_uid
+    user = pwd.getpwnam("nobody").pw_uid
     for path in [folder, *folder.rglob("*")]:
-        os.chown(path, nobody, -1)
-    return nobody
+        os.chown(path, user, -1)
+    return user
 
 
 def _wait(port: int) -> None:
