@@ -374,7 +374,7 @@ async def test_bombs_and_outside_entities_are_harmless(tmp_path):
 async def test_a_document_that_takes_for_ever_is_that_documents_problem(tmp_path, monkeypatch):
     monkeypatch.setattr(parser_pool, "PATIENCE", 1.0)
     hostile = b"<rss><channel><item><title>" + b"<!-- " * 400_000
-    monkeypatch.setattr(parser_pool, "_PROGRAM", str(slow(tmp_path)))
+    monkeypatch.setattr(parser_pool, "PROGRAM", str(slow(tmp_path)))
     async with site() as there:
         feeds = {"slow": there.at("/slow", Reply(hostile)), "good": there.at("/good", Reply(rss(item(1))))}
         found = await scan(tmp_path, feeds)
@@ -385,7 +385,7 @@ async def test_a_document_that_takes_for_ever_is_that_documents_problem(tmp_path
 
 def slow(folder: Path) -> Path:
     """The reader, but with a regular expression that does not end for long documents."""
-    program = Path(parser_pool._PROGRAM).read_text()
+    program = Path(parser_pool.PROGRAM).read_text()
     trap = 're.match(r"(a+)+$", "a" * 99 + "b") if len(body) > 100_000 else 0'
     trap = f"def _answer(body, about):\n    {trap}\n    return _answered(body, about)\n\n\n"
     file = folder / "feed_slow.py"
@@ -411,7 +411,7 @@ async def test_a_process_that_dies_costs_one_document():
 
 
 async def test_a_cancelled_scan_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(parser_pool, "_PROGRAM", str(slow(tmp_path)))
+    monkeypatch.setattr(parser_pool, "PROGRAM", str(slow(tmp_path)))
     async with site() as there:
         url = there.at("/f", Reply(rss(item(1, "x" * 200_000))))
         run = asyncio.create_task(scan(tmp_path, [url]))

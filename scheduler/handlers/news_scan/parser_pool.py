@@ -22,7 +22,7 @@ ALL = 4  # processes of all scans at once, of however many citizens
 PATIENCE = 35.0  # seconds for one document; the process ends itself before
 LIMIT = 64 << 20  # bytes of an answer
 
-_PROGRAM = str(Path(__file__).with_name("parser.py"))
+PROGRAM = str(Path(__file__).with_name("parser.py"))
 _KEPT = ("PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -70,7 +70,7 @@ async def _ask(process: Process, body: bytes, about: Mapping[str, Any]) -> Mappi
 async def _start() -> Process:
     try:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", _PROGRAM),  # -P: no file of the working folder stands in for a library
+            *(sys.executable, "-P", PROGRAM),  # -P: no file of the working folder stands in for a library
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,

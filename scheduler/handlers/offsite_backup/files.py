@@ -62,18 +62,12 @@ class Rules:
     """What to leave out: by pattern, and the very files and folders that hold secrets or backups."""
 
     patterns: tuple[str, ...]
-    same_as: frozenset[tuple[int, int]] = frozenset()
-    _by_name: re.Pattern[str] = field(init=False, repr=False)
-    _by_path: re.Pattern[str] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        anchored = [each.strip("/") for each in self.patterns if "/" in each.rstrip("/")]
-        names = [each.rstrip("/") for each in self.patterns if "/" not in each.rstrip("/")]
-        object.__setattr__(self, "_by_name", _expression(names))
-        object.__setattr__(self, "_by_path", _expression(anchored))
+    by_name: re.Pattern[str]
+    by_path: re.Pattern[str]
+    same_as: frozenset[tuple[int, int]]
 
     def leave_out(self, path: str, name: str) -> bool:
-        return bool(self._by_name.fullmatch(name) or self._by_path.fullmatch(path))
+        return bool(self.by_name.fullmatch(name) or self.by_path.fullmatch(path))
 
 
 def own_folder(home: Path) -> None:
@@ -83,8 +77,11 @@ def own_folder(home: Path) -> None:
 
 def rules(home: Path, exclude: Iterable[str], targets: Iterable[Path]) -> Rules:
     """The rules for this home; `targets` hold the backups, wherever they are."""
+    patterns = (*ALWAYS, *exclude)
+    names = [each.rstrip("/") for each in patterns if "/" not in each.rstrip("/")]
+    paths = [each.strip("/") for each in patterns if "/" in each.rstrip("/")]
     found = map(_identity, (home / ".env", *targets))
-    return Rules((*ALWAYS, *exclude), frozenset(each for each in found if each))
+    return Rules(patterns, _expression(names), _expression(paths), frozenset(filter(None, found)))
 
 
 def walk(home: Path, rules: Rules, problem: Problem) -> Iterator[Entry]:
