@@ -1,13 +1,12 @@
 """Which tasks a filter keeps, and the order of the panels."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from math import inf
 
 from scheduler.core.views import Snapshot, TaskView
-
-Key = tuple[float, str]
 
 
 class Order(StrEnum):
@@ -21,26 +20,14 @@ class Order(StrEnum):
         orders = list(Order)
         return orders[(orders.index(self) + 1) % len(orders)]
 
-
-def key(order: Order) -> Callable[[str, Snapshot | None], Key]:
-    """A sort key of a citizen and what is known of it."""
-    return _KEYS[order]
-
-
-def _failing(citizen: str, snapshot: Snapshot | None) -> Key:
-    return -sum(task.error is not None for task in snapshot.tasks) if snapshot else 0, citizen
-
-
-def _next(citizen: str, snapshot: Snapshot | None) -> Key:
-    dues = (task.due for task in snapshot.tasks if task.due is not None) if snapshot else iter(())
-    return min(dues, default=float("inf")), citizen
-
-
-_KEYS: dict[Order, Callable[[str, Snapshot | None], Key]] = {
-    Order.NAME: lambda citizen, _: (0.0, citizen),
-    Order.FAILING: _failing,
-    Order.NEXT: _next,
-}
+    def key(self, citizen: str, snapshot: Snapshot | None) -> tuple[float, str]:
+        """A sort key of a citizen and what is known of it."""
+        tasks, number = snapshot.tasks if snapshot else (), 0.0
+        if self is Order.FAILING:
+            number = -sum(task.error is not None for task in tasks)
+        elif self is Order.NEXT:
+            number = min((task.due for task in tasks if task.due is not None), default=inf)
+        return number, citizen
 
 
 SURE = 3  # letters that are enough for a state; with fewer, most words would begin one

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scheduler.core.views import Snapshot, TaskView
-from tui.fleet.arrangement import Filter, Order, key
+from tui.fleet.arrangement import Filter, Order
 from tui.fleet.layout import Layout, arrange, columns_for
 from tui.fleet.panel import Panel
 from tui.fleet.rows import RowState
@@ -69,8 +69,8 @@ class Board:
     def sort(self, order: Order) -> None:
         """Put the panels in this order, once."""
         self.sorted_by = order
-        by = key(order)
-        self._panels = dict(sorted(self._panels.items(), key=lambda item: by(item[0], item[1].snapshot)))
+        panels = sorted(self._panels.values(), key=lambda panel: order.key(panel.citizen, panel.snapshot))
+        self._panels = {panel.citizen: panel for panel in panels}
         self.apply_filter(self.filter)
 
     def apply_filter(self, keep: Filter) -> None:

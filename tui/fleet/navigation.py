@@ -99,11 +99,10 @@ class ProblemNavigator:
 
     def _place(self, found: list[Problem], cursor: Row) -> int | None:
         """The place of the current problem, or of one under the cursor."""
+        here = [n for n, each in enumerate(found) if each.row == cursor]
         if self._at and _on(self._at, cursor):
-            for n, each in enumerate(found):
-                if _same(each, self._at):
-                    return n
-        return next((n for n, each in enumerate(found) if each.row == cursor), None)
+            here = [n for n, each in enumerate(found) if _same(each, self._at)] or here
+        return here[0] if here else None
 
 
 def _on(problem: Problem, cursor: Row) -> bool:

@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
+from operator import attrgetter
 
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot, TaskStatus
@@ -29,10 +30,6 @@ class Gap:
 Entry = Event | Gap
 
 
-def _time(entry: Entry) -> float:
-    return entry.time
-
-
 class EventLog:
     """Collects the new events of each snapshot; `changed_from` is the first entry that has changed.
 
@@ -52,10 +49,10 @@ class EventLog:
             return False
         fresh = self._fresh(snapshot)
         for entry in fresh:
-            place = bisect_right(self.entries, entry.time, key=_time)
+            place = bisect_right(self.entries, entry.time, key=attrgetter("time"))
             self.entries.insert(place, entry)
             self.changed_from = min(self.changed_from, place)
-            self.longest = max(self.longest, _letters(entry))
+            self.longest = max(self.longest, len(where_of(entry)))
         if fresh:
             self._last[snapshot.citizen] = snapshot.events[-1]
             self._trim()
@@ -75,11 +72,6 @@ class EventLog:
             gone = len(self.entries) - KEPT
             del self.entries[:gone]
             self.lost, self.changed_from = self.lost + gone, 0
-
-
-def _letters(entry: Entry) -> int:
-    task = entry.task if isinstance(entry, Event) else ""
-    return len(entry.citizen) + (1 + len(task) if task else 0)
 
 
 def _began_again(last: Event, events: tuple[Event, ...]) -> bool:
