@@ -8,6 +8,9 @@ from math import inf
 
 from scheduler.core.views import Snapshot, TaskView
 
+SURE = 3  # letters that are enough for a state; with fewer, most words would begin one
+FAILING = ("failed", "failing")
+
 
 class Order(StrEnum):
     NAME = "name"
@@ -28,12 +31,6 @@ class Order(StrEnum):
         elif self is Order.NEXT:
             number = min((task.due for task in tasks if task.due is not None), default=inf)
         return number, citizen
-
-
-SURE = 3  # letters that are enough for a state; with fewer, most words would begin one
-
-
-FAILING = ("failed", "failing")
 
 
 def words_of(citizen: str, tasks: Iterable[TaskView]) -> str:

@@ -6,6 +6,7 @@ from tui.fleet.board import Board
 from tui.fleet.summary import FleetStatus, FleetSummary, Problem
 
 Spot = tuple[int, int]
+Row = tuple[str, str]  # citizen and task, "" for the citizen as a whole
 
 
 def vertical(board: Board, step: int) -> Spot:
@@ -63,9 +64,6 @@ def _last_of(board: Board, column: int) -> Spot:
 
 def _band(board: Board, index: int) -> int:
     return index // board.layout.columns
-
-
-Row = tuple[str, str]  # citizen and task, "" for the citizen as a whole
 
 
 class ProblemNavigator:

@@ -15,6 +15,12 @@ from tui.common.text import clean
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
 LEFT_BEHIND = "waits for "  # how a task's note begins if its last run left a process behind
 STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
+EXAMPLE = """\
+[citizens.opus.tasks.hello]
+every = "5m"
+command = ["date"]
+"""
+Piece = str | tuple[str, str]
 
 
 class Severity(IntEnum):
@@ -103,16 +109,6 @@ def first_line(text: str) -> str:
 def _near(text: str) -> str:
     """Shorten the path of a settings file to its folder: the problem comes after it, and room is short."""
     return _FAR.sub("", text)
-
-
-EXAMPLE = """\
-[citizens.opus.tasks.hello]
-every = "5m"
-command = ["date"]
-"""
-
-
-Piece = str | tuple[str, str]
 
 
 def lesson(view: FleetView | None, settings: str, plain: bool, keys: tuple[str, str] = ("?", "q")) -> Content:

@@ -16,6 +16,31 @@ from tui.glyphs import Glyphs
 
 KEPT = 5000
 SPARE = 500  # as many more before the oldest are dropped, all at once
+LATE = 1.0  # seconds that are worth showing
+LONGEST = 500  # characters of what a run said
+OUTCOMES = {
+    Outcome.OK: TaskStatus.OK,
+    Outcome.WARNING: TaskStatus.WARNING,
+    Outcome.FAILED: TaskStatus.FAILED,
+    Outcome.TIMED_OUT: TaskStatus.FAILED,
+    Outcome.INTERRUPTED: TaskStatus.FAILED,
+    Outcome.SKIPPED: TaskStatus.NEVER,
+}
+HAPPENED = {"started": TaskStatus.RUNNING, "wake started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
+BEGAN = {
+    Trigger.SCHEDULE: "started",
+    Trigger.FORCE: "forced",
+    Trigger.WAKE: "started for the wake",
+    Trigger.RETRY: "tried again",
+    Trigger.CATCH_UP: "started to catch up",
+}
+STYLES: dict[TaskStatus | None, str] = {
+    TaskStatus.OK: "ok",
+    TaskStatus.WARNING: "warning",
+    TaskStatus.FAILED: "failed",
+    TaskStatus.RUNNING: "running",
+}
+QUARTER = 900  # seconds: days begin on one, whatever the time zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,34 +107,6 @@ def _began_again(last: Event, events: tuple[Event, ...]) -> bool:
     return next(same, last) != last
 
 
-LATE = 1.0  # seconds that are worth showing
-
-
-LONGEST = 500  # characters of what a run said
-
-
-OUTCOMES = {
-    Outcome.OK: TaskStatus.OK,
-    Outcome.WARNING: TaskStatus.WARNING,
-    Outcome.FAILED: TaskStatus.FAILED,
-    Outcome.TIMED_OUT: TaskStatus.FAILED,
-    Outcome.INTERRUPTED: TaskStatus.FAILED,
-    Outcome.SKIPPED: TaskStatus.NEVER,
-}
-
-
-HAPPENED = {"started": TaskStatus.RUNNING, "wake started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
-
-
-BEGAN = {
-    Trigger.SCHEDULE: "started",
-    Trigger.FORCE: "forced",
-    Trigger.WAKE: "started for the wake",
-    Trigger.RETRY: "tried again",
-    Trigger.CATCH_UP: "started to catch up",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class EventText:
     """One event in clean words: its sign and style, whose it is, and what happened."""
@@ -164,17 +161,6 @@ def _what(event: Event) -> str:
 def kind_of(event: Event) -> TaskStatus | None:
     """The state of a task after this event; None for other events."""
     return OUTCOMES[event.outcome] if event.outcome else HAPPENED.get(event.kind)
-
-
-STYLES: dict[TaskStatus | None, str] = {
-    TaskStatus.OK: "ok",
-    TaskStatus.WARNING: "warning",
-    TaskStatus.FAILED: "failed",
-    TaskStatus.RUNNING: "running",
-}
-
-
-QUARTER = 900  # seconds: days begin on one, whatever the time zone
 
 
 @dataclass(frozen=True, slots=True)

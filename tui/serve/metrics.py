@@ -17,11 +17,7 @@ from tui.serve.health import CitizenStatus, Standing
 
 TASK = ("citizen", "task")
 TOOK = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)  # seconds: the upper edges of durations
-
-
 LATE = (0.01, 0.1, 1.0, 10.0, 60.0)  # and of lateness
-
-
 Place = tuple[str, str]  # citizen, task
 
 
