@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import replace
 
-from scheduler.core.details import TaskDetails
+from scheduler.core.description import TaskDetails
+from scheduler.core.planning import Slots, TimeGrid
 from scheduler.core.ports import FleetView
 from scheduler.core.records import RunRecord
 from scheduler.core.state import Failure
@@ -22,7 +23,6 @@ from scheduler.core.views import (
     TaskView,
     WakeView,
 )
-from scheduler.core.window import Slots, TimeGrid
 from scheduler.errors import UnknownRun
 from scheduler.system.clock import Clock, SystemClock
 from tui.app import ExperienceApp

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from scheduler import errors
 from scheduler.core.json_codec import InvalidJson, from_json, to_json
+from scheduler.core.planning import MOST_TASKS, TimeGrid
 from scheduler.core.views import Event, Snapshot
-from scheduler.core.window import MOST_TASKS, TimeGrid
 from scheduler.errors import Disconnected, SchedulerError
 
 T = TypeVar("T")

@@ -8,17 +8,14 @@ from typing import Any, TypeVar
 
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.client import RemoteControl
-from scheduler.core.description import explain
-from scheduler.core.details import TaskDetails
-from scheduler.core.forecast import forecast
+from scheduler.core.description import TaskDetails, explain
+from scheduler.core.planning import Slots, TimeGrid, forecast, recovered, slot
 from scheduler.core.ports import RequestingControl
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
-from scheduler.core.recovery import recovered, slot
 from scheduler.core.schedule import unix
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task, WakeConfig
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskView, WakeView, view
-from scheduler.core.window import Slots, TimeGrid
 from scheduler.engine.event_bus import Subscribers, follow
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
 from scheduler.storage import history_reader

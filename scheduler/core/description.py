@@ -4,12 +4,12 @@ import shlex
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from scheduler.core.details import DefinitionField, TaskDetails
+from scheduler.core.description import DefinitionField, TaskDetails
+from scheduler.core.planning import upcoming
 from scheduler.core.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Isolated, NotSetUp, Task
-from scheduler.core.upcoming import upcoming
 
 BUILT_IN = "scheduler.handlers."
 

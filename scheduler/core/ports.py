@@ -1,15 +1,17 @@
 """All that a front end may do with citizens: watch them and ask for verbs."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from scheduler.core.details import TaskDetails
+from scheduler.core.description import TaskDetails
+from scheduler.core.planning import Slots, TimeGrid
 from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.state import TaskState
+from scheduler.core.task import Task
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView
-from scheduler.core.window import Slots, TimeGrid
 from scheduler.system.clock import Clock
 
 T = TypeVar("T")
@@ -164,3 +166,17 @@ class FleetOptions:
     create: bool = False
     service: str = ""  # the unit of this process: only it may own the homes that it manages
     strict: bool = True  # errors in the settings end the start; otherwise the screen shows them
+
+
+class Listener(Protocol):
+    """Hears what became of the tasks; takes notes and does its own work elsewhere."""
+
+    def began(self, tasks: Iterable[tuple[Task, TaskState]]) -> None:
+        """A scheduler has taken up these tasks as they were left."""
+        ...
+
+    def started(self, task: Task) -> None: ...
+
+    def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
+        """A run ended, not by our own shutdown."""
+        ...

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable, Sized
 from itertools import count
 
-from scheduler.core.recovery import slot
+from scheduler.core.planning import slot
 from scheduler.core.schedule import NEVER
 from scheduler.core.task import Trigger
 from scheduler.engine.due_queue import DueQueue

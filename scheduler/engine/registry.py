@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
+from scheduler.core.planning import recovered
 from scheduler.core.records import FinishedRun
-from scheduler.core.recovery import recovered
 from scheduler.core.state import TaskState
 from scheduler.core.task import Outcome
 from scheduler.core.views import Receipt, TaskView

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.listener import Listener
+from scheduler.core.planning import retry_time
+from scheduler.core.ports import Listener
 from scheduler.core.records import FinishedRun
-from scheduler.core.recovery import retry_time
 from scheduler.core.schedule import in_words
 from scheduler.core.state import TaskState
 from scheduler.core.task import Context, Llm, Outcome, Task, Trigger

@@ -6,16 +6,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scheduler.core.description import explain
-from scheduler.core.details import TaskDetails
-from scheduler.core.forecast import forecast
-from scheduler.core.listener import Listener
+from scheduler.core.description import TaskDetails, explain
+from scheduler.core.planning import Slots, TimeGrid, forecast
+from scheduler.core.ports import Listener
 from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
 from scheduler.core.schedule import AtStart
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Handler, Llm, Outcome, Retention, Task, Trigger, WakeConfig
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView, WakeView
-from scheduler.core.window import Slots, TimeGrid
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import follow
 from scheduler.engine.jobs import Job

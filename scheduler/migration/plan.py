@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.core.planning import upcoming
 from scheduler.core.schedule import AtStart, Cron, Every, Schedule, zone_named
 from scheduler.core.state import TaskState
 from scheduler.core.task import Command, Task
-from scheduler.core.upcoming import upcoming
 from scheduler.errors import BadSchedule
 from scheduler.migration.cron_fields import NotCron, read_fields
 from scheduler.migration.crontab import Line, LineKind, has_users, read, split_input, split_user

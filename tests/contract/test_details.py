@@ -12,7 +12,7 @@ import pytest
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
-from scheduler.core.details import DefinitionField, TaskDetails
+from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import UnknownTask
 from scheduler.system.unix_socket import socket_path

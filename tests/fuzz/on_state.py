@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scheduler.core.recovery import recovered, slot
+from scheduler.core.planning import recovered, slot
 from scheduler.core.schedule import Cron, Every
 from scheduler.core.state import due
 from scheduler.core.task import Task

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from scheduler.core.details import DefinitionField, TaskDetails
+from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import Snapshot, TaskStatus

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from scheduler.core.details import DefinitionField, TaskDetails
+from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.records import MOST_LISTED
 from scheduler.core.task import Outcome
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus

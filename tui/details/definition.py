@@ -1,6 +1,6 @@
 """What a task is: its definition and its options, and beside them its next times."""
 
-from scheduler.core.details import DefinitionField, TaskDetails
+from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.views import TaskView
 from tui.common.moments import day_and_time
 from tui.common.pane import EMPTY, Pane, Row, StyledText

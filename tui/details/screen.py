@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.events import Resize
 from textual.message import Message
 
-from scheduler.core.details import TaskDetails
+from scheduler.core.description import TaskDetails
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, SchedulerError

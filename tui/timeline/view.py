@@ -10,8 +10,8 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.strip import Strip
 
+from scheduler.core.planning import TimeGrid
 from scheduler.core.views import TaskStatus, TaskView
-from scheduler.core.window import TimeGrid
 from tui.common import text as words
 from tui.common.line_view import CursorView
 from tui.common.styles import CURSOR, merged

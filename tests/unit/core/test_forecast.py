@@ -5,13 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.core.forecast import slots
-from scheduler.core.recovery import spread
+from scheduler.core.planning import TimeGrid, slots, spread, upcoming
 from scheduler.core.schedule import AtStart, Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task
-from scheduler.core.upcoming import upcoming
-from scheduler.core.window import TimeGrid
 from tests.fakes import NOON
 
 RAN = TaskState(last_run=NOON - 60, run_count=1)

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from scheduler.core.planning import upcoming
 from scheduler.core.schedule import AtStart, Cron, Every, spelled
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, NotSetUp, Outcome, Task
-from scheduler.core.upcoming import upcoming
 from scheduler.system.process_info import Running
 from tests.fakes import NOON
 
