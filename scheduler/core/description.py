@@ -2,9 +2,9 @@
 
 import shlex
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.planning import upcoming
 from scheduler.core.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
@@ -12,6 +12,25 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Isolated, NotSetUp, Task
 
 BUILT_IN = "scheduler.handlers."
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionField:
+    """A line about a task; `usual` when nobody has set it."""
+
+    label: str
+    words: str
+    usual: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDetails:
+    """A task's definition and when its schedule wants it next (Unix seconds)."""
+
+    task: str
+    facts: tuple[DefinitionField, ...] = ()
+    options: tuple[DefinitionField, ...] = ()
+    upcoming: tuple[float, ...] = ()
 
 
 def explain(

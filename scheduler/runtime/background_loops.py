@@ -17,8 +17,7 @@ import psutil
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.client import Connection
 from scheduler.errors import BadSettings, Disconnected, SchedulerError, UnknownCitizen
-from scheduler.storage.lock import owner_of
-from scheduler.storage.managed import managed_by
+from scheduler.storage.lock import managed_by, owner_of
 from scheduler.system.process_info import Running, alive, born
 from scheduler.system.unix_socket import door
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load, load_or_raise
 from scheduler.errors import SchedulerError, UnknownCitizen
-from scheduler.storage.managed import Unit, managed_by, mark, unit_of, unmark
+from scheduler.storage.lock import Unit, managed_by, mark, unit_of, unmark
 from scheduler.system.sd_notify import SERVICE
 from scheduler.system.unix_socket import socket_path
 

@@ -1,37 +1,38 @@
-"""Who runs a citizen's tasks: the lock in its home, and the note that says which process holds it."""
+"""Who runs a citizen's tasks: the lock in its home, the note that names its holder, the mark of a service."""
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scheduler.core.json_codec import to_json
 from scheduler.errors import Managed, NotOurs, Owned, Unreadable
-from scheduler.storage.managed import managed_by
 from scheduler.storage.state_codec import running_from_json
-from scheduler.system.files import file_id, open_new, read_json
+from scheduler.system.files import file_id, read_json, replace_file
 from scheduler.system.process_info import Running, alive, born
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
 FOLDER = ".experience"
-OWNER = "owner.json"
+OWNER, MARK = "owner.json", "managed"
+LONGEST = 200  # bytes of a mark; a valid one has forty
 
 
 def owner_of(home: Path) -> Running | None:
-    """The living process that owns this home, without touching anything."""
+    """The living process that owns this home; reads only."""
     try:
         owner = running_from_json(read_json(home / FOLDER / OWNER, {}))
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return None
     return owner if alive(owner) else None
 
 
 def abandoned(home: Path) -> bool:
-    """Whether the last owner died without giving this home back, and nobody has taken it up since."""
+    """Whether the last owner died without releasing this home, and no other has acquired it since."""
     return (home / FOLDER / OWNER).exists() and owner_of(home) is None
 
 
@@ -43,11 +44,11 @@ class Ownership:
         self._file = file_id(Path(lock.lock_file))
 
     def in_place(self) -> bool:
-        """Whether the lock is still where others look for it: they may come in if its file was removed."""
+        """Whether the lock file is still there: without it another process could acquire the home."""
         return self._file is not None and file_id(Path(self._lock.lock_file)) == self._file
 
     def settle(self) -> None:
-        """It is ours all the same: some file systems give one file another number at each look."""
+        """Accept the lock file as it is: some file systems give a file another number at each look."""
         self._file = file_id(Path(self._lock.lock_file))
 
     def release(self) -> None:
@@ -60,7 +61,7 @@ class Ownership:
 def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "") -> Ownership:
     """Become the owner of `home`; raises Owned (by whom) or Unreadable (why it cannot be).
 
-    `service` is the unit that this process is, if it is one.
+    `service` is the unit of this process, if a service runs it.
     """
     from filelock import FileLock, Timeout  # 58 ms that only owners pay
 
@@ -77,11 +78,12 @@ def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "")
         raise Owned(f"{home.name} is owned by {who}; end that one first, or look at it there") from None
     except OSError as error:
         where, why = error.filename or home, error.strerror or error
-        mend = f"make {home} a folder you can write to, and {FOLDER} in it one, too"
-        raise Unreadable(f"{where}: {why}; {mend}") from error
-    note = folder / OWNER
-    _write_note(note, Running(os.getpid(), born(os.getpid()) or 0.0, now))
-    return Ownership(lock, note)
+        fix = f"make {home} a folder you can write to, and {FOLDER} in it one, too"
+        raise Unreadable(f"{where}: {why}; {fix}") from error
+    owner = Running(os.getpid(), born(os.getpid()) or 0.0, now)
+    with suppress(OSError):  # the note names the process for people; the lock is what counts
+        replace_file(folder / OWNER, json.dumps(to_json(owner)).encode(), durable=False)
+    return Ownership(lock, folder / OWNER)
 
 
 @contextmanager
@@ -95,12 +97,12 @@ def owning(home: Path, now: float, *, as_root: bool = False) -> Iterator[None]:
 
 
 def _may_own(home: Path, as_root: bool) -> None:
-    """A root shell must not run what an agent can write: only homes of our own user are ours."""
-    owner, we = home.stat().st_uid, os.geteuid()
-    if owner == we or (we == 0 and as_root):
+    """A root shell must not run what an agent can write: a process owns homes of its own user only."""
+    owner, user = home.stat().st_uid, os.geteuid()
+    if owner == user or (user == 0 and as_root):
         return
-    how = "run as that user, or pass --own-as-root" if we == 0 else "run as that user"
-    raise NotOurs(f"{home} belongs to user {owner}, this is user {we}: {how}")
+    how = "run as that user, or pass --own-as-root" if user == 0 else "run as that user"
+    raise NotOurs(f"{home} belongs to user {owner}, this is user {user}: {how}")
 
 
 def _not_managed(home: Path, service: str) -> None:
@@ -110,10 +112,64 @@ def _not_managed(home: Path, service: str) -> None:
         raise Managed(f"{home.name} is run by {unit.name}.service; start it with {unit.systemctl('start')}")
 
 
-def _write_note(note: Path, owner: Running) -> None:
-    """Best effort: the note only tells people which process it is, the lock is what counts."""
-    partial = note.with_suffix(".partial")
-    with suppress(OSError):
-        with open(open_new(partial), "w", encoding="utf-8") as file:  # noqa: PTH123 - its mode is set at creation
-            file.write(json.dumps(to_json(owner)))
-        partial.replace(note)
+# ------------------------------------------------------------------ homes that a service runs
+
+
+class Unit(NamedTuple):
+    """A unit of the service manager; `user`: of the user's own one."""
+
+    name: str
+    user: bool = False
+
+    def systemctl(self, verb: str) -> str:
+        """The command that does `verb` to it."""
+        return f"systemctl {'--user ' if self.user else ''}{verb} {self.name}"
+
+
+def unit_of(citizen: str, user: bool = False) -> Unit:
+    return Unit(f"experience-{citizen}", user)
+
+
+def managed_by(home: Path) -> Unit | None:
+    """The unit that runs this home, None if none does."""
+    try:
+        file = os.open(home / FOLDER / MARK, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would block
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        content = os.read(file, LONGEST)
+    finally:
+        os.close(file)
+    name, _, manager = content.decode(errors="replace").strip().partition(" ")
+    if not re.fullmatch(r"experience-[a-z][a-z0-9_-]{0,31}", name):
+        name = f"experience-{home.name}"  # a damaged mark does not make the home free
+    return Unit(name, manager == "user")
+
+
+def mark(home: Path, unit: Unit) -> None:
+    """From now on this unit runs the home; raises OSError."""
+    made = not (home / FOLDER).exists()
+    (home / FOLDER).mkdir(mode=0o700, exist_ok=True)
+    with _own_folder(home) as folder:
+        if made:
+            os.chown(folder, home.stat().st_uid, home.stat().st_gid)
+        replace_file(folder / MARK, f"{unit.name} {'user' if unit.user else 'system'}\n".encode())
+
+
+def unmark(home: Path) -> bool:
+    """The home is free again; whether it was marked. Raises OSError."""
+    if managed_by(home) is None:
+        return False
+    with _own_folder(home) as folder:
+        (folder / MARK).unlink()
+    return True
+
+
+@contextmanager
+def _own_folder(home: Path) -> Iterator[Path]:
+    """The folder by its descriptor: root may mark a home whose agent puts a link in the folder's place."""
+    descriptor = os.open(home / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)

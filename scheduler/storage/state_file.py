@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import stat
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from scheduler.core.state import TaskState
 from scheduler.errors import Unreadable
 from scheduler.storage.state_codec import Document, decode, encode
 from scheduler.system.clock import SystemClock
-from scheduler.system.files import open_new, quarantine, read_file
+from scheduler.system.files import quarantine, read_file, sync, write_partial
 
 FILE_NAME = "background_tasks.json"
 SETTLED = 1.0  # seconds after which a file that makes no sense is not one that somebody is still writing
@@ -107,7 +106,7 @@ class StateFile:
         text = encode(document)
         partial = self.path.with_name(f".{FILE_NAME}.{'saving' if durable else 'starting'}")
         try:
-            signature = self._write(partial, text, durable)
+            signature = _signature(write_partial(partial, self.path, text.encode(), durable=durable))
             with self._lock:
                 overtaken = self._check(version)
                 if not overtaken:
@@ -117,8 +116,8 @@ class StateFile:
             partial.unlink(missing_ok=True)  # still there only if it did not take the file's place
         if durable:
             if overtaken:  # by one that nobody made durable: under a steady load there is always one
-                _sync(self.path)
-            _sync(self.path.parent)
+                sync(self.path)
+            sync(self.path.parent)
 
     def _check(self, version: int) -> bool:
         """Whether a newer version is in place; raises when another hand has to be heard first."""
@@ -147,27 +146,6 @@ class StateFile:
             self._odd = (error.signature, now)
         if now - self._odd[1] < SETTLED:
             raise HalfWritten(errno.EBUSY, f"{self.path.name} is being written by another hand")
-
-    def _write(self, partial: Path, text: str, durable: bool) -> Signature:
-        descriptor = open_new(partial)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - the mode is set at creation
-            self._like_before(descriptor)
-            file.write(text)
-            file.flush()
-            if durable:
-                os.fsync(descriptor)
-            return _signature(os.fstat(descriptor))
-
-    def _like_before(self, descriptor: int) -> None:
-        """Who could read the file goes on to: root, too, leaves the home's user what is its own."""
-        try:
-            before = self.path.stat()
-        except FileNotFoundError:
-            before = self.path.parent.stat()
-        else:
-            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
-        with contextlib.suppress(PermissionError):
-            os.fchown(descriptor, before.st_uid, before.st_gid)
 
     def _read(self) -> _Content:
         try:
@@ -209,12 +187,3 @@ _MERGEABLE = [name for name in TaskState._fields if name not in ("running", "orp
 
 def _signature(status: os.stat_result) -> Signature:
     return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-
-
-def _sync(path: Path) -> None:
-    """Make the file, or what the folder lists, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,34 +1,34 @@
-"""Small JSON files of a home: read whatever is there, replace them whole."""
+"""Read and replace small files safely: a pipe in their place, a full disk or a power cut does no harm."""
 
+import contextlib
 import errno
 import json
 import logging
 import os
 import stat
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 log = logging.getLogger("experience.files")
 
-LIMIT = 64 << 20  # bytes: what is longer was not written here, and is not read into memory
-NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe in place of a file would wait for ever
+LIMIT = 64 << 20  # bytes: a longer file was not written here, and is not read into memory
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # without it, opening a pipe waits for a writer
 
 
 class NotOrdinary(OSError):
-    """A pipe, a device, or a file without end in place of one of ours."""
+    """A pipe, a device, or an endless file in the place of a small file."""
 
 
 def read_file(path: Path) -> bytes:
-    """What is in the file; raises OSError, NotOrdinary too: one odd home must hold nobody up."""
+    """The content of the file; raises OSError, NotOrdinary too: one odd home must not block the others."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | NO_WAIT)
     try:
         found = os.fstat(descriptor)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(found.st_mode):
-            raise NotOrdinary(errno.EINVAL, "is no ordinary file", str(path))
+            raise NotOrdinary(errno.EINVAL, "is not an ordinary file", str(path))
         if found.st_size > LIMIT:
             raise NotOrdinary(errno.EFBIG, f"is longer than {LIMIT >> 20} MiB", str(path))
         with open(descriptor, "rb", closefd=False) as file:
@@ -38,13 +38,13 @@ def read_file(path: Path) -> bytes:
 
 
 def open_new(path: Path) -> int:
-    """A new file to write, for its owner alone; what has its name, be it a pipe or a link, goes first."""
+    """A new file to write, for its owner alone; a file, pipe or link of that name is removed first."""
     path.unlink(missing_ok=True)
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def read_json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
-    """The object in the file; `default` when there is none or it is no object."""
+    """The object in the file; `default` when there is no file or no object in it."""
     try:
         content = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError):
@@ -53,7 +53,7 @@ def read_json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_json_for_update(path: Path) -> dict[str, Any]:
-    """The object in the file, to be written back; what is no object is set aside, not lost."""
+    """The object in the file, to be written back; a file without one is moved aside, not lost."""
     try:
         content = json.loads(read_file(path))
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def read_json_for_update(path: Path) -> dict[str, Any]:
 
 
 def quarantine(path: Path) -> Path:
-    """Move a file that cannot be understood out of the way, under a name that says so."""
+    """Move a file that cannot be read aside, under a name that says so."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     aside = path.with_name(f"{path.name}.corrupt-{moment}")
     path.replace(aside)
@@ -76,39 +76,52 @@ def quarantine(path: Path) -> Path:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Replace the file by `content`, whole or not at all; a new file is readable by its owner alone."""
+    """Replace the file by `content`, whole or not at all; its folder is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, json.dumps(content, indent=2).encode())
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Replace the file by `content`, whole or not at all: it keeps its mode and owner, on disk at once.
+def replace_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
+    """Replace the file by `content`, whole or not at all; its mode and owner stay.
 
-    A new file is readable by its owner alone, who is that of the folder.
+    A new file gets `mode` and the owner of its folder. `durable`: it survives a power cut, too.
     """
     partial = path.with_name(f".{path.name}.partial")  # with a dot: cron reads no such file in cron.d
+    try:
+        write_partial(partial, path, content, mode=mode, durable=durable)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync(path.parent)
+
+
+def write_partial(
+    partial: Path, path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True
+) -> os.stat_result:
+    """Write the file that will replace `path`, with the mode and owner of that; its status."""
     descriptor = open_new(partial)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - it is open already
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is set at creation
+        try:
+            before = path.stat()
+        except FileNotFoundError:
+            before = path.parent.stat()
+        else:
+            mode = stat.S_IMODE(before.st_mode)
+        os.fchmod(descriptor, mode)
+        with contextlib.suppress(PermissionError):  # root, too, leaves the home's user what is its own
+            os.fchown(descriptor, before.st_uid, before.st_gid)
         file.write(content)
-        if path.exists():
-            os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
-        give_to_owner_of(path if path.exists() else path.parent, partial)
         file.flush()
-        os.fsync(descriptor)
-    partial.replace(path)
-    sync_folder(path.parent)
+        if durable:
+            os.fsync(descriptor)
+        return os.fstat(descriptor)
 
 
-def give_to_owner_of(other: Path, path: Path) -> None:
-    """Root may write for another user; for anyone else the file is theirs already."""
-    owner = other.stat()
-    with suppress(PermissionError):
-        os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put new, renamed and removed names of a folder on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make the file, or the names in the folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -116,13 +129,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def require_home(home: Path) -> None:
-    """Raise FileNotFoundError if the home is gone: who took it away does not want it made again."""
+    """Raise FileNotFoundError if the home is gone: a removed home must not come back."""
     if not home.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(home))
 
 
 def file_id(path: Path) -> tuple[int, int] | None:
-    """Which file is there at this moment; None if there is none."""
+    """Identifies the file at this path now; None if there is none."""
     try:
         status = path.stat(follow_symlinks=False)
     except OSError:

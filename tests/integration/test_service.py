@@ -14,8 +14,7 @@ from click.testing import CliRunner
 
 from scheduler.cli.service import service_command
 from scheduler.errors import Managed
-from scheduler.storage.lock import acquire
-from scheduler.storage.managed import Unit, managed_by, mark, unmark
+from scheduler.storage.lock import Unit, acquire, managed_by, mark, unmark
 from tests.crash.loops import Place, command
 from tests.fakes import NOON, FakeClock, until
 from tests.ordinary_user import ORDINARY_USER

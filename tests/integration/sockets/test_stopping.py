@@ -20,8 +20,7 @@ from scheduler.core.ports import FleetOptions
 from scheduler.errors import SchedulerError
 from scheduler.runtime import background_loops
 from scheduler.runtime.background_loops import LoopReport, start_all, stop_loops
-from scheduler.storage.lock import owning
-from scheduler.storage.managed import mark, unit_of
+from scheduler.storage.lock import mark, owning, unit_of
 from scheduler.system.unix_socket import socket_path
 from tests.crash.loops import ROOT, Place, command
 from tests.fakes import until as until_true
