@@ -39,17 +39,17 @@ def _row(what: str, key: str, ours: list[Sample], floor: list[Sample], peer: lis
 
 
 def disk(quick: bool) -> Iterator[Row]:
-    """Lateness at 70 jobs when every state is saved."""
-    ours, floor, seconds = [], [], 3 if quick else 5
-    for _ in range(1 if quick else 2):
-        with TemporaryDirectory() as folder:
-            ours.append(measure("ours:lateness", jobs=70, seconds=seconds, folder=folder))
-        floor.append(measure("floor:lateness", jobs=70, seconds=seconds))
+    """Lateness at 70 jobs when every state is saved, beside one write and rename through a thread."""
+    ours, floor = [], []
+    for _ in range(1 if quick else 3):  # in turn, so that noise meets both
+        for samples, contestant in ((ours, "ours:lateness"), (floor, "floor:lateness")):
+            with TemporaryDirectory() as folder:
+                samples.append(measure(contestant, jobs=70, seconds=3 if quick else 5, folder=folder))
     for key in ("p50", "p99"):
-        mine = middle(ours, key)
-        bars = (Bar("<= 5 ms", mine <= 5),) if key == "p99" else ()
-        beside = Beside("floor, nothing saved", middle(floor, key), ratio(ours, floor, key))
-        yield Row(f"dispatch {key}, 70 jobs on disk", mine, "ms", (beside,), bars)
+        mine, over = middle(ours, key), ratio(ours, floor, key)
+        bar = Bar("<= 5 ms", mine <= 5) if key == "p99" else Bar("<= 2 x floor", over <= 2)
+        beside = Beside("floor, one write and rename through a thread", middle(floor, key), over)
+        yield Row(f"dispatch {key}, 70 jobs on disk", mine, "ms", (beside,), (bar,))
 
 
 def flood(quick: bool) -> Iterator[Row]:

@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import ctypes
 import heapq
+import json
 import os
+import threading
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from scheduler.system.startup import freeze_memory
@@ -15,6 +18,7 @@ from .load import FinishLine, Record, staggered
 from .numbers import Sample
 
 SLICE = 256  # dispatches in one turn of the loop
+CITIZEN = 7  # tasks whose states lie in one file
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -66,10 +70,14 @@ class Floor:
         self._loop.call_soon(self._turn)
 
 
-async def lateness(jobs: int, seconds: float) -> Sample:
+async def lateness(jobs: int, seconds: float, folder: str | None = None) -> Sample:
+    """How late runs begin; with a folder, the state is written and renamed in a thread before each."""
     plan, record = staggered(jobs), Record()
+    path = Path(folder, "state") if folder else None
 
     async def work(due: float) -> None:
+        if path:
+            await asyncio.get_running_loop().run_in_executor(None, _replace, path)
         record.began(time.time(), due)
 
     base = time.time() + 0.5
@@ -78,6 +86,15 @@ async def lateness(jobs: int, seconds: float) -> Sample:
     sample = await record.window(seconds, plan)
     del floor
     return sample
+
+
+def _replace(path: Path) -> None:
+    state = {
+        f"task{job}": {"last_run": time.time(), "run_count": job, "running": None} for job in range(CITIZEN)
+    }
+    partial = path.with_name(f"{threading.get_ident()}")
+    partial.write_text(json.dumps(state))
+    partial.replace(path)
 
 
 async def burst(jobs: int) -> Sample:
