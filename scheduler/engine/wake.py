@@ -15,7 +15,7 @@ from scheduler.core.schedule import unix
 from scheduler.core.task import Command, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView
 from scheduler.executors import Result
-from scheduler.storage.memory import append_event
+from scheduler.storage.failure_journal import append_event
 from scheduler.storage.state_codec import running_from_json
 from scheduler.system.clock import Clock, Timer
 from scheduler.system.files import read_json, read_json_for_update, require_home, write_json

@@ -1,27 +1,31 @@
-"""Tells a citizen's memory of runs that did not go well: in batches, off the loop, and bounded."""
+"""Write runs that went wrong, and other events, into a citizen's raw memory: memory/raw/YYYY/MM/DD.json."""
 
 import asyncio
+import json
 import logging
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from scheduler.core.task import Outcome
 from scheduler.core.views import Event
-from scheduler.storage.memory import append_events
 from scheduler.system.clock import Clock, Timer
+from scheduler.system.files import NotOrdinary, quarantine, read_file, require_home, write_json
 
 log = logging.getLogger("experience.memory")
 
-PAUSE = 2.0  # seconds in which more may come that goes into the same write
-SHARE = 100  # a long day takes 0.1 s to write: that may cost a hundredth of the time
+PAUSE = 2.0  # seconds in which events gather for one write
+SHARE = 100  # a long day takes 0.1 s to write: writing may take a hundredth of the time
 RETRY = 30.0  # seconds after a write that failed
-WINDOW = 600.0  # seconds in which the same trouble of the same task is told once, and then counted
 WAITING = 500  # events kept while they cannot be written
 CLOSING = 5.0  # seconds that the last write may take
-WIDTH = 500  # characters of what a run said
+WIDTH = 500  # characters of a run's text
+PER_DAY = 5000  # events kept of one day; the last of them counts the rest
+MORE = "not_kept"  # the type of that last event
 
 TYPES = {
     Outcome.FAILED: "task_failed",
@@ -31,63 +35,40 @@ TYPES = {
     Outcome.SKIPPED: "task_skipped",
 }
 
-Entry = tuple[dict[str, Any], float]
-Key = tuple[str, Outcome | None]
+Entry = tuple[dict[str, Any], float]  # an event and its time
 
-
-@dataclass(slots=True)
-class Again:
-    """The same trouble since it was last told: how often, and what was said at last."""
-
-    timer: Timer
-    since: float
-    times: int = 0
-    last: Event | None = None
+_writing = threading.Lock()  # runs end in many threads, and each adds to the same file
 
 
 class FailureJournal:
-    """Takes events on the loop, at no more than the cost of a list, and writes them on a thread."""
+    """Takes events on the loop, for the price of a list, and writes them in a thread."""
 
     def __init__(self, citizen: str, home: Path, clock: Clock) -> None:
         self._citizen, self._home, self._clock = citizen, home, clock
         self._begun = self._closed = False
-        self._early: list[Event] = []
-        self._again: dict[Key, Again] = {}
         self._waiting: list[Entry] = []
         self._lost = 0
         self._pause = PAUSE
         self._timer: Timer | None = None
-        self._writing: asyncio.Task[None] | None = None
+        self._write_task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """From now on write; also what came before there was a loop."""
+        """Write from now on; also the events that came before there was a loop."""
         self._begun = True
-        early, self._early = self._early, []
-        for event in early:
-            self.trouble(event)
+        self._schedule()
 
     def trouble(self, event: Event) -> None:
-        """A run did not go well: tell it, or count it if it was told a short while ago."""
-        if not self._begun:
-            self._early.append(event)
-            return
-        key = (event.task, event.outcome)
-        if again := self._again.get(key):
-            again.times, again.last = again.times + 1, event
-            return
-        timer = self._clock.call_later(WINDOW, partial(self._tell_again, key))
-        self._again[key] = Again(timer, event.time)
-        self._put(_entry(event))
+        """Record a run that did not go well."""
+        self._waiting.append((_entry(event), event.time))
+        self._bound()
+        self._schedule()
 
     async def close(self) -> None:
-        """Write what is left, once; a disk that refuses or hangs keeps nobody here."""
+        """Write what is left, once; a disk that refuses or hangs does not delay the end."""
         self._closed = True
-        for key, again in list(self._again.items()):
-            again.timer.cancel()
-            self._tell_again(key)
         if self._timer:
             self._timer.cancel()
-        last = asyncio.create_task(self._last(), name=f"{self._citizen}/chronicle")
+        last = asyncio.create_task(self._last(), name=f"{self._citizen}/failure journal")
         _, late = await asyncio.wait({last}, timeout=CLOSING)
         if late:
             last.cancel()
@@ -96,38 +77,18 @@ class FailureJournal:
             log.error("events not recorded", extra={"citizen": self._citizen, "events": len(self._waiting)})
 
     async def _last(self) -> None:
-        if self._writing:
-            await asyncio.wait({self._writing})
+        if self._write_task:
+            await asyncio.wait({self._write_task})
         if self._waiting:
             await self._write()
 
-    def _tell_again(self, key: Key) -> None:
-        again = self._again.pop(key)
-        if again.last is not None:
-            self._put(_entry(again.last, again))
-
-    def _put(self, entry: Entry) -> None:
-        self._waiting.append(entry)
-        self._bound()
-        if not (self._timer or self._writing or self._closed):
-            self._later(self._pause)
-
-    def _bound(self) -> None:
-        if (over := len(self._waiting) - WAITING) > 0:
-            del self._waiting[:over]
-            self._lost += over
-
-    def _later(self, seconds: float) -> None:
-        self._timer = self._clock.call_later(seconds, self._start)
+    def _schedule(self) -> None:
+        if self._waiting and self._begun and not (self._timer or self._write_task or self._closed):
+            self._timer = self._clock.call_later(self._pause, self._start)
 
     def _start(self) -> None:
         self._timer = None
-        self._writing = asyncio.create_task(self._write(), name=f"{self._citizen}/chronicle")
-        self._writing.add_done_callback(self._written)
-
-    def _written(self, writing: "asyncio.Task[None]") -> None:
-        if not writing.cancelled() and (error := writing.exception()):
-            log.error("events not recorded", exc_info=error, extra={"citizen": self._citizen})
+        self._write_task = asyncio.create_task(self._write(), name=f"{self._citizen}/failure journal")
 
     async def _write(self) -> None:
         batch, self._waiting = self._waiting, []
@@ -140,36 +101,110 @@ class FailureJournal:
             more = {"citizen": self._citizen, "error": str(error), "events": len(batch)}
             log.warning("events not recorded yet", extra=more)
         finally:
-            # Here, not in a callback: what comes until that is called would wait for ever.
-            self._writing = None
-            self._waiting = batch + self._waiting  # what could not be written comes again
+            # Here, not in a callback: an event that comes before a callback would wait for ever.
+            self._write_task = None
+            self._waiting = batch + self._waiting  # the rest of the batch is tried again
             self._bound()
-        self._say_lost()
-        if self._waiting and not self._closed:
-            self._later(self._pause)
-
-    def _say_lost(self) -> None:
         if self._lost:
             log.error("events lost", extra={"citizen": self._citizen, "events": self._lost})
             self._lost = 0
+        self._schedule()
+
+    def _bound(self) -> None:
+        if (over := len(self._waiting) - WAITING) > 0:
+            del self._waiting[:over]
+            self._lost += over
 
 
 def _write_all(home: Path, batch: list[Entry]) -> None:
-    """Empties `batch` day by day, so that what is written is not written again after an error."""
+    """Empties `batch` day by day, so that after an error no event is written twice."""
     while batch:
         del batch[: append_events(home, batch)]
 
 
-def _entry(event: Event, again: Again | None = None) -> Entry:
-    content = f"{event.task}: {event.text[:WIDTH]}"
-    found: dict[str, Any] = {
+def _entry(event: Event) -> dict[str, Any]:
+    return {
         "type": TYPES.get(event.outcome or Outcome.FAILED, "task_failed"),
         "task": event.task,
         "outcome": event.outcome,
-        "content": content,
+        "content": f"{event.task}: {event.text[:WIDTH]}",
     }
-    if again:
-        since = f"{datetime.fromtimestamp(again.since, UTC):%H:%M}"
-        times = "once" if again.times == 1 else f"{again.times} times"
-        found |= {"content": f"{content.splitlines()[0]} ({times} more since {since})", "times": again.times}
-    return found, event.time
+
+
+# ------------------------------------------------------------------ the file of a day
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The events of a raw file, and how many of its entries are no events."""
+
+    events: tuple[dict[str, Any], ...]
+    odd: int = 0
+
+
+class NoDay(ValueError):
+    """The file is not a day of events; the text says why."""
+
+
+def parse_day(content: bytes) -> Day:
+    """The events in a raw file, a list or v2's object with `events`; raises NoDay."""
+    try:
+        entries = _entries(json.loads(content))
+    except (ValueError, RecursionError) as error:
+        raise NoDay("invalid JSON") from error
+    if not isinstance(entries, list):
+        raise NoDay("not a list of events")
+    events = tuple(entry for entry in entries if isinstance(entry, dict))
+    return Day(events, len(entries) - len(events))
+
+
+def append_event(home: Path, event: dict[str, Any], at: float) -> None:
+    """Add `event` to the day of `at` (UTC), with its time; raises OSError if that cannot be saved.
+
+    A file that cannot be read is moved aside, never overwritten.
+    """
+    append_events(home, [(event, at)])
+
+
+def append_events(home: Path, events: Sequence[Entry]) -> int:
+    """Add those of `events` that belong to the first one's day, each with its time: how many they are."""
+    moments = [datetime.fromtimestamp(at, UTC) for _, at in events]
+    same = list(takewhile(lambda moment: moment.date() == moments[0].date(), moments))
+    path = home / "memory" / "raw" / f"{same[0]:%Y/%m/%d}.json"
+    require_home(home)
+    with _writing:
+        content = _for_update(path)
+        kept = _entries(content)  # v2 kept some days as an object: the rest of that object stays
+        for moment, (event, _) in zip(same, events, strict=False):
+            _add(kept, {"time": moment.isoformat(timespec="seconds"), **event})
+        write_json(path, content)
+    return len(same)
+
+
+def _entries(content: Any) -> Any:
+    return content.get("events") if isinstance(content, dict) else content
+
+
+def _for_update(path: Path) -> Any:
+    try:
+        content = json.loads(read_file(path))
+        if isinstance(_entries(content), list):
+            return content
+    except FileNotFoundError:
+        return []
+    except (NotOrdinary, IsADirectoryError, ValueError, RecursionError):
+        pass  # moved aside, like any other file without events
+    quarantine(path)
+    return []
+
+
+def _add(events: list[Any], event: dict[str, Any]) -> None:
+    if len(events) < PER_DAY:
+        events.append(event)
+        return
+    last = events[-1]
+    if not isinstance(last, dict) or last.get("type") != MORE:
+        last = {"type": MORE, "count": 0}
+        events.append(last)
+    last["count"] += 1
+    last["time"] = event["time"]

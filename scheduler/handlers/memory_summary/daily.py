@@ -13,7 +13,7 @@ from typing import Any
 from scheduler.core.schedule import unix
 from scheduler.handlers.home_files import task_fails
 from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_in
-from scheduler.storage.memory import NoDay, parse_day
+from scheduler.storage.failure_journal import NoDay, parse_day
 from scheduler.system.files import write_json
 
 Progress = Callable[[float, float, str], None]

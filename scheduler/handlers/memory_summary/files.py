@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from scheduler.storage.memory import NoDay, parse_day
+from scheduler.storage.failure_journal import NoDay, parse_day
 from scheduler.system.files import quarantine, read_file
 
 _FOUR, _TWO = "[0-9][0-9][0-9][0-9]", "[0-9][0-9]"

@@ -9,7 +9,7 @@ from pathlib import Path
 from scheduler.handlers.home_files import task_fails
 from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_of
 from scheduler.handlers.memory_summary.rollup import KINDS, Period, month_of, week_of
-from scheduler.storage.memory import NoDay
+from scheduler.storage.failure_journal import NoDay
 
 
 def prune_raw(home: Path, before: date) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from scheduler.handlers.memory_summary.daily import FAILURES, WIDTH, is_wanted, kept, kinds, save
 from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_in
-from scheduler.storage.memory import NoDay
+from scheduler.storage.failure_journal import NoDay
 
 KINDS = ("weekly", "monthly")
 DAY = timedelta(days=1)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.storage import memory
-from scheduler.storage.memory import NoDay, append_event, parse_day
+from scheduler.storage import failure_journal
+from scheduler.storage.failure_journal import NoDay, append_event, parse_day
 from tests.fakes import NOON
 
 
@@ -55,7 +55,7 @@ def test_a_pipe_in_place_of_a_day_does_not_hold_us_up(tmp_path):
 
 
 def test_a_full_day_only_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "PER_DAY", 3)
+    monkeypatch.setattr(failure_journal, "PER_DAY", 3)
     for number in range(6):
         append_event(tmp_path, {"type": f"e{number}"}, NOON + number)
     events = json.loads(day(tmp_path).read_text())

@@ -109,13 +109,13 @@ def test_a_summary_that_is_no_json_is_set_aside(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "no JSON"),
-        ("nonsense", "no JSON"),
-        ("[" * 100_000, "no JSON"),
-        ("\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), "no JSON"),
-        ('"x"', "no list of events"),
-        ("{}", "no list of events"),
-        ('{"events": {}}', "no list of events"),
+        ("", "invalid JSON"),
+        ("nonsense", "invalid JSON"),
+        ("[" * 100_000, "invalid JSON"),
+        ("\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), "invalid JSON"),
+        ('"x"', "not a list of events"),
+        ("{}", "not a list of events"),
+        ('{"events": {}}', "not a list of events"),
     ],
 )
 def test_a_day_that_cannot_be_read_is_a_warning_and_stays(tmp_path, content, words):
@@ -134,7 +134,7 @@ def test_a_folder_in_place_of_a_day_and_many_problems(tmp_path):
     report = run(tmp_path)
     assert isinstance(report, Report)
     assert report.text.startswith(
-        "nothing new; 7 with problems: 2026-02-01: Is a directory; 2026-02-02: no JSON; "
+        "nothing new; 7 with problems: 2026-02-01: Is a directory; 2026-02-02: invalid JSON; "
     )
     assert report.text.endswith(" and 4 more")
 
