@@ -1,16 +1,15 @@
 """Where the slots of a cron expression fall in a time zone, by the daylight-saving rules of Debian's cron.
 
-cronsim reads the expression and says which days fit. What a change of the clock does to a slot is decided
-here: cronsim 2.8 itself misses slots where the clock moves by less than an hour (Australia/Lord_Howe), and
-reads the range `4-4/3` as `4/3`. Times are Unix seconds.
+cronsim reads the expression and walks a clock that is never set. What a change of the real clock does to a
+slot is decided here: cronsim 2.8 misses slots where the clock moves by less than an hour (Australia/Lord_Howe),
+and reads the range `4-4/3` as `4/3`. Times are Unix seconds.
 """
 
+import copy
 import math
 import re
-from bisect import bisect_left, bisect_right
-from calendar import monthrange
-from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Iterator
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -19,21 +18,20 @@ from cronsim import CronSim, CronSimError
 
 NEVER = float("inf")
 _SECOND = timedelta(seconds=1)
-_YEARS = 50  # that it looks ahead: a 29 February on a given weekday can be forty years away
-_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _RANGE_OF_ONE = re.compile(r"\b0*(\w+)-0*\1/0*[1-9][0-9]*")
+_END_OF_CALENDAR = (StopIteration, OverflowError, ValueError, OSError)
 
 
-class _Pattern(NamedTuple):
-    """What an expression allows, in order; `fits` judges a day of one of the months."""
-
+class _Expression(NamedTuple):
+    minutes: CronSim  # its five fields
     seconds: tuple[int, ...]
-    minutes: tuple[int, ...]
-    hours: tuple[int, ...]
-    follows: bool  # the clock, for it has a star in minute or hour
-    days: tuple[int, ...]  # of a month, that may fit
-    months: frozenset[int]
-    fits: Callable[[date], bool]
+    follows: bool  # the clock, because minute or hour begins with a star
+
+    def walls(self, after: datetime) -> Iterator[datetime]:
+        """What a clock that is never set shows at each slot."""
+        walk = copy.copy(self.minutes)
+        walk.dt = after
+        return walk
 
 
 def next_slot(expression: str, zone: tzinfo, last: float) -> float:
@@ -42,22 +40,22 @@ def next_slot(expression: str, zone: tzinfo, last: float) -> float:
     An expression has the five fields of cron, or six with the seconds first: these count inside the minutes
     that the other five name, so that the rules are the same for both.
     """
-    pattern = _pattern(expression)
+    parsed = check(expression)
     try:
-        last = math.floor(last)  # slots are whole seconds, and dates round what is finer
-        minute = _next_minute(pattern, zone, last - pattern.seconds[-1])
-        return next((minute + each for each in pattern.seconds if minute + each > last), NEVER)
-    except (StopIteration, OverflowError, ValueError, OSError):  # also where the calendar ends
+        last = math.floor(last)  # slots are whole seconds, and dates round fractions
+        minute = next((_follow if parsed.follows else _times_of_day)(parsed, zone, last - parsed.seconds[-1]))
+        return next((minute + each for each in parsed.seconds if minute + each > last), NEVER)
+    except _END_OF_CALENDAR:
         return NEVER
 
 
 def next_slots(expression: str, zone: tzinfo, last: float, count: int) -> list[float]:
     """The first `count` slots after `last`, fewer if there are no more: quicker than one after the other."""
-    pattern = _pattern(expression)
-    if not pattern.follows and pattern.seconds == (0,):
+    parsed = check(expression)
+    if not parsed.follows and parsed.seconds == (0,):
         try:
-            return list(islice(_times_of_day(pattern, zone, math.floor(last)), count))
-        except (OverflowError, ValueError, OSError):
+            return list(islice(_times_of_day(parsed, zone, math.floor(last)), count))
+        except _END_OF_CALENDAR:
             return []
     found: list[float] = []
     while len(found) < count and (last := next_slot(expression, zone, last)) < NEVER:
@@ -65,56 +63,24 @@ def next_slots(expression: str, zone: tzinfo, last: float, count: int) -> list[f
     return found
 
 
-def check(expression: str) -> None:
-    """Raises CronSimError for what is no expression, and for one that never matches."""
-    pattern = _pattern(expression)
-    if all(min(pattern.days) > _LONGEST[month - 1] for month in pattern.months):
-        raise CronSimError("it never matches")
-
-
-@lru_cache(maxsize=512)
-def _pattern(expression: str) -> _Pattern:
+@lru_cache(maxsize=4096)
+def check(expression: str) -> _Expression:
+    """The expression as read; raises CronSimError if it is invalid or never matches."""
     fields = expression.upper().split()
     if len(fields) not in (5, 6):
         raise CronSimError("Wrong number of fields")
     if not expression.isascii():
         raise CronSimError("Bad character")
-    if "-" in expression:
-        fields = [_RANGE_OF_ONE.sub(r"\1", field) for field in fields]
-    return _Pattern(*_in_a_day(*fields[:-3]), *_in_a_year(*fields[-3:]))
+    fields = [_RANGE_OF_ONE.sub(r"\1", field) for field in fields]
+    never_set = datetime(2000, 1, 1)  # noqa: DTZ001  # a clock that is never set has no zone
+    seconds = CronSim(" ".join((*fields[:-5], "* * * * *")), never_set).seconds
+    follows = any(field.startswith("*") for field in fields[-5:-3])
+    return _Expression(CronSim(" ".join(fields[-5:]), never_set), tuple(sorted(seconds)), follows)
 
 
-# Ten thousand expressions have few different halves.
-
-
-@lru_cache(maxsize=4096)
-def _in_a_day(*fields: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], bool]:
-    """Seconds, minutes and hours, and whether they follow the clock."""
-    read = _read(*fields, "*", "*", "*")
-    seconds, minutes, hours = (tuple(sorted(each)) for each in (read.seconds, read.minutes, read.hours))
-    return seconds, minutes, hours, any(field.startswith("*") for field in fields[-2:])
-
-
-@lru_cache(maxsize=512)
-def _in_a_year(*fields: str) -> tuple[tuple[int, ...], frozenset[int], Callable[[date], bool]]:
-    """Days of a month that may fit, months, and the judge of a day."""
-    read = _read("*", "*", *fields)
-    plain = read.day_and and all(day > 0 for day in read.days)  # no L, and nothing that a weekday could add
-    days = tuple(sorted(read.days)) if plain else tuple(range(1, 32))
-    return days, frozenset(read.months), read.match_day
-
-
-def _read(*fields: str) -> CronSim:
-    return CronSim(" ".join(fields), datetime(2000, 1, 1))  # noqa: DTZ001  # not used
-
-
-def _next_minute(pattern: _Pattern, zone: tzinfo, last: float) -> float:
-    return _follow(pattern, zone, last) if pattern.follows else next(_times_of_day(pattern, zone, last))
-
-
-def _times_of_day(pattern: _Pattern, zone: tzinfo, last: float) -> Iterator[float]:
+def _times_of_day(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[float]:
     """Fixed times: skipped by the clock they come right after the gap, once; repeated they come once."""
-    for wall in _walls(pattern, _wall(last, zone)):
+    for wall in parsed.walls(_wall(last, zone)):
         moments = _moments(wall, zone)
         slot = moments[0] if moments else _gap_end(wall, zone)
         if slot > last:
@@ -122,51 +88,26 @@ def _times_of_day(pattern: _Pattern, zone: tzinfo, last: float) -> Iterator[floa
             yield slot
 
 
-def _follow(pattern: _Pattern, zone: tzinfo, last: float) -> float:
+def _follow(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[float]:
     """A pattern over minutes or hours: it follows the clock, through a gap and over repeated hours."""
     wall, after = _wall(last, zone), last
     again = _moments(wall, zone)[-1]
     if again > last:  # the clock will be put back and show this once more
         turn = _change(last, again, zone)
-        before = _first_after(_walls(pattern, wall), zone, last)
+        before = _first_after(parsed.walls(wall), zone, last)
         if before < turn:
-            return before
+            yield before
+            return
         wall, after = _wall(turn, zone) - _SECOND, turn - 1
-    return _first_after(_walls(pattern, wall), zone, after)
+    yield _first_after(parsed.walls(wall), zone, after)
 
 
 def _first_after(walls: Iterator[datetime], zone: tzinfo, after: float) -> float:
     return next(moment for wall in walls for moment in _moments(wall, zone) if moment > after)
 
 
-def _walls(pattern: _Pattern, after: datetime) -> Iterator[datetime]:
-    """What a clock on the wall shows at each slot, were it never set."""
-    for day in _days(pattern, after.date()):
-        first = day == after.date()
-        for hour in pattern.hours[bisect_left(pattern.hours, after.hour) if first else 0 :]:
-            same = first and hour == after.hour
-            for minute in pattern.minutes[bisect_right(pattern.minutes, after.minute) if same else 0 :]:
-                yield datetime(day.year, day.month, day.day, hour, minute)  # noqa: DTZ001  # the wall has no zone
-
-
-def _days(pattern: _Pattern, day: date) -> Iterator[date]:
-    year, month, first = day.year, day.month, day.day
-    while year <= day.year + _YEARS:
-        if month in pattern.months:
-            length = _length(year, month)
-            for number in pattern.days:
-                if first <= number <= length and pattern.fits(found := date(year, month, number)):
-                    yield found
-        year, month, first = year + month // 12, month % 12 + 1, 1
-
-
-@lru_cache(maxsize=1024)
-def _length(year: int, month: int) -> int:
-    return monthrange(year, month)[1]
-
-
 def _wall(moment: float, zone: tzinfo) -> datetime:
-    """What the clock on the wall shows."""
+    """What the clock shows."""
     return datetime.fromtimestamp(moment, zone).replace(tzinfo=None, fold=0)
 
 
