@@ -1,8 +1,8 @@
 """Where the slots of a cron expression fall in a time zone, by the daylight-saving rules of Debian's cron.
 
 cronsim reads the expression and walks a clock that is never set. What a change of the real clock does to a
-slot is decided here: cronsim 2.8 misses slots where the clock moves by less than an hour (Australia/Lord_Howe),
-and reads the range `4-4/3` as `4/3`. Times are Unix seconds.
+slot is decided here: cronsim 2.8 misses slots where a clock moves by half an hour, as in Lord Howe, and
+reads the range `4-4/3` as `4/3`. Times are Unix seconds.
 """
 
 import copy

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import SchedulerError
-from scheduler.system.files import give_to_owner_of, read_file, replace_file, sync_folder
+from scheduler.system.files import give_to_owner_of, read_file, replace_file, sync
 
 FOLDER = Path(".experience") / "migrate"
 DONE, UNDONE, PARTIAL = "done", ".undone", ".partial"
@@ -72,7 +72,7 @@ class File:
     def write(self, content: bytes | None) -> None:
         if content is None:
             self.path.unlink()
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
         else:
             replace_file(self.path, content)
 
@@ -130,7 +130,7 @@ def _back(journal: Path) -> list[str]:
         if change.what.read() != change.before:
             change.what.write(change.before)
     journal.rename(journal.with_name(journal.name + UNDONE))
-    sync_folder(journal.parent)
+    sync(journal.parent)
     return [str(change.what) for change in reversed(changes)]
 
 
@@ -157,7 +157,7 @@ def _prepare(home: Path, changes: tuple[Change, ...]) -> Path:
     content = json.dumps({"version": 1, "changes": entries}, indent=2)
     replace_file(partial / "journal.json", content.encode())
     partial.rename(journal)
-    sync_folder(place)
+    sync(place)
     return journal
 
 

@@ -110,13 +110,22 @@ def write_partial(
         else:
             mode = stat.S_IMODE(before.st_mode)
         os.fchmod(descriptor, mode)
-        with contextlib.suppress(PermissionError):  # root, too, leaves the home's user what is its own
-            os.fchown(descriptor, before.st_uid, before.st_gid)
+        _give(descriptor, before)
         file.write(content)
         file.flush()
         if durable:
             os.fsync(descriptor)
         return os.fstat(descriptor)
+
+
+def give_to_owner_of(other: Path, path: Path) -> None:
+    """Root may write for another user; for anyone else the file is theirs already."""
+    _give(path, other.stat())
+
+
+def _give(file: int | Path, owner: os.stat_result) -> None:
+    with contextlib.suppress(PermissionError):
+        os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def sync(path: Path) -> None:
