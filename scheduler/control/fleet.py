@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from scheduler.alerts.alarms import Alarms
+from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, fingerprint, load
 from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import OfflineControl

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from scheduler.alerts.alarms import Alarms
+from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import load
 from tests.crash.loops import Place, command
 from tests.fakes import until

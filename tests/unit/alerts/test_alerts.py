@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -265,7 +266,7 @@ def test_pings_that_do_not_get_through_are_said_once_until_they_do(home, caplog)
         opus = Citizen(home, None, ping=f"{server.url}/t0ps3cret")
         server.status = 503
         opus.runs(OK, OK, OK)
-        opus.errands._idle.wait(15)
+        opus.errands.wait(15)
         server.status = 200
         opus.runs(OK, OK)
         opus.settle()
@@ -290,15 +291,14 @@ def test_where_each_kind_of_ping_goes(url, what, expected):
 
 
 def test_what_is_too_much_is_refused_and_counted(caplog):
-    errands, gate = BackgroundWorker(), asyncio.Event()
+    errands, gate = BackgroundWorker(), threading.Event()
 
     async def waits() -> None:
-        await gate.wait()
+        await asyncio.to_thread(gate.wait, 10)
 
     taken = [errands.put("lane", waits) for _ in range(WAITING + 7)]
     assert taken.count(False) == 7
-    assert errands._loop is not None
-    errands._loop.call_soon_threadsafe(gate.set)
+    gate.set()
     errands.finish(10)
     assert [record.message for record in caplog.records] == [
         "7 alerts or pings dropped: their targets were too slow"
@@ -329,9 +329,10 @@ def test_nobody_waits_longer_for_errands_than_they_say():
 
     errands.put("lane", never)
     errands.finish(0.05)
-    assert errands._thread is not None
-    errands._thread.join(10)
-    assert not errands._thread.is_alive()
+    for thread in threading.enumerate():
+        if thread.name == "alerts":
+            thread.join(10)
+            assert not thread.is_alive()
     assert not errands.put("lane", never)
 
 
