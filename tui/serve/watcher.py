@@ -8,8 +8,7 @@ from pathlib import Path
 from scheduler.control.fleet import Fleet
 from scheduler.control.member import Followed, Member
 from scheduler.core.views import Snapshot
-from scheduler.storage.lock import abandoned
-from scheduler.storage.lock import managed_by
+from scheduler.storage.lock import abandoned, managed_by
 from tui.serve.health import CitizenStatus, status_of
 from tui.serve.metrics import EventCounts
 
