@@ -1,11 +1,11 @@
-"""Every error that a caller may catch, each one line that says what, where and the mend."""
+"""Every error that a caller may catch, each one line that says what, where and how to fix it."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class SchedulerError(Exception):
-    """Something a person can cause and mend; `code` is its name on the wire and in scripts."""
+    """Something a person can cause and fix; `code` is its name on the wire and in scripts."""
 
     code = "error"
 
@@ -35,9 +35,9 @@ class UnknownCitizen(SchedulerError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        mend = "a new one is a folder of that name beside them, with an experience.toml in it"
-        mend = mend if names else "./run.sh NAME makes the first"
-        super().__init__(f"{_unknown('citizen', name, names)}; {mend}")
+        fix = "a new one is a folder of that name beside them, with an experience.toml in it"
+        fix = fix if names else "./run.sh NAME makes the first"
+        super().__init__(f"{_unknown('citizen', name, names)}; {fix}")
 
 
 class UnknownTask(SchedulerError):
@@ -77,7 +77,7 @@ class NotOurs(Owned):
 
 
 class Managed(Owned):
-    """A service runs the citizen, now or when it is started again; nobody else may own it."""
+    """A service runs the citizen, now or when it is started again; no other process may own it."""
 
     code = "managed"
 

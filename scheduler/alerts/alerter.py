@@ -1,4 +1,4 @@
-"""Who is told of what becomes of a citizen's tasks: alerts once per streak of failures, a ping per run."""
+"""Decide which alerts and pings a finished run sends: one alert per streak of failures, a ping per run."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ PATIENCE = 5.0  # seconds that a shutdown waits for alerts and pings that are un
 
 
 class Alerter:
-    """Hears of one citizen's runs, decides, and has errands done; nothing here waits."""
+    """Receives the runs of one citizen, decides, and hands jobs to the worker; nothing here waits."""
 
     def __init__(
         self, citizen: str, home: Path, alerts: Alerts | None, errands: BackgroundWorker, targets: Targets
@@ -34,21 +34,23 @@ class Alerter:
         self.alerts = alerts
         self._citizen, self._home = citizen, home
         self._worker, self._targets = errands, targets
-        self._alerted: set[str] = set()  # the tasks of whose present streak somebody was told
+        self._alerted: set[str] = set()  # tasks whose present streak was reported
         self._silent: set[str] = set()  # the tasks whose last ping did not get through
 
     def load(self) -> None:
-        """Take up what was told before; blocks."""
-        told = read_json(self._home / FILE, {}).get("alerted")
-        self._alerted = {name for name in told if isinstance(name, str)} if isinstance(told, list) else set()
+        """Read which streaks were reported before; blocks."""
+        names = read_json(self._home / FILE, {}).get("alerted")
+        self._alerted = (
+            {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+        )
 
     # -------------------------------------------------------------- Listener
 
     def began(self, tasks: Iterable[tuple[Task, TaskState]]) -> None:
-        """A run that died with its owner may have been the one too many; our own shutdown was none."""
+        """A run that died with its owner may be one failure too many; a shutdown of this program is none."""
         for task, state in tasks:
-            ours = state.outcome is Outcome.INTERRUPTED and state.due_now
-            if state.error and task.enabled and not state.paused and not ours:
+            shutdown = state.outcome is Outcome.INTERRUPTED and state.due_now
+            if state.error and task.enabled and not state.paused and not shutdown:
                 self._failed(task.name, state)
 
     def started(self, task: Task) -> None:
@@ -65,7 +67,7 @@ class Alerter:
             self._failed(task.name, after)
         elif task.name in self._alerted:
             self._alerted.discard(task.name)
-            self._say("recovered", task.name, after, recovery(self._citizen, task.name, before))
+            self._alert("recovered", task.name, after, recovery(self._citizen, task.name, before))
 
     # -------------------------------------------------------------- alerts
 
@@ -73,9 +75,9 @@ class Alerter:
         alerts = self.alerts
         if alerts and state.failures_in_a_row >= alerts.after and task not in self._alerted:
             self._alerted.add(task)
-            self._say("failed", task, state, failure(self._citizen, task, state))
+            self._alert("failed", task, state, failure(self._citizen, task, state))
 
-    def _say(self, kind: str, task: str, state: TaskState, text: str) -> None:
+    def _alert(self, kind: str, task: str, state: TaskState, text: str) -> None:
         if self.alerts and kind in self.alerts.on:
             error = state.error.text[:TEXT_LIMIT] if state.error else ""
             more = {"outcome": state.outcome, "failures_in_a_row": state.failures_in_a_row, "error": error}
@@ -84,7 +86,7 @@ class Alerter:
             self._worker.put(self._citizen, self._remember)
 
     def send(self, kind: str, task: str, text: str, more: Mapping[str, Any] | None = None) -> None:
-        """Tell all targets, soon; from any thread."""
+        """Send to all targets, soon; from any thread."""
         if self.alerts is None:
             return
         message = {
@@ -107,7 +109,7 @@ class Alerter:
                 about = {"citizen": self._citizen, "target": target, "error": why}
                 log.warning(f"alert not delivered: {message['text']}", extra=about)
         if message["kind"] == "failed" and all(answers.values()):
-            self._alerted.discard(message["task"])  # nobody was told: the next failure tries again
+            self._alerted.discard(message["task"])  # no target took it: the next failure tries again
         await self._remember()
 
     async def _remember(self) -> None:
@@ -163,7 +165,7 @@ class Alarms:
         self._watch = StallWatch(self._stalled, self._turns, stalled_after)
 
     async def listener(self, citizen: CitizenSettings) -> Alerter:
-        """Whom the runs of this citizen are told to; call it on the loop that runs them."""
+        """The listener for the runs of this citizen; call it on the loop that runs them."""
         alerter = Alerter(citizen.name, citizen.home, citizen.alerts, self._worker, self._targets)
         await asyncio.to_thread(alerter.load)
         self._alerters[citizen.name] = alerter
@@ -171,7 +173,7 @@ class Alarms:
         return alerter
 
     def change(self, citizen: CitizenSettings) -> None:
-        """Go on with other settings."""
+        """Use other settings from now on."""
         if alerter := self._alerters.get(citizen.name):
             alerter.alerts = citizen.alerts
         if citizen.alerts and "stalled" in citizen.alerts.on:
@@ -184,23 +186,25 @@ class Alarms:
         self._worker.stop_now()
 
     async def stop(self) -> None:
-        """Let what is on its way arrive, for a moment."""
+        """Give alerts that are under way a moment to arrive."""
         self._watch.stop()
         await asyncio.to_thread(self._worker.finish, PATIENCE)
 
     def _stalled(self, culprit: str, seconds: float) -> None:
         who = culprit or "something outside any task"
-        self._tell("stalled", culprit, f"{who} has held up the scheduler for {seconds:.0f} s")
+        self._report("stalled", culprit, f"{who} has held up the scheduler for {seconds:.0f} s")
 
     def _turns(self, culprit: str, seconds: float) -> None:
         who = culprit or "something outside any task"
-        self._tell("recovered", culprit, f"the scheduler goes on: {who} had held it up for {seconds:.0f} s")
+        self._report("recovered", culprit, f"the scheduler goes on: {who} had held it up for {seconds:.0f} s")
 
-    def _tell(self, kind: str, culprit: str, text: str) -> None:
-        """The citizen whose run it is; all, each target once, where it is nobody's."""
+    def _report(self, kind: str, culprit: str, text: str) -> None:
+        """Alert the citizen whose run it is; without one, all citizens, each target once."""
         citizen, _, task = culprit.partition("/")
         chosen = self._alerters.get(citizen)
-        told = [chosen] if chosen else [*{each.alerts: each for each in [*self._alerters.values()]}.values()]
-        for alerter in told:
+        receivers = (
+            [chosen] if chosen else [*{each.alerts: each for each in [*self._alerters.values()]}.values()]
+        )
+        for alerter in receivers:
             if alerter.alerts and {"stalled", kind} <= alerter.alerts.on:
                 alerter.send(kind, task if chosen else "", text)

@@ -1,4 +1,4 @@
-"""Carries alerts to commands, webhooks and Apprise, and pings to who waits for them; each has its time."""
+"""Send alerts to commands, webhooks and Apprise, and pings to their addresses; each has a time limit."""
 
 import asyncio
 import contextlib
@@ -20,10 +20,10 @@ LIMIT = 10.0  # seconds for each target
 # Apprise has a plugin for each of a hundred services and its own waits: in a process it can be ended.
 NOTIFY = """\
 import json, sys, apprise
-told = json.load(sys.stdin)
+message = json.load(sys.stdin)
 sender = apprise.Apprise()
-added = [sender.add(url) for url in told["urls"]]
-sent = sender.notify(title=told["title"], body=told["body"])
+added = [sender.add(url) for url in message["urls"]]
+sent = sender.notify(title=message["title"], body=message["body"])
 sys.exit(0 if sent and all(added) else 3)
 """
 
@@ -33,7 +33,7 @@ class Refused(Exception):
 
 
 class Targets:
-    """All ways out, with one set of connections; lives on the errands' loop."""
+    """All ways out, with one set of connections; lives on the worker's loop."""
 
     def __init__(self) -> None:
         self._client: httpx2.AsyncClient | None = None
@@ -69,7 +69,7 @@ class Targets:
             answer = await self._client.send(
                 request, stream=True, follow_redirects=more.get("follow_redirects", False)
             )
-            await answer.aclose()  # what it has to say nobody reads
+            await answer.aclose()  # its body is not read
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             raise Refused(why(error)) from None
         except TaskFailed as error:
@@ -91,16 +91,16 @@ async def _limited(sending: Coroutine[Any, Any, None]) -> str:
 
 async def _command(argv: tuple[str, ...], message: Mapping[str, Any], home: Path) -> None:
     around = {**os.environ, "CITIZEN": str(message["citizen"]), "EXPERIENCE_ALERT": str(message["kind"])}
-    await _told(argv, json.dumps(message).encode(), cwd=home, env=around)
+    await _run(argv, json.dumps(message).encode(), cwd=home, env=around)
 
 
 async def _apprise(urls: tuple[str, ...], message: Mapping[str, Any]) -> None:
     title = f"{message['citizen']}/{message['task']} {message['kind']}".replace("/ ", " ")
-    told = {"urls": urls, "title": title, "body": message["text"]}
-    await _told((sys.executable, "-P", "-c", NOTIFY), json.dumps(told).encode())
+    content = {"urls": urls, "title": title, "body": message["text"]}
+    await _run((sys.executable, "-P", "-c", NOTIFY), json.dumps(content).encode())
 
 
-async def _told(argv: tuple[str, ...], text: bytes, **more: Any) -> None:
+async def _run(argv: tuple[str, ...], text: bytes, **more: Any) -> None:
     """Run a program with this on its standard input; it and what it started are ended with our patience."""
     quiet = asyncio.subprocess.DEVNULL  # what it prints may hold secrets
     try:

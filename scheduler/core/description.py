@@ -1,4 +1,4 @@
-"""Puts a task's definition into words; secrets are masked here, before anybody else gets to see it."""
+"""Put a task's definition into words, with its secrets masked."""
 
 import shlex
 from collections.abc import Collection, Iterator
@@ -16,7 +16,7 @@ BUILT_IN = "scheduler.handlers."
 
 @dataclass(frozen=True, slots=True)
 class DefinitionField:
-    """A line about a task; `usual` when nobody has set it."""
+    """A line about a task; `usual`: it has its default."""
 
     label: str
     words: str
@@ -36,7 +36,7 @@ class TaskDetails:
 def explain(
     citizen: str, task: Task, state: TaskState, now: float, floor: float, secrets: Collection[str]
 ) -> TaskDetails:
-    """What the task is and when it is due next; `secrets` are the values that nobody may see."""
+    """What the task is and when it is due next; `secrets` are the values that are never shown."""
     masks = Masks(secrets)
     return TaskDetails(
         task=task.name,

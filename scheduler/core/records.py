@@ -1,4 +1,4 @@
-"""What history keeps of a run, what may be asked of it, and where finished runs are told."""
+"""What history keeps of a run, what a query may ask for, and the port that records finished runs."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class FinishedRun(NamedTuple):
     output: Printed | None = None
 
 
-Told = Callable[[str, str], None]
+Notify = Callable[[str, str], None]
 
 
 class Recorder(Protocol):
@@ -81,8 +81,8 @@ class Recorder(Protocol):
 
     keep: Retention
 
-    def begin(self, told: Told) -> None:
-        """Runs are recorded from now on, by this loop; `told` hears what is wrong with that, as an event."""
+    def begin(self, notify: Notify) -> None:
+        """Runs are recorded from now on, by this loop; `notify` gets what is wrong with that, as an event."""
         ...
 
     def record(self, run: FinishedRun) -> None:
@@ -107,7 +107,7 @@ class Forgetful:
 
     keep = Retention()
 
-    def begin(self, told: Told) -> None: ...
+    def begin(self, notify: Notify) -> None: ...
 
     def record(self, run: FinishedRun) -> None: ...
 

@@ -86,7 +86,7 @@ class TaskState(NamedTuple):
         return self._replace(retry_at=at, attempt=self.attempt + 1)
 
     def gave_up(self) -> "TaskState":
-        """No retry is left: the next regular slot starts afresh."""
+        """No retry is left: the next regular slot starts with a first attempt."""
         return self._replace(retry_at=None, attempt=0)
 
     def wanted(self) -> "TaskState":

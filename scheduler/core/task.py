@@ -58,7 +58,7 @@ class Progress:
     text: str = ""
 
 
-def _nobody_listens(progress: Progress) -> None: ...
+def _ignore_progress(progress: Progress) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Llm:
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """Who is told of what: of `after` failures in a row, once; where it goes may be a secret."""
+    """Which alerts go where: one for `after` failures in a row; the address may be a secret."""
 
     on: frozenset[str]
     after: int = 2
@@ -94,7 +94,7 @@ class Context:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     last_success: float | None = None
     trigger: Trigger = Trigger.SCHEDULE
-    report: Callable[[Progress], None] = _nobody_listens
+    report: Callable[[Progress], None] = _ignore_progress
     llm: Llm | None = None
 
     def progress(self, done: float, total: float = 0, text: str = "") -> None:

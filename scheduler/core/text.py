@@ -55,7 +55,7 @@ def _rows(task: TaskView, now: float) -> list[str]:
 
 
 def _failed(task: TaskView) -> bool:
-    # An error that v2 left behind says nothing about a task that nobody set up.
+    # An error that v2 left behind says nothing about a task that is not set up.
     return task.kind is TaskStatus.FAILED or (
         task.error is not None and task.kind is not TaskStatus.NOT_SET_UP
     )

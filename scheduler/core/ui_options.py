@@ -1,4 +1,4 @@
-"""What may be set of the monitor: its keys by name, its colours, what it tells the terminal. Plain data."""
+"""The settings of the monitor: keys by name, colours, title and bell. Plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _MOVES = {
     "last": "G,end",
 }
 
-# Screen by screen: the name of each key, and the key that it is when nobody sets it.
+# Screen by screen: the name of each key, and its default key.
 KEYS: Mapping[str, Mapping[str, str]] = {
     EVERYWHERE: {
         "help": "question_mark",
@@ -85,7 +85,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """How the screen is to be; `keys` has only what somebody has set, as Textual names keys."""
+    """How the screen looks; `keys` holds the keys that differ from the default, as Textual names them."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
     theme: str = THEMES[0]

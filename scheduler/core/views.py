@@ -55,7 +55,7 @@ class TaskView:
 
     @property
     def paused(self) -> bool:
-        """Paused by somebody, not turned off in the settings."""
+        """Paused by a person, not disabled in the settings."""
         return self.paused_at is not None or (self.kind is TaskStatus.PAUSED and self.enabled)
 
 
@@ -97,7 +97,7 @@ class Snapshot:
     wake: WakeView = WakeView()
     events: tuple[Event, ...] = ()
     home: str = ""
-    owner: str = "here"  # or "attached, pid 4711"; "pid 4711" through its files; "" when nobody owns it
+    owner: str = "here"  # or "attached, pid 4711"; "pid 4711" through its files; "" when no process owns it
     unsaved: str = ""
     problems: tuple[str, ...] = ()  # settings, files set aside: one line each
     stale: str = ""  # why this may not be the truth any more
@@ -117,7 +117,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class OutputChunk:
-    """What a run printed next; `skipped` bytes before it were too many for whoever reads them here."""
+    """What a run printed next; `skipped` bytes before it were too many for the reader."""
 
     text: str
     skipped: int = 0

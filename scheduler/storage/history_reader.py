@@ -90,7 +90,7 @@ def selection(asked: RunQuery) -> tuple[str, tuple[Any, ...]]:
 
 
 def address(path: Path, **how: object) -> str:
-    """The database as SQLite wants to be told of it."""
+    """The database as an address for SQLite."""
     return f"file:{quote(str(path))}?" + "&".join(f"{name}={given}" for name, given in how.items())
 
 
@@ -98,7 +98,7 @@ def _rows(home: Path, query: str, values: tuple[Any, ...]) -> list[Any]:
     path = home / NAME
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep us waiting for ever
-            raise Unreadable(f"{path} is no file; move it away")
+            raise Unreadable(f"{path} is not a file; move it away")
         with _opened(path) as database:
             return database.execute(query, values).fetchall() if _has_runs(path, database) else []
     except FileNotFoundError:
@@ -117,7 +117,7 @@ def _has_runs(path: Path, database: sqlite3.Connection) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    # Without a write-ahead log nobody has it open: read as it is, or SQLite would leave files beside it.
+    # Without a write-ahead log no process has it open: read as it is, or SQLite would leave files beside it.
     alone = not path.with_name(path.name + WRITE_AHEAD).exists()
     where = address(path, mode="ro", **({"immutable": 1} if alone else {}))
     with closing(sqlite3.connect(where, uri=True, timeout=1.0)) as database:

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from scheduler.core.records import FinishedRun, RunQuery, RunRecord, Told
+from scheduler.core.records import FinishedRun, Notify, RunQuery, RunRecord
 from scheduler.core.task import Retention
 from scheduler.storage.history_reader import NAME, SCHEMA, VERSION, WRITE_AHEAD, address, output, runs
 from scheduler.system.files import quarantine
@@ -28,7 +28,7 @@ SHARE, LONGEST = (
 )  # after a slow write the pause is that many times as long, but at most so many seconds
 PATIENCE = 5.0  # seconds without progress after which a caller stops waiting for the disk
 LOCK_PATIENCE = 1.0  # seconds to wait for another process's lock
-LOOK_AFTER = 100  # runs of a task, after which it is looked at whether it has too many
+LOOK_AFTER = 100  # runs of a task, after which the writer counts the task's runs
 AT_ONCE = 32  # rows in one statement
 STEP = 500  # rows forgotten in one transaction
 OUTPUTS_KEPT = 1000  # of each task: 64 MB at most
@@ -155,8 +155,8 @@ class HistoryRecorder:
         self.lost = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def begin(self, told: Told) -> None:
-        self._loop, self._told = asyncio.get_running_loop(), told
+    def begin(self, notify: Notify) -> None:
+        self._loop, self._notify = asyncio.get_running_loop(), notify
 
     def record(self, run: FinishedRun) -> None:
         if not self._writer.put(self, run):
@@ -182,7 +182,7 @@ class HistoryRecorder:
             self._soon(self._missed, len(runs), str(reason))
             return
         if aside:
-            self._soon(self._told, "history set aside", f"it was damaged; it is {aside} now")
+            self._soon(self._notify, "history set aside", f"it was damaged; it is {aside} now")
         if self.lost and self._writer.relieved():
             self._soon(self._recovered)
 
@@ -194,12 +194,12 @@ class HistoryRecorder:
     def _missed(self, runs: int, reason: str) -> None:
         """Reported once, until runs are recorded again."""
         if not self.lost:
-            self._told("history not recorded", reason)
+            self._notify("history not recorded", reason)
         self.lost += runs
 
     def _recovered(self) -> None:
         if self.lost:
-            self._told("history recorded again", f"{self.lost} runs are missing")
+            self._notify("history recorded again", f"{self.lost} runs are missing")
         self.lost = 0
 
 
@@ -212,7 +212,7 @@ class Row(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A place in the queue: whoever put it wants to know when everything before it is written."""
+    """A place in the queue: `reached` is set when everything before it is written."""
 
     reached: "Future[None]"
     close: "HistoryFile | None" = None
@@ -278,7 +278,7 @@ class HistoryFile:
             self._forget(database, runs, keep)
 
     def _forget(self, database: sqlite3.Connection, runs: Sequence[FinishedRun], keep: Retention) -> None:
-        """Whatever is too many or too old goes, a little at a time."""
+        """Remove runs that are too many or too old, a few at a time."""
         for run in runs:
             self._since[run.task] = self._since.get(run.task, LOOK_AFTER) + 1
         slack = min(keep.runs // 100, LOOK_AFTER)
@@ -296,9 +296,9 @@ class HistoryFile:
 
     def _opened(self) -> sqlite3.Connection:
         if self._database and self._file != self._there():
-            self.close()  # somebody removed or replaced the file
+            self.close()  # the file was removed or replaced
         if self._database is None:
-            self._file = self._ours()
+            self._file = self._made()
             self._database = _connected(self.path)
         return self._database
 
@@ -309,8 +309,8 @@ class HistoryFile:
             return 0, 0
         return found.st_dev, found.st_ino
 
-    def _ours(self) -> tuple[int, int]:
-        """Make the file, ours alone, if there is none; a link here could name any file of ours."""
+    def _made(self) -> tuple[int, int]:
+        """Make the file, for its owner alone, if there is none; a link could name any file of this user."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o600)
         try:
@@ -318,14 +318,14 @@ class HistoryFile:
         finally:
             os.close(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError("is no file; move it away")
+            raise OSError("is not a file; move it away")
         return found.st_dev, found.st_ino
 
     def _move_aside(self) -> Path:
         self.close()
         aside = quarantine(self.path)
         log = self.path.with_name(self.path.name + WRITE_AHEAD)
-        with suppress(FileNotFoundError):  # it belongs to the damaged one, and may help to mend that
+        with suppress(FileNotFoundError):  # it belongs to the damaged one, and may help to repair it
             log.replace(aside.with_name(aside.name + WRITE_AHEAD))
         self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
         return aside

@@ -15,7 +15,7 @@ from scheduler.system.clock import SystemClock
 from scheduler.system.files import quarantine, read_file, sync, write_partial
 
 FILE_NAME = "background_tasks.json"
-SETTLED = 1.0  # seconds after which a file that makes no sense is not one that somebody is still writing
+SETTLED = 1.0  # an invalid file older than this many seconds is corrupt, not half-written
 
 States = Mapping[str, TaskState]
 
@@ -29,7 +29,7 @@ class OtherHand(Exception):
 
 
 class Behind(Exception):
-    """What another hand changed is not in these states yet; take them anew."""
+    """These states lack what another program changed in the file; take newer ones."""
 
 
 class HalfWritten(OSError):
@@ -87,12 +87,12 @@ class StateFile:
 
     def differs(self) -> bool:
         """Whether another hand has changed the file since we last read or wrote it."""
-        with contextlib.suppress(OSError):  # gone is not changed: what we know is written anew
+        with contextlib.suppress(OSError):  # a removed file is not changed: it is written again
             return _signature(self.path.stat()) != self._known.signature
         return False
 
     def merged(self, version: int) -> None:
-        """From this version on the states hold what the last OtherHand told."""
+        """From this version on the states hold what the last OtherHand carried."""
         with self._lock:
             self._merging, self._floor = False, version
 
@@ -115,7 +115,7 @@ class StateFile:
         finally:
             partial.unlink(missing_ok=True)  # still there only if it did not take the file's place
         if durable:
-            if overtaken:  # by one that nobody made durable: under a steady load there is always one
+            if overtaken:  # by a file that is not durable yet: under a steady load there is always one
                 sync(self.path)
             sync(self.path.parent)
 
@@ -171,7 +171,7 @@ class StateFile:
             raise Unreadable(
                 f"{self.path} is no state file ({error}) and cannot be moved aside: {denied.strerror}"
             ) from denied
-        return f"{self.path} could not be read ({error}); kept as {aside.name}, starting afresh"
+        return f"{self.path} could not be read ({error}); kept as {aside.name}, starting without it"
 
 
 def merged(base: TaskState, theirs: TaskState, ours: TaskState) -> TaskState:

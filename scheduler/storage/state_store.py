@@ -14,7 +14,7 @@ from scheduler.system.clock import Clock, Timer
 
 log = logging.getLogger("experience.store")
 
-# Seconds until a change that nobody waits for is made durable: the start and the end of a short run share one
+# Seconds until a change without a waiting caller is made durable: start and end of a short run share one
 # fsync, and the write that a handler waits for comes first (p50 of its lateness: 3.0 ms without, 1.9 with).
 SOON = 0.01
 FIRST_RETRY, LAST_RETRY = 1.0, 30.0  # seconds between attempts at a save that fails
@@ -31,10 +31,10 @@ class Store(Protocol):
         """The last saved states, and a line for each thing in them that had to be dropped."""
         ...
 
-    def begin(self, states: Callable[[], States], adopt: Adopt, told: Callable[[], None]) -> None:
+    def begin(self, states: Callable[[], States], adopt: Adopt, notify: Callable[[], None]) -> None:
         """From now on save what `states` gives; `adopt` gets what another hand changed.
 
-        `told` is called whenever `unsaved` changes.
+        `notify` is called whenever `unsaved` changes.
         """
         ...
 
@@ -66,7 +66,7 @@ class MemoryStore:
     def load(self) -> tuple[States, list[str]]:
         return self._states, []
 
-    def begin(self, states: Callable[[], States], adopt: Adopt, told: Callable[[], None]) -> None: ...
+    def begin(self, states: Callable[[], States], adopt: Adopt, notify: Callable[[], None]) -> None: ...
 
     def differs(self) -> bool:
         return False
@@ -103,13 +103,13 @@ class DiskStore:
         self._retry: Timer | None = None
         self._states: Callable[[], States] = dict
         self._adopt: Adopt = lambda states, notes: None
-        self._told: Callable[[], None] = lambda: None
+        self._notify: Callable[[], None] = lambda: None
 
     def load(self) -> tuple[States, list[str]]:
         return self.file.load()
 
-    def begin(self, states: Callable[[], States], adopt: Adopt, told: Callable[[], None]) -> None:
-        self._states, self._adopt, self._told = states, adopt, told
+    def begin(self, states: Callable[[], States], adopt: Adopt, notify: Callable[[], None]) -> None:
+        self._states, self._adopt, self._notify = states, adopt, notify
 
     def differs(self) -> bool:
         return self.file.differs()
@@ -126,7 +126,7 @@ class DiskStore:
         return await asyncio.shield(self._save_now())
 
     async def close(self) -> None:
-        """Make what is pending durable, once; a disk that still refuses keeps nobody here."""
+        """Make what is pending durable, once; a disk that still refuses does not delay the end."""
         if self._retry:
             self._retry.cancel()
         await self.saved()
@@ -193,7 +193,7 @@ class DiskStore:
     def _say(self, unsaved: str) -> None:
         if unsaved != self.unsaved:
             self.unsaved = unsaved
-            self._told()
+            self._notify()
 
     def _take_over(self, other: OtherHand) -> None:
         ours, nothing = self._states(), TaskState()
@@ -231,7 +231,7 @@ class _Lane:
                 try:
                     batch.set_result(await self._work())
                 finally:
-                    if not batch.done():  # nobody may wait for ever for work that broke
+                    if not batch.done():  # or callers would wait for ever for work that broke
                         batch.set_result(False)
         finally:
             self._task = None

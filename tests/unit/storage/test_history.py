@@ -191,7 +191,7 @@ def test_a_database_of_somebody_else_is_an_error_for_a_reader(home):
 
 def test_a_folder_in_its_place_is_an_error_for_a_reader(home):
     (home / "runs.db").mkdir()
-    with pytest.raises(Unreadable, match=r"runs\.db is no file; move it away"):
+    with pytest.raises(Unreadable, match=r"runs\.db is not a file; move it away"):
         listed(home)
 
 
