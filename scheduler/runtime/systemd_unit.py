@@ -12,6 +12,7 @@ from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load, load_or_raise
 from scheduler.errors import SchedulerError, UnknownCitizen
 from scheduler.storage.lock import Unit, managed_by, mark, unit_of, unmark
+from scheduler.system.files import replace_file
 from scheduler.system.sd_notify import SERVICE
 from scheduler.system.unix_socket import socket_path
 
@@ -110,7 +111,7 @@ def install(where: Place) -> None:
     _refuse_foreign(where)
     try:
         where.file.parent.mkdir(parents=True, exist_ok=True)
-        _write(where.file, where.text)
+        replace_file(where.file, where.text.encode(), mode=0o644)  # or systemd logs a warning about the unit
         mark(where.home, where.unit)
     except OSError as error:
         raise _io_error(error, where) from error
@@ -159,14 +160,6 @@ def _refuse_foreign(where: Place) -> None:
 def _io_error(error: OSError, where: Place) -> SchedulerError:
     fix = "run it with sudo, or pass --user" if isinstance(error, PermissionError) else "fix that first"
     return SchedulerError(f"{error.filename or where.file}: {error.strerror or error}; {fix}")
-
-
-def _write(file: Path, content: str) -> None:
-    """Whole or not at all; readable by all, or systemd logs a warning about the unit."""
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(content, encoding="utf-8")
-    partial.chmod(0o644)
-    partial.replace(file)
 
 
 # ------------------------------------------------------------------ text

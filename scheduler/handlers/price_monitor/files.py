@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 from scheduler.handlers.home_files import append_lines, count_files, task_fails
 from scheduler.handlers.price_monitor.moves import Move
-from scheduler.system.files import open_new, write_json
+from scheduler.system.files import replace_file, write_json
 
 MOST = 32 << 20  # bytes of prices.jsonl: five pairs every quarter of an hour for about two years
 FULL = 5000  # files in the queue from which on nothing is added until it gets shorter
@@ -62,11 +60,8 @@ def _work(pair: str, source: str, move: Move) -> dict[str, Any]:
 
 
 def _halve(file: Path) -> None:
-    partial = file.with_name(f".{file.name}.partial")
-    with file.open("rb") as old, open(open_new(partial), "wb") as new:  # noqa: PTH123 - it takes a descriptor
-        old.seek(file.stat().st_size // 2)
-        old.readline()
-        shutil.copyfileobj(old, new)
-        new.flush()
-        os.fsync(new.fileno())
-    partial.replace(file)
+    with file.open("rb") as lines:
+        lines.seek(file.stat().st_size // 2)
+        lines.readline()
+        newer = lines.read()
+    replace_file(file, newer)
