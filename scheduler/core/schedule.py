@@ -25,23 +25,9 @@ MACROS = {
     "@hourly": "0 * * * *",
 }
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_WORDS = {
-    "sec": "s",
-    "secs": "s",
-    "second": "s",
-    "seconds": "s",
-    "min": "m",
-    "mins": "m",
-    "minute": "m",
-    "minutes": "m",
-    "hour": "h",
-    "hours": "h",
-    "day": "d",
-    "days": "d",
-    "week": "w",
-    "weeks": "w",
-}
-_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*")
+_NAMES = r"ms|w(?:eeks?)?|d(?:ays?)?|h(?:ours?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?"
+_PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*({_NAMES})\s*")
+_SIZES = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 ON_TIME = 0.1  # seconds that a run may begin late and still be on time
 LONGEST = 100 * 365 * 86400.0  # seconds: timers and dates overflow far beyond a century
@@ -179,10 +165,7 @@ def _length(text: str) -> float | None:
         return float(rest)
     total, position = 0.0, 0
     while match := _PART.match(rest, position):
-        unit = _WORDS.get(match[2], match[2])
-        if unit not in _UNITS:
-            return None
-        total += float(match[1]) * _UNITS[unit]
+        total += float(match[1]) * _UNITS["ms" if match[2] == "ms" else match[2][0]]
         position = match.end()
     return total if rest and position == len(rest) else None
 
@@ -191,26 +174,25 @@ def in_words(seconds: float) -> str:
     """The shortest exact spelling of a duration: `5m`, `1h30m`, `0.5s`."""
     if seconds != int(seconds):
         return f"{seconds:g}s"
-    parts, rest = [], int(seconds)
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    if parts == ["1d"]:
-        return "24h"
-    return "".join(parts) or "0s"
+    parts = [f"{count}{unit[0]}" for count, unit in _parts(seconds)]
+    return "24h" if parts == ["1d"] else "".join(parts) or "0s"
 
 
 def spelled(seconds: float) -> str:
     """A duration as one says it: `5 minutes`, `1 hour 30 minutes`, `0.5 seconds`."""
     if seconds != int(seconds):
         return f"{seconds:g} seconds"
+    parts = [f"{count} {unit}" if count == 1 else f"{count} {unit}s" for count, unit in _parts(seconds)]
+    return " ".join(parts) or "0 seconds"
+
+
+def _parts(seconds: float) -> list[tuple[int, str]]:
     parts, rest = [], int(seconds)
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+    for unit, size in _SIZES:
         count, rest = divmod(rest, size)
         if count:
-            parts.append(f"{count} {unit}" if count == 1 else f"{count} {unit}s")
-    return " ".join(parts) or "0 seconds"
+            parts.append((count, unit))
+    return parts
 
 
 def zone_named(name: str) -> ZoneInfo:
