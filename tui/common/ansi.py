@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from rich.color import Color
+from rich.ansi import AnsiDecoder
 from rich.style import Style
 
 from tui.common.text import cells, cleaned
@@ -23,6 +23,10 @@ _ESCAPES = re.compile(
     "|\x1b[PX^_][^\x1b\n]*\x1b\\\\"
     "|\x1b[ -/]*[0-~]"
 )
+_COLOURS = re.compile("(\x1b\\[[0-9;]*m)")
+_CODES = re.compile("[34]8[;:](?:5[;:][0-9]+|2(?:[;:][0-9]*){3})|[0-9]+")
+_NOT_SHOWN = frozenset(("5", "6", "8"))  # blinking and hidden text
+_WEIGHTS = ("bold", "dim", "italic", "underline", "reverse", "strike")
 _STRUCK = re.compile("[^\x08\n]\x08")
 _PLAIN = Style()
 
@@ -39,11 +43,10 @@ Line = tuple[Part, ...]
 
 def lines(text: str, plain: bool = False) -> list[Line]:
     """The text line by line; colours go on over line ends as they do in a terminal."""
-    reader = _Reader(plain)
-    text = _bounded(text)
+    decoder, text = AnsiDecoder(), _bounded(text)
     text = _STRUCK.sub("", text) if "\x08" in text else text
     rows = text.removesuffix("\n").split("\n")
-    return [reader.line(row.removesuffix("\r")) for row in rows] if text else []
+    return [_line(decoder, row.removesuffix("\r"), plain) for row in rows] if text else []
 
 
 def without_colours(text: str) -> str:
@@ -101,140 +104,49 @@ def _bounded(text: str) -> str:
     return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
 
 
-class _Reader:
-    """Reads line after line in the colours that the one before ended with."""
-
-    def __init__(self, plain: bool) -> None:
-        self._plain = plain
-        self._look = _Look()
-
-    def line(self, text: str) -> Line:
-        if text.isascii() and text.isprintable() and len(text) <= LONGEST:
-            return (Part(text, self._look.style),) if text else ()
-        cut = len(text) - LONGEST
-        parts = self._parts(text[:LONGEST])
-        if cut > 0:
-            parts.append(Part(cleaned(f" … {cut:,} more", self._plain), _PLAIN))
-        return tuple(parts)
-
-    def _parts(self, text: str) -> list[Part]:
-        parts: list[Part] = []
-        column, position = 0, 0
-        for found in _ESCAPES.finditer(text):
-            column = self._add(parts, text[position : found.start()], column)
-            position = found.end()
-            if found[1] is not None:
-                self._look.obey(found[1])
-        self._add(parts, text[position:], column)
-        return parts
-
-    def _add(self, parts: list[Part], text: str, column: int) -> int:
-        """Text that steers nothing; what comes after a carriage return is written over what was there."""
-        if text.isascii() and text.isprintable():
-            if text:
-                parts.append(Part(text, self._look.style))
-            return column + len(text)
-        if "\r" in text:
-            text = text.rstrip("\r").rpartition("\r")[2] if text.strip("\r") else ""
-            parts.clear()
-            column = 0
-        for index, piece in enumerate(text.split("\t")):
-            if index:
-                gap = TAB - column % TAB
-                parts.append(Part(" " * gap, self._look.style))
-                column += gap
-            if piece:
-                shown = cleaned(piece, self._plain)
-                parts.append(Part(shown, self._look.style))
-                column += cells(shown)
-        return column
+def _line(decoder: AnsiDecoder, text: str, plain: bool) -> Line:
+    if text.isascii() and text.isprintable() and len(text) <= LONGEST:
+        return (Part(text, _themed(decoder.style)),) if text else ()
+    cut = len(text) - LONGEST
+    text = text[:LONGEST] + (f" … {cut:,} more" if cut > 0 else "")
+    decoded = decoder.decode_line(_sanitized(_ESCAPES.sub(_colour, text), plain))
+    text, parts, at = decoded.plain, list[Part](), 0
+    for start, end, style in decoded.spans:
+        parts += [Part(text[at:start], _PLAIN)] if at < start else []
+        parts.append(Part(text[start:end], _themed(style)))
+        at = end
+    return (*parts, Part(text[at:], _PLAIN)) if at < len(text) else tuple(parts)
 
 
-_BOLD, _DIM, _ITALIC, _UNDERLINE, _REVERSE, _STRIKE = 1, 2, 3, 4, 7, 9
-_SHOWN = (_BOLD, _DIM, _ITALIC, _UNDERLINE, _REVERSE, _STRIKE)  # neither blinking nor hidden
-_ENDS = {22: (_BOLD, _DIM), 23: (_ITALIC,), 24: (_UNDERLINE,), 27: (_REVERSE,), 29: (_STRIKE,)}
-Shade = int | tuple[int, int, int] | None
+def _colour(found: "re.Match[str]") -> str:
+    """An escape sequence as far as it is shown: its colours and weights."""
+    if found[1] is None:
+        return ""
+    codes = [code for code in _CODES.findall(found[1]) or ["0"] if code not in _NOT_SHOWN]
+    return f"\x1b[{';'.join(codes).replace(':', ';')}m" if codes else ""
 
 
-class _Look:
-    """The colours and weights in force."""
-
-    def __init__(self) -> None:
-        self._clear()
-
-    def _clear(self) -> None:
-        self._flags: frozenset[int] = frozenset()
-        self._ink: Shade = None
-        self._paper: Shade = None
-        self.style = _PLAIN
-
-    def obey(self, codes: str) -> None:
-        """Take one `ESC [ ... m`."""
-        if codes in ("", "0"):
-            self._clear()
-            return
-        numbers = [int(code[:4]) if code else 0 for code in re.split("[;:]", codes)]
-        while numbers:
-            code = numbers.pop(0)
-            if code in (38, 48):
-                self._shade(code, _long(numbers))
-            else:
-                self._one(code)
-        self.style = _style(self._flags, self._ink, self._paper)
-
-    def _one(self, code: int) -> None:
-        if code == 0:
-            self._clear()
-        elif code in _SHOWN:
-            self._flags |= {code}
-        elif code in _ENDS:
-            self._flags -= set(_ENDS[code])
-        elif 30 <= code <= 39 or 90 <= code <= 97:
-            self._ink = _short(code, 30)
-        elif 40 <= code <= 49 or 100 <= code <= 107:
-            self._paper = _short(code, 40)
-
-    def _shade(self, code: int, shade: Shade) -> None:
-        if code == 38:
-            self._ink = shade
-        else:
-            self._paper = shade
-
-
-def _short(code: int, base: int) -> Shade:
-    """One of the sixteen; 39 and 49 are the usual one."""
-    number = code - base
-    if number >= 60:
-        return number - 60 + 8
-    return number if number < 8 else None
-
-
-def _long(numbers: list[int]) -> Shade:
-    """`5;n` or `2;r;g;b`, taken off the list."""
-    kind = numbers.pop(0) if numbers else 0
-    if kind == 5 and numbers:
-        return min(255, numbers.pop(0))
-    if kind == 2 and len(numbers) >= 3:
-        red, green, blue = (min(255, numbers.pop(0)) for _ in range(3))
-        return red, green, blue
-    return None
+def _sanitized(text: str, plain: bool) -> str:
+    """Clean text between colours; what comes after a carriage return is written over what was there."""
+    kept, column = list[str](), 0
+    for index, piece in enumerate(_COLOURS.split(text)):
+        if index % 2:
+            kept.append(piece)
+            continue
+        if "\r" in piece:
+            kept, column = [each for each in kept if each.startswith("\x1b")], 0
+            piece = piece.rstrip("\r").rpartition("\r")[2]
+        for number, cell in enumerate(piece.split("\t")):
+            shown = " " * (TAB - column % TAB if number else 0) + cleaned(cell, plain)
+            column += cells(shown)
+            kept.append(shown)
+    return "".join(kept)
 
 
 @lru_cache(maxsize=1024)
-def _style(flags: frozenset[int], ink: Shade, paper: Shade) -> Style:
-    return Style(
-        color=_color(ink),
-        bgcolor=_color(paper),
-        bold=_BOLD in flags or None,
-        dim=_DIM in flags or None,
-        italic=_ITALIC in flags or None,
-        underline=_UNDERLINE in flags or None,
-        reverse=_REVERSE in flags or None,
-        strike=_STRIKE in flags or None,
-    )
-
-
-def _color(shade: Shade) -> Color | None:
-    if shade is None:
-        return None
-    return Color.from_ansi(shade) if isinstance(shade, int) else Color.from_rgb(*shade)
+def _themed(style: Style | str) -> Style:
+    """The style, with the theme's colours where the program asks for the usual ones."""
+    assert isinstance(style, Style)
+    ink, paper = (None if color and color.is_default else color for color in (style.color, style.bgcolor))
+    weights = {name: getattr(style, name) or None for name in _WEIGHTS}
+    return Style(color=ink, bgcolor=paper, **weights)
