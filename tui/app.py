@@ -32,11 +32,10 @@ from tui.glyphs import ASCII, UNICODE
 from tui.keys import active_keys, key_of
 from tui.log.events import EventLog
 from tui.subscriptions import Subscriptions
-from tui.terminal.clipboard import copyable
+from tui.terminal.clipboard import copyable, without_fonts
 from tui.terminal.driver import forgiving
-from tui.terminal.picture import without_fonts
 from tui.terminal.signals import end_on_signals
-from tui.terminal.surroundings import Surroundings
+from tui.terminal.title import Surroundings
 from tui.theme import ANSI, DARK, THEMES, defaults, following
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from scheduler.core.schedule import in_words
 
+DAY = 86400.0
 TIME = 6  # cells of a countdown: `99:59`, `23h59m`, `99d23h`
 _BREAKS = {"\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"}
 # Terminals disagree on the width of what these do to their neighbours.
@@ -151,3 +152,44 @@ def plural(number: int, word: str) -> str:
 def wall(when: float) -> str:
     """The time of day, as clocks here show it: `14:03:22`."""
     return time.strftime("%H:%M:%S", time.localtime(when))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` cells; a word that is longer than that is cut."""
+    width = max(1, width)
+    rows: list[str] = []
+    row = ""
+    for word in text.split(" "):
+        joined = f"{row} {word}" if row else word
+        if cells(joined) <= width:
+            row = joined
+            continue
+        if row:
+            rows.append(row)
+        while cells(word) > width:
+            rows.append(_cut(word, width) or word[0])
+            word = word[len(rows[-1]) :]
+        row = word
+    return [*rows, row]
+
+
+def moment(when: float, now: float) -> str:
+    """A time of day, with the day where it is not today: `14:02`, `Mon 14:02`, `2026-02-27 14:02`."""
+    day = _day(when, now)
+    return f"{day} {_clock(when, '%H:%M')}" if day else _clock(when, "%H:%M")
+
+
+def day_and_time(when: float, now: float) -> str:
+    """The same to the second, in a fixed width: `today 14:02:11`, `Mon   14:02:11`, `02-27 14:02:11`."""
+    day = _day(when, now)[-5:] or "today"
+    return f"{day:<5} {_clock(when, '%H:%M:%S')}"
+
+
+def _day(when: float, now: float) -> str:
+    if time.localtime(when)[:3] == time.localtime(now)[:3]:
+        return ""
+    return _clock(when, "%a" if abs(when - now) < 6 * DAY else "%Y-%m-%d")
+
+
+def _clock(when: float, shape: str) -> str:
+    return time.strftime(shape, time.localtime(when))

@@ -2,10 +2,8 @@
 
 from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.views import TaskView
-from tui.common.moments import day_and_time
 from tui.common.pane import EMPTY, Pane, Row, StyledText
-from tui.common.text import cells, clean, countdown
-from tui.common.wrap import wrapped
+from tui.common.text import cells, clean, countdown, day_and_time, wrapped
 from tui.glyphs import Glyphs
 
 LABEL = 12  # cells of a label at most

@@ -2,8 +2,7 @@
 
 from scheduler.core.views import TaskStatus, TaskView
 from tui.common.pane import EMPTY, Pane, Row, StyledText, padded
-from tui.common.text import cells, clean, countdown, elapsed, limit, shorten, wall
-from tui.common.wrap import wrapped
+from tui.common.text import cells, clean, countdown, elapsed, limit, shorten, wall, wrapped
 from tui.fleet.rows import STYLES
 from tui.glyphs import Glyphs
 

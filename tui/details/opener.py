@@ -8,7 +8,7 @@ from textual.app import App
 from scheduler.core.ports import Control
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.actions import Actions
-from tui.details.stalls import Stalls
+from tui.details.why import Stalls
 from tui.fleet.board import Place
 from tui.glyphs import Glyphs
 

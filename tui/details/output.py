@@ -8,10 +8,8 @@ from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
 from scheduler.core.views import OutputChunk
 from tui.common import ansi
-from tui.common.moments import day_and_time
 from tui.common.pane import Pane, Row, StyledText
-from tui.common.text import clean, took
-from tui.common.wrap import wrapped
+from tui.common.text import clean, day_and_time, took, wrapped
 from tui.details.runs import GLYPHS, STYLES
 from tui.glyphs import Glyphs
 from tui.keys import key_of

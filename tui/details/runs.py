@@ -9,11 +9,9 @@ from textual.message import Message
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
 from scheduler.core.views import TaskStatus, TaskView
-from tui.common.moments import day_and_time
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.styles import CURSOR
-from tui.common.text import clean, elapsed, shorten, took
-from tui.common.wrap import wrapped
+from tui.common.text import clean, day_and_time, elapsed, shorten, took, wrapped
 from tui.fleet.rows import done
 from tui.glyphs import Glyphs
 

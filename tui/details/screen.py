@@ -21,8 +21,7 @@ from tui.details.definition import FactsPane, TimesPane, no_times
 from tui.details.header import Headline
 from tui.details.output import PrintedPane
 from tui.details.runs import RunsPane
-from tui.details.stalls import Stall
-from tui.details.why import Evidence, why
+from tui.details.why import Evidence, Stall, why
 from tui.fleet.page import Page
 from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs

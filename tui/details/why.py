@@ -8,11 +8,10 @@ from scheduler.core.schedule import in_words
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.text import until
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView
-from tui.common.moments import moment
-from tui.common.text import span
-from tui.details.stalls import Stall
+from tui.common.text import moment, span
 from tui.fleet.notices import LEFT_BEHIND, first_line, stalled
 
+FELT = 1.0  # seconds without a turn of the loop that make a run late enough to be asked about
 LATE = 1.0  # seconds after its time that a start is called late
 NEAR = 0.8  # of its timeout is over: the end is in sight
 NAMED = 3  # tasks that are named as those which keep the workers busy
@@ -25,6 +24,38 @@ TRIGGERS = {
     Trigger.RETRY: "as a retry",
     Trigger.CATCH_UP: "catching up on a missed time",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """From `since` to `until` (Unix seconds) the scheduler's loop did not turn."""
+
+    culprit: str
+    since: float
+    until: float
+
+    def covers(self, start: float, end: float) -> bool:
+        """Did it last during any of that time?"""
+        return self.since <= end and start <= self.until
+
+
+class Stalls:
+    """The last stall of each citizen's scheduler, as far as a screen has seen it."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Stall] = {}
+
+    def beat(self, citizen: str, pulse: Heartbeat, now: float) -> None:
+        """Take the newest pulse."""
+        if pulse.age < FELT:
+            return
+        before, since = self._last.get(citizen), now - pulse.age
+        goes_on = before is not None and since - before.since < FELT
+        culprit = pulse.culprit or (before.culprit if before and goes_on else "")
+        self._last[citizen] = Stall(culprit, since, now)
+
+    def last(self, citizen: str) -> Stall | None:
+        return self._last.get(citizen)
 
 
 @dataclass(frozen=True, slots=True)

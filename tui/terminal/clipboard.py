@@ -1,10 +1,18 @@
-"""Text for the clipboard: what is pasted into a shell must not be able to do anything there."""
+"""Screen contents for elsewhere: clipboard text that a shell cannot obey, pictures without web fonts."""
+
+import re
 
 from tui.common.text import clean
 
+_OUTSIDE = re.compile(r"\s*@font-face\s*\{.*?\}|\s*<!--.*?-->", re.DOTALL)
 LONGEST = 64 * 1024  # characters; many terminals take no more
 
 
 def copyable(text: str) -> str:
     """The lines of `text`, each cleaned."""
     return "\n".join(clean(line.expandtabs()) for line in text[:LONGEST].splitlines())
+
+
+def without_fonts(svg: str) -> str:
+    """The picture without the fonts that it would load from an outside host: any monospaced one serves."""
+    return _OUTSIDE.sub("", svg).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas")

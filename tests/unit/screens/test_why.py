@@ -10,8 +10,7 @@ from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView
 from tests.fakes import NOON
-from tui.details.stalls import Stall, Stalls
-from tui.details.why import Evidence, why
+from tui.details.why import Evidence, Stall, Stalls, why
 
 
 @pytest.fixture(autouse=True)
