@@ -47,7 +47,7 @@ async def test_an_action_is_done():
 async def test_every_action_is_in_it_under_the_key_it_has_now():
     async with screen(fleet(), size=(120, 40)) as pilot:
         await press(pilot, "colon")
-        entries = pilot.app.screen._entries
+        entries = pilot.app.screen.entries
         labels = "\n".join(entry.label for entry in entries)
         assert [key.id for key in FLEET_KEYS if key.description not in labels] == []
         assert next(entry.beside for entry in entries if entry.label.startswith("force: ")) == "f"
@@ -57,7 +57,7 @@ async def test_every_action_is_in_it_under_the_key_it_has_now():
 async def test_on_another_screen_it_has_the_actions_of_that_screen_and_leads_away_from_it():
     async with screen(fleet()) as pilot:
         await press(pilot, "l", "colon")
-        assert any(entry.label.startswith("newest") for entry in pilot.app.screen._entries)
+        assert any(entry.label.startswith("newest") for entry in pilot.app.screen.entries)
         await press(pilot, *"mira/news", "enter")
         assert cursor(pilot) == "mira/news_scan" and not isinstance(pilot.app.screen, Log)
 
@@ -96,4 +96,4 @@ async def test_no_key_acts_while_it_is_open():
 async def test_read_only_offers_no_verbs():
     async with screen(fleet(), read_only=True) as pilot:
         await press(pilot, "colon")
-        assert not any(entry.label.startswith("force") for entry in pilot.app.screen._entries)
+        assert not any(entry.label.startswith("force") for entry in pilot.app.screen.entries)
