@@ -1,7 +1,7 @@
-"""Does what a key asked for: confirms first where more is at stake, then reports what was refused."""
+"""Does what a key asks for: confirms first where more is at stake, then reports what was refused."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,61 +13,61 @@ from scheduler.errors import SchedulerError
 from tui.common.confirm import Confirm
 from tui.common.text import clean, plural
 
-Row = tuple[str, str]  # citizen and task
-
-
 LINES_IN_TOAST = 3  # answers in one toast
+Asked = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and a verb under way
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Something to tell the person: refused, or done but not saved."""
+    """A verb was refused, or its change is not saved."""
 
     text: str
     refused: bool
 
 
 class Actions:
-    """Carries wishes from the screen to the citizens; refusals come back as toasts."""
+    """Carries requests from the screen to the citizens; refusals come back as toasts."""
 
     def __init__(self, app: App[Any], fleet: Citizens, controls: Mapping[str, Control], plain: bool) -> None:
         self._app, self._fleet, self._controls, self._plain = app, fleet, controls, plain
 
-    def do(self, verb: str, rows: Sequence[Row], *, sure: bool, then: Callable[[], None]) -> None:
-        """Do `verb` to these tasks, after one question if nobody is `sure`; `then` before it begins."""
+    def request(
+        self, verb: str, rows: Sequence[tuple[str, str]], *, sure: bool, then: Callable[[], None]
+    ) -> None:
+        """Do `verb` to these tasks, after one question unless `sure`; `then` is called before it begins."""
 
-        async def carry_out() -> None:
+        def start() -> None:
             then()
-            self._tell(await execute(self._controls, verb, rows))
+            known = [row for row in rows if row[0] in self._controls]
+            self._run([("/".join(row), _do(self._controls[row[0]], verb, row[1])) for row in known])
 
         if not rows:
-            self.say("no task to do that to", "warning")
+            self.toast(f"no task to {verb}", "warning")
         elif sure:
-            self._work(carry_out())
+            start()
         else:
             names = [f"{citizen}/{task}" for citizen, task in rows]
-            question = f"{verb.capitalize()} {plural(len(rows), 'task')}?"
-            self.ask(question, names, lambda: self._work(carry_out()))
+            self.ask(f"{verb.capitalize()} {plural(len(rows), 'task')}?", names, start)
 
     def wake(self, citizen: str) -> None:
         if control := self._controls.get(citizen):
-            self._work(self._wake(control))
+            self._run([(citizen, control.wake())])
 
     def take_over(self, citizen: str) -> None:
-        """Own the citizen here, after one question; what cannot be is said instead of asked."""
+        """Run the citizen in this process, after one question; what prevents it is reported instead."""
         if reason := self._fleet.why_not_own(citizen):
-            self.say(reason, "error")
+            self.toast(reason, "error")
             return
-        question = f"Own {citizen} here? Closing this screen will stop its tasks."
-        self.ask(question, [], lambda: self._work(self._take_over(citizen)))
+        question = f"Run {citizen} in this monitor? Closing it will stop its tasks."
+        self.ask(question, [], lambda: self._run([(citizen, self._fleet.take_over(citizen))]))
 
-    def say(self, text: str, severity: Any = "information") -> None:
-        """A toast, cleaned."""
+    def toast(self, text: str, severity: Any = "information") -> None:
+        """A short message in the corner, cleaned."""
         lines = [clean(line, self._plain) for line in text.splitlines()]
         self._app.notify("\n".join(lines), severity=severity, markup=False)
 
     def ask(self, question: str, names: Sequence[str], then: Callable[[], Any]) -> None:
-        """One question; `then` is done after a yes."""
+        """One question; `then` is called after a yes."""
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -75,46 +75,19 @@ class Actions:
 
         self._app.push_screen(Confirm(question, names, self._plain), answered)
 
-    async def _wake(self, control: Control) -> None:
-        self._tell(await _wake(control))
+    def _run(self, asked: Iterable[Asked]) -> None:
+        self._app.run_worker(self._report(asked), group="verbs")
 
-    async def _take_over(self, citizen: str) -> None:
-        self._tell(await _take_over(self._fleet, citizen))
-
-    def _tell(self, answers: list[Answer]) -> None:
-        if answers:
+    async def _report(self, asked: Iterable[Asked]) -> None:
+        if answers := await execute(asked):
             refused = any(answer.refused for answer in answers)
-            self.say(summarize(answers), "error" if refused else "warning")
-
-    def _work(self, work: Coroutine[Any, Any, None]) -> None:
-        self._app.run_worker(work, group="verbs")
+            self.toast(summarize(answers), "error" if refused else "warning")
 
 
-async def execute(
-    controls: Mapping[str, Control], verb: str, rows: Iterable[tuple[str, str]]
-) -> list[Answer]:
-    """Do `verb` to each (citizen, task) at once; nothing to tell means all went well."""
-    asked = [
-        _told(f"{citizen}/{task}", _do(controls[citizen], verb, task))
-        for citizen, task in rows
-        if citizen in controls
-    ]
-    return [answer for answer in await asyncio.gather(*asked) if answer]
-
-
-async def _wake(control: Control) -> list[Answer]:
-    """Wake the citizen; nothing to tell means it went well."""
-    answer = await _told(control.citizen, control.wake())
-    return [answer] if answer else []
-
-
-async def _take_over(fleet: Citizens, citizen: str) -> list[Answer]:
-    """Own the citizen here; nothing to tell means it went well."""
-    try:
-        await fleet.take_over(citizen)
-    except SchedulerError as error:
-        return [_refused(citizen, error)]
-    return []
+async def execute(asked: Iterable[Asked]) -> list[Answer]:
+    """Wait for all of these at once; no answer means that all went well."""
+    answers = await asyncio.gather(*(_answer(where, verb) for where, verb in asked))
+    return [answer for answer in answers if answer]
 
 
 def summarize(answers: list[Answer]) -> str:
@@ -125,26 +98,14 @@ def summarize(answers: list[Answer]) -> str:
 
 
 def _do(control: Control, verb: str, task: str) -> Awaitable[Receipt]:
-    match verb:
-        case "force":
-            return control.force(task)
-        case "reset":
-            return control.reset(task)
-        case "pause":
-            return control.pause(task)
-        case _:
-            return control.resume(task)
+    verbs = {"force": control.force, "reset": control.reset, "pause": control.pause, "resume": control.resume}
+    return verbs[verb](task)
 
 
-async def _told(where: str, asked: Awaitable[Receipt]) -> Answer | None:
+async def _answer(where: str, asked: Awaitable[Receipt | None]) -> Answer | None:
     try:
         receipt = await asked
-    except SchedulerError as error:
-        return _refused(where, error)
-    return None if receipt.saved else Answer(f"{where}: done, not saved", refused=False)
-
-
-def _refused(where: str, error: SchedulerError) -> Answer:
-    """Some errors name the citizen themselves: once is enough."""
-    citizen = where.partition("/")[0]
-    return Answer(f"{where}: {str(error).removeprefix(f'{citizen}: ')}", refused=True)
+    except SchedulerError as error:  # some errors name the citizen themselves: once is enough
+        text = str(error).removeprefix(f"{where.partition('/')[0]}: ")
+        return Answer(f"{where}: {text}", refused=True)
+    return Answer(f"{where}: done, not saved", refused=False) if receipt and not receipt.saved else None

@@ -1,6 +1,5 @@
 """The coordinator: snapshots go down to the panels, what keys ask for goes up to the citizens."""
 
-import asyncio
 import gc
 import io
 import os
@@ -18,6 +17,7 @@ from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.actions import Actions
 from tui.common.confirm import Confirm
+from tui.common.filter_field import FilterField
 from tui.common.footer import KeyBar
 from tui.common.text import plural, wall
 from tui.common.typed_ahead import TypedAhead
@@ -41,7 +41,6 @@ from tui.theme import ANSI, DARK, THEMES, defaults, following
 if TYPE_CHECKING:
     from tui.details.screen import Details
 
-TURNS = 5  # of the loop, until what has to be painted anew has told the screen
 SETTLED = 5.0  # seconds after which the first snapshots of all have come
 JUST_AFTER = 0.02  # seconds after a whole one, so that a due time of a whole second never flickers
 
@@ -90,6 +89,7 @@ class ExperienceApp(App[None]):
         self._status = StatusBar(glyphs, self._label)
         self._grid = FleetGrid(glyphs, read_only)
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
+        self._filter = FilterField()
         self._controls: dict[str, Control] = {}
         self._actions = Actions(self, fleet, self._controls, glyphs.plain)
         self._details = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
@@ -110,7 +110,7 @@ class ExperienceApp(App[None]):
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:
-        yield from (self._status, self._grid, self._lesson, self._keys)
+        yield from (self._status, self._grid, self._lesson, self._filter, self._keys)
 
     def on_mount(self) -> None:
         self._show_lesson()
@@ -198,7 +198,7 @@ class ExperienceApp(App[None]):
 
     def on_fleet_grid_asked(self, message: FleetGrid.Asked) -> None:
         rows = [(place.citizen, place.task) for place in message.places]
-        self._actions.do(message.verb, rows, sure=message.sure, then=self._grid.unmark)
+        self._actions.request(message.verb, rows, sure=message.sure, then=self._grid.unmark)
 
     def on_fleet_grid_wake_asked(self, message: FleetGrid.WakeAsked) -> None:
         self._actions.wake(message.citizen)
@@ -208,20 +208,11 @@ class ExperienceApp(App[None]):
 
     # -------------------------------------------------------------- filter
 
-    async def on_fleet_grid_find_asked(self) -> None:
-        from tui.common.filter_field import FilterField  # 20 ms that the first frame does not wait for
+    def on_fleet_grid_find_asked(self) -> None:
+        self._filter.open(self._grid.board.filter.text)
 
-        fields = self.query(FilterField)
-        if not fields:
-            await self.mount(FilterField(), before=self._keys)
-        self.query_one(FilterField).open(self._grid.board.filter.text)
-
-    async def on_input_changed(self, event: Input.Changed) -> None:
-        with self.batch_update():  # field and panels in one frame: by itself the panels come one later
-            self._grid.apply_filter(event.value)
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-        self.screen._on_timer_update()  # its frame came and went meanwhile: the next is 20 ms away
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._grid.apply_filter(event.value)
 
     def on_filter_field_left(self) -> None:
         self._grid.focus()
@@ -239,7 +230,7 @@ class ExperienceApp(App[None]):
         self._details.open(place, panel.snapshot if panel else None, now, self._read_only, at)
 
     def on_details_asked(self, message: "Details.Asked") -> None:
-        self._actions.do(message.verb, [(message.citizen, message.task)], sure=True, then=lambda: None)
+        self._actions.request(message.verb, [(message.citizen, message.task)], sure=True, then=lambda: None)
 
     def on_details_open_asked(self, message: "Details.OpenAsked") -> None:
         self._details.page(message.text)
@@ -250,7 +241,7 @@ class ExperienceApp(App[None]):
         if trouble and trouble.row:
             self._grid.go_to(Place(*trouble.row))
         else:
-            self._actions.say("nothing is wrong here")
+            self._actions.toast("nothing is wrong here")
         self._show_status()
 
     def action_timeline(self) -> None:
@@ -284,7 +275,7 @@ class ExperienceApp(App[None]):
     def on_page_copied(self, message: Page.Copied | FleetGrid.Copied) -> None:
         if message.text:
             self.copy_to_clipboard(copyable(message.text))
-        self._actions.say("copied" if message.text else "it has said nothing yet")
+        self._actions.toast("copied" if message.text else "it has said nothing yet")
 
     on_fleet_grid_copied = on_page_copied
 
@@ -300,7 +291,7 @@ class ExperienceApp(App[None]):
 
     def action_theme(self) -> None:
         if self.no_color:
-            self._actions.say("NO_COLOR is set: there is one theme")
+            self._actions.toast("NO_COLOR is set: there is one theme")
         else:
             self.theme = following(self.theme)
 
@@ -311,10 +302,10 @@ class ExperienceApp(App[None]):
         )
 
     def on_delivery_complete(self, event: DeliveryComplete) -> None:
-        self._actions.say(f"saved {event.path}" if event.path else "saved")
+        self._actions.toast(f"saved {event.path}" if event.path else "saved")
 
     def on_delivery_failed(self, event: DeliveryFailed) -> None:
-        self._actions.say(f"the screenshot was not saved: {event.exception}", "error")
+        self._actions.toast(f"the screenshot was not saved: {event.exception}", "error")
 
     def action_help(self) -> None:
         from tui.palette.help import Help, entries
@@ -339,7 +330,7 @@ class ExperienceApp(App[None]):
         if not running or isinstance(self.screen, Confirm):
             self.exit()
         else:
-            question = f"Quit? {plural(len(running), 'task')} of ours will be stopped:"
+            question = f"Quit? This stops {plural(len(running), 'running task')}:"
             self._actions.ask(question, running, self.exit)
 
     def on_unmount(self) -> None:

@@ -56,7 +56,7 @@ async def test_O_takes_a_citizen_over_after_one_question():
     fleet = fleet_of_three()
     async with screen(fleet) as pilot:
         await press(pilot, "tab", "O")
-        await until(lambda: "Own mira here?" in shown(pilot), "one question first")
+        await until(lambda: "Run mira in this monitor?" in shown(pilot), "one question first")
         assert fleet.taken == []
         await press(pilot, "y")
         await until(lambda: fleet.taken, "it is taken over")
@@ -144,7 +144,7 @@ async def test_F_forces_all_failing_after_one_question():
 async def test_F_with_nothing_failing_says_so():
     async with screen(FakeFleet(citizen("opus", task("heartbeat")))) as pilot:
         await press(pilot, "F")
-        assert toasts(pilot) == ["no task to do that to"]
+        assert toasts(pilot) == ["no task to force"]
 
 
 async def test_many_refusals_are_one_toast():

@@ -20,9 +20,9 @@ class DetailsOpener:
     """The one details screen there may be, and what has to be known before it is opened."""
 
     def __init__(
-        self, app: App[Any], controls: Mapping[str, Control], wishes: Actions, glyphs: Glyphs, label: str
+        self, app: App[Any], controls: Mapping[str, Control], actions: Actions, glyphs: Glyphs, label: str
     ) -> None:
-        self._app, self._controls, self._actions = app, controls, wishes
+        self._app, self._controls, self._actions = app, controls, actions
         self._glyphs, self._label = glyphs, label
         self._stalls = Stalls()
         self._open: Details | None = None
@@ -62,7 +62,7 @@ class DetailsOpener:
         try:
             pager.show(self._app, text)
         except pager.NoPager as reason:
-            self._actions.say(str(reason), "warning")
+            self._actions.toast(str(reason), "warning")
 
     def _beat(self) -> None:
         if self._open is None:

@@ -2,10 +2,12 @@
 
 from typing import ClassVar
 
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from scheduler.core.views import Event, TaskStatus
+from tui.common.filter_field import FilterField
 from tui.common.text import clean, plural
 from tui.fleet.board import Place
 from tui.fleet.page import Page
@@ -29,7 +31,10 @@ class Log(Page):
     def __init__(self, log: EventLog, glyphs: Glyphs, label: str = "") -> None:
         self.view = LogView(log, glyphs)
         super().__init__(self.view, glyphs, label)
-        self._log = log
+        self._log, self._filter = log, FilterField(SEARCHED)
+
+    def compose(self) -> ComposeResult:
+        yield from (self.verdict_bar, self._heading, self.body, self._filter, self.key_bar)
 
     def tick(self, status: FleetStatus, now: float) -> None:
         super().tick(status, now)
@@ -60,12 +65,8 @@ class Log(Page):
     def on_log_view_copied(self, message: LogView.Copied) -> None:
         self.post_message(self.Copied(message.text))
 
-    async def on_log_view_find_asked(self) -> None:
-        from tui.common.filter_field import FilterField  # 20 ms that opening the log does not wait for
-
-        if not self.query(FilterField):
-            await self.mount(FilterField(SEARCHED), before=self.key_bar)
-        self.query_one(FilterField).open(self.view.filter)
+    def on_log_view_find_asked(self) -> None:
+        self._filter.open(self.view.filter)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

@@ -1,23 +1,18 @@
-"""What is said of a verb that was refused, and what a citizen that nobody runs adds to the counts."""
+"""The report of a refused verb, and what a citizen without an owner adds to the counts."""
 
 import asyncio
-from types import SimpleNamespace
 
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, UnknownCitizen
-from tui import actions as verbs
+from tui.actions import execute, summarize
 from tui.fleet.summary import ratio
 
 
-def refusing(error):
-    async def refuse(task: str):
+def said(error) -> str:
+    async def refuse():
         raise error
 
-    return {"opus": SimpleNamespace(citizen="opus", force=refuse)}
-
-
-def said(error) -> str:
-    return verbs.summarize(asyncio.run(verbs.execute(refusing(error), "force", [("opus", "tick")])))
+    return summarize(asyncio.run(execute([("opus/tick", refuse())])))
 
 
 def test_a_citizen_is_named_once():
