@@ -8,30 +8,24 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tui.common.styles import NAMES, Styles
 
-COMPONENTS = {f"ink--{name}" for name in NAMES}  # what a widget declares to have these styles
 
+class LineView(ScrollView, can_focus=True):
+    """Draws lines in styles by name, only those in sight: its cost is that of the lines on screen."""
 
-class PaintedLine(Widget):
-    """Draws lines as they are, in styles by name; `read_ink` says whose."""
-
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{name}" for name in NAMES}
     _ink: Styles | None = None
 
     def styles_now(self) -> Styles:
         """The styles of the theme that is on."""
         if self._ink is None:
-            self._ink = self.read_ink()
+            self._ink = Styles.read(lambda name: self.get_component_rich_style(f"ink--{name}"))
         return self._ink
 
-    def read_ink(self) -> Styles:
-        """The styles, looked up anew."""
-        raise NotImplementedError
-
     def finished(self, strip: Strip) -> Strip:
-        """What Textual's own path would do to it; our colours never need to be made true ones."""
+        """What Textual's own path would do to it; the themes' colours are true ones already."""
         for line_filter in self.get_line_filters():
             if not isinstance(line_filter, ANSIToTruecolor):
                 strip = strip.apply_filter(line_filter, self.background_colors[1])
@@ -50,17 +44,6 @@ class PaintedLine(Widget):
         super().notify_style_update()
         self._ink = None
         self.forget()
-
-
-class LineView(
-    ScrollView, PaintedLine, can_focus=True
-):  # in this order: Textual takes styles and keys of the first
-    """Line by line, whatever there is: its cost is that of the lines on screen."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
-
-    def read_ink(self) -> Styles:
-        return Styles.read(lambda name: self.get_component_rich_style(f"ink--{name}"))
 
     def hold(self, lines: int) -> None:
         """There are so many lines now. Nothing is laid out for that: the scrollbar is always there."""

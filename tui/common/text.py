@@ -166,10 +166,11 @@ def wrapped(text: str, width: int) -> list[str]:
             continue
         if row:
             rows.append(row)
-        while cells(word) > width:
-            rows.append(_cut(word, width) or word[0])
-            word = word[len(rows[-1]) :]
-        row = word
+        at = 0
+        while at < len(word):  # by position: a word may be a line of half a million characters
+            rows.append(_cut(word[at : at + width], width) or word[at])
+            at += len(rows[-1])
+        row = rows.pop() if word else ""
     return [*rows, row]
 
 

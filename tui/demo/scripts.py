@@ -46,9 +46,15 @@ memory/daily/2026/03/01.json  {OK}written{END}
 archive of {INFO}184 MB{END} written, reading it back
 {OK}verified: 40 files, checksums agree{END}""",
 }
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "/srv/experience/task.py", line 131, in run
+    answers = await gather(*(ask(place, context) for place in options.places))
+              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+"""
 
 
 def script(task: str, result: Outcome) -> str:
-    """All that a run prints; one that fails stops halfway."""
+    """All that a run prints; one that fails stops halfway, with a traceback."""
     lines = SCRIPTS[task].splitlines()
-    return "\n".join(lines[: len(lines) // 2] if result.bad else lines) + "\n"
+    return "\n".join([*lines[: len(lines) // 2], TRACEBACK] if result.bad else [*lines, ""])

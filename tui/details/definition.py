@@ -57,7 +57,7 @@ class FactsPane(Pane):
 
     def _lay_out(self) -> None:
         self._rows = self._made()
-        self.scroll(self.top)
+        self.scroll_rows(self.top)
 
     def _made(self) -> list[Row]:
         details, wide = self._details, self.inner

@@ -1,8 +1,6 @@
 """What a run printed, in its own colours, below what it came to; live while the run is under way."""
 
-from textual.filter import ANSIToTruecolor
 from textual.message import Message
-from textual.strip import Strip
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
@@ -28,7 +26,7 @@ class PrintedPane(Pane):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs, "output")
         self._head: tuple[tuple[str, str], ...] = ()  # lines above the output, and their style
-        self._text = self._advice = ""
+        self._title, self._text, self._advice = "output", "", ""
         self._lines: list[ansi.Line] | None = None
         self._above: list[Row] = []
         self._rows: list[ansi.Line] = []
@@ -41,14 +39,14 @@ class PrintedPane(Pane):
     def teach(self, title: str, said: str, advice: str = "") -> None:
         """No run is there: say what there is to say; the advice is what may be copied."""
         lines = ("", *advice.splitlines()) if advice else ()
-        self._set(title, StyledText(""), ((said, "faint"), *((line, "running") for line in lines)), "")
+        self._set(title, "", ((said, "faint"), *((line, "running") for line in lines)), "")
         self._advice = advice
 
     def show(self, run: RunRecord, text: str | None, now: float, problem: str = "") -> None:
         """A finished run and what it printed; None while that is asked for."""
         style, glyphs = STYLES.get(run.outcome, "failed"), self.glyphs
         at_end = self._live and self.following
-        said = StyledText(f"{glyphs.kind[GLYPHS[run.outcome]]} {run.outcome}, {took(run.seconds)}", style)
+        said = f"{glyphs.kind[GLYPHS[run.outcome]]} {run.outcome}, {took(run.seconds)}"
         head = [(line, "ink" if run.outcome is Outcome.OK else style) for line in _told(run, text or "")]
         if problem:
             head.append((problem, "warning"))
@@ -56,11 +54,11 @@ class PrintedPane(Pane):
             head.append(("it printed nothing", "faint"))
         head += [("", "ink")] if head and text else []
         self._set(f"output {_when(run.started, now)}", said, tuple(head), text or "")
-        self.scroll(self.last if at_end else 0)
+        self.scroll_rows(self.last if at_end else 0)
 
     def begin(self, since: float, now: float) -> None:
         """A run is under way: what it prints comes from now on."""
-        self._set(f"output {_when(since, now)}", StyledText(""), (), "")
+        self._set(f"output {_when(since, now)}", "", (), "")
         self._live = self.following = True
         self._head = (("it has printed nothing so far", "faint"),)
         self._lay_out()
@@ -90,11 +88,12 @@ class PrintedPane(Pane):
 
     # -------------------------------------------------------------- drawing
 
-    def _set(self, title: str, said: StyledText, head: tuple[tuple[str, str], ...], text: str) -> None:
-        self.title, self.said, self._head, self._text = title, said, head, text
+    def _set(self, title: str, said: str, head: tuple[tuple[str, str], ...], text: str) -> None:
+        self._title, self._head, self._text = title, head, text
+        self.entitle(title, said)
         self._live, self._lines, self._advice = False, None, ""
         self._lay_out()
-        self.scroll(0)
+        self.scroll_rows(0)
 
     def _look_again(self) -> None:
         """Take in what came, then rest a while; while somebody looks further up, nothing moves."""
@@ -126,7 +125,7 @@ class PrintedPane(Pane):
             self._rows = _wrapped(self._lines, width)
         if self._live:
             self._say_how()
-            self.scroll(self.last if self.following else self.top)
+            self.scroll_rows(self.last if self.following else self.top)
         else:
             self.sync()
 
@@ -140,12 +139,8 @@ class PrintedPane(Pane):
         self._rows = _wrapped(self._lines, self.inner)
 
     def _say_how(self) -> None:
-        said = (
-            ("following", "running")
-            if self.following
-            else (f"paused, {key_of(self, 'last', 'G')} follows", "warning")
-        )
-        self.said = StyledText(*said)
+        paused = f"paused, {key_of(self, 'last', 'G')} follows"
+        self.entitle(self._title, "following" if self.following else paused)
 
     def count(self) -> int:
         return len(self._above) + len(self._rows)
@@ -189,15 +184,7 @@ class PrintedPane(Pane):
         below = self.count() - self.top
         self._read(self._seen)
         self._partly = False
-        self.top = self.count() - below
-
-    def finished(self, strip: Strip) -> Strip:
-        """The colours of a program are taken from the theme: the terminal's may be unreadable here."""
-        strip = super().finished(strip)
-        for line_filter in self.get_line_filters():
-            if isinstance(line_filter, ANSIToTruecolor):
-                strip = strip.apply_filter(line_filter, self.background_colors[1])
-        return strip
+        self.scroll_rows(self.count() - below)
 
 
 def _told(run: RunRecord, text: str) -> list[str]:

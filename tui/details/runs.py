@@ -24,7 +24,6 @@ GLYPHS = {
     Outcome.SKIPPED: TaskStatus.NEVER,
 }
 STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning", Outcome.SKIPPED: "faint"}
-FINE = 90  # per cent of runs: below that the share is a warning
 WHEN, TRIGGER, TOOK = 14, 8, 6
 BAR, TEXT = (4, 14), 12  # cells, at least and at most; cells of text that are worth showing
 SAME = 1.0  # seconds between what an event and what the history say of one moment
@@ -161,7 +160,7 @@ class RunsPane(Pane):
             top = self._cursor
         elif self.inside and self._cursor >= top + self.inside:
             top = self._cursor - self.inside + 1
-        self.scroll(top)
+        self.scroll_rows(top)
 
     def _tell(self, before: Chosen) -> None:
         if self.chosen != before:
@@ -169,21 +168,16 @@ class RunsPane(Pane):
         if not self._all and self._cursor >= self._total() - AHEAD and self._runs:
             self.post_message(self.MoreWanted())
 
-    def scroll(self, top: int) -> None:
-        super().scroll(top)
+    def watch_scroll_y(self, before: float, now: float) -> None:
+        super().watch_scroll_y(before, now)
         if not self._all and self._runs and self.top + self.inside >= self._total() - AHEAD:
             self.post_message(self.MoreWanted())
 
     # -------------------------------------------------------------- drawing
 
     def _title(self) -> None:
-        fine = sum(not run.outcome.bad for run in self._runs)
-        if self._runs:
-            share = int(100 * fine / len(self._runs))
-            style = "ok" if fine == len(self._runs) else "faint" if share >= FINE else "warning"
-            self.said = StyledText(f"{fine} of {len(self._runs)} fine, {share}%", style)
-        else:
-            self.said = StyledText("")
+        runs, ok = len(self._runs), sum(not run.outcome.bad for run in self._runs)
+        self.entitle("runs", f"{ok} of {runs} ok ({int(100 * ok / runs)}%)" if runs else "")
 
     def _total(self) -> int:
         return len(self._runs) + (self._since is not None)

@@ -15,7 +15,6 @@ from scheduler.core.description import TaskDetails
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, SchedulerError
-from tui.common.line_view import COMPONENTS
 from tui.common.pane import Pane
 from tui.details.definition import FactsPane, TimesPane, no_times
 from tui.details.header import Headline
@@ -61,7 +60,6 @@ class Subject:
 class Details(Page, inherit_bindings=False):
     """Follows one task; asks its source for what no snapshot holds, one question of each kind at a time."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
     AUTO_FOCUS = ""  # the runs, not what happens to come first
     BINDINGS: ClassVar[list[BindingType]] = [*DETAILS_KEYS]
 
