@@ -21,18 +21,18 @@ def _hidden(key: str, action: str, name: str, help: str) -> Binding:
 FLEET_KEYS = (
     _key("f", "ask('force')", "force", "force", "run the task now, whatever its schedule says"),
     _key("r", "ask('reset')", "reset", "reset", "forget the last run and the last error"),
-    _key("p", "pause", "pause", "pause", "pause the task, or let it go on"),
-    _key("enter", "open", "details", "details", "all about the task: why, next times, runs, output"),
+    _key("p", "pause", "pause", "pause", "pause or resume the task"),
+    _key("enter", "open", "details", "details", "the task in detail: why, next times, runs, output"),
     _key("w", "wake", "wake", "wake", "wake the citizen under the cursor now"),
-    _key("slash", "find", "filter", "filter", "show only what matches; ! in front inverts"),
+    _key("slash", "find", "filter", "filter", "show only matching tasks; ! in front inverts"),
     _key("s", "sort", "sort", "sort", "by name, failing first, or next due"),
     _key("space", "mark", "mark", "mark", "mark the task: verbs act on all that are marked"),
     _key("F", "force_failing", "failing", "force-failing", "force all failing tasks"),
     _hidden("y", "copy", "copy", "copy the task's error, or what it said"),
-    _key("n", "app.walk(1)", "problem", "problem", "go to what is wrong, the worst first"),
-    _hidden("N", "app.walk(-1)", "problem-before", "go to what is wrong, backwards"),
-    _hidden("O", "take_over", "take-over", "own a citizen here whose owner is gone"),
-    _hidden("escape", "clear", "clear", "drop the filter, then the marks"),
+    _key("n", "app.walk(1)", "problem", "problem", "next problem, the worst first"),
+    _hidden("N", "app.walk(-1)", "problem-before", "previous problem"),
+    _hidden("O", "take_over", "take-over", "take over a citizen whose process died"),
+    _hidden("escape", "clear", "clear", "clear filter, then marks"),
     _key("t", "app.timeline", "timeline", "timeline", "what will run when, and what ran"),
     _key("l", "app.log", "log", "log", "what happened: events of all citizens, newest last"),
     _hidden("up,k", "move('vertical', -1)", "up", "task above"),
@@ -50,7 +50,7 @@ FLEET_KEYS = (
 DETAILS_KEYS = (
     _key("f", "ask('force')", "force", "force", "run the task now, whatever its schedule says"),
     _key("r", "ask('reset')", "reset", "reset", "forget the last run and the last error"),
-    _key("p", "pause", "pause", "pause", "pause the task, or let it go on"),
+    _key("p", "pause", "pause", "pause", "pause or resume the task"),
     _key("y", "copy", "copy", "copy", "copy what the chosen panel shows, as plain text"),
     _key("o", "open", "open", "pager", "open it in a pager ($PAGER, or less)"),
     _key("tab", "pane(1)", "panel", "pane", "next panel: runs, output, what the task is"),
@@ -72,8 +72,8 @@ PANE_KEYS = (
 
 TIMELINE_KEYS = (
     _key("enter", "choose", "show", "open", "show this task"),
-    _key("plus,equals_sign", "screen.zoom(-1)", "zoom in", "zoom-in", "look less far ahead"),
-    _key("minus", "screen.zoom(1)", "zoom out", "zoom-out", "look further ahead"),
+    _key("plus,equals_sign", "screen.zoom(-1)", "zoom in", "zoom-in", "zoom in: a shorter time"),
+    _key("minus", "screen.zoom(1)", "zoom out", "zoom-out", "zoom out: a longer time"),
     _key("left", "time(-1)", "earlier", "left", "an earlier time"),
     _key("right", "time(1)", "later", "right", "a later time; beyond the edge the window moves"),
     _key("0", "screen.now", "now", "now", "back to now"),
@@ -87,7 +87,7 @@ TIMELINE_KEYS = (
 
 LOG_KEYS = (
     _key("enter", "choose", "show", "open", "show the run of this event"),
-    _key("slash", "find", "filter", "filter", "show only what matches; ! in front inverts"),
+    _key("slash", "find", "filter", "filter", "show only matching events; ! in front inverts"),
     _key("G,end", "move('end', 1)", "newest", "last", "the newest event; follow it again"),
     _key("y", "copy", "copy", "copy", "copy the whole text of this event"),
     _hidden("up,k", "move('vertical', -1)", "up", "line above; stops following"),
@@ -112,6 +112,6 @@ def active_keys(screen: "Screen[object]") -> list[tuple[str, ActiveBinding]]:
 
 
 def key_of(node: DOMNode, name: str, usual: str) -> str:
-    """The key that has this name now, as the screen writes it; the usual one where nobody has moved it."""
-    keys = node.app._keymap.get(name)  # Textual tells the moved keys of a binding nowhere else
+    """The key of this name as the screen writes it: the default one unless the settings move it."""
+    keys = node.app._keymap.get(name)  # Textual has no public way to ask for the moved keys
     return min((format_key(key) for key in keys.split(",")), key=len) if keys else usual

@@ -52,16 +52,16 @@ def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     yield DefinitionField("schedule", _schedule(task))
     yield DefinitionField("runs", _work(task, masks))
     yield from _command(task, masks)
-    yield DefinitionField("set in", task.source or "no file: built in", not task.source)
+    yield DefinitionField("set in", task.source or "built in", not task.source)
     if not task.enabled:
         yield DefinitionField("enabled", "no: only when forced")
     yield DefinitionField("timeout", in_words(task.timeout))
     yield DefinitionField("retries", _retries(task), not task.retries)
-    yield DefinitionField("missed", "run once, late" if task.catch_up else "skipped", task.catch_up)
+    yield DefinitionField("missed runs", "run once when back" if task.catch_up else "skipped", task.catch_up)
     yield DefinitionField(
         "jitter", f"up to {in_words(task.jitter)}" if task.jitter else "none", not task.jitter
     )
-    yield DefinitionField("priority", f"{task.priority}, lower runs first")
+    yield DefinitionField("priority", f"{task.priority} (lower runs first)")
     if task.ping:
         yield DefinitionField("ping", f"{MASK}, told of {' and '.join(sorted(task.ping_on))}")
 
@@ -71,7 +71,7 @@ def _schedule(task: Task) -> str:
         case Every(seconds):
             length = spelled(seconds)
             one = length.removeprefix("1 ") if " " not in length.removeprefix("1 ") else length
-            return f"every {one}, from start to start"
+            return f"every {one}"
         case Cron() as cron:
             return f"{cron.in_english()} ({cron.zone}): {cron}"
         case AtStart():
@@ -83,7 +83,7 @@ def _work(task: Task, masks: Masks) -> str:
         case Call(function):
             module = getattr(function, "__module__", "") or ""
             name = getattr(function, "__qualname__", type(function).__name__)
-            return f"the built-in handler {name}" if module.startswith(BUILT_IN) else f"{module}:{name}"
+            return f"built-in: {name}" if module.startswith(BUILT_IN) else f"{module}:{name}"
         case Isolated(source, function):
             return f"{masks.text(source)}:{function}, in a process of its own"
         case Command(argv):
@@ -108,7 +108,7 @@ def _command(task: Task, masks: Masks) -> Iterator[DefinitionField]:
 
 def _retries(task: Task) -> str:
     if not task.retries:
-        return "none: its next time is the next try"
+        return "none"
     return f"{task.retries}, the first after {in_words(task.retry_delay)}, then doubling"
 
 

@@ -106,9 +106,9 @@ async def test_a_definition_comes_in_words(control, place):
     assert facts["inherits"] == "nothing of the scheduler's environment, nor the secrets"
     assert facts["timeout"] == "5m"
     assert facts["retries"] == "3, the first after 30s, then doubling"
-    assert facts["missed"] == "skipped"
+    assert facts["missed runs"] == "skipped"
     assert facts["jitter"] == "up to 30s"
-    assert facts["priority"] == "50, lower runs first"
+    assert facts["priority"] == "50 (lower runs first)"
     assert facts["about"] == "uses *** for nothing"
     assert facts["ping"] == "***, told of failed and ok"
     assert facts["set in"] == str(place.home / "experience.toml")
@@ -120,7 +120,7 @@ async def test_a_definition_comes_in_words(control, place):
 
 async def test_options_of_a_handler_come_with_secrets_masked(control):
     details = await control.explain("email_check")
-    assert said(details.facts)["runs"] == "the built-in handler email_check"
+    assert said(details.facts)["runs"] == "built-in: email_check"
     options = {each.label: each for each in details.options}
     assert options["host"] == DefinitionField("host", "imap.example.org")
     assert options["password"].words == "***"
@@ -189,4 +189,4 @@ async def test_the_demo_explains_every_task():
     for name in SAYS:
         details = await control.explain(name)
         assert isinstance(details, TaskDetails) and len(details.upcoming) == 5
-        assert said(details.facts)["runs"] == f"the built-in handler {name}"
+        assert said(details.facts)["runs"] == f"built-in: {name}"

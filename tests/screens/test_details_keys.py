@@ -88,7 +88,7 @@ async def test_what_it_is_why_it_is_so_and_when_it_runs_next():
     )
     async with details(control) as pilot:
         text = shown(pilot)
-        assert "waits for its time: due in 4m (12:04), last run fine 1m ago" in text
+        assert "next run in 4m (12:04); last run ok, 1m ago" in text
         assert "schedule  every 5 minutes" in text and "limit" in text
         assert "today 12:04:00" in text and "04:00 │" in text and "09:00 │" in text
 

@@ -221,7 +221,7 @@ async def test_the_way_back(key):
 async def test_help_is_about_the_timeline():
     async with screen(FakeFleet(citizen()), size=(100, 60)) as pilot:
         await opened(pilot, "question_mark")
-        assert isinstance(pilot.app.screen, Help) and "look less far ahead" in shown(pilot)
+        assert isinstance(pilot.app.screen, Help) and "zoom in: a shorter time" in shown(pilot)
 
 
 async def test_the_demo_has_one():

@@ -51,7 +51,7 @@ class PrintedPane(Pane):
         if problem:
             head.append((problem, "warning"))
         elif text == "":
-            head.append(("it printed nothing", "faint"))
+            head.append(("no output", "faint"))
         head += [("", "ink")] if head and text else []
         self._set(f"output {_when(run.started, now)}", said, tuple(head), text or "")
         self.scroll_rows(self.last if at_end else 0)
@@ -60,7 +60,7 @@ class PrintedPane(Pane):
         """A run is under way: what it prints comes from now on."""
         self._set(f"output {_when(since, now)}", "", (), "")
         self._live = self.following = True
-        self._head = (("it has printed nothing so far", "faint"),)
+        self._head = (("no output so far", "faint"),)
         self._lay_out()
 
     def add(self, printed: OutputChunk) -> None:

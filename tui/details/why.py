@@ -91,11 +91,11 @@ def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> st
     return _never(task, now) if task.kind is TaskStatus.NEVER else _waiting(task, snapshot, now, seen)
 
 
-# ------------------------------------------------------------------ nobody, or too many
+# ------------------------------------------------------------------ no owner, or a busy one
 
 
 def _gone(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str:
-    """Nobody runs it: what is shown is what was known last."""
+    """No process runs it: the screen shows what was known last."""
     if not snapshot.stale or task.kind is TaskStatus.NOT_SET_UP or not task.enabled:
         return ""
     since = f" since {moment(seen.gone_since, now)}" if seen.gone_since is not None else ""
@@ -141,15 +141,15 @@ def _waits(what: str) -> str:
 def _running(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str:
     start = _start(task, snapshot)
     since = task.running_since or now
-    parts = [f"running since {time.strftime('%H:%M:%S', time.localtime(since))}"]
-    if start and start.trigger:
-        parts.append(TRIGGERS[start.trigger])
-    parts += [_late(start, seen)] if start and _late(start, seen) else []
-    parts.append(_limit(task, now - since))
-    said = ", ".join(parts)
+    clock = time.strftime("%H:%M:%S", time.localtime(since))
+    trigger = TRIGGERS[start.trigger] if start and start.trigger else ""
+    late = _late(start, seen) if start else ""
+    said = f"running since {clock} ({', '.join(filter(None, [trigger, late, _limit(task, now - since)]))})"
     if seen.pulse.culprit == f"{snapshot.citizen}/{task.name}" and stalled(seen.pulse):
         return f"{said}: it holds up the scheduler for {seen.pulse.age:.0f}s"
-    paused = f"; paused at {moment(task.paused_at, now)}: not again by schedule" if task.paused_at else ""
+    paused = (
+        f"; paused at {moment(task.paused_at, now)}: no further runs by schedule" if task.paused_at else ""
+    )
     return f"{said}{_progress(task.progress)}{paused}"
 
 
@@ -159,7 +159,7 @@ def _limit(task: TaskView, gone: float) -> str:
     if left < 0:
         return f"beyond its timeout of {whole}: it is being stopped"
     near = gone >= NEAR * task.timeout
-    return f"stopped in {until(left)} by its timeout of {whole}" if near else f"of at most {whole}"
+    return f"stopped in {until(left)} by its timeout of {whole}" if near else f"timeout {whole}"
 
 
 def _progress(progress: Progress | None) -> str:
@@ -199,7 +199,7 @@ def _not_set_up(task: TaskView) -> str:
 
 def _paused(task: TaskView, now: float) -> str:
     if not task.enabled:
-        said = "turned off in the settings (enabled = false): only force runs it"
+        said = "disabled in the settings (enabled = false): only force runs it"
     else:
         at = f" at {moment(task.paused_at, now)}" if task.paused_at is not None else ""
         said = f"paused by you{at}: only force runs it"
@@ -207,9 +207,15 @@ def _paused(task: TaskView, now: float) -> str:
 
 
 def _failed(task: TaskView, now: float) -> str:
-    row = [f"{task.failures_in_a_row} in a row"] if task.failures_in_a_row > 1 else []
-    fine = [f"last fine {moment(task.last_success, now)}"] if task.last_success is not None else []
-    return ", ".join([_went_wrong(task, now), *row, *fine, _again(task, now)]) + _reason(task)
+    row = [f"{_ordinal(task.failures_in_a_row)} failure in a row"] if task.failures_in_a_row > 1 else []
+    fine = [f"last ok {moment(task.last_success, now)}"] if task.last_success is not None else []
+    return ", ".join([_went_wrong(task, now), *row, *fine]) + f"; {_again(task, now)}{_reason(task)}"
+
+
+def _ordinal(number: int) -> str:
+    """2nd, 3rd, 4th, 11th."""
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}th" if number % 100 in (11, 12, 13) else f"{number}{suffix}"
 
 
 def _went_wrong(task: TaskView, now: float) -> str:
@@ -221,15 +227,15 @@ def _went_wrong(task: TaskView, now: float) -> str:
 
 def _reason(task: TaskView) -> str:
     text = task.error.first_line if task.error else ""
-    return f": {text.removeprefix('interrupted: ') or 'it did not say why'}"
+    return f": {text.removeprefix('interrupted: ') or 'no reason given'}"
 
 
 def _again(task: TaskView, now: float) -> str:
     if task.note.startswith("retry "):
         return f"{task.note} {_in(task, now)}"
     if task.due is None:
-        return "tried again when the scheduler starts" if task.schedule == AT_START else "not tried again"
-    return f"tried again {_in(task, now)}"
+        return "next try when the scheduler starts" if task.schedule == AT_START else "no next try"
+    return f"next try {_in(task, now)}"
 
 
 def _in(task: TaskView, now: float) -> str:
@@ -240,11 +246,11 @@ def _in(task: TaskView, now: float) -> str:
 
 def _never(task: TaskView, now: float) -> str:
     if task.run_count:  # a reset forgets the last run, not how many there were
-        return f"its last run is forgotten (reset): due {_in(task, now)}"
+        return f"reset: next run {_in(task, now)}"
     if task.due is None:
         start = task.schedule == AT_START
-        return f"never ran: {'it runs when the scheduler starts' if start else 'no next time'}"
-    return f"never ran: {'due now' if task.due <= now else f'first due {_in(task, now)}'}"
+        return f"never ran: {'first run when the scheduler starts' if start else 'no next time'}"
+    return f"never ran: {'due now' if task.due <= now else f'first run {_in(task, now)}'}"
 
 
 def _waiting(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str:
@@ -252,24 +258,24 @@ def _waiting(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> 
     if stalled(seen.pulse):
         parts.append(f"the scheduler is stalled{_by(seen.pulse.culprit)} for {seen.pulse.age:.0f}s")
     said = first_line(task.text)
-    return ", ".join(parts) + (f": {said}" if task.kind is TaskStatus.WARNING and said else "")
+    return "; ".join(parts) + (f": {said}" if task.kind is TaskStatus.WARNING and said else "")
 
 
 def _due(task: TaskView, now: float) -> str:
     if task.due is None:
-        return "waits for the next start of the scheduler" if task.schedule == AT_START else "no next time"
+        return "next run when the scheduler starts" if task.schedule == AT_START else "no next time"
     if task.due <= 0:
-        return "due now, as it was asked for"
-    return "due now" if task.due <= now else f"waits for its time: due {_in(task, now)}"
+        return "due now, on request"
+    return "due now" if task.due <= now else f"next run {_in(task, now)}"
 
 
 def _last(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> Iterator[str]:
     """How the last run went, and whether it came late."""
     if task.last_run is None:
         return
-    how = {TaskStatus.WARNING: "with a warning", TaskStatus.OK: "fine"}.get(task.kind, "")
+    how = {TaskStatus.WARNING: "with a warning", TaskStatus.OK: "ok"}.get(task.kind, "")
     how = "skipped" if task.outcome is Outcome.SKIPPED else how
-    yield " ".join(filter(None, ["last run", how, span(now - task.last_run), "ago"]))
+    yield f"last run{how and f' {how},'} {span(now - task.last_run)} ago"
     start = _start(task, snapshot)
     if start and abs(start.time - task.last_run) < 1 and (late := _late(start, seen)):
         yield late

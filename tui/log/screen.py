@@ -24,7 +24,7 @@ class Log(Page):
     """Shows in the title whether the log follows, or how many lines are below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear", "back", False, id="clear", tooltip="clear the filter, then back"),
+        Binding("escape", "clear", "back", False, id="clear", tooltip="clear filter, then back"),
         Binding("l", "back", "close the log", False, id="log"),
     ]
 

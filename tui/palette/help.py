@@ -15,13 +15,13 @@ from tui.common.text import cells
 from tui.glyphs import Glyphs
 
 SIGNS = {
-    TaskStatus.OK: "the last run was fine",
-    TaskStatus.WARNING: "it ran, but wants attention",
-    TaskStatus.FAILED: "the last run failed; the error is on the line below",
+    TaskStatus.OK: "ok: the last run succeeded",
+    TaskStatus.WARNING: "warning: it ran, but needs attention",
+    TaskStatus.FAILED: "failed: the error is on the line below",
     TaskStatus.NEVER: "never ran",
     TaskStatus.NOT_SET_UP: "not set up: a setting is missing",
-    TaskStatus.RUNNING: "running: time gone, and of how much",
-    TaskStatus.PAUSED: "paused: not by schedule, force still works",
+    TaskStatus.RUNNING: "running: elapsed time and time limit",
+    TaskStatus.PAUSED: "paused or disabled: only force runs it",
 }
 Entry = tuple[str, str]  # keys and what they do
 
@@ -51,19 +51,15 @@ class Help(ModalScreen[None]):
 
 
 def entries(active: Mapping[str, ActiveBinding], shown: Mapping[str, str]) -> list[Entry]:
-    """What each binding of ours does, all its keys together; `shown` names the keys."""
-    ours = [(key, entry.binding) for key, entry in active.items() if entry.enabled and _ours(entry.binding)]
+    """What each binding with a name does, all its keys together; `shown` names the keys."""
+    named = [(key, entry.binding) for key, entry in active.items() if entry.enabled and entry.binding.id]
     together: dict[str, tuple[list[str], Binding]] = {}
-    for key, binding in sorted(ours, key=lambda pair: not pair[1].show):
+    for key, binding in sorted(named, key=lambda pair: not pair[1].show):
         together.setdefault(binding.action, ([], binding))[0].append(shown[key])
     return [
         (" ".join(sorted(keys, key=len)), binding.tooltip or binding.description)
         for keys, binding in together.values()
     ]
-
-
-def _ours(binding: Binding) -> bool:
-    return bool(binding.id)
 
 
 def _table(title: str, entries: list[Entry]) -> Content:
