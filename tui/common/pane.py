@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from tui.common.line_view import LineView
 from tui.common.styles import CURSOR
-from tui.common.text import cells, fit
+from tui.common.text import cells, fit, shorten
 from tui.glyphs import Glyphs
 from tui.keys import PANE_KEYS
 
@@ -51,7 +51,9 @@ class Pane(LineView, can_focus=True):
 
     def entitle(self, title: str, more: str = "") -> None:
         """Clean words for the frame."""
-        self.border_title = Content(self.glyphs.dot.join(filter(None, (title, more))))
+        self._framed = self.glyphs.dot.join(filter(None, (title, more)))
+        room = max(0, self.outer_size.width - 6)
+        self.border_title = Content(shorten(self._framed, room, self.glyphs.ellipsis))
 
     # -------------------------------------------------------------- for the kinds of pane
 
@@ -102,6 +104,7 @@ class Pane(LineView, can_focus=True):
         self.scroll_to(y=min(max(0, top), self.last), animate=False, force=True)
 
     def on_resize(self, event: Resize) -> None:
+        self.entitle(self._framed)
         self.resized()
         self.scroll_rows(self.top)
 
