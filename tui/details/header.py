@@ -39,7 +39,7 @@ class Headline(Static):
         )
         room = width - cells(clock)
         if left.cell_length > room:
-            return left.truncate(width, ellipsis=True)
+            return left.truncate(width)
         return Content.assemble(left, " " * (room - left.cell_length), (clock, "$faint"))
 
     def _state(self, task: TaskView | None, now: float, live: bool) -> tuple[tuple[str, str], ...]:
