@@ -50,7 +50,7 @@ class ExperienceApp(App[None]):
 
     TITLE = "Experience"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False  # ours knows every task, and how to clean their names
+    ENABLE_COMMAND_PALETTE = False  # palette/ knows every task and cleans their names
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "T",
@@ -64,10 +64,15 @@ class ExperienceApp(App[None]):
             "S", "picture", "screenshot", False, id="screenshot", tooltip="save the screen as an SVG file"
         ),
         Binding(
-            "colon,ctrl+p", "palette", "palette", False, id="palette", tooltip="find what to do, or a task"
+            "colon,ctrl+p",
+            "palette",
+            "palette",
+            False,
+            id="palette",
+            tooltip="type a command, citizen or task",
         ),
         Binding("question_mark", "help", "help", id="help", tooltip="every key and every sign"),
-        Binding("q", "quit", "quit", id="quit", tooltip="quit; asks once while a run of ours is under way"),
+        Binding("q", "quit", "quit", id="quit", tooltip="quit; asks first while tasks run here"),
     ]
 
     def __init__(
@@ -84,7 +89,7 @@ class ExperienceApp(App[None]):
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._fleet, self._settings = fleet, settings
         self._glyphs = glyphs = ASCII if ascii else UNICODE
-        # Kept at hand, not queried for: the last tick may come when they have left the screen.
+        # Attributes, not queries: the last tick may come after the widgets have left the screen.
         self._label = " ".join(filter(None, [label, "READ ONLY" if read_only else ""]))
         self._status = StatusBar(glyphs, self._label)
         self._grid = FleetGrid(glyphs, read_only)
@@ -106,7 +111,7 @@ class ExperienceApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = ANSI.name if self.no_color else DARK.name
-        self._around.obey(monitor)
+        self._around.apply(monitor)
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:
@@ -145,7 +150,7 @@ class ExperienceApp(App[None]):
         self._status.show(status, now)
         for page in self._pages():
             page.tick(status, now)
-        self._around.tell(status)
+        self._around.show_status(status)
 
     def _pages(self) -> list[Page]:
         return [screen for screen in self.screen_stack if isinstance(screen, Page)]
@@ -157,7 +162,7 @@ class ExperienceApp(App[None]):
         self._summary.set_citizens(set(self._controls))
         self._summary.problems, self._summary.loading = view.problems, view.loading
         if not view.loading:
-            self._around.obey(view.monitor)
+            self._around.apply(view.monitor)
             self._settle()
         self._grid.set_citizens(sorted(self._controls))
         self._show_lesson()
@@ -171,15 +176,15 @@ class ExperienceApp(App[None]):
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         first = self._summary.update_snapshot(snapshot)
-        self._around.take(snapshot)
+        self._around.on_snapshot(snapshot)
         self._grid.update_snapshot(snapshot)
-        self._details.take(snapshot, self._fleet.clock.now())
+        self._details.on_snapshot(snapshot, self._fleet.clock.now())
         news = self._events.add_events(snapshot) and self._pages()
         if first or news or self._grid.sees(snapshot.citizen):
             self._tick_soon()
 
     def _tick_soon(self) -> None:
-        """All that arrives at once is shown at once."""
+        """One repaint for everything that arrives together."""
         if not self._tick_waits:
             self._tick_waits = True
             self.call_after_refresh(self.tick)
@@ -194,7 +199,7 @@ class ExperienceApp(App[None]):
             words.display, self._grid.display = taught, not taught
             self.screen.set_focus(None if taught else self._grid)
 
-    # -------------------------------------------------------------- wishes come up
+    # -------------------------------------------------------------- requests go up
 
     def on_fleet_grid_asked(self, message: FleetGrid.Asked) -> None:
         rows = [(place.citizen, place.task) for place in message.places]
@@ -218,7 +223,7 @@ class ExperienceApp(App[None]):
         self._grid.focus()
 
     def on_fleet_grid_view_changed(self) -> None:
-        self._keys.say(self._grid.view_words())
+        self._keys.prefix(self._grid.view_words())
 
     # -------------------------------------------------------------- other places
 
@@ -236,12 +241,12 @@ class ExperienceApp(App[None]):
         self._details.page(message.text)
 
     def action_walk(self, step: int) -> None:
-        """The cursor to the next thing that is wrong, the worst first."""
+        """Move the cursor to the next problem, the worst first."""
         trouble = self._navigator.step(self._grid.row, step)
         if trouble and trouble.row:
             self._grid.go_to(Place(*trouble.row))
         else:
-            self._actions.toast("nothing is wrong here")
+            self._actions.toast("no problem here")
         self._show_status()
 
     def action_timeline(self) -> None:
@@ -275,7 +280,7 @@ class ExperienceApp(App[None]):
     def on_page_copied(self, message: Page.Copied | FleetGrid.Copied) -> None:
         if message.text:
             self.copy_to_clipboard(copyable(message.text))
-        self._actions.toast("copied" if message.text else "it has said nothing yet")
+        self._actions.toast("copied" if message.text else "nothing to copy yet")
 
     on_fleet_grid_copied = on_page_copied
 
@@ -286,7 +291,7 @@ class ExperienceApp(App[None]):
             await super().on_event(event)
         elif not event.is_forwarded:
             await self._typed.put(event)
-        elif self.screen_stack:  # else it ends, and a key that was on its way has nowhere to go
+        elif self.screen_stack:  # the app may be ending
             await super().on_event(event)
 
     def action_theme(self) -> None:

@@ -1,4 +1,4 @@
-"""The marks the screen draws with: one set for today's terminals, one of plain ASCII."""
+"""The characters the screen draws with: a Unicode set and an ASCII set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Keeps up with every citizen: one small asyncio task for each."""
+"""Follows every citizen: one asyncio task each."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Subscriptions:
         self._tasks: dict[str, tuple[Control, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
-        """Follow until cancelled; whatever breaks in here breaks the caller."""
+        """Follow until cancelled; an error ends the caller, too."""
         async with asyncio.TaskGroup() as group:
             async for view in self._fleet.watch():
                 self._on_fleet(view)

@@ -1,4 +1,4 @@
-"""Our colours: a dark set, a light one, one for eyes that want more, and one of the terminal's own."""
+"""The themes: dark, light, high contrast, and the terminal's own colours."""
 
 from dataclasses import replace
 
@@ -127,7 +127,7 @@ def named(setting: str) -> str:
 
 
 def defaults(theme: Theme) -> dict[str, str]:
-    """Our variables for a theme that is not ours, made from what it has."""
+    """The variables of this app for a foreign theme, derived from its colours."""
     ink = theme.foreground or ("#d5dbe3" if theme.dark else "#22282e")
     own = {"ink": ink, "title": ink, "head": theme.surface, "bar": theme.success}
     own |= {"ok": theme.success, "warn": theme.warning, "bad": theme.error, "run": theme.accent}

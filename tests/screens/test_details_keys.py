@@ -478,7 +478,7 @@ async def test_a_task_that_is_removed_while_it_is_looked_at_is_said():
     control = with_runs(1)
     async with details(control) as pilot:
         control.show(replace(control.snapshot, tasks=()))
-        await until(lambda: "it is not in the settings any more" in shown(pilot), "it is said")
+        await until(lambda: "removed from the settings" in shown(pilot), "it is said")
         assert "printed by 1" in shown(pilot)
 
 

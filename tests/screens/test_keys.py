@@ -324,7 +324,7 @@ async def test_y_copies_the_whole_error_of_the_row_cleaned():
         FakeFleet(citizen("opus", task("heartbeat"), whole, task("mail", text="3 new")))
     ) as pilot:
         await press(pilot, "y")
-        assert toasts(pilot) == ["it has said nothing yet"]
+        assert toasts(pilot) == ["nothing to copy yet"]
         await press(pilot, "down", "y")
         assert pilot.app.clipboard == "opus/news_scan: first\n␛[31msecond"
         await press(pilot, "down", "y")

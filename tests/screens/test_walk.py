@@ -80,4 +80,4 @@ async def test_nothing_wrong_is_one_quiet_line_with_what_comes_next():
         assert "next heartbeat@wren" in shown(pilot).splitlines()[0]
         assert status(pilot).startswith("╭─ wren")
         await press(pilot, "n")
-        assert toasts(pilot) == ["nothing is wrong here"]
+        assert toasts(pilot) == ["no problem here"]

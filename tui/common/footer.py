@@ -35,20 +35,20 @@ class KeyBar(Widget):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__()
         self._glyphs = glyphs
-        self._said = ""
+        self._prefix = ""
         self._spots: list[tuple[int, Key]] = []
 
-    def say(self, text: str) -> None:
-        """Put a few clean words in front of the keys, such as the filter in force."""
-        if text != self._said:
-            self._said = text
+    def prefix(self, text: str) -> None:
+        """Put a few clean words in front of the keys, such as the active filter."""
+        if text != self._prefix:
+            self._prefix = text
             self.refresh()
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> RenderResult:
-        parts = [(f" {self._said} ", "bold $warn")] if self._said else []
+        parts = [(f" {self._prefix} ", "bold $warn")] if self._prefix else []
         room = self.size.width - sum(cells(text) for text, _ in parts)
         self._spots, x = [], self.size.width - room
         for key in fitting(self._keys(), room):
@@ -80,7 +80,7 @@ class KeyBar(Widget):
 
 
 def fitting(keys: list[Key], room: int) -> list[Key]:
-    """As many keys as fit into so many cells; those that a lost person needs stay, at the end."""
+    """As many keys as fit into so many cells; help and quit stay, at the end."""
     ends = [key for key in keys if key.stays]
     kept, room = [], room - sum(key.width for key in ends)
     for key in keys:

@@ -1,4 +1,4 @@
-"""Values to words on screen; `clean` is the only door for text that others wrote."""
+"""Values to words on screen; `clean` is the only way for outside text to the screen."""
 
 import time
 import unicodedata

@@ -9,9 +9,9 @@ from textual.events import Event, Key
 # The key and its action, what that asks of the app, what this asks: by then a field has the focus, or the
 # screen above has gone.
 ROUNDS = 3
-PAINTED = 0.02  # seconds that a key which nobody follows is given to be painted
+PAINTED = 0.02  # seconds to paint a key with no other behind it
 LOOK, LOOKS = 0.1, 10  # seconds between two looks at a node that is waited for, and how many there are
-OUT = frozenset(("ctrl+c", "ctrl+q"))  # whoever wants to get out waits for nothing
+OUT = frozenset(("ctrl+c", "ctrl+q"))  # leaving waits for nothing
 
 
 class TypedAhead:
@@ -45,19 +45,19 @@ class TypedAhead:
                 for _ in range(0 if writes else ROUNDS):
                     await self._follow()
         except ScreenStackError:
-            pass  # the app ends: there is no screen any more
+            pass  # the app is ending
         finally:
             following.cancel()
 
     def _writes(self, event: Event) -> bool:
-        """A letter for the field that has the focus leaves it there: the next may follow at once."""
+        """A letter for the focused field leaves the focus there: the next key may follow directly."""
         field = self._app.focused
         return isinstance(event, Key) and bool(field and field.check_consume_key(event.key, event.character))
 
     async def _follow(self) -> None:
         """Go the way that a key or a message goes: what was sent before has then been answered.
 
-        One that has gone, or hangs, keeps nobody.
+        One that is gone or hangs delays no key for long.
         """
         looks = LOOKS
         for node in (self._app.focused or self._app.screen).ancestors_with_self:

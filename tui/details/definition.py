@@ -30,7 +30,7 @@ class FactsPane(Pane):
             self._lay_out()
 
     def with_times(self, shown: bool) -> None:
-        """Whether the next times are told here: there is no room for a pane of their own."""
+        """Whether the next times stand here, without room for a pane of their own."""
         if shown != self._times:
             self._times = shown
             self._lay_out()

@@ -40,13 +40,13 @@ class DetailsOpener:
             details.runs.look_for(at)
         self._beat()
         if snapshot is not None:
-            details.take(snapshot, now)
+            details.on_snapshot(snapshot, now)
         self._app.push_screen(details, self._left)
 
-    def take(self, snapshot: Snapshot, now: float) -> None:
+    def on_snapshot(self, snapshot: Snapshot, now: float) -> None:
         """The newest of a citizen."""
         if self._open is not None and self._open.subject.citizen == snapshot.citizen:
-            self._open.take(snapshot, now)
+            self._open.on_snapshot(snapshot, now)
 
     def beat(self, pulses: Mapping[str, Heartbeat], now: float) -> None:
         """The pulses of the schedulers that are looked at."""

@@ -14,7 +14,7 @@ from tui.keys import key_of
 
 KEPT = 64 * 1024  # characters of a run under way; what came before is left out
 ENOUGH = 8 * 1024  # characters of its end that are read while that is followed
-OFTEN = 0.1  # seconds between two looks of what runs: more often nobody can read
+OFTEN = 0.1  # seconds between two updates: faster is unreadable
 
 
 class PrintedPane(Pane):
@@ -36,18 +36,18 @@ class PrintedPane(Pane):
 
     # -------------------------------------------------------------- values come down
 
-    def teach(self, title: str, said: str, advice: str = "") -> None:
+    def hint(self, title: str, said: str, advice: str = "") -> None:
         """No run is there: say what there is to say; the advice is what may be copied."""
         lines = ("", *advice.splitlines()) if advice else ()
         self._set(title, "", ((said, "faint"), *((line, "running") for line in lines)), "")
         self._advice = advice
 
-    def show(self, run: RunRecord, text: str | None, now: float, problem: str = "") -> None:
+    def show_run(self, run: RunRecord, text: str | None, now: float, problem: str = "") -> None:
         """A finished run and what it printed; None while that is asked for."""
         style, glyphs = STYLES.get(run.outcome, "failed"), self.glyphs
         at_end = self._live and self.following
         said = f"{glyphs.kind[GLYPHS[run.outcome]]} {run.outcome}, {took(run.seconds)}"
-        head = [(line, "ink" if run.outcome is Outcome.OK else style) for line in _told(run, text or "")]
+        head = [(line, "ink" if run.outcome is Outcome.OK else style) for line in _message(run, text or "")]
         if problem:
             head.append((problem, "warning"))
         elif text == "":
@@ -56,7 +56,7 @@ class PrintedPane(Pane):
         self._set(f"output {_when(run.started, now)}", said, tuple(head), text or "")
         self.scroll_rows(self.last if at_end else 0)
 
-    def begin(self, since: float, now: float) -> None:
+    def start_following(self, since: float, now: float) -> None:
         """A run is under way: what it prints comes from now on."""
         self._set(f"output {_when(since, now)}", "", (), "")
         self._live = self.following = True
@@ -96,7 +96,7 @@ class PrintedPane(Pane):
         self.scroll_rows(0)
 
     def _look_again(self) -> None:
-        """Take in what came, then rest a while; while somebody looks further up, nothing moves."""
+        """Show what arrived, then pause; while the person reads further up, nothing moves."""
         if self._live and self.following and self._news:
             self._waits, self._news = True, False
             self._text, self._lines = _shortened(self._text), None
@@ -175,7 +175,7 @@ class PrintedPane(Pane):
         if on:
             self._lines = None
             self._lay_out()
-        else:  # what is there stays: reading all of it is for whoever looks further up than that
+        else:  # the rows stay: the rest is parsed only when the person goes further up
             self._say_how()
             self.sync()
 
@@ -187,12 +187,12 @@ class PrintedPane(Pane):
         self.scroll_rows(self.count() - below)
 
 
-def _told(run: RunRecord, text: str) -> list[str]:
+def _message(run: RunRecord, text: str) -> list[str]:
     """What the run came to, unless it is the end of what it printed anyway."""
-    told = run.text.strip()
-    if not told or (run.outcome is Outcome.OK and ansi.without_colours(text[-2000:]).rstrip().endswith(told)):
-        return []
-    return told.splitlines()
+    message = run.text.strip()
+    end = ansi.without_colours(text[-2000:]).rstrip()
+    repeated = run.outcome is Outcome.OK and end.endswith(message)
+    return [] if repeated else message.splitlines()
 
 
 def _when(when: float, now: float) -> str:

@@ -70,7 +70,7 @@ class RunsPane(Pane):
         before, self._view = self.chosen, task
         self._settle(before)
 
-    def take(
+    def add(
         self, runs: Iterable[RunRecord], *, older: bool, whole: bool, task: TaskView | None = None
     ) -> None:
         """Take these runs: the newest, or `older` ones; `whole` when none is left beyond them."""
@@ -88,7 +88,7 @@ class RunsPane(Pane):
         self._find()
         self._settle(before)
 
-    def say(self, none: str) -> None:
+    def explain(self, none: str) -> None:
         """There is nothing to list, for this reason."""
         self._none = none
         self.sync()

@@ -37,7 +37,7 @@ Runs = tuple[RunRecord, ...]
 
 
 class Source(Protocol):
-    """What the screen asks of whoever knows the task: a Control, without its verbs."""
+    """The questions of this screen: a Control without its verbs."""
 
     async def history(self, task: str, *, limit: int = ..., before: int | None = ...) -> Runs: ...
 
@@ -50,7 +50,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose task it is, and where to ask about it: None while nobody knows the citizen."""
+    """The task and its source: None while the citizen is gone."""
 
     citizen: str
     task: str
@@ -58,7 +58,7 @@ class Subject:
 
 
 class Details(Page, inherit_bindings=False):
-    """Follows one task; asks its source for what no snapshot holds, one question of each kind at a time."""
+    """Shows one task; asks its source for what snapshots lack, one question of each kind at a time."""
 
     AUTO_FOCUS = ""  # the runs, not what happens to come first
     BINDINGS: ClassVar[list[BindingType]] = [*DETAILS_KEYS]
@@ -102,11 +102,11 @@ class Details(Page, inherit_bindings=False):
         self._ask_definition()
         self._ask_runs()
         if self._view is None or self._view.running_since is None:
-            self._teach()
+            self._hint()
 
-    # -------------------------------------------------------------- values come down
+    # -------------------------------------------------------------- values go down
 
-    def take(self, snapshot: Snapshot, now: float) -> None:
+    def on_snapshot(self, snapshot: Snapshot, now: float) -> None:
         """The newest of the citizen."""
         before, task = self._view, snapshot.task(self.subject.task)
         gone, back, self._now = bool(snapshot.stale), self._gone_since is not None, now
@@ -138,7 +138,7 @@ class Details(Page, inherit_bindings=False):
 
     def _show_times(self) -> None:
         if self._gone_since is not None:
-            self.times.show((), "none while nobody runs it")
+            self.times.show((), "none: no process runs this citizen")
         elif self._view is not None:
             self.times.show(self._upcoming, no_times(self._view))
 
@@ -148,7 +148,7 @@ class Details(Page, inherit_bindings=False):
             pane.tick(now)
         said = "asking its scheduler"
         if snapshot is not None and task is None:
-            said = "it is not in the settings any more: what is shown is what was known of it"
+            said = "removed from the settings: the screen shows what was known last"
         elif snapshot is not None and task is not None:
             said = why(task, snapshot, now, Evidence(self._pulse, self._stall, self._gone_since))
         self.headline.show(task, said, now, live=self._gone_since is None)
@@ -161,7 +161,7 @@ class Details(Page, inherit_bindings=False):
     async def _ask(self, question: Callable[[Source], Awaitable[T]]) -> T:
         source = self.subject.source()
         if source is None:
-            raise Disconnected(f"nobody knows {self.subject.citizen} any more")
+            raise Disconnected(f"{self.subject.citizen} is gone")
         return await question(source)
 
     def _ask_definition(self) -> None:
@@ -187,12 +187,12 @@ class Details(Page, inherit_bindings=False):
         try:
             runs = await self._ask(lambda source: source.history(name, limit=LISTED))
         except SchedulerError as error:
-            self.runs.say(str(error))
+            self.runs.explain(str(error))
             runs = ()
         else:
             if not runs:
-                self.runs.say(self._nothing())
-            self.runs.take(runs, older=False, whole=len(runs) < LISTED, task=self._view)
+                self.runs.explain(self._nothing())
+            self.runs.add(runs, older=False, whole=len(runs) < LISTED, task=self._view)
             return
         if self._view:
             self.runs.show(self._view)
@@ -206,7 +206,7 @@ class Details(Page, inherit_bindings=False):
         name = self.subject.task
         try:
             runs = await self._ask(lambda source: source.history(name, limit=LISTED, before=before))
-            self.runs.take(runs, older=True, whole=len(runs) < LISTED)
+            self.runs.add(runs, older=True, whole=len(runs) < LISTED)
         except SchedulerError as error:
             self.notify(str(error), markup=False, severity="error")
         finally:
@@ -215,21 +215,21 @@ class Details(Page, inherit_bindings=False):
     def on_runs_pane_picked(self) -> None:
         chosen = self.runs.chosen
         if chosen.since is not None:
-            self.printed.begin(chosen.since, self._now)
+            self.printed.start_following(chosen.since, self._now)
             self._work(self._follow(), "reading")
         elif chosen.run is not None:
-            self.printed.show(chosen.run, None, self._now)
+            self.printed.show_run(chosen.run, None, self._now)
             self._work(self._read(chosen.run), "reading")
         else:
-            self._teach()
+            self._hint()
 
     async def _read(self, run: RunRecord) -> None:
         try:
             text = await self._ask(lambda source: source.output(run.id)) if run.printed else ""
         except SchedulerError as error:
-            self.printed.show(run, None, self._now, str(error))
+            self.printed.show_run(run, None, self._now, str(error))
         else:
-            self.printed.show(run, text, self._now)
+            self.printed.show_run(run, text, self._now)
 
     async def _follow(self) -> None:
         source = self.subject.source()
@@ -243,13 +243,13 @@ class Details(Page, inherit_bindings=False):
             self.printed.stop(f"its output cannot be followed: {error}")
 
     def _ask_again(self) -> None:
-        """Whoever was asked is there again: what was not answered meanwhile is asked once more."""
+        """The source is back: repeat the questions that had no answer."""
         self._ask_definition()
         self._ask_runs()
         if self.runs.chosen.since is not None:
             self.on_runs_pane_picked()
 
-    # -------------------------------------------------------------- empty states teach
+    # -------------------------------------------------------------- empty states
 
     def _nothing(self) -> str:
         """Why there is no run to list."""
@@ -257,19 +257,19 @@ class Details(Page, inherit_bindings=False):
         if task is None or task.kind is TaskStatus.NOT_SET_UP:
             return "never ran: it is not set up"
         if task.run_count:
-            return f"no history yet: its {task.run_count} runs were before there was one"
+            return f"no history yet: its {task.run_count} runs are older than the history"
         return (
             "never ran yet" if self._read_only else f"never ran yet; {key_of(self, 'force', 'f')} runs it now"
         )
 
-    def _teach(self) -> None:
+    def _hint(self) -> None:
         task = self._view
         if task is None or task.kind is not TaskStatus.NOT_SET_UP:
-            self.printed.teach("output", "what the chosen run printed comes here")
+            self.printed.hint("output", "the output of the chosen run appears here")
             return
         advice = task.advice or f"[tasks.{task.name}]\n{task.missing or 'command'} = ..."
-        said = f"add these lines, they are taken up while this runs; {key_of(self, 'copy', 'y')} copies them:"
-        self.printed.teach("to set it up", said, advice)
+        said = f"add these lines, no restart needed; {key_of(self, 'copy', 'y')} copies them:"
+        self.printed.hint("to set it up", said, advice)
 
     # -------------------------------------------------------------- room
 
@@ -335,7 +335,7 @@ class Details(Page, inherit_bindings=False):
 
 
 def _ended(before: TaskView, task: TaskView) -> bool:
-    """Has a run ended between these two?"""
+    """Whether a run ended between these two."""
     return before.run_count != task.run_count or (
         before.running_since is not None and before.running_since != task.running_since
     )

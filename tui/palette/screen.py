@@ -1,4 +1,4 @@
-"""Everything that can be done or gone to, found by a few letters of its name."""
+"""The command palette: finds commands, citizens and tasks by a few letters."""
 
 from collections.abc import Sequence
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A terminal that is gone takes whatever is written to it: else the monitor would wait for it for ever."""
+"""Discards output once the terminal is gone: otherwise the monitor would wait for it for ever."""
 
 import errno
 from contextlib import suppress
@@ -10,7 +10,7 @@ GONE = {errno.EIO, errno.ENXIO, errno.EPIPE, errno.EBADF}
 
 
 class Forgiving:
-    """A file that forgets what it is told once its terminal is gone; all else is the file's own."""
+    """A file that discards writes once its terminal is gone; all else is the file's own."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file, self._gone = file, False

@@ -30,10 +30,10 @@ def pager(environment: Mapping[str, str]) -> list[str]:
     except ValueError:
         raise NoPager(f"PAGER={chosen!r} has a quote that does not end; correct it") from None
     if words and which(words[0]) is None:
-        raise NoPager(f"there is no program {words[0]!r}; set PAGER to one, such as less")
+        raise NoPager(f"no program {words[0]!r}; set PAGER to one, such as less")
     found = words or [name for name in USUAL if which(name)][:1]
     if not found:
-        raise NoPager("there is no pager here: install less, or set PAGER")
+        raise NoPager("no pager found: install less, or set PAGER")
     return found
 
 
@@ -52,7 +52,7 @@ def show(app: App[Any], text: str) -> None:
 
 @contextmanager
 def _file(text: str) -> Iterator[Path]:
-    """The text in a file that nobody else may read, gone afterwards."""
+    """The text in a private file, deleted afterwards."""
     descriptor, name = tempfile.mkstemp(prefix="experience-", suffix=".txt")  # 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -63,7 +63,7 @@ def _file(text: str) -> Iterator[Path]:
 
 
 def _run(words: list[str]) -> None:
-    """Ctrl+c is the pager's while it is there; what ends us ends it first."""
+    """Ctrl+c goes to the pager while it runs; a signal that ends the monitor ends the pager first."""
     ends: list[Callable[[], None]] = []
     with _signals(ends), subprocess.Popen(words) as process:
         ends.append(process.terminate)
@@ -77,13 +77,13 @@ def _signals(ends: Sequence[Callable[[], None]]) -> Iterator[None]:
     def ending(number: int, frame: FrameType | None) -> None:
         for end in ends:
             end()
-        ours = before[number]
-        if callable(ours):
-            ours(number, frame)
+        handler = before[number]
+        if callable(handler):
+            handler(number, frame)
 
     def ignored(number: int, frame: FrameType | None) -> None: ...
 
-    with suppress(ValueError):  # not the main thread, as under a test: signals are not ours to take
+    with suppress(ValueError):  # not the main thread, as under a test: only it may set signal handlers
         signal.signal(signal.SIGINT, ignored)
         for number in ENDING:
             signal.signal(number, ending)

@@ -9,23 +9,23 @@ from typing import Any
 
 from textual.app import App
 
-# A closed terminal is SIGHUP; Textual itself minds none of them.
+# A closed terminal sends SIGHUP; Textual handles none of them.
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
 
 class Endings:
-    """What signals do from before the first frame until the last run has ended: there is no gap to die in."""
+    """Handles signals from before the first frame until the last run has ended."""
 
     def __init__(self, stop_now: Callable[[], None] = lambda: None) -> None:
         self.leave: Callable[[], object] | None = None
-        self._hurry, self._asked = stop_now, 0
+        self._stop_now, self._asked = stop_now, 0
         for number in ENDING:
             signal.signal(number, self)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self._asked += 1
         if self._asked > 1:
-            self._hurry()
+            self._stop_now()
         elif self.leave is None:  # nothing is on screen yet
             raise SystemExit(0)
         if self.leave is not None:

@@ -16,46 +16,46 @@ _WITHOUT = ("linux", "dumb", "vt")  # terminals without a title
 
 
 def title(status: FleetStatus, plain: bool) -> str:
-    """A few words; numbers only, so that nothing in them can be anybody else's."""
+    """A few words; numbers only, so no outside text reaches the terminal."""
     said = [f"{status.failing} failing"] if status.failing else []
     said += [f"{status.running} running"] if status.running else []
     return " - ".join([*said, "Experience"]) if plain else " · ".join([*said, "Experience"])
 
 
 def has_title() -> bool:
-    """Does this terminal have one?"""
+    """Whether this terminal has a title."""
     return not os.environ.get("TERM", "").startswith(_WITHOUT)
 
 
 class TerminalTitle:
-    """What to write to the terminal so that its title is right."""
+    """The sequences that set the title and restore it."""
 
     def __init__(self) -> None:
         self._said = ""
 
     def change(self, words: str) -> str:
-        """What makes this the title; nothing if it is already."""
+        """The sequence that sets this title; empty if it is set."""
         if words == self._said:
             return ""
         keep, self._said = "" if self._said else _KEEP, words
         return f"{keep}\x1b]2;{words}\x07"
 
     def give_back(self) -> str:
-        """What brings the old title back; nothing if it was never changed."""
+        """The sequence that restores the old title; empty if it was never changed."""
         changed, self._said = bool(self._said), ""
         return _GIVE_BACK if changed else ""
 
 
 class Surroundings:
-    """Obeys the newest settings; `write` sends a sequence to the terminal itself."""
+    """Applies the newest settings to the app and its terminal."""
 
     def __init__(self, app: App[None], plain: bool) -> None:
         self._app, self._plain = app, plain
         self._monitor = Monitor()
         self._title, self._failures = TerminalTitle(), NewFailures()
 
-    def obey(self, monitor: Monitor) -> None:
-        """The screen is to be like this; what was chosen by hand stays until its setting changes."""
+    def apply(self, monitor: Monitor) -> None:
+        """Apply what changed in the settings; a theme chosen by hand stays until its setting changes."""
         before, self._monitor = self._monitor, monitor
         if monitor.keys != before.keys:
             self._app.set_keymap(dict(monitor.keys))
@@ -64,18 +64,18 @@ class Surroundings:
         if not monitor.title:
             self.leave()
 
-    def tell(self, verdict: FleetStatus) -> None:
-        """The title says how things stand."""
+    def show_status(self, status: FleetStatus) -> None:
+        """The title shows the counts."""
         if self._monitor.title and has_title():
-            self._write(self._title.change(title(verdict, self._plain)))
+            self._write(self._title.change(title(status, self._plain)))
 
-    def take(self, snapshot: Snapshot) -> None:
-        """The bell rings when something fails that did not, if that is wanted."""
+    def on_snapshot(self, snapshot: Snapshot) -> None:
+        """Ring the bell for a new failure, if the settings want that."""
         if self._failures.has_more(snapshot) and self._monitor.bell:
             self._app.bell()
 
     def leave(self) -> None:
-        """The terminal's own title is back."""
+        """Give the terminal its own title back."""
         self._write(self._title.give_back())
 
     def _write(self, sequence: str) -> None:
