@@ -47,13 +47,15 @@ class Pane(LineView, can_focus=True):
         super().__init__()
         self.glyphs = glyphs
         self._drawn: dict[int, Row] = {}
+        self._in_frame = ""
         self.entitle(title)
 
     def entitle(self, title: str, more: str = "") -> None:
         """Clean words for the frame."""
         self._framed = self.glyphs.dot.join(filter(None, (title, more)))
-        room = max(0, self.outer_size.width - 6)
-        self.border_title = Content(shorten(self._framed, room, self.glyphs.ellipsis))
+        words = shorten(self._framed, max(0, self.outer_size.width - 6), self.glyphs.ellipsis)
+        if words != self._in_frame:  # a new title paints the whole pane
+            self._in_frame, self.border_title = words, Content(words)
 
     # -------------------------------------------------------------- for the kinds of pane
 

@@ -34,7 +34,7 @@ class Log(Page):
         self._log, self._filter = log, FilterField(SEARCHED)
 
     def compose(self) -> ComposeResult:
-        yield from (self.verdict_bar, self._heading, self.body, self._filter, self.key_bar)
+        yield from (self.status_bar, self._heading, self.body, self._filter, self.key_bar)
 
     def tick(self, status: FleetStatus, now: float) -> None:
         super().tick(status, now)
