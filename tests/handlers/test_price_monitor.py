@@ -365,7 +365,7 @@ def test_a_source_of_ones_own_without_its_path_is_said_when_the_settings_are_rea
         ("pairs", [" "], "empty pair"),
         ("alert_percent", 0, "is 0"),
         ("alert_percent", "much", "is text"),
-        ("url", "example.org", "is no address"),
+        ("url", "example.org", "is not an address"),
         ("headers", "x", "write it as a table"),
         ("stale", "soon", "soon"),
     ],
