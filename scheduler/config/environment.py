@@ -18,7 +18,7 @@ _PLACE = re.compile(r"\$(\$\{|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 
 
 class _Environment(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="EXPERIENCE_", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(env_prefix="EXPERIENCE_", env_nested_delimiter="__", defer_build=True)
 
     citizens: dict[str, Any] = {}
 

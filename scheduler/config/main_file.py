@@ -93,14 +93,14 @@ def _main(files: Files, config: Path | None, environ: Mapping[str, str]) -> tupl
         try:
             content = files.toml(file)
         except Unusable as error:
-            return MainTable(), file, [str(error)]
+            return MainTable.model_construct(), file, [str(error)]
         if content is not None:
             problems = Problems({(): Source(file)})
             return read(MainTable, content, (), problems), file, problems.lines
     missing = [
         f"{file}: does not exist; create it, or name another" for file in candidates if len(candidates) == 1
     ]
-    return MainTable(), candidates[0], missing
+    return MainTable.model_construct(), candidates[0], missing
 
 
 def _root(main: MainTable, environ: Mapping[str, str]) -> Path:

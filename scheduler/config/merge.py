@@ -43,7 +43,7 @@ class Layer(InitSettingsSource):
 class _Merged(BaseSettings):
     """The table that several layers come to, highest first; what it means is read later."""
 
-    model_config = SettingsConfigDict(extra="allow")
+    model_config = SettingsConfigDict(extra="allow", defer_build=True)
 
     @classmethod
     def settings_customise_sources(

@@ -112,7 +112,9 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
         return None
     if not given and (untouched := _untouched(name)):
         missing = not untouched.set_up
-        return untouched.with_work(_by_name(name, TaskTable(), place)) if missing else untouched
+        return (
+            untouched.with_work(_by_name(name, TaskTable.model_construct(), place)) if missing else untouched
+        )
     ours = None if given.keys() & {"command", "handler"} else built_in(name)
     own = ours.options.model_fields if ours else {}
     options = read(ours.options, {k: given[k] for k in own if k in given}, at, problems) if ours else None

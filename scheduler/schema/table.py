@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -74,7 +74,7 @@ def read(
     `known` are further keys that a misspelt one may be near to.
     """
     rest = dict(table)
-    while True:
+    while rest:
         try:
             return shape.model_validate(rest)
         except ValidationError as error:
@@ -88,6 +88,7 @@ def read(
         for together in wrong.values():  # each value is fine, together they are not
             problems.add(at, str(together["ctx"]["error"]))
             rest = {}
+    return cast(T, shape.model_construct())  # nothing is set: the model need not be built
 
 
 def is_table(value: Any, at: At, problems: Problems) -> dict[str, Any]:
