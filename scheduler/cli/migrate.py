@@ -51,16 +51,16 @@ def migrate_command(files: tuple[Path, ...], applying: bool, undoing: bool, **as
     settings = _settings(asked["config"])
     if undoing:
         return _undo(settings, asked["citizen"])
-    target, wanted, sheets = _planned(files, settings, asked)
-    journal = _apply(target, wanted, sheets) if applying else None
+    target, wanted, crontabs = _planned(files, settings, asked)
+    journal = _apply(target, wanted, crontabs) if applying else None
     if asked["as_json"]:
         from scheduler.migration.report import as_json
 
         moved = journal is not None
-        click.echo(json.dumps({**as_json(sheets, wanted), "applied": moved}, indent=2))
+        click.echo(json.dumps({**as_json(crontabs, wanted), "applied": moved}, indent=2))
         return 0
-    _show(sheets, wanted)
-    for line in _closing(target, sheets, applying, journal):
+    _show(crontabs, wanted)
+    for line in _closing(target, crontabs, applying, journal):
         click.echo(line)
     return 0
 
@@ -120,7 +120,7 @@ def _home_of(user: str) -> str:
 # ------------------------------------------------------------------ doing it
 
 
-def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["CrontabPlan"]) -> Path | None:
+def _apply(target: "Target", wanted: "Wanted", crontabs: Sequence["CrontabPlan"]) -> Path | None:
     """The folder of the journal; None if there is nothing to move."""
     from scheduler.config.citizen import CitizenTable
     from scheduler.migration.journal import Change, Crontab, File, apply
@@ -128,17 +128,17 @@ def _apply(target: "Target", wanted: "Wanted", sheets: Sequence["CrontabPlan"]) 
     from scheduler.migration.target import me
     from scheduler.schema.json_schema import write_beside
 
-    moved = [verdict for sheet in sheets for verdict in sheet.verdicts if verdict.moves]
+    moved = [planned for crontab in crontabs for planned in crontab.lines if planned.moves]
     if not moved:
         return None
     _check_owner(target.home, wanted.user)
     before = None if target.text is None else File(target.file).read()
     changes = [Change(File(target.file), before, written(target, moved).encode())]
-    for sheet in sheets:
-        source = sheet.source
+    for crontab in crontabs:
+        source = crontab.source
         what = File(source.path) if source.path else Crontab("" if wanted.user == me() else wanted.user)
-        if any(verdict.moves for verdict in sheet.verdicts):
-            changes.append(Change(what, source.content, without(sheet, wanted.citizen)))
+        if any(planned.moves for planned in crontab.lines):
+            changes.append(Change(what, source.content, without(crontab, wanted.citizen)))
     journal = apply(target.home, changes)
     if before is None:
         write_beside(target.file, CitizenTable)
@@ -168,17 +168,17 @@ def _undo(settings: "Settings", name: str | None) -> int:
 # ------------------------------------------------------------------ printing
 
 
-def _show(sheets: Sequence["CrontabPlan"], wanted: "Wanted") -> None:
+def _show(crontabs: Sequence["CrontabPlan"], wanted: "Wanted") -> None:
     from scheduler.cli.printing import width
     from scheduler.migration.report import lines
 
-    for sheet in sheets:
-        click.echo("\n".join(lines(sheet, wanted, width(COLUMNS))))
+    for crontab in crontabs:
+        click.echo("\n".join(lines(crontab, wanted, width(COLUMNS))))
         click.echo()
 
 
 def _closing(
-    target: "Target", sheets: Sequence["CrontabPlan"], applying: bool, journal: Path | None
+    target: "Target", crontabs: Sequence["CrontabPlan"], applying: bool, journal: Path | None
 ) -> list[str]:
     """What was done, and what to do now."""
     if journal:
@@ -187,6 +187,6 @@ def _closing(
             f"now start its loop: ./run.sh {target.name}; to undo: experience-tui migrate --undo",
         ]
         return [clean(line) for line in lines]
-    if applying or not any(verdict.moves for sheet in sheets for verdict in sheet.verdicts):
+    if applying or not any(planned.moves for crontab in crontabs for planned in crontab.lines):
         return ["nothing to move"]
     return [f"nothing has changed; with --apply these lines become tasks of {target.name}"]

@@ -86,10 +86,10 @@ class CrontabPlan:
 
     source: Source
     column: bool
-    verdicts: tuple[LinePlan, ...]
+    lines: tuple[LinePlan, ...]
 
     def counts(self) -> dict[str, int]:
-        fates = [verdict.fate for verdict in self.verdicts]
+        fates = [planned.fate for planned in self.lines]
         return {str(fate): fates.count(fate) for fate in Fate}
 
 
@@ -141,7 +141,7 @@ class LineContext:
 def plan(sources: Iterable[Source], wanted: Wanted) -> tuple[CrontabPlan, ...]:
     """A plan for every line of every source."""
     planner = _Planner(wanted)
-    return tuple(planner.sheet(source) for source in sources)
+    return tuple(planner.crontab(source) for source in sources)
 
 
 class _Planner:
@@ -154,19 +154,19 @@ class _Planner:
         self._given: set[str] = set()  # to v1's lines
         self._times: dict[tuple[str, tzinfo], tuple[Cron, Moments]] = {}
 
-    def sheet(self, source: Source) -> CrontabPlan:
+    def crontab(self, source: Source) -> CrontabPlan:
         lines = read(source.content)
         column = has_users(source.path, lines, self._wanted.user) if source.column is None else source.column
         wanted = self._wanted
         usual = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": wanted.home, "LOGNAME": wanted.user}
-        around, verdicts = LineContext(usual, wanted.zone), []
+        around, plans = LineContext(usual, wanted.zone), list[LinePlan]()
         for line in lines:
             if line.kind is LineKind.SETTING:
                 around = around.with_setting(line.name, line.value, wanted.zone)
-            verdicts.append(self._verdict(line, around, column))
-        return CrontabPlan(source, column, tuple(verdicts))
+            plans.append(self._line(line, around, column))
+        return CrontabPlan(source, column, tuple(plans))
 
-    def _verdict(self, line: Line, around: LineContext, column: bool) -> LinePlan:
+    def _line(self, line: Line, around: LineContext, column: bool) -> LinePlan:
         try:
             match line.kind:
                 case LineKind.BLANK:

@@ -21,21 +21,21 @@ _WORDS = (
 )
 
 
-def lines(sheet: CrontabPlan, wanted: Wanted, width: int) -> Iterator[str]:
+def lines(crontab: CrontabPlan, wanted: Wanted, width: int) -> Iterator[str]:
     """A row for each line of the crontab, more where there is more to say, and the counts."""
     width = max(NARROWEST, width)
-    number = f"{len(sheet.verdicts)} line{'' if len(sheet.verdicts) == 1 else 's'}"
-    yield clean(f"{sheet.source.label}{' (with a column of users)' if sheet.column else ''}: {number}")
+    number = f"{len(crontab.lines)} line{'' if len(crontab.lines) == 1 else 's'}"
+    yield clean(f"{crontab.source.label}{' (with a column of users)' if crontab.column else ''}: {number}")
     yield ""
     yield " line  becomes"
-    wide = max((len(_becomes(verdict)) for verdict in sheet.verdicts), default=0)
-    for verdict in sheet.verdicts:
-        text = clean(verdict.line.text.replace("\t", " "))
-        row = f"{verdict.line.number:5}  {_becomes(verdict):{wide}}  {text}"
+    wide = max((len(_becomes(planned)) for planned in crontab.lines), default=0)
+    for planned in crontab.lines:
+        text = clean(planned.line.text.replace("\t", " "))
+        row = f"{planned.line.number:5}  {_becomes(planned):{wide}}  {text}"
         yield row.rstrip() if len(row) <= width else row[: width - 1] + "…"
-        for title, more in _more(verdict, wanted):
+        for title, more in _more(planned, wanted):
             yield from _wrapped(f"{'':{INDENT}}{title}: {clean(more)}", INDENT + len(title) + 2, width)
-    counts = sheet.counts()
+    counts = crontab.counts()
     parts = [
         f"{counts[fate]} {one if counts[fate] == 1 else many}" for fate, one, many in _WORDS if counts[fate]
     ]
@@ -43,25 +43,25 @@ def lines(sheet: CrontabPlan, wanted: Wanted, width: int) -> Iterator[str]:
     yield f"{number}: {', '.join(parts) or 'none'}"
 
 
-def _becomes(verdict: LinePlan) -> str:
-    if verdict.fate is Fate.TASK:
-        return f"task {verdict.name}"
-    return _BECOMES.get(verdict.fate) or f"{verdict.fate}, stays"
+def _becomes(planned: LinePlan) -> str:
+    if planned.fate is Fate.TASK:
+        return f"task {planned.name}"
+    return _BECOMES.get(planned.fate) or f"{planned.fate}, stays"
 
 
-def _more(verdict: LinePlan, wanted: Wanted) -> Iterator[tuple[str, str]]:
-    interval = verdict.before != verdict.after
-    if verdict.before:
-        yield "next by cron" if interval else "next", ", ".join(_moments(verdict.before, wanted))
+def _more(planned: LinePlan, wanted: Wanted) -> Iterator[tuple[str, str]]:
+    interval = planned.before != planned.after
+    if planned.before:
+        yield "next by cron" if interval else "next", ", ".join(_moments(planned.before, wanted))
     if interval:
-        yield "next here, started now", ", ".join(_moments(verdict.after, wanted))
-    if verdict.moves and verdict.work is None:
+        yield "next here, started now", ", ".join(_moments(planned.after, wanted))
+    if planned.moves and planned.work is None:
         yield "runs", "the built-in handler instead of the command"
-    if verdict.reason:
-        yield "why", verdict.reason
-    if verdict.nearest:
-        yield "could be", verdict.nearest
-    yield from (("note", note) for note in verdict.notes)
+    if planned.reason:
+        yield "why", planned.reason
+    if planned.nearest:
+        yield "could be", planned.nearest
+    yield from (("note", note) for note in planned.notes)
 
 
 def _moments(times: Iterable[float], wanted: Wanted) -> Iterator[str]:
@@ -92,33 +92,37 @@ def _wrapped(text: str, indent: int, width: int) -> Iterator[str]:
 # ------------------------------------------------------------------ for scripts
 
 
-def as_json(sheets: Sequence[CrontabPlan], wanted: Wanted) -> dict[str, Any]:
+def as_json(crontabs: Sequence[CrontabPlan], wanted: Wanted) -> dict[str, Any]:
     """Everything that a plan holds."""
-    return {"citizen": wanted.citizen, "user": wanted.user, "sources": [_sheet(sheet) for sheet in sheets]}
-
-
-def _sheet(sheet: CrontabPlan) -> dict[str, Any]:
-    source = sheet.source
     return {
-        "source": source.label,
-        "path": source.path and str(source.path),
-        "user_column": sheet.column,
-        "counts": {"lines": len(sheet.verdicts), **sheet.counts()},
-        "lines": [_verdict(verdict) for verdict in sheet.verdicts],
+        "citizen": wanted.citizen,
+        "user": wanted.user,
+        "sources": [_crontab(crontab) for crontab in crontabs],
     }
 
 
-def _verdict(verdict: LinePlan) -> dict[str, Any]:
-    line = verdict.line
-    found: dict[str, Any] = {"line": line.number, "text": _text(line.text), "becomes": str(verdict.fate)}
-    if verdict.moves:
-        work = verdict.work
+def _crontab(crontab: CrontabPlan) -> dict[str, Any]:
+    source = crontab.source
+    return {
+        "source": source.label,
+        "path": source.path and str(source.path),
+        "user_column": crontab.column,
+        "counts": {"lines": len(crontab.lines), **crontab.counts()},
+        "lines": [_planned_line(planned) for planned in crontab.lines],
+    }
+
+
+def _planned_line(planned: LinePlan) -> dict[str, Any]:
+    line = planned.line
+    found: dict[str, Any] = {"line": line.number, "text": _text(line.text), "becomes": str(planned.fate)}
+    if planned.moves:
+        work = planned.work
         found |= {
-            "name": verdict.name,
-            "schedule": str(verdict.schedule),
-            "timezone": verdict.zone or None,
-            "next_before": [datetime.fromtimestamp(each, UTC).isoformat() for each in verdict.before],
-            "next_after": [datetime.fromtimestamp(each, UTC).isoformat() for each in verdict.after],
+            "name": planned.name,
+            "schedule": str(planned.schedule),
+            "timezone": planned.zone or None,
+            "next_before": [datetime.fromtimestamp(each, UTC).isoformat() for each in planned.before],
+            "next_after": [datetime.fromtimestamp(each, UTC).isoformat() for each in planned.after],
             "runs": work
             and {
                 "command": list(work.argv),
@@ -127,9 +131,9 @@ def _verdict(verdict: LinePlan) -> dict[str, Any]:
                 "input": work.input.decode() or None,
             },
         }
-    more = {"reason": _text(verdict.reason), "nearest": _text(verdict.nearest)}
+    more = {"reason": _text(planned.reason), "nearest": _text(planned.nearest)}
     found |= {name: text for name, text in more.items() if text}
-    return found | ({"notes": list(map(_text, verdict.notes))} if verdict.notes else {})
+    return found | ({"notes": list(map(_text, planned.notes))} if planned.notes else {})
 
 
 def _text(text: str) -> str:

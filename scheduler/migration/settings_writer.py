@@ -42,11 +42,11 @@ def written(target: Target, moved: Iterable[LinePlan]) -> str:
     from tomlkit.exceptions import TOMLKitError
 
     moved = tuple(moved)
-    _check_length(target, sum(LEAST + len(verdict.work.argv[-1]) for verdict in moved if verdict.work))
+    _check_length(target, sum(LEAST + len(planned.work.argv[-1]) for planned in moved if planned.work))
     try:
         document = tomlkit.parse(f"{DIRECTIVE}\n" if target.text is None else target.text)
         _more_workers(document, target, len(moved))
-        new = [verdict for verdict in moved if not _put(document, _path(verdict), _table(verdict))]
+        new = [planned for planned in moved if not _put(document, _path(planned), _table(planned))]
         text = _with_tables(document.as_string(), new)
     except (TOMLKitError, TypeError, AttributeError) as error:  # an odd shape: tasks = {}, say
         raise SchedulerError(f"{target.file}: cannot be added to: {error}; write it with [tables]") from error
@@ -54,8 +54,8 @@ def written(target: Target, moved: Iterable[LinePlan]) -> str:
     return text
 
 
-def _path(verdict: LinePlan) -> tuple[str, ...]:
-    return ("wake",) if verdict.fate is Fate.WAKE else ("tasks", verdict.name)
+def _path(planned: LinePlan) -> tuple[str, ...]:
+    return ("wake",) if planned.fate is Fate.WAKE else ("tasks", planned.name)
 
 
 def _more_workers(document: "TOMLDocument", target: Target, moved: int) -> None:
@@ -84,18 +84,18 @@ def _with_tables(text: str, new: Iterable[LinePlan]) -> str:
     import tomlkit
 
     parts = [text if not text or text.endswith("\n") else f"{text}\n"]
-    parts += [f"[{'.'.join(_path(verdict))}]\n{tomlkit.dumps(_table(verdict))}" for verdict in new]
+    parts += [f"[{'.'.join(_path(planned))}]\n{tomlkit.dumps(_table(planned))}" for planned in new]
     return "\n".join(part for part in parts if part)
 
 
-def _table(verdict: LinePlan) -> dict[str, Any]:
+def _table(planned: LinePlan) -> dict[str, Any]:
     """The keys of one task or of the wake."""
-    schedule, work, keys = verdict.schedule, verdict.work, dict[str, Any]()
+    schedule, work, keys = planned.schedule, planned.work, dict[str, Any]()
     if isinstance(schedule, Every):
         keys["every"] = str(schedule)
     else:
         keys["cron"] = "@reboot" if isinstance(schedule, AtStart) else str(schedule)
-        keys |= {"timezone": verdict.zone} if verdict.zone else {}
+        keys |= {"timezone": planned.zone} if planned.zone else {}
     if work:
         import tomlkit
 
@@ -109,9 +109,9 @@ def _table(verdict: LinePlan) -> dict[str, Any]:
         }
         keys |= {"input": _plain(work.input.decode())} if work.input else {}
         keys["timeout"] = LONGEST
-    if verdict.fate is Fate.TASK:
+    if planned.fate is Fate.TASK:
         keys["catch_up"] = False
-        if work and verdict.name == "offsite_backup":
+        if work and planned.name == "offsite_backup":
             keys["retries"] = 0  # the built-in task tries again, cron does not
     return keys
 
@@ -121,17 +121,17 @@ def _plain(text: str) -> str:
     return text.replace("${", "$${")
 
 
-def without(sheet: CrontabPlan, citizen: str) -> bytes:
+def without(crontab: CrontabPlan, citizen: str) -> bytes:
     """The crontab with the lines that move commented out, and nothing else touched."""
-    return b"".join(_left(verdict, citizen) for verdict in sheet.verdicts)
+    return b"".join(_left(planned, citizen) for planned in crontab.lines)
 
 
-def _left(verdict: LinePlan, citizen: str) -> bytes:
-    raw = verdict.line.raw
-    if not verdict.moves:
+def _left(planned: LinePlan, citizen: str) -> bytes:
+    raw = planned.line.raw
+    if not planned.moves:
         return raw
-    start = BOM if verdict.line.number == 1 and raw.startswith(BOM) else b""
-    return start + f"# moved to experience ({citizen}/{verdict.name}): ".encode() + raw.removeprefix(start)
+    start = BOM if planned.line.number == 1 and raw.startswith(BOM) else b""
+    return start + f"# moved to experience ({citizen}/{planned.name}): ".encode() + raw.removeprefix(start)
 
 
 # ------------------------------------------------------------------ read back
@@ -159,15 +159,15 @@ def _check(target: Target, text: str, moved: Iterable[LinePlan]) -> None:
     read = citizen(target.name, target.home, target.given, _Pretended(target.file, text)).citizen
     if read.problems:
         raise BadSettings(read.problems)
-    if changed := next((verdict for verdict in moved if not _same(verdict, read)), None):
+    if changed := next((planned for planned in moved if not _same(planned, read)), None):
         where = f"line {changed.line.number} ({changed.name})"
         raise SchedulerError(f"{where} would not mean the same in the settings; move it by hand")
 
 
-def _same(verdict: LinePlan, read: CitizenSettings) -> bool:
-    if verdict.fate is Fate.WAKE:
-        return read.wake.schedule == verdict.schedule and read.wake.work == verdict.work
-    task = next((task for task in read.tasks if task.name == verdict.name), None)
-    if task is None or task.schedule != verdict.schedule:
+def _same(planned: LinePlan, read: CitizenSettings) -> bool:
+    if planned.fate is Fate.WAKE:
+        return read.wake.schedule == planned.schedule and read.wake.work == planned.work
+    task = next((task for task in read.tasks if task.name == planned.name), None)
+    if task is None or task.schedule != planned.schedule:
         return False
-    return task.set_up if verdict.work is None else task.work == verdict.work
+    return task.set_up if planned.work is None else task.work == planned.work

@@ -73,16 +73,16 @@ EMPTY = Target("opus", Path("/nowhere/opus"), Sources({}, {}, "main.toml", os.en
 def check(case: tuple[bytes, bool | None, Wanted]) -> None:
     content, column, wanted = case
     assert b"".join(line.raw for line in read(content)) == content
-    (sheet,) = plan([Source("fuzz", content, Path("fuzz"), column)], wanted)
-    assert sum(sheet.counts().values()) == len(sheet.verdicts)
-    moved = [verdict for verdict in sheet.verdicts if verdict.moves]
-    names = [verdict.name for verdict in moved]
+    (crontab,) = plan([Source("fuzz", content, Path("fuzz"), column)], wanted)
+    assert sum(crontab.counts().values()) == len(crontab.lines)
+    moved = [planned for planned in crontab.lines if planned.moves]
+    names = [planned.name for planned in moved]
     assert len(set(names)) == len(names)
-    for verdict in sheet.verdicts:
-        assert verdict.moves or verdict.fate is not Fate.NEEDS_YOU or verdict.reason
-    assert all(len(row) <= 80 for row in lines(sheet, wanted, 80))
-    json.dumps(as_json([sheet], wanted)).encode()
-    _left(sheet, content)
+    for planned in crontab.lines:
+        assert planned.moves or planned.fate is not Fate.NEEDS_YOU or planned.reason
+    assert all(len(row) <= 80 for row in lines(crontab, wanted, 80))
+    json.dumps(as_json([crontab], wanted)).encode()
+    _left(crontab, content)
     try:
         text = written(EMPTY, moved)
     except SchedulerError as error:
@@ -91,13 +91,13 @@ def check(case: tuple[bytes, bool | None, Wanted]) -> None:
         tomllib.loads(text)
 
 
-def _left(sheet, content: bytes) -> None:
+def _left(crontab, content: bytes) -> None:
     """Of the lines that are left, each is what it was, and those that moved are comments."""
-    left = read(without(sheet, "opus"))
-    assert len(left) == len(sheet.verdicts)
-    for verdict, line in zip(sheet.verdicts, left, strict=True):
-        if verdict.moves:
+    left = read(without(crontab, "opus"))
+    assert len(left) == len(crontab.lines)
+    for planned, line in zip(crontab.lines, left, strict=True):
+        if planned.moves:
             assert line.kind is LineKind.COMMENT
-            assert line.raw.endswith(verdict.line.raw.removeprefix(b"\xef\xbb\xbf"))
+            assert line.raw.endswith(planned.line.raw.removeprefix(b"\xef\xbb\xbf"))
         else:
-            assert line == verdict.line
+            assert line == planned.line

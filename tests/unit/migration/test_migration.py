@@ -19,23 +19,23 @@ ME = Wanted("opus", "me", "/home/opus", NOON, UTC)
 V1 = (Path(__file__).parents[2] / "data" / "v1.crontab").read_bytes()
 
 
-def sheet(text: str | bytes, wanted: Wanted = ME, column: bool | None = False) -> CrontabPlan:
+def crontab(text: str | bytes, wanted: Wanted = ME, column: bool | None = False) -> CrontabPlan:
     content = text.encode() if isinstance(text, str) else text
     (found,) = plan([Source("a crontab", content, column=column)], wanted)
     return found
 
 
 def one(text: str, wanted: Wanted = ME, column: bool | None = False) -> LinePlan:
-    """The verdict on the last line."""
-    return sheet(text, wanted, column).verdicts[-1]
+    """The plan for the last line."""
+    return crontab(text, wanted, column).lines[-1]
 
 
 # ------------------------------------------------------------------ v1's lines
 
 
 def test_v1s_own_lines_become_the_wake_and_the_tasks_of_their_purpose_and_go_on_running_what_they_ran():
-    found = sheet(V1)
-    moved = {verdict.name: verdict for verdict in found.verdicts if verdict.moves}
+    found = crontab(V1)
+    moved = {planned.name: planned for planned in found.lines if planned.moves}
     assert list(moved) == [
         "wake",
         "news_scan",
@@ -46,43 +46,39 @@ def test_v1s_own_lines_become_the_wake_and_the_tasks_of_their_purpose_and_go_on_
         "experience_generator",
         "offsite_backup",
     ]
-    for verdict in moved.values():
-        minute, command = verdict.line.text.split(None, 5)[:5], verdict.line.text.split(None, 5)[5]
-        assert verdict.schedule == Cron(" ".join(minute))
-        assert verdict.work and verdict.work.argv == ("/bin/sh", "-c", command)
-        assert verdict.before == verdict.after
-        assert len(verdict.before) == 3
+    for planned in moved.values():
+        minute, command = planned.line.text.split(None, 5)[:5], planned.line.text.split(None, 5)[5]
+        assert planned.schedule == Cron(" ".join(minute))
+        assert planned.work and planned.work.argv == ("/bin/sh", "-c", command)
+        assert planned.before == planned.after
+        assert len(planned.before) == 3
     assert found.counts() == {"task": 7, "wake": 1, "needs you": 0, "setting": 0, "comment": 8, "blank": 7}
 
 
 def test_builtin_takes_our_handler_where_it_is_set_up_and_keeps_the_times():
-    found = sheet(V1, replace(ME, builtin=frozenset({"heartbeat", "dream_generate"})))
+    found = crontab(V1, replace(ME, builtin=frozenset({"heartbeat", "dream_generate"})))
     ours = {
-        verdict.name: str(verdict.schedule)
-        for verdict in found.verdicts
-        if verdict.moves and not verdict.work
+        planned.name: str(planned.schedule) for planned in found.lines if planned.moves and not planned.work
     }
     assert ours == {"heartbeat": "*/5 * * * *", "dream_generate": "0 3,9,15,21 * * *"}
 
 
 def test_what_is_set_already_is_not_set_twice():
     taken = {"news_scan": "[tasks.news_scan] in x.toml", "wake": "[wake] in x.toml", "report": "y"}
-    found = sheet(V1 + b"0 0 * * * report.sh\n", replace(ME, taken=taken))
-    stays = {
-        verdict.line.number: verdict.reason for verdict in found.verdicts if verdict.fate is Fate.NEEDS_YOU
-    }
+    found = crontab(V1 + b"0 0 * * * report.sh\n", replace(ME, taken=taken))
+    stays = {planned.line.number: planned.reason for planned in found.lines if planned.fate is Fate.NEEDS_YOU}
     assert stays == {
         2: "wake is set already: [wake] in x.toml",
         5: "news_scan is set already: [tasks.news_scan] in x.toml",
     }
-    assert found.verdicts[-1].name == "report_2"
+    assert found.lines[-1].name == "report_2"
 
 
 def test_a_second_wake_and_a_line_of_another_citizen_need_you():
     wake = "*/10 * * * * /root/claude/{}/autonomous_wake.sh\n"
-    mine, other = sheet(
+    mine, other = crontab(
         wake.format("opus") + wake.format("mira"), replace(ME, others=frozenset({"mira"}))
-    ).verdicts
+    ).lines
     assert (mine.fate, other.fate) == (Fate.WAKE, Fate.NEEDS_YOU)
     assert (other.reason, other.nearest) == ("seems to belong to mira", "--citizen mira")
     assert "second wake" in one(wake.format("opus") * 2).reason
@@ -93,15 +89,15 @@ def test_a_wake_that_cannot_be_one_is_never_half_of_one():
         ("@reboot /x/autonomous_wake.sh", "a wake needs times"),
         ("*/10 * * * * /x/autonomous_wake.sh%hello", "a wake gets JSON"),
     ]:
-        verdict = one(line)
-        assert verdict.fate is Fate.NEEDS_YOU, line
-        assert reason in verdict.reason, line
+        planned = one(line)
+        assert planned.fate is Fate.NEEDS_YOU, line
+        assert reason in planned.reason, line
 
 
 def test_the_second_line_with_a_script_of_v1_is_a_task_of_another_name():
-    first, second = sheet(
+    first, second = crontab(
         "0 * * * * python3 price_monitor.py\n5 * * * * python3 price_monitor.py btc\n"
-    ).verdicts
+    ).lines
     assert (first.name, second.name) == ("price_monitor", "price_monitor_2")
 
 
@@ -109,12 +105,12 @@ def test_the_second_line_with_a_script_of_v1_is_a_task_of_another_name():
 
 
 def test_what_cron_would_have_run_is_the_task():
-    verdict = one(
+    planned = one(
         "SHELL=/bin/bash\nPATH=/opt/bin:$HOME/bin\nHOME=/srv/x\nLOGNAME=root\nMAILTO=ops\nA='b c'\n"
         "30 6 * * mon echo \\%d | mail -s x ${WHO}%first%second"
     )
-    assert (verdict.fate, verdict.name, str(verdict.schedule)) == (Fate.TASK, "mail", "30 6 * * mon")
-    work = verdict.work
+    assert (planned.fate, planned.name, str(planned.schedule)) == (Fate.TASK, "mail", "30 6 * * mon")
+    work = planned.work
     assert work
     assert work.argv == ("/bin/bash", "-c", "echo %d | mail -s x ${WHO}")
     assert (work.input, work.folder, work.inherit) == (b"first\nsecond\n", Path("/srv/x"), False)
@@ -126,36 +122,36 @@ def test_what_cron_would_have_run_is_the_task():
         "MAILTO": "ops",
         "A": "b c",
     }
-    assert any("mails its output to ops" in note for note in verdict.notes)
+    assert any("mails its output to ops" in note for note in planned.notes)
 
 
 def test_settings_count_from_where_they_stand():
-    first, _, second, _, third = sheet("* * * * * a\nA=1\n* * * * * b\nA=2\n* * * * * c").verdicts
-    assert [verdict.work.environment.get("A") for verdict in (first, second, third)] == [None, "1", "2"]
+    first, _, second, _, third = crontab("* * * * * a\nA=1\n* * * * * b\nA=2\n* * * * * c").lines
+    assert [planned.work.environment.get("A") for planned in (first, second, third)] == [None, "1", "2"]
 
 
 def test_a_name_that_no_shell_passes_on_is_left_out_and_said():
-    setting, job = sheet("'D E'=x\n* * * * * a").verdicts
+    setting, job = crontab("'D E'=x\n* * * * * a").lines
     assert "left out" in setting.notes[0]
     assert job.work and "D E" not in job.work.environment
 
 
 def test_a_time_zone_counts_from_where_it_stands_until_the_next():
     text = "30 2 * * * a\nCRON_TZ=Europe/Berlin\n30 2 * * * b\n@daily c\nCRON_TZ=Asia/Tokyo\n30 2 * * * d"
-    found = [verdict for verdict in sheet(text).verdicts if verdict.moves]
+    found = [planned for planned in crontab(text).lines if planned.moves]
     berlin, tokyo = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo")
-    assert [verdict.schedule for verdict in found] == [
+    assert [planned.schedule for planned in found] == [
         Cron("30 2 * * *", UTC),
         Cron("30 2 * * *", berlin),
         Cron("@daily", berlin),
         Cron("30 2 * * *", tokyo),
     ]
-    assert [verdict.zone for verdict in found] == ["", "Europe/Berlin", "Europe/Berlin", "Asia/Tokyo"]
+    assert [planned.zone for planned in found] == ["", "Europe/Berlin", "Europe/Berlin", "Asia/Tokyo"]
 
 
 def test_an_unknown_zone_stops_the_lines_below_it_until_a_known_one():
-    found = sheet("TZ=Not/AZone\n0 1 * * * a\n@reboot b\nTZ=UTC\n0 1 * * * c").verdicts
-    assert [str(verdict.fate) for verdict in found] == [
+    found = crontab("TZ=Not/AZone\n0 1 * * * a\n@reboot b\nTZ=UTC\n0 1 * * * c").lines
+    assert [str(planned.fate) for planned in found] == [
         "needs you",
         "needs you",
         "needs you",
@@ -166,8 +162,8 @@ def test_an_unknown_zone_stops_the_lines_below_it_until_a_known_one():
 
 
 def test_at_the_start():
-    verdict = one("@reboot /opt/daemon")
-    assert (verdict.schedule, verdict.before, verdict.name) == (AtStart(), (), "daemon")
+    planned = one("@reboot /opt/daemon")
+    assert (planned.schedule, planned.before, planned.name) == (AtStart(), (), "daemon")
 
 
 def test_only_what_means_an_interval_becomes_one_and_only_when_asked():
@@ -184,11 +180,11 @@ def test_only_what_means_an_interval_becomes_one_and_only_when_asked():
 
 
 def test_an_interval_shows_its_own_next_times_beside_those_of_cron():
-    verdict = one("*/20 * * * * x", replace(ME, every=True))
+    planned = one("*/20 * * * * x", replace(ME, every=True))
     cron = one("*/20 * * * * x")
-    assert verdict.before == cron.before == cron.after
-    assert verdict.after == (ME.now, ME.now + 1200, ME.now + 2400)
-    shown = "\n".join(lines(sheet(b"*/20 * * * * x\n", replace(ME, every=True)), ME, 80))
+    assert planned.before == cron.before == cron.after
+    assert planned.after == (ME.now, ME.now + 1200, ME.now + 2400)
+    shown = "\n".join(lines(crontab(b"*/20 * * * * x\n", replace(ME, every=True)), ME, 80))
     assert shown.count("next by cron: ") == shown.count("next here, started now: ") == 1
 
 
@@ -221,20 +217,20 @@ def test_what_cannot_be_carried_over_needs_you_with_the_reason_and_the_nearest_f
         ("SHELL=\n* * * * * x", "SHELL is empty", "SHELL=/bin/sh"),
         ("HOME=here\n* * * * * x", "HOME is here", "whole path"),
     ]:
-        verdict = one(line)
-        assert verdict.fate is Fate.NEEDS_YOU, line
-        assert reason in verdict.reason, line
-        assert near in verdict.nearest if near else not verdict.nearest, line
-        assert verdict.work is None, line
+        planned = one(line)
+        assert planned.fate is Fate.NEEDS_YOU, line
+        assert reason in planned.reason, line
+        assert near in planned.nearest if near else not planned.nearest, line
+        assert planned.work is None, line
 
 
 def test_bytes_that_are_no_text_need_you():
-    verdict = sheet(b"* * * * * echo \xff\n").verdicts[0]
-    assert (verdict.fate, verdict.reason) == (
+    planned = crontab(b"* * * * * echo \xff\n").lines[0]
+    assert (planned.fate, planned.reason) == (
         Fate.NEEDS_YOU,
         "contains bytes that are not UTF-8, which settings cannot hold",
     )
-    assert sheet(b"A=\xff\n* * * * * x\n").verdicts[1].fate is Fate.NEEDS_YOU
+    assert crontab(b"A=\xff\n* * * * * x\n").lines[1].fate is Fate.NEEDS_YOU
 
 
 def test_notes():
@@ -249,16 +245,16 @@ def test_notes():
 
 def test_marks_about_mail_and_syslog_are_not_part_of_the_command():
     for line in ["-*/5 * * * * x", "*/5 * * * * -n -q x", "*/5 * * * * -nq x"]:
-        verdict = one(line)
-        assert verdict.work and verdict.work.argv[2] == "x", line
-        assert str(verdict.schedule) == "*/5 * * * *", line
+        planned = one(line)
+        assert planned.work and planned.work.argv[2] == "x", line
+        assert str(planned.schedule) == "*/5 * * * *", line
 
 
 # ------------------------------------------------------------------ users
 
 
 def test_lines_of_other_users_need_you():
-    mine, other = sheet("0 0 * * * me x\n0 0 * * * www-data y\n", column=True).verdicts
+    mine, other = crontab("0 0 * * * me x\n0 0 * * * www-data y\n", column=True).lines
     assert mine.work and mine.work.argv[2] == "x"
     assert (other.reason, other.nearest) == ("runs as www-data", "--user www-data, for a citizen of theirs")
     assert "neither user nor command" in one("@daily", column=True).reason
@@ -290,8 +286,8 @@ def test_names_are_made_from_the_command():
 
 
 def test_equal_names_become_distinct_valid_ones():
-    found = sheet("\n".join(f"{minute} 0 * * * /opt/{'x' * 40}.sh {minute}" for minute in range(60)))
-    names = [verdict.name for verdict in found.verdicts]
+    found = crontab("\n".join(f"{minute} 0 * * * /opt/{'x' * 40}.sh {minute}" for minute in range(60)))
+    names = [planned.name for planned in found.lines]
     assert len(set(names)) == 60
     assert all(NAME.fullmatch(name) for name in names)
     assert one("0 0 * * * /opt/heartbeat").name == "heartbeat_2"  # not v1's script, and not our task
@@ -318,18 +314,18 @@ def test_what_is_left_running():
 
 
 def test_the_table_fits_a_terminal_and_the_counts_add_up():
-    found = sheet(V1 + b"\x1b[2J=\n* * * * * \x1b]0;x\x07 " + b"y" * 300 + b"\n")
+    found = crontab(V1 + b"\x1b[2J=\n* * * * * \x1b]0;x\x07 " + b"y" * 300 + b"\n")
     for width in (60, 80, 120):
         rows = list(lines(found, ME, width))
         assert all(len(row) <= width for row in rows), max(rows, key=len)
         assert not any("\x1b" in row or "\x07" in row for row in rows)
     numbers = {int(row[:5]) for row in rows if row[:5].strip().isdigit() and "lines" not in row}
-    assert numbers == set(range(1, len(found.verdicts) + 1))
+    assert numbers == set(range(1, len(found.lines) + 1))
     assert rows[-1] == "25 lines: 1 wake, 8 tasks, 1 setting, 8 comments, 7 blank"
 
 
 def test_json_holds_every_line():
-    found = sheet("A=1\n\n5 0 * * * x%in\n@never y\n")
+    found = crontab("A=1\n\n5 0 * * * x%in\n@never y\n")
     document = as_json([found], ME)["sources"][0]
     assert document["counts"] == {
         "lines": 4,
@@ -360,17 +356,17 @@ def test_every_line_of_every_sample_is_accounted_for(folder):
         content = file.read_bytes()
         wanted = replace(ME, user="root", home="/root")
         (found,) = plan([Source("a sample", content, file)], wanted)
-        assert sum(found.counts().values()) == len(found.verdicts)
-        assert b"".join(verdict.line.raw for verdict in found.verdicts) == content
-        assert len(found.verdicts) == content.count(b"\n") + (not content.endswith(b"\n") and bool(content))
-        for verdict in found.verdicts:
-            assert not verdict.moves or verdict.work
-            assert verdict.fate is not Fate.NEEDS_YOU or verdict.reason
-            assert verdict.before == verdict.after
+        assert sum(found.counts().values()) == len(found.lines)
+        assert b"".join(planned.line.raw for planned in found.lines) == content
+        assert len(found.lines) == content.count(b"\n") + (not content.endswith(b"\n") and bool(content))
+        for planned in found.lines:
+            assert not planned.moves or planned.work
+            assert planned.fate is not Fate.NEEDS_YOU or planned.reason
+            assert planned.before == planned.after
         list(lines(found, wanted, 80))
         as_json([found], wanted)
 
 
 def test_a_moment_in_another_year_says_so():
-    row = next(row for row in lines(sheet("0 0 1 1 * x"), ME, 80) if "next: " in row)
+    row = next(row for row in lines(crontab("0 0 1 1 * x"), ME, 80) if "next: " in row)
     assert str(datetime.fromtimestamp(NOON, UTC).year + 1) in row
