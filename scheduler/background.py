@@ -61,8 +61,8 @@ class CitizenScheduler:
             if not isinstance(control, Scheduler):
                 owner = control.snapshot().owner.removeprefix("attached, ")
                 raise Owned(f"{self.citizen} is owned by {owner}, which runs what is due")
-            await control.drain(float("inf"))
-            return {result.task: result.outcome for result in control.take_results()}
+            await control.run_due_once(float("inf"))
+            return {result.task: result.outcome for result in control.drain_results()}
 
         return self._steer(drain)
 

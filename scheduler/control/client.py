@@ -14,7 +14,7 @@ from scheduler.control import messages
 from scheduler.core.json_codec import to_json
 from scheduler.core.ports import RequestingControl
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
-from scheduler.engine.event_bus import Subscribers, follow
+from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.executors.streams import ChunkQueue
 from scheduler.system.clock import Clock
@@ -225,7 +225,7 @@ class RemoteControl(RequestingControl):
         return self._subscribers.add(callback)
 
     def watch(self) -> AsyncIterator[Snapshot]:
-        return follow(self.subscribe, self.snapshot)
+        return snapshots(self.subscribe, self.snapshot)
 
     def pulse(self) -> Heartbeat:
         """Calling this is what keeps it fresh: an owner that is not looked at is not pinged."""
@@ -281,7 +281,7 @@ class RemoteControl(RequestingControl):
                 await self._connection.closed()
                 self._connection, pause = None, RETRY
                 self._snapshot = replace(self._snapshot, stale=f"its owner ({self._owner}) is gone")
-                self._subscribers.tell()
+                self._subscribers.notify()
             with suppress(Disconnected):
                 await self._attach()
                 continue
@@ -294,7 +294,7 @@ class RemoteControl(RequestingControl):
     def _receive(self, raw: Any) -> None:
         snapshot = messages.with_events(messages.typed(Snapshot, raw), self._snapshot.events)
         self._snapshot = replace(snapshot, owner=f"attached, {self._owner}")
-        self._subscribers.tell()
+        self._subscribers.notify()
 
 
 async def _ping(connection: Connection) -> None:

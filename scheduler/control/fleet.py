@@ -14,7 +14,7 @@ from scheduler.config.loader import CitizenSettings, Settings, fingerprint, load
 from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions, FleetView
-from scheduler.engine.event_bus import Subscribers, follow
+from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.engine.scheduler import Scheduler, SchedulerOptions
 from scheduler.errors import (
     BadSettings,
@@ -162,10 +162,10 @@ class Fleet:
         return self._subscribers.add(callback)
 
     def notify(self) -> None:
-        self._subscribers.tell()
+        self._subscribers.notify()
 
     def watch(self) -> AsyncIterator[FleetView]:
-        return follow(self.subscribe, self.view)
+        return snapshots(self.subscribe, self.view)
 
     # -------------------------------------------------------------- citizens come, change and go
 
@@ -204,7 +204,7 @@ class Fleet:
             recorder=self._history_writer.of(citizen.home, citizen.history),
         )
         try:
-            scheduler.tell(await self._alarms.listener(citizen))
+            scheduler.add_listener(await self._alarms.listener(citizen))
             await scheduler.start(dispatch=self._dispatch)
         except SchedulerError:
             ownership.release()

@@ -16,7 +16,7 @@ from scheduler.core.schedule import unix
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task, WakeConfig
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskView, WakeView, view
-from scheduler.engine.event_bus import Subscribers, follow
+from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
 from scheduler.storage import history_reader
 from scheduler.storage.lock import owner_of
@@ -110,7 +110,7 @@ class OfflineControl(RequestingControl):
             snapshot = Snapshot(self.citizen, stale=str(error))
         if snapshot != self._snapshot:
             self._snapshot = snapshot
-            self._subscribers.tell()
+            self._subscribers.notify()
 
     def _with_reason(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.owner:
@@ -126,7 +126,7 @@ class OfflineControl(RequestingControl):
         return self._subscribers.add(callback)
 
     def watch(self) -> AsyncIterator[Snapshot]:
-        return follow(self.subscribe, self.snapshot)
+        return snapshots(self.subscribe, self.snapshot)
 
     def pulse(self) -> Heartbeat:
         return Heartbeat()

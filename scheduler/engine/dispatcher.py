@@ -82,9 +82,9 @@ class Dispatcher:
         if self._timer:
             self._timer.cancel()
         self._timer_at = when
-        self._timer = self._clock.call_at(when, self._ring) if when < NEVER else None
+        self._timer = self._clock.call_at(when, self._on_timer) if when < NEVER else None
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         """Something is due: queue it, start what there are workers for, and always go on."""
         self._timer, self._timer_at = None, NEVER
         try:
@@ -98,7 +98,7 @@ class Dispatcher:
                 if taken is None:
                     break
                 when, job = taken
-                self.queue(job, self._trigger(job, when))
+                self.enqueue(job, self._trigger(job, when))
                 taken = timetable.take(now)
             self.start_ready()
         finally:
@@ -117,7 +117,7 @@ class Dispatcher:
     def _clock_jumped(self) -> None:
         """The wall clock was set, or the machine slept: due times are found anew, none is replayed."""
         now = self._clock.now()
-        self._registry.note("clock jumped")
+        self._registry.add_event("clock jumped")
         for job in self._registry.rows():
             job.floor = now
             self.reschedule(job)
@@ -125,7 +125,7 @@ class Dispatcher:
 
     # -------------------------------------------------------------- which
 
-    def queue(self, job: Job, trigger: Trigger) -> None:
+    def enqueue(self, job: Job, trigger: Trigger) -> None:
         """The task may run as soon as a worker is free: forced ones first, then by priority."""
         if job.run or job.left or job.waiting is trigger:
             return
@@ -133,14 +133,14 @@ class Dispatcher:
         self._due_queue.drop(job)
         rank = -1 if trigger is FORCE else job.task.priority
         heapq.heappush(self._ready, (rank, next(self._order), job))
-        self._registry.show(job)
+        self._registry.publish(job)
 
-    def queue_due(self, trigger: Trigger) -> None:
+    def enqueue_due(self, trigger: Trigger) -> None:
         """Queue whatever is due at this moment."""
         now = self._clock.now()
         for job in self._registry.rows():
             if not job.busy and slot(self._citizen, job.task, job.state, now, job.floor) <= now:
-                self.queue(job, job.waiting or trigger)
+                self.enqueue(job, job.waiting or trigger)
 
     def unqueue(self, job: Job) -> None:
         """The schedule does not want the task any more; somebody who forced it still does."""

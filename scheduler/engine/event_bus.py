@@ -38,12 +38,12 @@ class Subscribers(dict[int, Callable[[], None]]):
 
         return forget
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         for callback in list(self.values()):
             callback()
 
 
-async def follow(
+async def snapshots(
     subscribe: Callable[[Callable[[], None]], Callable[[], None]], newest: Callable[[], T]
 ) -> AsyncIterator[T]:
     """What `newest` gives at once, and again after each notice; a slow reader skips some."""
@@ -80,7 +80,7 @@ class EventBus:
         self._noted.clear()
         return tuple(self._events)
 
-    def note(
+    def add_event(
         self,
         kind: str,
         task: str = "",
@@ -104,7 +104,7 @@ class EventBus:
         """Call back on this loop whenever there is news; calling the result ends that."""
         return self._subscribers.add(callback)
 
-    def changed(self) -> None:
+    def notify(self) -> None:
         """There is news; costs next to nothing while nobody listens."""
         if self._pending or not self._subscribers:
             return
@@ -112,11 +112,11 @@ class EventBus:
         loop = asyncio.get_running_loop()
         wait = self._shown_at + SHOW_EVERY - loop.time()
         if wait <= 0:
-            loop.call_soon(self._tell)
+            loop.call_soon(self._flush)
         else:
-            loop.call_later(wait, self._tell)
+            loop.call_later(wait, self._flush)
 
-    def _tell(self) -> None:
+    def _flush(self) -> None:
         self._pending = False
         self._shown_at = asyncio.get_running_loop().time()
-        self._subscribers.tell()
+        self._subscribers.notify()

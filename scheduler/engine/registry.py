@@ -20,16 +20,16 @@ class TaskRegistry:
     """What is known of a citizen's tasks, saved by its store and shown on its board."""
 
     def __init__(self, citizen: str, store: Store, clock: Clock, on_edited: Callable[[Job], None]) -> None:
-        self.board = EventBus(citizen, clock)
+        self.bus = EventBus(citizen, clock)
         self.jobs: dict[str, Job] = {}
         self.states: dict[str, TaskState] = {}
         self.notes: tuple[str, ...] = ()
         self._rows: tuple[Job, ...] = ()
-        self._store, self._by_hand = store, on_edited
+        self._store, self._on_edited = store, on_edited
         self._recovered = False
         self.unfinished_runs: list[FinishedRun] = []
         self.written = store.written
-        self.note = self.board.note
+        self.add_event = self.bus.add_event
 
     def load(self, now: float) -> None:
         """Take up what was saved, closing the runs that a dead owner left open; blocks, raises Unreadable."""
@@ -40,7 +40,7 @@ class TaskRegistry:
 
     def begin(self) -> None:
         """From now on every change is saved."""
-        self._store.begin(lambda: self.states, self._adopt, self.board.changed)
+        self._store.begin(lambda: self.states, self._adopt, self.bus.notify)
         if self._recovered:  # now, so that the next one does not recover it once more
             self._store.changed()
 
@@ -50,22 +50,22 @@ class TaskRegistry:
             raise UnknownTask(name, self.jobs)
         return self.jobs[name]
 
-    def change(self, job: Job, state: TaskState) -> None:
+    def update(self, job: Job, state: TaskState) -> None:
         """The task has this state from now on."""
         job.state = self.states[job.task.name] = state
         job.view = None
         self._store.changed()
-        self.board.changed()
+        self.bus.notify()
 
-    def show(self, job: Job) -> None:
+    def publish(self, job: Job) -> None:
         """Something about the task looks different."""
         job.view = None
-        self.board.changed()
+        self.bus.notify()
 
     def order(self) -> None:
         """Put the rows in order again, after tasks came or went."""
         self._rows = tuple(sorted(self.jobs.values(), key=lambda job: (job.task.priority, job.task.name)))
-        self.board.changed()
+        self.bus.notify()
 
     def rows(self) -> tuple[Job, ...]:
         return self._rows
@@ -103,7 +103,7 @@ class TaskRegistry:
             self.unfinished_runs.append(ended)
             left = f"; pid {after.orphan.pid} is still running" if after.orphan else ""
             text = f"the scheduler died during this run{left}"
-            self.board.note("finished", name, outcome=Outcome.INTERRUPTED, text=text)
+            self.bus.add_event("finished", name, outcome=Outcome.INTERRUPTED, text=text)
         return after
 
     def _adopt(self, states: States, notes: Iterable[str]) -> None:
@@ -113,7 +113,7 @@ class TaskRegistry:
             self.states[name] = state
             if job := self.jobs.get(name):
                 job.state = state
-                self.show(job)
-                self.board.note("changed by hand", name)
-                self._by_hand(job)
-        self.board.changed()
+                self.publish(job)
+                self.bus.add_event("changed by hand", name)
+                self._on_edited(job)
+        self.bus.notify()

@@ -20,7 +20,7 @@ class RunHandle:
     deadline = float("inf")
     reason: Outcome | None = None
     why = ""
-    began = abandoned = _telling = False
+    began = abandoned = _publishing = False
     left: tuple[str, Callable[[], bool]] | None = None
     progress: Progress | None = None
     _output: Output | None = None
@@ -57,13 +57,13 @@ class RunHandle:
     def report(self, progress: Progress) -> None:
         """From any thread: the newest progress is shown, at most ten times a second."""
         self.progress = progress
-        if not self._telling and self.task:
-            self._telling = True
+        if not self._publishing and self.task:
+            self._publishing = True
             loop = self.task.get_loop()
-            loop.call_soon_threadsafe(loop.call_later, PROGRESS_EVERY, self._tell)
+            loop.call_soon_threadsafe(loop.call_later, PROGRESS_EVERY, self._publish_progress)
 
-    def _tell(self) -> None:
-        self._telling = False
+    def _publish_progress(self) -> None:
+        self._publishing = False
         self._shown(self)
 
     def halt(self, reason: Outcome, why: str = "the scheduler was shut down") -> None:

@@ -84,7 +84,7 @@ class Runner:
         self._afterwards.flush()
         return [*self.runs, *([WAKE] if self._wake else [])]
 
-    def take_results(self) -> list[TaskResult]:
+    def drain_results(self) -> list[TaskResult]:
         """The runs since this was last asked, each told once."""
         results = [TaskResult(*each) for each in self._results]
         self._results.clear()
@@ -104,15 +104,15 @@ class Runner:
         job.waiting, job.again = None, False
         self._timeouts.watch(run, job.task.timeout)
         registry, (pid, born) = self._registry, self._process
-        registry.change(job, job.state.started(Running(pid, born, now)))
-        registry.note("started", name, None, "", trigger, None, late)
+        registry.update(job, job.state.started(Running(pid, born, now)))
+        registry.add_event("started", name, None, "", trigger, None, late)
         if self.listener:
             self.listener.started(job.task)
         # Not by way of the loop's create_task, which costs as much again as the task.
         work = self._attempt(job.task, run, job)
         run.task = asyncio.Task(work, loop=self._loop, name=f"{self._citizen}/{name}")
 
-    async def carry_out(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
+    async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
         """The outcome of a piece of work that is no task of its own: the wake."""
 
         async def carried(_: RunHandle, process: Running) -> None:
@@ -187,7 +187,7 @@ class Runner:
         outcome, before = result.outcome, job.state
         job.run, job.left = None, run.left
         state = self._after(job, result, now, took)
-        self._registry.change(job, state)
+        self._registry.update(job, state)
         self._report(run, result, took, now)
         if self.listener and not (self.stopping and outcome is Outcome.INTERRUPTED):
             self.listener.finished(job.task, before, state)
@@ -216,7 +216,7 @@ class Runner:
 
     def _report(self, run: RunHandle, result: Result, took: float, now: float) -> None:
         name, outcome, text = run.name, result.outcome, result.text
-        self._registry.note("finished", name, outcome, text, run.trigger, took)
+        self._registry.add_event("finished", name, outcome, text, run.trigger, took)
         if result.traceback:
             log.error(result.traceback, extra={"citizen": self._citizen, "task": name})
         self._results.append((name, outcome, text, now))
@@ -226,13 +226,13 @@ class Runner:
 
     def _showing(self, run: RunHandle) -> None:
         if job := self._registry.jobs.get(run.name):
-            self._registry.show(job)
+            self._registry.publish(job)
 
     async def _carried(self, run: RunHandle, process: Running) -> None:
         """The run has a process of its own: that is the one to look for after a crash."""
         job = self._jobs.get(run.name)
         if job is not None and job.run is run:
-            self._registry.change(job, job.state.carried_by(Running(process.pid, process.born, run.since)))
+            self._registry.update(job, job.state.carried_by(Running(process.pid, process.born, run.since)))
             if (written := self._registry.written()) is not None:
                 await written
 
@@ -242,7 +242,7 @@ class Runner:
         """Give runs `grace` seconds, then end them as interrupted; nothing runs afterwards."""
         self.stopping = True
         await self.finishes.wait_for(self.under_way(), grace)
-        self.halt()
+        self.kill_all()
         await self.finishes.wait_for(self.under_way(), WRITE_OFF)
         for run in self._all():
             self._abandon(run)
@@ -250,7 +250,7 @@ class Runner:
         self._timeouts.stop()
         self.finishes.give_up()
 
-    def halt(self) -> None:
+    def kill_all(self) -> None:
         """Everything that runs is told to end."""
         for run in self._all():
             run.halt(Outcome.INTERRUPTED)
@@ -297,8 +297,8 @@ class Runner:
             return
         job.left = None
         if job.state.orphan:
-            self._registry.change(job, job.state.orphaned(None))
-        self._registry.note("left-over ended", job.task.name)
+            self._registry.update(job, job.state.orphaned(None))
+        self._registry.add_event("left-over ended", job.task.name)
         self._ended(job)
 
 

@@ -15,7 +15,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Handler, Llm, Outcome, Retention, Task, Trigger, WakeConfig
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView, WakeView
 from scheduler.engine.dispatcher import Dispatcher
-from scheduler.engine.event_bus import follow
+from scheduler.engine.event_bus import snapshots
 from scheduler.engine.jobs import Job
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
@@ -73,7 +73,7 @@ class Scheduler:
         self._registry = TaskRegistry(citizen, store, clock, self._ended)
         self._failure_journal = FailureJournal(citizen, home, clock)
         if self._rules.journal:
-            self._registry.board.trouble = self._failure_journal.trouble
+            self._registry.bus.trouble = self._failure_journal.trouble
         self._recorder = recorder or Forgetful()
         self._runner = Runner(
             citizen,
@@ -98,7 +98,7 @@ class Scheduler:
         Without `dispatch` nothing runs unless it is forced or drained.
         """
         await asyncio.to_thread(self._load)
-        self._recorder.begin(lambda kind, text: self._registry.note(kind, text=text))
+        self._recorder.begin(lambda kind, text: self._registry.add_event(kind, text=text))
         self._registry.begin()
         for run in self._registry.unfinished_runs:
             self._recorder.record(run)
@@ -123,7 +123,7 @@ class Scheduler:
             await self._wake.ended()
         await self._failure_journal.close()
         await asyncio.gather(self._registry.close(), self._recorder.close())
-        self._registry.note("stopped")
+        self._registry.add_event("stopped")
         for task in list(self._expected):
             self._expect_no_more(task, None)
 
@@ -132,7 +132,7 @@ class Scheduler:
         self._stopping = self._runner.stopping = True
         self._dispatch.stop()
         self._workers.stop_now()
-        self._runner.halt()
+        self._runner.kill_all()
 
     def register_handler(self, name: str, handler: Handler) -> None:
         """Run `handler` for this task instead of what the settings say, in this process."""
@@ -140,7 +140,7 @@ class Scheduler:
         self._registered[name] = handler
         self.set_tasks(self._tasks)
 
-    def tell(self, listener: Listener) -> None:
+    def add_listener(self, listener: Listener) -> None:
         """Tell this listener of all runs; before `start`."""
         self._runner.listener = listener
 
@@ -164,15 +164,15 @@ class Scheduler:
     def set_problems(self, problems: Iterable[str]) -> None:
         """Go on as before, and show what is wrong with the newest settings."""
         self._problems = tuple(problems)
-        self._registry.board.changed()
+        self._registry.bus.notify()
 
     def set_notices(self, notices: Iterable[str]) -> None:
         """Show, beside what is wrong with the settings, what cannot be done as they say."""
         if (wanted := tuple(notices)) != self._notices:
             self._notices = wanted
             for each in wanted:
-                self._registry.note("notice", text=each)
-            self._registry.board.changed()
+                self._registry.add_event("notice", text=each)
+            self._registry.bus.notify()
 
     def file_differs(self) -> bool:
         """Whether another hand changed the state file; blocks, for any thread."""
@@ -218,7 +218,7 @@ class Scheduler:
                 state = state.wanted()
         job.task = task
         if state != known:
-            self._registry.change(job, state)
+            self._registry.update(job, state)
         self._runner.reap_leaked(job)
         self._dispatch.drop_removed(job)
         self._not_waiting(job)
@@ -227,11 +227,11 @@ class Scheduler:
     # -------------------------------------------------------------- Control
 
     def watch(self) -> AsyncIterator[Snapshot]:
-        return follow(self.subscribe, self.snapshot)
+        return snapshots(self.subscribe, self.snapshot)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""
-        return self._registry.board.subscribe(callback)
+        return self._registry.bus.subscribe(callback)
 
     def snapshot(self) -> Snapshot:
         """All of the citizen at this moment."""
@@ -239,7 +239,7 @@ class Scheduler:
             citizen=self.citizen,
             tasks=self._registry.views(self._rules.workers),
             wake=self._wake.view() if self._wake else WakeView(configured=False),
-            events=self._registry.board.events(),
+            events=self._registry.bus.events(),
             home=str(self.home),
             unsaved=self._registry.unsaved,
             problems=(*self._problems, *self._notices, *self._registry.notes),
@@ -257,10 +257,10 @@ class Scheduler:
         if job.busy:
             job.again = True
         else:
-            self._dispatch.queue(job, Trigger.FORCE)
+            self._dispatch.enqueue(job, Trigger.FORCE)
             self._dispatch.start_ready()
         if job.again or job.run is None:  # it has to wait, maybe longer than this process lives
-            self._registry.change(job, job.state.wanted())
+            self._registry.update(job, job.state.wanted())
         return replace(await self._registry.receipt(f"{task}: forced"), run=run)
 
     async def wait(self, task: str, run: int) -> TaskView:
@@ -333,8 +333,8 @@ class Scheduler:
 
     async def _turn(self, task: str, kind: str, change: Callable[[TaskState], TaskState]) -> Receipt:
         job = self._open(task)
-        self._registry.note(kind, task)
-        self._registry.change(job, change(job.state))
+        self._registry.add_event(kind, task)
+        self._registry.update(job, change(job.state))
         self._dispatch.reschedule(job)
         return await self._registry.receipt(f"{task}: {kind}")
 
@@ -357,28 +357,28 @@ class Scheduler:
         """What one whole wake cycle came to."""
         return await asyncio.shield(self._wakes().now())  # who waits less long does not end the wake
 
-    async def drain(self, patience: float | None) -> list[str]:
+    async def run_due_once(self, patience: float | None) -> list[str]:
         """Run what is due and wait for it; the tasks still running after `patience` seconds."""
-        self._dispatch.queue_due(Trigger.WAKE)
+        self._dispatch.enqueue_due(Trigger.WAKE)
         self._dispatch.start_ready()
         names = [job.task.name for job in self._registry.rows() if job.run or job.waiting]
         return await self._runner.finishes.wait_for(names, patience)
 
-    def take_results(self) -> list[TaskResult]:
+    def drain_results(self) -> list[TaskResult]:
         """The runs since this was last asked, each told once."""
-        return self._runner.take_results()
+        return self._runner.drain_results()
 
-    async def carry_out(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
+    async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
         """The outcome of a piece of work that is no task of its own: the wake."""
-        return await self._runner.carry_out(task, carried_by)
+        return await self._runner.run_wake_command(task, carried_by)
 
     def wake_changed(self, kind: str, text: str, outcome: Outcome | None) -> None:
         """The wake cycle has got this far."""
         if kind == "wake ended":
             self._runner.finishes.finished(WAKE)
         else:
-            self._registry.note(kind, text=text, outcome=outcome)
-        self._registry.board.changed()
+            self._registry.add_event(kind, text=text, outcome=outcome)
+        self._registry.bus.notify()
 
     # -------------------------------------------------------------- between dispatcher and runner
 
@@ -401,7 +401,7 @@ class Scheduler:
         if self._leaving:
             self._leaving.pop(job.task.name, None)
         if job.again and not job.busy and job is self._registry.jobs.get(job.task.name):
-            self._dispatch.queue(job, Trigger.FORCE)
+            self._dispatch.enqueue(job, Trigger.FORCE)
         if job.waiting:
             self._dispatch.drop_removed(job)
         self._not_waiting(job)

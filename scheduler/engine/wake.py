@@ -42,15 +42,15 @@ class TaskResult:
 class Turn(Protocol):
     """What the wake needs of the scheduler around it."""
 
-    async def drain(self, patience: float) -> list[str]:
+    async def run_due_once(self, patience: float) -> list[str]:
         """Run what is due and wait for it; the tasks that are still running after `patience` seconds."""
         ...
 
-    def take_results(self) -> list[TaskResult]:
+    def drain_results(self) -> list[TaskResult]:
         """The runs since the last wake, each told once."""
         ...
 
-    async def carry_out(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
+    async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
         """The outcome of a piece of work that is no task of its own."""
         ...
 
@@ -154,15 +154,15 @@ class WakeCycle:
     def _arm(self) -> None:
         if self._timer:
             self._timer.cancel()
-        self._timer = self._clock.call_at(self._due(), self._ring)
+        self._timer = self._clock.call_at(self._due(), self._on_timer)
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         now = self._clock.now()
         if now < self._due():  # the clock was set, or the plan changed
             self._arm()
         elif orphan := self._orphan():
             self._note = f"waits for pid {orphan.pid}, woken by an owner that died"
-            self._timer = self._clock.call_at(now + ORPHAN_LOOK, self._ring)
+            self._timer = self._clock.call_at(now + ORPHAN_LOOK, self._on_timer)
         else:
             self.now()
 
@@ -180,10 +180,10 @@ class WakeCycle:
     async def _cycle(self) -> Outcome:
         started = self._clock.now()
         number = self._count + 1
-        late = await self._turn.drain(self._plan.patience) if self._tasks_first else []
+        late = await self._turn.run_due_once(self._plan.patience) if self._tasks_first else []
         if self._stopped:
             return Outcome.INTERRUPTED
-        results = self._turn.take_results()
+        results = self._turn.drain_results()
         self._told = True
         result = await self._give_turn(number, results, late)
         self._count, self._last = number, started
@@ -203,7 +203,7 @@ class WakeCycle:
             work = replace(work, input=letter, environment=environment)
         task = Task("wake", self._plan.schedule, work, timeout=self._plan.timeout, options=json.loads(letter))
         try:
-            return await self._turn.carry_out(task, self._carried_by)
+            return await self._turn.run_wake_command(task, self._carried_by)
         finally:
             with contextlib.suppress(OSError):  # about a process that is dead: it hinders nobody
                 (self._home / RUNNING).unlink(missing_ok=True)

@@ -119,7 +119,7 @@ async def _turn(scheduler: Scheduler, wake: bool) -> int:
     if wake:
         outcome = await scheduler.wake_and_wait()
     else:
-        await scheduler.drain(float("inf"))
+        await scheduler.run_due_once(float("inf"))
         outcome = Outcome.OK
     failed = any(task.error for task in scheduler.snapshot().tasks)
     return 1 if failed or outcome.bad else 0

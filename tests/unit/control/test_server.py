@@ -37,7 +37,7 @@ class Citizen:
     def happens(self) -> None:
         number = next(self._numbers)
         self.events = (*self.events, Event(number, float(number), "started", "opus", "tick"))
-        self.subscribers.tell()
+        self.subscribers.notify()
 
 
 class Client:

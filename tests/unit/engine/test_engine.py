@@ -611,7 +611,7 @@ async def test_nothing_is_started_by_a_loop_that_stops(build, clock, noting, run
     await clock.advance(250)
     scheduler.stop_now()
     clock.wall += 100
-    scheduler._dispatch._ring()
+    scheduler._dispatch._on_timer()
     await clock.advance(100)
     assert runs == [NOON]
 
@@ -620,10 +620,10 @@ async def test_a_slot_is_run_once_however_often_the_loop_wakes(build, clock, not
     scheduler = await build(noting())
     await clock.advance(299.9)
     for _ in range(5):
-        scheduler._dispatch._ring()
+        scheduler._dispatch._on_timer()
     await clock.advance(0.2)
     for _ in range(5):
-        scheduler._dispatch._ring()
+        scheduler._dispatch._on_timer()
     assert runs == [NOON, NOON + 300]
 
 
