@@ -11,7 +11,8 @@ import pytest
 from scheduler.core.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task
-from scheduler.engine.scheduler import Scheduler, SchedulerOptions
+from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Executor
 from scheduler.storage.state_store import MemoryStore
 from tests.fakes import FakeClock

@@ -15,7 +15,8 @@ from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.engine.event_bus import Subscribers, snapshots
-from scheduler.engine.scheduler import Scheduler, SchedulerOptions
+from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
     BadSettings,
     Managed,

@@ -1,15 +1,14 @@
 """The due loop: what is due is queued, and started as soon as a worker is free."""
 
 import heapq
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from itertools import count
 
 from scheduler.core.planning import slot
 from scheduler.core.schedule import NEVER
 from scheduler.core.task import Trigger
 from scheduler.engine.due_queue import DueQueue
-from scheduler.engine.jobs import Job
-from scheduler.engine.registry import TaskRegistry
+from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.system.clock import Clock, Timer
 
 SLICE = 256  # dispatches before the loop may do something else
@@ -19,7 +18,7 @@ AGAIN = 1.0  # seconds until a dispatch that broke is tried again
 
 
 class Dispatcher:
-    """Decides when each task of a citizen starts; `start` starts it, `runs` are those under way."""
+    """Decides when each task of a citizen starts; `start` starts it."""
 
     def __init__(
         self,
@@ -27,9 +26,8 @@ class Dispatcher:
         registry: TaskRegistry,
         clock: Clock,
         start: Callable[[Job, Trigger], None],
-        runs: Sized,
     ) -> None:
-        self.limit, self._runs = 1, runs
+        self.limit, self._runs = 1, registry.runs
         self._citizen, self._registry, self._clock, self._start = citizen, registry, clock, start
         self._due_queue = DueQueue()
         self._ready: list[tuple[int, int, Job]] = []

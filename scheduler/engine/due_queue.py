@@ -4,7 +4,7 @@ import heapq
 from itertools import count
 
 from scheduler.core.schedule import NEVER
-from scheduler.engine.jobs import Job
+from scheduler.engine.registry import Job
 
 
 class DueQueue:

@@ -8,6 +8,8 @@ from itertools import count
 from logging import INFO, WARNING
 from typing import Any, TypeVar
 
+from scheduler.core.listener import Listener
+from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event
 from scheduler.system.clock import Clock
@@ -58,7 +60,7 @@ async def snapshots(
         forget()
 
 
-def _forgotten(event: Event) -> None: ...
+def _ignore(_: object) -> None: ...
 
 
 class EventBus:
@@ -72,7 +74,9 @@ class EventBus:
         self._subscribers = Subscribers()
         self._pending = False
         self._shown_at = 0.0
-        self.trouble: Callable[[Event], None] = _forgotten  # called with each run that did not go well
+        self.trouble: Callable[[Event], None] = _ignore  # called with each run that did not go well
+        self.record: Callable[[FinishedRun], None] = _ignore  # called with each run that ended
+        self.listeners: tuple[Listener, ...] = ()  # called when a run starts and when it ends
 
     def events(self) -> tuple[Event, ...]:
         """The newest events, the newest last; made into values only now: few are ever looked at."""

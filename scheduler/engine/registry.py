@@ -1,30 +1,95 @@
-"""One citizen's states: the one place where a state changes, is asked to be saved, and is shown."""
+"""One citizen's tasks: the one place where a state changes, is saved and is published."""
 
+import os
 from collections.abc import Callable, Iterable
 
 from scheduler.core.planning import recovered
 from scheduler.core.records import FinishedRun
+from scheduler.core.planning import recovered, retry_time
+from scheduler.core.schedule import NEVER
 from scheduler.core.state import TaskState
-from scheduler.core.task import Outcome
-from scheduler.core.views import Receipt, TaskView
+from scheduler.core.task import NotSetUp as Nothing
+from scheduler.core.task import Outcome, Task, Trigger
+from scheduler.core.views import Receipt, TaskView, view
 from scheduler.engine.event_bus import EventBus
-from scheduler.engine.jobs import Job
-from scheduler.errors import UnknownTask
+from scheduler.engine.run import RunHandle
+from scheduler.errors import NotSetUp, UnknownTask
+from scheduler.executors import Result
 from scheduler.storage.state_file import States
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
-from scheduler.system.process_info import alive
+from scheduler.system.process_info import Running, alive
+from scheduler.system.process_info import born as start_ticks
+
+OK, SCHEDULE = Outcome.OK, Trigger.SCHEDULE  # members of an enumeration are slow to find
+
+
+class Job:
+    """What the engine knows of one task at this moment."""
+
+    __slots__ = ("again", "entry", "floor", "left", "run", "state", "task", "view", "waiting", "when")
+
+    def __init__(self, task: Task, state: TaskState, floor: float) -> None:
+        self.task, self.state = task, state
+        self.floor = floor  # slots before this are skipped if the task does not want to catch up
+        self.when = NEVER
+        self.entry = 0  # in the due queue; 0 while the task has none
+        self.run: RunHandle | None = None
+        self.waiting: Trigger | None = None
+        self.left: tuple[str, Callable[[], bool]] | None = None
+        self.again = False
+        self.view: TaskView | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Something of this task is running, or cannot be proven to have ended."""
+        return self.run is not None or self.left is not None
+
+    def refuse_if_not_set_up(self) -> None:
+        if isinstance(self.task.work, Nothing):
+            where = self.task.work.advice.splitlines()[:2]  # "# in FILE" and the table's name
+            place = " ".join(line.removeprefix("# ") for line in reversed(where))
+            raise NotSetUp(
+                f"{self.task.name} is not set up: it needs {self.task.work.setting}; add it to {place}"
+            )
+
+    def row(self, workers: int) -> TaskView:
+        """The task as a screen sees it."""
+        if self.view is None:
+            self.view = view(
+                self.task,
+                self.state,
+                NEVER if self.busy else self.when,
+                progress=self.run.progress if self.run else None,
+                queued=self.waiting is not None,
+                note=self._note(workers),
+            )
+        return self.view
+
+    def _note(self, workers: int) -> str:
+        if self.left:
+            return f"waits for {self.left[0]}"
+        if self.waiting:
+            return f"queued: all {workers} workers busy"
+        if self.state.retry_at is not None:
+            return f"retry {self.state.attempt} of {self.task.retries}"
+        return ""
 
 
 class TaskRegistry:
-    """What is known of a citizen's tasks, saved by its store and shown on its board."""
+    """A citizen's tasks, their states and their runs; saved by its store, published on its event bus."""
 
     def __init__(self, citizen: str, store: Store, clock: Clock, on_edited: Callable[[Job], None]) -> None:
         self.bus = EventBus(citizen, clock)
         self.jobs: dict[str, Job] = {}
+        self.runs: dict[str, RunHandle] = {}  # those that occupy a worker
         self.states: dict[str, TaskState] = {}
         self.notes: tuple[str, ...] = ()
+        self.stopping = False
         self._rows: tuple[Job, ...] = ()
+        self._clock, self._process = clock, (0, 0.0)
+        self._carried = self._carried_by  # methods that each run needs, bound once
+        self._shown = self._show_progress
         self._store, self._on_edited = store, on_edited
         self._recovered = False
         self.unfinished_runs: list[FinishedRun] = []
@@ -39,7 +104,8 @@ class TaskRegistry:
         self._recovered = self.states != states
 
     def begin(self) -> None:
-        """From now on every change is saved."""
+        """From now on every change is saved; runs are this process's."""
+        self._process = (os.getpid(), start_ticks(os.getpid()) or 0.0)
         self._store.begin(lambda: self.states, self._adopt, self.bus.notify)
         if self._recovered:  # now, so that the next one does not recover it once more
             self._store.changed()
@@ -61,6 +127,74 @@ class TaskRegistry:
         """Something about the task looks different."""
         job.view = None
         self.bus.notify()
+
+    # -------------------------------------------------------------- runs
+
+    def start(self, job: Job, trigger: Trigger) -> RunHandle:
+        """The task runs from now on: its state says so before its handler gets control."""
+        task, now = job.task, self._clock.now()
+        late = now - job.when if 0 < job.when < now else 0.0
+        if trigger is SCHEDULE:
+            now = task.schedule.counted(job.when, now)
+        run = RunHandle(task.name, trigger, now, self._carried, self._shown, job)
+        self.runs[task.name] = job.run = run
+        job.waiting, job.again = None, False
+        pid, ticks = self._process
+        self.update(job, job.state.started(Running(pid, ticks, now)))
+        self.add_event("started", task.name, None, "", trigger, None, late)
+        for listener in self.bus.listeners:
+            listener.started(task)
+        return run
+
+    def free_worker(self, run: RunHandle) -> None:
+        """The run occupies its worker no more; true for one whose task was removed, too."""
+        if self.runs.get(run.name) is run:
+            del self.runs[run.name]
+
+    def finish(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
+        """The run came to this result `now`, after `took` seconds."""
+        outcome, before = result.outcome, job.state
+        job.run, job.left = None, run.left
+        state = self._after(job, result, now, took)
+        self.update(job, state)
+        self.add_event("finished", run.name, outcome, result.text, run.trigger, took)
+        if not (self.stopping and outcome is Outcome.INTERRUPTED):
+            for listener in self.bus.listeners:
+                listener.finished(job.task, before, state)
+        text, trace, output = result.text, result.traceback, run.printed
+        self.bus.record(
+            FinishedRun(
+                run.name, run.trigger, before.attempt + 1, run.since, now, took, outcome, text, trace, output
+            )
+        )
+
+    def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
+        """The state of a task whose run came to this."""
+        outcome, before = result.outcome, job.state
+        if outcome is Outcome.INTERRUPTED:
+            state = before.interrupted(result.text, now, again=self.stopping)
+        else:
+            state = before.finished(outcome, result.text, now, took)
+        if outcome is OK or not outcome.bad:
+            return state
+        retry_at = retry_time(job.task, state, outcome, now)
+        if retry_at is not None:
+            return state.retrying(retry_at)
+        return state.gave_up() if state.attempt else state
+
+    async def _carried_by(self, run: RunHandle, process: Running) -> None:
+        """The run has a process of its own: the one to look for after a crash."""
+        job = run.job
+        if job is not None and job.run is run:
+            self.update(job, job.state.carried_by(Running(process.pid, process.born, run.since)))
+            if (written := self.written()) is not None:
+                await written
+
+    def _show_progress(self, run: RunHandle) -> None:
+        if job := self.jobs.get(run.name):
+            self.publish(job)
+
+    # -------------------------------------------------------------- the table
 
     def order(self) -> None:
         """Put the rows in order again, after tasks came or went."""

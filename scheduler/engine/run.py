@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.executors import Output
 from scheduler.system.process_info import Running
 
+if TYPE_CHECKING:
+    from scheduler.engine.registry import Job
+
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 
 
 class RunHandle:
-    """The engine's hold on one run; to its worker it is the Watcher."""
+    """The engine's hold on one run, of a task or of the wake; to its worker it is the RunListener."""
 
     # Defaults of the class instead of fifteen assignments: a run is made for every dispatch.
     task: asyncio.Task[Any] | None = None
@@ -32,8 +35,9 @@ class RunHandle:
         since: float,
         carried: Callable[["RunHandle", Running], Awaitable[None]],
         shown: Callable[["RunHandle"], None],
+        job: "Job | None" = None,
     ) -> None:
-        self.name, self.trigger, self.since = name, trigger, since
+        self.name, self.trigger, self.since, self.job = name, trigger, since, job
         self._carried, self._shown = carried, shown
 
     @property

@@ -1,9 +1,11 @@
-"""Scheduler: the sole owner of one citizen's state. It starts, steers and shows; others get values."""
+"""The sole owner of one citizen's state: starts its tasks, answers verbs, publishes snapshots."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from scheduler.core.description import TaskDetails, explain
@@ -12,12 +14,12 @@ from scheduler.core.ports import Listener
 from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
 from scheduler.core.schedule import AtStart
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Handler, Llm, Outcome, Retention, Task, Trigger, WakeConfig
+from scheduler.core.task import Call, Context, Handler, Outcome, Task, Trigger
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView, WakeView
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import snapshots
-from scheduler.engine.jobs import Job
-from scheduler.engine.registry import TaskRegistry
+from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import WAKE, Runner
 from scheduler.engine.wake import TaskResult, WakeCycle
@@ -29,19 +31,9 @@ from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
 from scheduler.system.process_info import Running
 
+log = logging.getLogger("experience")
 
-@dataclass(frozen=True, slots=True)
-class SchedulerOptions:
-    """What a citizen's settings say beyond its tasks; seconds."""
-
-    workers: int = 4
-    grace: float = 10.0
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    wake: WakeConfig | None = None
-    background: bool = True
-    llm: Llm | None = None
-    history: Retention = Retention()  # noqa: RUF009  # frozen
-    journal: bool = True  # write runs that fail into the citizen's memory
+RESULTS_KEPT = 200
 
 
 class Scheduler:
@@ -63,30 +55,19 @@ class Scheduler:
         self._tasks, self._rules, self._clock = tuple(tasks), rules or SchedulerOptions(), clock
         self._registered: dict[str, Handler] = {}
         self._leaving: dict[str, Job] = {}
-        self._expected: dict[
-            str, asyncio.Future[RunHandle | None]
-        ] = {}  # runs of queued tasks that are followed
         self._problems: tuple[str, ...] = ()
         self._notices: tuple[str, ...] = ()
-        self._started = self._stopping = False
+        self._started = False
         self._workers = workers
-        self._registry = TaskRegistry(citizen, store, clock, self._ended)
+        self._results: deque[TaskResult] = deque(maxlen=RESULTS_KEPT)
+        self._registry = TaskRegistry(citizen, store, clock, self._settled)
         self._failure_journal = FailureJournal(citizen, home, clock)
         if self._rules.journal:
             self._registry.bus.trouble = self._failure_journal.trouble
         self._recorder = recorder or Forgetful()
-        self._runner = Runner(
-            citizen,
-            home,
-            self._registry,
-            clock,
-            workers,
-            self._free,
-            self._ended,
-            self._urgent,
-            self._recorder.record,
-        )
-        self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._runner.runs)
+        self._registry.bus.record = self._recorder.record
+        self._runner = Runner(self._registry, clock, workers, self._end)
+        self._dispatch = Dispatcher(citizen, self._registry, clock, self._start)
         self._wake = self._wake_cycle()
         self._apply_options(self._rules)
 
@@ -103,10 +84,10 @@ class Scheduler:
         for run in self._registry.unfinished_runs:
             self._recorder.record(run)
         self._failure_journal.begin()
-        self._runner.begin()
+        self._loop = asyncio.get_running_loop()
         self._dispatch.begin(by_schedule=dispatch and self._rules.background)
         self.set_tasks(self._tasks)
-        if listener := self._runner.listener:
+        for listener in self._registry.bus.listeners:
             listener.began((job.task, job.state) for job in self._registry.rows())
         self._started = True
         if self._wake and dispatch:
@@ -114,7 +95,7 @@ class Scheduler:
 
     async def stop(self, grace: float | None = None) -> None:
         """Start nothing new, give runs `grace` seconds, end the rest as interrupted, save."""
-        self._stopping = True
+        self._registry.stopping = True
         self._dispatch.stop()
         if self._wake:
             self._wake.stop()
@@ -124,12 +105,10 @@ class Scheduler:
         await self._failure_journal.close()
         await asyncio.gather(self._registry.close(), self._recorder.close())
         self._registry.add_event("stopped")
-        for task in list(self._expected):
-            self._expect_no_more(task, None)
 
     def stop_now(self) -> None:
         """Asked to stop a second time: what is still running ends at once."""
-        self._stopping = self._runner.stopping = True
+        self._registry.stopping = True
         self._dispatch.stop()
         self._workers.stop_now()
         self._runner.kill_all()
@@ -141,8 +120,8 @@ class Scheduler:
         self.set_tasks(self._tasks)
 
     def add_listener(self, listener: Listener) -> None:
-        """Tell this listener of all runs; before `start`."""
-        self._runner.listener = listener
+        """Call this listener for each run; before `start`."""
+        self._registry.bus.listeners += (listener,)
 
     def set_tasks(self, tasks: Iterable[Task], rules: SchedulerOptions | None = None) -> None:
         """Go on with other settings: unchanged tasks keep their next time, removed ones are gone."""
@@ -195,8 +174,7 @@ class Scheduler:
 
     def _apply_options(self, rules: SchedulerOptions) -> None:
         self._rules = rules
-        self._dispatch.limit, self._runner.secrets = rules.workers, rules.secrets
-        self._runner.llm, self._recorder.keep = rules.llm, rules.history
+        self._dispatch.limit, self._recorder.keep = rules.workers, rules.history
         if self._wake and rules.wake:
             self._wake.replan(rules.wake)
 
@@ -219,7 +197,7 @@ class Scheduler:
         job.task = task
         if state != known:
             self._registry.update(job, state)
-        self._runner.reap_leaked(job)
+        self._runner.reap_leaked(job, self._settled)
         self._dispatch.drop_removed(job)
         self._not_waiting(job)
         self._dispatch.reschedule(job)
@@ -271,7 +249,7 @@ class Scheduler:
                 job.refuse_if_not_set_up()
                 self._refuse_if_stopping()
                 raise SchedulerError(f"{task}: the run was taken out of the queue")
-            await self._runner.finishes.wait_for([task], None)
+            await self._runner.waiters.wait_for([task], None)
         return job.row(self._rules.workers)
 
     async def reset(self, task: str) -> Receipt:
@@ -313,7 +291,7 @@ class Scheduler:
         job = self._registry.job(task)
         if run := job.run or await self._coming(job):
             bell = Signal()
-            ended = asyncio.ensure_future(self._runner.finishes.wait_for([task], None))
+            ended = asyncio.ensure_future(self._runner.waiters.wait_for([task], None))
             ended.add_done_callback(lambda _: bell.ring())
             await asyncio.sleep(0)  # it listens from here on
             try:
@@ -324,12 +302,10 @@ class Scheduler:
                 ended.cancel()
 
     async def _coming(self, job: Job) -> RunHandle | None:
-        """The run that the task is queued for, once it has started; None if there is none, or no more."""
-        if not job.waiting or self._stopping:
+        """The run that the task is queued for, once it has started; None if there is none."""
+        if not job.waiting or self._registry.stopping:
             return None
-        coming = self._expected.setdefault(job.task.name, asyncio.get_running_loop().create_future())
-        await asyncio.wait({coming})  # others may wait for it, too, and one that goes must not cancel it
-        return coming.result()
+        return await self._runner.waiters.next_run(job.task.name)
 
     async def _turn(self, task: str, kind: str, change: Callable[[TaskState], TaskState]) -> Receipt:
         job = self._open(task)
@@ -348,7 +324,7 @@ class Scheduler:
         return self._wake
 
     def _refuse_if_stopping(self) -> None:
-        if self._stopping:
+        if self._registry.stopping:
             raise Stopping(f"{self.citizen} is shutting down")
 
     # -------------------------------------------------------------- for callers on the same loop
@@ -362,42 +338,73 @@ class Scheduler:
         self._dispatch.enqueue_due(Trigger.WAKE)
         self._dispatch.start_ready()
         names = [job.task.name for job in self._registry.rows() if job.run or job.waiting]
-        return await self._runner.finishes.wait_for(names, patience)
+        return await self._runner.waiters.wait_for(names, patience)
 
     def drain_results(self) -> list[TaskResult]:
-        """The runs since this was last asked, each told once."""
-        return self._runner.drain_results()
+        """The runs since the last call."""
+        results = list(self._results)
+        self._results.clear()
+        return results
 
     async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
-        """The outcome of a piece of work that is no task of its own: the wake."""
-        return await self._runner.run_wake_command(task, carried_by)
+        """The outcome of the wake, which is no task's run."""
+        now = self._clock.now()
+        run = RunHandle(task.name, Trigger.WAKE, now, lambda _, process: carried_by(process), lambda _: None)
+        return await self._runner.run_wake_command(task, run, self._context(task, run, None))
 
     def wake_changed(self, kind: str, text: str, outcome: Outcome | None) -> None:
         """The wake cycle has got this far."""
         if kind == "wake ended":
-            self._runner.finishes.finished(WAKE)
+            self._runner.waiters.finished(WAKE)
         else:
             self._registry.add_event(kind, text=text, outcome=outcome)
         self._registry.bus.notify()
 
-    # -------------------------------------------------------------- between dispatcher and runner
+    # -------------------------------------------------------------- a run
 
     def _start(self, job: Job, trigger: Trigger) -> None:
-        self._runner.start(job, trigger)
-        if self._expected:
-            self._expect_no_more(job.task.name, job.run)
+        """Start the task: the dispatcher has found it due, and a worker for it."""
+        run = self._registry.start(job, trigger)
+        self._runner.watch(run, job.task.timeout)
+        # Not by way of the loop's create_task, which costs as much again as the task.
+        run.task = asyncio.Task(self._run(job, run), loop=self._loop, name=f"{self.citizen}/{run.name}")
+        self._runner.waiters.started(run.name, run)
 
-    def _expect_no_more(self, task: str, run: RunHandle | None) -> None:
-        """Whoever follows a task that was queued is told of its run, or that it is queued no more."""
-        if coming := self._expected.pop(task, None):
-            coming.set_result(run)
+    async def _run(self, job: Job, run: RunHandle) -> None:
+        """One run, from its first step to the task's next time."""
+        context = self._context(job.task, run, job.state.last_success)
+        result = await self._runner.run(job.task, run, context)
+        if not run.abandoned:
+            self._end(run, result)
 
-    def _free(self) -> None:
-        """A worker is free again."""
+    def _end(self, run: RunHandle, result: Result) -> None:
+        """Free the worker at once; the bookkeeping waits until other runs have started."""
+        now, took = self._clock.now(), self._clock.elapsed() - run.started_at
+        self._registry.free_worker(run)
+        self._workers.deferred.call(self._finish, run.job, run, result, now, took)
         self._dispatch.start_ready()
 
-    def _ended(self, job: Job) -> None:
-        """The task has a next time."""
+    def _finish(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
+        """Record the outcome, publish it, and find the task's next time."""
+        self._registry.finish(job, run, result, now, took)
+        if result.traceback:
+            log.error(result.traceback, extra={"citizen": self.citizen, "task": run.name})
+        self._results.append(TaskResult(run.name, result.outcome, result.text, now))
+        self._runner.waiters.finished(run.name)
+        if result.urgent and self._wake and not self._registry.stopping:
+            self._wake.urgent(result.text)
+        if job.left:
+            self._runner.reap_leaked(job, self._settled)
+        self._settled(job)
+
+    def _context(self, task: Task, run: RunHandle, last_success: float | None) -> Context:
+        # The context knows its run; a run that knew its context, too, would be left to the garbage
+        # collector, which took a third of the time of a run.
+        rules, given = self._rules, (task.name, task.options, self._rules.secrets)
+        return Context(self.citizen, self.home, *given, last_success, run.trigger, run.report, rules.llm)
+
+    def _settled(self, job: Job) -> None:
+        """The task's state has changed or its run has ended: find its next time."""
         if self._leaving:
             self._leaving.pop(job.task.name, None)
         if job.again and not job.busy and job is self._registry.jobs.get(job.task.name):
@@ -409,12 +416,6 @@ class Scheduler:
         self._dispatch.start_ready()
 
     def _not_waiting(self, job: Job) -> None:
-        """Whoever waits for a run that is queued no more is told that there is none."""
+        """End the waits for a run that is queued no more."""
         if not job.run and not job.waiting:
-            self._runner.finishes.finished(job.task.name)
-            if self._expected:
-                self._expect_no_more(job.task.name, None)
-
-    def _urgent(self, text: str) -> None:
-        if self._wake:
-            self._wake.urgent(text)
+            self._runner.waiters.not_queued(job.task.name)

@@ -4,8 +4,8 @@ from collections.abc import Awaitable
 
 from scheduler.core.task import Call, Command, Context, Isolated, Task
 from scheduler.errors import NotSetUp
-from scheduler.executors.afterwards import Afterwards
 from scheduler.executors.command import run_command
+from scheduler.executors.deferred import Deferred
 from scheduler.executors.in_process import InProcessExecutor
 from scheduler.executors.isolated import run_isolated
 from scheduler.executors.result import Result, RunListener
@@ -16,7 +16,7 @@ class Executor:
     """Carries out runs for all schedulers of one event loop."""
 
     def __init__(self, *, starts: int = 16, kill_grace: float = 5.0) -> None:
-        self.afterwards = Afterwards()
+        self.deferred = Deferred()
         self._calls = InProcessExecutor()
         self._processes = SubprocessPool(starts, kill_grace)
 

@@ -13,7 +13,8 @@ from scheduler.core.records import FinishedRun, Forgetful, RunQuery, RunRecord, 
 from scheduler.core.state import TaskState
 from scheduler.core.task import Context, Outcome, Task, Trigger
 from scheduler.core.views import Receipt, Snapshot, WakeView
-from scheduler.engine.scheduler import Scheduler, SchedulerOptions
+from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned, UnknownRun
 from scheduler.executors import Executor, Result, RunListener
 from scheduler.storage.state_store import MemoryStore

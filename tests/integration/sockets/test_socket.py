@@ -19,7 +19,8 @@ from scheduler.control.server import ACCEPTED, CLIENTS, MISTAKES, READ_SIZE, REQ
 from scheduler.core.schedule import Cron, Every
 from scheduler.core.task import Call, Task
 from scheduler.core.views import TaskStatus
-from scheduler.engine.scheduler import Scheduler, SchedulerOptions
+from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
 from scheduler.executors import Executor
 from scheduler.executors.stdout_capture import current

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from scheduler.executors.afterwards import AT_ONCE, LONGEST, MANY, SLICE, WINDOW, Afterwards
+from scheduler.executors.deferred import AT_ONCE, LONGEST, MANY, SLICE, WINDOW, Deferred
 
 
 @pytest.fixture
@@ -19,47 +19,47 @@ def now():
 
 
 @pytest.fixture
-async def afterwards(now, monkeypatch):
+async def deferred(now, monkeypatch):
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now[0])
-    return Afterwards()
+    return Deferred()
 
 
 async def turn():
     await asyncio.sleep(0)
 
 
-async def test_little_is_done_at_once(afterwards, done):
+async def test_little_is_done_at_once(deferred, done):
     for number in range(AT_ONCE):
-        afterwards.put(done.append, number)
+        deferred.call(done.append, number)
     assert done == list(range(AT_ONCE))
 
 
-async def test_after_a_moment_there_is_room_again(afterwards, done, now):
+async def test_after_a_moment_there_is_room_again(deferred, done, now):
     for number in range(AT_ONCE):
-        afterwards.put(done.append, number)
+        deferred.call(done.append, number)
     now[0] += 2 * WINDOW
-    afterwards.put(done.append, "later")
+    deferred.call(done.append, "later")
     assert done[-1] == "later"
 
 
-async def test_of_much_a_turn_of_the_loop_takes_so_many_in_their_order(afterwards, done):
+async def test_of_much_a_turn_of_the_loop_takes_so_many_in_their_order(deferred, done):
     for number in range(AT_ONCE + SLICE + 5):
-        afterwards.put(done.append, number)
+        deferred.call(done.append, number)
     await turn()
     assert done == list(range(AT_ONCE + SLICE))
     await turn()
     assert done == list(range(AT_ONCE + SLICE + 5))
 
 
-async def test_what_has_waited_long_is_no_longer_put_off(afterwards, done, now):
+async def test_what_has_waited_long_is_no_longer_put_off(deferred, done, now):
     for number in range(AT_ONCE + MANY):
-        afterwards.put(done.append, number)
+        deferred.call(done.append, number)
     now[0] += 2 * LONGEST
     await turn()
     assert len(done) == AT_ONCE + MANY
 
 
-async def test_what_breaks_does_not_hold_up_the_rest(afterwards, done):
+async def test_what_breaks_does_not_hold_up_the_rest(deferred, done):
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: done.append(context["exception"]))
     error = OSError("broken")
 
@@ -67,18 +67,18 @@ async def test_what_breaks_does_not_hold_up_the_rest(afterwards, done):
         raise error
 
     for _ in range(AT_ONCE):
-        afterwards.put(str)
-    afterwards.put(breaks)
-    afterwards.put(done.append, 1)
+        deferred.call(str)
+    deferred.call(breaks)
+    deferred.call(done.append, 1)
     await turn()
     await turn()
     assert done == [error, 1]
 
 
-async def test_nothing_is_left_after_a_flush(afterwards, done):
+async def test_nothing_is_left_after_a_flush(deferred, done):
     for number in range(AT_ONCE + SLICE + 5):
-        afterwards.put(done.append, number)
-    afterwards.flush()
+        deferred.call(done.append, number)
+    deferred.flush()
     assert len(done) == AT_ONCE + SLICE + 5
     await turn()
     assert len(done) == AT_ONCE + SLICE + 5

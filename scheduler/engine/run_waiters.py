@@ -1,17 +1,19 @@
-"""Waiting until certain tasks have finished what they are at."""
+"""Waiting for runs to start and to end."""
 
 import asyncio
 from collections.abc import Iterable
 
+from scheduler.engine.run import RunHandle
 from scheduler.system.clock import Clock
 
 
-class CompletionWaiters:
-    """Who waits for which tasks to finish."""
+class RunWaiters:
+    """Those who wait for a run to start or to end."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waits: list[tuple[set[str], asyncio.Future[None]]] = []
+        self._starts: dict[str, asyncio.Future[RunHandle | None]] = {}
 
     async def wait_for(self, names: Iterable[str], seconds: float | None) -> list[str]:
         """The names that have not finished once after `seconds`, if that is not None."""
@@ -36,10 +38,27 @@ class CompletionWaiters:
             if not left:
                 _end(done)
 
+    async def next_run(self, name: str) -> RunHandle | None:
+        """The run that the task is queued for, once it starts; None if it is queued no more."""
+        start = self._starts.setdefault(name, asyncio.get_running_loop().create_future())
+        await asyncio.wait({start})  # several may wait for it, and one that leaves must not cancel it
+        return start.result()
+
+    def started(self, name: str, run: RunHandle | None) -> None:
+        if self._starts and (start := self._starts.pop(name, None)):
+            start.set_result(run)
+
+    def not_queued(self, name: str) -> None:
+        """No run of this task is under way or queued."""
+        self.finished(name)
+        self.started(name, None)
+
     def give_up(self) -> None:
-        """Nothing finishes any more: everybody who waits is told so."""
+        """No run starts or finishes any more: end all waits."""
         for _, done in self._waits:
             _end(done)
+        for name in list(self._starts):
+            self.started(name, None)
 
 
 def _end(done: "asyncio.Future[None]") -> None:

@@ -1,0 +1,20 @@
+"""What a citizen's settings say beyond its tasks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scheduler.core.task import Llm, Retention, WakeConfig
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerOptions:
+    """Options of a scheduler; durations are seconds."""
+
+    workers: int = 4
+    grace: float = 10.0
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    wake: WakeConfig | None = None
+    background: bool = True
+    llm: Llm | None = None
+    history: Retention = Retention()  # noqa: RUF009  # frozen
+    journal: bool = True  # write runs that fail into the citizen's memory
