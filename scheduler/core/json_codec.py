@@ -1,4 +1,4 @@
-"""Dataclasses and named tuples to JSON values and back, by their type hints; what is read is checked.
+"""Dataclasses to JSON values and back, by their type hints; what is read is checked.
 
     to_json(view)                       {"name": "tick", "kind": "ok"}
     from_json(TaskView, {"kind": 7})    raises InvalidJson: kind: expected one of ok, ..., not 7
@@ -28,7 +28,7 @@ class InvalidJson(ValueError):
 
 def to_json(value: Any) -> Any:
     """The value as `json.dumps` takes it."""
-    if hasattr(value, "__dataclass_fields__") or hasattr(value, "_fields"):
+    if hasattr(value, "__dataclass_fields__"):
         kind: Any = type(value)
         given = [(name, getattr(value, name), default) for name, default in _defaults(kind)]
         return {name: to_json(item) for name, item, default in given if item != default}
@@ -59,7 +59,7 @@ def reader(hint: Any) -> Reader:
         return _sequence(origin, reader(arguments[0]))
     if origin is not None and issubclass(origin, Mapping):
         return _mapping(reader(arguments[1]))
-    if is_dataclass(hint) or hasattr(hint, "_fields"):
+    if is_dataclass(hint):
         return _record(hint)
     return _member(hint) if isinstance(hint, type) and issubclass(hint, Enum) else lambda raw: raw
 
@@ -132,8 +132,6 @@ def _member(kind: type[Enum]) -> Reader:
 @cache
 def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
     """Each field and its default, MISSING where it has none."""
-    if hasattr(kind, "_fields"):
-        return tuple((name, kind._field_defaults.get(name, MISSING)) for name in kind._fields)
     return tuple(
         (each.name, each.default if each.default_factory is MISSING else each.default_factory())
         for each in fields(kind)

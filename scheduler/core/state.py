@@ -4,7 +4,7 @@ All times are Unix seconds (UTC), all durations seconds. A state changes only th
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 from scheduler.core.schedule import NEVER, Every
 from scheduler.core.task import NotSetUp, Outcome, Task
@@ -26,12 +26,9 @@ class Failure:
         return next((line.strip() for line in self.text.splitlines() if line.strip()), "")
 
 
-class TaskState(NamedTuple):
-    """What survives a restart. `error` is there only while the last run failed.
-
-    A named tuple: each run makes two, and a copy takes 2 us; of a frozen dataclass it takes 6 us, which
-    makes a burst of 10,000 runs half as long again.
-    """
+@dataclass(frozen=True)
+class TaskState:
+    """What survives a restart. `error` is there only while the last run failed."""
 
     last_run: float | None = None
     run_count: int = 0
@@ -50,12 +47,22 @@ class TaskState(NamedTuple):
     text: str = ""
     orphan: Running | None = None  # a run of a dead owner that is still alive; nothing starts before it ends
 
+    def changed(self, **fields: Any) -> "TaskState":
+        """A copy with these fields changed.
+
+        `dataclasses.replace` takes 3 us instead of 0.5: with two copies a run, a burst of 10,000 runs takes
+        a third longer.
+        """
+        copy = object.__new__(TaskState)
+        object.__setattr__(copy, "__dict__", self.__dict__ | fields)
+        return copy
+
     def started(self, running: Running) -> "TaskState":
-        return self._replace(last_run=running.since, due_now=False, retry_at=None, running=running)
+        return self.changed(last_run=running.since, due_now=False, retry_at=None, running=running)
 
     def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
         bad = outcome.bad
-        return self._replace(
+        return self.changed(
             run_count=self.run_count + 1,
             error=Failure(at, text[:ERROR_LIMIT]) if bad else None,
             failures_in_a_row=self.failures_in_a_row + 1 if bad else 0,
@@ -70,33 +77,33 @@ class TaskState(NamedTuple):
 
     def carried_by(self, running: Running) -> "TaskState":
         """The run goes on in this process."""
-        return self._replace(running=running)
+        return self.changed(running=running)
 
     def interrupted(self, reason: str, at: float, again: bool) -> "TaskState":
         """The run ended because the process around it did; `again` makes it due at the next start."""
         since = self.running.since if self.running else at
         ended = self.finished(Outcome.INTERRUPTED, reason, at, max(0.0, at - since))
-        return ended._replace(due_now=self.due_now or again)
+        return ended.changed(due_now=self.due_now or again)
 
     def orphaned(self, orphan: Running | None) -> "TaskState":
         """The run of a dead owner goes on without it, or has ended at last (None)."""
-        return self._replace(orphan=orphan)
+        return self.changed(orphan=orphan)
 
     def retrying(self, at: float) -> "TaskState":
-        return self._replace(retry_at=at, attempt=self.attempt + 1)
+        return self.changed(retry_at=at, attempt=self.attempt + 1)
 
     def gave_up(self) -> "TaskState":
-        """No retry is left: the next regular slot starts with a first attempt."""
-        return self._replace(retry_at=None, attempt=0)
+        """No retry is left: the next regular slot starts afresh."""
+        return self.changed(retry_at=None, attempt=0)
 
     def wanted(self) -> "TaskState":
         """Due now, whatever the schedule says, and kept so over a restart."""
-        return self._replace(due_now=True)
+        return self.changed(due_now=True)
 
     def reset(self) -> "TaskState":
         """Last run and last error forgotten: due at the next check."""
         started = self.running.since if self.running else None
-        return self._replace(
+        return self.changed(
             last_run=started,
             error=None,
             failures_in_a_row=0,
@@ -108,13 +115,13 @@ class TaskState(NamedTuple):
         )
 
     def put_on_hold(self, at: float) -> "TaskState":
-        return self._replace(paused=True, paused_at=at)
+        return self.changed(paused=True, paused_at=at)
 
     def resumed(self) -> "TaskState":
-        return self._replace(paused=False, paused_at=None)
+        return self.changed(paused=False, paused_at=None)
 
     def seen(self, at: float) -> "TaskState":
-        return self if self.first_seen is not None else self._replace(first_seen=at)
+        return self if self.first_seen is not None else self.changed(first_seen=at)
 
 
 def due(task: Task, state: TaskState, now: float) -> float:

@@ -5,7 +5,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from scheduler.core.state import TaskState
@@ -179,10 +179,10 @@ def merged(base: TaskState, theirs: TaskState, ours: TaskState) -> TaskState:
     changes = {
         name: getattr(theirs, name) for name in _MERGEABLE if getattr(theirs, name) != getattr(base, name)
     }
-    return ours._replace(**changes) if changes else ours
+    return ours.changed(**changes) if changes else ours
 
 
-_MERGEABLE = [name for name in TaskState._fields if name not in ("running", "orphan")]
+_MERGEABLE = [item.name for item in fields(TaskState) if item.name not in ("running", "orphan")]
 
 
 def _signature(status: os.stat_result) -> Signature:

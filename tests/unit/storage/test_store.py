@@ -338,7 +338,7 @@ async def test_what_another_hand_changed_is_honoured_and_what_we_changed_is_kept
     assert owner.store.differs()
     ours = owner.states["news_scan"].finished(Outcome.OK, "fine", NOON, 1.0)
     await owner.saves("news_scan", ours)
-    assert owner.states["news_scan"] == ours._replace(run_count=100, paused=True)
+    assert owner.states["news_scan"] == ours.changed(run_count=100, paused=True)
     assert owner.states["heartbeat"] == TaskState(None, 70)
     assert sorted(owner.adopted) == ["heartbeat", "news_scan"]
     saved = on_disk(home)
