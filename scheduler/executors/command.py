@@ -3,10 +3,9 @@
 from functools import partial
 
 from scheduler.core.task import Command, Context
-from scheduler.executors.answers import ended
 from scheduler.executors.child import SpawnRequest
 from scheduler.executors.environment import check_program, environment, new_mark
-from scheduler.executors.result import Result, RunListener
+from scheduler.executors.result import Result, RunListener, ended
 from scheduler.executors.subprocesses import SubprocessPool
 
 

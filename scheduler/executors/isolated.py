@@ -8,13 +8,11 @@ from pathlib import Path
 
 from scheduler.core.task import Context, Isolated, Outcome, Progress
 from scheduler.errors import TaskFailed
-from scheduler.executors.answers import ended, how
-from scheduler.executors.child import SpawnRequest
+from scheduler.executors.child import Reader, SpawnRequest
 from scheduler.executors.environment import check_folder, environment, new_mark
 from scheduler.executors.isolated_protocol import LONGEST, order_letter, read_line
 from scheduler.executors.output import Output
-from scheduler.executors.pipes import Reader
-from scheduler.executors.result import Result, RunListener
+from scheduler.executors.result import Result, RunListener, ended, how
 from scheduler.executors.subprocesses import SubprocessPool
 
 _ROOT = str(Path(__file__).parents[2])  # the folder that holds this package, checked out or installed

@@ -14,11 +14,9 @@ from typing import Any
 
 from scheduler.core.task import Context, Outcome, Progress
 from scheduler.errors import SchedulerError, TaskFailed
-from scheduler.executors.answers import answer, plain
-from scheduler.executors.ground import exit_if_forked, guarded
+from scheduler.executors.in_process import exit_if_forked, guarded, shape
 from scheduler.executors.isolated_protocol import answer_line, context_of, progress_line
-from scheduler.executors.result import Result
-from scheduler.executors.shapes import shape
+from scheduler.executors.result import Result, answer, plain
 
 TRACEBACK = 20_000  # characters: the innermost calls of an endless recursion say enough
 

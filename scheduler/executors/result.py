@@ -1,10 +1,13 @@
 """What a run came to, and what its worker tells the engine meanwhile."""
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from scheduler.core.task import Outcome
+from scheduler.core.state import ERROR_LIMIT
+from scheduler.core.task import Outcome, Report
+from scheduler.errors import TaskFailed
 from scheduler.executors.output import Output
 from scheduler.system.process_info import Running
 
@@ -34,3 +37,56 @@ class RunListener(Protocol):
     def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
         """Something could not be stopped and may still run, for as long as `alive` says so."""
         ...
+
+
+URGENT = "URGENT"
+
+
+_NOTHING_TO_SAY = Result(Outcome.OK)
+
+
+def answer(value: object) -> Result:
+    """The result of a handler that returned: text, a Report or nothing; anything else is a failure."""
+    if value is None:
+        return _NOTHING_TO_SAY
+    if isinstance(value, str):
+        return _said(value)
+    if isinstance(value, Report) and isinstance(value.text, str):
+        outcome = Outcome.WARNING if value.warning else Outcome.OK
+        return _said(value.text, outcome, value.urgent)
+    raise TaskFailed(f"returned {_a(type(value).__name__)}, not text")
+
+
+def ended(code: int | None, output: Output) -> Result:
+    """The result of a process that ended, judged by its exit code and what it wrote."""
+    if code != 0:
+        last = output.tail_line()
+        return Result(Outcome.FAILED, f"{how(code)}: {last}" if last else how(code))
+    first = output.first_line()
+    return _said(first if first.startswith(URGENT) else output.tail_line())
+
+
+def how(code: int | None) -> str:
+    """How a process ended, in words: an exit code, or the signal that killed it."""
+    if code is None:
+        return "exit code unknown, something else in this process took it"
+    if code >= 0:
+        return f"exit {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:  # real-time signals have no names
+        return f"killed by signal {-code}"
+
+
+def plain(text: str) -> str:
+    """Text that can be stored and sent: bounded, and without halves of characters (from odd file names)."""
+    text = text[:ERROR_LIMIT]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _said(text: str, outcome: Outcome = Outcome.OK, urgent: bool = False) -> Result:
+    return Result(outcome, plain(text), urgent or text.startswith(URGENT))
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"

@@ -4,8 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from scheduler.executors.child import LAST_WORDS, SpawnRequest, Subprocess
-from scheduler.executors.pipes import Reader
+from scheduler.executors.child import LAST_WORDS, Reader, SpawnRequest, Subprocess
 from scheduler.executors.process_tree import ProcessEntry, ProcessTree
 from scheduler.executors.result import RunListener
 
