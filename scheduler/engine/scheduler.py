@@ -106,6 +106,11 @@ class Scheduler:
         await asyncio.gather(self._registry.close(), self._recorder.close())
         self._registry.add_event("stopped")
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it starts nothing new any more."""
+        return self._registry.stopping
+
     def stop_now(self) -> None:
         """Asked to stop a second time: what is still running ends at once."""
         self._registry.stopping = True

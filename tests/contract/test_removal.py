@@ -23,7 +23,7 @@ async def test_the_end_waits_for_a_citizen_that_is_just_being_removed(tmp_path):
     main.write_text(f"root = {json.dumps(str(home.parent))}\n")
     home.rename(tmp_path / "away")
     fleet.reload()
-    await until(lambda: scheduler._stopping, "it is being removed")
+    await until(lambda: scheduler.stopping, "it is being removed")
     await fleet.stop(0)
     await asyncio.sleep(0)
     assert odd == []

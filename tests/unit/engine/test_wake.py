@@ -227,9 +227,11 @@ async def test_a_turn_that_cannot_be_stopped_does_not_hold_up_the_end(build, clo
     await passes(clock, 20)
     stopping = asyncio.create_task(scheduler.stop(1))
     await passes(clock, 60)
-    ended = stopping.done()
-    deaf.open.set()  # first of all: the clean-up stops it, too
-    assert ended and deaf.turns == 1
+    try:
+        await until(stopping.done, "it stopped without the turn")
+    finally:
+        deaf.open.set()  # first of all: the clean-up stops it, too
+    assert deaf.turns == 1
 
 
 async def test_a_turn_that_cannot_be_stopped_is_written_off_and_not_doubled(build, clock):
