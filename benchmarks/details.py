@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
-from scheduler.executors import Output
+from scheduler.executors import OutputBuffer
 from scheduler.storage.history_writer import HistoryFile
 
 from .homes import environment, settle
@@ -66,7 +66,7 @@ def _remember(home: Path) -> None:
     """The runs of the citizen's first task; the newest ones printed much."""
     now = time.time()
     line = b"a line of what it printed, \x1b[36mwith a colour\x1b[0m and some more words\n"
-    printed = Output()
+    printed = OutputBuffer()
     printed.write((line * (SIZE // len(line) + 1))[:SIZE])
     runs = [_ended(now - 300 * (RUNS - n), printed if n >= RUNS - 50 else None) for n in range(RUNS)]
     file = HistoryFile(home)
@@ -75,7 +75,7 @@ def _remember(home: Path) -> None:
     file.close()
 
 
-def _ended(at: float, printed: Output | None) -> FinishedRun:
+def _ended(at: float, printed: OutputBuffer | None) -> FinishedRun:
     return FinishedRun("heartbeat", Trigger.SCHEDULE, 1, at, at + 1, 1.0, Outcome.OK, "fine", "", printed)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from scheduler.core.schedule import Every
 from scheduler.core.task import Call, Command, Context, Task, Work
-from scheduler.executors import Executor, Output, Result
+from scheduler.executors import Executor, OutputBuffer, Result
 from scheduler.system.process_info import Running, stat
 
 
@@ -16,7 +16,7 @@ class Watching:
     """A Watcher that remembers; `recorded` stands for the state file."""
 
     def __init__(self, recorded: Callable[[Running], Awaitable[None]] | None = None) -> None:
-        self.output = Output()
+        self.output = OutputBuffer()
         self.running: Running | None = None
         self.left: list[tuple[str, Callable[[], bool]]] = []
         self._recorded = recorded

@@ -95,10 +95,10 @@ class Connection:
         """What a run prints, until the owner answers that it has ended."""
         chunks = ChunkQueue()
         number, answer = self._request("follow", {"task": task})
-        answer.add_done_callback(lambda done: chunks.end(_why(done)))
-        self._receivers[number] = lambda raw: chunks.put(messages.typed(OutputChunk, raw))
+        answer.add_done_callback(lambda done: chunks.close(_why(done)))
+        self._receivers[number] = lambda raw: chunks.push(messages.typed(OutputChunk, raw))
         try:
-            async for chunk in chunks.pieces():
+            async for chunk in chunks.chunks():
                 yield chunk
         finally:
             del self._answers[number], self._receivers[number]

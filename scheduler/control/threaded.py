@@ -169,10 +169,10 @@ class ThreadedControl(RequestingControl):
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         chunks = ChunkQueue()
-        filling = self._submit(chunks.fill(self._control.follow(task)))
-        filling.add_done_callback(lambda done: chunks.end(self._why(done)))
+        filling = self._submit(chunks.pump(self._control.follow(task)))
+        filling.add_done_callback(lambda done: chunks.close(self._why(done)))
         try:
-            async for chunk in chunks.pieces():
+            async for chunk in chunks.chunks():
                 yield chunk
         finally:
             filling.cancel()
@@ -206,10 +206,10 @@ class LatestValue(Generic[T]):
 
     def put(self, value: T) -> None:
         self._value = [value]
-        self._signal.ring()
+        self._signal.set()
 
     async def values(self) -> AsyncIterator[T]:
         while True:
-            await self._signal.rung()
+            await self._signal.wait()
             self._signal.reset()
             yield self._value[0]

@@ -162,6 +162,8 @@ class TaskRegistry:
             for listener in self.bus.listeners:
                 listener.finished(job.task, before, state)
         text, trace, output = result.text, result.traceback, run.printed
+        if output is not None:
+            output.close()
         self.bus.record(
             FinishedRun(
                 run.name, run.trigger, before.attempt + 1, run.since, now, took, outcome, text, trace, output

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from scheduler.core.task import Outcome, Progress, Trigger
-from scheduler.executors import Output
+from scheduler.executors import OutputBuffer
 from scheduler.system.process_info import Running
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class RunHandle:
     began = abandoned = _publishing = False
     left: tuple[str, Callable[[], bool]] | None = None
     progress: Progress | None = None
-    _output: Output | None = None
+    _output: OutputBuffer | None = None
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class RunHandle:
         self._carried, self._shown = carried, shown
 
     @property
-    def output(self) -> Output:
+    def output(self) -> OutputBuffer:
         """What the run printed, bounded; made when the first byte comes."""
         if self._output is None:
-            self._output = Output()
+            self._output = OutputBuffer()
         return self._output
 
     @property
-    def printed(self) -> Output | None:
+    def printed(self) -> OutputBuffer | None:
         """The same, None while nothing was printed."""
         return self._output
 

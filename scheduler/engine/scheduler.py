@@ -25,7 +25,6 @@ from scheduler.engine.runner import WAKE, Runner
 from scheduler.engine.wake import TaskResult, WakeCycle
 from scheduler.errors import AlreadyRunning, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
-from scheduler.executors.streams import Signal, pieces
 from scheduler.storage.failure_journal import FailureJournal
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
@@ -295,16 +294,9 @@ class Scheduler:
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         job = self._registry.job(task)
         if run := job.run or await self._coming(job):
-            bell = Signal()
-            ended = asyncio.ensure_future(self._runner.waiters.wait_for([task], None))
-            ended.add_done_callback(lambda _: bell.ring())
-            await asyncio.sleep(0)  # it listens from here on
-            try:
-                async with aclosing(pieces(run.output, bell, lambda: job.run is not run)) as printed:
-                    async for piece in printed:
-                        yield piece
-            finally:
-                ended.cancel()
+            async with aclosing(run.output.subscribe()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def _coming(self, job: Job) -> RunHandle | None:
         """The run that the task is queued for, once it has started; None if there is none."""

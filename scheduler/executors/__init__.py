@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scheduler.executors.executor import Executor
-    from scheduler.executors.output import Output
+    from scheduler.executors.output import OutputBuffer
     from scheduler.executors.result import Result, RunListener
     from scheduler.executors.stdout_capture import capture_prints
 
-__all__ = ["Executor", "Output", "Result", "RunListener", "capture_prints"]
+__all__ = ["Executor", "OutputBuffer", "Result", "RunListener", "capture_prints"]
 
 _HOMES = {
-    "Output": "output",
+    "OutputBuffer": "output",
     "Result": "result",
     "RunListener": "result",
     "Executor": "executor",

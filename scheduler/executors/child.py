@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from scheduler.errors import TaskFailed
-from scheduler.executors.output import Output
+from scheduler.executors.output import OutputBuffer
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
 from scheduler.system.process_info import Running
@@ -147,7 +147,7 @@ class Subprocess:
     `exited` becomes its exit code (negative: the signal), or None if something else collected that.
     """
 
-    def __init__(self, order: SpawnRequest, output: Output) -> None:
+    def __init__(self, order: SpawnRequest, output: OutputBuffer) -> None:
         self._loop = asyncio.get_running_loop()
         self._process = _popen(order)
         pid = self._process.pid

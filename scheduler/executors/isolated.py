@@ -11,7 +11,7 @@ from scheduler.errors import TaskFailed
 from scheduler.executors.child import Reader, SpawnRequest
 from scheduler.executors.environment import check_folder, environment, new_mark
 from scheduler.executors.isolated_protocol import LONGEST, order_letter, read_line
-from scheduler.executors.output import Output
+from scheduler.executors.output import OutputBuffer
 from scheduler.executors.result import Result, RunListener, ended, how
 from scheduler.executors.subprocesses import SubprocessPool
 
@@ -48,7 +48,7 @@ def _order(work: Isolated, context: Context, fd: int) -> SpawnRequest:
     return SpawnRequest(argv, around, context.home, mark, order_letter(work, context, before), (fd,))
 
 
-def _judged(answer: Result | None, code: int | None, output: Output) -> Result:
+def _judged(answer: Result | None, code: int | None, output: OutputBuffer) -> Result:
     if answer is None:
         return ended(code, output) if code else Result(Outcome.FAILED, "it left before it had an answer")
     if code and not answer.outcome.bad:

@@ -1,24 +1,31 @@
 """What a run wrote: its first and its last 32 KiB, however much it was."""
 
+import asyncio
+import codecs
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+
+from scheduler.core.views import OutputChunk
+from scheduler.executors.streams import Signal
 
 KEEP = 32 * 1024
+EVERY = 0.04  # seconds from one chunk to the next: more often is more than a screen shows
 LINE = 500  # characters of a line that are worth a row
 
 # Colours and cursor moves: "reset colours" would otherwise be the last line of many a program.
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B])")
 
 
-class Output:
+class OutputBuffer:
     """A bounded capture of bytes; threads may write to it at once."""
 
-    __slots__ = ("_head", "_lock", "_tail", "_told", "size")
+    __slots__ = ("_closed", "_head", "_listeners", "_lock", "_tail", "size")
 
     def __init__(self) -> None:
         self.size = 0
-        self._told: tuple[Callable[[], None], ...] = ()
+        self._closed = False
+        self._listeners: tuple[Callable[[], None], ...] = ()
         self._head, self._tail = bytearray(), bytearray()
         # Re-entrant: a signal handler that prints may interrupt a write on the same thread.
         self._lock = threading.RLock()
@@ -31,19 +38,46 @@ class Output:
             self._tail += data[max(room, len(data) - KEEP) :]
             if len(self._tail) > 2 * KEEP:  # rarely, so that many small writes stay linear
                 del self._tail[:-KEEP]
-        for tell in self._told:
-            tell()
+        self._notify()
 
-    def tell(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back after each write, in the thread that wrote; calling the result ends that."""
+    def close(self) -> None:
+        """The run has ended: readers get what is left and end."""
+        self._closed = True
+        self._notify()
+
+    async def subscribe(self) -> AsyncGenerator[OutputChunk, None]:
+        """What there is so far, then more as it is written, until the buffer is closed.
+
+        At most a chunk every EVERY seconds, or the two ends where more was written meanwhile. Nothing is
+        kept for a reader: bytes that the buffer has let go of are counted as skipped.
+        """
+        loop, changed, reader = asyncio.get_running_loop(), Signal(), _Reader(self)
         with self._lock:
-            self._told += (callback,)
-
-        def forget() -> None:
+            self._listeners += (changed.set,)
+        try:
+            while True:
+                changed.reset()
+                closed = self._closed
+                for chunk in reader.news(closed):
+                    yield chunk
+                if closed:
+                    return
+                earliest = loop.time() + EVERY
+                await changed.wait()
+                if not self._closed:
+                    await asyncio.sleep(earliest - loop.time())
+        finally:
             with self._lock:
-                self._told = tuple(each for each in self._told if each is not callback)
+                self._listeners = tuple(each for each in self._listeners if each != changed.set)
 
-        return forget
+    @property
+    def followed(self) -> bool:
+        """Whether a reader is subscribed."""
+        return bool(self._listeners)
+
+    def _notify(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def after(self, position: int) -> tuple[int, bytes]:
         """What there still is from `position` on, in one go or two, and how many bytes before it are lost."""
@@ -70,6 +104,30 @@ class Output:
     def tail_line(self) -> str:
         """The last line that says anything, without colours."""
         return _first_line(reversed(self.text().splitlines()))
+
+
+class _Reader:
+    """A place in an output, and the half of a character that may lie before it."""
+
+    def __init__(self, output: OutputBuffer) -> None:
+        self._output, self._position = output, 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def news(self, last: bool) -> list[OutputChunk]:
+        """What was written since; its two ends where that is too much."""
+        found, size = [], self._output.size
+        while self._position < size:
+            skipped, data = self._output.after(self._position)
+            self._position += skipped + len(data)
+            found.append(self._chunk(skipped, data))
+        if last and (rest := self._decoder.decode(b"", final=True)):
+            found.append(OutputChunk(rest))
+        return [chunk for chunk in found if chunk.text or chunk.skipped]
+
+    def _chunk(self, skipped: int, data: bytes) -> OutputChunk:
+        if skipped:
+            self._decoder.reset()
+        return OutputChunk(self._decoder.decode(data), skipped)
 
 
 def _first_line(lines: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 from scheduler.core.state import ERROR_LIMIT
 from scheduler.core.task import Outcome, Report
 from scheduler.errors import TaskFailed
-from scheduler.executors.output import Output
+from scheduler.executors.output import OutputBuffer
 from scheduler.system.process_info import Running
 
 
@@ -26,7 +26,7 @@ class RunListener(Protocol):
     """The engine's view of one run, told by the worker."""
 
     @property
-    def output(self) -> Output:
+    def output(self) -> OutputBuffer:
         """Where everything that the run writes goes."""
         ...
 
@@ -57,7 +57,7 @@ def answer(value: object) -> Result:
     raise TaskFailed(f"returned {_a(type(value).__name__)}, not text")
 
 
-def ended(code: int | None, output: Output) -> Result:
+def ended(code: int | None, output: OutputBuffer) -> Result:
     """The result of a process that ended, judged by its exit code and what it wrote."""
     if code != 0:
         last = output.tail_line()

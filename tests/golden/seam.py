@@ -18,7 +18,7 @@ from scheduler.core import schedule
 from scheduler.core.json_codec import to_json
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
-from scheduler.executors import Output
+from scheduler.executors import OutputBuffer
 from scheduler.storage.history_writer import HistoryFile
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
@@ -103,8 +103,8 @@ def _triggers() -> list[Trigger]:
     return [*Trigger, *Trigger]
 
 
-def _printed(content: bytes) -> Output:
-    output = Output()
+def _printed(content: bytes) -> OutputBuffer:
+    output = OutputBuffer()
     output.write(content)
     return output
 

@@ -14,7 +14,7 @@ from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
 from scheduler.executors.child import SpawnRequest
 from scheduler.executors.environment import MARK, new_mark
-from scheduler.executors.output import Output
+from scheduler.executors.output import OutputBuffer
 from scheduler.executors.subprocesses import SubprocessPool
 from scheduler.handlers.offsite_backup.files import OWN, scrubbed
 from scheduler.handlers.offsite_backup.options import Options
@@ -173,7 +173,7 @@ def _environment(ctx: Context, options: Options) -> dict[str, str]:
     return {**around, **of_back_ends, **(options.environment or {}), **own, **output, **cache}
 
 
-class _Lines(Output):
+class _Lines(OutputBuffer):
     """Keeps plain lines, bounded; hands each line of JSON to `listen`, a list as its `found`."""
 
     def __init__(self, listen: Listen | None) -> None:
@@ -209,7 +209,7 @@ def _message(line: bytes) -> dict[str, Any] | None:
 class _Watcher:
     """For SubprocessPool: a step of a run whose own process is this one."""
 
-    def __init__(self, output: Output, warn: Callable[..., None]) -> None:
+    def __init__(self, output: OutputBuffer, warn: Callable[..., None]) -> None:
         self.output, self._warn = output, warn
 
     async def carried_by(self, running: Running) -> None:

@@ -11,7 +11,7 @@ from scheduler.cli.history import run_table
 from scheduler.cli.main import run
 from scheduler.core.records import FinishedRun, RunRecord
 from scheduler.core.task import Outcome, Retention, Trigger
-from scheduler.executors import Output
+from scheduler.executors import OutputBuffer
 from scheduler.storage.history_writer import HistoryFile
 from tests.crash.loops import ROOT, Place, everything_in
 from tests.fakes import NOON
@@ -23,7 +23,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("TZ", "UTC")
     place = Place(tmp_path)
     place.tasks('report\nevery = "1h"\ncommand = ["true"]')
-    output = Output()
+    output = OutputBuffer()
     output.write(b"\x1b[31mred\x1b[0m\tand more\nlast\n")
     fine = FinishedRun(
         "report", Trigger.SCHEDULE, 1, NOON, NOON + 1.25, 1.25, Outcome.OK, "3 pages", "", output

@@ -8,8 +8,8 @@ import pytest
 
 from scheduler.core.views import OutputChunk
 from scheduler.errors import Disconnected
-from scheduler.executors.output import KEEP, Output
-from scheduler.executors.streams import EVERY, ROOM, ChunkQueue, Signal, pieces
+from scheduler.executors.output import EVERY, KEEP, OutputBuffer
+from scheduler.executors.streams import ROOM, ChunkQueue
 from tests.fakes import settle, until
 
 
@@ -17,32 +17,31 @@ class Run:
     """Something that prints, and somebody who reads that."""
 
     def __init__(self, before: bytes = b"") -> None:
-        self.output, self.bell, self.over = Output(), Signal(), False
+        self.output = OutputBuffer()
         self.output.write(before)
         self.pieces: list[OutputChunk] = []
 
     async def read(self) -> None:
-        async with aclosing(pieces(self.output, self.bell, lambda: self.over)) as source:
+        async with aclosing(self.output.subscribe()) as source:
             async for piece in source:
                 self.pieces.append(piece)
 
     def end(self) -> None:
-        self.over = True
-        self.bell.ring()
+        self.output.close()
 
     @property
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
 
 
-def after(output: Output, position: int) -> tuple[int, int, bytes]:
+def after(output: OutputBuffer, position: int) -> tuple[int, int, bytes]:
     lost, data = output.after(position)
     return lost, position + lost, data
 
 
 def test_every_byte_is_given_or_counted_wherever_a_reader_is():
     whole = bytes(i * 7 % 251 for i in range(5 * KEEP))
-    output = Output()
+    output = OutputBuffer()
     for start in range(0, len(whole), 1000):
         output.write(whole[start : start + 1000])
         written = min(start + 1000, len(whole))
@@ -82,12 +81,12 @@ async def test_what_is_written_last_is_read_before_the_end():
     assert run.pieces == [OutputChunk("last")]
 
 
-async def test_nobody_is_told_who_has_left():
+async def test_a_reader_that_leaves_is_unsubscribed():
     run = Run(b"x")
-    async with aclosing(pieces(run.output, run.bell, lambda: False)) as source:
+    async with aclosing(run.output.subscribe()) as source:
         await anext(source)
-        assert run.output._told
-    assert not run.output._told
+        assert run.output.followed
+    assert not run.output.followed
 
 
 async def test_threads_may_print_while_it_is_read():
@@ -107,10 +106,9 @@ async def test_threads_may_print_while_it_is_read():
 async def test_what_a_slow_reader_leaves_is_bounded_and_counted():
     spool = ChunkQueue()
     for _ in range(100):
-        spool.put(OutputChunk("é" * 10_000, 7))
-    assert spool._waiting <= ROOM
-    spool.end()
-    found = [piece async for piece in spool.pieces()]
+        spool.push(OutputChunk("é" * 10_000, 7))
+    spool.close()
+    found = [piece async for piece in spool.chunks()]
     assert sum(len(piece.text) for piece in found) <= ROOM
     assert sum(len(piece.text.encode()) + piece.skipped for piece in found) == 100 * (20_000 + 7)
     assert found[0].skipped > 7 and {piece.skipped for piece in found[1:]} == {7}
@@ -118,10 +116,10 @@ async def test_what_a_slow_reader_leaves_is_bounded_and_counted():
 
 async def test_an_end_that_is_no_end_of_the_run_is_raised_after_what_came():
     spool = ChunkQueue()
-    spool.put(OutputChunk("half"))
-    spool.end(Disconnected("the owner (pid 7) is gone"))
+    spool.push(OutputChunk("half"))
+    spool.close(Disconnected("the owner (pid 7) is gone"))
     found: list[OutputChunk] = []
     with pytest.raises(Disconnected, match="is gone"):
-        async for piece in spool.pieces():
+        async for piece in spool.chunks():
             found.append(piece)
     assert found == [OutputChunk("half")]

@@ -2,13 +2,13 @@
 
 import threading
 
-from scheduler.executors.output import KEEP, Output
+from scheduler.executors.output import KEEP, OutputBuffer
 
 MIB = 1024 * 1024
 
 
-def written(*chunks: bytes) -> Output:
-    output = Output()
+def written(*chunks: bytes) -> OutputBuffer:
+    output = OutputBuffer()
     for chunk in chunks:
         output.write(chunk)
     return output
@@ -61,7 +61,7 @@ def test_the_line_for_a_row_is_the_last_that_says_anything():
 
 
 def test_threads_may_write_at_once():
-    output = Output()
+    output = OutputBuffer()
     threads = [
         threading.Thread(target=lambda: [output.write(b"x" * 10) for _ in range(5000)]) for _ in range(4)
     ]

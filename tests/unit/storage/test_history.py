@@ -18,7 +18,7 @@ from scheduler.core.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Retention, Task, Trigger
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
-from scheduler.executors import Output
+from scheduler.executors import OutputBuffer
 from scheduler.storage import history_reader as history
 from scheduler.storage.history_writer import (
     OUTPUTS_KEPT,
@@ -37,8 +37,8 @@ FINE = FinishedRun("tick", Trigger.SCHEDULE, 1, NOON, NOON + 2.5, 2.5, Outcome.O
 BAD = FINE._replace(outcome=Outcome.FAILED, text="no route", traceback="Traceback: no route")
 
 
-def written(text: bytes) -> Output:
-    output = Output()
+def written(text: bytes) -> OutputBuffer:
+    output = OutputBuffer()
     output.write(text)
     return output
 
