@@ -1,6 +1,8 @@
 """One citizen's tasks: the one place where a state changes, is saved and is published."""
 
+import logging
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from scheduler.core.planning import recovered
@@ -13,6 +15,7 @@ from scheduler.core.task import Outcome, Task, Trigger
 from scheduler.core.views import Receipt, TaskView, view
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.run import RunHandle
+from scheduler.engine.wake import TaskResult
 from scheduler.errors import NotSetUp, UnknownTask
 from scheduler.executors import Result
 from scheduler.storage.state_file import States
@@ -21,6 +24,9 @@ from scheduler.system.clock import Clock
 from scheduler.system.process_info import Running, alive
 from scheduler.system.process_info import born as start_ticks
 
+log = logging.getLogger("experience")
+
+RESULTS_KEPT = 200  # between two wakes
 OK, SCHEDULE = Outcome.OK, Trigger.SCHEDULE  # members of an enumeration are slow to find
 
 
@@ -86,8 +92,9 @@ class TaskRegistry:
         self.states: dict[str, TaskState] = {}
         self.notes: tuple[str, ...] = ()
         self.stopping = False
+        self._results: deque[TaskResult] = deque(maxlen=RESULTS_KEPT)
         self._rows: tuple[Job, ...] = ()
-        self._clock, self._process = clock, (0, 0.0)
+        self._citizen, self._clock, self._process = citizen, clock, (0, 0.0)
         self._carried = self._carried_by  # methods that each run needs, bound once
         self._shown = self._show_progress
         self._store, self._on_edited = store, on_edited
@@ -162,6 +169,9 @@ class TaskRegistry:
             for listener in self.bus.listeners:
                 listener.finished(job.task, before, state)
         text, trace, output = result.text, result.traceback, run.printed
+        if trace:
+            log.error(trace, extra={"citizen": self._citizen, "task": run.name})
+        self._results.append(TaskResult(run.name, outcome, text, now))
         if output is not None:
             output.close()
         self.bus.record(
@@ -169,6 +179,12 @@ class TaskRegistry:
                 run.name, run.trigger, before.attempt + 1, run.since, now, took, outcome, text, trace, output
             )
         )
+
+    def drain_results(self) -> list[TaskResult]:
+        """The runs since the last call."""
+        results = list(self._results)
+        self._results.clear()
+        return results
 
     def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
         """The state of a task whose run came to this."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
+from scheduler.engine.registry import Job
 from scheduler.engine.run import RunHandle
 from scheduler.system.clock import Clock
 
@@ -48,10 +49,11 @@ class RunWaiters:
         if self._starts and (start := self._starts.pop(name, None)):
             start.set_result(run)
 
-    def not_queued(self, name: str) -> None:
-        """No run of this task is under way or queued."""
-        self.finished(name)
-        self.started(name, None)
+    def check_queued(self, job: Job) -> None:
+        """End the waits for a task that neither runs nor is queued."""
+        if not job.run and not job.waiting:
+            self.finished(job.task.name)
+            self.started(job.task.name, None)
 
     def give_up(self) -> None:
         """No run starts or finishes any more: end all waits."""

@@ -1,8 +1,6 @@
 """The sole owner of one citizen's state: starts its tasks, answers verbs, publishes snapshots."""
 
 import asyncio
-import logging
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import aclosing
 from dataclasses import replace
@@ -30,10 +28,6 @@ from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
 from scheduler.system.process_info import Running
 
-log = logging.getLogger("experience")
-
-RESULTS_KEPT = 200
-
 
 class Scheduler:
     """One citizen's tasks on time; implements Control. Everything here happens on one event loop."""
@@ -58,7 +52,6 @@ class Scheduler:
         self._notices: tuple[str, ...] = ()
         self._started = False
         self._workers = workers
-        self._results: deque[TaskResult] = deque(maxlen=RESULTS_KEPT)
         self._registry = TaskRegistry(citizen, store, clock, self._settled)
         self._failure_journal = FailureJournal(citizen, home, clock)
         if self._rules.journal:
@@ -67,7 +60,8 @@ class Scheduler:
         self._registry.bus.record = self._recorder.record
         self._runner = Runner(self._registry, clock, workers, self._end)
         self._dispatch = Dispatcher(citizen, self._registry, clock, self._start)
-        self._wake = self._wake_cycle()
+        wake, first = self._rules.wake, self._rules.background
+        self._wake = WakeCycle(citizen, home, wake, self, clock, tasks_first=first) if wake else None
         self._apply_options(self._rules)
 
     # -------------------------------------------------------------- life
@@ -77,7 +71,9 @@ class Scheduler:
 
         Without `dispatch` nothing runs unless it is forced or drained.
         """
-        await asyncio.to_thread(self._load)
+        await asyncio.to_thread(self._registry.load, self._clock.now())
+        if self._wake:
+            await asyncio.to_thread(self._wake.load)
         self._recorder.begin(lambda kind, text: self._registry.add_event(kind, text=text))
         self._registry.begin()
         for run in self._registry.unfinished_runs:
@@ -134,7 +130,7 @@ class Scheduler:
         for name in self._registry.jobs.keys() - {task.name for task in self._tasks}:
             gone = self._registry.jobs.pop(name)
             self._dispatch.forget(gone)
-            self._not_waiting(gone)
+            self._runner.waiters.check_queued(gone)
             if gone.busy:  # it may come back before its run has ended
                 self._leaving[name] = gone
             if gone.run:
@@ -165,17 +161,6 @@ class Scheduler:
         """Take up what another hand wrote into the state file."""
         self._registry.reload()
 
-    def _load(self) -> None:
-        self._registry.load(self._clock.now())
-        if self._wake:
-            self._wake.load()
-
-    def _wake_cycle(self) -> WakeCycle | None:
-        if self._rules.wake is None:
-            return None
-        plan, first = self._rules.wake, self._rules.background
-        return WakeCycle(self.citizen, self.home, plan, self, self._clock, tasks_first=first)
-
     def _apply_options(self, rules: SchedulerOptions) -> None:
         self._rules = rules
         self._dispatch.limit, self._recorder.keep = rules.workers, rules.history
@@ -203,7 +188,7 @@ class Scheduler:
             self._registry.update(job, state)
         self._runner.reap_leaked(job, self._settled)
         self._dispatch.drop_removed(job)
-        self._not_waiting(job)
+        self._runner.waiters.check_queued(job)
         self._dispatch.reschedule(job)
 
     # -------------------------------------------------------------- Control
@@ -262,7 +247,7 @@ class Scheduler:
     async def pause(self, task: str) -> Receipt:
         now, job = self._clock.now(), self._open(task)
         self._dispatch.unqueue(job)
-        self._not_waiting(job)
+        self._runner.waiters.check_queued(job)
         return await self._turn(task, "paused", lambda state: state.put_on_hold(now))
 
     async def resume(self, task: str) -> Receipt:
@@ -293,16 +278,13 @@ class Scheduler:
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         job = self._registry.job(task)
-        if run := job.run or await self._coming(job):
+        run = job.run
+        if run is None and job.waiting and not self.stopping:
+            run = await self._runner.waiters.next_run(task)
+        if run:
             async with aclosing(run.output.subscribe()) as chunks:
                 async for chunk in chunks:
                     yield chunk
-
-    async def _coming(self, job: Job) -> RunHandle | None:
-        """The run that the task is queued for, once it has started; None if there is none."""
-        if not job.waiting or self._registry.stopping:
-            return None
-        return await self._runner.waiters.next_run(job.task.name)
 
     async def _turn(self, task: str, kind: str, change: Callable[[TaskState], TaskState]) -> Receipt:
         job = self._open(task)
@@ -339,9 +321,7 @@ class Scheduler:
 
     def drain_results(self) -> list[TaskResult]:
         """The runs since the last call."""
-        results = list(self._results)
-        self._results.clear()
-        return results
+        return self._registry.drain_results()
 
     async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
         """The outcome of the wake, which is no task's run."""
@@ -363,7 +343,6 @@ class Scheduler:
         """Start the task: the dispatcher has found it due, and a worker for it."""
         run = self._registry.start(job, trigger)
         self._runner.watch(run, job.task.timeout)
-        # Not by way of the loop's create_task, which costs as much again as the task.
         run.task = asyncio.Task(self._run(job, run), loop=self._loop, name=f"{self.citizen}/{run.name}")
         self._runner.waiters.started(run.name, run)
 
@@ -384,9 +363,6 @@ class Scheduler:
     def _finish(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
         """Record the outcome, publish it, and find the task's next time."""
         self._registry.finish(job, run, result, now, took)
-        if result.traceback:
-            log.error(result.traceback, extra={"citizen": self.citizen, "task": run.name})
-        self._results.append(TaskResult(run.name, result.outcome, result.text, now))
         self._runner.waiters.finished(run.name)
         if result.urgent and self._wake and not self._registry.stopping:
             self._wake.urgent(result.text)
@@ -395,10 +371,19 @@ class Scheduler:
         self._settled(job)
 
     def _context(self, task: Task, run: RunHandle, last_success: float | None) -> Context:
-        # The context knows its run; a run that knew its context, too, would be left to the garbage
-        # collector, which took a third of the time of a run.
-        rules, given = self._rules, (task.name, task.options, self._rules.secrets)
-        return Context(self.citizen, self.home, *given, last_success, run.trigger, run.report, rules.llm)
+        # A run that knew its context, too, would be a cycle: collecting it takes a third of the run's time.
+        rules, name, options = self._rules, task.name, task.options
+        return Context(
+            self.citizen,
+            self.home,
+            name,
+            options,
+            rules.secrets,
+            last_success,
+            run.trigger,
+            run.report,
+            rules.llm,
+        )
 
     def _settled(self, job: Job) -> None:
         """The task's state has changed or its run has ended: find its next time."""
@@ -408,11 +393,6 @@ class Scheduler:
             self._dispatch.enqueue(job, Trigger.FORCE)
         if job.waiting:
             self._dispatch.drop_removed(job)
-        self._not_waiting(job)
+        self._runner.waiters.check_queued(job)
         self._dispatch.reschedule(job)
         self._dispatch.start_ready()
-
-    def _not_waiting(self, job: Job) -> None:
-        """End the waits for a run that is queued no more."""
-        if not job.run and not job.waiting:
-            self._runner.waiters.not_queued(job.task.name)

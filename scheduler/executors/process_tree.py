@@ -3,16 +3,12 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scheduler.executors.environment import MARK
 from scheduler.system import process_info as facts
 from scheduler.system.process_info import Running
 from scheduler.system.threads import in_thread
-
-_MARK = MARK.encode() + b"="
 
 
 class ProcessEntry(NamedTuple):
@@ -56,36 +52,24 @@ class ProcessTree:
 
 
 def _everybody() -> list[ProcessEntry]:
-    looked = _from_proc() if Path("/proc/self/environ").exists() else _from_psutil()
-    return [one for one in looked if one.pid != os.getpid()]
+    import psutil  # 10 ms that only a run which has to be stopped pays
+
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(psutil.Error, OSError):  # gone meanwhile
+            process = psutil.Process(pid)
+            if pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(ProcessEntry(pid, facts.born(pid) or 0.0, _group(pid), _mark(process)))
+    return found
 
 
-def _from_proc() -> Iterator[ProcessEntry]:
-    for entry in os.listdir("/proc"):  # noqa: PTH208 # a Path for each of them costs as much as the look itself
-        if entry.isdigit() and (found := facts.stat(int(entry))) and found.state not in "ZX":
-            yield ProcessEntry(int(entry), found.born, found.group, _mark(entry))
-
-
-def _mark(pid: str) -> str:
-    try:
-        content = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:  # gone, or another user's
-        return ""
-    return _first_marked(content.split(b"\0")) if _MARK in content else ""
-
-
-def _first_marked(entries: Iterable[bytes]) -> str:
-    return next((e[len(_MARK) :].decode("utf-8", "replace") for e in entries if e.startswith(_MARK)), "")
-
-
-def _from_psutil() -> Iterator[ProcessEntry]:
+def _mark(process: Any) -> str:
     import psutil
 
-    for pid in psutil.pids():
-        with contextlib.suppress(psutil.Error, OSError):
-            process = psutil.Process(pid)
-            if process.status() != psutil.STATUS_ZOMBIE:
-                yield ProcessEntry(pid, facts.born(pid) or 0.0, _group(pid), process.environ().get(MARK, ""))
+    try:
+        return str(process.environ().get(MARK, ""))
+    except psutil.Error:  # another user's
+        return ""
 
 
 def _group(pid: int) -> int:

