@@ -1,4 +1,4 @@
-"""The due loop: what is due is queued, and started as soon as a worker is free."""
+"""The due loop: queues what is due and starts it as soon as a worker is free."""
 
 import heapq
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.system.clock import Clock, Timer
 
 SLICE = 256  # dispatches before the loop may do something else
-MISSED = 60.0  # a slot that passed this many seconds before anybody was there is a catch-up
+MISSED = 60.0  # a slot that passed this many seconds before the start is a catch-up
 SCHEDULE, FORCE = Trigger.SCHEDULE, Trigger.FORCE  # members of an enumeration are slow to find
 AGAIN = 1.0  # seconds until a dispatch that broke is tried again
 
@@ -38,13 +38,13 @@ class Dispatcher:
         self._jump: Timer | None = None
 
     def begin(self, *, by_schedule: bool) -> None:
-        """Start what is due from now on; without `by_schedule` only what is queued by somebody."""
+        """Start what is due from now on; without `by_schedule` only what is forced or run by a wake."""
         self.began = self._clock.now()
         self._by_schedule = by_schedule
         self._jump = self._clock.on_jump(self._clock_jumped)
 
     def stop(self) -> None:
-        """Start nothing any more."""
+        """Start nothing from now on."""
         self._stopped = True
         for timer in (self._timer, self._jump):
             if timer:
@@ -53,7 +53,7 @@ class Dispatcher:
     # -------------------------------------------------------------- when
 
     def reschedule(self, job: Job) -> None:
-        """Find out when the task is due next; nothing runs one slot twice, since the run moves it first."""
+        """Compute when the task is due next; a run moves its state first, so that no slot runs twice."""
         if job.run or job.left or job.waiting:
             self._due_queue.drop(job)
             return
@@ -65,12 +65,12 @@ class Dispatcher:
                 self._arm()
 
     def forget(self, job: Job) -> None:
-        """The task is gone."""
+        """Drop a task that was removed."""
         self._due_queue.drop(job)
         job.waiting = None
 
     def _arm(self) -> None:
-        """Set the timer for whatever is due first."""
+        """Set the timer for the earliest due time."""
         when = self._due_queue.next()
         if self._ready and len(self._runs) < self.limit:  # a dispatch broke half-way
             when = min(when, self._clock.now() + AGAIN)
@@ -82,12 +82,12 @@ class Dispatcher:
         self._timer = self._clock.call_at(when, self._on_timer) if when < NEVER else None
 
     def _on_timer(self) -> None:
-        """Something is due: queue it, start what there are workers for, and always go on."""
+        """Queue what is due, start what there are workers for, and set the timer again in any case."""
         self._timer, self._timer_at = None, NEVER
         try:
-            now, timetable = self._clock.now(), self._due_queue
-            taken = timetable.take(now)
-            if taken and self._free() and timetable.next() > now:  # nobody could go before it
+            now, due_queue = self._clock.now(), self._due_queue
+            taken = due_queue.take(now)
+            if taken and self._free() and due_queue.next() > now:  # no other task could start before it
                 when, job = taken
                 self._start(job, self._trigger(job, when))
                 return
@@ -96,13 +96,13 @@ class Dispatcher:
                     break
                 when, job = taken
                 self.enqueue(job, self._trigger(job, when))
-                taken = timetable.take(now)
+                taken = due_queue.take(now)
             self.start_ready()
         finally:
             self._arm()
 
     def _free(self) -> bool:
-        """Whether there is a worker, and nobody waits for one."""
+        """Whether a worker is free and no task waits for one."""
         return len(self._runs) < self.limit and not self._ready and not self._stopped
 
     def _trigger(self, job: Job, when: float) -> Trigger:
@@ -112,7 +112,7 @@ class Dispatcher:
         return Trigger.CATCH_UP if missed else SCHEDULE
 
     def _clock_jumped(self) -> None:
-        """The wall clock was set, or the machine slept: due times are found anew, none is replayed."""
+        """The wall clock was set, or the machine slept: compute all due times again; replay none."""
         now = self._clock.now()
         self._registry.add_event("clock jumped")
         for job in self._registry.rows():
@@ -123,7 +123,7 @@ class Dispatcher:
     # -------------------------------------------------------------- which
 
     def enqueue(self, job: Job, trigger: Trigger) -> None:
-        """The task may run as soon as a worker is free: forced ones first, then by priority."""
+        """Run the task as soon as a worker is free: forced ones first, then by priority."""
         if job.run or job.left or job.waiting is trigger:
             return
         job.waiting = trigger
@@ -133,26 +133,26 @@ class Dispatcher:
         self._registry.publish(job)
 
     def enqueue_due(self, trigger: Trigger) -> None:
-        """Queue whatever is due at this moment."""
+        """Queue every task that is due now."""
         now = self._clock.now()
         for job in self._registry.rows():
             if not job.busy and slot(self._citizen, job.task, job.state, now, job.floor) <= now:
                 self.enqueue(job, job.waiting or trigger)
 
     def unqueue(self, job: Job) -> None:
-        """The schedule does not want the task any more; somebody who forced it still does."""
+        """Take the task out of the queue unless it was forced."""
         if job.waiting is not Trigger.FORCE:
             job.waiting = None
 
     def drop_removed(self, job: Job) -> None:
-        """What was paused, disabled or un-set-up while it waited is not run by schedule."""
+        """Take the task out of the queue if it was paused, disabled or lost its settings meanwhile."""
         if job.state.paused or not job.task.enabled:
             self.unqueue(job)
         if not job.task.set_up:
             job.waiting = None
 
     def start_ready(self) -> None:
-        """Start what waits, as far as there are workers."""
+        """Start queued tasks while workers are free."""
         ready, runs = self._ready, self._runs
         while ready and len(runs) < self.limit and not self._stopped:
             job = heapq.heappop(ready)[2]
@@ -169,7 +169,7 @@ class DueQueue:
         self._prune_at = 64
 
     def put(self, job: Job, when: float) -> None:
-        """The task is due at `when` and at no other time any more."""
+        """The task is due at `when`, and at no other time."""
         if when == NEVER:
             job.entry = 0
             return
@@ -185,7 +185,7 @@ class DueQueue:
         job.entry = 0
 
     def take(self, now: float) -> tuple[float, Job] | None:
-        """The earliest task that is due at `now`, taken off the table."""
+        """Remove and return the earliest task that is due at `now`."""
         heap = self._heap
         while heap and heap[0][0] <= now:
             when, entry, job = heapq.heappop(heap)
@@ -195,7 +195,7 @@ class DueQueue:
         return None
 
     def next(self) -> float:
-        """When something is due next, NEVER if nothing is."""
+        """The earliest due time, NEVER if there is none."""
         heap = self._heap
         while heap and heap[0][2].entry != heap[0][1]:
             heapq.heappop(heap)

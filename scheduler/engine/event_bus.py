@@ -1,4 +1,4 @@
-"""The notice board of one citizen: events, and who wants to hear that something changed."""
+"""The event bus of one citizen: its newest events, and subscribers for runs and for changes."""
 
 import asyncio
 import logging
@@ -19,19 +19,19 @@ log = logging.getLogger("experience")
 T = TypeVar("T")
 
 OK = Outcome.OK
-SHOW_EVERY = 0.03  # seconds between two notices, so that a burst of runs is one repaint
+SHOW_EVERY = 0.03  # seconds between two calls, so that a burst of runs is one repaint
 EVENTS_KEPT = 200
 
 
 class Subscribers(dict[int, Callable[[], None]]):
-    """Who wants to be called back on this loop; a dict, since every run asks whether it is empty."""
+    """Callbacks on this loop; a dict, since every run asks whether it is empty."""
 
     def __init__(self) -> None:
         super().__init__()
         self._keys = count()
 
     def add(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back from now on; calling the result ends that."""
+        """Call back from now on; call the result to unsubscribe."""
         key = next(self._keys)
         self[key] = callback
 
@@ -48,7 +48,7 @@ class Subscribers(dict[int, Callable[[], None]]):
 async def snapshots(
     subscribe: Callable[[Callable[[], None]], Callable[[], None]], newest: Callable[[], T]
 ) -> AsyncIterator[T]:
-    """What `newest` gives at once, and again after each notice; a slow reader skips some."""
+    """The newest value at once, and again after each change; a slow reader skips some."""
     changed = asyncio.Event()
     forget = subscribe(changed.set)
     try:
@@ -64,7 +64,7 @@ def _ignore(_: object) -> None: ...
 
 
 class EventBus:
-    """Keeps the newest events and tells its subscribers, in bounded steps, that there is news."""
+    """Keeps the newest events; calls subscribers for each run, and at most every 30 ms for any change."""
 
     def __init__(self, citizen: str, clock: Clock) -> None:
         self._citizen, self._clock = citizen, clock
@@ -74,12 +74,12 @@ class EventBus:
         self._subscribers = Subscribers()
         self._pending = False
         self._shown_at = 0.0
-        self.trouble: Callable[[Event], None] = _ignore  # called with each run that did not go well
+        self.trouble: Callable[[Event], None] = _ignore  # called with each run that did not end well
         self.record: Callable[[FinishedRun], None] = _ignore  # called with each run that ended
         self.listeners: tuple[Listener, ...] = ()  # called when a run starts and when it ends
 
     def events(self) -> tuple[Event, ...]:
-        """The newest events, the newest last; made into values only now: few are ever looked at."""
+        """The newest events, the newest last; made only here, since few are ever read."""
         self._events.extend(Event(*noted) for noted in self._noted)
         self._noted.clear()
         return tuple(self._events)
@@ -94,7 +94,7 @@ class EventBus:
         duration: float | None = None,
         late: float | None = None,
     ) -> None:
-        """Something happened: remember it and log it."""
+        """Keep and log an event."""
         self._seq = seq = self._seq + 1
         noted = (seq, self._clock.now(), kind, self._citizen, task, outcome, text, trigger, duration, late)
         self._noted.append(noted)
@@ -105,11 +105,11 @@ class EventBus:
             log.log(level, kind, extra={"event": Event(*noted)})
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back on this loop whenever there is news; calling the result ends that."""
+        """Call back on this loop after changes; call the result to unsubscribe."""
         return self._subscribers.add(callback)
 
     def notify(self) -> None:
-        """There is news; costs next to nothing while nobody listens."""
+        """Something changed; nearly free without subscribers."""
         if self._pending or not self._subscribers:
             return
         self._pending = True

@@ -60,7 +60,7 @@ class Job:
             )
 
     def row(self, workers: int) -> TaskView:
-        """The task as a screen sees it."""
+        """The task as a screen shows it."""
         if self.view is None:
             self.view = view(
                 self.task,
@@ -104,7 +104,7 @@ class TaskRegistry:
         self.add_event = self.bus.add_event
 
     def load(self, now: float) -> None:
-        """Take up what was saved, closing the runs that a dead owner left open; blocks, raises Unreadable."""
+        """Read the saved states and close the runs that a dead owner left open; blocks, raises Unreadable."""
         states, notes = self._store.load()
         self.notes = tuple(notes)
         self.states = {name: self._recover(name, state, now) for name, state in states.items()}
@@ -114,7 +114,7 @@ class TaskRegistry:
         """From now on every change is saved; runs are this process's."""
         self._process = (os.getpid(), start_ticks(os.getpid()) or 0.0)
         self._store.begin(lambda: self.states, self._adopt, self.bus.notify)
-        if self._recovered:  # now, so that the next one does not recover it once more
+        if self._recovered:  # now, so that the next owner does not recover it again
             self._store.changed()
 
     def job(self, name: str) -> Job:
@@ -131,7 +131,7 @@ class TaskRegistry:
         self.bus.notify()
 
     def publish(self, job: Job) -> None:
-        """Something about the task looks different."""
+        """The task looks different on screen."""
         job.view = None
         self.bus.notify()
 
@@ -154,7 +154,7 @@ class TaskRegistry:
         return run
 
     def free_worker(self, run: RunHandle) -> None:
-        """The run occupies its worker no more; true for one whose task was removed, too."""
+        """The run occupies its worker no more."""
         if self.runs.get(run.name) is run:
             del self.runs[run.name]
 
@@ -215,7 +215,7 @@ class TaskRegistry:
     # -------------------------------------------------------------- the table
 
     def order(self) -> None:
-        """Put the rows in order again, after tasks came or went."""
+        """Sort the rows after tasks came or went."""
         self._rows = tuple(sorted(self.jobs.values(), key=lambda job: (job.task.priority, job.task.name)))
         self.bus.notify()
 
@@ -230,11 +230,11 @@ class TaskRegistry:
         return self._store.unsaved
 
     def differs(self) -> bool:
-        """Whether another hand changed the state file; blocks, for any thread."""
+        """Whether the state file was edited; blocks, for any thread."""
         return self._store.differs()
 
     def reload(self) -> None:
-        """Take up what another hand wrote into the state file."""
+        """Read what was edited in the state file."""
         self._store.changed()
 
     async def receipt(self, text: str) -> Receipt:
@@ -259,7 +259,7 @@ class TaskRegistry:
         return after
 
     def _adopt(self, states: States, notes: Iterable[str]) -> None:
-        """Another hand changed these states in the file."""
+        """These states were edited in the file."""
         self.notes = tuple(notes)
         for name, state in states.items():
             self.states[name] = state

@@ -1,4 +1,4 @@
-"""One run under way, as the engine holds it and as its worker tells of it."""
+"""One run under way."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -42,7 +42,7 @@ class RunHandle:
 
     @property
     def output(self) -> OutputBuffer:
-        """What the run printed, bounded; made when the first byte comes."""
+        """What the run prints, bounded; made for the first byte or reader."""
         if self._output is None:
             self._output = OutputBuffer()
         return self._output
@@ -59,7 +59,7 @@ class RunHandle:
         self.left = (what, alive)
 
     def report(self, progress: Progress) -> None:
-        """From any thread: the newest progress is shown, at most ten times a second."""
+        """Publish the newest progress at most ten times a second; for any thread."""
         self.progress = progress
         if not self._publishing and self.task:
             self._publishing = True

@@ -67,9 +67,9 @@ class Scheduler:
     # -------------------------------------------------------------- life
 
     async def start(self, *, dispatch: bool = True) -> None:
-        """Take up the saved state and run from now on what is due; raises Unreadable.
+        """Read the saved state and run what is due from now on; raises Unreadable.
 
-        Without `dispatch` nothing runs unless it is forced or drained.
+        Without `dispatch` tasks run only when they are forced or by `run_due_once`.
         """
         await asyncio.to_thread(self._registry.load, self._clock.now())
         if self._wake:
@@ -107,14 +107,14 @@ class Scheduler:
         return self._registry.stopping
 
     def stop_now(self) -> None:
-        """Asked to stop a second time: what is still running ends at once."""
+        """End all runs at once, after a second request to stop."""
         self._registry.stopping = True
         self._dispatch.stop()
         self._workers.stop_now()
         self._runner.kill_all()
 
     def register_handler(self, name: str, handler: Handler) -> None:
-        """Run `handler` for this task instead of what the settings say, in this process."""
+        """Run `handler` in this process for this task, instead of what the settings say."""
         self._registry.job(name)
         self._registered[name] = handler
         self.set_tasks(self._tasks)
@@ -124,14 +124,14 @@ class Scheduler:
         self._registry.bus.listeners += (listener,)
 
     def set_tasks(self, tasks: Iterable[Task], rules: SchedulerOptions | None = None) -> None:
-        """Go on with other settings: unchanged tasks keep their next time, removed ones are gone."""
+        """Continue with other settings: unchanged tasks keep their next time, removed ones end."""
         self._tasks, self._problems = tuple(tasks), ()
         self._apply_options(rules or self._rules)
         for name in self._registry.jobs.keys() - {task.name for task in self._tasks}:
             gone = self._registry.jobs.pop(name)
             self._dispatch.forget(gone)
             self._runner.waiters.check_queued(gone)
-            if gone.busy:  # it may come back before its run has ended
+            if gone.busy:  # the task may come back before its run has ended
                 self._leaving[name] = gone
             if gone.run:
                 gone.run.halt(Outcome.INTERRUPTED, "the task was removed from the settings")
@@ -141,12 +141,12 @@ class Scheduler:
         self._dispatch.start_ready()
 
     def set_problems(self, problems: Iterable[str]) -> None:
-        """Go on as before, and show what is wrong with the newest settings."""
+        """Show what is wrong with the newest settings; the tasks stay as they are."""
         self._problems = tuple(problems)
         self._registry.bus.notify()
 
     def set_notices(self, notices: Iterable[str]) -> None:
-        """Show, beside what is wrong with the settings, what cannot be done as they say."""
+        """Show which settings cannot be followed here."""
         if (wanted := tuple(notices)) != self._notices:
             self._notices = wanted
             for each in wanted:
@@ -154,11 +154,11 @@ class Scheduler:
             self._registry.bus.notify()
 
     def file_differs(self) -> bool:
-        """Whether another hand changed the state file; blocks, for any thread."""
+        """Whether the state file was edited; blocks, for any thread."""
         return self._registry.differs()
 
     def reload_if_edited(self) -> None:
-        """Take up what another hand wrote into the state file."""
+        """Read what was edited in the state file."""
         self._registry.reload()
 
     def _apply_options(self, rules: SchedulerOptions) -> None:
@@ -168,7 +168,7 @@ class Scheduler:
             self._wake.replan(rules.wake)
 
     def _apply_tasks(self, task: Task) -> None:
-        """A task is there: new, changed, or as before."""
+        """Apply one task: new, changed, or as before."""
         if handler := self._registered.get(task.name):
             task = task.with_work(Call(handler))
         job = self._registry.jobs.get(task.name)
@@ -197,11 +197,11 @@ class Scheduler:
         return snapshots(self.subscribe, self.snapshot)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""
+        """Call back on this loop after changes; call the result to unsubscribe."""
         return self._registry.bus.subscribe(callback)
 
     def snapshot(self) -> Snapshot:
-        """All of the citizen at this moment."""
+        """The whole citizen at this moment."""
         return Snapshot(
             citizen=self.citizen,
             tasks=self._registry.views(self._rules.workers),
@@ -213,7 +213,7 @@ class Scheduler:
         )
 
     def pulse(self) -> Heartbeat:
-        return Heartbeat()  # whoever can ask on this loop sees it turn
+        return Heartbeat()  # the caller runs on this loop: it turns
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
         job = self._open(task)
@@ -226,7 +226,7 @@ class Scheduler:
         else:
             self._dispatch.enqueue(job, Trigger.FORCE)
             self._dispatch.start_ready()
-        if job.again or job.run is None:  # it has to wait, maybe longer than this process lives
+        if job.again or job.run is None:  # it waits, maybe longer than this process lives
             self._registry.update(job, job.state.wanted())
         return replace(await self._registry.receipt(f"{task}: forced"), run=run)
 
@@ -309,8 +309,8 @@ class Scheduler:
     # -------------------------------------------------------------- for callers on the same loop
 
     async def wake_and_wait(self) -> Outcome:
-        """What one whole wake cycle came to."""
-        return await asyncio.shield(self._wakes().now())  # who waits less long does not end the wake
+        """The outcome of one whole wake cycle."""
+        return await asyncio.shield(self._wakes().now())  # a caller that is cancelled does not end the wake
 
     async def run_due_once(self, patience: float | None) -> list[str]:
         """Run what is due and wait for it; the tasks still running after `patience` seconds."""
@@ -330,7 +330,7 @@ class Scheduler:
         return await self._runner.run_wake_command(task, run, self._context(task, run, None))
 
     def wake_changed(self, kind: str, text: str, outcome: Outcome | None) -> None:
-        """The wake cycle has got this far."""
+        """Publish a step of the wake cycle."""
         if kind == "wake ended":
             self._runner.waiters.finished(WAKE)
         else:

@@ -1,4 +1,4 @@
-"""Runs that take too long: one timer for the earliest deadline, however many runs there are."""
+"""Timeouts of runs: one timer for the earliest deadline, however many runs there are."""
 
 from collections.abc import Callable, Iterable
 

@@ -31,7 +31,7 @@ RUNNING = Path(".experience") / "wake.json"
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What a wake is told of one run since the last one."""
+    """One run since the last wake, as a wake reads it."""
 
     task: str
     outcome: Outcome
@@ -47,11 +47,11 @@ class Turn(Protocol):
         ...
 
     def drain_results(self) -> list[TaskResult]:
-        """The runs since the last wake, each told once."""
+        """The runs since the last wake."""
         ...
 
     async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
-        """The outcome of a piece of work that is no task of its own."""
+        """The outcome of the wake command."""
         ...
 
     def wake_changed(self, kind: str, text: str, outcome: Outcome | None) -> None: ...
@@ -75,7 +75,7 @@ class WakeCycle:
         self._under_way: asyncio.Task[Outcome] | None = None
         self._since: float | None = None
         self._error = self._note = ""
-        self._told = self._again = False  # the turn has begun; what came since wants another
+        self._turn_began = self._again = False  # something urgent since the turn began wants another wake
 
     def load(self) -> None:
         """Take up the count and the last wake from metadata.json."""
@@ -85,18 +85,18 @@ class WakeCycle:
         self._last = unix(metadata.get("last_wake"))
 
     def start(self) -> None:
-        """From now on wake the citizen whenever its time has come."""
+        """From now on wake the citizen on time."""
         self._jump = self._clock.on_jump(self._clock_jumped)
         self._clock_jumped()
 
     def replan(self, plan: WakeConfig) -> None:
-        """Go on with other settings; a wake under way ends as it began."""
+        """Continue with other settings; a wake under way keeps its own."""
         self._plan = plan
         if self._timer:
             self._arm()
 
     def stop(self) -> None:
-        """No new wake from now on; one that still waits for tasks gives its turn up."""
+        """Start no wake from now on; one that still waits for tasks skips its turn."""
         self._stopped = True
         for timer in (self._timer, self._jump):
             if timer:
@@ -115,13 +115,13 @@ class WakeCycle:
         return self._under_way
 
     def urgent(self, text: str) -> None:
-        """Something cannot wait: wake at once, but not more often than the cooldown allows."""
+        """Wake at once, but not more often than the cooldown allows."""
         now = self._clock.now()
         if self._last_urgent is not None and 0 <= now - self._last_urgent < self._plan.urgent_cooldown:
             return
         self._last_urgent = now
         self._note = text
-        self._again = self._told
+        self._again = self._turn_began
         self.now()
 
     async def ended(self) -> None:
@@ -130,7 +130,7 @@ class WakeCycle:
             await asyncio.wait({self._under_way})
 
     def view(self) -> WakeView:
-        """What a panel's title says of the wake."""
+        """The wake as a panel's title shows it."""
         return WakeView(
             count=self._count,
             due=self._due() if self._timer else None,
@@ -168,7 +168,7 @@ class WakeCycle:
 
     def _ended(self, under_way: asyncio.Task[Outcome]) -> None:
         self._under_way = self._since = None
-        again, self._told, self._again = self._again, False, False
+        again, self._turn_began, self._again = self._again, False, False
         if not under_way.cancelled() and (error := under_way.exception()):
             log.error("wake broke", exc_info=error, extra={"citizen": self._citizen})
         if self._timer:
@@ -184,7 +184,7 @@ class WakeCycle:
         if self._stopped:
             return Outcome.INTERRUPTED
         results = self._turn.drain_results()
-        self._told = True
+        self._turn_began = True
         result = await self._give_turn(number, results, late)
         self._count, self._last = number, started
         self._error = result.text if result.outcome.bad else ""
@@ -205,18 +205,18 @@ class WakeCycle:
         try:
             return await self._turn.run_wake_command(task, self._carried_by)
         finally:
-            with contextlib.suppress(OSError):  # about a process that is dead: it hinders nobody
+            with contextlib.suppress(OSError):  # the file names a dead process: it does no harm
                 (self._home / RUNNING).unlink(missing_ok=True)
 
     async def _carried_by(self, running: Running) -> None:
-        """Remember the agent's process, so that the next owner does not wake a second one beside it."""
+        """Remember the agent's process, so that the next owner does not wake a second one."""
         try:
             await asyncio.to_thread(write_json, self._home / RUNNING, to_json(running))
-        except OSError as error:  # a full disk is no reason to let the agent sleep
+        except OSError as error:  # a full disk does not prevent the wake
             log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
 
     def _orphan(self) -> Running | None:
-        """The agent that a dead owner had woken, while it lives."""
+        """The agent that a dead owner woke, while it lives."""
         try:
             running = running_from_json(read_json(self._home / RUNNING, {}))
         except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Sees from a thread that a loop does not turn any more, and which of its tasks holds it up."""
+"""Detects from a thread that an event loop hangs, and which task blocks it."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ BEAT = 1.0
 
 
 class StallWatch:
-    """Calls `stalled(culprit, seconds)` once when the loop hangs, `turns(...)` when it goes on.
+    """Calls `stalled(culprit, seconds)` once when the loop hangs, `turns(...)` when it continues.
 
     Both are called on the watching thread.
     """
@@ -48,7 +48,7 @@ class StallWatch:
         looked, culprit, since = time.monotonic(), "", 0.0
         while not self._stop.wait(self._every):
             now = time.monotonic()
-            if now - looked > self._limit / 2:  # we were asleep ourselves: so the loop had no chance
+            if now - looked > self._limit / 2:  # this thread slept, too: the machine was suspended
                 self._beat = max(self._beat, now)
             looked, age = now, now - self._beat
             if not since and age > self._limit:
@@ -59,7 +59,7 @@ class StallWatch:
                 since = 0.0
 
     def _culprit(self) -> str:
-        """The task that the loop is in at this moment: runs are named citizen/task."""
+        """The task that runs on the loop now: runs are named citizen/task."""
         with contextlib.suppress(RuntimeError):
             current = asyncio.current_task(self._loop)
             return current.get_name() if current else ""

@@ -1,4 +1,4 @@
-"""How one run is carried out: a coroutine, a thread, a process of its own, a command.
+"""Ways to execute a run: a coroutine, a thread, a process of its own, a command.
 
 The names below load when they are asked for: an isolated run and `--status` need next to nothing of this.
 """

@@ -1,4 +1,4 @@
-"""One child process: behind its gate until it is let through, then until it has ended, with its pipes."""
+"""One child process with its pipes; it waits at a gate until its pid is recorded."""
 
 import asyncio
 import contextlib
@@ -17,21 +17,21 @@ from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
 from scheduler.system.process_info import Running
 
-# The program comes after a line on standard input, which we send once the run is in the state file. If we
-# die before, the shell reads end-of-file and nothing runs: no orphan that nobody knows of. The script is
-# constant, the command is only ever its arguments; a POSIX `read` takes no byte beyond its line.
+# The program starts after a line on standard input, sent once the run is in the state file. If the scheduler
+# dies before, the shell reads end-of-file and nothing runs: there is no unknown orphan. The script is
+# constant, the command is only its arguments; a POSIX `read` takes no byte beyond its line.
 _SHELL = "/bin/sh"
 _GATE = (_SHELL, "-c", 'read -r go && exec "$@"', "sh") if Path(_SHELL).exists() else ()
 _GO = b"go\n" if _GATE else b""
 
-LAST_WORDS = 1.0  # seconds that a pipe is read on after the process ended: somebody else may hold it open
+LAST_WORDS = 1.0  # seconds that a pipe is read after the process ended: another process may hold it open
 
 
-# One bite per turn of the loop: a child that writes 200 MB/s must not make anybody else late.
+# One read per turn of the loop: a child that writes 200 MB/s must not delay other tasks.
 BITE = 64 * 1024
 
 
-UNHEARD = 16 << 20  # bytes that are read and forgotten for one that a run left in the background
+UNHEARD = 16 << 20  # bytes read and dropped for a process that a run left in the background
 
 
 class Reader:
@@ -60,14 +60,14 @@ class Reader:
             self.close()
 
     def _pump(self) -> None:
-        with contextlib.suppress(OSError):  # closed under us: nobody reads any more
+        with contextlib.suppress(OSError):  # closed meanwhile
             while data := os.read(self._fd, BITE):
                 self._sink(data)
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.close)
 
     def forget(self) -> None:
-        """Read on, for a while, but tell nobody: whoever still writes would end at its next word."""
+        """Read for a while and drop it: without a reader the process would end at its next write."""
         left = UNHEARD
 
         def unheard(data: bytes) -> None:
@@ -108,7 +108,7 @@ class Feeder:
             self._left = self._left[os.write(self._fd, self._left[:BITE]) :]
         except BlockingIOError:
             return
-        except OSError:  # it reads no more, as it may
+        except OSError:  # the child closed its standard input
             self._left = self._left[:0]
         if not self._left:
             self.close()
@@ -162,15 +162,15 @@ class Subprocess:
         self._watch()
 
     def go(self) -> None:
-        """Let the program start."""
+        """Open the gate: the program starts."""
         self._stdin.feed(_GO + self._input)
 
     async def last_words(self, seconds: float = LAST_WORDS) -> None:
-        """Read what is still to come, but not for ever: a background process may keep the pipe open."""
+        """Read the rest, but not for ever: a background process may keep the pipe open."""
         await asyncio.wait([self._stdout.ended], timeout=seconds)
 
     def signal(self, number: int) -> None:
-        """Signal the whole group, as long as its first process holds the number of it."""
+        """Signal the whole group while its first process holds its number."""
         if self.exited.done():
             return
         with contextlib.suppress(OSError):
@@ -180,9 +180,9 @@ class Subprocess:
                 self._process.terminate()
 
     def close(self) -> Reader | None:
-        """Let go of everything; a process that still runs, for the loop was closing, is killed.
+        """Close everything; a process that still runs, since the loop is closing, is killed.
 
-        Gives the pipe that something left in the background still holds, unless that was to be stopped, too.
+        Returns the pipe that a background process still holds, unless that was stopped, too.
         """
         held = self.exited.done() and not self.stopped and not self._stdout.ended.done()
         if not self.exited.done():
@@ -224,7 +224,7 @@ class Subprocess:
 
     def _wait(self) -> None:
         code = self._process.wait()
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._settle, code)
 
     def _settle(self, code: int | None) -> None:

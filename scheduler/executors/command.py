@@ -12,7 +12,7 @@ from scheduler.executors.subprocesses import SubprocessPool
 async def run_command(
     processes: SubprocessPool, work: Command, context: Context, watcher: RunListener
 ) -> Result:
-    """What the command came to; its last line is the text, or its first if that is urgent."""
+    """The result of the command; its text is the last line, or the first if that is urgent."""
     code = await processes.run(partial(_order, work, context), watcher)
     return ended(code, watcher.output)
 

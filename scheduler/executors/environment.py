@@ -1,4 +1,4 @@
-"""What a child process gets to know: its environment, and which program it is."""
+"""The environment of a child process, and checks of its program."""
 
 import os
 import shutil
@@ -19,15 +19,15 @@ def new_mark() -> str:
 def environment(
     context: Context, mark: str, more: Mapping[str, str], folder: Path | None = None, inherit: bool = True
 ) -> dict[str, str]:
-    """Ours, then the citizen's secrets, then the task's own; the names of the run itself stay.
+    """This process's variables, the citizen's secrets, the task's own, then those of the run itself.
 
     Without `inherit` only the last two.
     """
     home = str(context.home)
-    ours = {"CITIZEN": context.citizen, "EXPERIENCE_HOME": home, "EXPERIENCE_TASK": context.task}
+    run_variables = {"CITIZEN": context.citizen, "EXPERIENCE_HOME": home, "EXPERIENCE_TASK": context.task}
     around = {"PYTHONUNBUFFERED": "1", **os.environ, **context.secrets} if inherit else {}
     # PWD would otherwise still name the folder that the scheduler was started in.
-    return {**around, **more, **ours, MARK: mark, "PWD": str(folder or home)}
+    return {**around, **more, **run_variables, MARK: mark, "PWD": str(folder or home)}
 
 
 def check_folder(folder: Path) -> None:
@@ -36,7 +36,7 @@ def check_folder(folder: Path) -> None:
 
 
 def check_program(argv: Sequence[str], folder: Path, path: str | None) -> None:
-    """Say clearly what is wrong with a command, before a shell says it darkly."""
+    """Check the command first, for a clear error message."""
     check_folder(folder)
     if not argv or not argv[0]:
         raise TaskFailed("the command is empty; give it a program")
@@ -60,7 +60,9 @@ def _check_file(program: str, file: Path) -> None:
 
 def _check_on_path(program: str, folder: Path, path: str | None) -> None:
     places = (path if path is not None else os.defpath).split(os.pathsep)
-    path = os.pathsep.join(str(folder / place) for place in places)  # relative ones are the child's
+    path = os.pathsep.join(
+        str(folder / place) for place in places
+    )  # relative ones start at the child's folder
     if shutil.which(program, path=path):
         return
     if found := shutil.which(program, mode=os.F_OK, path=path):

@@ -1,4 +1,4 @@
-"""Which way a run is carried out: on the loop, on a thread, in a process of its own, as a command."""
+"""Chooses how to execute a run: on the loop, on a thread, in a process of its own, as a command."""
 
 from collections.abc import Awaitable
 
@@ -13,7 +13,7 @@ from scheduler.executors.subprocesses import SubprocessPool
 
 
 class Executor:
-    """Carries out runs for all schedulers of one event loop."""
+    """Executes runs for all schedulers of one event loop."""
 
     def __init__(self, *, starts: int = 16, kill_grace: float = 5.0) -> None:
         self.deferred = Deferred()
@@ -35,9 +35,9 @@ class Executor:
         raise NotSetUp(work.advice or f"{task.name} needs {work.setting}")
 
     def stop_now(self) -> None:
-        """No more grace: whatever is being stopped is killed now, and so is all that comes after."""
+        """Kill what is being stopped now, and everything stopped later, without grace."""
         self._processes.stop_now()
 
     async def close(self) -> None:
-        """Return when no process of ours is left."""
+        """Return when no child process is left."""
         await self._processes.close()

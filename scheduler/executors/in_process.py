@@ -32,7 +32,7 @@ class Accepts(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Decided once per function; asking costs some 20 us, a run must not."""
+    """How a function is called; found once per function, since that takes 20 us."""
 
     is_async: bool
     takes: Accepts
@@ -44,7 +44,7 @@ class Signature:
 
 
 def shape(function: Callable[..., Any]) -> Signature:
-    """The shape of a function, a method, a partial or an object that can be called."""
+    """The signature of a function, a method, a partial or a callable object."""
     if not callable(function):
         raise TaskFailed(f"the handler {function!r} is not a function")
     return Signature(_is_async(function), _takes(function))
@@ -61,7 +61,7 @@ def _is_async(function: Callable[..., Any]) -> bool:
 def _takes(function: Callable[..., Any]) -> Accepts:
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # some built-in functions do not tell
+    except ValueError:  # some built-in functions have no signature
         return Accepts.CONTEXT
     accepts = (p for p in parameters if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD))
     first = next(accepts, None)
@@ -71,20 +71,20 @@ def _takes(function: Callable[..., Any]) -> Accepts:
     return Accepts.NAME if unsaid or first.annotation in (str, "str") else Accepts.CONTEXT
 
 
-MOMENT = 0.01  # seconds; asking for the folder costs as much as a tenth of a short run
+MOMENT = 0.01  # seconds; asking for the folder takes a tenth of a short run
 
 
 class ProcessGuard:
-    """The working folder, put back after each handler."""
+    """Restores the working folder after each handler, and ends forked copies of this process."""
 
     __slots__ = ("_folder", "_looked", "_soon")
 
     def __init__(self) -> None:
-        self._folder = _folder()  # none if the folder we were started in is gone
+        self._folder = _folder()  # None if the start folder is gone
         self._soon, self._looked = False, 0.0
 
     def put_back_soon(self) -> None:
-        """Put it back now, or where one handler ends after the other a moment later, once for all of them."""
+        """Restore it now, or, where one handler ends after the other, once a moment later."""
         if self._soon:
             return
         loop = asyncio.get_running_loop()
@@ -106,9 +106,9 @@ class ProcessGuard:
 
 
 async def guarded(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
-    """What the coroutine returns; a child that it forks ends before it gets to our loop.
+    """What the coroutine returns; a child that it forks ends before it reaches the event loop.
 
-    Most handlers come to their end in one step: that costs no more than a call.
+    Most handlers end in one step: that costs no more than a call.
     """
     try:
         waits_for = coroutine.send(None)
@@ -120,7 +120,7 @@ async def guarded(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
 
 
 class _Steps:
-    """The further steps of a coroutine, each looked at; what the first one waits for goes to the loop."""
+    """Checks after each further step of a coroutine whether it forked."""
 
     __slots__ = ("_coroutine", "_first", "_us")
 
@@ -157,7 +157,7 @@ class _Steps:
 
 
 def exit_if_forked(pid: int) -> None:
-    """End here and now if this is a forked copy: it must neither schedule nor run our exit handlers."""
+    """End at once if this is a forked copy: it must not schedule, nor run exit handlers."""
     if os.getpid() != pid:
         os._exit(0)
 

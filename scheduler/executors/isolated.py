@@ -22,14 +22,14 @@ _PATH = "PYTHONPATH"
 async def run_isolated(
     processes: SubprocessPool, work: Isolated, context: Context, watcher: RunListener
 ) -> Result:
-    """What the function answered; one that died without an answer failed."""
+    """The function's answer; a process that ends without one has failed."""
     if os.name != "posix":
         raise TaskFailed("an isolated handler needs Linux or macOS; use module:function or a command")
     mail = _Mail(context.report)
     fd, childs_fd = os.pipe()
     reader = Reader(fd, mail.take)
     try:
-        # What it wrote before it ended is read by the turn of the loop that is told of the end.
+        # What it wrote before it ended is read in the same turn of the loop as its end.
         code = await processes.run(partial(_order, work, context, childs_fd), watcher)
     finally:
         reader.close()
@@ -43,7 +43,7 @@ def _order(work: Isolated, context: Context, fd: int) -> SpawnRequest:
     around = environment(context, mark, {})
     before = around.get(_PATH)
     around[_PATH] = _ROOT
-    # -P: the working folder is the citizen's, a file of its own must not stand in for one of ours.
+    # -P: the working folder is the citizen's; its files must not shadow this package's modules.
     argv = (sys.executable, "-P", "-m", "scheduler.executors.isolated_main", str(fd))
     return SpawnRequest(argv, around, context.home, mark, order_letter(work, context, before), (fd,))
 
@@ -57,7 +57,7 @@ def _judged(answer: Result | None, code: int | None, output: OutputBuffer) -> Re
 
 
 class _Mail:
-    """What comes from the child: of a flood of progress only the newest in each bite is looked at."""
+    """Reads the child's messages; of many progress reports in one read, only the newest."""
 
     def __init__(self, report: Callable[[Progress], None]) -> None:
         self.answer: Result | None = None

@@ -1,4 +1,4 @@
-"""The inside of an isolated run: loads one function, calls it, sends its answer; started by `python -m`."""
+"""The child process of an isolated run (`python -m`): loads one function, calls it, sends its answer."""
 
 import importlib
 import importlib.util
@@ -18,7 +18,7 @@ from scheduler.executors.in_process import exit_if_forked, guarded, shape
 from scheduler.executors.isolated_protocol import answer_line, context_of, progress_line
 from scheduler.executors.result import Result, answer, plain
 
-TRACEBACK = 20_000  # characters: the innermost calls of an endless recursion say enough
+TRACEBACK = 20_000  # characters: enough for the innermost calls of an endless recursion
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     sender = _Sender(int(sys.argv[1]))
     letter = json.loads(sys.stdin.buffer.read())
     _restore_python_path(letter["python_path"])
-    sys.excepthook = sender.failed  # told of everything but SystemExit, which says how to end
+    sys.excepthook = sender.failed  # called for everything but SystemExit, which sets the exit code
     context = context_of(letter["context"], sender.progress)
     sys.argv[:] = [letter["source"]]
     sender.send(answer_line(_called(load(letter["source"], letter["function"], context.home), context)))
@@ -39,7 +39,7 @@ def load(source: str, function: str, home: Path) -> Callable[..., Any]:
     found = getattr(module, function, None)
     if not callable(found):
         raise TaskFailed(f"{source} has no function {function!r}; correct the name in handler")
-    return found  # type: ignore[no-any-return] # callable is all that can be known
+    return found  # type: ignore[no-any-return] # it is callable; more cannot be known
 
 
 def _from_file(file: Path) -> ModuleType:
@@ -78,7 +78,7 @@ def _awaited(awaitable: Awaitable[Any]) -> Any:
 
 
 def _restore_python_path(before: str | None) -> None:
-    """As the citizen has it, from here on: before, a file of the home could have passed for one of ours."""
+    """Restore the citizen's value; before, a file of the home could shadow a module of this package."""
     os.environ.pop("PYTHONPATH", None)
     if before is not None:
         os.environ["PYTHONPATH"] = before
@@ -86,7 +86,7 @@ def _restore_python_path(before: str | None) -> None:
 
 
 class _Sender:
-    """Our end of the pipe to the scheduler."""
+    """The end of the pipe to the scheduler."""
 
     def __init__(self, fd: int) -> None:
         os.set_inheritable(fd, False)

@@ -1,4 +1,4 @@
-"""What an isolated run and its scheduler tell each other, as lines of JSON."""
+"""Messages between an isolated run and its scheduler, as lines of JSON."""
 
 import json
 from dataclasses import asdict, is_dataclass
@@ -8,11 +8,11 @@ from typing import Any
 from scheduler.core.task import Context, Isolated, Llm, Outcome, Progress, Trigger
 from scheduler.executors.result import Result
 
-LONGEST = 1024 * 1024  # bytes of one line from the child; ours are some 30 kB at most
+LONGEST = 1024 * 1024  # bytes of one line from the child; a valid one has 30 kB at most
 
 
 def order_letter(work: Isolated, context: Context, python_path: str | None) -> bytes:
-    """All that the child has to know; secrets go this way, for arguments can be seen by everybody."""
+    """Everything that the child needs; with the secrets, since all users can read arguments."""
     letter = {
         "source": work.source,
         "function": work.function,
@@ -50,7 +50,7 @@ def progress_line(progress: Progress) -> bytes:
 
 
 def read_line(line: bytes) -> Result | Progress | None:
-    """None for what is neither: the function may write to any descriptor it finds."""
+    """None for anything else: the function may write to any open descriptor."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
@@ -64,7 +64,7 @@ def read_line(line: bytes) -> Result | Progress | None:
 
 
 def _plain(value: Any) -> Any:
-    """Options as plain values: dataclasses, pydantic's models and secrets, and whatever has a text."""
+    """Options as plain values: dataclasses, pydantic's models and secrets, and anything else as text."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     for method in ("model_dump", "get_secret_value"):

@@ -1,4 +1,4 @@
-"""What a run wrote: its first and its last 32 KiB, however much it was."""
+"""The output of a run: its first and its last 32 KiB."""
 
 import asyncio
 import codecs
@@ -11,9 +11,9 @@ from scheduler.executors.streams import Signal
 
 KEEP = 32 * 1024
 EVERY = 0.04  # seconds from one chunk to the next: more often is more than a screen shows
-LINE = 500  # characters of a line that are worth a row
+LINE = 500  # characters of a line that fit a row
 
-# Colours and cursor moves: "reset colours" would otherwise be the last line of many a program.
+# Colours and cursor moves: otherwise "reset colours" is the last line of many programs.
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B])")
 
 
@@ -80,7 +80,7 @@ class OutputBuffer:
             listener()
 
     def after(self, position: int) -> tuple[int, bytes]:
-        """What there still is from `position` on, in one go or two, and how many bytes before it are lost."""
+        """How many bytes from `position` on are lost, and the bytes after those, maybe in two steps."""
         with self._lock:
             if position < len(self._head):
                 return 0, bytes(self._head[position:])
@@ -88,7 +88,7 @@ class OutputBuffer:
             return lost, bytes(self._tail[len(self._tail) - (self.size - position - lost) :])
 
     def text(self) -> str:
-        """All of it, or its two ends with a line between them that says how much is missing."""
+        """All of it, or its two ends with a line between them that counts the missing bytes."""
         with self._lock:
             head, tail, size = bytes(self._head), bytes(self._tail[-KEEP:]), self.size
         missing = size - len(head) - len(tail)
@@ -98,16 +98,16 @@ class OutputBuffer:
         return head.decode("utf-8", "replace") + gap + tail.decode("utf-8", "replace")
 
     def first_line(self) -> str:
-        """The first line that says anything, without colours."""
+        """The first line that is not blank, without colours."""
         return _first_line(self.text().splitlines())
 
     def tail_line(self) -> str:
-        """The last line that says anything, without colours."""
+        """The last line that is not blank, without colours."""
         return _first_line(reversed(self.text().splitlines()))
 
 
 class _Reader:
-    """A place in an output, and the half of a character that may lie before it."""
+    """A position in an output, and the half of a character that may lie before it."""
 
     def __init__(self, output: OutputBuffer) -> None:
         self._output, self._position = output, 0

@@ -1,4 +1,4 @@
-"""Which live processes belong to a run: by the mark in their environment, or by their process group."""
+"""Finds the live processes of a run by the mark in their environment or by their process group."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from scheduler.system.threads import in_thread
 
 
 class ProcessEntry(NamedTuple):
-    """A live process, as it was when we looked."""
+    """A live process at the time of a scan."""
 
     pid: int
     born: float
@@ -23,31 +23,31 @@ class ProcessEntry(NamedTuple):
         return facts.alive(Running(self.pid, self.born, 0.0))
 
     def send(self, number: int) -> None:
-        """Signal it, unless its pid has gone to another process meanwhile."""
+        """Signal it, unless its pid belongs to another process meanwhile."""
         if self.alive():
-            with contextlib.suppress(OSError):  # gone this instant, or not ours to signal
+            with contextlib.suppress(OSError):  # gone, or of another user
                 os.kill(self.pid, number)
 
 
 class ProcessTree:
-    """Looks at the machine's processes; a hundred that ask at the same moment share one look."""
+    """Scans the machine's processes; a hundred requests at the same moment share one scan."""
 
     def __init__(self) -> None:
         self._looking = asyncio.Lock()
         self._next: asyncio.Future[list[ProcessEntry]] | None = None
 
     async def of(self, mark: str, leader: Running) -> list[ProcessEntry]:
-        """Everybody who bears the mark or is in the leader's group, wherever they went."""
-        if self._next is None or self._next.done():  # done: cancelled before it looked
+        """The processes with this mark or in the leader's group."""
+        if self._next is None or self._next.done():  # done: cancelled before it scanned
             self._next = asyncio.ensure_future(self._look())
         everybody = await asyncio.shield(self._next)
         reused = any(one.pid == leader.pid and one.born != leader.born for one in everybody)
-        group = -1 if reused else leader.pid  # strangers, if the pid was given out anew
+        group = -1 if reused else leader.pid  # strangers, if the pid was reused
         return [one for one in everybody if one.mark == mark or one.group == group]
 
     async def _look(self) -> list[ProcessEntry]:
         async with self._looking:
-            self._next = None  # who asks from here on needs to see what happens from here on
+            self._next = None  # later requests need a later scan
             return await in_thread(_everybody, "census", lambda thread: None)
 
 

@@ -1,4 +1,4 @@
-"""What a run came to, and what its worker tells the engine meanwhile."""
+"""The result of a run, from what its handler returned or how its process ended."""
 
 import signal
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Result:
 
 
 class RunListener(Protocol):
-    """The engine's view of one run, told by the worker."""
+    """One run, as its worker reports on it."""
 
     @property
     def output(self) -> OutputBuffer:
@@ -31,7 +31,7 @@ class RunListener(Protocol):
         ...
 
     async def carried_by(self, running: Running) -> None:
-        """A child process waits at its gate; it goes on once this returns: written to the state file."""
+        """A child process waits at its gate; it starts when this returns, with its pid in the state file."""
         ...
 
     def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
@@ -74,7 +74,7 @@ def how(code: int | None) -> str:
         return f"exit {code}"
     try:
         return f"killed by {signal.Signals(-code).name}"
-    except ValueError:  # real-time signals have no names
+    except ValueError:  # real-time signals have no name
         return f"killed by signal {-code}"
 
 

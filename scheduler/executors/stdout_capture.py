@@ -1,4 +1,4 @@
-"""What a handler prints goes to its run: the screen belongs to the monitor."""
+"""Captures what handlers print, for their runs: the screen belongs to the monitor."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ current: ContextVar[RunListener | None] = ContextVar("run", default=None)
 
 @contextlib.contextmanager
 def capture_prints() -> Iterator[None]:
-    """While this lasts, whatever is written inside a run goes to its output, the rest where it always went.
+    """Meanwhile, what is written inside a run goes to its output, the rest where it went before.
 
     Enter it after anything else that replaces `sys.stdout` (Textual does, while its app runs).
     """
@@ -23,16 +23,16 @@ def capture_prints() -> Iterator[None]:
         yield
         return
     before = sys.stdout, sys.stderr
-    ours = sys.stdout, sys.stderr = _Divider(before[0]), _Divider(before[1])
+    replaced = sys.stdout, sys.stderr = _Divider(before[0]), _Divider(before[1])
     try:
         yield
-    finally:  # somebody else's stand-in, put over ours meanwhile, stays
-        sys.stdout = before[0] if sys.stdout is ours[0] else sys.stdout
-        sys.stderr = before[1] if sys.stderr is ours[1] else sys.stderr
+    finally:  # a replacement that another library installed meanwhile stays
+        sys.stdout = before[0] if sys.stdout is replaced[0] else sys.stdout
+        sys.stderr = before[1] if sys.stderr is replaced[1] else sys.stderr
 
 
 class _Divider(io.TextIOBase):
-    """A text file that is the original one outside of runs; what it does not know is the original's."""
+    """A text file that is the original one outside of runs; other attributes are the original's."""
 
     def __init__(self, original: TextIO) -> None:
         self._original = original
@@ -66,10 +66,10 @@ class _Divider(io.TextIOBase):
         return True
 
     def close(self) -> None:
-        """Not ours to close; a handler that tries must not take the monitor's screen away."""
+        """Do nothing: a handler must not close the monitor's screen."""
 
     @property
-    def encoding(self) -> str:  # type: ignore[override] # a property in TextIOWrapper, too, whatever typeshed says
+    def encoding(self) -> str:  # type: ignore[override] # a property in TextIOWrapper, too; typeshed has an attribute
         return getattr(self._original, "encoding", None) or "utf-8"
 
     @property

@@ -24,14 +24,14 @@ class Signal:
     def set(self) -> None:
         if not self._is_set:
             self._is_set = True
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._event.set)
 
     async def wait(self) -> None:
         await self._event.wait()
 
     def reset(self) -> None:
-        """From now on it can be rung again; look at what it rings for after this."""
+        """From now on it can be set again; read what it announces after this call."""
         self._event.clear()
         self._is_set = False
 
@@ -58,18 +58,18 @@ class ChunkQueue:
         self._signal.set()
 
     def close(self, error: SchedulerError | None = None) -> None:
-        """Nothing more comes, for this reason if it is none of the run's."""
+        """No more chunks; `error` is the reason if the run has not ended."""
         self._error, self._over = error, True
         self._signal.set()
 
     async def pump(self, source: AsyncGenerator[OutputChunk, None]) -> None:
-        """Put in all that the source gives."""
+        """Push everything from the source."""
         async with contextlib.aclosing(source):
             async for chunk in source:
                 self.push(chunk)
 
     async def chunks(self) -> AsyncGenerator[OutputChunk, None]:
-        """What was put in, until the end; raises what that was for."""
+        """The chunks until the queue is closed; raises the error that closed it."""
         while True:
             self._signal.reset()
             over = self._over

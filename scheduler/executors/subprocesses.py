@@ -1,4 +1,4 @@
-"""Child processes of all citizens: started a few at a time, and ended with all that they started."""
+"""Child processes of all citizens: started a few at a time, ended with all their descendants."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 class SubprocessPool:
-    """Runs children to their end; what is cancelled is ended, politely first."""
+    """Runs child processes to their end; a cancelled one gets SIGTERM, then SIGKILL."""
 
     def __init__(self, starts: int, grace: float) -> None:
         self._starts = asyncio.Semaphore(starts)
@@ -50,7 +50,7 @@ class SubprocessPool:
                 self._hold(child.close())
 
     def _hold(self, pipe: Reader | None) -> None:
-        """Listen to what was left in the background, as cron does; only so many, the oldest goes."""
+        """Read what background processes still write, as cron does; of too many pipes close the oldest."""
         if pipe is None:
             return
         self._held.append(pipe)
@@ -59,11 +59,11 @@ class SubprocessPool:
             self._held[0].close()
 
     def stop_now(self) -> None:
-        """No more grace for anybody."""
+        """Give no more grace."""
         self._hurried = True
 
     async def close(self) -> None:
-        """End whatever still runs, and let its runs say so."""
+        """Kill what still runs; its runs report that."""
         self.stop_now()
         children = dict(self._children)
         await asyncio.gather(*(self._kill(child, watcher) for child, watcher in children.items()))
@@ -80,7 +80,7 @@ class SubprocessPool:
             return child
 
     async def _end(self, child: Subprocess, watcher: RunListener) -> None:
-        """Stop the child whatever happens to us; being asked once more means that the patience is over."""
+        """Stop the child even if this is cancelled; cancelled again, kill it."""
         stopping = asyncio.ensure_future(self._stop(child, watcher))
         while not stopping.done():
             try:
@@ -104,7 +104,7 @@ class SubprocessPool:
                 one.send(signal.SIGTERM)
 
     async def _went(self, child: Subprocess) -> bool:
-        """Whether all of it is gone before the grace is over."""
+        """Whether all of its processes end before the grace is over."""
         loop, pause = asyncio.get_running_loop(), POLL
         end = loop.time() + self._grace
         while loop.time() < end and not (self._hurried or child.hurried):

@@ -1,4 +1,4 @@
-"""Facts about processes: when one was born, and whether it is still the same one."""
+"""Processes: when one was started, and whether it is still the same one."""
 
 import sys
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _LINUX = sys.platform == "linux"
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The process that carries out a run; `born` tells it from a later process with the same pid."""
+    """The process of a run; `born` distinguishes it from a later process with the same pid."""
 
     pid: int
     born: float
@@ -27,7 +27,7 @@ class Stat(NamedTuple):
 
 
 def born(pid: int) -> float | None:
-    """When the process was started, the same number for as long as it lives; None if there is none.
+    """When the process was started, a constant number while it lives; None if there is none.
 
     On Linux it is in clock ticks since the machine started, which no setting of the clock can change.
     """

@@ -1,4 +1,4 @@
-"""A function on a thread of its own, which nothing ever has to wait for."""
+"""A function on a daemon thread of its own."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ async def in_thread(function: Callable[[], T], name: str, left: Callable[[thread
 class _Carrier(Generic[T]):
     """Brings what happened on a thread back to the loop.
 
-    As a context manager it is told of everything raised inside, SystemExit included.
+    As a context manager it receives everything raised inside, SystemExit included.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class _Carrier(Generic[T]):
     def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> bool:
         self._error = error
         self.brought = True
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
             self._loop.call_soon_threadsafe(self._wake)
         return True
 
