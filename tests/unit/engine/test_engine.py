@@ -211,6 +211,26 @@ async def test_a_run_that_is_written_off_after_its_task_was_removed_is_over_when
     assert len(entered) > 1 and scheduler.snapshot().tasks[0].error is None
 
 
+async def test_a_run_that_was_abandoned_counts_once_when_it_comes_back(build, clock):
+    gate = asyncio.Event()
+
+    async def deaf(context: Any) -> str:
+        while not gate.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await gate.wait()
+        return "late"
+
+    scheduler = await build(task("slow", deaf, every=3600, timeout=10))
+    await clock.advance(60)
+    (row,) = scheduler.snapshot().tasks
+    assert row.run_count == 1 and row.error and row.error.text == "timed out after 10s"
+    gate.set()
+    await clock.advance(60)
+    (row,) = scheduler.snapshot().tasks
+    assert row.run_count == 1 and row.error and row.error.text == "timed out after 10s"
+    assert [event.kind for event in scheduler.snapshot().events].count("finished") == 1
+
+
 async def test_retries_used_before_a_crash_are_there_again_after_it(build, clock):
     async def bad(context: Any) -> str:
         raise TaskFailed("no")
