@@ -169,14 +169,14 @@ class FleetOptions:
 
 
 class Listener(Protocol):
-    """Hears what became of the tasks; takes notes and does its own work elsewhere."""
+    """Receives the runs of a citizen, on the path of every run: it must return at once."""
 
     def began(self, tasks: Iterable[tuple[Task, TaskState]]) -> None:
-        """A scheduler has taken up these tasks as they were left."""
+        """A scheduler starts with these tasks and their saved states."""
         ...
 
     def started(self, task: Task) -> None: ...
 
     def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
-        """A run ended, not by our own shutdown."""
+        """A run has ended, but not by a shutdown of its scheduler."""
         ...

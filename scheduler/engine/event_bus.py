@@ -8,7 +8,7 @@ from itertools import count
 from logging import INFO, WARNING
 from typing import Any, TypeVar
 
-from scheduler.core.listener import Listener
+from scheduler.core.ports import Listener
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event
