@@ -135,8 +135,8 @@ def slots(
 
 
 def _idle(state: TaskState, now: float) -> TaskState:
-    return state._replace(running=None, orphan=None).seen(now)
+    return state.changed(running=None, orphan=None).seen(now)
 
 
 def _after_run(state: TaskState, when: float) -> TaskState:
-    return state._replace(last_run=when, due_now=False, retry_at=None)
+    return state.changed(last_run=when, due_now=False, retry_at=None)

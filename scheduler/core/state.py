@@ -93,7 +93,7 @@ class TaskState:
         return self.changed(retry_at=at, attempt=self.attempt + 1)
 
     def gave_up(self) -> "TaskState":
-        """No retry is left: the next regular slot starts afresh."""
+        """No retry is left: the next regular slot starts with a first attempt."""
         return self.changed(retry_at=None, attempt=0)
 
     def wanted(self) -> "TaskState":

@@ -5,9 +5,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from scheduler.core.planning import recovered
-from scheduler.core.records import FinishedRun
 from scheduler.core.planning import recovered, retry_time
+from scheduler.core.records import FinishedRun
 from scheduler.core.schedule import NEVER
 from scheduler.core.state import TaskState
 from scheduler.core.task import NotSetUp as Nothing

@@ -6,9 +6,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
-from scheduler.core.description import explain
-from scheduler.core.details import TaskDetails
-from scheduler.core.forecast import forecast
+from scheduler.core.description import TaskDetails, explain
+from scheduler.core.planning import Slots, TimeGrid, forecast
 from scheduler.core.ports import Listener
 from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
 from scheduler.core.schedule import AtStart
