@@ -16,7 +16,7 @@ from scheduler.core.ports import RequestingControl
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.errors import Disconnected, SchedulerError
-from scheduler.executors.streams import ChunkQueue
+from scheduler.executors.output import ChunkQueue
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import peer_of
 

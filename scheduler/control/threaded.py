@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from scheduler.core.ports import Control, FleetOptions, FleetView, RequestingControl
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import SchedulerError, Stopping
-from scheduler.executors.streams import ChunkQueue, Signal
+from scheduler.executors.output import ChunkQueue, Signal
 from scheduler.system.clock import Clock, SystemClock
 
 if TYPE_CHECKING:

@@ -1,14 +1,16 @@
 """Chooses how to execute a run: on the loop, on a thread, in a process of its own, as a command."""
 
 from collections.abc import Awaitable
+from functools import partial
 
 from scheduler.core.task import Call, Command, Context, Isolated, Task
 from scheduler.errors import NotSetUp
-from scheduler.executors.command import run_command
+from scheduler.executors.child import SpawnRequest
 from scheduler.executors.deferred import Deferred
+from scheduler.executors.environment import check_program, environment, new_mark
 from scheduler.executors.in_process import InProcessExecutor
 from scheduler.executors.isolated import run_isolated
-from scheduler.executors.result import Result, RunListener
+from scheduler.executors.result import Result, RunListener, ended
 from scheduler.executors.subprocesses import SubprocessPool
 
 
@@ -41,3 +43,18 @@ class Executor:
     async def close(self) -> None:
         """Return when no child process is left."""
         await self._processes.close()
+
+
+async def run_command(
+    processes: SubprocessPool, work: Command, context: Context, watcher: RunListener
+) -> Result:
+    """The result of the command; its text is the last line, or the first if that is urgent."""
+    code = await processes.run(partial(_order, work, context), watcher)
+    return ended(code, watcher.output)
+
+
+def _order(work: Command, context: Context) -> SpawnRequest:
+    mark, folder = new_mark(), work.folder or context.home
+    around = environment(context, mark, work.environment, folder, work.inherit)
+    check_program(work.argv, folder, around.get("PATH"))
+    return SpawnRequest(work.argv, around, folder, mark, work.input)

@@ -8,8 +8,7 @@ import pytest
 
 from scheduler.core.views import OutputChunk
 from scheduler.errors import Disconnected
-from scheduler.executors.output import EVERY, KEEP, OutputBuffer
-from scheduler.executors.streams import ROOM, ChunkQueue
+from scheduler.executors.output import EVERY, KEEP, ROOM, ChunkQueue, OutputBuffer
 from tests.fakes import settle, until
 
 
