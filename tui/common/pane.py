@@ -47,7 +47,7 @@ class Pane(LineView, can_focus=True):
         super().__init__()
         self.glyphs = glyphs
         self._drawn: dict[int, Row] = {}
-        self._in_frame = ""
+        self._in_frame = self._place = ""
         self.entitle(title)
 
     def entitle(self, title: str, more: str = "") -> None:
@@ -115,6 +115,9 @@ class Pane(LineView, can_focus=True):
     def sync(self) -> None:
         """Paint the rows that look different by now."""
         self.hold(self.count())
+        place = f"{self.top + 1}-{self.top + self.inside} of {self.count()}" if self.last else ""
+        if place != self._place:
+            self._place, self.border_subtitle = place, Content(place)
         changed = [y for y, row in self._drawn.items() if self._at(y) != row]
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
