@@ -1,4 +1,4 @@
-"""Log lines for people and machines, written by threads of their own: no loop waits for a terminal."""
+"""Log lines for people and programs, written by threads of their own: no event loop waits for a terminal."""
 
 import json
 import logging
@@ -7,7 +7,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from logging.handlers import QueueHandler
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,16 +17,21 @@ from scheduler.core.text import clean
 from scheduler.core.views import Event
 from scheduler.system.files import NO_WAIT
 
-QUEUED = 10_000  # lines; what a stuck reader does not take beyond that is dropped and counted
+QUEUED = 10_000  # lines; further lines are dropped and counted while a reader is stuck
 FILE_SIZE, FILES_KEPT = 10_000_000, 5
+EVENT_FIELDS = ("kind", "citizen", "task", "outcome", "text", "trigger", "duration", "late", "seq")
+STANDARD_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+
+Write = Callable[[logging.LogRecord, str], None]
 
 
 @contextmanager
 def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Callable[[str, Path], None]]:
-    """Log lines to `stream`, if any, and to the homes; gives what must be told of each home."""
-    formatter = Json() if as_json else Readable()
-    files = HomeFiles(formatter)
-    handlers = [Offloaded(files), *([Offloaded(Stream(stream, formatter))] if stream else [])]
+    """Log lines to `stream`, if any, and to the homes; gives the function that adds a citizen's home."""
+    formatter = JsonFormatter() if as_json else TextFormatter()
+    homes = HomeLogs()
+    writers = [homes.write, *([stream_writer(stream)] if stream else [])]
+    handlers = [BackgroundHandler(write, formatter) for write in writers]
     root = logging.getLogger("experience")
     before = (root.level, root.propagate)
     root.setLevel(logging.INFO)
@@ -33,7 +39,7 @@ def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Call
     for handler in handlers:
         root.addHandler(handler)
     try:
-        yield files.add
+        yield homes.add
     finally:
         for handler in handlers:
             root.removeHandler(handler)
@@ -42,124 +48,132 @@ def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Call
         root.propagate = before[1]
 
 
-class Offloaded(logging.Handler):
-    """Hands records to a thread; a reader that stops costs lines, never time."""
+class BackgroundHandler(QueueHandler):
+    """Formats and writes on a thread; a reader that stops costs lines, never time.
 
-    def __init__(self, target: logging.Handler) -> None:
-        super().__init__()
-        self._target, self._dropped = target, 0
-        self._queue: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUED)
+    logging's QueueListener would wait for the reader at the end, without a limit; and its handlers have
+    locks, which Python takes when it exits.
+    """
+
+    def __init__(self, write: Write, formatter: logging.Formatter) -> None:
+        self._records: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUED)
+        super().__init__(self._records)
+        self._write, self._line, self._dropped = write, formatter.format, 0
         self._thread = threading.Thread(target=self._work, name="log", daemon=True)
         self._thread.start()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        try:  # here, not on the thread: a line that a handler got wrong must not end the log
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Format the arguments here: an error in them must not end the thread."""
+        try:
             record.msg, record.args = record.getMessage(), None
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             record.msg, record.args = f"{record.msg} ({type(error).__name__}: {error})", None
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
         try:
-            self._queue.put_nowait(record)
+            self._records.put_nowait(record)
         except queue.Full:
             self._dropped += 1
 
     def finish(self, seconds: float = 2.0) -> None:
-        """Write what is waiting, unless its reader is stuck."""
-        try:
-            self._queue.put(None, timeout=seconds)
-        except queue.Full:
-            return
-        self._thread.join(seconds)
+        """Write the queued lines, unless the reader is stuck."""
+        with suppress(queue.Full):
+            self._records.put(None, timeout=seconds)
+            self._thread.join(seconds)
 
     def _work(self) -> None:
-        while (record := self._queue.get()) is not None:
-            self._target.handle(record)
+        while (record := self._records.get()) is not None:
+            self._write(record, self._line(record) + "\n")
             if self._dropped:
                 lost, self._dropped = self._dropped, 0
-                self._target.handle(_record(f"{lost} log lines dropped: nobody read them"))
+                report = {"name": "experience", "msg": f"{lost} log lines dropped: the reader is stuck"}
+                record = logging.makeLogRecord({**report, "levelno": logging.WARNING, "levelname": "WARNING"})
+                self._write(record, self._line(record) + "\n")
 
 
-class Unlocked(logging.Handler):
-    """Written to by one thread alone, and so without the lock that `logging` waits for when Python exits."""
-
-    def createLock(self) -> None:
-        self.lock = None
-
-
-class Stream(Unlocked):
-    """Lines on a stream; a stream that is gone swallows them."""
-
-    def __init__(self, stream: IO[str], formatter: logging.Formatter) -> None:
-        super().__init__()
-        self._stream, self._descriptor = stream, _descriptor(stream)
-        self.setFormatter(formatter)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        line = self.format(record) + "\n"
-        try:
-            if self._descriptor is None:
-                self._stream.write(line)
-                self._stream.flush()
-            else:
-                _write_all(self._descriptor, line.encode("utf-8", "replace"))
-        except (OSError, ValueError):  # the terminal was closed
-            return
-
-
-def _descriptor(stream: IO[str]) -> int | None:
-    """Where to write past the stream's own lock: Python takes that when it exits, and would wait for ever."""
+def stream_writer(stream: IO[str]) -> Write:
+    """Writes past the lock of the stream, which Python takes when it exits; ignores a closed stream."""
     try:
-        return stream.fileno()
+        descriptor = stream.fileno()
     except (AttributeError, OSError, ValueError):  # a stand-in
-        return None
+        descriptor = None
+
+    def write(record: logging.LogRecord, line: str) -> None:
+        with suppress(OSError, ValueError):
+            if descriptor is None:
+                stream.write(line)
+                stream.flush()
+                return
+            data = line.encode("utf-8", "replace")
+            while data:
+                data = data[os.write(descriptor, data) :]
+
+    return write
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
+class HomeLogs:
+    """Each citizen's lines in its own logs/experience.log: at most ten megabytes, and five older files."""
 
-
-class HomeFiles(Unlocked):
-    """Each citizen's lines in its own logs/experience.log, ten megabytes and five old ones at most."""
-
-    def __init__(self, formatter: logging.Formatter) -> None:
-        super().__init__()
-        self._homes: dict[str, Path] = {}
-        self.setFormatter(formatter)
+    def __init__(self) -> None:
+        self._files: dict[str, Path] = {}
 
     def add(self, citizen: str, home: Path) -> None:
-        self._homes[citizen] = home / "logs" / "experience.log"
+        self._files[citizen] = home / "logs" / "experience.log"
 
-    def emit(self, record: logging.LogRecord) -> None:
-        path = self._homes.get(_citizen(record))
-        if path is None:
-            return
-        try:
-            path.parent.mkdir(exist_ok=True)
-            if _append(path, self.format(record) + "\n") > FILE_SIZE:
-                _rotate(path)
-        except OSError:  # a full disk must not end the thread that logs
-            return
+    def write(self, record: logging.LogRecord, line: str) -> None:
+        event = getattr(record, "event", None)
+        citizen = event.citizen if isinstance(event, Event) else getattr(record, "citizen", "")
+        if path := self._files.get(citizen):
+            with suppress(OSError):  # a full disk must not end the thread
+                path.parent.mkdir(exist_ok=True)
+                if _append(path, line) > FILE_SIZE:
+                    _rotate(path)
 
 
-class Readable(logging.Formatter):
+def _append(path: Path, line: str) -> int:
+    """Add a line to a file that only its owner may read; gives its size in bytes."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | NO_WAIT, 0o600)
+    try:
+        os.write(descriptor, line.encode("utf-8", "replace"))
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+def _rotate(path: Path) -> None:
+    for number in range(FILES_KEPT - 1, -1, -1):
+        older = path.with_name(f"{path.name}.{number}") if number else path
+        if older.exists():
+            older.replace(path.with_name(f"{path.name}.{number + 1}"))
+
+
+class TextFormatter(logging.Formatter):
     """`14:03:22 opus/news_scan failed in 30s: Connection timeout`."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
         event = getattr(record, "event", None)
-        words = _sentence(event) if isinstance(event, Event) else _message(record)
-        return f"{moment} {clean(words)}"
+        return f"{moment} {clean(_sentence(event) if isinstance(event, Event) else self._message(record))}"
+
+    def _message(self, record: logging.LogRecord) -> str:
+        extras = _extras(record)
+        who = "/".join(str(extras.pop(key)) for key in ("citizen", "task") if key in extras)
+        rest = ", ".join(f"{key} {value}" for key, value in extras.items() if key != "text")
+        line = " ".join(part for part in (who, record.getMessage(), f"({rest})" if rest else "") if part)
+        more = [extras.get("text"), record.exc_info and self.formatException(record.exc_info)]
+        return line + "".join(f"\n{text}" for text in more if text)
 
 
-class Json(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = {"time": record.created, "level": record.levelname.lower()}
         event = getattr(record, "event", None)
         if isinstance(event, Event):
-            names = ("kind", "citizen", "task", "outcome", "text", "trigger", "duration", "late", "seq")
-            fields |= {name: value for name in names if (value := getattr(event, name)) not in (None, "")}
+            given = {name: getattr(event, name) for name in EVENT_FIELDS}
+            fields |= {name: value for name, value in given.items() if value not in (None, "")}
         else:
             fields |= {"kind": record.name, "text": record.getMessage(), **_extras(record)}
             if record.exc_info:
@@ -169,7 +183,7 @@ class Json(logging.Formatter):
 
 def _sentence(event: Event) -> str:
     who = f"{event.citizen}/{event.task}" if event.task else event.citizen
-    what = f"{event.kind}" if event.outcome is None else f"{event.outcome}"
+    what = event.kind if event.outcome is None else str(event.outcome)
     if event.kind == "started" and event.trigger:
         late = int((event.late or 0.0) + 0.5)
         what += f" ({event.trigger}, {in_words(late)} late)" if late else f" ({event.trigger})"
@@ -180,49 +194,5 @@ def _sentence(event: Event) -> str:
     return f"{who} {what}: {event.text}" if event.text else f"{who} {what}"
 
 
-def _message(record: logging.LogRecord) -> str:
-    extras = _extras(record)
-    who = "/".join(str(extras.pop(key)) for key in ("citizen", "task") if key in extras)
-    rest = ", ".join(f"{key} {value}" for key, value in extras.items() if key != "text")
-    parts = [who, record.getMessage(), f"({rest})" if rest else ""]
-    line = " ".join(part for part in parts if part)
-    more = [extras.get("text"), record.exc_info and logging.Formatter().formatException(record.exc_info)]
-    return line + "".join(f"\n{text}" for text in more if text)
-
-
-_STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
-    "message",
-    "asctime",
-    "taskName",
-}
-
-
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
-
-
-def _citizen(record: logging.LogRecord) -> str:
-    event = getattr(record, "event", None)
-    return event.citizen if isinstance(event, Event) else str(getattr(record, "citizen", ""))
-
-
-def _record(text: str) -> logging.LogRecord:
-    return logging.LogRecord("experience", logging.WARNING, "", 0, text, (), None)
-
-
-def _append(path: Path, line: str) -> int:
-    """Add a line to a file that only its owner may read; its size now, in bytes."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | NO_WAIT, 0o600)
-    try:
-        os.write(descriptor, line.encode("utf-8", "replace"))
-        return os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
-
-
-def _rotate(path: Path) -> None:
-    for number in range(FILES_KEPT - 1, 0, -1):
-        older = path.with_name(f"{path.name}.{number}")
-        if older.exists():
-            older.replace(path.with_name(f"{path.name}.{number + 1}"))
-    path.replace(path.with_name(f"{path.name}.1"))
+    return {key: value for key, value in vars(record).items() if key not in STANDARD_FIELDS}
