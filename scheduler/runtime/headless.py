@@ -1,4 +1,4 @@
-"""The schedulers without a screen: one log line per event, signals, a clean end."""
+"""The schedulers without a screen: until a signal, or for one wake."""
 
 import asyncio
 import faulthandler
@@ -22,7 +22,7 @@ from scheduler.system.startup import freeze_memory, prepare_process
 log = logging.getLogger("experience")
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
-SIGNALS_CHECKED = 1.0  # seconds; a handler may have installed its own over ours
+SIGNALS_CHECKED = 1.0  # seconds; a task's handler may install its own
 
 
 def run_headless(
@@ -35,7 +35,7 @@ def run_headless(
     log_json: bool = False,
     own_as_root: bool = False,
 ) -> int:
-    """Run citizens (all, if none is named) until a signal ends it; the exit code. Raises SchedulerError."""
+    """Run citizens (all, if none is named) until a signal; gives the exit code. Raises SchedulerError."""
     notifier = from_environment()
     options = FleetOptions(
         config=config,
@@ -48,9 +48,9 @@ def run_headless(
         service=notifier.service,
     )
     if notifier.managed:
-        faulthandler.enable()  # what the manager ends because it hangs says where it hung
+        faulthandler.enable()  # a process that the manager kills because it hangs logs where it hung
     with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
-        return asyncio.run(_until_told(Fleet(options, on_home), notifier))
+        return asyncio.run(_until_stopped(Fleet(options, on_home), notifier))
 
 
 def run_once(
@@ -70,28 +70,28 @@ def run_once(
         return asyncio.run(_one_turn(Fleet(options, on_home), wake))
 
 
-async def _until_told(fleet: Fleet, notifier: Notifier) -> int:
+async def _until_stopped(fleet: Fleet, notifier: Notifier) -> int:
     prepare_process()
     signals, heartbeat = Signals(fleet, notifier), Heartbeat(notifier, fleet.clock)
-    fleet.on_stop = signals.end
+    fleet.on_stop = signals.request_stop
     try:
         await fleet.start()
-        _insist_on_something(fleet)
+        _require_schedulers(fleet)
         freeze_memory()
         notifier.ready(_status(fleet))
         heartbeat.start()
-        await signals.told.wait()
+        await signals.stop.wait()
         log.info("shutting down")
     finally:
         notifier.stopping()
         await fleet.stop()
         heartbeat.stop()
-        signals.give_back()
+        signals.restore()
     return 0
 
 
 def _status(fleet: Fleet) -> str:
-    """What `systemctl status` says of us."""
+    """The status line of `systemctl status`."""
     snapshots = [scheduler.snapshot() for scheduler in fleet.schedulers()]
     return ", ".join(f"{one.citizen}: {len(one.tasks)} tasks" for one in snapshots[:20])
 
@@ -101,18 +101,18 @@ async def _one_turn(fleet: Fleet, wake: bool) -> int:
     signals = Signals(fleet)
     try:
         await fleet.start(dispatch=False)
-        _insist_on_something(fleet)
+        _require_schedulers(fleet)
         turn = asyncio.ensure_future(_turn(fleet.schedulers()[0], wake))
-        told = asyncio.ensure_future(signals.told.wait())
-        await asyncio.wait({turn, told}, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
+        stop = asyncio.ensure_future(signals.stop.wait())
+        await asyncio.wait({turn, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
         if turn.done():
             return turn.result()
         turn.cancel()
         return 2
     finally:
         await fleet.stop()
-        signals.give_back()
+        signals.restore()
 
 
 async def _turn(scheduler: Scheduler, wake: bool) -> int:
@@ -125,48 +125,50 @@ async def _turn(scheduler: Scheduler, wake: bool) -> int:
     return 1 if failed or outcome.bad else 0
 
 
-def _insist_on_something(fleet: Fleet) -> None:
-    """A citizen that was asked for by name and cannot be run is an error, not a log line."""
+def _require_schedulers(fleet: Fleet) -> None:
+    """Raise if nothing runs, or a citizen given by name does not."""
     refusals = fleet.refusals()
     if refusals and (fleet.named or not fleet.schedulers()):
         raise Owned("; ".join(line for refusal in refusals for line in refusal.splitlines()))
 
 
 class Signals:
-    """SIGTERM, SIGINT, a closed terminal: end the fleet, a second one at once; SIGHUP: read the settings."""
+    """SIGTERM, SIGINT, a closed terminal: stop; a second one: stop at once. SIGHUP: read the settings."""
 
     def __init__(self, fleet: Fleet, notifier: Notifier | None = None) -> None:
-        self.told = asyncio.Event()
+        self.stop = asyncio.Event()
         self._notifier = notifier or Notifier()
         self._fleet, self._loop = fleet, asyncio.get_running_loop()
         self._had_terminal = _has_terminal()
         self._check: asyncio.TimerHandle
-        self._keep()
+        self._install()
 
-    def _keep(self) -> None:
+    def _install(self) -> None:
         for number in SIGNALS:
-            self._loop.add_signal_handler(number, self._hang_up if number.name == "SIGHUP" else self.end)
-        self._check = self._loop.call_later(SIGNALS_CHECKED, self._keep)
+            self._loop.add_signal_handler(
+                number, self._on_hangup if number.name == "SIGHUP" else self.request_stop
+            )
+        self._check = self._loop.call_later(SIGNALS_CHECKED, self._install)
 
-    def give_back(self) -> None:
-        """As before, unless we were told to end: then nothing interrupts what is left to do."""
+    def restore(self) -> None:
+        """Restore the handlers; while the process is stopping, ignore the signals."""
         self._check.cancel()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         for number in SIGNALS:
             self._loop.remove_signal_handler(number)
-            if self.told.is_set():
+            if self.stop.is_set():
                 signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
-    def end(self) -> None:
-        """End everything; asked a second time, at once."""
-        if self.told.is_set():
+    def request_stop(self) -> None:
+        """Stop; called a second time, at once."""
+        if self.stop.is_set():
             self._fleet.stop_now()
-        self.told.set()
+        self.stop.set()
 
-    def _hang_up(self) -> None:
+    def _on_hangup(self) -> None:
         if self._had_terminal and not _has_terminal():
-            self.end()
+            self.request_stop()
         else:
             self._notifier.reloading()
             self._fleet.reload(lambda: self._notifier.ready(_status(self._fleet)))
