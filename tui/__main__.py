@@ -109,10 +109,12 @@ def _headless(**options: Any) -> int:
         if options[other]:
             flag = other.replace("_", "-")
             raise click.UsageError(f"--no-ui runs real citizens; it excludes --{flag}")
+    from scheduler.core.ports import FleetOptions
     from scheduler.runtime.headless import run_headless
 
-    names = ("citizens", "config", "interval", "log_json", "own_as_root")
-    return run_headless(**{name: options[name] for name in names})
+    names = ("config", "interval", "own_as_root")
+    fleet = FleetOptions(only=tuple(options["citizens"]), **{name: options[name] for name in names})
+    return run_headless(fleet, log_json=options["log_json"])
 
 
 def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:

@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen
 
 if TYPE_CHECKING:
     from scheduler.config.loader import CitizenSettings
+    from scheduler.core.ports import FleetOptions
 
 OK, FAILED, WRONG = 0, 1, 2  # exit codes: fine, a task's last run failed, an error
 # Without a log, Python would print its warnings beside the one line for the error.
@@ -130,14 +131,18 @@ class Options(SimpleNamespace):
         return (self.citizen,) if self.citizen else ()
 
     @property
-    def running(self) -> dict[str, Any]:
-        """What the loop and a single wake have in common."""
-        return {
-            "config": self.config,
-            "background": not self.no_background,
-            "log_json": self.log_json,
-            "own_as_root": self.own_as_root,
-        }
+    def fleet(self) -> "FleetOptions":
+        """The citizen, and how much of it the loop or a single wake runs."""
+        from scheduler.core.ports import FleetOptions
+
+        return FleetOptions(
+            config=self.config,
+            only=(self.name,),
+            interval=self.interval,
+            background=not self.no_background,
+            wakes=not self.background_only,
+            own_as_root=self.own_as_root,
+        )
 
 
 def seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
@@ -189,18 +194,14 @@ def _status(options: Options) -> int:
 def _loop(options: Options) -> int:
     from scheduler.runtime.headless import run_headless
 
-    return run_headless(
-        citizens=[options.name],
-        interval=options.interval,
-        wakes=not options.background_only,
-        **options.running,
-    )
+    return run_headless(options.fleet, log_json=options.log_json)
 
 
 def _wake(options: Options) -> int:
     from scheduler.runtime.headless import run_once
 
-    return run_once(options.name, wake=not options.background_only, **options.running)
+    fleet = replace(options.fleet, wakes=True)  # by hand, also with --background-only
+    return run_once(fleet, wake=not options.background_only, log_json=options.log_json)
 
 
 def _interactive(options: Options) -> int:

@@ -18,7 +18,6 @@ from scheduler.core.task import Task, WakeConfig
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskView, WakeView, view
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
-from scheduler.storage import history_reader
 from scheduler.storage.lock import owner_of
 from scheduler.storage.state_file import StateFile, States
 from scheduler.system.clock import Clock, SystemClock
@@ -139,11 +138,15 @@ class OfflineControl(RequestingControl):
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
     ) -> tuple[RunRecord, ...]:
+        from scheduler.storage import history_reader  # SQLite: --status does without
+
         query = RunQuery(task, min(limit, MOST_LISTED), failed, before)
         known = [each.name for each in self._settings.tasks]
         return await asyncio.to_thread(history_reader.runs, self._settings.home, query, known)
 
     async def output(self, run: int) -> str:
+        from scheduler.storage import history_reader
+
         return await asyncio.to_thread(history_reader.output, self._settings.home, run)
 
     async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:

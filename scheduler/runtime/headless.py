@@ -6,8 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
@@ -25,49 +24,20 @@ SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if 
 SIGNALS_CHECKED = 1.0  # seconds; a task's handler may install its own
 
 
-def run_headless(
-    *,
-    citizens: Sequence[str] = (),
-    config: Path | None = None,
-    interval: float | None = None,
-    background: bool = True,
-    wakes: bool = True,
-    log_json: bool = False,
-    own_as_root: bool = False,
-) -> int:
-    """Run citizens (all, if none is named) until a signal; gives the exit code. Raises SchedulerError."""
+def run_headless(options: FleetOptions, *, log_json: bool = False) -> int:
+    """Run these citizens until a signal; gives the exit code. Raises SchedulerError."""
     notifier = from_environment()
-    options = FleetOptions(
-        config=config,
-        only=tuple(citizens),
-        interval=interval,
-        background=background,
-        wakes=wakes,
-        own_as_root=own_as_root,
-        create=True,
-        service=notifier.service,
-    )
+    options = replace(options, create=True, service=notifier.service)
     if notifier.managed:
         faulthandler.enable()  # a process that the manager kills because it hangs logs where it hung
     with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
         return asyncio.run(_until_stopped(Fleet(options, on_home), notifier))
 
 
-def run_once(
-    citizen: str,
-    *,
-    background: bool = True,
-    wake: bool = True,
-    config: Path | None = None,
-    log_json: bool = False,
-    own_as_root: bool = False,
-) -> int:
-    """One wake with its background tasks, or only the one or the other; 1 if anything failed."""
-    options = FleetOptions(
-        config=config, only=(citizen,), background=background, own_as_root=own_as_root, create=True
-    )
+def run_once(options: FleetOptions, *, wake: bool = True, log_json: bool = False) -> int:
+    """One wake of a citizen with its background tasks, or without either; 1 if anything failed."""
     with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
-        return asyncio.run(_one_turn(Fleet(options, on_home), wake))
+        return asyncio.run(_one_turn(Fleet(replace(options, create=True), on_home), wake))
 
 
 async def _until_stopped(fleet: Fleet, notifier: Notifier) -> int:

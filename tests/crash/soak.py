@@ -22,6 +22,7 @@ import filelock  # noqa: F401
 
 import scheduler.executors.command
 import scheduler.executors.isolated  # noqa: F401
+from scheduler.core.ports import FleetOptions
 from scheduler.runtime.headless import run_headless
 from tests.crash.loops import STATE, Place, command, gone
 
@@ -67,7 +68,7 @@ class Line:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.setsid()
-        os._exit(run_headless(citizens=["opus"], config=self.place.config, wakes=False, log_json=True))
+        os._exit(run_headless(FleetOptions(self.place.config, ("opus",), wakes=False), log_json=True))
 
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -11,6 +11,7 @@ import pytest
 
 from scheduler.cli import main as cli
 from scheduler.cli.interactive import interact
+from scheduler.core.ports import FleetOptions
 from scheduler.core.schedule import Every
 from scheduler.core.state import Failure
 from scheduler.core.task import NotSetUp, Task
@@ -51,12 +52,12 @@ class Background:
         self.asked.append(("reset", citizen, task))
         return f"{task}: due at the next check"
 
-    def run_headless(self, **given):
-        self.asked.append(("loop", given))
+    def run_headless(self, options, **given):
+        self.asked.append(("loop", options, given))
         return self.code
 
-    def run_once(self, citizen, **given):
-        self.asked.append(("once", citizen, given))
+    def run_once(self, options, **given):
+        self.asked.append(("once", options, given))
         return self.code
 
 
@@ -68,8 +69,8 @@ def background(monkeypatch):
     return stand_in
 
 
-def running(**changed):
-    return {"config": None, "background": True, "log_json": False, "own_as_root": False, **changed}
+def fleet(**changed):
+    return FleetOptions(only=("opus",), **changed)
 
 
 def test_status_prints_the_one_citizen_in_v2s_shape(background, capsys):
@@ -114,19 +115,16 @@ def test_status_without_citizens_says_how_to_begin(background, capsys):
 @pytest.mark.parametrize(
     ("argv", "asked"),
     [
-        ([], ("once", "opus", running(wake=True))),
-        (["--wake"], ("once", "opus", running(wake=True))),
-        (["--background-only"], ("once", "opus", running(wake=False))),
-        (["--no-background"], ("once", "opus", running(wake=True, background=False))),
-        (["--loop"], ("loop", running(citizens=["opus"], interval=None, wakes=True))),
-        (["--loop", "--interval", "300"], ("loop", running(citizens=["opus"], interval=300.0, wakes=True))),
-        (["--loop", "--interval", "5m"], ("loop", running(citizens=["opus"], interval=300.0, wakes=True))),
+        ([], ("once", fleet(), {"wake": True, "log_json": False})),
+        (["--wake"], ("once", fleet(), {"wake": True, "log_json": False})),
+        (["--background-only"], ("once", fleet(), {"wake": False, "log_json": False})),
+        (["--no-background"], ("once", fleet(background=False), {"wake": True, "log_json": False})),
+        (["--loop"], ("loop", fleet(), {"log_json": False})),
+        (["--loop", "--interval", "300"], ("loop", fleet(interval=300.0), {"log_json": False})),
+        (["--loop", "--interval", "5m"], ("loop", fleet(interval=300.0), {"log_json": False})),
         (
             ["--loop", "--background-only", "--log-json", "--own-as-root"],
-            (
-                "loop",
-                running(citizens=["opus"], interval=None, wakes=False, log_json=True, own_as_root=True),
-            ),
+            ("loop", fleet(wakes=False, own_as_root=True), {"log_json": True}),
         ),
         (["--force", "news_scan"], ("force", "opus", "news_scan")),
         (["--reset", "news_scan"], ("reset", "opus", "news_scan")),

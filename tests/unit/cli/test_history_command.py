@@ -150,7 +150,7 @@ def test_it_reads_and_leaves_no_trace(place, capsys):
 def test_status_and_help_load_nothing_of_it():
     script = (
         "import sys, scheduler.cli.main, scheduler.background, tui.__main__;"
-        " print({'sqlite3', 'scheduler.core.records'} & set(sys.modules))"
+        " print({'sqlite3', 'scheduler.storage.history_reader'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
