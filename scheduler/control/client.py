@@ -1,7 +1,6 @@
 """A citizen of another process: its snapshots as they come, and requests through its owner's socket."""
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -27,7 +26,6 @@ GREETING_WITHIN = 3.0  # seconds for the first line
 # Seconds between two attempts to find the owner again. They become rarer: a thousand citizens whose owner
 # is gone would keep the loop busy.
 RETRY, RETRY_AT_MOST, SLOWER = 0.5, 5.0, 1.3
-STEP = 0.25  # seconds; attempts of many citizens share steps, for each waking of the loop costs
 PING_AFTER = 1.0  # seconds of silence after which the owner is pinged
 
 
@@ -48,9 +46,7 @@ class Connection:
     async def open(cls, path: Path) -> "Connection":
         """Raises Disconnected where nothing listens, or something that is not an owner of this version."""
         try:
-            reader, writer = await asyncio.open_unix_connection(
-                sock=_connect(path), limit=messages.ANSWER_LIMIT
-            )
+            reader, writer = await asyncio.open_unix_connection(str(path), limit=messages.ANSWER_LIMIT)
         except OSError:
             raise Disconnected(f"nothing listens at {path}") from None
         try:
@@ -105,6 +101,10 @@ class Connection:
             if not answer.done():
                 self._send(next(self._numbers), "cancel", {"id": number})
 
+    def ping(self) -> None:
+        """Ask for a sign of life: `on_message` is called for any line of the owner."""
+        self._send(next(self._numbers), "ping", {})
+
     async def closed(self) -> None:
         """Return when the owner has disconnected."""
         await asyncio.wait({self._listening})
@@ -149,26 +149,6 @@ class Connection:
             answer.set_result(message.get("result"))
 
 
-def _connect(path: Path) -> socket.socket:
-    """A connection to the owner; raises OSError at a tenth of asyncio's cost.
-
-    The kernel decides at once about a Unix socket: this never blocks.
-    """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.setblocking(False)
-        connection.connect(str(path))
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def rounded(pause: float, now: float) -> float:
-    """Seconds until the first whole step after the pause."""
-    return pause + STEP - (now + pause) % STEP
-
-
 def _why(answer: "asyncio.Future[Any]") -> SchedulerError | None:
     """The error that ended it, if not the run did."""
     error = None if answer.cancelled() else answer.exception()
@@ -190,19 +170,39 @@ def _greeted(message: Mapping[str, Any]) -> int:
     return greeting.pid
 
 
-class RemoteControl(RequestingControl):
+class ObservableControl(RequestingControl):
+    """A Control on this loop that holds its newest snapshot."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.citizen = snapshot.citizen
+        self._snapshot = snapshot
+        self._subscribers = Subscribers()
+
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""
+        return self._subscribers.add(callback)
+
+    def watch(self) -> AsyncIterator[Snapshot]:
+        return snapshots(self.subscribe, self.snapshot)
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._subscribers.notify()
+
+
+class RemoteControl(ObservableControl):
     """A Control for a citizen of another process; attaches again whenever its owner is back."""
 
     def __init__(self, citizen: str, path: Path, clock: Clock) -> None:
-        self.citizen = citizen
+        super().__init__(Snapshot(citizen, owner="", stale="looking for its owner"))
         self._path, self._clock = path, clock
-        self._snapshot = Snapshot(citizen, owner="", stale="looking for its owner")
         self._owner = ""
-        self._subscribers = Subscribers()
         self._connection: Connection | None = None
         self._staying: asyncio.Task[None] | None = None
         self._heard_at, self._pinged_at = clock.elapsed(), 0.0
-        self._pings: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Attach, and stay attached; raises Disconnected if there is no owner at first."""
@@ -216,16 +216,6 @@ class RemoteControl(RequestingControl):
             await asyncio.wait({self._staying})
         if self._connection:
             self._connection.close()
-
-    def snapshot(self) -> Snapshot:
-        return self._snapshot
-
-    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""
-        return self._subscribers.add(callback)
-
-    def watch(self) -> AsyncIterator[Snapshot]:
-        return snapshots(self.subscribe, self.snapshot)
 
     def pulse(self) -> Heartbeat:
         """Calling this is what keeps it fresh: an owner that is not looked at is not pinged."""
@@ -256,9 +246,7 @@ class RemoteControl(RequestingControl):
 
     def _ping(self) -> None:
         if self._connection:
-            ping = asyncio.create_task(_ping(self._connection))
-            self._pings.add(ping)  # the loop itself holds tasks weakly
-            ping.add_done_callback(self._pings.discard)
+            self._connection.ping()
 
     async def _attach(self) -> None:
         connection = await Connection.open(self._path)
@@ -267,12 +255,13 @@ class RemoteControl(RequestingControl):
             self._owner = f"pid {connection.pid}"
             self._snapshot = replace(self._snapshot, events=())
         events = self._snapshot.events
+        self._connection = connection  # before the first snapshot: whoever sees it may ask at once
         try:
             await connection.watch(events[-1].seq if events else 0, self._receive)
-            self._connection = connection
-        finally:
-            if self._connection is not connection:
-                connection.close()
+        except (Disconnected, asyncio.CancelledError):
+            connection.close()
+            self._connection = None
+            raise
 
     async def _stay_attached(self) -> None:
         pause = RETRY
@@ -280,12 +269,11 @@ class RemoteControl(RequestingControl):
             if self._connection:
                 await self._connection.closed()
                 self._connection, pause = None, RETRY
-                self._snapshot = replace(self._snapshot, stale=f"its owner ({self._owner}) is gone")
-                self._subscribers.notify()
+                self._publish(replace(self._snapshot, stale=f"its owner ({self._owner}) is gone"))
             with suppress(Disconnected):
                 await self._attach()
                 continue
-            await asyncio.sleep(rounded(pause * uniform(0.8, 1.2), self._clock.elapsed()))
+            await asyncio.sleep(pause * uniform(0.8, 1.2))
             pause = min(pause * SLOWER, RETRY_AT_MOST)
 
     def _on_message(self) -> None:
@@ -293,11 +281,4 @@ class RemoteControl(RequestingControl):
 
     def _receive(self, raw: Any) -> None:
         snapshot = messages.with_events(messages.typed(Snapshot, raw), self._snapshot.events)
-        self._snapshot = replace(snapshot, owner=f"attached, {self._owner}")
-        self._subscribers.notify()
-
-
-async def _ping(connection: Connection) -> None:
-    """Any line from the owner is a sign of life, a refusal too."""
-    with suppress(SchedulerError):
-        await connection.ask("ping")
+        self._publish(replace(snapshot, owner=f"attached, {self._owner}"))

@@ -1,22 +1,20 @@
 """A citizen without steering it: from its files, or from its owner where only the group socket is open."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from scheduler.config.settings import CitizenSettings
-from scheduler.control.client import RemoteControl
+from scheduler.control.client import ObservableControl, RemoteControl
 from scheduler.core.description import TaskDetails, explain
 from scheduler.core.planning import Slots, TimeGrid, forecast, recovered, slot
-from scheduler.core.ports import RequestingControl
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
 from scheduler.core.schedule import unix
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task, WakeConfig
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskView, WakeView, view
-from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.storage.state_file import StateFile, States
@@ -90,14 +88,12 @@ def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awai
         clock.close()
 
 
-class OfflineControl(RequestingControl):
+class OfflineControl(ObservableControl):
     """A Control that reads a citizen's files and refuses every verb, with the reason or the owner."""
 
     def __init__(self, settings: CitizenSettings, clock: Clock, reason: SchedulerError) -> None:
-        self.citizen, self.reason = settings.name, reason
-        self._settings, self._clock = settings, clock
-        self._snapshot = Snapshot(self.citizen, stale=str(reason))
-        self._subscribers = Subscribers()
+        super().__init__(Snapshot(settings.name, stale=str(reason)))
+        self._settings, self._clock, self.reason = settings, clock, reason
 
     async def refresh(self) -> None:
         """Read the files again, and notify the subscribers if anything is different."""
@@ -108,24 +104,13 @@ class OfflineControl(RequestingControl):
         except SchedulerError as error:
             snapshot = Snapshot(self.citizen, stale=str(error))
         if snapshot != self._snapshot:
-            self._snapshot = snapshot
-            self._subscribers.notify()
+            self._publish(snapshot)
 
     def _with_reason(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.owner:
             return snapshot
         gone = isinstance(self.reason, Owned) and not isinstance(self.reason, NotOurs | Managed)
         return replace(snapshot, stale=OWNER_GONE if gone else str(self.reason))
-
-    def snapshot(self) -> Snapshot:
-        return self._snapshot
-
-    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back, on this loop, whenever there is a new snapshot; calling the result ends that."""
-        return self._subscribers.add(callback)
-
-    def watch(self) -> AsyncIterator[Snapshot]:
-        return snapshots(self.subscribe, self.snapshot)
 
     def pulse(self) -> Heartbeat:
         return Heartbeat()

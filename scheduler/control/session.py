@@ -10,7 +10,7 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.member import Followed, Member
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
-from scheduler.core.task import Handler, Outcome, Trigger
+from scheduler.core.task import Handler, Outcome
 from scheduler.core.views import Event, OutputChunk, TaskView
 from scheduler.errors import Owned, SchedulerError
 
@@ -96,7 +96,6 @@ async def force_and_wait(
 
     `show` gets what the run prints, as it comes, and its traceback after that.
     """
-    newest = await _newest(control, task) if show else 0
     receipt = await control.force(task, again=again)
     ended = asyncio.ensure_future(control.wait(task, receipt.run))
     try:
@@ -104,7 +103,7 @@ async def force_and_wait(
         view = await ended
     finally:
         ended.cancel()
-    if show and shown is not None and (rest := await _not_shown(control, task, newest, shown)):
+    if show and shown is not None and (rest := await _not_shown(control, view, shown)):
         await show(OutputChunk(rest))
     return view
 
@@ -133,13 +132,6 @@ async def wake_and_wait(control: Followed) -> Event:
     raise AssertionError("a watched control has no end")
 
 
-async def _newest(control: Followed, task: str) -> int:
-    with suppress(SchedulerError):  # a task can run without a history
-        for run in await control.history(task, limit=1):
-            return run.id
-    return 0
-
-
 async def _follow(control: Followed, task: str, show: Show) -> str | None:
     """What was shown of the run; None if that is not the whole of it."""
     shown: list[str] = []
@@ -152,12 +144,11 @@ async def _follow(control: Followed, task: str, show: Show) -> str | None:
     return "".join(shown) if whole else None
 
 
-async def _not_shown(control: Followed, task: str, newest: int, shown: str) -> str:
+async def _not_shown(control: Followed, view: TaskView, shown: str) -> str:
     """What the history has of the run beyond that: the run was too quick, or has a traceback."""
-    with suppress(SchedulerError):
-        runs = await control.history(task)
-        forced = [run for run in runs if run.id > newest and run.trigger is Trigger.FORCE]
-        if forced and forced[0].printed:
-            text = await control.output(forced[0].id)
-            return text[len(shown) :] if text.startswith(shown) else ""
+    with suppress(SchedulerError):  # a task can run without a history
+        for run in await control.history(view.name):
+            if run.started == view.last_run and run.printed:
+                text = await control.output(run.id)
+                return text[len(shown) :] if text.startswith(shown) else ""
     return ""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from scheduler.control import messages
-from scheduler.control.client import RETRY, RETRY_AT_MOST, STEP, Connection, RemoteControl, rounded
+from scheduler.control.client import RETRY, RETRY_AT_MOST, Connection, RemoteControl
 from scheduler.control.server import ACCEPTED, CLIENTS, MISTAKES, READ_SIZE, REQUESTS, Server
 from scheduler.core.schedule import Cron, Every
 from scheduler.core.task import Call, Task
@@ -208,16 +208,9 @@ async def test_an_owner_that_stays_away_is_looked_for_less_and_less_often(owner,
     )
     await owner.server.close()
     await until(lambda: len(pauses) > 30, "it is looked for")
-    assert 0.8 * RETRY <= pauses[0] <= 1.2 * RETRY + STEP
-    assert all(0.8 * RETRY_AT_MOST <= pause <= 1.2 * RETRY_AT_MOST + STEP for pause in pauses[-10:])
+    assert 0.8 * RETRY <= pauses[0] <= 1.2 * RETRY
+    assert all(0.8 * RETRY_AT_MOST <= pause <= 1.2 * RETRY_AT_MOST for pause in pauses[-10:])
     assert len(set(pauses[-10:])) > 1, "a thousand do not all come at once"
-
-
-@pytest.mark.parametrize("pause", [0.4, 0.5, 4.9, 6.0])
-def test_some_of_a_thousand_knock_together_so_that_the_loop_wakes_seldom(pause):
-    ends = {now + rounded(pause, now) for now in (100.0, 100.01, 100.07, 100.09)}
-    assert len(ends) == 1 and min(ends) % STEP == pytest.approx(0)
-    assert pause + 100.09 <= min(ends) <= pause + 100 + 2 * STEP
 
 
 class LaterClock(SystemClock):
