@@ -1,4 +1,4 @@
-"""The scheduler: citizens' tasks on time, one owner each. Nothing here knows of a screen.
+"""The scheduler: runs the tasks of citizens on time, one owner each. Nothing here knows of a screen.
 
 The names below load when they are asked for, so that `import scheduler` costs nothing.
 """

@@ -1,4 +1,4 @@
-"""The face that v2's callers know: the table, the schedulers by name, and the verbs, as plain calls."""
+"""Compatible API for code written for v2: the table of tasks, schedulers by name, verbs as plain calls."""
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class CitizenScheduler:
-    """One citizen for a script: handlers of its own, and the verbs as plain calls that wait."""
+    """One citizen for a script: its own handlers, and the verbs as plain calls that wait."""
 
     def __init__(self, citizen: str, config: Path | None = None, own_as_root: bool = False) -> None:
         self.citizen, self.config, self._as_root = citizen, config, own_as_root
@@ -48,12 +48,12 @@ class CitizenScheduler:
             raise UnknownTask(task, names)
         owner = owner_of(settings.home)
         if owner and owner.pid != os.getpid():
-            mend = f"set handler of the task {task} in its settings instead"
-            raise Owned(f"{self.citizen} is owned by pid {owner.pid}: {mend}")
+            fix = f"set handler of the task {task} in its settings instead"
+            raise Owned(f"{self.citizen} is owned by pid {owner.pid}: {fix}")
         self._handlers[task] = handler
 
     def run_due(self) -> dict[str, Outcome]:
-        """Run every task that is due and wait for all of them: what each came to."""
+        """Run every task that is due and wait for all of them; gives the outcome of each."""
 
         async def drain(control: "Followed") -> dict[str, Outcome]:
             from scheduler.engine.scheduler import Scheduler
@@ -64,7 +64,7 @@ class CitizenScheduler:
             await control.run_due_once(float("inf"))
             return {result.task: result.outcome for result in control.drain_results()}
 
-        return self._steer(drain)
+        return self._run(drain)
 
     def force(self, task: str) -> str:
         """Run the task now and wait for it: how it went, in a line."""
@@ -74,22 +74,22 @@ class CitizenScheduler:
 
             return outcome_of(await force_and_wait(control, task))
 
-        return self._steer(forced)
+        return self._run(forced)
 
     def reset(self, task: str) -> Receipt:
         """Forget the task's last run and last error: due at the next check."""
-        return self._steer(lambda control: control.reset(task))
+        return self._run(lambda control: control.reset(task))
 
     def status(self) -> Snapshot:
-        """The citizen as its files tell it."""
+        """The citizen from its files."""
         return look(self.citizen, self.config)
 
-    def _steer(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
-        from asyncio import run  # 30 ms that whoever only looks does not pay
+    def _run(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
+        from asyncio import run  # 30 ms; reading a citizen does without
 
-        return run(self._steering(action))
+        return run(self._with_control(action))
 
-    async def _steering(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
+    async def _with_control(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
         from scheduler.control.session import control_for
 
         at = control_for(self.citizen, self.config, as_root=self._as_root, handlers=self._handlers)
@@ -102,7 +102,7 @@ def get_scheduler(citizen: str, config: Path | None = None, own_as_root: bool = 
     return _scheduler(citizen, config, own_as_root)
 
 
-# A cache tells f(name) from f(name, None): only this one is asked, always with all three.
+# For a cache f(name) and f(name, None) differ: this one always gets all three arguments.
 _scheduler = lru_cache(CitizenScheduler)
 
 
@@ -112,7 +112,7 @@ def register_handler(task: str, handler: Handler, citizen: str) -> None:
 
 
 def run_background_tasks(citizen: str) -> dict[str, Outcome]:
-    """Run what is due for the citizen and wait for it: what each task came to."""
+    """Run what is due for the citizen and wait for it; gives the outcome of each task."""
     return get_scheduler(citizen).run_due()
 
 
@@ -134,12 +134,12 @@ def background_status(citizen: str, config: Path | None = None) -> str:
 
 
 def look(citizen: str, config: Path | None = None) -> Snapshot:
-    """The citizen as its files tell it; takes no lock and changes nothing."""
+    """The citizen from its files; takes no lock and changes nothing."""
     return looks((citizen,), config)[0]
 
 
 def looks(names: Sequence[str] = (), config: Path | None = None) -> list[Snapshot]:
-    """These citizens (all, if none is named) as their files tell them."""
+    """These citizens (all, if none is named) from their files."""
     settings = load(config=config, only=names)
     if settings.problems:
         raise BadSettings(settings.problems)

@@ -11,17 +11,17 @@ class SchedulerError(Exception):
 
 
 class TaskFailed(Exception):
-    """Raised by a handler for a failure that it expected: the text is the whole story, no traceback."""
+    """Raised by a handler for a failure that it expected: logged as its text, without a traceback."""
 
 
 class BadSchedule(SchedulerError):
-    """A duration or a cron expression that can never be meant."""
+    """An invalid duration or cron expression."""
 
     code = "bad-schedule"
 
 
 class BadSettings(SchedulerError):
-    """Settings that cannot be used; `problems` holds every one of them, each with file and key."""
+    """Settings with errors; `problems` holds all of them, each with file and key."""
 
     code = "bad-settings"
 
@@ -59,7 +59,7 @@ class AlreadyRunning(SchedulerError):
 
 
 class NotSetUp(SchedulerError):
-    """A task that lacks the settings it cannot do without; the text holds the lines to add."""
+    """A task without the settings that it needs; the text holds the lines to add."""
 
     code = "not-set-up"
 
@@ -83,19 +83,13 @@ class Managed(Owned):
 
 
 class Unreadable(SchedulerError):
-    """A file that is there and cannot be read: not the same as empty, so the citizen is left alone."""
+    """A file that exists and cannot be read; it is not treated as empty, so the citizen does not run."""
 
     code = "unreadable"
 
 
-class ReadOnly(SchedulerError):
-    """This front end was asked to look and not to touch."""
-
-    code = "read-only"
-
-
 class NotALoop(SchedulerError):
-    """The owner is a process that is not ended from outside."""
+    """The owner is a process that a client may not stop."""
 
     code = "not-a-loop"
 

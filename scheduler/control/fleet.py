@@ -247,10 +247,12 @@ class Fleet:
             asked = self._look_now.is_set()
             self._look_now.clear()
             began = self.clock.elapsed()
-            await self._look(asked)
-            pause = max(LOOK_EVERY, LOOK_SHARE * (self.clock.elapsed() - began))
+            changed = await self._look(asked)
+            took = 0.0 if changed else self.clock.elapsed() - began
+            pause = max(LOOK_EVERY, LOOK_SHARE * took)
 
-    async def _look(self, asked: bool) -> None:
+    async def _look(self, asked: bool) -> bool:
+        """Compare the files with what is known, and follow them; gives whether anything was different."""
         changed, edited, displaced = await asyncio.to_thread(self._differences)
         for scheduler in edited:
             scheduler.reload_if_edited()
@@ -265,6 +267,7 @@ class Fleet:
         for member in list(self.members.values()):
             if isinstance(member.control, OfflineControl):
                 await self._refresh_offline(member, member.control)
+        return changed or asked or bool(edited or displaced)
 
     def _differences(self) -> tuple[bool, list[Scheduler], list[str]]:
         """Whether the settings changed, whose state file was edited, and whose lock is not in its place."""

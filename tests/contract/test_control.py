@@ -168,7 +168,7 @@ async def test_after_each_change_the_newest_snapshot_comes(bench):
     assert [event.kind for event in bench.seen[-1].events if event.task == "quick"] == ["started", "finished"]
 
 
-async def test_everybody_who_watches_is_told(bench):
+async def test_all_who_watch_see_a_change(bench):
     other = Bench(bench.place, bench.control, bench.end)
     await bench.see()
     await other.see()
@@ -473,12 +473,12 @@ async def test_an_onlooker_is_the_same_across_threads(onlooker):
 # ------------------------------------------------------------------ the thread itself
 
 
-async def test_a_thread_that_nobody_watched_ends_at_once(place):
+async def test_a_thread_without_a_watcher_ends_at_once(place):
     thread = FleetThread(FleetOptions(config=place.config, only=("opus",)), lambda name, home: None)
     await asyncio.to_thread(thread.stop)
 
 
-async def test_a_thread_that_is_told_to_end_before_it_has_a_loop_ends(place, monkeypatch):
+async def test_a_thread_that_is_stopped_before_it_has_a_loop_ends(place, monkeypatch):
     imported = threading.Event()
 
     class Late(types.ModuleType):
@@ -491,10 +491,11 @@ async def test_a_thread_that_is_told_to_end_before_it_has_a_loop_ends(place, mon
     views = thread.watch()
     assert (await anext(views)).loading
     stopping = asyncio.create_task(asyncio.to_thread(thread.stop))
-    await until(lambda: thread._ending, "it is told")
+    await asyncio.sleep(0.1)
+    assert not stopping.done(), "it waits for the thread"
     imported.set()
     await stopping
-    assert not thread._thread.is_alive()
+    assert "scheduler" not in {each.name for each in threading.enumerate()}
     await views.aclose()
 
 

@@ -132,7 +132,7 @@ async def test_options_of_a_handler_come_with_secrets_masked(control):
     assert prices["url"] == "https://me:***@prices.example.org/{pair}"
 
 
-def told(text: str) -> list[str]:
+def secrets_in(text: str) -> list[str]:
     """The secrets in a text; a time may hold the digits of one by chance, between others."""
     return [each for each in SECRETS if re.search(rf"(?<![\d.]){re.escape(each)}(?![\d.])", text)]
 
@@ -140,7 +140,7 @@ def told(text: str) -> list[str]:
 async def test_no_secret_is_in_what_leaves_the_owner(control):
     names = [task.partition("\n")[0] for task in TASKS]
     whole = "\n".join([repr(await control.explain(name)) for name in names])
-    assert told(whole) == []
+    assert secrets_in(whole) == []
 
 
 async def test_the_next_times_are_those_of_the_schedule(control):
@@ -181,7 +181,7 @@ async def test_the_bytes_on_the_socket_hold_no_secret(place):
     finally:
         await fleet.stop(0)
     assert b"imap.example.org" in heard
-    assert told(heard.decode(errors="replace")) == []
+    assert secrets_in(heard.decode(errors="replace")) == []
 
 
 async def test_the_demo_explains_every_task():

@@ -51,7 +51,7 @@ async def bench(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[B
 
 
 class Follower:
-    """Somebody who reads what a run prints."""
+    """A reader of what a run prints."""
 
     def __init__(self, control: Any, task: str) -> None:
         self.pieces: list[OutputChunk] = []
@@ -200,7 +200,7 @@ async def test_handlers_of_this_process_are_followed_too(place, monkeypatch):
 # ------------------------------------------------------------------ those that only look, or pretend
 
 
-async def test_an_onlooker_is_told_who_owns_the_citizen(place):
+async def test_an_onlooker_learns_who_owns_the_citizen(place):
     with owning(place.home, 5.0):
         fleet = Fleet(FleetOptions(config=place.config, only=("opus",), own=False))
         await fleet.start()

@@ -236,4 +236,4 @@ async def test_ten_clients_look_at_the_past_one_after_the_other(past):
     assert (len(scheduler.asked), scheduler.most) == (10, 1)
     for client in clients:
         client.writer.transport.abort()
-    await until(lambda: scheduler.inside == 0, "nobody is left inside")
+    await until(lambda: scheduler.inside == 0, "all have left")

@@ -50,10 +50,10 @@ async def control(request: pytest.FixtureRequest, place: Place) -> AsyncIterator
 async def test_every_control_answers_from_the_schedule(control):
     start = time.time() + 60  # the bench may be on a clock of its own: cron's slots are the same on all
     window = TimeGrid(start // 3600 * 3600 + 7200, 900.0, 96)
-    slots = await control.slots(["hourly", "minutely", "never", "nobody"], window)
+    slots = await control.slots(["hourly", "minutely", "never", "unknown"], window)
     assert slots["hourly"] == tuple(window.start + 3600 * n for n in range(24))
     assert slots["minutely"] == tuple(window.start + 900 * n for n in range(96))
-    assert slots["never"] == () and "nobody" not in slots
+    assert slots["never"] == () and "unknown" not in slots
 
 
 async def test_an_answer_is_bounded(control):

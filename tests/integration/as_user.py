@@ -3,13 +3,14 @@
 What is installed may lie where that user cannot read, so nothing may be imported afterwards.
 """
 
+import ctypes  # noqa: F401  # loaded late by the scheduler
 import encodings
 import importlib
 import os
 import pkgutil
 import sys
 
-import filelock  # noqa: F401  # loaded late by the scheduler
+import filelock  # noqa: F401  # as above
 import psutil  # noqa: F401  # as above
 import tzlocal
 

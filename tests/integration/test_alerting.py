@@ -38,11 +38,11 @@ def kinds(server) -> list[str]:
     return [json.loads(body)["kind"] for method, _, body in server.asked if method == "POST"]
 
 
-async def test_a_streak_over_crashes_and_restarts_is_told_once_and_its_end_once(place, server):
+async def test_a_streak_over_crashes_and_restarts_is_sent_once_and_its_end_once(place, server):
     place.tasks(FLAKY, more='[alerts]\nwebhook = "${HOOK}"\nafter = 3\n')
     sent = place.home / ".experience" / "alerts.json"
     with place.loop():
-        await until(lambda: sent.exists() and "flaky" in sent.read_text(), "it is sent", 20)
+        await until(lambda: sent.exists() and "flaky" in sent.read_text(), "the alert is sent", 20)
     for _ in range(2):  # each time killed
         count = place.count("flaky")
         with place.loop():
@@ -85,7 +85,7 @@ async def test_pings_tell_of_runs_and_failures(place, server):
         await until(lambda: "/t0ps3cret" in server.paths(), "a success is sent", 20)
 
 
-async def test_while_the_loop_hangs_its_citizen_is_told_which_run_it_is(place, server):
+async def test_while_the_loop_hangs_an_alert_names_the_run(place, server):
     place.tasks(more='[alerts]\nwebhook = "${HOOK}"\n')
     (opus,) = load(config=place.config).citizens
     alarms = Alarms(stalled_after=0.2)

@@ -127,7 +127,7 @@ def test_no_link_in_a_home_leads_the_mark_elsewhere(place, tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_unit_of_somebody_else_is_left_alone(place):
+def test_a_unit_of_another_program_is_left_alone(place):
     (place.root / "units").mkdir()
     (place.root / "units" / "experience-opus.service").write_text("[Unit]\n")
     for verb in ("install", "remove"):
@@ -297,7 +297,7 @@ def test_what_the_manager_could_not_take_comes_with_the_next():
     manager.socket.close()
 
 
-def test_without_a_manager_nothing_is_told_and_nothing_fails():
+def test_without_a_manager_nothing_is_sent_and_nothing_fails():
     from scheduler.system.sd_notify import from_environment
 
     assert not from_environment({}).managed

@@ -1,4 +1,4 @@
-"""What somebody removes under a running owner: its lock, its socket, the whole home."""
+"""Homes and locks that are removed under a running owner."""
 
 import asyncio
 import contextlib
@@ -91,7 +91,7 @@ async def test_who_was_overtaken_lets_go_and_leaves_the_other_alone(place, fleet
         assert f"owned by pid {other.pid}" in fleet.members["opus"].refusal
 
 
-async def test_a_file_system_that_numbers_its_files_anew_takes_nothing_away(place, fleet, monkeypatch):
+async def test_a_file_system_that_numbers_its_files_differently_takes_nothing_away(place, fleet, monkeypatch):
     looks = iter(range(10**9))
     monkeypatch.setattr("scheduler.storage.lock.file_id", lambda path: (1, next(looks)))
     before = next(looks)

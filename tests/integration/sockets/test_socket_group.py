@@ -1,4 +1,4 @@
-"""A citizen may be opened to a group of users: its members steer it, nobody else does."""
+"""A citizen may be opened to a group of users: its members steer it, other users do not."""
 
 import asyncio
 import contextlib
@@ -87,7 +87,7 @@ async def test_what_an_owner_left_that_was_killed_is_removed(place):
     await fleet.stop()
 
 
-async def test_a_folder_that_members_cannot_pass_is_said_with_the_mend(place):
+async def test_a_folder_that_members_cannot_pass_is_said_with_the_fix(place):
     place.home.chmod(0o700)
     fleet = await fleet_of(place)
     (scheduler,) = fleet.schedulers()
@@ -242,7 +242,7 @@ def test_an_owner_that_is_no_member_says_so_and_runs(users):
 
 
 @root
-def test_a_folder_below_the_temporary_one_that_somebody_else_made_is_not_entered(users, monkeypatch):
+def test_a_folder_below_the_temporary_one_that_another_user_made_is_not_entered(users, monkeypatch):
     monkeypatch.setattr("scheduler.system.unix_socket.LONGEST", 5)
     path = socket_path(users.home)
     path.parent.mkdir(parents=True)

@@ -52,7 +52,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits long in these tests."""
+    """Short time limits."""
     for name, seconds in (("AFTER_GRACE", 0.3), ("AFTER_SIGTERM", 0.3)):
         monkeypatch.setattr(background_loops, name, seconds)
     monkeypatch.setattr("scheduler.control.client.GREETING_WITHIN", 0.3)
@@ -122,7 +122,7 @@ def test_one_of_several_can_be_named(place, capsys):
     assert "unknown citizen 'mria': did you mean mira?" in capsys.readouterr().err
 
 
-async def test_one_that_only_says_yes_is_told_again(place, hasty):
+async def test_one_that_only_says_yes_is_asked_again(place, hasty):
     place.tasks(more="grace = 0.1\n")
     with owner(place, "-c", STUBBORN, str(place.config)) as process:
         assert await stopped(place) == [LoopReport("opus: ended after a second request, sent after 0s")]
@@ -133,12 +133,12 @@ async def test_one_that_hangs_is_killed_and_that_is_no_success(place, hasty):
     place.tasks(more="grace = 0.1\n")
     with loop(place) as process:
         process.send_signal(signal.SIGSTOP)
-        (told,) = await stopped(place)
-        assert told.wrong and told.text.startswith("opus: killed: it had not ended in ")
+        (report,) = await stopped(place)
+        assert report.wrong and report.text.startswith("opus: killed: it had not ended in ")
         assert process.wait(5) == -signal.SIGKILL
 
 
-async def test_one_of_an_earlier_version_is_told_by_a_signal(place, monkeypatch):
+async def test_one_of_an_earlier_version_is_stopped_by_a_signal(place, monkeypatch):
     async def ask(self: Connection, method: str, **params: object) -> object:
         raise SchedulerError("no method 'stop' with these parameters")
 
@@ -171,10 +171,10 @@ async def test_a_service_is_left_to_its_manager(place):
     await fleet.stop(0)
 
 
-async def test_a_note_that_names_somebody_else_harms_nobody(place):
+async def test_a_note_that_names_another_process_harms_none(place):
     with owning(place.home, 5.0):
-        (told,) = await stopped(place)
-    assert told == LoopReport(
+        (report,) = await stopped(place)
+    assert report == LoopReport(
         f"opus: left alone: pid {os.getpid()} does not answer and is not a loop of --all or NAME"
     )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from itertools import count
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.control import messages, server
 from scheduler.control.server import Server
-from scheduler.core.views import Event, Snapshot
+from scheduler.core.views import Event, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers
 from tests.fakes import until
 
@@ -26,6 +26,7 @@ class Citizen:
         self.subscribers = Subscribers()
         self.events: tuple[Event, ...] = ()
         self.home = ""
+        self.chunks: dict[str, int] = {}  # how many were taken of each task
         self._numbers = count(1)
 
     def snapshot(self) -> Snapshot:
@@ -34,6 +35,12 @@ class Citizen:
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self.subscribers.add(callback)
 
+    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
+        while True:
+            self.chunks[task] = self.chunks.get(task, 0) + 1
+            yield OutputChunk(LARGE[:60_000])
+            await asyncio.sleep(0)
+
     def happens(self) -> None:
         number = next(self._numbers)
         self.events = (*self.events, Event(number, float(number), "started", "opus", "tick"))
@@ -41,7 +48,7 @@ class Citizen:
 
 
 class Client:
-    """Somebody who watches."""
+    """A client that watches."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -126,6 +133,17 @@ async def test_one_that_never_reads_is_disconnected(citizen, watching, monkeypat
     stuck.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await until(lambda: citizen.subscribers, "it watches")
     await until(lambda: not citizen.subscribers, "it is let go")
+
+
+async def test_what_a_run_prints_waits_in_the_run_and_not_for_a_client_that_reads_nothing(citizen, watching):
+    stuck, quick = await watching(), await watching()
+    stuck.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    stuck.writer.write(messages.encode(id=2, method="follow", params={"task": "stuck"}))
+    quick.writer.write(messages.encode(id=2, method="follow", params={"task": "quick"}))
+    for _ in range(100):
+        await quick.reader.readuntil(b"\n")
+    assert citizen.chunks["quick"] >= 99
+    assert 1 <= citizen.chunks["stuck"] < 20
 
 
 async def test_with_the_last_client_the_server_listens_no_more(citizen, watching):

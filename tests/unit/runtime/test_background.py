@@ -41,7 +41,7 @@ def _own_root(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @contextlib.contextmanager
-def somebody_else_owns(home: Path) -> Iterator[int]:
+def another_process_owns(home: Path) -> Iterator[int]:
     """Another process owns this home: its pid."""
     script = (
         "import sys; from pathlib import Path; from scheduler.storage.lock import acquire\n"
@@ -134,7 +134,7 @@ def test_a_reset_task_is_due(home):
 
 
 def test_where_another_process_owns_the_citizen_a_handler_here_would_never_run(home):
-    with somebody_else_owns(home) as pid, pytest.raises(Owned) as refused:
+    with another_process_owns(home) as pid, pytest.raises(Owned) as refused:
         get_scheduler("opus").register_handler("news_scan", lambda context: "")
     assert f"opus is owned by pid {pid}" in str(refused.value)
     assert "handler" in str(refused.value) and "news_scan" in str(refused.value)
@@ -143,12 +143,12 @@ def test_where_another_process_owns_the_citizen_a_handler_here_would_never_run(h
 
 @pytest.mark.parametrize("verb", [run_background_tasks, lambda name: background_force("news_scan", name)])
 def test_where_another_process_owns_the_citizen_nothing_runs_and_it_is_named(home, verb):
-    with somebody_else_owns(home) as pid, pytest.raises(Owned, match=f"opus is owned by pid {pid}"):
+    with another_process_owns(home) as pid, pytest.raises(Owned, match=f"opus is owned by pid {pid}"):
         verb("opus")
 
 
-def test_an_owner_that_was_killed_is_in_nobodys_way(home):
-    with somebody_else_owns(home):
+def test_an_owner_that_was_killed_is_in_the_way_of_none(home):
+    with another_process_owns(home):
         pass
     (home / ".experience" / "owner.json").write_text('{"pid": 1, "born": 1.0, "since": 1.0}')
     get_scheduler("opus").register_handler("news_scan", lambda context: "fine")
@@ -201,6 +201,6 @@ def test_a_process_that_has_just_ended_is_no_interrupted_run_while_there_is_an_o
     ended = {"pid": 2**22 - 1, "born": 1.0, "since": 5.0}
     state = {"last_run": {"news_scan": 5.0}, "tasks": {"news_scan": {"running": ended}}}
     (home / "background_tasks.json").write_text(json.dumps(state))
-    with somebody_else_owns(home):
+    with another_process_owns(home):
         assert background.look("opus").task("news_scan").kind is TaskStatus.RUNNING
     assert "interrupted" in background.look("opus").task("news_scan").error.text
