@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import CitizenSettings, Settings, load
-from scheduler.control.offline import ask_owner, read_snapshot
+from scheduler.control.home_snapshot import read_snapshot
 from scheduler.core.task import Handler, Outcome
 from scheduler.core.views import Receipt, Snapshot
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
+from scheduler.system.unix_socket import not_ours
 
 if TYPE_CHECKING:
     from scheduler.control.client import RemoteControl
@@ -149,12 +150,18 @@ def looks(names: Sequence[str] = (), config: Path | None = None) -> list[Snapsho
 
 def _read(citizen: CitizenSettings) -> Snapshot:
     """The citizen from its files, or from its owner if this user is a member of its `socket_group`."""
+    if not_ours(citizen.home) and (answer := _from_owner(citizen)):
+        return answer
+    return read_snapshot(citizen, SystemClock.now())
+
+
+def _from_owner(citizen: CitizenSettings) -> Snapshot | None:
+    from scheduler.control.offline import ask_owner
 
     async def newest(control: "RemoteControl") -> Snapshot:
         return control.snapshot()
 
-    answer = ask_owner(citizen.name, citizen.home, newest)
-    return answer or read_snapshot(citizen, SystemClock.now())
+    return ask_owner(citizen.name, citizen.home, newest)
 
 
 def citizens(config: Path | None = None) -> tuple[str, ...]:

@@ -8,61 +8,20 @@ from typing import Any, TypeVar
 
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.client import ObservableControl, RemoteControl
+from scheduler.control.home_snapshot import read_snapshot
 from scheduler.core.description import TaskDetails, explain
-from scheduler.core.planning import Slots, TimeGrid, forecast, recovered, slot
+from scheduler.core.planning import Slots, TimeGrid, forecast
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
-from scheduler.core.schedule import unix
 from scheduler.core.state import TaskState
-from scheduler.core.task import Task, WakeConfig
-from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskView, WakeView, view
+from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
-from scheduler.storage.lock import owner_of
 from scheduler.storage.state_file import StateFile, States
 from scheduler.system.clock import Clock, SystemClock
-from scheduler.system.files import read_json
-from scheduler.system.process_info import Running, alive
 from scheduler.system.unix_socket import door, not_ours
 
 T = TypeVar("T")
 
 OWNER_GONE = "its owner is gone; open the monitor again to take it over"
-
-
-def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:
-    """The citizen at this moment, from its files; takes no lock, changes nothing, raises Unreadable."""
-    states, notes = StateFile(settings.home).peek()
-    owner = owner_of(settings.home)
-    tasks = sorted(settings.tasks, key=lambda task: (task.priority, task.name))
-    return Snapshot(
-        citizen=settings.name,
-        tasks=tuple(
-            _row(settings.name, task, states.get(task.name, TaskState()), now, owner) for task in tasks
-        ),
-        wake=_wake(settings.home, settings.wake, now),
-        home=str(settings.home),
-        owner=f"pid {owner.pid}" if owner else "",
-        problems=(*settings.problems, *notes),
-    )
-
-
-def _row(citizen: str, task: Task, state: TaskState, now: float, owner: Running | None) -> TaskView:
-    # While there is an owner it reports how a run has ended; without one the run was interrupted.
-    if state.running is None or not (owner or alive(state.running)):
-        state = recovered(state, now, alive)
-    state = state.seen(now)
-    note = f"waits for pid {state.orphan.pid}, started by an owner that died" if state.orphan else ""
-    return view(task, state, slot(citizen, task, state, now, 0.0), note=note)
-
-
-def _wake(home: Path, plan: WakeConfig, now: float) -> WakeView:
-    metadata = read_json(home / "metadata.json", {})
-    last, count = unix(metadata.get("last_wake")), metadata.get("wake_count", 0)
-    return WakeView(
-        count=count if isinstance(count, int) else 0,
-        due=None if last is None else plan.schedule.after(min(last, now)),
-        last=last,
-        configured=plan.work is not None,
-    )
 
 
 def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awaitable[T]]) -> T | None:

@@ -1,6 +1,5 @@
 """Decide when a task runs, and forecast when it will run; every function depends on its arguments alone."""
 
-import asyncio
 import random
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -107,11 +106,13 @@ def upcoming(
 
 async def forecast(citizen: str, tasks: Iterable[Forecast], now: float, grid: TimeGrid) -> Slots:
     """The slots of these tasks; the loop turns between two of them."""
+    from asyncio import sleep  # `--status` needs this module, and no event loop
+
     found: dict[str, tuple[float, ...]] = {}
     grid = replace(grid, cells=min(grid.cells, MOST_CELLS))
     for task, state, floor in list(tasks)[:MOST_TASKS]:
         found[task.name] = slots(citizen, task, state, now, floor, grid)
-        await asyncio.sleep(0)
+        await sleep(0)
     return found
 
 
