@@ -9,29 +9,42 @@ import copy
 import math
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, product, starmap
 from typing import NamedTuple
 
 from cronsim import CronSim, CronSimError
 
 NEVER = float("inf")
-_SECOND = timedelta(seconds=1)
+_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
 _RANGE_OF_ONE = re.compile(r"\b0*(\w+)-0*\1/0*[1-9][0-9]*")
 _END_OF_CALENDAR = (StopIteration, OverflowError, ValueError, OSError)
 
 
 class _Expression(NamedTuple):
-    minutes: CronSim  # its five fields
+    times: str  # minute and hour
+    days: str  # day of month, month, day of week
     seconds: tuple[int, ...]
     follows: bool  # the clock, because minute or hour begins with a star
 
     def walls(self, after: datetime) -> Iterator[datetime]:
         """What a clock that is never set shows at each slot."""
-        walk = copy.copy(self.minutes)
+        return self._patterns(after) if self.follows else self._fixed(after)
+
+    def _patterns(self, after: datetime) -> Iterator[datetime]:
+        walk = copy.copy(_read(f"{self.times} {self.days}"))
         walk.dt = after
         return walk
+
+    def _fixed(self, after: datetime) -> Iterator[datetime]:
+        """Day by day: a crontab of 10,000 lines has few different days."""
+        read = _read(f"{self.times} * * *")
+        times = list(starmap(time, product(sorted(read.hours), sorted(read.minutes))))
+        day: date | None = after.date() - _DAY
+        while day := _next_day(self.days, day):
+            walls = (datetime.combine(day, each) for each in times)
+            yield from (wall for wall in walls if wall > after)
 
 
 def next_slot(expression: str, zone: tzinfo, last: float) -> float:
@@ -71,11 +84,33 @@ def check(expression: str) -> _Expression:
         raise CronSimError("Wrong number of fields")
     if not expression.isascii():
         raise CronSimError("Bad character")
-    fields = [_RANGE_OF_ONE.sub(r"\1", field) for field in fields]
-    never_set = datetime(2000, 1, 1)  # noqa: DTZ001  # a clock that is never set has no zone
-    seconds = CronSim(" ".join((*fields[:-5], "* * * * *")), never_set).seconds
-    follows = any(field.startswith("*") for field in fields[-5:-3])
-    return _Expression(CronSim(" ".join(fields[-5:]), never_set), tuple(sorted(seconds)), follows)
+    if "-" in expression:
+        fields = [_RANGE_OF_ONE.sub(r"\1", field) for field in fields]
+    seconds = _read(f"{fields[0]} * * * * *").seconds if len(fields) == 6 else {0}
+    *times, _, _, _ = fields[-5:]
+    parsed = _Expression(
+        " ".join(times),
+        " ".join(fields[-3:]),
+        tuple(sorted(seconds)),
+        follows=any(field.startswith("*") for field in times),
+    )
+    _read(f"{parsed.times} * * *")
+    _read(f"0 0 {parsed.days}")
+    return parsed
+
+
+@lru_cache(maxsize=4096)
+def _read(fields: str) -> CronSim:
+    return CronSim(fields, datetime(2000, 1, 1))  # noqa: DTZ001  # a clock that is never set has no zone
+
+
+@lru_cache(maxsize=4096)
+def _next_day(days: str, last: date) -> date | None:
+    """The first day after `last` that matches; None if there is none in fifty years."""
+    walk = copy.copy(_read(f"0 0 {days}"))
+    walk.dt = datetime.combine(last, time())
+    found = next(walk, None)
+    return found and found.date()
 
 
 def _times_of_day(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[float]:
