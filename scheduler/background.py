@@ -14,7 +14,7 @@ from scheduler.core.views import Receipt, Snapshot
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
-from scheduler.system.unix_socket import not_ours
+from scheduler.system.unix_socket import is_foreign
 
 if TYPE_CHECKING:
     from scheduler.control.client import RemoteControl
@@ -150,7 +150,7 @@ def looks(names: Sequence[str] = (), config: Path | None = None) -> list[Snapsho
 
 def _read(citizen: CitizenSettings) -> Snapshot:
     """The citizen from its files, or from its owner if this user is a member of its `socket_group`."""
-    if not_ours(citizen.home) and (answer := _from_owner(citizen)):
+    if is_foreign(citizen.home) and (answer := _from_owner(citizen)):
         return answer
     return read_snapshot(citizen, SystemClock.now())
 

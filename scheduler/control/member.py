@@ -17,7 +17,7 @@ from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.storage.lock import Ownership
 from scheduler.system.clock import Clock
-from scheduler.system.unix_socket import closed_to, door, shared_path, socket_path
+from scheduler.system.unix_socket import client_path, first_closed_folder, shared_path, socket_path
 
 log = logging.getLogger("experience.fleet")
 
@@ -85,7 +85,7 @@ async def _shared(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
             await server.share(path, None)
             return ()
         await server.share(path, group.number)
-        shut = closed_to(group.number, settings.home)
+        shut = first_closed_folder(group.number, settings.home)
     except OSError as error:
         outsider = error.errno == errno.EPERM  # chown, by a user outside the group
         why = f"this user is not a member of {group}: usermod -aG {group} USER" if outsider else str(error)
@@ -99,7 +99,7 @@ async def _shared(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
 async def attached(settings: CitizenSettings, reason: SchedulerError, clock: Clock) -> Member:
     """The citizen through its owner's socket, or through its files where nothing answers."""
     try:
-        remote = RemoteControl(settings.name, door(settings.home), clock)
+        remote = RemoteControl(settings.name, client_path(settings.home), clock)
         await remote.start()
     except (Disconnected, OSError):
         offline = OfflineControl(settings, clock, reason)

@@ -17,7 +17,7 @@ from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
 from scheduler.storage.state_file import StateFile, States
 from scheduler.system.clock import Clock, SystemClock
-from scheduler.system.unix_socket import door, not_ours
+from scheduler.system.unix_socket import client_path, is_foreign
 
 T = TypeVar("T")
 
@@ -26,12 +26,12 @@ OWNER_GONE = "its owner is gone; open the monitor again to take it over"
 
 def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awaitable[T]]) -> T | None:
     """The owner's answer, if this user cannot read the home; None if it can, or nothing answers."""
-    if not not_ours(home):
+    if not is_foreign(home):
         return None
 
     async def ask() -> T | None:
         try:
-            control = RemoteControl(citizen, door(home), clock)
+            control = RemoteControl(citizen, client_path(home), clock)
             await control.start()
         except (Disconnected, OSError):
             return None

@@ -15,7 +15,7 @@ from scheduler.control.messages import METHODS, Method, ProtocolError, Request
 from scheduler.core.views import OutputChunk, Snapshot
 from scheduler.errors import NotALoop, NotOurs, SchedulerError
 from scheduler.system.files import file_id
-from scheduler.system.unix_socket import Peer, admitted, bind, ours, peer_of, prepare, remove
+from scheduler.system.unix_socket import Peer, bind, is_admitted, is_trusted, peer_of, prepare, remove
 
 log = logging.getLogger("experience.server")
 
@@ -123,7 +123,7 @@ class Server:
         try:
             peer = peer_of(writer.get_extra_info("socket"))
             if self._greet(writer, peer, group):
-                stop = self._stop if ours(peer) else _other_user
+                stop = self._stop if is_trusted(peer) else _other_user
                 await _Client(self._scheduler, reader, writer, stop, self._encoder, self._exclusive).serve()
         except (OSError, asyncio.CancelledError):  # the client left, or the owner is closing
             pass
@@ -133,7 +133,7 @@ class Server:
 
     def _greet(self, writer: asyncio.StreamWriter, peer: Peer | None, group: int | None) -> bool:
         citizen = self._scheduler.citizen
-        if not admitted(peer, group):
+        if not is_admitted(peer, group):
             log.warning("refused another user at the socket", extra={"citizen": citizen})
             return False
         if len(self._clients) > CLIENTS:

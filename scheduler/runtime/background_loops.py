@@ -19,7 +19,7 @@ from scheduler.control.client import Connection
 from scheduler.errors import BadSettings, Disconnected, SchedulerError, UnknownCitizen
 from scheduler.storage.lock import managed_by, owner_of
 from scheduler.system.process_info import Running, alive, born
-from scheduler.system.unix_socket import door
+from scheduler.system.unix_socket import client_path
 
 CORE = Path(__file__).resolve().parents[2] / "core.py"
 LOG = Path("logs", "loop.log")
@@ -249,7 +249,7 @@ async def _end(owner: Running, citizens: list[CitizenSettings]) -> tuple[str, bo
 async def _ask_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping | None:
     """Ask the owner through its socket; None where nothing answers. Raises _LeftAlone."""
     try:
-        connection = await Connection.open(door(citizen.home))
+        connection = await Connection.open(client_path(citizen.home))
     except (Disconnected, OSError):
         return None
     try:

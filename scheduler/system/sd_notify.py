@@ -1,4 +1,4 @@
-"""Tells the service manager how we are: ready, alive, reloading, stopping."""
+"""Reports the state of the process to the service manager: ready, alive, reloading, stopping."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from scheduler.system.clock import Clock, Timer
 
 SERVICE = "EXPERIENCE_SERVICE"  # in the unit: this process is the service of that name
-BEATS = 3  # signs of life in the time after which the manager calls us dead
+BEATS = 3  # heartbeats in the time after which the manager takes the process for dead
 
 
 class Notifier:
@@ -17,50 +17,47 @@ class Notifier:
     def __init__(self, address: str = "", watchdog: float = 0.0, service: str = "") -> None:
         self.watchdog, self.service = watchdog, service
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._left: list[str] = []  # what a full socket did not take goes with the next
+        self._unsent: list[str] = []  # states that a full socket did not accept go with the next
 
     @property
     def managed(self) -> bool:
         """Whether a manager listens."""
         return bool(self._address)
 
-    def tell(self, *states: str, keep: bool = True) -> None:
+    def notify(self, *states: str, keep: bool = True) -> None:
         """Send `NAME=value` lines now; with `keep`, at the latest with the next ones."""
         if not self._address:
             return
-        lines = [*self._left, *states]
+        lines = [*self._unsent, *states]
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
                 sender.setblocking(False)
                 sender.sendto("\n".join(lines).encode(), self._address)
         except OSError:
-            self._left = lines if keep else self._left
+            self._unsent = lines if keep else self._unsent
         else:
-            self._left = []
+            self._unsent = []
 
     def ready(self, status: str) -> None:
-        self.tell("READY=1", f"STATUS={status}")
+        self.notify("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        self.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        self.tell("STOPPING=1", "STATUS=shutting down")
+        self.notify("STOPPING=1", "STATUS=shutting down")
 
 
 def from_environment(environ: MutableMapping[str, str] = os.environ) -> Notifier:
-    """What the manager told us in `environ`; taken out of there, for our children are not the service."""
+    """The notifier of this service; removes its variables, since child processes are not the service."""
     names = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", SERVICE)
     address, microseconds, pid, service = (environ.pop(name, "") for name in names)
-    ours = pid in ("", str(os.getpid())) and microseconds.isascii() and microseconds.isdigit()
-    return Notifier(address, int(microseconds) / 1e6 if ours else 0.0, service)
+    for_this_process = pid in ("", str(os.getpid())) and microseconds.isascii() and microseconds.isdigit()
+    return Notifier(address, int(microseconds) / 1e6 if for_this_process else 0.0, service)
 
 
 class Heartbeat:
-    """A sign of life each time that the schedulers' own timer rang: a loop that hangs sends none.
-
-    It goes through the clock that starts the tasks, so that a timer that died is as dead as a loop.
-    """
+    """Sends a heartbeat on the schedulers' own timer: a loop that hangs, or a timer that died, sends none."""
 
     def __init__(self, notifier: Notifier, clock: Clock) -> None:
         self._notifier, self._clock = notifier, clock
@@ -69,7 +66,7 @@ class Heartbeat:
         self._jumps: Timer | None = None
 
     def start(self) -> None:
-        """Send signs of life from now on, if the manager wants any."""
+        """Send heartbeats from now on, if the manager wants any."""
         if self._notifier.managed and self._every > 0:
             self._jumps = self._clock.on_jump(self._beat)  # set back, the next beat would be hours away
             self._beat()
@@ -82,5 +79,5 @@ class Heartbeat:
     def _beat(self) -> None:
         if self._timer:
             self._timer.cancel()
-        self._notifier.tell("WATCHDOG=1", keep=False)
+        self._notifier.notify("WATCHDOG=1", keep=False)
         self._timer = self._clock.call_at(self._clock.now() + self._every, self._beat)

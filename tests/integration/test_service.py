@@ -292,7 +292,7 @@ def test_what_the_manager_could_not_take_comes_with_the_next():
     notifier = Notifier(name)
     notifier.ready("fine")  # nothing listens yet
     manager = Manager(name)
-    notifier.tell("WATCHDOG=1", keep=False)
+    notifier.notify("WATCHDOG=1", keep=False)
     assert manager.heard() == ["READY=1", "STATUS=fine", "WATCHDOG=1"]
     manager.socket.close()
 

@@ -26,7 +26,7 @@ from scheduler.executors import Executor
 from scheduler.executors.stdout_capture import current
 from scheduler.storage.state_store import MemoryStore
 from scheduler.system.clock import SystemClock
-from scheduler.system.unix_socket import LONGEST, Peer, shared_path, socket_path
+from scheduler.system.unix_socket import PATH_LIMIT, Peer, shared_path, socket_path
 from tests.fakes import until
 
 
@@ -159,7 +159,7 @@ def test_a_path_too_long_for_a_socket_is_put_into_the_runtime_folder(tmp_path):
     home = tmp_path / ("x" * 100) / "opus"
     home.mkdir(parents=True)
     path = socket_path(home)
-    assert len(os.fsencode(path)) <= LONGEST and not path.is_relative_to(home)
+    assert len(os.fsencode(path)) <= PATH_LIMIT and not path.is_relative_to(home)
     assert path == socket_path(home) != socket_path(home.parent)
 
 

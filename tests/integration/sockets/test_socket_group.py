@@ -22,7 +22,13 @@ from scheduler.control.client import Connection
 from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import Disconnected
-from scheduler.system.unix_socket import SHARED, closed_to, door, shared_path, socket_path
+from scheduler.system.unix_socket import (
+    GROUP_FOLDER,
+    client_path,
+    first_closed_folder,
+    shared_path,
+    socket_path,
+)
 from tests.crash.loops import ROOT, Place
 from tests.fakes import until
 
@@ -69,7 +75,7 @@ async def test_it_is_opened_and_closed_while_running(place):
     attached = await Connection.open(shared_path(place.home))
     place.tasks()
     fleet.reload()
-    await until(lambda: not (place.home / SHARED).exists(), "it is closed")
+    await until(lambda: not (place.home / GROUP_FOLDER).exists(), "it is closed")
     assert (await attached.ask("ping")) is None, "who is in stays"
     place.tasks(more=f'socket_group = "{OURS}"\n')
     fleet.reload()
@@ -80,10 +86,10 @@ async def test_it_is_opened_and_closed_while_running(place):
 
 async def test_what_an_owner_left_that_was_killed_is_removed(place):
     place.tasks()
-    (place.home / SHARED).mkdir()
+    (place.home / GROUP_FOLDER).mkdir()
     shared_path(place.home).touch()
     fleet = await fleet_of(place)
-    assert not (place.home / SHARED).exists()
+    assert not (place.home / GROUP_FOLDER).exists()
     await fleet.stop()
 
 
@@ -92,7 +98,7 @@ async def test_a_folder_that_members_cannot_pass_is_said_with_the_fix(place):
     fleet = await fleet_of(place)
     (scheduler,) = fleet.schedulers()
     (problem,) = scheduler.snapshot().problems
-    shut = closed_to(os.getgid(), place.home)
+    shut = first_closed_folder(os.getgid(), place.home)
     assert problem == (
         f"socket_group: members of {OURS} cannot attach: {shut} is closed to them:"
         f" chgrp {OURS} {shut}; chmod g+x {shut}"
@@ -238,18 +244,18 @@ def test_an_owner_that_is_no_member_says_so_and_runs(users):
     name = GROUP.gr_name
     said = f"members of {name} cannot attach: this user is not a member of {name}: usermod -aG {name} USER"
     assert said in users.log
-    assert not (users.home / SHARED).exists()
+    assert not (users.home / GROUP_FOLDER).exists()
 
 
 @root
 def test_a_folder_below_the_temporary_one_that_another_user_made_is_not_entered(users, monkeypatch):
-    monkeypatch.setattr("scheduler.system.unix_socket.LONGEST", 5)
+    monkeypatch.setattr("scheduler.system.unix_socket.PATH_LIMIT", 5)
     path = socket_path(users.home)
     path.parent.mkdir(parents=True)
     try:
         os.chown(path.parent, STRANGER, OTHERS)
-        with pytest.raises(PermissionError, match="belongs to somebody else"):
-            door(users.home)
+        with pytest.raises(PermissionError, match="belongs to another user"):
+            client_path(users.home)
     finally:
         path.parent.rmdir()
 
