@@ -18,7 +18,7 @@ from scheduler.system.unix_socket import is_foreign
 
 if TYPE_CHECKING:
     from scheduler.control.client import RemoteControl
-    from scheduler.control.member import Followed
+    from scheduler.control.member import LocalControl
 
 __all__ = [
     "BACKGROUND_TASKS",
@@ -56,7 +56,7 @@ class CitizenScheduler:
     def run_due(self) -> dict[str, Outcome]:
         """Run every task that is due and wait for all of them; gives the outcome of each."""
 
-        async def drain(control: "Followed") -> dict[str, Outcome]:
+        async def drain(control: "LocalControl") -> dict[str, Outcome]:
             from scheduler.engine.scheduler import Scheduler
 
             if not isinstance(control, Scheduler):
@@ -70,7 +70,7 @@ class CitizenScheduler:
     def force(self, task: str) -> str:
         """Run the task now and wait for it: how it went, in a line."""
 
-        async def forced(control: "Followed") -> str:
+        async def forced(control: "LocalControl") -> str:
             from scheduler.control.session import force_and_wait, outcome_of
 
             return outcome_of(await force_and_wait(control, task))
@@ -85,12 +85,12 @@ class CitizenScheduler:
         """The citizen from its files."""
         return look(self.citizen, self.config)
 
-    def _run(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
+    def _run(self, action: Callable[["LocalControl"], Awaitable[T]]) -> T:
         from asyncio import run  # 30 ms; reading a citizen does without
 
         return run(self._with_control(action))
 
-    async def _with_control(self, action: Callable[["Followed"], Awaitable[T]]) -> T:
+    async def _with_control(self, action: Callable[["LocalControl"], Awaitable[T]]) -> T:
         from scheduler.control.session import control_for
 
         at = control_for(self.citizen, self.config, as_root=self._as_root, handlers=self._handlers)

@@ -14,7 +14,7 @@ from scheduler.cli.options import (
 from scheduler.cli.steer import FAILED, ResultPrinter, exit_code_for, run_verb
 
 if TYPE_CHECKING:
-    from scheduler.control.member import Followed
+    from scheduler.control.member import LocalControl
     from scheduler.core.views import OutputChunk
 
 
@@ -35,7 +35,7 @@ def force_command(words: tuple[str, ...], every: bool, wait: bool, again: bool, 
     citizens, tasks = who_and_which(words, every)
     waiting = _Waiting()
 
-    async def act(control: "Followed", result: ResultPrinter) -> int:
+    async def act(control: "LocalControl", result: ResultPrinter) -> int:
         if wait or control.snapshot().owner == "here":
             return await waiting.force(control, result, again=again, show=wait)
         result((await control.force(result.task, again=again)).text)
@@ -49,9 +49,9 @@ class _Waiting:
     """The runs that this command waits for."""
 
     def __init__(self) -> None:
-        self._under_way: dict[str, Followed] = {}
+        self._under_way: dict[str, LocalControl] = {}
 
-    async def force(self, control: "Followed", result: ResultPrinter, *, again: bool, show: bool) -> int:
+    async def force(self, control: "LocalControl", result: ResultPrinter, *, again: bool, show: bool) -> int:
         """Run the task and print its outcome: the exit code."""
         from scheduler.control.session import force_and_wait, outcome_of
 

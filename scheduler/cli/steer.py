@@ -20,7 +20,7 @@ from scheduler.errors import SchedulerError, UnknownTask
 
 if TYPE_CHECKING:
     from scheduler.control.fleet import Fleet
-    from scheduler.control.member import Followed
+    from scheduler.control.member import LocalControl
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130  # exit codes
 
@@ -33,7 +33,7 @@ def _verb(name: str, help: str) -> click.Command:
     @every_citizen
     @how_to_act
     def command(words: tuple[str, ...], every: bool, **how: Any) -> int:
-        async def act(control: "Followed", result: ResultPrinter) -> int:
+        async def act(control: "LocalControl", result: ResultPrinter) -> int:
             receipt = await getattr(control, name)(result.task)
             result(receipt.text, saved=receipt.saved)
             return 0
@@ -57,9 +57,9 @@ resume_command = _verb("resume", "Schedule these tasks again.")
 def wake_command(names: tuple[str, ...], every: bool, wait: bool, **how: Any) -> int:
     """Wake citizens now. If no process owns a citizen, this waits until its wake has ended."""
 
-    waited: list[Followed] = []
+    waited: list[LocalControl] = []
 
-    async def act(control: "Followed", result: ResultPrinter) -> int:
+    async def act(control: "LocalControl", result: ResultPrinter) -> int:
         if wait or control.snapshot().owner == "here":
             waited.append(control)
             return await _waited_for(control, result)
@@ -75,7 +75,7 @@ def wake_command(names: tuple[str, ...], every: bool, wait: bool, **how: Any) ->
     return run_verb(names, (), act, wakes=True, interrupted=interrupted, **how)
 
 
-async def _waited_for(control: "Followed", result: "ResultPrinter") -> int:
+async def _waited_for(control: "LocalControl", result: "ResultPrinter") -> int:
     from scheduler.control.session import wake_and_wait
 
     ended = await wake_and_wait(control)
@@ -85,7 +85,7 @@ async def _waited_for(control: "Followed", result: "ResultPrinter") -> int:
     return FAILED if bad or any(task.error for task in control.snapshot().tasks) else 0
 
 
-def exit_code_for(control: "Followed", what: str) -> None:
+def exit_code_for(control: "LocalControl", what: str) -> None:
     """Print what happens to a run or a wake after ctrl+c."""
     owner = control.snapshot().owner.removeprefix("attached, ")
     if owner == "here":
@@ -122,7 +122,7 @@ class ResultPrinter:
         return json.dumps({"citizen": self.citizen, **task, **more})
 
 
-Act = Callable[["Followed", ResultPrinter], Awaitable[int]]
+Act = Callable[["LocalControl", ResultPrinter], Awaitable[int]]
 
 
 def run_verb(

@@ -10,9 +10,9 @@ from typing import Protocol
 from scheduler.config.loader import CitizenSettings
 from scheduler.control.client import RemoteControl
 from scheduler.control.offline import OfflineControl
-from scheduler.control.server import Server
+from scheduler.control.server import Served, Server
 from scheduler.core.ports import Control
-from scheduler.core.views import Snapshot, TaskView
+from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.storage.lock import Ownership
@@ -22,28 +22,24 @@ from scheduler.system.unix_socket import client_path, first_closed_folder, share
 log = logging.getLogger("experience.fleet")
 
 
-class Followed(Control, Protocol):
+class LocalControl(Control, Served, Protocol):
     """A Control on this loop, which has its newest snapshot."""
-
-    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]: ...
-
-    def snapshot(self) -> Snapshot: ...
 
     async def wait(self, task: str, run: int) -> TaskView: ...
 
 
 @dataclass(slots=True)
 class Member:
-    """A citizen and the control of it; `refusal` says why it is not owned here."""
+    """A citizen and its control; `refusal` says why it is not owned here."""
 
     settings: CitizenSettings
-    control: Followed
+    control: LocalControl
     refusal: str = ""
     ownership: Ownership | None = None
     server: Server | None = None
 
     async def share(self) -> None:
-        """Let the members of `socket_group` in; a notice says what keeps them out."""
+        """Let the members of `socket_group` connect; a notice says what keeps them out."""
         if self.server and isinstance(self.control, Scheduler):
             self.control.set_notices(await _shared(self.server, self.settings))
 
@@ -78,7 +74,7 @@ async def owned(
 
 
 async def _shared(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
-    """Let the members of `socket_group` in; gives what keeps them out, in a line."""
+    """Let the members of `socket_group` connect; gives what keeps them out, in a line."""
     group, path = settings.socket_group, shared_path(settings.home)
     try:
         if group is None:

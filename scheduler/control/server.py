@@ -1,10 +1,10 @@
-"""The owner's end of the socket: answers requests; no client can harm the owner or another client."""
+"""The owner's end of the socket: answers requests, within limits that protect the owner from its clients."""
 
 import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, nullcontext
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from scheduler.control import messages
 from scheduler.control.messages import METHODS, Method, ProtocolError, Request
 from scheduler.core.views import OutputChunk, Snapshot
+from scheduler.engine.event_bus import snapshots
 from scheduler.errors import NotALoop, NotOurs, SchedulerError
 from scheduler.system.files import file_id
 from scheduler.system.unix_socket import Peer, bind, is_admitted, is_trusted, peer_of, prepare, remove
@@ -21,16 +22,16 @@ log = logging.getLogger("experience.server")
 
 CLIENTS = 256
 REQUESTS = 32  # of one client at a time, runs that it follows or waits for among them
-MISTAKES = 8  # after so many lines that are not requests the connection is closed
-PACE = 0.005  # seconds between two requests of one client: no person needs more than two hundred a second
+MISTAKES = 8  # invalid requests after which the connection is closed
+PACE = 0.005  # seconds between two requests of one client
 STUCK = 30.0  # seconds without reading a byte after which a client is disconnected
-READ_SIZE = 8 * 1024  # bytes read from a client at a time: asyncio would read, and keep, 256 KB of each
-# A new client costs 0.2 ms: asyncio would accept as many in one turn of the loop as wait in the kernel.
+READ_SIZE = 8 * 1024  # bytes read from a client at a time; asyncio would keep a buffer of 256 KB for each
+# A new client costs 0.2 ms; asyncio would accept all that wait in the kernel in one turn of the loop.
 ACCEPTED, BACKLOG = 4, 512
 
 
 class Served(Protocol):
-    """A scheduler as its server needs it: this, and every method of METHODS that the server lacks itself."""
+    """What the server needs of a scheduler, together with the requests in METHODS."""
 
     citizen: str
 
@@ -41,7 +42,7 @@ class Served(Protocol):
     def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]: ...
 
 
-def _no_loop() -> None:
+def _not_stoppable() -> None:
     raise NotALoop("it is not to be stopped")
 
 
@@ -52,12 +53,12 @@ def _other_user() -> None:
 class Server:
     """Listens for one citizen until closed."""
 
-    def __init__(self, scheduler: Served, path: Path, stop: Callable[[], None] = _no_loop) -> None:
-        self._scheduler, self._path, self._stop = scheduler, path, stop
+    def __init__(self, scheduler: Served, path: Path, stop: Callable[[], None] = _not_stoppable) -> None:
+        self.scheduler, self._path, self._stop = scheduler, path, stop
         self._clients: set[asyncio.Task[None]] = set()
         self._open: dict[Path, tuple[asyncio.Server, tuple[int, int] | None]] = {}
         self._shared: tuple[Path, int] | None = None
-        self._encoder, self._exclusive = _SnapshotEncoder(), asyncio.Lock()
+        self.encoder, self.exclusive = _SnapshotEncoder(), asyncio.Lock()
 
     @property
     def clients(self) -> int:
@@ -69,9 +70,9 @@ class Server:
         await self._listen(self._path, None)
 
     async def share(self, path: Path, group: int | None) -> None:
-        """Let the members of the group in through a socket of their own; raises OSError.
+        """Open a second socket for the members of the group; raises OSError.
 
-        Clients that came in through an earlier one stay.
+        The clients of an earlier group socket stay connected.
         """
         wanted = None if group is None else (path, group)
         if wanted and wanted == self._shared:
@@ -111,7 +112,7 @@ class Server:
         server, identity = self._open.pop(path, (None, None))
         if server:
             server.close()
-        if identity is None or file_id(path) in (identity, None):  # else it is another owner's
+        if identity is None or file_id(path) in (identity, None):  # else another owner has bound it
             remove(path)
 
     async def _serve(
@@ -124,15 +125,15 @@ class Server:
             peer = peer_of(writer.get_extra_info("socket"))
             if self._greet(writer, peer, group):
                 stop = self._stop if is_trusted(peer) else _other_user
-                await _Client(self._scheduler, reader, writer, stop, self._encoder, self._exclusive).serve()
+                await _Client(self, reader, writer, stop).serve()
         except (OSError, asyncio.CancelledError):  # the client left, or the owner is closing
             pass
         finally:
             self._clients.discard(task)
-            writer.transport.abort()  # a polite close would wait for a client that does not read
+            writer.transport.abort()  # close() would wait for a client that does not read
 
     def _greet(self, writer: asyncio.StreamWriter, peer: Peer | None, group: int | None) -> bool:
-        citizen = self._scheduler.citizen
+        citizen = self.scheduler.citizen
         if not is_admitted(peer, group):
             log.warning("refused another user at the socket", extra={"citizen": citizen})
             return False
@@ -164,18 +165,21 @@ class _Client:
 
     def __init__(
         self,
-        scheduler: Served,
+        server: Server,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         stop: Callable[[], None],
-        encoder: _SnapshotEncoder,
-        exclusive: asyncio.Lock,
     ) -> None:
-        self._scheduler, self._reader, self._writer, self._stop_process = scheduler, reader, writer, stop
-        self._encoder, self._exclusive = encoder, exclusive
+        self._scheduler, self._reader, self._writer, self._stop_process = (
+            server.scheduler,
+            reader,
+            writer,
+            stop,
+        )
+        self._encoder, self._exclusive = server.encoder, server.exclusive
         self._mistakes = 0
         self._requests: dict[int, asyncio.Task[None]] = {}
-        writer.transport.set_write_buffer_limits(high=0)  # drained means that all of it was read
+        writer.transport.set_write_buffer_limits(high=0)  # drained: the client has read all of it
         writer.transport.max_size = READ_SIZE  # type: ignore[attr-defined]  # of asyncio's own transports
 
     async def serve(self) -> None:
@@ -226,8 +230,8 @@ class _Client:
 
     async def _answer(self, request: Request, method: Method, arguments: Mapping[str, Any]) -> None:
         try:
-            own = _OWN.get(request.method)
-            call = partial(own, self, request.id) if own else getattr(self._scheduler, request.method)
+            own = getattr(self, f"on_{request.method}", None)
+            call = partial(own, request.id) if own else getattr(self._scheduler, request.method)
             async with self._exclusive if method.exclusive else nullcontext():
                 value = await call(**arguments)
             self._writer.write(messages.result(request.id, value))
@@ -247,44 +251,30 @@ class _Client:
         except TimeoutError:
             raise ConnectionAbortedError("a client reads nothing") from None
 
-    async def _ping(self, number: int) -> None:
-        """Any answer will do."""
+    # ------------------------------------------------------------------ requests that need the connection
 
-    async def _stop(self, number: int) -> None:
-        """The process ends, or the answer says why not; its end is what the client waits for."""
+    async def on_ping(self, number: int) -> None:
+        """The answer is all that the client needs."""
+
+    async def on_stop(self, number: int) -> None:
+        """End the process, or answer why not; the client waits for the end."""
         self._stop_process()
 
-    async def _cancel(self, number: int, id: int) -> None:
+    async def on_cancel(self, number: int, id: int) -> None:
         if task := self._requests.get(id):
             task.cancel()
 
-    async def _watch(self, number: int, after: int = 0) -> None:
-        """The newest snapshot after each change; a slow client skips those in between."""
-        changed = asyncio.Event()
-        unsubscribe = self._scheduler.subscribe(changed.set)
-        try:
-            while True:
-                changed.clear()
-                snapshot = self._scheduler.snapshot()
+    async def on_watch(self, number: int, after: int = 0) -> None:
+        """Send the newest snapshot after each change; a slow client skips those in between."""
+        async with aclosing(snapshots(self._scheduler.subscribe, self._scheduler.snapshot)) as newest:
+            async for snapshot in newest:
                 self._writer.write(messages.item(number, self._encoder.encode(snapshot, after)))
                 after = snapshot.events[-1].seq if snapshot.events else after
                 await self._drained()
-                await changed.wait()
-        finally:
-            unsubscribe()
 
-    async def _follow(self, number: int, task: str) -> None:
-        """What the run prints; a slow client skips some."""
+    async def on_follow(self, number: int, task: str) -> None:
+        """Send what the run prints; a slow client skips some."""
         async with aclosing(self._scheduler.follow(task)) as chunks:
             async for chunk in chunks:
                 self._writer.write(messages.item(number, messages.encoded(chunk)))
                 await self._drained()
-
-
-_OWN: Mapping[str, Callable[..., Awaitable[None]]] = {
-    "ping": _Client._ping,
-    "stop": _Client._stop,
-    "cancel": _Client._cancel,
-    "watch": _Client._watch,
-    "follow": _Client._follow,
-}

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from scheduler.control.fleet import Fleet
-from scheduler.control.member import Followed, Member
+from scheduler.control.member import LocalControl, Member
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Handler, Outcome
@@ -56,7 +56,7 @@ def _on_interrupt(fleet: Fleet, interrupted: Callable[[], object]) -> None:
     loop.add_signal_handler(signal.SIGINT, first)
 
 
-def control_of(member: Member) -> Followed:
+def control_of(member: Member) -> LocalControl:
     """The control of this citizen; raises the reason why there is none."""
     if isinstance(member.control, OfflineControl):
         raise member.control.reason
@@ -70,7 +70,7 @@ async def control_for(
     *,
     as_root: bool = False,
     handlers: Mapping[str, Handler] | None = None,
-) -> AsyncIterator[Followed]:
+) -> AsyncIterator[LocalControl]:
     """One citizen's control, for as long as the block lasts; raises SchedulerError if there is none.
 
     `handlers` replace those of the settings; that needs this process to be the owner.
@@ -90,7 +90,7 @@ async def control_for(
 
 
 async def force_and_wait(
-    control: Followed, task: str, *, again: bool = False, show: Show | None = None
+    control: LocalControl, task: str, *, again: bool = False, show: Show | None = None
 ) -> TaskView:
     """Run the task now: the task once that run has ended. Raises what `force` raises.
 
@@ -116,7 +116,7 @@ def outcome_of(view: TaskView) -> str:
     return f"{view.name}: {word}" + (f": {first}" if first else "")
 
 
-async def wake_and_wait(control: Followed) -> Event:
+async def wake_and_wait(control: LocalControl) -> Event:
     """Wake the citizen now, or wait for the wake that is under way: how it ended."""
     before = control.snapshot().events
     last = before[-1].seq if before else 0
@@ -132,7 +132,7 @@ async def wake_and_wait(control: Followed) -> Event:
     raise AssertionError("a watched control has no end")
 
 
-async def _follow(control: Followed, task: str, show: Show) -> str | None:
+async def _follow(control: LocalControl, task: str, show: Show) -> str | None:
     """What was shown of the run; None if that is not the whole of it."""
     shown: list[str] = []
     whole = True
@@ -144,7 +144,7 @@ async def _follow(control: Followed, task: str, show: Show) -> str | None:
     return "".join(shown) if whole else None
 
 
-async def _not_shown(control: Followed, view: TaskView, shown: str) -> str:
+async def _not_shown(control: LocalControl, view: TaskView, shown: str) -> str:
     """What the history has of the run beyond that: the run was too quick, or has a traceback."""
     with suppress(SchedulerError):  # a task can run without a history
         for run in await control.history(view.name):

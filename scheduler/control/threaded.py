@@ -17,7 +17,7 @@ from scheduler.system.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from scheduler.control.fleet import Fleet
-    from scheduler.control.member import Followed
+    from scheduler.control.member import LocalControl
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ class ThreadedControl(RequestingControl):
     """A Control for another thread's loop."""
 
     def __init__(
-        self, control: "Followed", loop: asyncio.AbstractEventLoop, pulse: Callable[[], Heartbeat]
+        self, control: "LocalControl", loop: asyncio.AbstractEventLoop, pulse: Callable[[], Heartbeat]
     ) -> None:
         self.citizen = control.citizen
         self._control, self._loop, self._thread_pulse = control, loop, pulse

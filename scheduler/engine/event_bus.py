@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from itertools import count
 from logging import INFO, WARNING
 from typing import Any, TypeVar
@@ -47,7 +47,7 @@ class Subscribers(dict[int, Callable[[], None]]):
 
 async def snapshots(
     subscribe: Callable[[Callable[[], None]], Callable[[], None]], newest: Callable[[], T]
-) -> AsyncIterator[T]:
+) -> AsyncGenerator[T, None]:
     """The newest value at once, and again after each change; a slow reader skips some."""
     changed = asyncio.Event()
     forget = subscribe(changed.set)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from scheduler.control.fleet import Fleet
-from scheduler.control.member import Followed, Member
+from scheduler.control.member import LocalControl, Member
 from scheduler.core.views import Snapshot
 from scheduler.storage.lock import abandoned, managed_by
 from tui.serve.health import CitizenStatus, status_of
@@ -21,7 +21,7 @@ class CitizenWatcher:
 
     def __init__(self, fleet: Fleet, counts: EventCounts) -> None:
         self._fleet, self.counts = fleet, counts
-        self._followed: dict[Followed, Callable[[], None]] = {}
+        self._followed: dict[LocalControl, Callable[[], None]] = {}
         self._gone: dict[str, float] = {}  # since when, on the clock that only rises
         self._asking: asyncio.Task[None] | None = None
 
@@ -58,7 +58,7 @@ class CitizenWatcher:
             self._on_snapshot(control)
         self.counts.keep({control.citizen for control in controls})
 
-    def _on_snapshot(self, control: Followed) -> None:
+    def _on_snapshot(self, control: LocalControl) -> None:
         snapshot = control.snapshot()
         self.counts.count(snapshot)
         if _without_owner(snapshot):
