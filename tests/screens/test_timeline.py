@@ -116,13 +116,13 @@ async def test_beyond_the_edge_the_window_moves_and_0_leads_back():
     async with screen(FakeFleet(citizen())) as pilot:
         await opened(pilot, *["minus"] * 2)
         view = pilot.app.screen.view
-        view.time_at = view.cells - 1
+        view.time_cell = view.cells - 1
         before = pilot.app.screen.data.window
         await press(pilot, "right")
         await asked(pilot)
         after = pilot.app.screen.data.window
         assert after.start > before.end - before.cell * before.cells
-        assert after.start + view.time_at * after.cell == before.end
+        assert after.start + view.time_cell * after.cell == before.end
         await press(pilot, "0")
         await asked(pilot)
         assert pilot.app.screen.data.window == before and "now" in shown(pilot).splitlines()[1]
@@ -207,8 +207,8 @@ async def test_a_click_moves_both_cursors():
     async with screen(FakeFleet(citizen("aria"), citizen("mira"))) as pilot:
         await opened(pilot)
         view = pilot.app.screen.view
-        await pilot.click("TimelineView", offset=(view.left + 10, 2))
-        assert view.time_at == 10 and view.under_cursor.row == ("mira", "tick")
+        await pilot.click("TimelineView", offset=(view.axis_left + 10, 2))
+        assert view.time_cell == 10 and view.under_cursor.row == ("mira", "tick")
 
 
 @pytest.mark.parametrize("key", ["q", "t", "escape"])

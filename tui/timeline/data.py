@@ -1,4 +1,4 @@
-"""The past and the future of tasks, asked of their owners for the rows in sight."""
+"""Past runs and forecasts of the rows in sight, requested from their owners."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -21,15 +21,15 @@ class RunForecast:
 
 
 class TimelineData:
-    """Forecasts by row, for one window; another window forgets them."""
+    """Forecasts by row for one window; a new window clears them."""
 
     def __init__(self, find: Callable[[str], Control | None]) -> None:
         self._find = find
         self._forecasts: dict[Row, RunForecast] = {}
         self.window = TimeGrid(0.0, 1.0, 1)
 
-    def look_at(self, window: TimeGrid) -> None:
-        """Keep data for this window from now on."""
+    def set_window(self, window: TimeGrid) -> None:
+        """Collect data for this window from now on."""
         if window != self.window:
             self.window = window
             self._forecasts.clear()
@@ -48,9 +48,9 @@ class TimelineData:
         for citizen, task in rows:
             by_citizen.setdefault(citizen, []).append(task)
         answers = [self._ask(citizen, tasks, window, now) for citizen, tasks in by_citizen.items()]
-        for found in await asyncio.gather(*answers):
+        for forecasts in await asyncio.gather(*answers):
             if window == self.window:
-                self._forecasts |= found
+                self._forecasts |= forecasts
 
     async def _ask(
         self, citizen: str, tasks: list[str], window: TimeGrid, now: float

@@ -1,4 +1,4 @@
-"""The timeline as a screen: window, zoom, time cursor, and the words above the rows."""
+"""The timeline screen: window, zoom, time cursor, and the lines above the rows."""
 
 import asyncio
 from collections import Counter
@@ -24,10 +24,10 @@ from tui.timeline.axis import DAY, ZOOMS, Label, labels, moment, window_for, zoo
 from tui.timeline.data import TimelineData
 from tui.timeline.view import TimelineView
 
-TOGETHER = 0.04  # seconds to wait for more scrolling before owners are asked
-AGAIN = 2.0  # seconds between two requests for the same rows
+ASK_DELAY = 0.04  # seconds to wait for more scrolling before owners are asked
+ASK_EVERY = 2.0  # seconds between two requests for the same rows
 NAMED = 3  # tasks of a cell to name
-CROWD, CROWDED = 3, 1.5  # tasks at once, and times the usual number, that stand out
+CROWD, CROWDED = 3, 1.5  # a cell stands out with so many tasks, and so many times the usual number
 
 Tasks = Callable[[], Sequence[TaskRef]]
 
@@ -52,127 +52,129 @@ class Timeline(Page):
         self.view = TimelineView(glyphs, self.data.forecast)
         super().__init__(self.view, glyphs, label)
         self._tasks, self._now = tasks, now
-        self._axis, self._crowd = Static(markup=False, classes="axis"), Static(markup=False, classes="axis")
+        self._axis, self._load = Static(markup=False, classes="axis"), Static(markup=False, classes="axis")
         self._zoom, self._shift = DAY, 0.0
         self._labels: list[Label] = []
-        self._asked_at, self._asked_of = 0.0, object()
-        self._held = 0.0  # the time that the cursor is on, kept over every size and zoom
+        self._asked_at, self._asked_for = 0.0, object()
+        self._time = 0.0  # where the time cursor is, whatever the size and zoom
 
     def compose(self) -> ComposeResult:
         parts = iter(super().compose())
-        yield from (next(parts), next(parts), self._axis, self._crowd, *parts)
+        yield from (next(parts), next(parts), self._axis, self._load, *parts)
 
     # -------------------------------------------------------------- values come down
 
     def tick(self, status: FleetStatus, now: float) -> None:
         super().tick(status, now)
-        self.view.show(self._tasks(), now)
+        self.view.set_tasks(self._tasks(), now)
         if self._window(now) != self.data.window:
-            self._look()
-        elif self._state() != self._asked_of and abs(now - self._asked_at) >= AGAIN:
+            self._update_window()
+        elif self._forecast_inputs() != self._asked_for and abs(now - self._asked_at) >= ASK_EVERY:
             self._ask()
-        self._show_words()
+        self._update_header()
 
-    def _state(self) -> object:
-        """What a forecast depends on: when it changes, the owners are asked again."""
-        rows = set(self.view.in_sight())
+    def _forecast_inputs(self) -> object:
+        """What forecasts depend on: when it changes, the owners are asked again."""
+        rows = set(self.view.visible_rows())
         return [(s.row, s.task.due, s.task.run_count, s.task.kind) for s in self._tasks() if s.row in rows]
 
     def _window(self, now: float) -> TimeGrid:
         return window_for(now, ZOOMS[self._zoom], self.view.cells, self._shift)
 
-    def _look(self, at: float | None = None) -> None:
-        """Draw the window again, the time cursor on `at` or where it was."""
+    def _update_window(self, at: float | None = None) -> None:
+        """Move the window to the present size, zoom and shift, and the time cursor to `at` if given."""
         now = self._now()
-        self._held = at if at is not None else self._held or now
+        self._time = at if at is not None else self._time or now
         window = self._window(now)
-        self.data.look_at(window)
+        self.data.set_window(window)
         self._labels = labels(window)
-        self.view.time_at = min(max(0, window.index(self._held)), window.cells - 1)
-        self.view.look_at(window, frozenset(label.cell for label in self._labels))
+        self.view.time_cell = min(max(0, window.index(self._time)), window.cells - 1)
+        self.view.set_window(window, frozenset(label.cell for label in self._labels))
         self._ask()
-        self._show_words()
+        self._update_header()
 
     @work(exclusive=True, group="forecast")
     async def _ask(self) -> None:
-        await asyncio.sleep(TOGETHER)
-        rows = self.view.in_sight()
-        self._asked_at, self._asked_of = self._now(), self._state()
+        await asyncio.sleep(ASK_DELAY)
+        rows = self.view.visible_rows()
+        self._asked_at, self._asked_for = self._now(), self._forecast_inputs()
         await self.data.ask(rows, self._asked_at)
         self.view.refresh()
-        self._show_words()
+        self._update_header()
 
     # -------------------------------------------------------------- words
 
-    def _show_words(self) -> None:
+    def _update_header(self) -> None:
         window, glyphs = self.data.window, self.glyphs
-        when = window.start + self.view.time_at * window.cell
-        here = [row for row in self.view.in_sight() if self.view.time_at in self.data.runs_at(row)]
-        names = ", ".join("/".join(row) for row in here[:NAMED])
-        more = f" and {len(here) - NAMED} more" if len(here) > NAMED else ""
-        verb = "runs" if len(here) == 1 else "run"
-        count = f"{words.plural(len(here), 'task')} in sight {verb} then" if here else "nothing runs then"
-        detail = f": {words.clean(names, glyphs.plain)}{more}" if here else ""
+        when = window.start + self.view.time_cell * window.cell
+        running = [row for row in self.view.visible_rows() if self.view.time_cell in self.data.runs_at(row)]
+        names = ", ".join("/".join(row) for row in running[:NAMED])
+        more = f" and {len(running) - NAMED} more" if len(running) > NAMED else ""
+        verb = "runs" if len(running) == 1 else "run"
+        count = (
+            f"{words.plural(len(running), 'task')} in sight {verb} then" if running else "nothing runs then"
+        )
+        detail = f": {words.clean(names, glyphs.plain)}{more}" if running else ""
         scale = f" {words.limit(window.cell)} a cell{glyphs.dot}{zoom_words(self._zoom)} ahead "
         self.set_heading(
             (" Timeline ", "bold $title"),
             (scale, "$faint"),
             (f" {moment(when)} ", "bold $run"),
-            (f"{_away(when - self._now(), window.cell)}  ", "$faint"),
+            (f"{_relative(when - self._now(), window.cell)}  ", "$faint"),
             (count + detail, "$ink"),
         )
-        self._axis.update(self._axis_words(), layout=False)
-        self._crowd.update(self._crowd_words(), layout=False)
+        self._axis.update(self._axis_line(), layout=False)
+        self._load.update(self._load_line(), layout=False)
 
-    def _axis_words(self) -> Content:
-        line, at = [(" " * self.view.left, "")], 0
+    def _axis_line(self) -> Content:
+        line, at = [(" " * self.view.axis_left, "")], 0
         for label in self._labels:
             line.append((" " * (label.cell - at), ""))
             line.append((label.text, _style(label)))
             at = label.cell + len(label.text)
         return Content.assemble(*line)
 
-    def _crowd_words(self) -> Content:
-        """How many tasks in sight run in each cell, so that crowded times stand out."""
-        crowd = Counter(cell for row in self.view.in_sight() for cell in {*self.data.runs_at(row)})
+    def _load_line(self) -> Content:
+        """How many tasks in sight run in each cell; crowded ones stand out."""
+        crowd = Counter(cell for row in self.view.visible_rows() for cell in {*self.data.runs_at(row)})
         counts = [crowd[cell] for cell in range(self.data.window.cells)]
         levels = self.glyphs.levels
         most = max(max(counts, default=0), len(levels))
         drawn = [levels[-(-count * len(levels) // most) - 1] if count else " " for count in counts]
         usual = median_high(filter(None, counts)) if any(counts) else 0
-        title = words.fit("   load", self.view.left, self.glyphs.ellipsis)
+        title = words.fit("   load", self.view.axis_left, self.glyphs.ellipsis)
         crowded = ["$warn" if count >= max(CROWD, CROWDED * usual) else "$bar" for count in counts]
         return Content.assemble((title, "$faint"), *zip(drawn, crowded, strict=True))
 
     # -------------------------------------------------------------- requests come up
 
     def on_timeline_view_timed(self, message: TimelineView.Timed) -> None:
-        """The time cursor to this cell; beyond the edge the window moves."""
+        """Move the time cursor to this cell, and the window if it lies beyond the edge."""
         window, cell = self.data.window, message.cell
         if not 0 <= cell < window.cells:
             step = 1 if cell > 0 else -1
             self._shift = max(0.0, self._shift + step * (window.cells // 4) * window.cell)
-            self._look(window.start + (self.view.time_at + step + 0.5) * window.cell)
+            self._update_window(window.start + (self.view.time_cell + step + 0.5) * window.cell)
             return
-        self.view.time_at, self._held = cell, window.start + (cell + 0.5) * window.cell
+        self.view.time_cell, self._time = cell, window.start + (cell + 0.5) * window.cell
         self.view.refresh()
-        self._show_words()
+        self._update_header()
 
     def on_timeline_view_resized(self) -> None:
-        self._look()
+        self._update_window()
 
     def on_cursor_view_moved(self) -> None:
-        if any(self.data.forecast(row) is None for row in self.view.in_sight()):
+        if any(self.data.forecast(row) is None for row in self.view.visible_rows()):
             self._ask()
-        self._show_words()
+        self._update_header()
 
     def action_zoom(self, step: int) -> None:
         self._zoom = min(max(0, self._zoom + step), len(ZOOMS) - 1)
-        self._look()
+        self._update_window()
 
     def action_now(self) -> None:
         self._shift = 0.0
-        self._look(self._now())
+        self._update_window(self._now())
 
     def on_timeline_view_chosen(self, message: TimelineView.Chosen) -> None:
         self.post_message(self.Visit(Place(*message.row)))
@@ -182,7 +184,7 @@ def _style(label: Label) -> str:
     return "bold $warn" if label.changed else "bold $title" if label.day else "$faint"
 
 
-def _away(seconds: float, cell: float) -> str:
+def _relative(seconds: float, cell: float) -> str:
     if abs(seconds) < cell:
         return "now"
     span = words.limit(round(abs(seconds) / 60) * 60)

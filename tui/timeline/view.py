@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from scheduler.core.planning import TimeGrid
-from scheduler.core.views import TaskStatus, TaskView
+from scheduler.core.views import TaskStatus
 from tui.common import text as words
 from tui.common.line_view import CursorView
 from tui.common.styles import CURSOR, merged
@@ -24,12 +24,12 @@ from tui.timeline.data import Row, RunForecast
 
 LEAST, MOST = 12, 34  # cells of a row's name
 EDGE = 3  # cells around it: mark, sign, gap
-OFTEN = 0.5  # of all cells: a task that runs in more of them is drawn more quietly
+OFTEN = 0.5  # of all cells: a task that runs in more of them gets a less striking style
 Cell = tuple[str, str]  # what is drawn, and its style
 
 
 class TimelineView(CursorView):
-    """Draws the rows in sight, with what `forecast_of` knows of them."""
+    """Draws the rows in sight with their forecasts."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*TIMELINE_KEYS]
 
@@ -55,27 +55,26 @@ class TimelineView(CursorView):
         self._now = 0.0
         self._window = TimeGrid(0.0, 1.0, 1)
         self._guides: frozenset[int] = frozenset()
-        self._named = LEAST
-        self.time_at = 0  # the cell that the time cursor is on
+        self._name_width = LEAST
+        self.time_cell = 0  # the cell that the time cursor is on
 
     # -------------------------------------------------------------- values come down
 
-    def show(self, tasks: Sequence[TaskRef], now: float) -> None:
-        """These tasks, as they are now; the cursor stays with its task."""
+    def set_tasks(self, tasks: Sequence[TaskRef], now: float) -> None:
+        """Draw these tasks as they are now; the cursor stays with its task."""
         held = self.under_cursor.row if self.under_cursor else None
         self._tasks, self._now = tasks, now
         longest = max((len(each.citizen) + 1 + len(each.task.name) for each in tasks), default=LEAST)
-        self._named = min(longest, MOST, max(LEAST, self.room.width // 3))
-        if held and (self.at >= len(tasks) or tasks[self.at].row != held):
-            self.at = next((n for n, each in enumerate(tasks) if each.row == held), self.at)
+        self._name_width = min(longest, MOST, max(LEAST, self.room.width // 3))
+        self.at = next((n for n, each in enumerate(tasks) if each.row == held), self.at)
         self.at = min(self.at, max(0, len(tasks) - 1))
         self.hold(len(tasks))
         self.refresh()
 
-    def look_at(self, window: TimeGrid, guides: frozenset[int]) -> None:
+    def set_window(self, window: TimeGrid, guides: frozenset[int]) -> None:
         """Draw this window, with a faint line below each of the `guides`."""
         self._window, self._guides = window, guides
-        self.time_at = min(self.time_at, window.cells - 1)
+        self.time_cell = min(self.time_cell, window.cells - 1)
         self.refresh()
 
     @property
@@ -83,16 +82,16 @@ class TimelineView(CursorView):
         return self._tasks[self.at] if self.at < len(self._tasks) else None
 
     @property
-    def left(self) -> int:
-        """Where the axis begins."""
-        return EDGE + self._named + 1
+    def axis_left(self) -> int:
+        """The column where the axis begins."""
+        return EDGE + self._name_width + 1
 
     @property
     def cells(self) -> int:
-        """How many cells there are for the axis."""
-        return max(1, self.room.width - self.left - 1)
+        """The length of the axis."""
+        return max(1, self.room.width - self.axis_left - 1)
 
-    def in_sight(self) -> list[Row]:
+    def visible_rows(self) -> list[Row]:
         top = self.scroll_offset.y
         return [each.row for each in self._tasks[top : top + self.room.height]]
 
@@ -105,13 +104,13 @@ class TimelineView(CursorView):
             text = words.fit(none, width, self._glyphs.ellipsis)
             return self.finished(Strip([Segment(text, styles.style("faint"))], width))
         ref, light = self._tasks[number], CURSOR if number == self.at else 0
-        segments = [*self._head(ref, light), *self._along(ref, light)]
+        segments = [*self._name_segments(ref, light), *self._axis_segments(ref, light)]
         return self.finished(Strip(segments).adjust_cell_length(width, styles.style("ink", light)))
 
-    def _head(self, ref: TaskRef, light: int) -> list[Segment]:
+    def _name_segments(self, ref: TaskRef, light: int) -> list[Segment]:
         styles, glyphs, kind = self.styles_now(), self._glyphs, ref.task.kind
         where = words.clean(f"{ref.citizen}/{ref.task.name}", glyphs.plain)
-        citizen, slash, task = words.fit(where, self._named, glyphs.ellipsis).partition("/")
+        citizen, slash, task = words.fit(where, self._name_width, glyphs.ellipsis).partition("/")
         quiet = kind in (TaskStatus.PAUSED, TaskStatus.NOT_SET_UP)
         return [
             Segment(glyphs.cursor if light else " ", styles.style("here", light)),
@@ -120,19 +119,20 @@ class TimelineView(CursorView):
             Segment(f"{task} ", styles.style("faint" if quiet else "ink", light)),
         ]
 
-    def _along(self, ref: TaskRef, light: int) -> list[Segment]:
+    def _axis_segments(self, ref: TaskRef, light: int) -> list[Segment]:
         styles = self.styles_now()
         cells = self._cells(ref)
         styled = [Segment(char, styles.style(style, light)) for char, style in cells]
-        if 0 <= self.time_at < len(styled):
-            char, style = cells[self.time_at]
-            styled[self.time_at] = Segment(char, styles.style(style, CURSOR))
+        if 0 <= self.time_cell < len(styled):
+            char, style = cells[self.time_cell]
+            styled[self.time_cell] = Segment(char, styles.style(style, CURSOR))
         return list(merged(styled))
 
     def _cells(self, ref: TaskRef) -> list[Cell]:
         window, glyphs = self._window, self._glyphs
-        guide = glyphs.guide
-        cells: list[Cell] = [(guide if n in self._guides else " ", "track") for n in range(window.cells)]
+        cells: list[Cell] = [
+            (glyphs.guide if n in self._guides else " ", "track") for n in range(window.cells)
+        ]
         now = window.index(self._now)
         if 0 <= now < window.cells:
             cells[now] = (glyphs.down, "here")
@@ -144,8 +144,11 @@ class TimelineView(CursorView):
         for when in forecast.slots:
             if max(0, now) <= (at := window.index(when)) < window.cells:
                 cells[at] = (glyphs.slots if often else glyphs.slot, "bar" if often else "ok")
-        if not forecast.slots and (said := _why_none(ref.task)):
-            self._write(cells, max(0, now + 2), words.clean(said, glyphs.plain))
+        idle = not forecast.slots and ref.task.kind is not TaskStatus.RUNNING
+        if idle and (reason := state_words(ref.task)):
+            for at, char in enumerate(words.clean(reason, glyphs.plain), max(0, now + 2)):
+                if at < window.cells:
+                    cells[at] = (char, "faint")
         return cells
 
     def _draw_past(self, cells: list[Cell], ref: TaskRef, forecast: RunForecast, now: int) -> None:
@@ -165,15 +168,10 @@ class TimelineView(CursorView):
         if 0 <= first < len(cells):
             cells[first] = sign
 
-    @staticmethod
-    def _write(cells: list[Cell], at: int, text: str) -> None:
-        for n, char in enumerate(text[: max(0, len(cells) - at)]):
-            cells[at + n] = (char, "faint")
-
     # -------------------------------------------------------------- keys and mouse
 
     def action_time(self, step: int) -> None:
-        self.post_message(self.Timed(self.time_at + step))
+        self.post_message(self.Timed(self.time_cell + step))
 
     def action_choose(self) -> None:
         if self.under_cursor:
@@ -181,8 +179,8 @@ class TimelineView(CursorView):
 
     def on_click(self, event: Click) -> None:
         super().on_click(event)
-        if 0 <= event.x - self.left < self._window.cells:
-            self.post_message(self.Timed(event.x - self.left))
+        if 0 <= event.x - self.axis_left < self._window.cells:
+            self.post_message(self.Timed(event.x - self.axis_left))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -190,12 +188,5 @@ class TimelineView(CursorView):
             self.post_message(self.Moved())
 
     def on_resize(self, event: Resize) -> None:
-        self.show(self._tasks, self._now)
+        self.set_tasks(self._tasks, self._now)
         self.post_message(self.Resized())
-
-
-def _why_none(task: TaskView) -> str:
-    """Why a task has no next run, if that is known."""
-    if task.kind is TaskStatus.RUNNING:
-        return ""
-    return state_words(task)
