@@ -1,9 +1,8 @@
-"""The events of all citizens: kept in the order of time, as words, and as the lines that a filter leaves."""
+"""The events of all citizens: in the order of time, as text, and as the filtered lines of the log."""
 
 import time
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import takewhile
 from operator import attrgetter
 
@@ -15,9 +14,9 @@ from tui.fleet.notices import first_line
 from tui.glyphs import Glyphs
 
 KEPT = 5000
-SPARE = 500  # as many more before the oldest are dropped, all at once
-LATE = 1.0  # seconds that are worth showing
-LONGEST = 500  # characters of what a run said
+SPARE = 500  # more than KEPT before the oldest are dropped together
+LATE = 1.0  # seconds from which lateness is shown
+TEXT_LIMIT = 500  # characters of a run's text
 OUTCOMES = {
     Outcome.OK: TaskStatus.OK,
     Outcome.WARNING: TaskStatus.WARNING,
@@ -26,8 +25,8 @@ OUTCOMES = {
     Outcome.INTERRUPTED: TaskStatus.FAILED,
     Outcome.SKIPPED: TaskStatus.NEVER,
 }
-HAPPENED = {"started": TaskStatus.RUNNING, "wake started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
-BEGAN = {
+KIND_STATUS = {"started": TaskStatus.RUNNING, "wake started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
+TRIGGER_WORDS = {
     Trigger.SCHEDULE: "started",
     Trigger.FORCE: "forced",
     Trigger.WAKE: "started for the wake",
@@ -40,7 +39,6 @@ STYLES: dict[TaskStatus | None, str] = {
     TaskStatus.FAILED: "failed",
     TaskStatus.RUNNING: "running",
 }
-QUARTER = 900  # seconds: days begin on one, whatever the time zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +63,14 @@ class EventLog:
         self.entries: list[Entry] = []
         self.changed_from = 0
         self.lost = 0  # oldest entries that were dropped
-        self.longest = 0  # letters of a citizen and a task
+        self.longest = 0  # characters of a citizen and a task
         self._last: dict[str, Event] = {}
 
     def add_events(self, snapshot: Snapshot) -> bool:
-        """Add what is new; True if there was anything."""
+        """Add the new events; gives whether there were any."""
         if not snapshot.events or snapshot.events[-1] is self._last.get(snapshot.citizen):
             return False
-        fresh = self._fresh(snapshot)
+        fresh = self._new_entries(snapshot)
         for entry in fresh:
             place = bisect_right(self.entries, entry.time, key=attrgetter("time"))
             self.entries.insert(place, entry)
@@ -83,9 +81,9 @@ class EventLog:
             self._trim()
         return bool(fresh)
 
-    def _fresh(self, snapshot: Snapshot) -> list[Entry]:
+    def _new_entries(self, snapshot: Snapshot) -> list[Entry]:
         last, citizen = self._last.get(snapshot.citizen), snapshot.citizen
-        if last is None or _began_again(last, snapshot.events):
+        if last is None or _is_new_owner(last, snapshot.events):
             return list(snapshot.events)
         events = list(takewhile(lambda event: event.seq > last.seq, reversed(snapshot.events)))[::-1]
         missing = events[0].seq - last.seq - 1 if events else 0
@@ -99,7 +97,7 @@ class EventLog:
             self.lost, self.changed_from = self.lost + gone, 0
 
 
-def _began_again(last: Event, events: tuple[Event, ...]) -> bool:
+def _is_new_owner(last: Event, events: tuple[Event, ...]) -> bool:
     """A new owner counts from one again."""
     if events[-1].seq < last.seq:
         return True
@@ -109,7 +107,7 @@ def _began_again(last: Event, events: tuple[Event, ...]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class EventText:
-    """One event in clean words: its sign and style, whose it is, and what happened."""
+    """One event as clean text: its sign and style, the task, and what happened."""
 
     sign: str
     style: str
@@ -135,22 +133,22 @@ def where_of(entry: Entry) -> str:
 
 def text_of(event: Event) -> str:
     """What happened in one line, not yet cleaned."""
-    more = first_line(event.text[:LONGEST])
-    what = f"{_what(event)}: {more}" if more else _what(event)
+    more = first_line(event.text[:TEXT_LIMIT])
+    what = f"{_what_happened(event)}: {more}" if more else _what_happened(event)
     return f"{what}, {event.late:.1f} s late" if event.late and event.late >= LATE else what
 
 
 def searched(entry: Entry) -> str:
-    """All the words that a filter searches."""
+    """The text that a filter searches."""
     if isinstance(entry, Gap):
         return f"{entry.citizen} skipped"
     trigger = entry.trigger.value if entry.trigger else ""
-    return f"{where_of(entry)} {_what(entry)} {trigger} {entry.text[:LONGEST]}".casefold()
+    return f"{where_of(entry)} {_what_happened(entry)} {trigger} {entry.text[:TEXT_LIMIT]}".casefold()
 
 
-def _what(event: Event) -> str:
+def _what_happened(event: Event) -> str:
     if event.kind == "started" and event.trigger:
-        return BEGAN[event.trigger]
+        return TRIGGER_WORDS[event.trigger]
     if event.outcome is None:
         return event.kind
     wake = "wake " if event.kind.startswith("wake") else ""
@@ -160,71 +158,66 @@ def _what(event: Event) -> str:
 
 def kind_of(event: Event) -> TaskStatus | None:
     """The state of a task after this event; None for other events."""
-    return OUTCOMES[event.outcome] if event.outcome else HAPPENED.get(event.kind)
+    return OUTCOMES[event.outcome] if event.outcome else KIND_STATUS.get(event.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The events below this line are of this day."""
+    """A heading: the events below it are of this day."""
 
     time: float
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line, and the place of its entry in the log."""
+    """One line, and the index of its entry in the log."""
 
-    what: Entry | Day
-    at: int
+    content: Entry | Day
+    index: int
 
 
 class LogLines:
-    """The lines of a log; only those behind a change are made again."""
+    """The lines of a log; a change rebuilds only the lines after it."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self.lines: list[LogLine] = []
-        self.keep = Filter()
-        self._drawn = False
+        self.filter = Filter()
+        self._built = False
 
-    def apply_filter(self, keep: Filter) -> None:
+    def apply_filter(self, chosen: Filter) -> None:
         """Show only what the filter keeps."""
-        self.keep = keep
-        self._choose(0)
+        self.filter = chosen
+        self._rebuild(0)
 
     def catch_up(self) -> bool:
-        """Add what is new in the log; True if there was anything."""
+        """Add the new entries of the log; gives whether there were any."""
         log = self._log
-        first = log.changed_from if self._drawn else 0
+        first = log.changed_from if self._built else 0
         behind = first < len(log.entries)
         if behind:
-            self._choose(first)
-            log.changed_from, self._drawn = len(log.entries), True
+            self._rebuild(first)
+            log.changed_from, self._built = len(log.entries), True
         return behind
 
-    def place_of(self, at: int) -> int:
-        """The first line at or behind this entry of the log."""
-        return bisect_left(self.lines, at, key=lambda line: line.at)
+    def line_at_entry(self, index: int) -> int:
+        """The first line at or after this entry of the log."""
+        return bisect_left(self.lines, index, key=lambda line: line.index)
 
-    def _choose(self, first: int) -> None:
-        del self.lines[self.place_of(first) :]
-        if self.lines and isinstance(self.lines[-1].what, Day):
+    def _rebuild(self, first: int) -> None:
+        del self.lines[self.line_at_entry(first) :]
+        if self.lines and isinstance(self.lines[-1].content, Day):
             self.lines.pop()  # it has no event below it any more
-        last = date(self.lines[-1].what.time) if self.lines else ""
-        for at, entry in enumerate(self._log.entries[first:], first):
-            if not self.keep.all and not self.keep.finds(searched(entry)):
+        last = date(self.lines[-1].content.time) if self.lines else ""
+        for index, entry in enumerate(self._log.entries[first:], first):
+            if not self.filter.all and not self.filter.finds(searched(entry)):
                 continue
             if (today := date(entry.time)) != last:
                 last = today
-                self.lines.append(LogLine(Day(entry.time), at))
-            self.lines.append(LogLine(entry, at))
+                self.lines.append(LogLine(Day(entry.time), index))
+            self.lines.append(LogLine(entry, index))
 
 
 def date(when: float) -> str:
-    """A date, as it is written above its events."""
-    return _date(int(when // QUARTER))
-
-
-@lru_cache(maxsize=512)
-def _date(quarter: int) -> str:
-    return time.strftime("%a %d %b %Y", time.localtime(quarter * QUARTER))
+    """The day as the heading above its events."""
+    return time.strftime("%a %d %b %Y", time.localtime(when))

@@ -1,4 +1,4 @@
-"""The log as a screen: the view, its title and its filter field."""
+"""The log screen: the view, its title and its filter field."""
 
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ SEARCHED = "citizen, task, outcome or text; ! in front inverts; esc clears"
 
 
 class Log(Page):
-    """Shows in the title whether the log follows, or how many lines are below."""
+    """Its title says whether the log follows, or how many lines are below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear", "back", False, id="clear", tooltip="clear filter, then back"),

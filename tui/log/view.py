@@ -19,7 +19,7 @@ from tui.keys import LOG_KEYS, key_of
 from tui.log.events import Day, Entry, EventLog, LogLine, LogLines, date, event_text, where_of
 
 LEAST, MOST = 12, 44  # cells for citizen and task
-SHARE = 3  # of the width, at most a third
+SHARE = 3  # the names take at most a third of the width
 
 
 class LogView(CursorView):
@@ -52,35 +52,35 @@ class LogView(CursorView):
     # -------------------------------------------------------------- values come down
 
     def catch_up(self) -> None:
-        """Show what is new in the log."""
+        """Show the new entries of the log."""
         cursor, before = self._line_at(self.at), self.at
         if not self._lines.catch_up():
             return
         lost, self._lost = self._log.lost - self._lost, self._log.lost
-        if lost:  # the oldest have gone: the same events stay where they are on the screen
-            self.at = self._lines.place_of(max(0, cursor.at - lost if cursor else 0))
+        if lost:  # the oldest were dropped: keep the same events in place on the screen
+            self.at = self._lines.line_at_entry(max(0, cursor.index - lost if cursor else 0))
             if not self.follows:
                 top = max(0, self.scroll_offset.y - (before - self.at))
                 self.scroll_to(y=top, animate=False, force=True)
-        self._grown()
+        self._resize_to_lines()
 
     def apply_filter(self, text: str) -> None:
         """Show only what the filter keeps; the cursor stays with its event, or goes to one near it."""
         cursor = self._line_at(self.at)
         self._lines.apply_filter(Filter(text))
-        self.at = self._lines.place_of(cursor.at if cursor else 0)
-        self._grown()
+        self.at = self._lines.line_at_entry(cursor.index if cursor else 0)
+        self._resize_to_lines()
 
     @property
     def filter(self) -> str:
-        return self._lines.keep.text
+        return self._lines.filter.text
 
     @property
     def below(self) -> int:
         """How many lines are below the cursor."""
         return max(0, self.count - 1 - self.at)
 
-    def _grown(self) -> None:
+    def _resize_to_lines(self) -> None:
         self.hold(len(self._lines.lines))
         self.at = max(0, self.count - 1 if self.follows else min(self.at, self.count - 1))
         if self.follows:
@@ -96,8 +96,8 @@ class LogView(CursorView):
         if line is None:
             return self.finished(Strip([Segment(self._empty(y, width), styles.style("faint"))], width))
         mark = Segment(self._glyphs.cursor if light else " ", styles.style("here", light))
-        what = line.what
-        pieces = self._day(what, width) if isinstance(what, Day) else self._entry(what, width)
+        content = line.content
+        pieces = self._day(content, width) if isinstance(content, Day) else self._entry(content, width)
         drawn = [Segment(text, styles.style(style, light)) for text, style in pieces]
         return self.finished(Strip([mark, *drawn]).adjust_cell_length(width, styles.style("ink", light)))
 
@@ -126,7 +126,7 @@ class LogView(CursorView):
         ]
 
     def _where_cells(self, width: int) -> int:
-        """Wide enough for the longest name there has been: the column never gets narrower."""
+        """Wide enough for the longest name so far: the column never gets narrower."""
         return min(max(LEAST, self._log.longest), MOST, max(LEAST, width // SHARE))
 
     def _empty(self, y: int, width: int) -> str:
@@ -147,13 +147,13 @@ class LogView(CursorView):
         return max(0, self.count - self.room.height)
 
     @property
-    def _what(self) -> Entry | None:
+    def _under_cursor(self) -> Entry | None:
         """The event under the cursor."""
         line = self._line_at(self.at)
-        return line.what if line and not isinstance(line.what, Day) else None
+        return line.content if line and not isinstance(line.content, Day) else None
 
     def go_to(self, number: int) -> None:
-        """The cursor to this line, in sight; at the very end the log follows again."""
+        """Move the cursor to this line and scroll to it; on the last line the log follows again."""
         self.follows = number >= self.count - 1
         super().go_to(number)
 
@@ -161,14 +161,14 @@ class LogView(CursorView):
         self.post_message(self.FindAsked())
 
     def action_choose(self) -> None:
-        if what := self._what:
-            self.post_message(self.Chosen(what))
+        if entry := self._under_cursor:
+            self.post_message(self.Chosen(entry))
 
     def action_copy(self) -> None:
-        what = self._what
-        if isinstance(what, Event):
-            text = what.text or event_text(what, self._glyphs).text
-            self.post_message(self.Copied(f"{where_of(what)}: {text}"))
+        entry = self._under_cursor
+        if isinstance(entry, Event):
+            text = entry.text or event_text(entry, self._glyphs).text
+            self.post_message(self.Copied(f"{where_of(entry)}: {text}"))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -177,4 +177,4 @@ class LogView(CursorView):
             self.post_message(self.Moved())
 
     def on_resize(self, event: Resize) -> None:
-        self._grown()
+        self._resize_to_lines()

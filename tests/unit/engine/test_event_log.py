@@ -25,7 +25,7 @@ def numbers(log: EventLog) -> list[int | str]:
 
 
 def shown(lines: LogLines) -> list[str]:
-    return ["day" if isinstance(line.what, Day) else text_of(line.what) for line in lines.lines]
+    return ["day" if isinstance(line.content, Day) else text_of(line.content) for line in lines.lines]
 
 
 def test_each_event_is_taken_once():
@@ -116,7 +116,7 @@ def test_the_filter_looks_at_citizen_task_outcome_trigger_and_text(text, kept):
     log.add_events(snapshot(event(2, "mira", trigger=Trigger.FORCE)))
     lines = LogLines(log)
     lines.apply_filter(Filter(text))
-    assert [line.what.citizen for line in lines.lines if not isinstance(line.what, Day)] == kept
+    assert [line.content.citizen for line in lines.lines if not isinstance(line.content, Day)] == kept
 
 
 def test_words_of_events():
