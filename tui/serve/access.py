@@ -1,4 +1,4 @@
-"""Who gets in: decided from the request and the time alone."""
+"""Who has access: decided from the request and the time alone."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,7 +8,7 @@ from tui.serve.credentials import Credentials
 
 ALLOWED = 10  # wrong tokens at once
 FORGIVEN_AFTER = 6.0  # seconds until one of them is forgotten
-ADDRESSES = 1000  # remembered; the one that was quiet longest is forgotten first
+ADDRESSES = 1000  # remembered; the one without a wrong token for longest is forgotten first
 
 
 class Decision(StrEnum):
@@ -18,9 +18,9 @@ class Decision(StrEnum):
     EXCHANGE = "exchange"  # the link's token is right: exchange it for a cookie, out of the address bar
     BAD_HOST = "host"
     BAD_ORIGIN = "origin"
-    WRONG = "token"
-    NOTHING = "nothing"  # neither token nor cookie
-    WAIT = "wait"  # too many wrong tokens came from there
+    WRONG_TOKEN = "token"
+    NO_TOKEN = "nothing"  # and no cookie
+    TOO_MANY = "wait"  # wrong tokens from this address
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,52 +38,54 @@ class AccessRequest:
 
 @dataclass(slots=True)
 class Failures:
-    """Counts wrong tokens by address; time is an argument and only rises."""
+    """Counts wrong tokens by address; `now` is elapsed time."""
 
-    _until: dict[str, float] = field(default_factory=dict)  # when all of an address is forgotten
+    _until: dict[str, float] = field(
+        default_factory=dict
+    )  # when all wrong tokens of an address are forgotten
 
     def __len__(self) -> int:
         return len(self._until)
 
-    def wrong(self, address: str, now: float) -> None:
+    def record(self, address: str, now: float) -> None:
         until = max(self._until.pop(address, now), now)
         self._until[address] = until + FORGIVEN_AFTER
         while len(self._until) > ADDRESSES:
             del self._until[next(iter(self._until))]
 
-    def wait(self, address: str, now: float) -> float:
+    def retry_after(self, address: str, now: float) -> float:
         """Seconds until this address may try again; 0 if it may now."""
-        owed = self._until.get(address, now) - now
-        return max(0.0, owed - (ALLOWED - 1) * FORGIVEN_AFTER)
+        left = self._until.get(address, now) - now
+        return max(0.0, left - (ALLOWED - 1) * FORGIVEN_AFTER)
 
 
 class AccessPolicy:
-    """Remembers only wrong tokens; every decision is a function of the request and the time."""
+    """Decides about requests; its only memory is of wrong tokens."""
 
     def __init__(self, address: Address, credentials: Credentials) -> None:
         self.address, self.credentials = address, credentials
         self.failures = Failures()
 
     def decide(self, request: AccessRequest, now: float, elapsed: float) -> Decision:
-        """`now` is the wall clock, for cookies; `elapsed` only rises."""
+        """`now` is the time of the wall clock, for cookies; `elapsed` never goes back."""
         if not self.address.admits(request.host):
             return Decision.BAD_HOST
-        if not self._origin_fits(request):
+        if not self._is_own_origin(request):
             return Decision.BAD_ORIGIN
         if request.cookie is not None and self.credentials.is_cookie(request.cookie, now):
             return Decision.ADMITTED if request.link is None else Decision.EXCHANGE
         token = request.link if request.bearer is None else request.bearer
         if token is None:
-            return Decision.NOTHING
-        if self.failures.wait(request.peer, elapsed):
-            return Decision.WAIT  # the right token, too: else a guesser could go on
+            return Decision.NO_TOKEN
+        if self.failures.retry_after(request.peer, elapsed):
+            return Decision.TOO_MANY  # refuses the right token, too: a guesser must not find it
         if not self.credentials.is_token(token):
-            self.failures.wrong(request.peer, elapsed)
-            return Decision.WRONG
+            self.failures.record(request.peer, elapsed)
+            return Decision.WRONG_TOKEN
         return Decision.EXCHANGE if request.bearer is None else Decision.ADMITTED
 
-    def _origin_fits(self, request: AccessRequest) -> bool:
-        """Browsers name the page that opens a WebSocket: nothing else keeps other sites' pages away."""
+    def _is_own_origin(self, request: AccessRequest) -> bool:
+        """Whether it comes from a page of this server; browsers always name the origin of a WebSocket."""
         if request.origin is None:
             return not request.socket
         return request.origin == self.address.origin_of(request.host)

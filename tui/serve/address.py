@@ -29,9 +29,9 @@ class Address:
         return self.public or f"http://{bracketed(self.host)}:{self.port}"
 
     def admits(self, host: str) -> bool:
-        """Whether a Host header names this server: a page elsewhere whose name resolves to here does not.
+        """Whether a Host header names this server; the name of another site that resolves to here does not.
 
-        The machine's own names may have any port: it is another one at the far end of `ssh -L`.
+        A local name may have any port: at the other end of `ssh -L` the port is a different one.
         """
         name, _ = _name_and_port(host)
         return self.is_public(host) or name in LOOPBACK or name == self.host.lower()
@@ -46,7 +46,7 @@ class Address:
 
 
 def address(host: str, port: int, public_url: str | None = None) -> Address:
-    """Where to listen; raises BadAddress if others could connect without TLS in front."""
+    """Where to listen; raises BadAddress if other machines could connect without TLS."""
     public = _public(public_url) if public_url is not None else ""
     if not public and not _is_loopback(host):
         raise BadAddress(
@@ -57,7 +57,7 @@ def address(host: str, port: int, public_url: str | None = None) -> Address:
 
 
 def bracketed(host: str) -> str:
-    """The host as it stands in a URL."""
+    """The host as written in a URL."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tui.serve.server import Plan
 
 PORT = 8023
-NEEDED = ("aiohttp", "prometheus_client", "textual_serve")
+REQUIRED = ("aiohttp", "prometheus_client", "textual_serve")
 MISSING = (
     "serve needs packages that are not installed: ./run.sh serve installs them, or "
     "pip install 'experience-tui[serve]' where pip installed experience-tui"
@@ -74,7 +74,7 @@ def serve_command(**options: Any) -> int:
     if sys.platform == "win32":
         raise SchedulerError("serve runs on Linux and macOS; on Windows, in WSL")
     where = address(options["host"], options["port"], options["public_url"])
-    if not options["link"] and any(find_spec(name) is None for name in NEEDED):
+    if not options["link"] and any(find_spec(name) is None for name in REQUIRED):
         raise SchedulerError(MISSING)
     file = options["token_file"] or default_file()
     token = token_in(file, new=options["new_token"])
@@ -85,7 +85,7 @@ def serve_command(**options: Any) -> int:
 
 
 def link(where: "Address", token: str) -> str:
-    """What a person opens once: it gives the browser its cookie."""
+    """What a person opens once, to give the browser its cookie."""
     return f"{where.origin}/?token={token}"
 
 
@@ -120,7 +120,7 @@ def _plan(where: "Address", token: str, options: dict[str, Any]) -> "Plan":
 
 
 def _announcing(token: str, file: Path) -> Callable[["Address"], None]:
-    """Print where the monitor is, with the token only if the output is not kept."""
+    """A callback that prints where the monitor is; the token only if the output is not kept."""
 
     def announce(where: "Address") -> None:
         if _is_kept(sys.stdout.fileno()):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from scheduler.errors import SchedulerError
 
-SHORTEST = 32  # characters of a token
-LONGEST = 4096  # bytes of a token file
+MIN_LENGTH = 32  # characters of a token
+FILE_LIMIT = 4096  # bytes of a token file
 COOKIE_LASTS = 30 * 86400  # seconds
 
 
@@ -23,7 +23,7 @@ class BadToken(SchedulerError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Recognizes the token and its cookies, in the same time whatever is wrong."""
+    """Checks tokens and cookies, in the same time whatever is wrong with them."""
 
     token: str = field(repr=False)
 
@@ -31,16 +31,16 @@ class Credentials:
         return hmac.compare_digest(_digest(given), _digest(self.token))
 
     def cookie(self, now: float) -> str:
-        """A cookie for a month; it outlives restarts of the server, but not the token."""
+        """A cookie for a month; it stays valid as long as the token does, also over restarts."""
         return self._signed(str(int(now) + COOKIE_LASTS))
 
     def is_cookie(self, given: str, now: float) -> bool:
         ends, _, _ = given.partition(".")
-        real = hmac.compare_digest(_digest(given), _digest(self._signed(ends)))
-        return real and float(ends) > now  # a signed end is a number
+        genuine = hmac.compare_digest(_digest(given), _digest(self._signed(ends)))
+        return genuine and float(ends) > now  # a signed end is a number
 
     def cookie_name(self, secure: bool) -> str:
-        """Browsers keep a `__Host-` cookie to one host with TLS; two servers have two names."""
+        """Browsers bind a `__Host-` cookie to one host with TLS; each token has a name of its own."""
         return f"{'__Host-' if secure else ''}experience-{_digest('name ' + self.token).hex()[:8]}"
 
     def _signed(self, ends: str) -> str:
@@ -70,23 +70,23 @@ def token_in(file: Path, *, new: bool = False) -> str:
         return _read(file)
     except FileNotFoundError:
         _make(file)
-        return _read(file)  # of two servers that start at once, one created it
+        return _read(file)  # which another server may have created at the same moment
 
 
 def _read(file: Path) -> str:
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise BadToken(f"{file}: not a regular file; name another with --token-file")
-        if found.st_uid not in (os.geteuid(), 0) or found.st_mode & 0o077:
+        if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o077:
             raise BadToken(f"{file}: others can read or change it; chmod 600 it, then --new-token")
-        token = os.read(descriptor, LONGEST).decode("ascii", "replace").strip()
+        token = os.read(descriptor, FILE_LIMIT).decode("ascii", "replace").strip()
     finally:
         os.close(descriptor)
-    if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
+    if len(token) < MIN_LENGTH or not token.isascii() or not token.isprintable() or " " in token:
         raise BadToken(
-            f"{file}: a token is a line of at least {SHORTEST} letters and digits; --new-token creates one"
+            f"{file}: a token is a line of at least {MIN_LENGTH} letters and digits; --new-token creates one"
         )
     return token
 
@@ -101,7 +101,7 @@ def _make(file: Path) -> None:
     finally:
         os.close(descriptor)
     try:
-        os.link(partial, file)  # complete, and never over an existing one
+        os.link(partial, file)  # atomic, and never over an existing one
     except FileExistsError:
         return
     finally:

@@ -1,8 +1,7 @@
-"""The metrics page for Prometheus: the citizens' status now, and counts of the events seen from here."""
+"""The metrics page for Prometheus: the status of the citizens, and counts of the events seen from here."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -13,16 +12,16 @@ from prometheus_client.registry import Collector
 
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot, TaskView
-from tui.serve.health import CitizenStatus, Standing
+from tui.serve.health import CitizenStatus, OwnerState
 
 TASK = ("citizen", "task")
-TOOK = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)  # seconds: the upper edges of durations
-LATE = (0.01, 0.1, 1.0, 10.0, 60.0)  # and of lateness
-Place = tuple[str, str]  # citizen, task
+DURATION_EDGES = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)  # seconds: the upper edges of durations
+LATENESS_EDGES = (0.01, 0.1, 1.0, 10.0, 60.0)  # and of lateness
+TaskKey = tuple[str, str]  # citizen, task
 
 
 @dataclass(slots=True)
-class Spread:
+class Histogram:
     """How many values fell below each edge, and their sum."""
 
     edges: tuple[float, ...]
@@ -51,10 +50,10 @@ class EventCounts:
     """Counts each event of the snapshots once; `since` is a wall clock time, earlier ones do not count."""
 
     since: float
-    outcomes: dict[tuple[Place, Outcome], int] = field(default_factory=dict)
-    took: dict[Place, Spread] = field(default_factory=dict)
-    late: dict[Place, Spread] = field(default_factory=dict)
-    missed: dict[str, int] = field(default_factory=dict)  # events that came and went between two looks
+    outcomes: dict[tuple[TaskKey, Outcome], int] = field(default_factory=dict)
+    durations: dict[TaskKey, Histogram] = field(default_factory=dict)
+    lateness: dict[TaskKey, Histogram] = field(default_factory=dict)
+    missed: dict[str, int] = field(default_factory=dict)  # events that came and went between two snapshots
     _last: dict[str, _Last] = field(default_factory=dict)
 
     def count(self, snapshot: Snapshot) -> None:
@@ -62,7 +61,7 @@ class EventCounts:
         if not snapshot.events:
             return
         last = self._last.setdefault(snapshot.citizen, _Last(snapshot.owner))
-        if _another_owner(last, snapshot):
+        if _is_new_owner(last, snapshot):
             last = self._last[snapshot.citizen] = _Last(snapshot.owner)
         fresh = [event for event in snapshot.events if event.seq > last.seq]
         if fresh:
@@ -71,17 +70,13 @@ class EventCounts:
             self._count(event for event in fresh if event.time >= self.since)
 
     def keep(self, citizens: Collection[str]) -> None:
-        """Forget all other citizens: they are gone from the settings."""
+        """Forget all other citizens, which are gone from the settings."""
         for citizen in self._last.keys() - citizens:
             del self._last[citizen]
             self.missed.pop(citizen, None)
         self.outcomes = {key: count for key, count in self.outcomes.items() if key[0][0] in citizens}
-        self.took = {place: spread for place, spread in self.took.items() if place[0] in citizens}
-        self.late = {place: spread for place, spread in self.late.items() if place[0] in citizens}
-
-    def copy(self) -> "EventCounts":
-        """As it is now, for another thread."""
-        return deepcopy(self)
+        self.durations = {key: histogram for key, histogram in self.durations.items() if key[0] in citizens}
+        self.lateness = {key: histogram for key, histogram in self.lateness.items() if key[0] in citizens}
 
     def _skipped(self, citizen: str, last: _Last, first: Event) -> None:
         if last.seq and first.seq > last.seq + 1:
@@ -89,16 +84,16 @@ class EventCounts:
 
     def _count(self, events: Iterable[Event]) -> None:
         for event in events:
-            place = event.citizen, event.task
+            key = event.citizen, event.task
             if event.kind == "finished" and event.outcome is not None:
-                self.outcomes[place, event.outcome] = self.outcomes.get((place, event.outcome), 0) + 1
+                self.outcomes[key, event.outcome] = self.outcomes.get((key, event.outcome), 0) + 1
                 if event.duration is not None:
-                    self.took.setdefault(place, Spread(TOOK)).add(event.duration)
+                    self.durations.setdefault(key, Histogram(DURATION_EDGES)).add(event.duration)
             elif event.kind == "started" and event.late is not None and event.trigger is not Trigger.FORCE:
-                self.late.setdefault(place, Spread(LATE)).add(event.late)
+                self.lateness.setdefault(key, Histogram(LATENESS_EDGES)).add(event.late)
 
 
-def _another_owner(last: _Last, snapshot: Snapshot) -> bool:
+def _is_new_owner(last: _Last, snapshot: Snapshot) -> bool:
     """A new owner counts from one again; in a container every owner may have the same pid."""
     if snapshot.owner != last.owner or snapshot.events[-1].seq < last.seq:
         return True
@@ -110,13 +105,16 @@ def page(
 ) -> tuple[bytes, str]:
     """The page in the format that was asked for, and its content type."""
     registry = CollectorRegistry()
-    registry.register(_Once([*_of_owners(statuses), *_of_tasks(statuses, now), *_of_runs(statuses, counts)]))
-    registry.register(_Once([_screens(screens)]))
+    open_screens = GaugeMetricFamily(
+        "experience_serve_screens", "Browser screens that are open.", value=screens
+    )
+    families = [*_of_owners(statuses), *_of_tasks(statuses, now), *_of_runs(statuses, counts), open_screens]
+    registry.register(_Families(families))
     encode, kind = choose_encoder(accept)
     return encode(registry), kind
 
 
-class _Once(Collector):
+class _Families(Collector):
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
 
@@ -135,7 +133,7 @@ def _of_owners(statuses: Sequence[CitizenStatus]) -> Iterator[Metric]:
     )
     wakes = CounterMetricFamily("experience_wakes", "Wakes of the citizen, ever.", labels=["citizen"])
     for each in statuses:
-        up.add_metric([each.citizen], each.standing is Standing.ALIVE)
+        up.add_metric([each.citizen], each.owner_state is OwnerState.ALIVE)
         if each.age is not None:
             age.add_metric([each.citizen], each.age)
         wakes.add_metric([each.citizen], each.snapshot.wake.count)
@@ -166,14 +164,14 @@ def _of_tasks(statuses: Sequence[CitizenStatus], now: float) -> Iterator[Metric]
     runs = CounterMetricFamily(
         "experience_task_runs", "Finished runs, ever: the state file's own count.", labels=TASK
     )
-    for place, task in _tasks(statuses):
-        runs.add_metric(place, task.run_count)
+    for key, task in _tasks(statuses):
+        runs.add_metric(key, task.run_count)
     yield runs
-    for name, words, value in GAUGES:
-        gauge = GaugeMetricFamily(f"experience_task_{name}", words, labels=TASK)
-        for place, task in _tasks(statuses):
-            if (found := value(task, now)) is not None:
-                gauge.add_metric(place, found)
+    for name, help, value in GAUGES:
+        gauge = GaugeMetricFamily(f"experience_task_{name}", help, labels=TASK)
+        for key, task in _tasks(statuses):
+            if (number := value(task, now)) is not None:
+                gauge.add_metric(key, number)
         yield gauge
 
 
@@ -181,13 +179,15 @@ def _of_runs(statuses: Sequence[CitizenStatus], counts: EventCounts) -> Iterator
     outcomes = CounterMetricFamily(
         "experience_task_outcomes", "Finished runs by outcome, seen from here.", labels=[*TASK, "outcome"]
     )
-    for place, _ in _tasks(statuses):
+    for key, _ in _tasks(statuses):
         for outcome in Outcome:  # also those that never happened: a rate needs a first value
-            outcomes.add_metric([*place, outcome.value], counts.outcomes.get((place, outcome), 0))
+            outcomes.add_metric([*key, outcome.value], counts.outcomes.get((key, outcome), 0))
     yield outcomes
-    yield _histogram("duration_seconds", "How long runs took, seen from here.", counts.took.items())
+    yield _histogram("duration_seconds", "How long runs took, seen from here.", counts.durations.items())
     yield _histogram(
-        "lateness_seconds", "How late runs began that were not forced, seen from here.", counts.late.items()
+        "lateness_seconds",
+        "How late runs began that were not forced, seen from here.",
+        counts.lateness.items(),
     )
     missed = CounterMetricFamily(
         "experience_events_missed", "Events that came too fast to be counted here.", labels=["citizen"]
@@ -197,17 +197,13 @@ def _of_runs(statuses: Sequence[CitizenStatus], counts: EventCounts) -> Iterator
     yield missed
 
 
-def _screens(count: int) -> Metric:
-    return GaugeMetricFamily("experience_serve_screens", "Browser screens that are open.", value=count)
-
-
-def _tasks(statuses: Sequence[CitizenStatus]) -> Iterator[tuple[Place, TaskView]]:
+def _tasks(statuses: Sequence[CitizenStatus]) -> Iterator[tuple[TaskKey, TaskView]]:
     return (((each.citizen, task.name), task) for each in statuses for task in each.snapshot.tasks)
 
 
-def _histogram(name: str, words: str, spreads: Iterable[tuple[Place, Spread]]) -> Metric:
-    family = HistogramMetricFamily(f"experience_task_{name}", words, labels=TASK)
-    for place, spread in spreads:
-        edges = [*map(str, spread.edges), "+Inf"]
-        family.add_metric(place, list(zip(edges, accumulate(spread.counts), strict=True)), spread.sum)
+def _histogram(name: str, help: str, histograms: Iterable[tuple[TaskKey, Histogram]]) -> Metric:
+    family = HistogramMetricFamily(f"experience_task_{name}", help, labels=TASK)
+    for key, histogram in histograms:
+        edges = [*map(str, histogram.edges), "+Inf"]
+        family.add_metric(key, list(zip(edges, accumulate(histogram.counts), strict=True)), histogram.sum)
     return family

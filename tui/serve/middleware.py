@@ -1,4 +1,4 @@
-"""Check every request before it reaches a page, and add the protecting headers to every answer."""
+"""Checks every request before it reaches a page, and adds security headers to every response."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -18,12 +18,12 @@ log = logging.getLogger("experience.serve")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # xterm.js writes <style> elements; everything else on the page must come from this server.
-POLICY = (
+CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": CONTENT_POLICY,
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -36,9 +36,9 @@ HEADERS = {
 REFUSALS = {
     Decision.BAD_HOST: (HTTPStatus.FORBIDDEN, "This server has another name."),
     Decision.BAD_ORIGIN: (HTTPStatus.FORBIDDEN, "Pages of other sites have no access."),
-    Decision.WRONG: (HTTPStatus.UNAUTHORIZED, "This token is wrong, or no longer valid."),
-    Decision.NOTHING: (HTTPStatus.UNAUTHORIZED, "This page opens with the link of the server."),
-    Decision.WAIT: (HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens: try again later."),
+    Decision.WRONG_TOKEN: (HTTPStatus.UNAUTHORIZED, "This token is wrong, or no longer valid."),
+    Decision.NO_TOKEN: (HTTPStatus.UNAUTHORIZED, "This page opens with the link of the server."),
+    Decision.TOO_MANY: (HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens: try again later."),
 }
 
 
@@ -55,19 +55,19 @@ class Guard:
             return await self._check(request, handler)
 
         app.middlewares.append(check)
-        app.on_response_prepare.append(_protect)
+        app.on_response_prepare.append(_add_headers)
 
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        asked = self._access_request(request)
-        decision = self._policy.decide(asked, self._clock.now(), self._clock.elapsed())
+        access = self._access_request(request)
+        decision = self._policy.decide(access, self._clock.now(), self._clock.elapsed())
         if decision is Decision.ADMITTED:
             return await handler(request)
         if decision is Decision.EXCHANGE:
-            return self._exchange(asked.host)
-        if decision is not Decision.NOTHING:  # every tab with an old cookie does that
+            return self._exchange(access.host)
+        if decision is not Decision.NO_TOKEN:  # normal for a tab with an old cookie
             path = clean(request.path[:80])
-            log.warning(f"refused {request.method} {path} from {asked.peer}: {_reason(decision, asked)}")
-        return self._refuse(decision, asked)
+            log.warning(f"refused {request.method} {path} from {access.peer}: {_reason(decision, access)}")
+        return self._refuse(decision, access)
 
     def _access_request(self, request: web.Request) -> AccessRequest:
         host = request.headers.get(hdrs.HOST, "").lower()
@@ -96,12 +96,12 @@ class Guard:
         )
         return response
 
-    def _refuse(self, decision: Decision, asked: AccessRequest) -> web.Response:
+    def _refuse(self, decision: Decision, access: AccessRequest) -> web.Response:
         status, why = REFUSALS[decision]
         headers = {hdrs.WWW_AUTHENTICATE: "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
-        if decision is Decision.WAIT:
+        if decision is Decision.TOO_MANY:
             headers[hdrs.RETRY_AFTER] = str(
-                ceil(self._policy.failures.wait(asked.peer, self._clock.elapsed()))
+                ceil(self._policy.failures.retry_after(access.peer, self._clock.elapsed()))
             )
         return web.Response(
             status=status, text=self._page.replace("{why}", why), content_type="text/html", headers=headers
@@ -109,15 +109,15 @@ class Guard:
 
 
 def _reason(decision: Decision, request: AccessRequest) -> str:
-    """For the log: what others sent is cut short, and no token is in it."""
+    """For the log: without tokens, and with what the client sent cut short."""
     if decision is Decision.BAD_HOST:
         return f"host {clean(request.host[:80])!r} is not a name of this server"
     if decision is Decision.BAD_ORIGIN:
         return f"origin {clean(str(request.origin)[:80])!r} is not this server's page"
-    return "a wrong token" if decision is Decision.WRONG else "too many wrong tokens before"
+    return "a wrong token" if decision is Decision.WRONG_TOKEN else "too many wrong tokens before"
 
 
-async def _protect(request: web.Request, response: web.StreamResponse) -> None:
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
     if request.path.startswith(("/static/", "/page/")):
         response.headers["Cache-Control"] = "no-cache"  # public files; the browser checks them each time

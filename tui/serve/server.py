@@ -1,4 +1,4 @@
-"""The web server: its pages, the screens, health and metrics, from the first request to a clean end."""
+"""The web server: its pages, the screens, health and metrics."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -21,7 +22,7 @@ from tui.serve import metrics
 from tui.serve.access import AccessPolicy
 from tui.serve.address import Address
 from tui.serve.credentials import Credentials
-from tui.serve.health import Standing, health
+from tui.serve.health import OwnerState, health
 from tui.serve.metrics import EventCounts
 from tui.serve.middleware import Guard
 from tui.serve.session import Limits, Screens
@@ -47,7 +48,7 @@ class Plan:
 
 
 async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
-    """Listen until a signal comes; calls `opened` with the address. Raises SchedulerError."""
+    """Serve until a signal comes; calls `opened` with the address. Raises SchedulerError."""
     fleet = Fleet(plan.fleet)
     watcher = CitizenWatcher(fleet, EventCounts(fleet.clock.now()))
     screens = Screens(plan.monitor, plan.limits)
@@ -64,7 +65,7 @@ async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
             await runner.setup()
             try:
                 opened(await _listen(runner, plan.address))
-                screens.pool.prepare()
+                screens.pool.preload()
                 await _warn(watcher)
                 await ended.wait()
                 log.info("shutting down")
@@ -76,8 +77,8 @@ async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
 
 
 async def _warn(watcher: CitizenWatcher) -> None:
-    """Explain why nothing moves on the screen."""
-    idle = [each.citizen for each in await watcher.statuses() if each.standing is not Standing.ALIVE]
+    """Log which citizens no process runs: their screens show no changes."""
+    idle = [each.citizen for each in await watcher.statuses() if each.owner_state is not OwnerState.ALIVE]
     if idle:
         log.warning(f"no process runs {', '.join(idle)} now: ./run.sh --all starts their loops")
 
@@ -94,7 +95,7 @@ def application(plan: Plan, clock: Clock, watcher: CitizenWatcher, screens: Scre
     app.router.add_get("/metrics", views.metrics)
     app.router.add_static("/page", PAGE)
     app.router.add_static("/static", TERMINAL)
-    app.on_shutdown.append(views.goodbye)
+    app.on_shutdown.append(views.stop_screens)
     return app
 
 
@@ -105,30 +106,30 @@ class _Views:
     async def page(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(PAGE / "page.html")
 
-    async def goodbye(self, app: web.Application) -> None:
+    async def stop_screens(self, app: web.Application) -> None:
         await self._screens.stop()
 
     async def healthz(self, request: web.Request) -> web.Response:
-        well, found = health(await self._watcher.statuses())
-        return web.json_response(found, status=HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
+        healthy, report = health(await self._watcher.statuses())
+        return web.json_response(report, status=HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        statuses, counts = await self._watcher.statuses(), self._watcher.counts.copy()
+        statuses, counts = await self._watcher.statuses(), deepcopy(self._watcher.counts)
         accept, now, screens = request.headers.get("Accept", ""), self._clock.now(), len(self._screens)
-        # With a thousand citizens the page has megabytes: the screens do not wait for it.
+        # With a thousand citizens the page has megabytes: a thread renders it while the screens go on.
         page, kind = await asyncio.to_thread(metrics.page, statuses, counts, now, screens, accept)
         return web.Response(body=page, headers={"Content-Type": kind})
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """A file of a monitor for its browser: the picture of its screen."""
+        """A file that a monitor delivers: the picture of its screen."""
         key, downloads = request.match_info["key"], self._screens.downloads
         try:
-            found = await downloads.get_download_metadata(key)
+            metadata = await downloads.get_download_metadata(key)
         except KeyError:
             raise web.HTTPNotFound from None
         response = web.StreamResponse()
         response.content_type = "application/octet-stream"
-        name = re.sub(r"[^\w.-]", "_", found.file_name, flags=re.ASCII)
+        name = re.sub(r"[^\w.-]", "_", metadata.file_name, flags=re.ASCII)
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         await response.prepare(request)
         async for chunk in downloads.download(key):

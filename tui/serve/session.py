@@ -1,4 +1,4 @@
-"""The open screens: a monitor for each browser tab, what passes between the two, and how both end."""
+"""The open screens: a monitor for each browser tab, the data between the two, and the end of both."""
 
 import asyncio
 import json
@@ -28,25 +28,25 @@ ENVIRONMENT = {
     "TEXTUAL_FPS": "20",  # a third of the usual: twenty tabs share one machine
     "TEXTUAL_DRIVER": "tui.serve.monitor:TabDriver",
 }
-SPARE_AFTER = 3.0  # seconds until the next spare monitor loads: the first frame of this one comes first
+SPARE_AFTER = 3.0  # seconds until the next spare monitor loads, after the first frame of this one
 GRACE = 3.0  # seconds that a monitor gets to end
-COMPLAINTS = 2000  # bytes kept of a monitor's standard error
+STDERR_KEPT = 2000  # bytes kept of a monitor's standard error
 PING = 15.0  # seconds between two pings; a browser that does not answer one is gone
-LONGEST = 64 << 10  # bytes of a page's message
-LARGEST = 16 << 20  # bytes of a monitor's packet; a whole screen has some ten thousand
+MESSAGE_LIMIT = 64 << 10  # bytes of a page's message
+PACKET_LIMIT = 16 << 20  # bytes of a monitor's packet; a whole screen has some ten thousand
 GREETING = b"__GANGLION__\n"  # the first line of a Textual app that a server drives
-CHATTER = 10  # lines that may come before it
+LINES_BEFORE = 10  # lines that may come before it
 COLUMNS, ROWS = (20, 500), (4, 200)  # the smallest and largest screens
 
 
-class Over(IntEnum):
+class EndReason(IntEnum):
     """Why a screen ended: the code that its page gets."""
 
     QUIT = 4000
     FULL = 4001
     IDLE = 4002
     BROKEN = 4003
-    NONSENSE = WSCloseCode.POLICY_VIOLATION
+    INVALID = WSCloseCode.POLICY_VIOLATION
     STOPPED = WSCloseCode.GOING_AWAY
 
 
@@ -70,25 +70,25 @@ class ProcessPool:
         self._spare: asyncio.Task[Process] | None = None
         self._closed = False
 
-    def prepare(self) -> None:
+    def preload(self) -> None:
         """Load a monitor for the next browser."""
         if self._spare is None and not self._closed:
             self._spare = asyncio.create_task(self._start())
 
-    async def take(self) -> Process:
+    async def get(self) -> Process:
         """A monitor that waits for its size."""
         spare, self._spare = self._spare, None
-        asyncio.get_running_loop().call_later(SPARE_AFTER, self.prepare)
+        asyncio.get_running_loop().call_later(SPARE_AFTER, self.preload)
         if spare and (process := await spare).returncode is None:
             return process
         return await self._start()
 
     async def close(self) -> None:
-        """End the spare monitor, and start no other."""
+        """End the spare monitor; no other starts."""
         self._closed = True
         if self._spare:
             spare = await self._spare
-            await _ended(spare, asyncio.create_task(_tail(spare.stderr)))
+            await _end(spare, asyncio.create_task(_tail(spare.stderr)))
 
     async def _start(self) -> Process:
         return await asyncio.create_subprocess_exec(
@@ -98,7 +98,7 @@ class ProcessPool:
             stdout=PIPE,
             stderr=PIPE,
             env=os.environ | ENVIRONMENT,
-            start_new_session=True,  # Ctrl+C at the server's terminal is for the server
+            start_new_session=True,  # Ctrl+C at the server's terminal must not reach it
         )
 
 
@@ -110,17 +110,20 @@ class BrowserSession(AppService):
             "",  # the process runs already, and without a shell
             write_bytes=socket.send_bytes,
             write_str=socket.send_str,
-            close=_nothing,  # the page learns of an end by the socket's code
+            close=_nothing,  # the socket's code tells the page how it ended
             download_manager=downloads,
         )
         self._monitor, self._socket = process, socket
         self._stdin = process.stdin
-        self._complaints = asyncio.create_task(_tail(process.stderr))
+        self._stderr_end = asyncio.create_task(_tail(process.stderr))
 
-    async def play(self, size: tuple[int, int], idle: float) -> Over:
-        """Connect the tab with its monitor until one of them ends; the process is gone after this."""
+    async def connect(self, size: tuple[int, int], idle: float) -> EndReason:
+        """Connect the tab with its monitor until one of them ends; then end the process."""
         self.stdin.write(b"%d %d\n" % size)
-        both = [asyncio.create_task(self._paint()), asyncio.create_task(self._obey(idle))]
+        both = [
+            asyncio.create_task(self._forward_output()),
+            asyncio.create_task(self._receive_messages(idle)),
+        ]
         try:
             done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             return done.pop().result()
@@ -129,46 +132,46 @@ class BrowserSession(AppService):
                 each.cancel()
             await asyncio.gather(*both, return_exceptions=True)
             await self._download_manager.cancel_app_downloads(self.app_service_id)
-            await _ended(self._monitor, self._complaints)
+            await _end(self._monitor, self._stderr_end)
 
     def kill(self) -> None:
         _kill(self._monitor)
 
-    async def _paint(self) -> Over:
-        """Pass on what the monitor paints."""
+    async def _forward_output(self) -> EndReason:
+        """Send the monitor's output to the page."""
         assert self._monitor.stdout is not None
-        take = {b"D": self.on_data, b"M": self.on_meta, b"P": self.on_packed}
+        handlers = {b"D": self.on_data, b"M": self.on_meta, b"P": self.on_packed}
         try:
-            await _greeted(self._monitor.stdout)
+            await _wait_for_greeting(self._monitor.stdout)
             while True:
                 kind, payload = await _packet(self._monitor.stdout)
-                await take[kind](payload)
+                await handlers[kind](payload)
         except asyncio.IncompleteReadError:
-            return Over.BROKEN if await self._monitor.wait() else Over.QUIT
+            return EndReason.BROKEN if await self._monitor.wait() else EndReason.QUIT
         except ConnectionError:
-            return Over.STOPPED
+            return EndReason.STOPPED
         except (ProtocolError, DecodeError) as error:
             log.warning(f"the monitor of a tab (pid {self._monitor.pid}): {error}")
-            return Over.BROKEN
+            return EndReason.BROKEN
 
     async def on_meta(self, data: bytes) -> None:
-        """Announce files to the browser; nothing else: a page opens no link that a text names."""
+        """Announce files to the browser, and nothing else: a page must not open a link from a task's text."""
         if json.loads(data).get("type") == "deliver_file_start":
             await super().on_meta(data)
 
-    async def _obey(self, idle: float) -> Over:
-        """Pass on what the page sends."""
+    async def _receive_messages(self, idle: float) -> EndReason:
+        """Handle what the page sends."""
         try:
             while (message := await self._socket.receive(idle)).type is WSMsgType.TEXT:
-                await self.obey(message.data)
+                await self.handle_message(message.data)
         except TimeoutError:
-            return Over.IDLE
+            return EndReason.IDLE
         except ProtocolError:
-            return Over.NONSENSE
-        return Over.STOPPED
+            return EndReason.INVALID
+        return EndReason.STOPPED
 
-    async def obey(self, message: str) -> None:
-        """Do what a page's message asks; raises ProtocolError for an invalid one."""
+    async def handle_message(self, message: str) -> None:
+        """Pass a page's message to the monitor; raises ProtocolError for an invalid one."""
         match _parsed(message):
             case ["stdin", str(keys)]:
                 await self.send_bytes(keys.encode("utf-8", "replace"))
@@ -178,7 +181,7 @@ class BrowserSession(AppService):
                 await self.focus()
             case ["blur"]:
                 await self.blur()
-            case ["ping", str()]:  # textual-serve's script measures the delay and shows it nowhere
+            case ["ping", str()]:  # textual-serve's script measures the delay
                 pass
             case _:
                 raise ProtocolError("not a message of this page")
@@ -197,11 +200,11 @@ class Screens:
         return len(self._sockets)
 
     async def connect(self, request: web.Request) -> web.WebSocketResponse:
-        """A monitor for this browser, until one of the two has gone."""
-        socket = web.WebSocketResponse(heartbeat=PING, max_msg_size=LONGEST)
+        """Run a monitor for this browser until one of the two is gone."""
+        socket = web.WebSocketResponse(heartbeat=PING, max_msg_size=MESSAGE_LIMIT)
         await socket.prepare(request)
         if len(self._sockets) >= self._limits.screens:
-            await socket.close(code=Over.FULL, message=str(self._limits.screens).encode())
+            await socket.close(code=EndReason.FULL, message=str(self._limits.screens).encode())
             return socket
         self._sockets.add(socket)
         try:
@@ -210,21 +213,21 @@ class Screens:
             self._sockets.discard(socket)
         return socket
 
-    async def _play(self, socket: web.WebSocketResponse, size: tuple[int, int]) -> Over:
-        session = BrowserSession(await self.pool.take(), socket, self.downloads)
+    async def _play(self, socket: web.WebSocketResponse, size: tuple[int, int]) -> EndReason:
+        session = BrowserSession(await self.pool.get(), socket, self.downloads)
         self._sessions.add(session)
         try:
-            return await session.play(size, self._limits.idle)
+            return await session.connect(size, self._limits.idle)
         finally:
             self._sessions.discard(session)
 
     async def stop(self) -> None:
-        """Close every connection; the monitors end with them."""
-        goodbyes = [socket.close(code=Over.STOPPED) for socket in list(self._sockets)]
-        await asyncio.gather(*goodbyes, self.pool.close())
+        """Close every connection, and with it its monitor."""
+        closing = [socket.close(code=EndReason.STOPPED) for socket in list(self._sockets)]
+        await asyncio.gather(*closing, self.pool.close())
 
     def kill(self) -> None:
-        """Leave no monitor, whatever its browser does."""
+        """Kill every monitor at once."""
         for session in self._sessions:
             session.kill()
 
@@ -235,10 +238,10 @@ def size_of(query: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _size(width: Any, height: Any) -> tuple[int, int]:
-    return _within(width, COLUMNS, 80), _within(height, ROWS, 24)
+    return _clamped(width, COLUMNS, 80), _clamped(height, ROWS, 24)
 
 
-def _within(given: Any, limits: tuple[int, int], default: int) -> int:
+def _clamped(given: Any, limits: tuple[int, int], default: int) -> int:
     try:
         number = int(given)
     except (TypeError, ValueError, OverflowError):
@@ -253,8 +256,8 @@ def _parsed(message: str) -> Any:
         raise ProtocolError("invalid JSON") from error
 
 
-async def _greeted(reader: asyncio.StreamReader) -> None:
-    for _ in range(CHATTER):
+async def _wait_for_greeting(reader: asyncio.StreamReader) -> None:
+    for _ in range(LINES_BEFORE):
         if (line := await reader.readline()) == GREETING:
             return
         if not line:
@@ -264,15 +267,15 @@ async def _greeted(reader: asyncio.StreamReader) -> None:
 
 async def _packet(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     head = await reader.readexactly(5)
-    if head[:1] not in b"DMP" or (size := int.from_bytes(head[1:], "big")) > LARGEST:
+    if head[:1] not in b"DMP" or (size := int.from_bytes(head[1:], "big")) > PACKET_LIMIT:
         raise ProtocolError(f"an invalid packet: {head.hex()}")
     return head[:1], await reader.readexactly(size)
 
 
-async def _ended(process: Process, complaints: "asyncio.Task[str]") -> None:
-    """End a monitor: by itself where it can, killed where it hangs; its last complaint goes to the log."""
+async def _end(process: Process, stderr: "asyncio.Task[str]") -> None:
+    """End a monitor, and kill one that hangs; the last line of its standard error goes to the log."""
     assert process.stdin is not None
-    process.stdin.close()  # its driver ends it then
+    process.stdin.close()  # its driver then ends it
     unread = asyncio.create_task(_tail(process.stdout))
     try:
         async with asyncio.timeout(GRACE):
@@ -282,25 +285,25 @@ async def _ended(process: Process, complaints: "asyncio.Task[str]") -> None:
         await process.wait()
     finally:
         unread.cancel()
-    done, _ = await asyncio.wait({complaints}, timeout=1)
-    if not done:  # a process that it started has its standard error
-        complaints.cancel()
-    elif words := complaints.result():
+    done, _ = await asyncio.wait({stderr}, timeout=1)
+    if not done:  # a process that it started still holds its standard error
+        stderr.cancel()
+    elif words := stderr.result():
         log.warning(f"the monitor of a tab (pid {process.pid}) wrote: {clean(words.splitlines()[-1])}")
 
 
 def _kill(process: Process) -> None:
-    """End it at once, with all that it may have started."""
+    """Kill the process and everything that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _tail(stream: asyncio.StreamReader | None) -> str:
-    """The last words of a stream, once it has ended."""
+    """The end of what a stream carries, once it has ended."""
     assert stream is not None
     read = b""
     while more := await stream.read(1 << 16):
-        read = (read + more)[-COMPLAINTS:]
+        read = (read + more)[-STDERR_KEPT:]
     return read.decode("utf-8", "replace").strip()
 
 

@@ -1,4 +1,4 @@
-"""Follow every citizen, for health and metrics."""
+"""Follows every citizen, for health and metrics."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,28 +13,28 @@ from tui.serve.health import CitizenStatus, status_of
 from tui.serve.metrics import EventCounts
 
 BEAT = 2.0  # seconds between two requests for an owner's heartbeat
-BEATS = 200  # owners asked in a second, at most
+BEATS = 200  # owners asked in a second at most
 
 
 class CitizenWatcher:
-    """Attached to every owner, as a screen is; counts their events."""
+    """Attaches to every owner, as a screen does, and counts their events."""
 
     def __init__(self, fleet: Fleet, counts: EventCounts) -> None:
         self._fleet, self.counts = fleet, counts
         self._followed: dict[LocalControl, Callable[[], None]] = {}
-        self._gone: dict[str, float] = {}  # since when, on the clock that only rises
-        self._asking: asyncio.Task[None] | None = None
+        self._unowned_since: dict[str, float] = {}  # elapsed time
+        self._heartbeats: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Follow from now on; raises what the settings raise."""
         await self._fleet.start()
         self._fleet.subscribe(self._follow)
         self._follow()
-        self._asking = asyncio.create_task(self._ask_heartbeats(), name="heartbeats")
+        self._heartbeats = asyncio.create_task(self._request_heartbeats(), name="heartbeats")
 
     async def stop(self) -> None:
-        if self._asking:
-            self._asking.cancel()
+        if self._heartbeats:
+            self._heartbeats.cancel()
         await self._fleet.stop()
 
     async def statuses(self) -> list[CitizenStatus]:
@@ -46,7 +46,9 @@ class CitizenWatcher:
 
     def _status(self, member: Member, expected: bool) -> CitizenStatus:
         snapshot, pulse = member.control.snapshot(), member.control.pulse()
-        gone = self._fleet.clock.elapsed() - self._gone.get(snapshot.citizen, self._fleet.clock.elapsed())
+        gone = self._fleet.clock.elapsed() - self._unowned_since.get(
+            snapshot.citizen, self._fleet.clock.elapsed()
+        )
         return status_of(snapshot, pulse, expected, gone)
 
     def _follow(self) -> None:
@@ -62,12 +64,12 @@ class CitizenWatcher:
         snapshot = control.snapshot()
         self.counts.count(snapshot)
         if _without_owner(snapshot):
-            self._gone.setdefault(snapshot.citizen, self._fleet.clock.elapsed())
+            self._unowned_since.setdefault(snapshot.citizen, self._fleet.clock.elapsed())
         else:
-            self._gone.pop(snapshot.citizen, None)
+            self._unowned_since.pop(snapshot.citizen, None)
 
-    async def _ask_heartbeats(self) -> None:
-        """Ask each owner from time to time: else one that hangs stays unseen."""
+    async def _request_heartbeats(self) -> None:
+        """Ask each owner from time to time, to detect one that hangs."""
         while True:
             await asyncio.sleep(max(BEAT, len(self._followed) / BEATS))
             for control in list(self._followed):

@@ -18,7 +18,7 @@ import pytest
 from tests.fakes import until
 from tests.integration.serve.serving import ROOT, Place, Served, client, end, owner, place, serving, wait_for
 from tests.watching import gone
-from tui.serve.session import Over
+from tui.serve.session import EndReason
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -193,7 +193,7 @@ async def test_a_screen_that_is_quit_says_so_and_leaves_no_process(served):
     async with opened(served) as screen:
         await until(lambda: screen.shows("note"), "the fleet is there")
         await screen.press("q")
-        assert await screen.over() == Over.QUIT
+        assert await screen.over() == EndReason.QUIT
     await until(lambda: len(served.monitors()) <= 1, "its monitor has ended")
 
 
@@ -204,7 +204,7 @@ async def test_a_monitor_that_dies_is_said_to_the_page(here, loop_of_opus):
         async with opened(server) as screen:
             await until(lambda: screen.shows("note"), "the fleet is there")
             monitor.kill()
-            assert await screen.over() == Over.BROKEN
+            assert await screen.over() == EndReason.BROKEN
         async with opened(server) as screen:
             await until(lambda: screen.shows("note"), "the next one is a new one")
 
@@ -212,7 +212,7 @@ async def test_a_monitor_that_dies_is_said_to_the_page(here, loop_of_opus):
 async def test_so_many_screens_and_no_more(served):
     async with opened(served) as one, opened(served), opened(served):
         async with opened(served) as fourth:
-            assert await fourth.over() == Over.FULL
+            assert await fourth.over() == EndReason.FULL
         await until(lambda: one.shows("note"), "the others go on")
     await until(lambda: len(served.monitors()) <= 1, "only the one in reserve is left")
 
@@ -222,7 +222,7 @@ async def test_nonsense_from_a_page_ends_its_screen_alone(served):
         for nonsense in ("{", '["quit"]', "[" * 5000):
             async with opened(served) as screen:
                 await screen.socket.send_str(nonsense)
-                assert await screen.over() == Over.NONSENSE
+                assert await screen.over() == EndReason.INVALID
         await until(lambda: other.shows("note"), "the other goes on")
 
 
@@ -246,14 +246,14 @@ async def test_a_read_only_server_lets_nobody_force(here, loop_of_opus):
             await until(lambda: screen.shows("READ ONLY"), "it says so")
             before = here.ran()
             await screen.press("g", "f", "q")
-            assert await screen.over() == Over.QUIT  # the keys before it were read, too
+            assert await screen.over() == EndReason.QUIT  # the keys before it were read, too
         assert here.ran() == before
 
 
 async def test_a_forgotten_screen_ends(here, loop_of_opus):
     with serving(here, "--idle=1s") as server:
         async with opened(server) as screen:
-            assert await screen.over() == Over.IDLE
+            assert await screen.over() == EndReason.IDLE
 
 
 # ------------------------------------------------------------------ ends
@@ -265,7 +265,7 @@ async def test_the_server_ends_with_all_that_it_started(here, loop_of_opus):
             await until(lambda: screen.shows("note"), "the fleet is there")
             monitors = server.monitors()
             server.process.send_signal(signal.SIGTERM)
-            assert await screen.over() == Over.STOPPED
+            assert await screen.over() == EndReason.STOPPED
         assert await asyncio.to_thread(server.process.wait, 20) == 0
         assert monitors and all(gone(each.pid) for each in monitors)
     assert loop_of_opus.poll() is None

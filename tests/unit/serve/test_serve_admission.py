@@ -154,19 +154,19 @@ def test_a_pipe_in_place_of_the_token_holds_nobody_up(tmp_path):
 def test_ten_wrong_tokens_and_then_one_in_a_while():
     failures = Failures()
     for _ in range(ALLOWED):
-        assert not failures.wait("192.0.2.1", 0)
-        failures.wrong("192.0.2.1", 0)
-    assert failures.wait("192.0.2.1", 0) == FORGIVEN_AFTER
-    assert not failures.wait("192.0.2.2", 0)
-    assert not failures.wait("192.0.2.1", FORGIVEN_AFTER)
-    failures.wrong("192.0.2.1", FORGIVEN_AFTER)
-    assert failures.wait("192.0.2.1", FORGIVEN_AFTER) == FORGIVEN_AFTER
+        assert not failures.retry_after("192.0.2.1", 0)
+        failures.record("192.0.2.1", 0)
+    assert failures.retry_after("192.0.2.1", 0) == FORGIVEN_AFTER
+    assert not failures.retry_after("192.0.2.2", 0)
+    assert not failures.retry_after("192.0.2.1", FORGIVEN_AFTER)
+    failures.record("192.0.2.1", FORGIVEN_AFTER)
+    assert failures.retry_after("192.0.2.1", FORGIVEN_AFTER) == FORGIVEN_AFTER
 
 
 def test_many_addresses_cost_no_memory():
     failures = Failures()
     for number in range(3 * ADDRESSES):
-        failures.wrong(str(number), 0)
+        failures.record(str(number), 0)
     assert len(failures) == ADDRESSES
 
 
@@ -183,32 +183,32 @@ def policy() -> AccessPolicy:
 
 
 COOKIE = Credentials(TOKEN).cookie(NOON)
-OURS = "http://127.0.0.1:8023"
+LOCAL = "http://127.0.0.1:8023"
 
 
 @pytest.mark.parametrize(
     ("request_", "decision"),
     [
-        (asked(), Decision.NOTHING),
+        (asked(), Decision.NO_TOKEN),
         (asked(link=TOKEN), Decision.EXCHANGE),
-        (asked(link="guess"), Decision.WRONG),
+        (asked(link="guess"), Decision.WRONG_TOKEN),
         (asked(bearer=TOKEN), Decision.ADMITTED),
-        (asked(bearer="guess", link=TOKEN), Decision.WRONG),
+        (asked(bearer="guess", link=TOKEN), Decision.WRONG_TOKEN),
         (asked(cookie=COOKIE), Decision.ADMITTED),
-        (asked(cookie="1.ff"), Decision.NOTHING),
+        (asked(cookie="1.ff"), Decision.NO_TOKEN),
         (asked(cookie="1.ff", link=TOKEN), Decision.EXCHANGE),
         (asked(cookie=COOKIE, link="the link of last week"), Decision.EXCHANGE),
         (asked(cookie=COOKIE, host="evil.example"), Decision.BAD_HOST),
         (asked(bearer=TOKEN, host="evil.example"), Decision.BAD_HOST),
         (asked(cookie=COOKIE, origin="http://evil.example"), Decision.BAD_ORIGIN),
         (asked(cookie=COOKIE, origin="null"), Decision.BAD_ORIGIN),
-        (asked(cookie=COOKIE, origin=OURS), Decision.ADMITTED),
-        (asked(cookie=COOKIE, origin=OURS, socket=True), Decision.ADMITTED),
+        (asked(cookie=COOKIE, origin=LOCAL), Decision.ADMITTED),
+        (asked(cookie=COOKIE, origin=LOCAL, socket=True), Decision.ADMITTED),
         (asked(cookie=COOKIE, socket=True), Decision.BAD_ORIGIN),
         (asked(cookie=COOKIE, socket=True, origin="http://127.0.0.1:9000"), Decision.BAD_ORIGIN),
         (asked(cookie=COOKIE, socket=True, origin="https://127.0.0.1:8023"), Decision.BAD_ORIGIN),
         (asked(cookie=COOKIE, socket=True, host="opus.example.org", origin=PUBLIC), Decision.ADMITTED),
-        (asked(cookie=COOKIE, socket=True, host="opus.example.org", origin=OURS), Decision.BAD_ORIGIN),
+        (asked(cookie=COOKIE, socket=True, host="opus.example.org", origin=LOCAL), Decision.BAD_ORIGIN),
         (asked(cookie=COOKIE, socket=True, origin=PUBLIC), Decision.BAD_ORIGIN),
     ],
 )
@@ -218,9 +218,9 @@ def test_who_comes_in(policy, request_, decision):
 
 def test_while_somebody_guesses_only_cookies_come_in_from_there(policy):
     for _ in range(ALLOWED):
-        assert policy.decide(asked(bearer="guess"), NOON, 0) is Decision.WRONG
-    assert policy.decide(asked(bearer=TOKEN), NOON, 0) is Decision.WAIT
-    assert policy.decide(asked(link=TOKEN), NOON, 0) is Decision.WAIT
+        assert policy.decide(asked(bearer="guess"), NOON, 0) is Decision.WRONG_TOKEN
+    assert policy.decide(asked(bearer=TOKEN), NOON, 0) is Decision.TOO_MANY
+    assert policy.decide(asked(link=TOKEN), NOON, 0) is Decision.TOO_MANY
     assert policy.decide(asked(cookie=COOKIE), NOON, 0) is Decision.ADMITTED
     assert policy.decide(asked(bearer=TOKEN, peer="192.0.2.2"), NOON, 0) is Decision.ADMITTED
     assert policy.decide(asked(bearer=TOKEN), NOON, FORGIVEN_AFTER) is Decision.ADMITTED
@@ -228,7 +228,7 @@ def test_while_somebody_guesses_only_cookies_come_in_from_there(policy):
 
 def test_an_old_cookie_is_no_guess(policy):
     for _ in range(3 * ALLOWED):
-        assert policy.decide(asked(cookie="1.ff"), NOON, 0) is Decision.NOTHING
+        assert policy.decide(asked(cookie="1.ff"), NOON, 0) is Decision.NO_TOKEN
     assert policy.decide(asked(link=TOKEN), NOON, 0) is Decision.EXCHANGE
 
 

@@ -11,7 +11,7 @@ from scheduler.control.messages import with_events, without_events
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import NOON
-from tui.serve.health import STALE, CitizenStatus, Standing, health, status_of
+from tui.serve.health import STALE, CitizenStatus, OwnerState, health, status_of
 from tui.serve.metrics import EventCounts, page
 
 NEWS = "opus", "news_scan"
@@ -93,15 +93,21 @@ def test_how_long_and_how_late():
             event(5, None, late=0.0, trigger=Trigger.FORCE),  # forced: not late
         )
     )
-    assert counts.took[NEWS].counts == [1, 0, 0, 0, 0, 0, 1] and counts.took[NEWS].sum == 2000.1
-    assert counts.late[NEWS].counts == [1, 0, 0, 0, 0, 1]
+    assert counts.durations[NEWS].counts == [1, 0, 0, 0, 0, 0, 1] and counts.durations[NEWS].sum == 2000.1
+    assert counts.lateness[NEWS].counts == [1, 0, 0, 0, 0, 1]
 
 
 def test_citizens_that_are_gone_leave_nothing_behind():
     counts = EventCounts(NOON)
     counts.count(attached(event(1, None, late=1.0), event(2), event(9)))
     counts.keep(set())
-    assert (counts.outcomes, counts.took, counts.late, counts.missed, counts._last) == ({}, {}, {}, {}, {})
+    assert (counts.outcomes, counts.durations, counts.lateness, counts.missed, counts._last) == (
+        {},
+        {},
+        {},
+        {},
+        {},
+    )
 
 
 # ------------------------------------------------------------------ health
@@ -110,27 +116,27 @@ def test_citizens_that_are_gone_leave_nothing_behind():
 @pytest.mark.parametrize(
     ("snapshot", "pulse", "expected", "found"),
     [
-        (attached(), Heartbeat(0.5), False, Standing.ALIVE),
-        (attached(), Heartbeat(STALE + 1), False, Standing.HUNG),
-        (replace(attached(), stale="its owner is gone"), Heartbeat(), True, Standing.GONE),
-        (replace(attached(), stale="its owner is gone"), Heartbeat(), False, Standing.FREE),
-        (attached(owner=""), Heartbeat(), False, Standing.FREE),
-        (attached(owner=""), Heartbeat(), True, Standing.GONE),
-        (attached(owner="pid 4711"), Heartbeat(), False, Standing.ALIVE),
+        (attached(), Heartbeat(0.5), False, OwnerState.ALIVE),
+        (attached(), Heartbeat(STALE + 1), False, OwnerState.HUNG),
+        (replace(attached(), stale="its owner is gone"), Heartbeat(), True, OwnerState.GONE),
+        (replace(attached(), stale="its owner is gone"), Heartbeat(), False, OwnerState.FREE),
+        (attached(owner=""), Heartbeat(), False, OwnerState.FREE),
+        (attached(owner=""), Heartbeat(), True, OwnerState.GONE),
+        (attached(owner="pid 4711"), Heartbeat(), False, OwnerState.ALIVE),
     ],
 )
 def test_how_it_stands_with_an_owner(snapshot, pulse, expected, found):
-    assert status_of(snapshot, pulse, expected, 7.0).standing is found
+    assert status_of(snapshot, pulse, expected, 7.0).owner_state is found
 
 
-def sighting(found: Standing, age: float | None = 0.0, **more: object) -> CitizenStatus:
+def sighting(found: OwnerState, age: float | None = 0.0, **more: object) -> CitizenStatus:
     return CitizenStatus(replace(attached(), **more), found, age)
 
 
 def test_one_stale_heart_makes_all_unhealthy():
-    well = [sighting(Standing.ALIVE), sighting(Standing.FREE, None, citizen="mira")]
+    well = [sighting(OwnerState.ALIVE), sighting(OwnerState.FREE, None, citizen="mira")]
     assert health(well)[0] and health([])[0]
-    for bad in (Standing.HUNG, Standing.GONE):
+    for bad in (OwnerState.HUNG, OwnerState.GONE):
         good, found = health([*well, sighting(bad, 12.34, citizen="aria")])
         assert not good and found["status"] == "stale"
         assert found["citizens"]["aria"]["owner"] == bad.value
@@ -171,8 +177,8 @@ def metrics(
 def test_the_page_says_what_is_and_what_happened():
     counts = EventCounts(NOON)
     counts.count(attached(event(1, None, late=0.02), event(2, Outcome.TIMED_OUT, duration=31.0)))
-    opus = sighting(Standing.ALIVE, 0.5, tasks=(TASK, RUNNING), wake=WakeView(count=7))
-    found = metrics([opus, sighting(Standing.GONE, 60.0, citizen="mira")], counts)
+    opus = sighting(OwnerState.ALIVE, 0.5, tasks=(TASK, RUNNING), wake=WakeView(count=7))
+    found = metrics([opus, sighting(OwnerState.GONE, 60.0, citizen="mira")], counts)
     assert found["experience_owner_up"] == {("opus",): 1, ("mira",): 0}
     assert found["experience_owner_heartbeat_age_seconds"] == {("opus",): 0.5, ("mira",): 60}
     assert found["experience_wakes_total"][("opus",)] == 7
@@ -196,6 +202,10 @@ def test_the_page_says_what_is_and_what_happened():
 
 def test_prometheus_may_ask_for_open_metrics():
     text, kind = page(
-        [sighting(Standing.ALIVE, tasks=(TASK,))], EventCounts(NOON), NOON, 0, "application/openmetrics-text"
+        [sighting(OwnerState.ALIVE, tasks=(TASK,))],
+        EventCounts(NOON),
+        NOON,
+        0,
+        "application/openmetrics-text",
     )
     assert kind.startswith("application/openmetrics-text") and text.endswith(b"# EOF\n")

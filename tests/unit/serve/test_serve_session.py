@@ -8,7 +8,7 @@ import pytest
 from textual._binary_encode import dump
 from textual_serve.download_manager import DownloadManager
 
-from tui.serve.session import GREETING, BrowserSession, Over, ProtocolError, size_of
+from tui.serve.session import GREETING, BrowserSession, EndReason, ProtocolError, size_of
 
 DOWNLOADS = DownloadManager()
 
@@ -87,7 +87,7 @@ def meta(**said: Any) -> bytes:
 )
 async def test_keys_size_and_focus_go_to_the_monitor(message, sent):
     tab, monitor, _ = session()
-    await tab.obey(json.dumps(message))
+    await tab.handle_message(json.dumps(message))
     assert monitor.stdin.written == sent
 
 
@@ -96,7 +96,7 @@ async def test_nothing_else_does():
     lists = ("[]", '["quit"]', '["stdin"]', '["stdin", 1]', '["resize", 1]', '{"stdin": "f"}')
     for message in ("", "{", "1", "[" * 60000, *lists):
         with pytest.raises(ProtocolError):
-            await tab.obey(message)
+            await tab.handle_message(message)
         assert monitor.stdin.written == b"", message[:20]
 
 
@@ -106,11 +106,11 @@ def test_a_size_is_within_limits():
     assert size_of({"width": "inf", "height": "2"}) == (80, 4)
 
 
-@pytest.mark.parametrize(("code", "over"), [(0, Over.QUIT), (1, Over.BROKEN)])
+@pytest.mark.parametrize(("code", "over"), [(0, EndReason.QUIT), (1, EndReason.BROKEN)])
 async def test_what_a_monitor_paints_goes_to_its_page_until_it_ends(code, over):
     painted = packet(b"D", b"ab") + meta(type="exit") + packet(b"D", b"c") + b"D\0\0\0\x09cut"
     tab, monitor, socket = session(b"a warning\n" + GREETING + painted, code)
-    assert await tab.play((120, 40), 60) is over
+    assert await tab.connect((120, 40), 60) is over
     assert (socket.painted, socket.said) == (b"abc", [])
     assert monitor.stdin.written == b"120 40\n"
 
@@ -129,7 +129,7 @@ async def test_what_a_monitor_paints_goes_to_its_page_until_it_ends(code, over):
 )
 async def test_a_process_that_is_not_a_monitor_breaks_its_screen(output):
     tab, _, socket = session(output)
-    assert await tab.play((80, 24), 60) is Over.BROKEN
+    assert await tab.connect((80, 24), 60) is EndReason.BROKEN
     assert socket.painted == b""
 
 
