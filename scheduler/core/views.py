@@ -5,6 +5,7 @@ All times are Unix seconds (UTC), all durations seconds.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 from scheduler.core.schedule import NEVER
@@ -86,6 +87,20 @@ class Event:
     trigger: Trigger | None = None
     duration: float | None = None
     late: float | None = None
+
+
+def new_events(events: tuple[Event, ...], last: Event | None) -> tuple[list[Event], int]:
+    """The events after `last`, and how many are missing before them; all, if they are a new owner's.
+
+    A new owner counts from one again. In a container every owner may have the same pid.
+    """
+    if last is None or not events:
+        return list(events), 0
+    same = (event for event in reversed(events) if event.seq == last.seq)
+    if events[-1].seq < last.seq or next(same, last) != last:
+        return list(events), 0
+    new = list(takewhile(lambda event: event.seq > last.seq, reversed(events)))[::-1]
+    return new, new[0].seq - last.seq - 1 if new else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,10 @@
 import time
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from itertools import takewhile
 from operator import attrgetter
 
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Event, Snapshot, TaskStatus
+from scheduler.core.views import Event, Snapshot, TaskStatus, new_events
 from tui.common import text as words
 from tui.fleet.arrangement import Filter
 from tui.fleet.notices import first_line
@@ -82,12 +81,8 @@ class EventLog:
         return bool(fresh)
 
     def _new_entries(self, snapshot: Snapshot) -> list[Entry]:
-        last, citizen = self._last.get(snapshot.citizen), snapshot.citizen
-        if last is None or _is_new_owner(last, snapshot.events):
-            return list(snapshot.events)
-        events = list(takewhile(lambda event: event.seq > last.seq, reversed(snapshot.events)))[::-1]
-        missing = events[0].seq - last.seq - 1 if events else 0
-        gap = [Gap(events[0].time, citizen, missing)] if missing else []
+        events, missing = new_events(snapshot.events, self._last.get(snapshot.citizen))
+        gap = [Gap(events[0].time, snapshot.citizen, missing)] if missing else []
         return [*gap, *events]
 
     def _trim(self) -> None:
@@ -95,14 +90,6 @@ class EventLog:
             gone = len(self.entries) - KEPT
             del self.entries[:gone]
             self.lost, self.changed_from = self.lost + gone, 0
-
-
-def _is_new_owner(last: Event, events: tuple[Event, ...]) -> bool:
-    """A new owner counts from one again."""
-    if events[-1].seq < last.seq:
-        return True
-    same = (event for event in reversed(events) if event.seq == last.seq)
-    return next(same, last) != last
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Event, Snapshot, TaskView
+from scheduler.core.views import Event, Snapshot, TaskView, new_events
 from tui.serve.health import CitizenStatus, OwnerState
 
 TASK = ("citizen", "task")
@@ -37,15 +37,6 @@ class Histogram:
 
 
 @dataclass(slots=True)
-class _Last:
-    """The last event that was counted, and whose it was."""
-
-    owner: str = ""
-    seq: int = 0
-    time: float = 0.0
-
-
-@dataclass(slots=True)
 class EventCounts:
     """Counts each event of the snapshots once; `since` is a wall clock time, earlier ones do not count."""
 
@@ -54,20 +45,18 @@ class EventCounts:
     durations: dict[TaskKey, Histogram] = field(default_factory=dict)
     lateness: dict[TaskKey, Histogram] = field(default_factory=dict)
     missed: dict[str, int] = field(default_factory=dict)  # events that came and went between two snapshots
-    _last: dict[str, _Last] = field(default_factory=dict)
+    _last: dict[str, tuple[str, Event]] = field(default_factory=dict)  # owner, and its newest event
 
     def count(self, snapshot: Snapshot) -> None:
         """Count the events in it that are new."""
-        if not snapshot.events:
-            return
-        last = self._last.setdefault(snapshot.citizen, _Last(snapshot.owner))
-        if _is_new_owner(last, snapshot):
-            last = self._last[snapshot.citizen] = _Last(snapshot.owner)
-        fresh = [event for event in snapshot.events if event.seq > last.seq]
-        if fresh:
-            self._skipped(snapshot.citizen, last, fresh[0])
-            last.seq, last.time = fresh[-1].seq, fresh[-1].time
-            self._count(event for event in fresh if event.time >= self.since)
+        citizen = snapshot.citizen
+        owner, last = self._last.get(citizen, ("", None))
+        new, missed = new_events(snapshot.events, last if owner == snapshot.owner else None)
+        if new:
+            self._last[citizen] = snapshot.owner, new[-1]
+            self._count(event for event in new if event.time >= self.since)
+        if missed:
+            self.missed[citizen] = self.missed.get(citizen, 0) + missed
 
     def keep(self, citizens: Collection[str]) -> None:
         """Forget all other citizens, which are gone from the settings."""
@@ -78,10 +67,6 @@ class EventCounts:
         self.durations = {key: histogram for key, histogram in self.durations.items() if key[0] in citizens}
         self.lateness = {key: histogram for key, histogram in self.lateness.items() if key[0] in citizens}
 
-    def _skipped(self, citizen: str, last: _Last, first: Event) -> None:
-        if last.seq and first.seq > last.seq + 1:
-            self.missed[citizen] = self.missed.get(citizen, 0) + first.seq - last.seq - 1
-
     def _count(self, events: Iterable[Event]) -> None:
         for event in events:
             key = event.citizen, event.task
@@ -91,13 +76,6 @@ class EventCounts:
                     self.durations.setdefault(key, Histogram(DURATION_EDGES)).add(event.duration)
             elif event.kind == "started" and event.late is not None and event.trigger is not Trigger.FORCE:
                 self.lateness.setdefault(key, Histogram(LATENESS_EDGES)).add(event.late)
-
-
-def _is_new_owner(last: _Last, snapshot: Snapshot) -> bool:
-    """A new owner counts from one again; in a container every owner may have the same pid."""
-    if snapshot.owner != last.owner or snapshot.events[-1].seq < last.seq:
-        return True
-    return any(event.seq == last.seq and event.time != last.time for event in snapshot.events)
 
 
 def page(
