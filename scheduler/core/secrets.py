@@ -1,10 +1,8 @@
-"""Takes the secrets out of a definition: after this, anybody may see it."""
+"""Mask the secrets in a definition, so that it may be shown to any user."""
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-pass
 
 MASK = "***"
 SHORTEST = 4  # characters: shorter values of an .env, such as 1 or no, would blot out half the words
