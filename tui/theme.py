@@ -1,101 +1,46 @@
 """The themes: dark, light, high contrast, and the terminal's own colours."""
 
 from dataclasses import replace
+from typing import Any
 
 from textual.theme import BUILTIN_THEMES, Theme
 
-DARK = Theme(
-    name="experience-dark",
-    primary="#6cb6d9",
-    secondary="#4a7f9c",
-    accent="#6cb6d9",
-    foreground="#d5dbe3",
-    background="#12161c",
-    surface="#181d25",
-    panel="#1e2530",
-    success="#7dc48a",
-    warning="#e3b562",
-    error="#f0716b",
-    dark=True,
-    variables={
-        "ink": "#c9d1da",
-        "title": "#eef2f6",
-        "faint": "#758290",
-        "frame": "#364250",
-        "track": "#2b343f",
-        "bar": "#4d8a78",
-        "ok": "#7dc48a",
-        "warn": "#e3b562",
-        "bad": "#f0716b",
-        "run": "#6cb6d9",
-        "cursor": "#26384a",
-        "head": "#181d25",
-        "footer-background": "#181d25",
-        "input-selection-background": "#6cb6d9 35%",
-    },
-)
+# Each colour in the three themes: dark, light, high contrast.
+PALETTE = {
+    "primary": ("#6cb6d9", "#1f6f9f", "#5ad1ff"),
+    "secondary": ("#4a7f9c", "#5b8fb0", "#9adfff"),
+    "foreground": ("#d5dbe3", "#22282e", "#ffffff"),
+    "background": ("#12161c", "#fbfaf7", "#000000"),
+    "surface": ("#181d25", "#f1efea", "#0a0a0a"),
+    "panel": ("#1e2530", "#e8e5de", "#161616"),
+    "success": ("#7dc48a", "#257a3e", "#5dff8f"),
+    "warning": ("#e3b562", "#8f5b00", "#ffd23f"),
+    "error": ("#f0716b", "#b91c2e", "#ff8a80"),
+}
+VARIABLES = {
+    "ink": ("#c9d1da", "#2b323a", "#ffffff"),
+    "title": ("#eef2f6", "#0f1419", "#ffffff"),
+    "faint": ("#758290", "#68727c", "#c4c4c4"),
+    "frame": ("#364250", "#c4c0b6", "#9a9a9a"),
+    "track": ("#2b343f", "#d9d5cb", "#6e6e6e"),
+    "bar": ("#4d8a78", "#5d9c84", "#5dff8f"),
+    "cursor": ("#26384a", "#d6e6f0", "#1d4f91"),
+    "head": ("#181d25", "#f1efea", "#161616"),
+    "footer-background": ("#181d25", "#f1efea", "#161616"),
+    "input-selection-background": ("#6cb6d9 35%", "#1f6f9f 25%", "#5ad1ff 40%"),
+}
 
-LIGHT = Theme(
-    name="experience-light",
-    primary="#1f6f9f",
-    secondary="#5b8fb0",
-    accent="#1f6f9f",
-    foreground="#22282e",
-    background="#fbfaf7",
-    surface="#f1efea",
-    panel="#e8e5de",
-    success="#257a3e",
-    warning="#8f5b00",
-    error="#b91c2e",
-    dark=False,
-    variables={
-        "ink": "#2b323a",
-        "title": "#0f1419",
-        "faint": "#68727c",
-        "frame": "#c4c0b6",
-        "track": "#d9d5cb",
-        "bar": "#5d9c84",
-        "ok": "#257a3e",
-        "warn": "#8f5b00",
-        "bad": "#b91c2e",
-        "run": "#1f6f9f",
-        "cursor": "#d6e6f0",
-        "head": "#f1efea",
-        "footer-background": "#f1efea",
-        "input-selection-background": "#1f6f9f 25%",
-    },
-)
 
-HIGH_CONTRAST = Theme(
-    name="experience-high-contrast",
-    primary="#5ad1ff",
-    secondary="#9adfff",
-    accent="#5ad1ff",
-    foreground="#ffffff",
-    background="#000000",
-    surface="#0a0a0a",
-    panel="#161616",
-    success="#5dff8f",
-    warning="#ffd23f",
-    error="#ff8a80",
-    dark=True,
-    variables={
-        "ink": "#ffffff",
-        "title": "#ffffff",
-        "faint": "#c4c4c4",
-        "frame": "#9a9a9a",
-        "track": "#6e6e6e",
-        "bar": "#5dff8f",
-        "ok": "#5dff8f",
-        "warn": "#ffd23f",
-        "bad": "#ff8a80",
-        "run": "#5ad1ff",
-        "cursor": "#1d4f91",
-        "head": "#161616",
-        "footer-background": "#161616",
-        "input-selection-background": "#5ad1ff 40%",
-    },
-)
+def _theme(column: int, name: str) -> Theme:
+    colors: dict[str, Any] = {key: values[column] for key, values in PALETTE.items()}
+    signs = {"ok": "success", "warn": "warning", "bad": "error", "run": "primary"}
+    variables = {key: values[column] for key, values in VARIABLES.items()}
+    variables |= {sign: colors[key] for sign, key in signs.items()}
+    dark = name != "light"
+    return Theme(f"experience-{name}", accent=colors["primary"], dark=dark, variables=variables, **colors)
+
+
+DARK, LIGHT, HIGH_CONTRAST = (_theme(*each) for each in enumerate(("dark", "light", "high-contrast")))
 
 _TERMINAL = BUILTIN_THEMES["ansi-dark"]
 ANSI = replace(
@@ -103,18 +48,12 @@ ANSI = replace(
     name="experience-ansi",
     variables={
         **_TERMINAL.variables,
-        "ink": "ansi_default",
-        "title": "ansi_default",
-        "faint": "ansi_default",
-        "frame": "ansi_default",
-        "track": "ansi_default",
+        **dict.fromkeys(("ink", "title", "faint", "frame", "track", "cursor", "head"), "ansi_default"),
         "bar": "ansi_green",
         "ok": "ansi_green",
         "warn": "ansi_yellow",
         "bad": "ansi_red",
         "run": "ansi_cyan",
-        "cursor": "ansi_default",
-        "head": "ansi_default",
     },
 )
 
