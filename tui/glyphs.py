@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scheduler.core.text import GLYPHS
 from scheduler.core.views import TaskStatus
 
 
@@ -31,15 +32,7 @@ class Glyphs:
 
 UNICODE = Glyphs(
     plain=False,
-    kind={
-        TaskStatus.OK: "✓",
-        TaskStatus.WARNING: "⚠",
-        TaskStatus.FAILED: "✗",
-        TaskStatus.NEVER: "○",
-        TaskStatus.NOT_SET_UP: "◌",
-        TaskStatus.RUNNING: "▶",
-        TaskStatus.PAUSED: "⏸",
-    },
+    kind=GLYPHS,
     cursor="❯",
     marked="◆",
     full="━",
