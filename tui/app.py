@@ -30,7 +30,7 @@ from tui.fleet.notices import lesson
 from tui.fleet.page import Page
 from tui.fleet.summary import FleetSummary, StatusBar
 from tui.glyphs import ASCII, UNICODE
-from tui.keys import active_keys, key_of
+from tui.keys import APP_KEYS, active_keys, key_of
 from tui.log.events import EventLog
 from tui.subscriptions import Subscriptions
 from tui.terminal.clipboard import copyable, without_fonts
@@ -53,29 +53,7 @@ class ExperienceApp(App[None]):
     TITLE = "Experience"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False  # palette/ knows every task and cleans their names
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "T",
-            "theme",
-            "theme",
-            False,
-            id="theme",
-            tooltip="another theme: dark, light, high contrast, ansi",
-        ),
-        Binding(
-            "S", "picture", "screenshot", False, id="screenshot", tooltip="save the screen as an SVG file"
-        ),
-        Binding(
-            "colon,ctrl+p",
-            "palette",
-            "palette",
-            False,
-            id="palette",
-            tooltip="type a command, citizen or task",
-        ),
-        Binding("question_mark", "help", "help", id="help", tooltip="every key and every sign"),
-        Binding("q", "quit", "quit", id="quit", tooltip="quit; asks first while tasks run here"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*APP_KEYS]
 
     def __init__(
         self,

@@ -10,13 +10,21 @@ FLEET_VERBS = ("ask", "pause", "wake", "mark", "force_failing", "take_over")
 DETAILS_VERBS = ("ask", "pause")
 
 
-def _key(key: str, action: str, words: str, name: str, help: str) -> Binding:
-    return Binding(key, action, words, id=name, tooltip=help)
+def _key(key: str, action: str, words: str, name: str, help: str, show: bool = True) -> Binding:
+    return Binding(key, action, words, show, id=name, tooltip=help)
 
 
 def _hidden(key: str, action: str, name: str, help: str) -> Binding:
     return Binding(key, action, help, show=False, id=name)
 
+
+APP_KEYS = (
+    _key("T", "theme", "theme", "theme", "another theme: dark, light, high contrast, ansi", False),
+    _key("S", "picture", "screenshot", "screenshot", "save the screen as an SVG file", False),
+    _key("colon,ctrl+p", "palette", "palette", "palette", "type a command, citizen or task", False),
+    _key("question_mark", "help", "help", "help", "every key and every sign"),
+    _key("q", "quit", "quit", "quit", "quit; asks first while tasks run here"),
+)
 
 FLEET_KEYS = (
     _key("f", "ask('force')", "force", "force", "run the task now, whatever its schedule says"),
