@@ -73,7 +73,7 @@ class Files:
 def _read(path: str, handle: int) -> bytes:
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise Unusable(f"{path}: is {kind}; put a file in its place")
     with open(handle, "rb", closefd=False) as file:  # it is open already
         content = file.read(LIMIT + 1)

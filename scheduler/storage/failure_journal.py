@@ -14,7 +14,7 @@ from typing import Any
 from scheduler.core.task import Outcome
 from scheduler.core.views import Event
 from scheduler.system.clock import Clock, Timer
-from scheduler.system.files import NotOrdinary, quarantine, read_file, require_home, write_json
+from scheduler.system.files import NotRegular, quarantine, read_file, require_home, write_json
 
 log = logging.getLogger("experience.memory")
 
@@ -192,7 +192,7 @@ def _for_update(path: Path) -> Any:
             return content
     except FileNotFoundError:
         return []
-    except (NotOrdinary, IsADirectoryError, ValueError, RecursionError):
+    except (NotRegular, IsADirectoryError, ValueError, RecursionError):
         pass  # moved aside, like any other file without events
     quarantine(path)
     return []

@@ -16,21 +16,21 @@ LIMIT = 64 << 20  # bytes: a longer file was not written here, and is not read i
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # without it, opening a pipe waits for a writer
 
 
-class NotOrdinary(OSError):
+class NotRegular(OSError):
     """A pipe, a device, or an endless file in the place of a small file."""
 
 
 def read_file(path: Path) -> bytes:
-    """The content of the file; raises OSError, NotOrdinary too: one odd home must not block the others."""
+    """The content of the file; raises OSError, NotRegular too: one odd home must not block the others."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | NO_WAIT)
     try:
         found = os.fstat(descriptor)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(found.st_mode):
-            raise NotOrdinary(errno.EINVAL, "is not an ordinary file", str(path))
+            raise NotRegular(errno.EINVAL, "is not a regular file", str(path))
         if found.st_size > LIMIT:
-            raise NotOrdinary(errno.EFBIG, f"is longer than {LIMIT >> 20} MiB", str(path))
+            raise NotRegular(errno.EFBIG, f"is longer than {LIMIT >> 20} MiB", str(path))
         with open(descriptor, "rb", closefd=False) as file:
             return file.read()
     finally:
@@ -58,7 +58,7 @@ def read_json_for_update(path: Path) -> dict[str, Any]:
         content = json.loads(read_file(path))
     except FileNotFoundError:
         return {}
-    except (NotOrdinary, ValueError, RecursionError):
+    except (NotRegular, ValueError, RecursionError):
         content = None
     if isinstance(content, dict):
         return content

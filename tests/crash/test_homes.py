@@ -138,7 +138,7 @@ def test_pipes_in_place_of_the_log_and_the_note_of_the_owner_hold_nobody_up(plac
 @pytest.mark.parametrize("verb", [["--loop"], ["--status"], ["--force", "tick"]])
 def test_a_pipe_in_place_of_the_state_file_is_said(place, call, verb):
     os.mkfifo(place.home / STATE)
-    assert f"{place.home / STATE}: is not an ordinary file; make it readable" in complaint(call(*verb))
+    assert f"{place.home / STATE}: is not a regular file; make it readable" in complaint(call(*verb))
 
 
 def test_what_is_written_first_is_never_written_through_a_link(place):

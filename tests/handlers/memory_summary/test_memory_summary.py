@@ -145,7 +145,7 @@ def test_pipes_do_not_hold_us_up(tmp_path):
         (tmp_path / "memory" / kind).parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(tmp_path / "memory" / kind)
     assert run(tmp_path) == Report(
-        "1 day and 1 week summarised; 1 with problems: 2026-03-02: is not an ordinary file", warning=True
+        "1 day and 1 week summarised; 1 with problems: 2026-03-02: is not a regular file", warning=True
     )
 
 

@@ -491,7 +491,7 @@ def test_a_folder_or_a_pipe_in_place_of_a_file(place):
     mira, opus = place.load().citizens
     assert opus.problems == (f"{opus.home}/experience.toml: is a folder; put a file in its place",)
     assert mira.problems == (
-        f"{mira.home}/experience.toml: is not an ordinary file; put a file in its place",
+        f"{mira.home}/experience.toml: is not a regular file; put a file in its place",
     )
 
 

@@ -44,5 +44,5 @@ def test_a_user_without_a_crontab_is_said(system):
 
 def test_a_pipe_in_place_of_a_file_holds_nobody_up(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SchedulerError, match="not an ordinary file"):
+    with pytest.raises(SchedulerError, match="not a regular file"):
         sources([tmp_path / "pipe"], me(), system=False, column=None)
