@@ -1,7 +1,6 @@
-"""Writes `runs.db` of every home of this process: one thread takes the runs that ended, in batches."""
+"""Write finished runs to the `runs.db` of each home, in batches, from one background thread."""
 
 import asyncio
-import contextlib
 import os
 import sqlite3
 import stat
@@ -17,24 +16,22 @@ from typing import NamedTuple
 from scheduler.core.records import FinishedRun, Notify, RunQuery, RunRecord
 from scheduler.core.task import Retention
 from scheduler.storage.history_reader import NAME, SCHEMA, VERSION, WRITE_AHEAD, address, output, runs
-from scheduler.system.files import quarantine
+from scheduler.system.files import file_id, quarantine
 
-ROOM = 64 << 20  # bytes of runs that may wait for the disk
-ROW = 1024  # bytes that a run counts for, besides its texts
-GATHER = 0.5  # seconds in which runs come together in one transaction
-SHARE, LONGEST = (
-    4,
-    10.0,
-)  # after a slow write the pause is that many times as long, but at most so many seconds
+ROOM = 64 << 20  # bytes of runs that may wait to be written
+ROW = 1024  # bytes counted for a run, in addition to its texts
+GATHER = 0.5  # seconds of finished runs in one transaction
+SHARE = 4  # after a slow write the pause is this many times as long
+LONGEST = 10.0  # seconds: the longest pause
 PATIENCE = 5.0  # seconds without progress after which a caller stops waiting for the disk
 LOCK_PATIENCE = 1.0  # seconds to wait for another process's lock
-LOOK_AFTER = 100  # runs of a task, after which the writer counts the task's runs
+COUNT_AFTER = 100  # new runs of a task before the writer counts all its runs
 AT_ONCE = 32  # rows in one statement
-STEP = 500  # rows forgotten in one transaction
+STEP = 500  # rows deleted in one transaction
 OUTPUTS_KEPT = 1000  # of each task: 64 MB at most
 TEXT, TRACEBACK = 2000, 16 * 1024  # characters
 CACHE = 256  # KiB of each open database
-OPEN = 64  # databases at a time: each takes three descriptors
+OPEN = 64  # databases open at the same time: each takes three descriptors
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _INSERT = (
@@ -43,63 +40,59 @@ _INSERT = (
 _ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _OUTPUT = "INSERT INTO outputs VALUES (?, ?, ?, ?)"
 
-
 BEHIND = "more runs end than the disk can take"
 
 
 class HistoryWriter:
-    """Takes finished runs from the loop and writes them in a thread of its own.
-
-    Nothing waits for it; runs that do not fit into its queue are left out and counted.
-    """
+    """A queue of finished runs and the thread that writes them; drops and counts runs beyond its room."""
 
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
         self._queue: SimpleQueue[Item] = SimpleQueue()
-        # Bytes, in two counters that one thread each writes to: no lock on the path of a run.
-        self._given = self._taken = 0
+        # Bytes. Each counter has one writing thread, so that a finished run needs no lock.
+        self._queued = self._written = 0
         self._urgent = threading.Event()
         self._thread: threading.Thread | None = None
-        self._open: dict[HistoryFile, None] = {}  # the one that was used last is the last
+        self._open: dict[HistoryFile, None] = {}  # in order of their last use
         self._pause = GATHER
 
     def of(self, home: Path, keep: Retention) -> "HistoryRecorder":
         """The history of this home."""
         return HistoryRecorder(self, home, keep)
 
-    def put(self, recorder: "HistoryRecorder", run: FinishedRun) -> bool:
-        """Whether there was room for the run."""
+    def enqueue(self, recorder: "HistoryRecorder", run: FinishedRun) -> bool:
+        """Queue the run; False if there is no room for it."""
         size = _size(run)
-        if self._given - self._taken + size > self._room:
+        if self._queued - self._written + size > self._room:
             return False
-        self._given += size
+        self._queued += size
         self._queue.put(Row(recorder, run, size))
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._work, name="history", daemon=True)
             self._thread.start()
         return True
 
-    def relieved(self) -> bool:
-        """Whether there is room again, and not only for one more run."""
-        return self._given - self._taken < self._room // 2
+    def has_room(self) -> bool:
+        """Whether at least half of the room is free."""
+        return self._queued - self._written < self._room // 2
 
     async def flush(self, close: "HistoryFile | None" = None) -> None:
-        """Return when everything put so far is written, or the disk hangs; then close this file."""
-        await self._reach(Mark(Future(), close))
+        """Wait until all queued runs are written, or the disk hangs; then close this file."""
+        await self._wait_for(Mark(Future(), close))
 
     async def close(self) -> None:
-        """Write what waits, and end the thread."""
-        await self._reach(Mark(Future(), end=True))
+        """Write all queued runs and end the thread."""
+        await self._wait_for(Mark(Future(), end=True))
 
-    async def _reach(self, mark: "Mark") -> None:
+    async def _wait_for(self, mark: "Mark") -> None:
         if self._thread is None or not self._thread.is_alive():
             return
         self._queue.put(mark)
         self._urgent.set()
-        waiting, before = {asyncio.wrap_future(mark.reached)}, -1
-        while not mark.reached.done() and before != self._taken:
-            before = self._taken
-            await asyncio.wait(waiting, timeout=PATIENCE)
+        reached, before = asyncio.wrap_future(mark.reached), -1
+        while not reached.done() and before != self._written:
+            before = self._written
+            await asyncio.wait({reached}, timeout=PATIENCE)
 
     # -------------------------------------------------------------- in the thread
 
@@ -108,9 +101,9 @@ class HistoryWriter:
         while not ended:
             batch = self._get_batch()
             began = time.monotonic()
-            self._add([item for item in batch if isinstance(item, Row)])
+            self._write([item for item in batch if isinstance(item, Row)])
             self._pause = max(GATHER, min(LONGEST, SHARE * (time.monotonic() - began)))
-            ended = self._reached([item for item in batch if isinstance(item, Mark)])
+            ended = self._resolve([item for item in batch if isinstance(item, Mark)])
 
     def _get_batch(self) -> "list[Item]":
         """Wait for an item, and a little longer for more."""
@@ -119,21 +112,21 @@ class HistoryWriter:
         self._urgent.clear()
         return [first, *(self._queue.get() for _ in range(self._queue.qsize()))]
 
-    def _add(self, rows: "Iterable[Row]") -> None:
-        """Write the rows, those of a home in one transaction."""
+    def _write(self, rows: "Iterable[Row]") -> None:
+        """Write the rows, one transaction for each home."""
         by_home: dict[HistoryRecorder, list[Row]] = {}
         for row in rows:
             by_home.setdefault(row.recorder, []).append(row)
-        for recorder, those in by_home.items():
+        for recorder, batch in by_home.items():
             self._open.pop(recorder.file, None)
             self._open[recorder.file] = None
-            recorder.write([row.run for row in those])
-            self._taken += sum(row.size for row in those)
+            recorder.write([row.run for row in batch])
+            self._written += sum(row.size for row in batch)
             if len(self._open) > OPEN:
                 self._close_file(next(iter(self._open)))
 
-    def _reached(self, marks: "Iterable[Mark]") -> bool:
-        """Whether one of the marks is the end."""
+    def _resolve(self, marks: "Iterable[Mark]") -> bool:
+        """Close the files of these marks and set their futures; True if one of the marks ends the thread."""
         for mark in marks:
             for file in list(self._open) if mark.end else filter(None, [mark.close]):
                 self._close_file(file)
@@ -146,7 +139,7 @@ class HistoryWriter:
 
 
 class HistoryRecorder:
-    """The history of one citizen as its scheduler knows it: a Recorder."""
+    """The Recorder of one citizen."""
 
     def __init__(self, writer: HistoryWriter, home: Path, keep: Retention) -> None:
         self.keep = keep
@@ -159,8 +152,8 @@ class HistoryRecorder:
         self._loop, self._notify = asyncio.get_running_loop(), notify
 
     def record(self, run: FinishedRun) -> None:
-        if not self._writer.put(self, run):
-            self._missed(1, BEHIND)
+        if not self._writer.enqueue(self, run):
+            self._count_lost(1, BEHIND)
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
         await self._writer.flush()
@@ -175,24 +168,24 @@ class HistoryRecorder:
         self._loop = None
 
     def write(self, runs: Sequence[FinishedRun]) -> None:
-        """In the writer's thread."""
+        """Called in the writer's thread."""
         try:
             aside = self.file.add(runs, self.keep)
         except NotRecorded as reason:
-            self._soon(self._missed, len(runs), str(reason))
+            self._call_on_loop(self._count_lost, len(runs), str(reason))
             return
         if aside:
-            self._soon(self._notify, "history set aside", f"it was damaged; it is {aside} now")
-        if self.lost and self._writer.relieved():
-            self._soon(self._recovered)
+            self._call_on_loop(self._notify, "history set aside", f"it was damaged; it is {aside} now")
+        if self.lost and self._writer.has_room():
+            self._call_on_loop(self._recovered)
 
-    def _soon(self, action: Callable[..., None], *given: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended
+    def _call_on_loop(self, action: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended
             if self._loop:
-                self._loop.call_soon_threadsafe(action, *given)
+                self._loop.call_soon_threadsafe(action, *arguments)
 
-    def _missed(self, runs: int, reason: str) -> None:
-        """Reported once, until runs are recorded again."""
+    def _count_lost(self, runs: int, reason: str) -> None:
+        """Report the first loss; then only count, until runs are recorded again."""
         if not self.lost:
             self._notify("history not recorded", reason)
         self.lost += runs
@@ -204,7 +197,7 @@ class HistoryRecorder:
 
 
 class Row(NamedTuple):
-    """A run on its way to the disk."""
+    """A queued run."""
 
     recorder: HistoryRecorder
     run: FinishedRun
@@ -223,30 +216,30 @@ Item = Row | Mark
 
 
 def _size(run: FinishedRun) -> int:
-    printed = min(run.output.size, ROOM) if run.output else 0
-    return ROW + len(run.text) + len(run.traceback) + printed
+    output = min(run.output.size, ROOM) if run.output else 0
+    return ROW + len(run.text) + len(run.traceback) + output
 
 
 # ------------------------------------------------------------------ one file
 
 
 class NotRecorded(Exception):
-    """Runs could not be written; the text says why."""
+    """Runs could not be written; the text is the reason."""
 
 
 class HistoryFile:
-    """The history of one home, opened when there is something to write; for one thread."""
+    """The history of one home, opened at the first write; used by one thread."""
 
     def __init__(self, home: Path) -> None:
         self.path = home / NAME
         self._database: sqlite3.Connection | None = None
-        self._file = (0, 0)
-        self._since: dict[str, int] = {}  # runs of each task since it was last looked through
+        self._id: tuple[int, int] | None = None
+        self._since: dict[str, int] = {}  # new runs of each task since its runs were counted
 
     def add(self, runs: Sequence[FinishedRun], keep: Retention) -> Path | None:
-        """Write the runs in one transaction and forget a few old ones; raises NotRecorded.
+        """Write the runs in one transaction and delete a few old ones; raises NotRecorded.
 
-        A damaged database is moved aside, to the path that this gives, and a new one begun.
+        Moves a damaged database aside, starts a new one, and returns the path of the damaged one.
         """
         try:
             try:
@@ -271,21 +264,21 @@ class HistoryFile:
     # -------------------------------------------------------------- writing
 
     def _write(self, runs: Sequence[FinishedRun], keep: Retention) -> None:
-        database = self._opened()
+        database = self._open()
         with database:
             database.execute("BEGIN IMMEDIATE")
             _insert(database, runs)
-            self._forget(database, runs, keep)
+            self._prune(database, runs, keep)
 
-    def _forget(self, database: sqlite3.Connection, runs: Sequence[FinishedRun], keep: Retention) -> None:
-        """Remove runs that are too many or too old, a few at a time."""
+    def _prune(self, database: sqlite3.Connection, runs: Sequence[FinishedRun], keep: Retention) -> None:
+        """Delete runs beyond the limits of count and age, a few at a time."""
         for run in runs:
-            self._since[run.task] = self._since.get(run.task, LOOK_AFTER) + 1
-        slack = min(keep.runs // 100, LOOK_AFTER)
+            self._since[run.task] = self._since.get(run.task, COUNT_AFTER) + 1
+        slack = min(keep.runs // 100, COUNT_AFTER)
         tasks = {run.task for run in runs if self._since[run.task] > slack}
         for task in tasks:
-            outputs = _beyond(database, "outputs", "run", task, min(keep.runs, OUTPUTS_KEPT))
-            if _beyond(database, "runs", "id", task, keep.runs) + outputs < STEP:
+            outputs = _delete_beyond(database, "outputs", "run", task, min(keep.runs, OUTPUTS_KEPT))
+            if _delete_beyond(database, "runs", "id", task, keep.runs) + outputs < STEP:
                 self._since[task] = 0
         if tasks:
             oldest = f"SELECT id FROM runs ORDER BY id LIMIT {STEP}"
@@ -294,44 +287,37 @@ class HistoryFile:
 
     # -------------------------------------------------------------- the file
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._database and self._file != self._there():
+    def _open(self) -> sqlite3.Connection:
+        if self._database and self._id != file_id(self.path):
             self.close()  # the file was removed or replaced
         if self._database is None:
-            self._file = self._made()
-            self._database = _connected(self.path)
+            self._id = self._ensure_file()
+            self._database = _connect(self.path)
         return self._database
 
-    def _there(self) -> tuple[int, int]:
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            return 0, 0
-        return found.st_dev, found.st_ino
-
-    def _made(self) -> tuple[int, int]:
-        """Make the file, for its owner alone, if there is none; a link could name any file of this user."""
+    def _ensure_file(self) -> tuple[int, int]:
+        """Create the file if it is missing, for its owner alone; never through a link; its id."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o600)
         try:
-            found = os.fstat(descriptor)
+            status = os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise OSError("is not a file; move it away")
-        return found.st_dev, found.st_ino
+        return status.st_dev, status.st_ino
 
     def _move_aside(self) -> Path:
         self.close()
         aside = quarantine(self.path)
         log = self.path.with_name(self.path.name + WRITE_AHEAD)
-        with suppress(FileNotFoundError):  # it belongs to the damaged one, and may help to repair it
+        with suppress(FileNotFoundError):  # part of the damaged database; may help to repair it
             log.replace(aside.with_name(aside.name + WRITE_AHEAD))
         self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
         return aside
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(
         address(path, mode="rw"), uri=True, timeout=LOCK_PATIENCE, isolation_level=None
     )
@@ -345,15 +331,15 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 def _prepare(database: sqlite3.Connection) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
-    made = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if made and version != VERSION:
+    exists = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if exists and version != VERSION:
         raise OSError(f"was made by another program (version {version}); move it away")
-    if not made:  # nothing to lose yet: its fsyncs would hold up those of the state files
+    if not exists:  # nothing to lose yet, and fsyncs would delay those of the state files
         database.execute("PRAGMA synchronous = OFF")
     database.execute("PRAGMA journal_mode = WAL")
-    if not made:
+    if not exists:
         database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
-    database.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the newest runs, no more
+    database.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the newest runs, no more
     database.execute("PRAGMA foreign_keys = ON")
     database.execute(f"PRAGMA cache_size = -{CACHE}")
     database.execute("PRAGMA journal_size_limit = 4194304")
@@ -377,35 +363,26 @@ def _at_once(left: int) -> int:
 
 
 def _row(run: FinishedRun) -> tuple[object, ...]:
-    times = (run.started, run.finished, run.seconds)
-    return (
-        _text(run.task),
-        *times,
-        run.outcome,
-        run.trigger,
-        run.attempt,
-        _text(run.text[:TEXT]),
-        run.outcome.bad,
-    )
+    times, kind = (run.started, run.finished, run.seconds), (run.outcome, run.trigger, run.attempt)
+    return _text(run.task), *times, *kind, _text(run.text[:TEXT]), run.outcome.bad
 
 
 def _insert_output(database: sqlite3.Connection, number: int, run: FinishedRun) -> None:
-    written = run.output.text() if run.output and run.output.size else ""
-    if written or run.traceback:
-        traceback = run.traceback[-TRACEBACK:]  # its last lines say what was raised, and where
-        database.execute(_OUTPUT, (number, run.task, _text(written), _text(traceback)))
+    output = run.output.text() if run.output and run.output.size else ""
+    if output or run.traceback:
+        traceback = run.traceback[-TRACEBACK:]  # the last lines say what was raised, and where
+        database.execute(_OUTPUT, (number, run.task, _text(output), _text(traceback)))
 
 
-def _beyond(database: sqlite3.Connection, table: str, number: str, task: str, keep: int) -> int:
-    """Remove the oldest rows of the task beyond the newest `keep`; how many that were."""
+def _delete_beyond(database: sqlite3.Connection, table: str, number: str, task: str, keep: int) -> int:
+    """Delete the oldest rows of the task beyond the newest `keep`; returns how many."""
     newest = f"SELECT {number} FROM {table} WHERE task = ? ORDER BY {number} DESC LIMIT 1 OFFSET ?"
     if (last := database.execute(newest, (task, keep)).fetchone()) is None:
         return 0
     oldest = f"SELECT {number} FROM {table} WHERE task = ? AND {number} <= ? ORDER BY {number} LIMIT {STEP}"
-    gone = database.execute(f"DELETE FROM {table} WHERE {number} IN ({oldest})", (task, *last))
-    return gone.rowcount
+    return database.execute(f"DELETE FROM {table} WHERE {number} IN ({oldest})", (task, *last)).rowcount
 
 
 def _text(text: str) -> str:
-    """As UTF-8 can hold it: a lone surrogate is spelt out."""
+    """The text with lone surrogates escaped: UTF-8 cannot encode them."""
     return text.encode("utf-8", "backslashreplace").decode()

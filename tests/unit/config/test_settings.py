@@ -490,9 +490,7 @@ def test_a_folder_or_a_pipe_in_place_of_a_file(place):
     os.mkfifo(place.root / "mira" / "experience.toml")
     mira, opus = place.load().citizens
     assert opus.problems == (f"{opus.home}/experience.toml: is a folder; put a file in its place",)
-    assert mira.problems == (
-        f"{mira.home}/experience.toml: is not a regular file; put a file in its place",
-    )
+    assert mira.problems == (f"{mira.home}/experience.toml: is not a regular file; put a file in its place",)
 
 
 def test_a_file_that_may_not_be_read(place, monkeypatch):
