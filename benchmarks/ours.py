@@ -12,7 +12,7 @@ from scheduler.core.task import Call, Context, Task
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Executor
 from scheduler.storage.state_file import StateFile, States
-from scheduler.storage.state_store import Adopt, DiskStore, MemoryStore, Store
+from scheduler.storage.state_store import Adopt, DiskStore, Store
 from scheduler.system.clock import SystemClock
 from scheduler.system.startup import freeze_memory
 
@@ -192,7 +192,7 @@ class _Seen:
         super().begin(states, adopt, ready)  # type: ignore[misc]  # the store beside it in the bases
 
 
-class _InMemory(_Seen, MemoryStore): ...
+class _InMemory(_Seen, Store): ...
 
 
 class _OnDisk(_Seen, DiskStore): ...

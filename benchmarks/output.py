@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from scheduler.core.schedule import Every
 from scheduler.core.task import Command, Task
 from scheduler.engine.scheduler import Scheduler
-from scheduler.storage.state_store import MemoryStore
+from scheduler.storage.state_store import Store
 
 from .child import measure
 from .load import Planned, Record
@@ -28,7 +28,7 @@ async def loud(folder: str, script: str) -> Sample:
     place = Place()
     await Watched(plan, record).take_in(place)
     command = Task("loud", Every(FAR), Command(("/bin/sh", "-c", script)))
-    citizen = await Place(Path(folder), place.clock, place.workers).citizen(0, [command], MemoryStore())
+    citizen = await Place(Path(folder), place.clock, place.workers).citizen(0, [command], Store())
     await _ran(citizen, 1)  # it never ran before, so it began at once: that warms up
     before, most = resident(), 0
     start = time.perf_counter()

@@ -14,7 +14,7 @@ from scheduler.core.task import Call, Task
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Executor
-from scheduler.storage.state_store import MemoryStore
+from scheduler.storage.state_store import Store
 from tests.fakes import FakeClock
 
 sys.unraisablehook = sys.__unraisablehook__
@@ -52,7 +52,7 @@ class Factory:
             "opus",
             self.home,
             tasks,
-            store=store or MemoryStore(states),
+            store=store or Store(states),
             clock=self.clock,
             workers=self.workers,
             rules=SchedulerOptions(**rules),

@@ -1,4 +1,4 @@
-"""background_tasks.json itself: read, compared with what another hand wrote, replaced whole or not at all."""
+"""Read, merge and atomically replace a citizen's background_tasks.json."""
 
 import contextlib
 import errno
@@ -20,8 +20,8 @@ SETTLED = 1.0  # an invalid file older than this many seconds is corrupt, not ha
 States = Mapping[str, TaskState]
 
 
-class OtherHand(Exception):
-    """The file changed since we last wrote it: what it says now, and what we had written."""
+class ChangedOutside(Exception):
+    """Another program changed the file: its states now (`theirs`), and those last written here (`base`)."""
 
     def __init__(self, theirs: States, base: States, notes: list[str]) -> None:
         super().__init__()
@@ -29,15 +29,15 @@ class OtherHand(Exception):
 
 
 class Behind(Exception):
-    """These states lack what another program changed in the file; take newer ones."""
+    """These states lack the changes of another program; save newer ones."""
 
 
 class HalfWritten(OSError):
-    """Another hand seems to be writing the file in place at this moment."""
+    """Another program seems to be writing the file in place right now."""
 
 
-class _NoStates(Exception):
-    """What is in the file is no set of states: why, and which file it was."""
+class _InvalidStates(Exception):
+    """The file does not hold states: why, and which file it was."""
 
     def __init__(self, reason: ValueError, signature: "Signature") -> None:
         super().__init__(str(reason))
@@ -49,7 +49,7 @@ Signature = tuple[int, ...]
 
 @dataclass(frozen=True)
 class _Content:
-    """What the file held when we last read or wrote it; no signature means that there was none."""
+    """The content of the file when it was last read or written here; no signature: there was no file."""
 
     document: Document = field(default_factory=Document)
     text: str = ""
@@ -70,36 +70,36 @@ class StateFile:
         self._odd: tuple[Signature, float] | None = None
 
     def load(self) -> tuple[States, list[str]]:
-        """The saved states; a file that is no state file is set aside. Raises Unreadable."""
+        """The saved states; moves an invalid state file aside. Raises Unreadable."""
         try:
             self._known = self._read()
-        except _NoStates as error:
+        except _InvalidStates as error:
             return {}, [self._set_aside(error)]
         return self._known.document.states, list(self._known.dropped)
 
     def peek(self) -> tuple[States, list[str]]:
-        """The same without touching anything, for those who only look."""
+        """The same for readers: changes nothing."""
         try:
             content = self._read()
-        except _NoStates as error:
+        except _InvalidStates as error:
             return {}, [f"{self.path}: cannot be read ({error}); its owner will move it aside"]
         return content.document.states, list(content.dropped)
 
     def differs(self) -> bool:
-        """Whether another hand has changed the file since we last read or wrote it."""
+        """Whether another program has changed the file since it was last read or written here."""
         with contextlib.suppress(OSError):  # a removed file is not changed: it is written again
             return _signature(self.path.stat()) != self._known.signature
         return False
 
     def merged(self, version: int) -> None:
-        """From this version on the states hold what the last OtherHand carried."""
+        """From this version on the states hold the changes of the last ChangedOutside."""
         with self._lock:
             self._merging, self._floor = False, version
 
     def save(self, states: States, version: int, durable: bool) -> None:
         """Replace the file by `states`, unless a newer version is in place already.
 
-        `durable` waits until a power cut could not undo it. Raises OSError when it cannot, OtherHand
+        `durable` waits until a power cut could not undo it. Raises OSError when it cannot, ChangedOutside
         when the file was changed, Behind until `merged` was called after that.
         """
         document = replace(self._known.document, states=states)
@@ -120,32 +120,34 @@ class StateFile:
             sync(self.path.parent)
 
     def _check(self, version: int) -> bool:
-        """Whether a newer version is in place; raises when another hand has to be heard first."""
+        """Whether a newer version is in place; raises if changes of another program must be merged first."""
         if self._merging or version < self._floor:
             raise Behind
         if self.differs():
-            self._hear_other_hand()
+            self._raise_changes()
         return version < self._newest
 
-    def _hear_other_hand(self) -> None:
-        base = decode(self._known.text)[0].states if self._known.text else {}  # times as the file has them
+    def _raise_changes(self) -> None:
+        base = (
+            decode(self._known.text)[0].states if self._known.text else {}
+        )  # with times as the file rounds them
         try:
-            found = self._read()
-        except _NoStates as error:
-            self._still_the_same(error)
+            content = self._read()
+        except _InvalidStates as error:
+            self._require_settled(error)
             self._merging = True
-            raise OtherHand(base, base, [self._set_aside(error)]) from None
-        if found.signature is not None:
-            self._known, self._merging = found, True
-            raise OtherHand(found.document.states, base, list(found.dropped))
+            raise ChangedOutside(base, base, [self._set_aside(error)]) from None
+        if content.signature is not None:
+            self._known, self._merging = content, True
+            raise ChangedOutside(content.document.states, base, list(content.dropped))
 
-    def _still_the_same(self, error: _NoStates) -> None:
-        """Raises HalfWritten, unless what is wrong with the file has been so for a while."""
+    def _require_settled(self, error: _InvalidStates) -> None:
+        """Raise HalfWritten, unless the file has been invalid in the same way for a while."""
         now = self._elapsed()
         if self._odd is None or self._odd[0] != error.signature:
             self._odd = (error.signature, now)
         if now - self._odd[1] < SETTLED:
-            raise HalfWritten(errno.EBUSY, f"{self.path.name} is being written by another hand")
+            raise HalfWritten(errno.EBUSY, f"{self.path.name} is being written by another program")
 
     def _read(self) -> _Content:
         try:
@@ -161,25 +163,25 @@ class StateFile:
             text = content.decode("utf-8-sig")  # some editors begin every file with a mark
             document, dropped = decode(text)
         except ValueError as error:
-            raise _NoStates(error, signature) from error
+            raise _InvalidStates(error, signature) from error
         return _Content(document, text, signature, tuple(f"{self.path}: dropped {line}" for line in dropped))
 
-    def _set_aside(self, error: _NoStates) -> str:
+    def _set_aside(self, error: _InvalidStates) -> str:
         try:
             aside = quarantine(self.path)
         except OSError as denied:
             raise Unreadable(
-                f"{self.path} is no state file ({error}) and cannot be moved aside: {denied.strerror}"
+                f"{self.path} is not a state file ({error}) and cannot be moved aside: {denied.strerror}"
             ) from denied
         return f"{self.path} could not be read ({error}); kept as {aside.name}, starting without it"
 
 
-def merged(base: TaskState, theirs: TaskState, ours: TaskState) -> TaskState:
-    """Our state with every field that another hand changed; what runs only its owner knows."""
+def merged(base: TaskState, theirs: TaskState, state: TaskState) -> TaskState:
+    """The state with every field that another program changed; only the owner knows what is running."""
     changes = {
         name: getattr(theirs, name) for name in _MERGEABLE if getattr(theirs, name) != getattr(base, name)
     }
-    return ours.changed(**changes) if changes else ours
+    return state.changed(**changes) if changes else state
 
 
 _MERGEABLE = [item.name for item in fields(TaskState) if item.name not in ("running", "orphan")]

@@ -1,15 +1,22 @@
-"""Where states live: in memory, or in a file that one write at a time keeps up with, off the loop."""
+"""Keep the states of a citizen: in memory, or in a file, with one write at a time off the event loop."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Protocol
 
 from scheduler.core.state import TaskState
 from scheduler.errors import Unreadable
-from scheduler.storage.state_file import SETTLED, Behind, HalfWritten, OtherHand, StateFile, States, merged
+from scheduler.storage.state_file import (
+    SETTLED,
+    Behind,
+    ChangedOutside,
+    HalfWritten,
+    StateFile,
+    States,
+    merged,
+)
 from scheduler.system.clock import Clock, Timer
 
 log = logging.getLogger("experience.store")
@@ -22,60 +29,37 @@ FIRST_RETRY, LAST_RETRY = 1.0, 30.0  # seconds between attempts at a save that f
 Adopt = Callable[[States, list[str]], None]
 
 
-class Store(Protocol):
-    """Where a scheduler's states live. `written` is None when there is nothing to wait for."""
+class Store:
+    """States in memory only, for tests, demos and benchmarks; DiskStore saves them, too."""
 
-    unsaved: str
+    unsaved = ""  # why the newest states are not on disk
+
+    def __init__(self, states: States | None = None) -> None:
+        self._saved = dict(states or {})
 
     def load(self) -> tuple[States, list[str]]:
-        """The last saved states, and a line for each thing in them that had to be dropped."""
-        ...
+        """The last saved states, and a line for each part that had to be dropped."""
+        return self._saved, []
 
     def begin(self, states: Callable[[], States], adopt: Adopt, notify: Callable[[], None]) -> None:
-        """From now on save what `states` gives; `adopt` gets what another hand changed.
+        """From now on save what `states` returns; `adopt` gets the changes of another program.
 
         `notify` is called whenever `unsaved` changes.
         """
-        ...
 
     def differs(self) -> bool:
-        """Whether another hand changed the states; may block, for any thread."""
-        ...
+        """Whether another program changed the states; may block, for any thread."""
+        return False
 
-    def changed(self) -> None: ...
+    def changed(self) -> None:
+        """The states have changed: save them soon."""
 
     def written(self) -> Awaitable[object] | None:
-        """Done when the newest states would survive the death of this process."""
-        ...
+        """Done when the newest states would survive the death of this process; None if that is now."""
+        return None
 
     async def saved(self) -> bool:
         """True when the newest states are on disk, False when they cannot be."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-class MemoryStore:
-    """States that die with the process: for tests, demos and measurements."""
-
-    unsaved = ""
-
-    def __init__(self, states: States | None = None) -> None:
-        self._states = dict(states or {})
-
-    def load(self) -> tuple[States, list[str]]:
-        return self._states, []
-
-    def begin(self, states: Callable[[], States], adopt: Adopt, notify: Callable[[], None]) -> None: ...
-
-    def differs(self) -> bool:
-        return False
-
-    def changed(self) -> None: ...
-
-    def written(self) -> None: ...
-
-    async def saved(self) -> bool:
         return True
 
     async def close(self) -> None: ...
@@ -84,15 +68,14 @@ class MemoryStore:
 # ------------------------------------------------------------------ group commit on the loop
 
 
-class DiskStore:
-    """Saves a citizen's states: one write serves all changes that wait, and the loop never waits for a disk.
+class DiskStore(Store):
+    """Saves the states in a file: one write for all pending changes, and the loop never waits for a disk.
 
-    Two lanes: `written` (rename without fsync, before a handler starts) is never held up by the fsync
-    of `saved`.
+    Two lanes: the fsync of `saved` does not delay `written` (a rename alone, before a handler starts).
     """
 
     def __init__(self, home: Path, clock: Clock, pool: Executor | None = None) -> None:
-        self.unsaved = ""
+        super().__init__()
         self.file = StateFile(home, clock.elapsed)
         self._clock, self._pool = clock, pool
         self._quick, self._durable = _Lane(self._write), _Lane(self._save)
@@ -126,11 +109,11 @@ class DiskStore:
         return await asyncio.shield(self._save_now())
 
     async def close(self) -> None:
-        """Make what is pending durable, once; a disk that still refuses does not delay the end."""
+        """Make pending changes durable, in one attempt: a failing disk does not delay the end."""
         if self._retry:
             self._retry.cancel()
         await self.saved()
-        while self._soon:  # something ended meanwhile
+        while self._soon:  # a run ended in the meantime
             await self.saved()
         self._closed = True
         if self._retry:
@@ -160,24 +143,24 @@ class DiskStore:
 
     async def _attempt(self, durable: bool) -> bool:
         loop = asyncio.get_running_loop()
-        patient = True
+        retry = True
         while True:
             states, version = dict(self._states()), self._version
             try:
                 await loop.run_in_executor(self._pool, self.file.save, states, version, durable)
             except Behind:
                 await asyncio.sleep(0)
-            except OtherHand as other:
-                self._take_over(other)
+            except ChangedOutside as other:
+                self._merge(other)
             except HalfWritten as error:
-                if not patient:
+                if not retry:
                     return self._failed(error)
-                patient = False
+                retry = False
                 await self._pause(SETTLED)
             except (OSError, Unreadable) as error:
                 return self._failed(error)
             else:
-                self._say("")
+                self._set_unsaved("")
                 return True
 
     async def _pause(self, seconds: float) -> None:
@@ -187,29 +170,27 @@ class DiskStore:
 
     def _failed(self, error: OSError | Unreadable) -> bool:
         log.warning("state not saved", extra={"path": str(self.file.path), "error": str(error)})
-        self._say((isinstance(error, OSError) and error.strerror) or str(error))
+        self._set_unsaved((isinstance(error, OSError) and error.strerror) or str(error))
         return False
 
-    def _say(self, unsaved: str) -> None:
+    def _set_unsaved(self, unsaved: str) -> None:
         if unsaved != self.unsaved:
             self.unsaved = unsaved
             self._notify()
 
-    def _take_over(self, other: OtherHand) -> None:
-        ours, nothing = self._states(), TaskState()
+    def _merge(self, other: ChangedOutside) -> None:
+        states, new = self._states(), TaskState()
         changed = {
-            name: merged(
-                other.base.get(name, nothing), other.theirs.get(name, nothing), ours.get(name, nothing)
-            )
+            name: merged(other.base.get(name, new), other.theirs.get(name, new), states.get(name, new))
             for name in other.theirs.keys() | other.base.keys()
         }
         self._version += 1
         self.file.merged(self._version)
-        self._adopt({n: s for n, s in changed.items() if s != ours.get(n)}, other.notes)
+        self._adopt({n: s for n, s in changed.items() if s != states.get(n)}, other.notes)
 
 
 class _Lane:
-    """At most one piece of work under way; everyone who joins meanwhile shares the next."""
+    """Runs one piece of work at a time; all callers that join during it share the next."""
 
     def __init__(self, work: Callable[[], Awaitable[bool]]) -> None:
         self._work = work
@@ -231,7 +212,7 @@ class _Lane:
                 try:
                     batch.set_result(await self._work())
                 finally:
-                    if not batch.done():  # or callers would wait for ever for work that broke
+                    if not batch.done():  # the work raised: do not leave callers waiting
                         batch.set_result(False)
         finally:
             self._task = None

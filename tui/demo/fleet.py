@@ -17,7 +17,7 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned, UnknownRun
 from scheduler.executors import Executor, Result, RunListener
-from scheduler.storage.state_store import MemoryStore
+from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, SystemClock, Timer
 from tui.demo.data import NAMES, SAYS, outcome, state, tasks
 from tui.demo.scripts import FILES, script
@@ -129,7 +129,7 @@ class DemoControl(Scheduler):
             citizen,
             Path("/srv/citizens", citizen),
             chores,
-            store=MemoryStore(states),
+            store=Store(states),
             clock=clock,
             workers=workers,
             rules=SchedulerOptions(journal=False),

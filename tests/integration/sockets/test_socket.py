@@ -24,7 +24,7 @@ from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import AlreadyRunning, Disconnected, NotOurs, UnknownTask
 from scheduler.executors import Executor
 from scheduler.executors.stdout_capture import current
-from scheduler.storage.state_store import MemoryStore
+from scheduler.storage.state_store import Store
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import PATH_LIMIT, Peer, shared_path, socket_path
 from tests.fakes import until
@@ -46,7 +46,7 @@ class Owner:
             "opus",
             home,
             tasks,
-            store=MemoryStore(),
+            store=Store(),
             clock=self.clock,
             workers=self.workers,
             rules=SchedulerOptions(grace=0.1),

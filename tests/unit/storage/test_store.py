@@ -14,7 +14,7 @@ import pytest
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Outcome
 from scheduler.errors import Unreadable
-from scheduler.storage.state_file import SETTLED, Behind, OtherHand, StateFile
+from scheduler.storage.state_file import SETTLED, Behind, ChangedOutside, StateFile
 from scheduler.storage.state_store import LAST_RETRY, DiskStore
 from scheduler.system.process_info import Running
 from tests.fakes import NOON, FakeClock, until
@@ -412,7 +412,7 @@ def test_until_a_change_by_another_hand_is_merged_nothing_is_written_over_it(hom
     file = StateFile(home)
     file.save({"a": TaskState(1.0)}, 1, durable=True)
     on_edited(home, lambda content: content["last_run"].update(b=5.0))
-    with pytest.raises(OtherHand):
+    with pytest.raises(ChangedOutside):
         file.save({"a": TaskState(2.0)}, 2, durable=True)
     for version in (2, 3):
         with pytest.raises(Behind):
@@ -468,7 +468,7 @@ async def test_a_file_that_keeps_changing_and_never_makes_sense_is_said_and_left
     (home / NAME).write_text("{ half and more")
     await clock.advance(SETTLED)
     assert await saving is False
-    assert "is being written by another hand" in owner.store.unsaved
+    assert "is being written by another program" in owner.store.unsaved
     assert aside(home) == []
     await clock.advance(SETTLED)
     await until(lambda: owner.store.unsaved == "", "in the end it is set aside")
