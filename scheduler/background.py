@@ -27,7 +27,7 @@ __all__ = [
     "background_status",
     "citizens",
     "get_scheduler",
-    "look",
+    "read_citizen",
     "register_handler",
     "run_background_tasks",
 ]
@@ -83,7 +83,7 @@ class CitizenScheduler:
 
     def status(self) -> Snapshot:
         """The citizen from its files."""
-        return look(self.citizen, self.config)
+        return read_citizen(self.citizen, self.config)
 
     def _run(self, action: Callable[["LocalControl"], Awaitable[T]]) -> T:
         from asyncio import run  # 30 ms; reading a citizen does without
@@ -131,15 +131,15 @@ def background_status(citizen: str, config: Path | None = None) -> str:
     """What every task did last and does next, in the lines of `--status`."""
     from scheduler.core.text import lines
 
-    return "\n".join(lines(look(citizen, config), SystemClock.now()))
+    return "\n".join(lines(read_citizen(citizen, config), SystemClock.now()))
 
 
-def look(citizen: str, config: Path | None = None) -> Snapshot:
+def read_citizen(citizen: str, config: Path | None = None) -> Snapshot:
     """The citizen from its files; takes no lock and changes nothing."""
-    return looks((citizen,), config)[0]
+    return read_citizens((citizen,), config)[0]
 
 
-def looks(names: Sequence[str] = (), config: Path | None = None) -> list[Snapshot]:
+def read_citizens(names: Sequence[str] = (), config: Path | None = None) -> list[Snapshot]:
     """These citizens (all, if none is named) from their files."""
     settings = load(config=config, only=names)
     if settings.problems:

@@ -59,7 +59,7 @@ class _Waiting:
         self._under_way[name] = control
         try:
             shown = prints.show if show else None
-            ended = await force_and_wait(control, result.task, again=again, show=shown)
+            ended = await force_and_wait(control, result.task, again=again, on_output=shown)
         finally:
             await prints.end()
             del self._under_way[name]

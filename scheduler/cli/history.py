@@ -54,14 +54,14 @@ def history_command(
     CITIZEN: one name or a comma-separated list; leave it out with --all. Exit code 1 if the last run of
     the task (without TASK: of any task) failed.
     """
-    from scheduler.background import looks
+    from scheduler.background import read_citizens
 
     citizens, tasks = who(words, every)
     if len(tasks) > 1:
         raise click.UsageError("name at most one task; leave it out for the runs of all")
     if len(citizens) != 1 and (run or before):
         raise click.UsageError("each citizen has its own ids: use --before and --output with one citizen")
-    snapshots = looks(citizens, config)
+    snapshots = read_citizens(citizens, config)
     if run is not None:
         return _output(snapshots[0], run, as_json)
     return _list(snapshots, RunQuery(tasks[0] if tasks else None, limit, failed, before), as_json)

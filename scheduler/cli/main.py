@@ -205,12 +205,12 @@ def _wake(options: Options) -> int:
 
 
 def _interactive(options: Options) -> int:
-    from scheduler.background import look
+    from scheduler.background import read_citizen
     from scheduler.cli.interactive import interact
 
     name = options.name
-    look(name, options.config)  # an unknown citizen ends here, before the prompt
-    interact(name, options.config, lambda: _in_words([look(name, options.config)], alone=True))
+    read_citizen(name, options.config)  # an unknown citizen ends here, before the prompt
+    interact(name, options.config, lambda: _in_words([read_citizen(name, options.config)], alone=True))
     return OK
 
 
@@ -256,9 +256,9 @@ VERBS: dict[str, Callable[[Options], int]] = {
 
 
 def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
-    from scheduler.background import looks
+    from scheduler.background import read_citizens
 
-    snapshots = looks(names, config)
+    snapshots = read_citizens(names, config)
     _warn(problem for snapshot in snapshots for problem in snapshot.problems)
     if as_json:
         click.echo(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
@@ -281,9 +281,9 @@ def _in_words(snapshots: Iterable[Snapshot], alone: bool) -> str:
 
 
 def _code_of(options: Options) -> int:
-    from scheduler.background import look
+    from scheduler.background import read_citizen
 
-    return FAILED if failing(look(options.name, options.config)) else OK
+    return FAILED if failing(read_citizen(options.name, options.config)) else OK
 
 
 def _warn(problems: Iterable[str]) -> None:

@@ -69,11 +69,11 @@ def _moment(text: str, zone: Any) -> float:
 
 
 def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
-    from scheduler.background import looks
+    from scheduler.background import read_citizens
 
     due = sorted(
         (task.due, one.citizen, task.name)
-        for one in looks(citizens, config)
+        for one in read_citizens(citizens, config)
         for task in one.tasks
         if task.due is not None
     )[:count]

@@ -1,4 +1,4 @@
-"""A citizen of another process: its snapshots as they come, and requests through its owner's socket."""
+"""A citizen of another process: its snapshots, and requests to its owner, through the socket."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -21,16 +21,16 @@ from scheduler.system.unix_socket import peer_of
 
 T = TypeVar("T")
 
-PATIENCE = 10.0  # seconds for an answer: a save on a slow disk takes some
-GREETING_WITHIN = 3.0  # seconds for the first line
-# Seconds between two attempts to find the owner again. They become rarer: a thousand citizens whose owner
-# is gone would keep the loop busy.
-RETRY, RETRY_AT_MOST, SLOWER = 0.5, 5.0, 1.3
+ANSWER_TIMEOUT = 10.0  # seconds; a save on a slow disk takes some
+GREETING_TIMEOUT = 3.0  # seconds for the first line
+# Seconds between two attempts to attach again, at first and at most: a thousand citizens whose owner is
+# gone would otherwise keep the loop busy.
+RETRY, RETRY_MAX, BACKOFF = 0.5, 5.0, 1.3
 PING_AFTER = 1.0  # seconds of silence after which the owner is pinged
 
 
 class Connection:
-    """One conversation with an owner; its end is Disconnected for every request."""
+    """One connection to an owner; when it ends, every request raises Disconnected."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pid: int) -> None:
         self.pid = pid
@@ -50,9 +50,9 @@ class Connection:
         except OSError:
             raise Disconnected(f"nothing listens at {path}") from None
         try:
-            async with asyncio.timeout(GREETING_WITHIN):
+            async with asyncio.timeout(GREETING_TIMEOUT):
                 greeting = messages.decode(await reader.readuntil(b"\n"))
-            return cls(reader, writer, _greeted(greeting))
+            return cls(reader, writer, _checked_greeting(greeting))
         except Disconnected:
             writer.transport.abort()
             raise
@@ -60,11 +60,11 @@ class Connection:
             writer.transport.abort()
             raise Disconnected(f"what listens at {path} does not greet like an owner") from None
 
-    async def ask(self, method: str, *, patience: float | None = PATIENCE, **params: Any) -> Any:
+    async def ask(self, method: str, *, timeout: float | None = ANSWER_TIMEOUT, **params: Any) -> Any:
         """The result of a request; raises the owner's refusal, or Disconnected."""
         number, answer = self._request(method, params)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 return await answer
         except (OSError, TimeoutError) as error:
             raise Disconnected(f"the owner (pid {self.pid}) does not answer") from error
@@ -72,7 +72,7 @@ class Connection:
             del self._answers[number]
 
     async def watch(self, after: int, receive: Callable[[Any], None]) -> None:
-        """Receive snapshots from now on, the first before this returns; of the events those `after` one."""
+        """Pass each snapshot to `receive`, the first before this returns; only events after this number."""
         first = asyncio.get_running_loop().create_future()
 
         def received(raw: Any) -> None:
@@ -81,17 +81,17 @@ class Connection:
                 first.set_result(None)
 
         number, answer = self._request("watch", {"after": after})
-        answer.add_done_callback(_why)
+        answer.add_done_callback(_error_of)
         self._receivers[number] = received
-        await asyncio.wait({answer, first}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({answer, first}, timeout=ANSWER_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         if not first.done():
             raise Disconnected(f"the owner (pid {self.pid}) does not show its state")
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        """What a run prints, until the owner answers that it has ended."""
+        """What a run prints, until it has ended."""
         chunks = ChunkQueue()
         number, answer = self._request("follow", {"task": task})
-        answer.add_done_callback(lambda done: chunks.close(_why(done)))
+        answer.add_done_callback(lambda done: chunks.close(_error_of(done)))
         self._receivers[number] = lambda raw: chunks.push(messages.typed(OutputChunk, raw))
         try:
             async for chunk in chunks.chunks():
@@ -102,7 +102,7 @@ class Connection:
                 self._send(next(self._numbers), "cancel", {"id": number})
 
     def ping(self) -> None:
-        """Ask for a sign of life: `on_message` is called for any line of the owner."""
+        """Send a ping; `on_message` is called for any line of the owner."""
         self._send(next(self._numbers), "ping", {})
 
     async def closed(self) -> None:
@@ -149,13 +149,13 @@ class Connection:
             answer.set_result(message.get("result"))
 
 
-def _why(answer: "asyncio.Future[Any]") -> SchedulerError | None:
-    """The error that ended it, if not the run did."""
+def _error_of(answer: "asyncio.Future[Any]") -> SchedulerError | None:
+    """The error that ended the answer, if any."""
     error = None if answer.cancelled() else answer.exception()
     return error if isinstance(error, SchedulerError) else None
 
 
-def _greeted(message: Mapping[str, Any]) -> int:
+def _checked_greeting(message: Mapping[str, Any]) -> int:
     """The pid of the owner; raises Disconnected for anything but a greeting of this version."""
     if isinstance(error := message.get("error"), dict):
         raise Disconnected(str(error.get("message", "refused")))
@@ -194,44 +194,44 @@ class ObservableControl(RequestingControl):
 
 
 class RemoteControl(ObservableControl):
-    """A Control for a citizen of another process; attaches again whenever its owner is back."""
+    """A Control for a citizen of another process; attaches again when its owner is back."""
 
     def __init__(self, citizen: str, path: Path, clock: Clock) -> None:
         super().__init__(Snapshot(citizen, owner="", stale="looking for its owner"))
         self._path, self._clock = path, clock
         self._owner = ""
         self._connection: Connection | None = None
-        self._staying: asyncio.Task[None] | None = None
-        self._heard_at, self._pinged_at = clock.elapsed(), 0.0
+        self._attaching: asyncio.Task[None] | None = None
+        self._last_message_at, self._pinged_at = clock.elapsed(), 0.0
 
     async def start(self) -> None:
         """Attach, and stay attached; raises Disconnected if there is no owner at first."""
         self._loop = asyncio.get_running_loop()
         await self._attach()
-        self._staying = asyncio.create_task(self._stay_attached(), name=f"{self.citizen}/attached")
+        self._attaching = asyncio.create_task(self._keep_attached(), name=f"{self.citizen}/attached")
 
     async def stop(self) -> None:
-        if self._staying:
-            self._staying.cancel()
-            await asyncio.wait({self._staying})
+        if self._attaching:
+            self._attaching.cancel()
+            await asyncio.wait({self._attaching})
         if self._connection:
             self._connection.close()
 
     def pulse(self) -> Heartbeat:
-        """Calling this is what keeps it fresh: an owner that is not looked at is not pinged."""
+        """The heartbeat; also pings an owner that has been silent for a while."""
         if self._connection is None:
             return Heartbeat()  # the snapshot says that the owner is gone
         now = self._clock.elapsed()
-        if self._pinged_at > self._heard_at:
+        if self._pinged_at > self._last_message_at:
             return Heartbeat(now - self._pinged_at)
-        if now - self._heard_at > PING_AFTER:
+        if now - self._last_message_at > PING_AFTER:
             self._pinged_at = now
             self._loop.call_soon_threadsafe(self._ping)
         return Heartbeat()
 
     async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
-        patience = None if method == "wait" else PATIENCE
-        answer = await self._connected().ask(method, patience=patience, **arguments)
+        timeout = None if method == "wait" else ANSWER_TIMEOUT
+        answer = await self._connected().ask(method, timeout=timeout, **arguments)
         return messages.typed(result, answer)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
@@ -255,7 +255,7 @@ class RemoteControl(ObservableControl):
             self._owner = f"pid {connection.pid}"
             self._snapshot = replace(self._snapshot, events=())
         events = self._snapshot.events
-        self._connection = connection  # before the first snapshot: whoever sees it may ask at once
+        self._connection = connection  # before the first snapshot: its reader may send a request at once
         try:
             await connection.watch(events[-1].seq if events else 0, self._receive)
         except (Disconnected, asyncio.CancelledError):
@@ -263,7 +263,7 @@ class RemoteControl(ObservableControl):
             self._connection = None
             raise
 
-    async def _stay_attached(self) -> None:
+    async def _keep_attached(self) -> None:
         pause = RETRY
         while True:
             if self._connection:
@@ -274,10 +274,10 @@ class RemoteControl(ObservableControl):
                 await self._attach()
                 continue
             await asyncio.sleep(pause * uniform(0.8, 1.2))
-            pause = min(pause * SLOWER, RETRY_AT_MOST)
+            pause = min(pause * BACKOFF, RETRY_MAX)
 
     def _on_message(self) -> None:
-        self._heard_at = self._clock.elapsed()
+        self._last_message_at = self._clock.elapsed()
 
     def _receive(self, raw: Any) -> None:
         snapshot = messages.with_events(messages.typed(Snapshot, raw), self._snapshot.events)

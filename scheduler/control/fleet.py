@@ -34,9 +34,9 @@ from scheduler.system.clock import Clock, SystemClock
 
 log = logging.getLogger("experience.fleet")
 
-LOOK_EVERY = 2.0  # seconds between two looks at settings, state files and homes of others
-LOOK_SHARE = 500  # a look at a thousand homes takes 13 ms and may cost a five-hundredth of the time
-AT_ONCE = 50  # citizens brought in between two updates of the screen
+CHECK_EVERY = 2.0  # seconds between two checks of settings, state files and the homes of others
+CHECK_SHARE = 500  # a check of a thousand homes takes 13 ms; checks may take a five-hundredth of the time
+BATCH = 50  # citizens added between two updates of the screen
 DISK_THREADS = 4
 
 
@@ -59,17 +59,17 @@ class Fleet:
         self._subscribers = Subscribers()
         self._loading = self._dispatch = True
         self._stopped = False
-        self._follower: asyncio.Task[None] | None = None
-        self._look_now = asyncio.Event()
+        self._checking: asyncio.Task[None] | None = None
+        self._check_now = asyncio.Event()
         self._reloaded: list[Callable[[], None]] = []
         self._gone: set[str] = set()  # citizens whose homes were removed while they ran
 
     # -------------------------------------------------------------- life
 
     async def start(self, *, dispatch: bool = True) -> None:
-        """Read the settings and bring every citizen in; raises BadSettings or UnknownCitizen.
+        """Read the settings and add every citizen; raises BadSettings or UnknownCitizen.
 
-        Without `dispatch` no schedule is followed.
+        Without `dispatch`, schedules start nothing.
         """
         self._dispatch = dispatch
         settings = await asyncio.to_thread(self._load, create=self._options.create)
@@ -80,21 +80,21 @@ class Fleet:
                 raise UnknownCitizen(name, settings.known)
         self._settings, self._problems = settings, settings.problems
         self.notify()
-        for first in range(0, len(settings.citizens), AT_ONCE):
-            await asyncio.gather(*map(self._bring_in, settings.citizens[first : first + AT_ONCE]))
+        for first in range(0, len(settings.citizens), BATCH):
+            await asyncio.gather(*map(self._add, settings.citizens[first : first + BATCH]))
             self.notify()
         self._loading = False
         self.notify()
-        self._follower = asyncio.create_task(self._follow_files(), name="settings")
-        self._follower.add_done_callback(_never_silent)
+        self._checking = asyncio.create_task(self._keep_checking(), name="settings")
+        self._checking.add_done_callback(_log_failure)
 
     async def stop(self, grace: float | None = None) -> None:
-        """End every scheduler here, all at the same time, and release the homes."""
+        """Stop every scheduler of this process at the same time, and release the homes."""
         if self._stopped:
             return
         self._stopped = True
-        if self._follower:
-            self._follower.cancel()
+        if self._checking:
+            self._checking.cancel()
         await asyncio.gather(*(member.end(grace) for member in self.members.values()))
         await self._workers.close()
         await self._alarms.stop()
@@ -104,7 +104,7 @@ class Fleet:
             self.clock.close()
 
     def stop_now(self) -> None:
-        """Asked to stop a second time: end at once everything that still runs."""
+        """Kill everything that still runs: the second request to stop."""
         for scheduler in self.schedulers():
             scheduler.stop_now()
         self._alarms.stop_now()
@@ -112,7 +112,7 @@ class Fleet:
     def reload(self, done: Callable[[], None] = lambda: None) -> None:
         """Read the settings now rather than soon; `done` is called when they apply."""
         self._reloaded.append(done)
-        self._look_now.set()
+        self._check_now.set()
 
     async def take_over(self, name: str) -> None:
         """Own a citizen whose owner is gone; raises Owned while there is one."""
@@ -124,7 +124,7 @@ class Fleet:
         self.notify()
 
     def why_not_own(self, name: str) -> str:
-        """Why it cannot be taken over, as far as that is known without an attempt; from any thread."""
+        """Why it cannot be taken over, as far as is known without an attempt; from any thread."""
         member = self.members.get(name)
         if member is None:
             return f"{name} is not here any more"
@@ -147,7 +147,7 @@ class Fleet:
         return bool(self._options.only)
 
     def refusals(self) -> list[str]:
-        """Why citizens are not owned here, a line for each."""
+        """Why citizens are not owned here, one text each."""
         return [member.refusal for member in self.members.values() if member.refusal]
 
     def view(self) -> FleetView:
@@ -171,15 +171,15 @@ class Fleet:
     # -------------------------------------------------------------- citizens come, change and go
 
     def _load(self, create: bool = False) -> Settings:
-        """A home is created only at the start: one that disappears later was removed on purpose."""
+        """Create homes only at the start: one that disappears later was removed on purpose."""
         return load(config=self._options.config, only=self._options.only, create=create)
 
-    async def _bring_in(self, citizen: CitizenSettings) -> None:
+    async def _add(self, citizen: CitizenSettings) -> None:
         self._on_home(citizen.name, citizen.home)
         try:
             member = await self._own(citizen)
         except SchedulerError as refusal:
-            # Without `own` this is no refusal; and the error of a call that ends with it says the same.
+            # Without `own` nothing was refused, and a strict start by name ends with the same text.
             if self._options.own and not (self.named and self._options.strict):
                 for line in str(refusal).splitlines():
                     log.warning(line)
@@ -210,9 +210,9 @@ class Fleet:
         except SchedulerError:
             ownership.release()
             raise
-        return await owned(citizen, scheduler, ownership, self._asked_to_stop)
+        return await owned(citizen, scheduler, ownership, self._request_stop)
 
-    def _asked_to_stop(self) -> None:
+    def _request_stop(self) -> None:
         """A client of a socket asked this process to end."""
         pid, service = os.getpid(), self._options.service
         if service:
@@ -239,20 +239,20 @@ class Fleet:
 
     # -------------------------------------------------------------- following the files
 
-    async def _follow_files(self) -> None:
-        pause = LOOK_EVERY
+    async def _keep_checking(self) -> None:
+        pause = CHECK_EVERY
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), pause)
-            asked = self._look_now.is_set()
-            self._look_now.clear()
-            began = self.clock.elapsed()
-            changed = await self._look(asked)
-            took = 0.0 if changed else self.clock.elapsed() - began
-            pause = max(LOOK_EVERY, LOOK_SHARE * took)
+                await asyncio.wait_for(self._check_now.wait(), pause)
+            asked = self._check_now.is_set()
+            self._check_now.clear()
+            start = self.clock.elapsed()
+            changed = await self._check_files(asked)
+            took = 0.0 if changed else self.clock.elapsed() - start
+            pause = max(CHECK_EVERY, CHECK_SHARE * took)
 
-    async def _look(self, asked: bool) -> bool:
-        """Compare the files with what is known, and follow them; gives whether anything was different."""
+    async def _check_files(self, asked: bool) -> bool:
+        """Compare the files with what is known and apply changes; gives whether there were any."""
         changed, edited, displaced = await asyncio.to_thread(self._differences)
         for scheduler in edited:
             scheduler.reload_if_edited()
@@ -300,25 +300,25 @@ class Fleet:
             done()
 
     async def _reacquire(self, name: str) -> None:
-        """The lock was removed: own the citizen again, unless another process does so by now."""
+        """The lock was removed: own the citizen again, unless another process does by now."""
         member = self.members.get(name)
         if member is None or member.ownership is None:
             return
-        # Some file systems number their files differently at each look: the note decides.
+        # Some file systems change the number of a file: the note of the owner decides.
         owner = await asyncio.to_thread(owner_of, member.settings.home)
         if owner and owner.pid == os.getpid():
             return
         reason = f"owned by pid {owner.pid}" if owner else "its lock was removed"
         await self._release(name, Owned(f"{name}: {reason}"))
-        await self._bring_in(member.settings)
+        await self._add(member.settings)
         self.notify()
 
     async def _refresh_offline(self, member: Member, offline: OfflineControl) -> None:
-        """The home may be back, or the citizen have an owner that lets this process in."""
+        """Check whether the home is back, or an owner lets this process attach."""
         name = member.settings.name
         if name in self._gone and await asyncio.to_thread(member.settings.home.is_dir):
             self._gone.discard(name)
-            await self._bring_in(member.settings)
+            await self._add(member.settings)
         else:
             await offline.refresh()
             if not offline.snapshot().owner:
@@ -328,7 +328,7 @@ class Fleet:
             self.notify()
 
     async def _apply(self, settings: Settings) -> None:
-        """Apply changed settings; those with errors change nothing, and the errors are shown."""
+        """Apply changed settings; those with errors only change the problems on screen."""
         self._problems = settings.problems
         if settings.problems:
             self._settings = replace(self._settings, mark=settings.mark, files=settings.files)
@@ -347,7 +347,7 @@ class Fleet:
         for name, citizen in wanted.items():
             member = self.members.get(name)
             if member is None or (isinstance(member.control, OfflineControl) and member.settings != citizen):
-                await self._bring_in(citizen)
+                await self._add(citizen)
             elif member.settings != citizen:
                 self._change(member, citizen)
                 await member.share()
@@ -364,6 +364,6 @@ class Fleet:
         member.settings = citizen
 
 
-def _never_silent(task: "asyncio.Task[None]") -> None:
+def _log_failure(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()):
         log.error("changes of the settings are not followed any more", exc_info=error)

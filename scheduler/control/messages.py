@@ -1,4 +1,4 @@
-"""The protocol of a citizen's socket: one JSON-RPC 2.0 message per line, and the requests that there are."""
+"""The protocol of a citizen's socket: one JSON-RPC 2.0 message per line, and its methods."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ BAD_REQUEST, BAD_PARAMS, REFUSED = -32600, -32602, -32000
 
 
 class ProtocolError(Disconnected):
-    """A message that the protocol does not have; whoever receives an answer like that hangs up."""
+    """An invalid message; a client that receives one disconnects."""
 
 
 def encode(**message: Any) -> bytes:
@@ -92,7 +92,7 @@ METHODS = {
 
 
 def _bounded(value: Any) -> Any:
-    """The parameter, if numbers are not beyond what a database or a calendar holds; raises ProtocolError."""
+    """The parameter, its numbers within what a database or a calendar holds; raises ProtocolError."""
     if isinstance(value, int) and not 0 <= value < 1 << 63:
         raise ProtocolError("a number is out of range")
     if isinstance(value, TimeGrid):
@@ -133,7 +133,7 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One value for the request of this id, whose answer comes after the last."""
+    """One of several values for a request; its answer comes after the last."""
 
     id: int
     value: Any
@@ -145,12 +145,12 @@ def result(number: int, value: Any = None) -> bytes:
 
 
 def item(number: int, value: str) -> bytes:
-    """A value, encoded already, for a request that has many: for all who watch a snapshot is encoded once."""
+    """One of several values for a request, already as JSON: a snapshot is encoded once for all clients."""
     return f'{{"jsonrpc":"2.0","method":"item","params":{{"id":{number},"value":{value}}}}}\n'.encode()
 
 
 def encoded(value: Any) -> str:
-    """The value of an item."""
+    """The JSON of an item's value."""
     return json.dumps(to_json(value), separators=(",", ":"))
 
 
@@ -184,9 +184,9 @@ def error_from(raw: Mapping[str, Any]) -> SchedulerError:
 
 
 def without_events(snapshot: Snapshot, after: int) -> Snapshot:
-    """The snapshot without the events that a client has had, those up to `after`.
+    """The snapshot without the events up to `after`, which the client has received.
 
-    A client that has had more than there are knows another owner with the same pid, as containers have it.
+    If `after` is beyond the last event it was another owner's, with the same pid as in a container.
     """
     last = snapshot.events[-1].seq if snapshot.events else 0
     return replace(
@@ -195,7 +195,7 @@ def without_events(snapshot: Snapshot, after: int) -> Snapshot:
 
 
 def with_events(snapshot: Snapshot, before: tuple[Event, ...]) -> Snapshot:
-    """The snapshot with its events added to those `before`, unless these are another owner's."""
+    """The snapshot with the events `before` in front of its own, unless they are another owner's."""
     fresh = snapshot.events
     if fresh and before and fresh[0].seq <= before[-1].seq:
         before = ()

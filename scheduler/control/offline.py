@@ -25,7 +25,7 @@ OWNER_GONE = "its owner is gone; open the monitor again to take it over"
 
 
 def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awaitable[T]]) -> T | None:
-    """The owner's answer, if this user cannot read the home; None if it can, or nothing answers."""
+    """The owner's answer if the home is another user's; None if it is not, or nothing answers."""
     if not is_foreign(home):
         return None
 

@@ -1,4 +1,4 @@
-"""Verbs from a command line: through the owner of a citizen, or under its lock where there is none."""
+"""Requests from a command line: through a citizen's owner, or under its lock if it has none."""
 
 import asyncio
 import signal
@@ -14,9 +14,9 @@ from scheduler.core.task import Handler, Outcome
 from scheduler.core.views import Event, OutputChunk, TaskView
 from scheduler.errors import Owned, SchedulerError
 
-WHOLE = 128 * 1024  # characters that a run may have printed to be compared with its history
+COMPARED = 128 * 1024  # characters of output; a longer one is not compared with the history
 
-Show = Callable[[OutputChunk], Awaitable[object]]
+OnOutput = Callable[[OutputChunk], Awaitable[object]]
 
 
 @asynccontextmanager
@@ -90,21 +90,21 @@ async def control_for(
 
 
 async def force_and_wait(
-    control: LocalControl, task: str, *, again: bool = False, show: Show | None = None
+    control: LocalControl, task: str, *, again: bool = False, on_output: OnOutput | None = None
 ) -> TaskView:
-    """Run the task now: the task once that run has ended. Raises what `force` raises.
+    """Run the task now; gives the task after that run. Raises what `force` raises.
 
-    `show` gets what the run prints, as it comes, and its traceback after that.
+    `on_output` receives what the run prints as it comes, then its traceback.
     """
     receipt = await control.force(task, again=again)
     ended = asyncio.ensure_future(control.wait(task, receipt.run))
     try:
-        shown = await _follow(control, task, show) if show else None
+        shown = await _follow(control, task, on_output) if on_output else None
         view = await ended
     finally:
         ended.cancel()
-    if show and shown is not None and (rest := await _not_shown(control, view, shown)):
-        await show(OutputChunk(rest))
+    if on_output and shown is not None and (rest := await _unseen_output(control, view, shown)):
+        await on_output(OutputChunk(rest))
     return view
 
 
@@ -117,7 +117,7 @@ def outcome_of(view: TaskView) -> str:
 
 
 async def wake_and_wait(control: LocalControl) -> Event:
-    """Wake the citizen now, or wait for the wake that is under way: how it ended."""
+    """Wake the citizen now, or join the wake under way; gives the event of its end."""
     before = control.snapshot().events
     last = before[-1].seq if before else 0
     await control.wake()
@@ -132,20 +132,20 @@ async def wake_and_wait(control: LocalControl) -> Event:
     raise AssertionError("a watched control has no end")
 
 
-async def _follow(control: LocalControl, task: str, show: Show) -> str | None:
-    """What was shown of the run; None if that is not the whole of it."""
+async def _follow(control: LocalControl, task: str, on_output: OnOutput) -> str | None:
+    """The output so far; None if parts of it were skipped or it is too long to compare."""
     shown: list[str] = []
     whole = True
     async with aclosing(control.follow(task)) as chunks:
         async for chunk in chunks:
-            await show(chunk)
-            whole = whole and not chunk.skipped and sum(map(len, shown)) + len(chunk.text) <= WHOLE
+            await on_output(chunk)
+            whole = whole and not chunk.skipped and sum(map(len, shown)) + len(chunk.text) <= COMPARED
             shown = [*shown, chunk.text] if whole else []
     return "".join(shown) if whole else None
 
 
-async def _not_shown(control: LocalControl, view: TaskView, shown: str) -> str:
-    """What the history has of the run beyond that: the run was too quick, or has a traceback."""
+async def _unseen_output(control: LocalControl, view: TaskView, shown: str) -> str:
+    """The rest of the output, from the history: of a quick run, or a traceback."""
     with suppress(SchedulerError):  # a task can run without a history
         for run in await control.history(view.name):
             if run.started == view.last_run and run.printed:

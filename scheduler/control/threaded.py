@@ -25,9 +25,9 @@ BEAT = 0.5  # seconds between two heartbeats
 
 
 class FleetThread:
-    """Runs a fleet beside the screen: a handler that blocks cannot freeze the keys, nor a repaint a run.
+    """Runs a fleet beside the screen: a blocking handler cannot freeze the keys, nor a repaint delay a run.
 
-    The thread starts with `watch`, so that the first frame need not wait for the engine's imports.
+    The thread starts with `watch`: the first frame does not wait for the engine's imports.
     """
 
     def __init__(self, options: FleetOptions, on_home: Callable[[str, Path], None]) -> None:
@@ -73,7 +73,7 @@ class FleetThread:
 
     async def watch(self) -> AsyncIterator[FleetView]:
         self._latest = LatestValue()
-        self._latest.put(FleetView(loading=True))
+        self._latest.set(FleetView(loading=True))
         if self._thread.ident is None:
             self._thread.start()
         async for view in self._latest.values():
@@ -89,7 +89,7 @@ class FleetThread:
         return self._fleet.why_not_own(citizen) if self._fleet else "the scheduler has not started yet"
 
     def _culprit(self) -> str:
-        """The run that occupies the loop at this moment: asyncio tasks are named citizen/task."""
+        """The run that occupies the loop at this moment; asyncio tasks are named citizen/task."""
         current = asyncio.current_task(self._loop) if self._loop else None
         return current.get_name() if current else ""
 
@@ -110,7 +110,7 @@ class FleetThread:
             if not self._ending:
                 await fleet.start()
         except SchedulerError as error:
-            self._put(FleetView(problems=tuple(str(error).splitlines())))
+            self._set_latest(FleetView(problems=tuple(str(error).splitlines())))
         if not self._ending:
             await self._stop.wait()
         await fleet.stop()
@@ -122,15 +122,15 @@ class FleetThread:
     def _publish(self) -> None:
         assert self._fleet is not None
         view = self._fleet.view()
-        wrapped = tuple(self._wrapped(control) for control in view.controls)
+        wrapped = tuple(self._threaded(control) for control in view.controls)
         self._controls = dict(zip(view.controls, wrapped, strict=True))
-        self._put(replace(view, controls=wrapped))
+        self._set_latest(replace(view, controls=wrapped))
 
-    def _put(self, view: FleetView) -> None:
+    def _set_latest(self, view: FleetView) -> None:
         if self._latest:
-            self._latest.put(view)
+            self._latest.set(view)
 
-    def _wrapped(self, control: Any) -> "ThreadedControl":
+    def _threaded(self, control: Any) -> "ThreadedControl":
         assert self._loop is not None
         return self._controls.get(control) or ThreadedControl(control, self._loop, self.pulse)
 
@@ -149,8 +149,8 @@ class ThreadedControl(RequestingControl):
         unsubscribe: list[Callable[[], None]] = []
 
         def follow() -> None:
-            unsubscribe.append(self._control.subscribe(lambda: latest.put(self._control.snapshot())))
-            latest.put(self._control.snapshot())
+            unsubscribe.append(self._control.subscribe(lambda: latest.set(self._control.snapshot())))
+            latest.set(self._control.snapshot())
 
         self._call(follow)
         try:
@@ -160,7 +160,7 @@ class ThreadedControl(RequestingControl):
             self._call(lambda: [end() for end in unsubscribe])
 
     def pulse(self) -> Heartbeat:
-        """Of the thread, or of an owner beyond it: whichever is slower."""
+        """The older heartbeat of the two: of the thread, or of an owner beyond it."""
         return max(self._thread_pulse(), self._control.pulse(), key=lambda pulse: pulse.age)
 
     async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
@@ -170,7 +170,7 @@ class ThreadedControl(RequestingControl):
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         chunks = ChunkQueue()
         filling = self._submit(chunks.pump(self._control.follow(task)))
-        filling.add_done_callback(lambda done: chunks.close(self._why(done)))
+        filling.add_done_callback(lambda done: chunks.close(self._error_of(done)))
         try:
             async for chunk in chunks.chunks():
                 yield chunk
@@ -184,8 +184,8 @@ class ThreadedControl(RequestingControl):
             request.close()
             raise self._stopping() from None
 
-    def _why(self, done: "Future[None]") -> SchedulerError | None:
-        """The error that ended it, if not the run did."""
+    def _error_of(self, done: "Future[None]") -> SchedulerError | None:
+        """The error that ended the output, if any."""
         error = self._stopping() if done.cancelled() else done.exception()
         return error if isinstance(error, SchedulerError) else None
 
@@ -204,7 +204,7 @@ class LatestValue(Generic[T]):
         self._signal = Signal()
         self._value: list[T] = []
 
-    def put(self, value: T) -> None:
+    def set(self, value: T) -> None:
         self._value = [value]
         self._signal.set()
 

@@ -1,4 +1,4 @@
-"""Loops in the background: start one per citizen in a screen session of its own, and stop them cleanly."""
+"""Loops in the background: starts one per citizen in a screen session of its own, and stops them."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from scheduler.system.unix_socket import client_path
 
 CORE = Path(__file__).resolve().parents[2] / "core.py"
 LOG = Path("logs", "loop.log")
-LOOK_EVERY = 0.05  # seconds
+POLL_EVERY = 0.05  # seconds
 STARTED_WITHIN = 15.0  # seconds until a started loop must own its citizen
 AFTER_GRACE = 15.0  # seconds on top of the grace that running tasks get
 AFTER_SIGTERM = 7.0  # seconds after a second request, which leaves tasks no grace
@@ -32,10 +32,10 @@ AFTER_SIGKILL = 5.0  # seconds: a process that hangs in the kernel stays
 
 @dataclass(frozen=True, slots=True)
 class LoopReport:
-    """One line about one citizen's loop; `wrong` makes the exit code 2."""
+    """One line about one citizen's loop; `failed` makes the exit code 2."""
 
     text: str
-    wrong: bool = False
+    failed: bool = False
 
 
 def start_all(
@@ -51,7 +51,7 @@ def start_all(
         print("no citizens yet: ./run.sh opus makes the first")
         return 0
     started = [(citizen, _start(citizen, flags, own_as_root)) for citizen in settings.citizens]
-    return _exit_code(_print(_started(citizen, start)) for citizen, start in started)
+    return _exit_code(_print(_wait_until_started(citizen, start)) for citizen, start in started)
 
 
 def stop_all(config: Path | None, only: Collection[str] = ()) -> int:
@@ -74,11 +74,11 @@ def _load_known(config: Path | None, names: Collection[str]) -> Settings:
 
 
 def _exit_code(reports: Iterable[LoopReport]) -> int:
-    return 2 if [report for report in reports if report.wrong] else 0
+    return 2 if [report for report in reports if report.failed] else 0
 
 
 def _print(report: LoopReport) -> LoopReport:
-    print(report.text, file=sys.stderr if report.wrong else sys.stdout, flush=True)
+    print(report.text, file=sys.stderr if report.failed else sys.stdout, flush=True)
     return report
 
 
@@ -87,14 +87,14 @@ def _print(report: LoopReport) -> LoopReport:
 
 @dataclass(frozen=True)
 class _NewLoop:
-    """A process that has just been started: the command that shows its output, and whether it has ended."""
+    """A loop that has just been started: the command that shows its output, and whether it has ended."""
 
-    view: str
+    watch_command: str
     ended: Callable[[], bool]
 
 
 def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _NewLoop | LoopReport:
-    """A new loop, or why there is none."""
+    """A new loop, or the report why none was started."""
     name, owner = citizen.name, owner_of(citizen.home)
     if unit := managed_by(citizen.home):
         how = f", which runs it, pid {owner.pid}" if owner else f"; start it with {unit.systemctl('start')}"
@@ -113,23 +113,23 @@ def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _Ne
 
 
 def _not_started(name: str, reason: str) -> LoopReport:
-    return LoopReport(f"{name}: not started: {reason}", wrong=True)
+    return LoopReport(f"{name}: not started: {reason}", failed=True)
 
 
-def _started(citizen: CitizenSettings, start: _NewLoop | LoopReport) -> LoopReport:
+def _wait_until_started(citizen: CitizenSettings, start: _NewLoop | LoopReport) -> LoopReport:
     """Wait until the loop owns its citizen, or has ended."""
     if isinstance(start, LoopReport):
         return start
     name, end = citizen.name, time.monotonic() + STARTED_WITHIN
     while not owner_of(citizen.home) and not start.ended() and time.monotonic() < end:
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_EVERY)
     if owner_of(citizen.home):
-        return LoopReport(f"{name}: started; to watch it: {start.view}")
-    return LoopReport(f"{name}: did not start; ./run.sh {name} shows why", wrong=True)
+        return LoopReport(f"{name}: started; to watch it: {start.watch_command}")
+    return LoopReport(f"{name}: did not start; ./run.sh {name} shows why", failed=True)
 
 
 def _why_not_allowed(home: Path, own_as_root: bool) -> str:
-    """The loop itself would refuse another user's home; this check keeps root's log out of that home."""
+    """Why this user may not start it: the loop would refuse, too, but only after its log is in that home."""
     owner, user = home.stat().st_uid, os.geteuid()
     if owner == user or (user == 0 and own_as_root):
         return ""
@@ -163,7 +163,7 @@ def _detached(citizen: CitizenSettings, command: list[str]) -> _NewLoop:
     """Start it as a process without a terminal, its log in a file."""
     log = citizen.home / LOG
     log.parent.mkdir(exist_ok=True)
-    # O_NOFOLLOW: a link in the home could point to any file of this user.
+    # O_NOFOLLOW: a link in the home could point to any of this user's files.
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     try:
         process = subprocess.Popen(
@@ -197,13 +197,13 @@ class _LeftAlone(Exception):
 async def stop_loops(
     citizens: Iterable[CitizenSettings], report: Callable[[LoopReport], object]
 ) -> list[LoopReport]:
-    """Stop every loop at the same time and report on each as soon as its turn comes."""
+    """Stop every loop at the same time, and report on them in order."""
     processes: dict[Running, list[CitizenSettings]] = {}
     for citizen in citizens:
         if owner := owner_of(citizen.home):
             processes.setdefault(replace(owner, since=0.0), []).append(citizen)
     reports = []
-    # A process that owns several citizens gets one request: after a second its tasks would have no grace.
+    # A process that owns several citizens gets one request: a second one would cut the grace of its tasks.
     for ending in [asyncio.create_task(_stop(owner, some)) for owner, some in processes.items()]:
         for each in await ending:
             report(each)
@@ -214,12 +214,12 @@ async def stop_loops(
 async def _stop(owner: Running, citizens: list[CitizenSettings]) -> list[LoopReport]:
     try:
         _refuse_managed(citizens)
-        how, wrong = await _end(owner, citizens)
+        text, failed = await _end(owner, citizens)
     except _LeftAlone as reason:
-        how, wrong = f"left alone: {reason}", False
+        text, failed = f"left alone: {reason}", False
     except PermissionError:
-        how, wrong = f"pid {owner.pid} belongs to another user", True
-    return [LoopReport(f"{each.name}: {how}", wrong) for each in citizens]
+        text, failed = f"pid {owner.pid} belongs to another user", True
+    return [LoopReport(f"{each.name}: {text}", failed) for each in citizens]
 
 
 def _refuse_managed(citizens: list[CitizenSettings]) -> None:
@@ -229,7 +229,7 @@ def _refuse_managed(citizens: list[CitizenSettings]) -> None:
 
 
 async def _end(owner: Running, citizens: list[CitizenSettings]) -> tuple[str, bool]:
-    """Ask, wait, signal, wait, kill: how it went, and whether that is wrong."""
+    """Ask, wait, signal, wait, kill; gives what happened, and whether that counts as a failure."""
     patience = max(each.grace for each in citizens) + AFTER_GRACE
     stopping = await _ask_to_stop(owner, citizens[0]) or _signal_to_stop(owner, citizens[0])
     process = stopping.process
@@ -255,7 +255,7 @@ async def _ask_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping | 
     try:
         await connection.ask("stop")
     except SchedulerError as refusal:
-        # An earlier version does not know the request, and a process that hangs does not answer it.
+        # An older version does not know the request; a process that hangs does not answer.
         if isinstance(refusal, Disconnected) or refusal.code == SchedulerError.code:
             return None
         raise _LeftAlone(str(refusal)) from None
@@ -264,7 +264,7 @@ async def _ask_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping | 
     peer = connection.peer
     if peer is None:
         return _Stopping(owner, _is_loop(owner, citizen))
-    # The note in the home can name any pid; the kernel knows which process listens at its socket.
+    # The note in the home may name any pid; the kernel knows which process listens at the socket.
     process = owner if peer.pid == owner.pid else Running(peer.pid, born(peer.pid) or 0.0, owner.since)
     return _Stopping(process, _user_of(peer.pid) == peer.uid)
 
@@ -277,10 +277,10 @@ def _signal_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping:
 
 
 async def _has_ended(process: Running, seconds: float) -> bool:
-    for _ in range(round(seconds / LOOK_EVERY)):
+    for _ in range(round(seconds / POLL_EVERY)):
         if not alive(process):
             return True
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(POLL_EVERY)
     return not alive(process)
 
 
@@ -291,7 +291,7 @@ def _signal(process: Running, number: int) -> None:
 
 
 def _is_loop(owner: Running, citizen: CitizenSettings) -> bool:
-    """Whether this process is a loop of the citizen: a user who may write the note can name any pid."""
+    """Whether this process is a loop of the citizen; the note may name any pid."""
     try:
         words = psutil.Process(owner.pid).cmdline()
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""The schedulers without a screen: until a signal, or for one wake."""
+"""Runs schedulers without a screen: until a signal, or for one wake."""
 
 import asyncio
 import faulthandler
@@ -29,7 +29,7 @@ def run_headless(options: FleetOptions, *, log_json: bool = False) -> int:
     notifier = from_environment()
     options = replace(options, create=True, service=notifier.service)
     if notifier.managed:
-        faulthandler.enable()  # a process that the manager kills because it hangs logs where it hung
+        faulthandler.enable()  # if the manager kills it because it hangs, it logs where
     with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
         return asyncio.run(_until_stopped(Fleet(options, on_home), notifier))
 
@@ -96,14 +96,14 @@ async def _turn(scheduler: Scheduler, wake: bool) -> int:
 
 
 def _require_schedulers(fleet: Fleet) -> None:
-    """Raise if nothing runs, or a citizen given by name does not."""
+    """Raise Owned if nothing runs here, or a citizen given by name does not."""
     refusals = fleet.refusals()
     if refusals and (fleet.named or not fleet.schedulers()):
         raise Owned("; ".join(line for refusal in refusals for line in refusal.splitlines()))
 
 
 class Signals:
-    """SIGTERM, SIGINT, a closed terminal: stop; a second one: stop at once. SIGHUP: read the settings."""
+    """SIGTERM, SIGINT or a closed terminal stops, a second one at once; SIGHUP reads the settings again."""
 
     def __init__(self, fleet: Fleet, notifier: Notifier | None = None) -> None:
         self.stop = asyncio.Event()
@@ -131,7 +131,7 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def request_stop(self) -> None:
-        """Stop; called a second time, at once."""
+        """Stop; the second call kills what still runs."""
         if self.stop.is_set():
             self._fleet.stop_now()
         self.stop.set()

@@ -1,4 +1,4 @@
-"""Log lines for people and programs, written by threads of their own: no event loop waits for a terminal."""
+"""Log lines for people and programs, written on threads: no event loop waits for a terminal."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ Write = Callable[[logging.LogRecord, str], None]
 
 @contextmanager
 def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Callable[[str, Path], None]]:
-    """Log lines to `stream`, if any, and to the homes; gives the function that adds a citizen's home."""
+    """Log to `stream`, if any, and to the homes; gives the function that adds a citizen's home."""
     formatter = JsonFormatter() if as_json else TextFormatter()
     homes = HomeLogs()
     writers = [homes.write, *([stream_writer(stream)] if stream else [])]
@@ -49,10 +49,10 @@ def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Call
 
 
 class BackgroundHandler(QueueHandler):
-    """Formats and writes on a thread; a reader that stops costs lines, never time.
+    """Formats and writes on a thread; if the reader is stuck, lines are dropped and no caller waits.
 
-    logging's QueueListener would wait for the reader at the end, without a limit; and its handlers have
-    locks, which Python takes when it exits.
+    logging's QueueListener would wait for the reader without a limit, and its handlers have locks that
+    Python takes at exit.
     """
 
     def __init__(self, write: Write, formatter: logging.Formatter) -> None:
@@ -63,7 +63,7 @@ class BackgroundHandler(QueueHandler):
         self._thread.start()
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Format the arguments here: an error in them must not end the thread."""
+        """Format the arguments now: an error in them must not end the thread."""
         try:
             record.msg, record.args = record.getMessage(), None
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
@@ -93,10 +93,10 @@ class BackgroundHandler(QueueHandler):
 
 
 def stream_writer(stream: IO[str]) -> Write:
-    """Writes past the lock of the stream, which Python takes when it exits; ignores a closed stream."""
+    """A writer that avoids the stream's lock, which Python takes at exit, and ignores a closed stream."""
     try:
         descriptor = stream.fileno()
-    except (AttributeError, OSError, ValueError):  # a stand-in
+    except (AttributeError, OSError, ValueError):  # not a file
         descriptor = None
 
     def write(record: logging.LogRecord, line: str) -> None:

@@ -1,4 +1,4 @@
-"""The systemd unit of a citizen's loop: its text, hardened as far as tasks allow, and its installation."""
+"""The systemd unit of a citizen's loop: its text, as hardened as tasks allow, and its installation."""
 
 import os
 import pwd
@@ -24,7 +24,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # An interpreter may write code (a JIT) and a browser may make namespaces: MemoryDenyWriteExecute and
 # RestrictNamespaces=yes would keep such tasks from starting.
-ANYWHERE = """\
+HARDENING = """\
 UMask=0077
 NoNewPrivileges=yes
 LockPersonality=yes
@@ -35,7 +35,7 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 """
-SYSTEM_ONLY = """\
+SYSTEM_HARDENING = """\
 CapabilityBoundingSet=
 AmbientCapabilities=
 PrivateDevices=yes
@@ -53,7 +53,7 @@ KeyringMode=private
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a citizen's unit is, and what is in it."""
+    """A citizen's unit file: where it is, and its text."""
 
     unit: Unit
     file: Path
@@ -76,7 +76,7 @@ def place(
     writable: Iterable[Path] = (),
 ) -> Place:
     """The unit that the settings of this citizen describe; raises SchedulerError."""
-    where, settings = _found(citizen, user, into, load_or_raise(config=config, only=(citizen,)))
+    where, settings = _locate(citizen, user, into, load_or_raise(config=config, only=(citizen,)))
     if not where.home.is_dir():
         raise SchedulerError(f"{where.home}: does not exist; mkdir {where.home} as the user who will run it")
     chosen = settings.citizen(citizen)
@@ -88,19 +88,19 @@ def place_of(
     citizen: str, *, user: bool = False, into: Path | None = None, config: Path | None = None
 ) -> Place:
     """The place of this citizen's unit, also when its settings have errors; raises UnknownCitizen."""
-    return _found(citizen, user, into, load(config=config, only=(citizen,)))[0]
+    return _locate(citizen, user, into, load(config=config, only=(citizen,)))[0]
 
 
-def _found(citizen: str, user: bool, into: Path | None, settings: Settings) -> tuple[Place, Settings]:
-    found = settings.citizen(citizen)
-    if found is None:
+def _locate(citizen: str, user: bool, into: Path | None, settings: Settings) -> tuple[Place, Settings]:
+    chosen = settings.citizen(citizen)
+    if chosen is None:
         raise UnknownCitizen(citizen, settings.known)
     unit = unit_of(citizen, user)
-    return Place(unit, (into or units(user)) / f"{unit.name}.service", found.home), settings
+    return Place(unit, (into or unit_folder(user)) / f"{unit.name}.service", chosen.home), settings
 
 
-def units(user: bool) -> Path:
-    """The folder for units of the administrator, or of this user."""
+def unit_folder(user: bool) -> Path:
+    """The folder of the administrator's units, or of this user's."""
     if not user:
         return SYSTEM_UNITS
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
@@ -111,7 +111,9 @@ def install(where: Place) -> None:
     _refuse_foreign(where)
     try:
         where.file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(where.file, where.text.encode(), mode=0o644)  # or systemd logs a warning about the unit
+        replace_file(
+            where.file, where.text.encode(), mode=0o644
+        )  # systemd warns about a unit with another mode
         mark(where.home, where.unit)
     except OSError as error:
         raise _io_error(error, where) from error
@@ -180,7 +182,7 @@ def unit_text(
         "StartLimitIntervalSec=0",
         "",
         "[Service]",
-        *_life(citizen, unit, owner, _command(citizen.name, config)),
+        *_service(citizen, unit, owner, _command(citizen.name, config)),
         *_environment(settings, unit, owner),
         "",
         *_sandbox(citizen, settings, unit, owner, writable),
@@ -191,11 +193,11 @@ def unit_text(
     return "\n".join(parts) + "\n"
 
 
-def _life(citizen: CitizenSettings, unit: Unit, owner: int, command: list[str]) -> list[str]:
+def _service(citizen: CitizenSettings, unit: Unit, owner: int, command: list[str]) -> list[str]:
     return [
         "Type=notify",
         "NotifyAccess=main",
-        *([] if unit.user else [f"User={_name(owner)}"]),
+        *([] if unit.user else [f"User={_user_name(owner)}"]),
         f"WorkingDirectory={_percent(str(citizen.home))}",
         "ExecStart=" + " ".join(_quoted(word.replace("$", "$$")) for word in command),
         "ExecReload=/bin/kill -HUP $MAINPID",
@@ -209,7 +211,7 @@ def _life(citizen: CitizenSettings, unit: Unit, owner: int, command: list[str]) 
 
 
 def _command(citizen: str, config: Path | None) -> list[str]:
-    """The loop of this installation, with the settings file that is in use now."""
+    """The command of the loop, with the settings file that is in use now."""
     core = Path(__file__).resolve().parents[2] / "core.py"
     loop = [str(core), "--loop"] if core.is_file() else ["-P", "-m", "tui", "--no-ui"]
     used = next((file for file in main_candidates(config, os.environ) if file.is_file()), None)
@@ -217,30 +219,32 @@ def _command(citizen: str, config: Path | None) -> list[str]:
 
 
 def _environment(settings: Settings, unit: Unit, owner: int) -> list[str]:
-    given = {SERVICE: unit.name, "EXPERIENCE_ROOT": str(settings.root), "PATH": _path(owner)}
+    given = {SERVICE: unit.name, "EXPERIENCE_ROOT": str(settings.root), "PATH": _search_path(owner)}
     return [f"Environment={_quoted(f'{name}={value}')}" for name, value in given.items()]
 
 
-def _path(owner: int) -> str:
+def _search_path(owner: int) -> str:
     """The search path for commands: this process's own, if the unit runs as the same user."""
-    folders = os.environ.get("PATH", PATH) if owner == os.geteuid() else f"{_folder(owner)}/.local/bin:{PATH}"
+    folders = (
+        os.environ.get("PATH", PATH) if owner == os.geteuid() else f"{_home_folder(owner)}/.local/bin:{PATH}"
+    )
     return ":".join(dict.fromkeys(folder for folder in folders.split(":") if folder.startswith("/")))
 
 
 def _sandbox(
     citizen: CitizenSettings, settings: Settings, unit: Unit, owner: int, writable: Iterable[Path]
 ) -> list[str]:
-    """What the tasks may do; a user's own manager cannot apply most of it and would not start the unit."""
+    """What tasks may do; a user's manager cannot apply most of it and would refuse to start the unit."""
     if unit.user:
-        return ANYWHERE.splitlines()
+        return HARDENING.splitlines()
     runtime, sockets = Path(f"/run/user/{owner}"), socket_path(citizen.home).parent
-    wanted = [citizen.home, settings.root, _folder(owner), runtime, *_option_paths(citizen), *writable]
+    wanted = [citizen.home, settings.root, _home_folder(owner), runtime, *_option_paths(citizen), *writable]
     paths = dict.fromkeys(str(path.absolute()) for path in wanted if path != Path("/"))
-    temporary = {"/tmp", "/var/tmp", tempfile.gettempdir()}  # compared, never written to
+    temporary = {"/tmp", "/var/tmp", tempfile.gettempdir()}  # only compared
     shared = any(temporary & set(map(str, path.parents)) for path in (citizen.home, sockets / "x"))
     return [
-        *ANYWHERE.splitlines(),
-        *SYSTEM_ONLY.splitlines(),
+        *HARDENING.splitlines(),
+        *SYSTEM_HARDENING.splitlines(),
         f"PrivateTmp={'no' if shared else 'yes'}",
         "# What the tasks may write to; a `-` in front: if it is there.",
         *(f"ReadWritePaths={_quoted(f'-{path}')}" for path in paths),
@@ -254,14 +258,14 @@ def _option_paths(citizen: CitizenSettings) -> list[Path]:
     return [value for options in given for _, value in options if isinstance(value, Path)]
 
 
-def _name(owner: int) -> str:
+def _user_name(owner: int) -> str:
     try:
         return pwd.getpwuid(owner).pw_name
     except KeyError:
         return str(owner)
 
 
-def _folder(owner: int) -> Path:
+def _home_folder(owner: int) -> Path:
     try:
         return Path(pwd.getpwuid(owner).pw_dir)
     except KeyError:
@@ -273,7 +277,7 @@ def _percent(value: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    """A word with everything escaped that is special to systemd."""
+    """A word, with everything escaped that systemd would interpret."""
     if "\n" in value or "\r" in value:
         raise SchedulerError(f"{value!r}: a unit cannot contain a line end; rename it")
     escaped = _percent(value).replace("\\", "\\\\").replace('"', '\\"')

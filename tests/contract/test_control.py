@@ -372,7 +372,7 @@ async def test_what_a_run_prints_is_shown_however_quick_it_is(here):
         shown.append(chunk.text)
 
     for _ in range(3):
-        await force_and_wait(here.control, "quick", show=show)
+        await force_and_wait(here.control, "quick", on_output=show)
     assert "".join(shown) == "fine\n" * 3
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.background import looks
+from scheduler.background import read_citizens
 from scheduler.cli.main import run
 from scheduler.storage.lock import owner_of, owning
 from tests.crash.loops import ROOT, Place
@@ -162,7 +162,7 @@ def test_several_tasks_of_several_citizens_are_waited_for_at_once(shell):
 def test_ctrl_c_stops_waiting_and_says_what_becomes_of_the_run(shell):
     before = _runs(shell, "late")
     waiting = shell.begin("force", "opus", "late", "--wait")
-    until(lambda: looks(("opus",), shell.root / "main.toml")[0].task("late").running_since, "it runs")
+    until(lambda: read_citizens(("opus",), shell.root / "main.toml")[0].task("late").running_since, "it runs")
     waiting.send_signal(signal.SIGINT)
     out, err = waiting.communicate(timeout=20)
     assert (waiting.returncode, out) == (130, "")
@@ -170,10 +170,10 @@ def test_ctrl_c_stops_waiting_and_says_what_becomes_of_the_run(shell):
         assert err == f"opus/late continues in pid {owner_of(shell.root / 'opus').pid}\n"
         (shell.root / "opus" / "go").touch()
         until(lambda: _runs(shell, "late") == before + 1, "it ended")
-        assert looks(("opus",), shell.root / "main.toml")[0].task("late").error is None
+        assert read_citizens(("opus",), shell.root / "main.toml")[0].task("late").error is None
     else:
         assert err == "stopping opus/late; press ctrl+c again to kill it\n"
-        assert "interrupted" in looks(("opus",), shell.root / "main.toml")[0].task("late").error.text
+        assert "interrupted" in read_citizens(("opus",), shell.root / "main.toml")[0].task("late").error.text
 
 
 @pytest.mark.parametrize("citizens", [OWNED], indirect=True)
@@ -191,7 +191,7 @@ def test_again_waits_for_the_run_that_was_asked_for(shell):
 
 
 def _runs(shell: Shell, task: str) -> int:
-    return looks(("opus",), shell.root / "main.toml")[0].task(task).run_count
+    return read_citizens(("opus",), shell.root / "main.toml")[0].task(task).run_count
 
 
 # ------------------------------------------------------------------ the other verbs

@@ -55,7 +55,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short time limits."""
     for name, seconds in (("AFTER_GRACE", 0.3), ("AFTER_SIGTERM", 0.3)):
         monkeypatch.setattr(background_loops, name, seconds)
-    monkeypatch.setattr("scheduler.control.client.GREETING_WITHIN", 0.3)
+    monkeypatch.setattr("scheduler.control.client.GREETING_TIMEOUT", 0.3)
 
 
 def until(holds: Callable[[], object], words: str) -> None:
@@ -134,7 +134,7 @@ async def test_one_that_hangs_is_killed_and_that_is_no_success(place, hasty):
     with loop(place) as process:
         process.send_signal(signal.SIGSTOP)
         (report,) = await stopped(place)
-        assert report.wrong and report.text.startswith("opus: killed: it had not ended in ")
+        assert report.failed and report.text.startswith("opus: killed: it had not ended in ")
         assert process.wait(5) == -signal.SIGKILL
 
 

@@ -191,7 +191,7 @@ def test_looking_changes_nothing(home, tmp_path):
     before = sorted((str(path), path.lstat().st_mtime_ns) for path in (tmp_path, *tmp_path.rglob("*")))
     assert background_status("opus").startswith("=== BACKGROUND TASKS ===\n\n")
     assert get_scheduler("opus").status().citizen == "opus"
-    assert background.look("opus").task("heartbeat") is not None
+    assert background.read_citizen("opus").task("heartbeat") is not None
     assert background.citizens() == ("opus",)
     after = sorted((str(path), path.lstat().st_mtime_ns) for path in (tmp_path, *tmp_path.rglob("*")))
     assert after == before
@@ -202,5 +202,5 @@ def test_a_process_that_has_just_ended_is_no_interrupted_run_while_there_is_an_o
     state = {"last_run": {"news_scan": 5.0}, "tasks": {"news_scan": {"running": ended}}}
     (home / "background_tasks.json").write_text(json.dumps(state))
     with another_process_owns(home):
-        assert background.look("opus").task("news_scan").kind is TaskStatus.RUNNING
-    assert "interrupted" in background.look("opus").task("news_scan").error.text
+        assert background.read_citizen("opus").task("news_scan").kind is TaskStatus.RUNNING
+    assert "interrupted" in background.read_citizen("opus").task("news_scan").error.text
