@@ -1,4 +1,4 @@
-"""A widget that draws only the lines that are asked for, in the styles of `ink`."""
+"""Widgets that draw lines in styles by name, only those in sight."""
 
 from typing import ClassVar
 
@@ -8,26 +8,33 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from tui.common.styles import NAMES, Styles
 
+STYLES = {f"ink--{name}" for name in NAMES}  # what the source of the styles declares
 
-class LineView(ScrollView, can_focus=True):
-    """Draws lines in styles by name, only those in sight: its cost is that of the lines on screen."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{name}" for name in NAMES}
+class PaintedLines(Widget):
+    """Draws lines as they are, in styles by name."""
+
     _ink: Styles | None = None
 
     def styles_now(self) -> Styles:
         """The styles of the theme that is on."""
         if self._ink is None:
-            self._ink = Styles.read(lambda name: self.get_component_rich_style(f"ink--{name}"))
+            source = self.styles_source()
+            self._ink = Styles.read(lambda name: source.get_component_rich_style(f"ink--{name}"))
         return self._ink
 
-    def finished(self, strip: Strip) -> Strip:
-        """What Textual's own path would do to it; the themes' colours are true ones already."""
+    def styles_source(self) -> Widget:
+        """Whose component styles these are."""
+        return self
+
+    def finished(self, strip: Strip, ansi: bool = False) -> Strip:
+        """What Textual's own path would do to it; a theme has no ANSI colours, a program has."""
         for line_filter in self.get_line_filters():
-            if not isinstance(line_filter, ANSIToTruecolor):
+            if ansi or not isinstance(line_filter, ANSIToTruecolor):
                 strip = strip.apply_filter(line_filter, self.background_colors[1])
         return strip
 
@@ -44,6 +51,12 @@ class LineView(ScrollView, can_focus=True):
         super().notify_style_update()
         self._ink = None
         self.forget()
+
+
+class LineView(ScrollView, PaintedLines, can_focus=True):
+    """Draws only the lines in sight: its cost is that of the lines on screen."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = STYLES
 
     def hold(self, lines: int) -> None:
         """There are so many lines now. Nothing is laid out for that: the scrollbar is always there."""

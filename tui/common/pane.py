@@ -6,13 +6,12 @@ from typing import ClassVar, NamedTuple
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import BindingType
-from textual.content import Content
 from textual.events import MouseScrollDown, MouseScrollUp, Resize
 from textual.geometry import Region
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
-from tui.common.line_view import LineView
+from tui.common.line_view import PaintedLines
 from tui.common.styles import CURSOR
 from tui.common.text import cells, fit, shorten
 from tui.glyphs import Glyphs
@@ -38,24 +37,20 @@ class Row(NamedTuple):
 EMPTY = Row()
 
 
-class Pane(LineView, can_focus=True):
+class Pane(PaintedLines, can_focus=True):
     """Draws the rows that `row` gives; their content and meaning are up to the kinds of pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*PANE_KEYS]
 
     def __init__(self, glyphs: Glyphs, title: str) -> None:
         super().__init__()
-        self.glyphs = glyphs
-        self._drawn: dict[int, Row] = {}
-        self._in_frame = self._place = ""
-        self.entitle(title)
+        self.glyphs, self.title = glyphs, title
+        self.top = 0  # the first row in sight
+        self._drawn: dict[int, tuple[Row, Strip]] = {}
 
     def entitle(self, title: str, more: str = "") -> None:
         """Clean words for the frame."""
-        self._framed = self.glyphs.dot.join(filter(None, (title, more)))
-        words = shorten(self._framed, max(0, self.outer_size.width - 6), self.glyphs.ellipsis)
-        if words != self._in_frame:  # a new title paints the whole pane
-            self._in_frame, self.border_title = words, Content(words)
+        self.title = self.glyphs.dot.join(filter(None, (title, more)))
 
     # -------------------------------------------------------------- for the kinds of pane
 
@@ -81,19 +76,14 @@ class Pane(LineView, can_focus=True):
     # -------------------------------------------------------------- room
 
     @property
-    def top(self) -> int:
-        """The first row in sight."""
-        return self.scroll_offset.y
-
-    @property
     def inside(self) -> int:
         """Rows in sight."""
-        return self.room.height
+        return max(0, self.size.height - 2)
 
     @property
     def inner(self) -> int:
-        """Cells of a row, beside the cursor's sign."""
-        return max(0, self.room.width - 1)
+        """Cells of a row, beside the frame and the cursor's sign."""
+        return max(0, self.size.width - 3)
 
     @property
     def last(self) -> int:
@@ -102,36 +92,38 @@ class Pane(LineView, can_focus=True):
 
     def scroll_rows(self, top: int) -> None:
         """Show the rows from this one on."""
+        self.top = min(max(0, top), self.last)
         self.sync()
-        self.scroll_to(y=min(max(0, top), self.last), animate=False, force=True)
 
     def on_resize(self, event: Resize) -> None:
-        self.entitle(self._framed)
+        self.forget()
         self.resized()
         self.scroll_rows(self.top)
 
     # -------------------------------------------------------------- drawing
 
     def sync(self) -> None:
-        """Paint the rows that look different by now."""
-        self.hold(self.count())
-        place = f"{self.top + 1}-{self.top + self.inside} of {self.count()}" if self.last else ""
-        if place != self._place:
-            self._place, self.border_subtitle = place, Content(place)
-        changed = [y for y, row in self._drawn.items() if self._at(y) != row]
+        """Paint the lines that look different by now."""
+        changed = [y for y, (row, _) in self._drawn.items() if self._look(y) != row]
+        for y in changed:
+            del self._drawn[y]
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
     def forget(self) -> None:
         self._drawn.clear()
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        return ScrollView.render_lines(self, crop)  # with a frame
+    def styles_source(self) -> Widget:
+        return self.screen  # 13 styles for each pane would take 20 ms
 
     def render_line(self, y: int) -> Strip:
-        row, styles = self._at(y), self.styles_now()
-        self._drawn[y] = row
-        mark = StyledText(self.glyphs.cursor if row.light & CURSOR else " ", "here")
+        if y not in self._drawn:
+            row = self._look(y)
+            self._drawn[y] = row, self._strip(y, row)
+        return self._drawn[y][1]
+
+    def _strip(self, y: int, row: Row) -> Strip:
+        styles = self.styles_now()
         segments = [
             Segment(
                 text,
@@ -139,13 +131,42 @@ class Pane(LineView, can_focus=True):
                 if isinstance(style, str)
                 else styles.style("ink", row.light) + style,
             )
-            for text, style in (mark, *padded(row.pieces, self.inner, self.glyphs))
+            for text, style in row.pieces
         ]
-        return Strip(segments).adjust_cell_length(self.room.width, styles.style("ink"))
+        if 0 < y <= self.inside:
+            edge = Segment(self.glyphs.down, styles.style(self._frame()))
+            segments = [edge, *segments, edge]
+        strip = Strip(segments).adjust_cell_length(self.size.width, styles.style("ink"))
+        return self.finished(strip, ansi=True)
 
-    def _at(self, y: int) -> Row:
-        index = self.top + y
-        return self.row(index) if index < self.count() else EMPTY
+    def _look(self, y: int) -> Row:
+        """A line of the widget; beside a row stands the frame."""
+        glyphs, index = self.glyphs, self.top + y - 1
+        if y == 0:
+            title = shorten(self.title, max(0, self.size.width - 6), glyphs.ellipsis)
+            return self._edge(glyphs.corners[:2], StyledText(title, "title"))
+        if y > self.inside:
+            place = f"{self.top + 1}-{self.top + self.inside} of {self.count()}" if self.last else ""
+            return self._edge(glyphs.corners[2:], StyledText(place, "faint"), at_end=True)
+        row = self.row(index) if index < self.count() else EMPTY
+        mark = StyledText(glyphs.cursor if row.light & CURSOR else " ", "here")
+        return Row((mark, *padded(row.pieces, self.inner, glyphs)), row.light)
+
+    def _edge(self, corners: str, words: StyledText, at_end: bool = False) -> Row:
+        across, frame = self.glyphs.across, self._frame()
+        text = f" {words.text} " if words.text else ""
+        line = across * max(0, self.size.width - 3 - cells(text))
+        left, right = (line, across) if at_end else (across, line)
+        return Row(
+            (
+                StyledText(corners[0] + left, frame),
+                StyledText(text, words.style),
+                StyledText(right + corners[1], frame),
+            )
+        )
+
+    def _frame(self) -> str:
+        return "here" if self.has_focus else "frame"
 
     # -------------------------------------------------------------- keys and wheel
 

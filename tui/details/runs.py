@@ -168,8 +168,8 @@ class RunsPane(Pane):
         if not self._all and self._cursor >= self._total() - AHEAD and self._runs:
             self.post_message(self.MoreWanted())
 
-    def watch_scroll_y(self, before: float, now: float) -> None:
-        super().watch_scroll_y(before, now)
+    def scroll_rows(self, top: int) -> None:
+        super().scroll_rows(top)
         if not self._all and self._runs and self.top + self.inside >= self._total() - AHEAD:
             self.post_message(self.MoreWanted())
 

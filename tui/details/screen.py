@@ -15,6 +15,7 @@ from scheduler.core.description import TaskDetails
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskStatus, TaskView
 from scheduler.errors import Disconnected, SchedulerError
+from tui.common.line_view import STYLES
 from tui.common.pane import Pane
 from tui.details.definition import FactsPane, TimesPane, no_times
 from tui.details.header import Headline
@@ -60,6 +61,7 @@ class Subject:
 class Details(Page, inherit_bindings=False):
     """Shows one task; asks its source for what snapshots lack, one question of each kind at a time."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = STYLES  # for all panes
     AUTO_FOCUS = ""  # the runs, not what happens to come first
     BINDINGS: ClassVar[list[BindingType]] = [*DETAILS_KEYS]
 
