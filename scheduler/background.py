@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class CitizenScheduler:
-    """One citizen for a script: its own handlers, and the verbs as plain calls that wait."""
+    """One citizen for a script: registers handlers, and offers the verbs as blocking calls."""
 
     def __init__(self, citizen: str, config: Path | None = None, own_as_root: bool = False) -> None:
         self.citizen, self.config, self._as_root = citizen, config, own_as_root
@@ -68,7 +68,7 @@ class CitizenScheduler:
         return self._run(drain)
 
     def force(self, task: str) -> str:
-        """Run the task now and wait for it: how it went, in a line."""
+        """Run the task now and wait for it; gives its outcome in a line."""
 
         async def forced(control: "LocalControl") -> str:
             from scheduler.control.session import force_and_wait, outcome_of
@@ -99,11 +99,11 @@ class CitizenScheduler:
 
 
 def get_scheduler(citizen: str, config: Path | None = None, own_as_root: bool = False) -> CitizenScheduler:
-    """The scheduler of this citizen, the same one each time, so that its handlers stay registered."""
+    """The scheduler of this citizen; always the same one, so that its handlers stay registered."""
     return _scheduler(citizen, config, own_as_root)
 
 
-# For a cache f(name) and f(name, None) differ: this one always gets all three arguments.
+# The cache tells f(name) from f(name, None): always call it with all three arguments.
 _scheduler = lru_cache(CitizenScheduler)
 
 
@@ -118,12 +118,12 @@ def run_background_tasks(citizen: str) -> dict[str, Outcome]:
 
 
 def background_force(task: str, citizen: str, config: Path | None = None, own_as_root: bool = False) -> str:
-    """Run the task now and wait for it: how it went, in a line."""
+    """Run the task now and wait for it; gives its outcome in a line."""
     return get_scheduler(citizen, config, own_as_root).force(task)
 
 
 def background_reset(task: str, citizen: str, config: Path | None = None, own_as_root: bool = False) -> str:
-    """Forget the task's last run and last error: what was done, in a line."""
+    """Forget the task's last run and last error; gives what was done, in a line."""
     return get_scheduler(citizen, config, own_as_root).reset(task).text
 
 
@@ -165,19 +165,19 @@ def _from_owner(citizen: CitizenSettings) -> Snapshot | None:
 
 
 def citizens(config: Path | None = None) -> tuple[str, ...]:
-    """The names of all citizens there are."""
+    """The names of all citizens."""
     return tuple(each.name for each in load(config=config).citizens)
 
 
 def _usable(settings: Settings, name: str) -> CitizenSettings:
-    found = _citizen(settings, name)
-    if problems := found.problems or settings.problems:
+    citizen = _citizen(settings, name)
+    if problems := citizen.problems or settings.problems:
         raise BadSettings(problems)
-    return found
+    return citizen
 
 
 def _citizen(settings: Settings, name: str) -> CitizenSettings:
-    found = settings.citizen(name)
-    if found is None:
+    citizen = settings.citizen(name)
+    if citizen is None:
         raise UnknownCitizen(name, settings.known)
-    return found
+    return citizen

@@ -41,7 +41,7 @@ class Member:
     async def share(self) -> None:
         """Let the members of `socket_group` connect; a notice says what keeps them out."""
         if self.server and isinstance(self.control, Scheduler):
-            self.control.set_notices(await _shared(self.server, self.settings))
+            self.control.set_notices(await _share(self.server, self.settings))
 
     async def end(self, grace: float | None = None) -> None:
         """Stop everything of this citizen in this process."""
@@ -73,14 +73,13 @@ async def owned(
     return member
 
 
-async def _shared(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
+async def _share(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
     """Let the members of `socket_group` connect; gives what keeps them out, in a line."""
     group, path = settings.socket_group, shared_path(settings.home)
     try:
+        await server.share(path, group.number if group else None)
         if group is None:
-            await server.share(path, None)
             return ()
-        await server.share(path, group.number)
         shut = first_closed_folder(group.number, settings.home)
     except OSError as error:
         outsider = error.errno == errno.EPERM  # chown, by a user outside the group

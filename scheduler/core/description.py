@@ -63,7 +63,7 @@ def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     )
     yield DefinitionField("priority", f"{task.priority} (lower runs first)")
     if task.ping:
-        yield DefinitionField("ping", f"{MASK}, told of {' and '.join(sorted(task.ping_on))}")
+        yield DefinitionField("ping", f"{MASK}, on {' and '.join(sorted(task.ping_on))}")
 
 
 def _schedule(task: Task) -> str:

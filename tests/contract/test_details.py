@@ -110,7 +110,7 @@ async def test_a_definition_comes_in_words(control, place):
     assert facts["jitter"] == "up to 30s"
     assert facts["priority"] == "50 (lower runs first)"
     assert facts["about"] == "uses *** for nothing"
-    assert facts["ping"] == "***, told of failed and ok"
+    assert facts["ping"] == "***, on failed and ok"
     assert facts["set in"] == str(place.home / "experience.toml")
     hourly = said((await control.explain("hourly")).facts)
     assert hourly["schedule"] == "At the start of every hour (UTC): @hourly"

@@ -105,7 +105,7 @@ async def test_of_much_the_two_ends_come_and_what_is_between_is_counted(bench):
     await bench.until_task("flood", lambda task: task.run_count == 1, "it has run")
     (bench.place.home / "go").unlink()
     await bench.control.force("flood")
-    await asyncio.sleep(0.3)  # whoever comes late finds the middle gone
+    await asyncio.sleep(0.3)  # a late reader has missed the middle
     follower = Follower(bench.control, "flood")
     (bench.place.home / "go").touch()
     text = await follower.ended()

@@ -23,20 +23,20 @@ from tests.crash.loops import Place
 from tests.fakes import FakeClock, FakeControl, until
 from tui.demo.fleet import started
 
-TOLD = "echo first; echo fine"
+PRINTS = "echo first; echo fine"
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     place = Place(tmp_path)
     place.tasks(
-        on_demand("quick", TOLD), on_demand("bad", "echo refused; exit 1"), on_demand("never", "true")
+        on_demand("quick", PRINTS), on_demand("bad", "echo refused; exit 1"), on_demand("never", "true")
     )
     return place
 
 
 async def three_runs(place: Place) -> None:
-    """quick, bad, quick; whoever shows them comes later."""
+    """quick, bad, quick; a reader comes later."""
     fleet = Fleet(FleetOptions(config=place.config, only=("opus",), wakes=False))
     await fleet.start(dispatch=False)
     (scheduler,) = fleet.schedulers()

@@ -58,21 +58,21 @@ def opened(
     *arguments: str, environment: Mapping[str, str], columns: int = 120, rows: int = 40
 ) -> Iterator[Terminal]:
     """Python with these arguments as the session leader of a terminal; gone when the block ends."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
         env={**os.environ, "TERM": "xterm-256color", **environment},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+        stdin=child,
+        stdout=child,
+        stderr=child,
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
-    os.close(theirs)
-    os.set_blocking(ours, False)
-    terminal = Terminal(process, ours)
+    os.close(child)
+    os.set_blocking(parent, False)
+    terminal = Terminal(process, parent)
     try:
         yield terminal
     finally:

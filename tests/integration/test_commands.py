@@ -147,13 +147,13 @@ def test_for_scripts_what_was_printed_is_in_the_object(shell):
 def test_several_tasks_of_several_citizens_are_waited_for_at_once(shell):
     assert shell("force", "opus,mira", "steps", "bad", "--wait") == 1
     for who in ("opus", "mira"):
-        ours = [line for line in shell.lines if line.startswith(who)]
-        assert [line for line in ours if "/bad: " in line] == [
+        own = [line for line in shell.lines if line.startswith(who)]
+        assert [line for line in own if "/bad: " in line] == [
             f"{who}/bad: oh",
             f"{who}/bad: no ink",
             f"{who}/bad: failed: exit 3: no ink",
         ]
-        assert [line for line in ours if "/steps: " in line][-2:] == [
+        assert [line for line in own if "/steps: " in line][-2:] == [
             f"{who}/steps: last",
             f"{who}/steps: ok: last",
         ]

@@ -310,8 +310,10 @@ def test_builtin_takes_ours_where_it_is_set_up(place):
     place.home("[tasks.price_monitor]\nsource = 'kraken'\npairs = ['BTC/EUR']\n")
     place.crontab.write_bytes(V1)
     place.run("--apply", "--builtin")
-    ours = {task.name: str(task.schedule) for task in place.opus().tasks if not hasattr(task.work, "argv")}
-    assert ours == {
+    built_in = {
+        task.name: str(task.schedule) for task in place.opus().tasks if not hasattr(task.work, "argv")
+    }
+    assert built_in == {
         "heartbeat": "*/5 * * * *",
         "price_monitor": "*/15 * * * *",
         "dream_generate": "0 3,9,15,21 * * *",

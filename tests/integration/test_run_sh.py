@@ -122,13 +122,13 @@ def test_it_works_from_anywhere_and_through_a_link(shared, tmp_path):
 
 def test_the_command_runs_this_checkout_whatever_the_working_folder_holds(shared, tmp_path):
     (tmp_path / "tui").mkdir()
-    (tmp_path / "tui" / "__main__.py").write_text("print('not ours')")
+    (tmp_path / "tui" / "__main__.py").write_text("print('another program')")
     command = shared.folder / ".venv" / "bin" / "experience-tui"
     shown = subprocess.run(
         [command, "--help"], cwd=tmp_path, env=shared.environment, capture_output=True, text=True, check=False
     )
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert "not ours" not in shown.stdout
+    assert "another program" not in shown.stdout
 
 
 def test_core_py_finds_the_environment_by_itself(shared):

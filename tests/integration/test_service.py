@@ -72,7 +72,7 @@ def test_a_home_with_odd_characters_is_written_so_that_systemd_reads_it(tmp_path
 
 @pytest.mark.needs("systemd-analyze")
 @pytest.mark.parametrize("uid", [0, ORDINARY_USER])
-def test_its_exposure_is_at_most_five_whoever_owns_the_home(place, uid):
+def test_its_exposure_is_at_most_five_for_any_owner_of_the_home(place, uid):
     if os.geteuid() == 0:
         os.chown(place.home, uid, -1)
     service(place, "install")

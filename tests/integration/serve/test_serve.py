@@ -240,7 +240,7 @@ async def test_a_screenshot_goes_to_the_browser(served):
         assert (await served.request(f"/download/{key}", cookie=cookie)).status == 404
 
 
-async def test_a_read_only_server_lets_nobody_force(here, loop_of_opus):
+async def test_a_read_only_server_refuses_to_force(here, loop_of_opus):
     with serving(here, "--read-only") as server:
         async with opened(server) as screen:
             await until(lambda: screen.shows("READ ONLY"), "it says so")
@@ -295,7 +295,7 @@ async def test_a_monitor_that_hangs_is_killed_when_its_tab_is_closed(here, loop_
         assert server.process.poll() is None
 
 
-async def test_a_tab_that_takes_nothing_holds_up_nobody(here, loop_of_opus):
+async def test_a_tab_that_reads_nothing_delays_no_other(here, loop_of_opus):
     with serving(here) as server, await deaf(server):
         async with opened(server) as screen:
             await until(lambda: screen.shows("note"), "the other is there")

@@ -115,8 +115,8 @@ async def test_behind_a_proxy_with_tls_the_cookie_is_bound_to_it(tmp_path):
                 with pytest.raises(aiohttp.WSServerHandshakeError):
                     evil = known | {"Origin": f"http://{NAME}"}
                     await session.ws_connect(f"{front.url}/ws", headers=evil, ssl=False)
-                ours = known | {"Origin": public}
-                async with session.ws_connect(f"{front.url}/ws", headers=ours, ssl=False) as screen:
+                headers = known | {"Origin": public}
+                async with session.ws_connect(f"{front.url}/ws", headers=headers, ssl=False) as screen:
                     painted = b""
                     while b"note" not in painted:
                         painted += await screen.receive_bytes(timeout=30)

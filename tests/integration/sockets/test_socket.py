@@ -222,7 +222,7 @@ class LaterClock(SystemClock):
         return super().elapsed() + self.ahead
 
 
-async def test_a_silent_owner_is_pinged_by_whoever_looks(owner):
+async def test_a_silent_owner_is_pinged_by_each_client(owner):
     clock = LaterClock()
     control = RemoteControl("opus", owner.path, clock)
     await control.start()

@@ -33,7 +33,7 @@ from tests.crash.loops import ROOT, Place
 from tests.fakes import until
 
 GROUP = next(each for each in grp.getgrall() if each.gr_gid not in (0, 65534))
-OURS = grp.getgrgid(os.getgid()).gr_name
+OWN_GROUP = grp.getgrgid(os.getgid()).gr_name
 OWNER, MEMBER, STRANGER, OTHERS = 61001, 61002, 61003, 61004
 QUICK = '[citizens.opus.tasks.quick]\ncron = "59 23 31 12 *"\ncommand = ["echo", "fine"]\n'
 
@@ -54,7 +54,7 @@ async def fleet_of(place: Place) -> Fleet:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     place = Place(tmp_path)
-    place.tasks(more=f'socket_group = "{OURS}"\n')
+    place.tasks(more=f'socket_group = "{OWN_GROUP}"\n')
     return place
 
 
@@ -77,7 +77,7 @@ async def test_it_is_opened_and_closed_while_running(place):
     fleet.reload()
     await until(lambda: not (place.home / GROUP_FOLDER).exists(), "it is closed")
     assert (await attached.ask("ping")) is None, "who is in stays"
-    place.tasks(more=f'socket_group = "{OURS}"\n')
+    place.tasks(more=f'socket_group = "{OWN_GROUP}"\n')
     fleet.reload()
     await until(lambda: shared_path(place.home).exists(), "it is open again")
     attached.close()
@@ -100,8 +100,8 @@ async def test_a_folder_that_members_cannot_pass_is_said_with_the_fix(place):
     (problem,) = scheduler.snapshot().problems
     shut = first_closed_folder(os.getgid(), place.home)
     assert problem == (
-        f"socket_group: members of {OURS} cannot attach: {shut} is closed to them:"
-        f" chgrp {OURS} {shut}; chmod g+x {shut}"
+        f"socket_group: members of {OWN_GROUP} cannot attach: {shut} is closed to them:"
+        f" chgrp {OWN_GROUP} {shut}; chmod g+x {shut}"
     )
     await fleet.stop()
 
@@ -109,7 +109,7 @@ async def test_a_folder_that_members_cannot_pass_is_said_with_the_fix(place):
 async def test_a_path_that_is_too_long_for_it_is_said_and_stops_nothing(tmp_path):
     (deep := tmp_path / ("x" * 100)).mkdir()
     place = Place(deep)
-    place.tasks(more=f'socket_group = "{OURS}"\n')
+    place.tasks(more=f'socket_group = "{OWN_GROUP}"\n')
     fleet = await fleet_of(place)
     (scheduler,) = fleet.schedulers()
     assert "cannot attach: AF_UNIX path too long" in scheduler.snapshot().problems[0]
@@ -150,7 +150,7 @@ def test_one_citizen_can_be_left_out(place):
     groups = {each.name: each.socket_group for each in load(config=place.config).citizens}
     assert groups["mira"] is None
     assert (groups["aria"].name, groups["aria"].number) == (GROUP.gr_name, GROUP.gr_gid)
-    assert groups["opus"].name == OURS
+    assert groups["opus"].name == OWN_GROUP
 
 
 # ------------------------------------------------------------------ several users

@@ -1,4 +1,4 @@
-"""The log of all citizens: in order of time, bounded, honest about what it was not told."""
+"""The log of all citizens: in order of time, bounded, with a line for what it missed."""
 
 from dataclasses import replace
 

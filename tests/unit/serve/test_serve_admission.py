@@ -142,7 +142,7 @@ def test_a_token_that_could_be_guessed_or_mistaken_is_refused(tmp_path, content)
         token_in(file)
 
 
-def test_a_pipe_in_place_of_the_token_holds_nobody_up(tmp_path):
+def test_a_pipe_in_place_of_the_token_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "serve.token", 0o600)
     with pytest.raises(BadToken, match="not a regular file"):
         token_in(tmp_path / "serve.token")
@@ -216,7 +216,7 @@ def test_who_comes_in(policy, request_, decision):
     assert policy.decide(request_, NOON, 0) is decision
 
 
-def test_while_somebody_guesses_only_cookies_come_in_from_there(policy):
+def test_an_address_that_guesses_tokens_has_access_by_cookie_only(policy):
     for _ in range(ALLOWED):
         assert policy.decide(asked(bearer="guess"), NOON, 0) is Decision.WRONG_TOKEN
     assert policy.decide(asked(bearer=TOKEN), NOON, 0) is Decision.TOO_MANY

@@ -32,7 +32,7 @@ def counted(counts: EventCounts, outcome: Outcome = Outcome.OK) -> int:
     return counts.outcomes.get((NEWS, outcome), 0)
 
 
-def test_an_event_counts_once_however_often_it_is_told():
+def test_an_event_counts_once_however_often_it_is_received():
     counts = EventCounts(NOON)
     counts.count(attached(event(1), event(2)))
     counts.count(attached(event(1), event(2), event(3, Outcome.FAILED)))
@@ -68,14 +68,14 @@ def test_another_owners_numbers_start_again(after):
     assert counted(counts) == 2 + len(after.events)
 
 
-def test_an_owner_with_the_pid_of_the_one_before_tells_all_of_its_events():
+def test_an_owner_with_the_pid_of_the_one_before_sends_all_of_its_events():
     """As in a container, where every owner is process 1."""
     before = (event(1), event(2), event(3))
     now = attached(event(1, time=NOON + 50), owner="here")
     assert with_events(without_events(now, 3), before).events == now.events
 
 
-def test_what_came_too_fast_is_said():
+def test_events_that_came_too_fast_are_counted_as_missed():
     counts = EventCounts(NOON)
     counts.count(attached(event(1)))
     counts.count(attached(event(7), event(8)))
@@ -125,7 +125,7 @@ def test_citizens_that_are_gone_leave_nothing_behind():
         (attached(owner="pid 4711"), Heartbeat(), False, OwnerState.ALIVE),
     ],
 )
-def test_how_it_stands_with_an_owner(snapshot, pulse, expected, found):
+def test_the_state_of_an_owner(snapshot, pulse, expected, found):
     assert status_of(snapshot, pulse, expected, 7.0).owner_state is found
 
 
@@ -133,7 +133,7 @@ def sighting(found: OwnerState, age: float | None = 0.0, **more: object) -> Citi
     return CitizenStatus(replace(attached(), **more), found, age)
 
 
-def test_one_stale_heart_makes_all_unhealthy():
+def test_one_stale_owner_makes_all_unhealthy():
     well = [sighting(OwnerState.ALIVE), sighting(OwnerState.FREE, None, citizen="mira")]
     assert health(well)[0] and health([])[0]
     for bad in (OwnerState.HUNG, OwnerState.GONE):
