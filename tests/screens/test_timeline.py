@@ -203,6 +203,18 @@ async def test_moving_and_choosing_a_task():
         assert cursor(pilot) == "mira/tock"
 
 
+async def test_the_cursor_stays_with_its_task_when_rows_come_and_go():
+    control = citizen("aria", "tick", "tock")
+    async with screen(FakeFleet(control)) as pilot:
+        await opened(pilot, "down")
+        view = pilot.app.screen.view
+        for names in (("news", "tick", "tock"), ("tock",)):
+            control.show(replace(control.snapshot, tasks=tuple(map(task, names))))
+            await pilot.pause()
+            pilot.app.tick()
+            assert view.under_cursor.row == ("aria", "tock"), names
+
+
 async def test_a_click_moves_both_cursors():
     async with screen(FakeFleet(citizen("aria"), citizen("mira"))) as pilot:
         await opened(pilot)
