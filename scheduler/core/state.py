@@ -8,15 +8,17 @@ from typing import Any
 
 from scheduler.core.schedule import NEVER, Every
 from scheduler.core.task import NotSetUp, Outcome, Task
+from scheduler.core.values import value
 from scheduler.system.process_info import Running
 
+OK = Outcome.OK  # members of an enumeration are slow to find
 ERROR_LIMIT = 2000  # characters of an error kept in the state file
 
 
 CORRECTED = 1.0  # seconds that a clock may be set back by without anybody meaning it
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Failure:
     time: float
     text: str
@@ -61,7 +63,7 @@ class TaskState:
         return self.changed(last_run=running.since, due_now=False, retry_at=None, running=running)
 
     def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
-        bad = outcome.bad
+        bad = outcome is not OK and outcome.bad
         return self.changed(
             run_count=self.run_count + 1,
             error=Failure(at, text[:ERROR_LIMIT]) if bad else None,

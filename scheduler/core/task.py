@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.core.schedule import Cron, Every, Schedule
+from scheduler.core.values import value
 
 
 class Outcome(StrEnum):
@@ -40,7 +41,7 @@ class Trigger(StrEnum):
 # ------------------------------------------------------------------ what a handler gets and gives
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Report:
     """A handler's answer when text is not enough: a warning, or that the citizen should wake now."""
 
@@ -83,7 +84,7 @@ class Alerts:
     apprise: tuple[str, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Context:
     """All that a handler may know of its run."""
 

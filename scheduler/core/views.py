@@ -11,6 +11,7 @@ from typing import Any
 from scheduler.core.schedule import NEVER
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Progress, Task, Trigger
+from scheduler.core.values import value
 
 
 class TaskStatus(StrEnum):
@@ -73,7 +74,7 @@ class WakeView:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Event:
     """Something that happened: `kind` is a short verb ("started", "finished"...), `seq` only rises."""
 

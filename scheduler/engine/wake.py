@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from scheduler.core.json_codec import to_json
 from scheduler.core.schedule import unix
 from scheduler.core.task import Command, Outcome, Task, WakeConfig
+from scheduler.core.values import value
 from scheduler.core.views import WakeView
 from scheduler.executors import Result
 from scheduler.storage.failure_journal import append_event
@@ -29,7 +30,7 @@ ORPHAN_LOOK = 2.0  # seconds
 RUNNING = Path(".experience") / "wake.json"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskResult:
     """One run since the last wake, as a wake reads it."""
 

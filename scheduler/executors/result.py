@@ -2,17 +2,17 @@
 
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.core.state import ERROR_LIMIT
 from scheduler.core.task import Outcome, Report
+from scheduler.core.values import value
 from scheduler.errors import TaskFailed
 from scheduler.executors.output import OutputBuffer
 from scheduler.system.process_info import Running
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """What a run came to; `text` is the sentence for its row, for a failure the reason."""
 

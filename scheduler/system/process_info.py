@@ -9,7 +9,7 @@ _PROC = Path("/proc")
 _LINUX = sys.platform == "linux"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # frozen by agreement: made for every run, as in core/values
 class Running:
     """The process of a run; `born` distinguishes it from a later process with the same pid."""
 
