@@ -25,7 +25,8 @@ DEAF = "a coroutine that ignores being cancelled"
 class Runner:
     """Carries out a citizen's runs and ends those that last too long.
 
-    `given_up` is called with the result of a run that does not end although it was cancelled.
+    `ended` is called with the result of each run of a task, also of one that does not end although it was
+    cancelled.
     """
 
     def __init__(
@@ -33,11 +34,11 @@ class Runner:
         registry: TaskRegistry,
         clock: Clock,
         workers: Executor,
-        given_up: Callable[[RunHandle, Result], None],
+        ended: Callable[[RunHandle, Result], None],
     ) -> None:
         self.waiters = RunWaiters(clock)
         self._registry, self._clock, self._workers = registry, clock, workers
-        self._given_up = given_up
+        self._ended = ended
         self._timeouts = RunTimeouts(clock, self._all, self._time_out)
         self._wake: RunHandle | None = None
         self._wake_given_up: asyncio.Future[None]
@@ -56,7 +57,7 @@ class Runner:
         self._timeouts.watch(run, timeout)
 
     async def run(self, task: Task, run: RunHandle, context: Context) -> Result:
-        """What the run came to, whatever its handler does."""
+        """What the run came to, whatever its handler does; the run of a task is ended with it."""
         run.began = True
         try:
             if run.reason:
@@ -70,7 +71,11 @@ class Runner:
             # Handlers are strangers' code: whatever they raise, SystemExit included, is the outcome of
             # their own run and must not end another one. The one broad except there is.
             result = _blame(error)
-        return _halted(task, run) if run.reason else result
+        if run.reason:
+            result = _halted(task, run)
+        if run.job and not run.abandoned:
+            self._ended(run, result)
+        return result
 
     async def run_wake_command(self, task: Task, run: RunHandle, context: Context) -> Result:
         """The outcome of the wake; `run` is no task's."""
@@ -135,7 +140,7 @@ class Runner:
         elif job is not None and task is not None and job.run is run:
             run.left = run.left or (DEAF, lambda: not task.done())
             run.halt(Outcome.INTERRUPTED)
-            self._given_up(run, _halted(job.task, run))
+            self._ended(run, _halted(job.task, run))
         else:
             self._registry.free_worker(run)
 

@@ -343,15 +343,9 @@ class Scheduler:
         """Start the task: the dispatcher has found it due, and a worker for it."""
         run = self._registry.start(job, trigger)
         self._runner.watch(run, job.task.timeout)
-        run.task = asyncio.Task(self._run(job, run), loop=self._loop, name=f"{self.citizen}/{run.name}")
+        work = self._runner.run(job.task, run, self._context(job.task, run, job.state.last_success))
+        run.task = asyncio.Task(work, loop=self._loop, name=f"{self.citizen}/{run.name}")
         self._runner.waiters.started(run.name, run)
-
-    async def _run(self, job: Job, run: RunHandle) -> None:
-        """One run, from its first step to the task's next time."""
-        context = self._context(job.task, run, job.state.last_success)
-        result = await self._runner.run(job.task, run, context)
-        if not run.abandoned:
-            self._end(run, result)
 
     def _end(self, run: RunHandle, result: Result) -> None:
         """Free the worker at once; the bookkeeping waits until other runs have started."""
