@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from scheduler.system.startup import freeze_memory
+from scheduler.system.garbage import freeze_memory
 
 from .load import FinishLine, Record, staggered
 from .numbers import Sample

@@ -14,7 +14,7 @@ from scheduler.executors import Executor
 from scheduler.storage.state_file import StateFile, States
 from scheduler.storage.state_store import Adopt, DiskStore, Store
 from scheduler.system.clock import SystemClock
-from scheduler.system.startup import freeze_memory
+from scheduler.system.garbage import GarbageCollector, freeze_memory
 
 from .load import FinishLine, Planned, Record, staggered
 from .memory import resident
@@ -43,7 +43,7 @@ async def burst(jobs: int) -> Sample:
     due = time.time() + 0.5 + jobs * 1e-4
     place = Place()
     await _apply_tasks(jobs, place, Call(work), due)
-    freeze_memory()
+    GarbageCollector().start()
     return await line.seconds_since(due)
 
 
@@ -138,7 +138,7 @@ class Watched:
         for first in range(0, len(citizens), AT_ONCE):
             some = citizens[first : first + AT_ONCE]
             await asyncio.gather(*(self._citizen(place, number, jobs, opening) for number, jobs in some))
-        freeze_memory()
+        GarbageCollector().start()
         del place.clock.now
         if time.time() > opening:
             raise TimeoutError(f"taking {len(self._plan)} jobs in took too long")

@@ -11,7 +11,7 @@ from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore  # type: ignore[
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # it has no types
 from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]  # it has no types
 
-from scheduler.system.startup import freeze_memory
+from scheduler.system.garbage import freeze_memory
 
 from .load import FinishLine, Record, staggered
 from .memory import resident

@@ -15,8 +15,9 @@ from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.executors.stdout_capture import capture_prints
 from scheduler.runtime.log_output import log_lines
+from scheduler.system.garbage import GarbageCollector
 from scheduler.system.sd_notify import Heartbeat, Notifier, from_environment
-from scheduler.system.startup import freeze_memory, prepare_process
+from scheduler.system.startup import prepare_process
 
 log = logging.getLogger("experience")
 
@@ -43,11 +44,12 @@ def run_once(options: FleetOptions, *, wake: bool = True, log_json: bool = False
 async def _until_stopped(fleet: Fleet, notifier: Notifier) -> int:
     prepare_process()
     signals, heartbeat = Signals(fleet, notifier), Heartbeat(notifier, fleet.clock)
+    garbage = GarbageCollector()
     fleet.on_stop = signals.request_stop
     try:
         await fleet.start()
         _require_schedulers(fleet)
-        freeze_memory()
+        garbage.start()
         notifier.ready(_status(fleet))
         heartbeat.start()
         await signals.stop.wait()
@@ -55,6 +57,7 @@ async def _until_stopped(fleet: Fleet, notifier: Notifier) -> int:
     finally:
         notifier.stopping()
         await fleet.stop()
+        garbage.stop()
         heartbeat.stop()
         signals.restore()
     return 0

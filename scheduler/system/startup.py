@@ -1,7 +1,6 @@
 """Prepare this process to run a thousand citizens."""
 
 import contextlib
-import gc
 import signal
 import sys
 
@@ -23,15 +22,3 @@ def prepare_process() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # Inherited as ignored, SIGCHLD makes the kernel discard the exit codes of child processes.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-
-
-def freeze_memory() -> None:
-    """Leave everything that is loaded now out of later garbage collections.
-
-    What survives the youngest collection is looked through when it has grown to as much: by Python's own
-    rule a loop with 70,000 tasks stands still for 0.3 s five times in ten seconds.
-    """
-    gc.collect()
-    gc.freeze()
-    youngest = gc.get_threshold()[0]
-    gc.set_threshold(youngest, max(10, gc.get_freeze_count() // youngest))

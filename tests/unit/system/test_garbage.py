@@ -1,0 +1,55 @@
+"""Garbage collections of a busy process, and that garbage goes nevertheless."""
+
+import asyncio
+import gc
+import weakref
+
+from scheduler.system import garbage
+
+
+class Knot:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+async def collector(monkeypatch, **seconds):
+    for name, value in {"LOOK": 0.02, "PAUSE": 0.0, "RUSH": 1000.0, **seconds}.items():
+        monkeypatch.setattr(garbage, name, value)
+    made = garbage.GarbageCollector()
+    made.start()
+    return made
+
+
+def knot() -> "weakref.ref[Knot]":
+    return weakref.ref(Knot())
+
+
+async def test_in_a_rush_young_objects_are_left_alone_and_collected_in_a_quiet_moment(monkeypatch):
+    made = await collector(monkeypatch)
+    try:
+        left = knot()
+        gc.collect(0)
+        assert left() is not None, "in a rush nothing is looked through"
+        monkeypatch.setattr(garbage, "RUSH", 0.0)
+        await asyncio.sleep(0.1)
+        assert left() is None, "a quiet moment collects what was left"
+    finally:
+        made.stop()
+
+
+async def test_while_memory_grows_garbage_is_collected_however_busy_the_process_is(monkeypatch):
+    made = await collector(monkeypatch, GROWTH=-1, SHARE=-1.0, KNOWN=0.0, LOOK=1000.0)
+    try:
+        left = knot()
+        gc.collect(0)
+        assert left() is None
+    finally:
+        made.stop()
+
+
+async def test_after_stop_python_decides_alone(monkeypatch):
+    before = list(gc.callbacks)
+    made = await collector(monkeypatch)
+    assert gc.callbacks != before
+    made.stop()
+    assert gc.callbacks == before
