@@ -1,4 +1,4 @@
-"""Every error that a caller may catch, each one line that says what, where and how to fix it."""
+"""The errors that callers may catch; each text says what is wrong, where, and how to fix it."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ class SchedulerError(Exception):
 
 
 class TaskFailed(Exception):
-    """Raised by a handler for a failure that it expected: logged as its text, without a traceback."""
+    """A failure that a handler expects: logged as its text, without a traceback."""
 
 
 class BadSchedule(SchedulerError):
@@ -51,7 +51,7 @@ class UnknownRun(SchedulerError):
     code = "unknown-run"
 
     def __init__(self, run: int) -> None:
-        super().__init__(f"run {run} is not in the history: it never was, or is too old")
+        super().__init__(f"run {run} is not in the history: it never existed or is too old")
 
 
 class AlreadyRunning(SchedulerError):
@@ -77,7 +77,7 @@ class NotOurs(Owned):
 
 
 class Managed(Owned):
-    """A service runs the citizen, now or when it is started again; no other process may own it."""
+    """A service runs the citizen, even while it restarts; no other process may own it."""
 
     code = "managed"
 

@@ -29,16 +29,16 @@ class Alerter:
     """Receives the runs of one citizen, decides, and hands jobs to the worker; nothing here waits."""
 
     def __init__(
-        self, citizen: str, home: Path, alerts: Alerts | None, errands: BackgroundWorker, targets: Targets
+        self, citizen: str, home: Path, alerts: Alerts | None, worker: BackgroundWorker, targets: Targets
     ) -> None:
         self.alerts = alerts
         self._citizen, self._home = citizen, home
-        self._worker, self._targets = errands, targets
-        self._alerted: set[str] = set()  # tasks whose present streak was reported
-        self._silent: set[str] = set()  # the tasks whose last ping did not get through
+        self._worker, self._targets = worker, targets
+        self._alerted: set[str] = set()  # tasks whose current streak was reported
+        self._silent: set[str] = set()  # tasks whose last ping failed
 
     def load(self) -> None:
-        """Read which streaks were reported before; blocks."""
+        """Read which streaks have been reported; blocks."""
         names = read_json(self._home / FILE, {}).get("alerted")
         self._alerted = (
             {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
@@ -47,7 +47,7 @@ class Alerter:
     # -------------------------------------------------------------- Listener
 
     def began(self, tasks: Iterable[tuple[Task, TaskState]]) -> None:
-        """A run that died with its owner may be one failure too many; a shutdown of this program is none."""
+        """Alert for runs that died with their owner; a run that a shutdown interrupted is not a failure."""
         for task, state in tasks:
             shutdown = state.outcome is Outcome.INTERRUPTED and state.due_now
             if state.error and task.enabled and not state.paused and not shutdown:
@@ -61,7 +61,7 @@ class Alerter:
         bad = after.error is not None
         if task.ping and ("failed" if bad else "ok") in task.ping_on:
             self._ping(task, "fail" if bad else "")
-        if after.failures_in_a_row == 1:  # a streak of its own
+        if after.failures_in_a_row == 1:  # a new streak
             self._alerted.discard(task.name)
         if bad:
             self._failed(task.name, after)
@@ -83,7 +83,7 @@ class Alerter:
             more = {"outcome": state.outcome, "failures_in_a_row": state.failures_in_a_row, "error": error}
             self.send(kind, task, text, more)
         else:
-            self._worker.put(self._citizen, self._remember)
+            self._worker.enqueue(self._citizen, self._save)
 
     def send(self, kind: str, task: str, text: str, more: Mapping[str, Any] | None = None) -> None:
         """Send to all targets, soon; from any thread."""
@@ -98,8 +98,8 @@ class Alerter:
             "host": socket.gethostname(),
             **(more or {}),
         }
-        taken = self._worker.put(self._citizen, partial(self._deliver, self.alerts, message))
-        if not taken and kind == "failed":
+        accepted = self._worker.enqueue(self._citizen, partial(self._deliver, self.alerts, message))
+        if not accepted and kind == "failed":
             self._alerted.discard(task)  # the next failure tries again
 
     async def _deliver(self, alerts: Alerts, message: Mapping[str, Any]) -> None:
@@ -109,20 +109,25 @@ class Alerter:
                 about = {"citizen": self._citizen, "target": target, "error": why}
                 log.warning(f"alert not delivered: {message['text']}", extra=about)
         if message["kind"] == "failed" and all(answers.values()):
-            self._alerted.discard(message["task"])  # no target took it: the next failure tries again
-        await self._remember()
+            self._alerted.discard(message["task"])  # not delivered: the next failure tries again
+        await self._save()
 
-    async def _remember(self) -> None:
+    async def _save(self) -> None:
         try:
             require_home(self._home)
             write_json(self._home / FILE, {"alerted": sorted(self._alerted)})
         except OSError as error:
-            log.warning("who was alerted is not saved", extra={"citizen": self._citizen, "error": str(error)})
+            log.warning(
+                "the list of reported streaks is not saved",
+                extra={"citizen": self._citizen, "error": str(error)},
+            )
 
     # -------------------------------------------------------------- pings
 
     def _ping(self, task: Task, what: str) -> None:
-        self._worker.put(f"{self._citizen}/{task.name}", partial(self._pinged, task.name, task.ping, what))
+        self._worker.enqueue(
+            f"{self._citizen}/{task.name}", partial(self._pinged, task.name, task.ping, what)
+        )
 
     async def _pinged(self, task: str, url: str, what: str) -> None:
         why = await self._targets.ping(below(url, what))
@@ -136,27 +141,27 @@ class Alerter:
 
 
 def below(url: str, what: str) -> str:
-    """The address of a kind of ping: `/fail` and `/start` come after the path, before a query."""
+    """The URL of a kind of ping: `/fail` and `/start` come after the path, before a query."""
     parts = urlsplit(url)
     return parts._replace(path=f"{parts.path.rstrip('/')}/{what}").geturl() if what else url
 
 
 def failure(citizen: str, task: str, state: TaskState) -> str:
-    """A streak in a sentence."""
+    """The text of an alert about failures."""
     times = f" {state.failures_in_a_row} times in a row" if state.failures_in_a_row > 1 else ""
-    said = state.error.first_line if state.error else ""
-    return f"{citizen}/{task} failed{times}" + (f": {said[:TEXT_LIMIT]}" if said else "")
+    error = state.error.first_line if state.error else ""
+    return f"{citizen}/{task} failed{times}" + (f": {error[:TEXT_LIMIT]}" if error else "")
 
 
 def recovery(citizen: str, task: str, before: TaskState) -> str:
-    """The end of a streak in a sentence."""
+    """The text of an alert about a recovery."""
     count = before.failures_in_a_row
     after = f" after {count} failure{'s' if count > 1 else ''}" if count else ""
     return f"{citizen}/{task} runs again{after}"
 
 
 class Alarms:
-    """Made once per process; `stop` it when nothing runs any more."""
+    """The alerters of all citizens of this process; `stop` it after the last run."""
 
     def __init__(self, stalled_after: float = LIMIT) -> None:
         self._targets = Targets()

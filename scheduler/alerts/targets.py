@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import httpx2
 
 LIMIT = 10.0  # seconds for each target
-# Apprise has a plugin for each of a hundred services and its own waits: in a process it can be ended.
+# In its own process, so that it can be killed: Apprise has a hundred plugins that block.
 NOTIFY = """\
 import json, sys, apprise
 message = json.load(sys.stdin)
@@ -29,11 +29,11 @@ sys.exit(0 if sent and all(added) else 3)
 
 
 class Refused(Exception):
-    """Why a target did not take what was sent, without any address."""
+    """Why a target did not accept a message; the text holds no address."""
 
 
 class Targets:
-    """All ways out, with one set of connections; lives on the worker's loop."""
+    """Sends alerts and pings over shared connections, on the worker's loop."""
 
     def __init__(self) -> None:
         self._client: httpx2.AsyncClient | None = None
@@ -43,19 +43,19 @@ class Targets:
             await self._client.aclose()
 
     async def alert(self, alerts: Alerts, message: Mapping[str, Any], home: Path) -> dict[str, str]:
-        """Send to every target at the same time: for each of them "", or why it did not take it."""
-        ways: dict[str, Coroutine[Any, Any, None]] = {}
+        """Send to every target at the same time; for each "", or why it failed."""
+        requests: dict[str, Coroutine[Any, Any, None]] = {}
         if alerts.command:
-            ways["command"] = _command(alerts.command, message, home)
+            requests["command"] = _command(alerts.command, message, home)
         if alerts.webhook:
-            ways["webhook"] = self._request("POST", alerts.webhook, json=message)
+            requests["webhook"] = self._request("POST", alerts.webhook, json=message)
         if alerts.apprise:
-            ways["apprise"] = _apprise(alerts.apprise, message)
-        answers = await asyncio.gather(*map(_limited, ways.values()))
-        return dict(zip(ways, answers, strict=True))
+            requests["apprise"] = _apprise(alerts.apprise, message)
+        answers = await asyncio.gather(*map(_limited, requests.values()))
+        return dict(zip(requests, answers, strict=True))
 
     async def ping(self, url: str) -> str:
-        """Ask for the address, no more: "", or why that failed."""
+        """Request the URL; "", or why that failed."""
         return await _limited(self._request("GET", url, follow_redirects=True))
 
     async def _request(self, method: str, url: str, **more: Any) -> None:
@@ -101,8 +101,8 @@ async def _apprise(urls: tuple[str, ...], message: Mapping[str, Any]) -> None:
 
 
 async def _run(argv: tuple[str, ...], text: bytes, **more: Any) -> None:
-    """Run a program with this on its standard input; it and what it started are ended with our patience."""
-    quiet = asyncio.subprocess.DEVNULL  # what it prints may hold secrets
+    """Run a program with this standard input; on cancellation kill it and its children."""
+    quiet = asyncio.subprocess.DEVNULL  # its output may hold secrets
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,

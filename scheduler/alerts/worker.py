@@ -16,10 +16,10 @@ Job = Callable[[], Coroutine[Any, Any, None]]
 
 
 class BackgroundWorker:
-    """Runs coroutines on a loop of its own, also while the scheduler's loop hangs."""
+    """Runs coroutines on its own loop and thread, even while the scheduler's loop hangs."""
 
     def __init__(self, closing: Callable[[], Awaitable[None]] | None = None) -> None:
-        self._closing = closing  # jobs open connections: they are closed on the same loop
+        self._closing = closing  # closes the connections of the jobs, on the same loop
         self._lock = threading.Lock()
         self._idle = threading.Event()
         self._idle.set()
@@ -29,8 +29,8 @@ class BackgroundWorker:
         self._lanes: dict[int, asyncio.Lock] = {}
         self._finished = False
 
-    def put(self, lane: str, job: Job) -> bool:
-        """Run this soon, after earlier jobs of the lane; False if too many wait. For any thread."""
+    def enqueue(self, lane: str, job: Job) -> bool:
+        """Run this job after the earlier ones of its lane; False if too many wait. For any thread."""
         with self._lock:
             if self._finished or self._waiting >= WAITING:
                 self._dropped += 1
@@ -56,7 +56,7 @@ class BackgroundWorker:
             self._thread.join(seconds)
 
     def stop_now(self) -> None:
-        """Wait for no more jobs."""
+        """End all waiting for jobs."""
         self._idle.set()
 
     def _started(self) -> asyncio.AbstractEventLoop:
@@ -87,7 +87,7 @@ class BackgroundWorker:
 
     def _done(self, job: Future[None]) -> None:
         if not job.cancelled() and (error := job.exception()):
-            log.error("an alert or a ping went wrong", exc_info=error)
+            log.error("an alert or a ping failed", exc_info=error)
         with self._lock:
             self._waiting -= 1
             if self._waiting:

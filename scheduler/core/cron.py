@@ -29,7 +29,7 @@ class _Expression(NamedTuple):
     follows: bool  # the clock, because minute or hour begins with a star
 
     def walls(self, after: datetime) -> Iterator[datetime]:
-        """What a clock that is never set shows at each slot."""
+        """The times of the slots on a clock that is never set."""
         return self._patterns(after) if self.follows else self._fixed(after)
 
     def _patterns(self, after: datetime) -> Iterator[datetime]:
@@ -56,24 +56,26 @@ def next_slot(expression: str, zone: tzinfo, last: float) -> float:
     parsed = check(expression)
     try:
         last = math.floor(last)  # slots are whole seconds, and dates round fractions
-        minute = next((_follow if parsed.follows else _times_of_day)(parsed, zone, last - parsed.seconds[-1]))
+        minute = next(
+            (_clock_pattern if parsed.follows else _times_of_day)(parsed, zone, last - parsed.seconds[-1])
+        )
         return next((minute + each for each in parsed.seconds if minute + each > last), NEVER)
     except _END_OF_CALENDAR:
         return NEVER
 
 
 def next_slots(expression: str, zone: tzinfo, last: float, count: int) -> list[float]:
-    """The first `count` slots after `last`, fewer if there are no more: quicker than one after the other."""
+    """The first `count` slots after `last`, fewer if there are no more; faster than repeated `next_slot`."""
     parsed = check(expression)
     if not parsed.follows and parsed.seconds == (0,):
         try:
             return list(islice(_times_of_day(parsed, zone, math.floor(last)), count))
         except _END_OF_CALENDAR:
             return []
-    found: list[float] = []
-    while len(found) < count and (last := next_slot(expression, zone, last)) < NEVER:
-        found.append(last)
-    return found
+    slots: list[float] = []
+    while len(slots) < count and (last := next_slot(expression, zone, last)) < NEVER:
+        slots.append(last)
+    return slots
 
 
 @lru_cache(maxsize=4096)
@@ -114,7 +116,7 @@ def _next_day(days: str, last: date) -> date | None:
 
 
 def _times_of_day(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[float]:
-    """Fixed times: skipped by the clock they come right after the gap, once; repeated they come once."""
+    """Fixed times of day: in a gap they run once, right after it; in repeated hours they run once."""
     for wall in parsed.walls(_wall(last, zone)):
         moments = _moments(wall, zone)
         slot = moments[0] if moments else _gap_end(wall, zone)
@@ -123,11 +125,11 @@ def _times_of_day(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[fl
             yield slot
 
 
-def _follow(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[float]:
+def _clock_pattern(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[float]:
     """A pattern over minutes or hours: it follows the clock, through a gap and over repeated hours."""
     wall, after = _wall(last, zone), last
     again = _moments(wall, zone)[-1]
-    if again > last:  # the clock will be put back and show this once more
+    if again > last:  # the clock will go back and show this time again
         turn = _change(last, again, zone)
         before = _first_after(parsed.walls(wall), zone, last)
         if before < turn:
@@ -142,12 +144,12 @@ def _first_after(walls: Iterator[datetime], zone: tzinfo, after: float) -> float
 
 
 def _wall(moment: float, zone: tzinfo) -> datetime:
-    """What the clock shows."""
+    """The local time at this moment."""
     return datetime.fromtimestamp(moment, zone).replace(tzinfo=None, fold=0)
 
 
 def _moments(wall: datetime, zone: tzinfo) -> list[float]:
-    """When the clock shows this: once, twice where it is put back, never where it skips it."""
+    """The moments of this local time: one; two where the clock goes back; none in a gap."""
     first = wall.replace(tzinfo=zone).timestamp()
     second = wall.replace(tzinfo=zone, fold=1).timestamp()
     if second < first:
@@ -156,7 +158,7 @@ def _moments(wall: datetime, zone: tzinfo) -> list[float]:
 
 
 def _gap_end(wall: datetime, zone: tzinfo) -> float:
-    """When the clock jumps over this."""
+    """The moment of the gap that skips this time."""
     early, late = wall.replace(tzinfo=zone, fold=1), wall.replace(tzinfo=zone, fold=0)
     return _change(early.timestamp(), late.timestamp(), zone)
 

@@ -16,7 +16,7 @@ BUILT_IN = "scheduler.handlers."
 
 @dataclass(frozen=True, slots=True)
 class DefinitionField:
-    """A line about a task; `usual`: it has its default."""
+    """A line about a task; `usual`: it is the default."""
 
     label: str
     words: str
@@ -25,7 +25,7 @@ class DefinitionField:
 
 @dataclass(frozen=True, slots=True)
 class TaskDetails:
-    """A task's definition and when its schedule wants it next (Unix seconds)."""
+    """A task's definition and its next times (Unix seconds)."""
 
     task: str
     facts: tuple[DefinitionField, ...] = ()
@@ -93,7 +93,7 @@ def _work(task: Task, masks: Masks) -> str:
 
 
 def _command(task: Task, masks: Masks) -> Iterator[DefinitionField]:
-    """What a command gets beside its arguments."""
+    """What a command gets besides its arguments."""
     if not isinstance(task.work, Command):
         return
     if task.work.folder:
@@ -113,7 +113,7 @@ def _retries(task: Task) -> str:
 
 
 def _options(task: Task, masks: Masks) -> Iterator[DefinitionField]:
-    """The handler's own settings, as far as the task has its handler."""
+    """The handler's own settings, if the task runs its handler."""
     if task.options is None or not isinstance(task.work, Call | NotSetUp):
         return
     for name, field in type(task.options).model_fields.items():

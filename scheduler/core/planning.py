@@ -1,4 +1,4 @@
-"""Decide when a task runs, and forecast when it will run; every function depends on its arguments alone."""
+"""Compute when a task is due, and forecast its next runs: pure functions of their arguments."""
 
 import random
 import zlib

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Control(Protocol):
-    """One citizen as a screen or a command line sees it, wherever its scheduler runs.
+    """One citizen, for a screen or a command line, wherever its scheduler runs.
 
     Every verb returns when its change is visible and saved (or the save has failed: `Receipt.saved`),
     and raises a SchedulerError when it was refused.
@@ -60,7 +60,7 @@ class Control(Protocol):
         ...
 
     async def output(self, run: int) -> str:
-        """What the run with this id printed, bounded, and its traceback; raises UnknownRun."""
+        """The output of the run with this id, bounded, and its traceback; raises UnknownRun."""
         ...
 
     async def explain(self, task: str) -> TaskDetails:
@@ -72,16 +72,16 @@ class Control(Protocol):
         ...
 
     def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
-        """What the run under way prints: at once what there is so far, then more as it comes, until it ends.
+        """The output of the current run: what it has printed so far, then more until it ends.
 
-        A run that is queued is waited for; without one it ends at once. A run that prints much, and a
-        reader that is slow, skip some. Close it when you leave early. The first step raises UnknownTask.
+        Waits for a queued run; without one it ends at once. Skips output if there is too much of it or
+        the reader is slow. Close it when you leave early. The first step raises UnknownTask.
         """
         ...
 
 
 class RequestingControl:
-    """The requests of a Control, each passed to `ask`: the base of controls that hand them on."""
+    """Passes the requests of a Control to `ask`: the base of remote controls."""
 
     async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
         """The result of a request, of that type."""
@@ -124,7 +124,7 @@ class RequestingControl:
 
 @dataclass(frozen=True, slots=True)
 class FleetView:
-    """Every citizen there is, what is wrong with the settings as a whole, and how the screen is to be."""
+    """All citizens, the errors of the main settings, and the options of the screen."""
 
     controls: tuple[Control, ...] = ()
     problems: tuple[str, ...] = ()
@@ -144,17 +144,17 @@ class Citizens(Protocol):
         ...
 
     async def take_over(self, citizen: str) -> None:
-        """Own a citizen here whose owner has gone; raises Owned while there is one."""
+        """Own a citizen here whose owner has died; raises Owned while there is one."""
         ...
 
     def why_not_own(self, citizen: str) -> str:
-        """Why it cannot be taken over, as far as that is known without trying; empty if it may be tried."""
+        """Why the citizen cannot be taken over, as far as known; empty if a try may work."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FleetOptions:
-    """Which citizens, and how much of them is run here; `interval` is seconds from wake to wake."""
+    """Which citizens to run, and what of them; `interval` is the seconds between wakes."""
 
     config: Path | None = None
     only: Collection[str] = ()

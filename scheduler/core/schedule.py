@@ -29,7 +29,7 @@ _NAMES = r"ms|w(?:eeks?)?|d(?:ays?)?|h(?:ours?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond
 _PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*({_NAMES})\s*")
 _SIZES = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-ON_TIME = 0.1  # seconds that a run may begin late and still be on time
+ON_TIME = 0.1  # seconds of delay at which a run still counts as on time
 LONGEST = 100 * 365 * 86400.0  # seconds: timers and dates overflow far beyond a century
 
 
@@ -53,12 +53,12 @@ class Every:
     def skip(self, last: float, now: float) -> float:
         """The first slot after `now`, keeping the rhythm of `last`."""
         slot = last + self.seconds * ((now - last) // self.seconds + 1)
-        return slot if slot > now else slot + self.seconds  # a slot is never now: floats round
+        return slot if slot > now else slot + self.seconds  # rounding may give `now` itself
 
     def counted(self, slot: float, began: float) -> float:
-        """When the run of this slot counts as begun: on time is on time, so that intervals keep their rhythm.
+        """When the run of this slot counts as started: small delays do not shift the interval.
 
-        Counted to the millisecond, runs that a busy moment made late would meet again and again.
+        Otherwise runs that a busy moment delays together would coincide again and again.
         """
         late = began - slot
         return slot if late < ON_TIME and 2 * late < self.seconds else began
@@ -91,7 +91,7 @@ class Cron:
         return self.after(max(last, now))
 
     def counted(self, slot: float, began: float) -> float:
-        """When its run counts as begun: not before the slot, or a corrected clock would run it again."""
+        """When its run counts as started: not before the slot, or a corrected clock would run it again."""
         return max(slot, began)
 
     def upcoming(self, last: float, count: int) -> list[float]:
@@ -179,7 +179,7 @@ def in_words(seconds: float) -> str:
 
 
 def spelled(seconds: float) -> str:
-    """A duration as one says it: `5 minutes`, `1 hour 30 minutes`, `0.5 seconds`."""
+    """A duration in full words: `5 minutes`, `1 hour 30 minutes`, `0.5 seconds`."""
     if seconds != int(seconds):
         return f"{seconds:g} seconds"
     parts = [f"{count} {unit}" if count == 1 else f"{count} {unit}s" for count, unit in _parts(seconds)]
@@ -215,7 +215,7 @@ def local_zone() -> tzinfo:
 
 
 def _plain(expression: str) -> str:
-    """The expression as cronsim reads it: macros spelled out, `?` as `*`."""
+    """The expression for cronsim: macros expanded, `?` as `*`."""
     return MACROS.get(expression.lower(), expression).replace("?", "*")
 
 

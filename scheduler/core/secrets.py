@@ -5,16 +5,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MASK = "***"
-SHORTEST = 4  # characters: shorter values of an .env, such as 1 or no, would blot out half the words
-LONGEST = 1000  # characters that are looked through for what looks like a secret; the rest is left out
+SHORTEST = 4  # characters: masking shorter values of an .env, such as 1 or no, would hide half the text
+LONGEST = 1000  # characters of a text that are shown, and searched for secrets
 
-# Long words anywhere in a name, short ones at the end of a part of it: `keywords` are none.
+# Long words match anywhere in a name, short ones only at the end of a part: `keywords` does not match.
 _SHORT = r"(?:keys?|pass|pwd|auth|cookies?)(?![a-z])"
 _FLAGGED = rf"[\w-]*?(?:password|passwd|passphrase|token|secret|credential|authorization|{_SHORT})[\w-]*"
 _NAMED = rf"(?<![\w-]){_FLAGGED}"
 _SECRET_NAME = re.compile(_NAMED, re.IGNORECASE)
 _SECRET_FLAG = re.compile(rf"--?{_FLAGGED}", re.IGNORECASE)
-# What follows such a name, a scheme of authorization, or a user in an address.
+# The value after such a name, after an authorization scheme, or after a user name in a URL.
 _IN_TEXT = (
     (re.compile(rf"({_NAMED}[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic|token)\s+)?[^\s\"'&]+", re.IGNORECASE)),
     (re.compile(r"(\b(?:bearer|basic)\s+)[^\s\"']+", re.IGNORECASE)),
@@ -52,7 +52,7 @@ def holds_sensitive(value: Any) -> bool:
 
 
 class Masks:
-    """Knows the secrets of one citizen, and what looks like one."""
+    """Masks the known secrets of one citizen and text that looks like a secret."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = sorted({each for each in secrets if len(each) >= SHORTEST}, key=len, reverse=True)
@@ -70,7 +70,7 @@ class Masks:
         return text
 
     def words(self, argv: Iterable[str]) -> list[str]:
-        """The words of a command line; also what follows a flag such as --password is masked."""
+        """The words of a command line; the value after a flag such as --password is masked, too."""
         shown: list[str] = []
         before = ""
         for word in argv:
@@ -97,5 +97,5 @@ class Masks:
 
 
 def _secret(name: str, value: Any) -> bool:
-    """A number or a yes is no secret: `key_limit = 5`; a text, or a list of them, under such a name is."""
+    """Whether this is a secret by its name: text or a list, not a number or a yes (`key_limit = 5`)."""
     return _SECRET_NAME.fullmatch(name) is not None and not isinstance(value, bool | int | float)

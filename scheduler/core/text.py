@@ -1,4 +1,4 @@
-"""A snapshot in words: what `--status` prints. Pure: the time is an argument."""
+"""Format a snapshot as text, as `--status` prints it; the time is an argument."""
 
 import math
 import re
@@ -16,7 +16,7 @@ GLYPHS = {
     TaskStatus.PAUSED: "⏸",
 }
 ERROR_WIDTH = 60
-# C0 and C1 steer a terminal, bidi controls reorder what is read, a lone surrogate cannot be printed at all.
+# C0 and C1 control a terminal, bidi controls reorder text, a lone surrogate cannot be printed.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
@@ -32,17 +32,17 @@ def failing(snapshot: Snapshot) -> bool:
 
 
 def ago(seconds: float) -> str:
-    """A span that has passed, rounded down: `59.9` is `59s`."""
+    """An elapsed time, rounded down: `59.9` is `59s`."""
     return _span(seconds, math.floor)
 
 
 def until(seconds: float) -> str:
-    """A span still to come, rounded up, so that nothing happens before its time: `59.9` is `1m`."""
+    """A remaining time, rounded up, so that nothing happens too early: `59.9` is `1m`."""
     return _span(seconds, math.ceil) if seconds > 0 else "now"
 
 
 def clean(text: str) -> str:
-    """Text from outside, safe for a terminal: what would steer it is spelled out."""
+    """Untrusted text, safe for a terminal: control characters are escaped."""
     return _UNSAFE.sub(_spelled, text)
 
 
@@ -55,7 +55,7 @@ def _rows(task: TaskView, now: float) -> list[str]:
 
 
 def _failed(task: TaskView) -> bool:
-    # An error that v2 left behind says nothing about a task that is not set up.
+    # An old error of v2 does not make a task fail that is not set up.
     return task.kind is TaskStatus.FAILED or (
         task.error is not None and task.kind is not TaskStatus.NOT_SET_UP
     )

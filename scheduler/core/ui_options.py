@@ -85,7 +85,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """How the screen looks; `keys` holds the keys that differ from the default, as Textual names them."""
+    """The options of the screen; `keys` holds keys that differ from the default, as Textual names them."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
     theme: str = THEMES[0]

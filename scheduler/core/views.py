@@ -1,4 +1,4 @@
-"""What a screen or a client sees: rows, events, a snapshot of one citizen, the answers to verbs.
+"""The values that screens and clients get: task rows, events, snapshots, receipts.
 
 All times are Unix seconds (UTC), all durations seconds.
 """
@@ -15,7 +15,7 @@ from scheduler.core.values import value
 
 
 class TaskStatus(StrEnum):
-    """What the first glyph of a task's row says."""
+    """The status that the first glyph of a row shows."""
 
     OK = "ok"
     WARNING = "warning"
@@ -63,7 +63,7 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class WakeView:
-    """The citizen's own turn: how many there were, when the next is, whether one is under way."""
+    """The wakes of the citizen: how many there were, the next one, and whether one is running."""
 
     count: int = 0
     due: float | None = None
@@ -116,7 +116,7 @@ class Snapshot:
     owner: str = "here"  # or "attached, pid 4711"; "pid 4711" through its files; "" when no process owns it
     unsaved: str = ""
     problems: tuple[str, ...] = ()  # settings, files set aside: one line each
-    stale: str = ""  # why this may not be the truth any more
+    stale: str = ""  # why this may be out of date
 
     def task(self, name: str) -> TaskView | None:
         return next((task for task in self.tasks if task.name == name), None)
@@ -133,7 +133,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class OutputChunk:
-    """What a run printed next; `skipped` bytes before it were too many for the reader."""
+    """The next output of a run; the `skipped` bytes before it were too many for the reader."""
 
     text: str
     skipped: int = 0
@@ -141,14 +141,14 @@ class OutputChunk:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Is the scheduler alive: seconds since its loop last turned, and the run that holds it up."""
+    """Seconds since the scheduler's loop last turned, and the run that blocks it."""
 
     age: float = 0.0
     culprit: str = ""
 
 
 def view(task: Task, state: TaskState, when: float, **more: Any) -> TaskView:
-    """The row of a task at this moment; `when` is what `due` said."""
+    """The row of a task now; `when` is its due time."""
     return TaskView(
         name=task.name,
         kind=_kind(task, state),

@@ -1,4 +1,4 @@
-"""Write runs that went wrong, and other events, into a citizen's raw memory: memory/raw/YYYY/MM/DD.json."""
+"""Write failed runs and other events to a citizen's raw memory: memory/raw/YYYY/MM/DD.json."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ from scheduler.system.files import NotRegular, quarantine, read_file, require_ho
 
 log = logging.getLogger("experience.memory")
 
-PAUSE = 2.0  # seconds in which events gather for one write
-SHARE = 100  # a long day takes 0.1 s to write: writing may take a hundredth of the time
-RETRY = 30.0  # seconds after a write that failed
+PAUSE = 2.0  # seconds of events in one write
+SHARE = 100  # writing takes at most one hundredth of the time (the file of a long day: 0.1 s)
+RETRY = 30.0  # seconds after a failed write
 WAITING = 500  # events kept while they cannot be written
-CLOSING = 5.0  # seconds that the last write may take
+CLOSING = 5.0  # seconds for the last write
 WIDTH = 500  # characters of a run's text
-PER_DAY = 5000  # events kept of one day; the last of them counts the rest
+PER_DAY = 5000  # events kept of one day; one more counts the rest
 MORE = "not_kept"  # the type of that last event
 
 TYPES = {
@@ -37,11 +37,11 @@ TYPES = {
 
 Entry = tuple[dict[str, Any], float]  # an event and its time
 
-_writing = threading.Lock()  # runs end in many threads, and each adds to the same file
+_writing = threading.Lock()  # several threads add to the same file
 
 
 class FailureJournal:
-    """Takes events on the loop, for the price of a list, and writes them in a thread."""
+    """Collects events on the loop, at the cost of a list entry, and writes them in a thread."""
 
     def __init__(self, citizen: str, home: Path, clock: Clock) -> None:
         self._citizen, self._home, self._clock = citizen, home, clock
@@ -53,18 +53,18 @@ class FailureJournal:
         self._write_task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Write from now on; also the events that came before there was a loop."""
+        """Start writing, including the events from before there was a loop."""
         self._begun = True
         self._schedule()
 
     def trouble(self, event: Event) -> None:
-        """Record a run that did not go well."""
+        """Record a run that did not succeed."""
         self._waiting.append((_entry(event), event.time))
         self._bound()
         self._schedule()
 
     async def close(self) -> None:
-        """Write what is left, once; a disk that refuses or hangs does not delay the end."""
+        """Write pending events, in one attempt; a failing or hanging disk does not delay the end."""
         self._closed = True
         if self._timer:
             self._timer.cancel()
@@ -101,7 +101,7 @@ class FailureJournal:
             more = {"citizen": self._citizen, "error": str(error), "events": len(batch)}
             log.warning("events not recorded yet", extra=more)
         finally:
-            # Here, not in a callback: an event that comes before a callback would wait for ever.
+            # Not in a callback: an event that arrives before the callback would never be written.
             self._write_task = None
             self._waiting = batch + self._waiting  # the rest of the batch is tried again
             self._bound()
@@ -117,7 +117,7 @@ class FailureJournal:
 
 
 def _write_all(home: Path, batch: list[Entry]) -> None:
-    """Empties `batch` day by day, so that after an error no event is written twice."""
+    """Write `batch` day by day and remove what is written: after an error no event is written twice."""
     while batch:
         del batch[: append_events(home, batch)]
 
@@ -136,14 +136,14 @@ def _entry(event: Event) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The events of a raw file, and how many of its entries are no events."""
+    """The events of a raw file, and how many of its entries are not events."""
 
     events: tuple[dict[str, Any], ...]
     odd: int = 0
 
 
 class NoDay(ValueError):
-    """The file is not a day of events; the text says why."""
+    """The file does not hold events; the text is the reason."""
 
 
 def parse_day(content: bytes) -> Day:
@@ -167,14 +167,14 @@ def append_event(home: Path, event: dict[str, Any], at: float) -> None:
 
 
 def append_events(home: Path, events: Sequence[Entry]) -> int:
-    """Add those of `events` that belong to the first one's day, each with its time: how many they are."""
+    """Add the leading events of one day, each with its time; returns how many."""
     moments = [datetime.fromtimestamp(at, UTC) for _, at in events]
     same = list(takewhile(lambda moment: moment.date() == moments[0].date(), moments))
     path = home / "memory" / "raw" / f"{same[0]:%Y/%m/%d}.json"
     require_home(home)
     with _writing:
         content = _for_update(path)
-        kept = _entries(content)  # v2 kept some days as an object: the rest of that object stays
+        kept = _entries(content)  # v2 wrote some days as an object: its other keys stay
         for moment, (event, _) in zip(same, events, strict=False):
             _add(kept, {"time": moment.isoformat(timespec="seconds"), **event})
         write_json(path, content)

@@ -1,4 +1,4 @@
-"""`runs.db` of a home: how it is laid out, and how to read it without an owner, a lock or a trace."""
+"""Read the history of a home (`runs.db`) without an owner, a lock or new files; its schema."""
 
 import sqlite3
 import stat
@@ -15,10 +15,10 @@ from scheduler.errors import UnknownRun, UnknownTask, Unreadable
 NAME = "runs.db"
 VERSION = 1
 WRITE_AHEAD = "-wal"
-LARGEST = 2**63 - 1  # what a number in SQLite can be
+LARGEST = 2**63 - 1  # the largest integer in SQLite
 
-# Output and tracebacks lie apart: a list of runs then reads a tenth of the pages, and they are
-# forgotten sooner. Failures have indexes of their own, since they are few and what people look for.
+# Output and tracebacks have a table of their own: a list of runs reads a tenth of the pages, and they
+# are deleted sooner. Failures have indexes of their own: they are few, and people search for them.
 SCHEMA = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,9 +50,9 @@ _COLUMNS = (
 
 
 def runs(home: Path, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
-    """The runs that were asked for, the newest first; raises Unreadable.
+    """The runs that match, newest first; raises Unreadable.
 
-    A task that has none and is not `known` either raises UnknownTask.
+    Raises UnknownTask for a task that is neither `known` nor in the history.
     """
     query, values = selection(asked)
     found = tuple(map(_record, _rows(home, query, values)))
@@ -64,7 +64,7 @@ def runs(home: Path, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord
 
 
 def output(home: Path, run: int) -> str:
-    """What the run wrote, and below it the traceback of what it raised; raises UnknownRun, Unreadable."""
+    """The output of the run, followed by its traceback; raises UnknownRun, Unreadable."""
     query = (
         "SELECT coalesce(output, ''), coalesce(traceback, '') FROM runs LEFT JOIN outputs ON run = id"
         " WHERE id = ?"
@@ -78,7 +78,7 @@ def output(home: Path, run: int) -> str:
 
 
 def selection(asked: RunQuery) -> tuple[str, tuple[Any, ...]]:
-    """The query for these runs, and its values; each of its forms has an index."""
+    """The SQL for this query, and its values; an index serves each of its forms."""
     where, values = ["id < ?"], [LARGEST if asked.before is None else min(asked.before, LARGEST)]
     if asked.task is not None:
         where.append("task = ?")
@@ -97,9 +97,9 @@ def address(path: Path, **how: object) -> str:
 def _rows(home: Path, query: str, values: tuple[Any, ...]) -> list[Any]:
     path = home / NAME
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep us waiting for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would block
             raise Unreadable(f"{path} is not a file; move it away")
-        with _opened(path) as database:
+        with _open(path) as database:
             return database.execute(query, values).fetchall() if _has_runs(path, database) else []
     except FileNotFoundError:
         return []
@@ -108,7 +108,7 @@ def _rows(home: Path, query: str, values: tuple[Any, ...]) -> list[Any]:
 
 
 def _has_runs(path: Path, database: sqlite3.Connection) -> bool:
-    """Whether its owner has laid it out already."""
+    """Whether the owner has created the tables."""
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version != VERSION and database.execute("SELECT 1 FROM sqlite_master").fetchone():
         raise Unreadable(f"{path} was made by another program (version {version}); move it away")
@@ -116,8 +116,8 @@ def _has_runs(path: Path, database: sqlite3.Connection) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    # Without a write-ahead log no process has it open: read as it is, or SQLite would leave files beside it.
+def _open(path: Path) -> Iterator[sqlite3.Connection]:
+    # Without a write-ahead log no process has it open: `immutable` keeps SQLite from creating files.
     alone = not path.with_name(path.name + WRITE_AHEAD).exists()
     where = address(path, mode="ro", **({"immutable": 1} if alone else {}))
     with closing(sqlite3.connect(where, uri=True, timeout=1.0)) as database:

@@ -1,4 +1,4 @@
-"""Who runs a citizen's tasks: the lock in its home, the note that names its holder, the mark of a service."""
+"""Ownership of a home: its lock, the note that names the owner, and the mark of the service that runs it."""
 
 import json
 import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FOLDER = ".experience"
 OWNER, MARK = "owner.json", "managed"
-LONGEST = 200  # bytes of a mark; a valid one has forty
+LONGEST = 200  # bytes read of a mark; a valid one has forty
 
 
 def owner_of(home: Path) -> Running | None:
@@ -48,11 +48,11 @@ class Ownership:
         return self._file is not None and file_id(Path(self._lock.lock_file)) == self._file
 
     def settle(self) -> None:
-        """Accept the lock file as it is: some file systems give a file another number at each look."""
+        """Accept the lock file as it is: on some file systems its inode number changes."""
         self._file = file_id(Path(self._lock.lock_file))
 
     def release(self) -> None:
-        if self.in_place():  # else the note may be another owner's
+        if self.in_place():  # otherwise the note may be another owner's
             with suppress(OSError):
                 self._note.unlink(missing_ok=True)
         self._lock.release()
@@ -81,7 +81,7 @@ def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "")
         fix = f"make {home} a folder you can write to, and {FOLDER} in it one, too"
         raise Unreadable(f"{where}: {why}; {fix}") from error
     owner = Running(os.getpid(), born(os.getpid()) or 0.0, now)
-    with suppress(OSError):  # the note names the process for people; the lock is what counts
+    with suppress(OSError):  # the note is for people; the lock is what counts
         replace_file(folder / OWNER, json.dumps(to_json(owner)).encode(), durable=False)
     return Ownership(lock, folder / OWNER)
 
@@ -106,7 +106,7 @@ def _may_own(home: Path, as_root: bool) -> None:
 
 
 def _not_managed(home: Path, service: str) -> None:
-    """While its service restarts, a managed home looks free, and is not."""
+    """Refuse a managed home: while its service restarts, it only looks free."""
     unit = managed_by(home)
     if unit and unit.name != service:
         raise Managed(f"{home.name} is run by {unit.name}.service; start it with {unit.systemctl('start')}")
@@ -116,13 +116,13 @@ def _not_managed(home: Path, service: str) -> None:
 
 
 class Unit(NamedTuple):
-    """A unit of the service manager; `user`: of the user's own one."""
+    """A systemd unit; `user`: of the user's own service manager."""
 
     name: str
     user: bool = False
 
     def systemctl(self, verb: str) -> str:
-        """The command that does `verb` to it."""
+        """The command for this verb, such as `start`."""
         return f"systemctl {'--user ' if self.user else ''}{verb} {self.name}"
 
 
@@ -147,7 +147,7 @@ def managed_by(home: Path) -> Unit | None:
 
 
 def mark(home: Path, unit: Unit) -> None:
-    """From now on this unit runs the home; raises OSError."""
+    """Record that this unit runs the home; raises OSError."""
     made = not (home / FOLDER).exists()
     (home / FOLDER).mkdir(mode=0o700, exist_ok=True)
     with _own_folder(home) as folder:
@@ -157,7 +157,7 @@ def mark(home: Path, unit: Unit) -> None:
 
 
 def unmark(home: Path) -> bool:
-    """The home is free again; whether it was marked. Raises OSError."""
+    """Remove the mark; False if there was none. Raises OSError."""
     if managed_by(home) is None:
         return False
     with _own_folder(home) as folder:
@@ -167,7 +167,7 @@ def unmark(home: Path) -> bool:
 
 @contextmanager
 def _own_folder(home: Path) -> Iterator[Path]:
-    """The folder by its descriptor: root may mark a home whose agent puts a link in the folder's place."""
+    """The folder, opened once: when root marks a home, its agent could replace the folder by a link."""
     descriptor = os.open(home / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield Path(f"/proc/self/fd/{descriptor}")

@@ -1,4 +1,4 @@
-"""Model to JSON and back, for the state file and whatever else carries states."""
+"""States as JSON and back: the content of the state file."""
 
 import json
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ _EXPECTED = {
     Outcome | None: "an outcome",
     Running | None: "pid, born and since",
 }
-_ELSEWHERE = ("last_run", "run_count", "error")  # in the maps that v2 reads
+_ELSEWHERE = ("last_run", "run_count", "error")  # stored in the maps that v2 reads
 _ENTRY = [name for name in _HINTS if name not in _ELSEWHERE]
-# What an entry always shows, so that people find it there and can change it.
+# Always written, so that people see these keys and can edit them.
 _SHOWN = {
     "failures_in_a_row": 0,
     "last_duration": None,
@@ -39,7 +39,7 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class Document:
-    """A state file's content: the states, and what others wrote into it, which survives every save."""
+    """The content of a state file: the states, and the foreign keys, which every save keeps."""
 
     states: Mapping[str, TaskState] = field(default_factory=dict)
     foreign: Mapping[str, Any] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Document:
 def decode(text: str) -> tuple[Document, list[str]]:
     """The document in `text` and a line for each part of it that had to be dropped.
 
-    Raises ValueError when it is no JSON object at all.
+    Raises ValueError if it is not a JSON object.
     """
     try:
         content = json.loads(text)
@@ -65,7 +65,7 @@ def decode(text: str) -> tuple[Document, list[str]]:
 
 
 class _Reader:
-    """Takes what is valid out of a decoded document and notes what is not."""
+    """Reads the valid parts of a decoded document and lists the dropped ones."""
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self.dropped: list[str] = []
@@ -131,7 +131,11 @@ def encode(document: Document) -> str:
     maps: dict[str, dict[str, Any]] = {
         "last_run": {n: s.last_run for n, s in states.items() if s.last_run is not None},
         "run_counts": {n: s.run_count for n, s in states.items() if s.run_count},
-        "errors": {n: _failure_json(s.error) | _beside(document, n, s) for n, s in states.items() if s.error},
+        "errors": {
+            n: _failure_json(s.error) | _foreign_of_error(document, n, s)
+            for n, s in states.items()
+            if s.error
+        },
         "tasks": {n: _entry_json(s) | dict(document.foreign_of_task.get(n, {})) for n, s in states.items()},
     }
     blocks = [f"  {json.dumps(key)}: {_block(value)}" for key, value in maps.items()]
@@ -139,8 +143,8 @@ def encode(document: Document) -> str:
     return "{\n" + ",\n".join(blocks) + "\n}\n"
 
 
-def _beside(document: Document, name: str, state: TaskState) -> dict[str, Any]:
-    """What others wrote beside this very error; with the next one it is gone."""
+def _foreign_of_error(document: Document, name: str, state: TaskState) -> dict[str, Any]:
+    """The foreign keys of this error; the next error drops them."""
     failure, rest = document.foreign_of_error.get(name, (None, {}))
     return dict(rest) if failure == state.error else {}
 
@@ -157,7 +161,7 @@ def _entry_json(state: TaskState) -> dict[str, Any]:
 
 
 def running_from_json(value: Any) -> Running:
-    """The process in `value`; raises InvalidJson when it is none."""
+    """The process that `value` describes; raises InvalidJson."""
     running: Running = _plausible(from_json(Running, value))
     return running
 

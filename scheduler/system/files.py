@@ -12,7 +12,7 @@ from typing import Any
 
 log = logging.getLogger("experience.files")
 
-LIMIT = 64 << 20  # bytes: a longer file was not written here, and is not read into memory
+LIMIT = 64 << 20  # bytes: a longer file was not written by this program and is not read
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # without it, opening a pipe waits for a writer
 
 
@@ -21,15 +21,15 @@ class NotRegular(OSError):
 
 
 def read_file(path: Path) -> bytes:
-    """The content of the file; raises OSError, NotRegular too: one odd home must not block the others."""
+    """The content of the file; never blocks on a pipe. Raises OSError, also NotRegular."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | NO_WAIT)
     try:
-        found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode):
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise NotRegular(errno.EINVAL, "is not a regular file", str(path))
-        if found.st_size > LIMIT:
+        if status.st_size > LIMIT:
             raise NotRegular(errno.EFBIG, f"is longer than {LIMIT >> 20} MiB", str(path))
         with open(descriptor, "rb", closefd=False) as file:
             return file.read()
@@ -53,7 +53,7 @@ def read_json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_json_for_update(path: Path) -> dict[str, Any]:
-    """The object in the file, to be written back; a file without one is moved aside, not lost."""
+    """The object in the file, to be changed and written back; moves an invalid file aside."""
     try:
         content = json.loads(read_file(path))
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def read_json_for_update(path: Path) -> dict[str, Any]:
 
 
 def quarantine(path: Path) -> Path:
-    """Move a file that cannot be read aside, under a name that says so."""
+    """Rename an unreadable file to `NAME.corrupt-TIME`; returns the new path."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     aside = path.with_name(f"{path.name}.corrupt-{moment}")
     path.replace(aside)
@@ -76,7 +76,7 @@ def quarantine(path: Path) -> Path:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Replace the file by `content`, whole or not at all; its folder is made if need be."""
+    """Replace the file by `content`, whole or not at all; creates its folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, json.dumps(content, indent=2).encode())
 
@@ -119,7 +119,7 @@ def write_partial(
 
 
 def give_to_owner_of(other: Path, path: Path) -> None:
-    """Root may write for another user; for anyone else the file is theirs already."""
+    """Give the file to the owner of `other`; only root can, and only root needs to."""
     _give(path, other.stat())
 
 
@@ -129,7 +129,7 @@ def _give(file: int | Path, owner: os.stat_result) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make the file, or the names in the folder, survive a power cut."""
+    """Sync the file, or the names in the folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -103,7 +103,7 @@ async def test_what_a_run_printed_can_be_asked_for(control):
 
 
 async def test_unknown_runs_and_tasks_are_the_same_errors_everywhere(control):
-    with pytest.raises(UnknownRun, match="run 4 is not in the history: it never was, or is too old"):
+    with pytest.raises(UnknownRun, match="run 4 is not in the history: it never existed or is too old"):
         await control.output(4)
     with pytest.raises(UnknownTask, match=r"unknown task 'quikc': did you mean quick\?"):
         await control.history("quikc")

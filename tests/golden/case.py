@@ -125,7 +125,7 @@ def _aside(words: list[str]) -> tuple[int, str, str]:
 
 
 def _settings(words: list[str]) -> int:
-    """No command of ours: what the settings in a file come to."""
+    """Not a command of this program: the values that the settings in a file result in."""
     print("\n".join(seam.resolved(Path(words[0]), words[1:])))
     return 0
 

@@ -1,6 +1,6 @@
 """Settings that can be used, and what they come to: environment over own file over main file over defaults.
 
-`settings FILE [TASK]...` is no command of ours: it tells every value that the settings in FILE come to.
+`settings FILE [TASK]...` is not a command of this program: it prints every value set by the settings in FILE.
 """
 
 import grp

@@ -56,7 +56,7 @@ def forget_the_zone() -> None:
 
 
 def without_a_zone(patch: pytest.MonkeyPatch) -> None:
-    """Nobody knows the time zone of this machine."""
+    """The time zone of this machine is unknown."""
     patch.setattr(tzlocal, "get_localzone", _no_zone)
     schedule.local_zone.cache_clear()
 

@@ -5,7 +5,7 @@ A change that is meant renews the files, and their diff is then read like any ot
     GOLDEN=renew .venv/bin/python -m pytest tests/golden
 
 A case that is gone, or new, changes the set of files: one too many, or one missing, is an error, too.
-Everything that knows a module of ours by its path is in seam.py.
+Only seam.py imports this program's modules.
 """
 
 import os
@@ -40,7 +40,7 @@ GROUPS: Mapping[str, Mapping[str, Case]] = {
     "next": cases_next.CASES,
     "status": cases_status.CASES,
 }
-MEND = "if that is meant: GOLDEN=renew python -m pytest tests/golden, then read the diff"
+FIX = "if that is meant: GOLDEN=renew python -m pytest tests/golden, then read the diff"
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_the_words_are_as_they_were(group: str, still: pytest.MonkeyPatch) -> No
     if os.environ.get("GOLDEN") == "renew":
         renew(EXPECTED / group, printed)
     if differences := compared(EXPECTED / group, printed):
-        pytest.fail("\n\n".join([*differences, MEND]), pytrace=False)
+        pytest.fail("\n\n".join([*differences, FIX]), pytrace=False)
 
 
 def test_every_folder_belongs_to_a_group() -> None:

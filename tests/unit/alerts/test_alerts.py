@@ -24,7 +24,7 @@ from tests.fakes import NOON, until
 from tests.loopback import loopback
 
 ALL = frozenset(("failed", "recovered", "stalled"))
-SAVE = ("sh", "-c", "cat >> told.jsonl; echo >> told.jsonl")
+SAVE = ("sh", "-c", "cat >> alerts.jsonl; echo >> alerts.jsonl")
 
 
 async def nothing(_: object) -> None: ...
@@ -44,8 +44,8 @@ class Citizen:
 
     def begin(self) -> None:
         targets = Targets()
-        self.errands = BackgroundWorker(targets.close)
-        self.alerter = Alerter("opus", self.home, self.alerts, self.errands, targets)
+        self.worker = BackgroundWorker(targets.close)
+        self.alerter = Alerter("opus", self.home, self.alerts, self.worker, targets)
         self.alerter.load()
         self.alerter.began([(self.task, self.state)])
 
@@ -57,19 +57,19 @@ class Citizen:
             self.alerter.finished(self.task, before, self.state)
 
     def settle(self) -> None:
-        self.errands.finish(15)
+        self.worker.finish(15)
 
     def restart(self) -> None:
         self.settle()
         self.begin()
 
-    def told(self) -> list[dict]:
+    def sent(self) -> list[dict]:
         self.settle()
-        file = self.home / "told.jsonl"
+        file = self.home / "alerts.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def kinds(self) -> list[str]:
-        return [message["kind"] for message in self.told()]
+        return [message["kind"] for message in self.sent()]
 
 
 OK, WARNING, FAILED, INTERRUPTED = Outcome.OK, Outcome.WARNING, Outcome.FAILED, Outcome.INTERRUPTED
@@ -86,7 +86,7 @@ OK, WARNING, FAILED, INTERRUPTED = Outcome.OK, Outcome.WARNING, Outcome.FAILED, 
         ([FAILED, FAILED, WARNING, FAILED, FAILED, FAILED], ["failed", "recovered", "failed"]),
     ],
 )
-def test_a_streak_is_told_once_and_its_end_once(home, outcomes, expected):
+def test_a_streak_is_reported_once_and_its_end_once(home, outcomes, expected):
     opus = Citizen(home, Alerts(ALL, 2, SAVE))
     opus.runs(*outcomes)
     assert opus.kinds() == expected
@@ -120,7 +120,7 @@ def test_the_death_of_the_owner_is_the_failure_that_is_one_too_many(home):
     assert opus.kinds() == ["failed"]
 
 
-def test_our_own_shutdown_is_nobodys_failure(home):
+def test_a_shutdown_is_not_a_failure(home):
     opus = Citizen(home, Alerts(ALL, 1, SAVE))
     opus.state = opus.state.interrupted("interrupted: the scheduler was shut down", NOON, again=True)
     opus.restart()
@@ -135,7 +135,7 @@ def test_after_a_reset_a_streak_is_a_new_one(home):
     assert opus.kinds() == ["failed", "failed"]
 
 
-def test_only_what_is_asked_for_is_told(home):
+def test_only_requested_kinds_are_sent(home):
     opus = Citizen(home, Alerts(frozenset(("recovered",)), 1, SAVE))
     opus.runs(FAILED, OK)
     assert opus.kinds() == ["recovered"]
@@ -144,7 +144,7 @@ def test_only_what_is_asked_for_is_told(home):
 def test_what_a_command_gets(home):
     opus = Citizen(home, Alerts(ALL, 2, SAVE))
     opus.runs(FAILED, FAILED)
-    (message,) = opus.told()
+    (message,) = opus.sent()
     assert message["text"] == "opus/news_scan failed 2 times in a row: Connection timeout"
     assert (message["citizen"], message["task"], message["outcome"]) == ("opus", "news_scan", "failed")
     assert (message["failures_in_a_row"], message["error"]) == (2, "Connection timeout\nand more")
@@ -162,13 +162,13 @@ def test_a_webhook_gets_the_same_and_its_address_is_shown_nowhere(home, caplog):
         opus.runs(OK)
         opus.settle()
     assert (method, path) == ("POST", "/hooks/t0ps3cret?key=t0ps3cret")
-    assert json.loads(body) == opus.told()[0]
+    assert json.loads(body) == opus.sent()[0]
     assert "it answered 500" in str([vars(record) for record in caplog.records])
     assert "t0ps3cret" not in str([vars(record) for record in caplog.records])
     assert "t0ps3cret" not in repr(alerts)
 
 
-def test_a_streak_that_nobody_could_be_told_of_is_told_with_its_next_failure(home, caplog):
+def test_an_undelivered_alert_is_sent_again_with_the_next_failure(home, caplog):
     with loopback() as server:
         server.status = 503
         opus = Citizen(home, Alerts(ALL, 1, webhook=server.url))
@@ -180,7 +180,7 @@ def test_a_streak_that_nobody_could_be_told_of_is_told_with_its_next_failure(hom
         assert len(server.asked) == 2
 
 
-def test_a_target_that_never_answers_costs_its_own_time_and_nobody_elses(home, monkeypatch, caplog):
+def test_a_target_that_never_answers_does_not_delay_the_others(home, monkeypatch, caplog):
     monkeypatch.setattr(targets, "LIMIT", 0.3)
     deaf = ("sh", "-c", "echo $$ > pid; sleep 600 & echo $! >> pid; wait")
     with loopback() as server:
@@ -211,7 +211,7 @@ class Apprise:
     def __init__(self): self.urls = []
     def add(self, url): self.urls.append(url); return "bad" not in url
     def notify(self, title, body):
-        json.dump([self.urls, title, body], open(os.environ["APPRISE_TOLD"], "w"))
+        json.dump([self.urls, title, body], open(os.environ["APPRISE_SENT"], "w"))
         return True
 """
 
@@ -219,12 +219,12 @@ class Apprise:
 def test_apprise_gets_every_address_a_title_and_a_text(home, tmp_path, monkeypatch, caplog):
     (tmp_path / "apprise.py").write_text(APPRISE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("APPRISE_TOLD", str(tmp_path / "told"))
+    monkeypatch.setenv("APPRISE_SENT", str(tmp_path / "sent"))
     opus = Citizen(home, Alerts(ALL, 1, apprise=("json://one", "json://two")))
     opus.runs(FAILED)
     opus.settle()
     said = "opus/news_scan failed: Connection timeout"
-    assert json.loads((tmp_path / "told").read_text()) == [
+    assert json.loads((tmp_path / "sent").read_text()) == [
         ["json://one", "json://two"],
         "opus/news_scan failed",
         said,
@@ -252,7 +252,7 @@ def test_a_ping_for_every_run_and_another_one_for_a_failure(home):
         assert {method for method, _, _ in server.asked} == {"GET"}
 
 
-def test_start_is_told_where_it_is_wanted_and_in_order(home):
+def test_start_is_pinged_where_it_is_wanted_and_in_order(home):
     with loopback() as server:
         opus = Citizen(home, None, ping=f"{server.url}/uuid", ping_on=frozenset(("start", "ok")))
         opus.runs(OK, FAILED)
@@ -266,7 +266,7 @@ def test_pings_that_do_not_get_through_are_said_once_until_they_do(home, caplog)
         opus = Citizen(home, None, ping=f"{server.url}/t0ps3cret")
         server.status = 503
         opus.runs(OK, OK, OK)
-        opus.errands.wait(15)
+        opus.worker.wait(15)
         server.status = 200
         opus.runs(OK, OK)
         opus.settle()
@@ -287,26 +287,26 @@ def test_where_each_kind_of_ping_goes(url, what, expected):
     assert below(url, what) == expected
 
 
-# ------------------------------------------------------------------ errands
+# ------------------------------------------------------------------ the background worker
 
 
 def test_what_is_too_much_is_refused_and_counted(caplog):
-    errands, gate = BackgroundWorker(), threading.Event()
+    worker, gate = BackgroundWorker(), threading.Event()
 
     async def waits() -> None:
         await asyncio.to_thread(gate.wait, 10)
 
-    taken = [errands.put("lane", waits) for _ in range(WAITING + 7)]
-    assert taken.count(False) == 7
+    accepted = [worker.enqueue("lane", waits) for _ in range(WAITING + 7)]
+    assert accepted.count(False) == 7
     gate.set()
-    errands.finish(10)
+    worker.finish(10)
     assert [record.message for record in caplog.records] == [
         "7 alerts or pings dropped: their targets were too slow"
     ]
 
 
 def test_an_errand_that_breaks_is_logged_and_the_next_one_is_done(caplog):
-    errands, done = BackgroundWorker(), []
+    worker, done = BackgroundWorker(), []
 
     async def breaks() -> None:
         raise RuntimeError("oh")
@@ -314,26 +314,26 @@ def test_an_errand_that_breaks_is_logged_and_the_next_one_is_done(caplog):
     async def works() -> None:
         done.append(1)
 
-    errands.put("lane", breaks)
-    errands.put("lane", works)
-    errands.finish(10)
+    worker.enqueue("lane", breaks)
+    worker.enqueue("lane", works)
+    worker.finish(10)
     assert done == [1]
-    assert [record.message for record in caplog.records] == ["an alert or a ping went wrong"]
+    assert [record.message for record in caplog.records] == ["an alert or a ping failed"]
 
 
-def test_nobody_waits_longer_for_errands_than_they_say():
-    errands = BackgroundWorker()
+def test_waiting_for_jobs_is_bounded():
+    worker = BackgroundWorker()
 
     async def never() -> None:
         await asyncio.Event().wait()
 
-    errands.put("lane", never)
-    errands.finish(0.05)
+    worker.enqueue("lane", never)
+    worker.finish(0.05)
     for thread in threading.enumerate():
         if thread.name == "alerts":
             thread.join(10)
             assert not thread.is_alive()
-    assert not errands.put("lane", never)
+    assert not worker.enqueue("lane", never)
 
 
 # ------------------------------------------------------------------ a loop that hangs
@@ -379,7 +379,7 @@ def test_alerts_for_all_and_for_one_are_laid_over_each_other(root):
     assert "t0ps3cret" not in repr(settings)
 
 
-def test_nobody_is_told_where_nothing_is_set_or_nothing_is_wanted(root):
+def test_without_targets_or_kinds_nothing_is_sent(root):
     assert read(root, "").citizens[0].alerts is None
     assert read(root, '[alerts]\ncommand = ["x"]\n', "[alerts]\non = []\n").citizens[0].alerts is None
 

@@ -104,7 +104,7 @@ def test_the_output_of_a_run_cannot_steer_the_terminal(place, capsys):
     ("words", "said"),
     [
         (["reprot"], "unknown task 'reprot': did you mean report?"),
-        (["--output", "9"], "run 9 is not in the history: it never was, or is too old"),
+        (["--output", "9"], "run 9 is not in the history: it never existed or is too old"),
         (["--limit", "0"], "Invalid value for '--limit': 0 is not in the range x>=1."),
     ],
 )

@@ -36,7 +36,7 @@ def test_they_are_those_that_the_scheduler_says_come_next():
         )
 
 
-def test_of_many_in_a_cell_only_the_first_is_told_however_often_it_runs():
+def test_of_many_in_a_cell_only_the_first_is_listed_however_often_it_runs():
     every_second = times(Every(1.0), day(900.0))
     assert len(every_second) == 96
     assert every_second[:3] == [0.0, 900.0, 1800.0]

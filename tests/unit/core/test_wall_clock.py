@@ -196,12 +196,12 @@ def test_every_vector_of_the_shared_test_data():
     wrong = []
     with VECTORS.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if (found := told(row)) != row["expected_fires"]:
+            if (found := fires(row)) != row["expected_fires"]:
                 wrong.append((row["expr"], row["tz"], row["start_exclusive"], found))
     assert not wrong
 
 
-def told(row: dict[str, str]) -> str:
+def fires(row: dict[str, str]) -> str:
     """What `experience-tui next --cron` says, in the words of the vectors."""
     expected = row["expected_fires"].split(";")
     try:

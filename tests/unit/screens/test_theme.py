@@ -1,4 +1,4 @@
-"""Every state can be told in every theme: by its sign always, by its colour as far as eyes can."""
+"""Every status can be recognised in every theme: by its sign always, by its colour where eyes can."""
 
 from itertools import combinations
 
@@ -11,7 +11,7 @@ from tui.theme import ANSI, DARK, HIGH_CONTRAST, LIGHT, THEMES, following, named
 
 STATES = ("ok", "warn", "bad", "run")
 WORDS = ("ink", "title", "faint", *STATES)
-OURS = (DARK, LIGHT, HIGH_CONTRAST)
+OWN_THEMES = (DARK, LIGHT, HIGH_CONTRAST)
 # How an eye without one kind of cone sees linear light (Viénot, Brettel, Mollon 1999): rows for R, G, B.
 SEEN_AS = {
     "protanopia": ((0.1124, 0.8876, 0.0), (0.1124, 0.8876, 0.0), (0.0040, -0.0040, 1.0)),
@@ -61,7 +61,7 @@ def test_every_state_has_a_sign_of_its_own_so_that_no_colour_is_needed(glyphs):
     assert all(len(sign) == 1 for sign in glyphs.kind.values())
 
 
-@pytest.mark.parametrize("theme", OURS, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("theme", OWN_THEMES, ids=lambda theme: theme.name)
 def test_all_words_can_be_read(theme):
     grounds = [theme.background, theme.variables["head"]]
     needed = 7.0 if theme is HIGH_CONTRAST else 4.5
@@ -74,8 +74,8 @@ def test_all_words_can_be_read(theme):
 
 
 @pytest.mark.parametrize("eye", SEEN_AS)
-@pytest.mark.parametrize("theme", OURS, ids=lambda theme: theme.name)
-def test_states_are_told_apart_without_red_or_green(theme, eye):
+@pytest.mark.parametrize("theme", OWN_THEMES, ids=lambda theme: theme.name)
+def test_states_differ_without_red_or_green(theme, eye):
     colours = {name: seen(linear(theme.variables[name]), eye) for name in STATES}
     ground = seen(linear(theme.background), eye)
     for name, colour in colours.items():

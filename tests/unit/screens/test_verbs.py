@@ -25,7 +25,7 @@ def test_how_to_add_a_citizen_is_said_with_an_unknown_one():
     assert str(UnknownCitizen("aria", [])).endswith("known: none yet; ./run.sh NAME makes the first")
 
 
-def test_what_nobody_runs_is_neither_under_way_nor_next():
+def test_what_has_no_owner_is_neither_under_way_nor_next():
     rows = (
         TaskView("tick", TaskStatus.RUNNING, "5m", due=None, running_since=5.0),
         TaskView("tock", TaskStatus.OK, "5m", due=9.0),

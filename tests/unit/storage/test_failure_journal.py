@@ -67,7 +67,7 @@ async def idle() -> None:
 # ------------------------------------------------------------------ through the scheduler
 
 
-async def test_failures_and_warnings_are_told_and_successes_cost_nothing(build, home, clock):
+async def test_failures_and_warnings_are_recorded_and_successes_cost_nothing(build, home, clock):
     async def fails(context):
         raise TaskFailed("Connection timeout\nmore")
 
@@ -87,7 +87,7 @@ async def test_failures_and_warnings_are_told_and_successes_cost_nothing(build, 
     assert {each["outcome"] for each in found} == {"failed", "warning"}
 
 
-async def test_a_run_that_died_with_its_owner_and_one_that_we_ended_are_told(build, home, clock):
+async def test_runs_interrupted_by_a_crash_or_a_shutdown_are_recorded(build, home, clock):
     async def waits(context):
         await asyncio.Event().wait()
 
@@ -104,7 +104,7 @@ async def test_a_run_that_died_with_its_owner_and_one_that_we_ended_are_told(bui
     ]
 
 
-async def test_time_outs_are_told(build, home, clock):
+async def test_timeouts_are_recorded(build, home, clock):
     async def waits(context):
         await asyncio.Event().wait()
 
@@ -202,7 +202,7 @@ async def test_a_batch_is_one_write_and_days_stay_apart(journal, home, clock, mo
     assert len(json.loads((home / "memory/raw/2026/03/03.json").read_text())) == 1
 
 
-async def test_a_disk_that_refuses_is_tried_again_and_nothing_is_told_twice(
+async def test_a_failing_disk_is_tried_again_and_nothing_is_recorded_twice(
     journal, home, clock, monkeypatch, caplog
 ):
     write, full = module.append_events, [True]

@@ -389,7 +389,7 @@ async def test_what_a_handler_prints_is_its_output(citizen, clock, capsys):
     assert run.printed and await scheduler.output(run.id) == "half way\n"
 
 
-async def test_failures_retries_and_their_tracebacks_are_told_apart(citizen, clock):
+async def test_failures_retries_and_their_tracebacks_are_kept_apart(citizen, clock):
     async def broken(context: Any) -> str:
         raise TaskFailed("no route") if context.trigger is Trigger.RETRY else ValueError("a bug")
 
@@ -535,12 +535,12 @@ def record(recorder: Any, runs: int) -> None:
         recorder.record(FINE)
 
 
-async def test_one_that_has_closed_is_told_nothing_and_another_of_its_home_is(home, writer):
+async def test_a_closed_recorder_gets_no_events_and_another_of_its_home_does(home, writer):
     first, second, said = writer.of(home, Retention()), writer.of(home, Retention()), []
     first.begin(lambda *words: pytest.fail("it has closed"))
     await first.close()
     (home / "runs.db").mkdir()
-    first.record(FINE)  # nobody is told of this one
+    first.record(FINE)  # no event for this one
     await writer.flush()
     second.begin(lambda *words: said.append(words))
     await first.close()

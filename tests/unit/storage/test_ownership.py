@@ -52,7 +52,7 @@ def test_what_is_ours_is_closed_to_others(home):
         assert {path.stat().st_mode & 0o777 for path in (home / FOLDER).iterdir()} == {0o600}
 
 
-def test_the_lock_dies_with_its_owner_and_what_it_left_hinders_nobody(home):
+def test_the_lock_dies_with_its_owner_and_its_leftovers_do_no_harm(home):
     script = (
         "import os, signal, sys; from pathlib import Path; from scheduler.storage.lock import acquire\n"
         "kept = acquire(Path(sys.argv[1]), 5.0); os.kill(os.getpid(), signal.SIGKILL)"
@@ -120,7 +120,7 @@ def test_a_note_that_cannot_be_written_is_no_reason_not_to_own(home):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has homes of others at hand")
-def test_root_owns_the_homes_of_others_only_if_told_to():
+def test_root_owns_the_homes_of_others_only_with_the_option():
     with home_of_an_ordinary_user() as home:
         with pytest.raises(Owned, match=f"belongs to user {ORDINARY_USER}, this is user 0: .*--own-as-root"):
             acquire(home, NOON)

@@ -1,4 +1,4 @@
-"""The state file: whole or not at all, never over another hand, never over what cannot be understood."""
+"""The state file: replaced whole or not at all, never over changes of another program or an invalid file."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ def on_edited(home: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 class Owner:
-    """What a scheduler is to its store: states that change, and whoever listens to other hands."""
+    """A scheduler as its store sees it: states that change, and callbacks."""
 
     def __init__(self, home: Path, clock: FakeClock) -> None:
         self.home, self.clock = home, clock
@@ -49,7 +49,7 @@ class Owner:
         self.store = DiskStore(home, clock, self.pool)
         loaded, self.notes = self.store.load()
         self.states = dict(loaded)
-        self.told = 0
+        self.notified = 0
         self.adopted: list[str] = []
         self.store.begin(lambda: self.states, self.adopt, self.tell)
 
@@ -59,7 +59,7 @@ class Owner:
         self.states.update(states)
 
     def tell(self) -> None:
-        self.told += 1
+        self.notified += 1
 
     def change(self, name: str, state: TaskState) -> None:
         self.states[name] = state
@@ -169,7 +169,7 @@ def test_a_save_is_a_temporary_file_fsync_rename_and_fsync_of_the_folder(home, s
     assert steps == [f"fsync {temporary}", "with True", f"rename {temporary} to {NAME}", "fsync folder"]
 
 
-def test_before_a_handler_starts_nobody_waits_for_an_fsync(home, steps):
+def test_a_handler_starts_without_waiting_for_an_fsync(home, steps):
     StateFile(home).save({"a": TaskState(1.0)}, 1, durable=False)
     assert steps == [f"rename .{NAME}.starting to {NAME}"]
 
@@ -251,7 +251,7 @@ async def test_a_save_says_whether_it_came_to_the_disk(owner, home):
 async def test_a_save_that_fails_is_said_and_tried_again_until_it_succeeds(owner, home, clock):
     home.rename(home.with_name("away"))
     assert await owner.saves("a", TaskState(1.0)) is False
-    assert "No such file" in owner.store.unsaved and owner.told == 1
+    assert "No such file" in owner.store.unsaved and owner.notified == 1
     for _ in range(6):
         await clock.advance(LAST_RETRY)
         await asyncio.wrap_future(owner.pool.submit(int))
@@ -260,7 +260,7 @@ async def test_a_save_that_fails_is_said_and_tried_again_until_it_succeeds(owner
     await until((home / NAME).exists, "the save was tried again")
     await until(lambda: owner.store.unsaved == "", "the screen says so")
     assert on_disk(home)["last_run"] == {"a": 1.0}
-    assert owner.told == 2
+    assert owner.notified == 2
 
 
 async def test_a_read_only_folder_is_a_save_that_fails(clock):
@@ -285,7 +285,7 @@ async def test_a_read_only_file_in_a_writable_folder_is_no_hindrance(clock):
         owner.pool.shutdown()
 
 
-async def test_closing_tries_once_and_a_disk_that_refuses_keeps_nobody(owner, home):
+async def test_closing_tries_once_and_a_failing_disk_does_not_delay_it(owner, home):
     home.rename(home.with_name("away"))
     owner.change("a", TaskState(1.0))
     await owner.store.close()
@@ -313,7 +313,7 @@ async def test_starts_without_end_cannot_keep_a_save_from_finishing(owner, home)
     assert on_disk(home)["last_run"]["a"] == 19.0
 
 
-# ------------------------------------------------------------------ another hand
+# ------------------------------------------------------------------ another program
 
 
 async def test_a_vanished_file_is_written_anew(owner, home):
@@ -336,9 +336,9 @@ async def test_what_another_hand_changed_is_honoured_and_what_we_changed_is_kept
 
     on_edited(home, edit)
     assert owner.store.differs()
-    ours = owner.states["news_scan"].finished(Outcome.OK, "fine", NOON, 1.0)
-    await owner.saves("news_scan", ours)
-    assert owner.states["news_scan"] == ours.changed(run_count=100, paused=True)
+    saved = owner.states["news_scan"].finished(Outcome.OK, "fine", NOON, 1.0)
+    await owner.saves("news_scan", saved)
+    assert owner.states["news_scan"] == saved.changed(run_count=100, paused=True)
     assert owner.states["heartbeat"] == TaskState(None, 70)
     assert sorted(owner.adopted) == ["heartbeat", "news_scan"]
     saved = on_disk(home)
@@ -377,7 +377,7 @@ async def test_a_touch_changes_nothing(owner, home):
 
 
 async def taken_up(owner, home, name: str) -> bool:
-    """Somebody writes a name into the file; whether it reaches the states."""
+    """Another program writes a name into the file; True if it reaches the states."""
     await asyncio.to_thread(on_edited, home, lambda content: content["last_run"].update({name: 5.0}))
     with contextlib.suppress(AssertionError):
         await until(lambda: name in owner.states, "it was taken up", 3)
@@ -385,14 +385,14 @@ async def taken_up(owner, home, name: str) -> bool:
 
 
 async def test_no_change_by_another_hand_is_lost_while_we_save_all_the_time(owner, home):
-    await owner.saves("ours", TaskState(1.0))
+    await owner.saves("own", TaskState(1.0))
     enough = asyncio.Event()
 
     async def save_all_the_time() -> None:
         number = 0
         while not enough.is_set():
             number += 1
-            owner.change("ours", TaskState(float(number)))
+            owner.change("own", TaskState(float(number)))
             await (owner.store.saved() if number % 3 else owner.store.written())
 
     busy = asyncio.create_task(save_all_the_time())
@@ -423,7 +423,7 @@ def test_until_a_change_by_another_hand_is_merged_nothing_is_written_over_it(hom
     assert on_disk(home)["last_run"] == {"a": 1.0, "b": 5.0}
 
 
-# ------------------------------------------------------------------ another hand, clumsily
+# ------------------------------------------------------------------ another program writes in place
 
 
 async def test_a_writer_in_place_that_is_caught_half_way_is_waited_for_and_honoured(owner, home, clock):
