@@ -1,4 +1,4 @@
-"""`experience-tui`: reads the arguments, then opens the monitor, or the same scheduler without one."""
+"""The command `experience-tui`: parse the arguments, then run the monitor or the scheduler alone."""
 
 import os
 import sys
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tui.app import ExperienceApp
 
 NO_TERMINAL = "experience-tui: this is not a terminal; use --no-ui to run the scheduler without a screen"
-
 
 # Where each subcommand is defined.
 COMMANDS = {
@@ -40,7 +39,7 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """The monitor, unless a subcommand is named; subcommands are loaded when they are."""
+    """Runs the monitor or the named subcommand; imports a subcommand only when it is used."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -52,7 +51,7 @@ class Commands(click.Group):
 
 @click.group(
     cls=Commands,
-    commands={name: click.Command(name) for name in COMMANDS},  # their names, also for "did you mean"
+    commands={name: click.Command(name) for name in COMMANDS},  # the names for the help and "did you mean"
     invoke_without_command=True,
     epilog="Example: experience-tui --citizen opus",
 )
@@ -98,7 +97,7 @@ def main() -> None:
 
 
 def _on_terminal() -> bool:
-    """Textual reads standard input and writes to standard error; another driver (`serve`) needs neither."""
+    """Whether Textual can read keys and draw; another driver (`serve`) needs no terminal."""
     return "TEXTUAL_DRIVER" in os.environ or all(
         stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.__stderr__)
     )
@@ -121,7 +120,7 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
     from tui.app import ExperienceApp
     from tui.demo.fleet import DemoFleet
 
-    return _shown(ExperienceApp(DemoFleet(), read_only=read_only, ascii=ascii, label="DEMO"))
+    return _run_app(ExperienceApp(DemoFleet(), read_only=read_only, ascii=ascii, label="DEMO"))
 
 
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
@@ -145,19 +144,19 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
         create=not (read_only or attach),
         strict=False,
     )
-    looks = peek(options["config"])
+    ui = peek(options["config"])
     with log_lines(None) as on_home, capture_prints():
         fleet = FleetThread(chosen, on_home)
         Endings(fleet.stop_now)
         try:
-            plain = ascii or looks.ascii
-            return _shown(ExperienceApp(fleet, read_only=read_only, ascii=plain, monitor=looks))
+            plain = ascii or ui.ascii
+            return _run_app(ExperienceApp(fleet, read_only=read_only, ascii=plain, monitor=ui))
         finally:
-            fleet.stop(_say)
+            fleet.stop(_print_line)
 
 
 def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:
-    """A misspelt name is an error on the command line, not on a screen; without names, nothing is read."""
+    """Report a misspelt name on the command line, before a screen opens; without names read nothing."""
     if names:
         from scheduler.config.loader import load
         from scheduler.errors import UnknownCitizen
@@ -168,13 +167,13 @@ def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:
                 raise UnknownCitizen(name, settings.known)
 
 
-def _say(line: str) -> None:
-    with suppress(OSError):  # the terminal may be what has just been closed
+def _print_line(line: str) -> None:
+    with suppress(OSError):  # the terminal may be gone
         click.echo(line, err=True)
 
 
-def _shown(app: "ExperienceApp") -> int:
-    """Run the monitor: its exit code, also after a crash."""
+def _run_app(app: "ExperienceApp") -> int:
+    """Run the monitor; returns its exit code, also after a crash."""
     app.run()
     return app.return_code or 0
 

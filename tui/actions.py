@@ -1,4 +1,4 @@
-"""Does what a key asks for: confirms first where more is at stake, then reports what was refused."""
+"""Send the requests of keys to the citizens, after a confirmation where needed; report refusals."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -14,12 +14,12 @@ from tui.common.confirm import Confirm
 from tui.common.text import clean, plural
 
 LINES_IN_TOAST = 3  # answers in one toast
-Asked = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and a verb under way
+Request = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and its pending answer
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verb was refused, or its change is not saved."""
+    """The text for a request that was refused, or whose change is not saved."""
 
     text: str
     refused: bool
@@ -34,7 +34,7 @@ class Actions:
     def request(
         self, verb: str, rows: Sequence[tuple[str, str]], *, sure: bool, then: Callable[[], None]
     ) -> None:
-        """Do `verb` to these tasks, after one question unless `sure`; `then` is called before it begins."""
+        """Do `verb` to these tasks, after one question unless `sure`; calls `then` first."""
 
         def start() -> None:
             then()
@@ -54,7 +54,7 @@ class Actions:
             self._run([(citizen, control.wake())])
 
     def take_over(self, citizen: str) -> None:
-        """Run the citizen in this process, after one question; what prevents it is reported instead."""
+        """Run the citizen in this process, after one question; report what prevents it."""
         if reason := self._fleet.why_not_own(citizen):
             self.toast(reason, "error")
             return
@@ -62,12 +62,12 @@ class Actions:
         self.ask(question, [], lambda: self._run([(citizen, self._fleet.take_over(citizen))]))
 
     def toast(self, text: str, severity: Any = "information") -> None:
-        """A short message in the corner, cleaned."""
+        """Show a short message in the corner, cleaned."""
         lines = [clean(line, self._plain) for line in text.splitlines()]
         self._app.notify("\n".join(lines), severity=severity, markup=False)
 
     def ask(self, question: str, names: Sequence[str], then: Callable[[], Any]) -> None:
-        """One question; `then` is called after a yes."""
+        """Ask a yes-or-no question; call `then` after a yes."""
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -75,18 +75,18 @@ class Actions:
 
         self._app.push_screen(Confirm(question, names, self._plain), answered)
 
-    def _run(self, asked: Iterable[Asked]) -> None:
-        self._app.run_worker(self._report(asked), group="verbs")
+    def _run(self, requests: Iterable[Request]) -> None:
+        self._app.run_worker(self._report(requests), group="verbs")
 
-    async def _report(self, asked: Iterable[Asked]) -> None:
-        if answers := await execute(asked):
+    async def _report(self, requests: Iterable[Request]) -> None:
+        if answers := await execute(requests):
             refused = any(answer.refused for answer in answers)
             self.toast(summarize(answers), "error" if refused else "warning")
 
 
-async def execute(asked: Iterable[Asked]) -> list[Answer]:
-    """Wait for all of these at once; no answer means that all went well."""
-    answers = await asyncio.gather(*(_answer(where, verb) for where, verb in asked))
+async def execute(requests: Iterable[Request]) -> list[Answer]:
+    """Wait for all of these at once; returns only problems."""
+    answers = await asyncio.gather(*(_answer(where, verb) for where, verb in requests))
     return [answer for answer in answers if answer]
 
 
@@ -105,7 +105,7 @@ def _do(control: Control, verb: str, task: str) -> Awaitable[Receipt]:
 async def _answer(where: str, asked: Awaitable[Receipt | None]) -> Answer | None:
     try:
         receipt = await asked
-    except SchedulerError as error:  # some errors name the citizen themselves: once is enough
+    except SchedulerError as error:  # some errors begin with the citizen, too
         text = str(error).removeprefix(f"{where.partition('/')[0]}: ")
         return Answer(f"{where}: {text}", refused=True)
     return Answer(f"{where}: done, not saved", refused=False) if receipt and not receipt.saved else None

@@ -1,4 +1,4 @@
-"""The coordinator: snapshots go down to the panels, what keys ask for goes up to the citizens."""
+"""The application: passes snapshots down to the panels, and requests from keys up to the citizens."""
 
 import asyncio
 import gc
@@ -37,22 +37,22 @@ from tui.terminal.clipboard import copyable, without_fonts
 from tui.terminal.driver import forgiving
 from tui.terminal.signals import end_on_signals
 from tui.terminal.title import Surroundings
-from tui.theme import ANSI, DARK, THEMES, defaults, following
+from tui.theme import ANSI, DARK, THEMES, defaults, next_theme
 
 if TYPE_CHECKING:
     from tui.details.screen import Details
 
-TURNS = 5  # of the loop, until everything to repaint has reported to the screen
-SETTLED = 5.0  # seconds after which the first snapshots of all have come
-JUST_AFTER = 0.02  # seconds after a whole one, so that a due time of a whole second never flickers
+TURNS = 5  # of the loop, until all widgets have asked for their repaint
+SETTLED = 5.0  # seconds until the first snapshots of all citizens are there
+JUST_AFTER = 0.02  # seconds: ticks come right after a full second, so that due times do not flicker
 
 
 class ExperienceApp(App[None]):
-    """The monitor on a fleet; `label` is shown beside the name, `settings` is where citizens are written."""
+    """The monitor of a fleet; the title shows `label`, and `settings` is the path of the settings file."""
 
     TITLE = "Experience"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False  # palette/ knows every task and cleans their names
+    ENABLE_COMMAND_PALETTE = False  # tui/palette lists tasks, too, and cleans their names
     BINDINGS: ClassVar[list[BindingType]] = [*APP_KEYS]
 
     def __init__(
@@ -65,11 +65,11 @@ class ExperienceApp(App[None]):
         settings: str = "",
         monitor: Monitor = Monitor(),  # noqa: B008  # frozen
     ) -> None:
-        # Asked for before the theme is set: only then does Textual drop colours instead of greying them.
+        # Before the theme is set: only then does Textual drop colours instead of turning them grey.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._fleet, self._settings = fleet, settings
         self._glyphs = glyphs = ASCII if ascii else UNICODE
-        # Attributes, not queries: the last tick may come after the widgets have left the screen.
+        # Attributes, not queries: the last tick may come after the widgets are removed.
         self._label = " ".join(filter(None, [label, "READ ONLY" if read_only else ""]))
         self._status = StatusBar(glyphs, self._label)
         self._grid = FleetGrid(glyphs, read_only)
@@ -101,20 +101,20 @@ class ExperienceApp(App[None]):
         self._show_lesson()
         self.tick()
         self.set_timer(1 - self._fleet.clock.now() % 1 + JUST_AFTER, self._start_ticking)
-        followers = Subscriptions(self._fleet, self._take_fleet, self._take_snapshot)
+        followers = Subscriptions(self._fleet, self._update_fleet, self._update_snapshot)
         self.run_worker(followers.run(), group="follow")
         self.run_worker(self._typed.run(), group="keys")
         if not self.is_headless:
             end_on_signals(self)
 
-    # -------------------------------------------------------------- values go down
+    # -------------------------------------------------------------- snapshots to panels
 
     def _start_ticking(self) -> None:
         self.set_interval(1, self.tick)
         self.tick()
 
     def tick(self) -> None:
-        """Once a second: pulses of what is in sight, countdowns, the status."""
+        """Once a second: update pulses of visible citizens, countdowns and the status."""
         self._tick_waits = False
         pulses = {citizen: self._controls[citizen].pulse() for citizen in self._grid.in_sight()}
         for citizen, pulse in pulses.items():
@@ -135,7 +135,7 @@ class ExperienceApp(App[None]):
     def _pages(self) -> list[Page]:
         return [screen for screen in self.screen_stack if isinstance(screen, Page)]
 
-    def _take_fleet(self, view: FleetView) -> None:
+    def _update_fleet(self, view: FleetView) -> None:
         self._view = view
         self._controls.clear()
         self._controls.update((control.citizen, control) for control in view.controls)
@@ -149,18 +149,18 @@ class ExperienceApp(App[None]):
         self._tick_soon()
 
     def _settle(self) -> None:
-        """Freeze what stays for good: a garbage collection of a thousand citizens takes 45 ms without."""
+        """Freeze long-lived objects: otherwise a garbage collection with a thousand citizens takes 45 ms."""
         if not self._settled:
             self._settled = True
             self.set_timer(SETTLED, gc.freeze)
 
-    def _take_snapshot(self, snapshot: Snapshot) -> None:
+    def _update_snapshot(self, snapshot: Snapshot) -> None:
         first = self._summary.update_snapshot(snapshot)
         self._around.on_snapshot(snapshot)
         self._grid.update_snapshot(snapshot)
         self._details.on_snapshot(snapshot, self._fleet.clock.now())
-        news = self._events.add_events(snapshot) and self._pages()
-        if first or news or self._grid.sees(snapshot.citizen):
+        events = self._events.add_events(snapshot) and self._pages()
+        if first or events or self._grid.sees(snapshot.citizen):
             self._tick_soon()
 
     def _tick_soon(self) -> None:
@@ -170,16 +170,16 @@ class ExperienceApp(App[None]):
             self.call_after_refresh(self.tick)
 
     def _show_lesson(self) -> None:
-        words = self._lesson
-        taught = not self._controls
-        if taught:
+        notice = self._lesson
+        empty = not self._controls
+        if empty:
             keys = key_of(self, "help", "?"), key_of(self, "quit", "q")
-            words.update(lesson(self._view, self._settings, self._glyphs.plain, keys))
-        if words.display != taught or self._grid.display == taught:
-            words.display, self._grid.display = taught, not taught
-            self.screen.set_focus(None if taught else self._grid)
+            notice.update(lesson(self._view, self._settings, self._glyphs.plain, keys))
+        if notice.display != empty or self._grid.display == empty:
+            notice.display, self._grid.display = empty, not empty
+            self.screen.set_focus(None if empty else self._grid)
 
-    # -------------------------------------------------------------- requests go up
+    # -------------------------------------------------------------- requests to citizens
 
     def on_fleet_grid_asked(self, message: FleetGrid.Asked) -> None:
         rows = [(place.citizen, place.task) for place in message.places]
@@ -197,11 +197,11 @@ class ExperienceApp(App[None]):
         self._filter.open(self._grid.board.filter.text)
 
     async def on_input_changed(self, event: Input.Changed) -> None:
-        with self.batch_update():  # field and panels in one frame: measured, a letter is painted 28 ms sooner
+        with self.batch_update():  # field and panels in one frame: a letter appears 28 ms sooner
             self._grid.apply_filter(event.value)
             for _ in range(TURNS):
                 await asyncio.sleep(0)
-        self.screen._on_timer_update()  # the frame that was due meanwhile; Textual has no public way
+        self.screen._on_timer_update()  # paint the delayed frame now; Textual has no public way
 
     def on_filter_field_left(self) -> None:
         self._grid.focus()
@@ -209,7 +209,7 @@ class ExperienceApp(App[None]):
     def on_fleet_grid_view_changed(self) -> None:
         self._keys.prefix(self._grid.view_words())
 
-    # -------------------------------------------------------------- other places
+    # -------------------------------------------------------------- other screens
 
     def on_fleet_grid_opened(self, message: FleetGrid.Opened) -> None:
         self._show_details(message.place)
@@ -226,9 +226,9 @@ class ExperienceApp(App[None]):
 
     def action_walk(self, step: int) -> None:
         """Move the cursor to the next problem, the worst first."""
-        trouble = self._navigator.step(self._grid.row, step)
-        if trouble and trouble.row:
-            self._grid.go_to(Place(*trouble.row))
+        problem = self._navigator.step(self._grid.row, step)
+        if problem and problem.row:
+            self._grid.go_to(Place(*problem.row))
         else:
             self._actions.toast("no problem here")
         self._show_status()
@@ -249,7 +249,7 @@ class ExperienceApp(App[None]):
         self.call_after_refresh(self.tick)
 
     def _go_to(self, place: Place) -> None:
-        """Back to the fleet, the cursor on this."""
+        """Return to the fleet, with the cursor on this place."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
         self._grid.go_to(place)
@@ -282,7 +282,7 @@ class ExperienceApp(App[None]):
         if self.no_color:
             self._actions.toast("NO_COLOR is set: there is one theme")
         else:
-            self.theme = following(self.theme)
+            self.theme = next_theme(self.theme)
 
     def action_picture(self) -> None:
         name = f"experience-{wall(self._fleet.clock.now()).replace(':', '')}.svg"
@@ -314,7 +314,7 @@ class ExperienceApp(App[None]):
         self.action_help_quit()
 
     def action_help_quit(self) -> None:
-        """What ctrl+c does: it is what people press who want to get out."""
+        """Quit, after a question while tasks run here; Textual calls this for ctrl+c."""
         running = self._grid.board.running_here()
         if not running or isinstance(self.screen, Confirm):
             self.exit()
@@ -325,7 +325,7 @@ class ExperienceApp(App[None]):
     def on_unmount(self) -> None:
         self._around.leave()
 
-    # -------------------------------------------------------------- looks
+    # -------------------------------------------------------------- appearance
 
     def get_driver_class(self) -> type[Driver]:
         return forgiving(super().get_driver_class())

@@ -9,7 +9,7 @@ from scheduler.core.views import TaskStatus
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """One cell each, except `dot` and `ellipsis`, which are words of their own."""
+    """One cell each, except `dot`, the separator."""
 
     plain: bool
     kind: Mapping[TaskStatus, str]

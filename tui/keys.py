@@ -1,11 +1,11 @@
-"""The keys of every screen: each `id` is its name in a keymap, each tooltip its line in the help."""
+"""The keys of every screen: `id` is the name in the settings, `tooltip` the line in the help."""
 
 from textual.binding import ActiveBinding, Binding
 from textual.dom import DOMNode
 from textual.keys import format_key
 from textual.screen import Screen
 
-# Actions that a read-only screen does not have.
+# Actions that a read-only screen lacks.
 FLEET_VERBS = ("ask", "pause", "wake", "mark", "force_failing", "take_over")
 DETAILS_VERBS = ("ask", "pause")
 
@@ -107,7 +107,7 @@ LOG_KEYS = (
 
 
 def active_keys(screen: "Screen[object]") -> list[tuple[str, ActiveBinding]]:
-    """The keys that do something now, the focused widget's first; a rebound key keeps its place."""
+    """The keys that work now, those of the focused widget first; a rebound key keeps its place."""
     focused = screen.focused
     nodes = [*(focused.ancestors_with_self if focused else screen.ancestors_with_self)]
     order: dict[str, int] = {}
@@ -120,6 +120,6 @@ def active_keys(screen: "Screen[object]") -> list[tuple[str, ActiveBinding]]:
 
 
 def key_of(node: DOMNode, name: str, usual: str) -> str:
-    """The key of this name as the screen writes it: the default one unless the settings move it."""
-    keys = node.app._keymap.get(name)  # Textual has no public way to ask for the moved keys
+    """The key of this name, as shown on the screen: from the settings, or the default `usual`."""
+    keys = node.app._keymap.get(name)  # Textual has no public way to read its keymap
     return min((format_key(key) for key in keys.split(",")), key=len) if keys else usual

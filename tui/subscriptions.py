@@ -1,4 +1,4 @@
-"""Follows every citizen: one asyncio task each."""
+"""Watch every citizen, with one asyncio task for each."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from scheduler.core.ports import Citizens, Control, FleetView
 from scheduler.core.views import Snapshot
 from scheduler.errors import SchedulerError
 
-RETRY = 1.0  # seconds before a lost owner is looked for again
+RETRY = 1.0  # seconds before the next attempt to reach a lost owner
 
 
 class Subscriptions:
-    """Hands on the newest view of the fleet and of each of its citizens."""
+    """Passes on the newest view of the fleet and the newest snapshot of each citizen."""
 
     def __init__(
         self, fleet: Citizens, on_fleet: Callable[[FleetView], None], on_snapshot: Callable[[Snapshot], None]
@@ -21,7 +21,7 @@ class Subscriptions:
         self._tasks: dict[str, tuple[Control, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
-        """Follow until cancelled; an error ends the caller, too."""
+        """Watch until cancelled; raises what goes wrong."""
         async with asyncio.TaskGroup() as group:
             async for view in self._fleet.watch():
                 self._on_fleet(view)

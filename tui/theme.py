@@ -60,20 +60,20 @@ ANSI = replace(
 THEMES = (DARK, LIGHT, HIGH_CONTRAST, ANSI)
 
 
-def named(setting: str) -> str:
-    """The theme that a name in the settings means."""
+def theme_name(setting: str) -> str:
+    """The name of the theme for this value of the settings."""
     return f"experience-{setting}"
 
 
 def defaults(theme: Theme) -> dict[str, str]:
-    """The variables of this app for a foreign theme, derived from its colours."""
+    """This app's variables for any theme, derived from its colours."""
     ink = theme.foreground or ("#d5dbe3" if theme.dark else "#22282e")
     own = {"ink": ink, "title": ink, "head": theme.surface, "bar": theme.success}
     own |= {"ok": theme.success, "warn": theme.warning, "bad": theme.error, "run": theme.accent}
     return {**(DARK if theme.dark else LIGHT).variables, **{name: at for name, at in own.items() if at}}
 
 
-def following(name: str) -> str:
-    """The theme that comes after this one."""
+def next_theme(name: str) -> str:
+    """The name of the theme after this one."""
     names = [theme.name for theme in THEMES]
     return names[(names.index(name) + 1) % len(names)] if name in names else names[0]

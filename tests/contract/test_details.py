@@ -19,7 +19,7 @@ from scheduler.system.unix_socket import socket_path
 from tests.contract.test_control import ACTING, acting
 from tests.crash.loops import Place
 from tests.fakes import FakeClock
-from tui.demo.data import SAYS
+from tui.demo.data import MESSAGES
 from tui.demo.fleet import started
 
 ENV = {"TOKEN": "tok-3141592653", "MAIL_PASSWORD": "swordfish-77", "UNUSED": "never-shown-42", "FROM_ENV": ""}
@@ -186,7 +186,7 @@ async def test_the_bytes_on_the_socket_hold_no_secret(place):
 
 async def test_the_demo_explains_every_task():
     (control,) = await started(["hazel"], FakeClock(), 0.0)
-    for name in SAYS:
+    for name in MESSAGES:
         details = await control.explain(name)
         assert isinstance(details, TaskDetails) and len(details.upcoming) == 5
         assert said(details.facts)["runs"] == f"built-in: {name}"

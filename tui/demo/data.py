@@ -1,4 +1,4 @@
-"""A made-up fleet as plain data: who is in it, and in what state each task starts."""
+"""The made-up fleet as data: its citizens, their tasks and the state in which each starts."""
 
 import random
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, NotSetUp, Outcome, Task
 from scheduler.handlers.registry import built_in
 
-SAYS = {  # seconds that a run takes, and its message
+MESSAGES = {  # seconds that a run takes, and its message
     "heartbeat": (1.2, "disk 61 % full, load 0.4, 29 peers awake"),
     "price_monitor": (9.0, "BTC 61,240 (+0.4 %), ETH 3,012 (-1.1 %)"),
     "email_check": (25.0, "3 unread, none urgent"),
@@ -73,32 +73,32 @@ def tasks(citizen: str) -> Iterator[Task]:
 
 
 def outcome(citizen: str, task: str) -> tuple[Outcome, str]:
-    """What each run of this task comes to."""
+    """The outcome and text of each run of this task."""
     if failure := FAILURES.get((citizen, task)):
         return Outcome.FAILED, failure[0]
     if warning := WARNINGS.get((citizen, task)):
         return Outcome.WARNING, warning
-    return Outcome.OK, SAYS[task][1]
+    return Outcome.OK, MESSAGES[task][1]
 
 
 def state(citizen: str, task: Task, now: float, busy_at: float) -> TaskState:
-    """The saved state of this task; one that the demo shows running comes due at `busy_at`."""
+    """The saved state of this task; a task that the demo shows running is due at `busy_at`."""
     key, every, chance = (citizen, task.name), task.schedule.after(0), random.Random(f"{citizen}/{task.name}")
     if key in NOT_SET_UP:
         return TaskState()
     last = busy_at - every if key in RUNNING else now - chance.uniform(0.02, 0.98) * every
-    came_to, text = outcome(*key)
-    before = FAILURES[key][1] if came_to.bad else 0
+    result, text = outcome(*key)
+    before = FAILURES[key][1] if result.bad else 0
     return TaskState(
         last,
         run_count=int(chance.uniform(3, 90 * 86400 / every)),
-        error=Failure(last, text) if came_to.bad else None,
+        error=Failure(last, text) if result.bad else None,
         failures_in_a_row=before,
-        last_duration=SAYS[task.name][0],
+        last_duration=MESSAGES[task.name][0],
         last_success=last - before * every,
         first_seen=last,
         paused=key in PAUSED,
         paused_at=now - 600 if key in PAUSED else None,
-        outcome=came_to,
-        text="" if came_to.bad else text,
+        outcome=result,
+        text="" if result.bad else text,
     )

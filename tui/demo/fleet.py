@@ -1,4 +1,4 @@
-"""Runs a real scheduler for each made-up citizen, on a fast clock and in memory: no file, no process."""
+"""A real scheduler for each made-up citizen, on a fast clock and in memory: no files, no processes."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ from scheduler.errors import Owned, UnknownRun
 from scheduler.executors import Executor, Result, RunListener
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, SystemClock, Timer
-from tui.demo.data import NAMES, SAYS, outcome, state, tasks
+from tui.demo.data import MESSAGES, NAMES, outcome, state, tasks
 from tui.demo.scripts import FILES, script
 
 SPEED = 15.0  # seconds of the demo in a real one
@@ -50,8 +50,8 @@ class FastClock:
         return self._real.on_jump(callback)
 
 
-class Actors(Executor):
-    """Plays the script of a task instead of its work."""
+class ScriptExecutor(Executor):
+    """Prints the script of a task instead of running it."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Actors(Executor):
         chance = random.Random(f"{context.citizen}/{context.task} after {context.last_success}")
         result, text = outcome(context.citizen, context.task)
         lines = script(context.task, result).splitlines(keepends=True)
-        pause = SAYS[context.task][0] * chance.uniform(0.7, 1.6) / len(lines)
+        pause = MESSAGES[context.task][0] * chance.uniform(0.7, 1.6) / len(lines)
         for number, line in enumerate(lines):
             watcher.output.write(line.encode())
             if len(lines) > FILES:
@@ -82,7 +82,7 @@ class Actors(Executor):
 
 
 class MemoryRecorder(Forgetful):
-    """Keeps the runs of one citizen; those before its start are made up."""
+    """Keeps the runs of one citizen in memory, after made-up ones from before its start."""
 
     def __init__(self, citizen: str, states: Mapping[str, TaskState]) -> None:
         past = (run for name, known in states.items() for run in _past(citizen, name, known))
@@ -111,16 +111,18 @@ def _past(citizen: str, task: str, known: TaskState) -> Iterator[RunRecord]:
         return
     chance, every = random.Random(f"past of {citizen}/{task}"), BACKGROUND_TASKS[task]["interval"]
     for number in range(PAST):
-        began, lasted = known.last_run - number * every, SAYS[task][0] * chance.uniform(0.7, 1.3)
+        began, lasted = known.last_run - number * every, MESSAGES[task][0] * chance.uniform(0.7, 1.3)
         failed = chance.random() < 0.02
-        result, text = (Outcome.FAILED, "Connection reset by peer") if failed else (Outcome.OK, SAYS[task][1])
+        result, text = (
+            (Outcome.FAILED, "Connection reset by peer") if failed else (Outcome.OK, MESSAGES[task][1])
+        )
         if number < max(known.failures_in_a_row, 1):
             result, text = outcome(citizen, task)
         yield RunRecord(0, task, began, began + lasted, lasted, result, Trigger.SCHEDULE, 1, text, True)
 
 
 class DemoControl(Scheduler):
-    """A made-up citizen; its wakes are only counted, for a real one writes into its home."""
+    """A made-up citizen; counts wakes instead of running them, which would write to its home."""
 
     def __init__(self, citizen: str, clock: Clock, workers: Executor, busy_at: float) -> None:
         chores, self.time = list(tasks(citizen)), clock
@@ -155,7 +157,7 @@ class DemoControl(Scheduler):
 
 
 class DemoFleet:
-    """Thirty of them."""
+    """The made-up citizens as a fleet."""
 
     def __init__(self, clock: Clock | None = None, names: tuple[str, ...] = NAMES) -> None:
         self.clock: Clock = clock or FastClock()
@@ -178,8 +180,8 @@ class DemoFleet:
 
 
 async def started(names: Iterable[str], clock: Clock, busy_at: float) -> tuple[DemoControl, ...]:
-    """These citizens, alive from now on; the long runs that the demo shows begin at `busy_at`."""
-    workers = Actors(clock)
+    """Start these citizens; the long runs that the demo shows begin at `busy_at`."""
+    workers = ScriptExecutor(clock)
     controls = tuple(DemoControl(name, clock, workers, busy_at) for name in names)
     await asyncio.gather(*(control.start() for control in controls))
     return controls

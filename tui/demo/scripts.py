@@ -1,4 +1,4 @@
-"""What the runs of the made-up fleet print."""
+"""The output of the runs of the made-up fleet."""
 
 from scheduler.core.task import Outcome
 
@@ -55,6 +55,6 @@ Traceback (most recent call last):
 
 
 def script(task: str, result: Outcome) -> str:
-    """All that a run prints; one that fails stops halfway, with a traceback."""
+    """The output of a run; a failed one stops halfway, with a traceback."""
     lines = SCRIPTS[task].splitlines()
     return "\n".join([*lines[: len(lines) // 2], TRACEBACK] if result.bad else [*lines, ""])

@@ -8,7 +8,7 @@ from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Snapshot
 from tui.fleet.notices import NewFailures
 from tui.fleet.summary import FleetStatus
-from tui.theme import named
+from tui.theme import theme_name
 
 # The title that was there is kept by terminals that can, and given back at the end; the others show none.
 _KEEP, _GIVE_BACK = "\x1b[22;2t", "\x1b]2;\x07\x1b[23;2t"
@@ -60,7 +60,7 @@ class Surroundings:
         if monitor.keys != before.keys:
             self._app.set_keymap(dict(monitor.keys))
         if monitor.theme != before.theme and not self._app.no_color:
-            self._app.theme = named(monitor.theme)
+            self._app.theme = theme_name(monitor.theme)
         if not monitor.title:
             self.leave()
 

@@ -7,7 +7,7 @@ import pytest
 from scheduler.core.ui_options import THEMES as NAMES
 from scheduler.core.views import TaskStatus
 from tui.glyphs import ASCII, UNICODE
-from tui.theme import ANSI, DARK, HIGH_CONTRAST, LIGHT, THEMES, following, named
+from tui.theme import ANSI, DARK, HIGH_CONTRAST, LIGHT, THEMES, next_theme, theme_name
 
 STATES = ("ok", "warn", "bad", "run")
 WORDS = ("ink", "title", "faint", *STATES)
@@ -89,5 +89,5 @@ def test_states_differ_without_red_or_green(theme, eye):
 
 
 def test_the_settings_know_every_theme():
-    assert [named(name) for name in NAMES] == [theme.name for theme in THEMES]
-    assert following(ANSI.name) == DARK.name
+    assert [theme_name(name) for name in NAMES] == [theme.name for theme in THEMES]
+    assert next_theme(ANSI.name) == DARK.name
