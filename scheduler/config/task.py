@@ -89,9 +89,11 @@ class TaskTable(Times):
     enabled: Flag = key(True, "false: only by force.")
     input: Annotated[str | None, text] = key(None, "Text for the command's standard input.")
     description: Text = key("", "A few words for the screen.")
-    ping: Annotated[str, secret_address] = key("", "Hears of every run; a secret.")
+    ping: Annotated[str, secret_address] = key(
+        "", "A URL that is requested after runs, see ping_on; a secret."
+    )
     ping_on: Annotated[frozenset[str], some_of(PINGS)] = key(
-        frozenset(("ok", "failed")), "What is reported to it."
+        frozenset(("ok", "failed")), "Which events request it."
     )
 
 
@@ -115,13 +117,15 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
         return (
             untouched.with_work(_by_name(name, TaskTable.model_construct(), place)) if missing else untouched
         )
-    ours = None if given.keys() & {"command", "handler"} else built_in(name)
-    own = ours.options.model_fields if ours else {}
-    options = read(ours.options, {k: given[k] for k in own if k in given}, at, problems) if ours else None
+    builtin = None if given.keys() & {"command", "handler"} else built_in(name)
+    own = builtin.options.model_fields if builtin else {}
+    options = (
+        read(builtin.options, {k: given[k] for k in own if k in given}, at, problems) if builtin else None
+    )
     rest = {k: value for k, value in given.items() if k not in own}
     table = read(TaskTable, _defaults(name) | rest, at, problems, own)
     schedule = _schedule(table, given, at, problems)
-    work = _work(name, table, given, ours, place, problems)
+    work = _work(name, table, given, builtin, place, problems)
     if schedule is None or len(problems.found) > before:
         return None
     made = _made(name, schedule, work, table, options)
@@ -135,10 +139,10 @@ def _untouched(name: str) -> Task | None:
     if name not in BACKGROUND_TASKS:
         return None
     every, table = Every(BACKGROUND_TASKS[name]["interval"]), TaskTable.model_construct(**_defaults(name))
-    if (ours := built_in(name)) is None:
+    if (builtin := built_in(name)) is None:
         return _made(name, every, NotSetUp("command"), table, None)
-    work = NotSetUp("command") if ours.needs else Call(ours.function)
-    return _made(name, every, work, table, ours.options.model_construct())
+    work = NotSetUp("command") if builtin.needs else Call(builtin.function)
+    return _made(name, every, work, table, builtin.options.model_construct())
 
 
 def _made(name: str, schedule: Schedule, work: Work, table: TaskTable, options: Any) -> Task:
@@ -183,18 +187,18 @@ def _work(
     name: str,
     table: TaskTable,
     given: Mapping[str, Any],
-    ours: BuiltIn | None,
+    builtin: BuiltIn | None,
     place: Place,
     problems: Problems,
 ) -> Work:
     at = ("tasks", name)
     if work := configured(table, place.home, at, problems):
         return work
-    if ours is not None and not ours.lacks(given):
+    if builtin is not None and not builtin.lacks(given):
         only_commands(table, at, problems)
         if table.isolated:
             problems.add((*at, "isolated"), "goes with a handler of your own; remove it from a built-in task")
-        return Call(ours.function)
+        return Call(builtin.function)
     return _by_name(name, table, place, given)
 
 
@@ -202,10 +206,10 @@ def _by_name(name: str, table: TaskTable, place: Place, given: Mapping[str, Any]
     """The script of the task's name; else what is missing, with the lines to add."""
     if name in place.scripts:
         return command(table, (_python(), place.scripts[name]))
-    ours = built_in(name)
-    if ours is not None and (missing := ours.lacks(given or ())):
+    builtin = built_in(name)
+    if builtin is not None and (missing := builtin.lacks(given or ())):
         where = f"# in {place.main}\n[citizens.{place.citizen}.tasks.{name}]\n"
-        return NotSetUp(missing.replace("|", " or "), where + ours.lines.strip())
+        return NotSetUp(missing.replace("|", " or "), where + builtin.lines.strip())
     return NotSetUp("command", advice(place.citizen, name, place.main))
 
 

@@ -1,4 +1,4 @@
-"""Settings that can be used, and what they come to: environment over own file over main file over defaults.
+"""Valid settings, and the values they result in: environment over own file over main file over defaults.
 
 `settings FILE [TASK]...` is not a command of this program: it prints every value set by the settings in FILE.
 """

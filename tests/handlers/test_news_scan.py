@@ -474,8 +474,8 @@ def test_settings_that_cannot_be_used(key, value, words):
 
 
 def test_without_feeds_it_is_not_set_up():
-    ours = built_in("news_scan")
-    assert ours is not None and ours.lacks({}) == "feeds"
+    builtin = built_in("news_scan")
+    assert builtin is not None and builtin.lacks({}) == "feeds"
 
 
 def test_what_is_remembered_is_bounded():

@@ -377,9 +377,9 @@ def test_settings_that_cannot_be_used(key, value, words):
 
 
 def test_without_settings_it_is_not_set_up():
-    ours = built_in("price_monitor")
-    assert ours is not None and ours.needs == NEEDS
-    assert ours.lacks({"source": 1}) == "pairs|url"
+    builtin = built_in("price_monitor")
+    assert builtin is not None and builtin.needs == NEEDS
+    assert builtin.lacks({"source": 1}) == "pairs|url"
 
 
 # ------------------------------------------------------------------ what is kept

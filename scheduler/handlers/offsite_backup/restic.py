@@ -26,7 +26,7 @@ BUSY = (1, 2, 4, 8, 15, 30, 60)  # seconds between two tries while the repositor
 # What a back end may find in the citizen's .env without being named in the settings.
 BACK_ENDS = ("AWS_", "AZURE_", "B2_", "GOOGLE_", "OS_", "RCLONE_", "RESTIC_", "ST_")
 # Where else restic would look for what the settings say, and in some cases prefer it.
-_OURS = re.compile(r"RESTIC_(REPOSITORY|PASSWORD|KEY|CACHE|PROGRESS).*")
+_RESERVED = re.compile(r"RESTIC_(REPOSITORY|PASSWORD|KEY|CACHE|PROGRESS).*")
 
 Listen = Callable[[Mapping[str, Any]], None]
 
@@ -156,11 +156,11 @@ def _program() -> tuple[str, ...]:
 
 
 def _environment(ctx: Context, options: Options) -> dict[str, str]:
-    around = {k: v for k, v in os.environ.items() if not _OURS.fullmatch(k)}
+    around = {k: v for k, v in os.environ.items() if not _RESERVED.fullmatch(k)}
     if str(options.repository).startswith("rclone:"):
         around.pop("AWS_CA_BUNDLE", None)  # rclone 1.60 fails while it is set
     of_back_ends = {
-        k: v for k, v in ctx.secrets.items() if k.startswith(BACK_ENDS) and not _OURS.fullmatch(k)
+        k: v for k, v in ctx.secrets.items() if k.startswith(BACK_ENDS) and not _RESERVED.fullmatch(k)
     }
     password = options.password or ctx.secrets.get("RESTIC_PASSWORD") or os.environ.get("RESTIC_PASSWORD")
     if not password:

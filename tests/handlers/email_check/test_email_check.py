@@ -265,7 +265,7 @@ def test_ten_thousand_unread(server, home):
     server.deliver([message(ident="first@x"), message(ident="second@x")])
     given = options(server.port, server.authority)
     assert str(look(home, given)).startswith("URGENT:2 of 10000 unread")  # Dovecot's own index is made here
-    start = process_time()  # ours, whatever else the machine does
+    start = process_time()  # of this process, whatever else the machine does
     assert look(home, given) == "10000 unread, 2 urgent, queued before"
     assert process_time() - start < 3
 
@@ -289,7 +289,7 @@ async def test_the_loop_is_free_while_mail_is_read(server, home):
         gaps.append(perf_counter() - last)
         last = perf_counter()
     assert str(await run).startswith("URGENT:1 of 2001")
-    assert sorted(gaps)[-2] < 0.2  # one may be the machine's, not ours
+    assert sorted(gaps)[-2] < 0.2  # one may be the machine's
     assert seen[-1] == (2001, 2001, "unread messages")
 
 
@@ -653,11 +653,11 @@ def test_settings_that_cannot_be_used(wrong, words):
 
 
 def test_what_it_needs_and_the_lines_to_add():
-    ours = built_in("email_check")
-    assert ours is not None
-    assert ours.needs == ("host", "user", "password")
-    assert ours.lacks(["host", "user"]) == "password"
-    assert 'host = "imap.example.org"' in ours.lines
+    builtin = built_in("email_check")
+    assert builtin is not None
+    assert builtin.needs == ("host", "user", "password")
+    assert builtin.lacks(["host", "user"]) == "password"
+    assert 'host = "imap.example.org"' in builtin.lines
 
 
 def test_the_password_is_not_in_the_repr():

@@ -25,7 +25,7 @@ class Server:
         try:
             await act(reader, writer)
         except ConnectionError:
-            pass  # whoever asked has heard enough
+            pass  # the client hung up
         finally:
             writer.close()
 
@@ -73,7 +73,7 @@ def streamed(*pieces: str | bytes, kind: str = "application/x-ndjson", end: str 
         if end == "well":
             writer.write(b"0\r\n\r\n")
         elif end == "silent":
-            await reader.read()  # until whoever asked gives up
+            await reader.read()  # until the client gives up
         await writer.drain()
 
     return act

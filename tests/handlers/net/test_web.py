@@ -204,7 +204,7 @@ async def test_a_server_without_tls_is_said():
         (f"http://127.0.0.1:1/a?key={SECRET}", "http://127.0.0.1:1/a: connection refused"),
         (f"http://me:{SECRET}@127.0.0.1:1/", "http://127.0.0.1:1/: connection refused"),
         (Sensitive(f"http://127.0.0.1:1/{SECRET}"), "http://127.0.0.1:1: connection refused"),
-        (f"http://nobody.invalid/?{SECRET}", "http://nobody.invalid/: "),
+        (f"http://unknown.invalid/?{SECRET}", "http://unknown.invalid/: "),
     ],
 )
 async def test_an_error_names_the_place_without_what_is_secret(url, words, caplog):

@@ -64,7 +64,7 @@ async def site(tls: object = None) -> AsyncIterator[Site]:
             found.asked.append((path, {name.lower(): value for name, value in given.items()}))
             await _send(writer, found.reply(path))
         except (OSError, EOFError, asyncio.CancelledError):
-            pass  # whoever asked has gone, or the test is over
+            pass  # the client hung up, or the test is over
         finally:
             writer.close()
             with contextlib.suppress(OSError):

@@ -99,9 +99,9 @@ def test_every_table_is_closed_and_every_default_fits() -> None:
 
 def test_every_option_of_a_built_in_task_is_there() -> None:
     for name in BUILT_IN:
-        known, ours = OWN["properties"]["tasks"]["properties"][name], built_in(name)
-        assert ours is not None
-        assert {*ours.options.model_fields, "every", "cron"} <= known["properties"].keys()
+        known, builtin = OWN["properties"]["tasks"]["properties"][name], built_in(name)
+        assert builtin is not None
+        assert {*builtin.options.model_fields, "every", "cron"} <= known["properties"].keys()
         assert known["additionalProperties"] is False
     keep_raw = OWN["properties"]["tasks"]["properties"]["memory_summary"]["properties"]["keep_raw"]
     assert duration(keep_raw["default"]) == 400 * 86400

@@ -204,7 +204,7 @@ def test_the_root_comes_from_the_environment_or_the_main_file_or_the_data_folder
 def test_only_leaves_the_others_out_but_knows_them(place):
     place.home("opus")
     place.home("mira", "nonsense")
-    settings = place.load(only=["opus", "nobody"])
+    settings = place.load(only=["opus", "unknown"])
     assert [citizen.name for citizen in settings.citizens] == ["opus"]
     assert settings.known == ("mira", "opus")
 

@@ -55,12 +55,12 @@ def test_v1s_own_lines_become_the_wake_and_the_tasks_of_their_purpose_and_go_on_
     assert found.counts() == {"task": 7, "wake": 1, "needs you": 0, "setting": 0, "comment": 8, "blank": 7}
 
 
-def test_builtin_takes_our_handler_where_it_is_set_up_and_keeps_the_times():
+def test_builtin_uses_the_built_in_handler_where_it_is_set_up_and_keeps_the_times():
     found = crontab(V1, replace(ME, builtin=frozenset({"heartbeat", "dream_generate"})))
-    ours = {
+    builtin = {
         planned.name: str(planned.schedule) for planned in found.lines if planned.moves and not planned.work
     }
-    assert ours == {"heartbeat": "*/5 * * * *", "dream_generate": "0 3,9,15,21 * * *"}
+    assert builtin == {"heartbeat": "*/5 * * * *", "dream_generate": "0 3,9,15,21 * * *"}
 
 
 def test_what_is_set_already_is_not_set_twice():
