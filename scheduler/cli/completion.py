@@ -17,34 +17,40 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "zsh", "fish")
 
 
-def citizens(context: click.Context, option: click.Parameter, begun: str) -> "list[CompletionItem]":
+def citizens(context: click.Context, option: click.Parameter, incomplete: str) -> "list[CompletionItem]":
     """Names of citizens that are not given yet, one per word."""
     given = context.params.get(option.name or "") or ()
-    return _items(begun, {each.name: "" for each in _known(context) if each.name not in given})
+    return _items(incomplete, {each.name: "" for each in _known(context) if each.name not in given})
 
 
-def who_and_tasks(context: click.Context, option: click.Parameter, begun: str) -> "list[CompletionItem]":
+def tasks_of_citizens(
+    context: click.Context, option: click.Parameter, incomplete: str
+) -> "list[CompletionItem]":
     """First a comma-separated list of citizens, then tasks that one of them has."""
     words: tuple[str, ...] = context.params.get(option.name or "") or ()
     known = _known(context)
     if context.params.get("every"):
-        return _tasks(begun, known, words)
+        return _tasks(incomplete, known, words)
     if words:
-        return _tasks(begun, [each for each in known if each.name in words[0].split(",")], words[1:])
-    before, comma, _ = begun.rpartition(",")
+        return _tasks(incomplete, [each for each in known if each.name in words[0].split(",")], words[1:])
+    before, comma, _ = incomplete.rpartition(",")
     names = [each.name for each in known if each.name not in before.split(",")]
-    return _items(begun, {f"{before}{comma}{name}": "" for name in names})
+    return _items(incomplete, {f"{before}{comma}{name}": "" for name in names})
 
 
-def _tasks(begun: str, known: Iterable["CitizenSettings"], given: tuple[str, ...]) -> "list[CompletionItem]":
+def _tasks(
+    incomplete: str, known: Iterable["CitizenSettings"], given: tuple[str, ...]
+) -> "list[CompletionItem]":
     tasks = {task.name: task.description for each in known for task in each.tasks if task.name not in given}
-    return _items(begun, dict(sorted(tasks.items())))
+    return _items(incomplete, dict(sorted(tasks.items())))
 
 
-def _items(begun: str, words: dict[str, str]) -> "list[CompletionItem]":
+def _items(incomplete: str, words: dict[str, str]) -> "list[CompletionItem]":
     from click.shell_completion import CompletionItem
 
-    return [CompletionItem(word, help=help or None) for word, help in words.items() if word.startswith(begun)]
+    return [
+        CompletionItem(word, help=help or None) for word, help in words.items() if word.startswith(incomplete)
+    ]
 
 
 def _known(context: click.Context) -> tuple["CitizenSettings", ...]:

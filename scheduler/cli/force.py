@@ -6,10 +6,10 @@ import click
 
 from scheduler.cli.options import (
     GRAMMAR,
+    action_options,
+    citizens_and_tasks,
     every_citizen,
-    how_to_act,
-    who_and_which,
-    who_then_tasks,
+    tasks_argument,
 )
 from scheduler.cli.steer import FAILED, ResultPrinter, exit_code_for, run_verb
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     f"\n\n{GRAMMAR}",
     epilog="Example: experience-tui force opus news_scan --wait",
 )
-@who_then_tasks
+@tasks_argument
 @every_citizen
 @click.option("--wait", is_flag=True, help="Show the output until the run ends; exit code 1 if it failed.")
 @click.option("--again", is_flag=True, help="If it is running, queue another run.")
-@how_to_act
+@action_options
 def force_command(words: tuple[str, ...], every: bool, wait: bool, again: bool, **how: Any) -> int:
     from scheduler.executors.stdout_capture import capture_prints
 
-    citizens, tasks = who_and_which(words, every)
+    citizens, tasks = citizens_and_tasks(words, every)
     waiting = _Waiting()
 
     async def act(control: "LocalControl", result: ResultPrinter) -> int:

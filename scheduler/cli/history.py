@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scheduler.cli.options import as_document, config_file, every_citizen, history_words, who
+from scheduler.cli.options import (
+    as_document,
+    citizens_and_rest,
+    config_file,
+    every_citizen,
+    runs_argument,
+)
 from scheduler.cli.printing import readable, table, width
 from scheduler.cli.steer import FAILED
 from scheduler.core.records import LISTED, RunQuery, RunRecord
@@ -29,7 +35,7 @@ Runs = Sequence[tuple[str, RunRecord]]
 
 
 @click.command("history", epilog="Example: experience-tui history opus news_scan --failed")
-@history_words
+@runs_argument
 @every_citizen
 @click.option("--failed", is_flag=True, help="Only runs that failed, timed out or were interrupted.")
 @click.option("--limit", default=LISTED, show_default=True, type=click.IntRange(1), help="How many.")
@@ -56,7 +62,7 @@ def history_command(
     """
     from scheduler.background import read_citizens
 
-    citizens, tasks = who(words, every)
+    citizens, tasks = citizens_and_rest(words, every)
     if len(tasks) > 1:
         raise click.UsageError("name at most one task; leave it out for the runs of all")
     if len(citizens) != 1 and (run or before):

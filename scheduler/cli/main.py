@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(command: click.Command, argv: Sequence[str] | None = None, name: str | None = None) -> int:
     """Run a click command; an error that a person can cause is one line, not a traceback."""
-    _print_anything()
+    _replace_unprintable()
     logging.getLogger("experience").addHandler(QUIET)
     try:
         return command.main(argv, prog_name=name, standalone_mode=False) or OK
@@ -43,13 +43,13 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         click.echo(error.format_message(), err=True)
         return WRONG
     except click.ClickException as error:
-        return _complain(error.format_message())
+        return _print_errors(error.format_message())
     except BadSettings as error:
-        return _complain(*error.problems)
+        return _print_errors(*error.problems)
     except SchedulerError as error:
-        return _complain(str(error))
+        return _print_errors(str(error))
     except OSError as error:  # without a name it is the output: a full disk, a closed terminal
-        return _complain(f"{error.filename or 'the output'}: {error.strerror or error}")
+        return _print_errors(f"{error.filename or 'the output'}: {error.strerror or error}")
 
 
 # ------------------------------------------------------------------ subcommands of experience-tui
@@ -64,7 +64,7 @@ def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -
 
     Exit code 1 if the last run of any task failed.
     """
-    return _show(names, config, as_json)
+    return _print_status(names, config, as_json)
 
 
 @click.command("check", epilog="Example: experience-tui check --config /etc/experience/experience.toml")
@@ -93,7 +93,7 @@ def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) ->
         )
         return WRONG if problems else OK
     if problems:
-        return _complain(*problems)
+        return _print_errors(*problems)
     for citizen in chosen:
         waiting = _checked(citizen)["not_set_up"]
         rest = f", not set up: {', '.join(waiting)}" if waiting else ""
@@ -188,7 +188,7 @@ def core(**flags: Any) -> int:
 
 
 def _status(options: Options) -> int:
-    return _show((options.citizen,) if options.citizen else (), options.config)
+    return _print_status((options.citizen,) if options.citizen else (), options.config)
 
 
 def _loop(options: Options) -> int:
@@ -210,7 +210,7 @@ def _interactive(options: Options) -> int:
 
     name = options.name
     read_citizen(name, options.config)  # an unknown citizen ends here, before the prompt
-    interact(name, options.config, lambda: _in_words([read_citizen(name, options.config)], alone=True))
+    interact(name, options.config, lambda: _status_text([read_citizen(name, options.config)], alone=True))
     return OK
 
 
@@ -255,21 +255,21 @@ VERBS: dict[str, Callable[[Options], int]] = {
 # ------------------------------------------------------------------ words on the terminal
 
 
-def _show(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
+def _print_status(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
     from scheduler.background import read_citizens
 
     snapshots = read_citizens(names, config)
-    _warn(problem for snapshot in snapshots for problem in snapshot.problems)
+    _print_to_stderr(problem for snapshot in snapshots for problem in snapshot.problems)
     if as_json:
         click.echo(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
     else:
-        click.echo(_in_words(snapshots, alone=len(names) == 1))
+        click.echo(_status_text(snapshots, alone=len(names) == 1))
     if any(one.problems and not one.tasks for one in snapshots):
         return WRONG
     return FAILED if any(map(failing, snapshots)) else OK
 
 
-def _in_words(snapshots: Iterable[Snapshot], alone: bool) -> str:
+def _status_text(snapshots: Iterable[Snapshot], alone: bool) -> str:
     from scheduler.system.clock import SystemClock
 
     now = SystemClock.now()
@@ -286,17 +286,17 @@ def _code_of(options: Options) -> int:
     return FAILED if failing(read_citizen(options.name, options.config)) else OK
 
 
-def _warn(problems: Iterable[str]) -> None:
+def _print_to_stderr(problems: Iterable[str]) -> None:
     for problem in problems:  # most are one line; the advice on what to set up is the lines to add
         click.echo("experience: " + "\n".join(map(clean, problem.split("\n"))), err=True)
 
 
-def _complain(*problems: str) -> int:
-    _warn(problems)
+def _print_errors(*problems: str) -> int:
+    _print_to_stderr(problems)
     return WRONG
 
 
-def _print_anything() -> None:
+def _replace_unprintable() -> None:
     """A terminal with an old encoding shows `?` for a glyph that it lacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

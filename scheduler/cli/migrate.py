@@ -15,7 +15,7 @@ from scheduler.errors import BadSettings, SchedulerError
 
 if TYPE_CHECKING:
     from scheduler.config.loader import Settings
-    from scheduler.migration.plan import CrontabPlan, Wanted
+    from scheduler.migration.plan import CrontabPlan, MigrationRequest
     from scheduler.migration.settings_writer import Target
 
 COLUMNS = 80  # without a terminal
@@ -83,29 +83,36 @@ def _settings(config: Path | None) -> "Settings":
 
 def _planned(
     files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
-) -> tuple["Target", "Wanted", tuple["CrontabPlan", ...]]:
+) -> tuple["Target", "MigrationRequest", tuple["CrontabPlan", ...]]:
     from scheduler.core.schedule import local_zone
-    from scheduler.migration.plan import Wanted, plan
-    from scheduler.migration.target import chosen, handlers, me, sources, taken, target
+    from scheduler.migration.plan import MigrationRequest, plan
+    from scheduler.migration.target import (
+        choose_citizen,
+        current_user,
+        existing_tables,
+        load_target,
+        ready_handlers,
+        sources,
+    )
     from scheduler.system.clock import SystemClock
 
-    user = asked["user"] or me()
+    user = asked["user"] or current_user()
     home = _home_of(user)
     found = sources(files, user, asked["system"], asked["column"])
-    name = chosen(settings, asked["citizen"], found)
-    there = target(settings, name, asked["config"])
-    wanted = Wanted(
+    name = choose_citizen(settings, asked["citizen"], found)
+    target = load_target(settings, name, asked["config"])
+    wanted = MigrationRequest(
         citizen=name,
         user=user,
         home=home,
         now=SystemClock.now(),
         zone=local_zone(),
-        builtin=handlers(there) if asked["builtin"] else frozenset(),
+        builtin=ready_handlers(target) if asked["builtin"] else frozenset(),
         every=asked["every"],
-        taken=taken(there),
+        taken=existing_tables(target),
         others=frozenset(settings.known) - {name},
     )
-    return there, wanted, plan(found, wanted)
+    return target, wanted, plan(found, wanted)
 
 
 def _home_of(user: str) -> str:
@@ -120,12 +127,12 @@ def _home_of(user: str) -> str:
 # ------------------------------------------------------------------ doing it
 
 
-def _apply(target: "Target", wanted: "Wanted", crontabs: Sequence["CrontabPlan"]) -> Path | None:
+def _apply(target: "Target", wanted: "MigrationRequest", crontabs: Sequence["CrontabPlan"]) -> Path | None:
     """The folder of the journal; None if there is nothing to move."""
     from scheduler.config.citizen import CitizenTable
     from scheduler.migration.journal import Change, Crontab, File, apply
-    from scheduler.migration.settings_writer import without, written
-    from scheduler.migration.target import me
+    from scheduler.migration.settings_writer import crontab_without, settings_with
+    from scheduler.migration.target import current_user
     from scheduler.schema.json_schema import write_beside
 
     moved = [planned for crontab in crontabs for planned in crontab.lines if planned.moves]
@@ -133,12 +140,16 @@ def _apply(target: "Target", wanted: "Wanted", crontabs: Sequence["CrontabPlan"]
         return None
     _check_owner(target.home, wanted.user)
     before = None if target.text is None else File(target.file).read()
-    changes = [Change(File(target.file), before, written(target, moved).encode())]
+    changes = [Change(File(target.file), before, settings_with(target, moved).encode())]
     for crontab in crontabs:
         source = crontab.source
-        what = File(source.path) if source.path else Crontab("" if wanted.user == me() else wanted.user)
+        what = (
+            File(source.path)
+            if source.path
+            else Crontab("" if wanted.user == current_user() else wanted.user)
+        )
         if any(planned.moves for planned in crontab.lines):
-            changes.append(Change(what, source.content, without(crontab, wanted.citizen)))
+            changes.append(Change(what, source.content, crontab_without(crontab, wanted.citizen)))
     journal = apply(target.home, changes)
     if before is None:
         write_beside(target.file, CitizenTable)
@@ -168,7 +179,7 @@ def _undo(settings: "Settings", name: str | None) -> int:
 # ------------------------------------------------------------------ printing
 
 
-def _show(crontabs: Sequence["CrontabPlan"], wanted: "Wanted") -> None:
+def _show(crontabs: Sequence["CrontabPlan"], wanted: "MigrationRequest") -> None:
     from scheduler.cli.printing import width
     from scheduler.migration.report import lines
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from scheduler.cli.completion import citizens, who_and_tasks
+from scheduler.cli.completion import citizens, tasks_of_citizens
 
 GRAMMAR = "CITIZEN: one name or a comma-separated list; leave it out with --all."
 
@@ -21,7 +21,7 @@ as_root = click.option(
 every_citizen = click.option("--all", "every", is_flag=True, help="Every citizen.")
 
 
-def how_to_act(command: Callable[..., Any]) -> Callable[..., Any]:
+def action_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every verb that acts, as run_verb takes them."""
     return as_lines(config_file(as_root(command)))
 
@@ -33,8 +33,10 @@ some_citizens = click.argument(
     shell_complete=citizens,
     callback=lambda context, option, words: names_in(words),
 )
-history_words = click.argument("words", nargs=-1, metavar="CITIZEN [TASK]", shell_complete=who_and_tasks)
-who_then_tasks = click.argument("words", nargs=-1, metavar="CITIZEN TASK...", shell_complete=who_and_tasks)
+runs_argument = click.argument("words", nargs=-1, metavar="CITIZEN [TASK]", shell_complete=tasks_of_citizens)
+tasks_argument = click.argument(
+    "words", nargs=-1, metavar="CITIZEN TASK...", shell_complete=tasks_of_citizens
+)
 
 
 def names_in(words: Sequence[str]) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ def names_in(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for word in words for name in word.split(",") if name))
 
 
-def who(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def citizens_and_rest(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The citizens that the first word names (none means all), and the other words; raises UsageError."""
     if every:
         return (), tuple(words)
@@ -52,9 +54,9 @@ def who(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, 
     return names, tuple(words[1:])
 
 
-def who_and_which(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def citizens_and_tasks(words: Sequence[str], every: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The same where there must be a task."""
-    names, tasks = who(words, every)
+    names, tasks = citizens_and_rest(words, every)
     if not tasks:
         raise click.UsageError("which task? Name it" + ("" if every else " after the citizen"))
     return names, tasks

@@ -10,7 +10,7 @@ from scheduler.core.views import OutputChunk
 LINE = 4096  # characters of a line without an end that are held back for its beginning
 
 # The beginning of an escape sequence, or of a line end, whose rest is still to come.
-_BEGUN = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,200}|[()])?|\r)\Z")
+_INCOMPLETE = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,200}|[()])?|\r)\Z")
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -61,8 +61,8 @@ class Printout:
         if self._prefix:
             whole = text.rfind("\n") + 1
             return whole if len(text) - whole <= LINE else len(text)
-        begun = _BEGUN.search(text)
-        return begun.start() if begun else len(text)
+        incomplete = _INCOMPLETE.search(text)
+        return incomplete.start() if incomplete else len(text)
 
     def _show(self, text: str) -> str:
         return "".join(map(self._line, readable(text)))

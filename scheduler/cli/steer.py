@@ -9,11 +9,11 @@ import click
 
 from scheduler.cli.options import (
     GRAMMAR,
+    action_options,
+    citizens_and_tasks,
     every_citizen,
-    how_to_act,
     some_citizens,
-    who_and_which,
-    who_then_tasks,
+    tasks_argument,
 )
 from scheduler.core.text import clean
 from scheduler.errors import SchedulerError, UnknownTask
@@ -29,16 +29,16 @@ def _verb(name: str, help: str) -> click.Command:
     """A verb for tasks."""
 
     @click.command(name, help=f"{help}\n\n{GRAMMAR}", epilog=f"Example: experience-tui {name} opus news_scan")
-    @who_then_tasks
+    @tasks_argument
     @every_citizen
-    @how_to_act
+    @action_options
     def command(words: tuple[str, ...], every: bool, **how: Any) -> int:
         async def act(control: "LocalControl", result: ResultPrinter) -> int:
             receipt = await getattr(control, name)(result.task)
             result(receipt.text, saved=receipt.saved)
             return 0
 
-        citizens, tasks = who_and_which(words, every)
+        citizens, tasks = citizens_and_tasks(words, every)
         return run_verb(citizens, tasks, act, **how)
 
     return command
@@ -53,7 +53,7 @@ resume_command = _verb("resume", "Schedule these tasks again.")
 @some_citizens
 @every_citizen
 @click.option("--wait", is_flag=True, help="Wait until it ends; exit code 1 if the wake or any task failed.")
-@how_to_act
+@action_options
 def wake_command(names: tuple[str, ...], every: bool, wait: bool, **how: Any) -> int:
     """Wake citizens now. If no process owns a citizen, this waits until its wake has ended."""
 

@@ -11,12 +11,12 @@ from scheduler.config.files import Files, Unusable, scripts
 from scheduler.config.merge import merge
 from scheduler.config.sections import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
 from scheduler.config.settings import CitizenSettings
-from scheduler.config.task import Place, TaskTable, Times, configured, slots, task
+from scheduler.config.task import Place, TaskTable, Times, cron_schedule, explicit_work, task
 from scheduler.core.schedule import AtStart, Cron
 from scheduler.core.task import Group, Retention, Task, WakeConfig
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, key, read, table_of
-from scheduler.schema.values import Reader, group, seconds, whole
+from scheduler.schema.values import Reader, group, integer, seconds
 from scheduler.system.homes import NAME
 
 BAD_NAME = "is not a valid name: use a-z, 0-9, _ and -, starting with a letter, at most 32 characters"
@@ -52,7 +52,7 @@ def _tasks_schema(handler: Any) -> dict[str, Any]:
 class CitizenTable(Table):
     """The keys of `[citizens.NAME]`, or of a citizen's own file."""
 
-    workers: Annotated[int, whole(1, 256)] = key(4, "How many of its tasks run at once.")
+    workers: Annotated[int, integer(1, 256)] = key(4, "How many of its tasks run at once.")
     grace: Annotated[float, seconds()] = key(10.0, "What running tasks get when the scheduler ends.")
     socket_group: Annotated[Group | None, group] = key(None, "The Unix group that may attach.")
     wake: Annotated[Nested, table_of(WakeTable)] = None
@@ -74,7 +74,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedTable:
+class LoadedCitizen:
     """A citizen as it was read, which scripts its home has, and which problems are not of its own file."""
 
     citizen: CitizenSettings
@@ -83,14 +83,14 @@ class LoadedTable:
     shared: tuple[tuple[Source, str], ...] = ()
 
 
-def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedTable:
+def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitizen:
     """The citizen's settings; if any of them cannot be used, its problems and no tasks."""
     own_file = str(home / "experience.toml")
     try:
         own = files.toml(own_file) or {}
         secrets = parse(files.text(str(home / ".env")) or "", str(home / ".env"), given.environ)
     except Unusable as error:
-        return LoadedTable(CitizenSettings(name, home, problems=(str(error),)))
+        return LoadedCitizen(CitizenSettings(name, home, problems=(str(error),)))
     above = ("citizens", name)
     layers = [(given.environment, Source("environment", above)), (own, Source(own_file))]
     layers += [(given.main, Source(given.file, above)), (given.shared, Source(given.file))]
@@ -113,14 +113,14 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedTable:
         )
         history = Retention(kept.keep, kept.keep_for)
         found = replace(found, llm=model, alerts=targets, history=history, socket_group=table.socket_group)
-    return LoadedTable(found, frozenset(wanted), place.scripts, shared)
+    return LoadedCitizen(found, frozenset(wanted), place.scripts, shared)
 
 
 def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
     at = ("wake",)
     table = read(WakeTable, raw, at, problems)
-    work = configured(table, home, at, problems)
-    cron = slots(table, raw, at, problems)
+    work = explicit_work(table, home, at, problems)
+    cron = cron_schedule(table, raw, at, problems)
     if isinstance(cron, AtStart):
         problems.add((*at, "cron"), "@reboot is for tasks; give the wake the five fields of cron, or every")
     times = cron if isinstance(cron, Cron) else None

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from scheduler.config.citizen import BAD_NAME, CitizenTable, LoadedTable, Sources, citizen
+from scheduler.config.citizen import BAD_NAME, CitizenTable, LoadedCitizen, Sources, citizen
 from scheduler.config.defaults import FIRST, STARTER
 from scheduler.config.environment import citizens
 from scheduler.config.files import Files, Unusable, default_root, main_candidates
@@ -57,10 +57,10 @@ def load_all(
         return Sources(_of(main.citizens, name), _of(spelt, name), file, environ, shared)
 
     found = [citizen(name, root / name, given(name), files) for name in known if not only or name in only]
-    of_main = sorted((each for home in found for each in home.shared), key=_is_of_one)
+    of_main = sorted((each for home in found for each in home.shared), key=_is_of_a_citizen)
     return Settings(
         root=root,
-        citizens=tuple(_held(each.citizen, wrong) for each in found),
+        citizens=tuple(_blocked_by_main_file(each.citizen, wrong) for each in found),
         problems=tuple(dict.fromkeys((*wrong, *made, *unlisted, *(line for _, line in of_main)))),
         files=tuple(map(Path, files.stamps)),
         known=known,
@@ -71,7 +71,7 @@ def load_all(
 
 
 def _mark(
-    files: Files, root: Path, there: Iterable[str], found: Collection[LoadedTable]
+    files: Files, root: Path, there: Iterable[str], found: Collection[LoadedCitizen]
 ) -> SettingsFingerprint:
     return SettingsFingerprint(
         files=tuple(files.stamps),
@@ -109,7 +109,7 @@ def _root(main: MainTable, environ: Mapping[str, str]) -> Path:
     return main.root or default_root()
 
 
-def _is_of_one(problem: tuple[Source, str]) -> bool:
+def _is_of_a_citizen(problem: tuple[Source, str]) -> bool:
     """What all citizens share comes first, in whatever order they were read."""
     return bool(problem[0].above)
 
@@ -128,7 +128,7 @@ def _of(tables: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _held(citizen: CitizenSettings, wrong: list[str]) -> CitizenSettings:
+def _blocked_by_main_file(citizen: CitizenSettings, wrong: list[str]) -> CitizenSettings:
     """A citizen runs nothing while the main file is broken: its tasks are unknown."""
     if not wrong:
         return citizen

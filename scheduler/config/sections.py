@@ -14,13 +14,13 @@ from scheduler.schema.values import (
     InvalidValue,
     Reader,
     Text,
+    argv_of,
+    integer,
     listed,
     reads,
     reads_list,
     seconds,
     text,
-    whole,
-    words,
 )
 from scheduler.schema.values import secret as secret_text
 
@@ -36,7 +36,7 @@ def secret_address(value: Any) -> Sensitive:
     return Sensitive(address(value))
 
 
-def some_of(known: tuple[str, ...]) -> Reader[frozenset[str]]:
+def subset_of(known: tuple[str, ...]) -> Reader[frozenset[str]]:
     """Reads a list of these words."""
 
     @reads_list(enum=list(known))
@@ -130,9 +130,9 @@ def _services(value: Any) -> tuple[Sensitive, ...]:
 class AlertsTable(Table):
     """The keys of `[alerts]`."""
 
-    on: Annotated[frozenset[str], some_of(KINDS)] = key(frozenset(KINDS), "What to report.")
-    after: Annotated[int, whole(1, 1000)] = key(2, "How many failures in a row are reported.")
-    command: Annotated[tuple[str, ...], words] = key((), "Gets the alert as JSON on its input.")
+    on: Annotated[frozenset[str], subset_of(KINDS)] = key(frozenset(KINDS), "What to report.")
+    after: Annotated[int, integer(1, 1000)] = key(2, "How many failures in a row are reported.")
+    command: Annotated[tuple[str, ...], argv_of] = key((), "Gets the alert as JSON on its input.")
     webhook: Annotated[str, secret_address] = key("", "The alert is posted there; a secret.")
     apprise: Annotated[tuple[str, ...], _services] = key((), "Addresses of Apprise; secrets.")
 
@@ -156,5 +156,5 @@ def alerts(raw: Mapping[str, Any] | None, at: At, problems: Problems) -> Alerts 
 class HistoryTable(Table):
     """The keys of `[history]`."""
 
-    keep: Annotated[int, whole(1, 10_000_000)] = key(Retention().runs, "Remembered runs of each task.")
+    keep: Annotated[int, integer(1, 10_000_000)] = key(Retention().runs, "Remembered runs of each task.")
     keep_for: Annotated[float, seconds(SHORTEST)] = key(Retention().seconds, "How long a run is remembered.")

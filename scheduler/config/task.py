@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
-from scheduler.config.sections import PINGS, SHORTEST, secret_address, some_of
+from scheduler.config.sections import PINGS, SHORTEST, secret_address, subset_of
 from scheduler.core.schedule import Every, Schedule, local_zone, parse, zone_named
 from scheduler.core.secrets import Sensitive, SensitiveBytes, holds_sensitive
 from scheduler.core.task import Call, Command, Handler, Isolated, NotSetUp, Task, Work
@@ -23,15 +23,15 @@ from scheduler.schema.values import (
     Flag,
     InvalidValue,
     Text,
+    argv_of,
     flag,
+    integer,
     pairs,
     path,
     reads,
     reason,
     seconds,
     text,
-    whole,
-    words,
 )
 
 
@@ -61,7 +61,9 @@ def zone(value: Any) -> tzinfo:
 class WorkTable(Table):
     """The keys that say what runs."""
 
-    command: Annotated[tuple[str, ...] | None, words] = key(None, "The program and its arguments; no shell.")
+    command: Annotated[tuple[str, ...] | None, argv_of] = key(
+        None, "The program and its arguments; no shell."
+    )
     handler: Annotated[str | None, text] = key(None, '"module:function" or "path/file.py:function".')
     isolated: Flag = key(False, "Run a module:function in a process of its own.")
     environment: Annotated[Mapping[str, str] | None, pairs] = key(None, "Variables for the command.")
@@ -81,8 +83,8 @@ class TaskTable(Times):
 
     every: Annotated[float | None, seconds(SHORTEST)] = key(None, "The interval, from start to start.")
     timeout: Annotated[float, seconds(0.001)] = key(300.0, "How long a run may take.")
-    priority: Annotated[int, whole(-1000, 1000)] = key(50, "Of the due tasks, the lowest starts first.")
-    retries: Annotated[int, whole(0, 100)] = key(0, "How often a failed run is tried again.")
+    priority: Annotated[int, integer(-1000, 1000)] = key(50, "Of the due tasks, the lowest starts first.")
+    retries: Annotated[int, integer(0, 100)] = key(0, "How often a failed run is tried again.")
     retry_delay: Annotated[float, seconds()] = key(30.0, "The wait before the first retry; it doubles.")
     jitter: Annotated[float, seconds()] = key(0.0, "Spreads starts over this long.")
     catch_up: Flag = key(True, "false: skip what was missed while nothing ran.")
@@ -92,7 +94,7 @@ class TaskTable(Times):
     ping: Annotated[str, secret_address] = key(
         "", "A URL that is requested after runs, see ping_on; a secret."
     )
-    ping_on: Annotated[frozenset[str], some_of(PINGS)] = key(
+    ping_on: Annotated[frozenset[str], subset_of(PINGS)] = key(
         frozenset(("ok", "failed")), "Which events request it."
     )
 
@@ -112,10 +114,11 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     given = is_table(raw, at, problems)
     if len(problems.found) > before:
         return None
-    if not given and (untouched := _untouched(name)):
-        missing = not untouched.set_up
+    if not given and (default := _default_task(name)):
         return (
-            untouched.with_work(_by_name(name, TaskTable.model_construct(), place)) if missing else untouched
+            default
+            if default.set_up
+            else default.with_work(_named_script(name, TaskTable.model_construct(), place))
         )
     builtin = None if given.keys() & {"command", "handler"} else built_in(name)
     own = builtin.options.model_fields if builtin else {}
@@ -128,24 +131,24 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     work = _work(name, table, given, builtin, place, problems)
     if schedule is None or len(problems.found) > before:
         return None
-    made = _made(name, schedule, work, table, options)
+    made = _build_task(name, schedule, work, table, options)
     hidden = frozenset(k for k, value in given.items() if holds_sensitive(value))
     return replace(made, source=problems.files(at, given), hidden=hidden)
 
 
 @lru_cache(maxsize=64)
-def _untouched(name: str) -> Task | None:
+def _default_task(name: str) -> Task | None:
     """A built-in task of which nothing is set: the same for every citizen, but for the script it may find."""
     if name not in BACKGROUND_TASKS:
         return None
     every, table = Every(BACKGROUND_TASKS[name]["interval"]), TaskTable.model_construct(**_defaults(name))
     if (builtin := built_in(name)) is None:
-        return _made(name, every, NotSetUp("command"), table, None)
+        return _build_task(name, every, NotSetUp("command"), table, None)
     work = NotSetUp("command") if builtin.needs else Call(builtin.function)
-    return _made(name, every, work, table, builtin.options.model_construct())
+    return _build_task(name, every, work, table, builtin.options.model_construct())
 
 
-def _made(name: str, schedule: Schedule, work: Work, table: TaskTable, options: Any) -> Task:
+def _build_task(name: str, schedule: Schedule, work: Work, table: TaskTable, options: Any) -> Task:
     limits = {k: getattr(table, k) for k in _LIMITS}
     return Task(name, schedule, work, options=options, **limits)
 
@@ -161,7 +164,7 @@ def _defaults(name: str) -> dict[str, Any]:
 
 def _schedule(table: TaskTable, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
     if "cron" in given or "timezone" in given:
-        return slots(table, given, at, problems)
+        return cron_schedule(table, given, at, problems)
     if interval := table.every or BACKGROUND_TASKS.get(at[-1], {}).get("interval"):
         return Every(interval)
     if "every" not in given:
@@ -169,7 +172,7 @@ def _schedule(table: TaskTable, given: Mapping[str, Any], at: At, problems: Prob
     return None
 
 
-def slots(table: Times, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
+def cron_schedule(table: Times, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
     """The schedule that `cron` asks for; None if there is none, or it cannot be used."""
     if "every" in given and "cron" in given:
         problems.add(at, "has both every and cron; keep one of them")
@@ -192,17 +195,17 @@ def _work(
     problems: Problems,
 ) -> Work:
     at = ("tasks", name)
-    if work := configured(table, place.home, at, problems):
+    if work := explicit_work(table, place.home, at, problems):
         return work
     if builtin is not None and not builtin.lacks(given):
         only_commands(table, at, problems)
         if table.isolated:
             problems.add((*at, "isolated"), "goes with a handler of your own; remove it from a built-in task")
         return Call(builtin.function)
-    return _by_name(name, table, place, given)
+    return _named_script(name, table, place, given)
 
 
-def _by_name(name: str, table: TaskTable, place: Place, given: Mapping[str, Any] | None = None) -> Work:
+def _named_script(name: str, table: TaskTable, place: Place, given: Mapping[str, Any] | None = None) -> Work:
     """The script of the task's name; else what is missing, with the lines to add."""
     if name in place.scripts:
         return command(table, (_python(), place.scripts[name]))
@@ -216,7 +219,7 @@ def _by_name(name: str, table: TaskTable, place: Place, given: Mapping[str, Any]
 # ------------------------------------------------------------------ what command and handler ask for
 
 
-def configured(table: WorkTable, home: str, at: At, problems: Problems) -> Work | None:
+def explicit_work(table: WorkTable, home: str, at: At, problems: Problems) -> Work | None:
     """What `command` or `handler` asks for, None if neither is there or it cannot be used."""
     if table.command and table.handler:
         problems.add(at, "has both command and handler; keep one of them")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from scheduler.core.ui_options import EVERYWHERE, KEYS, THEMES, Monitor
 from scheduler.schema.table import Problems, Source, Table, key, read, unknown
-from scheduler.schema.values import Flag, InvalidValue, kind, reads, reason, text
+from scheduler.schema.values import Flag, InvalidValue, reads, reason, text, type_name
 
 NAMED = (
     "up down left right home end pageup pagedown tab enter escape space backspace delete insert comma "
@@ -75,7 +75,7 @@ def _keys(table: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, s
 def _key(value: Any) -> str:
     """A key as Textual names it; one character stands for itself."""
     if not isinstance(value, str) or not value:
-        raise InvalidValue(f"is {kind(value) if value != '' else 'empty'}; {FIX}")
+        raise InvalidValue(f"is {type_name(value) if value != '' else 'empty'}; {FIX}")
     if len(value) == 1 and value.isprintable():
         return {",": "comma", " ": "space"}.get(value, value)
     name = _PART.sub("", value, count=1)

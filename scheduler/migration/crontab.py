@@ -126,11 +126,11 @@ def split_input(command: str) -> tuple[str, str | None]:
 
 
 def _input(text: str) -> str:
-    lines = re.sub(r"\\(.)|%", lambda found: _meant(found), text, flags=re.DOTALL)
+    lines = re.sub(r"\\(.)|%", lambda found: _unescaped(found), text, flags=re.DOTALL)
     return lines if not lines or lines.endswith("\n") else f"{lines}\n"
 
 
-def _meant(found: "re.Match[str]") -> str:
+def _unescaped(found: "re.Match[str]") -> str:
     if found[0] == "%":
         return "\n"
     return "%" if found[1] == "%" else found[0]

@@ -103,7 +103,7 @@ def apply(home: Path, changes: Iterable[Change]) -> Path:
                 raise SchedulerError(f"{change.what} has changed just now; try again")
             change.what.write(change.after)
     except (OSError, SchedulerError):
-        _back(journal)
+        _roll_back(journal)
         raise
     replace_file(journal / DONE, b"")
     return journal
@@ -114,10 +114,10 @@ def undo(home: Path) -> list[str]:
     journal = newest(home)
     if journal is None:
         raise SchedulerError(f"nothing to undo: no line was moved to {home}")
-    return _back(journal)
+    return _roll_back(journal)
 
 
-def _back(journal: Path) -> list[str]:
+def _roll_back(journal: Path) -> list[str]:
     """Restore everything or nothing: a change that was made since stops it before it begins."""
     changes = _read(journal)
     for change in changes:

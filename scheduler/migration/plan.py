@@ -94,7 +94,7 @@ class CrontabPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MigrationRequest:
     """Who gets the lines, and what is set already."""
 
     citizen: str
@@ -138,7 +138,7 @@ class LineContext:
         return replace(around, zone=named, named=value.removeprefix(":"), wrong="")
 
 
-def plan(sources: Iterable[Source], wanted: Wanted) -> tuple[CrontabPlan, ...]:
+def plan(sources: Iterable[Source], wanted: MigrationRequest) -> tuple[CrontabPlan, ...]:
     """A plan for every line of every source."""
     planner = _Planner(wanted)
     return tuple(planner.crontab(source) for source in sources)
@@ -147,7 +147,7 @@ def plan(sources: Iterable[Source], wanted: Wanted) -> tuple[CrontabPlan, ...]:
 class _Planner:
     """Remembers the names and times that are taken."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: MigrationRequest) -> None:
         self._wanted = wanted
         self._names: dict[str, int] = {}
         self._used = {WAKE, *wanted.taken, *BACKGROUND_TASKS}
@@ -202,7 +202,7 @@ class _Planner:
 
     def _checked(self, line: Line, around: LineContext, column: bool) -> tuple[str, str]:
         """The time and the command; raises CannotMigrate for what is not even that."""
-        if odd := _odd(line.text):
+        if odd := _unsupported_bytes(line.text):
             raise CannotMigrate(f"contains {odd}, which settings cannot hold", "the line without it")
         user, command = split_user(line.rest) if column else (self._wanted.user, line.rest)
         when = line.when[1:] if line.when.startswith("-*") else line.when  # cronie: not in syslog
@@ -310,12 +310,12 @@ def _shell_in(around: LineContext) -> Command:
         raise CannotMigrate(f"SHELL is {shell or 'empty'}", "SHELL=/bin/sh")
     if not folder.is_absolute():
         raise CannotMigrate(f"HOME is {folder}", "HOME with its whole path")
-    if any(map(_odd, environment.values())):
+    if any(map(_unsupported_bytes, environment.values())):
         raise CannotMigrate("a variable above it contains bytes that settings cannot hold", "it without them")
     return Command((shell, "-c"), environment, folder=folder, inherit=False)
 
 
-def _odd(text: str) -> str:
+def _unsupported_bytes(text: str) -> str:
     if text.isascii() and "\0" not in text:
         return ""
     if "\0" in text:

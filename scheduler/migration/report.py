@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from scheduler.core.text import clean
-from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, Wanted
+from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest
 
 NARROWEST = 60  # columns: below that the terminal wraps the lines
 INDENT = 8
@@ -21,7 +21,7 @@ _WORDS = (
 )
 
 
-def lines(crontab: CrontabPlan, wanted: Wanted, width: int) -> Iterator[str]:
+def lines(crontab: CrontabPlan, wanted: MigrationRequest, width: int) -> Iterator[str]:
     """A row for each line of the crontab, more where there is more to say, and the counts."""
     width = max(NARROWEST, width)
     number = f"{len(crontab.lines)} line{'' if len(crontab.lines) == 1 else 's'}"
@@ -49,7 +49,7 @@ def _becomes(planned: LinePlan) -> str:
     return _BECOMES.get(planned.fate) or f"{planned.fate}, stays"
 
 
-def _more(planned: LinePlan, wanted: Wanted) -> Iterator[tuple[str, str]]:
+def _more(planned: LinePlan, wanted: MigrationRequest) -> Iterator[tuple[str, str]]:
     interval = planned.before != planned.after
     if planned.before:
         yield "next by cron" if interval else "next", ", ".join(_moments(planned.before, wanted))
@@ -64,7 +64,7 @@ def _more(planned: LinePlan, wanted: Wanted) -> Iterator[tuple[str, str]]:
     yield from (("note", note) for note in planned.notes)
 
 
-def _moments(times: Iterable[float], wanted: Wanted) -> Iterator[str]:
+def _moments(times: Iterable[float], wanted: MigrationRequest) -> Iterator[str]:
     """In the machine's time; the day only where it is another one."""
     shown, year = "", datetime.fromtimestamp(wanted.now, wanted.zone).year
     for when in times:
@@ -92,7 +92,7 @@ def _wrapped(text: str, indent: int, width: int) -> Iterator[str]:
 # ------------------------------------------------------------------ for scripts
 
 
-def as_json(crontabs: Sequence[CrontabPlan], wanted: Wanted) -> dict[str, Any]:
+def as_json(crontabs: Sequence[CrontabPlan], wanted: MigrationRequest) -> dict[str, Any]:
     """Everything that a plan holds."""
     return {
         "citizen": wanted.citizen,

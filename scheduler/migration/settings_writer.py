@@ -36,7 +36,7 @@ class Target:
         return self.home / "experience.toml"
 
 
-def written(target: Target, moved: Iterable[LinePlan]) -> str:
+def settings_with(target: Target, moved: Iterable[LinePlan]) -> str:
     """The settings with these lines in them; raises SchedulerError if they would not mean the same."""
     import tomlkit  # 40 ms that a dry run does not pay
     from tomlkit.exceptions import TOMLKitError
@@ -46,7 +46,7 @@ def written(target: Target, moved: Iterable[LinePlan]) -> str:
     try:
         document = tomlkit.parse(f"{DIRECTIVE}\n" if target.text is None else target.text)
         _more_workers(document, target, len(moved))
-        new = [planned for planned in moved if not _put(document, _path(planned), _table(planned))]
+        new = [planned for planned in moved if not _extend_table(document, _path(planned), _table(planned))]
         text = _with_tables(document.as_string(), new)
     except (TOMLKitError, TypeError, AttributeError) as error:  # an odd shape: tasks = {}, say
         raise SchedulerError(f"{target.file}: cannot be added to: {error}; write it with [tables]") from error
@@ -69,7 +69,7 @@ def _more_workers(document: "TOMLDocument", target: Target, moved: int) -> None:
         document.append("workers", line)  # it goes before the first table
 
 
-def _put(document: Any, path: tuple[str, ...], keys: Mapping[str, Any]) -> bool:
+def _extend_table(document: Any, path: tuple[str, ...], keys: Mapping[str, Any]) -> bool:
     """Add the keys to a table that exists; False if it does not."""
     for name in path:
         if name not in document:
@@ -121,12 +121,12 @@ def _plain(text: str) -> str:
     return text.replace("${", "$${")
 
 
-def without(crontab: CrontabPlan, citizen: str) -> bytes:
+def crontab_without(crontab: CrontabPlan, citizen: str) -> bytes:
     """The crontab with the lines that move commented out, and nothing else touched."""
-    return b"".join(_left(planned, citizen) for planned in crontab.lines)
+    return b"".join(_commented_out(planned, citizen) for planned in crontab.lines)
 
 
-def _left(planned: LinePlan, citizen: str) -> bytes:
+def _commented_out(planned: LinePlan, citizen: str) -> bytes:
     raw = planned.line.raw
     if not planned.moves:
         return raw
@@ -137,7 +137,7 @@ def _left(planned: LinePlan, citizen: str) -> bytes:
 # ------------------------------------------------------------------ read back
 
 
-class _Pretended(Files):
+class _FilesWithUnwritten(Files):
     """The files as they are, but for one that is not written yet."""
 
     def __init__(self, file: Path, text: str) -> None:
@@ -156,7 +156,7 @@ def _check_length(target: Target, length: int) -> None:
 
 def _check(target: Target, text: str, moved: Iterable[LinePlan]) -> None:
     _check_length(target, len(text.encode()))
-    read = citizen(target.name, target.home, target.given, _Pretended(target.file, text)).citizen
+    read = citizen(target.name, target.home, target.given, _FilesWithUnwritten(target.file, text)).citizen
     if read.problems:
         raise BadSettings(read.problems)
     if changed := next((planned for planned in moved if not _same(planned, read)), None):

@@ -23,7 +23,7 @@ SYSTEM = (Path("/etc/crontab"), Path("/etc/cron.d"))
 _TURN = {"command", "handler", "every", "cron", "timezone"}  # what a moved wake would bring
 
 
-def me() -> str:
+def current_user() -> str:
     """The name of the user who runs this."""
     from pwd import getpwuid
 
@@ -35,15 +35,15 @@ def me() -> str:
 
 def sources(files: Iterable[Path], user: str, system: bool, column: bool | None) -> list[Source]:
     """The named files and folders, or else the user's own crontab; `system` adds what is below /etc."""
-    found = [_file(path, column) for place in files for path in _in(place)]
+    found = [_file(path, column) for place in files for path in _crontab_files(place)]
     if not found and not files:
-        content = Crontab("" if user == me() else user).read()
+        content = Crontab("" if user == current_user() else user).read()
         if content is not None:
             found = [Source(f"crontab of {user}", content, column=False)]
         elif not system:
             raise SchedulerError(f"{user} has no crontab; name a file, or --system for what is below /etc")
     places = [place for place in SYSTEM if system and place.exists()]
-    return found + [_file(path, True) for place in places for path in _in(place)]
+    return found + [_file(path, True) for place in places for path in _crontab_files(place)]
 
 
 def _file(path: Path, column: bool | None) -> Source:
@@ -54,7 +54,7 @@ def _file(path: Path, column: bool | None) -> Source:
         raise SchedulerError(f"{path}: cannot be read: {error.strerror}; name another file") from error
 
 
-def _in(place: Path) -> list[Path]:
+def _crontab_files(place: Path) -> list[Path]:
     """Itself, or what cron reads in a folder: no names with a dot or a tilde."""
     if not place.is_dir():
         return [place]
@@ -62,7 +62,7 @@ def _in(place: Path) -> list[Path]:
     return [each for each in names if each.name.translate({45: "", 95: ""}).isalnum() and each.is_file()]
 
 
-def chosen(settings: Settings, name: str | None, sources: Sequence[Source]) -> str:
+def choose_citizen(settings: Settings, name: str | None, sources: Sequence[Source]) -> str:
     """The citizen: the one named, the only one there is, or the one that v1's wake belongs to."""
     if name is None:
         name = _only(settings.known, sources)
@@ -92,7 +92,7 @@ def _woken(sources: Iterable[Source]) -> Iterator[str]:
                 yield from filter(NAME.fullmatch, folders_in(line.rest)[-1:])
 
 
-def target(settings: Settings, name: str, config: Path | None) -> Target:
+def load_target(settings: Settings, name: str, config: Path | None) -> Target:
     """Where its settings are; raises BadSettings if they have errors."""
     files, home = Files(), settings.root / name
     candidates = list(map(str, main_candidates(config, os.environ)))
@@ -104,9 +104,12 @@ def target(settings: Settings, name: str, config: Path | None) -> Target:
     return Target(name, home, given, files.text(str(home / "experience.toml")))
 
 
-def taken(found: Target) -> dict[str, str]:
+def existing_tables(found: Target) -> dict[str, str]:
     """Which tasks (and the wake) are set already, and where."""
-    places = ((found.given.main, f"citizens.{found.name}.", found.given.file), (_own(found), "", found.file))
+    places = (
+        (found.given.main, f"citizens.{found.name}.", found.given.file),
+        (_own_settings(found), "", found.file),
+    )
     return {name: f"[{above}{at}] in {file}" for table, above, file in places for name, at in _set_in(table)}
 
 
@@ -116,12 +119,12 @@ def _set_in(tables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield WAKE, WAKE
 
 
-def handlers(found: Target) -> frozenset[str]:
+def ready_handlers(found: Target) -> frozenset[str]:
     """The built-in tasks whose own handlers are set up, and whose times are not set yet."""
     tasks = citizen(found.name, found.home, found.given, Files()).citizen.tasks
     timed = {
         name
-        for tables in (found.given.main, _own(found))
+        for tables in (found.given.main, _own_settings(found))
         for name, table in tables.get("tasks", {}).items()
         if {"every", "cron"} & table.keys()
     }
@@ -129,7 +132,7 @@ def handlers(found: Target) -> frozenset[str]:
     return frozenset(ready & BACKGROUND_TASKS.keys() - timed)
 
 
-def _own(found: Target) -> Mapping[str, Any]:
+def _own_settings(found: Target) -> Mapping[str, Any]:
     return Files().toml(str(found.file)) or {}
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scheduler.schema.values import InvalidValue, Reader, kind, reason
+from scheduler.schema.values import InvalidValue, Reader, reason, type_name
 
 T = TypeVar("T", bound="Table")
 At = tuple[str, ...]
@@ -102,7 +102,7 @@ def is_table(value: Any, at: At, problems: Problems) -> dict[str, Any]:
 
 def a_table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise InvalidValue(f"is {kind(value)}; write it as a table, in [brackets]")
+        raise InvalidValue(f"is {type_name(value)}; write it as a table, in [brackets]")
     return value
 
 

@@ -81,14 +81,14 @@ _KINDS: tuple[tuple[type, str], ...] = (
 )
 
 
-def kind(value: Any) -> str:
+def type_name(value: Any) -> str:
     return next((name for each, name in _KINDS if isinstance(value, each)), "a date or time")
 
 
 def listed(value: Any, example: str) -> list[Any]:
     """`value` if it is a list."""
     if not isinstance(value, list):
-        raise InvalidValue(f"is {kind(value)}; write it as a list, like {example}")
+        raise InvalidValue(f"is {type_name(value)}; write it as a list, like {example}")
     return value
 
 
@@ -98,7 +98,7 @@ def listed(value: Any, example: str) -> list[Any]:
 @reads(type="string")
 def text(value: Any) -> str:
     if not isinstance(value, str):
-        raise InvalidValue(f"is {kind(value)}; write it as text, in quotes")
+        raise InvalidValue(f"is {type_name(value)}; write it as text, in quotes")
     if "\0" in value:
         raise InvalidValue("contains a NUL character; remove it")
     return value
@@ -117,11 +117,11 @@ def flag(value: Any) -> bool:
             value.lower()
         )
     if not isinstance(value, bool):
-        raise InvalidValue(f"is {kind(value)}; write true or false")
+        raise InvalidValue(f"is {type_name(value)}; write true or false")
     return value
 
 
-def whole(low: int, high: int) -> Reader[int]:
+def integer(low: int, high: int) -> Reader[int]:
     """Reads a whole number from `low` to `high`."""
 
     @reads(anyOf=[{"type": "integer", "minimum": low, "maximum": high}, _SECRET])
@@ -129,7 +129,7 @@ def whole(low: int, high: int) -> Reader[int]:
         if isinstance(value, Sensitive) and re.fullmatch(r"-?\d{1,9}", value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise InvalidValue(f"is {kind(value)}; write a whole number")
+            raise InvalidValue(f"is {type_name(value)}; write a whole number")
         if not low <= value <= high:
             raise InvalidValue(f"is {value}; write a number from {low} to {high}")
         return value
@@ -142,7 +142,7 @@ def seconds(low: float = 0.0) -> Reader[float]:
 
     def read_seconds(value: Any) -> float:
         if not isinstance(value, int | float | str) or isinstance(value, bool):
-            raise InvalidValue(f'is {kind(value)}; write a duration, like "5m" or 300')
+            raise InvalidValue(f'is {type_name(value)}; write a duration, like "5m" or 300')
         length = duration(value)
         if not low <= length < NEVER:
             raise InvalidValue(f"is {value!r}; write at least {low:g} seconds")
@@ -159,7 +159,7 @@ def number(low: float = 0.0) -> Reader[float]:
         if isinstance(value, Sensitive) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
             value = float(value)
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise InvalidValue(f"is {kind(value)}; write a number")
+            raise InvalidValue(f"is {type_name(value)}; write a number")
         if not low <= value < NEVER:
             raise InvalidValue(f"is {value}; write a number of at least {low:g}")
         return float(value)
@@ -185,7 +185,7 @@ def percent(value: Any) -> float:
 
 
 @reads(type="array", items={"type": "string"}, minItems=1)
-def words(value: Any) -> tuple[str, ...]:
+def argv_of(value: Any) -> tuple[str, ...]:
     """A command: the program and each of its arguments."""
     if isinstance(value, str):
         raise InvalidValue(
@@ -203,7 +203,7 @@ def words(value: Any) -> tuple[str, ...]:
 def pairs(value: Any) -> dict[str, str]:
     """A table of environment variables."""
     if not isinstance(value, dict):
-        raise InvalidValue(f'is {kind(value)}; write it as a table, like {{ LANG = "C" }}')
+        raise InvalidValue(f'is {type_name(value)}; write it as a table, like {{ LANG = "C" }}')
     for name in value:
         if not name or "=" in name or "\0" in name:
             raise InvalidValue(f"{name!r} is not a name for a variable; leave out '=' and NUL")

@@ -11,9 +11,9 @@ from scheduler.config.citizen import Sources
 from scheduler.core.schedule import local_zone
 from scheduler.errors import SchedulerError
 from scheduler.migration.crontab import LineKind, read
-from scheduler.migration.plan import Fate, Source, Wanted, plan
+from scheduler.migration.plan import Fate, MigrationRequest, Source, plan
 from scheduler.migration.report import as_json, lines
-from scheduler.migration.settings_writer import Target, without, written
+from scheduler.migration.settings_writer import Target, crontab_without, settings_with
 from tests.fuzz.bent import bent
 
 DATA = Path(__file__).parents[1] / "data"
@@ -55,7 +55,7 @@ TOKENS = (
     b"python3 -m ",
 )
 WANTED = st.builds(
-    Wanted,
+    MigrationRequest,
     citizen=st.just("opus"),
     user=st.sampled_from(("root", "opus")),
     home=st.sampled_from(("/root", "/")),
@@ -70,7 +70,7 @@ CASES = st.tuples(bent(SAMPLES, TOKENS), st.sampled_from((None, True, False)), W
 EMPTY = Target("opus", Path("/nowhere/opus"), Sources({}, {}, "main.toml", os.environ), "# mine\ngrace = 5\n")
 
 
-def check(case: tuple[bytes, bool | None, Wanted]) -> None:
+def check(case: tuple[bytes, bool | None, MigrationRequest]) -> None:
     content, column, wanted = case
     assert b"".join(line.raw for line in read(content)) == content
     (crontab,) = plan([Source("fuzz", content, Path("fuzz"), column)], wanted)
@@ -84,7 +84,7 @@ def check(case: tuple[bytes, bool | None, Wanted]) -> None:
     json.dumps(as_json([crontab], wanted)).encode()
     _left(crontab, content)
     try:
-        text = written(EMPTY, moved)
+        text = settings_with(EMPTY, moved)
     except SchedulerError as error:
         assert "longer than 256 KiB" in str(error) or "dots" in str(error), error
     else:
@@ -93,7 +93,7 @@ def check(case: tuple[bytes, bool | None, Wanted]) -> None:
 
 def _left(crontab, content: bytes) -> None:
     """Of the lines that are left, each is what it was, and those that moved are comments."""
-    left = read(without(crontab, "opus"))
+    left = read(crontab_without(crontab, "opus"))
     assert len(left) == len(crontab.lines)
     for planned, line in zip(crontab.lines, left, strict=True):
         if planned.moves:

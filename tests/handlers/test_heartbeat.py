@@ -12,7 +12,7 @@ import pytest
 from scheduler.core.json_codec import to_json
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers.heartbeat.handler import Reading, heartbeat, judge, measure
+from scheduler.handlers.heartbeat.handler import Reading, evaluate, heartbeat, measure
 from scheduler.handlers.heartbeat.options import Options
 from scheduler.handlers.heartbeat.peers import MOST, Peer, check_peers
 from scheduler.system.process_info import Running, born
@@ -51,7 +51,7 @@ def test_all_is_well():
         (replace(FINE, disk=85), "disk 85%, memory 62%, load 0.4"),
         (replace(FINE, queued=500), "disk 41%, memory 62%, load 0.4"),
     ):
-        assert judge(reading, Options()) == line, (reading, line)
+        assert evaluate(reading, Options()) == line, (reading, line)
 
 
 def test_a_passed_warning_limit_is_a_warning():
@@ -64,7 +64,7 @@ def test_a_passed_warning_limit_is_a_warning():
         (replace(FINE, peers=(Peer("mira", 7300),)), "mira: last wake 2h ago"),
         (replace(FINE, peers=(Peer("mira", 5, gone=True),)), "mira: the process that ran it is gone"),
     ):
-        report = judge(reading, Options())
+        report = evaluate(reading, Options())
         assert isinstance(report, Report), (reading, warning)
         assert report.warning, (reading, warning)
         assert report.text.endswith(f"; {warning}"), (reading, warning)
@@ -82,7 +82,7 @@ def test_a_passed_warning_limit_is_a_warning():
 )
 def test_a_passed_failure_limit_fails(reading, failure):
     with pytest.raises(TaskFailed) as error:
-        judge(reading, Options())
+        evaluate(reading, Options())
     assert str(error.value) == failure
 
 

@@ -480,7 +480,7 @@ def test_without_feeds_it_is_not_set_up():
 
 def test_what_is_remembered_is_bounded():
     memory = FeedMemory(seen={f"{n}": 1000 for n in range(MOST + 500)} | {"old": 1000 - KEPT})
-    memory.saw(["new"], 1000)
+    memory.update_seen(["new"], 1000)
     assert len(memory.seen) == MOST + 1 and "new" in memory.seen and "old" not in memory.seen
 
 

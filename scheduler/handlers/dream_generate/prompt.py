@@ -34,16 +34,16 @@ def prompt(home: Path, now: float, events: int, instructions: str = INSTRUCTIONS
     """What to dream of, as far as it can be read; blocks."""
     today = datetime.fromtimestamp(now, UTC).date()
     parts = [
-        ("What the day was like", _yesterday(home, today)),
-        ("What happened lately", _lately(home, today, events)),
-        ("What waits for you", _waiting(home / "tasks" / "queue")),
+        ("What the day was like", _newest_summary(home, today)),
+        ("What happened lately", _recent_events(home, today, events)),
+        ("What waits for you", _queued_work(home / "tasks" / "queue")),
     ]
     memories = [f"{title}:\n" + "\n".join(lines) for title, lines in parts if lines]
     text = "\n\n".join((instructions, *(memories or ["You remember nothing yet: dream of a first day."])))
     return Prompt(text, sum(len(lines) for _, lines in parts))
 
 
-def _yesterday(home: Path, today: date) -> Sequence[str]:
+def _newest_summary(home: Path, today: date) -> Sequence[str]:
     """The newest summary of the last days, in lines."""
     for back in range(1, RECENT + 1):
         text = read_json(day_file(home, "daily", today - timedelta(days=back)), {}).get("summary")
@@ -52,7 +52,7 @@ def _yesterday(home: Path, today: date) -> Sequence[str]:
     return []
 
 
-def _lately(home: Path, today: date, events: int) -> Sequence[str]:
+def _recent_events(home: Path, today: date, events: int) -> Sequence[str]:
     """The last events of yesterday and today, equal ones in a row only once."""
     lines: list[str] = []
     for day in (today - timedelta(days=1), today):
@@ -63,16 +63,16 @@ def _lately(home: Path, today: date, events: int) -> Sequence[str]:
     return lines[-events:] if events else []
 
 
-def _waiting(queue: Path) -> Sequence[str]:
+def _queued_work(queue: Path) -> Sequence[str]:
     try:
         files = sorted(queue.glob("*.json"))
     except OSError:
         return []
-    lines = [f"- {line}" for line in map(_wanted, files[:WAITING]) if line]
+    lines = [f"- {line}" for line in map(_title_of, files[:WAITING]) if line]
     return [*lines, f"- and {len(files) - WAITING} more"] if len(files) > WAITING else lines
 
 
-def _wanted(file: Path) -> str:
+def _title_of(file: Path) -> str:
     """What a piece of queued work is about."""
     try:
         work = read_json(file, {}) if file.stat().st_size <= QUEUE_FILE else {}

@@ -44,7 +44,7 @@ def _quoted(char: str) -> str:
     return rf"\\*(?:{re.escape(char)}|{bytewise}" + ("" if char.isascii() else "|\ufffd+") + ")"
 
 
-class Line:
+class CuttableSocket:
     """The open socket, so that another thread can cut it: a run that is over waits for no server."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Line:
 class Client(imaplib.IMAP4_SSL):
     """An IMAP connection on a Line; `refill` before each command whose answer may be long."""
 
-    def __init__(self, options: Options, line: Line) -> None:
+    def __init__(self, options: Options, line: CuttableSocket) -> None:
         self._line, self._left = line, MOST
         trust = _trust(str(options.ca_file or ""))
         super().__init__(options.host, options.port, ssl_context=trust, timeout=TIMEOUT)

@@ -16,7 +16,7 @@ from scheduler.handlers.wording import first_few
 from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
-    from scheduler.handlers.email_check.connection import Line
+    from scheduler.handlers.email_check.connection import CuttableSocket
     from scheduler.handlers.email_check.mailbox import Found, Mailbox
 
 
@@ -27,16 +27,18 @@ Progress = Callable[[float, float, str], None]
 
 async def email_check(ctx: Context) -> str | Report:
     """How much mail is unread; `URGENT:n ...` when n messages were queued that cannot wait."""
-    from scheduler.handlers.email_check.connection import Line
+    from scheduler.handlers.email_check.connection import CuttableSocket
 
-    options, line = _options(ctx), Line()
+    options, line = _options(ctx), CuttableSocket()
     try:
         return await to_thread(check, ctx.home, options, SystemClock.now(), ctx.progress, line)
     finally:
         line.cut()  # a run that was cancelled leaves no thread behind that waits for the server
 
 
-def check(home: Path, options: Options, now: float, progress: Progress, line: "Line") -> str | Report:
+def check(
+    home: Path, options: Options, now: float, progress: Progress, line: "CuttableSocket"
+) -> str | Report:
     """Check the mailbox once; raises TaskFailed, unless urgent mail was found before that."""
     from scheduler.handlers.email_check.mailbox import mailbox
 
@@ -78,7 +80,7 @@ class MailboxCheck:
     def report(self, problem: str) -> str | Report:
         """What there was, in one line."""
         full = bool(self._waiting) and not self._queue.room
-        line = "; ".join(filter(None, (self._result(), self._wait(full), problem)))
+        line = "; ".join(filter(None, (self._result(), self._waiting_text(full), problem)))
         return Report(line, warning=True, urgent=bool(self.queued)) if problem or full else line
 
     def _consider(self, box: "Mailbox", found: "Found") -> None:
@@ -108,14 +110,14 @@ class MailboxCheck:
 
     def _result(self) -> str:
         if self.queued:
-            return f"URGENT:{len(self.queued)} of {self._unread} unread: {_named(self.queued)}"
+            return f"URGENT:{len(self.queued)} of {self._unread} unread: {_first_senders(self.queued)}"
         if not self._unread:
             return "no unread mail"
         newest = f" in the newest {self._options.limit}" if self._beyond else ""
         urgent = f"{self._known} urgent, queued before" if self._known else f"none urgent{newest}"
         return f"{self._unread + self._beyond} unread, {urgent}"
 
-    def _wait(self, full: bool) -> str:
+    def _waiting_text(self, full: bool) -> str:
         if not self._waiting:
             return ""
         why = f"tasks/queue holds {FULL} files; clear it" if full else "the next run goes on"
@@ -135,7 +137,7 @@ def _email(message: MailHeaders, raw: bytes, text: str, size: int) -> dict[str, 
     }
 
 
-def _named(letters: list[MailHeaders]) -> str:
+def _first_senders(letters: list[MailHeaders]) -> str:
     return first_few([f"{next(iter(each.addresses), 'unknown')}: {each.subject[:60]}" for each in letters])
 
 

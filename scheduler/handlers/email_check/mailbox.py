@@ -17,7 +17,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check.connection import (
     FAILURES,
     Client,
-    Line,
+    CuttableSocket,
     Refused,
     hide_login,
     server_text,
@@ -47,7 +47,7 @@ class Found:
 
 
 @contextlib.contextmanager
-def mailbox(options: Options, line: Line) -> Iterator["Mailbox"]:
+def mailbox(options: Options, line: CuttableSocket) -> Iterator["Mailbox"]:
     """The folder, opened for reading alone; every failure is a TaskFailed of one line."""
     try:
         with contextlib.closing(Mailbox(options, line)) as box:
@@ -60,7 +60,7 @@ def mailbox(options: Options, line: Line) -> Iterator["Mailbox"]:
 class Mailbox(BaseMailBox):
     """imap-tools' mailbox on a connection that can be cut, for one folder."""
 
-    def __init__(self, options: Options, line: Line) -> None:
+    def __init__(self, options: Options, line: CuttableSocket) -> None:
         self._options, self._line = options, line
         super().__init__()
 

@@ -9,6 +9,7 @@ from scheduler.handlers.email_check.rules import sender
 from scheduler.schema.table import Table, key
 from scheduler.schema.values import (
     InvalidValue,
+    integer,
     listed,
     path,
     reads,
@@ -16,7 +17,6 @@ from scheduler.schema.values import (
     seconds,
     secret,
     text,
-    whole,
 )
 
 NEEDS = ("host", "user", "password")
@@ -31,7 +31,7 @@ urgent_from = ["ct@example.org"]
 
 
 @reads(type="string")
-def one(value: Any) -> str:
+def single_line(value: Any) -> str:
     """Text on one line: a line break would be a command of its own to the server."""
     given = text(value)
     if not given.strip() or not given.isprintable():
@@ -50,7 +50,7 @@ def _password(value: Any) -> Sensitive:
 
 @reads(type="string")
 def _host(value: Any) -> str:
-    given = one(value)
+    given = single_line(value)
     if not re.fullmatch(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-fA-F:.]+", given) or len(given) > 253:
         raise InvalidValue('is not a host name; write it like "imap.example.org", the port goes with port')
     return given
@@ -63,17 +63,17 @@ def _senders(value: Any) -> tuple[str, ...]:
 
 @reads_list()
 def _phrases(value: Any) -> tuple[str, ...]:
-    return tuple(one(each) for each in listed(value, '["urgent", "server down"]'))
+    return tuple(single_line(each) for each in listed(value, '["urgent", "server down"]'))
 
 
 class Options(Table):
     """The keys of `[tasks.email_check]` in addition to those of every task."""
 
     host: Annotated[str, _host] = key("", "The IMAP server.")
-    port: Annotated[int, whole(1, 65_535)] = key(993, "A port that speaks TLS at once.")
-    user: Annotated[str, one] = key("", "The account.")
+    port: Annotated[int, integer(1, 65_535)] = key(993, "A port that speaks TLS at once.")
+    user: Annotated[str, single_line] = key("", "The account.")
     password: Annotated[str, _password] = key(Sensitive(""), 'A secret: "${IMAP_PASSWORD}".')
-    folder: Annotated[str, one] = key("INBOX", "The folder to look at.")
+    folder: Annotated[str, single_line] = key("INBOX", "The folder to look at.")
     ca_file: Annotated[Path | None, path] = key(
         None, "A PEM file: trust these certificates instead of the system's."
     )
@@ -82,4 +82,6 @@ class Options(Table):
         (), "Words or phrases in a subject that make a mail urgent."
     )
     since: Annotated[float, seconds(3600)] = key(30 * 86400.0, "Ignore mail older than this.")
-    limit: Annotated[int, whole(1, 1_000_000)] = key(10_000, "Messages that one run looks at, newest first.")
+    limit: Annotated[int, integer(1, 1_000_000)] = key(
+        10_000, "Messages that one run looks at, newest first."
+    )

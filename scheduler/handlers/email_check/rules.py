@@ -20,7 +20,7 @@ def priority(
     if any(_is_from(sender, wanted) for sender in senders for wanted in urgent_from):
         return URGENT
     folded = normalize_words(subject)
-    return HIGH if any(_says(folded, normalize_words(words)) for words in urgent_subjects) else ""
+    return HIGH if any(_contains_words(folded, normalize_words(words)) for words in urgent_subjects) else ""
 
 
 def addresses(header: str) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def _is_from(address: str, wanted: str) -> bool:
     return address.endswith(wanted) if wanted.startswith("@") else address == wanted
 
 
-def _says(subject: str, words: str) -> bool:
+def _contains_words(subject: str, words: str) -> bool:
     """Whole words, so that `help` is not in `helpful`."""
     if not words:
         return False

@@ -30,7 +30,7 @@ async def heartbeat(ctx: Context) -> str | Report:
     """One line about the machine and the peers; a warning or a failure when a limit is passed."""
     options = ctx.options or Options()
     reading = await to_thread(measure, ctx.home, SystemClock.now(), options.peers)
-    return judge(reading, options)
+    return evaluate(reading, options)
 
 
 def measure(home: Path, now: float, peers: bool = True) -> Reading:
@@ -51,12 +51,12 @@ def measure(home: Path, now: float, peers: bool = True) -> Reading:
     )
 
 
-def judge(reading: Reading, options: Options) -> str | Report:
+def evaluate(reading: Reading, options: Options) -> str | Report:
     """The reading in one line; a Report when it wants attention. Raises TaskFailed past a failure limit."""
     if failures := _failures(reading, options):
         raise TaskFailed("; ".join(failures))
     warnings = _warnings(reading, options)
-    line = ", ".join(filter(None, (_summary(reading), _awake(reading, options))))
+    line = ", ".join(filter(None, (_summary(reading), _peers_awake(reading, options))))
     return Report("; ".join((line, *warnings)), warning=True) if warnings else line
 
 
@@ -64,7 +64,7 @@ def _summary(reading: Reading) -> str:
     return f"disk {reading.disk:.0f}%, memory {reading.memory:.0f}%, load {reading.load:.1f}"
 
 
-def _awake(reading: Reading, options: Options) -> str:
+def _peers_awake(reading: Reading, options: Options) -> str:
     awake, known = sum(each.awake(options.peer_stale) for each in reading.peers), len(reading.peers)
     if not known:
         return ""
@@ -87,7 +87,7 @@ def _warnings(reading: Reading, options: Options) -> list[str]:
         *_over("swap", reading.swap, options.swap_warning, "%"),
         *_over("load", reading.load, options.load_warning),
         *_over("files in tasks/queue:", reading.queued, options.queue_limit),
-        *filter(None, (_complaint(peer, options.peer_stale) for peer in reading.peers)),
+        *filter(None, (_peer_warning(peer, options.peer_stale) for peer in reading.peers)),
     ]
 
 
@@ -95,7 +95,7 @@ def _over(what: str, value: float, limit: float, unit: str = "") -> list[str]:
     return [f"{what} {value:.4g}{unit} is over {limit:g}{unit}"] if value > limit else []
 
 
-def _complaint(peer: Peer, stale: float) -> str:
+def _peer_warning(peer: Peer, stale: float) -> str:
     if peer.gone:
         return f"{peer.name}: the process that ran it is gone"
     if peer.asleep is not None and peer.asleep > stale:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from scheduler.schema.table import Table, key
-from scheduler.schema.values import Flag, number, percent, seconds, whole
+from scheduler.schema.values import Flag, integer, number, percent, seconds
 
 Percent = Annotated[float, percent]
 Load = Annotated[float, number()]
@@ -19,7 +19,7 @@ class Options(Table):
     swap_warning: Percent = key(80.0, "More swap in use is a warning; per cent.")
     load_warning: Load = key(2.0, "A higher load is a warning; per processor, over 5 minutes.")
     load_failure: Load = key(8.0, "A higher load is a failure; per processor, over 5 minutes.")
-    queue_limit: Annotated[int, whole(0, 1_000_000)] = key(
+    queue_limit: Annotated[int, integer(0, 1_000_000)] = key(
         500, "More files than this in tasks/queue are a warning."
     )
     peers: Flag = key(True, "Whether to look at the other citizens, too.")

@@ -53,21 +53,21 @@ def _summarise_day(home: Path, day: date) -> Outcome:
         source = hashlib.sha256(content).hexdigest()
         daily = day_file(home, "daily", day)
         old = summary_in(daily)
-        if not is_wanted(old, source):
+        if not needs_summary(old, source):
             return Outcome()
         found = parse_day(content)
     except NoDay as error:
         return Outcome(problem=f"{day}: {error}")
-    save(daily, {**kept(old), **summary(day, found.events), "source": source})
+    save(daily, {**carried_over(old), **summary(day, found.events), "source": source})
     return Outcome(True, f"{day}: {found.odd} entries are not events" if found.odd else "")
 
 
-def is_wanted(old: dict[str, Any] | None, source: str) -> bool:
+def needs_summary(old: dict[str, Any] | None, source: str) -> bool:
     """A summary without `source` was not written by this task, and stays as it is."""
     return old is None or ("source" in old and old["source"] != source)
 
 
-def kept(old: dict[str, Any] | None) -> dict[str, Any]:
+def carried_over(old: dict[str, Any] | None) -> dict[str, Any]:
     """What stays of a summary that is written again: not what a model made of the last one."""
     return {name: value for name, value in (old or {}).items() if name not in OF_A_MODEL}
 
@@ -99,17 +99,17 @@ def _lines(day: date, events: Sequence[Event], counts: Counter[str], failures: i
         return [f"{day}: nothing happened."]
     failed = f"; {failures} failed" if failures else ""
     return [
-        f"{day}: {len(events)} events ({kinds(counts)}){failed}.",
-        *(f"- {line}" for line in _typical(events)),
+        f"{day}: {len(events)} events ({describe_counts(counts)}){failed}.",
+        *(f"- {line}" for line in _representative_lines(events)),
     ]
 
 
-def kinds(counts: Counter[str]) -> str:
+def describe_counts(counts: Counter[str]) -> str:
     """The most frequent kinds of events, with their numbers."""
     return ", ".join(f"{count} {kind}" for kind, count in counts.most_common(8))
 
 
-def _typical(events: Sequence[Event]) -> list[str]:
+def _representative_lines(events: Sequence[Event]) -> list[str]:
     """The lines whose words come back most often over the day, in the order in which they were written."""
     lines = list(dict.fromkeys(line for line in map(line_of, events) if line))
     frequency = Counter(word for line in lines for word in _words(line))

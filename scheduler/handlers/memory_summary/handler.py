@@ -34,8 +34,8 @@ async def summarise(
     await prose.of(recent_periods(home, today))
     removed = await to_thread(_prune, home, today, options)
     problems = [day.problem for day in days if day.problem]
-    text = _text(_done(days, rolled), prose.written, removed)
-    return _judged(text, problems, prose.problem)
+    text = _text(_summarised(days, rolled), prose.written, removed)
+    return _with_warnings(text, problems, prose.problem)
 
 
 def _before(today: date, kept: float) -> date:
@@ -52,7 +52,7 @@ def _prune(home: Path, today: date, options: Options) -> int:
     return removed + prune_summaries(home, _oldest(today, options))
 
 
-def _done(days: Iterable[Outcome], rolled: Iterable[Period]) -> list[tuple[int, str]]:
+def _summarised(days: Iterable[Outcome], rolled: Iterable[Period]) -> list[tuple[int, str]]:
     kinds = Counter(period.kind for period in rolled)
     summarised = sum(day.summarised for day in days)
     return [(summarised, "day"), (kinds["weekly"], "week"), (kinds["monthly"], "month")]
@@ -67,7 +67,7 @@ def _text(done: list[tuple[int, str]], in_prose: int, removed: int) -> str:
     return ", ".join(parts) or "nothing new"
 
 
-def _judged(text: str, problems: list[str], no_prose: str) -> str | Report:
+def _with_warnings(text: str, problems: list[str], no_prose: str) -> str | Report:
     text = with_problems(text, problems)
     if no_prose:
         text = f"{text}; no prose: {no_prose}"

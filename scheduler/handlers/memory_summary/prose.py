@@ -13,7 +13,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.memory_summary.daily import Progress, clock_of, line_of, save
 from scheduler.handlers.memory_summary.files import day_file, events_of, summary_of
 from scheduler.handlers.memory_summary.rollup import DAY, Period, month_of, week_of
-from scheduler.handlers.net.llm import Answer, ask, place
+from scheduler.handlers.net.llm import Answer, ask, describe_model
 from scheduler.system.clock import SystemClock
 
 DAYS, WEEKS, MONTHS = 7, 4, 2  # so far back prose is asked for; what is older stays as it is
@@ -75,12 +75,12 @@ class Prose:
                     await self._one(self._llm, piece, number, len(pieces))
         except TimeoutError:
             if not self.written:
-                self.problem = f"{place(self._llm)} had no prose within {in_words(self._seconds)}"
+                self.problem = f"{describe_model(self._llm)} had no prose within {in_words(self._seconds)}"
         except TaskFailed as error:
             self.problem = str(error)
 
     async def _one(self, llm: Llm, piece: Piece, number: int, total: int) -> None:
-        found = await asyncio.to_thread(_without_prose, piece.file)
+        found = await asyncio.to_thread(_summary_awaiting_prose, piece.file)
         if not found:
             return
         material = await asyncio.to_thread(_material, self._home, piece, found)
@@ -90,11 +90,11 @@ class Prose:
             self._progress(number, total, f"{piece.what}: {text}")
 
         answer = await ask(llm, question, report)
-        await asyncio.to_thread(_keep, piece.file, answer)
+        await asyncio.to_thread(_save_prose, piece.file, answer)
         self.written += 1
 
 
-def _without_prose(file: Path) -> dict[str, Any]:
+def _summary_awaiting_prose(file: Path) -> dict[str, Any]:
     """The summary, if this task wrote it, it has events, and it is not prose yet; else an empty one."""
     found = summary_of(file)
     wanted = "source" in found and "model" not in found and found.get("event_count")
@@ -119,8 +119,8 @@ def _dailies(home: Path, days: Sequence[date]) -> list[str]:
     return [f"{day}: {text[:each]}" for day, text in texts.items() if isinstance(text, str)]
 
 
-def _keep(file: Path, answer: Answer) -> None:
+def _save_prose(file: Path, answer: Answer) -> None:
     """The prose takes the place of the summary, which is kept as its extract."""
-    if found := _without_prose(file):  # unless another run was faster
+    if found := _summary_awaiting_prose(file):  # unless another run was faster
         more = {"extract": found["summary"], "model": answer.model, "duration": answer.duration}
         save(file, {**found, "summary": answer.text, **more, **({"cut": True} if answer.cut else {})})

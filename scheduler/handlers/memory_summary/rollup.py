@@ -8,7 +8,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from scheduler.handlers.memory_summary.daily import FAILURES, WIDTH, is_wanted, kept, kinds, save
+from scheduler.handlers.memory_summary.daily import (
+    FAILURES,
+    WIDTH,
+    carried_over,
+    describe_counts,
+    needs_summary,
+    save,
+)
 from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_in
 from scheduler.storage.failure_journal import NoDay
 
@@ -69,12 +76,12 @@ def _roll_up(home: Path, period: Period, days: Sequence[date]) -> bool:
         source = hashlib.sha256(b"\n".join(contents)).hexdigest()
         file = period.file(home)
         old = summary_in(file)
-        if not is_wanted(old, source):
+        if not needs_summary(old, source):
             return False
         dailies = {day: found for day in days if (found := summary_in(day_file(home, "daily", day)))}
     except NoDay:
         return False  # a day that cannot be read now may be the next time
-    save(file, {**kept(old), **_rolled(period, dailies), "source": source})
+    save(file, {**carried_over(old), **_rolled(period, dailies), "source": source})
     return True
 
 
@@ -100,7 +107,7 @@ def _lines(
     period: Period, dailies: dict[date, dict[str, Any]], events: int, counts: Counter[str], failures: int
 ) -> Iterable[str]:
     failed = f"; {failures} failures" if failures else ""
-    of_kinds = f" ({kinds(counts)})" if counts else ""
+    of_kinds = f" ({describe_counts(counts)})" if counts else ""
     head = f"{period.name}: {len(dailies)} days, {events} events{of_kinds}{failed}."
     return [head, *(f"- {day}: {line}" for day, daily in dailies.items() if (line := _typical(daily)))]
 

@@ -71,14 +71,14 @@ class Web:
         broken: list[Exception] = []  # the reason for the retries, before the time was over
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._tried(url, dict(headers or {}), broken)
+                return await self._get_with_retries(url, dict(headers or {}), broken)
         except (httpx2.TimeoutException, TimeoutError):
             reason = why(broken[-1]) if broken else f"no answer within {self._timeout:g} s"
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             reason = why(error)
         raise NoAnswer(url, reason) from None  # the library's text may quote the address
 
-    async def _tried(self, url: str, headers: dict[str, str], broken: list[Exception]) -> Answer:
+    async def _get_with_retries(self, url: str, headers: dict[str, str], broken: list[Exception]) -> Answer:
         """Tries again after a broken connection, or after the time that the server asked for."""
         import httpx2
         import stamina
@@ -97,19 +97,19 @@ class Web:
         waits = {"wait_initial": 0.2, "wait_max": 2.0, "wait_jitter": 0.2}
         async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=self._timeout, **waits):
             with attempt:
-                return _not_limited(url, await self._followed(url, headers))
+                return _raise_if_rate_limited(url, await self._get_following_redirects(url, headers))
         raise AssertionError  # the last attempt raises its error
 
-    async def _followed(self, url: str, headers: dict[str, str]) -> Answer:
+    async def _get_following_redirects(self, url: str, headers: dict[str, str]) -> Answer:
         for _ in range(REDIRECTS + 1):
-            answer = await self._once(url, headers)
+            answer = await self._get_once(url, headers)
             place = answer.headers.get("location")
             if not (300 <= answer.status < 400 and place and answer.status != 304):
                 return answer
             url, headers = _next(url, place, headers)
         raise BadAnswer(f"redirects more than {REDIRECTS} times")
 
-    async def _once(self, url: str, headers: dict[str, str]) -> Answer:
+    async def _get_once(self, url: str, headers: dict[str, str]) -> Answer:
         async with self._client.stream("GET", url, headers=headers) as response:
             if response.headers.get("content-encoding", "identity").strip().lower() not in ENCODINGS:
                 raise BadAnswer("is compressed in a way that was not asked for")
@@ -122,7 +122,7 @@ class Web:
             return Answer(response.status_code, found, bytes(body), url)
 
 
-def refusal(answer: Answer) -> str:
+def status_problem(answer: Answer) -> str:
     """Why this status is not a success; "" if it is one."""
     if 200 <= answer.status < 300:
         return ""
@@ -176,12 +176,12 @@ def _next(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str,
     return target, headers
 
 
-def _not_limited(url: str, answer: Answer) -> Answer:
+def _raise_if_rate_limited(url: str, answer: Answer) -> Answer:
     wait = retry_after(answer.headers.get("retry-after", "")) if answer.status in (429, 503) else None
     if wait is None:
         return answer
     later = max(1.0, wait)
-    raise NoAnswer(url, f"{refusal(answer)}: come back in {later:.0f} s", later)
+    raise NoAnswer(url, f"{status_problem(answer)}: come back in {later:.0f} s", later)
 
 
 def retry_after(value: str) -> float | None:

@@ -71,14 +71,14 @@ async def ask(llm: Llm, prompt: str, progress: Progress) -> Answer:
     began = SystemClock.elapsed()
     try:
         async with await to_thread(new_client) as client:
-            reader = await _retried(client, llm, prompt, progress)
+            reader = await _ask_with_retries(client, llm, prompt, progress)
         text = reader.end()
     except NotAnswered as error:
-        raise TaskFailed(_one_line(llm, f"{place(llm)} {error}")) from None
+        raise TaskFailed(_one_line(llm, f"{describe_model(llm)} {error}")) from None
     return Answer(text, llm.model, round(SystemClock.elapsed() - began, 1), reader.cut)
 
 
-def place(llm: Llm) -> str:
+def describe_model(llm: Llm) -> str:
     """The model and its server; of an address from .env only the host."""
     return f"{llm.model} at {redacted(llm.url)}"
 
@@ -96,10 +96,12 @@ def endpoint(llm: Llm) -> str:
 # ------------------------------------------------------------------ the request
 
 
-async def _retried(client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress) -> "AnswerReader":
+async def _ask_with_retries(
+    client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress
+) -> "AnswerReader":
     for attempt in range(1, TRIES + 1):
         try:
-            return await _once(client, llm, prompt, progress)
+            return await _ask_once(client, llm, prompt, progress)
         except Busy as busy:
             wait = float(2**attempt) if busy.wait is None else busy.wait
             if attempt == TRIES or wait > PATIENCE:
@@ -111,7 +113,9 @@ async def _retried(client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _once(client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress) -> "AnswerReader":
+async def _ask_once(
+    client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress
+) -> "AnswerReader":
     import httpx2
 
     reader = AnswerReader()

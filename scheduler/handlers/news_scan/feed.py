@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from scheduler.core.secrets import Sensitive
-from scheduler.handlers.net.http import Answer, NoAnswer, Web, refusal
+from scheduler.handlers.net.http import Answer, NoAnswer, Web, status_problem
 from scheduler.handlers.net.urls import fingerprint, redacted
 from scheduler.handlers.news_scan.feed_state import FeedMemory
 from scheduler.handlers.news_scan.parser_pool import Parse
@@ -39,7 +39,7 @@ class Check:
         memory.later = 0.0
         memory.etag, memory.modified = _kept(self.answer, "etag"), _kept(self.answer, "last-modified")
         memory.body = _hash(self.answer.body)
-        memory.saw(self.seen, today)
+        memory.update_seen(self.seen, today)
 
 
 async def check(
@@ -55,7 +55,7 @@ async def check(
         return Check(feed, problem=error.why)
     if answer.status == 304 and memory.conditions():
         return Check(feed)
-    if problem := refusal(answer) or ("" if answer.body else "is empty"):
+    if problem := status_problem(answer) or ("" if answer.body else "is empty"):
         return Check(feed, problem=problem)
     if _hash(answer.body) == memory.body:
         return Check(feed, seen=frozenset(memory.seen), answer=answer)

@@ -39,7 +39,7 @@ class FeedMemory:
         given = {"if-none-match": self.etag, "if-modified-since": self.modified}
         return {name: value for name, value in given.items() if value}
 
-    def saw(self, keys: Collection[str], today: int) -> None:
+    def update_seen(self, keys: Collection[str], today: int) -> None:
         """These items are in the feed today; what has been gone for long is forgotten."""
         now = dict.fromkeys(keys, today)
         gone = [(key, day) for key, day in self.seen.items() if key not in now and day > today - KEPT]

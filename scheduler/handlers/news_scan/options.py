@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from scheduler.handlers.net.urls import address, redacted
 from scheduler.schema.table import Table, key
-from scheduler.schema.values import InvalidValue, kind, reads, reads_list, seconds, text
+from scheduler.schema.values import InvalidValue, reads, reads_list, seconds, text, type_name
 
 NEEDS = ("feeds",)
 
@@ -29,7 +29,7 @@ def _feeds(value: Any) -> Mapping[str, str]:
             name = redacted(url)
             named[name if name not in named else f"{name} ({len(named) + 1})"] = url
     else:
-        raise InvalidValue(f'is {kind(value)}; write a list, like ["https://example.org/feed.xml"]')
+        raise InvalidValue(f'is {type_name(value)}; write a list, like ["https://example.org/feed.xml"]')
     if not named:
         raise InvalidValue('is empty; write a list, like ["https://example.org/feed.xml"]')
     return named
@@ -38,7 +38,7 @@ def _feeds(value: Any) -> Mapping[str, str]:
 @reads_list()
 def _keywords(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise InvalidValue(f'is {kind(value)}; write a list, like ["python", "debian"]')
+        raise InvalidValue(f'is {type_name(value)}; write a list, like ["python", "debian"]')
     found = tuple(" ".join(text(word).split()) for word in value)
     if not all(found):
         raise InvalidValue("contains an empty keyword; remove it")

@@ -19,7 +19,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.net.cancellable import Stop, on_thread, raise_if_stopped
 from scheduler.handlers.offsite_backup.databases import clear, copy_databases
 from scheduler.handlers.offsite_backup.files import (
-    GENTLY,
+    NO_FOLLOW_NO_BLOCK,
     Entry,
     Missing,
     Part,
@@ -68,7 +68,7 @@ class Writer:
                 self._gzip.close()
                 self._file.flush()
                 os.fsync(self._file.fileno())
-                _forget_pages(self._file)
+                _drop_page_cache(self._file)
             else:
                 self._gzip.fileobj = None  # type: ignore[assignment] # or it would write its end once it is forgotten
 
@@ -83,7 +83,7 @@ class Writer:
             self._problem(entry.path, str(error))
 
     def _add(self, entry: Entry, source: Path) -> None:
-        info = described(entry)
+        info = tar_header(entry)
         if stat.S_ISLNK(entry.stat.st_mode):
             with _reading():
                 info.linkname = os.readlink(source)  # noqa: PTH115 - a Path would tidy it up
@@ -97,7 +97,7 @@ class Writer:
 
     def _put_file(self, info: tarfile.TarInfo, entry: Entry, source: Path) -> None:
         with _reading():
-            file = open(os.open(source, GENTLY), "rb")  # noqa: PTH123, SIM115 - no links, no pipes
+            file = open(os.open(source, NO_FOLLOW_NO_BLOCK), "rb")  # noqa: PTH123, SIM115 - no links, no pipes
         with file:
             before = os.fstat(file.fileno())
             info.size = before.st_size
@@ -154,7 +154,7 @@ class _Hashed:
         return content
 
 
-def described(entry: Entry) -> tarfile.TarInfo:
+def tar_header(entry: Entry) -> tarfile.TarInfo:
     """The entry's header; times to the nanosecond, which a number in Python's tarfile has no room for."""
     found = entry.stat
     info = tarfile.TarInfo(entry.path)
@@ -222,7 +222,7 @@ def _digest(info: tarfile.TarInfo, content: "hashlib._Hash") -> bytes:
     return found.digest()
 
 
-def _forget_pages(file: IO[bytes]) -> None:
+def _drop_page_cache(file: IO[bytes]) -> None:
     """What is read back is to come from the disk, not from memory."""
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -244,7 +244,7 @@ def write(ctx: Context, options: Options, stop: Stop) -> str | Report:
         for left in folder.glob(f".{ctx.citizen}-????????T??????Z.tar.gz.partial"):
             left.unlink()  # of a run that was killed
         text, missing = _written(ctx, options, unfinished, final, stop)
-        return report(f"{text}; {_forget(ctx.citizen, folder, options.keep)}", missing)
+        return report(f"{text}; {_remove_oldest(ctx.citizen, folder, options.keep)}", missing)
     except OSError as error:
         raise TaskFailed(f"{no_backup(error, folder)}; the earlier backups are as they were") from error
     finally:
@@ -305,7 +305,7 @@ def _verify(ctx: Context, file: Path, writer: Writer, total: int, stop: Stop) ->
         raise TaskFailed(f"what was read back is not what was written: {error}; check the disk") from error
 
 
-def _forget(citizen: str, folder: Path, keep: int) -> str:
+def _remove_oldest(citizen: str, folder: Path, keep: int) -> str:
     """Remove the oldest; only now that there is a new one which is known to be good."""
     every = archives(citizen, folder)
     for old in every[:-keep]:

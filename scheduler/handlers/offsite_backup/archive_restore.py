@@ -26,9 +26,9 @@ def unpack(archive: Path, to: Path) -> None:
                 folders.append(info)
         for info in links:
             Path(to, info.name).symlink_to(info.linkname)
-            _dress(info, to)
+            _restore_metadata(info, to)
         for info in reversed(folders):  # what is put into a folder changes its time
-            _dress(info, to)
+            _restore_metadata(info, to)
     except Damaged as error:
         raise TaskFailed(f"the backup is damaged, {to} is incomplete: {error}; try an older one") from error
 
@@ -53,7 +53,7 @@ def _make(info: tarfile.TarInfo, content: Iterator[bytes], to: Path) -> None:
         _write(path, info.size, content)
     else:
         raise Damaged(f"{info.name} is of a kind that no backup holds")
-    _dress(info, to)
+    _restore_metadata(info, to)
 
 
 def _write(path: Path, size: int, content: Iterable[bytes]) -> None:
@@ -63,17 +63,17 @@ def _write(path: Path, size: int, content: Iterable[bytes]) -> None:
             if chunk.count(0) == len(chunk):
                 file.seek(len(chunk), os.SEEK_CUR)  # a hole
             else:
-                _all(file.fileno(), chunk)
+                _write_all(file.fileno(), chunk)
         file.truncate(size)
 
 
-def _all(handle: int, chunk: bytes) -> None:
+def _write_all(handle: int, chunk: bytes) -> None:
     left = memoryview(chunk)
     while left:
         left = left[os.write(handle, left) :]
 
 
-def _dress(info: tarfile.TarInfo, to: Path) -> None:
+def _restore_metadata(info: tarfile.TarInfo, to: Path) -> None:
     """Owner, where allowed, then mode, then time: each would change the next."""
     path = to / info.name
     if os.geteuid() == 0:

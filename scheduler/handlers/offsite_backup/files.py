@@ -29,7 +29,7 @@ ALWAYS = (*SECRETS, *CACHES, *LOGS, *VOLATILE, f"/{OWN}")
 
 LOCK_LIMIT = 64  # bytes: a lock holds a process's number at most; files like `poetry.lock` are longer
 # For reading a file that may have become a link or a pipe since it was looked at.
-GENTLY = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+NO_FOLLOW_NO_BLOCK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _DATABASE = b"SQLite format 3\0"
 _COMPANIONS = ("-wal", "-shm", "-journal")  # of a database: useless without it, or worse
 
@@ -151,7 +151,7 @@ def _is_database(path: Path, found: os.stat_result) -> bool:
 def first_bytes(path: Path, count: int) -> bytes:
     """How the file begins; nothing if it cannot be read."""
     try:
-        handle = os.open(path, GENTLY)
+        handle = os.open(path, NO_FOLLOW_NO_BLOCK)
     except OSError:
         return b""
     try:

@@ -10,6 +10,7 @@ from scheduler.core.secrets import Sensitive
 from scheduler.schema.table import Table, key
 from scheduler.schema.values import (
     InvalidValue,
+    integer,
     listed,
     pairs,
     path,
@@ -18,7 +19,6 @@ from scheduler.schema.values import (
     reads_list,
     secret,
     text,
-    whole,
 )
 
 NEEDS = ("repository|directory",)
@@ -80,7 +80,7 @@ class Options(Table):
         10.0, "How much of the repository's data each run reads back; per cent."
     )
     directory: Annotated[Path | None, path] = key(None, "A folder for .tar.gz archives.")
-    keep: Annotated[int, whole(1, 10_000)] = key(14, "How many backups stay.")
+    keep: Annotated[int, integer(1, 10_000)] = key(14, "How many backups stay.")
     exclude: Annotated[tuple[str, ...], patterns] = key(
         (), 'What else to leave out: names like "*.tmp", or paths from the home on.'
     )

@@ -40,7 +40,7 @@ class Busy(TaskFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ResticResult:
     """How restic ended, and its first and last output without any secret."""
 
     code: int | None
@@ -63,7 +63,7 @@ class Restic:
         self._processes = SubprocessPool(1, GRACE)
         self._log, self._progress = ctx.log, ctx.progress
 
-    async def run(self, folder: Path, *words: str, listen: Listen | None = None) -> Ended:
+    async def run(self, folder: Path, *words: str, listen: Listen | None = None) -> ResticResult:
         """Run restic with these arguments in this folder; raises TaskFailed if it fails.
 
         Exit code 3 (some files are unreadable) is not a failure. Cancelled, it returns when restic has ended.
@@ -72,7 +72,7 @@ class Restic:
         environment = {**self._environment, MARK: mark, "PWD": str(folder)}
         order = SpawnRequest((*_program(), *words), environment, folder, mark)
         code = await self._processes.run(lambda: order, _Watcher(output, self._log.warning))
-        ended = Ended(code, scrubbed(output.text(), self._hidden))
+        ended = ResticResult(code, scrubbed(output.text(), self._hidden))
         if code in (0, 3):
             return ended
         raise failure(ended)
@@ -82,7 +82,7 @@ class Restic:
         found = re.search(r"restic (\d+)\.(\d+)", (await self.run(Path("/"), "version")).text)
         return tuple(map(int, found.groups())) if found else (0,)
 
-    async def run_alone(self, folder: Path, *words: str) -> Ended:
+    async def run_alone(self, folder: Path, *words: str) -> ResticResult:
         """The same for what needs the repository for itself: others are waited for, a few minutes."""
         for pause in BUSY:
             try:
@@ -95,9 +95,9 @@ class Restic:
         return await self.run(folder, *words)
 
 
-def failure(ended: Ended) -> TaskFailed:
+def failure(ended: ResticResult) -> TaskFailed:
     """What a failure of restic means."""
-    if ended.code == 10 or _nothing_there(ended.text):
+    if ended.code == 10 or _is_missing(ended.text):
         return NoRepository("there is no repository yet")
     if meaning := _CODES.get(ended.code):
         return _failed(meaning, ended.last_line)
@@ -111,7 +111,7 @@ def _failed(meaning: str, line: str) -> TaskFailed:
     return (Busy if meaning is _LOCKED else TaskFailed)(f"{meaning} ({line})")
 
 
-def _nothing_there(text: str) -> bool:
+def _is_missing(text: str) -> bool:
     """Not every repository that cannot be opened is missing: it may be out of reach, or forbidden."""
     absent = r"unable to open config file: .*(no such file or directory|does not exist|not found|NoSuchKey)"
     return "Is there a repository" in text and bool(re.search(absent, text)) and "no such host" not in text
@@ -178,14 +178,14 @@ class _Lines(OutputBuffer):
 
     def __init__(self, listen: Listen | None) -> None:
         super().__init__()
-        self._listen, self._begun = listen, b""
+        self._listen, self._partial_line = listen, b""
 
     def write(self, data: bytes) -> None:
         if self._listen is None:
             super().write(data)
             return
-        *lines, rest = (self._begun + data).split(b"\n")
-        self._begun = rest if len(rest) <= LONGEST else b""
+        *lines, rest = (self._partial_line + data).split(b"\n")
+        self._partial_line = rest if len(rest) <= LONGEST else b""
         for line in lines:
             if (message := _message(line)) is None:
                 super().write(line + b"\n")
@@ -193,7 +193,7 @@ class _Lines(OutputBuffer):
                 self._listen(message)
 
     def text(self) -> str:
-        return super().text() + self._begun.decode("utf-8", "replace")
+        return super().text() + self._partial_line.decode("utf-8", "replace")
 
 
 def _message(line: bytes) -> dict[str, Any] | None:

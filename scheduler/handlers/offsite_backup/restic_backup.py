@@ -49,14 +49,14 @@ async def back_up(ctx: Context, options: Options) -> str | Report:
         if odd_links and await restic.version() < KEEPS_ODD_LINKS:
             for link in odd_links:
                 missing.add(link, "restic before 0.16 gets a link wrong whose target is not UTF-8")
-        summary = await _saved(ctx, restic, excludes, missing)
+        summary = await _back_up(ctx, restic, excludes, missing)
     except OSError as error:
         raise TaskFailed(no_backup(error, ctx.home)) from error
     finally:
         with suppress(OSError):
             await asyncio.to_thread(clear, ctx.home)
-    read = await _checked(ctx, restic, options)
-    warning = await _forgot(ctx, restic, options)
+    read = await _verify(ctx, restic, options)
+    warning = await _remove_oldest(ctx, restic, options)
     processed, new = summary["total_bytes_processed"], summary.get("data_added", 0)
     text = f"{files(summary['total_files_processed'])}, {size(processed)} ({size(new)} new), {read}"
     return report(text, missing, *([warning] if warning else []))
@@ -85,7 +85,7 @@ async def _open(ctx: Context, restic: Restic, options: Options) -> None:
     write_json(note, {"place": place})
 
 
-async def _saved(ctx: Context, restic: Restic, excludes: Path, missing: Missing) -> Mapping[str, Any]:
+async def _back_up(ctx: Context, restic: Restic, excludes: Path, missing: Missing) -> Mapping[str, Any]:
     """restic's own summary of the new snapshot."""
     summary: dict[str, Any] = {}
 
@@ -110,7 +110,7 @@ async def _saved(ctx: Context, restic: Restic, excludes: Path, missing: Missing)
     return summary
 
 
-async def _checked(ctx: Context, restic: Restic, options: Options) -> str:
+async def _verify(ctx: Context, restic: Restic, options: Options) -> str:
     """How much was read back; a backup that was not looked at is none."""
     ctx.progress(0, 0, "verifying")
     share = f"{options.check:g}%"
@@ -122,7 +122,7 @@ async def _checked(ctx: Context, restic: Restic, options: Options) -> str:
     return f"verified, {share} of the data read back" if options.check else "structure verified"
 
 
-async def _forgot(ctx: Context, restic: Restic, options: Options) -> str:
+async def _remove_oldest(ctx: Context, restic: Restic, options: Options) -> str:
     """Remove the oldest, and what only they held; what went wrong with that."""
     ctx.progress(0, 0, "removing old backups")
     which = ("--tag", tag(ctx.citizen), "--group-by", "tags", "--keep-last", str(options.keep))
@@ -212,10 +212,10 @@ async def snapshots(ctx: Context, options: Options) -> list[dict[str, Any]]:
 async def unpack(ctx: Context, options: Options, snapshot: str, to: Path) -> None:
     """Everything in the snapshot, every hash compared; raises TaskFailed, and `to` is then incomplete."""
     await Restic(ctx, options).run(Path("/"), "restore", snapshot, "--target", str(to), "--verify")
-    put_databases_back(to)
+    restore_databases(to)
 
 
-def put_databases_back(to: Path) -> None:
+def restore_databases(to: Path) -> None:
     """Move the copies of databases to where the databases were; folders keep their times."""
     staged = to / STAGED
     if not staged.is_dir():

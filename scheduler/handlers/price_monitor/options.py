@@ -11,7 +11,6 @@ from scheduler.schema.table import Table, key
 from scheduler.schema.values import (
     InvalidValue,
     Text,
-    kind,
     number,
     pairs,
     reads,
@@ -19,6 +18,7 @@ from scheduler.schema.values import (
     seconds,
     secret,
     text,
+    type_name,
 )
 
 SOURCES = ("coinbase", "kraken", "binance", "coingecko", "json")
@@ -44,7 +44,7 @@ def _source(value: Any) -> str:
 def _pairs(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise InvalidValue(
-            f'is {kind(value)}; write a list, like ["BTC/USD"]' if value else "is empty; name a pair"
+            f'is {type_name(value)}; write a list, like ["BTC/USD"]' if value else "is empty; name a pair"
         )
     found = tuple(dict.fromkeys(text(pair).strip() for pair in value))
     if not all(found) or len(found) > 200:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 from scheduler.core.secrets import Sensitive
-from scheduler.handlers.net.http import Answer, NoAnswer, Web, open_web, refusal
+from scheduler.handlers.net.http import Answer, NoAnswer, Web, open_web, status_problem
 from scheduler.handlers.net.urls import fingerprint
 from scheduler.handlers.price_monitor.moves import Tracks
 from scheduler.handlers.price_monitor.options import Options
@@ -82,7 +82,7 @@ class _Asking:
         return 0.0
 
     def _judge(self, pair: str, answer: Answer) -> None:
-        refused = refusal(answer)
+        refused = status_problem(answer)
         try:
             price = self._source.read(document(answer.body), pair)
             if refused:

@@ -16,7 +16,7 @@ from scheduler.handlers.email_check import connection as imap_client
 from scheduler.handlers.email_check import handler as module
 from scheduler.handlers.email_check import mailbox
 from scheduler.handlers.email_check import queued_mail as mail_queue
-from scheduler.handlers.email_check.connection import Line
+from scheduler.handlers.email_check.connection import CuttableSocket
 from scheduler.handlers.email_check.handler import check, email_check
 from scheduler.handlers.email_check.message import read_headers
 from scheduler.handlers.email_check.options import Options
@@ -64,7 +64,7 @@ def message(
 
 
 def look(home: Path, given: Options, at: float | None = None) -> str | Report:
-    return check(home, given, at or SystemClock.now(), lambda *step: None, Line())
+    return check(home, given, at or SystemClock.now(), lambda *step: None, CuttableSocket())
 
 
 def failure(home: Path, given: Options) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from scheduler.core.secrets import Sensitive
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.http import LATER, LIMIT, Answer, NoAnswer, open_web, refusal, retry_after
+from scheduler.handlers.net.http import LATER, LIMIT, Answer, NoAnswer, open_web, retry_after, status_problem
 from scheduler.handlers.net.urls import address, redacted
 from scheduler.schema.values import InvalidValue
 from tests.handlers.email_check.dovecot import certificates
@@ -45,7 +45,7 @@ async def test_an_answer_of_any_status_comes_back():
     async with site() as there:
         answer = await get(there.at("/a", Reply(b"hello", 418, {"ETag": '"1"'})))
     assert (answer.status, answer.body, answer.headers["etag"]) == (418, b"hello", '"1"')
-    assert refusal(answer) == "answers HTTP 418"
+    assert status_problem(answer) == "answers HTTP 418"
     assert there.asked[0][1]["user-agent"].startswith("experience-tui")
 
 

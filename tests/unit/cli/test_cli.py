@@ -101,7 +101,7 @@ def test_an_output_that_takes_nothing_is_one_line(background, capsys, monkeypatc
 
     monkeypatch.setattr(cli.click, "echo", full)
     said = []
-    monkeypatch.setattr(cli, "_complain", lambda *lines: said.extend(lines) or 2)
+    monkeypatch.setattr(cli, "_print_errors", lambda *lines: said.extend(lines) or 2)
     assert cli.main(["--citizen", "opus", "--status"]) == 2
     assert said == ["the output: No space left on device"]
 

@@ -9,23 +9,23 @@ import pytest
 
 from scheduler.core.schedule import AtStart, Cron, Every
 from scheduler.migration.names import in_background, keeps_alive, name_of, numbered
-from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, Source, Wanted, plan
+from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest, Source, plan
 from scheduler.migration.report import as_json, lines
 from scheduler.system.homes import NAME
 from tests.fakes import NOON
 
 SAMPLES = Path(__file__).parents[4] / "shared/data/crontabs"
-ME = Wanted("opus", "me", "/home/opus", NOON, UTC)
+ME = MigrationRequest("opus", "me", "/home/opus", NOON, UTC)
 V1 = (Path(__file__).parents[2] / "data" / "v1.crontab").read_bytes()
 
 
-def crontab(text: str | bytes, wanted: Wanted = ME, column: bool | None = False) -> CrontabPlan:
+def crontab(text: str | bytes, wanted: MigrationRequest = ME, column: bool | None = False) -> CrontabPlan:
     content = text.encode() if isinstance(text, str) else text
     (found,) = plan([Source("a crontab", content, column=column)], wanted)
     return found
 
 
-def one(text: str, wanted: Wanted = ME, column: bool | None = False) -> LinePlan:
+def one(text: str, wanted: MigrationRequest = ME, column: bool | None = False) -> LinePlan:
     """The plan for the last line."""
     return crontab(text, wanted, column).lines[-1]
 

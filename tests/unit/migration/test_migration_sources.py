@@ -6,7 +6,7 @@ import pytest
 
 from scheduler.errors import SchedulerError
 from scheduler.migration import target
-from scheduler.migration.target import me, sources
+from scheduler.migration.target import current_user, sources
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def system(tmp_path, monkeypatch):
 
 
 def test_the_system_has_columns_of_users_and_names_without_dots(system):
-    found = sources([], me(), system=True, column=None)
+    found = sources([], current_user(), system=True, column=None)
     assert [(source.path.name, source.column) for source in found] == [
         ("crontab", True),
         ("a", True),
@@ -32,17 +32,17 @@ def test_the_system_has_columns_of_users_and_names_without_dots(system):
 
 
 def test_files_stand_for_the_own_crontab_and_a_folder_for_what_is_in_it(system):
-    found = sources([system / "cron.d", system / "crontab"], me(), system=False, column=False)
+    found = sources([system / "cron.d", system / "crontab"], current_user(), system=False, column=False)
     assert [source.path.name for source in found] == ["a", "b-c_1", "crontab"]
     assert not any(source.column for source in found)
 
 
 def test_a_user_without_a_crontab_is_said(system):
     with pytest.raises(SchedulerError, match="has no crontab; name a file"):
-        sources([], me(), system=False, column=None)
+        sources([], current_user(), system=False, column=None)
 
 
 def test_a_pipe_in_place_of_a_file_holds_nobody_up(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SchedulerError, match="not a regular file"):
-        sources([tmp_path / "pipe"], me(), system=False, column=None)
+        sources([tmp_path / "pipe"], current_user(), system=False, column=None)
