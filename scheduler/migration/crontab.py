@@ -19,6 +19,7 @@ _ASSIGNED = re.compile(
 _MACRO = re.compile(r"(@[^ \t]*)(?:[ \t]+(.*))?", re.DOTALL)
 _FIELDS = re.compile(r"((?:[^ \t]+[ \t]+){4}[^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
 _LOGIN = re.compile(r"[a-z_][a-z0-9_-]{0,31}\$?")
+_UP_TO_INPUT = re.compile(r"((?:\\[%\\]|[^%])*+)(?:%(.*))?", re.DOTALL)
 _USER = re.compile(r"([^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
 
 
@@ -109,28 +110,11 @@ def split_input(command: str) -> tuple[str, str | None]:
     As Debian's cron was seen to do it: up to the first bare `%` a backslash goes before `%` and before a
     backslash; after it only before `%`, the other bare ones are line ends, and one is added at the end.
     """
-    if "%" not in command and "\\\\" not in command:
-        return command, None
-    head, given = [], None
-    position = 0
-    while position < len(command):
-        letter = command[position]
-        if letter == "\\" and command[position + 1 : position + 2] in ("%", "\\"):
-            letter, position = command[position + 1], position + 1
-        elif letter == "%":
-            given = _input(command[position + 1 :])
-            break
-        head.append(letter)
-        position += 1
-    return "".join(head), given
+    head, given = _UP_TO_INPUT.fullmatch(command).groups()  # type: ignore[union-attr]  # it matches any text
+    return re.sub(r"\\([%\\])", r"\1", head), None if given is None else _input(given)
 
 
 def _input(text: str) -> str:
-    lines = re.sub(r"\\(.)|%", lambda found: _unescaped(found), text, flags=re.DOTALL)
+    meanings = {"%": "\n", "\\%": "%"}
+    lines = re.sub(r"\\.|%", lambda found: meanings.get(found[0], found[0]), text, flags=re.DOTALL)
     return lines if not lines or lines.endswith("\n") else f"{lines}\n"
-
-
-def _unescaped(found: "re.Match[str]") -> str:
-    if found[0] == "%":
-        return "\n"
-    return "%" if found[1] == "%" else found[0]

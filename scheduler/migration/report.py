@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from textwrap import wrap
 from typing import Any
 
 from scheduler.core.text import clean
@@ -79,14 +80,11 @@ def _day(day: date, year: bool) -> str:
     return f"{day:%a %d %b %Y} " if year else f"{day:%a %d %b} "
 
 
-def _wrapped(text: str, indent: int, width: int) -> Iterator[str]:
-    """Broken at blanks; textwrap takes longer for that than the rest of this table."""
-    while len(text) > width:
-        at = text.rfind(" ", indent + 1, width + 1)
-        end, rest = (width, width) if at < 0 else (at, at + 1)
-        yield text[:end]
-        text = " " * indent + text[rest:]
-    yield text
+def _wrapped(text: str, indent: int, width: int) -> list[str]:
+    """Broken at blanks; most texts fit, and textwrap takes longer for one than all other work on it."""
+    if len(text) <= width:
+        return [text]
+    return wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 # ------------------------------------------------------------------ for scripts
