@@ -38,10 +38,7 @@ KEYS_SCHEMA = {
     "type": "object",
     "description": "Another key, or several, for what the monitor can do.",
     "properties": {
-        name: {
-            "anyOf": [_KEY, {"type": "array", "items": _KEY, "minItems": 1}],
-            "description": f"Default: {key}.",
-        }
+        name: {**_KEYS, "description": f"Default: {key}."}
         for screen in KEYS.values()
         for name, key in screen.items()
     },
