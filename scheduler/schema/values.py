@@ -210,6 +210,12 @@ def pairs(value: Any) -> dict[str, str]:
     return {name: text(each) for name, each in value.items()}
 
 
+@pairs.variant
+def secret_pairs(value: Any) -> dict[str, Sensitive]:
+    """A table whose values no repr, log or screen shows."""
+    return {name: Sensitive(each) for name, each in pairs(value).items()}
+
+
 @reads(type="string")
 def group(value: Any) -> Group | None:
     """A group of users of this machine; none if the name is empty."""

@@ -463,7 +463,7 @@ async def test_no_secret_is_told(tmp_path, caplog):
         ("feeds", ["example.org"], "is not an address"),
         ("feeds", {"a": 3}, "is a number"),
         ("keywords", [""], "empty keyword"),
-        ("keywords", "x", "write a list"),
+        ("keywords", "x", "write it as a list"),
         ("keep", "1h", "at least 86400 seconds"),
     ],
 )

@@ -361,7 +361,7 @@ def test_a_source_of_ones_own_without_its_path_is_said_when_the_settings_are_rea
     [
         ("source", "yahoo", "is none of coinbase, kraken"),
         ("pairs", [], "is empty"),
-        ("pairs", "BTC/USD", "write a list"),
+        ("pairs", "BTC/USD", "write it as a list"),
         ("pairs", [" "], "empty pair"),
         ("alert_percent", 0, "is 0"),
         ("alert_percent", "much", "is text"),

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from scheduler.handlers.net.urls import address, redacted
 from scheduler.schema.table import Table, key
-from scheduler.schema.values import InvalidValue, reads, reads_list, seconds, text, type_name
+from scheduler.schema.values import InvalidValue, listed, reads, reads_list, seconds, text, type_name
 
 NEEDS = ("feeds",)
 
@@ -37,9 +37,7 @@ def _feeds(value: Any) -> Mapping[str, str]:
 
 @reads_list()
 def _keywords(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise InvalidValue(f'is {type_name(value)}; write a list, like ["python", "debian"]')
-    found = tuple(" ".join(text(word).split()) for word in value)
+    found = tuple(" ".join(text(word).split()) for word in listed(value, '["python", "debian"]'))
     if not all(found):
         raise InvalidValue("contains an empty keyword; remove it")
     return found

@@ -12,12 +12,12 @@ from scheduler.schema.values import (
     InvalidValue,
     integer,
     listed,
-    pairs,
     path,
     percent,
     reads,
     reads_list,
     secret,
+    secret_pairs,
     text,
 )
 
@@ -40,12 +40,6 @@ def address(value: Any) -> Sensitive:
             'names no repository; write a whole path, or an address that restic knows, like "s3:..."'
         )
     return secret(value)
-
-
-@pairs.variant
-def secrets(value: Any) -> dict[str, Sensitive]:
-    """A table of environment variables whose values are shown nowhere."""
-    return {name: secret(each) for name, each in pairs(value).items()}
 
 
 @percent.variant
@@ -73,7 +67,7 @@ class Options(Table):
         None, "A restic repository: a whole path, sftp:, rest:, s3:, b2:, rclone:..."
     )
     password: Annotated[str | None, secret] = key(None, "What opens the repository; a secret.")
-    environment: Annotated[Mapping[str, str] | None, secrets] = key(
+    environment: Annotated[Mapping[str, str] | None, secret_pairs] = key(
         None, "Variables for restic's back end; secrets."
     )
     check: Annotated[float, share] = key(

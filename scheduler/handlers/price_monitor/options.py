@@ -11,14 +11,13 @@ from scheduler.schema.table import Table, key
 from scheduler.schema.values import (
     InvalidValue,
     Text,
+    listed,
     number,
-    pairs,
     reads,
     reads_list,
     seconds,
-    secret,
+    secret_pairs,
     text,
-    type_name,
 )
 
 SOURCES = ("coinbase", "kraken", "binance", "coingecko", "json")
@@ -42,10 +41,8 @@ def _source(value: Any) -> str:
 
 @reads_list()
 def _pairs(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise InvalidValue(
-            f'is {type_name(value)}; write a list, like ["BTC/USD"]' if value else "is empty; name a pair"
-        )
+    if not listed(value, '["BTC/USD"]'):
+        raise InvalidValue("is empty; name a pair")
     found = tuple(dict.fromkeys(text(pair).strip() for pair in value))
     if not all(found) or len(found) > 200:
         raise InvalidValue("contains an empty pair, or more than 200 pairs; correct it")
@@ -60,11 +57,6 @@ def _percent(value: Any) -> Decimal:
     return limit
 
 
-@pairs.variant
-def _headers(value: Any) -> Mapping[str, str]:
-    return {name: secret(each) for name, each in pairs(value).items()}
-
-
 class Options(Table):
     """The keys of `[tasks.price_monitor]` in addition to those of every task."""
 
@@ -74,7 +66,7 @@ class Options(Table):
     path: Text = key("", "json: the way to the price, steps joined by dots.")
     time_path: Text = key("", "json: the way to the time of the price.")
     endpoint: Annotated[str, address] = key("", "Another start of the source's address.")
-    headers: Annotated[Mapping[str, str] | None, _headers] = key(None, "Headers to send; secrets.")
+    headers: Annotated[Mapping[str, str] | None, secret_pairs] = key(None, "Headers to send; secrets.")
     alert_percent: Annotated[Decimal, _percent] = key(Decimal(5), "A move over this is urgent; per cent.")
     alert_window: Annotated[float, seconds(1)] = key(3600.0, "The time a move may take.")
     stale: Annotated[float, seconds(1)] = key(3600.0, "A price older than this does not count.")
