@@ -1,4 +1,4 @@
-"""Reads what is set for one citizen, wherever it is set, into CitizenSettings."""
+"""Reads the settings of one citizen, from every source, into CitizenSettings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -70,12 +70,14 @@ class Sources:
     environment: Mapping[str, Any]
     file: str  # the main one
     environ: Mapping[str, str] = field(repr=False)
-    shared: Mapping[str, Any] = field(default_factory=dict)  # tables of the main file that are for everybody
+    shared: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # tables of the main file that apply to all citizens
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedCitizen:
-    """A citizen as it was read, which scripts its home has, and which problems are not of its own file."""
+    """A citizen's settings, the scripts in its home, and the problems from other files than its own."""
 
     citizen: CitizenSettings
     looked_for: frozenset[str] = frozenset()  # the tasks that may have a script

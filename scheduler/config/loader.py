@@ -1,4 +1,4 @@
-"""The door to all settings; pydantic, 150 ms, is imported by the first call, on the thread that makes it."""
+"""Loads all settings; the first call imports pydantic (150 ms), on the calling thread."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -20,7 +20,7 @@ def load(
     only: Collection[str] = (),
     create: bool = False,
 ) -> Settings:
-    """Everything that is set, and everything that is wrong with it; raises nothing for a bad file.
+    """All settings, and all problems in them; never raises for a bad file.
 
     `only` leaves out other citizens; `create` makes the homes that are missing, and a first citizen.
     """
@@ -45,7 +45,7 @@ def load_or_raise(
 
 
 def peek(config: Path | None, environ: Mapping[str, str] = os.environ) -> Monitor:
-    """How the first frame is to be: the main file alone, and nothing of what may be wrong with it."""
+    """The monitor's options for the first frame, from the main file alone; its problems are left out."""
     files = Files()
     for each in main_candidates(config, environ):
         try:

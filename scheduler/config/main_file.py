@@ -41,7 +41,7 @@ class MainTable(Table):
 def load_all(
     config: Path | None, environ: Mapping[str, str], only: Collection[str], *, create: bool
 ) -> Settings:
-    """Everything that is set, and everything that is wrong with it."""
+    """All settings, and all problems in them."""
     files = Files()
     main, file, wrong = _main(files, config, environ)
     root = _root(main, environ)
@@ -110,7 +110,7 @@ def _root(main: MainTable, environ: Mapping[str, str]) -> Path:
 
 
 def _is_of_a_citizen(problem: tuple[Source, str]) -> bool:
-    """What all citizens share comes first, in whatever order they were read."""
+    """Sorts the problems of shared keys before those of single citizens."""
     return bool(problem[0].above)
 
 

@@ -1,4 +1,4 @@
-"""Merges all that is set for a citizen, by pydantic-settings: environment, own file, main file."""
+"""Merges the settings of a citizen with pydantic-settings: environment over own file over main file."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -41,7 +41,7 @@ class Layer(InitSettingsSource):
 
 
 class _Merged(BaseSettings):
-    """The table that several layers come to, highest first; what it means is read later."""
+    """The merged table of several layers, highest first; its values are read later."""
 
     model_config = SettingsConfigDict(extra="allow", defer_build=True)
 

@@ -1,4 +1,4 @@
-"""What the settings come to, as frozen values, and what they were read from. Imports no pydantic."""
+"""The loaded settings as frozen values, and the files they were read from. Imports no pydantic."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
@@ -44,7 +44,7 @@ class SettingsFingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All there is to know before anything runs.
+    """All settings, loaded before anything runs.
 
     `problems` are those of the main file and the environment; a citizen that one of them is about has it
     among its own too. `known` names every citizen there is, also those that `only` left out. `mark` is the

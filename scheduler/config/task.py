@@ -100,7 +100,7 @@ class TaskTable(Times):
 
 
 class Place(NamedTuple):
-    """Whose task it is, and what the home offers."""
+    """The citizen that a task belongs to, its home, and the scripts there."""
 
     citizen: str
     home: str
@@ -181,7 +181,7 @@ def cron_schedule(table: Times, given: Mapping[str, Any], at: At, problems: Prob
     elif table.cron is not None:
         try:
             return _parsed(table.cron, table.timezone or local_zone())
-        except BadSchedule as error:  # the machine's own zone is in a muddle
+        except BadSchedule as error:  # the machine's own time zone is invalid
             problems.add((*at, "cron"), reason(given["cron"], error))
     return None
 

@@ -1,4 +1,4 @@
-"""Reads `[monitor]` and `[keys]` of the main file; what is wrong there never keeps a task from running."""
+"""Reads `[monitor]` and `[keys]` of the main file; mistakes there never stop a task."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ KEYS_SCHEMA = {
 
 
 def monitor(keys: Mapping[str, Any] | None, table: Mapping[str, Any] | None, file: str) -> Monitor:
-    """How the screen is to be, and what is wrong with what was written about it."""
+    """The monitor's options, and the problems in them."""
     problems = Problems({(): Source(file)})
     looks = read(MonitorTable, table or {}, ("monitor",), problems)
     keymap = dict(_keys(keys or {}, problems))

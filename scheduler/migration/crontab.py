@@ -1,4 +1,4 @@
-"""Reads a crontab line by line, as cron does: no line is lost, nothing is judged yet."""
+"""Reads a crontab line by line, as cron does: no line is lost, and nothing is decided yet."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Carries out a move, and undoes it: first a copy of all that will change, then one change after the other.
+"""Applies a move, and undoes it: first copies all that will change, then makes one change after another.
 
 A move that was interrupted has either changed nothing or can be undone, byte for byte.
 """
@@ -22,7 +22,7 @@ DONE, UNDONE, PARTIAL = "done", ".undone", ".partial"
 
 @dataclass(frozen=True, slots=True)
 class Crontab:
-    """The user's own crontab, which the program `crontab` keeps; a `user` of "" is who runs this."""
+    """The user's own crontab, which the program `crontab` keeps; "" is the current user."""
 
     user: str = ""
 
@@ -110,7 +110,7 @@ def apply(home: Path, changes: Iterable[Change]) -> Path:
 
 
 def undo(home: Path) -> list[str]:
-    """Restore what the newest move changed: the names of it. Raises SchedulerError."""
+    """Restore what the newest move changed, and return its names; raises SchedulerError."""
     journal = newest(home)
     if journal is None:
         raise SchedulerError(f"nothing to undo: no line was moved to {home}")

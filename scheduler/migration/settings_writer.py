@@ -117,7 +117,7 @@ def _table(planned: LinePlan) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """The text as it is: `${NAME}` in it belongs to the shell, not to our settings."""
+    """The text as it is: `${NAME}` in it belongs to the shell, not to the settings."""
     return text.replace("${", "$${")
 
 

@@ -1,4 +1,4 @@
-"""Finds what a move is about: the crontabs, the citizen, and what is set for it already."""
+"""Finds the inputs of a move: the crontabs, the citizen, and its present settings."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -11,8 +11,8 @@ from scheduler.system.files import replace_file
 DIALECT = "http://json-schema.org/draft-07/schema#"  # what taplo and its editors read
 
 
-# The first line of a settings file that we write. The schema lies beside the file: both move together, and
-# an editor needs no network.
+# The first line of each new settings file. The schema lies beside the file: both move together, and an editor
+# needs no network.
 DIRECTIVE = "#:schema ./.experience/schema.json"
 
 

@@ -1,4 +1,4 @@
-"""The base of all models of settings, and the sentences for what pydantic finds wrong with a table."""
+"""The base of all settings models, and readable messages for pydantic's errors."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from scheduler.schema.values import InvalidValue, Reader, reason, type_name
 
 T = TypeVar("T", bound="Table")
 At = tuple[str, ...]
-Nested = Mapping[str, Any] | None  # a table that is looked into later
+Nested = Mapping[str, Any] | None  # a table that is read later
 
 
 class Table(BaseModel):
@@ -69,7 +69,7 @@ def dotted(at: Iterable[str]) -> str:
 def read(
     shape: type[T], table: Mapping[str, Any], at: At, problems: Problems, known: Iterable[str] = ()
 ) -> T:
-    """`table` as a `shape`; what cannot be used is noted and left at its default.
+    """`table` as a `shape`; invalid values are reported and stay at their defaults.
 
     `known` are further keys that a misspelt one may be near to.
     """
@@ -107,7 +107,7 @@ def a_table(value: Any) -> dict[str, Any]:
 
 
 def table_of(shape: "type[Table]") -> Reader[dict[str, Any]]:
-    """Reads a table that is looked into later, then as this shape."""
+    """Reads a table whose keys are read later, as this shape."""
 
     def schema(handler: Any) -> dict[str, Any]:
         shape.model_rebuild()
@@ -118,7 +118,7 @@ def table_of(shape: "type[Table]") -> Reader[dict[str, Any]]:
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
-    """What to say of a key that does not exist."""
+    """The message for an unknown key."""
     names = sorted(set(known))
     near = get_close_matches(name, names, n=1)
     return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known: {', '.join(names)}"

@@ -37,7 +37,7 @@ class Reader(Generic[T]):
     def __call__(self, value: Any) -> T:
         try:
             return self.read(value)
-        except BadSchedule as error:  # pydantic takes note of a ValueError only
+        except BadSchedule as error:  # pydantic reports only a ValueError
             raise InvalidValue(str(error)) from error
 
     def variant(self, read: "Callable[[Any], U]") -> "Reader[U]":

@@ -45,7 +45,7 @@ def _quoted(char: str) -> str:
 
 
 class CuttableSocket:
-    """The open socket, so that another thread can cut it: a run that is over waits for no server."""
+    """The open socket, which another thread can shut down: a cancelled run waits for no server."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
@@ -116,7 +116,7 @@ def _trust(ca_file: str) -> ssl.SSLContext:
 # ------------------------------------------------------------------ failures in one line
 
 _UNKNOWN = "comes from an authority that is not known here; name that authority's file as ca_file"
-# OpenSSL's numbers for why a certificate is not believed.
+# OpenSSL's codes for a rejected certificate.
 _CERTIFICATE = {
     9: "is not valid yet; compare this machine's clock with its date",
     10: "has expired; its server needs a new one",

@@ -29,7 +29,7 @@ async def email_check(ctx: Context) -> str | Report:
     """How much mail is unread; `URGENT:n ...` when n messages were queued that cannot wait."""
     from scheduler.handlers.email_check.connection import CuttableSocket
 
-    options, line = _options(ctx), CuttableSocket()
+    options, line = ctx.options or Options(), CuttableSocket()
     try:
         return await to_thread(check, ctx.home, options, SystemClock.now(), ctx.progress, line)
     finally:
@@ -139,8 +139,3 @@ def _email(message: MailHeaders, raw: bytes, text: str, size: int) -> dict[str, 
 
 def _first_senders(letters: list[MailHeaders]) -> str:
     return first_few([f"{next(iter(each.addresses), 'unknown')}: {each.subject[:60]}" for each in letters])
-
-
-def _options(ctx: Context) -> Options:
-    """In a process of its own the options arrive as a plain table."""
-    return Options(**ctx.options) if isinstance(ctx.options, dict) else ctx.options or Options()

@@ -1,4 +1,4 @@
-"""Makes text of a message as it came: headers and body, however they are encoded."""
+"""Decodes a raw message: its headers and its text, in any encoding."""
 
 import hashlib
 import re
@@ -88,7 +88,7 @@ def body(raw: bytes) -> str:
         plain = [part for part in parts if part.get_content_subtype() != "html"]
         return _text_of(plain[0]) if plain else _without_tags(_text_of(parts[0])) if parts else ""
     except (LookupError, ValueError, TypeError, RecursionError):
-        return ""  # what a stranger sent may be beyond what the parser was made for
+        return ""  # untrusted input can break the parser
 
 
 def decoded(line: str) -> str:

@@ -9,7 +9,7 @@ from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import read_json
 from scheduler.system.homes import homes
 
-# Of a thousand citizens each looks at the next fifty, so that together they look at all of them, often.
+# Each citizen checks the next fifty by name: together they cover all, even a thousand.
 MOST = 50
 
 

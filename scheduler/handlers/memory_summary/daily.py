@@ -68,7 +68,7 @@ def needs_summary(old: dict[str, Any] | None, source: str) -> bool:
 
 
 def carried_over(old: dict[str, Any] | None) -> dict[str, Any]:
-    """What stays of a summary that is written again: not what a model made of the last one."""
+    """The keys kept when a summary is rewritten: all but those from a model."""
     return {name: value for name, value in (old or {}).items() if name not in OF_A_MODEL}
 
 

@@ -1,4 +1,4 @@
-"""Summaries in prose: what a language model makes of those that were put together from quotations."""
+"""Summaries in prose: written by a language model from the summaries made of quotations."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from scheduler.handlers.memory_summary.rollup import DAY, Period, month_of, week
 from scheduler.handlers.net.llm import Answer, ask, describe_model
 from scheduler.system.clock import SystemClock
 
-DAYS, WEEKS, MONTHS = 7, 4, 2  # so far back prose is asked for; what is older stays as it is
+DAYS, WEEKS, MONTHS = 7, 4, 2  # how far back prose is requested
 MATERIAL = 12_000  # characters
 QUOTED = 100  # events of a day
 

@@ -59,7 +59,7 @@ def periods(days: Iterable[date], today: date) -> list[Period]:
 def roll_up(home: Path, today: date, since: date) -> list[Period]:
     """The weeks and months that were written, none that began before `since`; raises TaskFailed.
 
-    Of those before, daily summaries may be gone already.
+    Earlier periods may already lack daily summaries.
     """
     days = days_in(home, "daily")
     return [
@@ -80,7 +80,7 @@ def _roll_up(home: Path, period: Period, days: Sequence[date]) -> bool:
             return False
         dailies = {day: found for day in days if (found := summary_in(day_file(home, "daily", day)))}
     except NoDay:
-        return False  # a day that cannot be read now may be the next time
+        return False  # the day may be readable in the next run
     save(file, {**carried_over(old), **_rolled(period, dailies), "source": source})
     return True
 

@@ -1,4 +1,4 @@
-"""The one way to the network: every wait has an end, answers are bounded, no error holds a secret."""
+"""The HTTP client of the built-in tasks: waits and answers are bounded, errors hold no secrets."""
 
 import asyncio
 import email.utils
@@ -59,7 +59,7 @@ async def open_web(timeout: float = 30.0) -> "AsyncIterator[Web]":
 
 
 class Web:
-    """Gets whole answers, with retries and redirects, over connections that are kept."""
+    """Gets whole answers, with retries and redirects, over connections kept open."""
 
     def __init__(self, client: "httpx2.AsyncClient", timeout: float) -> None:
         self._client, self._timeout = client, timeout
@@ -140,11 +140,11 @@ def new_client() -> "httpx2.AsyncClient":
     """Made in a thread: reading all certificates takes some 30 ms."""
     import httpx2
 
-    # They log every address with all that is in it, or print over the screen.
+    # These loggers write whole URLs, or print over the screen.
     for chatty in ("httpx2", "httpcore2", "stamina"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     headers = {"user-agent": _agent(), "accept-encoding": "gzip, deflate", "accept": "*/*"}
-    times = httpx2.Timeout(None, connect=CONNECT)  # the rest ends with the whole
+    times = httpx2.Timeout(None, connect=CONNECT)  # Web.get limits the rest
     try:
         return httpx2.AsyncClient(headers=headers, timeout=times, verify=ssl.create_default_context())
     except (ValueError, OSError, httpx2.InvalidURL) as error:

@@ -1,4 +1,4 @@
-"""Addresses on the web: which may be asked, and how they are shown without what may be secret in them."""
+"""URLs: which are valid, and how they are shown without their secrets."""
 
 import hashlib
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ def address(value: object) -> str:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """What two addresses must share so that one may know the secrets of the other."""
+    """Scheme, host and port: secrets are sent to no other origin."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname or "", port
@@ -41,7 +41,7 @@ def redacted(url: str) -> str:
 
 
 def fingerprint(url: str) -> str:
-    """What the address is called where it is remembered: it may hold a secret."""
+    """A hash that stands for the URL in files, because a URL may hold a secret."""
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Parses feed documents in a process of its own: a hostile document can hold up, or end, this one only.
+"""Parses feed documents in a separate process: a hostile document can hang or kill only this one.
 
 It runs as a file and imports nothing of this package, which would take longer than the parsing. A request is
 a line of JSON (`size`, `type`, `base`, `keywords`, `feed`, `mark`) and the bytes of the document; an answer
@@ -56,7 +56,7 @@ def _entries(body: bytes, content_type: str) -> list[Mapping[str, Any]]:
     import feedparser  # type: ignore[import-untyped]  # it comes without types
 
     charset = _CHARSET.search(content_type)
-    # With the document's address it would join every single element with that: a fifth of the time.
+    # No content-location: joining it with every element would take a fifth of the time.
     headers = {"content-type": f"application/xml; {charset[0]}" if charset else "application/xml"}
     data = io.BytesIO(body)
     found = feedparser.parse(data, response_headers=headers, sanitize_html=False, resolve_relative_uris=False)

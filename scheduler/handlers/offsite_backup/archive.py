@@ -1,4 +1,4 @@
-"""A .tar.gz that knows what went into it: written with a hash of every entry, read back and compared."""
+"""Writes a .tar.gz with a hash of every entry, then reads it back and compares."""
 
 import gzip
 import hashlib
@@ -61,7 +61,7 @@ class Writer:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        """Finished and on the disk, or left as it is."""
+        """Finish the archive and sync it to disk; after an error leave it unfinished."""
         with self._file:
             if kind is None:
                 self._tar.close()
@@ -155,7 +155,7 @@ class _Hashed:
 
 
 def tar_header(entry: Entry) -> tarfile.TarInfo:
-    """The entry's header; times to the nanosecond, which a number in Python's tarfile has no room for."""
+    """The entry's header; its time as text, because a float has no room for nanoseconds."""
     found = entry.stat
     info = tarfile.TarInfo(entry.path)
     info.mode, info.uid, info.gid = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
@@ -223,7 +223,7 @@ def _digest(info: tarfile.TarInfo, content: "hashlib._Hash") -> bytes:
 
 
 def _drop_page_cache(file: IO[bytes]) -> None:
-    """What is read back is to come from the disk, not from memory."""
+    """Drop the file from the page cache, so that it is read back from the disk."""
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 

@@ -1,4 +1,4 @@
-"""Copies of SQLite databases as they are at one moment, however busily they are written to."""
+"""Consistent copies of SQLite databases, even while they are written to."""
 
 import os
 import shutil

@@ -28,7 +28,7 @@ VOLATILE = (
 ALWAYS = (*SECRETS, *CACHES, *LOGS, *VOLATILE, f"/{OWN}")
 
 LOCK_LIMIT = 64  # bytes: a lock holds a process's number at most; files like `poetry.lock` are longer
-# For reading a file that may have become a link or a pipe since it was looked at.
+# For reading a file that may have become a link or a pipe since it was listed.
 NO_FOLLOW_NO_BLOCK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _DATABASE = b"SQLite format 3\0"
 _COMPANIONS = ("-wal", "-shm", "-journal")  # of a database: useless without it, or worse
@@ -46,7 +46,7 @@ class Part(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something in the home: its path from there on, and what it was when it was looked at."""
+    """Something in the home: its path from there on, and its state when it was listed."""
 
     path: str
     stat: os.stat_result
@@ -126,7 +126,7 @@ def _stat(home: Path, path: str, problem: Problem) -> os.stat_result | None:
     except FileNotFoundError:
         return None  # removed since it was listed
     except OSError as error:
-        problem(path, error.strerror or "cannot be looked at")
+        problem(path, error.strerror or "cannot be read")
         return None
 
 
@@ -220,7 +220,7 @@ def files(count: int) -> str:
 
 def scrubbed(text: str, secrets: Collection[str]) -> str:
     """`text` without any of the secrets, and without the passwords in addresses."""
-    # Without every "1" nothing could be read any more.
+    # Replacing short values such as "1" would garble the text.
     for value in sorted((each for each in secrets if len(each) > 3), key=len, reverse=True):
         text = text.replace(value, "***")
     return re.sub(r"//[^/@\s]*@", "//***@", text)

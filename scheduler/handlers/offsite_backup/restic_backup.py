@@ -111,7 +111,7 @@ async def _back_up(ctx: Context, restic: Restic, excludes: Path, missing: Missin
 
 
 async def _verify(ctx: Context, restic: Restic, options: Options) -> str:
-    """How much was read back; a backup that was not looked at is none."""
+    """How much was read back; raises TaskFailed if the check fails."""
     ctx.progress(0, 0, "verifying")
     share = f"{options.check:g}%"
     subset = (f"--read-data-subset={share}",) if options.check else ()
