@@ -34,10 +34,10 @@ class Background:
         self.snapshots = {"opus": FINE}
         self.code = 0
 
-    def looks(self, names=(), config=None):
-        return [self.look(name, config) for name in names or self.snapshots]
+    def read_citizens(self, names=(), config=None):
+        return [self.read_citizen(name, config) for name in names or self.snapshots]
 
-    def look(self, citizen, config=None):
+    def read_citizen(self, citizen, config=None):
         if citizen not in self.snapshots:
             raise UnknownCitizen(citizen, self.snapshots)
         return self.snapshots[citizen]
@@ -202,7 +202,7 @@ def test_every_problem_of_the_settings_is_a_line_of_its_own(background, capsys, 
     def unusable(names, config):
         raise BadSettings(["a.toml: first", "b.toml: second"])
 
-    monkeypatch.setattr(background, "looks", unusable)
+    monkeypatch.setattr(background, "read_citizens", unusable)
     assert cli.main(["--citizen", "opus", "--status"]) == 2
     assert capsys.readouterr().err == "experience: a.toml: first\nexperience: b.toml: second\n"
 
