@@ -10,12 +10,12 @@ from random import uniform
 from typing import Any, TypeVar
 
 from scheduler.control import messages
-from scheduler.core.json_codec import to_json
 from scheduler.core.ports import RequestingControl
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.executors.output import ChunkQueue
+from scheduler.schema.json_codec import to_json
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import peer_of
 

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from scheduler.core.json_codec import to_json
 from scheduler.core.schedule import unix
 from scheduler.core.task import Command, Outcome, Task, WakeConfig
 from scheduler.core.values import value
 from scheduler.core.views import WakeView
 from scheduler.executors import Result
+from scheduler.schema.json_codec import to_json
 from scheduler.storage.failure_journal import append_event
 from scheduler.storage.state_codec import running_from_json
 from scheduler.system.clock import Clock, Timer

@@ -1,1 +1,1 @@
-"""Reading values and tables that a person wrote."""
+"""Reading what comes from outside: one value or table that a person wrote, JSON into dataclasses and back."""

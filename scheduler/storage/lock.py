@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from scheduler.core.json_codec import to_json
 from scheduler.errors import Managed, NotOurs, Owned, Unreadable
+from scheduler.schema.json_codec import to_json
 from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import file_id, read_json, replace_file
 from scheduler.system.process_info import Running, alive, born

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, get_type_hints
 
-from scheduler.core.json_codec import InvalidJson, from_json, reader, shortened, to_json
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Outcome
+from scheduler.schema.json_codec import InvalidJson, from_json, reader, shortened, to_json
 from scheduler.system.process_info import Running
 
 MAPS = ("last_run", "run_counts", "errors", "tasks")

@@ -15,10 +15,10 @@ from scheduler.cli.main import core, run
 from scheduler.config import files as settings_files
 from scheduler.config.loader import load
 from scheduler.core import schedule
-from scheduler.core.json_codec import to_json
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import OutputBuffer
+from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryFile
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock

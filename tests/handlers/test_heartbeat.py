@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.json_codec import to_json
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.handler import Reading, evaluate, heartbeat, measure
 from scheduler.handlers.heartbeat.options import Options
 from scheduler.handlers.heartbeat.peers import MOST, Peer, check_peers
+from scheduler.schema.json_codec import to_json
 from scheduler.system.process_info import Running, born
 from tests.fakes import NOON
 

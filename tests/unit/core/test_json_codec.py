@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from scheduler.core.json_codec import InvalidJson, from_json, to_json
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import Event, Snapshot, TaskStatus, TaskView, WakeView
+from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 
 finite = some.floats(allow_nan=False, allow_infinity=False)
 VIEWS = some.builds(
