@@ -9,24 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from . import (
-    attach,
-    big,
-    clients,
-    details,
-    dispatch,
-    history,
-    migrate,
-    monitor,
-    output,
-    serve,
-    stall,
-    status,
-    thousand,
-    throughput,
-)
-from .child import MeasurementFailed
-from .table import Bar, Row, markdown, show
+from benchmarks.attached import attach, clients, serve, thousand
+from benchmarks.child import MeasurementFailed
+from benchmarks.commands import migrate, status
+from benchmarks.engine import dispatch, history, output, throughput
+from benchmarks.screens import big, details, monitor, stall
+from benchmarks.table import Bar, Row, markdown, show
 
 MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "dispatch": dispatch.dispatch,

@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.numbers import Sample
 from scheduler.system.startup import prepare_process
-
-from .numbers import Sample
 
 HERE = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0  # seconds that one measurement may take

@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from tests.screens.details_situations import DETAILS
+from tests.screens.details.details_situations import DETAILS
 from tests.screens.driving import arrive
 from tests.screens.situations import SITUATIONS, Situation
 

@@ -1,0 +1,1 @@
+"""Many screens, scripts and browsers on one owner."""

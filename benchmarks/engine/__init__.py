@@ -1,0 +1,1 @@
+"""Lateness, bursts, history and output of schedulers, each beside a floor or a peer."""
