@@ -1,6 +1,6 @@
 """Situations of the details screen, each reached by keys alone.
 
-Drawn as pictures by `test_details_looks.py` and `screenshots.py`.
+`python -m tests.screens.details.details_situations NAME` opens one of them in the terminal.
 """
 
 import sys
