@@ -55,7 +55,7 @@ CASES = st.tuples(
 
 class Rig:
     def __init__(self) -> None:
-        remote.PATIENCE = 0.05
+        remote.ANSWER_TIMEOUT = 0.05
         self.folder = TemporaryDirectory()
         self.runner = asyncio.Runner()
         self.clock = SystemClock()

@@ -14,7 +14,7 @@ from tests.fuzz import on_crontab, on_owner, on_settings, on_socket, on_state
 def quiet(monkeypatch):
     """No log lines, and nothing left behind: the rigs are quicker than real ends of a socket."""
     monkeypatch.setattr(server, "PACE", 0.0)
-    monkeypatch.setattr(remote, "PATIENCE", 0.05)
+    monkeypatch.setattr(remote, "ANSWER_TIMEOUT", 0.05)
     logging.disable()
     yield
     logging.disable(logging.NOTSET)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from scheduler.control import messages
-from scheduler.control.client import RETRY, RETRY_AT_MOST, Connection, RemoteControl
+from scheduler.control.client import RETRY, RETRY_MAX, Connection, RemoteControl
 from scheduler.control.server import ACCEPTED, CLIENTS, MISTAKES, READ_SIZE, REQUESTS, Server
 from scheduler.core.schedule import Cron, Every
 from scheduler.core.task import Call, Task
@@ -209,7 +209,7 @@ async def test_an_owner_that_stays_away_is_looked_for_less_and_less_often(owner,
     await owner.server.close()
     await until(lambda: len(pauses) > 30, "it is looked for")
     assert 0.8 * RETRY <= pauses[0] <= 1.2 * RETRY
-    assert all(0.8 * RETRY_AT_MOST <= pause <= 1.2 * RETRY_AT_MOST for pause in pauses[-10:])
+    assert all(0.8 * RETRY_MAX <= pause <= 1.2 * RETRY_MAX for pause in pauses[-10:])
     assert len(set(pauses[-10:])) > 1, "a thousand do not all come at once"
 
 
