@@ -19,8 +19,8 @@ from typing import Any
 
 # Everything an owner imports, before the first fork: a life then begins in a few milliseconds.
 import filelock  # noqa: F401
-import scheduler.executors.command
 
+import scheduler.executors.executor
 import scheduler.executors.isolated  # noqa: F401
 from scheduler.core.ports import FleetOptions
 from scheduler.runtime.headless import run_headless
