@@ -662,10 +662,3 @@ def test_what_it_needs_and_the_lines_to_add():
 
 def test_the_password_is_not_in_the_repr():
     assert "hunter2" not in repr(Options(password=Sensitive("hunter2")))
-
-
-@real
-async def test_the_options_may_be_a_plain_table(server, home):
-    plain = {"host": "localhost", "port": server.port, "user": USER, "password": PASSWORD, "folder": "INBOX"}
-    context = Context("opus", home, "email_check", plain | {"ca_file": str(server.authority)})
-    assert await email_check(context) == "no unread mail"
