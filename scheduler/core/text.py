@@ -8,12 +8,12 @@ from scheduler.core.views import Snapshot, TaskStatus, TaskView
 
 GLYPHS = {
     TaskStatus.OK: "✓",
-    TaskStatus.WARNING: "⚠",
+    TaskStatus.WARNING: "▲",
     TaskStatus.FAILED: "✗",
     TaskStatus.NEVER: "○",
     TaskStatus.NOT_SET_UP: "◌",
-    TaskStatus.RUNNING: "▶",
-    TaskStatus.PAUSED: "⏸",
+    TaskStatus.RUNNING: "►",
+    TaskStatus.PAUSED: "‖",
 }
 ERROR_WIDTH = 60
 # C0 and C1 control a terminal, bidi controls reorder text, a lone surrogate cannot be printed.

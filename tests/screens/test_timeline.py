@@ -68,8 +68,8 @@ async def test_the_past_hour_is_what_the_history_says():
         await opened(pilot, "plus", "plus", "plus", "plus")
         await asked(pilot)
         assert row(pilot, "tick")[4:].count("✓") == 1 and "✗" in row(pilot, "tick")
-        assert "⚠━━━━" in row(pilot, "tock")
-        assert "▶━━━" in row(pilot, "busy")[4:]
+        assert "▲━━━━" in row(pilot, "tock")
+        assert "►━━━" in row(pilot, "busy")[4:]
 
 
 async def test_what_will_not_run_says_why():

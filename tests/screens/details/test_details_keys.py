@@ -124,9 +124,9 @@ async def test_the_screen_answers_at_once_when_the_citizen_publishes():
             control.snapshot.tasks[0], kind=TaskStatus.RUNNING, running_since=NOON, timeout=120.0
         )
         control.show(replace(control.snapshot, tasks=(running, *control.snapshot.tasks[1:])))
-        await until(lambda: "▶ running  00:00 of 2m" in shown(pilot), "it is shown as running")
+        await until(lambda: "► running  00:00 of 2m" in shown(pilot), "it is shown as running")
         assert "running since 12:00:00 (timeout 2m)" in shown(pilot)
-        assert "❯▶ today 12:00:00" in shown(pilot)
+        assert "❯► today 12:00:00" in shown(pilot)
 
 
 async def test_read_only_hides_the_verbs():

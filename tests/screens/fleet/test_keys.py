@@ -80,9 +80,9 @@ async def test_the_row_answers_at_once_when_the_citizen_publishes():
         started = task("heartbeat", kind=TaskStatus.RUNNING, running_since=NOON, timeout=120.0)
         control.show(replace(control.snapshot, tasks=(started, *tasks[1:])))
         await pilot.pause()
-        assert "▶ heartbeat" in shown(pilot)
+        assert "► heartbeat" in shown(pilot)
         assert "of 2m" in shown(pilot)
-        assert "▶ 1 running" in shown(pilot)
+        assert "► 1 running" in shown(pilot)
 
 
 async def test_a_refusal_is_a_toast_with_the_reason_and_never_markup():
