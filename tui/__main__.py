@@ -120,7 +120,7 @@ def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
     from tui.app import ExperienceApp
     from tui.demo.fleet import DemoFleet
 
-    return _run_app(ExperienceApp(DemoFleet(), read_only=read_only, ascii=ascii, label="DEMO"))
+    return _run_app(ExperienceApp(DemoFleet(), read_only=read_only, ascii=_is_plain(ascii), label="DEMO"))
 
 
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
@@ -149,7 +149,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
         fleet = FleetThread(chosen, on_home)
         Endings(fleet.stop_now)
         try:
-            plain = ascii or ui.ascii
+            plain = _is_plain(ascii or ui.ascii)
             return _run_app(ExperienceApp(fleet, read_only=read_only, ascii=plain, monitor=ui))
         finally:
             fleet.stop(_print_line)
@@ -170,6 +170,13 @@ def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:
 def _print_line(line: str) -> None:
     with suppress(OSError):  # the terminal may be gone
         click.echo(line, err=True)
+
+
+def _is_plain(wanted: bool) -> bool:
+    """Whether to draw in ASCII: if it is wanted, and in a terminal whose encoding lacks our signs."""
+    from tui.glyphs import can_draw
+
+    return wanted or not can_draw(getattr(sys.__stderr__, "encoding", "utf-8"))  # where Textual writes
 
 
 def _run_app(app: "ExperienceApp") -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler.core.text import GLYPHS
+from scheduler.core.text import ASCII_GLYPHS, GLYPHS
 from scheduler.core.views import TaskStatus
 
 
@@ -48,15 +48,7 @@ UNICODE = Glyphs(
 
 ASCII = Glyphs(
     plain=True,
-    kind={
-        TaskStatus.OK: "+",
-        TaskStatus.WARNING: "!",
-        TaskStatus.FAILED: "x",
-        TaskStatus.NEVER: "o",
-        TaskStatus.NOT_SET_UP: "?",
-        TaskStatus.RUNNING: ">",
-        TaskStatus.PAUSED: "=",
-    },
+    kind=ASCII_GLYPHS,
     cursor=">",
     marked="*",
     full="#",
@@ -73,3 +65,12 @@ ASCII = Glyphs(
     guide=".",
     levels="123456789",
 )
+
+
+def can_draw(encoding: str) -> bool:
+    """Whether a terminal with this encoding has the signs of the Unicode set."""
+    try:
+        "".join([*GLYPHS.values(), UNICODE.corners, UNICODE.full, UNICODE.levels]).encode(encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return True

@@ -1,5 +1,6 @@
 """The command line: core.py's flags, and how a command ends: its exit code, its one line per error."""
 
+import codecs
 import io
 import json
 import logging
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.options import as_document, config_file, some_citizens
-from scheduler.core.text import clean, failing, lines
+from scheduler.core.text import ASCII_GLYPHS, GLYPHS, clean, failing, lines
 from scheduler.core.views import Snapshot
 from scheduler.errors import BadSettings, SchedulerError, UnknownCitizen
 
@@ -297,7 +298,14 @@ def _print_errors(*problems: str) -> int:
 
 
 def _replace_unprintable() -> None:
-    """A terminal with an old encoding shows `?` for a glyph that it lacks."""
+    """A terminal with an old encoding shows a sign that it lacks in ASCII, any other letter as `?`."""
+    codecs.register_error("ascii_signs", _in_ascii)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="ascii_signs")
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    signs = {sign: ASCII_GLYPHS[kind] for kind, sign in GLYPHS.items()}
+    return "".join(signs.get(each, "?") for each in error.object[error.start : error.end]), error.end

@@ -15,6 +15,15 @@ GLYPHS = {
     TaskStatus.RUNNING: "►",
     TaskStatus.PAUSED: "‖",
 }
+ASCII_GLYPHS = {
+    TaskStatus.OK: "+",
+    TaskStatus.WARNING: "!",
+    TaskStatus.FAILED: "x",
+    TaskStatus.NEVER: "o",
+    TaskStatus.NOT_SET_UP: "?",
+    TaskStatus.RUNNING: ">",
+    TaskStatus.PAUSED: "=",
+}
 ERROR_WIDTH = 60
 # C0 and C1 control a terminal, bidi controls reorder text, a lone surrogate cannot be printed.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")

@@ -1,5 +1,6 @@
 """Read the history of a home (`runs.db`) without an owner, a lock or new files; its schema."""
 
+import os
 import sqlite3
 import stat
 from collections.abc import Collection, Iterator
@@ -91,7 +92,7 @@ def selection(asked: RunQuery) -> tuple[str, tuple[Any, ...]]:
 
 def address(path: Path, **how: object) -> str:
     """The database as an address for SQLite."""
-    return f"file:{quote(str(path))}?" + "&".join(f"{name}={given}" for name, given in how.items())
+    return f"file:{quote(os.fsencode(path))}?" + "&".join(f"{name}={given}" for name, given in how.items())
 
 
 def _rows(home: Path, query: str, values: tuple[Any, ...]) -> list[Any]:

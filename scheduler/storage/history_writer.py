@@ -250,7 +250,7 @@ class HistoryFile:
                 aside = self._move_aside()
                 self._write(runs, keep)
                 return aside
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, ValueError, sqlite3.Error) as error:
             self.close()
             raise NotRecorded(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         return None

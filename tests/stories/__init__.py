@@ -1,0 +1,1 @@
+"""What users of schedulers saw, one readable scenario each."""
