@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, tzinfo
 from functools import lru_cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -15,7 +14,7 @@ from scheduler.config.defaults import BACKGROUND_TASKS, advice
 from scheduler.config.sections import PINGS, SHORTEST, secret_address, subset_of
 from scheduler.core.schedule import Every, Schedule, local_zone, parse, zone_named
 from scheduler.core.secrets import Sensitive, SensitiveBytes, holds_sensitive
-from scheduler.core.task import Call, Command, Handler, Isolated, NotSetUp, Task, Work
+from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp, Task, Work
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BuiltIn, built_in
 from scheduler.schema.table import At, Problems, Table, is_table, key, read
@@ -279,31 +278,16 @@ def _handler(target: str, isolated: bool, home: str) -> Work:
         return Isolated(str(file), function)
     if not all(part.isidentifier() for part in source.split(".")):
         raise InvalidValue(f"{source!r} is not a module; write a file with its .py, a module with dots")
-    if not isolated:
-        return Call(_function(source, function))
-    if find_spec(source.partition(".")[0]) is None:
+    if not _is_installed(source.partition(".")[0]):
         raise InvalidValue(
             f"there is no module {source!r}; install it, or name a file: path/file.py:{function}"
         )
-    return Isolated(source, function)
+    return Isolated(source, function) if isolated else Imported(source, function)
 
 
-def _function(source: str, function: str) -> Handler:
-    module, error = _imported(source)
-    if error is not None:
-        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise InvalidValue(f"{source} cannot be imported: {what}; correct it, or its path") from error
-    found: Any = getattr(module, function, None)
-    if not callable(found):
-        raise InvalidValue(f"{source} has no function {function!r}; correct the name")
-    return found  # type: ignore[no-any-return]  # callable is all that can be known
-
-
-def _imported(source: str) -> tuple[Any, BaseException | None]:
-    """The module, or what its import ended with: foreign code may raise anything."""
-    from concurrent.futures import ThreadPoolExecutor  # 15 ms that only module handlers pay
-
-    with ThreadPoolExecutor(1) as aside:
-        future = aside.submit(import_module, source)
-        error = future.exception()
-    return (None, error) if error else (future.result(), None)
+def _is_installed(package: str) -> bool:
+    """Whether a top package can be found; to find `a.b`, Python would import `a`."""
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # one without a spec, such as __main__
+        return False

@@ -9,7 +9,7 @@ from scheduler.core.planning import upcoming
 from scheduler.core.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Command, Isolated, NotSetUp, Task
+from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp, Task
 
 BUILT_IN = "scheduler.handlers."
 
@@ -84,6 +84,8 @@ def _work(task: Task, masks: Masks) -> str:
             module = getattr(function, "__module__", "") or ""
             name = getattr(function, "__qualname__", type(function).__name__)
             return f"built-in: {name}" if module.startswith(BUILT_IN) else f"{module}:{name}"
+        case Imported(source, function):
+            return f"{masks.text(source)}:{function}"
         case Isolated(source, function):
             return f"{masks.text(source)}:{function}, in a process of its own"
         case Command(argv):

@@ -126,6 +126,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """A function of a module, in this process: only an executor imports it, when it first runs."""
+
+    source: str
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
 class Isolated:
     """A Python callable in a process of its own: `source` is a file or a module."""
 
@@ -155,7 +163,7 @@ class NotSetUp:
     advice: str = ""
 
 
-Work = Call | Isolated | Command | NotSetUp
+Work = Call | Imported | Isolated | Command | NotSetUp
 
 
 @dataclass(frozen=True, slots=True)

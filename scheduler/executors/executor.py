@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from functools import partial
 
-from scheduler.core.task import Call, Command, Context, Isolated, Task
+from scheduler.core.task import Call, Command, Context, Imported, Isolated, Task
 from scheduler.errors import NotSetUp
 from scheduler.executors.child import SpawnRequest
 from scheduler.executors.deferred import Deferred
@@ -28,7 +28,7 @@ class Executor:
         Cancelling it ends the run: at once, except that a process gets `kill_grace` to go by itself.
         """
         work = task.work
-        if isinstance(work, Call):
+        if isinstance(work, Call | Imported):
             return self._calls.run(task, work, context, watcher)
         if isinstance(work, Command):
             return run_command(self._processes, work, context, watcher)

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
+from importlib import import_module
 from threading import Thread
 from typing import Any
 
-from scheduler.core.task import Call, Context, Task
+from scheduler.core.task import Call, Context, Handler, Imported, Task
 from scheduler.errors import TaskFailed
 from scheduler.executors.result import Result, RunListener, answer
 from scheduler.executors.stdout_capture import current
@@ -176,12 +177,13 @@ class InProcessExecutor:
         self._guard, self._us = ProcessGuard(), os.getpid()
         # By identity, for callables need not be hashable; the function is kept so that its id stays its own.
         self._shapes: dict[int, tuple[object, Signature]] = {}
+        self._imported: dict[Imported, Handler] = {}
 
-    async def run(self, task: Task, work: Call, context: Context, watcher: RunListener) -> Result:
-        function = work.function
-        how = (self._shapes.get(id(function)) or self._remember(function))[1]
+    async def run(self, task: Task, work: Call | Imported, context: Context, watcher: RunListener) -> Result:
         token = current.set(watcher)
         try:
+            function = work.function if isinstance(work, Call) else await self._import(task, work, watcher)
+            how = (self._shapes.get(id(function)) or self._remember(function))[1]
             if how.is_async:
                 return answer(await guarded(how.call(function, context), self._us))
             return answer(await self._threaded(task, partial(how.call, function, context), watcher))
@@ -195,12 +197,21 @@ class InProcessExecutor:
         known = self._shapes[id(function)] = (function, shape(function))
         return known
 
+    async def _import(self, task: Task, work: Imported, watcher: RunListener) -> Handler:
+        """The function; its module is imported on the first run, by the process and user that run it."""
+        if work not in self._imported:
+            self._imported[work] = await self._in_thread(task, partial(_function, work), watcher)
+        return self._imported[work]
+
     async def _threaded(self, task: Task, call: partial[Any], watcher: RunListener) -> Any:
+        value = await self._in_thread(task, call, watcher)
+        return await guarded(_outcome_of(value), self._us) if inspect.isawaitable(value) else value
+
+    async def _in_thread(self, task: Task, call: partial[Any], watcher: RunListener) -> Any:
         def left(thread: Thread) -> None:
             watcher.left_behind("thread", thread.is_alive)
 
-        value = await in_thread(partial(self._alone, call), task.name, left)
-        return await guarded(_outcome_of(value), self._us) if inspect.isawaitable(value) else value
+        return await in_thread(partial(self._alone, call), task.name, left)
 
     def _alone(self, call: partial[Any]) -> Any:
         try:
@@ -208,6 +219,13 @@ class InProcessExecutor:
         finally:
             exit_if_forked(self._us)
             self._guard.put_back()
+
+
+def _function(work: Imported) -> Handler:
+    found: Any = getattr(import_module(work.source), work.function, None)
+    if not callable(found):
+        raise TaskFailed(f"{work.source} has no function {work.function!r}; correct the name in handler")
+    return found  # type: ignore[no-any-return]  # callable is all that can be known
 
 
 async def _outcome_of(awaitable: Awaitable[Any]) -> Any:

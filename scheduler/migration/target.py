@@ -9,7 +9,7 @@ from scheduler.config.citizen import Sources, citizen
 from scheduler.config.defaults import BACKGROUND_TASKS, FIRST
 from scheduler.config.files import Files, main_candidates
 from scheduler.config.settings import Settings
-from scheduler.core.task import Call
+from scheduler.core.task import Call, Imported
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import LineKind, read
 from scheduler.migration.journal import FOLDER, Crontab, newest
@@ -128,7 +128,7 @@ def ready_handlers(found: Target) -> frozenset[str]:
         for name, table in tables.get("tasks", {}).items()
         if {"every", "cron"} & table.keys()
     }
-    ready = {task.name for task in tasks if isinstance(task.work, Call)}
+    ready = {task.name for task in tasks if isinstance(task.work, Call | Imported)}
     return frozenset(ready & BACKGROUND_TASKS.keys() - timed)
 
 

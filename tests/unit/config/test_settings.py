@@ -3,7 +3,6 @@
 import grp
 import os
 import re
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from scheduler.config.loader import Settings, fingerprint, load, load_or_raise
 from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.task import TaskTable
 from scheduler.core.schedule import AtStart, Cron, Every, zone_named
-from scheduler.core.task import Call, Command, Isolated, NotSetUp
+from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp
 from scheduler.errors import BadSettings
 from scheduler.handlers.registry import BUILT_IN, built_in
 
@@ -301,9 +300,7 @@ def test_a_module_handler_is_called_and_a_file_handler_isolated(place):
         file.write(own.format("c", "sub/mine.py:run", "false"))
     (home / "sub").mkdir()
     (home / "sub" / "mine.py").write_text("raise SystemExit('never imported here')")
-    import json
-
-    assert place.task("a").work == Call(json.loads)
+    assert place.task("a").work == Imported("json", "loads")
     assert place.task("b").work == Isolated("json.decoder", "scan")
     assert place.task("c").work == Isolated(str(home / "sub" / "mine.py"), "run")
 
@@ -393,16 +390,12 @@ WRONG = [
     ("[tasks.x]\nevery = 1\nhandler = 'json'", "tasks.x.handler: 'json' names no function; write"),
     ("[tasks.x]\nevery = 1\nhandler = 'json:no such'", "tasks.x.handler: 'json:no such' names no function"),
     (
-        "[tasks.x]\nevery = 1\nhandler = 'json:nope'",
-        "tasks.x.handler: json has no function 'nope'; correct the name",
-    ),
-    (
         "[tasks.x]\nevery = 1\nhandler = 'a/b:run'",
         "tasks.x.handler: 'a/b' is not a module; write a file with its .py",
     ),
     (
         "[tasks.x]\nevery = 1\nhandler = 'nowhere_at_all:f'",
-        "tasks.x.handler: nowhere_at_all cannot be imported",
+        "tasks.x.handler: there is no module 'nowhere_at_all'; install it, or name a file",
     ),
     (
         "[tasks.x]\nevery = 1\nhandler = 'nowhere_at_all:f'\nisolated = true",
@@ -598,18 +591,6 @@ def test_everything_is_reported_at_once(place):
     place.main.write_text("")
     place.home("mira")
     assert load_or_raise(config=place.main, environ=place.environ).known == ("mira",)
-
-
-@pytest.mark.parametrize(
-    "body", ["raise RuntimeError('boom')", "import nowhere_at_all", "def (", "raise SystemExit(1)"]
-)
-def test_a_module_that_breaks_while_it_is_imported(place, tmp_path, monkeypatch, body):
-    (tmp_path / "breaking_module.py").write_text(body)
-    monkeypatch.syspath_prepend(tmp_path)
-    place.home("opus", "[tasks.x]\nevery = 1\nhandler = 'breaking_module:f'")
-    (line,) = place.opus().problems
-    assert "tasks.x.handler: breaking_module cannot be imported: " in line
-    assert "breaking_module" not in sys.modules
 
 
 # ------------------------------------------------------------------ changes
