@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from scheduler.system.files import FileStamp, stamp
+
 # What one citizen writes must not hold up the others: tomllib takes gigabytes for one key of 100,000 parts.
 LIMIT = 256 << 10  # bytes of a settings file
 DOTS = 100  # in one line, outside quotes
 DEPTH = 20  # of tables in tables
 SCRIPT_FOLDERS = ("scripts", "body/specialists")
 SYSTEM_FILE = Path("/etc/experience/experience.toml")
-
-FileStamp = tuple[int, ...]
 
 
 class Unusable(Exception):
@@ -107,15 +107,6 @@ def _syntax(path: str, content: str, error: str) -> str:
     line = place[1] or content.count("\n") + 1
     column = f"column {place[2]}" if place[2] else "the end"
     return f"{path}:{line}: {error[: place.start()]} at {column}; correct the TOML there"
-
-
-def stamp(path: str) -> FileStamp | None:
-    """Changes when the file does, in content, permissions or by being replaced; None if there is none."""
-    try:
-        found = os.stat(path)  # noqa: PTH116  # a thousand citizens: three times as fast as Path.stat
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 # ------------------------------------------------------------------ where things are

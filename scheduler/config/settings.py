@@ -4,9 +4,10 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scheduler.config.files import FileStamp, scripts, stamp
+from scheduler.config.files import scripts
 from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
 from scheduler.core.ui_options import Monitor
+from scheduler.system.files import FileStamp, stamp
 from scheduler.system.homes import homes
 
 

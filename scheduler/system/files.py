@@ -16,6 +16,9 @@ LIMIT = 64 << 20  # bytes: a longer file was not written by this program and is 
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # without it, opening a pipe waits for a writer
 
 
+FileStamp = tuple[int, ...]
+
+
 class NotRegular(OSError):
     """A pipe, a device, or an endless file in the place of a small file."""
 
@@ -35,6 +38,15 @@ def read_file(path: Path) -> bytes:
             return file.read()
     finally:
         os.close(descriptor)
+
+
+def stamp(path: str) -> FileStamp | None:
+    """Changes when the file does, in content, permissions or by being replaced; None if there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  # a thousand citizens: three times as fast as Path.stat
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def open_new(path: Path) -> int:
