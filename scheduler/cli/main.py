@@ -84,7 +84,7 @@ def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) ->
         if name not in settings.known:
             raise UnknownCitizen(name, settings.known)
     chosen = [each for each in settings.citizens if not names or each.name in names]
-    of_citizens = [line for each in chosen for line in each.problems]
+    of_citizens = [line for each in chosen for line in (*each.problems, *each.refused)]
     problems = dict.fromkeys((*settings.problems, *settings.monitor.problems, *of_citizens))
     if as_json:
         click.echo(
@@ -109,7 +109,7 @@ def _checked(citizen: "CitizenSettings") -> dict[str, Any]:
         "citizen": citizen.name,
         "tasks": [task.name for task in citizen.tasks],
         "not_set_up": [task.name for task in citizen.tasks if not task.set_up],
-        "problems": list(citizen.problems),
+        "problems": [*citizen.problems, *citizen.refused],
     }
 
 

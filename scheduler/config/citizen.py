@@ -14,9 +14,10 @@ from scheduler.config.settings import CitizenSettings
 from scheduler.config.task import Place, TaskTable, Times, cron_schedule, explicit_work, task
 from scheduler.core.schedule import AtStart, Cron
 from scheduler.core.task import Group, Retention, Task, WakeConfig
+from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, key, read, table_of
-from scheduler.schema.values import Reader, group, integer, seconds
+from scheduler.schema.values import Reader, group, integer, reason, seconds
 from scheduler.system.homes import NAME
 
 BAD_NAME = "is not a valid name: use a-z, 0-9, _ and -, starting with a letter, at most 32 characters"
@@ -108,7 +109,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     tasks = _tasks(wanted, table.tasks or {}, place, problems)
     lines = tuple(problems.lines)
     shared = tuple((source, line) for source, line in problems.found if source.file != own_file)
-    found = CitizenSettings(name, home, problems=lines)
+    found = CitizenSettings(name, home, problems=lines, refused=tuple(problems.refused))
     if not lines:
         found = replace(
             found, tasks=tasks, wake=wake, workers=table.workers, grace=table.grace, secrets=secrets.values
@@ -122,7 +123,11 @@ def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
     at = ("wake",)
     table = read(WakeTable, raw, at, problems)
     work = explicit_work(table, home, at, problems)
-    cron = cron_schedule(table, raw, at, problems)
+    try:
+        cron = cron_schedule(table, raw, at, problems)
+    except BadSchedule as error:  # a wake at other times costs money: all of the citizen waits
+        problems.add((*at, "cron"), reason(raw["cron"], error))
+        cron = None
     if isinstance(cron, AtStart):
         problems.add((*at, "cron"), "@reboot is for tasks; give the wake the five fields of cron, or every")
     times = cron if isinstance(cron, Cron) else None

@@ -1,8 +1,10 @@
 """Reads the main file and every citizen named in it, in the environment or by a home, into Settings."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from scheduler.config.citizen import BAD_NAME, CitizenTable, LoadedCitizen, Sources, citizen
 from scheduler.config.defaults import FIRST, STARTER
@@ -11,10 +13,12 @@ from scheduler.config.files import Files, Unusable, default_root, main_candidate
 from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
 from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
+from scheduler.core.schedule import Cron
 from scheduler.schema.json_schema import DIRECTIVE, write_beside
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
 from scheduler.schema.values import Reader, path, text
 from scheduler.system.homes import NAME
+from scheduler.system.time_zones import zones_now
 
 SHARED = ("llm", "alerts", "history", "socket_group")  # keys of the main file that are for every citizen
 
@@ -42,7 +46,7 @@ def load_all(
     config: Path | None, environ: Mapping[str, str], only: Collection[str], *, create: bool
 ) -> Settings:
     """All settings, and all problems in them."""
-    files = Files()
+    files, machine = Files(), zones_now(())  # before the tasks: a change meanwhile is one to notice
     main, file, wrong = _main(files, config, environ)
     root = _root(main, environ)
     spelt, more = citizens(environ)
@@ -66,12 +70,16 @@ def load_all(
         known=known,
         monitor=monitor(main.keys, main.monitor, file),
         file=file,
-        mark=_mark(files, root, there, found),
+        mark=_mark(files, root, there, found, machine),
     )
 
 
 def _mark(
-    files: Files, root: Path, there: Iterable[str], found: Collection[LoadedCitizen]
+    files: Files,
+    root: Path,
+    there: Iterable[str],
+    found: Collection[LoadedCitizen],
+    machine: Mapping[str, tzinfo],
 ) -> SettingsFingerprint:
     return SettingsFingerprint(
         files=tuple(files.stamps),
@@ -80,7 +88,16 @@ def _mark(
         stamps=tuple(files.stamps.values()),
         homes=tuple(there),
         scripts=frozenset(file for each in found for file in each.scripts.values()),
+        zones={**machine, **_zones_of(found, machine.values())},
     )
+
+
+def _zones_of(found: Iterable[LoadedCitizen], others: Collection[tzinfo]) -> dict[str, tzinfo]:
+    """By its name, each zone in which the times of a task or a wake are set, but for these others."""
+    schedules = [task.schedule for each in found for task in each.citizen.tasks]
+    schedules += [each.citizen.wake.schedule for each in found]
+    zones = {each.zone for each in schedules if isinstance(each, Cron)}
+    return {str(each): each for each in zones if isinstance(each, ZoneInfo) and each not in others}
 
 
 # ------------------------------------------------------------------ the main file and the environment

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from pathlib import Path
 
 from scheduler.config.files import scripts
@@ -9,6 +10,7 @@ from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
 from scheduler.core.ui_options import Monitor
 from scheduler.system.files import FileStamp, stamp
 from scheduler.system.homes import homes
+from scheduler.system.time_zones import zones_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class CitizenSettings:
     grace: float = 10.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     problems: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()  # tasks that cannot run on this machine: one line each; the others do
     llm: Llm | None = None
     alerts: Alerts | None = None
     history: Retention = Retention()  # noqa: RUF009  # frozen
@@ -41,6 +44,9 @@ class SettingsFingerprint:
     stamps: tuple[FileStamp | None, ...] = ()
     homes: tuple[str, ...] = ()
     scripts: frozenset[str] = frozenset()
+    zones: Mapping[str, tzinfo] = field(
+        default_factory=dict
+    )  # by name, as they were; the machine's own is ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Settings:
 
 
 def fingerprint(settings: Settings) -> Hashable:
-    """Differs from `settings.mark` once a file, the set of homes or a script found by name has changed."""
+    """Differs from `settings.mark` once a file, the homes, a script found by name or a time zone changed."""
     if (mark := settings.mark) is None:
         return None
     found = (file for home, tasks in mark.looked_for for file in scripts(home, tasks).values())
@@ -75,6 +81,7 @@ def fingerprint(settings: Settings) -> Hashable:
         stamps=tuple(map(stamp, mark.files)),
         homes=tuple(list_homes(mark.root)[0]),
         scripts=frozenset(found),
+        zones=zones_now(mark.zones),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
 from scheduler.config.sections import PINGS, SHORTEST, secret_address, subset_of
-from scheduler.core.schedule import Every, Schedule, local_zone, parse, zone_named
+from scheduler.core.schedule import Cron, Every, Schedule, parse, zone_named
 from scheduler.core.secrets import Sensitive, SensitiveBytes, holds_sensitive
 from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp, Task, Work
 from scheduler.errors import BadSchedule
@@ -44,12 +44,9 @@ def cron_text(value: Any) -> str:
             f"{value!r} does not have the five fields of cron (or six, seconds first); "
             "an interval goes with every"
         )
-    if isinstance(_parsed(expression, UTC), Every):
+    if isinstance(parse(expression, UTC), Every):
         raise InvalidValue(f"{value!r} is an interval; that goes with every")
     return expression
-
-
-_parsed = lru_cache(maxsize=1024)(parse)  # a thousand citizens have few different expressions
 
 
 @reads(type="string")
@@ -126,13 +123,22 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     )
     rest = {k: value for k, value in given.items() if k not in own}
     table = read(TaskTable, _defaults(name) | rest, at, problems, own)
-    schedule = _schedule(table, given, at, problems)
     work = _work(name, table, given, builtin, place, problems)
+    schedule: Schedule | None
+    try:
+        schedule = _schedule(table, given, at, problems)
+    except BadSchedule as error:  # of the machine: no reason to stop the citizen's other tasks
+        problems.refuse((*at, "cron"), reason(given["cron"], error))
+        schedule, work = Cron(str(table.cron)), NotSetUp("timezone", _zone_advice(name, place))
     if schedule is None or len(problems.found) > before:
         return None
     made = _build_task(name, schedule, work, table, options)
     hidden = frozenset(k for k, value in given.items() if holds_sensitive(value))
     return replace(made, source=problems.files(at, given), hidden=hidden)
+
+
+def _zone_advice(name: str, place: Place) -> str:
+    return f'# in {place.main}\n[citizens.{place.citizen}.tasks.{name}]\ntimezone = "Europe/Berlin"'
 
 
 @lru_cache(maxsize=64)
@@ -172,16 +178,16 @@ def _schedule(table: TaskTable, given: Mapping[str, Any], at: At, problems: Prob
 
 
 def cron_schedule(table: Times, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
-    """The schedule that `cron` asks for; None if there is none, or it cannot be used."""
+    """The schedule that `cron` asks for; None if there is none, or it cannot be used.
+
+    Raises BadSchedule if it needs the machine's own time zone, and that is unknown.
+    """
     if "every" in given and "cron" in given:
         problems.add(at, "has both every and cron; keep one of them")
     elif "timezone" in given and "cron" not in given:
         problems.add((*at, "timezone"), "goes with cron; an interval needs none")
     elif table.cron is not None:
-        try:
-            return _parsed(table.cron, table.timezone or local_zone())
-        except BadSchedule as error:  # the machine's own time zone is invalid
-            problems.add((*at, "cron"), reason(given["cron"], error))
+        return parse(table.cron, table.timezone)
     return None
 
 

@@ -30,7 +30,7 @@ def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:
         wake=_wake(settings.home, settings.wake, now),
         home=str(settings.home),
         owner=f"pid {owner.pid}" if owner else "",
-        problems=(*settings.problems, *notes),
+        problems=(*settings.problems, *settings.refused, *notes),
     )
 
 

@@ -39,9 +39,10 @@ class Member:
     server: Server | None = None
 
     async def share(self) -> None:
-        """Let the members of `socket_group` connect; a notice says what keeps them out."""
+        """Let the members of `socket_group` connect; notices say what keeps them out, and tasks back."""
         if self.server and isinstance(self.control, Scheduler):
-            self.control.set_notices(await _share(self.server, self.settings))
+            unshared = await _share(self.server, self.settings)
+            self.control.set_notices((*self.settings.refused, *unshared))
 
     async def end(self, grace: float | None = None) -> None:
         """Stop everything of this citizen in this process."""

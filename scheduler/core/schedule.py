@@ -6,14 +6,14 @@ Times are Unix seconds (UTC). Dates appear only inside `Cron`, where a time zone
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
 from scheduler.core.cron import NEVER as NEVER
 from scheduler.core.cron import check, next_slot, next_slots
 from scheduler.errors import BadSchedule
+from scheduler.system.time_zones import local_zone as local_zone
+from scheduler.system.time_zones import zone_named as zone_named
 
 MACROS = {
     "@yearly": "0 0 1 1 *",
@@ -193,25 +193,6 @@ def _parts(seconds: float) -> list[tuple[int, str]]:
         if count:
             parts.append((count, unit))
     return parts
-
-
-def zone_named(name: str) -> ZoneInfo:
-    """The time zone of this IANA name; raises BadSchedule."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadSchedule(f"unknown time zone {name!r}: use a name such as Europe/Berlin") from error
-
-
-@lru_cache(maxsize=1)
-def local_zone() -> tzinfo:
-    """The machine's own time zone, with its daylight-saving rules."""
-    from tzlocal import get_localzone  # 20 ms that only cron tasks pay
-
-    try:
-        return get_localzone()
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadSchedule("the machine's time zone is not known: set timezone") from error
 
 
 def _plain(expression: str) -> str:

@@ -42,18 +42,25 @@ class Problems:
     def __init__(self, where: Mapping[At, Source]) -> None:
         self._where = where
         self.found: list[tuple[Source, str]] = []
+        self.refused: list[str] = []  # each concerns one task, which does not run; the others do
 
     @property
     def lines(self) -> list[str]:
         return [line for _, line in self.found]
 
     def add(self, at: At, text: str) -> None:
-        source = self._source(at)
-        self.found.append((source, f"{source.file}: {dotted(source.above + at)}: {text}"))
+        self.found.append((self._source(at), self._line(at, text)))
+
+    def refuse(self, at: At, text: str) -> None:
+        self.refused.append(self._line(at, text))
 
     def files(self, at: At, keys: Iterable[str]) -> str:
         """Where these keys of a table were written."""
         return ", ".join(dict.fromkeys(self._source((*at, key)).file for key in keys))
+
+    def _line(self, at: At, text: str) -> str:
+        source = self._source(at)
+        return f"{source.file}: {dotted(source.above + at)}: {text}"
 
     def _source(self, at: At) -> Source:
         while at and at not in self._where:

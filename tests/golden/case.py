@@ -46,7 +46,6 @@ class Case:
                     self.machine(inner)
                 return _scrubbed("".join(self._shown(root)), root)
         finally:
-            seam.forget_the_zone()
             shutil.rmtree(root)
 
     def _shown(self, root: Path) -> Iterator[str]:

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tzlocal
 from pydantic import BaseModel
 
 from scheduler.cli.main import core, run
 from scheduler.config import files as settings_files
 from scheduler.config.loader import load
-from scheduler.core import schedule
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import OutputBuffer
@@ -49,20 +47,9 @@ def look_for_the_main_file_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(settings_files, "SYSTEM_FILE", folder / "etc/experience/experience.toml")
 
 
-def forget_the_zone() -> None:
-    """The next question for the machine's time zone looks again."""
-    tzlocal.reload_localzone()
-    schedule.local_zone.cache_clear()
-
-
 def without_a_zone(patch: pytest.MonkeyPatch) -> None:
     """The time zone of this machine is unknown."""
-    patch.setattr(tzlocal, "get_localzone", _no_zone)
-    schedule.local_zone.cache_clear()
-
-
-def _no_zone() -> None:
-    raise ValueError("no zone")
+    patch.setenv("TZ", "America/Nowhere")
 
 
 def running_since(seconds: float) -> str:
@@ -118,7 +105,9 @@ def resolved(config: Path, tasks: Sequence[str]) -> list[str]:
     lines = [f"problem: {line}" for line in settings.problems]
     lines += [f"monitor{line}" for line in _lines("", settings.monitor)]
     for citizen in settings.citizens:
-        found = {each.name: getattr(citizen, each.name) for each in fields(citizen) if each.name != "tasks"}
+        left_out = {"tasks"} if citizen.refused else {"tasks", "refused"}
+        names = [each.name for each in fields(citizen) if each.name not in left_out]
+        found = {name: getattr(citizen, name) for name in names}
         lines += [f"{citizen.name}{line}" for line in _lines("", found)]
         for task in citizen.tasks:
             if not tasks or task.name in tasks:

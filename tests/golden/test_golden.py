@@ -52,10 +52,8 @@ def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(pwd, "getpwuid", lambda uid: _user("opus"))
         patch.setenv("TZ", "Europe/Berlin")
         time.tzset()
-        seam.forget_the_zone()
         yield patch
     time.tzset()
-    seam.forget_the_zone()
 
 
 def _user(name: str) -> SimpleNamespace:
