@@ -12,7 +12,6 @@ import sys
 
 import filelock  # noqa: F401  # as above
 import psutil  # noqa: F401  # as above
-import tzlocal
 
 import scheduler
 from scheduler.cli.main import run
@@ -25,7 +24,6 @@ def main() -> None:
         importlib.import_module(f"{encodings.__name__}.{name}")
     for module in pkgutil.walk_packages(scheduler.__path__, "scheduler."):
         importlib.import_module(module.name)
-    tzlocal.get_localzone()
     uid, groups = int(sys.argv[1]), [int(number) for number in sys.argv[2].split(",")]
     os.setgroups(groups)
     os.setgid(groups[0])
