@@ -6,7 +6,7 @@
 from pathlib import Path
 
 from scheduler.config.settings import CitizenSettings
-from scheduler.core.planning import recovered, slot
+from scheduler.core.planning import next_start, recovered, taken_up
 from scheduler.core.schedule import unix
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task, WakeConfig
@@ -34,13 +34,20 @@ def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:
     )
 
 
+def watched_since(home: Path, now: float) -> float:
+    """Since when a scheduler is there for this home; now, if one would have to start."""
+    owner = owner_of(home)
+    return owner.since if owner else now
+
+
 def _row(citizen: str, task: Task, state: TaskState, now: float, owner: Running | None) -> TaskView:
     # While there is an owner it reports how a run has ended; without one the run was interrupted.
     if state.running is None or not (owner or alive(state.running)):
         state = recovered(state, now, alive)
-    state = state.seen(now)
+    state = taken_up(citizen, task, state, now)
     note = f"waits for pid {state.orphan.pid}, started by an owner that died" if state.orphan else ""
-    return view(task, state, slot(citizen, task, state, now, 0.0), note=note)
+    when, _ = next_start(citizen, task, state, now, owner.since if owner else now)
+    return view(task, state, when, note=note)
 
 
 def _wake(home: Path, plan: WakeConfig, now: float) -> WakeView:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.client import ObservableControl, RemoteControl
-from scheduler.control.home_snapshot import read_snapshot
+from scheduler.control.home_snapshot import read_snapshot, watched_since
 from scheduler.core.description import TaskDetails, explain
 from scheduler.core.planning import Slots, TimeGrid, forecast
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
@@ -94,21 +94,23 @@ class OfflineControl(ObservableControl):
         return await asyncio.to_thread(history_reader.output, self._settings.home, run)
 
     async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
-        states = await self._states()
+        states, now = await self._states(), self._clock.now()
+        floor = watched_since(self._settings.home, now)
         wanted = [
-            (task, states.get(task.name, TaskState()), 0.0)
+            (task, states.get(task.name, TaskState()), floor)
             for task in self._settings.tasks
             if task.name in tasks
         ]
-        return await forecast(self.citizen, wanted, self._clock.now(), window)
+        return await forecast(self.citizen, wanted, now, window)
 
     async def explain(self, task: str) -> TaskDetails:
         known = {each.name: each for each in self._settings.tasks}
         if task not in known:
             raise UnknownTask(task, known)
         state = (await self._states()).get(task, TaskState())
-        secrets = self._settings.secrets.values()
-        return explain(self.citizen, known[task], state, self._clock.now(), 0.0, secrets)
+        secrets, now = self._settings.secrets.values(), self._clock.now()
+        floor = watched_since(self._settings.home, now)
+        return explain(self.citizen, known[task], state, now, floor, secrets)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         await self.ask(OutputChunk, "follow", task=task)

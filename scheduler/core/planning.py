@@ -1,19 +1,21 @@
-"""Compute when a task is due, and forecast its next runs: pure functions of their arguments."""
+"""Decide when a task is due, and forecast its next runs: pure functions of their arguments."""
 
 import random
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from scheduler.core.schedule import NEVER
-from scheduler.core.state import TaskState, due
-from scheduler.core.task import Outcome, Task
+from scheduler.core.schedule import NEVER, ON_TIME, Cron, Every
+from scheduler.core.state import CHANGED, OFF, TaskState
+from scheduler.core.task import NotSetUp, Outcome, Task
 from scheduler.system.process_info import Running
 
 COUNT = 5  # next times in a task's details
 MOST_CELLS, MOST_TASKS = 1000, 200  # in one forecast
 A_LITTLE = 0.001  # seconds: a slot at the very start of a cell belongs to it
+LATE = 60.0  # seconds: a start that nobody was there for by less than this is late, not missed
 
+Start = tuple[float, float | None]  # when a task is due, and the slot to remember of that run
 Slots = Mapping[str, tuple[float, ...]]  # by task: the first time in each cell that has one
 Forecast = tuple[Task, TaskState, float]  # with the floor below which missed slots are skipped
 
@@ -42,36 +44,133 @@ class TimeGrid:
 # ------------------------------------------------------------------ decisions
 
 
-def slot(citizen: str, task: Task, state: TaskState, now: float, floor: float) -> float:
-    """When the task is due, with jitter and skipped slots; NEVER if it is not.
+def next_start(citizen: str, task: Task, state: TaskState, now: float, floor: float) -> Start:
+    """When the task is due, and the slot that this run serves; a time in the past means now.
 
-    A task with `catch_up = false` skips slots before `floor`, the moment at which its scheduler started.
+    `floor` is the moment since when a scheduler is there: a task with `catch_up = false` skips what was
+    missed before.
     """
-    when = due(task, state, now)
-    if when == NEVER or state.due_now or when == state.retry_at:
-        return when
-    last = state.last_run if state.last_run is not None else state.first_seen
-    first_ever = state.last_run is None and task.schedule.first(0.0) == 0.0  # due, not missed
-    if when < floor and not task.catch_up and last is not None and not first_ever:
-        when = task.schedule.skip(min(last, now), floor)
-    return when + spread(citizen, task, when)
+    if state.paused or state.running or state.orphan or not task.enabled or isinstance(task.work, NotSetUp):
+        return NEVER, None
+    if state.due_now:
+        return 0.0, None
+    slot = next_slot(citizen, task, state, now)
+    if state.retry_at is not None and state.retry_at < slot:
+        return state.retry_at, None
+    if not task.catch_up:
+        slot = _not_missed(citizen, task, state, slot, floor)
+    if task.jitter:
+        return slot + spread(citizen, task, slot), slot
+    return slot, (None if isinstance(task.schedule, Every) else slot)  # an interval counts from its run
 
 
-def spread(citizen: str, task: Task, when: float) -> float:
-    """The jitter of this slot: made from the names, so that it is the same after a restart."""
-    if not task.jitter or when == NEVER:
+def next_slot(citizen: str, task: Task, state: TaskState, now: float) -> float:
+    """The first slot that no run has served, missed or not; a run serves those that pass during it."""
+    schedule, last = task.schedule, state.last_run
+    if last is None:
+        first_seen = now if state.first_seen is None else state.first_seen
+        return schedule.first(min(now, max(first_seen, state.wanted_since or 0.0)))
+    last = min(last, now)
+    ended = last if state.outcome is Outcome.INTERRUPTED else last + (state.last_duration or 0.0)
+    if isinstance(schedule, Every):
+        beat = _beat(citizen, task, state.slot, last) if task.jitter else last
+        slot = beat + schedule.seconds
+        return slot if slot >= ended else schedule.skip(beat, ended - A_LITTLE)
+    served = max(last, state.wanted_since or 0.0)
+    if state.slot is not None and state.slot < last + CHANGED:  # else the last run was edited by hand
+        served = max(served, state.slot, ended)
+    return schedule.after(served)
+
+
+def _beat(citizen: str, task: Task, slot: float | None, last: float) -> float:
+    """What an interval counts from: the last run, without the jitter that it began with."""
+    jittered = slot is not None and abs(slot + spread(citizen, task, slot) - last) < ON_TIME
+    return slot if slot is not None and jittered else last
+
+
+def _not_missed(citizen: str, task: Task, state: TaskState, slot: float, floor: float) -> float:
+    """This slot, or the first after it that is at most late and was wanted."""
+    missed = max(floor - LATE, state.wanted_since or 0.0)
+    first_ever = state.last_run is None and isinstance(task.schedule, Every)  # due, not missed
+    if first_ever or slot + spread(citizen, task, slot) > missed:
+        return slot
+    if task.jitter:
+        latest = task.schedule.latest(slot, missed)
+        if latest + spread(citizen, task, latest) > missed:
+            return latest
+    return task.schedule.skip(slot, missed)
+
+
+def spread(citizen: str, task: Task, slot: float) -> float:
+    """The jitter of this slot, shorter than the time to the next one.
+
+    It is made from the names, so that it is the same after a restart.
+    """
+    if not task.jitter or slot == NEVER:
         return 0.0
-    return zlib.crc32(f"{citizen}/{task.name}/{when:.0f}".encode()) / 2**32 * task.jitter
+    most = min(task.jitter, task.schedule.after(slot) - slot)
+    return zlib.crc32(f"{citizen}/{task.name}/{slot:.0f}".encode()) / 2**32 * most
 
 
-def retry_time(task: Task, state: TaskState, outcome: Outcome, now: float) -> float | None:
-    """When a failed run is retried, None when no retry is left; the delay doubles, up to the interval."""
-    if not outcome.bad or outcome is Outcome.INTERRUPTED or state.attempt >= task.retries:
+def retry_time(citizen: str, task: Task, state: TaskState, now: float) -> float | None:
+    """When a failed run is retried; None when no retry is left, or the next slot comes first."""
+    outcome = state.outcome
+    if outcome is None or not outcome.bad or outcome is Outcome.INTERRUPTED or state.attempt >= task.retries:
         return None
-    last = state.last_run if state.last_run is not None else now
-    interval = max(0.0, task.schedule.after(last) - last)
-    delay = min(task.retry_delay * 2.0**state.attempt, interval)
-    return now + delay * random.uniform(0.9, 1.0)
+    when = now + _delay(task, state.attempt) * random.uniform(0.9, 1.0)
+    return when if when < next_slot(citizen, task, state, now) else None
+
+
+def _delay(task: Task, attempt: int) -> float:
+    return task.retry_delay * 2.0 ** min(attempt, 99)
+
+
+def taken_up(
+    citizen: str, task: Task, state: TaskState, now: float, *, clock_changed: bool = False
+) -> TaskState:
+    """The state with which the task continues: what a wrong clock noted is corrected, an edit is noticed.
+
+    For the start of a scheduler, after its clock was set, and whenever a setting or the state was edited.
+    """
+    if state.slot is None and isinstance(task.schedule, Cron):  # the state of an older version
+        state = state.changed(slot=state.last_run)
+    state = state.seen(now).believed(now, clock_changed=clock_changed)
+    state = _scheduled(task, state, now)
+    if state.paused_at is not None and not state.paused:  # the state file was edited
+        state = resumed(citizen, task, state, now)
+    return state if state.retry_at is None else _retry(citizen, task, state, state.retry_at, now)
+
+
+def _scheduled(task: Task, state: TaskState, now: float) -> TaskState:
+    """The state that knows the task's schedule; slots of another one are not missed."""
+    schedule = _schedule(task)
+    if state.schedule == schedule:
+        return state
+    known = state.schedule is not None  # else it is of an older version, or new
+    return (state.wanted_from(now) if known else state).changed(schedule=schedule)
+
+
+def _schedule(task: Task) -> str:
+    """What tells whether the schedule was changed; constant over restarts."""
+    if not task.enabled or not task.set_up:
+        return OFF
+    zone = f" {task.schedule.zone}" if isinstance(task.schedule, Cron) else ""
+    return f"{task.schedule}{zone}{'' if task.catch_up else ', missed ones skipped'}"
+
+
+def resumed(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
+    """Slots during the pause are not missed; one that waited when it began is still due."""
+    began = state.paused_at
+    waited = began is not None and next_slot(citizen, task, state, now) <= began
+    return (state if waited else state.wanted_from(now)).resumed()
+
+
+def _retry(citizen: str, task: Task, state: TaskState, at: float, now: float) -> TaskState:
+    """The retry is left to a slot that has passed, and waits no longer than its delay."""
+    if next_slot(citizen, task, state, now) <= now:
+        return state.gave_up()
+    latest = now + _delay(task, max(0, state.attempt - 1))
+    return state if at <= latest else state.changed(retry_at=latest)
 
 
 def recovered(state: TaskState, now: float, alive: Callable[[Running], bool]) -> TaskState:
@@ -93,14 +192,14 @@ def upcoming(
     citizen: str, task: Task, state: TaskState, now: float, floor: float, count: int = COUNT
 ) -> tuple[float, ...]:
     """The next times of the task if each run starts on time; none while it is paused or disabled."""
-    state = _idle(state, now)
+    state = _idle(citizen, task, state, now)
     times: list[float] = []
-    when = slot(citizen, task, state, now, floor)
+    when, slot = next_start(citizen, task, state, now, floor)
     while when != NEVER and len(times) < count:
         when = max(when, now)
         times.append(when)
-        state = _after_run(state, when)
-        when = slot(citizen, task, state, when, floor)
+        state = _after_run(state, when, slot)
+        when, slot = next_start(citizen, task, state, when, floor)
     return tuple(times)
 
 
@@ -120,24 +219,27 @@ def slots(
     citizen: str, task: Task, state: TaskState, now: float, floor: float, grid: TimeGrid
 ) -> tuple[float, ...]:
     """The first time in each cell at which the task is due; one step per cell, however often it runs."""
-    state = _idle(state, now)
+    state = _idle(citizen, task, state, now)
     times: list[float] = []
-    when = slot(citizen, task, state, now, floor)
+    when, slot = next_start(citizen, task, state, now, floor)
     while when < grid.end:
         at = max(when, now)
         if at >= grid.start:
             times.append(at)
-        state = _after_run(state, at)
-        when = slot(citizen, task, state, at, floor)
+        state = _after_run(state, at, slot)
+        when, slot = next_start(citizen, task, state, at, floor)
         if when < (edge := grid.after(at)):
-            when = task.schedule.skip(at, edge - A_LITTLE)
-            when += spread(citizen, task, when)
+            beat = task.schedule.skip(at if slot is None else slot, edge - A_LITTLE)
+            when = beat + spread(citizen, task, beat)
+            slot = None if slot is None else beat
     return tuple(times)
 
 
-def _idle(state: TaskState, now: float) -> TaskState:
-    return state.changed(running=None, orphan=None).seen(now)
+def _idle(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
+    return taken_up(citizen, task, state.changed(running=None, orphan=None), now)
 
 
-def _after_run(state: TaskState, when: float) -> TaskState:
-    return state.changed(last_run=when, due_now=False, retry_at=None)
+def _after_run(state: TaskState, when: float, slot: float | None) -> TaskState:
+    """The run began on time, and takes as long as the last one."""
+    served = state.slot if slot is None else slot
+    return state.changed(last_run=when, due_now=False, retry_at=None, slot=served)

@@ -55,6 +55,10 @@ class Every:
         slot = last + self.seconds * ((now - last) // self.seconds + 1)
         return slot if slot > now else slot + self.seconds  # rounding may give `now` itself
 
+    def latest(self, slot: float, now: float) -> float:
+        """The last slot up to `now`; `slot` is one of them."""
+        return max(slot, self.skip(slot, now) - self.seconds)
+
     def counted(self, slot: float, began: float) -> float:
         """When the run of this slot counts as started: small delays do not shift the interval.
 
@@ -90,8 +94,16 @@ class Cron:
         """The first slot after `now`."""
         return self.after(max(last, now))
 
+    def latest(self, slot: float, now: float) -> float:
+        """The last slot up to `now`; `slot` is one of them."""
+        early, late = int(slot) - 1, int(now)
+        while late - early > 1:
+            middle = (early + late) // 2
+            early, late = (middle, late) if self.after(middle) <= now else (early, middle)
+        return self.after(early)
+
     def counted(self, slot: float, began: float) -> float:
-        """When its run counts as started: not before the slot, or a corrected clock would run it again."""
+        """When its run counts as started: not before the slot, whatever a corrected clock shows."""
         return max(slot, began)
 
     def upcoming(self, last: float, count: int) -> list[float]:
@@ -121,6 +133,9 @@ class AtStart:
         return NEVER
 
     def skip(self, last: float, now: float) -> float:
+        return NEVER
+
+    def latest(self, slot: float, now: float) -> float:
         return NEVER
 
     def counted(self, slot: float, began: float) -> float:

@@ -1,4 +1,4 @@
-"""What is remembered of a task, and when its schedule wants it next.
+"""What is remembered of a task.
 
 All times are Unix seconds (UTC), all durations seconds. A state changes only through its named transitions.
 """
@@ -6,16 +6,17 @@ All times are Unix seconds (UTC), all durations seconds. A state changes only th
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.core.schedule import NEVER, Every
-from scheduler.core.task import NotSetUp, Outcome, Task
+from scheduler.core.task import Outcome
 from scheduler.core.values import value
 from scheduler.system.process_info import Running
 
 OK = Outcome.OK  # members of an enumeration are slow to find
 ERROR_LIMIT = 2000  # characters of an error kept in the state file
-
-
-CORRECTED = 1.0  # seconds that a clock may be set back by without anybody meaning it
+CHANGED = (
+    3 * 3600.0
+)  # a clock set back by so many seconds was changed, by fewer corrected: as in Debian's cron
+OFF = "off"  # the schedule of a task that nothing wants
+_MOMENTS = ("last_run", "last_success", "first_seen", "wanted_since", "paused_at")
 
 
 @value
@@ -48,6 +49,9 @@ class TaskState:
     outcome: Outcome | None = None
     text: str = ""
     orphan: Running | None = None  # a run of a dead owner that is still alive; nothing starts before it ends
+    slot: float | None = None  # the last slot that was served: of a cron expression, or before jitter
+    schedule: str | None = None  # as last seen; another one was set since
+    wanted_since: float | None = None  # slots before this are not missed: the schedule was changed, or paused
 
     def changed(self, **fields: Any) -> "TaskState":
         """A copy with these fields changed.
@@ -59,8 +63,12 @@ class TaskState:
         object.__setattr__(copy, "__dict__", self.__dict__ | fields)
         return copy
 
-    def started(self, running: Running) -> "TaskState":
-        return self.changed(last_run=running.since, due_now=False, retry_at=None, running=running)
+    def started(self, running: Running, slot: float | None = None) -> "TaskState":
+        """It runs; `slot` is the one that this run serves, if that is to be remembered."""
+        served = self.slot if slot is None else slot
+        return self.changed(
+            last_run=running.since, due_now=False, retry_at=None, running=running, slot=served
+        )
 
     def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
         bad = outcome is not OK and outcome.bad
@@ -125,24 +133,23 @@ class TaskState:
     def seen(self, at: float) -> "TaskState":
         return self if self.first_seen is not None else self.changed(first_seen=at)
 
+    def removed(self) -> "TaskState":
+        """The task is gone from the settings; if it comes back, it has missed nothing."""
+        return self.changed(schedule=OFF)
 
-def due(task: Task, state: TaskState, now: float) -> float:
-    """When the schedule wants the task next, NEVER if it does not; a time in the past means now.
+    def wanted_from(self, now: float) -> "TaskState":
+        """No slot and no retry until now is missed: nothing wanted them."""
+        passed = self.retry_at is not None and self.retry_at <= now
+        return (self.gave_up() if passed else self).changed(wanted_since=now)
 
-    A last run in the future (the clock was set back) counts as now, but not for a clock that was only
-    corrected: a cron slot that ran a moment ago would come again.
-    """
-    if state.paused or state.running or state.orphan or not task.enabled or isinstance(task.work, NotSetUp):
-        return NEVER
-    if state.due_now:
-        return 0.0
-    last = state.last_run
-    if last is None:
-        return task.schedule.first(min(now, now if state.first_seen is None else state.first_seen))
-    regular = task.schedule.after(last if last <= now + CORRECTED else now)
-    return regular if state.retry_at is None else min(regular, state.retry_at)
+    def believed(self, now: float, *, clock_changed: bool = False) -> "TaskState":
+        """Moments in the future count as now: the clock that noted them was wrong.
 
-
-def interval(task: Task) -> float:
-    """Seconds between two runs, as far as the schedule has one; an hour for the rest."""
-    return task.schedule.seconds if isinstance(task.schedule, Every) else 3600.0
+        Only a slot that has run stays in the future, unless the clock was changed, not corrected.
+        """
+        ahead: dict[str, Any] = {name: now for name in _MOMENTS if (getattr(self, name) or 0.0) > now}
+        if self.slot is not None and self.slot > now and (clock_changed or self.slot >= now + CHANGED):
+            ahead["slot"] = None
+        if self.error and self.error.time > now:
+            ahead["error"] = Failure(now, self.error.text)
+        return self.changed(**ahead) if ahead else self

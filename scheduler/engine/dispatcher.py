@@ -4,15 +4,19 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
-from scheduler.core.planning import slot
+from scheduler.core.planning import LATE, next_start
 from scheduler.core.schedule import NEVER
+from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.system.clock import Clock, Timer
 
 SLICE = 256  # dispatches before the loop may do something else
-MISSED = 60.0  # a slot that passed this many seconds before the start is a catch-up
-SCHEDULE, FORCE = Trigger.SCHEDULE, Trigger.FORCE  # members of an enumeration are slow to find
+SCHEDULE, FORCE, CATCH_UP = (
+    Trigger.SCHEDULE,
+    Trigger.FORCE,
+    Trigger.CATCH_UP,
+)  # members of an enumeration are slow to find
 AGAIN = 1.0  # seconds until a dispatch that broke is tried again
 
 
@@ -34,12 +38,12 @@ class Dispatcher:
         self._timer: Timer | None = None
         self._timer_at = NEVER
         self._by_schedule = self._stopped = False
-        self.began = 0.0
+        self._offset = 0.0
         self._jump: Timer | None = None
 
     def begin(self, *, by_schedule: bool) -> None:
         """Start what is due from now on; without `by_schedule` only what is forced or run by a wake."""
-        self.began = self._clock.now()
+        self._offset = self._clock.now() - self._clock.elapsed()
         self._by_schedule = by_schedule
         self._jump = self._clock.on_jump(self._clock_jumped)
 
@@ -57,7 +61,8 @@ class Dispatcher:
         if job.run or job.left or job.waiting:
             self._due_queue.drop(job)
             return
-        job.when = when = slot(self._citizen, job.task, job.state, self._clock.now(), job.floor)
+        when, job.slot = next_start(self._citizen, job.task, job.state, self._clock.now(), job.floor)
+        job.when = when
         job.view = None
         if self._by_schedule and self._registry.jobs.get(job.task.name) is job:
             self._due_queue.put(job, when)
@@ -89,13 +94,15 @@ class Dispatcher:
             taken = due_queue.take(now)
             if taken and self._free() and due_queue.next() > now:  # no other task could start before it
                 when, job = taken
-                self._start(job, self._trigger(job, when))
+                if trigger := self._trigger(job, when, now):
+                    self._start(job, trigger)
                 return
             for _ in range(SLICE):
                 if taken is None:
                     break
                 when, job = taken
-                self.enqueue(job, self._trigger(job, when))
+                if trigger := self._trigger(job, when, now):
+                    self.enqueue(job, trigger)
                 taken = due_queue.take(now)
             self.start_ready()
         finally:
@@ -105,18 +112,27 @@ class Dispatcher:
         """Whether a worker is free and no task waits for one."""
         return len(self._runs) < self.limit and not self._ready and not self._stopped
 
-    def _trigger(self, job: Job, when: float) -> Trigger:
-        if job.state.retry_at is not None and when == job.state.retry_at:
+    def _trigger(self, job: Job, when: float, now: float) -> Trigger | None:
+        """Why the task starts now; None if it does not after all, because it was missed."""
+        if when == job.state.retry_at:
             return Trigger.RETRY
-        missed = 0 < when < self.began - MISSED and job.state.last_run is not None
-        return Trigger.CATCH_UP if missed else SCHEDULE
+        if now - when < LATE or not when or job.state.last_run is None:
+            return SCHEDULE
+        if job.task.catch_up or when <= job.floor:
+            return CATCH_UP
+        job.floor = now  # nobody was there: the loop has stalled
+        self.reschedule(job)
+        return None
 
     def _clock_jumped(self) -> None:
         """The wall clock was set, or the machine slept: compute all due times again; replay none."""
-        now = self._clock.now()
+        now, before = self._clock.now(), self._offset
+        self._offset = now - self._clock.elapsed()
+        changed = self._offset - before <= -CHANGED
         self._registry.add_event("clock jumped")
         for job in self._registry.rows():
             job.floor = now
+            self._registry.take_up(job, now, clock_changed=changed)
             self.reschedule(job)
         self._arm()
 
@@ -136,7 +152,11 @@ class Dispatcher:
         """Queue every task that is due now."""
         now = self._clock.now()
         for job in self._registry.rows():
-            if not job.busy and slot(self._citizen, job.task, job.state, now, job.floor) <= now:
+            if job.busy:
+                continue
+            when, slot = next_start(self._citizen, job.task, job.state, now, job.floor)
+            if when <= now:
+                job.when, job.slot = when, slot
                 self.enqueue(job, job.waiting or trigger)
 
     def unqueue(self, job: Job) -> None:

@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from scheduler.core.planning import recovered, retry_time
+from scheduler.core.planning import recovered, retry_time, taken_up
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedule import NEVER
 from scheduler.core.state import TaskState
@@ -14,7 +14,7 @@ from scheduler.core.task import Outcome, Task, Trigger
 from scheduler.core.views import Receipt, TaskView, view
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.run import RunHandle
-from scheduler.engine.wake_results import RESULTS_KEPT, TaskResult
+from scheduler.engine.wake import TaskResult
 from scheduler.errors import NotSetUp, UnknownTask
 from scheduler.executors import Result
 from scheduler.storage.state_file import States
@@ -25,18 +25,24 @@ from scheduler.system.process_info import born as start_ticks
 
 log = logging.getLogger("experience")
 
-OK, SCHEDULE = Outcome.OK, Trigger.SCHEDULE  # members of an enumeration are slow to find
+RESULTS_KEPT = 200  # between two wakes
+OK, SCHEDULE, FORCE = (
+    Outcome.OK,
+    Trigger.SCHEDULE,
+    Trigger.FORCE,
+)  # members of an enumeration are slow to find
 
 
 class Job:
     """What the engine knows of one task at this moment."""
 
-    __slots__ = ("again", "entry", "floor", "left", "run", "state", "task", "view", "waiting", "when")
+    __slots__ = ("again", "entry", "floor", "left", "run", "slot", "state", "task", "view", "waiting", "when")
 
     def __init__(self, task: Task, state: TaskState, floor: float) -> None:
         self.task, self.state = task, state
         self.floor = floor  # slots before this are skipped if the task does not want to catch up
         self.when = NEVER
+        self.slot: float | None = None  # that a start at `when` serves
         self.entry = 0  # in the due queue; 0 while the task has none
         self.run: RunHandle | None = None
         self.waiting: Trigger | None = None
@@ -128,6 +134,12 @@ class TaskRegistry:
         self._store.changed()
         self.bus.notify()
 
+    def take_up(self, job: Job, now: float, *, clock_changed: bool = False) -> None:
+        """Continue with the task after its clock or its settings were set."""
+        state = taken_up(self._citizen, job.task, job.state, now, clock_changed=clock_changed)
+        if state != self.states.get(job.task.name):
+            self.update(job, state)
+
     def publish(self, job: Job) -> None:
         """The task looks different on screen."""
         job.view = None
@@ -145,7 +157,9 @@ class TaskRegistry:
         self.runs[task.name] = job.run = run
         job.waiting, job.again = None, False
         pid, ticks = self._process
-        self.update(job, job.state.started(Running(pid, ticks, now)))
+        slot = job.slot  # a forced run serves one that has come, too
+        served = None if slot is None or (trigger is FORCE and slot > now) else slot
+        self.update(job, job.state.started(Running(pid, ticks, now), served))
         self.add_event("started", task.name, None, "", trigger, None, late)
         for listener in self.bus.listeners:
             listener.started(task)
@@ -178,19 +192,11 @@ class TaskRegistry:
             )
         )
 
-    def results(self) -> list[TaskResult]:
-        """The runs since the last wake."""
-        return list(self._results)
-
-    def add_results(self, results: Iterable[TaskResult]) -> None:
-        """These runs ended before this owner began, and no wake was told of them."""
-        self._results.extend(results)
-
-    def forget_results(self, told: Iterable[TaskResult]) -> None:
-        """A wake was told of these."""
-        known = set(map(id, told))
-        left = [each for each in self._results if id(each) not in known]
-        self._results = deque(left, maxlen=RESULTS_KEPT)
+    def drain_results(self) -> list[TaskResult]:
+        """The runs since the last call."""
+        results = list(self._results)
+        self._results.clear()
+        return results
 
     def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
         """The state of a task whose run came to this."""
@@ -201,7 +207,7 @@ class TaskRegistry:
             state = before.finished(outcome, result.text, now, took)
         if outcome is OK or not outcome.bad:
             return state
-        retry_at = retry_time(job.task, state, outcome, now)
+        retry_at = retry_time(self._citizen, job.task, state, now)
         if retry_at is not None:
             return state.retrying(retry_at)
         return state.gave_up() if state.attempt else state
@@ -268,9 +274,13 @@ class TaskRegistry:
         """These states were edited in the file."""
         self.notes = tuple(notes)
         for name, state in states.items():
+            before = self.states.get(name)
+            if before and before.paused and not state.paused:  # resumed
+                state = state.changed(paused_at=before.paused_at or self._clock.now())
             self.states[name] = state
             if job := self.jobs.get(name):
                 job.state = state
+                self.take_up(job, self._clock.now())
                 self.publish(job)
                 self.bus.add_event("changed by hand", name)
                 self._on_edited(job)

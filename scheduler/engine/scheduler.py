@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scheduler.core.description import TaskDetails, explain
-from scheduler.core.planning import Slots, TimeGrid, forecast
+from scheduler.core.planning import Slots, TimeGrid, forecast, resumed
 from scheduler.core.ports import Listener
 from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
 from scheduler.core.schedule import AtStart
@@ -20,8 +20,7 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import WAKE, Runner
-from scheduler.engine.wake import WakeCycle
-from scheduler.engine.wake_results import RESULTS_KEPT, TaskResult, results_since
+from scheduler.engine.wake import TaskResult, WakeCycle
 from scheduler.errors import AlreadyRunning, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
 from scheduler.storage.failure_journal import FailureJournal
@@ -74,7 +73,7 @@ class Scheduler:
         """
         await asyncio.to_thread(self._registry.load, self._clock.now())
         if self._wake:
-            await self._load_wake(self._wake)
+            await asyncio.to_thread(self._wake.load)
         self._recorder.begin(lambda kind, text: self._registry.add_event(kind, text=text))
         self._registry.begin()
         for run in self._registry.unfinished_runs:
@@ -88,15 +87,6 @@ class Scheduler:
         self._started = True
         if self._wake and dispatch:
             self._wake.start()
-
-    async def _load_wake(self, wake: WakeCycle) -> None:
-        await asyncio.to_thread(wake.load)
-        try:
-            rows = await self._recorder.runs(RunQuery(limit=RESULTS_KEPT), ())
-        except SchedulerError as error:
-            rows = ()
-            self._registry.add_event("results not read", text=str(error))
-        self._registry.add_results(results_since(wake.told(), rows, self._registry.states))
 
     async def stop(self, grace: float | None = None) -> None:
         """Start nothing new, give runs `grace` seconds, end the rest as interrupted, save."""
@@ -139,6 +129,7 @@ class Scheduler:
         self._apply_options(rules or self._rules)
         for name in self._registry.jobs.keys() - {task.name for task in self._tasks}:
             gone = self._registry.jobs.pop(name)
+            self._registry.update(gone, gone.state.removed())
             self._dispatch.forget(gone)
             self._runner.waiters.check_queued(gone)
             if gone.busy:  # the task may come back before its run has ended
@@ -186,16 +177,14 @@ class Scheduler:
             return
         if job is None and (job := self._leaving.pop(task.name, None)):
             self._registry.jobs[task.name] = job
-        known = self._registry.states.get(task.name)
         now = self._clock.now()
-        state = (known or TaskState()).seen(now)
         if job is None:
-            job = self._registry.jobs[task.name] = Job(task, state, floor=now)
+            state = self._registry.states.get(task.name, TaskState())
             if isinstance(task.schedule, AtStart) and not self._started:
                 state = state.wanted()
+            job = self._registry.jobs[task.name] = Job(task, state, floor=now)
         job.task = task
-        if state != known:
-            self._registry.update(job, state)
+        self._registry.take_up(job, now)
         self._runner.reap_leaked(job, self._settled)
         self._dispatch.drop_removed(job)
         self._runner.waiters.check_queued(job)
@@ -261,13 +250,13 @@ class Scheduler:
         return await self._turn(task, "paused", lambda state: state.put_on_hold(now))
 
     async def resume(self, task: str) -> Receipt:
-        return await self._turn(task, "resumed", TaskState.resumed)
+        now, job = self._clock.now(), self._open(task)
+        return await self._turn(task, "resumed", lambda state: resumed(self.citizen, job.task, state, now))
 
     async def wake(self) -> Receipt:
         self._refuse_if_stopping()
-        unsaved = await self._wakes().ask()
-        text = f"{self.citizen}: waking"
-        return Receipt(f"{text}; done, not saved: {unsaved}", saved=False) if unsaved else Receipt(text)
+        self._wakes().now()
+        return Receipt(f"{self.citizen}: waking")
 
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
@@ -330,17 +319,9 @@ class Scheduler:
         names = [job.task.name for job in self._registry.rows() if job.run or job.waiting]
         return await self._runner.waiters.wait_for(names, patience)
 
-    def results(self) -> list[TaskResult]:
-        """The runs since the last wake."""
-        return self._registry.results()
-
-    def forget_results(self, told: list[TaskResult]) -> None:
-        """These are in the letter of a wake that has begun."""
-        self._registry.forget_results(told)
-
-    def wake_left(self) -> str:
-        """What a wake of this process left behind and still runs."""
-        return self._runner.wake_left()
+    def drain_results(self) -> list[TaskResult]:
+        """The runs since the last call."""
+        return self._registry.drain_results()
 
     async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
         """The outcome of the wake, which is no task's run."""

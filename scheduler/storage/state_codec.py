@@ -19,6 +19,7 @@ _EXPECTED = {
     int: "a count",
     bool: "true or false",
     str: "text",
+    str | None: "text",
     Outcome | None: "an outcome",
     Running | None: "pid, born and since",
 }

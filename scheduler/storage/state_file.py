@@ -12,8 +12,7 @@ from scheduler.core.state import TaskState
 from scheduler.errors import Unreadable
 from scheduler.storage.state_codec import Document, decode, encode
 from scheduler.system.clock import SystemClock
-from scheduler.system.files import quarantine, read_file, write_partial
-from scheduler.system.foreign_home import place, sync
+from scheduler.system.files import quarantine, read_file, sync, write_partial
 
 FILE_NAME = "background_tasks.json"
 SETTLED = 1.0  # an invalid file older than this many seconds is corrupt, not half-written
@@ -105,21 +104,20 @@ class StateFile:
         """
         document = replace(self._known.document, states=states)
         text = encode(document)
-        with place(self.path, follow=True) as at:
-            partial = at.beside(f".{FILE_NAME}.{'saving' if durable else 'starting'}")
-            try:
-                signature = _signature(write_partial(partial, at, text.encode(), durable=durable))
-                with self._lock:
-                    overtaken = self._check(version)
-                    if not overtaken:
-                        partial.replace(at)
-                        self._newest, self._known = version, _Content(document, text, signature)
-            finally:
-                partial.remove()  # still there only if it did not take the file's place
-            if durable:
-                if overtaken:  # by a file that is not durable yet: under a steady load there is always one
-                    sync(self.path)
-                at.sync_folder()
+        partial = self.path.with_name(f".{FILE_NAME}.{'saving' if durable else 'starting'}")
+        try:
+            signature = _signature(write_partial(partial, self.path, text.encode(), durable=durable))
+            with self._lock:
+                overtaken = self._check(version)
+                if not overtaken:
+                    partial.replace(self.path)
+                    self._newest, self._known = version, _Content(document, text, signature)
+        finally:
+            partial.unlink(missing_ok=True)  # still there only if it did not take the file's place
+        if durable:
+            if overtaken:  # by a file that is not durable yet: under a steady load there is always one
+                sync(self.path)
+            sync(self.path.parent)
 
     def _check(self, version: int) -> bool:
         """Whether a newer version is in place; raises if changes of another program must be merged first."""
@@ -183,6 +181,8 @@ def merged(base: TaskState, theirs: TaskState, state: TaskState) -> TaskState:
     changes = {
         name: getattr(theirs, name) for name in _MERGEABLE if getattr(theirs, name) != getattr(base, name)
     }
+    if "last_run" in changes:  # it decides what is due, not the slot of the run before
+        changes.setdefault("slot", None)
     return state.changed(**changes) if changes else state
 
 

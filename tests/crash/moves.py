@@ -4,6 +4,7 @@ The environment names the place: root, settings, a crontab program. It leaves al
 """
 
 import os
+import pathlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from scheduler.cli.migrate import migrate_command
 from scheduler.migration.journal import newest
 
 STEPS = (
-    (os, ("fsync", "mkdir", "replace", "unlink", "fchmod", "fchown")),
+    (os, ("fsync", "open", "chown")),
+    (pathlib.Path, ("replace", "rename", "mkdir", "unlink", "chmod")),
     (subprocess, ("run",)),
 )
 MOST = 200

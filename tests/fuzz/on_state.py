@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scheduler.core.planning import recovered, slot
+from scheduler.core.planning import next_start, recovered, taken_up
 from scheduler.core.schedule import Cron, Every
-from scheduler.core.state import due
 from scheduler.core.task import Task
 from scheduler.storage.state_codec import decode
 from scheduler.storage.state_file import StateFile
@@ -53,6 +52,5 @@ def check(content: bytes) -> None:
 def _used(name, state) -> None:
     for schedule in (Every(300), Cron("*/5 * * * *")):
         task = Task(name, schedule, None)
-        after = recovered(state.seen(NOW), NOW, lambda running: False)
-        due(task, after, NOW)
-        slot("opus", task, after, NOW, NOW)
+        after = taken_up("opus", task, recovered(state, NOW, lambda running: False), NOW)
+        next_start("opus", task, after, NOW, NOW)
