@@ -13,6 +13,7 @@ from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Handler, Outcome
 from scheduler.core.views import Event, OutputChunk, TaskView
 from scheduler.errors import Owned, SchedulerError
+from scheduler.system.startup import wanted_signals
 
 COMPARED = 128 * 1024  # characters of output; a longer one is not compared with the history
 
@@ -33,7 +34,7 @@ async def fleet_of(
     With `interrupted`, ctrl+c calls it and cancels the block; a second ctrl+c ends at once what runs here.
     """
     fleet = Fleet(FleetOptions(config=config, only=citizens, wakes=wakes, own_as_root=as_root))
-    if interrupted:
+    if interrupted and wanted_signals("SIGINT"):
         _on_interrupt(fleet, interrupted)
     try:
         await fleet.start(dispatch=False)

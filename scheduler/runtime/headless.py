@@ -17,11 +17,10 @@ from scheduler.executors.stdout_capture import capture_prints
 from scheduler.runtime.log_output import log_lines
 from scheduler.system.garbage import GarbageCollector
 from scheduler.system.sd_notify import Heartbeat, Notifier, from_environment
-from scheduler.system.startup import prepare_process
+from scheduler.system.startup import prepare_process, wanted_signals
 
 log = logging.getLogger("experience")
 
-SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 SIGNALS_CHECKED = 1.0  # seconds; a task's handler may install its own
 
 
@@ -112,12 +111,13 @@ class Signals:
         self.stop = asyncio.Event()
         self._notifier = notifier or Notifier()
         self._fleet, self._loop = fleet, asyncio.get_running_loop()
+        self._numbers = wanted_signals("SIGTERM", "SIGINT", "SIGHUP")
         self._had_terminal = _has_terminal()
         self._check: asyncio.TimerHandle
         self._install()
 
     def _install(self) -> None:
-        for number in SIGNALS:
+        for number in self._numbers:
             self._loop.add_signal_handler(
                 number, self._on_hangup if number.name == "SIGHUP" else self.request_stop
             )
@@ -126,12 +126,12 @@ class Signals:
     def restore(self) -> None:
         """Restore the handlers; while the process is stopping, ignore the signals."""
         self._check.cancel()
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        for number in SIGNALS:
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+        for number in self._numbers:
             self._loop.remove_signal_handler(number)
             if self.stop.is_set():
                 signal.signal(number, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
 
     def request_stop(self) -> None:
         """Stop; the second call kills what still runs."""

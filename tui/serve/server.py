@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import re
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -18,6 +17,7 @@ from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import SchedulerError
 from scheduler.system.clock import Clock
+from scheduler.system.startup import wanted_signals
 from tui.serve import metrics
 from tui.serve.access import AccessPolicy
 from tui.serve.address import Address
@@ -30,7 +30,7 @@ from tui.serve.watcher import CitizenWatcher
 
 log = logging.getLogger("experience.serve")
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 PATIENCE = 5.0  # seconds that requests under way get when the server ends
 PAGE = Path(__file__).parent / "page"
 TERMINAL = Path(textual_serve.__file__).parent / "static"  # the terminal in the page
@@ -160,10 +160,11 @@ def _end_signal(screens: Screens) -> Iterator[asyncio.Event]:
             screens.kill()
         ended.set()
 
-    for number in SIGNALS:
+    numbers = wanted_signals(*SIGNALS)
+    for number in numbers:
         loop.add_signal_handler(number, on_signal)
     try:
         yield ended
     finally:
-        for number in SIGNALS:
+        for number in numbers:
             loop.remove_signal_handler(number)

@@ -9,8 +9,10 @@ from typing import Any
 
 from textual.app import App
 
+from scheduler.system.startup import wanted_signals
+
 # A closed terminal sends SIGHUP; Textual handles none of them.
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
+ENDING = ("SIGTERM", "SIGINT", "SIGHUP")
 
 
 class Endings:
@@ -19,7 +21,7 @@ class Endings:
     def __init__(self, stop_now: Callable[[], None] = lambda: None) -> None:
         self.leave: Callable[[], object] | None = None
         self._stop_now, self._asked = stop_now, 0
-        for number in ENDING:
+        for number in wanted_signals(*ENDING):
             signal.signal(number, self)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
@@ -35,7 +37,7 @@ class Endings:
 
 def end_on_signals(app: App[Any]) -> None:
     """From now on the signals close this app rather than the process."""
-    loop, endings = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
-    if not isinstance(endings, Endings):
-        endings = Endings()
+    loop = asyncio.get_running_loop()
+    installed = (signal.getsignal(number) for number in wanted_signals(*ENDING))
+    endings = next((each for each in installed if isinstance(each, Endings)), None) or Endings()
     endings.leave = lambda: loop.call_soon_threadsafe(app.exit)
