@@ -80,6 +80,12 @@ class FakeClock:
         self.monotonic += left
         await settle()
 
+    def stall(self, seconds: float) -> None:
+        """Time passes while nothing on the loop gets a turn; then all timers fire at once."""
+        self.wall += seconds
+        self.monotonic += seconds
+        self._ring()
+
     async def jump(self, seconds: float) -> None:
         """The wall clock is set."""
         self.wall += seconds

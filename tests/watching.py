@@ -26,6 +26,8 @@ class Watching:
         if self._recorded:
             await self._recorded(running)
 
+    def exited(self) -> None: ...
+
     def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
         self.left.append((what, alive))
 

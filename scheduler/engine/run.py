@@ -23,7 +23,7 @@ class RunHandle:
     deadline = float("inf")
     reason: Outcome | None = None
     why = ""
-    began = abandoned = _publishing = False
+    began = abandoned = _exited = _publishing = False
     left: tuple[str, Callable[[], bool]] | None = None
     progress: Progress | None = None
     _output: OutputBuffer | None = None
@@ -55,6 +55,9 @@ class RunHandle:
     async def carried_by(self, running: Running) -> None:
         await self._carried(self, running)
 
+    def exited(self) -> None:
+        self._exited = True
+
     def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
         self.left = (what, alive)
 
@@ -71,7 +74,12 @@ class RunHandle:
         self._shown(self)
 
     def halt(self, reason: Outcome, why: str = "the scheduler was shut down") -> None:
-        """Ask the run to end, for this reason; a run that has not begun yet ends before it begins."""
+        """Ask the run to end, for this reason; a run that has not begun yet ends before it begins.
+
+        One whose process has exited is over already, whatever its pipe still holds: its result counts.
+        """
+        if self._exited:
+            return
         if self.reason is None:
             self.reason, self.why = reason, why
         if self.began and self.task:

@@ -1,14 +1,17 @@
 """Timeouts of runs: one timer for the earliest deadline, however many runs there are."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from scheduler.core.schedule import NEVER
 from scheduler.engine.run import RunHandle
 from scheduler.system.clock import Clock, Timer
 
+TURNS = 10  # of the loop, in which the result of a run that has ended arrives
+
 
 class RunTimeouts:
-    """Calls `expired` for each run whose deadline (elapsed seconds) has passed."""
+    """Calls `expired` for each run whose deadline (elapsed seconds) has passed before its result came."""
 
     def __init__(
         self, clock: Clock, runs: Callable[[], Iterable[RunHandle]], expired: Callable[[RunHandle], None]
@@ -35,8 +38,13 @@ class RunTimeouts:
         self._at = at
         self._timer = self._clock.call_later(max(0.0, at - self._clock.elapsed()), self._look)
 
-    def _look(self) -> None:
+    def _look(self, turns: int = TURNS) -> None:
+        """Judge after some turns: after a stall a deadline has passed, but so has the end of many a run."""
         self.stop()
+        if turns:
+            self._at = -NEVER  # a new deadline does not put this off
+            self._timer = asyncio.get_running_loop().call_soon(self._look, turns - 1)
+            return
         now = self._clock.elapsed()
         for run in [run for run in self._runs() if run.deadline <= now]:
             run.deadline = NEVER

@@ -34,6 +34,10 @@ class RunListener(Protocol):
         """A child process waits at its gate; it starts when this returns, with its pid in the state file."""
         ...
 
+    def exited(self) -> None:
+        """Its process has exited: the result is there, and only its last words are read."""
+        ...
+
     def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
         """Something could not be stopped and may still run, for as long as `alive` says so."""
         ...

@@ -37,6 +37,7 @@ class SubprocessPool:
                 child = await self._start(prepare, watcher)
                 await watcher.carried_by(child.running)
                 child.go()
+            child.exited.add_done_callback(lambda _: watcher.exited())
             await asyncio.wait([child.exited])  # a plain await would cancel the future with us
             await child.last_words()
             return child.exited.result()

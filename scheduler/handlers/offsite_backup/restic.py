@@ -215,5 +215,8 @@ class _Watcher:
     async def carried_by(self, running: Running) -> None:
         """Nothing to record: after a crash of the scheduler restic ends by itself."""
 
+    def exited(self) -> None:
+        """Nothing to keep: the step around it has the deadline."""
+
     def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
         self._warn("restic does not end: %s", what)
