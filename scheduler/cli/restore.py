@@ -64,9 +64,13 @@ def backups(ctx: "Context") -> list[Backup]:
 
         found = run(snapshots(ctx, ctx.options))
         return [Backup(each["short_id"], each["time"][:19], each["id"]) for each in found]
-    from scheduler.handlers.offsite_backup.archive import archives, moment_of
+    from scheduler.handlers.offsite_backup.archive import archive_name, archives, moment_of
+    from scheduler.handlers.offsite_backup.place import NOTE, remembered
+    from scheduler.system.clock import SystemClock
 
-    paths = archives(ctx.citizen, ctx.options.directory)
+    made = remembered(ctx.home / NOTE).made  # nothing on a new machine: then names from the future are old
+    now = made[-1] if made else archive_name(ctx.citizen, SystemClock.now())
+    paths = archives(ctx.citizen, ctx.options.directory, made, now)
     return [Backup(path.name, f"{moment_of(path):%Y-%m-%dT%H:%M:%S}", str(path)) for path in paths]
 
 

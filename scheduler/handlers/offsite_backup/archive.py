@@ -7,8 +7,9 @@ import re
 import stat
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,17 @@ from scheduler.handlers.offsite_backup.files import (
     walk,
 )
 from scheduler.handlers.offsite_backup.options import Options
+from scheduler.handlers.offsite_backup.place import (
+    NOTE,
+    Place,
+    in_order,
+    is_elsewhere,
+    place_of,
+    remember,
+    remembered,
+)
 from scheduler.system.clock import SystemClock
+from scheduler.system.files import sync
 
 DIGEST = hashlib.sha256
 CHUNK = 1 << 18  # bytes read at once: little memory, and few turns
@@ -238,13 +249,18 @@ def write(ctx: Context, options: Options, stop: Stop) -> str | Report:
     folder = options.directory or Path()
     if not folder.is_dir():
         raise TaskFailed(f"there is no folder {folder} for the backups; mount it, or create it")
-    final = folder / f"{ctx.citizen}-{datetime.fromtimestamp(SystemClock.now(), UTC):%Y%m%dT%H%M%SZ}.tar.gz"
+    final = folder / archive_name(ctx.citizen, SystemClock.now())
     unfinished = folder / f".{final.name}.partial"
     try:
+        place = _same_place(ctx, folder).also(final.name)
         for left in folder.glob(f".{ctx.citizen}-????????T??????Z.tar.gz.partial"):
             left.unlink()  # of a run that was killed
-        text, missing = _written(ctx, options, unfinished, final, stop)
-        return report(f"{text}; {_remove_oldest(ctx.citizen, folder, options.keep)}", missing)
+        text, missing = _written(ctx, options, unfinished, stop)
+        warnings = _remembered(ctx.home / NOTE, place)  # first: a killed run leaves no backup out of it
+        _publish(unfinished, final)
+        text = f"{text}, in {final.name} ({size(final.stat().st_size)}), verified"
+        kept = _remove_oldest(archives(ctx.citizen, folder, place.made, final.name), options.keep)
+        return report(f"{text}; {kept}", missing, *warnings)
     except OSError as error:
         raise TaskFailed(f"{no_backup(error, folder)}; the earlier backups are as they were") from error
     finally:
@@ -254,10 +270,27 @@ def write(ctx: Context, options: Options, stop: Stop) -> str | Report:
             clear(ctx.home)
 
 
-def archives(citizen: str, folder: Path) -> list[Path]:
-    """The finished backups of this citizen, the oldest first."""
+def archives(citizen: str, folder: Path, made: Sequence[str] = (), now: str = "") -> list[Path]:
+    """The finished backups of this citizen, the first made first; `now` is the name of one made now."""
     name = re.compile(re.escape(citizen) + r"-\d{8}T\d{6}Z\.tar\.gz")
-    return sorted(each for each in folder.iterdir() if name.fullmatch(each.name))
+    found = [each for each in folder.iterdir() if name.fullmatch(each.name)]
+    return in_order(found, made, lambda each: each.name, lambda each: each.name, now)
+
+
+def archive_name(citizen: str, now: float) -> str:
+    """The name of a backup that is made now."""
+    return f"{citizen}-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}.tar.gz"
+
+
+def _same_place(ctx: Context, folder: Path) -> Place:
+    """The folder as it is now; raises TaskFailed if its disk is not the one that held the backups."""
+    note = ctx.home / NOTE
+    before, now = remembered(note), place_of(folder)
+    if is_elsewhere(now, before, archives(ctx.citizen, folder)):
+        raise TaskFailed(
+            f"{folder} is not on the disk that held the backups; mount it, or for a new one remove {note}"
+        )
+    return replace(now, made=before.made if now.folder == before.folder else ())
 
 
 def moment_of(archive: Path) -> datetime:
@@ -266,7 +299,7 @@ def moment_of(archive: Path) -> datetime:
     return datetime.strptime(f"{digits}+0000", "%Y%m%dT%H%M%S%z")
 
 
-def _written(ctx: Context, options: Options, to: Path, final: Path, stop: Stop) -> tuple[str, Missing]:
+def _written(ctx: Context, options: Options, to: Path, stop: Stop) -> tuple[str, Missing]:
     missing = Missing()
     ruled = rules(ctx.home, options.exclude, [options.directory or Path()])
     found = []
@@ -284,14 +317,12 @@ def _written(ctx: Context, options: Options, to: Path, final: Path, stop: Stop) 
             elif entry.path in copies:
                 writer.add(entry, copies[entry.path])
     _verify(ctx, to, writer, total, stop)
-    to.replace(final)
-    handle = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    where = f"{final.name} ({size(final.stat().st_size)})"
-    return f"{files(writer.files)}, {size(writer.bytes)}, in {where}, verified", missing
+    return f"{files(writer.files)}, {size(writer.bytes)}", missing
+
+
+def _publish(unfinished: Path, final: Path) -> None:
+    unfinished.replace(final)
+    sync(final.parent)
 
 
 def _verify(ctx: Context, file: Path, writer: Writer, total: int, stop: Stop) -> None:
@@ -305,9 +336,17 @@ def _verify(ctx: Context, file: Path, writer: Writer, total: int, stop: Stop) ->
         raise TaskFailed(f"what was read back is not what was written: {error}; check the disk") from error
 
 
-def _remove_oldest(citizen: str, folder: Path, keep: int) -> str:
+def _remembered(note: Path, place: Place) -> list[str]:
+    """A warning if it cannot be remembered, which spoils no backup."""
+    try:
+        remember(note, place)
+    except OSError as error:
+        return [f"{note} cannot be written: {error.strerror}"]
+    return []
+
+
+def _remove_oldest(every: Sequence[Path], keep: int) -> str:
     """Remove the oldest; only now that there is a new one which is known to be good."""
-    every = archives(citizen, folder)
     for old in every[:-keep]:
         old.unlink()
     return f"{len(every[-keep:])} kept"

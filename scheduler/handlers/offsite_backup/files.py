@@ -24,6 +24,7 @@ VOLATILE = (
     *("*.pid", "*.swp", ".#*", ".~lock.*#", ".*.partial", ".background_tasks.json.*ing"),
     *(f"/.experience/{name}" for name in ("lock", "owner.json", "owner.partial", "*.sock")),
     "/.experience-group",
+    "/.experience/backups.json",  # which disk this machine's backups lie on
 )
 ALWAYS = (*SECRETS, *CACHES, *LOGS, *VOLATILE, f"/{OWN}")
 

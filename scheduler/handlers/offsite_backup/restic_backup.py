@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,14 @@ from scheduler.handlers.offsite_backup.files import (
     walk,
 )
 from scheduler.handlers.offsite_backup.options import Options
+from scheduler.handlers.offsite_backup.place import MOST, in_order
 from scheduler.handlers.offsite_backup.restic import NoRepository, Restic
+from scheduler.system.clock import SystemClock
 from scheduler.system.files import read_json, write_json
 
 KNOWN = "repository.json"  # the repository that was there: if it is gone, no new one is made
+
+SHORT = 8  # digits of a snapshot's id: all that early versions name after a backup
 
 KEEPS_ODD_LINKS = (0, 16)
 
@@ -55,8 +60,10 @@ async def back_up(ctx: Context, options: Options) -> str | Report:
     finally:
         with suppress(OSError):
             await asyncio.to_thread(clear, ctx.home)
+    new = str(summary["snapshot_id"])[:SHORT]
+    await asyncio.to_thread(_remember, ctx.home, new)
     read = await _verify(ctx, restic, options)
-    warning = await _remove_oldest(ctx, restic, options)
+    warning = await _remove_oldest(ctx, restic, options, new)
     processed, new = summary["total_bytes_processed"], summary.get("data_added", 0)
     text = f"{files(summary['total_files_processed'])}, {size(processed)} ({size(new)} new), {read}"
     return report(text, missing, *([warning] if warning else []))
@@ -82,7 +89,8 @@ async def _open(ctx: Context, restic: Restic, options: Options) -> None:
             ) from error
         await restic.run(ctx.home, "init")
     own_folder(ctx.home)
-    write_json(note, {"place": place})
+    known = read_json(note, {})
+    write_json(note, known if known.get("place") == place else {"place": place})
 
 
 async def _back_up(ctx: Context, restic: Restic, excludes: Path, missing: Missing) -> Mapping[str, Any]:
@@ -122,12 +130,16 @@ async def _verify(ctx: Context, restic: Restic, options: Options) -> str:
     return f"verified, {share} of the data read back" if options.check else "structure verified"
 
 
-async def _remove_oldest(ctx: Context, restic: Restic, options: Options) -> str:
+async def _remove_oldest(ctx: Context, restic: Restic, options: Options, new: str) -> str:
     """Remove the oldest, and what only they held; what went wrong with that."""
     ctx.progress(0, 0, "removing old backups")
-    which = ("--tag", tag(ctx.citizen), "--group-by", "tags", "--keep-last", str(options.keep))
     try:
-        await restic.run_alone(ctx.home, "forget", *which, "--prune")
+        found = await snapshots(ctx, options)
+        # With a tag more, it is somebody's own. Not --keep-last: that goes by the times of the snapshots.
+        ours = [each["id"] for each in found if each.get("tags") == [tag(ctx.citizen)]]
+        before = [each for each in ours if not each.startswith(new)]
+        if old := before[: max(0, len(before) + 1 - options.keep)]:
+            await restic.run_alone(ctx.home, "forget", *old, "--prune")
     except TaskFailed as error:
         return f"old backups are still there: {error}"
     return ""
@@ -199,14 +211,30 @@ def _why(error: object) -> str:
 
 
 async def snapshots(ctx: Context, options: Options) -> list[dict[str, Any]]:
-    """This citizen's snapshots, the oldest first: `short_id`, `id`, `time`."""
+    """This citizen's snapshots, the first made first: `short_id`, `id`, `time`."""
     found: list[dict[str, Any]] = []
     await Restic(ctx, options).run(
         Path("/"),
         *("snapshots", "--json", "--tag", tag(ctx.citizen)),
         listen=lambda message: found.extend(message.get("found", ())),
     )
-    return sorted(found, key=lambda each: str(each["time"]))
+    return in_order(found, _made(ctx.home), lambda each: str(each["id"])[:SHORT], _moment, SystemClock.now())
+
+
+def _moment(snapshot: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(str(snapshot["time"])).timestamp()
+
+
+def _made(home: Path) -> list[str]:
+    """The snapshots of this home in the order they were made in: times come from clocks that may be wrong."""
+    made = read_json(home / OWN / KNOWN, {}).get("made")
+    return [each for each in made if isinstance(each, str)] if isinstance(made, list) else []
+
+
+def _remember(home: Path, snapshot: str) -> None:
+    note = home / OWN / KNOWN
+    with suppress(OSError):  # the order is then that of the times
+        write_json(note, {**read_json(note, {}), "made": [*_made(home), snapshot[:SHORT]][-MOST:]})
 
 
 async def unpack(ctx: Context, options: Options, snapshot: str, to: Path) -> None:
