@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from scheduler.core.task import Context, Llm, Report
+from scheduler.handlers.ages import believed_today
 from scheduler.handlers.memory_summary.daily import Outcome, Progress, summarise_days
+from scheduler.handlers.memory_summary.files import days_in
 from scheduler.handlers.memory_summary.options import Options
 from scheduler.handlers.memory_summary.prose import Prose, recent_days, recent_periods
 from scheduler.handlers.memory_summary.pruning import prune_raw, prune_summaries
@@ -48,8 +50,9 @@ def _oldest(today: date, options: Options) -> date:
 
 
 def _prune(home: Path, today: date, options: Options) -> int:
-    removed = prune_raw(home, _before(today, options.keep_raw))
-    return removed + prune_summaries(home, _oldest(today, options))
+    raw, daily = (believed_today(today, days_in(home, kind)) for kind in ("raw", "daily"))
+    removed = prune_raw(home, _before(raw, options.keep_raw))
+    return removed + prune_summaries(home, _oldest(min(raw, daily), options))
 
 
 def _summarised(days: Iterable[Outcome], rolled: Iterable[Period]) -> list[tuple[int, str]]:

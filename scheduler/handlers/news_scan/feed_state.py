@@ -1,10 +1,12 @@
 """Remembers each feed between scans: the items that were seen, and how to ask for changes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from scheduler.handlers.ages import believed_today
 from scheduler.handlers.home_files import read_memory, write_memory
 from scheduler.handlers.net.urls import fingerprint
 
@@ -12,6 +14,7 @@ DAY = 86400
 KEPT = 90  # days that an item is remembered after it was last in its feed, and a feed after its last scan
 MOST = 5000  # items of one feed that are remembered and no longer in it
 
+EPOCH = date(1970, 1, 1)
 _FILE = Path(".experience") / "feeds.json"
 _TYPES: dict[str, Any] = {
     "etag": str,
@@ -42,7 +45,8 @@ class FeedMemory:
     def update_seen(self, keys: Collection[str], today: int) -> None:
         """These items are in the feed today; what has been gone for long is forgotten."""
         now = dict.fromkeys(keys, today)
-        gone = [(key, day) for key, day in self.seen.items() if key not in now and day > today - KEPT]
+        oldest = _oldest(today, self.seen.values())
+        gone = [(key, day) for key, day in self.seen.items() if key not in now and day > oldest]
         newest = sorted(gone, key=lambda each: each[1])[-MOST:]
         self.seen = {**dict(newest), **now}
 
@@ -64,8 +68,15 @@ class Memory:
 
     def save(self) -> None:
         """Keep it for the next scan; raises TaskFailed."""
-        feeds = {key: _written(feed) for key, feed in self._feeds.items() if feed.day > self.today - KEPT}
+        oldest = _oldest(self.today, (feed.day for feed in self._feeds.values()))
+        feeds = {key: _written(feed) for key, feed in self._feeds.items() if feed.day > oldest}
         write_memory(self._file, {**self._document, "feeds": feeds})
+
+
+def _oldest(today: int, days: Iterable[int]) -> int:
+    """The last day that is forgotten, as days since 1970."""
+    known = (EPOCH + timedelta(days=day) for day in days if 0 <= day <= today)
+    return (believed_today(EPOCH + timedelta(days=today), known) - EPOCH).days - KEPT
 
 
 def _written(feed: FeedMemory) -> dict[str, Any]:

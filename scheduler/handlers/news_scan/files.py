@@ -5,9 +5,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from scheduler.handlers.ages import believed_today
 from scheduler.handlers.home_files import append_lines, task_fails
 
 MOST = 512 << 20  # bytes of all days together
@@ -42,14 +43,15 @@ class NewsFiles:
     def prune(self, keep: float) -> None:
         """Remove the days that are older than `keep` seconds, and the oldest while there is too much."""
         with suppress(OSError):  # the next scan tries again
-            oldest = f"{self._today - timedelta(seconds=keep)}.jsonl"
             days = self._days()
+            today = believed_today(self._today, _dates(days))
+            oldest = f"{today - timedelta(seconds=keep)}.jsonl"
             too_old = [day for day in days if day.name < oldest]
             sizes = {day: day.stat().st_size for day in days if day not in too_old}
             for day in too_old:
                 day.unlink()
             for day in list(sizes)[:-1]:
-                if sum(sizes.values()) > MOST:
+                if sum(sizes.values()) > MOST and day != self._file:
                     day.unlink()
                     del sizes[day]
 
@@ -59,12 +61,19 @@ class NewsFiles:
         return sorted(file for file in self._folder.iterdir() if _DAY.fullmatch(file.name) and file.is_file())
 
     def _ids(self) -> Iterator[str]:
-        """The ids in the newest file."""
+        """The ids in the newest file, and in today's: a clock that was ahead has left later ones."""
         with task_fails(self._folder, "cannot be read; correct its owner"):
-            for file in self._days()[-1:]:
+            days = self._days()
+            for file in {*days[-1:], *(day for day in days if day == self._file)}:
                 with file.open("rb") as lines:
                     while line := lines.readline(LONGEST):
                         yield from _id(line)
+
+
+def _dates(days: Iterable[Path]) -> Iterator[date]:
+    for day in days:
+        with suppress(ValueError):  # 31 February
+            yield date.fromisoformat(day.stem)
 
 
 def _id(line: bytes) -> Iterator[str]:
