@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     import httpx2
 
 LIMIT = 10 << 20  # bytes of one answer, decompressed
-ENCODINGS = ("", "identity", "gzip", "deflate")
+ASKED_FOR = frozenset({"gzip", "deflate"})
+# Anything else in Content-Encoding is a sloppy server's: UTF-8, none, binary. Browsers ignore it, too.
+COMPRESSIONS = ASKED_FOR | {"br", "zstd", "compress", "x-compress", "x-gzip", "dcb", "dcz"}
 REDIRECTS = 5
 TRIES = 3
 CONNECT = 10.0  # seconds for a connection; the whole answer has `timeout`
 LATER = 86400.0  # seconds: the longest wait that a server can ask for
+
+NOT_HTTP = "its header is not HTTP"
 
 _NO_SECRETS = ("accept", "if-none-match", "if-modified-since")
 
@@ -89,7 +94,7 @@ class Web:
             if isinstance(error, NoAnswer):
                 left = end - asyncio.get_running_loop().time()
                 return error.later if 0 < error.later < left else False
-            passing = isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError)
+            passing = isinstance(error, httpx2.NetworkError) or broke_off(error)
             if passing := passing and not any(isinstance(each, ssl.SSLError) for each in _chain(error)):
                 broken.append(error)
             return passing
@@ -111,8 +116,7 @@ class Web:
 
     async def _get_once(self, url: str, headers: dict[str, str]) -> Answer:
         async with self._client.stream("GET", url, headers=headers) as response:
-            if response.headers.get("content-encoding", "identity").strip().lower() not in ENCODINGS:
-                raise BadAnswer("is compressed in a way that was not asked for")
+            _check_compression(response.headers.get("content-encoding", ""))
             body = bytearray()
             async for part in response.aiter_bytes():  # decompressed, in parts of at most 1 MiB
                 body += part
@@ -120,6 +124,13 @@ class Web:
                     raise BadAnswer(f"is longer than {LIMIT >> 20} MiB")
             found = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, found, bytes(body), url)
+
+
+def _check_compression(header: str) -> None:
+    """Only one layer, and of a kind whose size is bounded while it is inflated."""
+    found = [each for each in re.split(r"[,\s]+", header.lower()) if each in COMPRESSIONS]
+    if found[1:] or not ASKED_FOR.issuperset(found):
+        raise BadAnswer("is compressed in a way that was not asked for")
 
 
 def status_problem(answer: Answer) -> str:
@@ -177,8 +188,8 @@ def _next(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str,
 
 
 def _raise_if_rate_limited(url: str, answer: Answer) -> Answer:
-    wait = retry_after(answer.headers.get("retry-after", "")) if answer.status in (429, 503) else None
-    if wait is None:
+    wait = retry_after(answer.headers.get("retry-after", ""))
+    if wait is None or answer.status < 400:  # a ban has many numbers: 429, 503, 403, 418, 420
         return answer
     later = max(1.0, wait)
     raise NoAnswer(url, f"{status_problem(answer)}: come back in {later:.0f} s", later)
@@ -186,12 +197,29 @@ def _raise_if_rate_limited(url: str, answer: Answer) -> Answer:
 
 def retry_after(value: str) -> float | None:
     """The seconds in a Retry-After header, a number or a date; None without a valid one."""
-    if re.fullmatch(r"\d+(\.\d+)?", value.strip(), re.ASCII):
-        return min(float(value), LATER)
+    if found := re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*s?\s*", value, re.ASCII):
+        return min(float(found[1]), LATER)
     with suppress(ValueError, TypeError, IndexError, OverflowError):
-        seconds = email.utils.parsedate_to_datetime(value).timestamp() - SystemClock.now()
+        seconds = _date(value).timestamp() - SystemClock.now()
         return min(max(seconds, 0.0), LATER)
     return None
+
+
+def _date(value: str) -> datetime:
+    """A date of HTTP, which is in UTC also where it does not say so; or of ISO. Raises ValueError."""
+    try:
+        found = email.utils.parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError):
+        found = datetime.fromisoformat(value.strip())
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def broke_off(error: Exception) -> bool:
+    """Whether the connection ended too early, as opposed to an answer that the library refuses."""
+    import httpx2
+
+    ends = ("peer ", "Server disconnected", "can't handle event type ConnectionClosed")
+    return isinstance(error, httpx2.RemoteProtocolError) and str(error).startswith(ends)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -228,5 +256,6 @@ def why(error: Exception) -> str:
                 pass
     if isinstance(error, httpx2.ConnectError):
         return "no connection"
-    broken = httpx2.RemoteProtocolError | httpx2.NetworkError
-    return "the connection broke off" if isinstance(error, broken) else "cannot be asked"
+    if broke_off(error) or isinstance(error, httpx2.NetworkError):
+        return "the connection broke off"
+    return NOT_HTTP if isinstance(error, httpx2.RemoteProtocolError) else "cannot be asked"

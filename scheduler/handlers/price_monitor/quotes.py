@@ -32,15 +32,15 @@ async def quotes(options: Options, tracks: Tracks, now: float, progress: Progres
     every = options.pairs or (ONE,)
     found = Quotes(names={pair: _name(options, pair) for pair in every})
     limited = fingerprint(f"{options.source} {options.url or options.endpoint}")[:8]
-    if left := tracks.rate_limited(limited, now):
-        found.problems.update(dict.fromkeys(every, f"rate limited; next request in {left:.0f} s"))
-        return found
     asking = _Asking(options, now, found)
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def ask(pairs: Sequence[str]) -> None:
         async with slots:
-            if later := await asking.ask(web, pairs):
+            if left := tracks.rate_limited(limited, now):  # by an earlier run, or for another pair
+                problem = f"rate limited; next request in {left:.0f} s"
+                found.problems.update(dict.fromkeys(pairs, problem))
+            elif later := await asking.ask(web, pairs):
                 tracks.limit(limited, now + later)
         progress(len(found.prices) + len(found.problems), len(every), ", ".join(pairs[:3]))
 

@@ -76,6 +76,61 @@ async def test_an_unusable_answer_is_a_problem():
             assert words in (await problem(there.at("/a", reply), timeout=1.0)).why, words
 
 
+@pytest.mark.parametrize(
+    "coding", ["UTF-8", "none", "identity", "binary", "8bit", "gzip, utf-8", "", "identity,identity"]
+)
+async def test_a_coding_that_is_no_compression_is_ignored(coding):
+    """cpp-httplib 2518, FFmpeg 41: stores that send Content-Encoding: UTF-8."""
+    body = gzip.compress(b"hello") if "gzip" in coding else b"hello"
+    async with site() as there:
+        assert (await get(there.at("/a", Reply(body, headers={"Content-Encoding": coding})))).body == b"hello"
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "x-gzip", "deflate,br"])
+async def test_a_compression_that_was_not_asked_for_is_not_inflated(coding):
+    async with site() as there:
+        found = await problem(there.at("/a", Reply(b"x", headers={"Content-Encoding": coding})))
+    assert found.why == "is compressed in a way that was not asked for"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"X-Powered by nothing",
+        b"X-A : b",
+        b"X Cache: HIT",
+        b"Transfer-Encoding: identity",
+        b"Content-Length: x",
+    ],
+)
+async def test_a_header_that_is_not_http_is_no_broken_connection(header):
+    """httpx 1363 and 1561, httpx2 590: asked three times, and told that the network is bad."""
+    asked = []
+
+    def talk(connection):
+        asked.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + header + b"\r\nConnection: close\r\n\r\nhello")
+
+    with serving(talk) as port:
+        assert (await problem(f"http://127.0.0.1:{port}/a")).why == "its header is not HTTP"
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"]
+)
+async def test_a_connection_that_breaks_is_still_one(begun):
+    asked = []
+
+    def talk(connection):
+        asked.append(connection.recv(65536))
+        connection.sendall(begun)
+
+    with serving(talk) as port:
+        assert (await problem(f"http://127.0.0.1:{port}/a")).why == "the connection broke off"
+    assert len(asked) == 3
+
+
 async def test_a_decompression_bomb_does_not_grow():
     bomb = gzip.compress(b"\0" * (200 << 20))  # 200 KB
     tracemalloc.start()
