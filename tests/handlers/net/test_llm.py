@@ -12,7 +12,8 @@ import pytest
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net import llm as llm_module
-from scheduler.handlers.net.llm import LIMIT, WORDS, Answer, ask, endpoint
+from scheduler.handlers.net.llm import Answer, ask, endpoint
+from scheduler.handlers.net.llm_answer import LIMIT, WORDS
 from tests.handlers.net.llm_server import Act, hangs_up, serving, silent, streamed, whole, without_end
 
 DREAM = "The harbour folded its boats like paper and every clock was late."
