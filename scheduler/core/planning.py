@@ -50,7 +50,9 @@ def next_start(citizen: str, task: Task, state: TaskState, now: float, floor: fl
     `floor` is the moment since when a scheduler is there: a task with `catch_up = false` skips what was
     missed before.
     """
-    if state.paused or state.running or state.orphan or not task.enabled or isinstance(task.work, NotSetUp):
+    if state.running or state.orphan or isinstance(task.work, NotSetUp):
+        return NEVER, None
+    if (state.paused or not task.enabled) and not state.forced:
         return NEVER, None
     if state.due_now:
         return 0.0, None
@@ -176,10 +178,13 @@ def _retry(citizen: str, task: Task, state: TaskState, at: float, now: float) ->
 def recovered(state: TaskState, now: float, alive: Callable[[Running], bool]) -> TaskState:
     """The state with which a new owner starts: a run that a dead owner left open was interrupted.
 
-    While the process of that run is alive, the task does not start again.
+    While the process of that run is alive, the task does not start again. A run that had no process yet
+    never began: it is due again, and is no run.
     """
     if state.running is None:
         return state if state.orphan is None or alive(state.orphan) else state.orphaned(None)
+    if state.starting:
+        return state.never_began()
     orphan = state.running if alive(state.running) else None
     reason = "interrupted: the scheduler died during this run"
     return state.interrupted(reason, now, again=False).gave_up().orphaned(orphan)

@@ -52,6 +52,8 @@ class TaskState:
     slot: float | None = None  # the last slot that was served: of a cron expression, or before jitter
     schedule: str | None = None  # as last seen; another one was set since
     wanted_since: float | None = None  # slots before this are not missed: the schedule was changed, or paused
+    starting: bool = False  # what is `running` has no process of its own yet: a crash now, and it never began
+    forced: bool = False  # and not begun: neither a pause nor a crash keeps it from running
 
     def changed(self, **fields: Any) -> "TaskState":
         """A copy with these fields changed.
@@ -63,12 +65,18 @@ class TaskState:
         object.__setattr__(copy, "__dict__", self.__dict__ | fields)
         return copy
 
-    def started(self, running: Running, slot: float | None = None) -> "TaskState":
-        """It runs; `slot` is the one that this run serves, if that is to be remembered."""
-        served = self.slot if slot is None else slot
-        return self.changed(
-            last_run=running.since, due_now=False, retry_at=None, running=running, slot=served
-        )
+    def started(self, running: Running, slot: float | None = None, *, starting: bool = False) -> "TaskState":
+        """It runs, `starting` once it has a process of its own.
+
+        `slot` is the one that this run serves, if that is to be remembered.
+        """
+        served, forced = self.slot if slot is None else slot, starting and self.forced
+        begun = {"last_run": running.since, "due_now": False, "retry_at": None, "slot": served}
+        return self.changed(**begun, running=running, starting=starting, forced=forced)
+
+    def never_began(self) -> "TaskState":
+        """The owner died before the run had a process of its own: no run, and due as it was."""
+        return self.changed(running=None, starting=False, due_now=True)
 
     def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
         bad = outcome is not OK and outcome.bad
@@ -81,13 +89,15 @@ class TaskState:
             retry_at=None,
             attempt=self.attempt if bad else 0,
             running=None,
+            starting=False,
+            forced=self.forced and not self.starting,  # then it is a force for the run after this one
             outcome=outcome,
             text="" if bad else text[:ERROR_LIMIT],
         )
 
     def carried_by(self, running: Running) -> "TaskState":
         """The run goes on in this process."""
-        return self.changed(running=running)
+        return self.changed(running=running, starting=False, forced=False)
 
     def interrupted(self, reason: str, at: float, again: bool) -> "TaskState":
         """The run ended because the process around it did; `again` makes it due at the next start."""
@@ -109,6 +119,10 @@ class TaskState:
     def wanted(self) -> "TaskState":
         """Due now, whatever the schedule says, and kept so over a restart."""
         return self.changed(due_now=True)
+
+    def asked_for(self) -> "TaskState":
+        """Forced: due now, also if it is paused or disabled."""
+        return self.changed(due_now=True, forced=True)
 
     def reset(self) -> "TaskState":
         """Last run and last error forgotten: due at the next check."""

@@ -114,6 +114,8 @@ class Dispatcher:
 
     def _trigger(self, job: Job, when: float, now: float) -> Trigger | None:
         """Why the task starts now; None if it does not after all, because it was missed."""
+        if job.state.forced:
+            return FORCE
         if when == job.state.retry_at:
             return Trigger.RETRY
         if now - when < LATE or not when or job.state.last_run is None:
@@ -157,7 +159,7 @@ class Dispatcher:
             when, slot = next_start(self._citizen, job.task, job.state, now, job.floor)
             if when <= now:
                 job.when, job.slot = when, slot
-                self.enqueue(job, job.waiting or trigger)
+                self.enqueue(job, FORCE if job.state.forced else job.waiting or trigger)
 
     def unqueue(self, job: Job) -> None:
         """Take the task out of the queue unless it was forced."""

@@ -9,8 +9,8 @@ from scheduler.core.planning import recovered, retry_time, taken_up
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedule import NEVER
 from scheduler.core.state import TaskState
+from scheduler.core.task import Command, Isolated, Outcome, Task, Trigger
 from scheduler.core.task import NotSetUp as Nothing
-from scheduler.core.task import Outcome, Task, Trigger
 from scheduler.core.views import Receipt, TaskView, view
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.run import RunHandle
@@ -159,7 +159,8 @@ class TaskRegistry:
         pid, ticks = self._process
         slot = job.slot  # a forced run serves one that has come, too
         served = None if slot is None or (trigger is FORCE and slot > now) else slot
-        self.update(job, job.state.started(Running(pid, ticks, now), served))
+        starting = isinstance(task.work, Command | Isolated)  # a process of its own will carry it
+        self.update(job, job.state.started(Running(pid, ticks, now), served, starting=starting))
         self.add_event("started", task.name, None, "", trigger, None, late)
         for listener in self.bus.listeners:
             listener.started(task)
@@ -260,7 +261,9 @@ class TaskRegistry:
 
     def _recover(self, name: str, state: TaskState, now: float) -> TaskState:
         after = recovered(state, now, alive)
-        if state.running:
+        if state.starting:
+            self.bus.add_event("starts again", name, text="the scheduler died before this run began")
+        elif state.running:
             since, why = state.running.since, after.error.text if after.error else ""
             took = max(0.0, now - since)
             ended = FinishedRun(name, None, state.attempt + 1, since, now, took, Outcome.INTERRUPTED, why)

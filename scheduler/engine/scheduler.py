@@ -220,13 +220,12 @@ class Scheduler:
         if job.busy and not again:
             raise AlreadyRunning(f"{task} is already running (force --again queues another run)")
         run = job.state.run_count + (2 if job.run else 1)
+        self._registry.update(job, job.state.asked_for())  # it may wait longer than this process lives
         if job.busy:
             job.again = True
         else:
             self._dispatch.enqueue(job, Trigger.FORCE)
             self._dispatch.start_ready()
-        if job.again or job.run is None:  # it waits, maybe longer than this process lives
-            self._registry.update(job, job.state.wanted())
         return replace(await self._registry.receipt(f"{task}: forced"), run=run)
 
     async def wait(self, task: str, run: int) -> TaskView:

@@ -186,7 +186,7 @@ def merged(base: TaskState, theirs: TaskState, state: TaskState) -> TaskState:
     return state.changed(**changes) if changes else state
 
 
-_MERGEABLE = [item.name for item in fields(TaskState) if item.name not in ("running", "orphan")]
+_MERGEABLE = [item.name for item in fields(TaskState) if item.name not in ("running", "orphan", "starting")]
 
 
 def _signature(status: os.stat_result) -> Signature:
