@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.system.files import FileStamp, stamp
+from scheduler.system.foreign_home import Refused, open_file
 
 # What one citizen writes must not hold up the others: tomllib takes gigabytes for one key of 100,000 parts.
 LIMIT = 256 << 10  # bytes of a settings file
@@ -58,10 +59,11 @@ class Files:
     def _bytes(self, path: str) -> bytes | None:
         try:
             self.stamps[path] = stamp(path)
-            # A pipe in place of the file must not hold us up.
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            handle = open_file(Path(path), os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except Refused as error:
+            raise Unusable(f"{path}: {error.strerror}") from error
         except OSError as error:
             raise Unusable(f"{path}: cannot be read: {error.strerror}; correct its permissions") from error
         try:

@@ -17,6 +17,7 @@ from scheduler.core.schedule import Cron
 from scheduler.schema.json_schema import DIRECTIVE, write_beside
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
 from scheduler.schema.values import Reader, path, text
+from scheduler.system.files import replace_file
 from scheduler.system.homes import NAME
 from scheduler.system.time_zones import zones_now
 
@@ -172,7 +173,15 @@ def _create(root: Path, named: Collection[str], only: Collection[str]) -> list[s
 def _make_home(home: Path) -> None:
     if home.is_dir():
         return
-    home.mkdir(mode=0o700, parents=True)
+    _make_root(home.parent)
+    home.mkdir(mode=0o700)
     file = home / "experience.toml"
     write_beside(file, CitizenTable)
-    file.write_text(f"{DIRECTIVE}\n{STARTER}", encoding="utf-8")
+    replace_file(file, f"{DIRECTIVE}\n{STARTER}".encode())
+
+
+def _make_root(folder: Path) -> None:
+    """Others may enter it, since their homes may lie there, too; none may write, whatever the umask."""
+    if not folder.exists():
+        _make_root(folder.parent)
+        folder.mkdir(mode=0o755, exist_ok=True)

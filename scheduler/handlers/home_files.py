@@ -8,6 +8,7 @@ from typing import Any
 
 from scheduler.errors import TaskFailed
 from scheduler.system.files import read_json_for_update, write_json
+from scheduler.system.foreign_home import make_folder, open_file
 
 
 @contextmanager
@@ -29,15 +30,14 @@ def read_memory(file: Path) -> dict[str, Any]:
 def write_memory(file: Path, document: Mapping[str, Any]) -> None:
     """Remember `document` for the next run."""
     with task_fails(file, "cannot be saved"):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_json(file, document)
 
 
 def append_lines(file: Path, data: bytes) -> int:
     """Append whole lines, so that a crash costs at most the line being written; the size now, in bytes."""
     with task_fails(file, "cannot be written"):
-        file.parent.mkdir(exist_ok=True)
-        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_folder(file.parent)
+        descriptor = open_file(file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         with open(descriptor, "r+b", buffering=0) as lines:  # noqa: PTH123 - the mode is set at creation
             end = lines.seek(0, os.SEEK_END)
             if end and os.pread(descriptor, 1, end - 1) != b"\n":  # half a line, from a crash or a full disk

@@ -5,6 +5,7 @@ A move that was interrupted has either changed nothing or can be undone, byte fo
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import SchedulerError
-from scheduler.system.files import give_to_owner_of, read_file, replace_file, sync
+from scheduler.migration.settings_writer import SETTINGS, uncommented
+from scheduler.system.files import read_file, replace_file
+from scheduler.system.foreign_home import is_ours, names_in, open_folder, remove, rename, sync
 
 FOLDER = Path(".experience") / "migrate"
 DONE, UNDONE, PARTIAL = "done", ".undone", ".partial"
@@ -71,7 +74,7 @@ class File:
 
     def write(self, content: bytes | None) -> None:
         if content is None:
-            self.path.unlink()
+            remove(self.path)
             sync(self.path.parent)
         else:
             replace_file(self.path, content)
@@ -103,7 +106,7 @@ def apply(home: Path, changes: Iterable[Change]) -> Path:
                 raise SchedulerError(f"{change.what} has changed just now; try again")
             change.what.write(change.after)
     except (OSError, SchedulerError):
-        _roll_back(journal)
+        _roll_back(home, journal)
         raise
     replace_file(journal / DONE, b"")
     return journal
@@ -113,13 +116,15 @@ def undo(home: Path) -> list[str]:
     """Restore what the newest move changed, and return its names; raises SchedulerError."""
     journal = newest(home)
     if journal is None:
-        raise SchedulerError(f"nothing to undo: no line was moved to {home}")
-    return _roll_back(journal)
+        raise SchedulerError(f"nothing to undo: no line was moved to {home}{why_none(home)}")
+    return _roll_back(home, journal)
 
 
-def _roll_back(journal: Path) -> list[str]:
+def _roll_back(home: Path, journal: Path) -> list[str]:
     """Restore everything or nothing: a change that was made since stops it before it begins."""
     changes = _read(journal)
+    for change in changes:
+        _check(home, journal, change)
     for change in changes:
         if change.what.read() not in (change.before, change.after):
             raise SchedulerError(
@@ -129,7 +134,7 @@ def _roll_back(journal: Path) -> list[str]:
     for change in reversed(changes):  # the crontab first: a line that runs twice is better than never
         if change.what.read() != change.before:
             change.what.write(change.before)
-    journal.rename(journal.with_name(journal.name + UNDONE))
+    rename(journal, journal.name + UNDONE)
     sync(journal.parent)
     return [str(change.what) for change in reversed(changes)]
 
@@ -138,35 +143,37 @@ def _roll_back(journal: Path) -> list[str]:
 
 
 def newest(home: Path) -> Path | None:
-    """The folder of the last move that was not undone, finished or not."""
+    """The folder of this user's last move that was not undone, finished or not."""
+    return max(filter(is_ours, _moves(home)), default=None)
+
+
+def why_none(home: Path) -> str:
+    """Whether there are moves that `newest` leaves out, for the end of a message."""
+    return f" by you: {home / FOLDER} holds another user's moves, undo them as that user" * bool(_moves(home))
+
+
+def _moves(home: Path) -> list[Path]:
+    """The moves of everyone who can write there: in another user's home they may be made up."""
     with contextlib.suppress(OSError):
-        return max((each for each in (home / FOLDER).iterdir() if not each.suffix), default=None)
-    return None
+        return [home / FOLDER / name for name in names_in(home / FOLDER) if not Path(name).suffix]
+    return []
 
 
 def _prepare(home: Path, changes: tuple[Change, ...]) -> Path:
     """Write what each thing holds and will hold, before any of them changes; one rename makes it count."""
-    place = home / FOLDER
-    _make(place)
-    for stale in place.glob(f"*{PARTIAL}"):
-        shutil.rmtree(stale)
-    journal = place / datetime.now(UTC).strftime("%Y%m%dT%H%M%S_%fZ")
+    folder = home / FOLDER
+    journal = folder / datetime.now(UTC).strftime("%Y%m%dT%H%M%S_%fZ")
     partial = journal.with_name(journal.name + PARTIAL)
-    partial.mkdir(mode=0o700)
+    with open_folder(folder, make=True) as at:
+        for stale in (name for name in names_in(folder) if name.endswith(PARTIAL) and is_ours(folder / name)):
+            shutil.rmtree(stale, dir_fd=at.folder)
+        at.beside(partial.name).make_folder(give=False)  # root's own: `--undo` believes what its user wrote
     entries = [_entry(partial, number, change) for number, change in enumerate(changes)]
     content = json.dumps({"version": 1, "changes": entries}, indent=2)
     replace_file(partial / "journal.json", content.encode())
-    partial.rename(journal)
-    sync(place)
+    rename(partial, journal.name)
+    sync(folder)
     return journal
-
-
-def _make(folder: Path) -> None:
-    """The folder and those above it, each with its parent's owner: root may do this for another user."""
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(mode=0o700)
-        give_to_owner_of(folder.parent, folder)
 
 
 def _entry(folder: Path, number: int, change: Change) -> dict[str, str | None]:
@@ -182,7 +189,7 @@ def _entry(folder: Path, number: int, change: Change) -> dict[str, str | None]:
 
 def _read(journal: Path) -> list[Change]:
     try:
-        entries = json.loads(read_file(journal / "journal.json"))["changes"]
+        entries = json.loads(read_file(journal / "journal.json", only_ours=True))["changes"]
         return [_change(journal, entry) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SchedulerError(f"{journal}: cannot be read: {error}; its copies are whole files") from error
@@ -191,9 +198,30 @@ def _read(journal: Path) -> list[Change]:
 def _change(journal: Path, entry: Mapping[str, Any]) -> Change:
     what = File(Path(entry["file"])) if "file" in entry else Crontab(entry["crontab"])
     before, after = (
-        None if entry[name] is None else read_file(journal / entry[name]) for name in ("before", "after")
+        None if entry[name] is None else read_file(journal / Path(entry[name]).name, only_ours=True)
+        for name in ("before", "after")
     )
     return Change(what, before, after)
+
+
+def _check(home: Path, journal: Path, change: Change) -> None:
+    """Refuse what no move does: it changes the settings of this home, and marks lines in crontabs."""
+    what, before, after = change.what, change.before, change.after
+    if what == File(home / SETTINGS):
+        return
+    if not before or not after or uncommented(before) != uncommented(after):
+        raise SchedulerError(f"{journal}: changes {what} in another way than a move does; remove it")
+    if isinstance(what, Crontab) and not _is_of(what.user, home):
+        raise SchedulerError(f"{journal}: {what} does not belong to the user of {home}; remove it")
+
+
+def _is_of(user: str, home: Path) -> bool:
+    from pwd import getpwnam
+
+    try:
+        return (getpwnam(user).pw_uid if user else os.geteuid()) == home.stat().st_uid
+    except KeyError:
+        return False
 
 
 def _error_of(done: "subprocess.CompletedProcess[bytes]") -> str:

@@ -1,5 +1,6 @@
 """Writes what moves into a citizen's settings file, and reads it back as the scheduler will."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ from scheduler.schema.json_schema import DIRECTIVE
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
+_MARK = re.compile(rb"(?m)^(" + BOM + rb")?# moved to experience \([^)\n]*\): ")
 LONGEST = "24h"  # cron ends nothing; a run that takes longer than this hangs
 LEAST = 150  # bytes of a task's keys beside its command
+SETTINGS = "experience.toml"
 MOST = 64  # workers: cron starts all that is due at once
 
 
@@ -33,7 +36,7 @@ class Target:
 
     @property
     def file(self) -> Path:
-        return self.home / "experience.toml"
+        return self.home / SETTINGS
 
 
 def settings_with(target: Target, moved: Iterable[LinePlan]) -> str:
@@ -124,6 +127,11 @@ def _plain(text: str) -> str:
 def crontab_without(crontab: CrontabPlan, citizen: str) -> bytes:
     """The crontab with the lines that move commented out, and nothing else touched."""
     return b"".join(_commented_out(planned, citizen) for planned in crontab.lines)
+
+
+def uncommented(content: bytes) -> bytes:
+    """The crontab as it was before any line of it moved."""
+    return _MARK.sub(rb"\1", content)
 
 
 def _commented_out(planned: LinePlan, citizen: str) -> bytes:

@@ -12,11 +12,12 @@ from scheduler.config.settings import Settings
 from scheduler.core.task import Call, Imported
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import LineKind, read
-from scheduler.migration.journal import FOLDER, Crontab, newest
+from scheduler.migration.journal import Crontab, newest, why_none
 from scheduler.migration.names import folders_in
 from scheduler.migration.plan import WAKE, Source, v1_name
 from scheduler.migration.settings_writer import Target
 from scheduler.system.files import read_file
+from scheduler.system.foreign_home import is_ours
 from scheduler.system.homes import NAME
 
 SYSTEM = (Path("/etc/crontab"), Path("/etc/cron.d"))
@@ -137,18 +138,15 @@ def _own_settings(found: Target) -> Mapping[str, Any]:
 
 
 def newest_move(settings: Settings, name: str | None) -> Path:
-    """The home of the citizen whose move is the last one."""
+    """The home of the citizen whose move is the last one; without a name, among this user's homes only."""
     # A home whose settings are gone already, because the undo was stopped there, is no longer a citizen's.
     homes = (
         [settings.root / name]
         if name
-        else [
-            place.parents[1]
-            for place in settings.root.glob(f"*/{FOLDER}")
-            if NAME.fullmatch(place.parents[1].name)
-        ]
+        else [each for each in settings.root.iterdir() if NAME.fullmatch(each.name) and is_ours(each)]
     )
     moved = [(journal.name, home) for home in homes if (journal := newest(home))]
     if not moved:
-        raise SchedulerError(f"nothing to undo{f' for {name}' if name else ''}: no line was moved")
+        why = why_none(settings.root / name) if name else ""
+        raise SchedulerError(f"nothing to undo{f' for {name}' if name else ''}: no line was moved{why}")
     return max(moved)[1]

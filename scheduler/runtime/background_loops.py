@@ -18,6 +18,7 @@ from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.client import Connection
 from scheduler.errors import BadSettings, Disconnected, SchedulerError, UnknownCitizen
 from scheduler.storage.lock import managed_by, owner_of
+from scheduler.system.foreign_home import Refused, make_folder, open_file
 from scheduler.system.process_info import Running, alive, born
 from scheduler.system.unix_socket import client_path
 
@@ -162,9 +163,10 @@ def _session_exists(session: str) -> bool:
 def _detached(citizen: CitizenSettings, command: list[str]) -> _NewLoop:
     """Start it as a process without a terminal, its log in a file."""
     log = citizen.home / LOG
-    log.parent.mkdir(exist_ok=True)
-    # O_NOFOLLOW: a link in the home could point to any of this user's files.
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    make_folder(log.parent)
+    if log.is_symlink():  # it could point to any of this user's files
+        raise Refused("a link", log)
+    output = open_file(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         process = subprocess.Popen(
             command,

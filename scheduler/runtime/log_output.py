@@ -15,7 +15,7 @@ from typing import IO, Any
 from scheduler.core.schedule import in_words
 from scheduler.core.text import clean
 from scheduler.core.views import Event
-from scheduler.system.files import NO_WAIT
+from scheduler.system.foreign_home import make_folder, open_file, rename
 
 QUEUED = 10_000  # lines; further lines are dropped and counted while a reader is stuck
 FILE_SIZE, FILES_KEPT = 10_000_000, 5
@@ -126,14 +126,14 @@ class HomeLogs:
         citizen = event.citizen if isinstance(event, Event) else getattr(record, "citizen", "")
         if path := self._files.get(citizen):
             with suppress(OSError):  # a full disk must not end the thread
-                path.parent.mkdir(exist_ok=True)
+                make_folder(path.parent)
                 if _append(path, line) > FILE_SIZE:
                     _rotate(path)
 
 
 def _append(path: Path, line: str) -> int:
     """Add a line to a file that only its owner may read; gives its size in bytes."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | NO_WAIT, 0o600)
+    descriptor = open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(descriptor, line.encode("utf-8", "replace"))
         return os.fstat(descriptor).st_size
@@ -145,7 +145,7 @@ def _rotate(path: Path) -> None:
     for number in range(FILES_KEPT - 1, -1, -1):
         older = path.with_name(f"{path.name}.{number}") if number else path
         if older.exists():
-            older.replace(path.with_name(f"{path.name}.{number + 1}"))
+            rename(older, f"{path.name}.{number + 1}")
 
 
 class TextFormatter(logging.Formatter):

@@ -7,6 +7,7 @@ from typing import Any
 from scheduler.core.schedule import in_words
 from scheduler.schema.table import Table
 from scheduler.system.files import replace_file
+from scheduler.system.foreign_home import make_folder
 
 DIALECT = "http://json-schema.org/draft-07/schema#"  # what taplo and its editors read
 
@@ -19,7 +20,7 @@ DIRECTIVE = "#:schema ./.experience/schema.json"
 def write_beside(settings: Path, shape: type[Table]) -> None:
     """Write the schema to the place that `DIRECTIVE` names."""
     place = settings.parent / ".experience" / "schema.json"
-    place.parent.mkdir(mode=0o700, exist_ok=True)
+    make_folder(place.parent)
     replace_file(place, json_schema(shape).encode())
 
 

@@ -12,6 +12,7 @@ from scheduler.errors import Managed, NotOurs, Owned, Unreadable
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import file_id, read_json, replace_file
+from scheduler.system.foreign_home import Refused, make_folder, open_file, remove
 from scheduler.system.process_info import Running, alive, born
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Ownership:
     def release(self) -> None:
         if self.in_place():  # otherwise the note may be another owner's
             with suppress(OSError):
-                self._note.unlink(missing_ok=True)
+                remove(self._note)
         self._lock.release()
 
 
@@ -69,7 +70,8 @@ def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "")
         _may_own(home, as_root)
         _not_managed(home, service)
         folder = home / FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(folder)
+        os.close(open_file(folder / "lock", os.O_RDWR | os.O_CREAT))  # it belongs to the home's user, too
         lock = FileLock(folder / "lock", mode=0o600, thread_local=False)
         lock.acquire(blocking=False)
     except Timeout:
@@ -133,7 +135,7 @@ def unit_of(citizen: str, user: bool = False) -> Unit:
 def managed_by(home: Path) -> Unit | None:
     """The unit that runs this home, None if none does."""
     try:
-        file = os.open(home / FOLDER / MARK, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would block
+        file = open_file(home / FOLDER / MARK, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
@@ -148,28 +150,21 @@ def managed_by(home: Path) -> Unit | None:
 
 def mark(home: Path, unit: Unit) -> None:
     """Record that this unit runs the home; raises OSError."""
-    made = not (home / FOLDER).exists()
-    (home / FOLDER).mkdir(mode=0o700, exist_ok=True)
-    with _own_folder(home) as folder:
-        if made:
-            os.chown(folder, home.stat().st_uid, home.stat().st_gid)
-        replace_file(folder / MARK, f"{unit.name} {'user' if unit.user else 'system'}\n".encode())
+    make_folder(home / FOLDER)
+    _refuse_link(home)
+    replace_file(home / FOLDER / MARK, f"{unit.name} {'user' if unit.user else 'system'}\n".encode())
 
 
 def unmark(home: Path) -> bool:
     """Remove the mark; False if there was none. Raises OSError."""
     if managed_by(home) is None:
         return False
-    with _own_folder(home) as folder:
-        (folder / MARK).unlink()
+    _refuse_link(home)
+    remove(home / FOLDER / MARK)
     return True
 
 
-@contextmanager
-def _own_folder(home: Path) -> Iterator[Path]:
-    """The folder, opened once: when root marks a home, its agent could replace the folder by a link."""
-    descriptor = os.open(home / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        yield Path(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
+def _refuse_link(home: Path) -> None:
+    """A mark in another folder would not go with the home, not even if a link of this user's leads there."""
+    if (home / FOLDER).is_symlink():
+        raise Refused("a link", home / FOLDER)

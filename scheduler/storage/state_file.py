@@ -12,7 +12,8 @@ from scheduler.core.state import TaskState
 from scheduler.errors import Unreadable
 from scheduler.storage.state_codec import Document, decode, encode
 from scheduler.system.clock import SystemClock
-from scheduler.system.files import quarantine, read_file, sync, write_partial
+from scheduler.system.files import quarantine, read_file, write_partial
+from scheduler.system.foreign_home import place, sync
 
 FILE_NAME = "background_tasks.json"
 SETTLED = 1.0  # an invalid file older than this many seconds is corrupt, not half-written
@@ -104,20 +105,21 @@ class StateFile:
         """
         document = replace(self._known.document, states=states)
         text = encode(document)
-        partial = self.path.with_name(f".{FILE_NAME}.{'saving' if durable else 'starting'}")
-        try:
-            signature = _signature(write_partial(partial, self.path, text.encode(), durable=durable))
-            with self._lock:
-                overtaken = self._check(version)
-                if not overtaken:
-                    partial.replace(self.path)
-                    self._newest, self._known = version, _Content(document, text, signature)
-        finally:
-            partial.unlink(missing_ok=True)  # still there only if it did not take the file's place
-        if durable:
-            if overtaken:  # by a file that is not durable yet: under a steady load there is always one
-                sync(self.path)
-            sync(self.path.parent)
+        with place(self.path, follow=True) as at:
+            partial = at.beside(f".{FILE_NAME}.{'saving' if durable else 'starting'}")
+            try:
+                signature = _signature(write_partial(partial, at, text.encode(), durable=durable))
+                with self._lock:
+                    overtaken = self._check(version)
+                    if not overtaken:
+                        partial.replace(at)
+                        self._newest, self._known = version, _Content(document, text, signature)
+            finally:
+                partial.remove()  # still there only if it did not take the file's place
+            if durable:
+                if overtaken:  # by a file that is not durable yet: under a steady load there is always one
+                    sync(self.path)
+                at.sync_folder()
 
     def _check(self, version: int) -> bool:
         """Whether a newer version is in place; raises if changes of another program must be merged first."""

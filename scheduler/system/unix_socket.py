@@ -11,6 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from scheduler.system.foreign_home import make_folder, open_folder, place
+from scheduler.system.foreign_home import remove as unlink
+
 NAME = "control.sock"
 GROUP_FOLDER = ".experience-group"  # holds only a socket: .experience itself stays closed to the group
 SO_PEERGROUPS = 59  # Linux; Python has no name for it
@@ -64,32 +67,45 @@ def prepare(path: Path, group: int | None = None) -> None:
 
     Only the process that holds the lock may call this.
     """
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    status = path.parent.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (os.geteuid(), 0):
-        raise PermissionError(f"{path.parent} belongs to another user; remove it")
-    path.unlink(missing_ok=True)
-    if group is not None:
-        os.chown(path.parent, -1, group)
-        path.parent.chmod(0o710)
+    user = _user_of(path.parent)
+    make_folder(path.parent)
+    with open_folder(path.parent) as at:
+        folder = at.open(os.O_RDONLY)
+        try:
+            if os.fstat(folder).st_uid not in (os.geteuid(), 0, user):
+                raise PermissionError(f"{path.parent} belongs to another user; remove it")
+            if os.geteuid() == 0:
+                os.fchown(folder, user, -1)  # who could not use it after root's process otherwise
+            if group is not None:
+                os.fchown(folder, -1, group)
+                os.fchmod(folder, 0o710)
+        finally:
+            os.close(folder)
+        at.beside(path.name).remove()
+
+
+def _user_of(folder: Path) -> int:
+    """Whose socket lies there: that of the home around the folder, or of the user in its name."""
+    number = folder.name.removeprefix("experience-")
+    return int(number) if number.isdecimal() else folder.parent.stat().st_uid
 
 
 def bind(listener: socket.socket, path: Path, group: int | None = None) -> None:
     """Bind the socket to the path, for this user, and for the group if there is one."""
-    before = os.umask(0o177)
+    before = os.umask(0o177 if group is None else 0o117)
     try:
         listener.bind(str(path))
     finally:
         os.umask(before)
-    if group is not None:
-        os.chown(path, -1, group)
-        path.chmod(0o660)
+    with place(path) as at:
+        user = os.fstat(at.folder).st_uid if os.geteuid() == 0 and at.folder is not None else -1
+        os.chown(at.name, user, -1 if group is None else group, dir_fd=at.folder, follow_symlinks=False)
 
 
 def remove(path: Path) -> None:
     """Remove the socket, and its folder if that is the group's."""
     with suppress(OSError):
-        path.unlink(missing_ok=True)
+        unlink(path)
         if path.parent.name == GROUP_FOLDER:
             path.parent.rmdir()
 

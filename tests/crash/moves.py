@@ -4,7 +4,6 @@ The environment names the place: root, settings, a crontab program. It leaves al
 """
 
 import os
-import pathlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,8 +16,7 @@ from scheduler.cli.migrate import migrate_command
 from scheduler.migration.journal import newest
 
 STEPS = (
-    (os, ("fsync", "open", "chown")),
-    (pathlib.Path, ("replace", "rename", "mkdir", "unlink", "chmod")),
+    (os, ("fsync", "mkdir", "replace", "unlink", "fchmod", "fchown")),
     (subprocess, ("run",)),
 )
 MOST = 200

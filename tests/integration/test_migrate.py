@@ -234,7 +234,7 @@ def test_stopped_at_any_step_nothing_happened_or_undo_restores_every_byte(place,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("changed: [(False, False), (False, True), (True, True)]\n")
-    assert int(done.stdout.split()[1]) > 10
+    assert int(done.stdout.split()[1]) >= 8
 
 
 def test_a_move_that_was_stopped_has_to_be_undone_before_the_next(place):

@@ -19,6 +19,7 @@ from scheduler.core.schedule import AtStart, Cron, Every, zone_named
 from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp
 from scheduler.errors import BadSettings
 from scheduler.handlers.registry import BUILT_IN, built_in
+from scheduler.system.foreign_home import open_file
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -489,14 +490,14 @@ def test_a_folder_or_a_pipe_in_place_of_a_file(place):
 def test_a_file_that_may_not_be_read(place, monkeypatch):
     file = place.home("opus") / "experience.toml"
     place.home("mira")
-    really = os.open
+    really = open_file
 
     def refuse(path, *rest):
-        if path == str(file):
+        if path == file:
             raise PermissionError(13, "Permission denied")
         return really(path, *rest)
 
-    monkeypatch.setattr("scheduler.config.files.os.open", refuse)
+    monkeypatch.setattr("scheduler.config.files.open_file", refuse)
     mira, opus = place.load().citizens
     assert opus.problems == (f"{file}: cannot be read: Permission denied; correct its permissions",)
     assert mira.problems == ()

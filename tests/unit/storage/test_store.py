@@ -145,7 +145,7 @@ def test_a_folder_in_its_place_is_unreadable_and_stays(home):
 def steps(home, monkeypatch):
     """What reaches the disk, in order."""
     steps: list[str] = []
-    fsync, rename = os.fsync, Path.replace
+    fsync, rename = os.fsync, os.replace
 
     def noted_fsync(descriptor: int) -> None:
         target = Path(f"/proc/self/fd/{descriptor}").readlink()
@@ -154,12 +154,12 @@ def steps(home, monkeypatch):
             steps.append(f"with {target.stat().st_size > 0}")
         fsync(descriptor)
 
-    def noted_rename(path: Path, target: Path) -> Path:
-        steps.append(f"rename {path.name} to {target.name}")
-        return rename(path, target)
+    def noted_rename(name: str, target: str, **folders: int) -> None:
+        steps.append(f"rename {name} to {target}")
+        rename(name, target, **folders)
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
-    monkeypatch.setattr(Path, "replace", noted_rename)
+    monkeypatch.setattr(os, "replace", noted_rename)
     return steps
 
 
@@ -189,10 +189,10 @@ def test_a_save_that_breaks_leaves_the_old_file_and_no_litter(home, monkeypatch,
     file = StateFile(home)
     file.save({"a": TaskState(1.0)}, 1, durable=True)
 
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path if broken == "replace" else os, broken, refuse)
+    monkeypatch.setattr(os, broken, refuse)
     with pytest.raises(OSError, match="No space"):
         file.save({"a": TaskState(2.0)}, 2, durable=True)
     assert on_disk(home)["last_run"] == {"a": 1.0}
