@@ -233,7 +233,7 @@ def _walk(parts: Sequence[str], make: bool, follow: bool) -> Place:
             if target.startswith("/"):
                 _leave(here)
                 here = Place(_root(), "")
-    except BaseException:
+    except OSError:
         _leave(here)
         raise
 
