@@ -63,7 +63,7 @@ class CitizenScheduler:
                 owner = control.snapshot().owner.removeprefix("attached, ")
                 raise Owned(f"{self.citizen} is owned by {owner}, which runs what is due")
             await control.run_due_once(float("inf"))
-            return {result.task: result.outcome for result in control.drain_results()}
+            return {result.task: result.outcome for result in control.results()}
 
         return self._run(drain)
 

@@ -15,6 +15,7 @@ from scheduler.cli.options import (
     some_citizens,
     tasks_argument,
 )
+from scheduler.core.task import Outcome
 from scheduler.core.text import clean
 from scheduler.errors import SchedulerError, UnknownTask
 
@@ -81,7 +82,8 @@ async def _waited_for(control: "LocalControl", result: "ResultPrinter") -> int:
     ended = await wake_and_wait(control)
     bad = ended.outcome is not None and ended.outcome.bad
     text = f": {ended.text}" if ended.text else ""
-    result(f"{control.citizen}: {'the wake failed' if bad else 'woken'}{text}", outcome=ended.outcome)
+    word = "wake skipped" if ended.outcome is Outcome.SKIPPED else "the wake failed" if bad else "woken"
+    result(f"{control.citizen}: {word}{text}", outcome=ended.outcome)
     return FAILED if bad or any(task.error for task in control.snapshot().tasks) else 0
 
 

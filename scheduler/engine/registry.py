@@ -14,7 +14,7 @@ from scheduler.core.task import NotSetUp as Nothing
 from scheduler.core.views import Receipt, TaskView, view
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.run import RunHandle
-from scheduler.engine.wake import TaskResult
+from scheduler.engine.wake_results import RESULTS_KEPT, TaskResult
 from scheduler.errors import NotSetUp, UnknownTask
 from scheduler.executors import Result
 from scheduler.storage.state_file import States
@@ -25,7 +25,6 @@ from scheduler.system.process_info import born as start_ticks
 
 log = logging.getLogger("experience")
 
-RESULTS_KEPT = 200  # between two wakes
 OK, SCHEDULE, FORCE = (
     Outcome.OK,
     Trigger.SCHEDULE,
@@ -193,11 +192,19 @@ class TaskRegistry:
             )
         )
 
-    def drain_results(self) -> list[TaskResult]:
-        """The runs since the last call."""
-        results = list(self._results)
-        self._results.clear()
-        return results
+    def results(self) -> list[TaskResult]:
+        """The runs since the last wake."""
+        return list(self._results)
+
+    def add_results(self, results: Iterable[TaskResult]) -> None:
+        """These runs ended before this owner began, and no wake was told of them."""
+        self._results.extend(results)
+
+    def forget_results(self, told: Iterable[TaskResult]) -> None:
+        """A wake was told of these."""
+        known = set(map(id, told))
+        left = [each for each in self._results if id(each) not in known]
+        self._results = deque(left, maxlen=RESULTS_KEPT)
 
     def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
         """The state of a task whose run came to this."""

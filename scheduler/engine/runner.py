@@ -77,10 +77,12 @@ class Runner:
             self._ended(run, result)
         return result
 
+    def wake_left(self) -> str:
+        """What the last wake left behind, as long as it runs."""
+        return self._wake_left[0] if self._wake_left and self._wake_left[1]() else ""
+
     async def run_wake_command(self, task: Task, run: RunHandle, context: Context) -> Result:
         """The outcome of the wake; `run` is no task's."""
-        if self._wake_left and self._wake_left[1]():
-            return Result(Outcome.SKIPPED, f"the wake before has not ended: {self._wake_left[0]}")
         self._wake = run
         if self._registry.stopping:
             run.halt(Outcome.INTERRUPTED)

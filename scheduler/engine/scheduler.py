@@ -20,7 +20,8 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import WAKE, Runner
-from scheduler.engine.wake import TaskResult, WakeCycle
+from scheduler.engine.wake import WakeCycle
+from scheduler.engine.wake_results import RESULTS_KEPT, TaskResult, results_since
 from scheduler.errors import AlreadyRunning, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
 from scheduler.storage.failure_journal import FailureJournal
@@ -73,7 +74,7 @@ class Scheduler:
         """
         await asyncio.to_thread(self._registry.load, self._clock.now())
         if self._wake:
-            await asyncio.to_thread(self._wake.load)
+            await self._load_wake(self._wake)
         self._recorder.begin(lambda kind, text: self._registry.add_event(kind, text=text))
         self._registry.begin()
         for run in self._registry.unfinished_runs:
@@ -87,6 +88,15 @@ class Scheduler:
         self._started = True
         if self._wake and dispatch:
             self._wake.start()
+
+    async def _load_wake(self, wake: WakeCycle) -> None:
+        await asyncio.to_thread(wake.load)
+        try:
+            rows = await self._recorder.runs(RunQuery(limit=RESULTS_KEPT), ())
+        except SchedulerError as error:
+            rows = ()
+            self._registry.add_event("results not read", text=str(error))
+        self._registry.add_results(results_since(wake.told(), rows, self._registry.states))
 
     async def stop(self, grace: float | None = None) -> None:
         """Start nothing new, give runs `grace` seconds, end the rest as interrupted, save."""
@@ -254,8 +264,9 @@ class Scheduler:
 
     async def wake(self) -> Receipt:
         self._refuse_if_stopping()
-        self._wakes().now()
-        return Receipt(f"{self.citizen}: waking")
+        unsaved = await self._wakes().ask()
+        text = f"{self.citizen}: waking"
+        return Receipt(f"{text}; done, not saved: {unsaved}", saved=False) if unsaved else Receipt(text)
 
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
@@ -318,9 +329,17 @@ class Scheduler:
         names = [job.task.name for job in self._registry.rows() if job.run or job.waiting]
         return await self._runner.waiters.wait_for(names, patience)
 
-    def drain_results(self) -> list[TaskResult]:
-        """The runs since the last call."""
-        return self._registry.drain_results()
+    def results(self) -> list[TaskResult]:
+        """The runs since the last wake."""
+        return self._registry.results()
+
+    def forget_results(self, told: list[TaskResult]) -> None:
+        """These are in the letter of a wake that has begun."""
+        self._registry.forget_results(told)
+
+    def wake_left(self) -> str:
+        """What a wake of this process left behind and still runs."""
+        return self._runner.wake_left()
 
     async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
         """The outcome of the wake, which is no task's run."""

@@ -1,7 +1,6 @@
 """The wake cycle: run what is due, give the citizen its turn, record it."""
 
 import asyncio
-import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,33 +10,23 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.core.schedule import unix
-from scheduler.core.task import Command, Outcome, Task, WakeConfig
-from scheduler.core.values import value
+from scheduler.core.task import Call, Command, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView
+from scheduler.engine.wake_results import TaskResult
+from scheduler.errors import AlreadyRunning
 from scheduler.executors import Result
-from scheduler.schema.json_codec import to_json
 from scheduler.storage.failure_journal import append_event
-from scheduler.storage.state_codec import running_from_json
+from scheduler.storage.wake_note import HandedOver, WakeNote, read_note, write_note
 from scheduler.system.clock import Clock, Timer
 from scheduler.system.files import read_json, read_json_for_update, require_home, write_json
-from scheduler.system.process_info import Running, alive
+from scheduler.system.process_info import Running
 
 log = logging.getLogger("experience.wake")
 
 WAKES_KEPT = 1000
 QUEUE_SHOWN = 500
-ORPHAN_LOOK = 2.0  # seconds
-RUNNING = Path(".experience") / "wake.json"
-
-
-@value
-class TaskResult:
-    """One run since the last wake, as a wake reads it."""
-
-    task: str
-    outcome: Outcome
-    text: str
-    time: float
+HELD_LOOK = 2.0  # seconds between two looks whether the wake before has ended
+DIED = "interrupted: the scheduler died during this wake"
 
 
 class Turn(Protocol):
@@ -47,8 +36,16 @@ class Turn(Protocol):
         """Run what is due and wait for it; the tasks that are still running after `patience` seconds."""
         ...
 
-    def drain_results(self) -> list[TaskResult]:
+    def results(self) -> list[TaskResult]:
         """The runs since the last wake."""
+        ...
+
+    def forget_results(self, told: list[TaskResult]) -> None:
+        """These are in the letter of a wake that has begun."""
+        ...
+
+    def wake_left(self) -> str:
+        """What a wake of this process left behind and still runs."""
         ...
 
     async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
@@ -76,14 +73,26 @@ class WakeCycle:
         self._under_way: asyncio.Task[Outcome] | None = None
         self._since: float | None = None
         self._error = self._note = ""
-        self._turn_began = self._again = False  # something urgent since the turn began wants another wake
+        self._kept = self._written = WakeNote()
+        self._saving = asyncio.Lock()
+        self._wanted = False  # by hand, or by something urgent that is in no letter yet
+        self._turn_began = False
 
     def load(self) -> None:
-        """Take up the count and the last wake from metadata.json."""
+        """Take up the count, the last wake and what the owner before left; blocks."""
         metadata = read_json(self._home / "metadata.json", {})
         count = metadata.get("wake_count", 0)
         self._count = count if isinstance(count, int) and not isinstance(count, bool) else 0
         self._last = unix(metadata.get("last_wake"))
+        self._written = note = read_note(self._home)
+        self._kept = note if note.told else replace(note, told=HandedOver("", self._last or 0.0))
+        self._wanted = self._kept.wanted
+        if self._kept.number > self._count:
+            self._close_interrupted()
+
+    def told(self) -> HandedOver:
+        """The last result that a wake was told."""
+        return self._kept.told or HandedOver("", 0.0)
 
     def start(self) -> None:
         """From now on wake the citizen on time."""
@@ -105,7 +114,7 @@ class WakeCycle:
         self._timer = None
 
     def now(self) -> asyncio.Task[Outcome]:
-        """The wake that is under way, or a new one."""
+        """The wake that is under way, or a new one; skipped if the wake before it has not ended."""
         if self._under_way is None:
             self._since = self._clock.now()
             self._under_way = asyncio.get_running_loop().create_task(
@@ -115,6 +124,19 @@ class WakeCycle:
             self._turn.wake_changed("wake started", "", None)
         return self._under_way
 
+    async def ask(self) -> str:
+        """Wake the citizen now, or join the wake under way; why that would not survive a crash.
+
+        Raises AlreadyRunning while an agent of another wake is alive.
+        """
+        if self._turn_began:
+            return ""
+        if self._under_way is None and (held := self._held()):
+            raise AlreadyRunning(f"{self._citizen} is already awake: {held}")
+        self._wanted = True
+        self.now()
+        return await self._save()
+
     def urgent(self, text: str) -> None:
         """Wake at once, but not more often than the cooldown allows."""
         now = self._clock.now()
@@ -122,7 +144,7 @@ class WakeCycle:
             return
         self._last_urgent = now
         self._note = text
-        self._again = self._turn_began
+        self._wanted = True
         self.now()
 
     async def ended(self) -> None:
@@ -149,6 +171,8 @@ class WakeCycle:
         self._arm()
 
     def _due(self) -> float:
+        if self._wanted:
+            return self._clock.now()
         schedule = self._plan.schedule
         return schedule.first(self._since_start) if self._last is None else schedule.after(self._last)
 
@@ -161,68 +185,108 @@ class WakeCycle:
         now = self._clock.now()
         if now < self._due():  # the clock was set, or the plan changed
             self._arm()
-        elif orphan := self._orphan():
-            self._note = f"waits for pid {orphan.pid}, woken by an owner that died"
-            self._timer = self._clock.call_at(now + ORPHAN_LOOK, self._on_timer)
+        elif held := self._held():
+            self._hold(held)
+            self._timer = self._clock.call_at(now + HELD_LOOK, self._on_timer)
         else:
             self.now()
 
+    def _held(self) -> str:
+        """Why no turn may begin now: that of another wake has not ended, maybe one of a dead owner."""
+        agents = ", ".join(f"pid {agent.pid}" for agent in read_note(self._home).living())
+        left = agents or self._turn.wake_left()
+        return f"the wake before has not ended ({left})" if left else ""
+
+    def _hold(self, why: str) -> None:
+        if self._note != why:
+            self._note = why
+            self._turn.wake_changed("wake waits", why, None)
+
     def _ended(self, under_way: asyncio.Task[Outcome]) -> None:
         self._under_way = self._since = None
-        again, self._turn_began, self._again = self._again, False, False
+        self._turn_began = False
         if not under_way.cancelled() and (error := under_way.exception()):
             log.error("wake broke", exc_info=error, extra={"citizen": self._citizen})
         if self._timer:
             self._arm()
         self._turn.wake_changed("wake ended", self._error, None)
-        if again and not self._stopped:
+        if self._wanted and not (self._stopped or self._held()):
             self.now()
 
     async def _cycle(self) -> Outcome:
-        started = self._clock.now()
-        number = self._count + 1
+        started, number = self._clock.now(), self._count + 1
+        if self._wanted:
+            await self._save()
         late = await self._turn.run_due_once(self._plan.patience) if self._tasks_first else []
         if self._stopped:
             return Outcome.INTERRUPTED
-        results = self._turn.drain_results()
-        self._turn_began = True
-        result = await self._give_turn(number, results, late)
+        if held := self._held():
+            self._hold(held)
+            self._turn.wake_changed("wake finished", held, Outcome.SKIPPED)
+            return Outcome.SKIPPED
+        results = self._turn.results()
+        self._wanted, self._turn_began = False, True  # what is urgent from now on is not in the letter
+        opened = WakeNote(number, started, told=_last_of(results))
+        result = await self._give_turn(opened, results, late)
         self._count, self._last = number, started
         self._error = result.text if result.outcome.bad else ""
         self._note = ""
-        await asyncio.to_thread(self._record, number, started, result, results)
+        await asyncio.to_thread(self._record, number, started, result, len(results))
+        await self._close()
         self._turn.wake_changed("wake finished", result.text, result.outcome)
         return result.outcome
 
-    async def _give_turn(self, number: int, results: list[TaskResult], late: list[str]) -> Result:
-        if self._plan.work is None:
-            return Result(Outcome.OK, "no wake command set")
-        letter = await asyncio.to_thread(self._letter, number, results, late)
+    async def _give_turn(self, opened: WakeNote, results: list[TaskResult], late: list[str]) -> Result:
+        async def carried_by(*agents: Running) -> None:
+            await self._begin(opened, agents)
+            self._turn.forget_results(results)
+
         work = self._plan.work
+        if work is None:
+            self._turn.forget_results(results)
+            return Result(Outcome.OK, "no wake command set")
+        letter = await asyncio.to_thread(self._letter, opened.number, results, late)
         if isinstance(work, Command):
-            environment = {**work.environment, "EXPERIENCE_WAKE": str(number)}
+            environment = {**work.environment, "EXPERIENCE_WAKE": str(opened.number)}
             work = replace(work, input=letter, environment=environment)
         task = Task("wake", self._plan.schedule, work, timeout=self._plan.timeout, options=json.loads(letter))
-        try:
-            return await self._turn.run_wake_command(task, self._carried_by)
-        finally:
-            with contextlib.suppress(OSError):  # the file names a dead process: it does no harm
-                (self._home / RUNNING).unlink(missing_ok=True)
+        if isinstance(work, Call):  # it has no process of its own
+            await carried_by()
+        return await self._turn.run_wake_command(task, carried_by)
 
-    async def _carried_by(self, running: Running) -> None:
-        """Remember the agent's process, so that the next owner does not wake a second one."""
-        try:
-            await asyncio.to_thread(write_json, self._home / RUNNING, to_json(running))
-        except OSError as error:  # a full disk does not prevent the wake
-            log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
+    # -------------------------------------------------------------- what the next owner must know
 
-    def _orphan(self) -> Running | None:
-        """The agent that a dead owner woke, while it lives."""
-        try:
-            running = running_from_json(read_json(self._home / RUNNING, {}))
-        except (KeyError, TypeError, ValueError):
-            return None
-        return running if alive(running) else None
+    async def _begin(self, opened: WakeNote, agents: tuple[Running, ...]) -> None:
+        """The turn begins: the next owner neither wakes a second agent nor tells the results again."""
+        told, before = opened.told or self._kept.told, self._kept.living()
+        self._kept = replace(opened, agents=(*before, *agents), told=told)
+        await self._save(durable=False)  # the agent waits for it, and does not survive a power cut
+
+    async def _close(self) -> None:
+        """The turn has ended and is recorded."""
+        self._kept = replace(self._kept, number=0, agents=self._kept.living())
+        await self._save()
+
+    async def _save(self, durable: bool = True) -> str:
+        """Write the note; why that failed."""
+        async with self._saving:
+            note = replace(self._kept, wanted=self._wanted)
+            if note == self._written:
+                return ""
+            try:
+                await asyncio.to_thread(write_note, self._home, note, durable)
+            except OSError as error:  # a full disk does not prevent the wake
+                log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
+                return error.strerror or str(error)
+            self._written = note
+            return ""
+
+    def _close_interrupted(self) -> None:
+        """The owner before died during a turn: that wake has its number and its time; blocks."""
+        self._count, self._last, self._error = self._kept.number, self._kept.since, DIED
+        self._record(self._count, self._last, Result(Outcome.INTERRUPTED, DIED), 0)
+        self._kept = replace(self._kept, number=0)
+        self._turn.wake_changed("wake finished", DIED, Outcome.INTERRUPTED)
 
     def _letter(self, number: int, results: list[TaskResult], late: list[str]) -> bytes:
         """What the wake command reads on its standard input."""
@@ -235,13 +299,13 @@ class WakeCycle:
         }
         return json.dumps(letter).encode() + b"\n"
 
-    def _record(self, number: int, at: float, result: Result, results: list[TaskResult]) -> None:
+    def _record(self, number: int, at: float, result: Result, results: int) -> None:
         moment = datetime.fromtimestamp(at, UTC).isoformat()
         entry = {"wake": number, "time": moment, "outcome": result.outcome, "text": result.text[:500]}
         steps: list[Callable[[], object]] = [
             lambda: _update(self._home / "metadata.json", {"last_wake": moment, "wake_count": number}),
             lambda: _log_wake(self._home / "wake_log.json", entry),
-            lambda: append_event(self._home, {"type": "wake_complete", **entry, "tasks": len(results)}, at),
+            lambda: append_event(self._home, {"type": "wake_complete", **entry, "tasks": results}, at),
         ]
         for step in steps:
             try:
@@ -269,6 +333,10 @@ def _queue(home: Path) -> list[str]:
         return sorted(path.name for path in (home / "tasks" / "queue").glob("*.json"))[:QUEUE_SHOWN]
     except OSError:
         return []
+
+
+def _last_of(results: list[TaskResult]) -> HandedOver | None:
+    return HandedOver(results[-1].task, results[-1].time) if results else None
 
 
 def _result_json(result: TaskResult) -> dict[str, Any]:

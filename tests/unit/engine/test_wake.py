@@ -224,7 +224,8 @@ async def passes(clock, seconds: float) -> None:
 async def test_a_turn_that_cannot_be_stopped_does_not_hold_up_the_end(build, clock):
     deaf = Deaf()
     scheduler = await build(wake=WakeConfig(work=Call(deaf)))
-    await passes(clock, 20)
+    await clock.advance(20)
+    await until(lambda: deaf.turns, "the turn")
     stopping = asyncio.create_task(scheduler.stop(1))
     await passes(clock, 60)
     try:
@@ -271,11 +272,13 @@ async def test_something_urgent_during_a_wake_wakes_once_more_after_it(build, cl
     states = {"mail": TaskState(last_run=NOON)}
     plan = WakeConfig(every=21600, work=Call(turn))
     scheduler = await build(calls(mail, every=86400, name="mail"), states=states, wake=plan)
-    await passes(clock, 20)
+    await clock.advance(20)
+    await until(lambda: turns, "the turn")
     await scheduler.force("mail")
     await passes(clock, 20)
     assert len(turns) == 1
     gate.set()
+    await until(lambda: len(turns) > 1, "another turn")
     await passes(clock, 100)
     assert [len(results) for results in turns] == [0, 1]
 

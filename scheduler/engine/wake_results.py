@@ -1,0 +1,54 @@
+"""The results since the last wake, also of runs that an owner before this one has seen end."""
+
+from collections.abc import Mapping, Sequence
+
+from scheduler.core.records import RunRecord
+from scheduler.core.state import TaskState
+from scheduler.core.task import Outcome
+from scheduler.core.values import value
+from scheduler.storage.wake_note import HandedOver
+
+RESULTS_KEPT = 200  # between two wakes
+SAME = 0.001  # seconds: the state file rounds times
+
+
+@value
+class TaskResult:
+    """One run since the last wake, as a wake reads it."""
+
+    task: str
+    outcome: Outcome
+    text: str
+    time: float
+
+
+def results_since(
+    told: HandedOver, rows: Sequence[RunRecord], states: Mapping[str, TaskState]
+) -> list[TaskResult]:
+    """What no wake was told yet, the oldest first; `rows` are the newest of the history, newest first.
+
+    A kill may lose the last half second of the history, but not of the states.
+    """
+    new = reversed(_new_rows(told, rows))
+    found = [TaskResult(row.task, row.outcome, row.text, row.finished) for row in new]
+    newest = max(told.finished, rows[0].finished if rows else 0.0) + SAME
+    ended = [result for name, state in states.items() if (result := _last_result(name, state))]
+    unwritten = sorted((each for each in ended if each.time > newest), key=lambda each: each.time)
+    return [*found, *unwritten][-RESULTS_KEPT:]
+
+
+def _new_rows(told: HandedOver, rows: Sequence[RunRecord]) -> Sequence[RunRecord]:
+    """The rows after the last one that a wake was told; by their order, for the clock may have been set."""
+    for number, row in enumerate(rows):
+        if (row.task, row.finished) == (told.task, told.finished):
+            return rows[:number]
+    return [row for row in rows if row.finished > told.finished]
+
+
+def _last_result(name: str, state: TaskState) -> TaskResult | None:
+    """The last run of the task as its state remembers it; None where that does not say when it ended."""
+    if state.outcome is None:
+        return None
+    if state.error:
+        return TaskResult(name, state.outcome, state.error.text, state.error.time)
+    return TaskResult(name, state.outcome, state.text, state.last_success) if state.last_success else None

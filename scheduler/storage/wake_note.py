@@ -1,0 +1,57 @@
+"""What the next owner must know of this one's wakes: `.experience/wake.json`."""
+
+import json
+from pathlib import Path
+
+from scheduler.core.values import value
+from scheduler.schema.json_codec import InvalidJson, from_json, to_json
+from scheduler.storage.state_codec import running_from_json
+from scheduler.system.files import read_json, replace_file, require_home
+from scheduler.system.process_info import Running, alive
+
+FILE = Path(".experience") / "wake.json"
+
+
+@value
+class HandedOver:
+    """The last result that was in the letter of a wake."""
+
+    task: str
+    finished: float
+
+
+@value
+class WakeNote:
+    """`number` is that of the wake whose turn has begun and not ended, 0 between two turns."""
+
+    number: int = 0
+    since: float = 0.0
+    agents: tuple[Running, ...] = ()  # of turns: those that may still be alive
+    told: HandedOver | None = None
+    wanted: bool = False  # by a person or something urgent; its turn has not begun
+
+    def living(self) -> tuple[Running, ...]:
+        """The agents that are alive; looks for their processes."""
+        return tuple(agent for agent in self.agents if alive(agent))
+
+
+def read_note(home: Path) -> WakeNote:
+    """The note as it is now; an empty one if there is none that can be read."""
+    content = read_json(home / FILE, {})
+    try:
+        if "pid" in content:  # it was once the agent's process alone
+            return WakeNote(agents=(running_from_json(content),))
+        note = from_json(WakeNote, content)
+        for agent in note.agents:
+            running_from_json(to_json(agent))  # a plausible one
+    except InvalidJson:
+        return WakeNote()
+    return note
+
+
+def write_note(home: Path, note: WakeNote, durable: bool) -> None:
+    """Replace the note; `durable` waits until a power cut could not undo it."""
+    require_home(home)
+    file = home / FILE
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    replace_file(file, json.dumps(to_json(note)).encode(), durable=durable)
