@@ -43,7 +43,7 @@ from scheduler.handlers.offsite_backup.place import (
     remembered,
 )
 from scheduler.system.clock import SystemClock
-from scheduler.system.files import sync
+from scheduler.system.foreign_home import sync
 
 DIGEST = hashlib.sha256
 CHUNK = 1 << 18  # bytes read at once: little memory, and few turns
