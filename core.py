@@ -5,6 +5,7 @@
 import os
 import site
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).resolve()
@@ -12,9 +13,18 @@ VENV = HERE.parent / ".venv"
 PYTHON = VENV / "bin" / "python"
 
 
+def starters_environment() -> dict[str, str]:
+    """The environment without the LC_CTYPE that this first Python sets where the locale is C."""
+    environment = dict(os.environ)
+    with suppress(OSError):
+        if b"\0LC_CTYPE=" not in b"\0" + Path("/proc/self/environ").read_bytes():
+            environment.pop("LC_CTYPE", None)
+    return environment
+
+
 def main() -> int:
     if PYTHON.exists() and Path(sys.prefix).resolve() != VENV.resolve():
-        os.execv(PYTHON, [str(PYTHON), str(HERE), *sys.argv[1:]])
+        os.execve(PYTHON, [str(PYTHON), str(HERE), *sys.argv[1:]], starters_environment())
     if sys.flags.no_site:
         site.main()
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler.core.task import Alerts
 from scheduler.errors import TaskFailed
+from scheduler.system.startup import as_utf8, give_back_limits, starters_environment
 
 if TYPE_CHECKING:
     import httpx2
@@ -90,8 +91,9 @@ async def _limited(sending: Coroutine[Any, Any, None]) -> str:
 
 
 async def _command(argv: tuple[str, ...], message: Mapping[str, Any], home: Path) -> None:
-    around = {**os.environ, "CITIZEN": str(message["citizen"]), "EXPERIENCE_ALERT": str(message["kind"])}
-    await _run(argv, json.dumps(message).encode(), cwd=home, env=around)
+    told = {"CITIZEN": str(message["citizen"]), "EXPERIENCE_ALERT": str(message["kind"])}
+    around = {**starters_environment(), **told}
+    await _run(tuple(map(as_utf8, argv)), json.dumps(message).encode(), cwd=home, env=around)
 
 
 async def _apprise(urls: tuple[str, ...], message: Mapping[str, Any]) -> None:
@@ -114,6 +116,7 @@ async def _run(argv: tuple[str, ...], text: bytes, **more: Any) -> None:
         )
     except OSError as error:
         raise Refused(f"cannot be started: {error.strerror}") from None
+    give_back_limits(process.pid)
     try:
         await process.communicate(text)
     finally:

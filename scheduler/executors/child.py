@@ -15,14 +15,8 @@ from scheduler.errors import TaskFailed
 from scheduler.executors.output import OutputBuffer
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
+from scheduler.system.gate import gate, go
 from scheduler.system.process_info import Running
-
-# The program starts after a line on standard input, sent once the run is in the state file. If the scheduler
-# dies before, the shell reads end-of-file and nothing runs: there is no unknown orphan. The script is
-# constant, the command is only its arguments; a POSIX `read` takes no byte beyond its line.
-_SHELL = "/bin/sh"
-_GATE = (_SHELL, "-c", 'read -r go && exec "$@"', "sh") if Path(_SHELL).exists() else ()
-_GO = b"go\n" if _GATE else b""
 
 LAST_WORDS = 1.0  # seconds that a pipe is read after the process ended: another process may hold it open
 
@@ -149,7 +143,8 @@ class Subprocess:
 
     def __init__(self, order: SpawnRequest, output: OutputBuffer) -> None:
         self._loop = asyncio.get_running_loop()
-        self._process = _popen(order)
+        self._gate = gate(order.environment)
+        self._process = _popen(self._gate, order)
         pid = self._process.pid
         self.mark, self._input = order.mark, order.input
         self.hurried = self.stopped = False
@@ -163,7 +158,7 @@ class Subprocess:
 
     def go(self) -> None:
         """Open the gate: the program starts."""
-        self._stdin.feed(_GO + self._input)
+        self._stdin.feed(go(self._gate) + self._input)
 
     async def last_words(self, seconds: float = LAST_WORDS) -> None:
         """Read the rest, but not for ever: a background process may keep the pipe open."""
@@ -232,10 +227,10 @@ class Subprocess:
             self.exited.set_result(code)
 
 
-def _popen(order: SpawnRequest) -> "subprocess.Popen[bytes]":
+def _popen(gate: tuple[str, ...], order: SpawnRequest) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
-            (*_GATE, *order.argv),
+            (*gate, *order.argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

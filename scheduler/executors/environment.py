@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
+from scheduler.system.startup import as_utf8, starters_environment
 
 MARK = "EXPERIENCE_RUN"  # inherited by everything that a run starts, so that it can be found and ended
 
@@ -19,15 +20,19 @@ def new_mark() -> str:
 def environment(
     context: Context, mark: str, more: Mapping[str, str], folder: Path | None = None, inherit: bool = True
 ) -> dict[str, str]:
-    """This process's variables, the citizen's secrets, the task's own, then those of the run itself.
+    """The starter's variables, the citizen's secrets, the task's own, then those of the run itself.
 
     Without `inherit` only the last two.
     """
     home = str(context.home)
     run_variables = {"CITIZEN": context.citizen, "EXPERIENCE_HOME": home, "EXPERIENCE_TASK": context.task}
-    around = {"PYTHONUNBUFFERED": "1", **os.environ, **context.secrets} if inherit else {}
+    around = {**starters_environment(), **_as_utf8(context.secrets)} if inherit else {}
     # PWD would otherwise still name the folder that the scheduler was started in.
-    return {**around, **more, **run_variables, MARK: mark, "PWD": str(folder or home)}
+    return {**around, **_as_utf8(more), **run_variables, MARK: mark, "PWD": str(folder or home)}
+
+
+def _as_utf8(variables: Mapping[str, str]) -> dict[str, str]:
+    return {as_utf8(name): as_utf8(value) for name, value in variables.items()}
 
 
 def check_folder(folder: Path) -> None:

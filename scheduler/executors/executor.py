@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from functools import partial
+from pathlib import Path
 
 from scheduler.core.task import Call, Command, Context, Imported, Isolated, Task
 from scheduler.errors import NotSetUp
@@ -12,6 +13,7 @@ from scheduler.executors.in_process import InProcessExecutor
 from scheduler.executors.isolated import run_isolated
 from scheduler.executors.result import Result, RunListener, ended
 from scheduler.executors.subprocesses import SubprocessPool
+from scheduler.system.startup import as_utf8
 
 
 class Executor:
@@ -54,7 +56,8 @@ async def run_command(
 
 
 def _order(work: Command, context: Context) -> SpawnRequest:
-    mark, folder = new_mark(), work.folder or context.home
+    mark, argv = new_mark(), tuple(map(as_utf8, work.argv))
+    folder = Path(as_utf8(str(work.folder))) if work.folder else context.home
     around = environment(context, mark, work.environment, folder, work.inherit)
-    check_program(work.argv, folder, around.get("PATH"))
-    return SpawnRequest(work.argv, around, folder, mark, work.input)
+    check_program(argv, folder, around.get("PATH"))
+    return SpawnRequest(argv, around, folder, mark, work.input)

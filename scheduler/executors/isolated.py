@@ -43,8 +43,9 @@ def _order(work: Isolated, context: Context, fd: int) -> SpawnRequest:
     around = environment(context, mark, {})
     before = around.get(_PATH)
     around[_PATH] = _ROOT
-    # -P: the working folder is the citizen's; its files must not shadow this package's modules.
-    argv = (sys.executable, "-P", "-m", "scheduler.executors.isolated_main", str(fd))
+    # -P: the working folder is the citizen's; its files must not shadow this package's modules. -u: what the
+    # function prints is followed live.
+    argv = (sys.executable, "-P", "-u", "-m", "scheduler.executors.isolated_main", str(fd))
     return SpawnRequest(argv, around, context.home, mark, order_letter(work, context, before), (fd,))
 
 

@@ -175,8 +175,6 @@ class TimerFd:
         self._fd: int = self._libc.timerfd_create(0, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
-        # The kernel may otherwise delay a wake-up by 50 us to save power: PR_SET_TIMERSLACK, 1 ns.
-        self._libc.prctl(29, 1, 0, 0, 0)
         self._spec = (ctypes.c_long * 4)()  # the interval, none, then the time: each in seconds, nanoseconds
         self._loop.add_reader(self._fd, self._on_ready)
 

@@ -71,7 +71,8 @@ class Place:
         argv = self.argv("--loop", "--background-only", "--log-json", *flags)
         with self.log.open("ab") as log:
             given = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL, "start_new_session": True}
-            process = subprocess.Popen(argv, cwd=ROOT, env=self.environment(), **{**given, **more})
+            given["env"] = self.environment()
+            process = subprocess.Popen(argv, cwd=ROOT, **{**given, **more})
         try:
             yield process
         finally:

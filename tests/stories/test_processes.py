@@ -1,26 +1,34 @@
 """Commands, their processes and their time limits, as people met them."""
 
 import asyncio
+import json
 import os
+import resource
+import subprocess
 import sys
 import threading
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
 
 from scheduler.core.schedule import Every
-from scheduler.core.task import Call, Outcome, Task
+from scheduler.core.task import Call, Command, Outcome, Task
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler
+from scheduler.executors import Executor
 from scheduler.system.process_info import stat
+from tests.crash.loops import Place, command
 from tests.fakes import FakeClock, settle, until
-from tests.watching import shell
+from tests.watching import Watching, context, shell
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
     pytest.mark.timeout(60),
 ]
+
+SHELLS = [found for name in ("dash", "bash", "busybox", "ksh") if (found := which(name))]
 
 
 def limited(work: Any, **more: Any) -> Task:
@@ -128,3 +136,151 @@ async def test_a_command_that_has_not_ended_is_timed_out_however_late_the_look_i
     clock.stall(8)
     await until(lambda: row(scheduler).run_count == 1, "it has ended")
     assert row(scheduler).outcome is Outcome.TIMED_OUT
+
+
+# ------------------------------------------------------------------ what reaches a command
+
+
+async def environment_of(home: Path, **more: Any) -> dict[bytes, bytes]:
+    """What a command finds in its environment."""
+    watching = Watching()
+    work = Command(("env", "-0"), **more)
+    await Executor().run(Task("work", Every(60), work), context(home), watching)
+    entries = watching.output.text().encode("utf-8", "surrogateescape").split(b"\0")
+    return dict(entry.split(b"=", 1) for entry in entries if entry)
+
+
+ODD = {
+    "my.name": "1",
+    "a-b": "2",
+    "BASH_FUNC_f%%": "() {  :\n}",
+    "1st": "3",
+    "two words": "4",
+    "": "5",
+    "ünï": "ö",
+    "IFS": ",",
+    "OPTIND": "7",
+    "PPID": "8",
+    "PS4": "9",
+}
+
+
+@pytest.mark.parametrize("shell_there", SHELLS)
+async def test_every_name_of_the_environment_reaches_the_command(
+    home: Path, monkeypatch: pytest.MonkeyPatch, shell_there: str
+) -> None:
+    """Source: POSIX, environment variables: a shell may drop a name that is no identifier; dash does."""
+    monkeypatch.setattr("scheduler.system.gate._SHELL", Path(shell_there))
+    found = await environment_of(home, environment=ODD, inherit=False)
+    assert {name.encode(): value.encode() for name, value in ODD.items()}.items() <= found.items()
+    assert found[b"PWD"] == str(home).encode()
+
+
+@pytest.mark.parametrize("shell_there", SHELLS)
+@pytest.mark.parametrize("more", [{}, {"my.name": "1"}])
+async def test_the_shells_own_variables_are_those_of_the_starter(
+    home: Path, monkeypatch: pytest.MonkeyPatch, shell_there: str, more: dict[str, str]
+) -> None:
+    """A gate of one shell or another, or none, changes nothing: SHLVL, OLDPWD, LC_CTYPE."""
+    monkeypatch.setattr("scheduler.system.gate._SHELL", Path(shell_there))
+    given = {"SHLVL": "7", "OLDPWD": "/", "PATH": os.environ["PATH"], **more}
+    found = await environment_of(home, environment=given, inherit=False)
+    ours = {"CITIZEN", "EXPERIENCE_HOME", "EXPERIENCE_TASK", "EXPERIENCE_RUN", "PWD"}
+    assert {
+        name.decode(): value.decode() for name, value in found.items() if name.decode() not in ours
+    } == given
+
+
+@pytest.mark.parametrize("name", ["ok", "my.name"])
+async def test_a_command_that_waits_at_either_gate_reads_its_input_from_the_first_byte(
+    home: Path, name: str
+) -> None:
+    watching = Watching()
+    work = Command(("sh", "-c", "cat; exit 3"), {name: "x"}, b"go\nfirst line\n")
+    result = await Executor().run(Task("work", Every(60), work), context(home), watching)
+    assert watching.output.text() == "go\nfirst line\n" and result.text == "exit 3: first line"
+
+
+async def test_a_script_without_an_interpreter_runs_at_either_gate(home: Path) -> None:
+    script = home / "script"
+    script.write_text('echo "$1"\n')
+    script.chmod(0o755)
+    for name in ("ok", "my.name"):
+        watching = Watching()
+        work = Command((str(script), "a b"), {name: "x"})
+        result = await Executor().run(Task("work", Every(60), work), context(home), watching)
+        assert (result.outcome, result.text) == (Outcome.OK, "a b")
+
+
+FACTS = (
+    "echo $(ulimit -Sn) $(cat /proc/self/timerslack_ns) ${PYTHONUNBUFFERED-none} ${LC_CTYPE-none} >> runs.log"
+)
+
+
+@pytest.mark.parametrize("environment", ['"ok" = "1"', '"my.name" = "1"'])
+async def test_what_the_scheduler_does_to_itself_does_not_reach_its_commands(
+    tmp_path: Path, environment: str
+) -> None:
+    """Sources: containerd 7566, lxd 3860, dlang/phobos 10548: a raised limit of open files is put back."""
+    place = Place(tmp_path)
+    place.tasks(f"{command('facts', FACTS)}\nenvironment = {{ {environment} }}")
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    starter = {name: value for name, value in place.environment().items() if not name.startswith("LC_")}
+    for name in ("LANG", "PYTHONUNBUFFERED"):
+        starter.pop(name, None)
+    with place.loop(env=starter, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (777, most))):
+        await until(place.lines, "the command has looked")
+    assert place.lines()[0] == ["777", "50000", "none", "none"]
+
+
+@pytest.fixture
+def latin_1(tmp_path: Path) -> dict[str, str]:
+    """The environment of a locale whose letters are single bytes."""
+    name, made = "de_DE.ISO-8859-1", tmp_path / "locales"
+    made.mkdir()
+    compiler = which("localedef")
+    argv = [compiler, "--no-warnings=ascii", "-i", "de_DE", "-f", "ISO-8859-1", str(made / name)]
+    if not compiler or subprocess.run(argv, check=False, capture_output=True).returncode:
+        pytest.skip("no such locale can be made here")
+    return {"LOCPATH": str(made), "LC_ALL": name}
+
+
+async def test_a_latin_1_locale_starts_a_command_with_the_letters_of_the_settings(
+    tmp_path: Path, latin_1: dict[str, str]
+) -> None:
+    """Source: PEP 540 spares only the C and POSIX locales."""
+    place = Place(tmp_path)
+    folder = tmp_path / "Ordner €"
+    folder.mkdir()
+    script = 'printf "%s\\\\n" "ü €" "$WORT" "$PWD" >> "$EXPERIENCE_HOME/runs.log"'
+    more = f'environment = {{ WORT = "süß →" }}\nworking_folder = "{folder}"\n'
+    place.tasks(f"facts\nevery = '1h'\ncommand = ['sh', '-c', '''{script}''']\n{more}")
+    with place.loop(env={**place.environment(), **latin_1}):
+        await until(lambda: place.entry("facts").get("outcome"), "the command has run")
+    assert place.entry("facts")["outcome"] == "ok", place.log.read_text()
+    assert (place.home / "runs.log").read_bytes().decode().splitlines() == ["ü €", "süß →", str(folder)]
+
+
+async def test_a_latin_1_locale_starts_a_program_whose_name_has_other_letters(
+    tmp_path: Path, latin_1: dict[str, str]
+) -> None:
+    place = Place(tmp_path)
+    program = place.home / "naïve→"
+    program.write_text("#!/bin/sh\necho done > runs.log\n")
+    program.chmod(0o755)
+    place.tasks('facts\nevery = "1h"\ncommand = ["./naïve→"]')
+    with place.loop(env={**place.environment(), **latin_1}):
+        await until(lambda: place.entry("facts").get("outcome"), "the command has run")
+    assert place.entry("facts")["outcome"] == "ok", place.log.read_text()
+
+
+async def test_an_alert_command_gets_what_a_task_gets(tmp_path: Path, latin_1: dict[str, str]) -> None:
+    """Its limits and its letters, too."""
+    place = Place(tmp_path)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    alert = ["sh", "-c", "cat >/dev/null; sleep 0.3; echo 'ü €' $(ulimit -Sn) >> runs.log"]
+    place.tasks(command("fails", "exit 1"), more=f"[alerts]\nafter = 1\ncommand = {json.dumps(alert)}\n")
+    started = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (777, most))}
+    with place.loop(env={**place.environment(), **latin_1}, **started):
+        await until(place.lines, "the alert has come")
+    assert place.lines() == [["ü", "€", "777"]]

@@ -14,6 +14,8 @@ from typing import Any
 
 from textual.app import App, SuspendNotSupported
 
+from scheduler.system.startup import give_back_limits
+
 USUAL = ("less", "more")
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -66,6 +68,7 @@ def _run(words: list[str]) -> None:
     """Ctrl+c goes to the pager while it runs; a signal that ends the monitor ends the pager first."""
     ends: list[Callable[[], None]] = []
     with _signals(ends), subprocess.Popen(words) as process:
+        give_back_limits(process.pid)
         ends.append(process.terminate)
         process.wait()
 
