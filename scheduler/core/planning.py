@@ -134,7 +134,7 @@ def taken_up(
 
     For the start of a scheduler, after its clock was set, and whenever a setting or the state was edited.
     """
-    if state.slot is None and isinstance(task.schedule, Cron):  # the state of an older version
+    if state.schedule is None and isinstance(task.schedule, Cron):  # new, or of an older version
         state = state.changed(slot=state.last_run)
     state = state.seen(now).believed(now, clock_changed=clock_changed)
     state = _scheduled(task, state, now)
