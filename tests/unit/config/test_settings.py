@@ -170,7 +170,7 @@ def test_a_command_replaces_a_handler_below_it_and_the_other_way_round(place):
         "[citizens.opus.tasks.heartbeat]\ncommand = ['a']\ninput = 'x'\nenvironment = { A = 'b' }"
     )
     place.home("opus", "[tasks.heartbeat]\nhandler = 'json:loads'")
-    assert isinstance(place.task("heartbeat").work, Call)
+    assert place.task("heartbeat").work == Imported("json", "loads")
 
 
 def test_the_main_file_is_the_first_that_exists(tmp_path, monkeypatch):
