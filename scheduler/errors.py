@@ -8,6 +8,7 @@ class SchedulerError(Exception):
     """Something a person can cause and fix; `code` is its name on the wire and in scripts."""
 
     code = "error"
+    exit_code = 2
 
 
 class TaskFailed(Exception):
@@ -104,6 +105,25 @@ class Disconnected(SchedulerError):
     """The owner of the citizen cannot be reached."""
 
     code = "disconnected"
+
+
+class Refused(Disconnected):
+    """Something answers at the citizen's socket, but not this client; the text says why."""
+
+    code = "refused"
+
+
+class WrongOwner(Refused):
+    """What answers at the citizen's socket is not its owner, so nothing may be asked of it."""
+
+    code = "wrong-owner"
+
+
+class NotConfirmed(SchedulerError):
+    """A verb was sent and not answered: it may have been done, so doing it again may do it twice."""
+
+    code = "not-confirmed"
+    exit_code = 3
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:

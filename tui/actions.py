@@ -108,4 +108,7 @@ async def _answer(where: str, asked: Awaitable[Receipt | None]) -> Answer | None
     except SchedulerError as error:  # some errors begin with the citizen, too
         text = str(error).removeprefix(f"{where.partition('/')[0]}: ")
         return Answer(f"{where}: {text}", refused=True)
-    return Answer(f"{where}: done, not saved", refused=False) if receipt and not receipt.saved else None
+    if receipt is None or receipt.saved:
+        return None
+    how = receipt.text.partition("; ")[2] or "done, not saved"
+    return Answer(f"{where}: {how}", refused=False)

@@ -68,7 +68,7 @@ class Served(Place):
 
     async def citizen(self, number: int, tasks: Iterable[Task], store: Store) -> Scheduler:
         scheduler = await Place.citizen(self, number, tasks, store)
-        self.servers.append(Server(scheduler, self.sockets / f"{number}.sock"))
+        self.servers.append(Server(scheduler, self.sockets / f"{number}.sock", scheduler.home))
         await self.servers[-1].open()
         return scheduler
 

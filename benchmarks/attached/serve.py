@@ -192,7 +192,7 @@ class Open(Place):
 
     async def citizen(self, number: int, tasks: Iterable[Task], store: Store) -> Scheduler:
         scheduler = await Place.citizen(self, number, tasks, store)
-        self.servers.append(Server(scheduler, socket_path(self._home(number))))
+        self.servers.append(Server(scheduler, socket_path(self._home(number)), self._home(number)))
         await self.servers[-1].open()
         return scheduler
 

@@ -38,7 +38,8 @@ def force_command(words: tuple[str, ...], every: bool, wait: bool, again: bool, 
     async def act(control: "LocalControl", result: ResultPrinter) -> int:
         if wait or control.snapshot().owner == "here":
             return await waiting.force(control, result, again=again, show=wait)
-        result((await control.force(result.task, again=again)).text)
+        receipt = await control.force(result.task, again=again)
+        result(receipt.text, saved=receipt.saved)
         return 0
 
     with capture_prints():  # a handler in this process prints into the output of its run

@@ -48,7 +48,8 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
     except BadSettings as error:
         return _print_errors(*error.problems)
     except SchedulerError as error:
-        return _print_errors(str(error))
+        _print_errors(str(error))
+        return error.exit_code
     except OSError as error:  # without a name it is the output: a full disk, a closed terminal
         return _print_errors(f"{error.filename or 'the output'}: {error.strerror or error}")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scheduler.control.fleet import Fleet
     from scheduler.control.member import LocalControl
 
-FAILED, WRONG, INTERRUPTED = 1, 2, 130  # exit codes
+FAILED, INTERRUPTED = 1, 130  # exit codes
 
 
 def _verb(name: str, help: str) -> click.Command:
@@ -113,11 +113,11 @@ class ResultPrinter:
         """Print why it was refused: the exit code."""
         if self.as_json:
             click.echo(self._object(error=str(error), code=error.code))
-            return WRONG
+            return error.exit_code
         where = f"{self.citizen}: " if self.prefix and not str(error).startswith(self.citizen) else ""
         for line in str(error).splitlines():
             click.echo(clean(f"experience: {where}{line}"), err=True)
-        return WRONG
+        return error.exit_code
 
     def _object(self, **more: Any) -> str:
         task = {"task": self.task} if self.task else {}

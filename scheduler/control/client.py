@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from random import uniform
 from typing import Any, TypeVar
 
@@ -13,11 +12,11 @@ from scheduler.control import messages
 from scheduler.core.ports import RequestingControl
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
-from scheduler.errors import Disconnected, SchedulerError
+from scheduler.errors import Disconnected, NotConfirmed, Refused, SchedulerError, WrongOwner
 from scheduler.executors.output import ChunkQueue
 from scheduler.schema.json_codec import to_json
 from scheduler.system.clock import Clock
-from scheduler.system.unix_socket import peer_of
+from scheduler.system.unix_socket import HomeSocket, home_id, peer_of
 
 T = TypeVar("T")
 
@@ -43,16 +42,21 @@ class Connection:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def open(cls, path: Path) -> "Connection":
-        """Raises Disconnected where nothing listens, or something that is not an owner of this version."""
+    async def open(cls, at: HomeSocket) -> "Connection":
+        """Raises Disconnected where nothing listens, Refused where this citizen's owner does not admit us.
+
+        Nothing is sent to what is not the owner of this very home: an agent can put any socket there.
+        """
+        path, limit = at.path, messages.ANSWER_LIMIT
         try:
-            reader, writer = await asyncio.open_unix_connection(str(path), limit=messages.ANSWER_LIMIT)
+            reader, writer = await asyncio.open_unix_connection(str(path), limit=limit)
         except OSError:
             raise Disconnected(f"nothing listens at {path}") from None
         try:
+            _check_user(at, writer)
             async with asyncio.timeout(GREETING_TIMEOUT):
                 greeting = messages.decode(await reader.readuntil(b"\n"))
-            return cls(reader, writer, _checked_greeting(greeting))
+            return cls(reader, writer, _checked_greeting(greeting, at))
         except Disconnected:
             writer.transport.abort()
             raise
@@ -155,17 +159,32 @@ def _error_of(answer: "asyncio.Future[Any]") -> SchedulerError | None:
     return error if isinstance(error, SchedulerError) else None
 
 
-def _checked_greeting(message: Mapping[str, Any]) -> int:
-    """The pid of the owner; raises Disconnected for anything but a greeting of this version."""
+def _check_user(at: HomeSocket, writer: asyncio.StreamWriter) -> None:
+    peer = peer_of(writer.get_extra_info("socket"))
+    if peer and not at.allows(peer):
+        raise WrongOwner(
+            f"{at.citizen}: what listens at {at.path} (pid {peer.pid}) runs as user {peer.uid}, "
+            "neither the home's user nor root: remove that socket"
+        )
+
+
+def _checked_greeting(message: Mapping[str, Any], at: HomeSocket) -> int:
+    """The pid of the owner; raises Disconnected for anything but a greeting of its owner in this version."""
     if isinstance(error := message.get("error"), dict):
-        raise Disconnected(str(error.get("message", "refused")))
+        raise Refused(f"{at.citizen}: {error.get('message', 'refused')}")
     if message.get("method") != "hello":
         raise Disconnected("what listens there is not the owner of a citizen")
     greeting = messages.typed(messages.Greeting, message.get("params"))
     if greeting.protocol != messages.PROTOCOL:
-        raise Disconnected(
+        raise Refused(
             f"its owner (pid {greeting.pid}) speaks version {greeting.protocol} of the protocol, "
             f"this is version {messages.PROTOCOL}: restart the older of the two"
+        )
+    if greeting.citizen != at.citizen or greeting.home not in ("", home_id(at.home)):
+        whose = "another home" if greeting.citizen == at.citizen else f"the citizen {greeting.citizen!r}"
+        raise WrongOwner(
+            f"{at.citizen}: what listens at {at.path} is the owner of {whose} (pid {greeting.pid}): "
+            "remove that socket"
         )
     return greeting.pid
 
@@ -196,9 +215,9 @@ class ObservableControl(RequestingControl):
 class RemoteControl(ObservableControl):
     """A Control for a citizen of another process; attaches again when its owner is back."""
 
-    def __init__(self, citizen: str, path: Path, clock: Clock) -> None:
-        super().__init__(Snapshot(citizen, owner="", stale="looking for its owner"))
-        self._path, self._clock = path, clock
+    def __init__(self, at: HomeSocket, clock: Clock) -> None:
+        super().__init__(Snapshot(at.citizen, owner="", stale="looking for its owner"))
+        self._at, self._clock = at, clock
         self._owner = ""
         self._connection: Connection | None = None
         self._attaching: asyncio.Task[None] | None = None
@@ -231,7 +250,13 @@ class RemoteControl(ObservableControl):
 
     async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
         timeout = None if method == "wait" else ANSWER_TIMEOUT
-        answer = await self._connected().ask(method, timeout=timeout, **arguments)
+        connection = self._connected()
+        try:
+            answer = await connection.ask(method, timeout=timeout, **arguments)
+        except Disconnected as error:
+            if not messages.METHODS[method].verb:
+                raise
+            raise NotConfirmed(f"{self.citizen}: asked, not confirmed: {error}") from error
         return messages.typed(result, answer)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
@@ -249,7 +274,7 @@ class RemoteControl(ObservableControl):
             self._connection.ping()
 
     async def _attach(self) -> None:
-        connection = await Connection.open(self._path)
+        connection = await Connection.open(self._at)
         connection.on_message = self._on_message
         if self._owner != f"pid {connection.pid}":
             self._owner = f"pid {connection.pid}"
@@ -270,9 +295,13 @@ class RemoteControl(ObservableControl):
                 await self._connection.closed()
                 self._connection, pause = None, RETRY
                 self._publish(replace(self._snapshot, stale=f"its owner ({self._owner}) is gone"))
-            with suppress(Disconnected):
+            try:
                 await self._attach()
                 continue
+            except Refused as error:
+                self._publish(replace(self._snapshot, stale=str(error)))
+            except Disconnected:
+                pass
             await asyncio.sleep(pause * uniform(0.8, 1.2))
             pause = min(pause * BACKOFF, RETRY_MAX)
 

@@ -14,10 +14,10 @@ from scheduler.control.server import Served, Server
 from scheduler.core.ports import Control
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler
-from scheduler.errors import Disconnected, SchedulerError
+from scheduler.errors import Disconnected, Refused, SchedulerError
 from scheduler.storage.lock import Ownership
 from scheduler.system.clock import Clock
-from scheduler.system.unix_socket import client_path, first_closed_folder, shared_path, socket_path
+from scheduler.system.unix_socket import client_socket, first_closed_folder, shared_path, socket_path
 
 log = logging.getLogger("experience.fleet")
 
@@ -63,7 +63,7 @@ async def owned(
 
     `stop` ends this process, or raises the reason why not.
     """
-    server = Server(scheduler, socket_path(settings.home), stop)
+    server = Server(scheduler, socket_path(settings.home), settings.home, stop)
     try:
         await server.open()
     except OSError as error:
@@ -95,10 +95,10 @@ async def _share(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
 async def attached(settings: CitizenSettings, reason: SchedulerError, clock: Clock) -> Member:
     """The citizen through its owner's socket, or through its files where nothing answers."""
     try:
-        remote = RemoteControl(settings.name, client_path(settings.home), clock)
+        remote = RemoteControl(client_socket(settings.name, settings.home), clock)
         await remote.start()
-    except (Disconnected, OSError):
-        offline = OfflineControl(settings, clock, reason)
+    except (Disconnected, OSError) as error:
+        offline = OfflineControl(settings, clock, reason, error if isinstance(error, Refused) else None)
         await offline.refresh()
         return Member(settings, offline, str(reason))
     return Member(settings, remote, str(reason))

@@ -55,11 +55,12 @@ def typed(kind: type[T], raw: Any) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A request: the types of its parameters, and whether the owner serves one at a time of this kind."""
+    """A request: the types of its parameters, and how the owner serves it."""
 
     required: Mapping[str, Any] = field(default_factory=dict)
     optional: Mapping[str, Any] = field(default_factory=dict)
-    exclusive: bool = False  # it reads the disk or computes for a millisecond
+    exclusive: bool = False  # one at a time: it reads the disk or computes for a millisecond
+    verb: bool = False  # it changes something: without an answer nobody knows whether it did
 
     def arguments(self, params: Any) -> dict[str, Any]:
         """The parameters as values; raises ProtocolError."""
@@ -76,12 +77,12 @@ METHODS = {
     "watch": Method(optional={"after": int}),
     "follow": Method(_TASK),
     "cancel": Method({"id": int}),
-    "force": Method(_TASK, {"again": bool}),
+    "force": Method(_TASK, {"again": bool}, verb=True),
     "wait": Method({"task": str, "run": int}),
-    "reset": Method(_TASK),
-    "pause": Method(_TASK),
-    "resume": Method(_TASK),
-    "wake": Method(),
+    "reset": Method(_TASK, verb=True),
+    "pause": Method(_TASK, verb=True),
+    "resume": Method(_TASK, verb=True),
+    "wake": Method(verb=True),
     "history": Method(
         optional={"task": str | None, "limit": int, "failed": bool, "before": int | None}, exclusive=True
     ),
@@ -129,6 +130,7 @@ class Greeting:
     protocol: int
     citizen: str = ""
     pid: int = 0
+    home: str = ""  # its `home_id`; older owners send none
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
 from scheduler.storage.state_file import StateFile, States
 from scheduler.system.clock import Clock, SystemClock
-from scheduler.system.unix_socket import client_path, is_foreign
+from scheduler.system.unix_socket import client_socket, is_foreign
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awai
 
     async def ask() -> T | None:
         try:
-            control = RemoteControl(citizen, client_path(home), clock)
+            control = RemoteControl(client_socket(citizen, home), clock)
             await control.start()
         except (Disconnected, OSError):
             return None
@@ -48,11 +48,20 @@ def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awai
 
 
 class OfflineControl(ObservableControl):
-    """A Control that reads a citizen's files and refuses every verb, with the reason or the owner."""
+    """A Control that reads a citizen's files and refuses every verb, with the reason or the owner.
 
-    def __init__(self, settings: CitizenSettings, clock: Clock, reason: SchedulerError) -> None:
-        super().__init__(Snapshot(settings.name, stale=str(reason)))
-        self._settings, self._clock, self.reason = settings, clock, reason
+    `reason` is why it is not owned here; `refused` is what its owner said, if it does not let us attach.
+    """
+
+    def __init__(
+        self,
+        settings: CitizenSettings,
+        clock: Clock,
+        reason: SchedulerError,
+        refused: SchedulerError | None = None,
+    ) -> None:
+        super().__init__(Snapshot(settings.name, stale=str(refused or reason)))
+        self._settings, self._clock, self.reason, self.refused = settings, clock, reason, refused
 
     async def refresh(self) -> None:
         """Read the files again, and notify the subscribers if anything is different."""
@@ -66,6 +75,8 @@ class OfflineControl(ObservableControl):
             self._publish(snapshot)
 
     def _with_reason(self, snapshot: Snapshot) -> Snapshot:
+        if self.refused:
+            return replace(snapshot, stale=str(self.refused))
         if snapshot.owner:
             return snapshot
         gone = isinstance(self.reason, Owned) and not isinstance(self.reason, NotOurs | Managed)
@@ -76,6 +87,8 @@ class OfflineControl(ObservableControl):
 
     async def ask(self, result: type[T], method: str, **arguments: Any) -> T:
         """Refuse the request: the owner, or the reason why there is none here, is the error."""
+        if self.refused:
+            raise self.refused
         owner = self._snapshot.owner
         raise Owned(f"{self.citizen} is owned by {owner}") if owner else self.reason
 

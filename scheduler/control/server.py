@@ -12,15 +12,26 @@ from typing import Any, Protocol
 
 from scheduler.control import messages
 from scheduler.control.messages import METHODS, Method, ProtocolError, Request
+from scheduler.control.seats import CLIENTS, Seat, Seats
 from scheduler.core.views import OutputChunk, Snapshot
 from scheduler.engine.event_bus import snapshots
 from scheduler.errors import NotALoop, NotOurs, SchedulerError
+from scheduler.schema.json_codec import to_json
 from scheduler.system.files import file_id
-from scheduler.system.unix_socket import Peer, bind, is_admitted, is_trusted, peer_of, prepare, remove
+from scheduler.system.log_once import CountedWarning
+from scheduler.system.unix_socket import (
+    Peer,
+    bind,
+    home_id,
+    is_admitted,
+    is_trusted,
+    peer_of,
+    prepare,
+    remove,
+)
 
 log = logging.getLogger("experience.server")
 
-CLIENTS = 256
 REQUESTS = 32  # of one client at a time, runs that it follows or waits for among them
 MISTAKES = 8  # invalid requests after which the connection is closed
 PACE = 0.005  # seconds between two requests of one client
@@ -51,10 +62,14 @@ def _other_user() -> None:
 
 
 class Server:
-    """Listens for one citizen until closed."""
+    """Listens for one citizen, whose home this is, until closed."""
 
-    def __init__(self, scheduler: Served, path: Path, stop: Callable[[], None] = _not_stoppable) -> None:
-        self.scheduler, self._path, self._stop = scheduler, path, stop
+    def __init__(
+        self, scheduler: Served, path: Path, home: Path, stop: Callable[[], None] = _not_stoppable
+    ) -> None:
+        self.scheduler, self._path, self._home, self._stop = scheduler, path, home, stop
+        self._seats = Seats()
+        self._warn = CountedWarning(log, citizen=scheduler.citizen)
         self._clients: set[asyncio.Task[None]] = set()
         self._open: dict[Path, tuple[asyncio.Server, tuple[int, int] | None]] = {}
         self._shared: tuple[Path, int] | None = None
@@ -123,26 +138,32 @@ class Server:
         self._clients.add(task)
         try:
             peer = peer_of(writer.get_extra_info("socket"))
-            if self._greet(writer, peer, group):
-                stop = self._stop if is_trusted(peer) else _other_user
-                await _Client(self, reader, writer, stop).serve()
+            seat = Seat(task, is_trusted(peer))
+            if self._greet(writer, peer, group, seat):
+                stop = self._stop if seat.trusted else _other_user
+                try:
+                    await _Client(self, reader, writer, seat.requests, stop).serve()
+                finally:
+                    self._seats.leave(seat)
         except (OSError, asyncio.CancelledError):  # the client left, or the owner is closing
             pass
         finally:
             self._clients.discard(task)
             writer.transport.abort()  # close() would wait for a client that does not read
 
-    def _greet(self, writer: asyncio.StreamWriter, peer: Peer | None, group: int | None) -> bool:
-        citizen = self.scheduler.citizen
+    def _greet(self, writer: asyncio.StreamWriter, peer: Peer | None, group: int | None, seat: Seat) -> bool:
         if not is_admitted(peer, group):
-            log.warning("refused another user at the socket", extra={"citizen": citizen})
+            self._warn("refused another user at the socket")
             return False
-        if len(self._clients) > CLIENTS:
-            text = f"{CLIENTS} clients are attached already"
+        if not self._seats.take(seat):
+            self._warn("refused a client at the socket: all seats are taken")
+            text = f"{CLIENTS} clients are attached to pid {os.getpid()}; close some of them"
             writer.write(messages.failure(None, messages.REFUSED, text))
             return False
-        greeting = {"protocol": messages.PROTOCOL, "citizen": citizen, "pid": os.getpid()}
-        writer.write(messages.encode(method="hello", params=greeting))
+        greeting = messages.Greeting(
+            messages.PROTOCOL, self.scheduler.citizen, os.getpid(), home_id(self._home)
+        )
+        writer.write(messages.encode(method="hello", params=to_json(greeting)))
         return True
 
 
@@ -168,6 +189,7 @@ class _Client:
         server: Server,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        requests: dict[int, asyncio.Task[None]],
         stop: Callable[[], None],
     ) -> None:
         self._scheduler, self._reader, self._writer, self._stop_process = (
@@ -178,7 +200,7 @@ class _Client:
         )
         self._encoder, self._exclusive = server.encoder, server.exclusive
         self._mistakes = 0
-        self._requests: dict[int, asyncio.Task[None]] = {}
+        self._requests = requests
         writer.transport.set_write_buffer_limits(high=0)  # drained: the client has read all of it
         writer.transport.max_size = READ_SIZE  # type: ignore[attr-defined]  # of asyncio's own transports
 

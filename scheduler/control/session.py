@@ -60,7 +60,7 @@ def _on_interrupt(fleet: Fleet, interrupted: Callable[[], object]) -> None:
 def control_of(member: Member) -> LocalControl:
     """The control of this citizen; raises the reason why there is none."""
     if isinstance(member.control, OfflineControl):
-        raise member.control.reason
+        raise member.control.refused or member.control.reason
     return member.control
 
 

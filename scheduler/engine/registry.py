@@ -1,5 +1,6 @@
 """One citizen's tasks: the one place where a state changes, is saved and is published."""
 
+import asyncio
 import logging
 import os
 from collections import deque
@@ -25,6 +26,7 @@ from scheduler.system.process_info import born as start_ticks
 
 log = logging.getLogger("experience")
 
+SAVED_WITHIN = 5.0  # seconds that a verb waits for the disk; its client waits ten for the answer
 OK, SCHEDULE, FORCE = (
     Outcome.OK,
     Trigger.SCHEDULE,
@@ -259,7 +261,12 @@ class TaskRegistry:
 
     async def receipt(self, text: str) -> Receipt:
         """The answer to a verb, once its change is on disk, or cannot be."""
-        if await self._store.saved():
+        try:
+            async with asyncio.timeout(SAVED_WITHIN):
+                saved = await self._store.saved()
+        except TimeoutError:
+            return Receipt(f"{text}; done, not saved yet: the disk is slow", saved=False)
+        if saved:
             return Receipt(text)
         return Receipt(f"{text}; done, not saved: {self._store.unsaved}", saved=False)
 

@@ -16,11 +16,11 @@ import psutil
 
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.client import Connection
-from scheduler.errors import BadSettings, Disconnected, SchedulerError, UnknownCitizen
+from scheduler.errors import BadSettings, Disconnected, SchedulerError, UnknownCitizen, WrongOwner
 from scheduler.storage.lock import managed_by, owner_of
 from scheduler.system.foreign_home import Refused, make_folder, open_file
 from scheduler.system.process_info import Running, alive, born
-from scheduler.system.unix_socket import client_path
+from scheduler.system.unix_socket import client_socket
 
 CORE = Path(__file__).resolve().parents[2] / "core.py"
 LOG = Path("logs", "loop.log")
@@ -219,6 +219,8 @@ async def _stop(owner: Running, citizens: list[CitizenSettings]) -> list[LoopRep
         text, failed = await _end(owner, citizens)
     except _LeftAlone as reason:
         text, failed = f"left alone: {reason}", False
+    except WrongOwner as error:
+        text, failed = f"left alone: {str(error).removeprefix(f'{citizens[0].name}: ')}", True
     except PermissionError:
         text, failed = f"pid {owner.pid} belongs to another user", True
     return [LoopReport(f"{each.name}: {text}", failed) for each in citizens]
@@ -249,9 +251,11 @@ async def _end(owner: Running, citizens: list[CitizenSettings]) -> tuple[str, bo
 
 
 async def _ask_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping | None:
-    """Ask the owner through its socket; None where nothing answers. Raises _LeftAlone."""
+    """Ask the owner through its socket; None where nothing answers. Raises _LeftAlone, WrongOwner."""
     try:
-        connection = await Connection.open(client_path(citizen.home))
+        connection = await Connection.open(client_socket(citizen.name, citizen.home))
+    except WrongOwner:
+        raise
     except (Disconnected, OSError):
         return None
     try:

@@ -3,10 +3,10 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scheduler.errors import Managed, NotOurs, Owned, Unreadable
 from scheduler.schema.json_codec import to_json
@@ -14,6 +14,7 @@ from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import file_id, read_json, replace_file
 from scheduler.system.foreign_home import Refused, make_folder, open_file, remove
 from scheduler.system.process_info import Running, alive, born
+from scheduler.system.unix_socket import home_id
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -24,12 +25,23 @@ LONGEST = 200  # bytes read of a mark; a valid one has forty
 
 
 def owner_of(home: Path) -> Running | None:
-    """The living process that owns this home; reads only."""
+    """The living process that owns this home; reads only. The note in a copied home names none."""
+    note = read_json(home / FOLDER / OWNER, {})
     try:
-        owner = running_from_json(read_json(home / FOLDER / OWNER, {}))
+        owner = running_from_json(note)
     except ValueError:
         return None
-    return owner if alive(owner) else None
+    return owner if alive(owner) and _is_about(note, home) else None
+
+
+def _is_about(note: Mapping[str, Any], home: Path) -> bool:
+    """Whether the note is of this home: by its path or its number, for a folder may be moved or remounted."""
+    place = _place(home)
+    return any(note.get(key, value) == value for key, value in place.items())  # older notes have neither
+
+
+def _place(home: Path) -> dict[str, str]:
+    return {"home": str(home.resolve()), "home_id": home_id(home)}
 
 
 def abandoned(home: Path) -> bool:
@@ -84,7 +96,8 @@ def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "")
         raise Unreadable(f"{where}: {why}; {fix}") from error
     owner = Running(os.getpid(), born(os.getpid()) or 0.0, now)
     with suppress(OSError):  # the note is for people; the lock is what counts
-        replace_file(folder / OWNER, json.dumps(to_json(owner)).encode(), durable=False)
+        note = {**to_json(owner), **_place(home)}
+        replace_file(folder / OWNER, json.dumps(note).encode(), durable=False)
     return Ownership(lock, folder / OWNER)
 
 

@@ -30,13 +30,39 @@ def socket_path(home: Path) -> Path:
     return _runtime(home.stat().st_uid) / f"{digest}.sock"
 
 
+class HomeSocket(NamedTuple):
+    """Where a citizen's owner listens, and whose owner that must be."""
+
+    path: Path
+    citizen: str
+    home: Path
+
+    def allows(self, peer: "Peer | None") -> bool:
+        """Whether the process that listens there is of the home's user, or of root."""
+        return peer is None or peer.uid in (self.home.stat().st_uid, 0)
+
+
+def home_id(home: Path) -> str:
+    """Tells a home from its copies and from homes of the same name; empty if it is gone."""
+    try:
+        status = home.stat()
+    except OSError:
+        return ""
+    return f"{status.st_dev}:{status.st_ino}"
+
+
 def shared_path(home: Path) -> Path:
     """The socket for the members of `socket_group`."""
     return home.absolute() / GROUP_FOLDER / NAME
 
 
+def client_socket(citizen: str, home: Path) -> HomeSocket:
+    """The socket of this citizen's owner for this user; raises what `client_path` raises."""
+    return HomeSocket(client_path(home), citizen, home)
+
+
 def client_path(home: Path) -> Path:
-    """The socket that this user connects to; raises OSError if it is out of reach, or another user's."""
+    """The path that this user connects to; raises OSError if it is out of reach, or another user's."""
     uid = home.stat().st_uid
     if os.geteuid() not in (0, uid):
         return shared_path(home)

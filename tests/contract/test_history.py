@@ -185,7 +185,7 @@ class Past:
 @pytest.fixture
 async def past(tmp_path: Path) -> AsyncIterator[tuple[Past, Path]]:
     past, path = Past(), tmp_path / "s" / "control.sock"
-    server = Server(past, path)
+    server = Server(past, path, path.parent)
     await server.open()
     yield past, path
     await server.close()

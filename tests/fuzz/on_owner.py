@@ -16,6 +16,7 @@ from scheduler.core.state import Failure
 from scheduler.core.views import Event, OutputChunk, Snapshot, TaskStatus, TaskView, WakeView
 from scheduler.errors import SchedulerError
 from scheduler.system.clock import SystemClock
+from scheduler.system.unix_socket import HomeSocket
 from tests.fuzz.bent import bent
 
 HELLO = messages.encode(method="hello", params={"protocol": messages.PROTOCOL, "citizen": "opus", "pid": 1})
@@ -89,7 +90,7 @@ async def _attached(here: Rig, hello: bytes, lines: list[bytes]) -> None:
     path = Path(here.folder.name) / "socket"
     path.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(owner, str(path))
-    control = RemoteControl("opus", path, here.clock)
+    control = RemoteControl(HomeSocket(path, "opus", path.parent), here.clock)
     try:
         with suppress(SchedulerError):
             await control.start()

@@ -89,7 +89,7 @@ async def _converse(owner: Owner, chunks: list[bytes]) -> None:
                 while await reader.read(65536):
                     pass
     writer.transport.abort()
-    other = await Connection.open(owner.path)
+    other = await Connection.open(owner.at)
     assert await other.ask("ping") is None
     other.close()
     with suppress(AssertionError):  # clients end by themselves, but not before the next example

@@ -19,7 +19,7 @@ from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.storage.lock import acquire, owner_of
-from scheduler.system.unix_socket import shared_path, socket_path
+from scheduler.system.unix_socket import client_socket, shared_path, socket_path
 from tests.crash.loops import ROOT, Place, command
 from tests.fakes import until
 
@@ -71,7 +71,7 @@ async def test_after_the_whole_folder_went_the_citizen_is_owned_again(place, fle
     await until(lambda: isinstance(control(fleet), Scheduler), "it is run again")
     with pytest.raises(Owned, match=f"owned by pid {os.getpid()}"):
         await asyncio.to_thread(acquire, place.home, 5.0)
-    (await Connection.open(socket_path(place.home))).close()
+    (await Connection.open(client_socket("opus", place.home))).close()
     await ticks(place)
     await fleet.stop(0)
     assert not socket_path(place.home).exists() and not shared_path(place.home).exists()
@@ -124,7 +124,7 @@ async def test_a_home_that_is_deleted_is_not_made_again_and_comes_back_when_it_d
 
 
 async def test_an_attached_screen_follows_its_owner_through_it(place, fleet):
-    remote = RemoteControl("opus", socket_path(place.home), fleet.clock)
+    remote = RemoteControl(client_socket("opus", place.home), fleet.clock)
     await remote.start()
     shutil.rmtree(place.home / ".experience")
     await until(lambda: remote.snapshot().stale, "its owner lets go")

@@ -15,7 +15,8 @@ import pytest
 
 from scheduler.control import messages
 from scheduler.control.client import RETRY, RETRY_MAX, Connection, RemoteControl
-from scheduler.control.server import ACCEPTED, CLIENTS, MISTAKES, READ_SIZE, REQUESTS, Server
+from scheduler.control.seats import CLIENTS
+from scheduler.control.server import ACCEPTED, MISTAKES, READ_SIZE, REQUESTS, Server
 from scheduler.core.schedule import Cron, Every
 from scheduler.core.task import Call, Task
 from scheduler.core.views import TaskStatus
@@ -26,7 +27,7 @@ from scheduler.executors import Executor
 from scheduler.executors.stdout_capture import current
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import SystemClock
-from scheduler.system.unix_socket import PATH_LIMIT, Peer, shared_path, socket_path
+from scheduler.system.unix_socket import PATH_LIMIT, HomeSocket, Peer, shared_path, socket_path
 from tests.fakes import until
 
 
@@ -52,7 +53,8 @@ class Owner:
             rules=SchedulerOptions(grace=0.1),
         )
         self.path = socket_path(home)
-        self.server = Server(self.scheduler, self.path)
+        self.at = HomeSocket(self.path, "opus", home)
+        self.server = Server(self.scheduler, self.path, home)
         self.visitors: list[Raw] = []
 
     async def slow(self, context: Any) -> str:
@@ -98,7 +100,7 @@ async def owner(home: Path) -> AsyncIterator[Owner]:
 
 @pytest.fixture
 async def remote(owner: Owner) -> AsyncIterator[RemoteControl]:
-    control = RemoteControl("opus", owner.path, owner.clock)
+    control = RemoteControl(owner.at, owner.clock)
     await control.start()
     yield control
     await control.stop()
@@ -181,7 +183,7 @@ async def test_refusals_arrive_as_the_errors_that_they_are(owner, remote):
 async def test_an_owner_that_dies_is_gone_and_one_that_comes_back_is_found_again(home):
     first = Owner(home)
     await first.open()
-    control = RemoteControl("opus", first.path, first.clock)
+    control = RemoteControl(first.at, first.clock)
     await control.start()
     await first.close()
     await until(lambda: "is gone" in control.snapshot().stale, "it is said at once")
@@ -224,7 +226,7 @@ class LaterClock(SystemClock):
 
 async def test_a_silent_owner_is_pinged_by_each_client(owner):
     clock = LaterClock()
-    control = RemoteControl("opus", owner.path, clock)
+    control = RemoteControl(owner.at, clock)
     await control.start()
     clock.ahead += 60
     assert control.pulse().age == 0.0, "only now it is pinged"
@@ -356,12 +358,16 @@ async def test_a_request_can_be_cancelled_and_wrong_ones_are_mistakes(owner):
 
 async def test_there_is_room_for_many_clients_and_a_sentence_for_one_too_many(owner):
     clients = [await Raw.connect(owner) for _ in range(CLIENTS)]
+    for client in clients:
+        client.ask(1, "follow", task="slow")
+        client.ask(2, "watch")
+        await client.line()
     with pytest.raises(Disconnected, match=f"{CLIENTS} clients"):
-        await Connection.open(owner.path)
+        await Connection.open(owner.at)
     for client in clients:
         client.close()
     await until(lambda: not owner.server.clients, "all are let go")
-    connection = await Connection.open(owner.path)
+    connection = await Connection.open(owner.at)
     connection.close()
 
 
@@ -394,7 +400,7 @@ async def test_another_version_of_the_protocol_is_a_sentence(home, monkeypatch):
     monkeypatch.setattr("scheduler.control.server.messages", other)
     await owner.open()
     with pytest.raises(Disconnected, match="speaks version 1 of the protocol, this is version 2"):
-        await Connection.open(owner.path)
+        await Connection.open(owner.at)
     await owner.close()
 
 
@@ -406,7 +412,7 @@ async def test_what_listens_there_may_be_something_else(tmp_path):
     path = tmp_path / "other.sock"
     server = await asyncio.start_unix_server(other, str(path))
     with pytest.raises(Disconnected):
-        await Connection.open(path)
+        await Connection.open(HomeSocket(path, "opus", tmp_path))
     server.close()
 
 
@@ -425,7 +431,7 @@ async def test_a_member_of_the_group_steers_and_does_not_stop(owner, monkeypatch
         "scheduler.control.server.peer_of", lambda connection: Peer(7, 12345, frozenset({os.getgid()}))
     )
     await owner.server.share(shared_path(home), os.getgid())
-    connection = await Connection.open(shared_path(home))
+    connection = await Connection.open(HomeSocket(shared_path(home), "opus", home))
     assert (await connection.ask("reset", task="slow"))["text"] == "slow: reset"
     with pytest.raises(NotOurs, match="only the user who runs it may stop it"):
         await connection.ask("stop")

@@ -24,6 +24,7 @@ from scheduler.core.ports import FleetOptions
 from scheduler.errors import Disconnected
 from scheduler.system.unix_socket import (
     GROUP_FOLDER,
+    HomeSocket,
     client_path,
     first_closed_folder,
     shared_path,
@@ -65,14 +66,14 @@ async def test_the_group_has_a_socket_and_our_own_folder_stays_closed(place):
     assert (mode(path.parent), path.parent.stat().st_gid) == (0o710, os.getgid())
     assert mode(place.home / ".experience") == 0o700 and mode(socket_path(place.home)) == 0o600
     for each in (path, socket_path(place.home)):
-        (await Connection.open(each)).close()
+        (await Connection.open(HomeSocket(each, "opus", place.home))).close()
     await fleet.stop()
     assert not path.parent.exists()
 
 
 async def test_it_is_opened_and_closed_while_running(place):
     fleet = await fleet_of(place)
-    attached = await Connection.open(shared_path(place.home))
+    attached = await Connection.open(HomeSocket(shared_path(place.home), "opus", place.home))
     place.tasks()
     fleet.reload()
     await until(lambda: not (place.home / GROUP_FOLDER).exists(), "it is closed")
@@ -262,4 +263,4 @@ def test_a_folder_below_the_temporary_one_that_another_user_made_is_not_entered(
 
 async def test_who_listens_nowhere_is_no_owner(tmp_path):
     with pytest.raises(Disconnected, match="nothing listens"):
-        await asyncio.wait_for(Connection.open(shared_path(tmp_path)), 5)
+        await asyncio.wait_for(Connection.open(HomeSocket(shared_path(tmp_path), "opus", tmp_path)), 5)

@@ -21,7 +21,7 @@ from scheduler.errors import SchedulerError
 from scheduler.runtime import background_loops
 from scheduler.runtime.background_loops import LoopReport, start_all, stop_loops
 from scheduler.storage.lock import mark, owning, unit_of
-from scheduler.system.unix_socket import socket_path
+from scheduler.system.unix_socket import client_socket, socket_path
 from tests.crash.loops import ROOT, Place, command
 from tests.fakes import until as until_true
 
@@ -183,7 +183,7 @@ async def test_who_is_asked_a_second_time_gives_no_grace(place):
     place.tasks(command("long", "echo begun > begun; sleep 60"), more='grace = "50s"\n')
     with loop(place) as process:
         await until_true((place.home / "begun").exists, "a task is under way")
-        connection = await Connection.open(socket_path(place.home))
+        connection = await Connection.open(client_socket("opus", place.home))
         assert await connection.ask("stop") is None
         await connection.ask("stop")
         assert process.wait(20) == 0

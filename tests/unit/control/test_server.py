@@ -67,7 +67,7 @@ def citizen() -> Citizen:
 @pytest.fixture
 async def path(citizen: Citizen, tmp_path: Path) -> AsyncIterator[Path]:
     path = tmp_path / "s" / "control.sock"
-    listening = Server(citizen, path)
+    listening = Server(citizen, path, tmp_path)
     await listening.open()
     yield path
     await listening.close()

@@ -1,0 +1,28 @@
+"""A log line that anybody can cause: written once, then counted."""
+
+import asyncio
+import logging
+from typing import Any
+
+EVERY = 60.0  # seconds from one line to the next
+
+
+class CountedWarning:
+    """Logs a warning at once; those within the next minute are one line with their number."""
+
+    def __init__(self, log: logging.Logger, **extra: Any) -> None:
+        self._log, self._extra = log, extra
+        self._more: dict[str, int] = {}
+
+    def __call__(self, text: str, details: str = "") -> None:
+        """Log the text, its details only the first time; needs a running loop."""
+        if text in self._more:
+            self._more[text] += 1
+            return
+        self._more[text] = 0
+        self._log.warning(text + details, extra=self._extra)
+        asyncio.get_running_loop().call_later(EVERY, self._count, text)
+
+    def _count(self, text: str) -> None:
+        if more := self._more.pop(text):
+            self._log.warning(f"{text}: {more:,} more", extra=self._extra)
