@@ -5,6 +5,8 @@ import logging
 from typing import Any
 
 EVERY = 60.0  # seconds from one line to the next
+TEXTS = 100  # remembered at a time; whoever makes up more of them gets no line for each
+OTHERS = "further warnings"
 
 
 class CountedWarning:
@@ -16,6 +18,8 @@ class CountedWarning:
 
     def __call__(self, text: str, details: str = "") -> None:
         """Log the text, its details only the first time; needs a running loop."""
+        if text not in self._more and len(self._more) >= TEXTS:
+            text, details = OTHERS, ""
         if text in self._more:
             self._more[text] += 1
             return

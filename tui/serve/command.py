@@ -93,8 +93,10 @@ def _serve(where: "Address", token: str, file: Path, options: dict[str, Any]) ->
     from asyncio import run
 
     from scheduler.runtime.log_output import log_lines
+    from scheduler.system.startup import prepare_process
     from tui.serve.server import serve
 
+    prepare_process()
     plan = _plan(where, token, options)
     with log_lines(sys.stderr):
         run(serve(plan, _announcing(token, file)))

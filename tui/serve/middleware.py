@@ -10,7 +10,9 @@ from aiohttp import hdrs, web
 
 from scheduler.core.text import clean
 from scheduler.system.clock import Clock
+from scheduler.system.log_once import CountedWarning
 from tui.serve.access import AccessPolicy, AccessRequest, Decision
+from tui.serve.connections import Connection
 from tui.serve.credentials import COOKIE_LASTS
 
 log = logging.getLogger("experience.serve")
@@ -47,6 +49,7 @@ class Guard:
 
     def __init__(self, policy: AccessPolicy, clock: Clock) -> None:
         self._policy, self._clock = policy, clock
+        self._warn = CountedWarning(log)
         self._page = (Path(__file__).parent / "page" / "refused.html").read_text("utf-8")
 
     def install(self, app: web.Application) -> None:
@@ -60,13 +63,14 @@ class Guard:
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         access = self._access_request(request)
         decision = self._policy.decide(access, self._clock.now(), self._clock.elapsed())
+        if decision in (Decision.ADMITTED, Decision.EXCHANGE) and isinstance(request.protocol, Connection):
+            request.protocol.admitted = True  # it keeps its seat from now on
         if decision is Decision.ADMITTED:
             return await handler(request)
         if decision is Decision.EXCHANGE:
             return self._exchange(access.host)
         if decision is not Decision.NO_TOKEN:  # normal for a tab with an old cookie
-            path = clean(request.path[:80])
-            log.warning(f"refused {request.method} {path} from {access.peer}: {_reason(decision, access)}")
+            self._warn(f"refused a request from {access.peer}: {_reason(decision, access)}")
         return self._refuse(decision, access)
 
     def _access_request(self, request: web.Request) -> AccessRequest:

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -21,10 +21,11 @@ from scheduler.system.startup import wanted_signals
 from tui.serve import metrics
 from tui.serve.access import AccessPolicy
 from tui.serve.address import Address
+from tui.serve.connections import BACKLOG, Connections, count_loop_errors
 from tui.serve.credentials import Credentials
 from tui.serve.health import OwnerState, health
 from tui.serve.metrics import EventCounts
-from tui.serve.middleware import Guard
+from tui.serve.middleware import HEADERS, Guard
 from tui.serve.session import Limits, Screens
 from tui.serve.watcher import CitizenWatcher
 
@@ -55,20 +56,16 @@ async def serve(plan: Plan, opened: Callable[[Address], None]) -> None:
     try:
         with _end_signal(screens) as ended:
             await watcher.start()
-            runner = web.AppRunner(
-                application(plan, fleet.clock, watcher, screens),
-                access_log=None,
-                logger=log,
-                handle_signals=False,
-                shutdown_timeout=PATIENCE,
-            )
+            app = application(plan, fleet.clock, watcher, screens)
+            runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=PATIENCE)
             await runner.setup()
             try:
-                opened(await _listen(runner, plan.address))
-                screens.pool.preload()
-                await _warn(watcher)
-                await ended.wait()
-                log.info("shutting down")
+                async with listening(runner, plan.address) as where:
+                    opened(where)
+                    screens.pool.preload()
+                    await _warn(watcher)
+                    await ended.wait()
+                    log.info("shutting down")
             finally:
                 await runner.cleanup()
     finally:
@@ -138,16 +135,23 @@ class _Views:
         return response
 
 
-async def _listen(runner: web.AppRunner, address: Address) -> Address:
-    site = web.TCPSite(runner, address.host, address.port)
+@asynccontextmanager
+async def listening(runner: web.AppRunner, address: Address) -> AsyncIterator[Address]:
+    """Accept connections, within limits, until the block ends; gives the address with its port."""
+    assert runner.server is not None
+    connections = Connections(runner.server, HEADERS)
+    count_loop_errors(connections.warn)
+    loop, host = asyncio.get_running_loop(), address.host
     try:
-        await site.start()
+        server = await loop.create_server(connections, host, address.port, backlog=BACKLOG)
     except OSError as error:
         raise SchedulerError(
-            f"{address.host} port {address.port}: {error.strerror or error}; choose another with --port"
+            f"{host} port {address.port}: {error.strerror or error}; choose another with --port"
         ) from error
-    port = runner.addresses[0][1]
-    return Address(address.host, port, address.public)
+    try:
+        yield Address(host, server.sockets[0].getsockname()[1], address.public)
+    finally:
+        server.close()
 
 
 @contextmanager
