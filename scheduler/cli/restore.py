@@ -1,7 +1,9 @@
 """`experience-tui restore`: brings a citizen's backup back, into a folder that is empty."""
 
+import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, UnknownCitizen
+from scheduler.system.foreign_home import User, is_ours, open_folder, other_user_of, place
 
 if TYPE_CHECKING:
     from scheduler.core.task import Context
@@ -80,6 +83,9 @@ def _context(name: str, config: Path | None) -> "Context":
 
     settings = load(config=config, only=(name,))
     citizen = settings.citizen(name)
+    if citizen and other_user_of(citizen.home):  # its settings must not ask for what is in root's environment
+        ours = {name: value for name, value in os.environ.items() if name.startswith("EXPERIENCE_")}
+        citizen = load(config=config, environ=ours, only=(name,)).citizen(name)
     if citizen is None:
         raise UnknownCitizen(name, settings.known)
     if problems := citizen.problems or settings.problems:
@@ -91,7 +97,11 @@ def _context(name: str, config: Path | None) -> "Context":
 
 
 def _check(to: Path) -> None:
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+    if not to.exists():
+        return
+    if not is_ours(to):
+        raise SchedulerError(f"{to} belongs to another user; name a new folder")
+    if not to.is_dir() or any(to.iterdir()):
         raise SchedulerError(f"{to} is not empty; name a new or empty folder")
 
 
@@ -121,21 +131,52 @@ def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
     from scheduler.core.text import clean
 
     click.echo(f"restoring {ctx.citizen} as of {backup.when} ({backup.name}) to {clean(str(to))}")
-    to.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owner = _owner_of(ctx.home)
+    with place(to, make=True, follow=True) as at, suppress(FileExistsError):
+        at.make_folder(give=False)  # root's own until everything is in it
     if ctx.options.repository:
         from asyncio import run
 
         from scheduler.handlers.offsite_backup.restic_backup import unpack as from_restic
 
+        if user := other_user_of(ctx.home):  # as whom restic runs
+            _check_way(to, user)
+            _give(to, user)
         run(from_restic(ctx, ctx.options, backup.place, to))
     else:
         from scheduler.handlers.offsite_backup.archive_restore import unpack
 
-        unpack(Path(backup.place), to)
+        if not unpack(Path(backup.place), to, owner):
+            click.echo(
+                "an older version made it, without hashes: only the checksum of the whole was compared"
+            )
+        _give(to, owner)
     for line in _shown(to):
         click.echo(clean(line))
     click.echo("not in a backup: .env, caches, logs")
     return 0
+
+
+def _owner_of(home: Path) -> User | None:
+    """Whom root gives everything to: whoever wrote the backup could have put any user into it."""
+    if os.geteuid() != 0:
+        return None
+    return other_user_of(home) or User(os.geteuid(), os.getegid())
+
+
+def _check_way(to: Path, user: User) -> None:
+    for folder in to.absolute().parents:
+        found = folder.stat()
+        if not found.st_mode & (0o100 if found.st_uid == user.uid else 0o001):
+            raise SchedulerError(
+                f"{folder} is closed to user {user.uid}, as whom restic runs; name a folder that is open"
+            )
+
+
+def _give(to: Path, owner: User | None) -> None:
+    if owner:
+        with open_folder(to) as at:
+            os.chown(at.name, *owner, dir_fd=at.folder, follow_symlinks=False)
 
 
 def _shown(to: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ from scheduler.errors import TaskFailed
 from scheduler.executors.output import OutputBuffer
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
+from scheduler.system.foreign_home import User
 from scheduler.system.gate import gate, go
 from scheduler.system.process_info import Running
 
@@ -133,6 +134,7 @@ class SpawnRequest:
     mark: str
     input: bytes = b""
     pass_fds: tuple[int, ...] = ()
+    user: User | None = None  # another than this process's own
 
 
 class Subprocess:
@@ -239,6 +241,9 @@ def _popen(gate: tuple[str, ...], order: SpawnRequest) -> "subprocess.Popen[byte
             env=order.environment,
             start_new_session=True,
             pass_fds=order.pass_fds,
+            user=order.user and order.user.uid,
+            group=order.user and order.user.gid,
+            extra_groups=[] if order.user else None,
         )
     except (OSError, ValueError) as error:  # out of processes or descriptors; names no environment can hold
         reason = error.strerror if isinstance(error, OSError) else error

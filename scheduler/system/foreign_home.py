@@ -29,6 +29,13 @@ class Refused(PermissionError):
         super().__init__(errno.EPERM, f"is {what}; remove it", str(path))
 
 
+class User(NamedTuple):
+    """A user and its group, by number."""
+
+    uid: int
+    gid: int
+
+
 class Place(NamedTuple):
     """A name in an open folder. No method follows a link of that name."""
 
@@ -126,6 +133,25 @@ def open_folder(path: Path, *, make: bool = False) -> Iterator[Place]:
         yield found
 
 
+@contextmanager
+def below(at: Place, path: str, *, make: bool = False) -> Iterator[Place]:
+    """The place of a relative path below an open folder; a link on the way is a NotADirectoryError."""
+    here = Place(os.open(".", _PASS | _FOLDER, dir_fd=at.folder), "")
+    try:
+        *above, name = path.split("/")
+        for part in above:
+            here = Place(here.folder, part)
+            if make:
+                with suppress(FileExistsError):
+                    here.make_folder()
+            step = os.open(part, _PASS | _FOLDER, dir_fd=here.folder)
+            _leave(here)
+            here = Place(step, "")
+        yield Place(here.folder, name)
+    finally:
+        _leave(here)
+
+
 def make_folder(path: Path) -> None:
     """Make the folder if it is missing, but not those above it: a home that was removed stays so."""
     with place(path, follow=True) as at:
@@ -154,6 +180,15 @@ def names_in(path: Path) -> list[str]:
         return os.listdir(descriptor)  # noqa: PTH208 - a descriptor
     finally:
         os.close(descriptor)
+
+
+def other_user_of(home: Path) -> User | None:
+    """The user of the home, if this is root and the home is not root's."""
+    with suppress(OSError), place(home, follow=True) as at:
+        found = at.status()
+        if found is not None and found.st_uid != os.geteuid() == 0:
+            return User(found.st_uid, found.st_gid)
+    return None
 
 
 def is_ours(path: Path) -> bool:

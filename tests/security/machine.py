@@ -47,12 +47,14 @@ class Machine:
             os.chown(each, user, user)
         return home
 
-    def agent(self, script: str, **names: object) -> None:
+    def agent(self, script: str, given: str = "", **names: object) -> None:
         """What the agent does, with its own rights: a shell script in its home."""
         subprocess.run(
             ["setpriv", f"--reuid={AGENT}", f"--regid={AGENT}", "--clear-groups", "sh", "-ec", script],
             cwd=self.home,
             env={"PATH": os.environ["PATH"], **{name: str(value) for name, value in names.items()}},
+            input=given,
+            text=True,
             check=True,
             timeout=20,
         )

@@ -43,11 +43,12 @@ from scheduler.handlers.offsite_backup.place import (
     remembered,
 )
 from scheduler.system.clock import SystemClock
-from scheduler.system.foreign_home import sync
+from scheduler.system.foreign_home import open_file, sync
 
 DIGEST = hashlib.sha256
 CHUNK = 1 << 18  # bytes read at once: little memory, and few turns
 LEVEL = 6
+LONGEST_END = 1000  # bytes
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
 
 
@@ -76,6 +77,7 @@ class Writer:
         with self._file:
             if kind is None:
                 self._tar.close()
+                self._gzip.write(end_of(DIGEST(self.digests)))
                 self._gzip.close()
                 self._file.flush()
                 os.fsync(self._file.fileno())
@@ -125,7 +127,7 @@ class Writer:
     def _put(self, info: tarfile.TarInfo, content: "_Hashed | None" = None) -> None:
         self._tar.addfile(info, content)  # type: ignore[arg-type] # read() is all that is asked of it
         self._tar.members.clear()  # type: ignore[attr-defined] # a million of them are a gigabyte
-        self.digests += _digest(info, content.hash if content else DIGEST())
+        self.digests += digest_of(info, content.hash if content else DIGEST())
 
 
 class _Unreadable(Exception):
@@ -181,18 +183,28 @@ def tar_header(entry: Entry) -> tarfile.TarInfo:
     return info
 
 
-def members(file: Path) -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
-    """Each entry of the archive with its content, which is to be read before the next; raises Damaged."""
+def end_of(digests: "hashlib._Hash") -> bytes:
+    """What follows the archive, where tar reads no further: one hash of the hashes of all entries."""
+    return f"experience-sha256: {digests.hexdigest()}\n".encode()
+
+
+def members(file: Path, end: bytearray | None = None) -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
+    """Each entry of the archive with its content, which is to be read before the next; raises Damaged.
+
+    `end` gets what follows the archive; archives of older versions have nothing there.
+    """
     with (
         _damage(file),
-        gzip.open(file) as unpacked,
+        open(open_file(file, os.O_RDONLY), "rb") as packed,  # noqa: PTH123 - a link of another user is refused
+        gzip.open(packed) as unpacked,
         tarfile.open(fileobj=unpacked, mode="r|") as tar,
     ):
         while info := tar.next():
             tar.members = []  # type: ignore[attr-defined] # as above
             yield info, _content(file, tar, info)
-        while unpacked.read(CHUNK):
-            pass  # the sum at the very end is compared when that is reached
+        while rest := unpacked.read(CHUNK):  # the sum at the very end is compared when that is reached
+            if end is not None and len(end) < LONGEST_END:
+                end += rest.strip(b"\0")
 
 
 def _content(file: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[bytes]:
@@ -219,14 +231,15 @@ def compare(file: Path, digests: bytes | bytearray, read: Callable[[int, str], N
             found.update(chunk)
             total += len(chunk)
             read(total, info.name)
-        if _digest(info, found) != digests[place : place + width]:
+        if digest_of(info, found) != digests[place : place + width]:
             raise Damaged(f"{info.name} differs")
         place += width
     if place != len(digests):
         raise Damaged(f"{(len(digests) - place) // width} entries are missing at its end")
 
 
-def _digest(info: tarfile.TarInfo, content: "hashlib._Hash") -> bytes:
+def digest_of(info: tarfile.TarInfo, content: "hashlib._Hash") -> bytes:
+    """The hash of an entry: of its header, and of its content."""
     about = (info.name.rstrip("/"), info.type, info.mode, info.uid, info.gid, info.size, info.linkname)
     found = DIGEST(repr((*about, info.pax_headers.get("mtime"))).encode("utf-8", "surrogateescape"))
     found.update(content.digest())

@@ -1,87 +1,145 @@
-"""Unpacks a backup's .tar.gz into an empty folder, as it was: times, modes, links, holes."""
+"""Unpacks a backup's .tar.gz into an empty folder, as it was: times, modes, links, holes.
 
+The agent whose home it holds could write anything into it: nothing goes through a link, no file is setuid.
+"""
+
+import errno
+import hashlib
 import os
 import re
 import stat
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from scheduler.errors import TaskFailed
-from scheduler.handlers.offsite_backup.archive import Damaged, members
+from scheduler.handlers.offsite_backup.archive import CHUNK, DIGEST, Damaged, digest_of, end_of, members
+from scheduler.system.foreign_home import Place, User, below, open_folder
+
+SET_ID = stat.S_ISUID | stat.S_ISGID  # on a folder setgid only passes on its group
 
 
-def unpack(archive: Path, to: Path) -> None:
-    """Everything in the archive; raises TaskFailed if it is damaged, and `to` is then incomplete."""
+def unpack(archive: Path, to: Path, owner: User | None = None) -> bool:
+    """Everything in the archive, given to `owner`; whether it holds its hashes, which are then compared.
+
+    Raises TaskFailed if it is damaged, and `to` is then incomplete.
+    """
     folders: list[tarfile.TarInfo] = []
     links: list[tarfile.TarInfo] = []
+    digests, end = DIGEST(), bytearray()
     try:
-        for info, content in members(archive):
-            _check(info)
-            if info.issym():
-                links.append(info)  # last, so that nothing is written through one
-            else:
-                _make(info, content, to)
-            if info.isdir():
-                folders.append(info)
-        for info in links:
-            Path(to, info.name).symlink_to(info.linkname)
-            _restore_metadata(info, to)
-        for info in reversed(folders):  # what is put into a folder changes its time
-            _restore_metadata(info, to)
+        with open_folder(to) as at:
+            unpacker = _Unpacker(at, owner)
+            for info, content in members(archive, end):
+                if info.issym():
+                    links.append(info)  # last, so that nothing is written through one
+                found = DIGEST() if info.issym() else unpacker.make(info, content)
+                digests.update(digest_of(info, found))
+                if info.isdir():
+                    folders.append(info)
+            for info in links:
+                unpacker.link(info)
+            for info in reversed(folders):  # what is put into a folder changes its time
+                unpacker.finish(info)
+        if end and bytes(end) != end_of(digests):
+            raise Damaged("its hashes are not those of when it was made")
     except Damaged as error:
         raise TaskFailed(f"the backup is damaged, {to} is incomplete: {error}; try an older one") from error
+    return bool(end)
 
 
-def _check(info: tarfile.TarInfo) -> None:
-    for name in (info.name, info.linkname) if info.islnk() else (info.name,):
+class _Unpacker:
+    """Makes entries below an open folder, each by descriptors."""
+
+    def __init__(self, to: Place, owner: User | None) -> None:
+        self._to, self._owner = to, owner
+
+    def make(self, info: tarfile.TarInfo, content: Iterator[bytes]) -> "hashlib._Hash":
+        """Make the file, folder, hard link or pipe; gives the hash of what is on the disk now."""
+        found = DIGEST()
+        with self._place(info.name) as at:
+            if info.isdir():
+                os.mkdir(at.name, 0o700, dir_fd=at.folder)
+            elif info.islnk():
+                self._link_hard(info, at)
+            elif info.isfifo():
+                os.mkfifo(at.name, 0o600, dir_fd=at.folder)
+                self._finish(info, at)
+            elif info.isreg():
+                found = self._write(info, at, content)
+            else:
+                raise Damaged(f"{info.name} is of a kind that no backup holds")
+        return found
+
+    def link(self, info: tarfile.TarInfo) -> None:
+        with self._place(info.name) as at:
+            os.symlink(info.linkname, at.name, dir_fd=at.folder)
+            if self._owner:
+                os.chown(at.name, *self._owner, dir_fd=at.folder, follow_symlinks=False)
+            os.utime(at.name, ns=(nanoseconds(info),) * 2, dir_fd=at.folder, follow_symlinks=False)
+
+    def finish(self, info: tarfile.TarInfo) -> None:
+        with self._place(info.name) as at:
+            self._finish(info, at)
+
+    @contextmanager
+    def _place(self, name: str) -> Iterator[Place]:
         if name.startswith("/") or ".." in name.split("/"):
             raise Damaged(f"{name} does not lie inside the folder")
+        try:
+            with below(self._to, name) as at:
+                yield at
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise Damaged(f"{name} lies below a link") from error
+            raise
+
+    def _link_hard(self, info: tarfile.TarInfo, at: Place) -> None:
+        with self._place(info.linkname) as first:
+            os.link(
+                *(first.name, at.name), src_dir_fd=first.folder, dst_dir_fd=at.folder, follow_symlinks=False
+            )
+
+    def _write(self, info: tarfile.TarInfo, at: Place, content: Iterable[bytes]) -> "hashlib._Hash":
+        descriptor = at.open(os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        with open(descriptor, "r+b", buffering=0) as file:  # noqa: PTH123 - the mode is set at creation
+            for chunk in content:
+                if chunk.count(0) == len(chunk):
+                    file.seek(len(chunk), os.SEEK_CUR)  # a hole
+                else:
+                    _write_all(descriptor, chunk)
+            file.truncate(info.size)
+            self._dress(info, descriptor)
+            return _hash_of(descriptor)
+
+    def _finish(self, info: tarfile.TarInfo, at: Place) -> None:
+        descriptor = at.open(os.O_RDONLY)
+        try:
+            self._dress(info, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _dress(self, info: tarfile.TarInfo, descriptor: int) -> None:
+        """User, then mode, then time: each would change the next."""
+        if self._owner:
+            os.fchown(descriptor, *self._owner)
+        os.fchmod(descriptor, stat.S_IMODE(info.mode) & ~(stat.S_ISUID if info.isdir() else SET_ID))
+        os.utime(descriptor, ns=(nanoseconds(info),) * 2)
 
 
-def _make(info: tarfile.TarInfo, content: Iterator[bytes], to: Path) -> None:
-    path = to / info.name
-    if info.isdir():
-        path.mkdir(mode=0o700)
-        return
-    if info.islnk():
-        path.hardlink_to(to / info.linkname)
-        return
-    if info.isfifo():
-        os.mkfifo(path, 0o600)
-    elif info.isreg():
-        _write(path, info.size, content)
-    else:
-        raise Damaged(f"{info.name} is of a kind that no backup holds")
-    _restore_metadata(info, to)
-
-
-def _write(path: Path, size: int, content: Iterable[bytes]) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(handle, "wb", buffering=0) as file:  # noqa: PTH123 - the mode is set at creation
-        for chunk in content:
-            if chunk.count(0) == len(chunk):
-                file.seek(len(chunk), os.SEEK_CUR)  # a hole
-            else:
-                _write_all(file.fileno(), chunk)
-        file.truncate(size)
+def _hash_of(descriptor: int) -> "hashlib._Hash":
+    found, place = DIGEST(), 0
+    while chunk := os.pread(descriptor, CHUNK, place):
+        found.update(chunk)
+        place += len(chunk)
+    return found
 
 
 def _write_all(handle: int, chunk: bytes) -> None:
     left = memoryview(chunk)
     while left:
         left = left[os.write(handle, left) :]
-
-
-def _restore_metadata(info: tarfile.TarInfo, to: Path) -> None:
-    """Owner, where allowed, then mode, then time: each would change the next."""
-    path = to / info.name
-    if os.geteuid() == 0:
-        os.chown(path, info.uid, info.gid, follow_symlinks=False)
-    if not info.issym():
-        path.chmod(stat.S_IMODE(info.mode))
-    when = nanoseconds(info)
-    os.utime(path, ns=(when, when), follow_symlinks=False)
 
 
 def nanoseconds(info: tarfile.TarInfo) -> int:

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from scheduler.handlers.net.cancellable import Stop, raise_if_stopped
-from scheduler.handlers.offsite_backup.files import STAGED, Entry, Problem, first_bytes, own_folder
+from scheduler.handlers.offsite_backup.files import STAGED, Entry, Problem, first_bytes
+from scheduler.system.foreign_home import open_file, place
 
 PATIENCE = 5.0  # seconds for a database that another process has locked
 PAGES = 2048  # copied between two checks whether to stop
@@ -27,7 +28,6 @@ def copy_databases(home: Path, databases: Iterable[Entry], problem: Problem, sto
     copies = {}
     for entry in databases:
         to = home / STAGED / entry.path
-        own_folder(home)
         try:
             _copy(home / entry.path, to, entry.stat, stop)
         except (sqlite3.OperationalError, OSError) as error:
@@ -44,20 +44,23 @@ def copy_databases(home: Path, databases: Iterable[Entry], problem: Problem, sto
 
 def clear(home: Path) -> None:
     """Remove the copies of this run, or of one that died."""
-    if (home / STAGED).is_dir():
-        shutil.rmtree(home / STAGED)
+    with suppress(FileNotFoundError), place(home / STAGED) as at:
+        shutil.rmtree(at.name, dir_fd=at.folder)
 
 
 def _copy(source: Path, to: Path, found: os.stat_result, stop: Stop) -> None:
-    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    to.touch(mode=0o600)
+    os.close(open_file(to, os.O_WRONLY | os.O_CREAT, make=True))
     if not (_is_at_rest(source) and _copied(source, to, "ro&immutable=1", stop) and _is_at_rest(source)):
         _copied(source, to, "ro" if _wal(source).exists() else "rw", stop)
     _as_counted(source, to)
-    with suppress(PermissionError):  # a file of another user
-        os.chown(to, found.st_uid, found.st_gid)
-    to.chmod(stat.S_IMODE(found.st_mode))
-    os.utime(to, ns=(found.st_atime_ns, found.st_mtime_ns))
+    descriptor = open_file(to, os.O_RDONLY)
+    try:
+        with suppress(PermissionError):  # a file of another user
+            os.fchown(descriptor, found.st_uid, found.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+        os.utime(descriptor, ns=(found.st_atime_ns, found.st_mtime_ns))
+    finally:
+        os.close(descriptor)
 
 
 def _is_at_rest(source: Path) -> bool:
@@ -88,7 +91,10 @@ def _copied(source: Path, to: Path, mode: str, stop: Stop) -> bool:
 
 def _as_counted(source: Path, to: Path) -> None:
     """A copy of an unchanged database is the same, byte for byte."""
-    with source.open("rb") as original, to.open("r+b") as copy:
+    with (
+        open(open_file(source, os.O_RDONLY), "rb") as original,  # noqa: PTH123 - a link is refused
+        open(open_file(to, os.O_RDWR), "r+b") as copy,  # noqa: PTH123 - as above
+    ):
         header = original.read(100)
         for start, end in _COUNTS if len(header) == 100 else ():
             copy.seek(start)

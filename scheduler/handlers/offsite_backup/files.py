@@ -9,6 +9,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from scheduler.core.task import Report
+from scheduler.system.foreign_home import make_folder
 
 STAGED = ".experience/staged"  # copies of databases, while a backup is made
 OWN = ".experience/restic"  # restic's cache, and what it is to leave out
@@ -73,7 +74,7 @@ class Rules:
 
 def own_folder(home: Path) -> None:
     """Make the scheduler's own folder in the home."""
-    (home / ".experience").mkdir(mode=0o700, exist_ok=True)
+    make_folder(home / ".experience")
 
 
 def rules(home: Path, exclude: Iterable[str], targets: Iterable[Path]) -> Rules:

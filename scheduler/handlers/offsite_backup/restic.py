@@ -18,6 +18,7 @@ from scheduler.executors.output import OutputBuffer
 from scheduler.executors.subprocesses import SubprocessPool
 from scheduler.handlers.offsite_backup.files import OWN, scrubbed
 from scheduler.handlers.offsite_backup.options import Options
+from scheduler.system.foreign_home import User, other_user_of
 from scheduler.system.process_info import Running
 
 GRACE = 3.0  # seconds to end by itself when the run is cancelled
@@ -25,6 +26,18 @@ LONGEST = 1 << 20  # bytes of a line that is still looked at
 BUSY = (1, 2, 4, 8, 15, 30, 60)  # seconds between two tries while the repository is in use
 # What a back end may find in the citizen's .env without being named in the settings.
 BACK_ENDS = ("AWS_", "AZURE_", "B2_", "GOOGLE_", "OS_", "RCLONE_", "RESTIC_", "ST_")
+# What another user's restic gets of root's environment: that user can read it.
+SHARED = {
+    "PATH",
+    "TZ",
+    "LANG",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+}
 # Where else restic would look for what the settings say, and in some cases prefer it.
 _RESERVED = re.compile(r"RESTIC_(REPOSITORY|PASSWORD|KEY|CACHE|PROGRESS).*")
 
@@ -58,7 +71,9 @@ class Restic:
     """One repository and what opens it; secrets travel in the environment only."""
 
     def __init__(self, ctx: Context, options: Options) -> None:
-        self._environment = _environment(ctx, options)
+        # Settings choose what restic runs, and its PATH: root gives that the rights of the home's user alone.
+        self._user = other_user_of(ctx.home)
+        self._environment = _environment(ctx, options, self._user)
         self._hidden = [*ctx.secrets.values(), *(options.environment or {}).values(), options.password or ""]
         self._processes = SubprocessPool(1, GRACE)
         self._log, self._progress = ctx.log, ctx.progress
@@ -70,7 +85,7 @@ class Restic:
         """
         output, mark = _Lines(listen), new_mark()
         environment = {**self._environment, MARK: mark, "PWD": str(folder)}
-        order = SpawnRequest((*_program(), *words), environment, folder, mark)
+        order = SpawnRequest((*_program(), *words), environment, folder, mark, user=self._user)
         code = await self._processes.run(lambda: order, _Watcher(output, self._log.warning))
         ended = ResticResult(code, scrubbed(output.text(), self._hidden))
         if code in (0, 3):
@@ -155,14 +170,15 @@ def _program() -> tuple[str, ...]:
     return ("nice", "-n", "10", "restic") if shutil.which("nice") else ("restic",)
 
 
-def _environment(ctx: Context, options: Options) -> dict[str, str]:
-    around = {k: v for k, v in os.environ.items() if not _RESERVED.fullmatch(k)}
+def _environment(ctx: Context, options: Options, other: User | None) -> dict[str, str]:
+    environ = {name: os.environ[name] for name in SHARED & os.environ.keys()} if other else os.environ
+    around = {k: v for k, v in environ.items() if not _RESERVED.fullmatch(k)}
     if str(options.repository).startswith("rclone:"):
         around.pop("AWS_CA_BUNDLE", None)  # rclone 1.60 fails while it is set
     of_back_ends = {
         k: v for k, v in ctx.secrets.items() if k.startswith(BACK_ENDS) and not _RESERVED.fullmatch(k)
     }
-    password = options.password or ctx.secrets.get("RESTIC_PASSWORD") or os.environ.get("RESTIC_PASSWORD")
+    password = options.password or ctx.secrets.get("RESTIC_PASSWORD") or environ.get("RESTIC_PASSWORD")
     if not password:
         where = 'put RESTIC_PASSWORD into .env and set password = "${RESTIC_PASSWORD}"'
         raise TaskFailed(f"the repository has no password; {where}")

@@ -7,7 +7,7 @@ import re
 import shutil
 import stat
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.cancellable import Stop, on_thread, raise_if_stopped
+from scheduler.handlers.offsite_backup.archive_restore import SET_ID
 from scheduler.handlers.offsite_backup.databases import clear, copy_databases
 from scheduler.handlers.offsite_backup.files import (
     OWN,
@@ -35,7 +36,8 @@ from scheduler.handlers.offsite_backup.options import Options
 from scheduler.handlers.offsite_backup.place import MOST, in_order
 from scheduler.handlers.offsite_backup.restic import NoRepository, Restic
 from scheduler.system.clock import SystemClock
-from scheduler.system.files import read_json, write_json
+from scheduler.system.files import read_json, replace_file, write_json
+from scheduler.system.foreign_home import Place, below, open_folder
 
 KNOWN = "repository.json"  # the repository that was there: if it is gone, no new one is made
 
@@ -183,9 +185,7 @@ def _written(home: Path, patterns: list[str], exact: list[str]) -> Path:
         *(_escaped(os.fsencode(home / each)) for each in exact),
     ]
     file = home / OWN / "exclude"
-    own_folder(home)
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    file.write_bytes(b"".join(line + b"\n" for line in lines))
+    replace_file(file, b"".join(line + b"\n" for line in lines), durable=False, make=True)
     return file
 
 
@@ -240,24 +240,50 @@ def _remember(home: Path, snapshot: str) -> None:
 async def unpack(ctx: Context, options: Options, snapshot: str, to: Path) -> None:
     """Everything in the snapshot, every hash compared; raises TaskFailed, and `to` is then incomplete."""
     await Restic(ctx, options).run(Path("/"), "restore", snapshot, "--target", str(to), "--verify")
-    restore_databases(to)
+    with open_folder(to) as at:
+        try:
+            restore_databases(at)
+        except NotADirectoryError as error:
+            raise TaskFailed(
+                f"{to} is incomplete: {error.filename} lies below a link of the snapshot"
+            ) from error
+        remove_set_id(at)
 
 
-def restore_databases(to: Path) -> None:
+def restore_databases(to: Place) -> None:
     """Move the copies of databases to where the databases were; folders keep their times."""
-    staged = to / STAGED
-    if not staged.is_dir():
-        return
-    for folder, _, names in os.walk(staged):
+    with ExitStack() as stack:
+        try:
+            staged = stack.enter_context(below(to, STAGED))
+        except FileNotFoundError:
+            return
+        found = staged.status()
+        if found is None or not stat.S_ISDIR(found.st_mode):
+            return
+        before = os.stat(".", dir_fd=staged.folder)
+        for folder, _, names, descriptor in os.fwalk(staged.name, dir_fd=staged.folder):
+            inside = folder.removeprefix(staged.name).strip("/")
+            for name in names:
+                _move(Place(descriptor, name), to, f"{inside}/{name}" if inside else name)
+        shutil.rmtree(staged.name, dir_fd=staged.folder)
+        os.utime(".", ns=(before.st_atime_ns, before.st_mtime_ns), dir_fd=staged.folder)
+
+
+def _move(copy: Place, to: Place, name: str) -> None:
+    with below(to, name, make=True) as place:
+        before = os.stat(".", dir_fd=place.folder)
+        copy.replace(place)
+        os.utime(".", ns=(before.st_atime_ns, before.st_mtime_ns), dir_fd=place.folder)
+
+
+def remove_set_id(to: Place) -> None:
+    """Of files only: on a folder setgid passes on its group, which is harmless."""
+    for _, _, names, descriptor in os.fwalk(to.name, dir_fd=to.folder):
         for name in names:
-            _move(Path(folder, name), to / Path(folder).relative_to(staged) / name)
-    found = staged.parent.stat()
-    shutil.rmtree(staged)
-    os.utime(staged.parent, ns=(found.st_atime_ns, found.st_mtime_ns))
-
-
-def _move(copy: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    before = place.parent.stat()
-    copy.rename(place)
-    os.utime(place.parent, ns=(before.st_atime_ns, before.st_mtime_ns))
+            found = Place(descriptor, name).status()
+            if found and stat.S_ISREG(found.st_mode) and found.st_mode & SET_ID:
+                file = Place(descriptor, name).open(os.O_RDONLY)
+                try:
+                    os.fchmod(file, stat.S_IMODE(found.st_mode) & ~SET_ID)
+                finally:
+                    os.close(file)
