@@ -13,12 +13,12 @@ from scheduler.core.schedule import unix
 from scheduler.core.task import Call, Command, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView
 from scheduler.engine.wake_results import TaskResult
-from scheduler.errors import AlreadyRunning
+from scheduler.errors import AlreadyRunning, Unreadable
 from scheduler.executors import Result
 from scheduler.storage.failure_journal import append_event
 from scheduler.storage.wake_note import HandedOver, WakeNote, read_note, write_note
 from scheduler.system.clock import Clock, Timer
-from scheduler.system.files import read_json, read_json_for_update, require_home, write_json
+from scheduler.system.files import read_json_for_update, read_json_to_keep, require_home, write_json
 from scheduler.system.process_info import Running
 
 log = logging.getLogger("experience.wake")
@@ -79,12 +79,17 @@ class WakeCycle:
         self._turn_began = False
 
     def load(self) -> None:
-        """Take up the count, the last wake and what the owner before left; blocks."""
-        metadata = read_json(self._home / "metadata.json", {})
+        """Take up the count, the last wake and what the owner before left; blocks. Raises Unreadable."""
+        try:
+            metadata = read_json_to_keep(self._home / "metadata.json")
+            note = read_note(self._home)
+        except OSError as error:  # not empty: the wakes would begin at #1 again, and beside a living agent
+            fix = "make it readable, nothing was changed"
+            raise Unreadable(f"{error.filename}: {error.strerror}; {fix}") from error
         count = metadata.get("wake_count", 0)
         self._count = count if isinstance(count, int) and not isinstance(count, bool) else 0
         self._last = unix(metadata.get("last_wake"))
-        self._written = note = read_note(self._home)
+        self._written = note
         self._kept = note if note.told else replace(note, told=HandedOver("", self._last or 0.0))
         self._wanted = self._kept.wanted
         if self._kept.number > self._count:

@@ -1,8 +1,10 @@
 """Read the history of a home (`runs.db`) without an owner, a lock or new files; its schema."""
 
+import errno
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,10 +14,12 @@ from urllib.parse import quote
 from scheduler.core.records import RunQuery, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.errors import UnknownRun, UnknownTask, Unreadable
+from scheduler.system.foreign_home import Refused, place
 
 NAME = "runs.db"
 VERSION = 1
 WRITE_AHEAD = "-wal"
+LONGEST = 30.0  # seconds that a query may take
 LARGEST = 2**63 - 1  # the largest integer in SQLite
 
 # Output and tracebacks have a table of their own: a list of runs reads a tenth of the pages, and they
@@ -98,7 +102,7 @@ def address(path: Path, **how: object) -> str:
 def _rows(home: Path, query: str, values: tuple[Any, ...]) -> list[Any]:
     path = home / NAME
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would block
+        if not stat.S_ISREG(_status(path).st_mode):  # a pipe would block
             raise Unreadable(f"{path} is not a file; move it away")
         with _open(path) as database:
             return database.execute(query, values).fetchall() if _has_runs(path, database) else []
@@ -123,8 +127,29 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
     where = address(path, mode="ro", **({"immutable": 1} if alone else {}))
     with closing(sqlite3.connect(where, uri=True, timeout=1.0)) as database:
         database.text_factory = lambda text: text.decode("utf-8", "replace")
+        require_same_file(database, path)
         database.execute("PRAGMA trusted_schema = OFF")
+        until = time.monotonic() + LONGEST  # whoever can write the home could store a query without end
+        database.set_progress_handler(lambda: time.monotonic() > until, 100_000)
         yield database
+
+
+def require_same_file(database: sqlite3.Connection, path: Path) -> None:
+    """Raise Refused if SQLite, which opens names, took another file through a link."""
+    expected = _status(path)
+    found = Path(database.execute("PRAGMA database_list").fetchone()[2]).lstat()
+    if (found.st_dev, found.st_ino) != (expected.st_dev, expected.st_ino):
+        raise Refused("a link that another user made", path)
+
+
+def _status(path: Path) -> os.stat_result:
+    """Without opening it: closing a descriptor would drop the locks that SQLite holds in this process."""
+    with place(path, follow=True) as at:
+        found = at.status()
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        at.refuse_second_name(found)
+        return found
 
 
 def _record(row: tuple[Any, ...]) -> RunRecord:

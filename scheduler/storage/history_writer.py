@@ -15,8 +15,18 @@ from typing import NamedTuple
 
 from scheduler.core.records import FinishedRun, Notify, RunQuery, RunRecord
 from scheduler.core.task import Retention
-from scheduler.storage.history_reader import NAME, SCHEMA, VERSION, WRITE_AHEAD, address, output, runs
+from scheduler.storage.history_reader import (
+    NAME,
+    SCHEMA,
+    VERSION,
+    WRITE_AHEAD,
+    address,
+    output,
+    require_same_file,
+    runs,
+)
 from scheduler.system.files import file_id, quarantine
+from scheduler.system.foreign_home import place, remove, rename
 
 ROOM = 64 << 20  # bytes of runs that may wait to be written
 ROW = 1024  # bytes counted for a run, in addition to its texts
@@ -296,9 +306,9 @@ class HistoryFile:
         return self._database
 
     def _ensure_file(self) -> tuple[int, int]:
-        """Create the file if it is missing, for its owner alone; never through a link; its id."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(self.path, flags, 0o600)
+        """Create the file if it is missing, for the home's user alone; never through a link; its id."""
+        with place(self.path) as at:
+            descriptor = at.open(os.O_RDWR | os.O_CREAT)
         try:
             status = os.fstat(descriptor)
         finally:
@@ -312,8 +322,8 @@ class HistoryFile:
         aside = quarantine(self.path)
         log = self.path.with_name(self.path.name + WRITE_AHEAD)
         with suppress(FileNotFoundError):  # part of the damaged database; may help to repair it
-            log.replace(aside.with_name(aside.name + WRITE_AHEAD))
-        self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
+            rename(log, aside.name + WRITE_AHEAD)
+        remove(self.path.with_name(self.path.name + "-shm"))
         return aside
 
 
@@ -322,6 +332,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         address(path, mode="rw"), uri=True, timeout=LOCK_PATIENCE, isolation_level=None
     )
     try:
+        require_same_file(database, path)
         _prepare(database)
     except (OSError, sqlite3.Error):
         database.close()

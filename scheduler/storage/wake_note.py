@@ -6,7 +6,7 @@ from pathlib import Path
 from scheduler.core.values import value
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 from scheduler.storage.state_codec import running_from_json
-from scheduler.system.files import read_json, replace_file, require_home
+from scheduler.system.files import read_json_to_keep, replace_file, require_home
 from scheduler.system.process_info import Running, alive
 
 FILE = Path(".experience") / "wake.json"
@@ -36,8 +36,8 @@ class WakeNote:
 
 
 def read_note(home: Path) -> WakeNote:
-    """The note as it is now; an empty one if there is none that can be read."""
-    content = read_json(home / FILE, {})
+    """The note as it is now; an empty one if there is none, or an invalid one. Raises OSError."""
+    content = read_json_to_keep(home / FILE)
     try:
         if "pid" in content:  # it was once the agent's process alone
             return WakeNote(agents=(running_from_json(content),))
@@ -52,6 +52,4 @@ def read_note(home: Path) -> WakeNote:
 def write_note(home: Path, note: WakeNote, durable: bool) -> None:
     """Replace the note; `durable` waits until a power cut could not undo it."""
     require_home(home)
-    file = home / FILE
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    replace_file(file, json.dumps(to_json(note)).encode(), durable=durable)
+    replace_file(home / FILE, json.dumps(to_json(note)).encode(), durable=durable, make=True)

@@ -65,6 +65,15 @@ def read_json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
     return content if isinstance(content, dict) else default
 
 
+def read_json_to_keep(path: Path) -> dict[str, Any]:
+    """The object in the file, empty if there is none; raises OSError: what cannot be read is not empty."""
+    try:
+        content = json.loads(read_file(path))
+    except (FileNotFoundError, IsADirectoryError, NotRegular, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def read_json_for_update(path: Path) -> dict[str, Any]:
     """The object in the file, to be changed and written back; moves an invalid file aside."""
     try:

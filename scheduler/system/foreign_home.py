@@ -71,13 +71,13 @@ class Place(NamedTuple):
     def _open_existing(self, flags: int) -> int:
         descriptor = os.open(self.name, flags | _CLOSED | NO_WAIT, dir_fd=self.folder)
         try:
-            self._refuse_second_name(os.fstat(descriptor))
+            self.refuse_second_name(os.fstat(descriptor))
         except Refused:
             os.close(descriptor)
             raise
         return descriptor
 
-    def _refuse_second_name(self, found: os.stat_result) -> None:
+    def refuse_second_name(self, found: os.stat_result) -> None:
         """A hard link needs no right to the file: root would read or write another user's for its maker."""
         if self.folder is None or found.st_nlink < 2 or not stat.S_ISREG(found.st_mode):
             return

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.storage.failure_journal import NoDay, parse_day
-from scheduler.system.files import quarantine, read_file
+from scheduler.system.files import NotRegular, quarantine, read_file
 
 _FOUR, _TWO = "[0-9][0-9][0-9][0-9]", "[0-9][0-9]"
 
@@ -59,13 +59,13 @@ def summary_of(file: Path) -> dict[str, Any]:
 def summary_in(file: Path) -> dict[str, Any] | None:
     """The summary in the file, None if there is none; a file that is not one is set aside. Raises NoDay."""
     try:
-        found = json.loads(file.read_bytes()) if file.is_file() or not file.exists() else None
+        found = json.loads(read_file(file))
     except FileNotFoundError:
         return None
+    except (NotRegular, IsADirectoryError, ValueError, RecursionError):
+        found = None
     except OSError as error:
         raise NoDay(f"its summary: {error.strerror}") from error
-    except (ValueError, RecursionError):
-        found = None
     if isinstance(found, dict):
         return found
     quarantine(file)

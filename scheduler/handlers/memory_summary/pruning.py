@@ -10,6 +10,7 @@ from scheduler.handlers.home_files import task_fails
 from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_of
 from scheduler.handlers.memory_summary.rollup import KINDS, Period, month_of, week_of
 from scheduler.storage.failure_journal import NoDay
+from scheduler.system.foreign_home import remove
 
 
 def prune_raw(home: Path, before: date) -> int:
@@ -52,7 +53,7 @@ def _period(year: int, name: str) -> Period:
 
 def _remove(file: Path) -> bool:
     with task_fails(file, "is old and cannot be removed"):
-        file.unlink(missing_ok=True)
+        remove(file)
     for folder in (file.parent, file.parent.parent):
         with contextlib.suppress(OSError):  # there is more in it
             folder.rmdir()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scheduler.handlers.ages import believed_today
 from scheduler.handlers.home_files import append_lines, task_fails
+from scheduler.system.foreign_home import remove
 
 MOST = 512 << 20  # bytes of all days together
 LONGEST = 1 << 20  # bytes of a line that is still looked at
@@ -49,10 +50,10 @@ class NewsFiles:
             too_old = [day for day in days if day.name < oldest]
             sizes = {day: day.stat().st_size for day in days if day not in too_old}
             for day in too_old:
-                day.unlink()
+                remove(day)
             for day in list(sizes)[:-1]:
                 if sum(sizes.values()) > MOST and day != self._file:
-                    day.unlink()
+                    remove(day)
                     del sizes[day]
 
     def _days(self) -> list[Path]:

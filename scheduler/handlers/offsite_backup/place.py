@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scheduler.system.files import read_json, write_json
+from scheduler.system.files import read_json_to_keep, write_json
 
 NOTE = ".experience/backups.json"
 MOST = 10_000  # backups that are remembered; `keep` allows no more
@@ -68,8 +68,8 @@ def in_order(
 
 
 def remembered(note: Path) -> Place:
-    """What the note holds; an empty place if there is none."""
-    found: dict[str, Any] = read_json(note, {})
+    """What the note holds; an empty place if there is none. Raises OSError."""
+    found: dict[str, Any] = read_json_to_keep(note)
     match found:
         case {"folder": str(folder), "mount": str(mount), "device": int(device), "made": list(made)}:
             return Place(folder, mount, device, tuple(each for each in made if isinstance(each, str)))
@@ -78,5 +78,4 @@ def remembered(note: Path) -> Place:
 
 def remember(note: Path, place: Place) -> None:
     """Keep it for the next run."""
-    note.parent.mkdir(mode=0o700, exist_ok=True)
     write_json(note, asdict(place))
