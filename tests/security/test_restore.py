@@ -71,7 +71,7 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, link: object = "", **more: i
 def test_a_link_in_an_archive_is_not_the_way_to_the_next_link(backups, machine):
     backups.archive(
         entry("d", tarfile.SYMTYPE, machine.outside),
-        entry("d/planted.sh", tarfile.SYMTYPE, "/home/opus/evil.sh"),
+        entry("d/planted.sh", tarfile.SYMTYPE, "/home/opus/x.sh"),
     )
     before = machine.everything_outside()
     assert "d/planted.sh lies below a link" in backups.restore(2)
