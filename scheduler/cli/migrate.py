@@ -85,6 +85,7 @@ def _planned(
     files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
 ) -> tuple["Target", "MigrationRequest", tuple["CrontabPlan", ...]]:
     from scheduler.core.schedule import local_zone
+    from scheduler.migration.installed_cron import installed_cron, is_folder, processes_of
     from scheduler.migration.plan import MigrationRequest, plan
     from scheduler.migration.target import (
         choose_citizen,
@@ -111,6 +112,9 @@ def _planned(
         every=asked["every"],
         taken=existing_tables(target),
         others=frozenset(settings.known) - {name},
+        cron=installed_cron(user, home),
+        processes=processes_of(user),
+        is_folder=is_folder,
     )
     return target, wanted, plan(found, wanted)
 

@@ -31,6 +31,7 @@ from scheduler.schema.values import (
     reason,
     seconds,
     text,
+    time_limit,
 )
 
 
@@ -78,7 +79,7 @@ class TaskTable(Times):
     """The keys of `[tasks.NAME]`."""
 
     every: Annotated[float | None, seconds(SHORTEST)] = key(None, "The interval, from start to start.")
-    timeout: Annotated[float, seconds(0.001)] = key(300.0, "How long a run may take.")
+    timeout: Annotated[float, time_limit(0.001)] = key(300.0, 'How long a run may take; "none": no limit.')
     priority: Annotated[int, integer(-1000, 1000)] = key(50, "Of the due tasks, the lowest starts first.")
     retries: Annotated[int, integer(0, 100)] = key(0, "How often a failed run is tried again.")
     retry_delay: Annotated[float, seconds()] = key(30.0, "The wait before the first retry; it doubles.")

@@ -186,7 +186,9 @@ def _length(text: str) -> float | None:
 
 
 def in_words(seconds: float) -> str:
-    """The shortest exact spelling of a duration: `5m`, `1h30m`, `0.5s`."""
+    """The shortest exact spelling of a duration: `5m`, `1h30m`, `0.5s`; `none` for the longest limit."""
+    if seconds == LONGEST:
+        return "none"
     if seconds != int(seconds):
         return f"{seconds:g}s"
     parts = [f"{count}{unit[0]}" for count, unit in _parts(seconds)]

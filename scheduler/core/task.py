@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from scheduler.core.schedule import Cron, Every, Schedule
+from scheduler.core.schedule import LONGEST, Cron, Every, Schedule
 from scheduler.core.values import value
 
 
@@ -190,6 +190,11 @@ class Task:
     @property
     def set_up(self) -> bool:
         return not isinstance(self.work, NotSetUp)
+
+    @property
+    def ends(self) -> bool:
+        """Whether its runs have a time limit; a daemon that runs on holds up no wake."""
+        return self.timeout < LONGEST
 
     def with_work(self, work: Work) -> "Task":
         return replace(self, work=work)

@@ -326,7 +326,7 @@ class Scheduler:
         """Run what is due and wait for it; the tasks still running after `patience` seconds."""
         self._dispatch.enqueue_due(Trigger.WAKE)
         self._dispatch.start_ready()
-        names = [job.task.name for job in self._registry.rows() if job.run or job.waiting]
+        names = [job.task.name for job in self._registry.rows() if (job.run or job.waiting) and job.task.ends]
         return await self._runner.waiters.wait_for(names, patience)
 
     def results(self) -> list[TaskResult]:

@@ -1,7 +1,7 @@
 """Decides what each line of a crontab becomes: a task, the wake, or work for a human, with the reason."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from enum import StrEnum
@@ -15,8 +15,11 @@ from scheduler.core.schedule import AtStart, Cron, Every, Schedule, zone_named
 from scheduler.core.state import TaskState
 from scheduler.core.task import Command, Task
 from scheduler.errors import BadSchedule
+from scheduler.migration.at_start import Processes, leaves_a_daemon, running_copy
 from scheduler.migration.cron_fields import NotCron, read_fields
 from scheduler.migration.crontab import Line, LineKind, has_users, read, split_input, split_user
+from scheduler.migration.hints import anacron_job, as_setting, sixth_field
+from scheduler.migration.installed_cron import InstalledCron
 from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered, script_of
 
 Moments = tuple[float, ...]
@@ -33,7 +36,6 @@ V1_SCRIPTS = {
 } | {name: name for name in BACKGROUND_TASKS}
 
 SHOWN = 3  # times before and after
-_MORE_FIELDS = re.compile(r"[*?][-/*\d,]*|[\d,/*-]+|(?:[a-z]{3})(?:[-,][a-z]{3})+", re.IGNORECASE)
 _FLAGS = re.compile(r"(?:-[nqs]+[ \t]+)+(?=\S)")  # FreeBSD's and OpenBSD's, about mail and syslog
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _MINUTES, _HOURS = re.compile(r"\*/(\d+) \* \* \* \*"), re.compile(r"\d+ \*/(\d+) \* \* \*")
@@ -58,6 +60,7 @@ class Source:
     content: bytes
     path: Path | None = None
     column: bool | None = None  # whether its lines name users; None: look
+    ignored: str = ""  # why cron runs none of its lines
 
 
 class LinePlan(NamedTuple):
@@ -106,6 +109,9 @@ class MigrationRequest:
     every: bool = False
     taken: Mapping[str, str] = field(default_factory=dict)  # tasks (and the wake) that are set already: where
     others: frozenset[str] = frozenset()  # other citizens
+    cron: InstalledCron = InstalledCron()  # noqa: RUF009  # frozen
+    processes: Processes = field(default_factory=dict)  # of the user, now
+    is_folder: Callable[[Path], bool] = Path.is_absolute
 
 
 class CannotMigrate(Exception):
@@ -123,19 +129,19 @@ class LineContext:
     environment: Mapping[str, str]
     zone: tzinfo
     named: str = ""
-    wrong: str = ""  # why no line below can be moved
+    wrong: str = ""  # why no time below can be read
 
-    def with_setting(self, name: str, value: str, zone: tzinfo) -> "LineContext":
+    def with_setting(self, name: str, value: str, wanted: MigrationRequest) -> "LineContext":
         if name == "LOGNAME" or not _NAME.fullmatch(name):  # cron keeps its own
             return self
         around = replace(self, environment={**self.environment, name: value})
-        if name not in ("CRON_TZ", "TZ"):
+        if name != "CRON_TZ" or wanted.cron.reads_zone is False:
             return around
         try:
-            named = zone_named(value.removeprefix(":")) if value else zone
+            named = zone_named(value) if value else wanted.zone
         except BadSchedule as error:
             return replace(around, wrong=str(error))
-        return replace(around, zone=named, named=value.removeprefix(":"), wrong="")
+        return replace(around, zone=named, named=value, wrong="")
 
 
 def plan(sources: Iterable[Source], wanted: MigrationRequest) -> tuple[CrontabPlan, ...]:
@@ -159,14 +165,15 @@ class _Planner:
         column = has_users(source.path, lines, self._wanted.user) if source.column is None else source.column
         wanted = self._wanted
         usual = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": wanted.home, "LOGNAME": wanted.user}
+        usual |= {name: value for name, value in wanted.cron.environment.items() if name not in usual}
         around, plans = LineContext(usual, wanted.zone), list[LinePlan]()
         for line in lines:
             if line.kind is LineKind.SETTING:
-                around = around.with_setting(line.name, line.value, wanted.zone)
-            plans.append(self._line(line, around, column))
+                around = around.with_setting(line.name, line.value, wanted)
+            plans.append(self._line(line, around, column, source.ignored))
         return CrontabPlan(source, column, tuple(plans))
 
-    def _line(self, line: Line, around: LineContext, column: bool) -> LinePlan:
+    def _line(self, line: Line, around: LineContext, column: bool, ignored: str) -> LinePlan:
         try:
             match line.kind:
                 case LineKind.BLANK:
@@ -175,9 +182,11 @@ class _Planner:
                     return LinePlan(line, Fate.COMMENT)
                 case LineKind.SETTING:
                     return _setting(line, around)
-                case LineKind.JOB:
+                case LineKind.JOB if not ignored and not anacron_job(line.text):
                     return self._job(line, around, column)
-            raise CannotMigrate("cron does not understand this line")
+            if job := anacron_job(line.text):
+                raise CannotMigrate(f"is anacron's job {job[0]}, not cron's", job[1])
+            raise CannotMigrate(ignored or "cron does not understand this line")
         except CannotMigrate as stays:
             return LinePlan(line, Fate.NEEDS_YOU, reason=str(stays), nearest=stays.nearest)
 
@@ -185,14 +194,21 @@ class _Planner:
         when, command = self._checked(line, around, column)
         schedule, before, after = self._schedule(when, around)
         command, given = split_input(command)
-        shell = _shell_in(around)
+        shell = _shell_in(around, self._wanted.is_folder)
+        if isinstance(schedule, AtStart):
+            self._check_start(command)
         work: Command | None = replace(shell, argv=(*shell.argv, command), input=(given or "").encode())
         v1 = self._v1(command, given, schedule)
         name = v1 or self._name(command)
         if v1 in self._wanted.builtin:
             work = None
         zone = around.named if isinstance(schedule, Cron) else ""
-        fate, notes = Fate.TASK, tuple(_notes(line, command, around, schedule))
+        fate, notes = Fate.TASK, tuple(_notes(line, command, around, schedule, self._wanted.cron))
+        if work and str(work.folder) != around.environment["HOME"]:
+            notes = (
+                *notes,
+                f"runs in {work.folder}, as under cron: there is no {around.environment['HOME']}",
+            )
         if name == WAKE:
             fate, notes = (
                 Fate.WAKE,
@@ -215,18 +231,18 @@ class _Planner:
         command = _FLAGS.sub("", command) if command.startswith("-") else command
         if not command:
             raise CannotMigrate("has no command", f"{line.text} COMMAND")
-        if _MORE_FIELDS.fullmatch(word := command.split(None, 1)[0]):
+        if not when.startswith("@") and (word := sixth_field(command)):
             raise CannotMigrate(
-                f"cron has five fields; the sixth here is {word}", _as_setting(f"{when} {word}")
+                f"cron has five fields; the sixth here is {word}", as_setting(f"{when} {word}")
             )
-        if around.wrong:
-            raise CannotMigrate(around.wrong, "CRON_TZ=Europe/Berlin, say")
         return when, command
 
     def _schedule(self, when: str, around: LineContext) -> tuple[Schedule, Moments, Moments]:
         """The schedule, and its next times by cron and in the scheduler: only an interval has others."""
         if when == "@reboot":
             return AtStart(), (), ()
+        if around.wrong:
+            raise CannotMigrate(around.wrong, "CRON_TZ=Europe/Berlin, say")
         cron, times = self._cron(when, around.zone)
         if self._wanted.every and (interval := _interval(when)):
             task, now = Task(WAKE, interval, Command(())), self._wanted.now
@@ -239,9 +255,19 @@ class _Planner:
                 read_fields(when)
                 cron = Cron(when, zone)
             except (NotCron, BadSchedule) as error:
-                raise CannotMigrate(str(error), _as_setting(when)) from error
+                raise CannotMigrate(str(error), as_setting(when)) from error
             self._times[when, zone] = cron, tuple(cron.upcoming(self._wanted.now, SHOWN))
         return self._times[when, zone]
+
+    def _check_start(self, command: str) -> None:
+        """Raise CannotMigrate where a second copy would run beside cron's, at once or at a later start."""
+        if leaves_a_daemon(command):
+            raise CannotMigrate(
+                "leaves a daemon behind, and each start of the scheduler would start one more",
+                "a service, or the command in the foreground: without &, screen or setsid",
+            )
+        if pid := running_copy(command, self._wanted.processes):
+            raise CannotMigrate(f"cron's copy of it is running: pid {pid}", f"kill {pid}, then migrate again")
 
     def _v1(self, command: str, given: str | None, schedule: Schedule) -> str:
         """The name that a line of v1 gets; empty for any other. Raises CannotMigrate for what cannot move."""
@@ -292,7 +318,7 @@ def v1_name(command: str) -> str:
 
 
 def _setting(line: Line, around: LineContext) -> LinePlan:
-    if line.name in ("CRON_TZ", "TZ") and around.wrong:
+    if line.name == "CRON_TZ" and around.wrong:
         raise CannotMigrate(around.wrong, f"{line.name}=Europe/Berlin, say")
     if line.name == "LOGNAME":
         return LinePlan(line, Fate.SETTING, notes=("cron sets LOGNAME itself",))
@@ -302,17 +328,18 @@ def _setting(line: Line, around: LineContext) -> LinePlan:
 
 
 @lru_cache(maxsize=1)  # it is the same for most lines in a row
-def _shell_in(around: LineContext) -> Command:
+def _shell_in(around: LineContext, is_folder: Callable[[Path], bool]) -> Command:
     """The shell that cron starts there, without a command; raises CannotMigrate if a task cannot have it."""
     environment = around.environment
-    shell, folder = environment["SHELL"], Path(environment["HOME"])
+    shell, folder = environment["SHELL"], Path(environment["HOME"] or "/")
     if not shell.startswith("/"):
         raise CannotMigrate(f"SHELL is {shell or 'empty'}", "SHELL=/bin/sh")
     if not folder.is_absolute():
         raise CannotMigrate(f"HOME is {folder}", "HOME with its whole path")
     if any(map(_unsupported_bytes, environment.values())):
         raise CannotMigrate("a variable above it contains bytes that settings cannot hold", "it without them")
-    return Command((shell, "-c"), environment, folder=folder, inherit=False)
+    place = folder if is_folder(folder) else Path("/")  # cron, too, goes on there
+    return Command((shell, "-c"), environment, folder=place, inherit=False)
 
 
 def _unsupported_bytes(text: str) -> str:
@@ -321,16 +348,6 @@ def _unsupported_bytes(text: str) -> str:
     if "\0" in text:
         return "a NUL byte"
     return "bytes that are not UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
-
-
-def _as_setting(when: str) -> str:
-    """The setting for a time that cron does not know but the scheduler does, such as `0 0 L * *`."""
-    try:
-        Cron(when)
-    except BadSchedule:
-        return ""
-    seconds = ", if its first field means seconds" if when.count(" ") == 5 else ""
-    return f'cron = "{when}" in the settings{seconds}'
 
 
 def _interval(when: str) -> Every | None:
@@ -342,19 +359,32 @@ def _interval(when: str) -> Every | None:
     return None
 
 
-def _notes(line: Line, command: str, around: LineContext, schedule: Schedule) -> Iterable[str]:
+def _notes(
+    line: Line, command: str, around: LineContext, schedule: Schedule, cron: InstalledCron
+) -> Iterable[str]:
     environment = around.environment
     if mail := environment.get("MAILTO"):
         yield f"cron mails its output to {mail}; here [alerts] reports failures"
     if isinstance(schedule, AtStart):
-        yield "runs at each start of the scheduler"
+        yield "runs at each start of the scheduler, without a time limit, and ends with it"
+        yield "cron started it at boot: if that copy still runs, stop it before the scheduler starts"
     if isinstance(schedule, Every):
         yield f"every {schedule} from its last run, not at these minutes"
     if in_background(command):
         yield "leaves something in the background; what that prints after the run has ended is lost"
-    if environment.get("TZ") and "CRON_TZ" not in environment and isinstance(schedule, Cron):
-        yield "its times are read in TZ; Debian's cron reads them in the machine's zone"
+    if isinstance(schedule, Cron):
+        yield from _zone_notes(around, cron)
     if environment.get("RANDOM_DELAY"):
         yield "cronie starts it up to RANDOM_DELAY minutes later: set jitter"
     if line.raw.endswith(b"\r\n"):
         yield "ends in CRLF; cron gives the carriage return to the shell, the scheduler does not"
+
+
+def _zone_notes(around: LineContext, cron: InstalledCron) -> Iterable[str]:
+    """Where one reads other times than cron does."""
+    if around.environment.get("TZ"):
+        yield "TZ is for the command alone: no cron reads times in it"
+    if around.named and cron.reads_zone is None:
+        yield "its times are read in CRON_TZ, as cronie does; Debian's cron reads them in the machine's zone"
+    if around.environment.get("CRON_TZ") and cron.reads_zone is False:
+        yield f"its times are in the machine's zone: {cron.program} does not know CRON_TZ"

@@ -1,7 +1,7 @@
 """Writes what moves into a citizen's settings file, and reads it back as the scheduler will."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 _MARK = re.compile(rb"(?m)^(" + BOM + rb")?# moved to experience \([^)\n]*\): ")
-LONGEST = "24h"  # cron ends nothing; a run that takes longer than this hangs
+LONGEST = "24h"  # cron ends nothing; a run that takes longer than this hangs, unless it is a daemon's
 LEAST = 150  # bytes of a task's keys beside its command
 SETTINGS = "experience.toml"
 MOST = 64  # workers: cron starts all that is due at once
+WORKERS, LIMIT_OF_WORKERS = 4, 256  # without a setting, and with the largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def settings_with(target: Target, moved: Iterable[LinePlan]) -> str:
     _check_length(target, sum(LEAST + len(planned.work.argv[-1]) for planned in moved if planned.work))
     try:
         document = tomlkit.parse(f"{DIRECTIVE}\n" if target.text is None else target.text)
-        _more_workers(document, target, len(moved))
+        _more_workers(document, target, moved)
         new = [planned for planned in moved if not _extend_table(document, _path(planned), _table(planned))]
         text = _with_tables(document.as_string(), new)
     except (TOMLKitError, TypeError, AttributeError) as error:  # an odd shape: tasks = {}, say
@@ -61,14 +62,23 @@ def _path(planned: LinePlan) -> tuple[str, ...]:
     return ("wake",) if planned.fate is Fate.WAKE else ("tasks", planned.name)
 
 
-def _more_workers(document: "TOMLDocument", target: Target, moved: int) -> None:
-    """Four at a time would hold up what cron starts together."""
-    if moved > 4 and "workers" not in document and "workers" not in target.given.main:
-        import tomlkit
+def _more_workers(document: "TOMLDocument", target: Target, moved: Collection[LinePlan]) -> None:
+    """Four at a time would hold up what cron starts together, and each daemon keeps one for itself."""
+    given = document.get("workers", target.given.main.get("workers"))
+    daemons = sum(isinstance(planned.schedule, AtStart) for planned in moved)
+    usual = min(MOST, max(WORKERS, len(moved) - daemons)) if given is None else int(given)
+    wanted = min(LIMIT_OF_WORKERS, usual + daemons)
+    if wanted == (WORKERS if given is None else int(given)):
+        return
+    import tomlkit
 
-        line = tomlkit.item(min(MOST, moved))
-        line.trivia.comment_ws = "  "
-        line.comment("as many as there are lines: cron starts them all at once")
+    line = tomlkit.item(wanted)
+    line.trivia.comment_ws = "  "
+    more = f", {daemons} of them for good" if daemons else ""
+    line.comment(f"as many as there are lines: cron starts them all at once{more}")
+    if "workers" in document:
+        document["workers"] = line
+    else:
         document.append("workers", line)  # it goes before the first table
 
 
@@ -111,7 +121,7 @@ def _table(planned: LinePlan) -> dict[str, Any]:
             "inherit_environment": False,
         }
         keys |= {"input": _plain(work.input.decode())} if work.input else {}
-        keys["timeout"] = LONGEST
+        keys["timeout"] = "none" if isinstance(schedule, AtStart) else LONGEST
     if planned.fate is Fate.TASK:
         keys["catch_up"] = False
         if work and planned.name == "offsite_backup":

@@ -12,6 +12,7 @@ from scheduler.config.settings import Settings
 from scheduler.core.task import Call, Imported
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import LineKind, read
+from scheduler.migration.installed_cron import READ_BY_CRON, SYSTEM, why_ignored
 from scheduler.migration.journal import Crontab, newest, why_none
 from scheduler.migration.names import folders_in
 from scheduler.migration.plan import WAKE, Source, v1_name
@@ -20,7 +21,6 @@ from scheduler.system.files import read_file
 from scheduler.system.foreign_home import is_ours
 from scheduler.system.homes import NAME
 
-SYSTEM = (Path("/etc/crontab"), Path("/etc/cron.d"))
 _TURN = {"command", "handler", "every", "cron", "timezone"}  # what a moved wake would bring
 
 
@@ -40,7 +40,8 @@ def sources(files: Iterable[Path], user: str, system: bool, column: bool | None)
     if not found and not files:
         content = Crontab("" if user == current_user() else user).read()
         if content is not None:
-            found = [Source(f"crontab of {user}", content, column=False)]
+            ignored = why_ignored(None, content)
+            found = [Source(f"crontab of {user}", content, column=False, ignored=ignored)]
         elif not system:
             raise SchedulerError(f"{user} has no crontab; name a file, or --system for what is below /etc")
     places = [place for place in SYSTEM if system and place.exists()]
@@ -50,7 +51,8 @@ def sources(files: Iterable[Path], user: str, system: bool, column: bool | None)
 def _file(path: Path, column: bool | None) -> Source:
     path = path.absolute()
     try:
-        return Source(str(path), read_file(path), path, column)
+        content = read_file(path)
+        return Source(str(path), content, path, column, why_ignored(path, content))
     except OSError as error:
         raise SchedulerError(f"{path}: cannot be read: {error.strerror}; name another file") from error
 
@@ -60,7 +62,7 @@ def _crontab_files(place: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
     names = sorted(place.iterdir())
-    return [each for each in names if each.name.translate({45: "", 95: ""}).isalnum() and each.is_file()]
+    return [each for each in names if READ_BY_CRON.fullmatch(each.name) and each.is_file()]
 
 
 def choose_citizen(settings: Settings, name: str | None, sources: Sequence[Source]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
-from scheduler.core.schedule import NEVER, duration
+from scheduler.core.schedule import LONGEST, NEVER, duration
 from scheduler.core.secrets import Sensitive, holds_sensitive
 from scheduler.core.task import Group
 from scheduler.errors import BadSchedule
@@ -149,6 +149,16 @@ def seconds(low: float = 0.0) -> Reader[float]:
         return length
 
     return Reader(read_seconds, {"anyOf": [_DURATION, {"type": "number", "minimum": low}]}, is_duration=True)
+
+
+def time_limit(low: float) -> Reader[float]:
+    """Reads a duration, or "none" for LONGEST."""
+    plain, words = seconds(low), [{"enum": ["none"]}, _DURATION, {"type": "number", "minimum": low}]
+
+    def read_limit(value: Any) -> float:
+        return LONGEST if value == "none" else plain.read(value)
+
+    return Reader(read_limit, {"anyOf": words}, is_duration=True)
 
 
 def number(low: float = 0.0) -> Reader[float]:

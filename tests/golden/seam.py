@@ -16,6 +16,8 @@ from scheduler.config.loader import load
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import OutputBuffer
+from scheduler.migration import installed_cron as machine_cron
+from scheduler.migration.installed_cron import InstalledCron
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryFile
 from scheduler.system import process_info as facts
@@ -38,8 +40,11 @@ def core_py(words: Sequence[str]) -> int:
 
 
 def stand_still(patch: pytest.MonkeyPatch) -> None:
-    """From here on it is noon of 2 March 2026 (UTC)."""
+    """From here on it is noon of 2 March 2026 (UTC), on a machine without a cron."""
     patch.setattr(SystemClock, "now", staticmethod(lambda: NOON))
+    patch.setattr(machine_cron, "installed_cron", lambda user, home: InstalledCron())
+    patch.setattr(machine_cron, "processes_of", lambda user: {})
+    patch.setattr(machine_cron, "is_folder", lambda path: True)
 
 
 def look_for_the_main_file_in(folder: Path, patch: pytest.MonkeyPatch) -> None:

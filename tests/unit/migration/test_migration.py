@@ -3,11 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.core.schedule import AtStart, Cron, Every
+from scheduler.core.schedule import AtStart, Cron, Every, zone_named
 from scheduler.migration.names import in_background, keeps_alive, name_of, numbered
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest, Source, plan
 from scheduler.migration.report import as_json, lines
@@ -139,7 +138,7 @@ def test_a_name_that_no_shell_passes_on_is_left_out_and_said():
 def test_a_time_zone_counts_from_where_it_stands_until_the_next():
     text = "30 2 * * * a\nCRON_TZ=Europe/Berlin\n30 2 * * * b\n@daily c\nCRON_TZ=Asia/Tokyo\n30 2 * * * d"
     found = [planned for planned in crontab(text).lines if planned.moves]
-    berlin, tokyo = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo")
+    berlin, tokyo = zone_named("Europe/Berlin"), zone_named("Asia/Tokyo")
     assert [planned.schedule for planned in found] == [
         Cron("30 2 * * *", UTC),
         Cron("30 2 * * *", berlin),
@@ -150,11 +149,11 @@ def test_a_time_zone_counts_from_where_it_stands_until_the_next():
 
 
 def test_an_unknown_zone_stops_the_lines_below_it_until_a_known_one():
-    found = crontab("TZ=Not/AZone\n0 1 * * * a\n@reboot b\nTZ=UTC\n0 1 * * * c").lines
+    found = crontab("CRON_TZ=Not/AZone\n0 1 * * * a\n@reboot b\nCRON_TZ=UTC\n0 1 * * * c").lines
     assert [str(planned.fate) for planned in found] == [
         "needs you",
         "needs you",
-        "needs you",
+        "task",
         "setting",
         "task",
     ]
@@ -236,7 +235,7 @@ def test_bytes_that_are_no_text_need_you():
 def test_notes():
     for line, note in [
         ("* * * * * x &", "in the background"),
-        ("TZ=Europe/Berlin\n* * * * * x", "Debian's cron reads them in the machine's zone"),
+        ("TZ=Europe/Berlin\n* * * * * x", "TZ is for the command alone"),
         ("RANDOM_DELAY=5\n* * * * * x", "set jitter"),
         ("* * * * * x\r\n", "CRLF"),
     ]:

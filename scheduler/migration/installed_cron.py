@@ -1,0 +1,80 @@
+"""What the cron of this machine does that no crontab says: the zones it reads, the variables it adds."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scheduler.errors import SchedulerError
+from scheduler.migration.pam_environment import pam_environment
+from scheduler.system.files import read_file
+
+PROGRAMS = ("usr/sbin/cron", "usr/sbin/crond", "usr/bin/crond", "sbin/crond")
+SYSTEM = (Path("/etc/crontab"), Path("/etc/cron.d"))
+ZONE = b"CRON_TZ"  # the only variable that any cron reads times in: cronie and FreeBSD do, Debian does not
+
+ROOT = 0  # a user's number
+READ_BY_CRON = re.compile(r"[A-Za-z0-9_-]+")  # names of files in a folder
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledCron:
+    """`program` is its file, empty if there is none here: the crontab may come from another machine."""
+
+    program: str = ""
+    reads_zone: bool | None = None  # CRON_TZ; None: not known
+    environment: Mapping[str, str] = field(default_factory=dict)  # by PAM, before what the crontab sets
+
+
+def installed_cron(user: str, home: str, root: Path = Path("/")) -> InstalledCron:
+    """The cron below `root`, as it runs the jobs of this user."""
+    program = next((each for name in PROGRAMS if (each := root / name).is_file()), None)
+    if program is None:
+        return InstalledCron(environment=pam_environment(root, None, user, home))
+    service = root / "etc/pam.d" / program.name
+    added = pam_environment(root, service, user, home) if service.is_file() else {}
+    return InstalledCron(str(program), ZONE in _content(program), added)
+
+
+def why_ignored(path: Path | None, content: bytes) -> str:
+    """Why cron runs nothing of this crontab (None: a user's own); empty if it does, or is not asked to."""
+    folder = path.parent.name if path else ""
+    installed = path is None or path in SYSTEM or folder in ("crontabs", "tabs", "cron.d")
+    if installed and content and not content.endswith(b"\n"):
+        return "cron ignores a file whose last line has no line end"
+    if path and folder == "cron.d" and not READ_BY_CRON.fullmatch(path.name):
+        return "cron ignores a file with this name: letters, digits, _ and - only"
+    return _why_distrusted(path) if path and (path in SYSTEM or path.parent in SYSTEM) else ""
+
+
+def _why_distrusted(path: Path) -> str:
+    status, link = path.stat(), path.lstat()
+    if {status.st_uid, link.st_uid} != {ROOT}:
+        return "cron ignores a file that does not belong to root"
+    if status.st_mode & 0o022:
+        return "cron ignores a file that others than root can write to"
+    return "cron ignores a file with several hard links" if status.st_nlink > 1 else ""
+
+
+def processes_of(user: str) -> dict[int, tuple[str, ...]]:
+    """What this user runs now, by pid: the program and its arguments."""
+    import psutil  # only a move asks
+
+    found = ((each.pid, each.info) for each in psutil.process_iter(["username", "cmdline"]))
+    return {
+        pid: tuple(info["cmdline"]) for pid, info in found if info["username"] == user and info["cmdline"]
+    }
+
+
+def is_folder(path: Path) -> bool:
+    """Whether cron can start a job there."""
+    return path.is_dir()
+
+
+def _content(program: Path) -> bytes:
+    try:
+        return read_file(program)
+    except OSError as error:
+        raise SchedulerError(
+            f"{program}: cannot be read: {error.strerror}; correct its permissions"
+        ) from error
