@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def _planned(
         taken=existing_tables(target),
         others=frozenset(settings.known) - {name},
         cron=installed_cron(user, home),
-        processes=processes_of(user),
+        processes=cache(lambda: processes_of(user)),
         is_folder=is_folder,
     )
     return target, wanted, plan(found, wanted)

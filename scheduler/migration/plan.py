@@ -110,7 +110,7 @@ class MigrationRequest:
     taken: Mapping[str, str] = field(default_factory=dict)  # tasks (and the wake) that are set already: where
     others: frozenset[str] = frozenset()  # other citizens
     cron: InstalledCron = InstalledCron()  # noqa: RUF009  # frozen
-    processes: Processes = field(default_factory=dict)  # of the user, now
+    processes: Callable[[], Processes] = dict  # of the user, now
     is_folder: Callable[[Path], bool] = Path.is_absolute
 
 
@@ -266,7 +266,7 @@ class _Planner:
                 "leaves a daemon behind, and each start of the scheduler would start one more",
                 "a service, or the command in the foreground: without &, screen or setsid",
             )
-        if pid := running_copy(command, self._wanted.processes):
+        if pid := running_copy(command, self._wanted.processes()):
             raise CannotMigrate(f"cron's copy of it is running: pid {pid}", f"kill {pid}, then migrate again")
 
     def _v1(self, command: str, given: str | None, schedule: Schedule) -> str:

@@ -166,7 +166,7 @@ def test_more_than_a_settings_file_may_hold_is_said_and_nothing_is_changed(place
 
 
 def test_odd_bytes_around_the_lines_survive_there_and_back(place):
-    content = b"\xef\xbb\xbf0 0 * * * a\r\n# \xff\n  \t5 0 * * *\tb  \n@never x\nA=1\n0 1 * * * c"
+    content = b"\xef\xbb\xbf0 0 * * * a\r\n# \xff\n  \t5 0 * * *\tb  \n@never x\nA=1\n0 1 * * * c\n"
     place.crontab.write_bytes(content)
     place.run("--apply", "--citizen", "opus")
     after = place.crontab.read_bytes()

@@ -150,12 +150,12 @@ def test_a_zone_as_a_rule_is_read_as_cron_reads_it(rule):
 
 
 def test_the_cron_of_the_machine_says_itself_whether_it_reads_zones(tmp_path):
-    assert installed_cron("me", "/home/me", tmp_path) == InstalledCron()
+    assert installed_cron("me", "/home/opus", tmp_path) == InstalledCron()
     (tmp_path / "usr/sbin").mkdir(parents=True)
     (tmp_path / "usr/sbin/crond").write_bytes(b"\x7fELF...CRON_TZ\0...")
-    assert installed_cron("me", "/home/me", tmp_path).reads_zone is True
+    assert installed_cron("me", "/home/opus", tmp_path).reads_zone is True
     (tmp_path / "usr/sbin/cron").write_bytes(b"\x7fELF...")
-    found = installed_cron("me", "/home/me", tmp_path)
+    found = installed_cron("me", "/home/opus", tmp_path)
     assert (found.program, found.reads_zone) == (str(tmp_path / "usr/sbin/cron"), False)
 
 
@@ -179,7 +179,7 @@ def test_a_job_keeps_the_variables_that_pam_gave_it(tmp_path):
         default__locale="LANG=de_DE.UTF-8\n",
         security__pam_env_conf="",
     )
-    cron = installed_cron("me", "/home/me", tmp_path)
+    cron = installed_cron("me", "/home/opus", tmp_path)
     work = one("0 9 * * * x", replace(ME, cron=cron)).work
     assert work and work.environment == {
         "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": "/home/opus", "LOGNAME": "me",
@@ -204,11 +204,11 @@ def test_a_service_file_decides_what_pam_reads(tmp_path):
     (tmp_path / "etc/pam_env.conf").write_text(
         'LANG DEFAULT=C OVERRIDE=${NOTHING}\nWHERE DEFAULT="@{HOME}/bin of" OVERRIDE=\nX\tDEFAULT=${LANG}.y\n'
     )
-    found = pam_environment(tmp_path, tmp_path / "etc/pam.d/crond", "me", "/home/me")
-    assert found == {"LANG": "C", "WHERE": "/home/me/bin of", "X": "C.y"}
+    found = pam_environment(tmp_path, tmp_path / "etc/pam.d/crond", "me", "/home/opus")
+    assert found == {"LANG": "C", "WHERE": "/home/opus/bin of", "X": "C.y"}
     (tmp_path / "usr/sbin").mkdir(parents=True)
     (tmp_path / "usr/sbin/cron").write_bytes(b"")
-    assert installed_cron("me", "/home/me", tmp_path).environment == {}  # it has no service file: no PAM
+    assert installed_cron("me", "/home/opus", tmp_path).environment == {}  # it has no service file: no PAM
 
 
 def test_a_home_that_is_not_there_is_the_root_folder_as_under_cron():
@@ -318,7 +318,7 @@ async def test_a_daemon_runs_on_for_five_days_and_no_wake_waits_for_it(build, cl
 def test_a_bot_is_not_started_beside_the_copy_that_cron_started(line, argv):
     """systemd-cron 30: a second bot answered every message twice."""
     assert running_copy(line, {1: ["init"], 7: argv}) == 7
-    planned = one(f"@reboot {line}", replace(ME, processes={7: argv}))
+    planned = one(f"@reboot {line}", replace(ME, processes=lambda: {7: argv}))
     assert (planned.fate, planned.nearest) == (Fate.NEEDS_YOU, "kill 7, then migrate again")
 
 
