@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scheduler.core.schedule import in_words
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
-from scheduler.handlers.net.http import new_client, retry_after, why
+from scheduler.handlers.net.http import NOT_HTTP, new_client, retry_after, why
 from scheduler.handlers.net.llm_answer import AnswerReader, NotAnswered, error_in, json_of
 from scheduler.handlers.net.urls import redacted
 from scheduler.system.clock import SystemClock
@@ -139,10 +139,11 @@ async def _refused(response: "httpx2.Response") -> None:
     status = response.status_code
     if response.is_redirect:
         raise NotAnswered(f"has moved (HTTP {status}); correct url in [llm]")
-    text = f"HTTP {status}: {await _error_page(response)}"
-    if status in (429, 503):
-        raise Busy(text, retry_after(response.headers.get("Retry-After", "")))
-    raise NotAnswered(f"answered {text}{_FIXES.get(status, '')}")
+    text = f"HTTP {status}: {await _error_page(response)}{_FIXES.get(status, '')}"
+    wait = retry_after(response.headers.get("Retry-After", ""))
+    if wait or status in (429, 503, 529):
+        raise Busy(text, wait)
+    raise NotAnswered(f"answered {text}")
 
 
 async def _error_page(response: "httpx2.Response") -> str:
@@ -174,7 +175,8 @@ def _broken(error: Exception, reader: AnswerReader, timeout: float) -> str:
             return f"cannot be reached: {why(error)}"
     if begun:
         return f"was cut off in the middle of its answer, {reader.so_far()}"
-    return f"hung up without an answer: {why(error)}"
+    reason = why(error)
+    return f"{'does not answer' if reason == NOT_HTTP else 'hung up without an answer'}: {reason}"
 
 
 def _one_line(llm: Llm, text: str) -> str:

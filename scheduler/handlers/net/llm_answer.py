@@ -2,21 +2,28 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from scheduler.handlers.net.thoughts import without_thoughts
 
 LIMIT = 10 << 20  # bytes of a whole response
 WORDS = 64 << 10  # characters kept of an answer: a model that repeats itself never ends
 
 _NOT_A_MODEL = "answers, but not as a language model does; correct url or api in [llm]"
-_THINKING = re.compile(r"<think(?:ing)?>.*?(</think(?:ing)?>|\Z)", re.DOTALL)
-_NO_TEXT = {
+# What servers call the end of a whole answer, and of one that was stopped. Any other reason is a failure:
+# abort, error, safety, insufficient_system_resource, and what is still to be invented.
+_WHOLE = {"", "stop", "stop_sequence", "eos", "eos_token", "end_turn", "complete", "completed"}
+_CUT = {"length", "max_tokens", "max_output_tokens", "model_length"}
+_NO_ANSWER = {
     "tool_calls": "asked for a tool instead of answering",
+    "function_call": "asked for a tool instead of answering",
     "content_filter": "had its answer withheld by a content filter",
     "load": "was only loaded, and sent no text",
     "unload": "was unloaded, and sent no text",
-    "length": "had no room left for an answer",
 }
+_ERRORS = ("error", "errors", "detail", "error_message", "exception", "fault")
+_ERROR_WORDS = ("message", "msg", "detail", "reason", "error", "code", "type")
 
 
 class NotAnswered(Exception):
@@ -34,11 +41,13 @@ class AnswerReader:
         self._document = bytearray()  # lines that are not JSON, but may be together
         self._size = self._messages = 0
         self._reason = ""  # why the answer ended
+        self._odd = ""  # a message of an unknown kind
+        self._failing = False  # whether the event at hand is an error
 
     @property
     def cut(self) -> bool:
         """Whether the model was stopped before its end."""
-        return self._reason == "length"
+        return self._reason in _CUT
 
     def feed(self, chunk: bytes) -> None:
         """Read the next bytes; raises NotAnswered."""
@@ -58,6 +67,8 @@ class AnswerReader:
             self._message(json_of(self._document))
         if self.complete:
             return self._answer()
+        if self._odd and self._messages:
+            raise self._reported(self._odd)
         if self.length or self.thoughts:
             raise NotAnswered(f"broke off in the middle of its answer, {self.so_far()}")
         raise NotAnswered("ended without an answer" if self._messages else _NOT_A_MODEL)
@@ -66,13 +77,25 @@ class AnswerReader:
         """How much has come."""
         return f"after {self.length:,} characters" if self.length else f"after {self.thoughts:,} of thinking"
 
+    def _reported(self, error: str) -> NotAnswered:
+        so_far = f", {self.so_far()}" if self.length or self.thoughts else ""
+        return NotAnswered(f"reported an error{so_far}: {error}")
+
     def _line(self, line: bytes, last: bool = False) -> None:
-        line = line.removeprefix(b"\xef\xbb\xbf").strip().removeprefix(b"data:").strip()
-        if self.complete or not line or re.match(rb":|(event|id|retry):", line):
+        line = line.removeprefix(b"\xef\xbb\xbf").strip()
+        if self.complete or not line or re.match(rb":|(id|retry):", line):
             return
+        if event := re.match(rb"event:\s*(error)?", line):
+            self._failing = bool(event[1])
+        elif self._failing or line.startswith(b"error:"):  # llama.cpp has a field of its own for it
+            raise self._reported(_error_line(line.partition(b":")[2].strip()))
+        else:
+            self._data(line.removeprefix(b"data:").strip(), last)
+
+    def _data(self, line: bytes, last: bool) -> None:
         if line == b"[DONE]":
             self._messages += 1
-            self.complete = bool(self.length)
+            self.complete = bool(self.length) and not self._odd
         elif isinstance(found := json_of(line), dict) and not self._document:
             self._message(found)
         elif not self._messages:
@@ -86,11 +109,11 @@ class AnswerReader:
         if not isinstance(message, dict):
             raise NotAnswered(_NOT_A_MODEL)
         if error := error_in(message):
-            so_far = f", {self.so_far()}" if self.length or self.thoughts else ""
-            raise NotAnswered(f"reported an error{so_far}: {error}")
+            raise self._reported(error)
         part, ended = _part(message)
         if part is None:
-            return  # a ping, or a count of tokens
+            self._odd = self._odd or ("" if _is_harmless(message) else json.dumps(message))
+            return
         self._messages += 1
         self._add(part)
         if ended:
@@ -101,27 +124,36 @@ class AnswerReader:
             self.thoughts += len(_string(part.get(name)))
         if part.get("tool_calls"):
             self._reason = "tool_calls"
-        if refusal := _string(part.get("refusal")):
+        text, refusal, thoughts = _content(part.get("content"))
+        if refusal := _string(part.get("refusal")) or refusal:
             raise NotAnswered(f"refused: {refusal}")
-        text = _string(part.get("content"))[: WORDS - self.length]
+        text = text[: WORDS - self.length]
         self._text.append(text)
-        self.length += len(text)
+        self.length, self.thoughts = self.length + len(text), self.thoughts + thoughts
         if self.length >= WORDS:
             self.complete, self._reason = True, "length"
 
     def _answer(self) -> str:
+        if self._reason in _NO_ANSWER:
+            raise NotAnswered(_NO_ANSWER[self._reason])
+        if self._reason not in _WHOLE | _CUT:
+            raise self._reported(f"finish reason {self._reason}")
         # The halves of a surrogate pair may come in two messages, or alone.
         whole = "".join(self._text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        if answer := _THINKING.sub("", whole).strip():
+        if answer := without_thoughts(whole):
             return answer
-        thought = "sent only its thoughts" if self.thoughts or whole.strip() else "sent no text"
-        raise NotAnswered(_NO_TEXT.get(self._reason, thought))
+        if self.cut:
+            raise NotAnswered("had no room left for an answer")
+        raise NotAnswered("sent only its thoughts" if self.thoughts or whole.strip() else "sent no text")
 
 
 def _part(message: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
     """The text in this message, None if it holds something else; and why it is the last one."""
     match message:
-        case {"choices": [dict() as choice, *_]}:
+        case {"choices": [*choices]}:
+            choice = _first_choice(choices)
+            if choice is None:
+                return None, ""
             part = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
             ended = choice.get("finish_reason")
         case {"done": done}:
@@ -129,20 +161,68 @@ def _part(message: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
             ended = done is True and (message.get("done_reason") or "stop")
         case _:
             return None, ""
-    return (part if isinstance(part, dict) else {}), str(ended or "")
+    ended = ended.get("type") if isinstance(ended, dict) else ended
+    return (part if isinstance(part, dict) else {}), str(ended or "").lower()
 
 
-def _string(content: Any) -> str:
-    if isinstance(content, list):  # parts, each with a text
-        content = "".join(str(each.get("text") or "") for each in content if isinstance(each, dict))
-    return content if isinstance(content, str) else ""
+def _first_choice(choices: Sequence[Any]) -> Mapping[str, Any] | None:
+    """Of several answers the first: their pieces come in any order."""
+    return next((each for each in choices if isinstance(each, dict) and each.get("index") in (0, None)), None)
+
+
+def _is_harmless(message: Mapping[str, Any]) -> bool:
+    """A ping, or a count of tokens."""
+    return bool({"choices", "usage", "timings", "object"} & message.keys()) or message.get("type") == "ping"
+
+
+def _content(content: Any) -> tuple[str, str, int]:
+    """Text, refusal and the size of the thoughts in a content that may be a list of parts."""
+    parts = content if isinstance(content, list) else [content]
+    text, refusal, thoughts = "", "", 0
+    for part in parts:
+        if not isinstance(part, dict):
+            text += _string(part)
+        elif part.get("type", "text") in ("text", "output_text"):
+            text += _string(part.get("text"))
+        else:
+            refusal += _string(part.get("refusal"))
+            thoughts += len(str(part))
+    return text, refusal, thoughts
+
+
+def _string(value: Any) -> str:
+    value = value.get("value") if isinstance(value, dict) else value
+    return value if isinstance(value, str) else ""
+
+
+# ------------------------------------------------------------------ errors
 
 
 def error_in(message: Mapping[str, Any]) -> str:
-    error = message.get("error")
-    if isinstance(error, Mapping):
-        error = error.get("message") or error.get("code") or json.dumps(error, default=str)
-    return str(error) if error else ""
+    """The server's own words if this message is an error, under whatever key; else ""."""
+    choices = message.get("choices")
+    first = _first_choice(choices) if isinstance(choices, list) else None
+    for found in (*(message.get(key) for key in _ERRORS), (first or {}).get("error")):
+        if found:
+            return _words(message if found is True else found)
+    called = "error" in [message.get(key) for key in ("object", "type", "status")]
+    told = not {"choices", "done"} & message.keys() and isinstance(message.get("message"), str)
+    return _words(message) if called or told else ""
+
+
+def _error_line(line: bytes) -> str:
+    found = json_of(line)
+    return _words(found) if found else line.decode(errors="replace")
+
+
+def _words(found: Any) -> str:
+    if isinstance(found, list) and found:
+        return _words(found[0])
+    if isinstance(found, dict):
+        named = (found.get(key) for key in _ERROR_WORDS)
+        inner = next((each for each in named if each and each is not True), None)
+        return _words(inner) if inner else json.dumps(found)
+    return str(found)
 
 
 def json_of(data: bytes | bytearray) -> Any:
