@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
-from scheduler.handlers.email_check.message import BODY, MailHeaders, body, header, read_headers
+from scheduler.handlers.email_check.body import body
+from scheduler.handlers.email_check.message import BODY, MailHeaders, header, read_headers
 from scheduler.handlers.email_check.options import Options
 from scheduler.handlers.email_check.queued_mail import FULL, MailQueue, work
 from scheduler.handlers.email_check.rules import priority

@@ -1,14 +1,11 @@
-"""Decodes a raw message: its headers and its text, in any encoding."""
+"""Decodes the headers of a raw message, in any encoding."""
 
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header
-from email.message import Message
-from html.parser import HTMLParser
 
 from scheduler.handlers.email_check.rules import addresses
 
@@ -81,16 +78,6 @@ def header(raw: bytes, name: str) -> str:
     return one_line(decoded(_undeclared(found.get(name, b""), _declared(found))))
 
 
-def body(raw: bytes) -> str:
-    """The text of a message of which perhaps only the beginning is here; "" if there is none in it."""
-    try:
-        parts = [part for part in message_from_bytes(raw).walk() if _is_text(part)]
-        plain = [part for part in parts if part.get_content_subtype() != "html"]
-        return _text_of(plain[0]) if plain else _without_tags(_text_of(parts[0])) if parts else ""
-    except (LookupError, ValueError, TypeError, RecursionError):
-        return ""  # untrusted input can break the parser
-
-
 def decoded(line: str) -> str:
     """The line with its encoded words (=?utf-8?q?...?=) decoded; adjacent ones may share a character."""
     try:
@@ -150,44 +137,3 @@ def _key(found: Mapping[str, bytes]) -> str:
     ident = b"".join(found.get("message-id", b"").split())
     source = b"id\0" + ident if ident else b"\0".join(found.get(n, b"") for n in ("from", "date", "subject"))
     return hashlib.sha256(source).hexdigest()[:32]
-
-
-def _is_text(part: Message) -> bool:
-    attached = part.get_content_disposition() == "attachment" or part.get_filename()
-    return part.get_content_maintype() == "text" and not attached
-
-
-def _text_of(part: Message) -> str:
-    data = part.get_payload(decode=True)
-    text = to_text(data if isinstance(data, bytes) else b"", part.get_content_charset() or "")
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else " " for char in text.replace("\r\n", "\n")
-    ).strip()
-
-
-class _Words(HTMLParser):
-    """Collects the text of a page, without its tags, scripts and styles."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self._hidden += tag in ("script", "style")
-        if tag in ("br", "p", "div", "tr", "li", "h1", "h2", "h3"):
-            self.texts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in ("script", "style") and self._hidden > 0
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.texts.append(data)
-
-
-def _without_tags(page: str) -> str:
-    words = _Words()
-    words.feed(page)
-    lines = (" ".join(line.split()) for line in "".join(words.texts).split("\n"))
-    return "\n".join(line for line in lines if line)

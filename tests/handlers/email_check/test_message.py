@@ -4,7 +4,8 @@ import base64
 import random
 from time import process_time
 
-from scheduler.handlers.email_check.message import HEADER, LINE, body, decoded, header, read_headers
+from scheduler.handlers.email_check.body import body
+from scheduler.handlers.email_check.message import HEADER, LINE, decoded, header, read_headers
 
 
 def test_a_subject_is_decoded():
