@@ -1,30 +1,99 @@
 """Finds the letter in a raw message: the text that a mail program shows, whatever its MIME structure."""
 
+import re
+from collections.abc import Callable, Iterable
 from email import message_from_bytes
 from email.message import Message
 
+from scheduler.handlers.email_check.flowed import unflowed
 from scheduler.handlers.email_check.message import to_text
 from scheduler.handlers.email_check.page import without_tags
+
+# Texts that no program shows as the letter; they count only where there is nothing else.
+_NO_LETTER = {
+    *("calendar", "x-vcalendar", "vcard", "x-vcard", "directory", "x-amp-html", "css"),
+    *("rfc822-headers", "rfc822-header"),
+}
+_BLANK = re.compile(r"[\s\u00ad\u034f\u200b-\u200f\u2060\ufeff]*")
+_BOUNDARY = re.compile(r"^--(\S[^\r\n]{0,199}?)[ \t]*\r?\n(?=content-)", re.MULTILINE | re.IGNORECASE)
+
+Wanted = Callable[[Message], str]
 
 
 def body(raw: bytes) -> str:
     """The text of a message of which perhaps only the beginning is here; "" if there is none in it."""
     try:
-        parts = [part for part in message_from_bytes(raw).walk() if _is_text(part)]
-        plain = [part for part in parts if part.get_content_subtype() != "html"]
-        return _text_of(plain[0]) if plain else without_tags(_text_of(parts[0])) if parts else ""
+        return _body_of(message_from_bytes(raw))
     except (LookupError, ValueError, TypeError, RecursionError):
         return ""  # untrusted input can break the parser
 
 
-def _is_text(part: Message) -> bool:
-    attached = part.get_content_disposition() == "attachment" or part.get_filename()
-    return part.get_content_maintype() == "text" and not attached
+def _body_of(message: Message) -> str:
+    texts = (_gathered(message, wanted) for wanted in (_letter, _status, _forwarded, _any_text))
+    return next(filter(None, texts), "")
+
+
+def _gathered(part: Message, wanted: Wanted) -> str:
+    """What is wanted in the part and in those within it, in their order; "" if all of it is blank."""
+    part = _with_parts(part)
+    if part.get_content_maintype() != "multipart" or not part.is_multipart():
+        text = wanted(part)
+        return "" if _BLANK.fullmatch(text) else text
+    kind, within = part.get_content_subtype(), part.get_payload()
+    parts = [each for each in within if isinstance(each, Message)]
+    texts = (_gathered(each, wanted) for each in (_best_first(parts) if kind == "alternative" else parts))
+    found = filter(None, texts)
+    # A related part's others are pictures and styles of its first.
+    return next(found, "") if kind in ("alternative", "related") else "\n".join(found)
+
+
+def _best_first(parts: Iterable[Message]) -> list[Message]:
+    """Plain text, then the last, which is the one that says most."""
+    return sorted(reversed([*parts]), key=lambda each: each.get_content_type() != "text/plain")
+
+
+def _with_parts(part: Message) -> Message:
+    """The part itself; one that names no boundary, or a wrong one, is parsed with the one it has."""
+    payload = part.get_payload()
+    if part.get_content_maintype() != "multipart" or not isinstance(payload, str):
+        return part
+    found = _BOUNDARY.search(payload)
+    quoted = re.sub(r'(["\\])', r"\\\1", found[1]) if found else ""
+    kind = f'multipart/{part.get_content_subtype()}; boundary="{quoted}"' if found else "text/plain"
+    return message_from_bytes(f"Content-Type: {kind}\n\n{payload}".encode("utf-8", "surrogateescape"))
+
+
+def _letter(part: Message) -> str:
+    return "" if part.get_content_subtype() in _NO_LETTER else _any_text(part)
+
+
+def _any_text(part: Message) -> str:
+    attached = part.get_content_disposition() == "attachment"
+    return _text_of(part) if part.get_content_maintype() == "text" and not attached else ""
+
+
+def _status(part: Message) -> str:
+    """The blocks of a delivery report, each of which the parser takes for a message."""
+    inner = part.get_payload()
+    if part.get_content_type() != "message/delivery-status" or not isinstance(inner, list):
+        return ""
+    return "\n".join(str(each).strip() for each in inner if isinstance(each, Message))
+
+
+def _forwarded(part: Message) -> str:
+    """The text of a whole message that is in this one."""
+    inner = part.get_payload()
+    if part.get_content_type() != "message/rfc822" or not isinstance(inner, list):
+        return ""
+    return "\n".join(filter(None, (_body_of(each) for each in inner if isinstance(each, Message))))
 
 
 def _text_of(part: Message) -> str:
     data = part.get_payload(decode=True)
     text = to_text(data if isinstance(data, bytes) else b"", part.get_content_charset() or "")
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else " " for char in text.replace("\r\n", "\n")
-    ).strip()
+    text = text.replace("\r\n", "\n")
+    if part.get_content_subtype() in ("html", "x-amp-html", "enriched", "richtext"):
+        text = without_tags(text)
+    elif str(part.get_param("format", "")).lower() == "flowed":
+        text = unflowed(text, str(part.get_param("delsp", "")).lower() == "yes")
+    return "".join(char if char.isprintable() or char in "\n\t" else " " for char in text).strip()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from scheduler.core.task import Context, Report
 from scheduler.errors import TaskFailed
 from scheduler.handlers.email_check.body import body
-from scheduler.handlers.email_check.message import BODY, MailHeaders, header, read_headers
+from scheduler.handlers.email_check.message import BODY, MailHeaders, header, one_line, read_headers
 from scheduler.handlers.email_check.options import Options
 from scheduler.handlers.email_check.queued_mail import FULL, MailQueue, work
 from scheduler.handlers.email_check.rules import priority
-from scheduler.handlers.wording import first_few
+from scheduler.handlers.wording import counted, first_few
 from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -64,31 +64,40 @@ class MailboxCheck:
         self.queued: list[MailHeaders] = []
         self._options, self._queue, self._now = options, queue, now
         self._oldest = now - options.since
-        self._unread = self._beyond = self._known = self._waiting = 0
+        self._unread = self._beyond = self._known = self._waiting = self._unreadable = 0
+        self._textless = 0
+        self._refusal = ""
 
     def read(self, box: "Mailbox", progress: Progress) -> None:
         """Go through the headers, newest first, and queue what cannot wait."""
-        uids = box.unread(datetime.fromtimestamp(max(0.0, self._oldest), UTC))
-        checked = uids[: self._options.limit]
-        self._beyond, done = len(uids) - len(checked), 0
+        since = datetime.fromtimestamp(max(0.0, self._oldest), UTC)
+        uids = box.unread(since)
+        checked, read = uids[: self._options.limit], set[str]()
+        self._beyond = len(uids) - len(checked)
         for messages in box.headers(checked):
             for found in messages:
                 self._consider(box, found)
             self._queue.save()
-            done += len(messages)
-            progress(done, len(checked), "unread messages")
+            read |= {found.uid for found in messages}
+            progress(len(read), len(checked), "unread messages")
+        if missing := {*checked} - read:  # read or removed by somebody since? Then it is not unread any more
+            self._unreadable = len(missing & {*box.unread(since)})
+        self._refusal = box.refusal
 
     def report(self, problem: str) -> str | Report:
-        """What there was, in one line."""
-        full = bool(self._waiting) and not self._queue.room
-        line = "; ".join(filter(None, (self._result(), self._waiting_text(full), problem)))
-        return Report(line, warning=True, urgent=bool(self.queued)) if problem or full else line
+        """What there was, in one line; raises TaskFailed if nothing could be read of what is unread."""
+        full, lacking = bool(self._waiting) and not self._queue.room, self._lacking()
+        if self._unreadable and not self._unread and not problem:
+            raise TaskFailed(f"{lacking}; the next run tries again")
+        line = "; ".join(filter(None, (self._result(), self._waiting_text(full), lacking, problem)))
+        warning = bool(problem or lacking) or full
+        return Report(line, warning=True, urgent=bool(self.queued)) if warning else line
 
     def _consider(self, box: "Mailbox", found: "Found") -> None:
         if found.arrived is not None and found.arrived < self._oldest:
             return
         self._unread += 1
-        options, message = self._options, read_headers(found.raw)
+        options, message = self._options, read_headers(found.raw, f"{found.arrived} {found.size}")
         urgency = priority(message.addresses, message.subject, options.urgent_from, options.urgent_subjects)
         if not urgency:
             return
@@ -103,7 +112,8 @@ class MailboxCheck:
         raw, text = b"", ""
         try:
             raw = box.start(found.uid)
-            text = body(raw) or (body(box.later_text(found.uid)) if len(raw) < found.size else "")
+            self._textless += not raw
+            text = body(raw) or (_later_text(box, found.uid) if len(raw) < found.size else "")
         finally:  # what is urgent is queued, also when its text cannot be had
             email = _email(message, raw, text, found.size)
             self._queue.add(message.key, work(email, message.subject, urgency, self._now))
@@ -118,11 +128,27 @@ class MailboxCheck:
         urgent = f"{self._known} urgent, queued before" if self._known else f"none urgent{newest}"
         return f"{self._unread + self._beyond} unread, {urgent}"
 
+    def _lacking(self) -> str:
+        """What the server did not send, in its own words if it gave any."""
+        refusal = f": {one_line(self._refusal)}" if self._refusal else ""
+        lacks = [
+            f"{counted(self._unreadable, 'unread message')} cannot be read" if self._unreadable else "",
+            f"the text of {counted(self._textless, 'urgent message')} cannot be read"
+            if self._textless
+            else "",
+        ]
+        found = " and ".join(filter(None, lacks))
+        return f"{found}{refusal or ': the server does not send what was asked for'}" if found else ""
+
     def _waiting_text(self, full: bool) -> str:
         if not self._waiting:
             return ""
         why = f"tasks/queue holds {FULL} files; clear it" if full else "the next run goes on"
         return f"{self._waiting} more are urgent and wait: {why}"
+
+
+def _later_text(box: "Mailbox", uid: str) -> str:
+    return next((text for part in box.later_texts(uid) if (text := body(part))), "")
 
 
 def _email(message: MailHeaders, raw: bytes, text: str, size: int) -> dict[str, Any]:

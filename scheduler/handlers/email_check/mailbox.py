@@ -33,7 +33,10 @@ FAREWELL = 2.0  # seconds that a server may be silent when all is done
 SECTIONS = 8  # of a message with its attachments first: where its text is looked for
 
 _FIELDS = f"BODY.PEEK[HEADER.FIELDS (MESSAGE-ID FROM SUBJECT DATE CONTENT-TYPE)]<0.{HEADERS}>"
-_TEXT = re.compile(rb"^content-type:\s*(text/(plain|html)|multipart/(alternative|related))", re.I | re.M)
+_TEXT = re.compile(rb"^content-type:\s*(text/(plain|html)|multipart/)", re.I | re.M)
+_ATTACHED = re.compile(rb"^content-disposition:\s*attachment", re.I | re.M)
+# A short answer may come as a quoted string, which imaplib leaves in its line.
+_QUOTED = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? "((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Mailbox(BaseMailBox):
 
     def __init__(self, options: Options, line: CuttableSocket) -> None:
         self._options, self._line = options, line
+        self.refusal = ""  # the server's words when it last refused a FETCH
         super().__init__()
 
     def _get_mailbox_client(self) -> Client:
@@ -95,51 +99,68 @@ class Mailbox(BaseMailBox):
         return sorted(filter(str.isdigit, uids), key=int, reverse=True)
 
     def headers(self, uids: Sequence[str]) -> Iterator[list[Found]]:
-        """What is needed of the headers, in batches; a message that has gone in the meantime is left out."""
+        """What is needed of the headers, in batches; a message that does not come is left out."""
         for start in range(0, len(uids), BATCH):
-            parts = f"(UID INTERNALDATE RFC822.SIZE {_FIELDS})"
-            yield list(_messages(self._fetched(uids[start : start + BATCH], parts)))
+            batch = uids[start : start + BATCH]
+            found = _messages(self._fetched(batch, f"(UID INTERNALDATE RFC822.SIZE {_FIELDS})"))
+            yield [each for each in found if each.uid in batch and each.raw]
 
     def start(self, uid: str) -> bytes:
         """The first part of the message, its headers included."""
         data = self._fetched([uid], f"(UID BODY.PEEK[]<0.{START}>)")
         return b"".join(found.raw for found in _messages(data))
 
-    def later_text(self, uid: str) -> bytes:
-        """The first part of the first text after attachments, with its own headers; b"" if there is none."""
+    def later_texts(self, uid: str) -> Iterator[bytes]:
+        """The first part of each text after attachments, with its own headers."""
         asked = " ".join(f"BODY.PEEK[{number}.MIME]<0.{HEADERS}>" for number in range(1, SECTIONS + 1))
         for section, head in _sections(self._fetched([uid], f"(UID {asked})")):
-            if _TEXT.search(head):
+            if _TEXT.search(head) and not _ATTACHED.search(head):
                 found = _messages(self._fetched([uid], f"(UID BODY.PEEK[{section}]<0.{START}>)"))
-                return head + b"".join(each.raw for each in found)
-        return b""
+                yield head + b"".join(each.raw for each in found)
 
     def _fetched(self, uids: Sequence[str], parts: str) -> Sequence[Any]:
         """UID FETCH; what the server sent counts also where it could not send all."""
         self.client.refill()
         status, data = self.client.uid("FETCH", ",".join(uids), parts)
-        if status != "OK":  # a message that another client deletes in the meantime makes it NO
+        if status != "OK":  # an ill server, or only a message that another client has deleted since
+            self.refusal = hide_login(" ".join(_words(data)), self._options)  # it may quote anything
             data = self.client.response("FETCH")[1]
         return data or ()
 
 
 def _messages(data: Sequence[Any]) -> Iterator[Found]:
-    """imaplib gives (line, literal) pairs and the rest of each line; the UID may be on either side."""
-    for position, item in enumerate(data):
-        if isinstance(item, tuple):
-            rest = data[position + 1] if position + 1 < len(data) else b""
-            line = item[0] + b" " + (rest if isinstance(rest, bytes) else b"")
-            uid, size = re.search(rb"\bUID (\d+)", line), re.search(rb"RFC822\.SIZE (\d+)", line)
-            moment = imaplib.Internaldate2tuple(line)
-            yield Found(
-                uid[1].decode() if uid else "",
-                item[1],
-                time.mktime(moment) if moment else None,
-                int(size[1]) if size else 0,
-            )
+    """The UID of a message may be on either side of its content."""
+    for line, content in _contents(data):
+        uid, size = re.search(rb"\bUID (\d+)", line), re.search(rb"RFC822\.SIZE (\d+)", line)
+        moment = imaplib.Internaldate2tuple(line)
+        yield Found(
+            uid[1].decode() if uid else "",
+            content,
+            time.mktime(moment) if moment else None,
+            int(size[1]) if size else 0,
+        )
 
 
 def _sections(data: Sequence[Any]) -> Iterator[tuple[str, bytes]]:
-    for item in data:
-        if isinstance(item, tuple) and (section := re.search(rb"BODY\[(\d+)\.MIME\]", item[0])):
-            yield section[1].decode(), item[1]
+    for line, content in _contents(data):
+        if section := re.search(rb"BODY\[(\d+)\.MIME\]", line):
+            yield section[1].decode(), content
+
+
+def _contents(data: Sequence[Any]) -> Iterator[tuple[bytes, bytes]]:
+    """The line and each content in it: imaplib gives (line, literal) pairs and the rest of each line."""
+    for position, item in enumerate(data):
+        if isinstance(item, tuple):
+            rest = data[position + 1] if position + 1 < len(data) else b""
+            # The line first: in it, the content's own name comes before those of others.
+            yield item[0] + b" " + (rest if isinstance(rest, bytes) else b""), item[1]
+        for found in _QUOTED.finditer(item if isinstance(item, bytes) else b""):
+            assert isinstance(item, bytes)
+            name = item[found.start() : found.start(1)]
+            rest = item[: found.start()] + item[found.end() :]
+            yield name + b" " + rest, re.sub(rb"\\(.)", rb"\1", found[1])
+
+
+def _words(data: Sequence[Any] | None) -> Iterator[str]:
+    for line in data or ():
+        yield line.decode("utf-8", "replace") if isinstance(line, bytes) else ""

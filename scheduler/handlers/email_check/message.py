@@ -44,14 +44,17 @@ class MailHeaders:
     date: str = ""
 
 
-def read_headers(raw: bytes) -> MailHeaders:
-    """The values of these header lines; what is missing is empty."""
+def read_headers(raw: bytes, facts: str = "") -> MailHeaders:
+    """The values of these header lines; what is missing is empty.
+
+    `facts` tell messages without an id apart: when the message arrived, and its size.
+    """
     found = headers(raw)
     charset = _declared(found)
     line = {name: _undeclared(value, charset) for name, value in found.items()}
     return MailHeaders(
-        key=_key(found),
-        id="".join(line.get("message-id", "").split())[:LINE],
+        key=_key(found, facts),
+        id="".join(line.get("message-id", "").split())[:LINE] if _id(found) else "",
         sender=one_line(decoded(line.get("from", ""))),
         addresses=addresses(line.get("from", "")),
         subject=one_line(decoded(line.get("subject", ""))),
@@ -132,8 +135,15 @@ def _declared(found: Mapping[str, bytes]) -> str:
     return "" if name in ("utf-8", "us-ascii", "ascii") else name
 
 
-def _key(found: Mapping[str, bytes]) -> str:
-    """From the Message-ID; a message without one is known by sender, date and subject."""
-    ident = b"".join(found.get("message-id", b"").split())
-    source = b"id\0" + ident if ident else b"\0".join(found.get(n, b"") for n in ("from", "date", "subject"))
+def _key(found: Mapping[str, bytes], facts: str) -> str:
+    """From the Message-ID; a message without one is known by sender, date, subject and the facts."""
+    named = (found.get(name, b"") for name in ("from", "date", "subject"))
+    ident = _id(found)
+    source = b"id\0" + ident if ident else b"\0".join((*named, *([facts.encode()] if facts else [])))
     return hashlib.sha256(source).hexdigest()[:32]
+
+
+def _id(found: Mapping[str, bytes]) -> bytes:
+    """The Message-ID; some senders write `<>`."""
+    ident = b"".join(found.get("message-id", b"").split())
+    return ident if re.search(rb"[^<>@\"'\s]", ident) else b""

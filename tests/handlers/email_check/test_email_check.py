@@ -485,7 +485,8 @@ def test_a_server_that_hangs(home, impatient):
 @pytest.mark.parametrize("command", ["search", "fetch", "login", "logout"])
 def test_a_server_that_hangs_later(tmp_path, home, impatient, monkeypatch, command):
     monkeypatch.setattr(mailbox, "FAREWELL", 0.1)
-    with serving(script := Scripted(tmp_path, **{command: b""})) as port:
+    answers = {"search": b"* SEARCH\r\n$ OK done\r\n"} if command == "logout" else {}
+    with serving(script := Scripted(tmp_path, **{**answers, command: b""})) as port:
         given = options(port, script.authority)
         if command == "logout":
             assert look(home, given) == "no unread mail"
@@ -605,7 +606,9 @@ def test_answers_in_any_order_and_of_other_messages(tmp_path, home):
 def test_an_urgent_message_without_its_text_is_queued(tmp_path, home, answer):
     urgent = fetched(1, message(ident="a@x").split(b"\r\n\r\n")[0] + b"\r\n") + b"$ OK done\r\n"
     with serving(script := Scripted(tmp_path, fetch=[urgent, answer])) as port:
-        assert str(look(home, options(port, script.authority))).startswith("URGENT:1 of 1")
+        report = look(home, options(port, script.authority))
+    assert isinstance(report, Report) and report.urgent and report.warning
+    assert report.text.startswith("URGENT:1 of 1") and "text of 1 urgent message cannot be" in report.text
     assert [(work["email"]["body"], work["email"]["truncated"]) for work in queue(home)] == [("", True)]
 
 
