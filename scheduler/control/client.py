@@ -9,14 +9,15 @@ from random import uniform
 from typing import Any, TypeVar
 
 from scheduler.control import messages
+from scheduler.control.greeting import check_user, checked_greeting
 from scheduler.core.ports import RequestingControl
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
-from scheduler.errors import Disconnected, NotConfirmed, Refused, SchedulerError, WrongOwner
+from scheduler.errors import Disconnected, NotConfirmed, Refused, SchedulerError
 from scheduler.executors.output import ChunkQueue
 from scheduler.schema.json_codec import to_json
 from scheduler.system.clock import Clock
-from scheduler.system.unix_socket import HomeSocket, home_id, peer_of
+from scheduler.system.unix_socket import HomeSocket, peer_of
 
 T = TypeVar("T")
 
@@ -53,10 +54,10 @@ class Connection:
         except OSError:
             raise Disconnected(f"nothing listens at {path}") from None
         try:
-            _check_user(at, writer)
+            check_user(at, peer_of(writer.get_extra_info("socket")))
             async with asyncio.timeout(GREETING_TIMEOUT):
                 greeting = messages.decode(await reader.readuntil(b"\n"))
-            return cls(reader, writer, _checked_greeting(greeting, at))
+            return cls(reader, writer, checked_greeting(greeting, at).pid)
         except Disconnected:
             writer.transport.abort()
             raise
@@ -157,36 +158,6 @@ def _error_of(answer: "asyncio.Future[Any]") -> SchedulerError | None:
     """The error that ended the answer, if any."""
     error = None if answer.cancelled() else answer.exception()
     return error if isinstance(error, SchedulerError) else None
-
-
-def _check_user(at: HomeSocket, writer: asyncio.StreamWriter) -> None:
-    peer = peer_of(writer.get_extra_info("socket"))
-    if peer and not at.allows(peer):
-        raise WrongOwner(
-            f"{at.citizen}: what listens at {at.path} (pid {peer.pid}) runs as user {peer.uid}, "
-            "neither the home's user nor root: remove that socket"
-        )
-
-
-def _checked_greeting(message: Mapping[str, Any], at: HomeSocket) -> int:
-    """The pid of the owner; raises Disconnected for anything but a greeting of its owner in this version."""
-    if isinstance(error := message.get("error"), dict):
-        raise Refused(f"{at.citizen}: {error.get('message', 'refused')}")
-    if message.get("method") != "hello":
-        raise Disconnected("what listens there is not the owner of a citizen")
-    greeting = messages.typed(messages.Greeting, message.get("params"))
-    if greeting.protocol != messages.PROTOCOL:
-        raise Refused(
-            f"its owner (pid {greeting.pid}) speaks version {greeting.protocol} of the protocol, "
-            f"this is version {messages.PROTOCOL}: restart the older of the two"
-        )
-    if greeting.citizen != at.citizen or greeting.home not in ("", home_id(at.home)):
-        whose = "another home" if greeting.citizen == at.citizen else f"the citizen {greeting.citizen!r}"
-        raise WrongOwner(
-            f"{at.citizen}: what listens at {at.path} is the owner of {whose} (pid {greeting.pid}): "
-            "remove that socket"
-        )
-    return greeting.pid
 
 
 class ObservableControl(RequestingControl):
