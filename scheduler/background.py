@@ -17,7 +17,6 @@ from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import is_foreign
 
 if TYPE_CHECKING:
-    from scheduler.control.client import RemoteControl
     from scheduler.control.member import LocalControl
 
 __all__ = [
@@ -135,33 +134,31 @@ def background_status(citizen: str, config: Path | None = None) -> str:
 
 
 def read_citizen(citizen: str, config: Path | None = None) -> Snapshot:
-    """The citizen from its files; takes no lock and changes nothing."""
+    """The citizen from its owner, else from its files; takes no lock and changes nothing."""
     return read_citizens((citizen,), config)[0]
 
 
 def read_citizens(names: Sequence[str] = (), config: Path | None = None) -> list[Snapshot]:
-    """These citizens (all, if none is named) from their files."""
+    """These citizens (all, if none is named) from their owners, else from their files."""
     settings = load(config=config, only=names)
     if settings.problems:
         raise BadSettings(settings.problems)
     chosen = [_citizen(settings, name) for name in names] if names else settings.citizens
-    return [_read(each) for each in chosen]
+    silent = {os.getpid()}  # in its own process a handler that asks would wait for itself
+    return [_from_owner(each, silent) or read_snapshot(each, SystemClock.now()) for each in chosen]
 
 
-def _read(citizen: CitizenSettings) -> Snapshot:
-    """The citizen from its files, or from its owner if this user is a member of its `socket_group`."""
-    if is_foreign(citizen.home) and (answer := _from_owner(citizen)):
-        return answer
-    return read_snapshot(citizen, SystemClock.now())
+def _from_owner(citizen: CitizenSettings, silent: set[int]) -> Snapshot | None:
+    """What its owner knows: its zone, its environment, its settings; None without one that answers."""
+    owner, foreign = owner_of(citizen.home), is_foreign(citizen.home)
+    if not foreign and (owner is None or owner.pid in silent):
+        return None
+    from scheduler.control.owner_snapshot import owner_snapshot
 
-
-def _from_owner(citizen: CitizenSettings) -> Snapshot | None:
-    from scheduler.control.offline import ask_owner
-
-    async def newest(control: "RemoteControl") -> Snapshot:
-        return control.snapshot()
-
-    return ask_owner(citizen.name, citizen.home, newest)
+    answer = owner_snapshot(citizen.name, citizen.home)
+    if answer is None and owner:
+        silent.add(owner.pid)  # a thousand citizens of one process that hangs are not waited for
+    return answer
 
 
 def citizens(config: Path | None = None) -> tuple[str, ...]:

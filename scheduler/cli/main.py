@@ -62,7 +62,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
 @config_file
 @as_document
 def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
-    """Show the last and the next run of every task. Reads files only.
+    """Show the last and the next run of every task. Asks owners, else reads files.
 
     Exit code 1 if the last run of any task failed.
     """

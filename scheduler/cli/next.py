@@ -4,13 +4,16 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.core.text import clean
-from scheduler.errors import SchedulerError
+from scheduler.errors import BadSchedule, SchedulerError
+
+if TYPE_CHECKING:
+    from scheduler.core.views import Snapshot
 
 
 @click.command(
@@ -70,24 +73,36 @@ def _moment(text: str, zone: Any) -> float:
 
 def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
     from scheduler.background import read_citizens
+    from scheduler.system.time_zones import local_zone_name
 
+    found = read_citizens(citizens, config)
     due = sorted(
-        (task.due, one.citizen, task.name)
-        for one in read_citizens(citizens, config)
+        (task.due, one.citizen, task.name, _time(task.due, one))
+        for one in found
         for task in one.tasks
         if task.due is not None
     )[:count]
     if as_json:
-        found = [
-            {"citizen": citizen, "task": task, "due": when, "at": _local(when).isoformat(timespec="seconds")}
-            for when, citizen, task in due
+        rows = [
+            {"citizen": citizen, "task": task, "due": when, "at": at.isoformat(timespec="seconds")}
+            for when, citizen, task, at in due
         ]
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(rows, indent=2))
         return 0
-    for when, citizen, task in due:
-        click.echo(f"{_local(when):%Y-%m-%d %H:%M:%S}  {clean(f'{citizen}/{task}')}")
+    for one in found:
+        if one.zone not in ("", local_zone_name()):
+            click.echo(f"experience: the times of {one.citizen} are in {clean(one.zone)}, its zone", err=True)
+    for _, citizen, task, at in due:
+        click.echo(f"{at:%Y-%m-%d %H:%M:%S}  {clean(f'{citizen}/{task}')}")
     return 0
 
 
-def _local(when: float) -> datetime:
-    return datetime.fromtimestamp(when, UTC).astimezone()
+def _time(when: float, one: "Snapshot") -> datetime:
+    """In the zone of its owner; in this machine's if there is none."""
+    from scheduler.core.schedule import zone_named
+
+    try:
+        zone = zone_named(one.zone) if one.zone else None
+    except BadSchedule:
+        zone = None
+    return datetime.fromtimestamp(when, UTC).astimezone(zone)

@@ -131,6 +131,7 @@ class Greeting:
     citizen: str = ""
     pid: int = 0
     home: str = ""  # its `home_id`; older owners send none
+    zone: str = ""  # in which its cron times are read
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from scheduler.errors import NotALoop, NotOurs, SchedulerError
 from scheduler.schema.json_codec import to_json
 from scheduler.system.files import file_id
 from scheduler.system.log_once import CountedWarning
+from scheduler.system.time_zones import local_zone_name
 from scheduler.system.unix_socket import (
     Peer,
     bind,
@@ -161,7 +162,7 @@ class Server:
             writer.write(messages.failure(None, messages.REFUSED, text))
             return False
         greeting = messages.Greeting(
-            messages.PROTOCOL, self.scheduler.citizen, os.getpid(), home_id(self._home)
+            messages.PROTOCOL, self.scheduler.citizen, os.getpid(), home_id(self._home), local_zone_name()
         )
         writer.write(messages.encode(method="hello", params=to_json(greeting)))
         return True

@@ -117,6 +117,7 @@ class Snapshot:
     unsaved: str = ""
     problems: tuple[str, ...] = ()  # settings, files set aside: one line each
     stale: str = ""  # why this may be out of date
+    zone: str = ""  # of its owner's times, if that was asked
 
     def task(self, name: str) -> TaskView | None:
         return next((task for task in self.tasks if task.name == name), None)

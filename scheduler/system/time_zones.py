@@ -57,6 +57,11 @@ def local_zone() -> tzinfo:
         raise BadSchedule(f"the machine's time zone is not known (TZ is {given!r}): set timezone") from error
 
 
+def local_zone_name() -> str:
+    """The name of the machine's own time zone, empty if it is unknown."""
+    return str(_known("") or "")
+
+
 def zones_now(names: Iterable[str]) -> dict[str, tzinfo]:
     """The zones of these names, and under "" the machine's own, as their files are now.
 

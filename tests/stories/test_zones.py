@@ -1,20 +1,29 @@
 """What users saw when a machine's time zone changed, or was spelt as a rule instead of a name."""
 
+import asyncio
+import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import TZPATH
 
 import pytest
 
+from scheduler import background
+from scheduler.background import read_citizens
 from scheduler.cli.main import run
 from scheduler.config.loader import Settings, fingerprint, load
+from scheduler.control import owner_snapshot
 from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
 from scheduler.core.schedule import Cron, local_zone, zone_named
 from scheduler.errors import BadSchedule
+from scheduler.storage.lock import owner_of
 from scheduler.system import time_zones
+from scheduler.system.unix_socket import socket_path
+from tests.crash.loops import Place
 from tests.fakes import NOON, until
 from tui.__main__ import monitor
 
@@ -229,3 +238,76 @@ def test_an_unknown_zone_of_the_machine_stops_only_the_tasks_that_need_it(machin
     assert run(monitor, ["status", "opus", "--config", str(machine.config)]) == 0
     shown = capsys.readouterr()
     assert "◌ soon: not set up (timezone)" in shown.out and "America/Nowhere" in shown.err
+
+
+# ------------------------------------------------------------------ another shell asks
+
+
+@pytest.fixture
+def owned_in_tokyo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """A loop in Tokyo, with a variable that this shell does not have; this shell is in Berlin."""
+    place = Place(tmp_path)
+    place.tasks("soon\ncron = '0 9 * * *'\ncommand = ['date', '${FORMAT}']")
+    more = {"TZ": "Asia/Tokyo", "FORMAT": "+%H"}
+    with place.loop(env=place.environment() | more):
+        asyncio.run(until(lambda: socket_path(place.home).exists(), "it listens"))
+        monkeypatch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield place
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_status_and_next_speak_for_the_owner_in_its_zone_and_environment(owned_in_tokyo, capsys):
+    """dakboard 106: the screen and the program that ran things were in two zones, and both said nine."""
+    place, config = owned_in_tokyo, ["--config", str(owned_in_tokyo.config)]
+    assert run(monitor, ["next", "opus", *config]) == 0
+    shown = capsys.readouterr()
+    assert "09:00:00  opus/soon" in shown.out
+    assert shown.err == "experience: the times of opus are in Asia/Tokyo, its zone\n"
+    assert run(monitor, ["next", "opus", "--json", *config]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["at"].endswith("T09:00:00+09:00")
+    assert run(monitor, ["status", "opus", *config]) == 0
+    shown = capsys.readouterr()
+    assert "○ soon: never ran, next in " in shown.out
+    assert shown.err == ""
+    (snapshot,) = read_citizens(("opus",), place.config)
+    assert (snapshot.zone, snapshot.problems) == ("Asia/Tokyo", ())
+
+
+def test_without_an_owner_the_zone_is_the_readers_own(machine, capsys, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    assert run(monitor, ["next", "opus", "--config", str(machine.config)]) == 0
+    shown = capsys.readouterr()
+    monkeypatch.undo()
+    time.tzset()
+    assert "09:00:00  opus/soon" in shown.out
+    assert shown.err == ""
+
+
+def test_an_owner_that_hangs_is_not_waited_for(owned_in_tokyo, monkeypatch):
+    """A thousand citizens of one process that hangs cost one wait; their files have to do."""
+    asked = []
+    monkeypatch.setattr(owner_snapshot, "owner_snapshot", lambda *which: asked.append(which))
+    (snapshot,) = read_citizens(("opus",), owned_in_tokyo.config)
+    assert (snapshot.zone, len(asked)) == ("", 1)
+    citizen = load(config=owned_in_tokyo.config).citizens[0]
+    silent = {os.getpid(), owner_of(owned_in_tokyo.home).pid}
+    assert background._from_owner(citizen, silent) is None
+    assert len(asked) == 1
+
+
+async def test_the_owner_is_asked_by_a_socket_that_waits_for_nothing_else(machine):
+    fleet = Fleet(FleetOptions(config=machine.config, wakes=False))
+    await fleet.start(dispatch=False)
+    try:
+        found = await asyncio.to_thread(owner_snapshot.owner_snapshot, "opus", machine.home)
+        assert found is not None
+        assert (found.zone, found.owner) == ("Europe/Berlin", f"pid {os.getpid()}")
+        assert found.tasks == fleet.members["opus"].control.snapshot().tasks
+        assert await asyncio.to_thread(owner_snapshot.owner_snapshot, "mira", machine.home) is None
+    finally:
+        await fleet.stop(0)
+    assert owner_snapshot.owner_snapshot("opus", machine.home) is None

@@ -236,7 +236,8 @@ def settings(monkeypatch, *citizens, problems=()):
 
 
 def test_check_reports_all_problems_at_once(monkeypatch, capsys):
-    opus = SimpleNamespace(name="opus", tasks=(), problems=("opus/experience.toml: [wake] evry: unknown",))
+    wrong = ("opus/experience.toml: [wake] evry: unknown",)
+    opus = SimpleNamespace(name="opus", tasks=(), problems=wrong, refused=())
     settings(monkeypatch, opus, problems=("experience.toml: root: expected text",))
     assert cli.run(cli.check_command, []) == 2
     assert capsys.readouterr().err == (
@@ -250,7 +251,7 @@ def test_check_says_what_is_not_set_up(monkeypatch, capsys):
         Task("heartbeat", Every(300), NotSetUp("x")),
         Task("news_scan", Every(300), SimpleNamespace()),
     )
-    settings(monkeypatch, SimpleNamespace(name="opus", tasks=tasks, problems=()))
+    settings(monkeypatch, SimpleNamespace(name="opus", tasks=tasks, problems=(), refused=()))
     assert cli.run(cli.check_command, []) == 0
     assert capsys.readouterr().out == "opus: 2 tasks, not set up: heartbeat\nthe settings are fine\n"
 
