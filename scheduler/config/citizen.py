@@ -92,6 +92,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     try:
         own = files.toml(own_file) or {}
         secrets = parse(files.text(str(home / ".env")) or "", str(home / ".env"), given.environ)
+        files.given[secrets.file] = frozenset(secrets.values)
     except Unusable as error:
         return LoadedCitizen(CitizenSettings(name, home, problems=(str(error),)))
     above = ("citizens", name)

@@ -28,6 +28,9 @@ class Files:
 
     def __init__(self) -> None:
         self.stamps: dict[str, FileStamp | None] = {}
+        self.given: dict[
+            str, frozenset[str]
+        ] = {}  # the names that each file sets; not of one that is invalid
 
     def text(self, path: str) -> str | None:
         """What is in the file, None if there is none; raises Unusable."""
@@ -44,6 +47,7 @@ class Files:
         """The tables in the file, None if there is none; raises Unusable."""
         content = self.text(path)
         if content is None:
+            self.given[path] = frozenset()
             return None
         _check_dots(path, content)
         try:
@@ -54,6 +58,7 @@ class Files:
         ) as error:  # TOMLDecodeError, and endless numbers or nesting
             raise Unusable(_syntax(path, content, str(error))) from error
         _check_depth(path, tables)
+        self.given[path] = frozenset(_names(tables))
         return tables
 
     def _bytes(self, path: str) -> bytes | None:
@@ -82,6 +87,14 @@ def _read(path: str, handle: int) -> bytes:
     if len(content) > LIMIT:
         raise Unusable(f"{path}: is longer than 256 KiB; settings never are")
     return content
+
+
+def _names(tables: Mapping[str, Any], above: str = "") -> Iterable[str]:
+    """Every key of the file, with those of the tables around it."""
+    for key, value in tables.items():
+        yield f"{above}{key}"
+        if isinstance(value, dict):
+            yield from _names(value, f"{above}{key}\n")
 
 
 def _check_dots(path: str, content: str) -> None:

@@ -6,11 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from scheduler.config.files import Files, Unusable, main_candidates
-from scheduler.config.settings import CitizenSettings, Settings, fingerprint
+from scheduler.config.settings import CitizenSettings, Settings, fingerprint, taken_up, takes_away
 from scheduler.core.ui_options import Monitor
 from scheduler.errors import BadSettings
 
-__all__ = ["CitizenSettings", "Settings", "fingerprint", "load", "load_or_raise", "peek"]
+__all__ = [
+    "CitizenSettings",
+    "Settings",
+    "fingerprint",
+    "load",
+    "load_or_raise",
+    "peek",
+    "taken_up",
+    "takes_away",
+]
 
 
 def load(

@@ -72,6 +72,7 @@ def load_all(
         monitor=monitor(main.keys, main.monitor, file),
         file=file,
         mark=_mark(files, root, there, found, machine),
+        given=files.given,
     )
 
 

@@ -55,7 +55,8 @@ class Settings:
 
     `problems` are those of the main file and the environment; a citizen that one of them is about has it
     among its own too. `known` names every citizen there is, also those that `only` left out. `mark` is the
-    fingerprint of what was read: while `fingerprint(settings)` equals it, nothing has changed.
+    fingerprint of what was read: while `fingerprint(settings)` equals it, nothing has changed. `given` holds
+    the names that each file sets.
     """
 
     root: Path
@@ -66,9 +67,34 @@ class Settings:
     monitor: Monitor = field(default=Monitor())
     file: str = ""  # the main one, whether it is there or not
     mark: SettingsFingerprint | None = field(default=None, repr=False, compare=False)
+    given: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def citizen(self, name: str) -> CitizenSettings | None:
         return next((each for each in self.citizens if each.name == name), None)
+
+
+def taken_up(before: Settings, after: Settings) -> Settings:
+    """The settings that apply from now on: with problems in the main file, those from before."""
+    if after.problems:
+        return replace(before, mark=after.mark, files=after.files)
+    given = {**before.given, **after.given}  # a file that is invalid now had set names before
+    return replace(after, given=given)
+
+
+def takes_away(before: Settings, after: Settings) -> bool:
+    """Whether a citizen, a script or a name that a file had set is missing.
+
+    A file that is cut, empty or away for a moment looks like this, and so does a disk that is not mounted. An
+    invalid file has lost nothing: it changes nothing.
+    """
+    if after.problems:
+        return False
+    lost = any(names - after.given.get(file, names) for file, names in before.given.items())
+    return lost or bool(set(before.known) - set(after.known) or _scripts(before) - _scripts(after))
+
+
+def _scripts(settings: Settings) -> frozenset[str]:
+    return settings.mark.scripts if settings.mark else frozenset()
 
 
 def fingerprint(settings: Settings) -> Hashable:

@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from scheduler.alerts.alerter import Alarms
-from scheduler.config.loader import CitizenSettings, Settings, fingerprint, load
+from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
 from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import OfflineControl
+from scheduler.control.settings_watch import AGAIN, TAKEN_AWAY, SettingsWatch
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.engine.options import SchedulerOptions
@@ -29,15 +32,20 @@ from scheduler.errors import (
 from scheduler.executors import Executor
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import acquire, owner_of
+from scheduler.storage.state_file import FILE_NAME
 from scheduler.storage.state_store import DiskStore
 from scheduler.system.clock import Clock, SystemClock
+from scheduler.system.process_info import Running
 
 log = logging.getLogger("experience.fleet")
+T = TypeVar("T")
 
-CHECK_EVERY = 2.0  # seconds between two checks of settings, state files and the homes of others
-CHECK_SHARE = 500  # a check of a thousand homes takes 13 ms; checks may take a five-hundredth of the time
+CHECK_EVERY = 2.0  # seconds between two looks at settings, state files and the homes of others
+CHECK_SHARE = 500  # a look at a thousand homes takes 13 ms; looks may take a five-hundredth of the time
+LONGEST = 10.0  # seconds between two looks, however much they cost
 BATCH = 50  # citizens added between two updates of the screen
 DISK_THREADS = 4
+ARRIVAL = 5.0  # seconds that a citizen which is just coming gets at the end
 
 
 class Fleet:
@@ -51,6 +59,7 @@ class Fleet:
         self.on_stop: Callable[[], None] | None = None  # ends this process, if it is a loop
         self._options, self._on_home = options, on_home
         self._settings = Settings(root=Path())
+        self._wanted: dict[str, CitizenSettings] = {}
         self._problems: tuple[str, ...] = ()
         self._workers = Executor()
         self._alarms = Alarms()
@@ -59,10 +68,13 @@ class Fleet:
         self._subscribers = Subscribers()
         self._loading = self._dispatch = True
         self._stopped = False
-        self._checking: asyncio.Task[None] | None = None
-        self._check_now = asyncio.Event()
+        self._watch = SettingsWatch(self._load, self.clock.elapsed)
+        self._looking: list[asyncio.Task[None]] = []
+        self._moving: dict[str, asyncio.Task[None]] = {}  # citizens that come, go or change at this moment
+        self._settings_now, self._homes_now = asyncio.Event(), asyncio.Event()
         self._reloaded: list[Callable[[], None]] = []
         self._gone: set[str] = set()  # citizens whose homes were removed while they ran
+        self._missing: dict[str, float] = {}  # since when a home is not there, in elapsed seconds
 
     # -------------------------------------------------------------- life
 
@@ -79,22 +91,25 @@ class Fleet:
             if name not in settings.known:
                 raise UnknownCitizen(name, settings.known)
         self._settings, self._problems = settings, settings.problems
+        self._wanted = {citizen.name: citizen for citizen in settings.citizens}
         self.notify()
         for first in range(0, len(settings.citizens), BATCH):
             await asyncio.gather(*map(self._add, settings.citizens[first : first + BATCH]))
             self.notify()
         self._loading = False
         self.notify()
-        self._checking = asyncio.create_task(self._keep_checking(), name="settings")
-        self._checking.add_done_callback(_log_failure)
+        for look in (self._follow_settings(), self._follow_homes(), self._follow_owners()):
+            self._looking.append(asyncio.create_task(look, name="look"))
+            self._looking[-1].add_done_callback(_log_failure)
 
     async def stop(self, grace: float | None = None) -> None:
         """Stop every scheduler of this process at the same time, and release the homes."""
         if self._stopped:
             return
         self._stopped = True
-        if self._checking:
-            self._checking.cancel()
+        for look in self._looking:
+            look.cancel()
+        await self._end_moves()
         await asyncio.gather(*(member.end(grace) for member in self.members.values()))
         await self._workers.close()
         await self._alarms.stop()
@@ -102,6 +117,17 @@ class Fleet:
         self._disk.shutdown(wait=False)
         if isinstance(self.clock, SystemClock):
             self.clock.close()
+
+    async def _end_moves(self) -> None:
+        """Let those who come arrive, and drop what ends or changes a citizen: it is ended anyway."""
+        for name, move in self._moving.items():
+            member = self.members.get(name)
+            if member and isinstance(member.control, Scheduler):
+                move.cancel()
+        if self._moving:
+            _, late = await asyncio.wait(self._moving.values(), timeout=ARRIVAL)
+            for move in late:
+                move.cancel()
 
     def stop_now(self) -> None:
         """Kill everything that still runs: the second request to stop."""
@@ -112,12 +138,15 @@ class Fleet:
     def reload(self, done: Callable[[], None] = lambda: None) -> None:
         """Read the settings now rather than soon; `done` is called when they apply."""
         self._reloaded.append(done)
-        self._check_now.set()
+        self._settings_now.set()
+        self._homes_now.set()
 
     async def take_over(self, name: str) -> None:
         """Own a citizen whose owner is gone; raises Owned while there is one."""
         if name not in self.members:
             raise UnknownCitizen(name, self.members)
+        if name in self._moving:
+            await asyncio.wait({self._moving[name]})
         before = self.members[name]
         self.members[name] = await self._own(before.settings)
         await before.end()
@@ -239,48 +268,87 @@ class Fleet:
 
     # -------------------------------------------------------------- following the files
 
-    async def _keep_checking(self) -> None:
+    async def _follow_settings(self) -> None:
+        """Take up changed settings, on time whatever the citizens are at."""
         pause = CHECK_EVERY
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._check_now.wait(), pause)
-            asked = self._check_now.is_set()
-            self._check_now.clear()
+            asked = await _set_within(self._settings_now, pause)
+            found, cost = await asyncio.to_thread(
+                _timed, lambda a=asked: self._watch.look(self._settings, asked=a)
+            )
+            if found:
+                self._apply(found)
+            pause = min(AGAIN, CHECK_EVERY) if self._watch.undecided else _pause(cost)
+
+    async def _follow_homes(self) -> None:
+        """Notice edited state files, removed homes and locks; what follows from that is not waited for."""
+        pause = CHECK_EVERY
+        while True:
+            await _set_within(self._homes_now, pause)
+            (edited, displaced), cost = await asyncio.to_thread(_timed, self._differences)
+            for scheduler in edited:
+                scheduler.reload_if_edited()
+            self._missing = {name: since for name, since in self._missing.items() if name in displaced}
+            for name in displaced:
+                self._move(name, self._check_displaced(name))
+            pause = _pause(cost)
+
+    async def _follow_owners(self) -> None:
+        """Look whether a citizen that nobody runs here has an owner, or its home is back."""
+        pause = CHECK_EVERY
+        while True:
+            await asyncio.sleep(pause)
             start = self.clock.elapsed()
-            changed = await self._check_files(asked)
-            took = 0.0 if changed else self.clock.elapsed() - start
-            pause = max(CHECK_EVERY, CHECK_SHARE * took)
+            for name, member in list(self.members.items()):
+                if isinstance(member.control, OfflineControl):
+                    self._move(name, self._refresh_offline(member, member.control))
+                    await asyncio.wait({self._moving[name]})
+            pause = _pause(self.clock.elapsed() - start)
 
-    async def _check_files(self, asked: bool) -> bool:
-        """Compare the files with what is known and apply changes; gives whether there were any."""
-        changed, edited, displaced = await asyncio.to_thread(self._differences)
-        for scheduler in edited:
-            scheduler.reload_if_edited()
-        # Before the settings: they, or a handler that still runs, may create the folder again.
-        for name in displaced:
-            await self._release_if_gone(name)
-        if changed or asked:
-            await self._reload()
-        # After the settings: the citizen may be removed although a handler created its folder again.
-        for name in displaced:
-            await self._reacquire(name)
-        for member in list(self.members.values()):
-            if isinstance(member.control, OfflineControl):
-                await self._refresh_offline(member, member.control)
-        return changed or asked or bool(edited or displaced)
-
-    def _differences(self) -> tuple[bool, list[Scheduler], list[str]]:
-        """Whether the settings changed, whose state file was edited, and whose lock is not in its place."""
+    def _differences(self) -> tuple[list[Scheduler], list[str]]:
+        """Whose state file was edited, and whose lock is not in its place."""
         edited = [scheduler for scheduler in self.schedulers() if scheduler.file_differs()]
         members = list(self.members.items())
         displaced = [name for name, each in members if each.ownership and not each.ownership.in_place()]
-        return fingerprint(self._settings) != self._settings.mark, edited, displaced
+        return edited, displaced
 
-    async def _release_if_gone(self, name: str) -> None:
-        home = self.members[name].settings.home
-        if not await asyncio.to_thread(home.is_dir):
-            reason = f"{home}: No such file or directory; it runs again when it is back"
-            await self._release(name, Unreadable(reason))
+    def _move(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Let the citizen come, go or change, one step at a time; who looks does not wait for it."""
+        if name in self._moving:
+            work.close()  # the next look sees what is left to do
+            return
+        wanted = self._wanted.get(name)
+        self._moving[name] = move = asyncio.create_task(work, name=f"{name}/move")
+        move.add_done_callback(lambda move: self._moved(name, wanted, move))
+
+    def _moved(self, name: str, wanted: CitizenSettings | None, move: "asyncio.Task[None]") -> None:
+        del self._moving[name]
+        if not move.cancelled() and (error := move.exception()):
+            log.error("citizen not changed", exc_info=error, extra={"citizen": name})
+        if not self._stopped and self._wanted.get(name) is not wanted:  # changed meanwhile
+            self._settle(name)
+
+    async def _check_displaced(self, name: str) -> None:
+        """The home or its lock is gone: let go of the citizen, unless that is for a moment only."""
+        member = self.members[name]
+        home = member.settings.home
+        # Some file systems change the number of a file: the note of the owner decides.
+        owner, there = await asyncio.to_thread(_owner_and_state, home)
+        if owner and owner.pid == os.getpid():
+            return
+        now = self.clock.elapsed()
+        # Without its state the home may be a disk that is mounted again in a moment.
+        if not (owner or there) and now - self._missing.setdefault(name, now) < TAKEN_AWAY:
+            return
+        exists = await asyncio.to_thread(home.is_dir)
+        if owner or exists:
+            reason = f"owned by pid {owner.pid}" if owner else "its lock was removed"
+            await self._release(name, Owned(f"{name}: {reason}"))
+            await self._add(member.settings)
+            self.notify()
+        else:
+            gone = f"{home}: No such file or directory; it runs again when it is back"
+            await self._release(name, Unreadable(gone))
             self._gone.add(name)
 
     async def _release(self, name: str, reason: SchedulerError) -> None:
@@ -290,27 +358,6 @@ class Fleet:
         await member.end(0)
         self._alarms.forget(name)
         self.members[name] = await attached(member.settings, reason, self.clock)
-        self.notify()
-
-    async def _reload(self) -> None:
-        """Read the settings again and apply them."""
-        waiting, self._reloaded = self._reloaded, []
-        await self._apply(await asyncio.to_thread(self._load))
-        for done in waiting:
-            done()
-
-    async def _reacquire(self, name: str) -> None:
-        """The lock was removed: own the citizen again, unless another process does by now."""
-        member = self.members.get(name)
-        if member is None or member.ownership is None:
-            return
-        # Some file systems change the number of a file: the note of the owner decides.
-        owner = await asyncio.to_thread(owner_of, member.settings.home)
-        if owner and owner.pid == os.getpid():
-            return
-        reason = f"owned by pid {owner.pid}" if owner else "its lock was removed"
-        await self._release(name, Owned(f"{name}: {reason}"))
-        await self._add(member.settings)
         self.notify()
 
     async def _refresh_offline(self, member: Member, offline: OfflineControl) -> None:
@@ -327,31 +374,41 @@ class Fleet:
         if not isinstance(self.members[name].control, OfflineControl):
             self.notify()
 
-    async def _apply(self, settings: Settings) -> None:
+    def _apply(self, settings: Settings) -> None:
         """Apply changed settings; those with errors only change the problems on screen."""
-        self._problems = settings.problems
-        if settings.problems:
-            self._settings = replace(self._settings, mark=settings.mark, files=settings.files)
-        else:
-            await self._replace(settings)
+        self._problems, self._settings = settings.problems, taken_up(self._settings, settings)
+        if not settings.problems:
+            self._wanted = {citizen.name: citizen for citizen in settings.citizens}
+            for name in self.members.keys() | self._wanted.keys():
+                self._settle(name)
         log.info("settings read", extra={"problems": len(settings.problems)})
         self.notify()
+        waiting, self._reloaded = self._reloaded, []
+        for done in waiting:
+            done()
 
-    async def _replace(self, settings: Settings) -> None:
-        self._settings = settings
-        wanted = {citizen.name: citizen for citizen in settings.citizens}
-        for name in self.members.keys() - wanted.keys():
-            await self.members[name].end()  # still a member: a stop of the fleet waits for it
-            del self.members[name]
-            self._alarms.forget(name)
-        for name, citizen in wanted.items():
-            member = self.members.get(name)
-            if member is None or (isinstance(member.control, OfflineControl) and member.settings != citizen):
-                await self._add(citizen)
-            elif member.settings != citizen:
-                self._change(member, citizen)
-                await member.share()
-        self.members = {name: self.members[name] for name in wanted}
+    def _settle(self, name: str) -> None:
+        """Make the citizen what the settings say; one that is moving settles when it has arrived."""
+        member, citizen = self.members.get(name), self._wanted.get(name)
+        if name in self._moving:
+            return
+        if citizen is None:
+            self._move(name, self._remove(name))
+        elif member is None or (isinstance(member.control, OfflineControl) and member.settings != citizen):
+            self._move(name, self._come(citizen))
+        elif member.settings != citizen:
+            self._change(member, citizen)
+            self._move(name, member.share())
+
+    async def _come(self, citizen: CitizenSettings) -> None:
+        await self._add(citizen)
+        self.notify()
+
+    async def _remove(self, name: str) -> None:
+        await self.members[name].end()  # still a member: a stop of the fleet waits for it
+        del self.members[name]
+        self._alarms.forget(name)
+        self.notify()
 
     def _change(self, member: Member, citizen: CitizenSettings) -> None:
         if isinstance(member.control, Scheduler):
@@ -362,6 +419,31 @@ class Fleet:
             self._alarms.change(citizen)
             member.control.set_tasks(citizen.tasks, self._rules(citizen))
         member.settings = citizen
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether the event is set within this time; it is cleared."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    was_set = event.is_set()
+    event.clear()
+    return was_set
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What the work gives and the seconds of this thread's processor that it took: waiting costs nothing."""
+    before = time.thread_time()
+    return work(), time.thread_time() - before
+
+
+def _pause(cost: float) -> float:
+    """Seconds until the next look after one that took this much of the processor."""
+    return min(max(CHECK_EVERY, CHECK_SHARE * cost), max(CHECK_EVERY, LONGEST))
+
+
+def _owner_and_state(home: Path) -> tuple[Running | None, bool]:
+    """Who owns the home by its note, and whether its state file is there."""
+    return owner_of(home), (home / FILE_NAME).exists()
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

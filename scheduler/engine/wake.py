@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.core.schedule import unix
-from scheduler.core.task import Call, Command, Outcome, Task, WakeConfig
+from scheduler.core.task import Command, Isolated, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView
 from scheduler.engine.wake_results import TaskResult
 from scheduler.errors import AlreadyRunning, Unreadable
@@ -255,7 +255,7 @@ class WakeCycle:
             environment = {**work.environment, "EXPERIENCE_WAKE": str(opened.number)}
             work = replace(work, input=letter, environment=environment)
         task = Task("wake", self._plan.schedule, work, timeout=self._plan.timeout, options=json.loads(letter))
-        if isinstance(work, Call):  # it has no process of its own
+        if not isinstance(work, Command | Isolated):  # it has no process of its own
             await carried_by()
         return await self._turn.run_wake_command(task, carried_by)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import TaskFailed
-from scheduler.system.files import read_json_for_update, write_json
+from scheduler.system.files import read_json_for_update, require_home, write_json
 from scheduler.system.foreign_home import make_folder, open_file
 
 
@@ -30,6 +30,7 @@ def read_memory(file: Path) -> dict[str, Any]:
 def write_memory(file: Path, document: Mapping[str, Any]) -> None:
     """Remember `document` for the next run."""
     with task_fails(file, "cannot be saved"):
+        require_home(file.parent.parent)
         write_json(file, document)
 
 

@@ -13,7 +13,7 @@ from scheduler.handlers.dream_generate.prompt import Prompt, prompt
 from scheduler.handlers.home_files import task_fails
 from scheduler.handlers.net.llm import ask
 from scheduler.system.clock import SystemClock
-from scheduler.system.files import quarantine, read_json_for_update, write_json
+from scheduler.system.files import quarantine, read_json_for_update, require_home, write_json
 
 FILE = Path("contexts") / "dreams.json"
 
@@ -79,6 +79,7 @@ def add(home: Path, new: Message, keep: int) -> bool:
         messages = document.get("messages", [])
         if messages and _same(messages[-1], new):
             return False
+        require_home(home)
         write_json(path, {**document, "messages": [*messages, new][-keep:]})
     return True
 

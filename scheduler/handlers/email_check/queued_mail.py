@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.handlers.home_files import count_files, read_memory, task_fails, write_memory
-from scheduler.system.files import write_json
+from scheduler.system.files import require_home, write_json
 
 KEPT = 400 * 86400.0  # seconds that a message is remembered after it was last seen unread
 REFRESH = 86400.0  # seconds after which being seen again is worth a write
@@ -43,6 +43,7 @@ class MailQueue:
         file = self._folder / f"email_{key}.json"
         with task_fails(file, "cannot be saved"):
             if not file.exists():
+                require_home(self._folder.parent.parent)
                 write_json(file, work)
         self._seen[key], self._changed = self._now, True
         self.room -= 1

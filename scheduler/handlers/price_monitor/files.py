@@ -9,7 +9,7 @@ from typing import Any
 
 from scheduler.handlers.home_files import append_lines, count_files, task_fails
 from scheduler.handlers.price_monitor.moves import Move
-from scheduler.system.files import replace_file, write_json
+from scheduler.system.files import replace_file, require_home, write_json
 
 MOST = 32 << 20  # bytes of prices.jsonl: five pairs every quarter of an hour for about two years
 FULL = 5000  # files in the queue from which on nothing is added until it gets shorter
@@ -35,6 +35,7 @@ def queue(home: Path, pair: str, source: str, move: Move) -> bool:
     if not file.exists() and count_files(folder) >= FULL:
         return False
     with task_fails(file, "cannot be saved"):
+        require_home(home)
         write_json(file, _work(pair, source, move))
     return True
 

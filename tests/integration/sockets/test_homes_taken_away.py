@@ -34,6 +34,7 @@ kept = acquire(Path(sys.argv[1]), 5.0); print("mine", flush=True); sys.stdin.rea
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr("scheduler.control.fleet.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("scheduler.control.fleet.TAKEN_AWAY", 0.2)
     place = Place(tmp_path)
     place.tasks(command("tick", "echo $$ >> ticks", every="100ms"))
     return place
