@@ -74,6 +74,7 @@ class Server:
         self._clients: set[asyncio.Task[None]] = set()
         self._open: dict[Path, tuple[asyncio.Server, tuple[int, int] | None]] = {}
         self._shared: tuple[Path, int] | None = None
+        self._user: int | None = None  # of the home: another than this process's own where root runs it
         self.encoder, self.exclusive = _SnapshotEncoder(), asyncio.Lock()
 
     @property
@@ -112,7 +113,7 @@ class Server:
         listener = socket.socket(socket.AF_UNIX)
         try:
             prepare(path, group)
-            bind(listener, path, group)
+            self._user = bind(listener, path, group)
             identity = file_id(path)
             serve, limit = partial(self._serve, group), messages.LINE_LIMIT
             server = await asyncio.start_unix_server(serve, sock=listener, limit=limit, backlog=ACCEPTED)
@@ -139,9 +140,9 @@ class Server:
         self._clients.add(task)
         try:
             peer = peer_of(writer.get_extra_info("socket"))
-            seat = Seat(task, is_trusted(peer))
+            seat = Seat(task, is_trusted(peer, self._user))
             if self._greet(writer, peer, group, seat):
-                stop = self._stop if seat.trusted else _other_user
+                stop = self._stop if is_trusted(peer) else _other_user
                 try:
                     await _Client(self, reader, writer, seat.requests, stop).serve()
                 finally:
@@ -153,7 +154,7 @@ class Server:
             writer.transport.abort()  # close() would wait for a client that does not read
 
     def _greet(self, writer: asyncio.StreamWriter, peer: Peer | None, group: int | None, seat: Seat) -> bool:
-        if not is_admitted(peer, group):
+        if not is_admitted(peer, group, self._user):
             self._warn("refused another user at the socket")
             return False
         if not self._seats.take(seat):

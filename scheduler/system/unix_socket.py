@@ -116,16 +116,18 @@ def _user_of(folder: Path) -> int:
     return int(number) if number.isdecimal() else folder.parent.stat().st_uid
 
 
-def bind(listener: socket.socket, path: Path, group: int | None = None) -> None:
-    """Bind the socket to the path, for this user, and for the group if there is one."""
+def bind(listener: socket.socket, path: Path, group: int | None = None) -> int:
+    """Bind the socket to the path, for the user of its folder, and for the group; gives that user."""
     before = os.umask(0o177 if group is None else 0o117)
     try:
         listener.bind(str(path))
     finally:
         os.umask(before)
     with place(path) as at:
-        user = os.fstat(at.folder).st_uid if os.geteuid() == 0 and at.folder is not None else -1
+        own = os.geteuid()
+        user = os.fstat(at.folder).st_uid if own == 0 and at.folder is not None else own
         os.chown(at.name, user, -1 if group is None else group, dir_fd=at.folder, follow_symlinks=False)
+    return user
 
 
 def remove(path: Path) -> None:
@@ -159,16 +161,16 @@ class Peer(NamedTuple):
     groups: frozenset[int]
 
 
-def is_admitted(peer: Peer | None, group: int | None) -> bool:
-    """Whether it may connect: this user, root, or a member of the group."""
+def is_admitted(peer: Peer | None, group: int | None, user: int | None = None) -> bool:
+    """Whether it may connect: this user, root, the home's `user`, or a member of the group."""
     if peer is None:  # the modes of the socket and its folder have to suffice
         return True
-    return is_trusted(peer) or group in peer.groups
+    return is_trusted(peer, user) or group in peer.groups
 
 
-def is_trusted(peer: Peer | None) -> bool:
-    """Whether it is a process of this user, or of root."""
-    return peer is None or peer.uid in (os.geteuid(), 0)
+def is_trusted(peer: Peer | None, user: int | None = None) -> bool:
+    """Whether it is a process of this user, of root, or of the home's `user`."""
+    return peer is None or peer.uid in (os.geteuid(), 0, user)
 
 
 def peer_of(connection: socket.socket) -> Peer | None:

@@ -288,7 +288,7 @@ async def test_idle_clients_of_the_group_lock_nobody_out(folder, monkeypatch, ca
     member = Peer(1, 12345, frozenset({os.getgid()}))
     with monkeypatch.context() as faked:
         faked.setattr("scheduler.control.server.peer_of", lambda connection: member)
-        faked.setattr("scheduler.control.server.is_admitted", lambda peer, group: True)
+        faked.setattr("scheduler.control.server.is_admitted", lambda *_: True)
         writers = await idle_clients(socket_path(home), 2 * CLIENTS)
     assert fleet.members["good"].server.clients <= OTHERS
     assert await place.command("reset", "good", "chore") == 0
