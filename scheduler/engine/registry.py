@@ -111,7 +111,7 @@ class TaskRegistry:
     def load(self, now: float) -> None:
         """Read the saved states and close the runs that a dead owner left open; blocks, raises Unreadable."""
         states, notes = self._store.load()
-        self.notes = tuple(notes)
+        self._note(notes)
         self.states = {name: self._recover(name, state, now) for name, state in states.items()}
         self._recovered = self.states != states
 
@@ -287,9 +287,15 @@ class TaskRegistry:
             self.bus.add_event("finished", name, outcome=Outcome.INTERRUPTED, text=text)
         return after
 
+    def _note(self, notes: Iterable[str]) -> None:
+        """Show and log what was dropped from the state file."""
+        self.notes = tuple(notes)
+        for note in self.notes:
+            log.warning(note, extra={"citizen": self._citizen})
+
     def _adopt(self, states: States, notes: Iterable[str]) -> None:
         """These states were edited in the file."""
-        self.notes = tuple(notes)
+        self._note(notes)
         for name, state in states.items():
             before = self.states.get(name)
             if before and before.paused and not state.paused:  # resumed

@@ -28,10 +28,10 @@ Write = Callable[[logging.LogRecord, str], None]
 @contextmanager
 def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Callable[[str, Path], None]]:
     """Log to `stream`, if any, and to the homes; gives the function that adds a citizen's home."""
-    formatter = JsonFormatter() if as_json else TextFormatter()
     homes = HomeLogs()
-    writers = [homes.write, *([stream_writer(stream)] if stream else [])]
-    handlers = [BackgroundHandler(write, formatter) for write in writers]
+    handlers = [BackgroundHandler(homes.write, _formatter(as_json, dated=True))]
+    if stream:
+        handlers += [BackgroundHandler(stream_writer(stream), _formatter(as_json, dated=not stream.isatty()))]
     root = logging.getLogger("experience")
     before = (root.level, root.propagate)
     root.setLevel(logging.INFO)
@@ -46,6 +46,10 @@ def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Call
             handler.finish()
         root.setLevel(before[0])
         root.propagate = before[1]
+
+
+def _formatter(as_json: bool, *, dated: bool) -> logging.Formatter:
+    return JsonFormatter() if as_json else TextFormatter(dated=dated)
 
 
 class BackgroundHandler(QueueHandler):
@@ -149,10 +153,14 @@ def _rotate(path: Path) -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """`14:03:22 opus/news_scan failed in 30s: Connection timeout`."""
+    """`14:03:22 opus/news_scan failed in 30s: Connection timeout`; `dated` adds the day."""
+
+    def __init__(self, *, dated: bool = True) -> None:
+        super().__init__()
+        self._moment = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
+        moment = time.strftime(self._moment, time.localtime(record.created))
         event = getattr(record, "event", None)
         return f"{moment} {clean(_sentence(event) if isinstance(event, Event) else self._message(record))}"
 
