@@ -95,6 +95,7 @@ def _planned(
         load_target,
         ready_handlers,
         sources,
+        states_of,
     )
     from scheduler.system.clock import SystemClock
 
@@ -111,6 +112,7 @@ def _planned(
         zone=local_zone(),
         builtin=ready_handlers(target) if asked["builtin"] else frozenset(),
         every=asked["every"],
+        states=states_of(target.home),
         taken=existing_tables(target),
         others=frozenset(settings.known) - {name},
         cron=installed_cron(user, home),

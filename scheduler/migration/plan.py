@@ -107,6 +107,7 @@ class MigrationRequest:
     zone: tzinfo
     builtin: frozenset[str] = frozenset()  # built-in tasks to be taken instead of v1's commands
     every: bool = False
+    states: Mapping[str, TaskState] = field(default_factory=dict)  # of the citizen's tasks and its wake
     taken: Mapping[str, str] = field(default_factory=dict)  # tasks (and the wake) that are set already: where
     others: frozenset[str] = frozenset()  # other citizens
     cron: InstalledCron = InstalledCron()  # noqa: RUF009  # frozen
@@ -192,7 +193,7 @@ class _Planner:
 
     def _job(self, line: Line, around: LineContext, column: bool) -> LinePlan:
         when, command = self._checked(line, around, column)
-        schedule, before, after = self._schedule(when, around)
+        schedule, before = self._schedule(when, around)
         command, given = split_input(command)
         shell = _shell_in(around, self._wanted.is_folder)
         if isinstance(schedule, AtStart):
@@ -214,6 +215,7 @@ class _Planner:
                 Fate.WAKE,
                 (*notes, "gets JSON about its tasks on standard input; cron gave it nothing"),
             )
+        after = self._first_runs(name, schedule, before)
         return LinePlan(line, fate, name, schedule, zone, work, before, after, notes)
 
     def _checked(self, line: Line, around: LineContext, column: bool) -> tuple[str, str]:
@@ -237,17 +239,22 @@ class _Planner:
             )
         return when, command
 
-    def _schedule(self, when: str, around: LineContext) -> tuple[Schedule, Moments, Moments]:
-        """The schedule, and its next times by cron and in the scheduler: only an interval has others."""
+    def _schedule(self, when: str, around: LineContext) -> tuple[Schedule, Moments]:
+        """The schedule, and its next times by cron."""
         if when == "@reboot":
-            return AtStart(), (), ()
+            return AtStart(), ()
         if around.wrong:
             raise CannotMigrate(around.wrong, "CRON_TZ=Europe/Berlin, say")
         cron, times = self._cron(when, around.zone)
-        if self._wanted.every and (interval := _interval(when)):
-            task, now = Task(WAKE, interval, Command(())), self._wanted.now
-            return interval, times, upcoming(self._wanted.citizen, task, TaskState(), now, now, SHOWN)
-        return cron, times, times
+        return (_interval(when) if self._wanted.every else None) or cron, times
+
+    def _first_runs(self, name: str, schedule: Schedule, times: Moments) -> Moments:
+        """The next times in a scheduler that starts now: others where a task of this name has run."""
+        state, now = self._wanted.states.get(name), self._wanted.now
+        if state is None and not isinstance(schedule, Every):
+            return times
+        task = Task(name, schedule, Command(()), catch_up=name == WAKE)
+        return upcoming(self._wanted.citizen, task, state or TaskState(), now, now, SHOWN)
 
     def _cron(self, when: str, zone: tzinfo) -> tuple[Cron, Moments]:
         if (when, zone) not in self._times:  # most crontabs have few different times

@@ -9,6 +9,8 @@ from scheduler.config.citizen import Sources, citizen
 from scheduler.config.defaults import BACKGROUND_TASKS, FIRST
 from scheduler.config.files import Files, main_candidates
 from scheduler.config.settings import Settings
+from scheduler.core.schedule import unix
+from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Imported
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import LineKind, read
@@ -17,7 +19,8 @@ from scheduler.migration.journal import Crontab, newest, why_none
 from scheduler.migration.names import folders_in
 from scheduler.migration.plan import WAKE, Source, v1_name
 from scheduler.migration.settings_writer import Target
-from scheduler.system.files import read_file
+from scheduler.storage.state_file import StateFile
+from scheduler.system.files import read_file, read_json
 from scheduler.system.foreign_home import is_ours
 from scheduler.system.homes import NAME
 
@@ -120,6 +123,13 @@ def _set_in(tables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from ((name, f"tasks.{name}") for name, table in tables.get("tasks", {}).items() if table)
     if _TURN & tables.get(WAKE, {}).keys():
         yield WAKE, WAKE
+
+
+def states_of(home: Path) -> dict[str, TaskState]:
+    """What is remembered of its tasks and its wake, which decides when they run first; raises Unreadable."""
+    states, _ = StateFile(home).peek()
+    last = unix(read_json(home / "metadata.json", {}).get("last_wake"))
+    return {**states, **({} if last is None else {WAKE: TaskState(last_run=last)})}
 
 
 def ready_handlers(found: Target) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """What users saw who left cron: lines that were not moved, moved to other times, or started twice."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,15 +10,16 @@ import pytest
 
 from scheduler.config.loader import load
 from scheduler.core.schedule import LONGEST, AtStart, Every, zone_named
-from scheduler.core.task import Call
+from scheduler.core.task import Call, Context
 from scheduler.migration import installed_cron as machine
 from scheduler.migration.at_start import leaves_a_daemon, running_copy
 from scheduler.migration.installed_cron import InstalledCron, installed_cron, why_ignored
 from scheduler.migration.pam_environment import pam_environment
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest, Source, plan
 from scheduler.migration.settings_writer import settings_with
-from scheduler.migration.target import load_target, sources
-from tests.fakes import NOON
+from scheduler.migration.target import load_target, sources, states_of
+from scheduler.storage.state_file import StateFile
+from tests.fakes import NOON, until
 
 BERLIN = zone_named("Europe/Berlin")
 ME = MigrationRequest("opus", "me", "/home/opus", NOON, BERLIN)
@@ -350,3 +352,56 @@ def test_what_leaves_a_daemon_behind_needs_a_service(command):
 def test_a_short_job_at_boot_is_a_task():
     for command in ("mkdir -p /run/x && chown me /run/x", "/usr/bin/x --screen -d", "echo 'a & b'"):
         assert one(f"@reboot {command}").fate is Fate.TASK, command
+
+
+# ------------------------------------------------------------------ the promise
+
+
+V1 = (
+    "*/10 * * * * /home/opus/autonomous_wake.sh\n"
+    "0 */4 * * * python3 news_scanner_local.py\n"
+    "*/5 * * * * python3 heartbeat.py\n"
+    "30 13 * * * /opt/report\n"
+)
+LATELY = '{"last_run": {"heartbeat": %f, "news_scan": %f}, "run_counts": {"heartbeat": 7, "news_scan": 2}}'
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize(("lately", "woken"), [(False, None), (True, NOON - 130), (True, NOON - 86400)])
+async def test_the_first_runs_come_when_the_table_said(every, lately, woken, tmp_path, build, clock, runs):
+    """The next times that `migrate` shows, through the settings that it writes, in a new scheduler."""
+    home = tmp_path / "opus"  # as the first version left it
+    home.mkdir(exist_ok=True)
+    if lately:
+        (home / "background_tasks.json").write_text(LATELY % (NOON - 100, NOON - 90000))
+    if woken:
+        then = datetime.fromtimestamp(woken, UTC).isoformat()
+        (home / "metadata.json").write_text(json.dumps({"last_wake": then, "wake_count": 3}))
+    (tmp_path / "main.toml").write_text(f'root = "{tmp_path}"\n')
+    target = load_target(load(config=tmp_path / "main.toml"), "opus", tmp_path / "main.toml")
+    planned = crontab(V1, replace(ME, every=every, states=states_of(home))).lines
+    (home / "experience.toml").write_text(settings_with(target, planned))
+    opus = load(config=tmp_path / "main.toml").citizens[0]
+    assert opus.problems == ()
+
+    woken_at: list[float | None] = []
+
+    async def note(context: Context) -> str:
+        runs.append((context.task, clock.now()))
+        return "noted"
+
+    tasks = [each.with_work(Call(note)) for each in opus.tasks if each.name in {one.name for one in planned}]
+    wake = replace(opus.wake, work=Call(note))
+    states, _ = StateFile(home).peek()
+    scheduler = await build(*tasks, states=dict(states), wake=wake)
+    scheduler.subscribe(lambda: woken_at.append(scheduler.snapshot().wake.running_since))
+    await clock.advance(seconds=1)
+    for _ in range(100):  # what a wake writes is written by a thread
+        await until(lambda: scheduler.snapshot().wake.running_since is None, "the wake is over")
+        await clock.advance(seconds=60)
+    for one in planned:
+        seen = [when for name, when in runs if name == one.name][:2]
+        if one.name == "wake":
+            seen = [each for each in woken_at if each is not None][:1]
+        assert seen == [when for when in one.after if when <= clock.now()][: len(seen)], one.name
+        assert seen or one.after[0] > clock.now()
