@@ -9,10 +9,11 @@ from scheduler.config.settings import CitizenSettings
 from scheduler.core.planning import next_start, recovered, taken_up
 from scheduler.core.schedule import unix
 from scheduler.core.state import TaskState
-from scheduler.core.task import Task, WakeConfig
+from scheduler.core.task import Command, Task, WakeConfig
 from scheduler.core.views import Snapshot, TaskView, WakeView, view
 from scheduler.storage.lock import owner_of
 from scheduler.storage.state_file import StateFile
+from scheduler.storage.wake_note import WakeNote, read_note, wake_state
 from scheduler.system.files import read_json
 from scheduler.system.process_info import Running, alive
 
@@ -27,7 +28,7 @@ def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:
         tasks=tuple(
             _row(settings.name, task, states.get(task.name, TaskState()), now, owner) for task in tasks
         ),
-        wake=_wake(settings.home, settings.wake, now),
+        wake=_wake(settings.name, settings.home, settings.wake, now),
         home=str(settings.home),
         owner=f"pid {owner.pid}" if owner else "",
         problems=(*settings.problems, *settings.refused, *notes),
@@ -50,12 +51,22 @@ def _row(citizen: str, task: Task, state: TaskState, now: float, owner: Running 
     return view(task, state, when, note=note)
 
 
-def _wake(home: Path, plan: WakeConfig, now: float) -> WakeView:
+def _wake(citizen: str, home: Path, plan: WakeConfig, now: float) -> WakeView:
     metadata = read_json(home / "metadata.json", {})
     last, count = unix(metadata.get("last_wake")), metadata.get("wake_count", 0)
+    task = Task("wake", plan.schedule, Command(()))
+    state = taken_up(citizen, task, wake_state(_wake_note(home), last, now), now)
+    when, _ = next_start(citizen, task, state, now, now)
     return WakeView(
         count=count if isinstance(count, int) else 0,
-        due=None if last is None else plan.schedule.after(min(last, now)),
+        due=None if last is None else when,
         last=last,
         configured=plan.work is not None,
     )
+
+
+def _wake_note(home: Path) -> WakeNote:
+    try:
+        return read_note(home)
+    except OSError:  # another user's, who keeps it closed
+        return WakeNote()

@@ -78,9 +78,9 @@ def next_slot(citizen: str, task: Task, state: TaskState, now: float) -> float:
         beat = _beat(citizen, task, state.slot, last) if task.jitter else last
         slot = beat + schedule.seconds
         return slot if slot >= ended else schedule.skip(beat, ended - A_LITTLE)
-    served = max(last, state.wanted_since or 0.0)
+    served = max(ended, state.wanted_since or 0.0)
     if state.slot is not None and state.slot < last + CHANGED:  # else the last run was edited by hand
-        served = max(served, state.slot, ended)
+        served = max(served, state.slot)
     return schedule.after(served)
 
 

@@ -162,6 +162,8 @@ class TaskState:
         Only a slot that has run stays in the future, unless the clock was changed, not corrected.
         """
         ahead: dict[str, Any] = {name: now for name in _MOMENTS if (getattr(self, name) or 0.0) > now}
+        if "last_run" in ahead:
+            ahead["last_duration"] = None  # when that run ended is not known any more
         if self.slot is not None and self.slot > now and (clock_changed or self.slot >= now + CHANGED):
             ahead["slot"] = None
         if self.error and self.error.time > now:

@@ -9,7 +9,7 @@ from scheduler.core.schedule import NEVER
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
 from scheduler.engine.registry import Job, TaskRegistry
-from scheduler.system.clock import Clock, Timer
+from scheduler.system.clock import Clock, ClockSteps, Timer
 
 SLICE = 256  # dispatches before the loop may do something else
 SCHEDULE, FORCE, CATCH_UP = (
@@ -38,12 +38,11 @@ class Dispatcher:
         self._timer: Timer | None = None
         self._timer_at = NEVER
         self._by_schedule = self._stopped = False
-        self._offset = 0.0
+        self._steps = ClockSteps(clock)
         self._jump: Timer | None = None
 
     def begin(self, *, by_schedule: bool) -> None:
         """Start what is due from now on; without `by_schedule` only what is forced or run by a wake."""
-        self._offset = self._clock.now() - self._clock.elapsed()
         self._by_schedule = by_schedule
         self._jump = self._clock.on_jump(self._clock_jumped)
 
@@ -128,9 +127,7 @@ class Dispatcher:
 
     def _clock_jumped(self) -> None:
         """The wall clock was set, or the machine slept: compute all due times again; replay none."""
-        now, before = self._clock.now(), self._offset
-        self._offset = now - self._clock.elapsed()
-        changed = self._offset - before <= -CHANGED
+        now, changed = self._clock.now(), self._steps.look() <= -CHANGED
         self._registry.add_event("clock jumped")
         for job in self._registry.rows():
             job.floor = now

@@ -9,16 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from scheduler.core.planning import next_start, taken_up
 from scheduler.core.schedule import unix
+from scheduler.core.state import CHANGED, TaskState
 from scheduler.core.task import Command, Isolated, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView
 from scheduler.engine.wake_results import TaskResult
 from scheduler.errors import AlreadyRunning, Unreadable
 from scheduler.executors import Result
 from scheduler.storage.failure_journal import append_event
-from scheduler.storage.wake_note import HandedOver, WakeNote, read_note, write_note
-from scheduler.system.clock import Clock, Timer
-from scheduler.system.files import read_json_for_update, read_json_to_keep, require_home, write_json
+from scheduler.storage.wake_note import HandedOver, WakeNote, read_note, wake_state, write_note
+from scheduler.system.clock import Clock, ClockSteps, Timer
+from scheduler.system.files import (
+    read_json,
+    read_json_for_update,
+    read_json_to_keep,
+    require_home,
+    write_json,
+)
 from scheduler.system.process_info import Running
 
 log = logging.getLogger("experience.wake")
@@ -64,9 +72,9 @@ class WakeCycle:
         self._citizen, self._home, self._plan, self._turn, self._clock = citizen, home, plan, turn, clock
         self._tasks_first = tasks_first
         self._count = 0
-        self._last: float | None = None
+        self._state = TaskState(first_seen=clock.now())
+        self._steps = ClockSteps(clock)
         self._last_urgent: float | None = None
-        self._since_start = clock.now()
         self._stopped = False
         self._timer: Timer | None = None
         self._jump: Timer | None = None
@@ -75,6 +83,7 @@ class WakeCycle:
         self._error = self._note = ""
         self._kept = self._written = WakeNote()
         self._saving = asyncio.Lock()
+        self._noting: set[asyncio.Task[None]] = set()
         self._wanted = False  # by hand, or by something urgent that is in no letter yet
         self._turn_began = False
 
@@ -88,12 +97,13 @@ class WakeCycle:
             raise Unreadable(f"{error.filename}: {error.strerror}; {fix}") from error
         count = metadata.get("wake_count", 0)
         self._count = count if isinstance(count, int) and not isinstance(count, bool) else 0
-        self._last = unix(metadata.get("last_wake"))
-        self._written = note
-        self._kept = note if note.told else replace(note, told=HandedOver("", self._last or 0.0))
+        last, self._written = unix(metadata.get("last_wake")), note
+        self._kept = note if note.told else replace(note, told=HandedOver("", last or 0.0))
         self._wanted = self._kept.wanted
+        self._state = wake_state(note, last, self._clock.now())
         if self._kept.number > self._count:
             self._close_interrupted()
+        self._correct_metadata()
 
     def told(self) -> HandedOver:
         """The last result that a wake was told."""
@@ -101,14 +111,14 @@ class WakeCycle:
 
     def start(self) -> None:
         """From now on wake the citizen on time."""
-        self._jump = self._clock.on_jump(self._clock_jumped)
-        self._clock_jumped()
+        self._jump = self._clock.on_jump(self._take_up)
+        self._take_up()
 
     def replan(self, plan: WakeConfig) -> None:
         """Continue with other settings; a wake under way keeps its own."""
         self._plan = plan
         if self._timer:
-            self._arm()
+            self._take_up()
 
     def stop(self) -> None:
         """Start no wake from now on; one that still waits for tasks skips its turn."""
@@ -154,32 +164,49 @@ class WakeCycle:
 
     async def ended(self) -> None:
         """Return when no wake is under way."""
-        if self._under_way:
-            await asyncio.wait({self._under_way})
+        if left := {*self._noting, *([self._under_way] if self._under_way else [])}:
+            await asyncio.wait(left)
 
     def view(self) -> WakeView:
         """The wake as a panel's title shows it."""
         return WakeView(
             count=self._count,
             due=self._due() if self._timer else None,
-            last=self._last,
+            last=self._state.last_run,
             running_since=self._since,
             configured=self._plan.work is not None,
             error=self._error,
             note=self._note,
         )
 
-    def _clock_jumped(self) -> None:
-        """A last wake in the future counts as now."""
-        if self._last is not None:
-            self._last = min(self._last, self._clock.now())
+    def _take_up(self) -> None:
+        """Continue after a start, or after the clock or the plan was set: by the rules for tasks."""
+        self._correct_state()
         self._arm()
+        if self._state != self._kept.state:
+            self._kept = replace(self._kept, state=self._state)
+            noting = asyncio.get_running_loop().create_task(self._note_state())
+            self._noting.add(noting)
+            noting.add_done_callback(self._noting.discard)
+
+    def _correct_state(self) -> None:
+        now, changed = self._clock.now(), self._steps.look() <= -CHANGED
+        self._state = taken_up(self._citizen, self._task, self._state, now, clock_changed=changed)
+
+    @property
+    def _task(self) -> Task:
+        """The wake, as far as it is a task like others."""
+        return Task("wake", self._plan.schedule, self._plan.work or Command(()), timeout=self._plan.timeout)
 
     def _due(self) -> float:
-        if self._wanted:
-            return self._clock.now()
-        schedule = self._plan.schedule
-        return schedule.first(self._since_start) if self._last is None else schedule.after(self._last)
+        now = self._clock.now()
+        return now if self._wanted else next_start(self._citizen, self._task, self._state, now, now)[0]
+
+    def _begun(self, started: float) -> TaskState:
+        """The state of a wake that started then, and serves the slot that had come."""
+        when, slot = next_start(self._citizen, self._task, self._state, started, started)
+        served = self._state.slot if slot is None or when > started else slot
+        return self._state.changed(last_run=started, slot=served)
 
     def _arm(self) -> None:
         if self._timer:
@@ -219,7 +246,7 @@ class WakeCycle:
             self.now()
 
     async def _cycle(self) -> Outcome:
-        started, number = self._clock.now(), self._count + 1
+        started, number, begun = self._clock.now(), self._count + 1, self._clock.elapsed()
         if self._wanted:
             await self._save()
         late = await self._turn.run_due_once(self._plan.patience) if self._tasks_first else []
@@ -231,12 +258,16 @@ class WakeCycle:
             return Outcome.SKIPPED
         results = self._turn.results()
         self._wanted, self._turn_began = False, True  # what is urgent from now on is not in the letter
-        opened = WakeNote(number, started, told=_last_of(results))
+        opened = WakeNote(number, started, told=_last_of(results), state=self._begun(started))
         result = await self._give_turn(opened, results, late)
-        self._count, self._last = number, started
+        took = self._clock.elapsed() - begun
+        self._count = number
+        self._state = opened.state.changed(last_duration=took, outcome=result.outcome)
+        self._correct_state()
         self._error = result.text if result.outcome.bad else ""
         self._note = ""
-        await asyncio.to_thread(self._record, number, started, result, len(results))
+        async with self._saving:
+            await asyncio.to_thread(self._record, number, started, result, len(results))
         await self._close()
         self._turn.wake_changed("wake finished", result.text, result.outcome)
         return result.outcome
@@ -254,7 +285,7 @@ class WakeCycle:
         if isinstance(work, Command):
             environment = {**work.environment, "EXPERIENCE_WAKE": str(opened.number)}
             work = replace(work, input=letter, environment=environment)
-        task = Task("wake", self._plan.schedule, work, timeout=self._plan.timeout, options=json.loads(letter))
+        task = replace(self._task, work=work, options=json.loads(letter))
         if not isinstance(work, Command | Isolated):  # it has no process of its own
             await carried_by()
         return await self._turn.run_wake_command(task, carried_by)
@@ -269,7 +300,7 @@ class WakeCycle:
 
     async def _close(self) -> None:
         """The turn has ended and is recorded."""
-        self._kept = replace(self._kept, number=0, agents=self._kept.living())
+        self._kept = replace(self._kept, number=0, agents=self._kept.living(), state=self._state)
         await self._save()
 
     async def _save(self, durable: bool = True) -> str:
@@ -286,10 +317,26 @@ class WakeCycle:
             self._written = note
             return ""
 
+    async def _note_state(self) -> None:
+        """What was corrected stays so over restarts, also for those who read metadata.json."""
+        async with self._saving:
+            await asyncio.to_thread(self._correct_metadata)
+        await self._save()
+
+    def _correct_metadata(self) -> None:
+        """A last wake in the future counts as now, for peers, too; blocks."""
+        now, path = self._clock.now(), self._home / "metadata.json"
+        try:
+            if (unix(read_json(path, {}).get("last_wake")) or 0.0) > now:
+                _update(path, {"last_wake": datetime.fromtimestamp(now, UTC).isoformat()})
+        except OSError as error:
+            log.warning("wake not corrected", extra={"citizen": self._citizen, "error": str(error)})
+
     def _close_interrupted(self) -> None:
         """The owner before died during a turn: that wake has its number and its time; blocks."""
-        self._count, self._last, self._error = self._kept.number, self._kept.since, DIED
-        self._record(self._count, self._last, Result(Outcome.INTERRUPTED, DIED), 0)
+        self._count, since, self._error = self._kept.number, self._kept.since, DIED
+        self._state = self._state.changed(last_run=since, outcome=Outcome.INTERRUPTED)
+        self._record(self._count, since, Result(Outcome.INTERRUPTED, DIED), 0)
         self._kept = replace(self._kept, number=0)
         self._turn.wake_changed("wake finished", DIED, Outcome.INTERRUPTED)
 

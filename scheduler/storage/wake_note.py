@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from scheduler.core.state import TaskState
 from scheduler.core.values import value
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 from scheduler.storage.state_codec import running_from_json
@@ -29,10 +30,17 @@ class WakeNote:
     agents: tuple[Running, ...] = ()  # of turns: those that may still be alive
     told: HandedOver | None = None
     wanted: bool = False  # by a person or something urgent; its turn has not begun
+    state: TaskState = TaskState()  # what decides when the next one is due
 
     def living(self) -> tuple[Running, ...]:
         """The agents that are alive; looks for their processes."""
         return tuple(agent for agent in self.agents if alive(agent))
+
+
+def wake_state(note: WakeNote, last_wake: float | None, now: float) -> TaskState:
+    """The state of the wake; `last_wake` is that of metadata.json, which other tools write, too."""
+    ahead = last_wake is not None and last_wake > now and note.state.last_run is not None
+    return note.state if ahead else note.state.changed(last_run=last_wake)
 
 
 def read_note(home: Path) -> WakeNote:

@@ -42,6 +42,18 @@ class Clock(Protocol):
         ...
 
 
+class ClockSteps:
+    """How far the wall clock was set since the last look; a machine that slept counts as set forward."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = clock.now() - clock.elapsed()
+
+    def look(self) -> float:
+        before, self._offset = self._offset, self._clock.now() - self._clock.elapsed()
+        return self._offset - before
+
+
 class WallTimer(Protocol):
     """One timer of the running loop, set to a wall time."""
 

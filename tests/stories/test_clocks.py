@@ -1,12 +1,17 @@
 """What a clock that is wrong, set, or set again does to schedules."""
 
+import asyncio
+import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from scheduler.core.schedule import Cron, Every
 from scheduler.core.state import Failure, TaskState
+from scheduler.core.task import Call, WakeConfig
+from tests.fakes import until
 from tests.stories.citizen import DAY, HOUR, MINUTE, Citizen, at, ran
 
 NIGHTLY = Cron("0 2 * * *")
@@ -104,6 +109,103 @@ async def test_an_edit_under_a_clock_that_was_ahead_does_not_cost_the_next_slot(
     await clock.jump(-2 * HOUR)
     await opus.until("2026-03-02T11:00:01")
     assert opus.ran == ["02 11:00:00"]
+
+
+# ------------------------------------------------------------------ the wake
+
+
+async def woken(clock, scheduler, count: int) -> None:
+    def over() -> bool:
+        wake = scheduler.snapshot().wake
+        return wake.count >= count and wake.running_since is None
+
+    await until(over, f"wake {count} is over")
+    await clock.advance()
+
+
+async def test_a_wake_by_cron_comes_after_the_clock_that_saw_its_start_was_put_right(build, clock):
+    clock.wall = at("2026-04-01T12:00:30")
+    scheduler = await build(wake=WakeConfig(cron=Cron("*/10 * * * *")))
+    await clock.jump(at("2026-03-02T12:00:30") - clock.now())
+    assert scheduler.snapshot().wake.due == at("2026-03-02T12:10:00")
+    await clock.advance(minutes=10)
+    await woken(clock, scheduler, 1)
+
+
+async def test_a_wake_noted_by_a_clock_that_was_ahead_is_put_right_in_the_file(build, clock, home):
+    (home / "metadata.json").write_text(
+        json.dumps({"last_wake": "2026-04-01T12:00:00+00:00", "wake_count": 7})
+    )
+    for expected in (8 * HOUR, 7 * HOUR):
+        scheduler = await build(wake=WakeConfig(every=8 * HOUR))
+        assert scheduler.snapshot().wake.due == clock.now() + expected
+        await scheduler.stop(0)
+        await clock.advance(hours=1)
+    noted = json.loads((home / "metadata.json").read_text())["last_wake"]
+    assert datetime.fromisoformat(noted) == datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+async def test_a_wake_by_cron_that_has_been_does_not_come_again_after_a_small_step_back(build, clock):
+    clock.wall = at("2026-03-02T12:09:59")
+    scheduler = await build(wake=WakeConfig(cron=Cron("*/10 * * * *")))
+    await clock.advance(2)
+    await woken(clock, scheduler, 1)
+    await clock.jump(-30)
+    assert scheduler.snapshot().wake.due == at("2026-03-02T12:20:00")
+    await scheduler.stop(0)
+    again = await build(wake=WakeConfig(cron=Cron("*/10 * * * *")))
+    assert again.snapshot().wake.due == at("2026-03-02T12:20:00")
+
+
+async def test_an_edited_wake_does_not_come_at_once(build, clock):
+    clock.wall = at("2026-03-02T09:59:59")
+    scheduler = await build(wake=WakeConfig(cron=Cron("0 10 * * *")))
+    await clock.advance(2)
+    await woken(clock, scheduler, 1)
+    await clock.advance(hours=24 + 5)
+    await woken(clock, scheduler, 2)
+    scheduler.set_tasks([], replace(scheduler._rules, wake=WakeConfig(cron=Cron("0 13 * * *"))))
+    assert scheduler.snapshot().wake.due == at("2026-03-04T13:00:00")
+
+
+async def test_a_wake_by_cron_that_never_came_is_made_up_by_the_next_owner(build, clock):
+    """Restarted at five past nine each day, it would never wake at nine."""
+    plan = WakeConfig(cron=Cron("0 9 * * *"))
+    clock.wall = at("2026-03-02T12:00:00")
+    first = await build(wake=plan)
+    await first.stop(0)
+    clock.wall = at("2026-03-03T09:05:00")
+    again = await build(wake=plan)
+    await clock.advance(1)
+    await woken(clock, again, 1)
+
+
+async def test_a_wake_that_is_edited_while_nothing_ran_waits_for_its_time(build, clock):
+    clock.wall = at("2026-03-02T09:59:59")
+    first = await build(wake=WakeConfig(cron=Cron("0 10 * * *")))
+    await clock.advance(2)
+    await woken(clock, first, 1)
+    await first.stop(0)
+    clock.wall = at("2026-03-03T15:00:00")
+    again = await build(wake=WakeConfig(cron=Cron("0 13 * * *")))
+    assert again.snapshot().wake.due == at("2026-03-04T13:00:00")
+
+
+@pytest.mark.parametrize("plan", [WakeConfig(every=600), WakeConfig(cron=Cron("*/10 * * * *"))])
+async def test_a_wake_longer_than_its_interval_is_not_followed_by_the_next_at_once(build, clock, plan):
+    over = asyncio.Event()
+
+    async def think(context: Any) -> str:
+        await over.wait()
+        return ""
+
+    begun = clock.wall = at("2026-03-02T12:10:00")
+    scheduler = await build(wake=replace(plan, work=Call(think)))
+    await scheduler.wake()
+    await clock.advance(25 * MINUTE)
+    over.set()
+    await woken(clock, scheduler, 1)
+    assert scheduler.snapshot().wake.due == begun + 30 * MINUTE
 
 
 # ------------------------------------------------------------------ small steps, and large ones

@@ -188,6 +188,13 @@ async def test_a_run_that_is_longer_than_its_slots_waits_for_its_time(build, clo
     assert opus.ran == ["02 12:05:00", "02 12:15:00", "02 12:25:00"]
 
 
+async def test_a_run_by_hand_that_is_longer_than_its_slots_waits_for_its_time_too(build, clock):
+    opus = await Citizen(build, clock, "2026-03-02T12:01:00").start(FIVE, takes=430)
+    await opus.scheduler.force("tick")
+    await clock.advance(minutes=13)
+    assert opus.ran == ["02 12:01:00", "02 12:10:00"]
+
+
 async def test_a_daily_run_of_25_hours_starts_at_two_o_clock(build, clock):
     opus = Citizen(build, clock, "2026-03-02T01:00:00")
     await opus.start(Cron("0 2 * * *"), takes=25 * HOUR)
