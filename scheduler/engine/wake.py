@@ -249,7 +249,10 @@ class WakeCycle:
         started, number, begun = self._clock.now(), self._count + 1, self._clock.elapsed()
         if self._wanted:
             await self._save()
-        late = await self._turn.run_due_once(self._plan.patience) if self._tasks_first else []
+        tasks_first = (
+            self._tasks_first and not self._stopped
+        )  # nothing starts any more, nothing ends the wait
+        late = await self._turn.run_due_once(self._plan.patience) if tasks_first else []
         if self._stopped:
             return Outcome.INTERRUPTED
         if held := self._held():
