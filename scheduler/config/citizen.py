@@ -13,6 +13,7 @@ from scheduler.config.sections import SHORTEST, AlertsTable, HistoryTable, LlmTa
 from scheduler.config.settings import CitizenSettings
 from scheduler.config.task import Place, TaskTable, Times, cron_schedule, explicit_work, task
 from scheduler.core.schedule import AtStart, Cron
+from scheduler.core.secrets import Masks
 from scheduler.core.task import Group, Retention, Task, WakeConfig
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BUILT_IN, built_in
@@ -99,7 +100,8 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     layers = [(given.environment, Source("environment", above)), (own, Source(own_file))]
     layers += [(given.main, Source(given.file, above)), (given.shared, Source(given.file))]
     raw, where = merge(layers)
-    problems = Problems(where)
+    hidden = secrets.used(raw)
+    problems = Problems(where, Masks(hidden).hide)
     table = read(CitizenTable, secrets.fill(raw, (), problems), (), problems)
     wake = _wake(table.wake or {}, str(home), problems)
     model = llm(table.llm, ("llm",), problems)
@@ -110,7 +112,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     tasks = _tasks(wanted, table.tasks or {}, place, problems)
     lines = tuple(problems.lines)
     shared = tuple((source, line) for source, line in problems.found if source.file != own_file)
-    found = CitizenSettings(name, home, problems=lines, refused=tuple(problems.refused))
+    found = CitizenSettings(name, home, problems=lines, refused=tuple(problems.refused), hidden=hidden)
     if not lines:
         found = replace(
             found, tasks=tasks, wake=wake, workers=table.workers, grace=table.grace, secrets=secrets.values

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,20 @@ class Secrets:
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     bad_lines: tuple[int, ...] = ()
+
+    def used(self, value: Any) -> frozenset[str]:
+        """The values of the .env, and of the environment those in `value` and those that fill it."""
+        return frozenset((*self.values.values(), *self._from_outside(value)))
+
+    def _from_outside(self, value: Any) -> Iterator[str]:
+        if isinstance(value, dict | list):
+            for each in value.values() if isinstance(value, dict) else value:
+                yield from self._from_outside(each)
+        elif isinstance(value, Sensitive):
+            yield value
+        if isinstance(value, str):
+            names = (place[2] for place in _PLACE.finditer(value) if place[2])
+            yield from (self.environ[name] for name in names if name in self.environ)
 
     def fill(self, value: Any, at: At, problems: Problems) -> Any:
         """`value` with every ${NAME} in its texts replaced; `$${` stands for a plain `${`."""

@@ -30,6 +30,7 @@ class CitizenSettings:
     alerts: Alerts | None = None
     history: Retention = Retention()  # noqa: RUF009  # frozen
     socket_group: Group | None = None  # whose members may steer it, too
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)  # what nothing may show: see core/secrets
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import OfflineControl
 from scheduler.control.settings_watch import AGAIN, TAKEN_AWAY, SettingsWatch
 from scheduler.core.ports import FleetOptions, FleetView
+from scheduler.core.secrets import Masks
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
@@ -43,6 +44,7 @@ T = TypeVar("T")
 CHECK_EVERY = 2.0  # seconds between two looks at settings, state files and the homes of others
 CHECK_SHARE = 500  # a look at a thousand homes takes 13 ms; looks may take a five-hundredth of the time
 LONGEST = 10.0  # seconds between two looks, however much they cost
+OnHome = Callable[[str, Path, Masks], None]
 BATCH = 50  # citizens added between two updates of the screen
 DISK_THREADS = 4
 ARRIVAL = 5.0  # seconds that a citizen which is just coming gets at the end
@@ -51,9 +53,7 @@ ARRIVAL = 5.0  # seconds that a citizen which is just coming gets at the end
 class Fleet:
     """The citizens of one process, on the loop that called `start`."""
 
-    def __init__(
-        self, options: FleetOptions, on_home: Callable[[str, Path], None] = lambda name, home: None
-    ) -> None:
+    def __init__(self, options: FleetOptions, on_home: OnHome = lambda name, home, masks: None) -> None:
         self.clock: Clock = SystemClock()
         self.members: dict[str, Member] = {}
         self.on_stop: Callable[[], None] | None = None  # ends this process, if it is a loop
@@ -204,7 +204,7 @@ class Fleet:
         return load(config=self._options.config, only=self._options.only, create=create)
 
     async def _add(self, citizen: CitizenSettings) -> None:
-        self._on_home(citizen.name, citizen.home)
+        self._on_home(citizen.name, citizen.home, Masks(citizen.hidden))
         try:
             member = await self._own(citizen)
         except SchedulerError as refusal:
@@ -260,6 +260,7 @@ class Fleet:
             workers=citizen.workers,
             grace=citizen.grace,
             secrets=citizen.secrets,
+            masks=Masks(citizen.hidden),
             wake=wake if self._options.wakes else None,
             background=self._options.background,
             llm=citizen.llm,
@@ -417,6 +418,7 @@ class Fleet:
                 member.settings = replace(member.settings, problems=citizen.problems)
                 return
             self._alarms.change(citizen)
+            self._on_home(citizen.name, citizen.home, Masks(citizen.hidden))
             member.control.set_tasks(citizen.tasks, self._rules(citizen))
         member.settings = citizen
 

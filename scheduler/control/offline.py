@@ -12,6 +12,7 @@ from scheduler.control.home_snapshot import read_snapshot, watched_since
 from scheduler.core.description import TaskDetails, explain
 from scheduler.core.planning import Slots, TimeGrid, forecast
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
+from scheduler.core.secrets import Masks
 from scheduler.core.state import TaskState
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
@@ -121,9 +122,9 @@ class OfflineControl(ObservableControl):
         if task not in known:
             raise UnknownTask(task, known)
         state = (await self._states()).get(task, TaskState())
-        secrets, now = self._settings.secrets.values(), self._clock.now()
-        floor = watched_since(self._settings.home, now)
-        return explain(self.citizen, known[task], state, now, floor, secrets)
+        now = self._clock.now()
+        floor, masks = watched_since(self._settings.home, now), Masks(self._settings.hidden)
+        return explain(self.citizen, known[task], state, now, floor, masks)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         await self.ask(OutputChunk, "follow", task=task)

@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from scheduler.core.ports import Control, FleetOptions, FleetView, RequestingControl
@@ -16,7 +15,7 @@ from scheduler.executors.output import ChunkQueue, Signal
 from scheduler.system.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from scheduler.control.fleet import Fleet
+    from scheduler.control.fleet import Fleet, OnHome
     from scheduler.control.member import LocalControl
 
 T = TypeVar("T")
@@ -30,7 +29,7 @@ class FleetThread:
     The thread starts with `watch`: the first frame does not wait for the engine's imports.
     """
 
-    def __init__(self, options: FleetOptions, on_home: Callable[[str, Path], None]) -> None:
+    def __init__(self, options: FleetOptions, on_home: "OnHome") -> None:
         self.clock: Clock = SystemClock()
         self._options, self._on_home = options, on_home
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -1,7 +1,7 @@
 """Put a task's definition into words, with its secrets masked."""
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,10 +34,9 @@ class TaskDetails:
 
 
 def explain(
-    citizen: str, task: Task, state: TaskState, now: float, floor: float, secrets: Collection[str]
+    citizen: str, task: Task, state: TaskState, now: float, floor: float, masks: Masks
 ) -> TaskDetails:
-    """What the task is and when it is due next; `secrets` are the values that are never shown."""
-    masks = Masks(secrets)
+    """What the task is and when it is due next."""
     return TaskDetails(
         task=task.name,
         facts=tuple(_facts(task, masks)),

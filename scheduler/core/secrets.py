@@ -1,11 +1,18 @@
-"""Mask the secrets in a definition, so that it may be shown to any user."""
+"""Mask secrets in what is shown, logged or remembered."""
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
+from os.path import normpath
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 SHORTEST = 4  # characters: masking shorter values of an .env, such as 1 or no, would hide half the text
+PIECE = 8  # characters of a part of a value that is masked alone: libraries quote one word, or cut an error
+_SEPARATORS = re.compile(r"[\s:/@?&=,;#]+")  # between the parts of an address or a command line
+_CUT = re.compile(r"…|\.\.\.|\Z")
 LONGEST = 1000  # characters of a text that are shown, and searched for secrets
 
 # Long words match anywhere in a name, short ones only at the end of a part: `keywords` does not match.
@@ -54,16 +61,41 @@ def holds_sensitive(value: Any) -> bool:
 class Masks:
     """Masks the known secrets of one citizen and text that looks like a secret."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        known = sorted({each for each in secrets if len(each) >= SHORTEST}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known)), re.IGNORECASE) if known else None
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        secrets = frozenset(secrets)
+        found = {spelt for each in secrets for spelt in _spellings(each) if len(spelt) >= SHORTEST}
+        self._known = sorted(found, key=len, reverse=True)
+        self._pattern = _pattern(self._known, secrets)
+        starts = {re.escape(each[:PIECE]) for each in self._known if len(each) > PIECE}
+        self._starts = re.compile("|".join(starts), re.IGNORECASE) if starts else None
+
+    def hide(self, text: str) -> str:
+        """The text without any known secret, also one that an error quotes escaped, in part or cut short.
+
+        A value of one to three characters is masked only where it is quoted, or all that follows a colon.
+        """
+        if self._pattern is None or not text:
+            return text
+        return self._hide_cut(self._pattern.sub(MASK, text))
+
+    def _hide_cut(self, text: str) -> str:
+        """Mask the beginning of a secret at the end of the text, or before an ellipsis."""
+        shown, done = "", 0
+        for found in self._starts.finditer(text) if self._starts else ():
+            end = found.start() + max(_agree(text, found.start(), each) for each in self._known)
+            if found.start() >= done and _CUT.match(text, end):
+                shown, done = shown + text[done : found.start()] + MASK, end
+        return shown + text[done:]
+
+    def held_back(self, text: str) -> int:
+        """How many characters at the end may be the beginning of a secret: for text that comes in parts."""
+        return max((_overlap(text, each) for each in self._known), default=0)
 
     def text(self, text: str) -> str:
         """The text without its secrets; nothing of it if it came from .env or the environment."""
         if isinstance(text, Sensitive) and text:
             return MASK
-        if self._known:
-            text = self._known.sub(MASK, text)
+        text = self.hide(text)
         text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
         for pattern in _IN_TEXT:
             text = pattern.sub(rf"\g<1>{MASK}", text)
@@ -94,6 +126,41 @@ class Masks:
         if isinstance(value, list | tuple | set | frozenset):
             return ", ".join(self.value(name, each) for each in value)
         return self.text(value if isinstance(value, str) else str(value))
+
+
+def _pattern(known: list[str], secrets: Iterable[str]) -> "re.Pattern[str] | None":
+    short = "|".join(re.escape(each) for each in secrets if 0 < len(each) < SHORTEST)
+    parts = [re.escape(each) for each in known]
+    if short:
+        parts.append(rf"(?<=['\"`])(?:{short})(?=['\"`])|(?<=: )(?:{short})$")
+    return re.compile("|".join(parts), re.IGNORECASE | re.MULTILINE) if parts else None
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """The value as errors quote it: escaped, as a path, one of its lines, or one part of it."""
+    stripped = secret.strip()
+    yield from (secret, stripped, repr(secret)[1:-1], json.dumps(secret)[1:-1])
+    yield from (quote(secret), quote(secret, safe=""), quote_plus(secret))
+    yield from map(str.strip, secret.splitlines())
+    if stripped.startswith(("/", "~")):
+        yield normpath(stripped)
+    else:
+        yield from (part for part in _SEPARATORS.split(secret) if len(part) >= PIECE)
+
+
+def _agree(text: str, start: int, secret: str) -> int:
+    """How many characters of the secret's beginning stand at that place of the text."""
+    pairs = zip(text[start : start + len(secret)].lower(), secret.lower(), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _overlap(text: str, secret: str) -> int:
+    """How much of the secret's beginning the text ends with; all of it does not count."""
+    end, secret = text[-len(secret) + 1 :].lower(), secret.lower()
+    return next((size for size in range(len(end), 0, -1) if secret.startswith(end[-size:])), 0)
+
+
+NOTHING_SECRET = Masks()
 
 
 def _secret(name: str, value: Any) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from scheduler.core.secrets import Masks
 from scheduler.core.task import Llm, Retention, WakeConfig
 
 
@@ -13,6 +14,7 @@ class SchedulerOptions:
     workers: int = 4
     grace: float = 10.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    masks: Masks = field(default_factory=Masks, repr=False)
     wake: WakeConfig | None = None
     background: bool = True
     llm: Llm | None = None

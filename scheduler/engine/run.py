@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from scheduler.core.secrets import NOTHING_SECRET
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.executors import OutputBuffer
 from scheduler.system.process_info import Running
@@ -26,6 +28,7 @@ class RunHandle:
     began = abandoned = _exited = _publishing = False
     left: tuple[str, Callable[[], bool]] | None = None
     progress: Progress | None = None
+    masks = NOTHING_SECRET
     _output: OutputBuffer | None = None
 
     def __init__(
@@ -44,7 +47,7 @@ class RunHandle:
     def output(self) -> OutputBuffer:
         """What the run prints, bounded; made for the first byte or reader."""
         if self._output is None:
-            self._output = OutputBuffer()
+            self._output = OutputBuffer(self.masks)
         return self._output
 
     @property
@@ -63,7 +66,7 @@ class RunHandle:
 
     def report(self, progress: Progress) -> None:
         """Publish the newest progress at most ten times a second; for any thread."""
-        self.progress = progress
+        self.progress = replace(progress, text=self.masks.hide(progress.text))
         if not self._publishing and self.task:
             self._publishing = True
             loop = self.task.get_loop()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler.core.schedule import in_words
+from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Task
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
@@ -73,6 +74,7 @@ class Runner:
             result = _blame(error)
         if run.reason:
             result = _halted(task, run)
+        result = _masked(result, run.masks)
         if run.job and not run.abandoned:
             self._ended(run, result)
         return result
@@ -161,6 +163,14 @@ class Runner:
             self._registry.update(job, job.state.orphaned(None))
         self._registry.add_event("left-over ended", job.task.name)
         ended(job)
+
+
+def _masked(result: Result, masks: Masks) -> Result:
+    """The one place where what a run came to leaves it: whatever quotes a secret, it is not shown."""
+    text, traceback = masks.hide(result.text), masks.hide(result.traceback)
+    if (text, traceback) == (result.text, result.traceback):
+        return result
+    return Result(result.outcome, text, result.urgent, traceback)
 
 
 def _halted(task: Task, run: RunHandle) -> Result:

@@ -158,7 +158,7 @@ class Scheduler:
 
     def set_notices(self, notices: Iterable[str]) -> None:
         """Show which settings cannot be followed here."""
-        if (wanted := tuple(notices)) != self._notices:
+        if (wanted := tuple(map(self._rules.masks.hide, notices))) != self._notices:
             self._notices = wanted
             for each in wanted:
                 self._registry.add_event("notice", text=each)
@@ -283,8 +283,8 @@ class Scheduler:
         return await forecast(self.citizen, asked, self._clock.now(), window)
 
     async def explain(self, task: str) -> TaskDetails:
-        job, now, secrets = self._registry.job(task), self._clock.now(), self._rules.secrets.values()
-        return explain(self.citizen, job.task, job.state, now, job.floor, secrets)
+        job, now = self._registry.job(task), self._clock.now()
+        return explain(self.citizen, job.task, job.state, now, job.floor, self._rules.masks)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         job = self._registry.job(task)
@@ -345,6 +345,7 @@ class Scheduler:
         """The outcome of the wake, which is no task's run."""
         now = self._clock.now()
         run = RunHandle(task.name, Trigger.WAKE, now, lambda _, process: carried_by(process), lambda _: None)
+        run.masks = self._rules.masks
         return await self._runner.run_wake_command(task, run, self._context(task, run, None))
 
     def wake_changed(self, kind: str, text: str, outcome: Outcome | None) -> None:
@@ -360,6 +361,7 @@ class Scheduler:
     def _start(self, job: Job, trigger: Trigger) -> None:
         """Start the task: the dispatcher has found it due, and a worker for it."""
         run = self._registry.start(job, trigger)
+        run.masks = self._rules.masks
         self._runner.watch(run, job.task.timeout)
         work = self._runner.run(job.task, run, self._context(job.task, run, job.state.last_success))
         run.task = asyncio.Task(work, loop=self._loop, name=f"{self.citizen}/{run.name}")

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import replace
 
+from scheduler.core.secrets import NOTHING_SECRET, Masks
 from scheduler.core.views import OutputChunk
 from scheduler.errors import SchedulerError
 
@@ -23,10 +24,10 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|
 class OutputBuffer:
     """A bounded capture of bytes; threads may write to it at once."""
 
-    __slots__ = ("_closed", "_head", "_listeners", "_lock", "_tail", "size")
+    __slots__ = ("_closed", "_head", "_listeners", "_lock", "_tail", "masks", "size")
 
-    def __init__(self) -> None:
-        self.size = 0
+    def __init__(self, masks: Masks = NOTHING_SECRET) -> None:
+        self.size, self.masks = 0, masks
         self._closed = False
         self._listeners: tuple[Callable[[], None], ...] = ()
         self._head, self._tail = bytearray(), bytearray()
@@ -96,9 +97,9 @@ class OutputBuffer:
             head, tail, size = bytes(self._head), bytes(self._tail[-KEEP:]), self.size
         missing = size - len(head) - len(tail)
         if not missing:  # joined before decoded: a character may lie across the seam
-            return (head + tail).decode("utf-8", "replace")
+            return self.masks.hide((head + tail).decode("utf-8", "replace"))
         gap = f"\n… {missing:,} bytes left out …\n"
-        return head.decode("utf-8", "replace") + gap + tail.decode("utf-8", "replace")
+        return gap.join(self.masks.hide(each.decode("utf-8", "replace")) for each in (head, tail))
 
     def first_line(self) -> str:
         """The first line that is not blank, without colours."""
@@ -110,10 +111,10 @@ class OutputBuffer:
 
 
 class _Reader:
-    """A position in an output, and the half of a character that may lie before it."""
+    """A position in an output, and what lies before it: half a character, or the beginning of a secret."""
 
     def __init__(self, output: OutputBuffer) -> None:
-        self._output, self._position = output, 0
+        self._output, self._position, self._held = output, 0, ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def news(self, last: bool) -> list[OutputChunk]:
@@ -123,14 +124,18 @@ class _Reader:
             skipped, data = self._output.after(self._position)
             self._position += skipped + len(data)
             found.append(self._chunk(skipped, data))
-        if last and (rest := self._decoder.decode(b"", final=True)):
-            found.append(OutputChunk(rest))
+        if last and (rest := self._held + self._decoder.decode(b"", final=True)):
+            found.append(OutputChunk(self._output.masks.hide(rest)))
         return [chunk for chunk in found if chunk.text or chunk.skipped]
 
     def _chunk(self, skipped: int, data: bytes) -> OutputChunk:
         if skipped:
             self._decoder.reset()
-        return OutputChunk(self._decoder.decode(data), skipped)
+            self._held = ""
+        masks, text = self._output.masks, self._held + self._decoder.decode(data)
+        shown = len(text) - masks.held_back(text)
+        self._held = text[shown:]
+        return OutputChunk(masks.hide(text[:shown]), skipped)
 
 
 def _first_line(lines: Iterable[str]) -> str:

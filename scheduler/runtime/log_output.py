@@ -6,13 +6,14 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from logging.handlers import QueueHandler
 from pathlib import Path
 from typing import IO, Any
 
 from scheduler.core.schedule import in_words
+from scheduler.core.secrets import NOTHING_SECRET, Masks
 from scheduler.core.text import clean
 from scheduler.core.views import Event
 from scheduler.system.foreign_home import make_folder, open_file, rename
@@ -26,12 +27,18 @@ Write = Callable[[logging.LogRecord, str], None]
 
 
 @contextmanager
-def log_lines(stream: IO[str] | None, *, as_json: bool = False) -> Iterator[Callable[[str, Path], None]]:
-    """Log to `stream`, if any, and to the homes; gives the function that adds a citizen's home."""
+def log_lines(
+    stream: IO[str] | None, *, as_json: bool = False
+) -> Iterator[Callable[[str, Path, Masks], None]]:
+    """Log to `stream`, if any, and to the homes; gives the function that adds a home and its secrets."""
     homes = HomeLogs()
-    handlers = [BackgroundHandler(homes.write, _formatter(as_json, dated=True))]
+
+    def handler(write: Write, dated: bool) -> BackgroundHandler:
+        return BackgroundHandler(write, MaskingFormatter(_formatter(as_json, dated), homes.masks))
+
+    handlers = [handler(homes.write, True)]
     if stream:
-        handlers += [BackgroundHandler(stream_writer(stream), _formatter(as_json, dated=not stream.isatty()))]
+        handlers += [handler(stream_writer(stream), not stream.isatty())]
     root = logging.getLogger("experience")
     before = (root.level, root.propagate)
     root.setLevel(logging.INFO)
@@ -121,18 +128,23 @@ class HomeLogs:
 
     def __init__(self) -> None:
         self._files: dict[str, Path] = {}
+        self.masks: dict[str, Masks] = {}
 
-    def add(self, citizen: str, home: Path) -> None:
+    def add(self, citizen: str, home: Path, masks: Masks = NOTHING_SECRET) -> None:
         self._files[citizen] = home / "logs" / "experience.log"
+        self.masks[citizen] = masks
 
     def write(self, record: logging.LogRecord, line: str) -> None:
-        event = getattr(record, "event", None)
-        citizen = event.citizen if isinstance(event, Event) else getattr(record, "citizen", "")
-        if path := self._files.get(citizen):
+        if path := self._files.get(_citizen_of(record)):
             with suppress(OSError):  # a full disk must not end the thread
                 make_folder(path.parent)
                 if _append(path, line) > FILE_SIZE:
                     _rotate(path)
+
+
+def _citizen_of(record: logging.LogRecord) -> str:
+    event = getattr(record, "event", None)
+    return event.citizen if isinstance(event, Event) else str(getattr(record, "citizen", ""))
 
 
 def _append(path: Path, line: str) -> int:
@@ -171,6 +183,18 @@ class TextFormatter(logging.Formatter):
         line = " ".join(part for part in (who, record.getMessage(), f"({rest})" if rest else "") if part)
         more = [extras.get("text"), record.exc_info and self.formatException(record.exc_info)]
         return line + "".join(f"\n{text}" for text in more if text)
+
+
+class MaskingFormatter(logging.Formatter):
+    """Another formatter's lines, without the secrets of the citizen that a line is about."""
+
+    def __init__(self, formatter: logging.Formatter, masks: Mapping[str, Masks]) -> None:
+        super().__init__()
+        self._formatter, self._masks = formatter, masks
+
+    def format(self, record: logging.LogRecord) -> str:
+        line, masks = self._formatter.format(record), self._masks.get(_citizen_of(record))
+        return masks.hide(line) if masks else line
 
 
 class JsonFormatter(logging.Formatter):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar, cast
@@ -39,8 +39,8 @@ class Source:
 class Problems:
     """What is wrong with one citizen's settings, each line with the file and the key it is about."""
 
-    def __init__(self, where: Mapping[At, Source]) -> None:
-        self._where = where
+    def __init__(self, where: Mapping[At, Source], hide: Callable[[str], str] = str) -> None:
+        self._where, self._hide = where, hide
         self.found: list[tuple[Source, str]] = []
         self.refused: list[str] = []  # each concerns one task, which does not run; the others do
 
@@ -60,7 +60,7 @@ class Problems:
 
     def _line(self, at: At, text: str) -> str:
         source = self._source(at)
-        return f"{source.file}: {dotted(source.above + at)}: {text}"
+        return f"{source.file}: {dotted(source.above + at)}: {self._hide(text)}"
 
     def _source(self, at: At) -> Source:
         while at and at not in self._where:

@@ -128,7 +128,7 @@ async def through_the_socket(options: FleetOptions, place: Place) -> AsyncIterat
 
 @contextlib.asynccontextmanager
 async def on_a_thread(options: FleetOptions, place: Place) -> AsyncIterator[Bench]:
-    thread = FleetThread(options, lambda name, home: None)
+    thread = FleetThread(options, lambda *home: None)
     views = thread.watch()
     async for view in views:
         if view.controls and not view.loading:
@@ -474,7 +474,7 @@ async def test_an_onlooker_is_the_same_across_threads(onlooker):
 
 
 async def test_a_thread_without_a_watcher_ends_at_once(place):
-    thread = FleetThread(FleetOptions(config=place.config, only=("opus",)), lambda name, home: None)
+    thread = FleetThread(FleetOptions(config=place.config, only=("opus",)), lambda *home: None)
     await asyncio.to_thread(thread.stop)
 
 
@@ -487,7 +487,7 @@ async def test_a_thread_that_is_stopped_before_it_has_a_loop_ends(place, monkeyp
             return getattr(scheduler.control.fleet, name)
 
     monkeypatch.setitem(sys.modules, "scheduler.control.fleet", Late("scheduler.control.fleet"))
-    thread = FleetThread(FleetOptions(config=place.config, only=("opus",)), lambda name, home: None)
+    thread = FleetThread(FleetOptions(config=place.config, only=("opus",)), lambda *home: None)
     views = thread.watch()
     assert (await anext(views)).loading
     stopping = asyncio.create_task(asyncio.to_thread(thread.stop))
@@ -501,7 +501,7 @@ async def test_a_thread_that_is_stopped_before_it_has_a_loop_ends(place, monkeyp
 
 async def test_what_is_wrong_with_the_start_is_shown_by_the_fleet(place):
     place.config.write_text("root = 7\n")
-    thread = FleetThread(FleetOptions(config=place.config), lambda name, home: None)
+    thread = FleetThread(FleetOptions(config=place.config), lambda *home: None)
     async for view in thread.watch():
         if view.problems:
             break

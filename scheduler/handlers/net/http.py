@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from scheduler.errors import TaskFailed
+from scheduler.handlers.net.inward import leads_inward
 from scheduler.handlers.net.urls import origin, redacted
 from scheduler.system.clock import SystemClock
 
@@ -111,7 +112,10 @@ class Web:
             place = answer.headers.get("location")
             if not (300 <= answer.status < 400 and place and answer.status != 304):
                 return answer
+            before = url
             url, headers = _next(url, place, headers)
+            if origin(url) != origin(before) and await leads_inward(before, url):
+                raise BadAnswer("redirects into this machine or its network; that is not followed")
         raise BadAnswer(f"redirects more than {REDIRECTS} times")
 
     async def _get_once(self, url: str, headers: dict[str, str]) -> Answer:
