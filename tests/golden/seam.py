@@ -110,7 +110,7 @@ def resolved(config: Path, tasks: Sequence[str]) -> list[str]:
     lines = [f"problem: {line}" for line in settings.problems]
     lines += [f"monitor{line}" for line in _lines("", settings.monitor)]
     for citizen in settings.citizens:
-        left_out = {"tasks"} if citizen.refused else {"tasks", "refused"}
+        left_out = {"tasks", "hidden"} if citizen.refused else {"tasks", "refused", "hidden"}
         names = [each.name for each in fields(citizen) if each.name not in left_out]
         found = {name: getattr(citizen, name) for name in names}
         lines += [f"{citizen.name}{line}" for line in _lines("", found)]
