@@ -33,12 +33,12 @@ def log_lines(
     """Log to `stream`, if any, and to the homes; gives the function that adds a home and its secrets."""
     homes = HomeLogs()
 
-    def handler(write: Write, dated: bool) -> BackgroundHandler:
-        return BackgroundHandler(write, MaskingFormatter(_formatter(as_json, dated), homes.masks))
+    def writer(write: Write, dated: bool) -> BackgroundHandler:
+        return BackgroundHandler(write, MaskingFormatter(_formatter(as_json, dated=dated), homes.masks))
 
-    handlers = [handler(homes.write, True)]
+    handlers = [writer(homes.write, True)]
     if stream:
-        handlers += [handler(stream_writer(stream), not stream.isatty())]
+        handlers += [writer(stream_writer(stream), not stream.isatty())]
     root = logging.getLogger("experience")
     before = (root.level, root.propagate)
     root.setLevel(logging.INFO)
