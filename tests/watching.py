@@ -28,7 +28,7 @@ class Watching:
 
     def exited(self) -> None: ...
 
-    def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
+    def left_behind(self, what: str, alive: Callable[[], bool], process: Running | None = None) -> None:
         self.left.append((what, alive))
 
     def said(self, word: str) -> bool:

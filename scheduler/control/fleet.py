@@ -92,6 +92,7 @@ class Fleet:
                 raise UnknownCitizen(name, settings.known)
         self._settings, self._problems = settings, settings.problems
         self._wanted = {citizen.name: citizen for citizen in settings.citizens}
+        self._workers.begin()
         self.notify()
         for first in range(0, len(settings.citizens), BATCH):
             await asyncio.gather(*map(self._add, settings.citizens[first : first + BATCH]))

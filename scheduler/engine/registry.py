@@ -175,8 +175,10 @@ class TaskRegistry:
     def finish(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
         """The run came to this result `now`, after `took` seconds."""
         outcome, before = result.outcome, job.state
-        job.run, job.left = None, run.left
+        job.run, job.left = None, run.left if run.left and run.left[1]() else None
         state = self._after(job, result, now, took)
+        if job.left and run.survivor:  # also for the next owner
+            state = state.orphaned(run.survivor)
         self.update(job, state)
         self.add_event("finished", run.name, outcome, result.text, run.trigger, took)
         if not (self.stopping and outcome is Outcome.INTERRUPTED):

@@ -27,6 +27,7 @@ class RunHandle:
     why = ""
     began = abandoned = _exited = _publishing = False
     left: tuple[str, Callable[[], bool]] | None = None
+    survivor: Running | None = None  # the process that could not be ended
     progress: Progress | None = None
     masks = NOTHING_SECRET
     _output: OutputBuffer | None = None
@@ -61,8 +62,8 @@ class RunHandle:
     def exited(self) -> None:
         self._exited = True
 
-    def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
-        self.left = (what, alive)
+    def left_behind(self, what: str, alive: Callable[[], bool], process: Running | None = None) -> None:
+        self.left, self.survivor = (what, alive), process
 
     def report(self, progress: Progress) -> None:
         """Publish the newest progress at most ten times a second; for any thread."""

@@ -174,9 +174,10 @@ def _masked(result: Result, masks: Masks) -> Result:
 
 
 def _halted(task: Task, run: RunHandle) -> Result:
+    alive = f"; still running: {run.left[0]}" if run.left and run.survivor else ""
     if run.reason is Outcome.TIMED_OUT:
-        return Result(Outcome.TIMED_OUT, f"timed out after {in_words(task.timeout)}")
-    return Result(Outcome.INTERRUPTED, f"interrupted: {run.why}")
+        return Result(Outcome.TIMED_OUT, f"timed out after {in_words(task.timeout)}{alive}")
+    return Result(Outcome.INTERRUPTED, f"interrupted: {run.why}{alive}")
 
 
 def _blame(error: BaseException) -> Result:

@@ -13,6 +13,7 @@ from typing import IO
 
 from scheduler.errors import TaskFailed
 from scheduler.executors.output import OutputBuffer
+from scheduler.executors.process_tree import Family, Identity
 from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
 from scheduler.system.foreign_home import User
@@ -150,13 +151,20 @@ class Subprocess:
         pid = self._process.pid
         self.mark, self._input = order.mark, order.input
         self.hurried = self.stopped = False
+        self.seen: set[Identity] = set()  # what was found of its run
         self.running = Running(pid, facts.born(pid) or 0.0, SystemClock.now())
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._stdin = Feeder(_taken(self._process.stdin))
-        self._stdout = Reader(_taken(self._process.stdout), output.write)
+        stdout = _taken(self._process.stdout)
+        self._pipe = os.fstat(stdout).st_ino
+        self._stdout = Reader(stdout, output.write)
         self._pidfd = -1
         self._watch()
+
+    def family(self) -> Family:
+        """By what the processes of its run are found."""
+        return Family(self.mark, self.running, self._pipe, frozenset(self.seen))
 
     def go(self) -> None:
         """Open the gate: the program starts."""

@@ -13,6 +13,7 @@ from scheduler.executors.in_process import InProcessExecutor
 from scheduler.executors.isolated import run_isolated
 from scheduler.executors.result import Result, RunListener, ended
 from scheduler.executors.subprocesses import SubprocessPool
+from scheduler.system.adopted import Makers
 from scheduler.system.startup import as_utf8
 
 
@@ -21,8 +22,9 @@ class Executor:
 
     def __init__(self, *, starts: int = 16, kill_grace: float = 5.0) -> None:
         self.deferred = Deferred()
-        self._calls = InProcessExecutor()
-        self._processes = SubprocessPool(starts, kill_grace)
+        makers = Makers()
+        self._calls = InProcessExecutor(makers)
+        self._processes = SubprocessPool(starts, kill_grace, makers)
 
     def run(self, task: Task, context: Context, watcher: RunListener) -> Awaitable[Result]:
         """What the run came to; what a handler in this process raises is raised.
@@ -37,6 +39,10 @@ class Executor:
         if isinstance(work, Isolated):
             return run_isolated(self._processes, work, context, watcher)
         raise NotSetUp(work.advice or f"{task.name} needs {work.setting}")
+
+    def begin(self) -> None:
+        """Collect, from now on, what runs leave to this process."""
+        self._processes.collect_adopted()
 
     def stop_now(self) -> None:
         """Kill what is being stopped now, and everything stopped later, without grace."""

@@ -17,6 +17,7 @@ from scheduler.core.task import Call, Context, Handler, Imported, Task
 from scheduler.errors import TaskFailed
 from scheduler.executors.result import Result, RunListener, answer
 from scheduler.executors.stdout_capture import current
+from scheduler.system.adopted import Makers
 from scheduler.system.threads import in_thread
 
 REMEMBERED = 20_000  # shapes; more distinct handlers than that are only slower
@@ -173,14 +174,16 @@ def _folder() -> str | None:
 class InProcessExecutor:
     """Runs handlers of this process; what they raise is raised."""
 
-    def __init__(self) -> None:
+    def __init__(self, makers: Makers) -> None:
         self._guard, self._us = ProcessGuard(), os.getpid()
+        self._makers = makers
         # By identity, for callables need not be hashable; the function is kept so that its id stays its own.
         self._shapes: dict[int, tuple[object, Signature]] = {}
         self._imported: dict[Imported, Handler] = {}
 
     async def run(self, task: Task, work: Call | Imported, context: Context, watcher: RunListener) -> Result:
         token = current.set(watcher)
+        self._makers.begin(watcher, call=True)
         try:
             function = work.function if isinstance(work, Call) else await self._import(task, work, watcher)
             how = (self._shapes.get(id(function)) or self._remember(function))[1]
@@ -189,6 +192,7 @@ class InProcessExecutor:
             return answer(await self._threaded(task, partial(how.call, function, context), watcher))
         finally:
             current.reset(token)
+            self._makers.end(watcher)
             self._guard.put_back_soon()
 
     def _remember(self, function: Any) -> tuple[object, Signature]:

@@ -1,14 +1,19 @@
-"""Finds the live processes of a run by the mark in their environment or by their process group."""
+"""Finds the live processes of a run: by mark, session, output, descent, or because they were seen before."""
 
 import asyncio
 import contextlib
 import os
-from typing import Any, NamedTuple
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import NamedTuple
 
 from scheduler.executors.environment import MARK
 from scheduler.system import process_info as facts
 from scheduler.system.process_info import Running
 from scheduler.system.threads import in_thread
+
+Identity = tuple[int, float]  # pid and start
 
 
 class ProcessEntry(NamedTuple):
@@ -16,8 +21,15 @@ class ProcessEntry(NamedTuple):
 
     pid: int
     born: float
+    parent: int
     group: int
+    session: int
     mark: str
+    outputs: tuple[int, ...] = ()  # the inodes of its standard output and error
+
+    @property
+    def identity(self) -> Identity:
+        return self.pid, self.born
 
     def alive(self) -> bool:
         return facts.alive(Running(self.pid, self.born, 0.0))
@@ -29,6 +41,42 @@ class ProcessEntry(NamedTuple):
                 os.kill(self.pid, number)
 
 
+class Family(NamedTuple):
+    """By what the processes of a run are found, whatever they changed: session, user or environment."""
+
+    mark: str
+    leader: Running
+    pipe: int = -1  # the inode of its output
+    seen: Collection[Identity] = ()
+
+    def members(self, everybody: Collection[ProcessEntry]) -> list[ProcessEntry]:
+        """Those that show one of its signs, with all that descends from them."""
+        leader = self.leader
+        reused = any(one.pid == leader.pid and one.born != leader.born for one in everybody)
+        group = -1 if reused else leader.pid  # strangers, if the pid was reused
+        inside = {
+            one.pid
+            for one in everybody
+            if one.mark == self.mark
+            or group in (one.group, one.session)
+            or self.pipe in one.outputs
+            or one.identity in self.seen
+        }
+        _add_descendants(inside, everybody)
+        return [one for one in everybody if one.pid in inside]
+
+
+def _add_descendants(inside: set[int], everybody: Iterable[ProcessEntry]) -> None:
+    children = defaultdict(list)
+    for one in everybody:
+        children[one.parent].append(one.pid)
+    new = list(inside)
+    while new:
+        found = [pid for pid in children[new.pop()] if pid not in inside]
+        inside.update(found)
+        new += found
+
+
 class ProcessTree:
     """Scans the machine's processes; a hundred requests at the same moment share one scan."""
 
@@ -36,14 +84,11 @@ class ProcessTree:
         self._looking = asyncio.Lock()
         self._next: asyncio.Future[list[ProcessEntry]] | None = None
 
-    async def of(self, mark: str, leader: Running) -> list[ProcessEntry]:
-        """The processes with this mark or in the leader's group."""
+    async def of(self, family: Family) -> list[ProcessEntry]:
+        """The processes of this family."""
         if self._next is None or self._next.done():  # done: cancelled before it scanned
             self._next = asyncio.ensure_future(self._look())
-        everybody = await asyncio.shield(self._next)
-        reused = any(one.pid == leader.pid and one.born != leader.born for one in everybody)
-        group = -1 if reused else leader.pid  # strangers, if the pid was reused
-        return [one for one in everybody if one.mark == mark or one.group == group]
+        return family.members(await asyncio.shield(self._next))
 
     async def _look(self) -> list[ProcessEntry]:
         async with self._looking:
@@ -52,25 +97,44 @@ class ProcessTree:
 
 
 def _everybody() -> list[ProcessEntry]:
+    look = _from_proc if facts.LINUX else _from_psutil
+    found = (look(pid) for pid in facts.pids() if pid != os.getpid())
+    return [one for one in found if one is not None]
+
+
+def _from_proc(pid: int) -> ProcessEntry | None:
+    found = facts.stat(pid)
+    if found is None or found.state in "ZX":
+        return None
+    folder = Path(f"/proc/{pid}")
+    outputs = tuple(inode for name in ("1", "2") if (inode := _inode(folder / "fd" / name)))
+    mark = _mark(folder / "environ")
+    return ProcessEntry(pid, found.born, found.parent, found.group, found.session, mark, outputs)
+
+
+def _mark(environ: Path) -> str:
+    with contextlib.suppress(OSError):  # gone, or another user's
+        _, found, rest = (b"\0" + environ.read_bytes()).partition(f"\0{MARK}=".encode())
+        return rest.partition(b"\0")[0].decode(errors="replace") if found else ""
+    return ""
+
+
+def _inode(file: Path) -> int:
+    with contextlib.suppress(OSError):
+        return file.stat().st_ino
+    return 0
+
+
+def _from_psutil(pid: int) -> ProcessEntry | None:
     import psutil  # 10 ms that only a run which has to be stopped pays
 
-    found = []
-    for pid in psutil.pids():
-        with contextlib.suppress(psutil.Error, OSError):  # gone meanwhile
-            process = psutil.Process(pid)
-            if pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(ProcessEntry(pid, facts.born(pid) or 0.0, _group(pid), _mark(process)))
-    return found
-
-
-def _mark(process: Any) -> str:
-    import psutil
-
-    try:
-        return str(process.environ().get(MARK, ""))
-    except psutil.Error:  # another user's
-        return ""
-
-
-def _group(pid: int) -> int:
-    return os.getpgid(pid) if hasattr(os, "getpgid") else pid
+    mark = ""
+    with contextlib.suppress(psutil.Error, OSError):  # gone meanwhile
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        with contextlib.suppress(psutil.Error):  # another user's
+            mark = str(process.environ().get(MARK, ""))
+        group, session = (os.getpgid(pid), os.getsid(pid)) if hasattr(os, "getsid") else (pid, pid)
+        return ProcessEntry(pid, facts.born(pid) or 0.0, process.ppid(), group, session, mark)
+    return None

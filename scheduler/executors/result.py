@@ -38,7 +38,7 @@ class RunListener(Protocol):
         """Its process has exited: the result is there, and only its last words are read."""
         ...
 
-    def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
+    def left_behind(self, what: str, alive: Callable[[], bool], process: Running | None = None) -> None:
         """Something could not be stopped and may still run, for as long as `alive` says so."""
         ...
 

@@ -2,28 +2,36 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from scheduler.executors.child import LAST_WORDS, Reader, SpawnRequest, Subprocess
 from scheduler.executors.process_tree import ProcessEntry, ProcessTree
 from scheduler.executors.result import RunListener
+from scheduler.system.adopted import AdoptedChildren, Makers, is_reaper
+from scheduler.system.process_info import Running, alive, name
 
 HELD = 64  # pipes of what runs left in the background
 POLL = 0.02  # seconds between two looks at whether a child has gone
-ROUNDS = 40  # of killing and looking again, some 4 seconds; what is left then hangs in the kernel
+KILLING = (
+    3.0  # seconds of killing and looking again; what is left then hangs in the kernel, or may not be killed
+)
+LOOK, IDLE_LOOK = 0.1, 1.0  # seconds between two looks at adopted children, while there may be any or not
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 class SubprocessPool:
     """Runs child processes to their end; a cancelled one gets SIGTERM, then SIGKILL."""
 
-    def __init__(self, starts: int, grace: float) -> None:
+    def __init__(self, starts: int, grace: float, makers: Makers | None = None) -> None:
         self._starts = asyncio.Semaphore(starts)
         self._turn = asyncio.Lock()
         self._grace = grace
         self._hurried = False
         self._process_tree = ProcessTree()
         self._children: dict[Subprocess, RunListener] = {}
+        self._makers = makers or Makers()
+        self._adopted = AdoptedChildren(self._makers)
+        self._next_look: asyncio.TimerHandle | None = None
         self._held: list[Reader] = []
 
     async def run(self, prepare: Callable[[], SpawnRequest], watcher: RunListener) -> int | None:
@@ -48,7 +56,22 @@ class SubprocessPool:
         finally:
             if child:
                 self._children.pop(child, None)
+                self._makers.end(child)
                 self._hold(child.close())
+
+    def collect_adopted(self) -> None:
+        """From now on collect what the system gives to this process; nothing where it gives nothing."""
+        if is_reaper():
+            self._keep_looking()
+
+    def _look(self) -> None:
+        if self._next_look:
+            self._adopted.look({child.running.pid for child in self._children})
+
+    def _keep_looking(self) -> None:
+        self._look()
+        pause = LOOK if self._adopted or self._makers.active else IDLE_LOOK
+        self._next_look = asyncio.get_running_loop().call_later(pause, self._keep_looking)
 
     def _hold(self, pipe: Reader | None) -> None:
         """Read what background processes still write, as cron does; of too many pipes close the oldest."""
@@ -72,12 +95,15 @@ class SubprocessPool:
             await asyncio.wait([child.closed for child in children], timeout=2 * LAST_WORDS)
         for pipe in tuple(self._held):
             pipe.close()
+        if self._next_look:
+            self._next_look.cancel()
 
     async def _start(self, prepare: Callable[[], SpawnRequest], watcher: RunListener) -> Subprocess:
         async with self._turn:
             await asyncio.sleep(0)  # a start takes about a millisecond: not two in one turn of the loop
             child = Subprocess(prepare(), watcher.output)
             self._children[child] = watcher
+            self._makers.begin(child)
             return child
 
     async def _end(self, child: Subprocess, watcher: RunListener) -> None:
@@ -92,15 +118,16 @@ class SubprocessPool:
     async def _stop(self, child: Subprocess, watcher: RunListener) -> None:
         child.stopped = True
         await self._ask(child)
-        if not await self._went(child):
-            await self._kill(child, watcher)
+        if await self._went(child) or await self._kill(child, watcher):
+            self._report_doubtful(child, watcher)
         await child.last_words(0.05 if self._hurried else LAST_WORDS)
 
     async def _ask(self, child: Subprocess) -> None:
+        family = await self._left(child)  # first: who loses a parent to the signal is seen below it
         child.signal(signal.SIGTERM)
         if hasattr(signal, "SIGCONT"):  # one that was stopped takes it only when it goes on
             child.signal(signal.SIGCONT)
-        for one in await self._left(child):
+        for one in family:
             if one.group != child.running.pid:  # twice would mean "at once" to some
                 one.send(signal.SIGTERM)
 
@@ -115,18 +142,39 @@ class SubprocessPool:
             pause = min(0.1, pause * 1.5)
         return False
 
-    async def _kill(self, child: Subprocess, watcher: RunListener) -> None:
-        left: list[ProcessEntry] = []
-        for turn in range(ROUNDS):
+    async def _kill(self, child: Subprocess, watcher: RunListener) -> bool:
+        """Whether nothing of it is left."""
+        loop, pause = asyncio.get_running_loop(), POLL
+        end = loop.time() + KILLING
+        while (left := await self._left(child)) or not child.exited.done():
             child.signal(_KILL)
-            left = await self._left(child)
             for one in left:
                 one.send(_KILL)
-            if child.exited.done() and not left:
-                return
-            await asyncio.sleep(min(0.1, POLL * (turn + 1) / 2))
-        pids = ", ".join(str(one.pid) for one in left) or str(child.running.pid)
-        watcher.left_behind(f"process {pids}", lambda: any(one.alive() for one in left))
+            if loop.time() > end:
+                _report(left, watcher, child.running)
+                return False
+            await asyncio.sleep(pause)
+            pause = min(0.1, pause * 1.5)
+        return True
+
+    def _report_doubtful(self, child: Subprocess, watcher: RunListener) -> None:
+        """Name what may be of this run or of another: it is not killed, and nothing waits for it."""
+        doubtful = [Running(*each, 0.0) for each in self._adopted.maybe_left_by(child) - child.seen]
+        if living := [each for each in doubtful if alive(each)]:
+            names = ", ".join(f"process {each.pid} ({name(each.pid)})" for each in living)
+            watcher.left_behind(f"{names}, of this run or another", lambda: False, living[0])
 
     async def _left(self, child: Subprocess) -> list[ProcessEntry]:
-        return await self._process_tree.of(child.mark, child.running)
+        """The living processes of its run; once found, one is remembered."""
+        self._look()
+        child.seen |= self._adopted.left_by(child)
+        found = await self._process_tree.of(child.family())
+        child.seen |= {one.identity for one in found}
+        return found
+
+
+def _report(left: Collection[ProcessEntry], watcher: RunListener, leader: Running) -> None:
+    """What cannot be ended is named, and nothing starts beside it."""
+    processes = [Running(one.pid, one.born, leader.since) for one in left] or [leader]
+    names = ", ".join(f"process {one.pid} ({name(one.pid)})" for one in processes)
+    watcher.left_behind(names, lambda: any(map(alive, processes)), processes[0])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PROC = Path("/proc")
-_LINUX = sys.platform == "linux"
+LINUX = sys.platform == "linux"
 
 
 @dataclass(slots=True, unsafe_hash=True)  # frozen by agreement: made for every run, as in core/values
@@ -22,7 +22,9 @@ class Stat(NamedTuple):
     """The few fields of /proc/PID/stat that matter here."""
 
     state: str
+    parent: int
     group: int
+    session: int
     born: float
 
 
@@ -31,7 +33,7 @@ def born(pid: int) -> float | None:
 
     On Linux it is in clock ticks since the machine started, which no setting of the clock can change.
     """
-    if _LINUX:
+    if LINUX:
         found = stat(pid)
         return found.born if found else None
     return _created(pid)
@@ -39,7 +41,7 @@ def born(pid: int) -> float | None:
 
 def alive(running: Running) -> bool:
     """Whether this very process still runs: a later one with its pid does not count, nor does a zombie."""
-    if not _LINUX:
+    if not LINUX:
         created = _created(running.pid)
         return created is not None and abs(created - running.born) < 1.0  # other clocks are set now and then
     found = stat(running.pid)
@@ -53,7 +55,24 @@ def stat(pid: int) -> Stat | None:
     except (OSError, ValueError):
         return None
     fields = line[line.rindex(b")") + 2 :].split()  # the name before it may hold blanks and brackets
-    return Stat(fields[0].decode(), int(fields[2]), float(fields[19]))
+    return Stat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), float(fields[19]))
+
+
+def pids() -> list[int]:
+    """All processes of the machine."""
+    if LINUX:
+        return [int(each.name) for each in _PROC.iterdir() if each.name.isdigit()]
+    import psutil
+
+    return psutil.pids()
+
+
+def name(pid: int) -> str:
+    """The name of its program, "" if that is not known."""
+    try:
+        return (_PROC / str(pid) / "comm").read_text(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _created(pid: int) -> float | None:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from scheduler.system.adopted import become_reaper
+
 # Seconds that a computing thread may keep the interpreter while another thread wants it. With Python's own
 # 5 ms a due run waits 23 ms instead of 7 for a repaint, and so does a key for a handler.
 SWITCH_INTERVAL = 0.0005
@@ -25,8 +27,9 @@ OPEN_FILES = _open_files()  # the soft limit that the starter set; what this pro
 
 
 def prepare_process() -> None:
-    """Share the interpreter fairly, raise the limit of open files, keep exit codes; for the main thread."""
+    """Share the interpreter, raise the limit of open files, keep exit codes, adopt; for the main thread."""
     sys.setswitchinterval(SWITCH_INTERVAL)
+    become_reaper()
     if sys.platform == "win32":
         return
     import resource

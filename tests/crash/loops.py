@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,11 @@ class Place:
         return [sys.executable, "-c", COMMAND_LINE, "--citizen", self.citizen, *flags]
 
     @contextlib.contextmanager
-    def loop(self, *flags: str, **more: Any) -> Iterator["subprocess.Popen[bytes]"]:
-        """The loop; what it logs goes to `log`. Killed at the end, if it still runs."""
-        argv = self.argv("--loop", "--background-only", "--log-json", *flags)
+    def loop(
+        self, *flags: str, before: Sequence[str] = (), **more: Any
+    ) -> Iterator["subprocess.Popen[bytes]"]:
+        """The loop, started by the words `before`; its lines go to `log`. Killed at the end, if it runs."""
+        argv = [*before, *self.argv("--loop", "--background-only", "--log-json", *flags)]
         with self.log.open("ab") as log:
             given = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL, "start_new_session": True}
             given["env"] = self.environment()

@@ -12,7 +12,7 @@ import pytest
 
 from scheduler.core.task import Command
 from scheduler.executors import Executor
-from scheduler.executors.process_tree import ProcessTree
+from scheduler.executors.process_tree import Family, ProcessTree
 from scheduler.system import process_info as facts
 from scheduler.system.process_info import Running
 from tests.fakes import until
@@ -100,7 +100,7 @@ async def test_nothing_of_a_cancelled_run_lives(workers, home, script):
         await until(lambda: watching.running and watching.running.pid in pids(watching), "it runs")
         mark = mark_of(watching.running.pid)
         await cancelled(running)
-    assert not await ProcessTree().of(mark, watching.running)
+    assert not await ProcessTree().of(Family(mark, watching.running))
     assert all(gone(pid) for pid in pids(watching))
     assert watching.left == []
 
@@ -127,18 +127,26 @@ async def test_who_keeps_starting_others_is_ended_with_all_of_them(workers, home
         await until(lambda: watching.said("up"), "it runs")
         mark = mark_of(watching.running.pid)
         await cancelled(running)
-    assert await ProcessTree().of(mark, watching.running) == []
+    assert await ProcessTree().of(Family(mark, watching.running)) == []
 
 
-async def test_a_pipe_held_by_one_that_cannot_be_found_is_not_read_for_ever(workers, home):
-    script = "env -i setsid sleep 60 & echo $!; wait"
+@pytest.mark.parametrize(
+    "script",
+    [
+        "env -i setsid sleep 60 >/dev/null 2>&1 & echo $!; wait",
+        "env -i setsid sh -c 'trap : TERM; sleep 60 & sleep 61 & wait; wait' >/dev/null 2>&1 & echo $!; wait",
+        "(env -i setsid sleep 60 & echo $!); sleep 60",
+        "(exec setsid env -i sh -c 'echo $$; exec sleep 60' 2>/dev/null &); sleep 60",
+        "(exec env -i sleep 60 >/dev/null 2>&1 & echo $!); sleep 60",
+    ],
+    ids=["below it", "with children", "holds its output", "holds it, has left", "in its session"],
+)
+async def test_who_wipes_one_sign_is_found_by_another(workers, home, script):
     watching = Watching()
     async with under_way(workers, shell(script), home, watching) as running:
         await until(lambda: pids(watching), "it runs")
-        began = time.monotonic()
         await cancelled(running)
-        assert time.monotonic() - began < 5
-    os.kill(pids(watching)[0], signal.SIGKILL)
+    assert all(gone(pid) for pid in pids(watching)) and watching.left == []
 
 
 async def test_hurry_ends_the_grace_of_all_at_once(home):
@@ -250,12 +258,15 @@ async def test_forty_ended_at_once_share_their_looks_at_the_machine(workers, hom
     assert looks < 40
 
 
-async def test_without_proc_the_same_processes_are_found(workers, home):
+async def test_without_proc_the_same_processes_are_found(workers, home, monkeypatch):
+    monkeypatch.setattr(facts, "LINUX", False)
     watching = Watching()
     async with under_way(workers, shell("setsid sleep 60 & echo $! $$; sleep 60"), home, watching):
         await until(lambda: len(pids(watching)) == 2, "it runs")
         mark = mark_of(watching.running.pid)
-        found = {one.pid for one in await ProcessTree().of(mark, watching.running) if one.mark == mark}
+        found = {
+            one.pid for one in await ProcessTree().of(Family(mark, watching.running)) if one.mark == mark
+        }
         assert set(pids(watching)) <= found
 
 

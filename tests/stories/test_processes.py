@@ -4,9 +4,12 @@ import asyncio
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -17,11 +20,14 @@ from scheduler.core.schedule import Every
 from scheduler.core.task import Call, Command, Outcome, Task
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler
-from scheduler.executors import Executor
-from scheduler.system.process_info import stat
-from tests.crash.loops import Place, command
+from scheduler.errors import AlreadyRunning
+from scheduler.executors import Executor, subprocesses
+from scheduler.executors.process_tree import ProcessEntry
+from scheduler.storage.state_store import DiskStore
+from scheduler.system.process_info import name, pids, stat
+from tests.crash.loops import ROOT, Place, command
 from tests.fakes import FakeClock, settle, until
-from tests.watching import Watching, context, shell
+from tests.watching import Watching, context, gone, shell
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
@@ -205,9 +211,9 @@ async def test_a_script_without_an_interpreter_runs_at_either_gate(home: Path) -
     script = home / "script"
     script.write_text('echo "$1"\n')
     script.chmod(0o755)
-    for name in ("ok", "my.name"):
+    for variable in ("ok", "my.name"):
         watching = Watching()
-        work = Command((str(script), "a b"), {name: "x"})
+        work = Command((str(script), "a b"), {variable: "x"})
         result = await Executor().run(Task("work", Every(60), work), context(home), watching)
         assert (result.outcome, result.text) == (Outcome.OK, "a b")
 
@@ -225,9 +231,8 @@ async def test_what_the_scheduler_does_to_itself_does_not_reach_its_commands(
     place = Place(tmp_path)
     place.tasks(f"{command('facts', FACTS)}\nenvironment = {{ {environment} }}")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    starter = {name: value for name, value in place.environment().items() if not name.startswith("LC_")}
-    for name in ("LANG", "PYTHONUNBUFFERED"):
-        starter.pop(name, None)
+    without = ("LC_", "LANG", "PYTHONUNBUFFERED")
+    starter = {key: value for key, value in place.environment().items() if not key.startswith(without)}
     with place.loop(env=starter, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (777, most))):
         await until(place.lines, "the command has looked")
     assert place.lines()[0] == ["777", "50000", "none", "none"]
@@ -284,3 +289,187 @@ async def test_an_alert_command_gets_what_a_task_gets(tmp_path: Path, latin_1: d
     with place.loop(env={**place.environment(), **latin_1}, **started):
         await until(place.lines, "the alert has come")
     assert place.lines() == [["ü", "€", "777"]]
+
+
+# ------------------------------------------------------------------ whatever a run started ends with it
+
+
+# Each writes the pid of what it starts to runs.log; that shows none of the usual signs: parent, session,
+# group, environment, output.
+NOTED = "sh -c 'echo pid $$ >> runs.log; exec sleep 600' >/dev/null 2>&1"
+DEAF = NOTED.replace("echo", "trap : TERM; echo").replace("exec sleep 600", "while :; do sleep 1; done")
+ESCAPES = {
+    "forked twice": f"(exec env -i setsid {NOTED} &); sleep 600",
+    "a daemon of a daemon": f'(setsid sh -c "env -i setsid {NOTED} &" &); sleep 600'.replace("$$", "\\$\\$"),
+    "deaf": f"(exec env -i setsid {DEAF} &); sleep 600",
+}
+if os.geteuid() == 0 and which("setpriv"):
+    ESCAPES["another user"] = f"setpriv --reuid 65534 --clear-groups env -i setsid {NOTED} & wait"
+    ESCAPES["another user, forked twice"] = (
+        f"(setpriv --reuid 65534 --clear-groups env -i setsid {NOTED} &); sleep 600"
+    )
+    ESCAPES["su"] = (
+        "su - nobody -s /bin/sh -c 'sleep 3434 & echo pid $!; sleep 3435 & echo pid $!; wait' >> runs.log"
+    )
+
+
+def left_alive(place: Place) -> list[str]:
+    return [name(int(pid)) for word, pid in place.lines() if word == "pid" and not gone(int(pid))]
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+async def test_a_time_limit_reaches_what_changed_its_session_user_and_environment(
+    tmp_path: Path, escape: str
+) -> None:
+    """Sources: NousResearch/hermes-agent 71148, dcellison/kai 132, MagnaCapax/PMSS 737, gptme 3805."""
+    place = Place(tmp_path)
+    place.home.chmod(0o777)
+    (place.home / "runs.log").touch()
+    (place.home / "runs.log").chmod(0o666)
+    place.tasks(command("escape", ESCAPES[escape], timeout="2s"))
+    with place.loop():
+        try:
+            await until(lambda: place.count("escape"), "it is timed out")
+            assert place.lines() and left_alive(place) == []
+            assert place.states()["errors"]["escape"]["error"] == "timed out after 2s"
+        finally:
+            place.end(*(int(pid) for word, pid in place.lines() if word == "pid"))
+
+
+async def test_a_shutdown_reaches_them_too(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.tasks(command("escape", ESCAPES["forked twice"]), more='grace = "0.1s"\n')
+    with place.loop() as loop:
+        await until(place.lines, "it runs")
+        loop.terminate()
+        await until(lambda: loop.poll() is not None, "the loop ends")
+    assert left_alive(place) == []
+
+
+@pytest.fixture
+def immortal(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Pids that no signal reaches, as those of another user do not; killed afterwards."""
+    pids: list[int] = []
+    send = ProcessEntry.send
+    monkeypatch.setattr(subprocesses, "KILLING", 0.2)
+    monkeypatch.setattr(ProcessEntry, "send", lambda one, number: one.pid in pids or send(one, number))
+    yield pids
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+LEFT = "setsid sleep 600 & echo $! > left; echo $$ > pid; wait"
+
+
+async def test_what_outlives_a_time_limit_is_named_and_nothing_starts_beside_it(
+    build: Any, clock: FakeClock, home: Path, immortal: list[int]
+) -> None:
+    """Source: gptme 3805: the row said "timed out", and the next run met the work of the one before."""
+    scheduler = await build(limited(shell(LEFT)), store=DiskStore(home, clock))
+    await begun(home, clock)
+    left = int((home / "left").read_text())
+    immortal.append(left)
+    clock.stall(5)
+    await until(lambda: row(scheduler).run_count == 1, "it is timed out", seconds=50)
+    assert row(scheduler).error.text == f"timed out after 5s; still running: process {left} (sleep)"
+    assert row(scheduler).note == f"waits for process {left} (sleep)"
+    await clock.advance(hours=3)
+    with pytest.raises(AlreadyRunning):
+        await scheduler.force("work")
+    await scheduler.run_due_once(0)
+    assert row(scheduler).run_count == 1 and row(scheduler).running_since is None
+    states, _ = await asyncio.to_thread(DiskStore(home, clock).load)
+    assert states["work"].orphan.pid == left, "the next owner waits for it, too"
+    os.kill(left, signal.SIGKILL)
+    await until(lambda: gone(left), "it ends at last")
+    (home / "pid").unlink()
+    await clock.advance(2)
+    await begun(home, clock)
+
+
+# ------------------------------------------------------------------ what the system gives to it is collected
+
+
+ORPHANS = "(sleep 0.2 &); (sh -c 'sleep 0.1 & exec true' &); (setsid sleep 0.1 &); (setsid true &); exit 0"
+ALONE = ("unshare", "-pf", "--kill-child", "--mount-proc")
+
+
+def children(parent: int) -> dict[int, str]:
+    """The children of a process, each with its state."""
+    found = {pid: stat(pid) for pid in pids()}
+    return {pid: each.state for pid, each in found.items() if each and each.parent == parent}
+
+
+def zombies(parent: int) -> set[int]:
+    return {pid for pid, state in children(parent).items() if state == "Z"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not which("unshare"), reason="makes a process the first of its own")
+async def test_as_the_first_process_of_a_container_it_leaves_no_zombies(tmp_path: Path) -> None:
+    """Sources: aptible/supercronic 88 and 171, webdevops/go-crond 50, nextcloud/docker 1512."""
+    place = Place(tmp_path)
+    place.tasks(*(command(f"orphans{n}", ORPHANS, every="0.3s") for n in range(3)))
+    with place.loop(before=ALONE) as outer:
+        await until(lambda: place.count("orphans1") > 5, "it runs")
+        loop = next(iter(children(outer.pid)))
+        assert name(loop).startswith("python")
+        for _ in range(3):
+            ended = zombies(loop)
+            await until(lambda ended=ended: not ended & zombies(loop), "what has ended is collected")
+            before = place.count("orphans1")
+            await until(lambda before=before: place.count("orphans1") > before + 3, "it runs on")
+        assert place.entry("orphans1")["outcome"] == "ok"
+
+
+HANDLER = """
+import asyncio, os, subprocess
+from pathlib import Path
+from scheduler.core.task import Call
+from scheduler.executors import Executor
+from scheduler.system.adopted import become_reaper
+from tests.watching import Watching, context, task
+
+async def handler(ctx):
+    own = subprocess.Popen(["sh", "-c", "exit 3"])
+    alone = subprocess.Popen(["sh", "-c", "exit 4"], start_new_session=True)
+    forked = os.fork()
+    if not forked:
+        os._exit(5)
+    left = subprocess.run(["sh", "-c", "sleep 0.1 >/dev/null & echo $!"], capture_output=True).stdout
+    other = await asyncio.create_subprocess_exec("sh", "-c", "exit 6")
+    codes = [await other.wait(), os.waitstatus_to_exitcode(os.system("exit 7"))]
+    await asyncio.sleep(1)  # ten looks
+    codes += [own.poll(), alone.poll(), os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1])]
+    return f"{codes} {left.decode()}"
+
+async def main():
+    become_reaper()
+    workers = Executor()
+    workers.begin()
+    result = await workers.run(task(Call(handler)), context(Path.cwd()), Watching())
+    words, _, orphan = result.text.rpartition(" ")
+    while Path(f"/proc/{orphan}").exists():
+        await asyncio.sleep(0.05)
+    await workers.close()
+    print(words)
+
+asyncio.run(main())
+"""
+
+
+async def test_the_exit_codes_of_a_handlers_own_processes_are_left_to_it(tmp_path: Path) -> None:
+    """`Popen.poll` says 0 for a child that somebody else has collected: a failure would be a success."""
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", HANDLER], cwd=ROOT, capture_output=True, text=True, timeout=50
+    )
+    assert (done.stdout, done.stderr) == ("[6, 7, 3, 4, 5]\n", "")
+
+
+async def test_a_command_does_not_adopt_in_its_turn(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    look = "import ctypes; v = ctypes.c_int(7); ctypes.CDLL(None).prctl(37, ctypes.byref(v)); print(v.value)"
+    place.tasks(f"facts\nevery = '1h'\ncommand = [{json.dumps(sys.executable)}, '-c', '{look}']")
+    with place.loop():
+        await until(lambda: place.entry("facts").get("outcome"), "it has looked")
+    assert place.entry("facts")["text"] == "0"

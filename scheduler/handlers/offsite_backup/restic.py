@@ -234,5 +234,5 @@ class _Watcher:
     def exited(self) -> None:
         """Nothing to keep: the step around it has the deadline."""
 
-    def left_behind(self, what: str, alive: Callable[[], bool]) -> None:
+    def left_behind(self, what: str, alive: Callable[[], bool], process: Running | None = None) -> None:
         self._warn("restic does not end: %s", what)

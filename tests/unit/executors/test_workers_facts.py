@@ -13,7 +13,7 @@ from scheduler.system.process_info import Running
 
 @pytest.fixture(params=["proc", "psutil"])
 def source(request, monkeypatch):
-    monkeypatch.setattr(facts, "_LINUX", request.param == "proc" and sys.platform == "linux")
+    monkeypatch.setattr(facts, "LINUX", request.param == "proc" and sys.platform == "linux")
 
 
 @pytest.mark.usefixtures("source")

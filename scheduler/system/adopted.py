@@ -1,0 +1,129 @@
+"""Processes that the system gives to this one when their parents end: who left them, and their collection.
+
+A run's descendants stay below the process that runs it (a subreaper), however often they fork. Other children
+were started by a handler of this process: it waits for them, and nobody else may take their exit codes.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scheduler.system import process_info as facts
+
+_SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
+UNCLAIMED = 2  # looks that find a child still there: whoever waits for it gets it before the second one
+
+
+def become_reaper() -> None:
+    """From now on orphans below this process are given to it; Linux only. Children do not inherit this."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(AttributeError):  # a libc without prctl
+            ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def is_reaper() -> bool:
+    """Whether orphans are given to this process: it asked for them, or is the first of its container."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    answer = ctypes.c_int()
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return answer.value == 1 or os.getpid() == 1
+
+
+class Makers:
+    """The runs under way, as makers of processes, and those that were since the last look."""
+
+    def __init__(self) -> None:
+        self.active: set[object] = set()
+        self.calls: set[object] = set()  # those that start processes inside this one: handlers
+        self._recent: set[object] | None = None  # None: nobody looks
+
+    def begin(self, maker: object, *, call: bool = False) -> None:
+        self.active.add(maker)
+        if call:
+            self.calls.add(maker)
+        if self._recent is not None:
+            self._recent.add(maker)
+
+    def end(self, maker: object) -> None:
+        self.active.discard(maker)
+        self.calls.discard(maker)
+
+    def since_last_look(self) -> frozenset[object]:
+        recent, self._recent = self._recent or self.active, set(self.active)
+        return frozenset(recent)
+
+
+@dataclass(slots=True)
+class _Child:
+    """A child that this process did not start as a run."""
+
+    born: float
+    makers: frozenset[object] = field(default_factory=frozenset)  # any of them may have made it
+    certain: bool = False  # it cannot be a handler's own
+    waits: int = 0  # looks since it ended
+
+
+class AdoptedChildren:
+    """Sees children come, remembers who can have made them, and collects those that nobody waits for."""
+
+    def __init__(self, makers: Makers) -> None:
+        self._makers = makers
+        self._children: dict[int, _Child] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._children)
+
+    def look(self, own: Collection[int]) -> None:
+        """See what has changed; `own` are the children that are waited for by their numbers."""
+        pids = [pid for pid in _children() if pid not in own]
+        makers = self._makers.since_last_look()
+        self._children = {pid: child for pid in pids if (child := self._seen(pid, makers))}
+        for pid, child in self._children.items():
+            self._collect(pid, child)
+
+    def left_by(self, maker: object) -> set[tuple[int, float]]:
+        """Pid and start of those that nobody else can have made."""
+        return {(pid, child.born) for pid, child in self._children.items() if child.makers == {maker}}
+
+    def maybe_left_by(self, maker: object) -> set[tuple[int, float]]:
+        """Pid and start of those that it can have made, but others, too."""
+        return {
+            (pid, child.born)
+            for pid, child in self._children.items()
+            if maker in child.makers and len(child.makers) > 1
+        }
+
+    def _seen(self, pid: int, makers: frozenset[object]) -> _Child | None:
+        found, known = facts.stat(pid), self._children.get(pid)
+        if found is None:
+            return None
+        if known is None or known.born != found.born:
+            # Only a leader of a session of its own, or one in ours, can have been started by this process.
+            certain = found.session not in (pid, os.getsid(0))
+            known = _Child(found.born, makers, certain)
+        if found.state == "Z":
+            known.waits += 1
+        return known
+
+    def _collect(self, pid: int, child: _Child) -> None:
+        """Collect it once it has ended, unless a handler that may have started it can still ask for it."""
+        unclaimed = child.waits >= UNCLAIMED and not child.makers & self._makers.calls
+        if child.waits and (child.certain or unclaimed):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def _children() -> list[int]:
+    """The children of the main thread: the kernel gives it those that are adopted."""
+    with contextlib.suppress(OSError):
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    return []
