@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from scheduler.core.secrets import Sensitive
 from scheduler.handlers.net.http import Answer, NoAnswer, Web, status_problem
 from scheduler.handlers.net.urls import fingerprint, redacted
-from scheduler.handlers.news_scan.feed_state import FeedMemory
+from scheduler.handlers.news_scan.feed_state import SHARED, FeedMemory, is_new, shared_keys
 from scheduler.handlers.news_scan.parser_pool import Parse
 
 ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml, */*;q=0.5"
@@ -64,9 +64,14 @@ async def check(
     parsed = await parse(answer.body, {**about, "feed": feed.name, "mark": mark, "keywords": [*keywords]})
     if problem := parsed.get("problem", ""):
         return Check(feed, problem=problem)
-    lines = {key: text.encode("utf-8", "replace") for key, text in parsed["lines"]}
-    new = [(mark + key, text) for key, text in lines.items() if text and key not in memory.seen]
-    return Check(feed, new, seen=frozenset(lines), answer=answer)
+    shared = shared_keys((keys for keys, _ in parsed["lines"]), memory.seen)
+    new = [
+        (mark + keys[-1], text.encode("utf-8", "replace"))
+        for keys, text in parsed["lines"]
+        if text and is_new(keys, shared, memory.seen)
+    ]
+    seen = {key for keys, _ in parsed["lines"] for key in keys} | {key + SHARED for key in shared}
+    return Check(feed, list(dict(new).items()), seen=frozenset(seen), answer=answer)
 
 
 def _base(feed: Feed, answer: Answer) -> str:

@@ -1,6 +1,6 @@
 """Remembers each feed between scans: the items that were seen, and how to ask for changes."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,8 +12,9 @@ from scheduler.handlers.net.urls import fingerprint
 
 DAY = 86400
 KEPT = 90  # days that an item is remembered after it was last in its feed, and a feed after its last scan
-MOST = 5000  # items of one feed that are remembered and no longer in it
+MOST = 15_000  # keys of one feed that are remembered and no longer in it; an item has three
 
+SHARED = "*"  # after a key among the seen: several items have it
 EPOCH = date(1970, 1, 1)
 _FILE = Path(".experience") / "feeds.json"
 _TYPES: dict[str, Any] = {
@@ -49,6 +50,21 @@ class FeedMemory:
         gone = [(key, day) for key, day in self.seen.items() if key not in now and day > oldest]
         newest = sorted(gone, key=lambda each: each[1])[-MOST:]
         self.seen = {**dict(newest), **now}
+
+
+def shared_keys(items: Iterable[Sequence[str]], seen: Collection[str]) -> set[str]:
+    """The keys that stand for several items, in this document or in an earlier one."""
+    whole: dict[str, set[str]] = {}
+    for keys in items:
+        for key in keys:
+            whole.setdefault(key, set()).add(keys[-1])
+    return {key for key, known in whole.items() if len(known) > 1 or key + SHARED in seen}
+
+
+def is_new(keys: Sequence[str], shared: Collection[str], seen: Collection[str]) -> bool:
+    """Whether the item was never seen: it is known by its first key that no other item has."""
+    own = next((key for key in keys if key not in shared), keys[-1])
+    return own not in seen and keys[-1] not in seen
 
 
 class Memory:

@@ -2,10 +2,10 @@
 
 It runs as a file and imports nothing of this package, which would take longer than the parsing. A request is
 a line of JSON (`size`, `type`, `base`, `keywords`, `feed`, `mark`) and the bytes of the document; an answer
-is a line of JSON: the `problem` or the `lines`, for each item its key and its line ("" without a keyword).
+is a line of JSON: the `problem` or the `lines`, for each item its keys and its line ("" without a keyword).
 """
 
-import calendar
+import email.utils
 import hashlib
 import html
 import io
@@ -13,11 +13,11 @@ import json
 import re
 import signal
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 from urllib.parse import urljoin
+from xml.sax.saxutils import escape
 
 Item = dict[str, Any]
 
@@ -25,12 +25,34 @@ PATIENCE = 30  # seconds for one document, then this process ends
 MEMORY = 1 << 30  # bytes of address space
 TITLE, LINK, SUMMARY = 300, 2000, 1000  # characters kept
 LOOKED_AT = 50_000  # characters of a summary that are searched for keywords
+PROLOGUE = 65_536  # characters in which the first tag of a feed, or its entities, are looked for
 
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?[\w.:-]{1,40}", re.ASCII | re.IGNORECASE)
-_PAGE = re.compile(rb"\s*(<\?xml[^>]{0,400}\?>\s*)?<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+# What a strange document makes a parser or a date raise: it costs an item, never the feed.
+_ODD = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, OSError)
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.ASCII | re.IGNORECASE)
+_DECLARED = re.compile(rb"<\?xml[^>]{0,400}?encoding\s*=\s*[\"']\s*([\w.:-]{1,40})", re.IGNORECASE)
+_DECLARATION = re.compile(r"<\?xml\b[^>]{0,400}?\?>\s*", re.IGNORECASE)
+_FEED = re.compile(r"<\?xml\b|<(?:\w{1,20}:)?(?:rss|feed|rdf)\b", re.IGNORECASE)
+_ROOT = re.compile(r"<(?:\w{1,20}:)?(?:rss|feed|rdf|channel)\b", re.IGNORECASE)
+_PAGE = re.compile(
+    r"\s*(?:<\?xml[^>]{0,400}\?>\s*)?(?:<!--.{0,4000}?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_ITEM = re.compile(r"<((?:\w{1,20}:)?(?:item|entry))\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_ENTITY = re.compile(r"<!ENTITY\s+([\w.-]{1,60})", re.IGNORECASE)
+_NUMERIC = re.compile(r"&#(?:55[2-9]\d\d|5[67]\d{3}|x0*d[89a-f][0-9a-f]{2});", re.IGNORECASE)
+# CDATA and comments stay as they are; the rest is what no XML parser accepts.
+_MENDED = re.compile(
+    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<(?![\w:/!?])"
+    r"|&(?!(?:amp|lt|gt|quot|apos);)(?:#(?:\d{1,10}|x[0-9a-f]{1,8});|[a-z][\w.-]{0,60};)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>")
+_WEB_PAGE = "is a web page (HTML), not a feed"
+_DATES = [f"{name}{how}" for name in ("published", "updated", "created") for how in ("", "_parsed")]
 
 
 class NotAFeed(ValueError):
@@ -42,48 +64,232 @@ class NotAFeed(ValueError):
 
 def items(body: bytes, content_type: str, base: str) -> list[Item]:
     """The items of the feed; raises NotAFeed."""
-    start = body[:1000].removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
     if not body.strip(b"\0 \t\r\n"):
         raise NotAFeed("is empty")
-    if start.startswith(b"{"):
-        return [_of_json(each, base) for each in _json_items(body)]
-    if _PAGE.match(start):
-        raise NotAFeed("is a web page (HTML), not a feed")
-    return [_of_entry(each, base) for each in _entries(body, content_type)]
+    text = decoded(body, content_type).lstrip("\ufeff \t\r\n")
+    if text.startswith("{"):
+        return _made(_of_json, _json_items(text), base)
+    page = _PAGE.match(text[:PROLOGUE])
+    if page and not _ROOT.search(text, 0, PROLOGUE):
+        raise NotAFeed(_WEB_PAGE)
+    return _made(_of_entry, _entries(text, bool(page)), base)
 
 
-def _entries(body: bytes, content_type: str) -> list[Mapping[str, Any]]:
-    import feedparser  # type: ignore[import-untyped]  # it comes without types
+def _made(make: Callable[[Any, str], Item], found: Iterable[Any], base: str) -> list[Item]:
+    """An odd item costs that item."""
+    made = []
+    for each in found:
+        try:
+            made.append(make(each, base))
+        except _ODD:
+            continue
+    return made
 
-    charset = _CHARSET.search(content_type)
-    # No content-location: joining it with every element would take a fifth of the time.
-    headers = {"content-type": f"application/xml; {charset[0]}" if charset else "application/xml"}
-    data = io.BytesIO(body)
-    found = feedparser.parse(data, response_headers=headers, sanitize_html=False, resolve_relative_uris=False)
+
+def _entries(text: str, page: bool) -> list[Mapping[str, Any]]:
+    text = mended(_DECLARATION.sub("", text[_start(text) :], count=1))
+    try:
+        found = _parsed(text)
+    except _ODD:
+        places = [each.span() for each in _ITEM.finditer(text)] or [(0, len(text))]
+        head, tail = text[: places[0][0]], text[places[-1][1] :]
+        return _parsed_apart(head, [text[begin:end] for begin, end in places], tail)
     if not found.get("version") and not found["entries"]:
-        raise NotAFeed("is not a feed")
+        raise NotAFeed(_WEB_PAGE if page else "is not a feed")
     return list(found["entries"])
 
 
-def _of_entry(entry: Mapping[str, Any], base: str) -> Item:
+def _start(text: str) -> int:
+    """Where the feed begins: some servers print warnings before it."""
+    found = _FEED.search(text, 0, PROLOGUE)
+    return found.start() if found and "<!" not in text[: found.start()] else 0
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    import feedparser  # type: ignore[import-untyped]  # it comes without types
+
+    data = io.BytesIO(f'<?xml version="1.0" encoding="utf-8"?>{text}'.encode())
+    # No content-location: joining it with every element would take a fifth of the time.
+    headers = {"content-type": "application/xml; charset=utf-8"}
+    found: Mapping[str, Any] = feedparser.parse(
+        data, response_headers=headers, sanitize_html=False, resolve_relative_uris=False
+    )
+    return found
+
+
+def _parsed_apart(head: str, found: Sequence[str], tail: str) -> list[Mapping[str, Any]]:
+    """The items but for those that the parser dies of: halves, and halves of these."""
+    try:
+        return list(_parsed(f"{head}{''.join(found)}{tail}")["entries"])
+    except _ODD:
+        middle = len(found) // 2
+        halves = (found[:middle], found[middle:]) if middle else ()
+        return [entry for half in halves for entry in _parsed_apart(head, half, tail)]
+
+
+# ------------------------------------------------------------------ what no parser accepts
+
+
+def mended(text: str) -> str:
+    """The document with what is everyday in feeds and no XML: bare `&` and `<`, HTML's entities, odd numbers.
+
+    Where a strict parser gives up, a lenient one garbles the text of all items.
+    """
+    own = {name for name in _ENTITY.findall(text, 0, PROLOGUE)}
+    text = _NO_XML.sub(" ", _pairs_joined(text))
+    return _MENDED.sub(lambda found: _mended(found[0], own), text)
+
+
+def _mended(found: str, own: set[str]) -> str:
+    if found.startswith(("<!", "&#")):
+        return _number(found) if found[0] == "&" else found
+    if found in ("<", "&"):
+        return escape(found)
+    name = found[1:-1]
+    return found if name in own else escape(html.unescape(found))
+
+
+def _number(reference: str) -> str:
+    """A reference to a character by number; U+FFFD if there is no such character."""
+    char = html.unescape(reference) or "\ufffd"  # as browsers do: 150 is the dash that Windows has there
+    return reference if char in "&<>\"'" else _NO_XML.sub("\ufffd", char)
+
+
+def _pairs_joined(text: str) -> str:
+    """References to the halves of one character, as JavaScript writes them, as that character."""
+    if "&#" not in text:
+        return text
+    halves = _NUMERIC.sub(lambda found: _half(found[0][2:-1]), text)
+    return halves.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _half(number: str) -> str:
+    return chr(int(number[1:], 16) if number[0] in "xX" else int(number))
+
+
+# ------------------------------------------------------------------ bytes to text
+
+# The names of charsets that feeds use, and what browsers read under them: the wider set, where there is one.
+_NAMES = {
+    **dict.fromkeys(
+        ("ascii", "us-ascii", "iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "latin-1", "l1", "ansi"),
+        "cp1252",
+    ),
+    **dict.fromkeys(("x-cp1252", "cp-1252", "windows1252", "win-1252", "iso_8859-1:1987"), "cp1252"),
+    **dict.fromkeys(("unicode-1-1-utf-8", "x-unicode20utf8", "utf8mb4", "utf-8n", "utf"), "utf-8"),
+    **dict.fromkeys(
+        ("gb2312", "gbk", "x-gbk", "gb_2312", "gb_2312-80", "csgb2312", "euc-cn", "chinese"),
+        "gb18030",
+    ),
+    **dict.fromkeys(("big5", "big-5", "x-x-big5", "cn-big5", "csbig5"), "big5hkscs"),
+    **dict.fromkeys(
+        ("shift_jis", "shift-jis", "sjis", "x-sjis", "ms_kanji", "windows-31j", "csshiftjis"), "cp932"
+    ),
+    **dict.fromkeys(("x-euc-jp", "euc_jp", "cseucpkdfmtjapanese"), "euc_jp"),
+    **dict.fromkeys(
+        ("euc-kr", "euc_kr", "korean", "ks_c_5601-1987", "ks_c_5601-1989", "ksc5601", "windows-949"), "cp949"
+    ),
+    **dict.fromkeys(("iso-8859-9", "latin5", "x-cp1254"), "cp1254"),
+    **dict.fromkeys(("tis-620", "iso-8859-11", "windows-874", "dos-874"), "cp874"),
+    **dict.fromkeys(("x-cp1251", "cp-1251", "win-1251", "windows1251", "win1251"), "cp1251"),
+    **dict.fromkeys(("x-cp1250", "cp-1250", "win-1250", "windows1250", "win1250"), "cp1250"),
+    **dict.fromkeys(("iso-2022-jp", "csiso2022jp"), "iso2022_jp_ext"),
+    **dict.fromkeys(("hz-gb-2312", "hz_gb_2312"), "hz"),
+    **dict.fromkeys(("koi8", "koi", "koi-8", "cskoi8r"), "koi8-r"),
+    **dict.fromkeys(("macintosh", "x-mac-roman", "mac"), "mac_roman"),
+    **dict.fromkeys(("x-mac-cyrillic", "x-mac-ukrainian"), "mac_cyrillic"),
+    **dict.fromkeys(("iso-8859-8-i", "logical"), "iso-8859-8"),
+}
+# Python counts these among its text encodings; no feed is written in them.
+_NO_CHARSET = {
+    "idna",
+    "punycode",
+    "raw_unicode_escape",
+    "undefined",
+    "unicode_escape",
+    "mbcs",
+    "oem",
+    "utf_7",
+}
+_WIDE = re.compile(
+    r"(utf|ucs|iso-10646-ucs|cs-?unicode|unicode)[-_]?(16|32|2|4|)([-_]?[lb]e)?", re.IGNORECASE
+)
+_MARKS = {
+    b"\xef\xbb\xbf": "utf-8",
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+    b"<\0\0\0": "utf-32-le",
+    b"\0\0\0<": "utf-32-be",
+    b"<\0": "utf-16-le",
+    b"\0<": "utf-16-be",
+    b"\x4c\x6f\xa7\x94": "cp037",
+}
+
+
+def decoded(body: bytes, content_type: str) -> str:
+    """The document as text: a broken character is U+FFFD, and the others are not garbled for its sake.
+
+    What is UTF-8 is UTF-8, whatever is declared: no other text looks like it by chance.
+    """
+    for mark, charset in _MARKS.items():
+        if body.startswith(mark):
+            return body.decode(charset, "replace")
+    served, declared = _CHARSET.search(content_type), _DECLARED.search(body[:PROLOGUE])
+    named = [served[1] if served else "", declared[1].decode() if declared else ""]
+    charsets = [charset for name in named if (charset := _codec(name))]
+    in_ascii = any(charset.startswith(("iso2022", "hz")) for charset in charsets)  # would pass for UTF-8
+    tried = [*charsets, "utf-8"] if in_ascii else ["utf-8", *charsets]
+    return body.decode(next((each for each in tried if _fits(body, each)), "cp1252"), "replace")
+
+
+def _codec(name: str) -> str:
+    """Python's name of the charset; "" if there is none, or none for bytes that begin like ASCII."""
+    name = name.strip().lower()
+    charset = _NAMES.get(name, name)
+    if not name or charset.replace("-", "_") in _NO_CHARSET or _WIDE.fullmatch(charset):
+        return ""
+    try:
+        b"a".decode(charset)
+    except (LookupError, ValueError):
+        return ""
+    return charset
+
+
+def _fits(body: bytes, charset: str) -> bool:
+    """Whether at most as many characters are broken as are whole, of those beyond ASCII."""
+    try:
+        body.decode(charset)
+    except ValueError:
+        text = body.decode(charset, "replace")
+        broken = text.count("\ufffd")
+        return len(re.sub(r"[\x00-\x7f]+", "", text)) >= 2 * broken
+    return True
+
+
+# ------------------------------------------------------------------ entries to items
+
+
+def _of_entry(entry: dict[str, Any], base: str) -> Item:
     content = entry.get("content") or [{}]
     summary = entry.get("summary_detail") or content[0]
     title = entry.get("title_detail") or {}
-    when = entry.get("published_parsed") or entry.get("updated_parsed") or entry.get("created_parsed")
+    dates = (dict.get(entry, name) for name in _DATES)  # their own `get` mixes the names up, and warns
     words = _plain(summary.get("value") or entry.get("summary"), summary.get("type"))
     return {
         "title": _plain(title.get("value") or entry.get("title"), title.get("type"))[:TITLE],
         "link": _link(entry.get("link"), base),
-        "published": _stamp(calendar.timegm(when)) if when else None,
+        "published": next((moment for date in dates if date and (moment := _moment(date))), None),
         "words": words or _plain(content[0].get("value"), content[0].get("type")),
         "id": str(entry.get("id") or ""),
         "raw": entry,
     }
 
 
-def _json_items(body: bytes) -> list[Mapping[str, Any]]:
+def _json_items(text: str) -> list[Mapping[str, Any]]:
     try:
-        found = json.loads(body.strip(b" \t\r\n"))
+        found = json.loads(text.rstrip("\0 \t\r\n"), strict=False)
     except (ValueError, RecursionError) as error:
         raise NotAFeed("is invalid JSON") from error
     if "version" not in found or not isinstance(found.get("items"), list):
@@ -96,7 +302,7 @@ def _of_json(item: Mapping[str, Any], base: str) -> Item:
     return {
         "title": _plain(item.get("title"), "text/plain")[:TITLE],
         "link": _link(item.get("url") or item.get("external_url"), base),
-        "published": _iso(item.get("date_published") or item.get("date_modified")),
+        "published": _moment(item.get("date_published")) or _moment(item.get("date_modified")),
         "words": _plain(summary or text, "text/plain") or _plain(item.get("content_html"), "text/html"),
         "id": str(item.get("id") or ""),
         "raw": item,
@@ -107,7 +313,8 @@ def _plain(value: Any, kind: str | None) -> str:
     """One line of plain text."""
     text = value[:LOOKED_AT] if isinstance(value, str) else ""
     if kind != "text/plain":
-        text = html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", text)))
+        text = html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", _pairs_joined(text))))
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
@@ -119,46 +326,65 @@ def _link(value: Any, base: str) -> str:
     return "" if re.match(r"(javascript|data|vbscript|file):", link, re.IGNORECASE) else link[:LINK]
 
 
-def _iso(value: Any) -> str | None:
-    try:
-        found = datetime.fromisoformat(str(value))
-        return _stamp((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
-        return None
+def _moment(value: Any) -> str | None:
+    """A date in any of its dresses, in UTC; None for an odd one, like the zero of MySQL or of .NET."""
+    for read in (_of_parts, _of_number, datetime.fromisoformat, email.utils.parsedate_to_datetime):
+        try:
+            found = read(value)
+            moment = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        except _ODD:
+            continue
+        return moment.isoformat(timespec="seconds") if 1 < moment.year < 9999 else None
+    return None
 
 
-def _stamp(seconds: float) -> str | None:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-    except (ValueError, OverflowError, OSError):
-        return None
+def _of_parts(value: Any) -> datetime:
+    """From feedparser's own reading, which is in UTC."""
+    if isinstance(value, str):
+        raise TypeError(value)
+    year, month, day, hour, minute, second = value[:6]
+    return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+
+
+def _of_number(value: Any) -> datetime:
+    """From Unix seconds, or milliseconds; less than 1e8 is a date like 20260302."""
+    seconds = float(value)
+    if seconds < 1e8:
+        raise ValueError(value)
+    return datetime.fromtimestamp(seconds / 1000 if seconds > 1e11 else seconds, UTC)
 
 
 # ------------------------------------------------------------------ items to lines
 
 
-def lines(found: Sequence[Item], feed: str, mark: str, keywords: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The key and the line of each item: the feed's own id, as long as only one item has it."""
-    often = Counter(_own_id(item) for item in found)
+def lines(
+    found: Sequence[Item], feed: str, mark: str, keywords: Sequence[str]
+) -> Iterator[tuple[list[str], str]]:
+    """The keys and the line of each item."""
     wanted = _any_of(keywords)
     for item in found:
-        own = _own_id(item)
-        named = own if often[own] == 1 and own else f"{own} {_distinction(item)}"
-        key = hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()[:16]
+        keys = _keys(item)
         content = {name: item[name] for name in ("title", "link", "published")}
         content["summary"] = _cut(item["words"], SUMMARY)
-        line = json.dumps({"feed": feed, "id": mark + key, **content}, ensure_ascii=False)
-        yield key, line if wanted.search(f"{item['title']} {item['words']}") else ""
+        line = json.dumps({"feed": feed, "id": mark + keys[-1], **content}, ensure_ascii=False)
+        yield keys, line if wanted.search(f"{item['title']} {item['words']}") else ""
 
 
-def _own_id(item: Item) -> str:
-    return str(item["id"] or item["link"])
+def _keys(item: Item) -> list[str]:
+    """What the item is known by: its own id, and where others share that, more of what it says.
+
+    None of them depends on the items beside it: these come and go.
+    """
+    own, more = str(item["id"] or item["link"]), _distinction(item, "link", "title", "published")
+    whole = _distinction(item, "link", "title", "published", "words")
+    if not whole.strip():
+        whole = repr(sorted((str(k), str(v)) for k, v in item["raw"].items()))
+    texts = (own, f"{own}\n{more}", f"{own} {whole}") if own else (f" {whole}",)
+    return [hashlib.sha256(each.encode("utf-8", "replace")).hexdigest()[:16] for each in texts]
 
 
-def _distinction(item: Item) -> str:
-    """What distinguishes items that share an id, or have none."""
-    text = "\n".join(str(item[name] or "") for name in ("link", "title", "published", "words"))
-    return text if text.strip() else repr(sorted((str(k), str(v)) for k, v in item["raw"].items()))
+def _distinction(item: Item, *names: str) -> str:
+    return "\n".join(str(item[name] or "") for name in names)
 
 
 def _cut(text: str, most: int) -> str:
@@ -191,6 +417,8 @@ def _answer(body: bytes, about: Mapping[str, Any]) -> dict[str, Any]:
         found = items(body, about["type"], about["base"])
     except NotAFeed as error:
         return {"problem": str(error)}
+    except _ODD as error:
+        return {"problem": f"cannot be parsed: {type(error).__name__}"}
     return {"lines": list(lines(found, about["feed"], about["mark"], about["keywords"]))}
 
 
