@@ -1,0 +1,1 @@
+"""What agents' programs print of their cost, and in which words the services behind them refuse."""

@@ -1,0 +1,53 @@
+"""Claude Code: `claude -p --output-format json`, or `stream-json`.
+
+`subtype` and `is_error` can disagree, and a result may quote another; code.claude.com/docs/en/headless.
+"""
+
+from typing import Any
+
+from scheduler.agents.documents import at, documents, money, total, total_money, whole, words
+from scheduler.agents.refusal import Failure
+from scheduler.agents.report import AgentReport, Ending
+
+_LIMITS = {"error_max_turns": Ending.TURN_LIMIT, "error_max_budget_usd": Ending.BUDGET_LIMIT}
+_SENT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def read(output: str) -> AgentReport:
+    lines = documents(output)
+    results = [line for line in lines if line.get("type") == "result"]
+    session = next((found for line in reversed(lines) if (found := words(line.get("session_id")))), "")
+    if not results:
+        return AgentReport(session=session)
+    # The cost of a session is a running total, so its last result counts; those of two sessions add up.
+    costs = {words(result.get("session_id")): money(result.get("total_cost_usd")) for result in results}
+    return AgentReport(
+        _ending(results[-1]),
+        total_money(costs.values()),
+        total(whole(at(result, "usage", key)) for result in results for key in _SENT),
+        total(whole(at(result, "usage", "output_tokens")) for result in results),
+        total(whole(result.get("num_turns")) for result in results),
+        session,
+        _failure(results[-1], lines),
+    )
+
+
+def _ending(result: dict[str, Any]) -> Ending:
+    subtype = words(result.get("subtype"))
+    if subtype in _LIMITS:
+        return _LIMITS[subtype]
+    return Ending.ERROR if result.get("is_error") or subtype.startswith("error") else Ending.OK
+
+
+def _failure(result: dict[str, Any], lines: list[dict[str, Any]]) -> Failure:
+    errors = result.get("errors")
+    listed = "; ".join(map(words, errors)) if isinstance(errors, list) else ""
+    rejected = (at(line, "rate_limit_info") for line in reversed(lines) if _is_rejected(line))
+    resets_at = next((whole(at(info, "resetsAt")) for info in rejected), None)
+    return Failure(
+        words(result.get("result")) or listed, whole(result.get("api_error_status")), resets_at=resets_at
+    )
+
+
+def _is_rejected(line: dict[str, Any]) -> bool:
+    return line.get("type") == "rate_limit_event" and at(line, "rate_limit_info", "status") == "rejected"

@@ -1,0 +1,95 @@
+"""Whether a failure is a service that refuses, of which kind, and until when."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from functools import cache
+from pathlib import Path
+
+from scheduler.agents.reset_time import moment_in_headers, moment_in_text, moment_of
+
+# What a status means where the words say nothing.
+_STATUS = {
+    **dict.fromkeys((401, 403), ("auth", "no")),
+    402: ("billing", "no"),
+    413: ("context", "no"),
+    429: ("rate_limit", "yes"),
+    **dict.fromkeys((500, 502, 503, 504, 529), ("overloaded", "yes")),
+}
+_NAMED_STATUS = re.compile(
+    r"(?:\bhttp(?:/[\d.]+)?|\bstatus(?: code)?|\berror(?: code)?)[\s:=]*([45]\d\d)\b|\(([45]\d\d)\)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call failed: the words, and what else is known."""
+
+    text: str = ""
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
+    resets_at: float | None = None  # the service's own moment, Unix seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`wait`: whether waiting alone can help; until `retry_at` (Unix seconds), None if no moment is named."""
+
+    kind: str
+    wait: bool
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    kind: str
+    wait: str
+    patterns: tuple[tuple[re.Pattern[str], ...], ...]
+    spans: bool = True
+
+    def fits(self, text: str) -> bool:
+        return any(all(part.search(text) for part in parts) for parts in self.patterns)
+
+
+def find_refusal(failure: Failure, now: float, zone: tzinfo) -> Refusal | None:
+    """The refusal that this failure is, None for any other; `zone` is for texts that name none."""
+    text = " ".join(failure.text.replace("’", "'").split())
+    rule = next((rule for rule in _rules() if rule.fits(text)), None) or _by_status(failure, text)
+    if rule is None:
+        return None
+    if rule.wait == "no":
+        return Refusal(rule.kind, wait=False)
+    moment = _moment(failure, text, now, zone, spans=rule.spans)
+    kind = "usage_limit" if "anthropic-ratelimit-unified-reset" in failure.headers else rule.kind
+    return Refusal(kind, wait=rule.wait == "yes" or moment is not None, retry_at=moment)
+
+
+def _by_status(failure: Failure, text: str) -> _Rule | None:
+    named = _NAMED_STATUS.search(text)
+    status = failure.status or (int(named[1] or named[2]) if named else 0)
+    return _Rule(*_STATUS[status], ()) if status in _STATUS else None
+
+
+def _moment(failure: Failure, text: str, now: float, zone: tzinfo, *, spans: bool) -> float | None:
+    """The moment that is to be trusted most: the service's own, a header's, then the text's."""
+    if failure.resets_at and (moment := moment_of(failure.resets_at, now)):
+        return moment
+    return moment_in_headers(failure.headers, now) or moment_in_text(text, now, zone, spans=spans)
+
+
+@cache
+def _rules() -> tuple[_Rule, ...]:
+    with Path(__file__).with_name("refusals.toml").open("rb") as file:
+        data = tomllib.load(file)
+    return tuple(
+        _Rule(each["kind"], each["wait"], tuple(map(_parts, each["patterns"])), each.get("spans", True))
+        for each in data["refusal"]
+    )
+
+
+def _parts(pattern: str) -> tuple[re.Pattern[str], ...]:
+    parts = (re.escape(part).replace(r"\#", r"\d") for part in pattern.split(" ... "))
+    return tuple(re.compile(part, re.IGNORECASE) for part in parts)

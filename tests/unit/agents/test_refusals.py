@@ -1,0 +1,147 @@
+"""Refusals: of which kind, whether to wait, and until when."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from scheduler.agents.http_answer import read_answer
+from scheduler.agents.refusal import Failure, Refusal, find_refusal
+
+UTC, BERLIN, NEW_YORK = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
+NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)  # a Tuesday
+
+
+def refusal(
+    text: str, status: int | None = None, now: datetime = NOON, zone: ZoneInfo = UTC
+) -> Refusal | None:
+    return find_refusal(Failure(text, status), now.timestamp(), zone)
+
+
+def until(text: str, now: datetime = NOON, zone: ZoneInfo = UTC) -> str:
+    found = refusal(text, 429, now, zone)
+    assert found is not None
+    return "" if found.retry_at is None else f"{datetime.fromtimestamp(found.retry_at, UTC):%m-%d %H:%M:%S}"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "wait"),
+    [
+        ("Too many requests, slow down", "rate_limit", True),
+        ("Rate limit reached for tokens per minute (TPM)", "rate_limit", True),
+        ("Overloaded: the model is experiencing high load", "overloaded", True),
+        ("API Error: 529 overloaded", "overloaded", True),
+        ("ThrottlingException: Too many tokens", "rate_limit", True),
+        ("You've hit your weekly limit", "usage_limit", True),
+        ("You’ve hit your limit", "usage_limit", True),  # as programs print it
+        ("Error: connect ECONNREFUSED", "network", True),
+        ("Credit balance is too low", "billing", False),
+        ("429: You exceeded your current quota, check your plan and billing", "billing", False),
+        ("Not logged in · Please run /login", "auth", False),
+        ("Incorrect API key provided: sk-...", "auth", False),
+        ("Prompt is too long", "context", False),
+        ("429 Request too large for model: Requested 9000, Limit 6000", "context", False),
+        ("spend limit reached (daily)", "quota", False),
+        ("spend limit reached (daily; resets 2026-12-02 00:00 UTC)", "quota", True),
+        ("Budget has been exceeded! Current cost: 3, Max budget: 2", "quota", False),
+    ],
+)
+def test_the_words_say_the_kind_and_whether_waiting_helps(text: str, kind: str, wait: bool) -> None:
+    found = refusal(text)
+    assert found is not None
+    assert (found.kind, found.wait) == (kind, wait)
+
+
+@pytest.mark.parametrize("text", ["", "Traceback: KeyError 'x'", "3 tests failed", "no such file: 429.txt"])
+def test_an_ordinary_failure_is_no_refusal(text: str) -> None:
+    assert refusal(text) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, "auth"),
+        (402, "billing"),
+        (413, "context"),
+        (429, "rate_limit"),
+        (503, "overloaded"),
+        (529, "overloaded"),
+    ],
+)
+def test_without_words_the_status_decides(status: int, kind: str) -> None:
+    for found in (refusal("?", status), refusal(f"request failed with status code {status}")):
+        assert found is not None
+        assert found.kind == kind
+
+
+def test_the_same_words_mean_a_limit_where_the_service_says_so() -> None:
+    """Gemini says "exceeded your current quota" of a limit by the minute; others say it of an unpaid bill."""
+    text = '"You exceeded your current quota", "RESOURCE_EXHAUSTED", "quotaId": "Per%s", "retryDelay": "34s"'
+    minute, day = refusal(text % "Minute"), refusal(text % "Day")
+    assert minute == Refusal("rate_limit", wait=True, retry_at=NOON.timestamp() + 34)
+    assert day == Refusal("quota", wait=True)  # half a minute is not when a day's quota is back
+
+
+@pytest.mark.parametrize(
+    ("words", "moment"),
+    [
+        ("resets 3pm (America/New_York)", "12-01 20:00:00"),
+        ("resets 12am", "12-02 00:00:00"),
+        ("resets 12pm", "12-02 12:00:00"),  # strictly later
+        ("try again at 4:05 PM", "12-01 16:05:00"),
+        ("try again at 16:05", "12-01 16:05:00"),
+        ("resets Sun 12:00am", "12-06 00:00:00"),
+        ("resets Mar 9, 7am (Asia/Tokyo)", "03-08 22:00:00"),
+        ("resets Apr 23 at 4pm", "04-23 16:00:00"),
+        ("try again at May 11th, 2027 1:36 PM", "05-11 13:36:00"),
+        ("try again after December 6, 2026, 18:15", "12-06 18:15:00"),
+        ("try again after 10 de dez. de 2026, 11:52", "12-10 11:52:00"),
+        ("regain access on 2026-12-09 at 06:00 UTC", "12-09 06:00:00"),
+        ("try again in 2 days 17 hours 14 minutes", "12-04 05:14:00"),
+        ("reset after 8h44m7s", "12-01 20:44:07"),
+        ("Please try again in 4.77s", "12-01 12:00:04"),
+        ("Please retry after 37 seconds", "12-01 12:00:37"),
+        ("Please retry in 900ms", "12-01 12:00:00"),
+        ("limit reached|1796144400", "12-01 17:00:00"),
+        ("retry after 0 seconds", ""),
+        ("resets at 1496144400", ""),  # years ago
+        ("resets soon", ""),
+    ],
+)
+def test_the_moment_that_the_words_name(words: str, moment: str) -> None:
+    assert until(f"rate limit exceeded; {words}") == moment
+
+
+def test_a_clock_time_is_that_of_the_machine_unless_the_text_names_a_zone() -> None:
+    assert until("hit your limit · resets 3pm", zone=BERLIN) == "12-01 14:00:00"
+    assert until("hit your limit · resets 3pm (UTC)", zone=BERLIN) == "12-01 15:00:00"
+
+
+def test_a_night_in_which_clocks_change() -> None:
+    evening = datetime(2027, 3, 13, 23, 30, tzinfo=NEW_YORK)
+    assert until("hit your limit · resets 4am (America/New_York)", evening) == "03-14 08:00:00"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ("retry-after: 17\nx-ratelimit-remaining-tokens: 0\nx-ratelimit-reset-tokens: 4m30s", 17.0),
+        ("Retry-After: Tue, 01 Dec 2026 12:15:00 GMT", 900.0),
+        ("retry-after-ms: 1500\nretry-after: 2", 1.5),
+        (
+            "x-ratelimit-remaining-tokens: 0\nx-ratelimit-reset-tokens: 4m30s\nx-ratelimit-reset-other: 8ms",
+            270.0,
+        ),
+        ("a-requests-remaining: 0\na-requests-reset: 2026-12-01T12:00:40Z", 40.0),
+        ("x-codex-primary-used-percent: 100\nx-codex-primary-reset-at: 1796127000", 600.0),
+        ("X-RateLimit-Remaining: 0\nX-RateLimit-Reset: 1796127000000", 600.0),
+        ("retry-after: 0", None),
+        ("retry-after: -1", None),
+        ("retry-after: soon", None),
+    ],
+)
+def test_headers_come_before_words(headers: str, seconds: float | None) -> None:
+    answer = read_answer(f"HTTP/1.1 429 Too Many Requests\r\n{headers}\r\n\r\nbusy".replace("\n", "\r\n"))
+    found = find_refusal(answer, NOON.timestamp(), UTC)
+    assert found is not None
+    assert found.retry_at == (None if seconds is None else pytest.approx(NOON.timestamp() + seconds))
