@@ -1,0 +1,1 @@
+"""What runs cost: the ledger of a home, budgets, prices of tokens, forecasts."""

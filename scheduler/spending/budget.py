@@ -1,0 +1,96 @@
+"""Whether a run may start under its citizen's budget: pure functions of amounts in US dollars."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Context, Decimal
+
+ZERO = Decimal(0)
+RECENT = 10  # runs: an unknown cost counts as the dearest of these
+EXACT = Context(prec=100)  # the default rounds sums to 28 digits
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that runs may cost; None sets no limit."""
+
+    run: Decimal | None = None
+    day: Decimal | None = None
+    month: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """The cost of one run, counted on the day on which it started; None until it is known, or for ever."""
+
+    run: str
+    task: str
+    day: date
+    cost: Decimal | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What was spent in a time; each unknown cost counts as the dearest of the last runs."""
+
+    known: Decimal = ZERO
+    unknown: int = 0  # runs
+    dearest: Decimal = ZERO
+
+    @property
+    def total(self) -> Decimal:
+        return EXACT.add(self.known, EXACT.multiply(self.dearest, Decimal(self.unknown)))
+
+
+@dataclass(frozen=True, slots=True)
+class OverBudget:
+    """The limit that the next run could pass, and when it ends (Unix seconds)."""
+
+    spent: Decimal
+    limit: Decimal
+    until: float
+
+    def __str__(self) -> str:
+        return f"over budget ({dollars(self.spent)} of {dollars(self.limit)})"
+
+
+def spending(charges: Iterable[Charge], dearest: Decimal) -> Spending:
+    """What these runs cost together."""
+    known, unknown = ZERO, 0
+    for charge in charges:
+        if charge.cost is None:
+            unknown += 1
+        else:
+            known = EXACT.add(known, charge.cost)
+    return Spending(known, unknown, dearest)
+
+
+def dearest(charges: Sequence[Charge]) -> Decimal:
+    """The dearest known cost of the last runs; nothing if none is known."""
+    known = [charge.cost for charge in charges if charge.cost is not None]
+    return max(known[-RECENT:], default=ZERO)
+
+
+def over_budget(
+    budget: Budget, today: Spending, month: Spending, lift: Decimal, now: float, zone: tzinfo
+) -> OverBudget | None:
+    """The limit that one more run as dear as the dearest could pass; `lift` is added to today's limits."""
+    here = datetime.fromtimestamp(now, zone)
+    limits = (
+        (budget.day, today, here.date() + timedelta(days=1)),
+        (budget.month, month, (here.date().replace(day=1) + timedelta(days=32)).replace(day=1)),
+    )
+    for limit, spent, ends in limits:
+        if limit is not None and EXACT.add(spent.total, spent.dearest) > EXACT.add(limit, lift):
+            until = datetime(ends.year, ends.month, ends.day, tzinfo=zone).timestamp()
+            return OverBudget(spent.total, EXACT.add(limit, lift), until)
+    return None
+
+
+def dollars(amount: Decimal) -> str:
+    """The amount as a person reads it: `$0.37`, `$1,240.00`, `<$.01` below a cent."""
+    if ZERO < amount < Decimal("0.01"):
+        return "<$.01"
+    return f"${amount.quantize(Decimal('0.01'), rounding='ROUND_HALF_UP', context=EXACT):,}"
