@@ -1,8 +1,8 @@
 """The ledger of a home: what each run cost, in `.experience/spending.jsonl`.
 
 A run is entered before it starts, so that none can cost without being counted: one that is never settled (a
-power cut, a `kill -9` before its cost was read) has an unknown cost. Lines are only added; the newest one of a
-run counts.
+power cut, a `kill -9` before its cost was read) has an unknown cost. Lines are only added, and of a run the
+newest one counts.
 """
 
 import json
