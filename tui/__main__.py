@@ -30,7 +30,7 @@ COMMANDS = {
     "reset": "scheduler.cli.steer:reset_command",
     "restore": "scheduler.cli.restore:restore_command",
     "resume": "scheduler.cli.steer:resume_command",
-    "schema": "scheduler.cli.schema:schema_command",
+    "schema": "scheduler.cli.completion:schema_command",
     "serve": "tui.serve.command:serve_command",
     "service": "scheduler.cli.service:service_command",
     "status": "scheduler.cli.main:status_command",
