@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from scheduler.cli.schema import schema_command
+from scheduler.cli.completion import schema_command
 from scheduler.config.citizen import CitizenTable
 from scheduler.config.loader import load
 from scheduler.config.main_file import MainTable
