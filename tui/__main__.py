@@ -20,8 +20,10 @@ NO_TERMINAL = "experience-tui: this is not a terminal; use --no-ui to run the sc
 
 # Where each subcommand is defined.
 COMMANDS = {
+    "budget": "scheduler.cli.cost:budget_command",
     "check": "scheduler.cli.main:check_command",
     "completion": "scheduler.cli.completion:completion_command",
+    "cost": "scheduler.cli.cost:cost_command",
     "force": "scheduler.cli.force:force_command",
     "history": "scheduler.cli.history:history_command",
     "migrate": "scheduler.cli.migrate:migrate_command",

@@ -1,1 +1,3 @@
 """What agents' programs print of their cost, and in which words the services behind them refuse."""
+
+PROGRAMS = ("claude", "codex", "gemini", "opencode", "goose", "aider", "ollama")  # those that READERS knows

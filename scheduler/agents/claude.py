@@ -28,7 +28,7 @@ def read(output: str) -> AgentReport:
         total(whole(at(result, "usage", "output_tokens")) for result in results),
         total(whole(result.get("num_turns")) for result in results),
         session,
-        _failure(results[-1], lines),
+        failure=_failure(results[-1], lines),
     )
 
 

@@ -24,6 +24,15 @@ def documents(output: str) -> list[dict[str, Any]]:
     return [each for each in _parts(output) if isinstance(each, dict)]
 
 
+def decoded(content: bytes) -> dict[str, Any] | None:
+    """The one object that this is, None if it is anything else."""
+    try:
+        document = json.loads(content, parse_float=Decimal, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def plain_text(output: str) -> str:
     """The end of what is no JSON: error messages and the like."""
     return "\n".join(each for each in _parts(output) if isinstance(each, str))[-LAST:]

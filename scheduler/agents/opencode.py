@@ -27,7 +27,7 @@ def read(output: str) -> AgentReport:
         total(whole(at(step, "tokens", *path)) for step in steps for path in _MADE),
         len(steps) or None,
         next((found for line in reversed(lines) if (found := words(line.get("sessionID")))), ""),
-        _failure(last.get("error")),
+        failure=_failure(last.get("error")),
     )
 
 

@@ -25,6 +25,7 @@ class AgentReport:
     tokens_out: int | None = None
     turns: int | None = None
     session: str = ""
+    summary: str = ""
     failure: Failure = Failure()  # noqa: RUF009  # frozen
     refusal: Refusal | None = None
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
+from scheduler.agents import PROGRAMS
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.environment import parse
 from scheduler.config.files import Files, Unusable, scripts
@@ -14,14 +16,40 @@ from scheduler.config.settings import CitizenSettings
 from scheduler.config.task import Place, TaskTable, Times, cron_schedule, explicit_work, task
 from scheduler.core.schedule import AtStart, Cron
 from scheduler.core.secrets import Masks
-from scheduler.core.task import Group, Retention, Task, WakeConfig
+from scheduler.core.task import Budget, Group, Retention, Task, WakeConfig
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, key, read, table_of
-from scheduler.schema.values import Reader, group, integer, reason, seconds
+from scheduler.schema.values import (
+    InvalidValue,
+    Reader,
+    dollars,
+    group,
+    integer,
+    reads,
+    reason,
+    seconds,
+    text,
+)
 from scheduler.system.homes import NAME
 
 BAD_NAME = "is not a valid name: use a-z, 0-9, _ and -, starting with a letter, at most 32 characters"
+
+
+@reads(type="string", enum=list(PROGRAMS))
+def _program(value: Any) -> str:
+    """The program whose output says what the wake cost."""
+    if text(value) not in PROGRAMS:
+        raise InvalidValue(f"{value!r} is none of: {', '.join(PROGRAMS)}")
+    return str(value)
+
+
+class BudgetTable(Table):
+    """The keys of `[budget]`: the most that wakes may cost, in US dollars."""
+
+    run: Annotated[Decimal | None, dollars] = key(None, "One wake; passed on as EXPERIENCE_BUDGET.")
+    day: Annotated[Decimal | None, dollars] = key(None, "All wakes of a day.")
+    month: Annotated[Decimal | None, dollars] = key(None, "All wakes of a calendar month.")
 
 
 class WakeTable(Times):
@@ -31,6 +59,7 @@ class WakeTable(Times):
     patience: Annotated[float, seconds()] = key(300.0, "How long a wake waits for due tasks.")
     timeout: Annotated[float, seconds(0.001)] = key(3600.0, "How long the turn may take.")
     urgent_cooldown: Annotated[float, seconds()] = key(600.0, "Least time between urgent wakes.")
+    report: Annotated[str, _program] = key("", "The program whose output says what the wake cost.")
 
 
 def _tasks_schema(handler: Any) -> dict[str, Any]:
@@ -61,6 +90,7 @@ class CitizenTable(Table):
     llm: Annotated[Nested, table_of(LlmTable)] = None
     alerts: Annotated[Nested, table_of(AlertsTable)] = None
     history: Annotated[Nested, table_of(HistoryTable)] = None
+    budget: Annotated[Nested, table_of(BudgetTable)] = None
     tasks: Annotated[Nested, Reader(a_table, _tasks_schema)] = key(None, "The tasks, by name.")
 
 
@@ -103,7 +133,9 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     hidden = secrets.used(raw)
     problems = Problems(where, Masks(hidden).hide)
     table = read(CitizenTable, secrets.fill(raw, (), problems), (), problems)
-    wake = _wake(table.wake or {}, str(home), problems)
+    limits = read(BudgetTable, table.budget or {}, ("budget",), problems)
+    budget = Budget(limits.run, limits.day, limits.month)
+    wake = replace(_wake(table.wake or {}, str(home), problems), budget=budget)
     model = llm(table.llm, ("llm",), problems)
     targets = alerts(table.alerts, ("alerts",), problems)
     kept = read(HistoryTable, table.history or {}, ("history",), problems)
@@ -134,7 +166,8 @@ def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
     if isinstance(cron, AtStart):
         problems.add((*at, "cron"), "@reboot is for tasks; give the wake the five fields of cron, or every")
     times = cron if isinstance(cron, Cron) else None
-    return WakeConfig(table.every, table.patience, work, table.timeout, table.urgent_cooldown, times)
+    plan = WakeConfig(table.every, table.patience, work, table.timeout, table.urgent_cooldown, times)
+    return replace(plan, report=table.report)
 
 
 def _tasks(names: Any, tables: Mapping[str, Any], place: Place, problems: Problems) -> tuple[Task, ...]:

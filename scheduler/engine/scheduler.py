@@ -341,12 +341,15 @@ class Scheduler:
         """What a wake of this process left behind and still runs."""
         return self._runner.wake_left()
 
-    async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
-        """The outcome of the wake, which is no task's run."""
+    async def run_wake_command(
+        self, task: Task, carried_by: Callable[[Running], Awaitable[None]]
+    ) -> tuple[Result, str]:
+        """The outcome of the wake, which is no task's run, and what it printed."""
         now = self._clock.now()
         run = RunHandle(task.name, Trigger.WAKE, now, lambda _, process: carried_by(process), lambda _: None)
         run.masks = self._rules.masks
-        return await self._runner.run_wake_command(task, run, self._context(task, run, None))
+        result = await self._runner.run_wake_command(task, run, self._context(task, run, None))
+        return result, run.printed.text() if run.printed else ""
 
     def wake_changed(self, kind: str, text: str, outcome: Outcome | None) -> None:
         """Publish a step of the wake cycle."""

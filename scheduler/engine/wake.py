@@ -14,8 +14,9 @@ from scheduler.core.schedule import unix
 from scheduler.core.state import CHANGED, TaskState
 from scheduler.core.task import Command, Isolated, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView
+from scheduler.engine.wake_cost import WakeCost, amounts
 from scheduler.engine.wake_results import TaskResult
-from scheduler.errors import AlreadyRunning, Unreadable
+from scheduler.errors import AlreadyRunning, SchedulerError, Unreadable
 from scheduler.executors import Result
 from scheduler.storage.failure_journal import append_event
 from scheduler.storage.wake_note import HandedOver, WakeNote, read_note, wake_state, write_note
@@ -34,6 +35,7 @@ log = logging.getLogger("experience.wake")
 WAKES_KEPT = 1000
 QUEUE_SHOWN = 500
 HELD_LOOK = 2.0  # seconds between two looks whether the wake before has ended
+BUDGET_LOOK = 15.0  # seconds between two looks whether the budget was lifted
 DIED = "interrupted: the scheduler died during this wake"
 
 
@@ -56,8 +58,10 @@ class Turn(Protocol):
         """What a wake of this process left behind and still runs."""
         ...
 
-    async def run_wake_command(self, task: Task, carried_by: Callable[[Running], Awaitable[None]]) -> Result:
-        """The outcome of the wake command."""
+    async def run_wake_command(
+        self, task: Task, carried_by: Callable[[Running], Awaitable[None]]
+    ) -> tuple[Result, str]:
+        """The outcome of the wake command, and what it printed."""
         ...
 
     def wake_changed(self, kind: str, text: str, outcome: Outcome | None) -> None: ...
@@ -86,6 +90,8 @@ class WakeCycle:
         self._noting: set[asyncio.Task[None]] = set()
         self._wanted = False  # by hand, or by something urgent that is in no letter yet
         self._turn_began = False
+        self._cost = WakeCost(citizen, home, clock)
+        self._amounts: dict[str, Any] = {}  # what the last wake cost
 
     def load(self) -> None:
         """Take up the count, the last wake and what the owner before left; blocks. Raises Unreadable."""
@@ -146,8 +152,11 @@ class WakeCycle:
         """
         if self._turn_began:
             return ""
-        if self._under_way is None and (held := self._held()):
+        if self._under_way is None and (held := self._awake()):
             raise AlreadyRunning(f"{self._citizen} is already awake: {held}")
+        if self._under_way is None and (limit := self._cost.over_budget(self._plan)):
+            lift = f"experience-tui budget {self._citizen} --add 2 --today"
+            raise SchedulerError(f"{self._citizen} is {limit}; lift it with: {lift}")
         self._wanted = True
         self.now()
         return await self._save()
@@ -217,19 +226,28 @@ class WakeCycle:
         now = self._clock.now()
         if now < self._due():  # the clock was set, or the plan changed
             self._arm()
-        elif held := self._held():
-            self._hold(held)
-            self._timer = self._clock.call_at(now + HELD_LOOK, self._on_timer)
+        elif held := self._awake():
+            self._hold(held, HELD_LOOK)
+        elif limit := self._cost.over_budget(self._plan):
+            self._hold(str(limit), BUDGET_LOOK)
         else:
             self.now()
 
     def _held(self) -> str:
-        """Why no turn may begin now: that of another wake has not ended, maybe one of a dead owner."""
+        """Why no turn may begin now; empty if it may."""
+        return self._awake() or str(self._cost.over_budget(self._plan) or "")
+
+    def _awake(self) -> str:
+        """The turn of another wake that has not ended, maybe one of a dead owner."""
         agents = ", ".join(f"pid {agent.pid}" for agent in read_note(self._home).living())
         left = agents or self._turn.wake_left()
         return f"the wake before has not ended ({left})" if left else ""
 
-    def _hold(self, why: str) -> None:
+    def _hold(self, why: str, look_after: float) -> None:
+        """Show why the wake waits, and look again."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = self._clock.call_at(self._clock.now() + look_after, self._on_timer)
         if self._note != why:
             self._note = why
             self._turn.wake_changed("wake waits", why, None)
@@ -247,6 +265,7 @@ class WakeCycle:
 
     async def _cycle(self) -> Outcome:
         started, number, begun = self._clock.now(), self._count + 1, self._clock.elapsed()
+        self._amounts = {}
         if self._wanted:
             await self._save()
         tasks_first = (
@@ -256,7 +275,7 @@ class WakeCycle:
         if self._stopped:
             return Outcome.INTERRUPTED
         if held := self._held():
-            self._hold(held)
+            self._note = held
             self._turn.wake_changed("wake finished", held, Outcome.SKIPPED)
             return Outcome.SKIPPED
         results = self._turn.results()
@@ -285,13 +304,29 @@ class WakeCycle:
             self._turn.forget_results(results)
             return Result(Outcome.OK, "no wake command set")
         letter = await asyncio.to_thread(self._letter, opened.number, results, late)
+        try:
+            charge = await asyncio.to_thread(self._cost.enter, self._plan, opened.number)
+        except OSError as error:
+            return Result(
+                Outcome.FAILED, f"not started: its cost cannot be noted ({error.strerror or error})"
+            )
         if isinstance(work, Command):
-            environment = {**work.environment, "EXPERIENCE_WAKE": str(opened.number)}
-            work = replace(work, input=letter, environment=environment)
+            wake = {"EXPERIENCE_WAKE": str(opened.number), **self._cost.environment(self._plan)}
+            work = replace(work, input=letter, environment={**work.environment, **wake})
         task = replace(self._task, work=work, options=json.loads(letter))
         if not isinstance(work, Command | Isolated):  # it has no process of its own
             await carried_by()
-        return await self._turn.run_wake_command(task, carried_by)
+        result, printed = await self._turn.run_wake_command(task, carried_by)
+        self._amounts = await asyncio.to_thread(self._settle, charge, printed, result.outcome.bad)
+        return result
+
+    def _settle(self, charge: str, printed: str, failed: bool) -> dict[str, Any]:
+        """Note what the wake cost; blocks."""
+        try:
+            return amounts(self._cost.settle(self._plan, charge, printed, failed))
+        except OSError as error:  # it stays unknown, and counts as the dearest of the last ones
+            log.warning("cost not noted", extra={"citizen": self._citizen, "error": str(error)})
+            return {}
 
     # -------------------------------------------------------------- what the next owner must know
 
@@ -357,6 +392,7 @@ class WakeCycle:
     def _record(self, number: int, at: float, result: Result, results: int) -> None:
         moment = datetime.fromtimestamp(at, UTC).isoformat()
         entry = {"wake": number, "time": moment, "outcome": result.outcome, "text": result.text[:500]}
+        entry |= self._amounts
         steps: list[Callable[[], object]] = [
             lambda: _update(self._home / "metadata.json", {"last_wake": moment, "wake_count": number}),
             lambda: _log_wake(self._home / "wake_log.json", entry),

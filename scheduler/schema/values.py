@@ -6,6 +6,7 @@ Without pydantic, whose models only name these readers: a process that runs one 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -175,6 +176,16 @@ def number(low: float = 0.0) -> Reader[float]:
         return float(value)
 
     return read_number
+
+
+@reads(type="number", exclusiveMinimum=0)
+def dollars(value: Any) -> Decimal:
+    """An amount in US dollars, more than nothing, exactly as it is written."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InvalidValue(f"is {type_name(value)}; write dollars as a number, like 2.5")
+    if not 0 < value < NEVER:
+        raise InvalidValue(f"is {value}; write an amount above 0")
+    return Decimal(str(value))
 
 
 @reads(

@@ -5,18 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Context, Decimal
 
+from scheduler.core.task import Budget
+
 ZERO = Decimal(0)
 RECENT = 10  # runs: an unknown cost counts as the dearest of these
 EXACT = Context(prec=100)  # the default rounds sums to 28 digits
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The most that runs may cost; None sets no limit."""
-
-    run: Decimal | None = None
-    day: Decimal | None = None
-    month: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +39,16 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class OverBudget:
-    """The limit that the next run could pass, and when it ends (Unix seconds)."""
+    """The limit that the next run could pass; it ends at the midnight `until`, in the citizen's zone."""
 
     spent: Decimal
     limit: Decimal
-    until: float
+    until: datetime
+    daily: bool = True
 
     def __str__(self) -> str:
-        return f"over budget ({dollars(self.spent)} of {dollars(self.limit)})"
+        end = f"{self.until:%H:%M}" if self.daily else f"{self.until:%-d %b}"
+        return f"over budget until {end} ({dollars(self.spent)} of {dollars(self.limit)})"
 
 
 def spending(charges: Iterable[Charge], dearest: Decimal) -> Spending:
@@ -78,14 +73,12 @@ def over_budget(
 ) -> OverBudget | None:
     """The limit that one more run as dear as the dearest could pass; `lift` is added to today's limits."""
     here = datetime.fromtimestamp(now, zone)
-    limits = (
-        (budget.day, today, here.date() + timedelta(days=1)),
-        (budget.month, month, (here.date().replace(day=1) + timedelta(days=32)).replace(day=1)),
-    )
+    tomorrow, next_month = here.date() + timedelta(days=1), (here.replace(day=1) + timedelta(days=32)).date()
+    limits = ((budget.day, today, tomorrow), (budget.month, month, next_month.replace(day=1)))
     for limit, spent, ends in limits:
         if limit is not None and EXACT.add(spent.total, spent.dearest) > EXACT.add(limit, lift):
-            until = datetime(ends.year, ends.month, ends.day, tzinfo=zone).timestamp()
-            return OverBudget(spent.total, EXACT.add(limit, lift), until)
+            until = datetime(ends.year, ends.month, ends.day, tzinfo=zone)
+            return OverBudget(spent.total, EXACT.add(limit, lift), until, daily=ends is tomorrow)
     return None
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from scheduler.spending.budget import EXACT, ZERO, Charge
 from scheduler.system.files import read_file, replace_file
+from scheduler.system.foreign_home import open_file
 
 NAME = Path(".experience") / "spending.jsonl"
 KEPT = 400  # days of charges: a year, and what is left of a month
@@ -29,17 +30,25 @@ class SpendingLedger:
         self._file = home / NAME
         self._charges: dict[str, Charge] = {}
         self._lifts: dict[date, Decimal] = {}
+        self._read = -1  # bytes of the file that are known
 
     def load(self) -> None:
-        """Read the file; lines that are no entries (the end of a torn write) are left out."""
+        """Read the file if it has grown; lines that are no entries (the end of a torn write) are left out."""
         try:
-            lines = read_file(self._file).splitlines()
+            if self._file.stat().st_size == self._read:
+                return
+            content = read_file(self._file, only_ours=True)
         except FileNotFoundError:
             return
-        for line in lines:
+        self._read, self._charges, self._lifts = len(content), {}, {}
+        for line in content.splitlines():
             self._apply(line)
-        if len(lines) > TOO_LONG:
+        if content.count(b"\n") > TOO_LONG:
             self._compact()
+
+    def knows(self, run: str) -> bool:
+        """Whether the run was entered."""
+        return run in self._charges
 
     def charges(self, since: date, until: date) -> list[Charge]:
         """The charges of these days, both included, in the order of their runs."""
@@ -73,9 +82,7 @@ class SpendingLedger:
 
     def _append(self, entry: dict[str, Any]) -> None:
         line = json.dumps(entry).encode()
-        self._file.parent.mkdir(mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self._file, flags, 0o600)
+        descriptor = open_file(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, make=True)
         with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode is set at creation
             file.write(b"\n" + line + b"\n")  # whatever a torn write left before it
             file.flush()

@@ -3,7 +3,20 @@
 from tests.golden.case import CONFIG, OWN, Case
 
 SUBCOMMANDS = (
-    *("check", "completion", "force", "history", "migrate", "next", "pause", "reset", "restore", "resume"),
+    *(
+        "budget",
+        "check",
+        "completion",
+        "cost",
+        "force",
+        "history",
+        "migrate",
+        "next",
+        "pause",
+        "reset",
+        "restore",
+        "resume",
+    ),
     *("schema", "serve", "service", "service install", "service remove", "service show", "status", "wake"),
 )
 

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from scheduler.core.task import Budget
 from scheduler.spending import ledger as ledger_module
-from scheduler.spending.budget import Budget, dearest, over_budget, spending
+from scheduler.spending.budget import dearest, over_budget, spending
 from scheduler.spending.ledger import NAME, SpendingLedger
 
 UTC = ZoneInfo("UTC")
@@ -72,15 +73,6 @@ def test_what_is_added_by_hand_is_for_its_day_and_adds_up(tmp_path: Path) -> Non
         opened(tmp_path).add_to_budget(DAY, Decimal(amount))
     assert opened(tmp_path).lift(DAY) == Decimal("2.5")
     assert opened(tmp_path).lift(DAY + timedelta(days=1)) == 0
-
-
-def test_a_link_in_place_of_the_ledger_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / ".experience").mkdir()
-    (tmp_path / "other").write_text("")
-    (tmp_path / NAME).symlink_to(tmp_path / "other")
-    with pytest.raises(OSError):
-        opened(tmp_path).enter("a", "wake", DAY)
-    assert (tmp_path / "other").read_text() == ""
 
 
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:

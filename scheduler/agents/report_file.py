@@ -1,0 +1,52 @@
+"""The file that a run may write to say what it cost: EXPERIENCE_REPORT, one JSON object."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scheduler.agents.documents import decoded, money, whole, words
+from scheduler.agents.report import AgentReport, Ending
+from scheduler.system.files import read_file
+
+LIMIT = 64 << 10  # bytes
+KEYS = ("cost_usd", "tokens_in", "tokens_out", "turns", "session", "summary")
+
+
+class BadReport(ValueError):
+    """Why the file says nothing: one line."""
+
+
+def read_report_file(path: Path) -> AgentReport | None:
+    """What the run wrote there, None if it wrote nothing; raises BadReport."""
+    try:
+        content = read_file(path, only_ours=True)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadReport(f"the report {path.name} is not read: {error.strerror or error}") from error
+    if not content.strip():
+        return None
+    if len(content) > LIMIT:
+        raise BadReport(f"the report {path.name} is longer than {LIMIT >> 10} KiB; write one JSON object")
+    document = decoded(content)
+    if document is None:
+        raise BadReport(f'the report {path.name} is not a JSON object; write {{"cost_usd": 0.12}}')
+    return _report(document)
+
+
+def _report(document: dict[str, Any]) -> AgentReport:
+    report = AgentReport(
+        Ending.OK,
+        None,
+        whole(document.get("tokens_in")),
+        whole(document.get("tokens_out")),
+        whole(document.get("turns")),
+        words(document.get("session")),
+        summary=words(document.get("summary")),
+    )
+    if document.get("cost_usd") is None:
+        return report
+    cost = money(document["cost_usd"])
+    if cost is None:
+        raise BadReport("cost_usd in the report is no amount; write dollars as a number from 0 on")
+    return replace(report, cost=cost)

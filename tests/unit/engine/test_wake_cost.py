@@ -1,0 +1,169 @@
+"""The cost of wakes: read from what agents say, counted before they start, held by the budget."""
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.core.schedule import Every
+from scheduler.core.task import Budget, Call, Command, Report, Task, WakeConfig
+from scheduler.engine.options import SchedulerOptions
+from scheduler.errors import SchedulerError
+from scheduler.spending.ledger import NAME, SpendingLedger
+from tests.fakes import NOON, until
+from tests.unit.engine.test_wake import awake
+
+RESULT = '{"type":"result","subtype":"success","num_turns":3,"session_id":"s","total_cost_usd":%s}'
+TODAY = "2026-03-02"
+
+
+def agent(cost: str = "0.40", exit_code: int = 0) -> Command:
+    return Command(("sh", "-c", f"echo '{RESULT % cost}'; exit {exit_code}"))
+
+
+def writes(report: str) -> Command:
+    return Command(("sh", "-c", f"printf '%s' '{report}' > \"$EXPERIENCE_REPORT\""))
+
+
+def last_wake(home: Path) -> dict[str, Any]:
+    wakes: list[dict[str, Any]] = json.loads((home / "wake_log.json").read_text())["wakes"]
+    return wakes[-1]
+
+
+def charges(home: Path) -> list[Decimal | None]:
+    entries = [json.loads(line) for line in (home / NAME).read_text().splitlines() if line]
+    days = sorted(entry["day"] for entry in entries if "day" in entry)
+    ledger = SpendingLedger(home)
+    ledger.load()
+    return [each.cost for each in ledger.charges(date.fromisoformat(days[0]), date.fromisoformat(days[-1]))]
+
+
+async def test_the_cost_that_a_program_prints_is_in_the_record_of_its_wake(build, clock, home):
+    scheduler = await build(wake=WakeConfig(work=agent("0.1234567890123456789"), report="claude"))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    said = last_wake(home)
+    assert (said["cost_usd"], said["turns"], said["session"]) == ("0.1234567890123456789", 3, "s")
+    assert charges(home) == [Decimal("0.1234567890123456789")]
+
+
+async def test_a_report_file_goes_before_what_was_printed(build, clock, home):
+    report = '{"cost_usd": 0.12, "tokens_in": 5, "tokens_out": 6, "summary": "tidied up"}'
+    scheduler = await build(wake=WakeConfig(work=writes(report)))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    said = last_wake(home)
+    assert (said["cost_usd"], said["tokens_in"], said["summary"]) == ("0.12", 5, "tidied up")
+
+
+@pytest.mark.parametrize(
+    "report", ["{", "[]", '{"cost_usd": -1}', '{"cost_usd": NaN}', '{"cost_usd": "1 EUR"}']
+)
+async def test_a_report_that_says_nothing_leaves_the_cost_unknown_and_counted(build, clock, home, report):
+    plan = WakeConfig(work=writes(report), budget=Budget(day=Decimal(5)))
+    scheduler = await build(wake=plan)
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    assert "cost_usd" not in last_wake(home)
+    assert charges(home) == [None]
+
+
+async def test_the_report_of_an_earlier_wake_is_not_read_again(build, clock, home):
+    scheduler = await build(wake=WakeConfig(every=600, work=writes('{"cost_usd": 0.5}')))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    scheduler.set_tasks((), replaced(scheduler, Command(("true",))))
+    await clock.advance(601)
+    await awake(clock, scheduler, 2)
+    assert "cost_usd" not in last_wake(home)
+
+
+def replaced(scheduler: Any, work: Command) -> Any:
+    return SchedulerOptions(wake=WakeConfig(every=600, work=work))
+
+
+async def test_a_wake_without_these_settings_leaves_no_ledger(build, clock, home):
+    scheduler = await build(wake=WakeConfig(work=Command(("true",))))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    assert not (home / NAME).exists()
+    assert set(last_wake(home)) == {"wake", "time", "outcome", "text"}
+
+
+async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(build, clock, home):
+    plan = WakeConfig(every=3600, work=agent(), report="claude", budget=Budget(day=Decimal("1.00")))
+    scheduler = await build(wake=plan)
+    for number in (1, 2):
+        await clock.advance(3601 * (number - 1))
+        await awake(clock, scheduler, number)
+    await clock.advance(3600)
+    assert scheduler.snapshot().wake.note == "over budget until 00:00 ($0.80 of $1.00)"
+    with pytest.raises(
+        SchedulerError, match=r"over budget .* lift it with: experience-tui budget opus --add"
+    ):
+        await scheduler.wake()
+    await clock.advance(3600)
+    assert scheduler.snapshot().wake.count == 2
+    told = [event.text for event in scheduler.snapshot().events if event.kind == "wake waits"]
+    assert told == ["over budget until 00:00 ($0.80 of $1.00)"]  # once
+    await clock.advance(12 * 3600)
+    await awake(clock, scheduler, 3)
+
+
+async def test_what_another_process_adds_to_the_budget_lifts_it_at_once(build, clock, home):
+    plan = WakeConfig(every=60, work=agent(), report="claude", budget=Budget(day=Decimal("0.50")))
+    scheduler = await build(wake=plan)
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    await clock.advance(120)
+    assert scheduler.snapshot().wake.count == 1
+    SpendingLedger(home).add_to_budget(date.fromisoformat(TODAY), Decimal(1))
+    await clock.advance(16)
+    await awake(clock, scheduler, 2)
+
+
+async def test_something_urgent_waits_for_the_budget(build, clock, home):
+    async def urgent(context: Any) -> Report:
+        return Report("mail from ct", urgent=True)
+
+    SpendingLedger(home).enter("earlier", "wake", date.fromisoformat(TODAY))
+    SpendingLedger(home).settle("earlier", Decimal(9), None, None)
+    task = Task("mail", Every(10_000), Call(urgent))
+    plan = WakeConfig(every=50_000, work=agent(), report="claude", budget=Budget(day=Decimal(5)))
+    scheduler = await build(task, wake=plan)
+    await clock.advance(10)
+    assert scheduler.snapshot().wake.count == 0
+    assert scheduler.snapshot().wake.note.startswith("over budget")
+
+
+async def test_a_ledger_that_cannot_be_written_starts_no_paid_wake(build, clock, home):
+    (home / NAME.parent).mkdir(exist_ok=True)
+    (home / NAME).mkdir()
+    scheduler = await build(wake=WakeConfig(work=Command(("touch", "woken")), report="claude"))
+    await clock.advance()
+    await until(lambda: scheduler.snapshot().wake.error, "the wake failed")
+    assert "its cost cannot be noted" in scheduler.snapshot().wake.error
+    assert not (home / "woken").exists()
+
+
+async def test_the_agent_is_told_its_budget_and_where_to_report(build, clock, home):
+    work = Command(("sh", "-c", 'echo "$EXPERIENCE_BUDGET $EXPERIENCE_REPORT" > told'))
+    scheduler = await build(wake=WakeConfig(work=work, budget=Budget(run=Decimal("2.5"))))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    assert (home / "told").read_text() == f"2.5 {home / '.experience' / 'report.json'}\n"
+
+
+async def test_a_refusal_of_the_service_is_in_the_record(build, clock, home):
+    work = Command(("sh", "-c", "echo 'Not logged in · Please run /login'; exit 1"))
+    scheduler = await build(wake=WakeConfig(work=work, report="claude"))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    assert last_wake(home)["refused"] == "auth"
+
+
+def test_noon_is_the_day_of_these_tests() -> None:
+    assert f"{datetime.fromtimestamp(NOON, UTC):%Y-%m-%d}" == TODAY
