@@ -347,7 +347,10 @@ def test_the_wake_runs_a_command_or_a_handler(place):
 
 WRONG = [
     ("workerz = 3", "workerz: unknown key; did you mean workers?"),
-    ("zzz = 3", "zzz: unknown key; known: alerts, grace, history, llm, socket_group, tasks, wake, workers"),
+    (
+        "zzz = 3",
+        "zzz: unknown key; known: alerts, budget, grace, history, llm, socket_group, tasks, wake, workers",
+    ),
     ("workers = 0", "workers: is 0; write a number from 1 to 256"),
     ("workers = '4'", "workers: is text; write a whole number"),
     ("workers = true", "workers: is true or false; write a whole number"),
@@ -708,5 +711,5 @@ def test_every_example_of_the_documents_loads(place, block, monkeypatch):
 def test_every_key_is_in_the_documents_with_an_example(page, shape):
     content, examples = (DOCS / page).read_text(), "\n".join(blocks(page))
     for name in shape.model_fields:
-        assert f"`{name}`" in content or name in ("wake", "tasks", "llm", "alerts", "history"), name
+        assert f"`{name}`" in content or name in ("wake", "tasks", "llm", "alerts", "history", "budget"), name
         assert re.search(rf"\b{name}\b", examples), name
