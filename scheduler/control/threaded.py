@@ -12,6 +12,7 @@ from scheduler.core.ports import Control, FleetOptions, FleetView, RequestingCon
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import SchedulerError, Stopping
 from scheduler.executors.output import ChunkQueue, Signal
+from scheduler.system import main_task
 from scheduler.system.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ class FleetThread:
         self._ending = False  # also before there is a loop
         self._latest: LatestValue[FleetView] | None = None
         self._controls: dict[Control, ThreadedControl] = {}
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._main()), name="scheduler", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
 
     def stop(self, report: Callable[[str], None] = lambda line: None) -> None:
         """End the fleet and wait for it; `report` gets a line about what is still running."""
@@ -97,6 +96,12 @@ class FleetThread:
             with contextlib.suppress(RuntimeError):  # the loop has ended already
                 self._loop.call_soon_threadsafe(action)
 
+    def _run(self) -> None:
+        try:
+            main_task.run(self._main())
+        except SchedulerError as error:
+            self._set_latest(FleetView(problems=(str(error),)))
+
     async def _main(self) -> None:
         from scheduler.control.fleet import Fleet  # the engine and its settings: 0.2 s
 
@@ -110,9 +115,11 @@ class FleetThread:
                 await fleet.start()
         except SchedulerError as error:
             self._set_latest(FleetView(problems=tuple(str(error).splitlines())))
-        if not self._ending:
-            await self._stop.wait()
-        await fleet.stop()
+        try:
+            if not self._ending:
+                await self._stop.wait()
+        finally:
+            await fleet.stop()
 
     def _on_beat(self) -> None:
         self._beat = self.clock.elapsed()

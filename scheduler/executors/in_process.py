@@ -17,12 +17,15 @@ from scheduler.core.task import Call, Context, Handler, Imported, Task
 from scheduler.errors import TaskFailed
 from scheduler.executors.result import Result, RunListener, answer
 from scheduler.executors.stdout_capture import current
+from scheduler.system import standard_streams
 from scheduler.system.adopted import Makers
 from scheduler.system.threads import in_thread
 
 REMEMBERED = 20_000  # shapes; more distinct handlers than that are only slower
 
 
+# Python ends a coroutine with this exception; a handler that raises it would seem to be closed, not to fail.
+RAISED = "the handler raised GeneratorExit"
 _NAMES = ("citizen", "citizen_name", "name")
 
 
@@ -77,12 +80,13 @@ MOMENT = 0.01  # seconds; asking for the folder takes a tenth of a short run
 
 
 class ProcessGuard:
-    """Restores the working folder after each handler, and ends forked copies of this process."""
+    """Restores the folder and the standard streams after each handler, and ends forked copies of us."""
 
     __slots__ = ("_folder", "_looked", "_soon")
 
     def __init__(self) -> None:
         self._folder = _folder()  # None if the start folder is gone
+        standard_streams.keep()
         self._soon, self._looked = False, 0.0
 
     def put_back_soon(self) -> None:
@@ -102,6 +106,7 @@ class ProcessGuard:
         self.put_back()
 
     def put_back(self) -> None:
+        standard_streams.put_back()
         if self._folder is not None and _folder() != self._folder:
             with contextlib.suppress(OSError):
                 os.chdir(self._folder)
@@ -116,6 +121,8 @@ async def guarded(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
         waits_for = coroutine.send(None)
     except StopIteration as end:
         return end.value
+    except GeneratorExit as error:
+        raise RuntimeError(RAISED) from error
     finally:
         exit_if_forked(us)
     return await _Steps(coroutine, waits_for, us)
@@ -145,12 +152,18 @@ class _Steps:
     def send(self, value: Any) -> Any:
         try:
             return self._coroutine.send(value)
+        except GeneratorExit as error:
+            raise RuntimeError(RAISED) from error
         finally:
             exit_if_forked(self._us)
 
     def throw(self, *error: Any) -> Any:
         try:
             return self._coroutine.throw(*error)
+        except GeneratorExit as raised:
+            if raised in error or GeneratorExit in error:  # who closes the run throws one
+                raise
+            raise RuntimeError(RAISED) from raised
         finally:
             exit_if_forked(self._us)
 

@@ -15,6 +15,7 @@ from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.executors.stdout_capture import capture_prints
 from scheduler.runtime.log_output import log_lines
+from scheduler.system import main_task
 from scheduler.system.garbage import GarbageCollector
 from scheduler.system.sd_notify import Heartbeat, Notifier, from_environment
 from scheduler.system.startup import prepare_process, wanted_signals
@@ -31,13 +32,13 @@ def run_headless(options: FleetOptions, *, log_json: bool = False) -> int:
     if notifier.managed:
         faulthandler.enable()  # if the manager kills it because it hangs, it logs where
     with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
-        return asyncio.run(_until_stopped(Fleet(options, on_home), notifier))
+        return main_task.run(_until_stopped(Fleet(options, on_home), notifier))
 
 
 def run_once(options: FleetOptions, *, wake: bool = True, log_json: bool = False) -> int:
     """One wake of a citizen with its background tasks, or without either; 1 if anything failed."""
     with log_lines(sys.stdout, as_json=log_json) as on_home, capture_prints():
-        return asyncio.run(_one_turn(Fleet(replace(options, create=True), on_home), wake))
+        return main_task.run(_one_turn(Fleet(replace(options, create=True), on_home), wake))
 
 
 async def _until_stopped(fleet: Fleet, notifier: Notifier) -> int:

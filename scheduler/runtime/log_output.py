@@ -16,6 +16,7 @@ from scheduler.core.schedule import in_words
 from scheduler.core.secrets import NOTHING_SECRET, Masks
 from scheduler.core.text import clean
 from scheduler.core.views import Event
+from scheduler.system import standard_streams
 from scheduler.system.foreign_home import make_folder, open_file, rename
 
 QUEUED = 10_000  # lines; further lines are dropped and counted while a reader is stuck
@@ -107,6 +108,8 @@ def stream_writer(stream: IO[str]) -> Write:
     """A writer that avoids the stream's lock, which Python takes at exit, and ignores a closed stream."""
     try:
         descriptor = stream.fileno()
+        if descriptor < 3:  # a handler may close that number, and another file get it
+            descriptor = standard_streams.copy_of(descriptor) or descriptor
     except (AttributeError, OSError, ValueError):  # not a file
         descriptor = None
 

@@ -49,6 +49,8 @@ class _Carrier(Generic[T]):
         await self._back
         if self._error is not None:
             error, self._error = self._error, None
+            if isinstance(error, GeneratorExit):  # to the coroutines above, it would say that they are closed
+                raise RuntimeError("the handler raised GeneratorExit") from error
             raise error
         return self._value  # type: ignore[return-value] # None only where T allows it
 

@@ -1,0 +1,60 @@
+"""Runs the coroutine of a process: a handler that cancels all tasks of the loop, or stops it, is named."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from scheduler.errors import SchedulerError
+
+T = TypeVar("T")
+
+log = logging.getLogger("experience")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """What the coroutine returns; raises SchedulerError if a run has cancelled it, once it has cleaned up."""
+    return asyncio.run(_named(work))
+
+
+async def _named(work: Coroutine[Any, Any, T]) -> T:
+    _keep_turning()
+    main = _Main(work, loop=asyncio.get_running_loop())
+    try:
+        return await main
+    except asyncio.CancelledError:
+        if not main.culprit:
+            raise
+        fix = 'a handler in a file of its own, "file.py:function", runs in its own process'
+        text = f"{main.culprit} cancelled all tasks of this process, so it has ended; {fix}"
+        raise SchedulerError(text) from None
+
+
+class _Main(asyncio.Task[T]):
+    """Remembers which run cancelled it: the others' tidy-up code cancels all tasks of a loop."""
+
+    culprit = ""
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        self.culprit = self.culprit or _current()
+        return super().cancel(msg)
+
+
+def _current() -> str:
+    """The run whose code this is; runs are named citizen/task."""
+    current = asyncio.current_task()
+    return current.get_name() if current and "/" in current.get_name() else ""
+
+
+def _keep_turning() -> None:
+    """Refuse to stop the loop before its work is done: that would end every citizen of this process."""
+    loop, work = asyncio.get_running_loop(), asyncio.current_task()
+    stop = loop.stop
+
+    def stop_when_done() -> None:
+        if work is None or work.done():
+            stop()
+        else:
+            log.warning(f"{_current() or 'a handler'} asked the event loop to stop; it goes on")
+
+    loop.stop = stop_when_done  # type: ignore[method-assign]  # asyncio offers no other way
