@@ -89,7 +89,8 @@ class WakeCycle:
         self._saving = asyncio.Lock()
         self._noting: set[asyncio.Task[None]] = set()
         self._wanted = False  # by hand, or by something urgent that is in no letter yet
-        self._turn_began = False
+        self._turn_open = False
+        self._turn_noted = asyncio.Event()  # a crash does not lose the turn that is open
         self._cost = WakeCost(citizen, home, clock)
         self._amounts: dict[str, Any] = {}  # what the last wake cost
 
@@ -150,7 +151,8 @@ class WakeCycle:
 
         Raises AlreadyRunning while an agent of another wake is alive.
         """
-        if self._turn_began:
+        if self._turn_open:
+            await self._turn_noted.wait()
             return ""
         if self._under_way is None and (held := self._awake()):
             raise AlreadyRunning(f"{self._citizen} is already awake: {held}")
@@ -254,7 +256,6 @@ class WakeCycle:
 
     def _ended(self, under_way: asyncio.Task[Outcome]) -> None:
         self._under_way = self._since = None
-        self._turn_began = False
         if not under_way.cancelled() and (error := under_way.exception()):
             log.error("wake broke", exc_info=error, extra={"citizen": self._citizen})
         if self._timer:
@@ -279,9 +280,14 @@ class WakeCycle:
             self._turn.wake_changed("wake finished", held, Outcome.SKIPPED)
             return Outcome.SKIPPED
         results = self._turn.results()
-        self._wanted, self._turn_began = False, True  # what is urgent from now on is not in the letter
+        self._wanted, self._turn_open = False, True  # what is urgent from now on is not in the letter
+        self._turn_noted.clear()
         opened = WakeNote(number, started, told=_last_of(results), state=self._begun(started))
-        result = await self._give_turn(opened, results, late)
+        try:
+            result = await self._give_turn(opened, results, late)
+        finally:
+            self._turn_open = False  # who asks from now on gets a wake of their own
+            self._turn_noted.set()
         took = self._clock.elapsed() - begun
         self._count = number
         self._state = opened.state.changed(last_duration=took, outcome=result.outcome)
@@ -335,6 +341,7 @@ class WakeCycle:
         told, before = opened.told or self._kept.told, self._kept.living()
         self._kept = replace(opened, agents=(*before, *agents), told=told)
         await self._save(durable=False)  # the agent waits for it, and does not survive a power cut
+        self._turn_noted.set()
 
     async def _close(self) -> None:
         """The turn has ended and is recorded."""

@@ -1,11 +1,14 @@
 """Kills a busy headless loop at random points; checks after each: `python -m tests.crash.soak --points 1000`.
 
 Each home has a line of owners, forked one after another and each killed; the tasks themselves log when they
-start and end, so that nothing depends on what the scheduler believes.
+start and end, so that nothing depends on what the scheduler believes. In half of the homes the citizen is
+woken all the time, and while its owners live they are asked for runs and wakes.
 """
 
 import argparse
+import asyncio
 import contextlib
+import json
 import multiprocessing
 import os
 import random
@@ -19,11 +22,15 @@ from typing import Any
 
 # Everything an owner imports, before the first fork: a life then begins in a few milliseconds.
 import filelock  # noqa: F401
+import psutil  # noqa: F401
 
 import scheduler.executors.executor
 import scheduler.executors.isolated  # noqa: F401
+from scheduler.config.loader import load
 from scheduler.core.ports import FleetOptions
 from scheduler.runtime.headless import run_headless
+from scheduler.storage.wake_note import read_note
+from tests.crash.asking import FORCED, Answers, ask_for
 from tests.crash.loops import STATE, Place, command, gone
 
 LONGEST_LIFE = 0.9  # seconds
@@ -37,12 +44,15 @@ class Wrong(Exception):
 class Line:
     """One home and its line of owners."""
 
+    wakes, longest = False, LONGEST_LIFE
+
     def __init__(self, root: Path, seed: int) -> None:
         self.place = Place(root)
         self.dice = random.Random(seed)
         self.seen: Counter[str] = Counter()
         self.counts: dict[str, int] = {}
         self.lives = 0
+        load(config=self.place.config)  # what this imports, each owner would import again: seconds under load
         tables = [logging_command(name, seconds) for name, seconds in SECONDS.items()]
         self.place.tasks(*tables, more='workers = 8\n[wake]\nevery = "1h"\n')
 
@@ -51,7 +61,7 @@ class Line:
         opened = self.open_runs()
         pid = self.fork()
         try:
-            self.wait(self.dice.uniform(0, LONGEST_LIFE))
+            self.wait(self.dice.uniform(0, self.longest))
         finally:
             os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
@@ -68,14 +78,15 @@ class Line:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.setsid()
-        os._exit(run_headless(FleetOptions(self.place.config, ("opus",), wakes=False), log_json=True))
+        options = FleetOptions(self.place.config, ("opus",), wakes=self.wakes)
+        os._exit(run_headless(options, log_json=True))
 
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
 
     def open_runs(self) -> dict[str, dict[str, Any]]:
         tasks = self.place.states()["tasks"]
-        return {name: entry["running"] for name, entry in tasks.items() if entry["running"]}
+        return {name: entry for name, entry in tasks.items() if entry["running"]}
 
     def check(self, opened: dict[str, dict[str, Any]]) -> None:
         states = self.place.states()  # it parses, or this raises
@@ -89,14 +100,23 @@ class Line:
         self.not_doubled(states)
 
     def closed(self, opened: dict[str, dict[str, Any]], states: dict[str, Any]) -> None:
-        """A run that the last owner left open is counted, unless this one died before it could do so."""
-        for name, running in opened.items():
-            if states["tasks"][name]["running"] == running:
+        """A run that the last owner left open is counted, unless this one died before it could do so.
+
+        One that had no process yet is wanted again, or has begun.
+        """
+        for name, left in opened.items():
+            entry, since = states["tasks"][name], left["running"]["since"]
+            counted = states["run_counts"].get(name, 0) > self.counts.get(name, 0)
+            if entry["running"] == left["running"]:
                 self.seen["died before it had recovered"] += 1
-                continue
-            if states["run_counts"][name] <= self.counts.get(name, 0):
-                raise Wrong(f"{name}: the run since {running['since']} was never counted")
-            self.seen["closed as interrupted"] += 1
+            elif left.get("starting"):
+                if not (counted or entry["due_now"] or entry["running"]):
+                    raise Wrong(f"{name}: the run of {since} never began, and is not wanted any more")
+                self.seen["never began, and wanted again"] += 1
+            elif not counted:
+                raise Wrong(f"{name}: the run since {since} was never counted")
+            else:
+                self.seen["closed as interrupted"] += 1
 
     def not_doubled(self, states: dict[str, Any]) -> None:
         for name in SECONDS:
@@ -121,7 +141,7 @@ class Line:
     def finish(self) -> None:
         """A last owner, ended properly: nothing is left open, everything is counted."""
         pid = self.fork()
-        self.wait(LONGEST_LIFE)
+        self.wait(self.longest)
         os.kill(pid, signal.SIGTERM)
         _, status = os.waitpid(pid, 0)
         if status:
@@ -134,6 +154,112 @@ class Line:
         self.seen["runs said to be interrupted"] = self.place.log.read_text().count('"interrupted"')
 
 
+AGENT = (
+    "echo start $EXPERIENCE_WAKE $(date +%s.%N) >> wakes.log; { cat; echo; } >> letters.log;"
+    " sleep 0.2; echo end $EXPERIENCE_WAKE $(date +%s.%N) >> wakes.log"
+)
+WAKE = f'[wake]\nevery = "1s"\npatience = "0.2s"\ncommand = {json.dumps(["sh", "-c", AGENT])}\n'
+ASKED = command(FORCED, f"echo start $(date +%s.%N) >> runs-{FORCED}.log; sleep 0.1", enabled=False)
+
+
+class AskedLine(Line):
+    """A line of owners that are asked for runs and wakes, and wake the citizen."""
+
+    wakes, longest = True, 3 * LONGEST_LIFE
+
+    def __init__(self, root: Path, seed: int) -> None:
+        super().__init__(root, seed)
+        self.answers = Answers()
+        self.force = self.wake = 0.0  # when the last question was asked that is not settled
+        tables = [logging_command(name, seconds) for name, seconds in SECONDS.items()]
+        self.place.tasks(*tables, ASKED, more=f"workers = 8\n{WAKE}")
+
+    def wait(self, seconds: float) -> None:
+        asyncio.run(ask_for(self.place, seconds, self.dice, self.answers))
+
+    def check(self, opened: dict[str, dict[str, Any]]) -> None:
+        super().check(opened)
+        self.force = max([self.force, *self.answers.forces])
+        self.wake = max([self.wake, *self.answers.wakes])
+        self.seen["forces answered"] += len(self.answers.forces)
+        self.seen["wakes answered"] += len(self.answers.wakes)
+        self.answers = Answers()
+        self.one_agent()
+        self.told_once()
+        self.force_kept()
+        self.wake_kept()
+
+    def one_agent(self) -> None:
+        """An agent starts when the one before it has ended, and has a number of its own."""
+        number, awake = 0, False
+        for verb, name, _ in self.place.lines("wakes.log"):
+            if verb == "start" and (awake or int(name) <= number):
+                raise Wrong(
+                    f"wake {name} was started after {number}, which was {'awake' if awake else 'over'}"
+                )
+            number, awake = int(name), verb == "start"
+        self.seen["agents awake at a kill"] += awake
+
+    def told_once(self) -> None:
+        told: set[tuple[str, str]] = set()
+        for line in self.letters():
+            for result in line["results"]:
+                each = (result["task"], result["time"])
+                if each in told:
+                    raise Wrong(f"told twice: {each}")
+                told.add(each)
+
+    def letters(self) -> list[dict[str, Any]]:
+        """Those that were written whole: an agent whose owner is killed may get half of one."""
+        with contextlib.suppress(FileNotFoundError):
+            lines = (self.place.home / "letters.log").read_text().splitlines()
+            return [json.loads(line) for line in lines if line.endswith("}")]
+        return []
+
+    def force_kept(self) -> None:
+        """A force that was answered began, or is still wanted; or it was killed just as it began."""
+        starts = [float(line[1]) for line in self.place.lines(f"runs-{FORCED}.log") if len(line) == 2]
+        entry = self.place.entry(FORCED)
+        if self.force and max(starts, default=0.0) < self.force:
+            if entry["due_now"] or entry["running"]:
+                return
+            if entry.get("outcome") != "interrupted":
+                raise Wrong(f"the force of {self.force} is lost: {entry}")
+            self.seen["forces killed as they began"] += 1
+        self.force = 0.0
+
+    def wake_kept(self) -> None:
+        """A wake that was answered began, went on, or is still wanted; or it was killed just as it began."""
+        lines, note = (
+            [line for line in self.place.lines("wakes.log") if len(line) == 3],
+            read_note(self.place.home),
+        )
+        # It may have joined an agent that was just about to end.
+        latest = max((float(at) + (1.0 if verb == "end" else 0.0) for verb, _, at in lines), default=0.0)
+        if self.wake and latest < self.wake:
+            if note.wanted or note.number:
+                return
+            if self.last_wake() != "interrupted":
+                raise Wrong(f"the wake of {self.wake} is lost: {note}")
+            self.seen["wakes killed as they began"] += 1
+        self.wake = 0.0
+
+    def last_wake(self) -> str:
+        with contextlib.suppress(FileNotFoundError, IndexError):
+            return str(json.loads((self.place.home / "wake_log.json").read_text())["wakes"][-1]["outcome"])
+        return ""
+
+    def finish(self) -> None:
+        """The last owner is asked, too, and then has time for what it was asked for."""
+        super().finish()
+        if (
+            self.force and not self.place.entry(FORCED)["due_now"]
+        ):  # what an orderly end interrupts is due again
+            raise Wrong(f"the force of {self.force} never began")
+        self.seen["agents"] = sum(line[0] == "start" for line in self.place.lines("wakes.log"))
+        self.seen["results told"] = sum(len(letter["results"]) for letter in self.letters())
+
+
 def logging_command(name: str, seconds: str) -> str:
     """A busy task that writes, each in one write, when it starts and when it ends."""
     log = f"runs-{name}.log"
@@ -143,7 +269,7 @@ def logging_command(name: str, seconds: str) -> str:
 
 def soak(folder: str, points: int, seed: int) -> Counter[str]:
     """So many lives in one home; what was seen. Raises Wrong, with the home to look at."""
-    line = Line(Path(folder), seed)
+    line = (Line, AskedLine)[seed % 2](Path(folder), seed)
     try:
         for _ in range(points):
             line.point()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from scheduler.core.records import FinishedRun
 from scheduler.core.schedule import Every
 from scheduler.core.task import Call, Command, Outcome, Report, Retention, Task, WakeConfig
 from scheduler.engine.scheduler import Scheduler
+from scheduler.engine.wake import WakeCycle
 from scheduler.errors import AlreadyRunning, TaskFailed
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryWriter
@@ -19,7 +21,7 @@ from scheduler.storage.state_store import DiskStore
 from scheduler.storage.wake_note import WakeNote, read_note
 from scheduler.system import process_info
 from scheduler.system.process_info import Running, born
-from tests.fakes import NOON, until
+from tests.fakes import NOON, settle, until
 
 HOURLY = 3600.0
 
@@ -285,6 +287,40 @@ async def test_a_wake_that_was_promised_comes_after_a_crash(build, clock, home):
     assert not read_note(home).wanted
     await clock.advance(3600)
     assert len(turns.letters) == 1
+
+
+async def test_who_asks_while_the_last_wake_is_written_down_gets_a_wake_of_their_own(
+    build, clock, home, monkeypatch
+):
+    """The agent has ended: there is nothing left to join."""
+    woken_before(home)
+    turns, gate = Turns(), threading.Event()
+    plan = WakeConfig(every=86400.0, work=Call(turns))
+    scheduler = await build(wake=plan)
+    monkeypatch.setattr("scheduler.engine.wake.append_event", lambda *entry: gate.wait(20))
+    await scheduler.wake()
+    await clock.advance()
+    await until(lambda: (home / "wake_log.json").exists(), "the wake is being written down")
+    asked = asyncio.create_task(scheduler.wake())
+    await clock.advance()
+    gate.set()
+    await asked
+    await until(lambda: len(turns.letters) > 1, "another wake")
+
+
+async def test_who_joins_a_turn_is_answered_once_a_crash_cannot_lose_it(build, clock, home, monkeypatch):
+    """Killed just before the agent began, the wake that was joined had left no trace."""
+    letter, gate = WakeCycle._letter, threading.Event()
+    monkeypatch.setattr(WakeCycle, "_letter", lambda *given: gate.wait(20) and letter(*given))
+    scheduler = await build(wake=WakeConfig(work=Call(Turns())))
+    await clock.advance(1)
+    await settle()
+    joined = asyncio.create_task(scheduler.wake())
+    await settle()
+    assert not joined.done()
+    gate.set()
+    await joined
+    assert read_note(home).told or json.loads((home / "metadata.json").read_text())["wake_count"] == 1
 
 
 async def test_a_wake_that_cannot_be_noted_says_so(build, clock, home):
