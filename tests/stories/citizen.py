@@ -51,11 +51,11 @@ class Citizen:
 
     async def start(self, schedule: Schedule, state: TaskState | None = None, **more: Any) -> "Citizen":
         self.tick = self.task(schedule, **more)
-        await self._start({"tick": state} if state else {})
+        await self.start_with(state)
         return self
 
-    async def _start(self, states: dict[str, TaskState]) -> None:
-        self.scheduler = await self._build(self.tick, states=states)
+    async def start_with(self, state: TaskState | None) -> None:
+        self.scheduler = await self._build(self.tick, states={"tick": state} if state else {})
 
     async def stop(self) -> None:
         self.scheduler.stop_now()
@@ -63,7 +63,7 @@ class Citizen:
 
     async def start_again(self, change: Callable[[TaskState], TaskState] = lambda state: state) -> None:
         """A new scheduler takes up what the last one has saved, or what was made of it meanwhile."""
-        await self._start({"tick": change(self.state)})
+        await self.start_with(change(self.state))
 
     async def restart(self) -> None:
         await self.stop()

@@ -1,12 +1,18 @@
 """What counts as missed, what waits, and what is spread."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from scheduler.config.settings import CitizenSettings
+from scheduler.control.home_snapshot import read_snapshot
 from scheduler.core.schedule import Cron, Every
 from scheduler.core.task import NotSetUp
+from scheduler.storage.state_file import StateFile
+from scheduler.storage.state_store import DiskStore
+from tests.fakes import until
 from tests.stories.citizen import DAY, HOUR, Citizen, at, ran
 
 FIVE, HOURLY = Cron("*/5 * * * *"), Cron("0 * * * *")
@@ -316,3 +322,70 @@ async def test_a_retry_whose_next_slot_has_passed_while_nothing_ran_is_dropped(b
     await opus.start_again()
     await opus.until("2026-03-02T12:35:01")
     assert opus.ran == ["02 12:05:00", "02 12:35:00"]
+
+
+# ------------------------------------------------------------------ what status says, and edits by hand
+
+
+@pytest.mark.parametrize(
+    ("task", "state", "due"),
+    [
+        (
+            {"schedule": Cron("0 2 * * *"), "catch_up": False},
+            {},
+            "04 02:00:00",
+        ),  # it stays missed
+        ({"schedule": Cron("0 2 * * *")}, {}, "03 09:00:00"),  # it is made up when a scheduler starts
+        ({"schedule": Cron("0 3 * * *")}, {"schedule": "0 2 * * * UTC"}, "04 03:00:00"),  # edited meanwhile
+        ({"schedule": Every(HOUR)}, {"last_run": at("2026-04-01T00:00:00")}, "03 10:00:00"),
+    ],
+)
+async def test_status_and_next_say_when_a_scheduler_that_starts_now_will_run_it(
+    build, clock, home, task, state, due
+):
+    opus = Citizen(build, clock, "2026-03-03T09:00:00")
+    state = replace(ran("2026-03-02T02:00:00"), **state)
+    opus.tick = opus.task(**{"catch_up": True} | task)
+    StateFile(home).save({"tick": state}, 1, durable=False)
+    (row,) = read_snapshot(CitizenSettings("opus", home, (opus.tick,)), clock.now()).tasks
+    said = max(row.due or 0.0, clock.now())
+    assert datetime.fromtimestamp(said, UTC).strftime("%d %H:%M:%S") == due
+    await opus.start_with(state)
+    await clock.advance(said - clock.now() + 1)
+    assert opus.ran == [due]
+
+
+async def edited_by_hand(clock, home, scheduler, **changes) -> None:
+    """Another program changes the state file while the scheduler runs."""
+    file = StateFile(home)
+    states, _ = file.load()
+    file.save({"tick": replace(states["tick"], **changes)}, 1, durable=False)
+    scheduler.reload_if_edited()
+    await until(
+        lambda: "changed by hand" in {each.kind for each in scheduler.snapshot().events}, "it is seen"
+    )
+
+
+async def test_a_last_run_that_is_edited_by_hand_decides_what_is_due(build, clock, home):
+    opus = Citizen(build, clock, "2026-03-03T02:00:30")
+    opus.tick = opus.task(Cron("0 2 * * *"))
+    state = ran("2026-03-03T02:00:00", slot=at("2026-03-03T02:00:00"))
+    StateFile(home).save({"tick": state}, 1, durable=False)
+    opus.scheduler = await build(opus.tick, store=DiskStore(home, clock))
+    await clock.advance(1)
+    assert opus.ran == []
+    await edited_by_hand(clock, home, opus.scheduler, last_run=at("2026-03-03T01:00:00"))
+    await clock.advance(1)
+    await until(lambda: opus.runs, "it runs")
+    assert len(opus.runs) == 1
+
+
+async def test_a_moment_in_the_future_that_is_edited_by_hand_is_put_right_in_the_file(build, clock, home):
+    opus = Citizen(build, clock, "2026-03-03T02:00:30")
+    opus.tick = opus.task(Every(HOUR))
+    StateFile(home).save({"tick": ran("2026-03-03T02:00:00")}, 1, durable=False)
+    opus.scheduler = await build(opus.tick, store=DiskStore(home, clock))
+    await clock.advance(1)
+    await edited_by_hand(clock, home, opus.scheduler, last_run=at("2026-04-03T02:00:00"))
+    now = clock.now()
+    await until(lambda: StateFile(home).load()[0]["tick"].last_run == now, "it is saved")
