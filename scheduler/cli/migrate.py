@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,7 +160,8 @@ def _apply(target: "Target", wanted: "MigrationRequest", crontabs: Sequence["Cro
             changes.append(Change(what, source.content, crontab_without(crontab, wanted.citizen)))
     journal = apply(target.home, changes)
     if before is None:
-        write_beside(target.file, CitizenTable)
+        with suppress(OSError):  # for editors: the lines have moved without it, too
+            write_beside(target.file, CitizenTable)
     return journal
 
 

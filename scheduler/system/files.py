@@ -39,7 +39,9 @@ def read_file(path: Path, *, only_ours: bool = False) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise NotRegular(errno.EINVAL, "is not a regular file", str(path))
         with open(descriptor, "rb", closefd=False) as file:
-            content = b"" if status.st_size > LIMIT else file.read(LIMIT + 1)  # it may grow meanwhile
+            content = b"" if status.st_size > LIMIT else file.read(status.st_size + 1)
+            if status.st_size < len(content):  # it grows; read(LIMIT) would always take that much memory
+                content += file.read(LIMIT)
         if max(len(content), status.st_size) > LIMIT:
             raise NotRegular(errno.EFBIG, f"is longer than {LIMIT >> 20} MiB", str(path))
         return content

@@ -249,7 +249,11 @@ def _named(path: Path, make: bool) -> Place:
 
 
 def _walk(parts: Sequence[str], make: bool, follow: bool) -> Place:
-    """Walk from / to the folder of the last of the parts; its descriptor is the caller's to close."""
+    """Go from / to the folder of the last of the parts; its descriptor is the caller's to close."""
+    if (straight := _straight(parts)) is not None:
+        if not (follow and _is_link(straight)):
+            return straight
+        _leave(straight)
     here, ahead, links = Place(_root(), ""), [*reversed(parts)], 0
     try:
         while True:
@@ -271,6 +275,20 @@ def _walk(parts: Sequence[str], make: bool, follow: bool) -> Place:
     except OSError:
         _leave(here)
         raise
+
+
+def _straight(parts: Sequence[str]) -> Place | None:
+    """The same in one step, where the kernel says that there was no link on the way: half the time."""
+    path = "/" + "/".join(parts[:-1])
+    try:
+        folder = os.open(path, _PASS | _FOLDER)
+    except OSError:  # the walk says what is wrong
+        return None
+    with suppress(OSError):  # no /proc
+        if os.readlink(f"/proc/self/fd/{folder}") == path:  # noqa: PTH115 - it is compared as text
+            return Place(folder, parts[-1])
+    os.close(folder)
+    return None
 
 
 def _root() -> int:

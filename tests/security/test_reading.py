@@ -11,16 +11,16 @@ import pytest
 from scheduler.system.files import LIMIT, NotRegular, read_file
 from tests.security.machine import AGENT
 
-LOOKS = [("status", "evil"), ("check", "evil"), ("history", "evil"), ("next", "evil"), ("status",)]
+LOOKS = [("status", "evil"), ("status", "--json"), ("check", "evil"), ("next", "evil")]
 READ = ["background_tasks.json", "experience.toml", ".env", "runs.db", "metadata.json"]
 READ += [".experience/owner.json"]
 
 
+@pytest.mark.parametrize("name", READ)
 @pytest.mark.parametrize("look", LOOKS, ids=" ".join)
-def test_whoever_looks_shows_nothing_that_a_link_of_the_home_leads_to(machine, look):
+def test_whoever_looks_shows_nothing_that_a_link_of_the_home_leads_to(machine, look, name):
     machine.victim.write_text('{"errors": {"heartbeat": {"time": "2024-01-15", "error": "secret!"}}}')
-    links = f'for each in {" ".join(READ)}; do ln -s "$V" "$each"; done'
-    machine.agent(f"rm -f experience.toml; mkdir .experience; {links}", V=machine.victim)
+    machine.agent('mkdir .experience; rm -f "$N"; ln -s "$V" "$N"', V=machine.victim, N=name)
     before = machine.everything_outside()
     said = machine.experience(*look)
     assert "secret!" not in said
