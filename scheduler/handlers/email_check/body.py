@@ -14,7 +14,6 @@ _NO_LETTER = {
     *("calendar", "x-vcalendar", "vcard", "x-vcard", "directory", "x-amp-html", "css"),
     *("rfc822-headers", "rfc822-header"),
 }
-_BLANK = re.compile(r"[\s\u00ad\u034f\u200b-\u200f\u2060\ufeff]*")
 _BOUNDARY = re.compile(r"^--(\S[^\r\n]{0,199}?)[ \t]*\r?\n(?=content-)", re.MULTILINE | re.IGNORECASE)
 
 Wanted = Callable[[Message], str]
@@ -37,8 +36,7 @@ def _gathered(part: Message, wanted: Wanted) -> str:
     """What is wanted in the part and in those within it, in their order; "" if all of it is blank."""
     part = _with_parts(part)
     if part.get_content_maintype() != "multipart" or not part.is_multipart():
-        text = wanted(part)
-        return "" if _BLANK.fullmatch(text) else text
+        return wanted(part)
     kind, within = part.get_content_subtype(), part.get_payload()
     parts = [each for each in within if isinstance(each, Message)]
     texts = (_gathered(each, wanted) for each in (_best_first(parts) if kind == "alternative" else parts))
