@@ -15,6 +15,7 @@ from scheduler.errors import BadSettings, NotSetUp, SchedulerError, TaskFailed, 
 from scheduler.system.foreign_home import User, is_ours, open_folder, other_user_of, place
 
 if TYPE_CHECKING:
+    from scheduler.core.secrets import Masks
     from scheduler.core.task import Context
 
 LISTED = 30  # backups that are shown, the newest
@@ -46,16 +47,17 @@ def restore_command(
     """
     if to is None and not listing:
         raise click.UsageError("where to? Add --to DIR, a new or empty folder")
-    ctx = _context(name, config)
+    ctx, masks = _context(name, config)
     try:
         if to is None:
             return _list(backups(ctx))
         _check(to)
         return _restore(ctx, _chosen(backups(ctx), name, snapshot), to.absolute())
     except TaskFailed as error:  # the handler's sentence fits here, too
-        raise SchedulerError(str(error)) from error
+        raise SchedulerError(masks.hide(str(error))) from error
     except OSError as error:
-        raise SchedulerError(f"{error.filename or to}: {error.strerror or error}") from error
+        text = f"{error.filename or to}: {error.strerror or error}"
+        raise SchedulerError(masks.hide(text)) from error
 
 
 def backups(ctx: "Context") -> list[Backup]:
@@ -77,8 +79,9 @@ def backups(ctx: "Context") -> list[Backup]:
     return [Backup(path.name, f"{moment_of(path):%Y-%m-%dT%H:%M:%S}", str(path)) for path in paths]
 
 
-def _context(name: str, config: Path | None) -> "Context":
+def _context(name: str, config: Path | None) -> "tuple[Context, Masks]":
     from scheduler.config.loader import load
+    from scheduler.core.secrets import Masks
     from scheduler.core.task import Context
 
     settings = load(config=config, only=(name,))
@@ -93,7 +96,7 @@ def _context(name: str, config: Path | None) -> "Context":
     options = next((task.options for task in citizen.tasks if task.name == TASK), None)
     if not (getattr(options, "repository", None) or getattr(options, "directory", None)):
         raise NotSetUp(f"{name}: {TASK} has neither repository nor directory; add one, see docs/tasks.md")
-    return Context(name, citizen.home, TASK, options, citizen.secrets)
+    return Context(name, citizen.home, TASK, options, citizen.secrets), Masks(citizen.hidden)
 
 
 def _check(to: Path) -> None:

@@ -195,6 +195,24 @@ async def test_the_wake_reads_no_secret_in_its_letter(opus):
     assert [each["text"] for each in results if each["task"] == "program"] == ["no such program: ***"]
 
 
+@pytest.mark.parametrize("more", [("--list",), ("--to", "new")])
+def test_a_restore_that_fails_shows_no_secret(tmp_path, monkeypatch, capsys, more):
+    from scheduler.cli.main import run
+    from tui.__main__ import monitor
+
+    home = tmp_path / "homes" / "opus"
+    home.mkdir(parents=True)
+    (home / ".env").write_text("X=cellar-7f3a\n")
+    (home / "blocked-cellar-7f3a").write_text("")
+    lines = f'[tasks.offsite_backup]\ndirectory = "{home}/blocked-${{X}}/inside"\n'
+    (home / "experience.toml").write_text(lines)
+    monkeypatch.setenv("EXPERIENCE_ROOT", str(home.parent))
+    monkeypatch.chdir(tmp_path)
+    assert run(monitor, ["restore", "opus", *more], "experience-tui") in (0, 2)
+    out, err = capsys.readouterr()
+    assert "cellar-7f3a" not in out + err
+
+
 # ------------------------------------------------------------------ output and progress on their way
 
 

@@ -31,7 +31,7 @@ def settings(root, lines):
 
 
 def back_up():
-    return asyncio.run(offsite_backup(_context("opus", None)))
+    return asyncio.run(offsite_backup(_context("opus", None)[0]))
 
 
 def restore(*argv):
