@@ -5,6 +5,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from scheduler.core.planning import recovered, retry_time, taken_up
 from scheduler.core.records import FinishedRun
@@ -21,7 +22,7 @@ from scheduler.executors import Result
 from scheduler.storage.state_file import States
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
-from scheduler.system.process_info import Running, alive
+from scheduler.system.process_info import BOOT, Running, alive
 from scheduler.system.process_info import born as start_ticks
 
 log = logging.getLogger("experience")
@@ -161,7 +162,7 @@ class TaskRegistry:
         slot = job.slot  # a forced run serves one that has come, too
         served = None if slot is None or (trigger is FORCE and slot > now) else slot
         starting = isinstance(task.work, Command | Isolated)  # a process of its own will carry it
-        self.update(job, job.state.started(Running(pid, ticks, now), served, starting=starting))
+        self.update(job, job.state.started(Running(pid, ticks, now, BOOT), served, starting=starting))
         self.add_event("started", task.name, None, "", trigger, None, late)
         for listener in self.bus.listeners:
             listener.started(task)
@@ -228,7 +229,7 @@ class TaskRegistry:
         """The run has a process of its own: the one to look for after a crash."""
         job = run.job
         if job is not None and job.run is run:
-            self.update(job, job.state.carried_by(Running(process.pid, process.born, run.since)))
+            self.update(job, job.state.carried_by(replace(process, since=run.since)))
             if (written := self.written()) is not None:
                 await written
 

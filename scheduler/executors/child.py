@@ -152,7 +152,7 @@ class Subprocess:
         self.mark, self._input = order.mark, order.input
         self.hurried = self.stopped = False
         self.seen: set[Identity] = set()  # what was found of its run
-        self.running = Running(pid, facts.born(pid) or 0.0, SystemClock.now())
+        self.running = Running(pid, facts.born(pid) or 0.0, SystemClock.now(), facts.BOOT)
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._stdin = Feeder(_taken(self._process.stdin))

@@ -175,6 +175,6 @@ class SubprocessPool:
 
 def _report(left: Collection[ProcessEntry], watcher: RunListener, leader: Running) -> None:
     """What cannot be ended is named, and nothing starts beside it."""
-    processes = [Running(one.pid, one.born, leader.since) for one in left] or [leader]
+    processes = [Running(one.pid, one.born, leader.since, leader.boot) for one in left] or [leader]
     names = ", ".join(f"process {one.pid} ({name(one.pid)})" for one in processes)
     watcher.left_behind(names, lambda: any(map(alive, processes)), processes[0])

@@ -13,7 +13,7 @@ from scheduler.schema.json_codec import to_json
 from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import file_id, read_json, replace_file
 from scheduler.system.foreign_home import Refused, make_folder, open_file, remove
-from scheduler.system.process_info import Running, alive, born
+from scheduler.system.process_info import BOOT, Running, alive, born
 from scheduler.system.unix_socket import home_id
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "")
         where, why = error.filename or home, error.strerror or error
         fix = f"make {home} a folder you can write to, and {FOLDER} in it one, too"
         raise Unreadable(f"{where}: {why}; {fix}") from error
-    owner = Running(os.getpid(), born(os.getpid()) or 0.0, now)
+    owner = Running(os.getpid(), born(os.getpid()) or 0.0, now, BOOT)
     with suppress(OSError):  # the note is for people; the lock is what counts
         note = {**to_json(owner), **_place(home)}
         replace_file(folder / OWNER, json.dumps(note).encode(), durable=False)

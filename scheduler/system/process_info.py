@@ -9,6 +9,16 @@ _PROC = Path("/proc")
 LINUX = sys.platform == "linux"
 
 
+def _boot() -> str:
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+BOOT = _boot()  # pids and start times begin again with each boot of the machine; "" where they have no names
+
+
 @dataclass(slots=True, unsafe_hash=True)  # frozen by agreement: made for every run, as in core/values
 class Running:
     """The process of a run; `born` distinguishes it from a later process with the same pid."""
@@ -16,6 +26,7 @@ class Running:
     pid: int
     born: float
     since: float
+    boot: str = ""  # of the machine; "" where that is not known
 
 
 class Stat(NamedTuple):
@@ -41,6 +52,8 @@ def born(pid: int) -> float | None:
 
 def alive(running: Running) -> bool:
     """Whether this very process still runs: a later one with its pid does not count, nor does a zombie."""
+    if running.boot and running.boot != BOOT:
+        return False
     if not LINUX:
         created = _created(running.pid)
         return created is not None and abs(created - running.born) < 1.0  # other clocks are set now and then

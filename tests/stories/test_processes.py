@@ -24,7 +24,7 @@ from scheduler.errors import AlreadyRunning
 from scheduler.executors import Executor, subprocesses
 from scheduler.executors.process_tree import ProcessEntry
 from scheduler.storage.state_store import DiskStore
-from scheduler.system.process_info import name, pids, stat
+from scheduler.system.process_info import BOOT, born, name, pids, stat
 from tests.crash.loops import ROOT, Place, command
 from tests.fakes import FakeClock, settle, until
 from tests.watching import Watching, context, gone, shell
@@ -473,3 +473,24 @@ async def test_a_command_does_not_adopt_in_its_turn(tmp_path: Path) -> None:
     with place.loop():
         await until(lambda: place.entry("facts").get("outcome"), "it has looked")
     assert place.entry("facts")["text"] == "0"
+
+
+@pytest.mark.parametrize(("boot", "runs"), [("an earlier one", True), (BOOT, False), (None, False)])
+async def test_a_process_of_an_earlier_boot_is_not_waited_for(
+    build: Any, clock: FakeClock, home: Path, boot: str | None, runs: bool
+) -> None:
+    """Pids and start times begin again: a daemon of this boot has the number of a run of the last one."""
+    other = {"pid": os.getpid(), "born": born(os.getpid()), "since": clock.now() - 7200}
+    running = other if boot is None else {**other, "boot": boot}
+    state = {"last_run": {"work": clock.now() - 7200}, "tasks": {"work": {"running": running}}}
+    (home / "background_tasks.json").write_text(json.dumps(state))
+    scheduler = await build(limited(shell(WAITS)), store=DiskStore(home, clock))
+    await clock.advance()
+    assert (row(scheduler).running_since is not None) is runs
+
+
+async def test_the_state_says_in_which_boot_a_run_began(build: Any, clock: FakeClock, home: Path) -> None:
+    await build(limited(shell(WAITS)), store=DiskStore(home, clock))
+    await begun(home, clock)
+    state = json.loads((home / "background_tasks.json").read_text())
+    assert state["tasks"]["work"]["running"]["boot"] == BOOT
