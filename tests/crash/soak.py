@@ -1,5 +1,8 @@
 """Kills a busy headless loop at random points; checks after each: `python -m tests.crash.soak --points 1000`.
 
+`--steady 3600` lets one loop run instead, for root as the first process of a container: a hundred citizens
+whose commands leave something behind each second; prints its descriptors, threads, memory and zombies.
+
 Each home has a line of owners, forked one after another and each killed; the tasks themselves log when they
 start and end, so that nothing depends on what the scheduler believes. In half of the homes the citizen is
 woken all the time, and while its owners live they are asked for runs and wakes.
@@ -13,6 +16,7 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +26,7 @@ from typing import Any
 
 # Everything an owner imports, before the first fork: a life then begins in a few milliseconds.
 import filelock  # noqa: F401
-import psutil  # noqa: F401
+import psutil
 
 import scheduler.executors.executor
 import scheduler.executors.isolated  # noqa: F401
@@ -279,12 +283,54 @@ def soak(folder: str, points: int, seed: int) -> Counter[str]:
     return line.seen + Counter(points=points)
 
 
+# What commands leave behind: in the background, in sessions of their own, forked twice.
+ORPHANS = "(sleep 0.2 &); (sh -c 'sleep 0.1 & exec true' &); (setsid sleep 0.1 &); exit 0"
+ALONE = ("unshare", "-pf", "--kill-child", "--mount-proc") if os.geteuid() == 0 else ("env",)
+
+
+def steady(root: Path, seconds: float, citizens: int) -> None:
+    """Samples of one loop with many citizens, one line each."""
+    for number in range(citizens):
+        place = Place(root, f"citizen{number}")
+        place.tasks(command("orphans", ORPHANS, every="1s"))
+    environment = {**os.environ, "EXPERIENCE_CONFIG": str(place.config), "HOME": str(root)}
+    argv = [*ALONE, sys.executable, "-m", "tui", "--no-ui", *(["--own-as-root"] if os.geteuid() == 0 else [])]
+    with place.log.open("ab") as log:
+        outer = subprocess.Popen(argv, env=environment, stdout=log, stderr=log)
+    try:
+        for _ in range(10):
+            time.sleep(seconds / 10)
+            print(
+                sample(outer),
+                sum(Place(root, f"citizen{n}").count("orphans") for n in range(citizens)),
+                "runs",
+            )
+    finally:
+        outer.kill()
+        outer.wait()
+
+
+def sample(outer: "subprocess.Popen[bytes]") -> str:
+    loop = psutil.Process(outer.pid)
+    loop = next(iter(loop.children()), loop) if ALONE[0] == "unshare" else loop
+    children = [process.status() for process in loop.children()]
+    zombies = children.count(psutil.STATUS_ZOMBIE)
+    memory = loop.memory_info().rss / 2**20
+    return f"{loop.num_fds()} descriptors, {loop.num_threads()} threads, {memory:.1f} MB, {zombies} zombies,"
+
+
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--points", type=int, default=1000)
     words.add_argument("--homes", type=int, default=8)
     words.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    words.add_argument("--steady", type=float, default=0.0, help="seconds")
+    words.add_argument("--citizens", type=int, default=100)
     given = words.parse_args()
+    if given.steady:
+        with tempfile.TemporaryDirectory(prefix="experience-soak-") as folder:
+            steady(Path(folder), given.steady, given.citizens)
+        return 0
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="experience-soak-")))
