@@ -313,8 +313,10 @@ def steady(root: Path, seconds: float, citizens: int) -> None:
 def sample(outer: "subprocess.Popen[bytes]") -> str:
     loop = psutil.Process(outer.pid)
     loop = next(iter(loop.children()), loop) if ALONE[0] == "unshare" else loop
-    children = [process.status() for process in loop.children()]
-    zombies = children.count(psutil.STATUS_ZOMBIE)
+    zombies = 0
+    for child in loop.children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # gone meanwhile
+            zombies += child.status() == psutil.STATUS_ZOMBIE
     memory = loop.memory_info().rss / 2**20
     return f"{loop.num_fds()} descriptors, {loop.num_threads()} threads, {memory:.1f} MB, {zombies} zombies,"
 
