@@ -70,8 +70,12 @@ class SubprocessPool:
 
     def _keep_looking(self) -> None:
         self._look()
-        pause = LOOK if self._adopted or self._makers.active else IDLE_LOOK
-        self._next_look = asyncio.get_running_loop().call_later(pause, self._keep_looking)
+        self._look_in(LOOK if self._adopted or self._makers.active else IDLE_LOOK)
+
+    def _look_in(self, seconds: float) -> None:
+        if self._next_look:
+            self._next_look.cancel()
+        self._next_look = asyncio.get_running_loop().call_later(seconds, self._keep_looking)
 
     def _hold(self, pipe: Reader | None) -> None:
         """Read what background processes still write, as cron does; of too many pipes close the oldest."""
@@ -104,6 +108,9 @@ class SubprocessPool:
             child = Subprocess(prepare(), watcher.output)
             self._children[child] = watcher
             self._makers.begin(child)
+            soon = asyncio.get_running_loop().time() + LOOK  # a short run has left something by then
+            if self._next_look and self._next_look.when() > soon:
+                self._look_in(LOOK)
             return child
 
     async def _end(self, child: Subprocess, watcher: RunListener) -> None:
