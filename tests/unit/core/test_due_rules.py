@@ -215,3 +215,18 @@ def test_a_run_that_died_is_no_overrun(task, state):
     state = take_up(task, recovered(died, NOON, lambda _: False))
     if state.wanted_since is None:
         assert next_slot("opus", task, state, NOON) == task.schedule.after(NOON - DAY)
+
+
+def test_of_many_missed_slots_the_last_still_starts_if_its_jitter_has_not_passed():
+    task = Task("tick", Cron("0 * * * *"), Call(print), jitter=HOUR, catch_up=False)
+    state = take_up(task, TaskState(last_run=NOON - 5 * HOUR))
+    now = NOON + spread("opus", task, NOON) / 2
+    assert start(task, state, now, now) == (NOON + spread("opus", task, NOON), NOON)
+
+
+def test_a_long_run_by_a_clock_that_was_ahead_does_not_cost_the_next_slot():
+    task = Task("tick", Cron("0 * * * *"), Call(print))
+    ran = TaskState(
+        last_run=NOON + 2 * HOUR, last_duration=3 * HOUR, slot=NOON - HOUR, schedule="0 * * * * UTC"
+    )
+    assert next_slot("opus", task, take_up(task, ran, NOON + 60), NOON + 60) == NOON + HOUR
