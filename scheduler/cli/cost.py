@@ -76,9 +76,9 @@ def budget_command(citizen: str, amount: str | None, today: bool, config: Path |
         SpendingLedger(chosen.home).add_to_budget(_today(), _dollars(amount))
     cost, limits = _cost(chosen, 1), chosen.wake.budget
     lifted = f", {dollars(cost.lifted)} of it added for today" if cost.lifted else ""
-    for name, spent, limit in (("day", cost.today, limits.day), ("month", cost.month, limits.month)):
+    for name, spent, limit in (("today", cost.today, limits.day), ("this month", cost.month, limits.month)):
         most = "no limit" if limit is None else f"of {dollars(limit + cost.lifted)}{lifted}"
-        click.echo(f"{citizen}: {dollars(spent.total)} this {name}, {most}")
+        click.echo(f"{citizen}: {dollars(spent.total)} {name}, {most}")
     return 0
 
 

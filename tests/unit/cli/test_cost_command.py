@@ -71,7 +71,7 @@ def test_looking_at_costs_writes_nothing(place, capsys):
 def test_a_budget_is_lifted_for_today(place, capsys):
     assert asked(place, "budget", "opus", "--add", "2", "--today") == 0
     day, month = capsys.readouterr().out.splitlines()
-    assert day == "opus: $7.25 this day, of $7.00, $2.00 of it added for today"
+    assert day == "opus: $7.25 today, of $7.00, $2.00 of it added for today"
     assert "of $62.50" in month
 
 
