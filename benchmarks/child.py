@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.numbers import Sample
-from scheduler.system.startup import prepare_process
+from scheduler.process.startup import prepare_process
 
 HERE = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0  # seconds that one measurement may take

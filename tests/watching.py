@@ -9,7 +9,7 @@ from typing import Any
 from scheduler.core.schedule import Every
 from scheduler.core.task import Call, Command, Context, Task, Work
 from scheduler.executors import Executor, OutputBuffer, Result
-from scheduler.system.process_info import Running, stat
+from scheduler.process.process_info import Running, stat
 
 
 class Watching:

@@ -130,8 +130,8 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     from scheduler.control.threaded import FleetThread
     from scheduler.core.ports import FleetOptions
     from scheduler.executors.stdout_capture import capture_prints
+    from scheduler.process.startup import prepare_process
     from scheduler.runtime.log_output import log_lines
-    from scheduler.system.startup import prepare_process
     from tui.app import ExperienceApp
     from tui.terminal.signals import Endings
 

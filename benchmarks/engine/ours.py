@@ -14,10 +14,10 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Context, Task
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Executor
+from scheduler.process.garbage import GarbageCollector, freeze_memory
 from scheduler.storage.state_file import StateFile, States
 from scheduler.storage.state_store import Adopt, DiskStore, Store
 from scheduler.system.clock import SystemClock
-from scheduler.system.garbage import GarbageCollector, freeze_memory
 
 TASKS = 7  # of one citizen
 FAR = 7200.0

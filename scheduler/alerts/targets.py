@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler.core.task import Alerts
 from scheduler.errors import TaskFailed
-from scheduler.system.startup import as_utf8, give_back_limits, starters_environment
+from scheduler.process.startup import as_utf8, give_back_limits, starters_environment
 
 if TYPE_CHECKING:
     import httpx2

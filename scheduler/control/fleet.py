@@ -31,12 +31,12 @@ from scheduler.errors import (
     Unreadable,
 )
 from scheduler.executors import Executor
+from scheduler.process.process_info import Running
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import acquire, owner_of
 from scheduler.storage.state_file import FILE_NAME
 from scheduler.storage.state_store import DiskStore
 from scheduler.system.clock import Clock, SystemClock
-from scheduler.system.process_info import Running
 
 log = logging.getLogger("experience.fleet")
 T = TypeVar("T")

@@ -11,11 +11,11 @@ from scheduler.core.schedule import unix
 from scheduler.core.state import TaskState
 from scheduler.core.task import Command, Task, WakeConfig
 from scheduler.core.views import Snapshot, TaskView, WakeView, view
+from scheduler.process.process_info import Running, alive
 from scheduler.storage.lock import owner_of
 from scheduler.storage.state_file import StateFile
 from scheduler.storage.wake_note import WakeNote, read_note, wake_state
 from scheduler.system.files import read_json
-from scheduler.system.process_info import Running, alive
 
 
 def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:

@@ -13,7 +13,7 @@ from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Handler, Outcome
 from scheduler.core.views import Event, OutputChunk, TaskView
 from scheduler.errors import Owned, SchedulerError
-from scheduler.system.startup import wanted_signals
+from scheduler.process.startup import wanted_signals
 
 COMPARED = 128 * 1024  # characters of output; a longer one is not compared with the history
 

@@ -12,7 +12,7 @@ from scheduler.core.ports import Control, FleetOptions, FleetView, RequestingCon
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import SchedulerError, Stopping
 from scheduler.executors.output import ChunkQueue, Signal
-from scheduler.system import main_task
+from scheduler.process import main_task
 from scheduler.system.clock import Clock, SystemClock
 
 if TYPE_CHECKING:

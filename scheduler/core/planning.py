@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from scheduler.core.schedule import NEVER, ON_TIME, Cron, Every
 from scheduler.core.state import CHANGED, OFF, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Task
-from scheduler.system.process_info import Running
+from scheduler.process.process_info import Running
 
 COUNT = 5  # next times in a task's details
 MOST_CELLS, MOST_TASKS = 1000, 200  # in one forecast

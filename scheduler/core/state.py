@@ -8,7 +8,7 @@ from typing import Any
 
 from scheduler.core.task import Outcome
 from scheduler.core.values import value
-from scheduler.system.process_info import Running
+from scheduler.process.process_info import Running
 
 OK = Outcome.OK  # members of an enumeration are slow to find
 ERROR_LIMIT = 2000  # characters of an error kept in the state file

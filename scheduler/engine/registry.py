@@ -19,11 +19,11 @@ from scheduler.engine.run import RunHandle
 from scheduler.engine.wake_results import RESULTS_KEPT, TaskResult
 from scheduler.errors import NotSetUp, UnknownTask
 from scheduler.executors import Result
+from scheduler.process.process_info import BOOT, Running, alive
+from scheduler.process.process_info import born as start_ticks
 from scheduler.storage.state_file import States
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
-from scheduler.system.process_info import BOOT, Running, alive
-from scheduler.system.process_info import born as start_ticks
 
 log = logging.getLogger("experience")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler.core.secrets import NOTHING_SECRET
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.executors import OutputBuffer
-from scheduler.system.process_info import Running
+from scheduler.process.process_info import Running
 
 if TYPE_CHECKING:
     from scheduler.engine.registry import Job

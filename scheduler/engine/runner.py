@@ -14,8 +14,8 @@ from scheduler.engine.run_waiters import RunWaiters
 from scheduler.engine.timeouts import RunTimeouts
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors import Executor, Result
+from scheduler.process.process_info import alive
 from scheduler.system.clock import Clock
-from scheduler.system.process_info import alive
 
 WRITE_OFF = 10.0  # seconds that a run may take to end after it was cancelled
 LEFT_LOOK = 1.0  # seconds between two looks whether what a run left behind has ended

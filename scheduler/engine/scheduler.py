@@ -24,10 +24,10 @@ from scheduler.engine.wake import WakeCycle
 from scheduler.engine.wake_results import RESULTS_KEPT, TaskResult, results_since
 from scheduler.errors import AlreadyRunning, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
+from scheduler.process.process_info import Running
 from scheduler.storage.failure_journal import FailureJournal
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
-from scheduler.system.process_info import Running
 
 
 class Scheduler:

@@ -18,6 +18,7 @@ from scheduler.engine.wake_cost import WakeCost, amounts
 from scheduler.engine.wake_results import TaskResult
 from scheduler.errors import AlreadyRunning, SchedulerError, Unreadable
 from scheduler.executors import Result
+from scheduler.process.process_info import Running
 from scheduler.storage.failure_journal import append_event
 from scheduler.storage.wake_note import HandedOver, WakeNote, read_note, wake_state, write_note
 from scheduler.system.clock import Clock, ClockSteps, Timer
@@ -28,7 +29,6 @@ from scheduler.system.files import (
     require_home,
     write_json,
 )
-from scheduler.system.process_info import Running
 
 log = logging.getLogger("experience.wake")
 

@@ -14,11 +14,11 @@ from typing import IO
 from scheduler.errors import TaskFailed
 from scheduler.executors.output import OutputBuffer
 from scheduler.executors.process_tree import Family, Identity
-from scheduler.system import process_info as facts
+from scheduler.process import process_info as facts
+from scheduler.process.gate import gate, go
+from scheduler.process.process_info import Running
 from scheduler.system.clock import SystemClock
 from scheduler.system.foreign_home import User
-from scheduler.system.gate import gate, go
-from scheduler.system.process_info import Running
 
 LAST_WORDS = 1.0  # seconds that a pipe is read after the process ended: another process may hold it open
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
-from scheduler.system.startup import as_utf8, starters_environment
+from scheduler.process.startup import as_utf8, starters_environment
 
 MARK = "EXPERIENCE_RUN"  # inherited by everything that a run starts, so that it can be found and ended
 

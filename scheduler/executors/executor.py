@@ -13,8 +13,8 @@ from scheduler.executors.in_process import InProcessExecutor
 from scheduler.executors.isolated import run_isolated
 from scheduler.executors.result import Result, RunListener, ended
 from scheduler.executors.subprocesses import SubprocessPool
-from scheduler.system.adopted import Makers
-from scheduler.system.startup import as_utf8
+from scheduler.process.adopted import Makers
+from scheduler.process.startup import as_utf8
 
 
 class Executor:

@@ -17,9 +17,9 @@ from scheduler.core.task import Call, Context, Handler, Imported, Task
 from scheduler.errors import TaskFailed
 from scheduler.executors.result import Result, RunListener, answer
 from scheduler.executors.stdout_capture import current
-from scheduler.system import standard_streams
-from scheduler.system.adopted import Makers
-from scheduler.system.threads import in_thread
+from scheduler.process import standard_streams
+from scheduler.process.adopted import Makers
+from scheduler.process.threads import in_thread
 
 REMEMBERED = 20_000  # shapes; more distinct handlers than that are only slower
 

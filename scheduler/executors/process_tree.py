@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scheduler.executors.environment import MARK
-from scheduler.system import process_info as facts
-from scheduler.system.process_info import Running
-from scheduler.system.threads import in_thread
+from scheduler.process import process_info as facts
+from scheduler.process.process_info import Running
+from scheduler.process.threads import in_thread
 
 Identity = tuple[int, float]  # pid and start
 

@@ -9,7 +9,7 @@ from scheduler.core.task import Outcome, Report
 from scheduler.core.values import value
 from scheduler.errors import TaskFailed
 from scheduler.executors.output import OutputBuffer
-from scheduler.system.process_info import Running
+from scheduler.process.process_info import Running
 
 
 @value

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 from scheduler.executors.child import LAST_WORDS, Reader, SpawnRequest, Subprocess
 from scheduler.executors.process_tree import ProcessEntry, ProcessTree
 from scheduler.executors.result import RunListener
-from scheduler.system.adopted import AdoptedChildren, Makers, is_reaper
-from scheduler.system.process_info import Running, alive, name
+from scheduler.process.adopted import AdoptedChildren, Makers, is_reaper
+from scheduler.process.process_info import Running, alive, name
 
 HELD = 64  # pipes of what runs left in the background
 POLL = 0.02  # seconds between two looks at whether a child has gone

@@ -17,9 +17,9 @@ import psutil
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.client import Connection
 from scheduler.errors import BadSettings, Disconnected, SchedulerError, UnknownCitizen, WrongOwner
+from scheduler.process.process_info import Running, alive, born
 from scheduler.storage.lock import managed_by, owner_of
 from scheduler.system.foreign_home import Refused, make_folder, open_file
-from scheduler.system.process_info import Running, alive, born
 from scheduler.system.unix_socket import client_socket
 
 CORE = Path(__file__).resolve().parents[2] / "core.py"

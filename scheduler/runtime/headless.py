@@ -14,11 +14,11 @@ from scheduler.core.task import Outcome
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned
 from scheduler.executors.stdout_capture import capture_prints
+from scheduler.process import main_task
+from scheduler.process.garbage import GarbageCollector
+from scheduler.process.sd_notify import Heartbeat, Notifier, from_environment
+from scheduler.process.startup import prepare_process, wanted_signals
 from scheduler.runtime.log_output import log_lines
-from scheduler.system import main_task
-from scheduler.system.garbage import GarbageCollector
-from scheduler.system.sd_notify import Heartbeat, Notifier, from_environment
-from scheduler.system.startup import prepare_process, wanted_signals
 
 log = logging.getLogger("experience")
 

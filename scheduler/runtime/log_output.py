@@ -16,7 +16,7 @@ from scheduler.core.schedule import in_words
 from scheduler.core.secrets import NOTHING_SECRET, Masks
 from scheduler.core.text import clean
 from scheduler.core.views import Event
-from scheduler.system import standard_streams
+from scheduler.process import standard_streams
 from scheduler.system.foreign_home import make_folder, open_file, rename
 
 QUEUED = 10_000  # lines; further lines are dropped and counted while a reader is stuck

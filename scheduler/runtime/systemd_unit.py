@@ -11,9 +11,9 @@ from pathlib import Path
 from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load, load_or_raise
 from scheduler.errors import SchedulerError, UnknownCitizen
+from scheduler.process.sd_notify import SERVICE
 from scheduler.storage.lock import Unit, managed_by, mark, unit_of, unmark
 from scheduler.system.files import replace_file
-from scheduler.system.sd_notify import SERVICE
 from scheduler.system.unix_socket import socket_path
 
 HEADER = "# Written by `experience-tui service install"

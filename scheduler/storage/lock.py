@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scheduler.errors import Managed, NotOurs, Owned, Unreadable
+from scheduler.process.process_info import BOOT, Running, alive, born
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import file_id, read_json, replace_file
 from scheduler.system.foreign_home import Refused, make_folder, open_file, remove
-from scheduler.system.process_info import BOOT, Running, alive, born
 from scheduler.system.unix_socket import home_id
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any, get_type_hints
 
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Outcome
+from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import InvalidJson, from_json, reader, shortened, to_json
-from scheduler.system.process_info import Running
 
 MAPS = ("last_run", "run_counts", "errors", "tasks")
 LATEST = 1e11  # seconds, the year 5138: beyond, the number is in milliseconds

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from scheduler.core.state import TaskState
 from scheduler.core.values import value
+from scheduler.process.process_info import Running, alive
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import read_json_to_keep, replace_file, require_home
-from scheduler.system.process_info import Running, alive
 
 FILE = Path(".experience") / "wake.json"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.config.defaults import BACKGROUND_TASKS
-from scheduler.system import process_info as facts
+from scheduler.process import process_info as facts
 
 ROOT = Path(__file__).parents[2]
 COMMAND_LINE = "import sys; from scheduler.cli.main import main; sys.exit(main())"

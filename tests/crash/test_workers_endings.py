@@ -13,8 +13,8 @@ import pytest
 from scheduler.core.task import Command
 from scheduler.executors import Executor
 from scheduler.executors.process_tree import Family, ProcessTree
-from scheduler.system import process_info as facts
-from scheduler.system.process_info import Running
+from scheduler.process import process_info as facts
+from scheduler.process.process_info import Running
 from tests.fakes import until
 from tests.watching import Watching, cancelled, context, descriptors, gone, shell, task, under_way
 

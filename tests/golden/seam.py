@@ -18,11 +18,11 @@ from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import OutputBuffer
 from scheduler.migration import installed_cron as machine_cron
 from scheduler.migration.installed_cron import InstalledCron
+from scheduler.process import process_info as facts
+from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryFile
-from scheduler.system import process_info as facts
 from scheduler.system.clock import SystemClock
-from scheduler.system.process_info import Running
 from tests.fakes import NOON
 from tui.__main__ import monitor
 

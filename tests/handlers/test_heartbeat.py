@@ -14,8 +14,8 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.handler import Reading, evaluate, heartbeat, measure
 from scheduler.handlers.heartbeat.options import Options
 from scheduler.handlers.heartbeat.peers import MOST, Peer, check_peers
+from scheduler.process.process_info import Running, born
 from scheduler.schema.json_codec import to_json
-from scheduler.system.process_info import Running, born
 from tests.fakes import NOON
 
 FINE = Reading(disk=41, memory=62, swap=0, load=0.4)

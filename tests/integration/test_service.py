@@ -273,7 +273,7 @@ async def test_a_loop_that_hangs_gives_no_sign_of_life(place, tmp_path, monkeypa
 
 
 async def test_a_clock_set_back_delays_no_sign_of_life(clock: FakeClock, tmp_path):
-    from scheduler.system.sd_notify import Heartbeat, Notifier
+    from scheduler.process.sd_notify import Heartbeat, Notifier
 
     manager = Manager(str(tmp_path / "notify"))
     Heartbeat(Notifier(manager.name, 30.0), clock).start()
@@ -286,7 +286,7 @@ async def test_a_clock_set_back_delays_no_sign_of_life(clock: FakeClock, tmp_pat
 
 
 def test_what_the_manager_could_not_take_comes_with_the_next():
-    from scheduler.system.sd_notify import Notifier
+    from scheduler.process.sd_notify import Notifier
 
     name = f"@experience-later-{os.getpid()}"
     notifier = Notifier(name)
@@ -298,7 +298,7 @@ def test_what_the_manager_could_not_take_comes_with_the_next():
 
 
 def test_without_a_manager_nothing_is_sent_and_nothing_fails():
-    from scheduler.system.sd_notify import from_environment
+    from scheduler.process.sd_notify import from_environment
 
     assert not from_environment({}).managed
     strange = {"NOTIFY_SOCKET": "/nowhere", "WATCHDOG_USEC": "5000000", "WATCHDOG_PID": "1"}

@@ -19,8 +19,10 @@ METHODS |= {"symlink_to", "touch", "unlink", "write_bytes", "write_text"}
 OTHERS = {*BY_NAME, "at", "partial", "server", "gzip", "tarfile", "Connection"}  # their methods open no path
 ALLOWED = {
     "system/foreign_home.py": "it is the module",
-    "system/process_info.py": "files of /proc",
-    "system/startup.py": "files of /proc",
+    "agents/refusal.py": "the words of refusals: a file of this program",
+    "process/adopted.py": "files of /proc",
+    "process/process_info.py": "files of /proc",
+    "process/startup.py": "files of /proc",
     "config/main_file.py": "makes the root and a new home, where there was none",
     "runtime/systemd_unit.py": "units, in a folder of the administrator or of this user",
     "runtime/headless.py": "the terminal",

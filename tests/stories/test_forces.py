@@ -9,7 +9,7 @@ from scheduler.core.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Isolated, Task, Trigger, Work
 from scheduler.engine.scheduler import Scheduler
-from scheduler.system.process_info import Running
+from scheduler.process.process_info import Running
 from tests.fakes import NOON, until
 
 OWNER, CHILD = Running(4711, 1.0, NOON), Running(4712, 1.0, NOON)

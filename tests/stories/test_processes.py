@@ -23,8 +23,8 @@ from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import AlreadyRunning
 from scheduler.executors import Executor, subprocesses
 from scheduler.executors.process_tree import ProcessEntry
+from scheduler.process.process_info import BOOT, born, name, pids, stat
 from scheduler.storage.state_store import DiskStore
-from scheduler.system.process_info import BOOT, born, name, pids, stat
 from tests.crash.loops import ROOT, Place, command
 from tests.fakes import FakeClock, settle, until
 from tests.watching import Watching, context, gone, shell
@@ -176,7 +176,7 @@ async def test_every_name_of_the_environment_reaches_the_command(
     home: Path, monkeypatch: pytest.MonkeyPatch, shell_there: str
 ) -> None:
     """Source: POSIX, environment variables: a shell may drop a name that is no identifier; dash does."""
-    monkeypatch.setattr("scheduler.system.gate._SHELL", Path(shell_there))
+    monkeypatch.setattr("scheduler.process.gate._SHELL", Path(shell_there))
     found = await environment_of(home, environment=ODD, inherit=False)
     assert {name.encode(): value.encode() for name, value in ODD.items()}.items() <= found.items()
     assert found[b"PWD"] == str(home).encode()
@@ -188,7 +188,7 @@ async def test_the_shells_own_variables_are_those_of_the_starter(
     home: Path, monkeypatch: pytest.MonkeyPatch, shell_there: str, more: dict[str, str]
 ) -> None:
     """A gate of one shell or another, or none, changes nothing: SHLVL, OLDPWD, LC_CTYPE."""
-    monkeypatch.setattr("scheduler.system.gate._SHELL", Path(shell_there))
+    monkeypatch.setattr("scheduler.process.gate._SHELL", Path(shell_there))
     given = {"SHLVL": "7", "OLDPWD": "/", "PATH": os.environ["PATH"], **more}
     found = await environment_of(home, environment=given, inherit=False)
     ours = {"CITIZEN", "EXPERIENCE_HOME", "EXPERIENCE_TASK", "EXPERIENCE_RUN", "PWD"}
@@ -427,7 +427,7 @@ import asyncio, os, subprocess
 from pathlib import Path
 from scheduler.core.task import Call
 from scheduler.executors import Executor
-from scheduler.system.adopted import become_reaper
+from scheduler.process.adopted import become_reaper
 from tests.watching import Watching, context, task
 
 async def handler(ctx):

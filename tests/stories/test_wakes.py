@@ -15,12 +15,12 @@ from scheduler.core.task import Call, Command, Outcome, Report, Retention, Task,
 from scheduler.engine.scheduler import Scheduler
 from scheduler.engine.wake import WakeCycle
 from scheduler.errors import AlreadyRunning, TaskFailed
+from scheduler.process import process_info
+from scheduler.process.process_info import Running, born
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.state_store import DiskStore
 from scheduler.storage.wake_note import WakeNote, read_note
-from scheduler.system import process_info
-from scheduler.system.process_info import Running, born
 from tests.fakes import NOON, settle, until
 
 HOURLY = 3600.0

@@ -92,8 +92,8 @@ def link(where: "Address", token: str) -> str:
 def _serve(where: "Address", token: str, file: Path, options: dict[str, Any]) -> int:
     from asyncio import run
 
+    from scheduler.process.startup import prepare_process
     from scheduler.runtime.log_output import log_lines
-    from scheduler.system.startup import prepare_process
     from tui.serve.server import serve
 
     prepare_process()

@@ -16,8 +16,8 @@ from aiohttp import web
 from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import SchedulerError
+from scheduler.process.startup import wanted_signals
 from scheduler.system.clock import Clock
-from scheduler.system.startup import wanted_signals
 from tui.serve import metrics
 from tui.serve.access import AccessPolicy
 from tui.serve.address import Address

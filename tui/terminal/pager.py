@@ -14,7 +14,7 @@ from typing import Any
 
 from textual.app import App, SuspendNotSupported
 
-from scheduler.system.startup import give_back_limits
+from scheduler.process.startup import give_back_limits
 
 USUAL = ("less", "more")
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))

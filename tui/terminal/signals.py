@@ -9,7 +9,7 @@ from typing import Any
 
 from textual.app import App
 
-from scheduler.system.startup import wanted_signals
+from scheduler.process.startup import wanted_signals
 
 # A closed terminal sends SIGHUP; Textual handles none of them.
 ENDING = ("SIGTERM", "SIGINT", "SIGHUP")

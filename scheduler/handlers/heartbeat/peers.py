@@ -60,7 +60,7 @@ def _time(value: Any) -> float | None:
 
 def _is_gone(note: Path) -> bool:
     """Whether an owner was noted and that process has ended; False without a readable note."""
-    from scheduler.system.process_info import alive
+    from scheduler.process.process_info import alive
 
     try:
         owner = running_from_json(read_json(note, {}))

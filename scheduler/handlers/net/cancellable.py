@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from scheduler.errors import TaskFailed
-from scheduler.system.threads import in_thread
+from scheduler.process.threads import in_thread
 
 ENDING = 5.0  # seconds that the thread gets to clean up
 

@@ -18,8 +18,8 @@ from scheduler.executors.output import OutputBuffer
 from scheduler.executors.subprocesses import SubprocessPool
 from scheduler.handlers.offsite_backup.files import OWN, scrubbed
 from scheduler.handlers.offsite_backup.options import Options
+from scheduler.process.process_info import Running
 from scheduler.system.foreign_home import User, other_user_of
-from scheduler.system.process_info import Running
 
 GRACE = 3.0  # seconds to end by itself when the run is cancelled
 LONGEST = 1 << 20  # bytes of a line that is still looked at

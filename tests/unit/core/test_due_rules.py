@@ -20,7 +20,7 @@ from scheduler.core.planning import (
 from scheduler.core.schedule import NEVER, ON_TIME, Cron, Every
 from scheduler.core.state import CHANGED, Failure, TaskState
 from scheduler.core.task import Call, Outcome, Task
-from scheduler.system.process_info import Running
+from scheduler.process.process_info import Running
 from tests.fakes import NOON
 
 often = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,7 +10,7 @@ from scheduler.core.planning import upcoming
 from scheduler.core.schedule import AtStart, Cron, Every, spelled
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, NotSetUp, Outcome, Task
-from scheduler.system.process_info import Running
+from scheduler.process.process_info import Running
 from tests.fakes import NOON
 
 RAN = TaskState(last_run=NOON - 60, run_count=1)

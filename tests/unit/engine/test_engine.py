@@ -14,7 +14,7 @@ from scheduler.core.task import Call, Outcome, Report, Task, Trigger
 from scheduler.core.task import NotSetUp as Nothing
 from scheduler.core.views import TaskStatus
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
-from scheduler.system.process_info import Running
+from scheduler.process.process_info import Running
 from tests.fakes import NOON
 
 

@@ -316,8 +316,8 @@ async def test_a_wake_that_takes_too_long_is_timed_out(build, clock, home):
 async def test_no_second_agent_beside_one_that_a_dead_owner_woke(build, clock, home):
     import os
 
+    from scheduler.process.process_info import Running, born
     from scheduler.schema.json_codec import to_json
-    from scheduler.system.process_info import Running, born
 
     (home / ".experience").mkdir()
     living = Running(os.getpid(), born(os.getpid()) or 0.0, NOON)

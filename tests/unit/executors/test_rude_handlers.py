@@ -9,7 +9,7 @@ import pytest
 from scheduler.core.task import Outcome
 from scheduler.errors import SchedulerError
 from scheduler.executors import Executor
-from scheduler.system import main_task
+from scheduler.process import main_task
 from tests.crash.loops import ROOT, Place
 from tests.watching import call
 

@@ -17,7 +17,7 @@ from scheduler.core.task import Command, Outcome
 from scheduler.errors import TaskFailed
 from scheduler.executors import Executor
 from scheduler.executors.child import BITE, Feeder, Reader, Subprocess
-from scheduler.system import process_info as facts
+from scheduler.process import process_info as facts
 from tests.fakes import until
 from tests.watching import Watching, context, descriptors, gone, shell, task, under_way
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.system import process_info as facts
-from scheduler.system.process_info import Running
+from scheduler.process import process_info as facts
+from scheduler.process.process_info import Running
 
 
 @pytest.fixture(params=["proc", "psutil"])

@@ -9,8 +9,8 @@ import pytest
 
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Outcome
+from scheduler.process.process_info import Running
 from scheduler.storage.state_codec import Document, decode, encode
-from scheduler.system.process_info import Running
 
 DATA = Path(__file__).parents[2] / "data"
 

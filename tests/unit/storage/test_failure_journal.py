@@ -13,9 +13,9 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Report, Task
 from scheduler.core.views import Event
 from scheduler.errors import TaskFailed
+from scheduler.process.process_info import Running
 from scheduler.storage import failure_journal as module
 from scheduler.storage.failure_journal import PAUSE, RETRY, WAITING, FailureJournal
-from scheduler.system.process_info import Running
 from tests.fakes import NOON, FakeClock, until
 
 DAY = "memory/raw/2026/03/02.json"

@@ -19,6 +19,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Retention, Task, Trigger
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
 from scheduler.executors import OutputBuffer
+from scheduler.process.process_info import Running
 from scheduler.storage import history_reader as history
 from scheduler.storage.history_writer import (
     OUTPUTS_KEPT,
@@ -29,7 +30,6 @@ from scheduler.storage.history_writer import (
     HistoryWriter,
     NotRecorded,
 )
-from scheduler.system.process_info import Running
 from tests.crash.loops import everything_in
 from tests.fakes import NOON, until
 

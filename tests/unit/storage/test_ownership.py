@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.errors import Owned, Unreadable
+from scheduler.process.process_info import Running, born
 from scheduler.storage.lock import FOLDER, OWNER, acquire, owner_of, owning
-from scheduler.system.process_info import Running, born
 from tests.fakes import NOON
 from tests.ordinary_user import ORDINARY_USER, home_of_an_ordinary_user, ordinary_user
 

@@ -14,9 +14,9 @@ import pytest
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Outcome
 from scheduler.errors import Unreadable
+from scheduler.process.process_info import Running
 from scheduler.storage.state_file import SETTLED, Behind, ChangedOutside, StateFile
 from scheduler.storage.state_store import LAST_RETRY, DiskStore
-from scheduler.system.process_info import Running
 from tests.fakes import NOON, FakeClock, until
 from tests.ordinary_user import home_of_an_ordinary_user, ordinary_user
 

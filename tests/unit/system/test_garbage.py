@@ -4,7 +4,7 @@ import asyncio
 import gc
 import weakref
 
-from scheduler.system import garbage
+from scheduler.process import garbage
 
 
 class Knot:

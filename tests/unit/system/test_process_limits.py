@@ -11,7 +11,7 @@ ASKED = """
 import json, resource, signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-from scheduler.system.startup import prepare_process
+from scheduler.process.startup import prepare_process
 prepare_process()
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 print(json.dumps([sys.getswitchinterval(), soft == hard, signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL]))

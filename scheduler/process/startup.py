@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from scheduler.system.adopted import become_reaper
+from scheduler.process.adopted import become_reaper
 
 # Seconds that a computing thread may keep the interpreter while another thread wants it. With Python's own
 # 5 ms a due run waits 23 ms instead of 7 for a repaint, and so does a key for a handler.

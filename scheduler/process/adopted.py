@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scheduler.system import process_info as facts
+from scheduler.process import process_info as facts
 
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 UNCLAIMED = 2  # looks that find a child still there: whoever waits for it gets it before the second one

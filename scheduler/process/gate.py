@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from scheduler.system.startup import OPEN_FILES
+from scheduler.process.startup import OPEN_FILES
 
 # The script is constant, the command is only its arguments; a POSIX `read` takes no byte beyond its line.
 _SHELL = Path("/bin/sh")
