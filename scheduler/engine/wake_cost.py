@@ -15,6 +15,7 @@ from scheduler.errors import BadSchedule
 from scheduler.spending.budget import RECENT, OverBudget, dearest, over_budget, spending
 from scheduler.spending.ledger import SpendingLedger
 from scheduler.system.clock import Clock
+from scheduler.system.foreign_home import remove
 
 log = logging.getLogger("experience.wake")
 
@@ -42,7 +43,7 @@ class WakeCost:
 
     def enter(self, plan: WakeConfig, number: int) -> str:
         """The wake starts: its cost is unknown until it is settled. Its charge's name; raises OSError."""
-        (self._home / FILE).unlink(missing_ok=True)
+        remove(self._home / FILE)
         run = f"{WAKE} {number} {self._clock.now():.3f}"
         if plan.report or plan.budget.day or plan.budget.month:
             self._ledger.enter(run, WAKE, self._today())
