@@ -1,0 +1,72 @@
+"""One life of the process that runs the citizen: the real scheduler and store on the world's clock."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from scheduler.core.task import Call, Command, Task, WakeConfig
+from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.scheduler import Scheduler
+from scheduler.storage.state_store import DiskStore
+from tests.simulation.fakes.loop import Loop, clock
+from tests.simulation.fakes.processes import Executor
+from tests.simulation.history import History, Plan
+from tests.simulation.oracle import schedule_of
+
+
+class Owner:
+    """One life of the process that runs the citizen."""
+
+    def __init__(self, world: Any, pid: int) -> None:
+        self.world, self.pid, self.up = world, pid, False
+        self.loop, self._known = Loop(world), world.tasks()
+        self._kept: list[asyncio.Task[None]] = []
+        self.clock = clock(world, self.loop, realtime=world.history.realtime)
+        self.scheduler = Scheduler(
+            "opus",
+            world.home,
+            self._known,
+            store=DiskStore(world.home, self.clock),
+            clock=self.clock,
+            workers=Executor(world),
+            rules=_options(world.history),
+            recorder=world.past.recorder(world),
+        )
+
+    async def start(self) -> None:
+        await self.scheduler.start()
+        if self.world.tasks() != self._known:  # they were changed meanwhile: a scheduler looks at them again
+            self.scheduler.set_tasks(self.world.tasks())
+        self.up = True
+        self.world.note("up", more=self.pid)
+
+    def keep(self, coroutine: Any) -> None:
+        self._kept.append(self.loop.create_task(coroutine))
+
+    def bury(self, *, quietly: bool = False) -> None:
+        """Nothing of it goes on: what its coroutines would still do at their end meets a dead disk."""
+        self.up = False
+        for task in asyncio.all_tasks(self.loop):
+            with suppress(BaseException):
+                task.get_coro().close()
+
+
+def task(plan: Plan) -> Task:
+    names = ("priority", "retries", "retry_delay", "jitter", "catch_up", "enabled", "timeout")
+    more = {name: getattr(plan, name) for name in names}
+    return Task(plan.name, schedule_of(plan), Command((plan.name,)) if plan.command else _CALL, **more)
+
+
+def _never_called(context: Any) -> None: ...
+
+
+_CALL = Call(_never_called)
+
+
+def _options(history: History) -> SchedulerOptions:
+    return SchedulerOptions(workers=history.workers, wake=_wake(history.wake) if history.wake else None)
+
+
+def _wake(plan: Plan) -> WakeConfig:
+    times = {"cron": schedule_of(plan)} if plan.cron else {"every": plan.every}
+    return WakeConfig(work=Command(("agent",)), timeout=plan.timeout, **times)

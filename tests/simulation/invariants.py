@@ -1,0 +1,176 @@
+"""The rules of the contract that hold in every history, one function each.
+
+A rule gets the history and the trace of what really happened and yields what broke. To add one: write a
+function here and name it in RULES. The rules about starts share one reading of the trace, `wanted`.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from scheduler.core.views import Snapshot
+from tests.simulation.history import History
+from tests.simulation.oracle import NEVER
+from tests.simulation.owed import LATEST, SCHEDULED, Broken
+from tests.simulation.trace import Fact
+from tests.simulation.wanted import wanted
+
+Trace = list[Fact]
+Rule = Callable[[History, Trace], Iterable[Broken]]
+
+HISTORY_LOST = 1.0  # seconds of finished runs that a kill -9 may lose
+SLOW = 15.0  # the same, and what a start takes, while the disk is slow
+RESULTS_KEPT = 200
+
+
+def every_start_is_wanted_and_every_wanted_start_comes(history: History, trace: Trace) -> Iterator[Broken]:
+    """No slot twice, none lost, nothing unwanted, nobody starves, a force that was answered runs."""
+    yield from wanted(history, trace)
+
+
+def a_task_never_overlaps_itself(history: History, trace: Trace) -> Iterator[Broken]:
+    """Nor does the wake, whatever asks for it; a process of a dead owner counts while it lives."""
+    alive: dict[str, set[int]] = defaultdict(set)
+    for fact in trace:
+        if fact.kind == "began":
+            if alive[fact.task]:
+                yield Broken("overlap", fact.at, fact.task, "it begins while an earlier run of it is alive")
+            alive[fact.task].add(fact.more[0])
+        elif fact.kind == "ended":
+            alive[fact.task].discard(fact.more[0])
+
+
+def counts_never_go_back(history: History, trace: Trace) -> Iterator[Broken]:
+    """What a screen showed of runs and wakes, and what the agent read, only grows."""
+    highest: dict[str, int] = defaultdict(int)
+    for fact in trace:
+        for name, count in _counts(fact):
+            if count < highest[name]:
+                yield Broken("count", fact.at, name, f"its count goes back from {highest[name]} to {count}")
+            highest[name] = max(highest[name], count)
+
+
+def _counts(fact: Fact) -> Iterator[tuple[str, int]]:
+    if fact.kind == "looked":
+        yield "wake", fact.more.wake.count
+        yield from ((view.name, view.run_count) for view in fact.more.tasks)
+    elif fact.kind == "began" and fact.task == "wake":
+        yield "the letter's wake", fact.more[2]["wake"]
+
+
+def every_run_is_counted(history: History, trace: Trace) -> Iterator[Broken]:
+    """A run that began is in the count, also if its owner died; a disk that was full may have forgotten."""
+    if any(fact.kind == "disk full" for fact in trace):
+        return
+    began: dict[str, int] = defaultdict(int)
+    alive: dict[str, int] = defaultdict(int)
+    settled = -NEVER
+    for fact in trace:
+        if fact.kind in ("ended", "goes on"):
+            settled = fact.at + 1
+        if fact.kind in ("began", "ended") and fact.task != "wake":
+            began[fact.task] += fact.kind == "began"
+            alive[fact.task] += 1 if fact.kind == "began" else -1
+        elif fact.kind == "looked" and fact.at > settled:
+            for view in fact.more.tasks:
+                if view.run_count < began[view.name] - max(alive[view.name], 0):
+                    text = f"it shows {view.run_count} runs, and {began[view.name]} began"
+                    yield Broken("count", fact.at, view.name, text)
+
+
+def every_result_reaches_a_wake(history: History, trace: Trace) -> Iterator[Broken]:
+    """What a task said since the last wake is in the next one's letter, over restarts, too."""
+    owed: dict[tuple[str, str], float] = {}
+    slack = HISTORY_LOST
+    for fact in trace:
+        if fact.kind == "slow disk":
+            slack = SLOW
+        elif fact.kind == "recorded" and fact.more[1].startswith("run "):
+            owed[fact.task, fact.more[1]] = fact.at
+        elif fact.kind == "killed":
+            owed = {key: at for key, at in owed.items() if at < fact.at - slack}
+        elif fact.kind == "began" and fact.task == "wake":
+            for each in fact.more[2]["results"]:
+                owed.pop((each["task"], each["text"]), None)
+            late = [key for key, at in owed.items() if at < fact.at - slack]
+            if late and len(fact.more[2]["results"]) < RESULTS_KEPT:
+                yield Broken("result", fact.at, "wake", f"it is not told of {late[0][0]}'s {late[0][1]}")
+            for key in late:
+                del owed[key]
+
+
+def a_result_beats_its_deadline(history: History, trace: Trace) -> Iterator[Broken]:
+    """A run that ended in time did not time out, however late its scheduler looks."""
+    timeouts = {fact.task: fact.more.timeout for fact in trace if fact.kind == "planned"}
+    began: dict[str, float] = {}
+    in_time: dict[str, bool] = {}
+    for fact in trace:
+        if fact.kind == "began":
+            began[fact.task], in_time[fact.task] = fact.at, False
+        elif fact.kind == "ended" and fact.more[1] == "by itself":
+            in_time[fact.task] = fact.at - began[fact.task] < timeouts[fact.task] - SLOW
+        elif fact.kind == "recorded" and in_time.pop(fact.task, False) and fact.more[0] == "timed out":
+            yield Broken("deadline", fact.at, fact.task, "it ended in time and is said to have timed out")
+
+
+def the_screen_says_what_then_happens(history: History, trace: Trace) -> Iterator[Broken]:
+    """A row's next time is the time at which it runs, unless something happens in between."""
+    changed = -NEVER
+    for index, fact in enumerate(trace):
+        if fact.kind in ("clock", "slept"):
+            changed = fact.at + history.look
+        elif fact.kind in ("asked", "answered", "edited", "goes on", "up"):
+            changed = max(changed, fact.at)
+        if fact.kind == "looked" and fact.at > changed + 1:  # by then it has noticed
+            yield from _foretold(history, fact.more, trace, index)
+
+
+def _foretold(history: History, snapshot: Snapshot, trace: Trace, index: int) -> Iterator[Broken]:
+    for view in snapshot.tasks:
+        if view.running_since is None and not view.queued and not view.note.startswith("waits"):
+            due = NEVER if view.due is None else view.due
+            yield from _agrees(history, view.name, due, trace, index)
+
+
+DISTURBING = frozenset({"clock", "slept", "stalled", "killed", "stopping", "disk full", "slow disk"})
+
+
+def _agrees(history: History, task: str, due: float, trace: Trace, index: int) -> Iterator[Broken]:
+    looked = trace[index]
+    latest = max(due, looked.wall) + history.look + LATEST
+    running: set[int] = set()
+    for fact in trace[index + 1 :]:
+        if fact.kind in DISTURBING or (fact.kind in ("asked", "edited") and fact.task == task):
+            return
+        if fact.wall > latest:
+            yield Broken(
+                "screen", looked.at, task, f"it says next in {due - looked.wall:.0f} s, and nothing runs"
+            )
+            return
+        if fact.kind == "began" and fact.task == task:
+            if fact.more[1] in SCHEDULED and fact.wall < due - 0.2:
+                said = "nothing" if due == NEVER else f"in {due - looked.wall:.1f} s"
+                text = f"it says next: {said}, and it runs after {fact.wall - looked.wall:.1f} s"
+                yield Broken("screen", looked.at, task, text)
+            return
+        if fact.kind == "spawned" and fact.task != "wake":
+            running.add(fact.more)
+        elif fact.kind == "began" and fact.task != "wake":
+            running.add(fact.more[0])
+            if len(running) >= history.workers:
+                return
+
+
+RULES: tuple[Rule, ...] = (
+    every_start_is_wanted_and_every_wanted_start_comes,
+    a_task_never_overlaps_itself,
+    counts_never_go_back,
+    every_run_is_counted,
+    every_result_reaches_a_wake,
+    a_result_beats_its_deadline,
+    the_screen_says_what_then_happens,
+)
+
+
+def broken_rules(history: History, trace: Trace) -> list[Broken]:
+    """Everything that broke, the earliest first."""
+    return sorted((each for rule in RULES for each in rule(history, trace)), key=lambda broken: broken.at)
