@@ -163,6 +163,8 @@ def _schedule(task: Task) -> str:
 def resumed(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
     """Slots during the pause are not missed; one that waited when it began is still due."""
     began = state.paused_at
+    if began is None and not state.paused:  # or a slot that waits for its jitter would be lost
+        return state
     waited = began is not None and next_slot(citizen, task, state, now) <= began
     return (state if waited else state.wanted_from(now)).resumed()
 

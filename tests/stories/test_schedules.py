@@ -389,3 +389,14 @@ async def test_a_moment_in_the_future_that_is_edited_by_hand_is_put_right_in_the
     await edited_by_hand(clock, home, opus.scheduler, last_run=at("2026-04-03T02:00:00"))
     now = clock.now()
     await until(lambda: StateFile(home).load()[0]["tick"].last_run == now, "it is saved")
+
+
+async def test_resume_of_a_task_that_is_not_paused_does_not_drop_the_slot_that_waits_for_its_jitter(
+    build, clock
+):
+    """Found by the simulation: the slot of 13:00 never ran."""
+    opus = await Citizen(build, clock, "2026-03-02T12:30:00").start(Cron("0 * * * *"), jitter=1200.0)
+    await opus.until("2026-03-02T13:00:00")
+    await opus.scheduler.resume("tick")
+    await opus.until("2026-03-02T13:30:00")
+    assert len(opus.runs) == 1
