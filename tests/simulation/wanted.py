@@ -276,6 +276,7 @@ class Wanted(Owed):
 
     def _edited(self, fact: Fact) -> None:
         before, self.plan = self.plan, fact.more
+        self.excuse = self.excuse or not self.up  # who reads the settings later knows only what they say then
         same = _schedule(before) == _schedule(self.plan)
         was_on = before.enabled and not before.removed
         is_on = self.plan.enabled and not self.plan.removed
