@@ -139,6 +139,8 @@ class TaskState:
         )
 
     def put_on_hold(self, at: float) -> "TaskState":
+        if self.paused:  # a second pause begins with the first: slots in between were not wanted
+            return self
         return self.changed(paused=True, paused_at=at)
 
     def resumed(self) -> "TaskState":

@@ -400,3 +400,15 @@ async def test_resume_of_a_task_that_is_not_paused_does_not_drop_the_slot_that_w
     await opus.scheduler.resume("tick")
     await opus.until("2026-03-02T13:30:00")
     assert len(opus.runs) == 1
+
+
+async def test_a_task_that_is_paused_twice_does_not_run_when_it_is_resumed(build, clock):
+    """Found by the simulation: slots between the two pauses counted as missed."""
+    opus = await Citizen(build, clock, "2026-03-02T12:00:00").start(Cron("0 2 * * *"))
+    await opus.scheduler.pause("tick")
+    await opus.until("2026-03-03T03:00:00")
+    await opus.scheduler.pause("tick")
+    await opus.until("2026-03-03T07:00:00")
+    await opus.scheduler.resume("tick")
+    await opus.until("2026-03-03T08:00:00")
+    assert opus.runs == []
