@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from scheduler.agents import PROGRAMS
 from scheduler.agents.http_answer import read_answer
 from scheduler.agents.readers import READERS, read_report
 from scheduler.agents.refusal import find_refusal
@@ -159,13 +160,18 @@ def test_ollama_counts_in_its_last_chunk() -> None:
     assert (report.tokens_in, report.tokens_out, report.cost) == (5, 7, None)
 
 
+GARBAGE = ("", "{", "{}\n" * 3, "[1]", '{"type":7,"usage":[],"error":3}', "\x00\ud800{")
+
+
 @pytest.mark.parametrize("program", READERS)
-@pytest.mark.parametrize(
-    "output", ["", "{", "{}\n" * 3, "[1]", '{"type":7,"usage":[],"error":3}', "\x00\ud800{"]
-)
-def test_garbage_is_no_result_and_no_cost(program: str, output: str) -> None:
-    report = read_report(program, output, 1, NOON, UTC)
-    assert report.cost is None and report.ending in (Ending.NO_RESULT, Ending.ERROR)
+def test_garbage_is_no_result_and_no_cost(program: str) -> None:
+    for output in GARBAGE:
+        report = read_report(program, output, 1, NOON, UTC)
+        assert report.cost is None and report.ending in (Ending.NO_RESULT, Ending.ERROR), output
+
+
+def test_the_readers_are_those_that_settings_may_name() -> None:
+    assert tuple(READERS) == PROGRAMS
 
 
 # ------------------------------------------------------------------ samples

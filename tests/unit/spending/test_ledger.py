@@ -95,8 +95,13 @@ def test_old_charges_are_dropped_and_the_others_stay(tmp_path: Path, monkeypatch
     assert not again.charges(date(2020, 1, 1), DAY - timedelta(days=1))
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_no_history_passes_the_cap_by_more_than_one_run(seed: int, tmp_path: Path) -> None:
+def test_no_history_passes_the_cap_by_more_than_one_run(tmp_path: Path) -> None:
+    for seed in range(30):
+        (tmp_path / str(seed)).mkdir()
+        play(seed, tmp_path / str(seed))
+
+
+def play(seed: int, tmp_path: Path) -> None:
     """Runs of random costs; owners are killed between any two steps, the clock steps by up to two days."""
     chance, now, number = random.Random(seed), 1_796_083_200.0, 0
     true_costs: dict[date, Decimal] = {}
