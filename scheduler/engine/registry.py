@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from scheduler.core.planning import recovered, retry_time, taken_up
+from scheduler.core.planning import LATE, recovered, retry_time, taken_up
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedule import NEVER
 from scheduler.core.state import TaskState
@@ -161,6 +161,8 @@ class TaskRegistry:
         pid, ticks = self._process
         slot = job.slot  # a forced run serves one that has come, too
         served = None if slot is None or (trigger is FORCE and slot > now) else slot
+        if served is not None and now - served >= LATE:  # the run stands for all that were missed
+            served = task.schedule.latest(served, now)
         starting = isinstance(task.work, Command | Isolated)  # a process of its own will carry it
         self.update(job, job.state.started(Running(pid, ticks, now, BOOT), served, starting=starting))
         self.add_event("started", task.name, None, "", trigger, None, late)

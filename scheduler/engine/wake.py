@@ -217,6 +217,8 @@ class WakeCycle:
         """The state of a wake that started then, and serves the slot that had come."""
         when, slot = next_start(self._citizen, self._task, self._state, started, started)
         served = self._state.slot if slot is None or when > started else slot
+        if served is not None and served < started:  # it stands for all that were missed
+            served = self._task.schedule.latest(served, started)
         return self._state.changed(last_run=started, slot=served)
 
     def _arm(self) -> None:

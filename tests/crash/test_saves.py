@@ -33,11 +33,11 @@ file = StateFile(Path(sys.argv[1]))
 file.load()
 owner, name, number = {"os": os, "Path": Path}[sys.argv[2]], sys.argv[3], int(sys.argv[4])
 real, calls = getattr(owner, name), []
-def deadly(*args):
+def deadly(*args, **named):
     calls.append(args)
     if len(calls) == number:
         os.kill(os.getpid(), signal.SIGKILL)
-    return real(*args)
+    return real(*args, **named)
 setattr(owner, name, deadly)
 file.save({"a": TaskState(2.0)}, 1, durable=True)
 """
@@ -67,7 +67,7 @@ def test_death_inside_the_write_leaves_the_old_file(home, old, size, durable):
     [
         (("os", "fchmod"), 1, False),
         (("os", "fsync"), 1, False),
-        (("Path", "replace"), 1, False),
+        (("os", "replace"), 1, False),
         (("os", "fsync"), 2, True),
     ],
 )

@@ -330,3 +330,28 @@ async def test_the_screen_says_what_a_corrected_clock_makes_of_the_next_time(bui
     assert opus.due == "04 02:00:00"
     details: Any = await opus.scheduler.explain("tick")
     assert details.upcoming[0] == at("2026-03-04T02:00:00")
+
+
+async def test_one_run_for_many_missed_slots_serves_them_all_also_after_a_small_step_back(build, clock):
+    """cron(8): put back by less than three hours, nothing runs twice; kelektiv/node-cron 180."""
+    opus = Citizen(build, clock, "2026-03-02T01:15:00")
+    await opus.start(Cron("0,30 * * * *"), ran("2026-03-01T23:00:00"))
+    await clock.advance(1)
+    assert opus.ran == ["02 01:15:00"]  # one for 23:30 to 01:00
+    await clock.jump(-2 * HOUR)
+    await opus.until("2026-03-02T01:29:59")
+    assert len(opus.runs) == 1
+    await opus.until("2026-03-02T01:30:01")
+    assert opus.ran[1:] == ["02 01:30:00"]
+
+
+async def test_one_wake_for_many_missed_slots_serves_them_all(build, clock, home):
+    """The same for a wake by cron."""
+    clock.wall = at("2026-03-02T01:15:00")
+    (home / "metadata.json").write_text('{"last_wake": "2026-03-01T23:00:00+00:00", "wake_count": 4}')
+    scheduler = await build(wake=WakeConfig(cron=Cron("0,30 * * * *")))
+    await clock.advance(1)
+    await until(lambda: scheduler.snapshot().wake.count == 5, "the wake for those that were missed")
+    await until(lambda: scheduler.snapshot().wake.running_since is None, "its end")
+    await clock.jump(-2 * HOUR)
+    assert scheduler.snapshot().wake.due == at("2026-03-02T01:30:00")
