@@ -187,10 +187,10 @@ def test_what_may_not_be_read_is_no_warning(tmp_path, monkeypatch):
     citizen(tmp_path, "mira", {"last_wake": iso(NOON)}, Running(1, 1.0, NOON))
     really = os.open
 
-    def refuse(path, *args):
+    def refuse(path, *args, **named):
         if str(path).endswith("owner.json"):
             raise PermissionError(13, "Permission denied")
-        return really(path, *args)
+        return really(path, *args, **named)
 
     monkeypatch.setattr(os, "open", refuse)
     assert check_peers(tmp_path / "opus", NOON) == (Peer("mira", 0.0),)
