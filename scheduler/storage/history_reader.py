@@ -136,8 +136,10 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
 
 def require_same_file(database: sqlite3.Connection, path: Path) -> None:
     """Raise Refused if SQLite, which opens names, took another file through a link."""
-    expected = _status(path)
+    expected, texts = _status(path), database.text_factory
+    database.text_factory = os.fsdecode  # a folder's name need not be text
     found = Path(database.execute("PRAGMA database_list").fetchone()[2]).lstat()
+    database.text_factory = texts
     if (found.st_dev, found.st_ino) != (expected.st_dev, expected.st_ino):
         raise Refused("a link that another user made", path)
 

@@ -384,8 +384,6 @@ async def test_the_first_runs_come_when_the_table_said(every, lately, woken, tmp
     opus = load(config=tmp_path / "main.toml").citizens[0]
     assert opus.problems == ()
 
-    woken_at: list[float | None] = []
-
     async def note(context: Context) -> str:
         runs.append((context.task, clock.now()))
         return "noted"
@@ -394,7 +392,6 @@ async def test_the_first_runs_come_when_the_table_said(every, lately, woken, tmp
     wake = replace(opus.wake, work=Call(note))
     states, _ = StateFile(home).peek()
     scheduler = await build(*tasks, states=dict(states), wake=wake)
-    scheduler.subscribe(lambda: woken_at.append(scheduler.snapshot().wake.running_since))
     await clock.advance(seconds=1)
     for _ in range(100):  # what a wake writes is written by a thread
         await until(lambda: scheduler.snapshot().wake.running_since is None, "the wake is over")
@@ -402,5 +399,5 @@ async def test_the_first_runs_come_when_the_table_said(every, lately, woken, tmp
     for one in planned:
         seen = [when for name, when in runs if name == one.name]
         if one.name == "wake":
-            seen = [each for each in woken_at if each is not None]
+            seen = [each.time for each in scheduler.snapshot().events if each.kind == "wake started"]
         assert seen[:1] == [when for when in one.after[:1] if when <= clock.now()], one.name

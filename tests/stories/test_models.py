@@ -30,6 +30,7 @@ def answer(content: object, why: object = "stop", **more: object) -> Act:
 
 async def dreamt(home, act: Act) -> str:
     """The text that is stored as a dream."""
+    home.mkdir(exist_ok=True)
     async with serving(act) as server:
         ctx = Context("opus", home, "dream_generate", Options(), llm=Llm(server.url, "m", "openai", "", 5.0))
         await dream_generate(ctx)
@@ -230,6 +231,7 @@ def test_what_only_looks_like_thoughts_stays(text):
 async def test_a_server_that_says_when_to_come_back_is_heard_under_any_status(home, status):
     busy = whole('{"error": "slow down"}', status, Retry_After="7200")
     assert "is busy, asked once: HTTP " in await failed(home, busy)
+    (home / "2").mkdir()
     async with serving(whole("", status, Retry_After="0.01"), answer(SEA)) as server:
         ctx = Context(
             "opus", home / "2", "dream_generate", Options(), llm=Llm(server.url, "m", "openai", "", 5.0)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 
 from scheduler.core.task import Command, Outcome
@@ -21,7 +22,6 @@ from scheduler.process import process_info as facts
 from tests.fakes import until
 from tests.watching import Watching, context, descriptors, gone, shell, task, under_way
 
-LOOK = os.WEXITED | os.WNOHANG | os.WNOWAIT
 DUMP = "import json, os, sys; print(json.dumps([os.getcwd(), sys.stdin.read(), dict(os.environ)]))"
 
 
@@ -288,14 +288,18 @@ async def test_a_flood_is_read_one_bite_per_turn_of_the_loop():
     assert reader.ended.done() and len(set(bites_per_turn)) == bites >= 50
 
 
+def children() -> set[int]:
+    """Zombies, too; a subreaper may have been given some by tests before."""
+    return {child.pid for child in psutil.Process().children()}
+
+
 async def test_300_runs_leave_no_descriptor_no_zombie_and_no_thread(run):
     await run(shell("true"))
-    before, threads = descriptors(), threading.active_count()
+    before, threads, others = descriptors(), threading.active_count(), children()
     for _ in range(60):
         watching = [Watching() for _ in range(5)]
         await asyncio.gather(*(run(Command(("true",)), each) for each in watching))
-        with pytest.raises(ChildProcessError):
-            os.waitid(os.P_ALL, 0, LOOK)  # noqa: ASYNC222 # it does not wait
+        assert children() <= others
     assert descriptors() == before
     assert threading.active_count() == threads
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.errors import Owned, Unreadable
-from scheduler.process.process_info import Running, born
+from scheduler.process.process_info import BOOT, Running, born
 from scheduler.storage.lock import FOLDER, OWNER, acquire, owner_of, owning
 from tests.fakes import NOON
 from tests.ordinary_user import ORDINARY_USER, home_of_an_ordinary_user, ordinary_user
@@ -27,7 +27,7 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
 
 def test_the_owner_is_named_while_it_owns_and_not_after(home):
     ownership = acquire(home, NOON)
-    assert owner_of(home) == Running(os.getpid(), born(os.getpid()), NOON)
+    assert owner_of(home) == Running(os.getpid(), born(os.getpid()), NOON, BOOT)
     ownership.release()
     assert owner_of(home) is None
 
