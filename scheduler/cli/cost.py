@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,14 +162,6 @@ def _document(cost: Cost, citizen: "CitizenSettings") -> dict[str, Any]:
 
 
 def _today() -> date:
-    return datetime.now(_zone()).date()
+    from scheduler.spending.budget import zone_of_days
 
-
-def _zone() -> tzinfo:
-    from scheduler.core.schedule import local_zone
-    from scheduler.errors import BadSchedule
-
-    try:
-        return local_zone()
-    except BadSchedule:
-        return UTC
+    return datetime.now(zone_of_days()).date()

@@ -2,17 +2,15 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from scheduler.agents.readers import read_report
 from scheduler.agents.report import AgentReport
 from scheduler.agents.report_file import BadReport, read_report_file
-from scheduler.core.schedule import local_zone
 from scheduler.core.task import WakeConfig
-from scheduler.errors import BadSchedule
-from scheduler.spending.budget import RECENT, OverBudget, dearest, over_budget, spending
+from scheduler.spending.budget import RECENT, OverBudget, dearest, over_budget, spending, zone_of_days
 from scheduler.spending.ledger import SpendingLedger
 from scheduler.system.clock import Clock
 from scheduler.system.foreign_home import remove
@@ -39,7 +37,7 @@ class WakeCost:
         most = dearest(self._ledger.last(WAKE, RECENT))
         month = spending(self._ledger.charges(today.replace(day=1), today), most)
         day = spending(self._ledger.charges(today, today), most)
-        return over_budget(plan.budget, day, month, self._ledger.lift(today), now, _zone())
+        return over_budget(plan.budget, day, month, self._ledger.lift(today), now, zone_of_days())
 
     def enter(self, plan: WakeConfig, number: int) -> str:
         """The wake starts: its cost is unknown until it is settled. Its charge's name; raises OSError."""
@@ -72,17 +70,10 @@ class WakeCost:
             log.warning(str(error), extra={"citizen": self._citizen, "task": WAKE})
         if not plan.report:
             return AgentReport()
-        return read_report(plan.report, output, int(failed), self._clock.now(), _zone())
+        return read_report(plan.report, output, int(failed), self._clock.now(), zone_of_days())
 
     def _today(self) -> date:
-        return datetime.fromtimestamp(self._clock.now(), _zone()).date()
-
-
-def _zone() -> tzinfo:
-    try:
-        return local_zone()
-    except BadSchedule:  # a machine without a known zone: days end at midnight UTC
-        return UTC
+        return datetime.fromtimestamp(self._clock.now(), zone_of_days()).date()
 
 
 def amounts(report: AgentReport) -> dict[str, Any]:

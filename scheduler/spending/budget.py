@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Context, Decimal
 
+from scheduler.core.schedule import local_zone
 from scheduler.core.task import Budget
+from scheduler.errors import BadSchedule
 
 ZERO = Decimal(0)
 RECENT = 10  # runs: an unknown cost counts as the dearest of these
@@ -49,6 +51,14 @@ class OverBudget:
     def __str__(self) -> str:
         end = f"{self.until:%H:%M}" if self.daily else f"{self.until:%-d %b}"
         return f"over budget until {end} ({dollars(self.spent)} of {dollars(self.limit)})"
+
+
+def zone_of_days() -> tzinfo:
+    """The zone at whose midnights days and months end: the machine's, UTC if it is not known."""
+    try:
+        return local_zone()
+    except BadSchedule:
+        return UTC
 
 
 def spending(charges: Iterable[Charge], dearest: Decimal) -> Spending:
