@@ -20,23 +20,23 @@ NO_TERMINAL = "experience-tui: this is not a terminal; use --no-ui to run the sc
 
 # Where each subcommand is defined.
 COMMANDS = {
-    "budget": "scheduler.cli.cost:budget_command",
+    "budget": "scheduler.cli.looks.cost:budget_command",
     "check": "scheduler.cli.main:check_command",
     "completion": "scheduler.cli.completion:completion_command",
-    "cost": "scheduler.cli.cost:cost_command",
-    "force": "scheduler.cli.force:force_command",
-    "history": "scheduler.cli.history:history_command",
-    "migrate": "scheduler.cli.migrate:migrate_command",
-    "next": "scheduler.cli.next:next_command",
-    "pause": "scheduler.cli.steer:pause_command",
-    "reset": "scheduler.cli.steer:reset_command",
-    "restore": "scheduler.cli.restore:restore_command",
-    "resume": "scheduler.cli.steer:resume_command",
+    "cost": "scheduler.cli.looks.cost:cost_command",
+    "force": "scheduler.cli.verbs.force:force_command",
+    "history": "scheduler.cli.looks.history:history_command",
+    "migrate": "scheduler.cli.setup.migrate:migrate_command",
+    "next": "scheduler.cli.looks.next:next_command",
+    "pause": "scheduler.cli.verbs.steer:pause_command",
+    "reset": "scheduler.cli.verbs.steer:reset_command",
+    "restore": "scheduler.cli.setup.restore:restore_command",
+    "resume": "scheduler.cli.verbs.steer:resume_command",
     "schema": "scheduler.cli.completion:schema_command",
     "serve": "tui.serve.command:serve_command",
-    "service": "scheduler.cli.service:service_command",
+    "service": "scheduler.cli.setup.service:service_command",
     "status": "scheduler.cli.main:status_command",
-    "wake": "scheduler.cli.steer:wake_command",
+    "wake": "scheduler.cli.verbs.steer:wake_command",
 }
 
 

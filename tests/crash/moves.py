@@ -12,7 +12,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from scheduler.cli.migrate import migrate_command
+from scheduler.cli.setup.migrate import migrate_command
 from scheduler.migration.journal import newest
 
 STEPS = (

@@ -12,7 +12,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from scheduler.cli.service import service_command
+from scheduler.cli.setup.service import service_command
 from scheduler.errors import Managed
 from scheduler.storage.lock import Unit, acquire, managed_by, mark, unmark
 from tests.crash.loops import Place, command

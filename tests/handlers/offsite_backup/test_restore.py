@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from scheduler.cli.main import run
-from scheduler.cli.restore import _context, restore_command
+from scheduler.cli.setup.restore import _context, restore_command
 from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
 from scheduler.handlers.offsite_backup.archive_restore import unpack

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.history import run_table
+from scheduler.cli.looks.history import run_table
 from scheduler.cli.main import run
 from scheduler.core.records import FinishedRun, RunRecord
 from scheduler.core.task import Outcome, Retention, Trigger

@@ -17,7 +17,7 @@ from scheduler.cli.options import (
     runs_argument,
 )
 from scheduler.cli.printing import readable, table, width
-from scheduler.cli.steer import FAILED
+from scheduler.cli.verbs.steer import FAILED
 from scheduler.core.records import LISTED, RunQuery, RunRecord
 from scheduler.core.text import clean, failing
 from scheduler.core.views import Snapshot

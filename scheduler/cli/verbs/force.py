@@ -11,7 +11,7 @@ from scheduler.cli.options import (
     every_citizen,
     tasks_argument,
 )
-from scheduler.cli.steer import FAILED, ResultPrinter, exit_code_for, run_verb
+from scheduler.cli.verbs.steer import FAILED, ResultPrinter, exit_code_for, run_verb
 
 if TYPE_CHECKING:
     from scheduler.control.member import LocalControl

@@ -1,0 +1,1 @@
+"""The looks: what only reads, and prints what it found."""
