@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scheduler.background import get_scheduler
-    from scheduler.core.schedule import Cron, Every
+    from scheduler.core.schedules.schedule import Cron, Every
     from scheduler.core.task import Context, Report
     from scheduler.engine.scheduler import Scheduler
     from scheduler.errors import TaskFailed

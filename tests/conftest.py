@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task
 from scheduler.engine.options import SchedulerOptions

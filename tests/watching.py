@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Command, Context, Task, Work
 from scheduler.executors import Executor, OutputBuffer, Result
 from scheduler.process.process_info import Running, stat

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.engine.load import FinishLine, Planned, Record, staggered
 from benchmarks.memory import resident
 from benchmarks.numbers import Sample
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Context, Task
 from scheduler.engine.scheduler import Scheduler

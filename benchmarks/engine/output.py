@@ -12,7 +12,7 @@ from benchmarks.engine.ours import FAR, Place, Watched
 from benchmarks.memory import resident
 from benchmarks.numbers import Sample, middle, ratio
 from benchmarks.table import Bar, Beside, Row
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Command, Task
 from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.state_store import Store

@@ -149,7 +149,7 @@ class Options(SimpleNamespace):
 
 def seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
     """The seconds of an option's duration; for click."""
-    from scheduler.core.schedule import Every, duration
+    from scheduler.core.schedules.schedule import Every, duration
 
     return None if text is None else Every(duration(text)).seconds
 

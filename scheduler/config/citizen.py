@@ -14,7 +14,7 @@ from scheduler.config.merge import merge
 from scheduler.config.sections import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
 from scheduler.config.settings import CitizenSettings
 from scheduler.config.task import Place, TaskTable, Times, cron_schedule, explicit_work, task
-from scheduler.core.schedule import AtStart, Cron
+from scheduler.core.schedules.schedule import AtStart, Cron
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Budget, Group, Retention, Task, WakeConfig
 from scheduler.errors import BadSchedule

@@ -13,7 +13,7 @@ from scheduler.config.files import Files, Unusable, default_root, main_candidate
 from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
 from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
-from scheduler.core.schedule import Cron
+from scheduler.core.schedules.schedule import Cron
 from scheduler.schema.json_schema import DIRECTIVE, write_beside
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
 from scheduler.schema.values import Reader, path, text

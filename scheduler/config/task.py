@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
 from scheduler.config.sections import PINGS, SHORTEST, secret_address, subset_of
-from scheduler.core.schedule import Cron, Every, Schedule, parse, zone_named
+from scheduler.core.schedules.schedule import Cron, Every, Schedule, parse, zone_named
 from scheduler.core.secrets import Sensitive, SensitiveBytes, holds_sensitive
 from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp, Task, Work
 from scheduler.errors import BadSchedule

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scheduler.config.settings import CitizenSettings
 from scheduler.core.planning import next_start, recovered, taken_up
-from scheduler.core.schedule import unix
+from scheduler.core.schedules.schedule import unix
 from scheduler.core.state import TaskState
 from scheduler.core.task import Command, Task, WakeConfig
 from scheduler.core.views import Snapshot, TaskView, WakeView, view

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.core.planning import upcoming
-from scheduler.core.schedule import AtStart, Cron, Every, in_words, spelled
+from scheduler.core.schedules.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp, Task

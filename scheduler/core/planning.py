@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from scheduler.core.schedule import NEVER, ON_TIME, Cron, Every
+from scheduler.core.schedules.schedule import NEVER, ON_TIME, Cron, Every
 from scheduler.core.state import CHANGED, OFF, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Task
 from scheduler.process.process_info import Running

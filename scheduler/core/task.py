@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from scheduler.core.schedule import LONGEST, Cron, Every, Schedule
+from scheduler.core.schedules.schedule import LONGEST, Cron, Every, Schedule
 from scheduler.core.values import value
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any
 
-from scheduler.core.schedule import NEVER
+from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Progress, Task, Trigger
 from scheduler.core.values import value

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import count
 
 from scheduler.core.planning import LATE, next_start
-from scheduler.core.schedule import NEVER
+from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
 from scheduler.engine.registry import Job, TaskRegistry

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from scheduler.core.planning import LATE, recovered, retry_time, taken_up
 from scheduler.core.records import FinishedRun
-from scheduler.core.schedule import NEVER
+from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import TaskState
 from scheduler.core.task import Command, Isolated, Outcome, Task, Trigger
 from scheduler.core.task import NotSetUp as Nothing

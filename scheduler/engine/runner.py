@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from scheduler.core.schedule import in_words
+from scheduler.core.schedules.schedule import in_words
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Task
 from scheduler.engine.registry import Job, TaskRegistry

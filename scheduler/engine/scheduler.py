@@ -10,7 +10,7 @@ from scheduler.core.description import TaskDetails, explain
 from scheduler.core.planning import Slots, TimeGrid, forecast, resumed
 from scheduler.core.ports import Listener
 from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
-from scheduler.core.schedule import AtStart
+from scheduler.core.schedules.schedule import AtStart
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Context, Handler, Outcome, Task, Trigger
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView, WakeView

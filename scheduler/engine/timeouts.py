@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from scheduler.core.schedule import NEVER
+from scheduler.core.schedules.schedule import NEVER
 from scheduler.engine.run import RunHandle
 from scheduler.system.clock import Clock, Timer
 

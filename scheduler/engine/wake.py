@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.core.planning import next_start, taken_up
-from scheduler.core.schedule import unix
+from scheduler.core.schedules.schedule import unix
 from scheduler.core.state import CHANGED, TaskState
 from scheduler.core.task import Command, Isolated, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView

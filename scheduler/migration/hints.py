@@ -2,7 +2,7 @@
 
 import re
 
-from scheduler.core.schedule import Cron, Every
+from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.errors import BadSchedule
 
 # Only the names of months and days: apt-get and php-cgi look like a range of names.

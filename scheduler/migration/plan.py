@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.planning import upcoming
-from scheduler.core.schedule import AtStart, Cron, Every, Schedule, zone_named
+from scheduler.core.schedules.schedule import AtStart, Cron, Every, Schedule, zone_named
 from scheduler.core.state import TaskState
 from scheduler.core.task import Command, Task
 from scheduler.errors import BadSchedule

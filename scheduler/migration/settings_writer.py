@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler.config.citizen import Sources, citizen
 from scheduler.config.files import LIMIT, Files
 from scheduler.config.settings import CitizenSettings
-from scheduler.core.schedule import AtStart, Every
+from scheduler.core.schedules.schedule import AtStart, Every
 from scheduler.errors import BadSettings, SchedulerError
 from scheduler.migration.crontab import BOM
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan

@@ -9,7 +9,7 @@ from scheduler.config.citizen import Sources, citizen
 from scheduler.config.defaults import BACKGROUND_TASKS, FIRST
 from scheduler.config.files import Files, main_candidates
 from scheduler.config.settings import Settings
-from scheduler.core.schedule import unix
+from scheduler.core.schedules.schedule import unix
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Imported
 from scheduler.errors import BadSettings, SchedulerError

@@ -12,7 +12,7 @@ from logging.handlers import QueueHandler
 from pathlib import Path
 from typing import IO, Any
 
-from scheduler.core.schedule import in_words
+from scheduler.core.schedules.schedule import in_words
 from scheduler.core.secrets import NOTHING_SECRET, Masks
 from scheduler.core.text import clean
 from scheduler.core.views import Event

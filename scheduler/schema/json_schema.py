@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedule import in_words
+from scheduler.core.schedules.schedule import in_words
 from scheduler.schema.table import Table
 from scheduler.system.files import replace_file
 from scheduler.system.foreign_home import make_folder

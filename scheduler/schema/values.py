@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
-from scheduler.core.schedule import LONGEST, NEVER, duration
+from scheduler.core.schedules.schedule import LONGEST, NEVER, duration
 from scheduler.core.secrets import Sensitive, holds_sensitive
 from scheduler.core.task import Group
 from scheduler.errors import BadSchedule

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Context, Decimal
 
-from scheduler.core.schedule import local_zone
+from scheduler.core.schedules.schedule import local_zone
 from scheduler.core.task import Budget
 from scheduler.errors import BadSchedule
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from scheduler.config.citizen import Sources
-from scheduler.core.schedule import local_zone
+from scheduler.core.schedules.schedule import local_zone
 from scheduler.errors import SchedulerError
 from scheduler.migration.crontab import LineKind, read
 from scheduler.migration.plan import Fate, MigrationRequest, Source, plan

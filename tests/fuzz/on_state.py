@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from scheduler.core.planning import next_start, recovered, taken_up
-from scheduler.core.schedule import Cron, Every
+from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.task import Task
 from scheduler.storage.state_codec import decode
 from scheduler.storage.state_file import StateFile

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from scheduler.core.schedule import in_words
+from scheduler.core.schedules.schedule import in_words
 from tests.simulation.history import History, Plan
 from tests.simulation.owed import Broken
 from tests.simulation.trace import Fact

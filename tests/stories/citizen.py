@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from scheduler.core.schedule import Schedule
+from scheduler.core.schedules.schedule import Schedule
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task
 from scheduler.core.views import TaskView

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.schedule import Cron, Every
+from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, WakeConfig
 from tests.fakes import until

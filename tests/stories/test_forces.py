@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scheduler.core.planning import recovered
-from scheduler.core.schedule import Cron, Every
+from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Isolated, Task, Trigger, Work
 from scheduler.engine.scheduler import Scheduler

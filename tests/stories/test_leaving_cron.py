@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.config.loader import load
-from scheduler.core.schedule import LONGEST, AtStart, Every, zone_named
+from scheduler.core.schedules.schedule import LONGEST, AtStart, Every, zone_named
 from scheduler.core.task import Call, Context
 from scheduler.migration import installed_cron as machine
 from scheduler.migration.at_start import leaves_a_daemon, running_copy

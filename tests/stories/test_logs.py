@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Task
 from scheduler.runtime.log_output import log_lines
 from scheduler.storage.state_file import StateFile

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Command, Outcome, Task
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler

@@ -8,7 +8,7 @@ import pytest
 
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.home_snapshot import read_snapshot
-from scheduler.core.schedule import Cron, Every
+from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.task import NotSetUp
 from scheduler.storage.state_file import StateFile
 from scheduler.storage.state_store import DiskStore

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scheduler.core.records import FinishedRun
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Command, Outcome, Report, Retention, Task, WakeConfig
 from scheduler.engine.scheduler import Scheduler
 from scheduler.engine.wake import WakeCycle

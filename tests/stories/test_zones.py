@@ -18,7 +18,7 @@ from scheduler.config.loader import Settings, fingerprint, load
 from scheduler.control import owner_snapshot
 from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
-from scheduler.core.schedule import Cron, local_zone, zone_named
+from scheduler.core.schedules.schedule import Cron, local_zone, zone_named
 from scheduler.errors import BadSchedule
 from scheduler.storage.lock import owner_of
 from scheduler.system import time_zones

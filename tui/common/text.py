@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 
-from scheduler.core.schedule import in_words
+from scheduler.core.schedules.schedule import in_words
 
 DAY = 86400.0
 TIME = 6  # cells of a countdown: `99:59`, `23h59m`, `99d23h`

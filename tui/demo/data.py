@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.config.defaults import BACKGROUND_TASKS
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, NotSetUp, Outcome, Task
 from scheduler.handlers.registry import built_in

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scheduler.core.schedule import in_words
+from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.text import until
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView

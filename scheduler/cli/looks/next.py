@@ -49,7 +49,7 @@ def next_command(
 
 def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> list[str]:
     """The next `count` times of an expression, ISO in its zone; raises BadSchedule."""
-    from scheduler.core.schedule import NEVER, Cron, local_zone, parse, zone_named
+    from scheduler.core.schedules.schedule import NEVER, Cron, local_zone, parse, zone_named
     from scheduler.system.clock import SystemClock
 
     zone = zone_named(timezone) if timezone else local_zone()
@@ -99,7 +99,7 @@ def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path
 
 def _time(when: float, one: "Snapshot") -> datetime:
     """In the zone of its owner; in this machine's if there is none."""
-    from scheduler.core.schedule import zone_named
+    from scheduler.core.schedules.schedule import zone_named
 
     try:
         zone = zone_named(one.zone) if one.zone else None

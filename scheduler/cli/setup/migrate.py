@@ -86,7 +86,7 @@ def _settings(config: Path | None) -> "Settings":
 def _planned(
     files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
 ) -> tuple["Target", "MigrationRequest", tuple["CrontabPlan", ...]]:
-    from scheduler.core.schedule import local_zone
+    from scheduler.core.schedules.schedule import local_zone
     from scheduler.migration.installed_cron import installed_cron, is_folder, processes_of
     from scheduler.migration.plan import MigrationRequest, plan
     from scheduler.migration.target import (

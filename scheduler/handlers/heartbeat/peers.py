@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedule import unix
+from scheduler.core.schedules.schedule import unix
 from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import read_json
 from scheduler.system.homes import homes

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedule import unix
+from scheduler.core.schedules.schedule import unix
 from scheduler.handlers.home_files import task_fails
 from scheduler.handlers.memory_summary.files import content_of, day_file, days_in, summary_in
 from scheduler.storage.failure_journal import NoDay, parse_day

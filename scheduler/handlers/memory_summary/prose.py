@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedule import in_words
+from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.memory_summary.daily import Progress, clock_of, line_of, save

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scheduler.core.schedule import in_words
+from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import NOT_HTTP, new_client, retry_after, why

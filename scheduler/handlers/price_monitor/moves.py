@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.schedule import in_words
+from scheduler.core.schedules.schedule import in_words
 from scheduler.handlers.home_files import read_memory, write_memory
 from scheduler.handlers.price_monitor.sources import NoPrice, Number, Price, price
 

@@ -17,7 +17,7 @@ from scheduler.control import messages
 from scheduler.control.client import RETRY, RETRY_MAX, Connection, RemoteControl
 from scheduler.control.seats import CLIENTS
 from scheduler.control.server import ACCEPTED, MISTAKES, READ_SIZE, REQUESTS, Server
-from scheduler.core.schedule import Cron, Every
+from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.task import Call, Task
 from scheduler.core.views import TaskStatus
 from scheduler.engine.options import SchedulerOptions

@@ -15,7 +15,7 @@ from scheduler.alerts.alerter import Alerter, below
 from scheduler.alerts.targets import Targets
 from scheduler.alerts.worker import WAITING, BackgroundWorker
 from scheduler.config.loader import load
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Call, Outcome, Task
 from scheduler.engine.watchdog import StallWatch

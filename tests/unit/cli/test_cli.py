@@ -12,7 +12,7 @@ import pytest
 from scheduler.cli import main as cli
 from scheduler.cli.interactive import interact
 from scheduler.core.ports import FleetOptions
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Failure
 from scheduler.core.task import NotSetUp, Task
 from scheduler.core.views import Snapshot, TaskStatus, TaskView

@@ -13,7 +13,7 @@ from scheduler.cli.completion import schema_command
 from scheduler.config.citizen import CitizenTable
 from scheduler.config.loader import load
 from scheduler.config.main_file import MainTable
-from scheduler.core.schedule import duration
+from scheduler.core.schedules.schedule import duration
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.schema.json_schema import DIRECTIVE, json_schema
 from tests.unit.config.test_settings import blocks

@@ -15,7 +15,7 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import Settings, fingerprint, load, load_or_raise
 from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.task import TaskTable
-from scheduler.core.schedule import AtStart, Cron, Every, zone_named
+from scheduler.core.schedules.schedule import AtStart, Cron, Every, zone_named
 from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp
 from scheduler.errors import BadSettings
 from scheduler.handlers.registry import BUILT_IN, built_in

@@ -17,7 +17,7 @@ from scheduler.core.planning import (
     taken_up,
     upcoming,
 )
-from scheduler.core.schedule import NEVER, ON_TIME, Cron, Every
+from scheduler.core.schedules.schedule import NEVER, ON_TIME, Cron, Every
 from scheduler.core.state import CHANGED, Failure, TaskState
 from scheduler.core.task import Call, Outcome, Task
 from scheduler.process.process_info import Running

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler.core.planning import TimeGrid, slots, spread, upcoming
-from scheduler.core.schedule import AtStart, Cron, Every
+from scheduler.core.schedules.schedule import AtStart, Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task
 from tests.fakes import NOON

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from scheduler.core.schedule import (
+from scheduler.core.schedules.schedule import (
     NEVER,
     AtStart,
     Cron,

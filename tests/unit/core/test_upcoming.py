@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler.core.planning import upcoming
-from scheduler.core.schedule import AtStart, Cron, Every, spelled
+from scheduler.core.schedules.schedule import AtStart, Cron, Every, spelled
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, NotSetUp, Outcome, Task
 from scheduler.process.process_info import Running

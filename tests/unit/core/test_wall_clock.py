@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler.cli.looks import next as commands_next
-from scheduler.core.schedule import NEVER, Cron
+from scheduler.core.schedules.schedule import NEVER, Cron
 from scheduler.errors import BadSchedule, SchedulerError
 
 MINUTE = 60

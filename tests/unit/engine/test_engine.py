@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.schedule import AtStart, Cron, Every
+from scheduler.core.schedules.schedule import AtStart, Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Report, Task, Trigger
 from scheduler.core.task import NotSetUp as Nothing

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.schedule import Cron, Every
+from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Report, Task, WakeConfig
 from scheduler.engine.scheduler import Scheduler

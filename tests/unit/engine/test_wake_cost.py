@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Budget, Call, Command, Report, Task, WakeConfig
 from scheduler.engine.options import SchedulerOptions
 from scheduler.errors import SchedulerError

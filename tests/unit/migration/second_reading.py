@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
-from scheduler.core.schedule import MACROS
+from scheduler.core.schedules.schedule import MACROS
 from scheduler.migration.cron_fields import Fields, read_fields
 
 LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)

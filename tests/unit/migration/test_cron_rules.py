@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.core.schedule import Cron
+from scheduler.core.schedules.schedule import Cron
 from scheduler.migration.cron_fields import NotCron, read_fields
 from tests.unit.core.test_wall_clock import ODD, changes, expression
 from tests.unit.migration.second_reading import upcoming

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.schedule import AtStart, Cron, Every, zone_named
+from scheduler.core.schedules.schedule import AtStart, Cron, Every, zone_named
 from scheduler.migration.names import in_background, keeps_alive, name_of, numbered
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest, Source, plan
 from scheduler.migration.report import as_json, lines

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Report, Task
 from scheduler.core.views import Event

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from scheduler.core.records import FinishedRun, RunQuery, RunRecord
-from scheduler.core.schedule import Every
+from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Retention, Task, Trigger
 from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable

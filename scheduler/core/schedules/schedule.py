@@ -9,8 +9,8 @@ from datetime import UTC, datetime, tzinfo
 
 from cronsim import CronSim, CronSimError
 
-from scheduler.core.cron import NEVER as NEVER
-from scheduler.core.cron import check, next_slot, next_slots
+from scheduler.core.schedules.cron import NEVER as NEVER
+from scheduler.core.schedules.cron import check, next_slot, next_slots
 from scheduler.errors import BadSchedule
 from scheduler.system.time_zones import local_zone as local_zone
 from scheduler.system.time_zones import zone_named as zone_named

@@ -1,0 +1,1 @@
+"""When tasks run: intervals and cron expressions."""
