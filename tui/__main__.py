@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.completion import citizens
-from scheduler.cli.main import seconds
+from scheduler.cli.options import seconds
 
 if TYPE_CHECKING:
     from tui.app import ExperienceApp
@@ -21,7 +21,7 @@ NO_TERMINAL = "experience-tui: this is not a terminal; use --no-ui to run the sc
 # Where each subcommand is defined.
 COMMANDS = {
     "budget": "scheduler.cli.looks.cost:budget_command",
-    "check": "scheduler.cli.main:check_command",
+    "check": "scheduler.cli.looks.check:check_command",
     "completion": "scheduler.cli.completion:completion_command",
     "cost": "scheduler.cli.looks.cost:cost_command",
     "force": "scheduler.cli.verbs.force:force_command",
@@ -35,7 +35,7 @@ COMMANDS = {
     "schema": "scheduler.cli.completion:schema_command",
     "serve": "tui.serve.command:serve_command",
     "service": "scheduler.cli.setup.service:service_command",
-    "status": "scheduler.cli.main:status_command",
+    "status": "scheduler.cli.looks.status:status_command",
     "wake": "scheduler.cli.verbs.steer:wake_command",
 }
 

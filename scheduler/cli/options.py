@@ -26,6 +26,13 @@ def action_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return as_lines(config_file(as_root(command)))
 
 
+def seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+    """The seconds of an option's duration; for click."""
+    from scheduler.core.schedules.schedule import Every, duration
+
+    return None if text is None else Every(duration(text)).seconds
+
+
 some_citizens = click.argument(
     "names",
     nargs=-1,

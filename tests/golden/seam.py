@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from scheduler.cli.main import core, run
+from scheduler.cli.main import run
+from scheduler.cli.original import core
 from scheduler.config import files as settings_files
 from scheduler.config.loader import load
 from scheduler.core.records import FinishedRun

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.completion import citizens
-from scheduler.cli.main import seconds
+from scheduler.cli.options import seconds
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:

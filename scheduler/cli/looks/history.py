@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scheduler.cli.exit_codes import FAILED
 from scheduler.cli.options import (
     as_document,
     citizens_and_rest,
@@ -17,7 +18,6 @@ from scheduler.cli.options import (
     runs_argument,
 )
 from scheduler.cli.printing import readable, table, width
-from scheduler.cli.verbs.steer import FAILED
 from scheduler.core.records import LISTED, RunQuery, RunRecord
 from scheduler.core.text import clean, failing
 from scheduler.core.views import Snapshot

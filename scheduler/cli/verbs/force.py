@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler.cli.exit_codes import FAILED
 from scheduler.cli.options import (
     GRAMMAR,
     action_options,
@@ -11,7 +12,7 @@ from scheduler.cli.options import (
     every_citizen,
     tasks_argument,
 )
-from scheduler.cli.verbs.steer import FAILED, ResultPrinter, exit_code_for, run_verb
+from scheduler.cli.verbs.steer import ResultPrinter, exit_code_for, run_verb
 
 if TYPE_CHECKING:
     from scheduler.control.member import LocalControl

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler.cli.exit_codes import FAILED, INTERRUPTED
 from scheduler.cli.options import (
     GRAMMAR,
     action_options,
@@ -22,8 +23,6 @@ from scheduler.errors import SchedulerError, UnknownTask
 if TYPE_CHECKING:
     from scheduler.control.fleet import Fleet
     from scheduler.control.member import LocalControl
-
-FAILED, INTERRUPTED = 1, 130  # exit codes
 
 
 def _verb(name: str, help: str) -> click.Command:

@@ -11,6 +11,9 @@ import pytest
 
 from scheduler.cli import main as cli
 from scheduler.cli.interactive import interact
+from scheduler.cli.looks.check import check_command
+from scheduler.cli.looks.status import status_command
+from scheduler.cli.original import core
 from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Failure
@@ -101,7 +104,7 @@ def test_an_output_that_takes_nothing_is_one_line(background, capsys, monkeypatc
 
     monkeypatch.setattr(cli.click, "echo", full)
     said = []
-    monkeypatch.setattr(cli, "_print_errors", lambda *lines: said.extend(lines) or 2)
+    monkeypatch.setattr(cli, "print_errors", lambda *lines: said.extend(lines) or 2)
     assert cli.main(["--citizen", "opus", "--status"]) == 2
     assert said == ["the output: No space left on device"]
 
@@ -217,7 +220,7 @@ def test_help_is_not_an_error(background, capsys):
 
 def test_status_as_json_holds_every_field(background, capsys):
     background.snapshots["mira"] = BROKEN
-    assert cli.run(cli.status_command, ["--json"]) == 1
+    assert cli.run(status_command, ["--json"]) == 1
     opus, mira = json.loads(capsys.readouterr().out)
     assert opus["citizen"] == "opus"
     assert opus["tasks"][0] | {"name": "heartbeat", "kind": "never ran", "due": 0.0} == opus["tasks"][0]
@@ -225,7 +228,7 @@ def test_status_as_json_holds_every_field(background, capsys):
 
 
 def test_status_of_some(background, capsys):
-    assert cli.run(cli.status_command, ["opus"]) == 0
+    assert cli.run(status_command, ["opus"]) == 0
     assert capsys.readouterr().out.startswith("=== BACKGROUND TASKS ===\n")
 
 
@@ -239,7 +242,7 @@ def test_check_reports_all_problems_at_once(monkeypatch, capsys):
     wrong = ("opus/experience.toml: [wake] evry: unknown",)
     opus = SimpleNamespace(name="opus", tasks=(), problems=wrong, refused=())
     settings(monkeypatch, opus, problems=("experience.toml: root: expected text",))
-    assert cli.run(cli.check_command, []) == 2
+    assert cli.run(check_command, []) == 2
     assert capsys.readouterr().err == (
         "experience: experience.toml: root: expected text\n"
         "experience: opus/experience.toml: [wake] evry: unknown\n"
@@ -252,11 +255,11 @@ def test_check_says_what_is_not_set_up(monkeypatch, capsys):
         Task("news_scan", Every(300), SimpleNamespace()),
     )
     settings(monkeypatch, SimpleNamespace(name="opus", tasks=tasks, problems=(), refused=()))
-    assert cli.run(cli.check_command, []) == 0
+    assert cli.run(check_command, []) == 0
     assert capsys.readouterr().out == "opus: 2 tasks, not set up: heartbeat\nthe settings are fine\n"
 
 
-@pytest.mark.parametrize("command", [cli.core, cli.status_command, cli.check_command])
+@pytest.mark.parametrize("command", [core, status_command, check_command])
 def test_each_help_has_an_example(command):
     assert "Example: " in command.get_help(click.Context(command))
 

@@ -1,0 +1,60 @@
+"""`experience-tui check`: every mistake in the settings, all at once."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scheduler.cli.exit_codes import OK, WRONG
+from scheduler.cli.options import as_document, config_file, some_citizens
+from scheduler.cli.problems import print_errors
+from scheduler.errors import UnknownCitizen
+
+if TYPE_CHECKING:
+    from scheduler.config.loader import CitizenSettings
+
+
+@click.command("check", epilog="Example: experience-tui check --config /etc/experience/experience.toml")
+@some_citizens
+@config_file
+@as_document
+def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
+    """Report every mistake in the settings, all at once.
+
+    With names, only those of these citizens.
+    """
+    from scheduler.config.loader import load
+
+    settings = load(config=config, only=names)
+    for name in names:
+        if name not in settings.known:
+            raise UnknownCitizen(name, settings.known)
+    chosen = [each for each in settings.citizens if not names or each.name in names]
+    of_citizens = [line for each in chosen for line in (*each.problems, *each.refused)]
+    problems = dict.fromkeys((*settings.problems, *settings.monitor.problems, *of_citizens))
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"problems": list(problems), "citizens": [_checked(each) for each in chosen]}, indent=2
+            )
+        )
+        return WRONG if problems else OK
+    if problems:
+        return print_errors(*problems)
+    for citizen in chosen:
+        waiting = _checked(citizen)["not_set_up"]
+        rest = f", not set up: {', '.join(waiting)}" if waiting else ""
+        number = len(citizen.tasks)
+        click.echo(f"{citizen.name}: {number} task{'' if number == 1 else 's'}{rest}")
+    click.echo("the settings are fine")
+    return OK
+
+
+def _checked(citizen: "CitizenSettings") -> dict[str, Any]:
+    return {
+        "citizen": citizen.name,
+        "tasks": [task.name for task in citizen.tasks],
+        "not_set_up": [task.name for task in citizen.tasks if not task.set_up],
+        "problems": [*citizen.problems, *citizen.refused],
+    }

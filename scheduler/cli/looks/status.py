@@ -1,0 +1,51 @@
+"""`experience-tui status`: the last and the next run of every task."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from scheduler.cli.exit_codes import FAILED, OK, WRONG
+from scheduler.cli.options import as_document, config_file, some_citizens
+from scheduler.cli.problems import print_to_stderr
+from scheduler.core.text import failing, lines
+from scheduler.core.views import Snapshot
+
+
+@click.command("status", epilog="Example: experience-tui status opus mira")
+@some_citizens
+@config_file
+@as_document
+def status_command(names: tuple[str, ...], config: Path | None, as_json: bool) -> int:
+    """Show the last and the next run of every task. Asks owners, else reads files.
+
+    Exit code 1 if the last run of any task failed.
+    """
+    return print_status(names, config, as_json)
+
+
+def print_status(names: tuple[str, ...], config: Path | None, as_json: bool = False) -> int:
+    from scheduler.background import read_citizens
+
+    snapshots = read_citizens(names, config)
+    print_to_stderr(problem for snapshot in snapshots for problem in snapshot.problems)
+    if as_json:
+        click.echo(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
+    else:
+        click.echo(status_text(snapshots, alone=len(names) == 1))
+    if any(one.problems and not one.tasks for one in snapshots):
+        return WRONG
+    return FAILED if any(map(failing, snapshots)) else OK
+
+
+def status_text(snapshots: Iterable[Snapshot], alone: bool) -> str:
+    from scheduler.system.clock import SystemClock
+
+    now = SystemClock.now()
+    title = "BACKGROUND TASKS"
+    blocks = [lines(one, now, title if alone else f"{title}: {one.citizen}") for one in snapshots]
+    return (
+        "\n\n".join("\n".join(block) for block in blocks) or "no citizens yet: ./run.sh opus makes the first"
+    )

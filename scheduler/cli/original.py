@@ -1,0 +1,152 @@
+"""The original flags: `./core.py --citizen opus --status`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scheduler.cli.exit_codes import FAILED, OK
+from scheduler.cli.looks.status import print_status, status_text
+from scheduler.cli.options import config_file, seconds
+from scheduler.core.text import failing
+
+if TYPE_CHECKING:
+    from scheduler.core.ports import FleetOptions
+
+
+class Options(SimpleNamespace):
+    """The flags of one call of core.py, under the names that click gives them."""
+
+    citizen: str | None
+
+    @property
+    def name(self) -> str:
+        if self.citizen is None:
+            raise click.UsageError("which citizen? Add --citizen NAME")
+        return self.citizen
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        return (self.citizen,) if self.citizen else ()
+
+    @property
+    def fleet(self) -> "FleetOptions":
+        """The citizen, and how much of it the loop or a single wake runs."""
+        from scheduler.core.ports import FleetOptions
+
+        return FleetOptions(
+            config=self.config,
+            only=(self.name,),
+            interval=self.interval,
+            background=not self.no_background,
+            wakes=not self.background_only,
+            own_as_root=self.own_as_root,
+        )
+
+
+@click.command(
+    "core.py",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: ./core.py --citizen opus --status",
+)
+@click.option("--citizen", metavar="NAME", help="The citizen.")
+@config_file
+@click.option("--status", is_flag=True, help="Print the last and the next run of every task.")
+@click.option("--loop", is_flag=True, help="Run tasks and wakes until stopped.")
+@click.option("--wake", is_flag=True, help="Run what is due, then wake the citizen (the default).")
+@click.option(
+    "--interactive",
+    is_flag=True,
+    help="A Python prompt with background_status, background_force and background_reset.",
+)
+@click.option("--force", metavar="TASK", help="Run this task now.")
+@click.option("--reset", metavar="TASK", help="Forget its last run and error; it is due at the next check.")
+@click.option("--all", is_flag=True, help="Start every citizen's loop, each in its own screen session.")
+@click.option("--stop", is_flag=True, help="Stop those loops.")
+@click.option("--interval", callback=seconds, metavar="SECONDS", help="Time between wakes; with --loop.")
+@click.option("--background-only", is_flag=True, help="Run tasks, but no wakes.")
+@click.option("--no-background", is_flag=True, help="Run wakes, but no tasks.")
+@click.option("--log-json", is_flag=True, help="Log lines as JSON.")
+@click.option("--own-as-root", is_flag=True, help="As root, run other users' citizens, too.")
+def core(**flags: Any) -> int:
+    """Run, watch and control the background tasks of a citizen."""
+    options = Options(**flags)
+    chosen = [verb for verb in VERBS if getattr(options, verb)]
+    if len(chosen) > 1:
+        raise click.UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
+    if options.background_only and options.no_background:
+        raise click.UsageError("--background-only and --no-background leave nothing to do")
+    return VERBS[chosen[0] if chosen else "wake"](options)
+
+
+def _status(options: Options) -> int:
+    return print_status((options.citizen,) if options.citizen else (), options.config)
+
+
+def _loop(options: Options) -> int:
+    from scheduler.runtime.headless import run_headless
+
+    return run_headless(options.fleet, log_json=options.log_json)
+
+
+def _wake(options: Options) -> int:
+    from scheduler.runtime.headless import run_once
+
+    fleet = replace(options.fleet, wakes=True)  # by hand, also with --background-only
+    return run_once(fleet, wake=not options.background_only, log_json=options.log_json)
+
+
+def _interactive(options: Options) -> int:
+    from scheduler.background import read_citizen
+    from scheduler.cli.interactive import interact
+
+    name = options.name
+    read_citizen(name, options.config)  # an unknown citizen ends here, before the prompt
+    interact(name, options.config, lambda: status_text([read_citizen(name, options.config)], alone=True))
+    return OK
+
+
+def _force(options: Options) -> int:
+    from scheduler.background import background_force
+
+    click.echo(background_force(options.force or "", options.name, options.config, options.own_as_root))
+    return _code_of(options)
+
+
+def _reset(options: Options) -> int:
+    from scheduler.background import background_reset
+
+    click.echo(background_reset(options.reset or "", options.name, options.config, options.own_as_root))
+    return _code_of(options)
+
+
+def _all(options: Options) -> int:
+    from scheduler.runtime.background_loops import start_all
+
+    return start_all(options.config, options.only, own_as_root=options.own_as_root, log_json=options.log_json)
+
+
+def _stop(options: Options) -> int:
+    from scheduler.runtime.background_loops import stop_all
+
+    return stop_all(options.config, options.only)
+
+
+VERBS: dict[str, Callable[[Options], int]] = {
+    "status": _status,
+    "loop": _loop,
+    "wake": _wake,
+    "interactive": _interactive,
+    "force": _force,
+    "reset": _reset,
+    "all": _all,
+    "stop": _stop,
+}
+
+
+def _code_of(options: Options) -> int:
+    from scheduler.background import read_citizen
+
+    return FAILED if failing(read_citizen(options.name, options.config)) else OK
