@@ -21,10 +21,13 @@ class Outcome(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed out"
     INTERRUPTED = "interrupted"
-    SKIPPED = "skipped"
+    STOPPED = "stopped"  # a person or an agent ended it
+    SKIPPED = "skipped"  # it did not run, and the text says why
+    REFUSED = "refused"  # the provider was away
 
     @property
     def bad(self) -> bool:
+        """Whether it is a failure; the last three are neither that nor a success."""
         return self in _BAD
 
 

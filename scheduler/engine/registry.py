@@ -16,7 +16,7 @@ from scheduler.core.task import NotSetUp as Nothing
 from scheduler.core.views import Receipt, TaskView, view
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.run import RunHandle
-from scheduler.engine.wake_results import RESULTS_KEPT, TaskResult
+from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult
 from scheduler.errors import NotSetUp, UnknownTask
 from scheduler.executors import Result
 from scheduler.process.process_info import BOOT, Running, alive

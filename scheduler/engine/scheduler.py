@@ -20,8 +20,8 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import WAKE, Runner
-from scheduler.engine.wake import WakeCycle
-from scheduler.engine.wake_results import RESULTS_KEPT, TaskResult, results_since
+from scheduler.engine.wake.cycle import WakeCycle
+from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult, results_since
 from scheduler.errors import AlreadyRunning, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
 from scheduler.process.process_info import Running

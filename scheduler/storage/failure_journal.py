@@ -32,7 +32,9 @@ TYPES = {
     Outcome.TIMED_OUT: "task_timed_out",
     Outcome.INTERRUPTED: "task_interrupted",
     Outcome.WARNING: "task_warning",
+    Outcome.STOPPED: "task_stopped",
     Outcome.SKIPPED: "task_skipped",
+    Outcome.REFUSED: "task_refused",
 }
 
 Entry = tuple[dict[str, Any], float]  # an event and its time

@@ -13,7 +13,7 @@ from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Command, Outcome, Report, Retention, Task, WakeConfig
 from scheduler.engine.scheduler import Scheduler
-from scheduler.engine.wake import WakeCycle
+from scheduler.engine.wake.cycle import WakeCycle
 from scheduler.errors import AlreadyRunning, TaskFailed
 from scheduler.process import process_info
 from scheduler.process.process_info import Running, born
@@ -297,7 +297,7 @@ async def test_who_asks_while_the_last_wake_is_written_down_gets_a_wake_of_their
     turns, gate = Turns(), threading.Event()
     plan = WakeConfig(every=86400.0, work=Call(turns))
     scheduler = await build(wake=plan)
-    monkeypatch.setattr("scheduler.engine.wake.append_event", lambda *entry: gate.wait(20))
+    monkeypatch.setattr("scheduler.engine.wake.cycle.append_event", lambda *entry: gate.wait(20))
     await scheduler.wake()
     await clock.advance()
     await until(lambda: (home / "wake_log.json").exists(), "the wake is being written down")

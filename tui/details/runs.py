@@ -21,9 +21,13 @@ GLYPHS = {
     Outcome.FAILED: TaskStatus.FAILED,
     Outcome.TIMED_OUT: TaskStatus.FAILED,
     Outcome.INTERRUPTED: TaskStatus.FAILED,
+    Outcome.STOPPED: TaskStatus.NEVER,
     Outcome.SKIPPED: TaskStatus.NEVER,
+    Outcome.REFUSED: TaskStatus.NEVER,
 }
-STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning", Outcome.SKIPPED: "faint"}
+STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning"} | dict.fromkeys(
+    (Outcome.STOPPED, Outcome.SKIPPED, Outcome.REFUSED), "faint"
+)
 WHEN, TRIGGER, TOOK = 14, 8, 6
 BAR, TEXT = (4, 14), 12  # cells, at least and at most; cells of text that are worth showing
 SAME = 1.0  # seconds between what an event and what the history say of one moment

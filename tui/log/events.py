@@ -22,7 +22,9 @@ OUTCOMES = {
     Outcome.FAILED: TaskStatus.FAILED,
     Outcome.TIMED_OUT: TaskStatus.FAILED,
     Outcome.INTERRUPTED: TaskStatus.FAILED,
+    Outcome.STOPPED: TaskStatus.NEVER,
     Outcome.SKIPPED: TaskStatus.NEVER,
+    Outcome.REFUSED: TaskStatus.NEVER,
 }
 KIND_STATUS = {"started": TaskStatus.RUNNING, "wake started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
 TRIGGER_WORDS = {

@@ -14,8 +14,8 @@ from scheduler.core.schedules.schedule import unix
 from scheduler.core.state import CHANGED, TaskState
 from scheduler.core.task import Command, Isolated, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView
-from scheduler.engine.wake_cost import WakeCost, amounts
-from scheduler.engine.wake_results import TaskResult
+from scheduler.engine.wake.cost import WakeCost, amounts
+from scheduler.engine.wake.results import TaskResult
 from scheduler.errors import AlreadyRunning, SchedulerError, Unreadable
 from scheduler.executors import Result
 from scheduler.process.process_info import Running
