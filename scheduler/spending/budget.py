@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from scheduler.core.schedules.schedule import local_zone
 from scheduler.core.task import Budget
 from scheduler.errors import BadSchedule
+from scheduler.spending.money import EXACT, ZERO, dollars
 
-ZERO = Decimal(0)
 RECENT = 10  # runs: an unknown cost counts as the dearest of these
-EXACT = Context(prec=100)  # the default rounds sums to 28 digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +89,3 @@ def over_budget(
             until = datetime(ends.year, ends.month, ends.day, tzinfo=zone)
             return OverBudget(spent.total, EXACT.add(limit, lift), until, daily=ends is tomorrow)
     return None
-
-
-def dollars(amount: Decimal) -> str:
-    """The amount as a person reads it: `$0.37`, `$1,240.00`, `<$.01` below a cent."""
-    if ZERO < amount < Decimal("0.01"):
-        return "<$.01"
-    return f"${amount.quantize(Decimal('0.01'), rounding='ROUND_HALF_UP', context=EXACT):,}"

@@ -14,7 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from scheduler.spending.budget import EXACT, ZERO, Charge
+from scheduler.spending.budget import Charge
+from scheduler.spending.money import EXACT, ZERO
 from scheduler.system.files import read_file, replace_file
 from scheduler.system.foreign_home import open_file
 

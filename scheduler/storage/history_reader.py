@@ -1,29 +1,34 @@
 """Read the history of a home (`runs.db`) without an owner, a lock or new files; its schema."""
 
 import errno
+import json
 import os
 import sqlite3
 import stat
 import time
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from scheduler.core.records import RunQuery, RunRecord
+from scheduler.core.records import RunCost, RunQuery, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.errors import UnknownRun, UnknownTask, Unreadable
+from scheduler.schema.json_codec import from_json, to_json
 from scheduler.system.foreign_home import Refused, place
 
 NAME = "runs.db"
-VERSION = 1
+VERSION = 2
+OLDER = 1  # had no facts
 WRITE_AHEAD = "-wal"
 LONGEST = 30.0  # seconds that a query may take
 LARGEST = 2**63 - 1  # the largest integer in SQLite
 
 # Output and tracebacks have a table of their own: a list of runs reads a tenth of the pages, and they
 # are deleted sooner. Failures have indexes of their own: they are few, and people search for them.
+# Facts are what few runs have, as a JSON object: see RunFacts. A new one needs no new version.
 SCHEMA = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -35,7 +40,8 @@ CREATE TABLE runs (
     trigger TEXT,
     attempt INTEGER NOT NULL,
     text TEXT NOT NULL,
-    failed INTEGER NOT NULL
+    failed INTEGER NOT NULL,
+    facts TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX runs_of_task ON runs (task, id);
 CREATE INDEX failures ON runs (id) WHERE failed;
@@ -48,10 +54,21 @@ CREATE TABLE outputs (
 );
 CREATE INDEX outputs_of_task ON outputs (task, run);
 """
+ADD_FACTS = "ALTER TABLE runs ADD COLUMN facts TEXT NOT NULL DEFAULT '';"
 _COLUMNS = (
     "id, task, started, finished, seconds, outcome, trigger, attempt, text,"
-    " EXISTS (SELECT 1 FROM outputs WHERE run = id)"
+    " EXISTS (SELECT 1 FROM outputs WHERE run = id), facts"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What only some runs have."""
+
+    cost: RunCost | None = None
+
+
+NO_FACTS = RunFacts()
 
 
 def runs(home: Path, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
@@ -105,19 +122,24 @@ def _rows(home: Path, query: str, values: tuple[Any, ...]) -> list[Any]:
         if not stat.S_ISREG(_status(path).st_mode):  # a pipe would block
             raise Unreadable(f"{path} is not a file; move it away")
         with _open(path) as database:
-            return database.execute(query, values).fetchall() if _has_runs(path, database) else []
+            version = _version(path, database)
+            if version == OLDER:
+                query = query.replace(", facts FROM", ", '' FROM")
+            return database.execute(query, values).fetchall() if version else []
     except FileNotFoundError:
         return []
     except (OSError, sqlite3.Error) as error:
         raise Unreadable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _has_runs(path: Path, database: sqlite3.Connection) -> bool:
-    """Whether the owner has created the tables."""
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION and database.execute("SELECT 1 FROM sqlite_master").fetchone():
+def _version(path: Path, database: sqlite3.Connection) -> int:
+    """Of its tables; 0 until the owner has created them."""
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
+    if version in (VERSION, OLDER):
+        return version
+    if database.execute("SELECT 1 FROM sqlite_master").fetchone():
         raise Unreadable(f"{path} was made by another program (version {version}); move it away")
-    return bool(version == VERSION)
+    return 0
 
 
 @contextmanager
@@ -155,7 +177,7 @@ def _status(path: Path) -> os.stat_result:
 
 
 def _record(row: tuple[Any, ...]) -> RunRecord:
-    run_id, task, started, finished, seconds, outcome, trigger, attempt, text, printed = row
+    run_id, task, started, finished, seconds, outcome, trigger, attempt, text, printed, facts = row
     return RunRecord(
         run_id,
         task,
@@ -167,4 +189,18 @@ def _record(row: tuple[Any, ...]) -> RunRecord:
         attempt,
         text,
         bool(printed),
+        _facts(facts).cost,
     )
+
+
+def facts_text(facts: RunFacts) -> str:
+    """For the column of that name: empty where there are none, as for most runs."""
+    return "" if facts == NO_FACTS else json.dumps(to_json(facts))
+
+
+def _facts(text: object) -> RunFacts:
+    """None, if what the file holds is no facts: whoever can write the home can write anything there."""
+    try:
+        return from_json(RunFacts, json.loads(text)) if text and isinstance(text, str) else NO_FACTS
+    except (ValueError, RecursionError):
+        return NO_FACTS

@@ -16,11 +16,15 @@ from typing import NamedTuple
 from scheduler.core.records import FinishedRun, Notify, RunQuery, RunRecord
 from scheduler.core.task import Retention
 from scheduler.storage.history_reader import (
+    ADD_FACTS,
     NAME,
+    OLDER,
     SCHEMA,
     VERSION,
     WRITE_AHEAD,
+    RunFacts,
     address,
+    facts_text,
     output,
     require_same_file,
     runs,
@@ -45,9 +49,10 @@ OPEN = 64  # databases open at the same time: each takes three descriptors
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _INSERT = (
-    "INSERT INTO runs (task, started, finished, seconds, outcome, trigger, attempt, text, failed) VALUES"
+    "INSERT INTO runs (task, started, finished, seconds, outcome, trigger, attempt, text, failed, facts)"
+    " VALUES"
 )
-_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _OUTPUT = "INSERT INTO outputs VALUES (?, ?, ?, ?)"
 
 BEHIND = "more runs end than the disk can take"
@@ -343,13 +348,15 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _prepare(database: sqlite3.Connection) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
     exists = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if exists and version != VERSION:
+    if exists and version not in (VERSION, OLDER):
         raise OSError(f"was made by another program (version {version}); move it away")
     if not exists:  # nothing to lose yet, and fsyncs would delay those of the state files
         database.execute("PRAGMA synchronous = OFF")
     database.execute("PRAGMA journal_mode = WAL")
     if not exists:
         database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+    elif version == OLDER:
+        database.executescript(f"BEGIN IMMEDIATE; {ADD_FACTS} PRAGMA user_version = {VERSION}; COMMIT")
     database.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the newest runs, no more
     database.execute("PRAGMA foreign_keys = ON")
     database.execute(f"PRAGMA cache_size = -{CACHE}")
@@ -375,7 +382,8 @@ def _at_once(left: int) -> int:
 
 def _row(run: FinishedRun) -> tuple[object, ...]:
     times, kind = (run.started, run.finished, run.seconds), (run.outcome, run.trigger, run.attempt)
-    return _text(run.task), *times, *kind, _text(run.text[:TEXT]), run.outcome.bad
+    facts = facts_text(RunFacts(run.cost)) if run.cost else ""
+    return _text(run.task), *times, *kind, _text(run.text[:TEXT]), run.outcome.bad, facts
 
 
 def _insert_output(database: sqlite3.Connection, number: int, run: FinishedRun) -> None:

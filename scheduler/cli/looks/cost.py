@@ -66,8 +66,8 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
 @config_file
 def budget_command(citizen: str, amount: str | None, today: bool, config: Path | None) -> int:
     """Show what a citizen's wakes may cost and what they did, or lift the limits for today."""
-    from scheduler.spending.budget import dollars
     from scheduler.spending.ledger import SpendingLedger
+    from scheduler.spending.money import dollars
 
     (chosen,) = _chosen((citizen,), config)
     if amount is not None:
@@ -128,7 +128,7 @@ def _cost(citizen: "CitizenSettings", days: int) -> Cost:
 
 
 def _row(cost: Cost, citizen: "CitizenSettings") -> tuple[str, ...]:
-    from scheduler.spending.budget import dollars
+    from scheduler.spending.money import dollars
 
     limits = citizen.wake.budget
     day = "" if limits.day is None else dollars(limits.day + cost.lifted)
@@ -138,7 +138,7 @@ def _row(cost: Cost, citizen: "CitizenSettings") -> tuple[str, ...]:
 
 
 def _by_day(cost: Cost) -> list[str]:
-    from scheduler.spending.budget import dollars
+    from scheduler.spending.money import dollars
 
     return ["", *(f"{day}  {dollars(spent.total):>10}" for day, spent in cost.days.items())]
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,8 @@ from scheduler.cli.printing import readable, table, width
 from scheduler.core.records import LISTED, RunQuery, RunRecord
 from scheduler.core.text import clean, failing
 from scheduler.core.views import Snapshot
+from scheduler.schema.json_codec import to_json
+from scheduler.spending.money import price
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from scheduler.control.client import RemoteControl
 
 WIDEST = 200  # columns without a terminal
-TITLES = ("id", "when", "citizen", "task", "trigger", "outcome", "took", "text")
-RIGHT = ("id", "took")  # columns of numbers
+TITLES = ("id", "when", "citizen", "task", "trigger", "outcome", "took", "cost", "text")
+RIGHT = ("id", "took", "cost")  # columns of numbers
 
 Runs = Sequence[tuple[str, RunRecord]]
 
@@ -96,12 +98,18 @@ def _list(snapshots: Sequence[Snapshot], asked: RunQuery, as_json: bool) -> int:
     if len(snapshots) > 1:
         found = sorted(found, key=lambda each: -each[1].started)[: asked.limit]
     if as_json:
-        click.echo(json.dumps([{"citizen": citizen, **asdict(run)} for citizen, run in found], indent=2))
+        click.echo(json.dumps([_document(*each) for each in found], indent=2))
     else:
         without = {"citizen"} if len(snapshots) == 1 else set()
         without |= set() if asked.task is None else {"task"}
+        without |= set() if any(run.cost for _, run in found) else {"cost"}
         click.echo("\n".join(run_table(found, width(WIDEST), without)) if found else "no such runs yet")
     return FAILED if any(_failing(one, asked.task) for one in snapshots) else 0
+
+
+def _document(citizen: str, run: RunRecord) -> dict[str, Any]:
+    """Amounts as text, so that no digit is lost."""
+    return {"citizen": citizen, **asdict(run), "cost": to_json(run.cost)}
 
 
 def _runs(snapshots: Sequence[Snapshot], one: Snapshot, query: RunQuery) -> Iterable[RunRecord]:
@@ -140,6 +148,7 @@ def _cells(citizen: str, run: RunRecord) -> dict[str, str]:
         "trigger": f"{run.trigger or 'unknown'}{again}",
         "outcome": str(run.outcome),
         "took": _took(run.seconds),
+        "cost": price(run.cost),
         "text": clean(next((line.strip() for line in run.text.splitlines() if line.strip()), "")),
     }
 

@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.cli.looks.history import run_table
 from scheduler.cli.main import run
-from scheduler.core.records import FinishedRun, RunRecord
+from scheduler.core.records import FinishedRun, RunCost, RunRecord
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import OutputBuffer
 from scheduler.storage.history_writer import HistoryFile
@@ -53,6 +53,27 @@ def test_it_is_a_line_per_run_the_newest_first(place, capsys):
         " 3  2026-03-02 12:00:00  report     unknown, attempt 2  interrupted  1h02m  it died",
         r" 2  2026-03-02 12:00:00  report     retry, attempt 2    failed        12ms  exit 1: no\x1b ink",
         " 1  2026-03-02 12:00:00  report     schedule            ok            1.2s  3 pages",
+    ]
+
+
+def test_what_runs_cost_is_a_column_once_any_of_them_has_a_cost(place, capsys):
+    file = HistoryFile(place.home)
+    wake = FinishedRun("wake", Trigger.SCHEDULE, 1, NOON, NOON + 9, 9.0, Outcome.OK, "done")
+    costs = [RunCost("0.6149", tokens_in=5), RunCost(unknown=True)]
+    file.add([wake._replace(cost=each) for each in costs], Retention())
+    file.close()
+    assert asked(place, "--limit", "3") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "id  when                 task       trigger           outcome   took   cost  text",
+        " 6  2026-03-02 12:00:00  wake       schedule          ok        9.0s     $?  done",
+        " 5  2026-03-02 12:00:00  wake       schedule          ok        9.0s  $0.61  done",
+        " 4  2026-03-02 12:00:00  heartbeat  retry, attempt 2  ok       1m15s",
+    ]
+    assert asked(place, "--json", "--limit", "3") == 0
+    assert [each["cost"] for each in json.loads(capsys.readouterr().out)] == [
+        {"unknown": True},
+        {"cost_usd": "0.6149", "tokens_in": 5},
+        None,
     ]
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler.core.task import Budget
-from scheduler.spending.budget import Charge, Spending, dearest, dollars, over_budget, spending
+from scheduler.spending.budget import Charge, Spending, dearest, over_budget, spending
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EVENING = datetime(2026, 12, 31, 22, tzinfo=BERLIN).timestamp()
@@ -73,14 +73,3 @@ def test_what_is_added_by_hand_lifts_the_limit() -> None:
 
 def test_no_budget_sets_no_limit() -> None:
     assert over_budget(Budget(), spent("1e9"), spent("1e9"), NOTHING, EVENING, BERLIN) is None
-
-
-@pytest.mark.parametrize(
-    ("amount", "shown"),
-    [
-        ("0.37", "$0.37"), ("0", "$0.00"), ("0.009", "<$.01"), ("0.005", "<$.01"), ("0.125", "$0.13"),
-        ("1240", "$1,240.00"), ("12345678901234567890123456.5", "$12,345,678,901,234,567,890,123,456.50"),
-    ],
-)  # fmt: skip
-def test_amounts_as_a_person_reads_them(amount: str, shown: str) -> None:
-    assert dollars(Decimal(amount)) == shown

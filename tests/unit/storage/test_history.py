@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.records import FinishedRun, RunQuery, RunRecord
+from scheduler.core.records import FinishedRun, RunCost, RunQuery, RunRecord
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Retention, Task, Trigger
@@ -70,6 +70,35 @@ def test_a_run_is_remembered_as_it_was(home, file):
     assert bad == RunRecord(
         2, "tock", NOON, NOON + 2.5, 2.5, Outcome.FAILED, None, 3, "no route", printed=True
     )
+
+
+COST = RunCost("0.1234567890123456789", tokens_in=900, tokens_out=80, turns=3, session="s", summary="tidied")
+
+
+def test_what_a_run_cost_is_remembered_to_the_last_digit(home, file):
+    unknown = RunCost(unknown=True)
+    file.add([FINE, FINE._replace(cost=COST), FINE._replace(cost=unknown)], Retention())
+    assert [run.cost for run in listed(home)] == [unknown, COST, None]
+
+
+@pytest.mark.parametrize("facts", ["{", "[]", '{"cost": 5}', '{"cost": {"turns": "x"}}', 7, b"\xff"])
+def test_what_another_program_wrote_into_the_facts_is_left_out(home, file, facts):
+    file.add([FINE], Retention())
+    file.close()
+    with contextlib.closing(sqlite3.connect(home / "runs.db")) as database, database:
+        database.execute("UPDATE runs SET facts = ?", (facts,))
+    assert [run.cost for run in listed(home)] == [None]
+
+
+def test_a_file_from_before_there_were_facts_is_read_and_its_next_owner_adds_them(home, file):
+    file.add([FINE], Retention())
+    file.close()
+    with contextlib.closing(sqlite3.connect(home / "runs.db")) as database, database:
+        database.execute("ALTER TABLE runs DROP COLUMN facts")
+        database.execute("PRAGMA user_version = 1")
+    assert texts(home) == ["noted"]
+    file.add([FINE._replace(cost=COST)], Retention())
+    assert [run.cost for run in listed(home)] == [COST, None]
 
 
 def test_the_output_is_kept_beside_the_traceback(home, file):

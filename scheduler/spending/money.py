@@ -1,0 +1,69 @@
+"""Amounts in US dollars: exact sums, and how a person reads them and tokens."""
+
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+
+from scheduler.core.records import RunCost
+
+ZERO = Decimal(0)
+EXACT = Context(prec=100)  # the default rounds sums to 28 digits
+MOST = Decimal(10**9)  # dollars: no run costs more, and sums stay exact
+FINEST = -40  # the last decimal place of an amount that is believed, for the same reason
+UNKNOWN = "$?"
+
+
+def believed(amount: Decimal) -> bool:
+    """Whether this can be what a run cost; sums of such amounts lose no digit."""
+    exponent = amount.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= FINEST and 0 <= amount <= MOST
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum."""
+    found = ZERO
+    for amount in amounts:
+        found = EXACT.add(found, amount)
+    return found
+
+
+def dollars(amount: Decimal) -> str:
+    """The amount as a person reads it: `$0.37`, `$1,240.00`, `<$.01` below a cent."""
+    if ZERO < amount < Decimal("0.01"):
+        return "<$.01"
+    return f"${_rounded(amount, '0.01'):,}"
+
+
+def about(amount: Decimal) -> str:
+    """A forecast: whole dollars from ten on."""
+    whole = amount >= 10
+    return f"about ${_rounded(amount, '1'):,}" if whole else f"about {dollars(amount)}"
+
+
+def price(cost: RunCost | None) -> str:
+    """What one run cost: blank for a run that costs nothing, `$?` where nobody knows."""
+    if cost is None:
+        return ""
+    try:
+        return dollars(Decimal(cost.cost_usd)) if cost.cost_usd else UNKNOWN if cost.unknown else ""
+    except InvalidOperation:  # of another program
+        return UNKNOWN
+
+
+def tokens(cost: RunCost | None) -> str:
+    """In and out together: `850 tok`, `12.3k tok`, `1.24M tok`; blank if nobody counted them."""
+    if cost is None or (cost.tokens_in is None and cost.tokens_out is None):
+        return ""
+    return f"{_three_figures((cost.tokens_in or 0) + (cost.tokens_out or 0))} tok"
+
+
+def _three_figures(number: int) -> str:
+    """Rounded down, so that no figure is carried into the next unit."""
+    for unit, one in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if number >= one:
+            places = 2 if number < 10 * one else 1 if number < 100 * one else 0
+            return f"{number * 10**places // one / 10**places:.{places}f}{unit}"
+    return str(number)
+
+
+def _rounded(amount: Decimal, to: str) -> Decimal:
+    return amount.quantize(Decimal(to), rounding=ROUND_HALF_UP, context=EXACT)
