@@ -107,6 +107,7 @@ def test_for_scripts_it_is_json(place, capsys):
         "attempt": 2,
         "text": "it died",
         "printed": False,
+        "cost": None,
     }
 
 
