@@ -20,15 +20,20 @@ NO_TERMINAL = "experience-tui: this is not a terminal; use --no-ui to run the sc
 
 # Where each subcommand is defined.
 COMMANDS = {
+    "add": "scheduler.cli.setup.edit:add_command",
     "budget": "scheduler.cli.looks.cost:budget_command",
     "check": "scheduler.cli.looks.check:check_command",
     "completion": "scheduler.cli.completion:completion_command",
     "cost": "scheduler.cli.looks.cost:cost_command",
+    "disable": "scheduler.cli.setup.edit:disable_command",
+    "enable": "scheduler.cli.setup.edit:enable_command",
     "force": "scheduler.cli.verbs.force:force_command",
     "history": "scheduler.cli.looks.history:history_command",
+    "init": "scheduler.cli.setup.init:init_command",
     "migrate": "scheduler.cli.setup.migrate:migrate_command",
     "next": "scheduler.cli.looks.next:next_command",
     "pause": "scheduler.cli.verbs.steer:pause_command",
+    "remove": "scheduler.cli.setup.edit:remove_command",
     "reset": "scheduler.cli.verbs.steer:reset_command",
     "restore": "scheduler.cli.setup.restore:restore_command",
     "resume": "scheduler.cli.verbs.steer:resume_command",
@@ -36,6 +41,7 @@ COMMANDS = {
     "serve": "tui.serve.command:serve_command",
     "service": "scheduler.cli.setup.service:service_command",
     "status": "scheduler.cli.looks.status:status_command",
+    "undo": "scheduler.cli.setup.edit:undo_command",
     "wake": "scheduler.cli.verbs.steer:wake_command",
 }
 

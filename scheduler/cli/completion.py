@@ -38,6 +38,14 @@ def tasks_of_citizens(
     return _items(incomplete, {f"{before}{comma}{name}": "" for name in names})
 
 
+def tasks_of_citizen(
+    context: click.Context, option: click.Parameter, incomplete: str
+) -> "list[CompletionItem]":
+    """The tasks of the citizen that is named before."""
+    citizen = context.params.get("citizen")
+    return _tasks(incomplete, [each for each in _known(context) if each.name == citizen], ())
+
+
 def _tasks(
     incomplete: str, known: Iterable["CitizenSettings"], given: tuple[str, ...]
 ) -> "list[CompletionItem]":

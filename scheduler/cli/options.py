@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from scheduler.cli.completion import citizens, tasks_of_citizens
+from scheduler.cli.completion import citizens, tasks_of_citizen, tasks_of_citizens
 
 GRAMMAR = "CITIZEN: one name or a comma-separated list; leave it out with --all."
 
@@ -44,6 +44,12 @@ runs_argument = click.argument("words", nargs=-1, metavar="CITIZEN [TASK]", shel
 tasks_argument = click.argument(
     "words", nargs=-1, metavar="CITIZEN TASK...", shell_complete=tasks_of_citizens
 )
+
+
+def one_task_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A citizen and one of its tasks, as `citizen` and `task`."""
+    task = click.argument("task", shell_complete=tasks_of_citizen)
+    return click.argument("citizen", shell_complete=citizens)(task(command))
 
 
 def names_in(words: Sequence[str]) -> tuple[str, ...]:

@@ -7,17 +7,16 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from scheduler.config.citizen import BAD_NAME, CitizenTable, LoadedCitizen, Sources, citizen
-from scheduler.config.defaults import FIRST, STARTER
+from scheduler.config.defaults import FIRST
 from scheduler.config.environment import citizens
 from scheduler.config.files import Files, Unusable, default_root, main_candidates
+from scheduler.config.new_home import make_home
 from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
 from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
 from scheduler.core.schedules.schedule import Cron
-from scheduler.schema.json_schema import DIRECTIVE, write_beside
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
 from scheduler.schema.values import Reader, path, text
-from scheduler.system.files import replace_file
 from scheduler.system.homes import NAME
 from scheduler.system.time_zones import zones_now
 
@@ -44,10 +43,15 @@ class MainTable(Table):
 
 
 def load_all(
-    config: Path | None, environ: Mapping[str, str], only: Collection[str], *, create: bool
+    config: Path | None,
+    environ: Mapping[str, str],
+    only: Collection[str],
+    *,
+    create: bool,
+    files: Files | None = None,
 ) -> Settings:
-    """All settings, and all problems in them."""
-    files, machine = Files(), zones_now(())  # before the tasks: a change meanwhile is one to notice
+    """All settings, and all problems in them; `files` may hold some that are not written yet."""
+    files, machine = files or Files(), zones_now(())  # before the tasks: a change meanwhile is one to notice
     main, file, wrong = _main(files, config, environ)
     root = _root(main, environ)
     spelt, more = citizens(environ)
@@ -165,24 +169,7 @@ def _create(root: Path, named: Collection[str], only: Collection[str]) -> list[s
     wrong = []
     for name in missing:
         try:
-            _make_home(root / name)
+            make_home(root / name)
         except OSError as error:
             wrong.append(f"{root / name}: cannot be made: {error.strerror}; make it, or correct root")
     return wrong
-
-
-def _make_home(home: Path) -> None:
-    if home.is_dir():
-        return
-    _make_root(home.parent)
-    home.mkdir(mode=0o700)
-    file = home / "experience.toml"
-    write_beside(file, CitizenTable)
-    replace_file(file, f"{DIRECTIVE}\n{STARTER}".encode())
-
-
-def _make_root(folder: Path) -> None:
-    """Others may enter it, since their homes may lie there, too; none may write, whatever the umask."""
-    if not folder.exists():
-        _make_root(folder.parent)
-        folder.mkdir(mode=0o755, exist_ok=True)

@@ -1,23 +1,11 @@
 """The help of every command, and what is said to a command line that cannot be meant."""
 
 from tests.golden.case import CONFIG, OWN, Case
+from tui.__main__ import COMMANDS
 
 SUBCOMMANDS = (
-    *(
-        "budget",
-        "check",
-        "completion",
-        "cost",
-        "force",
-        "history",
-        "migrate",
-        "next",
-        "pause",
-        "reset",
-        "restore",
-        "resume",
-    ),
-    *("schema", "serve", "service", "service install", "service remove", "service show", "status", "wake"),
+    *(name for name in COMMANDS if name != "service"),
+    *("service", "service install", "service remove", "service show"),
 )
 
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "process/adopted.py": "files of /proc",
     "process/process_info.py": "files of /proc",
     "process/startup.py": "files of /proc",
-    "config/main_file.py": "makes the root and a new home, where there was none",
+    "config/new_home.py": "makes the root and a new home, where there was none",
     "runtime/systemd_unit.py": "units, in a folder of the administrator or of this user",
     "runtime/headless.py": "the terminal",
     "executors/": "runs what its own user's settings name",

@@ -1,0 +1,32 @@
+"""Makes the home of a new citizen, with a settings file that says what to write in it."""
+
+from pathlib import Path
+
+from scheduler.config.citizen import CitizenTable
+from scheduler.config.defaults import STARTER
+from scheduler.schema.json_schema import DIRECTIVE, write_beside
+from scheduler.system.files import replace_file
+
+
+def make_home(home: Path) -> None:
+    """Make the folder, the root above it and the file in it; nothing if it is there. Raises OSError."""
+    if home.is_dir():
+        return
+    _make_root(home.parent)
+    home.mkdir(mode=0o700)
+    write_starter(home)
+
+
+def write_starter(home: Path) -> Path:
+    """Write the first settings file of a home; its path. Raises OSError."""
+    file = home / "experience.toml"
+    write_beside(file, CitizenTable)
+    replace_file(file, f"{DIRECTIVE}\n{STARTER}".encode())
+    return file
+
+
+def _make_root(folder: Path) -> None:
+    """Others may enter it, since their homes may lie there, too; none may write, whatever the umask."""
+    if not folder.exists():
+        _make_root(folder.parent)
+        folder.mkdir(mode=0o755, exist_ok=True)

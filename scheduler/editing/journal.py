@@ -1,0 +1,133 @@
+"""Writes changed settings files, and remembers what they held so that the change can be undone exactly."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scheduler.errors import SchedulerError
+from scheduler.system.files import read_file, replace_file
+from scheduler.system.foreign_home import is_ours, names_in, remove, rename, sync
+
+FOLDER = Path(".experience") / "edits"
+UNDONE = ".undone"
+KEPT = 50  # changes of one citizen
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """What a file held, and what it is to hold; None: there is none."""
+
+    file: Path
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A change of settings that was made, or undone."""
+
+    what: str
+    files: tuple[Path, ...]
+
+
+def write(home: Path, what: str, changes: tuple[FileChange, ...]) -> Written:
+    """Make the changes; after an error everything is as before. Raises SchedulerError or OSError."""
+    for change in changes:
+        _require(change.file, change.before)
+    journal = _note(home, what, changes)
+    done: list[FileChange] = []
+    try:
+        for change in changes:
+            _write(change.file, change.after)
+            done.append(change)
+    except OSError:
+        for change in reversed(done):
+            _write(change.file, change.before)
+        remove(journal)
+        raise
+    _prune(home)
+    return Written(what, tuple(change.file for change in changes))
+
+
+def newest(home: Path) -> Path | None:
+    """The note of this user's last change that was not undone."""
+    return max((each for each in _notes(home) if each.suffix == ".json" and is_ours(each)), default=None)
+
+
+def undo(home: Path, files: tuple[Path, ...]) -> Written:
+    """Restore what the last change replaced; it may be about these files only. Raises SchedulerError."""
+    note = newest(home)
+    if note is None:
+        others = "; those of other users are undone by them" * bool(_notes(home))
+        raise SchedulerError(
+            f"nothing to undo: no command of yours changed the settings of {home.name}{others}"
+        )
+    what, changes = _read(note)
+    if foreign := [change.file for change in changes if change.file not in files]:
+        raise SchedulerError(f"{note}: changes {foreign[0]}, which is none of the settings; remove it")
+    for change in changes:
+        _require(change.file, change.after)
+    for change in reversed(changes):
+        _write(change.file, change.before)
+    rename(note, note.name + UNDONE)
+    sync(note.parent)
+    return Written(what, tuple(change.file for change in changes))
+
+
+def content_of(file: Path) -> str | None:
+    """The text of the file with a mark at its start, if it has one; None if there is none."""
+    try:
+        return read_file(file).decode()
+    except FileNotFoundError:
+        return None
+
+
+def _write(file: Path, text: str | None) -> None:
+    if text is None:
+        remove(file)
+        sync(file.parent)
+    else:
+        replace_file(file, text.encode())
+
+
+def _require(file: Path, text: str | None) -> None:
+    if content_of(file) != text:
+        raise SchedulerError(f"{file}: has changed meanwhile; nothing was written, look at it first")
+
+
+# ------------------------------------------------------------------ the notes
+
+
+def _note(home: Path, what: str, changes: tuple[FileChange, ...]) -> Path:
+    note = home / FOLDER / f"{datetime.now(UTC):%Y%m%dT%H%M%S_%fZ}.json"
+    entries = [{"file": str(each.file), "before": each.before, "after": each.after} for each in changes]
+    content = json.dumps({"version": 1, "what": what, "changes": entries}, indent=2)
+    replace_file(note, content.encode(), make=True)
+    return note
+
+
+def _read(note: Path) -> tuple[str, tuple[FileChange, ...]]:
+    try:
+        content: dict[str, Any] = json.loads(read_file(note, only_ours=True))
+        if content["version"] != 1:
+            raise ValueError(f"version {content['version']}")
+        changes = [
+            FileChange(Path(each["file"]), each["before"], each["after"]) for each in content["changes"]
+        ]
+        return str(content["what"]), tuple(changes)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SchedulerError(f"{note}: cannot be read: {error}; remove it") from error
+
+
+def _notes(home: Path) -> list[Path]:
+    try:
+        return [home / FOLDER / name for name in names_in(home / FOLDER)]
+    except OSError:
+        return []
+
+
+def _prune(home: Path) -> None:
+    for old in sorted(filter(is_ours, _notes(home)))[:-KEPT]:
+        remove(old)
