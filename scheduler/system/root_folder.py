@@ -1,0 +1,22 @@
+"""The folder in which all processes of a user share what concerns a whole root, not one citizen."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from scheduler.system.foreign_home import is_ours
+
+NAME = ".experience"
+
+
+def root_folder(root: Path) -> Path:
+    """`.experience` in a root of this user; of any other root (/home) a folder in the user's own state folder.
+
+    Nothing in it is believed that another user wrote: read with `only_ours`. It may not be there yet.
+    """
+    if is_ours(root):
+        return root / NAME
+    from platformdirs import user_state_path  # 20 ms, and only for a root of somebody else
+
+    known = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    return user_state_path("experience") / "roots" / known
