@@ -84,8 +84,12 @@ class Job:
         if self.waiting:
             return f"queued: all {workers} workers busy"
         if self.state.retry_at is not None:
-            return f"retry {self.state.attempt} of {self.task.retries}"
+            return self.attempt()
         return ""
+
+    def attempt(self) -> str:
+        """Which of its attempts a retry is: counted from the first start."""
+        return f"attempt {self.state.attempt + 1} of {self.task.retries + 1}"
 
 
 class TaskRegistry:
@@ -165,7 +169,8 @@ class TaskRegistry:
             served = task.schedule.latest(served, now)
         starting = isinstance(task.work, Command | Isolated)  # a process of its own will carry it
         self.update(job, job.state.started(Running(pid, ticks, now, BOOT), served, starting=starting))
-        self.add_event("started", task.name, None, "", trigger, None, late)
+        attempt = job.attempt() if trigger is Trigger.RETRY else ""
+        self.add_event("started", task.name, None, attempt, trigger, None, late)
         for listener in self.bus.listeners:
             listener.started(task)
         return run

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.secrets import NOTHING_SECRET, Masks
+from scheduler.core.spans import took
 from scheduler.core.text import clean
 from scheduler.core.views import Event
 from scheduler.process import standard_streams
@@ -223,7 +224,7 @@ def _sentence(event: Event) -> str:
         late = int((event.late or 0.0) + 0.5)
         what += f" ({event.trigger}, {in_words(late)} late)" if late else f" ({event.trigger})"
     if event.duration is not None:
-        what += f" in {event.duration:.1f}s"
+        what += f" in {took(event.duration)}"
     if event.kind.startswith("wake") and event.outcome is not None:
         what = f"wake {what}"
     return f"{who} {what}: {event.text}" if event.text else f"{who} {what}"

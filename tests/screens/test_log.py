@@ -170,7 +170,7 @@ async def test_y_copies_the_whole_text_cleaned():
     async with screen(FakeFleet(control), size=(80, 24)) as pilot:
         add(control, "one\n\x1b[31mtwo", 101)
         await press(pilot, "l", "y")
-        assert pilot.app.clipboard == "opus/tick: one\n␛[31mtwo"
+        assert pilot.app.clipboard == "opus/tick: one\n\\x1b[31mtwo"
 
 
 async def test_q_and_l_lead_back_and_help_is_about_the_log():

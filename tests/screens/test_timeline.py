@@ -85,10 +85,10 @@ async def test_what_will_not_run_says_why():
 async def test_zoom_in_and_out():
     async with screen(FakeFleet(citizen())) as pilot:
         await opened(pilot)
-        assert "15m a cell · 24 h ahead" in shown(pilot)
-        for keys, words in ((("plus",), "12 h"), (("equals_sign",), "6 h"), (("minus",) * 4, "7 d")):
+        assert "15m a cell · 24h ahead" in shown(pilot)
+        for keys, words in ((("plus",), "12h"), (("equals_sign",), "6h"), (("minus",) * 4, "7d")):
             await press(pilot, *keys)
-            if words == "7 d":
+            if words == "7d":
                 await press(pilot, "minus", "minus")
             await asked(pilot)
             assert f"{words} ahead" in shown(pilot)

@@ -7,9 +7,12 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 from scheduler.core.schedules.schedule import in_words
+from scheduler.core.spans import elapsed as elapsed
+from scheduler.core.spans import took as took
+from scheduler.core.text import ago as ago
 
 DAY = 86400.0
-TIME = 6  # cells of a countdown: `99:59`, `23h59m`, `99d23h`
+TIME = 6  # cells of a span: `59:59`, `23h59m`, `99d23h`
 _BREAKS = {"\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"}
 # Terminals disagree on the width of what these do to their neighbours.
 _DROPPED = {"\ufe0e", "\ufe0f", "\u034f"} | {chr(code) for code in range(0x1F3FB, 0x1F400)}
@@ -38,7 +41,7 @@ def cleaned(text: str, plain: bool = False) -> str:
         return text
     text = text.replace("\r\n", "\n")
     shown = "".join(_visible(char, before) for before, char in zip(" " + text, text, strict=False))
-    return shown.encode("ascii", "backslashreplace").decode() if plain else shown
+    return shown.replace("⏎", "\\n").encode("ascii", "backslashreplace").decode() if plain else shown
 
 
 def _visible(char: str, before: str) -> str:
@@ -65,10 +68,8 @@ def _spelled(char: str) -> str:
     code = ord(char)
     if unicodedata.category(char) == "Zs":
         return " "
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "␡"
+    if code < 0x80:
+        return f"\\x{code:02x}"
     return char.encode("ascii", "backslashreplace").decode()
 
 
@@ -102,34 +103,8 @@ def _cut(text: str, room: int) -> str:
 
 
 def countdown(seconds: float) -> str:
-    """Time to go: `02:11`, `1h40m`, `3d04h`, right down to `00:00`, then `now`."""
+    """Time to go: `02:11`, `1h28m`, `3d04h`, right down to `00:00`, then `now`."""
     return "now" if seconds <= 0 else elapsed(seconds)
-
-
-def elapsed(seconds: float) -> str:
-    """Time gone by, in at most six cells; whole units, rounded down."""
-    minutes, rest = divmod(max(0, int(seconds)), 60)
-    if minutes < 100:
-        return f"{minutes:02d}:{rest:02d}"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours}h{minutes:02d}m"
-    days, hours = divmod(hours, 24)
-    return f"{days}d{hours:02d}h" if days < 100 else f"{days}d"
-
-
-def span(seconds: float) -> str:
-    """A coarse span, rounded down: `12s`, `5m`, `47h`, `3d`."""
-    whole = max(0, int(seconds))
-    for limit, size, unit in ((60, 1, "s"), (3600, 60, "m"), (172800, 3600, "h")):
-        if whole < limit:
-            return f"{whole // size}{unit}"
-    return f"{whole // 86400}d"
-
-
-def took(seconds: float) -> str:
-    """How long a run lasted, in at most five cells: `0.3s`, `42s`, `12m`."""
-    return f"{seconds:.1f}s" if 0 <= seconds < 9.95 else span(seconds)
 
 
 def limit(seconds: float) -> str:
@@ -138,10 +113,13 @@ def limit(seconds: float) -> str:
 
 
 def count(number: int) -> str:
-    """A number in at most four cells: `42`, `9999`, `12k`, `3M`."""
+    """A number in at most six cells: `42`, `9,999`, `61.2k`, `1.24M`."""
     if number < 10_000:
-        return str(number)
-    return f"{number // 1000}k" if number < 1_000_000 else f"{number // 1_000_000}M"
+        return f"{number:,}"
+    size, unit = (1000, "k") if number < 1_000_000 else (1_000_000, "M")
+    whole = number // size
+    digits = 2 if whole < 10 else 1 if whole < 100 else 0
+    return f"{number * 10**digits // size / 10**digits:.{digits}f}{unit}"
 
 
 def plural(number: int, word: str) -> str:

@@ -12,8 +12,8 @@ from scheduler.core.task import Call, NotSetUp, Outcome, Task
 from scheduler.handlers.registry import built_in
 
 MESSAGES = {  # seconds that a run takes, and its message
-    "heartbeat": (1.2, "disk 61 % full, load 0.4, 29 peers awake"),
-    "price_monitor": (9.0, "BTC 61,240 (+0.4 %), ETH 3,012 (-1.1 %)"),
+    "heartbeat": (1.2, "disk 61% full, load 0.4, 29 peers awake"),
+    "price_monitor": (9.0, "BTC 61,240 (+0.4%), ETH 3,012 (-1.1%)"),
     "email_check": (25.0, "3 unread, none urgent"),
     "news_scan": (48.0, "12 new items from 4 feeds"),
     "dream_generate": (140.0, "queued a prompt from 6 memories"),
@@ -33,7 +33,7 @@ FAILURES = {  # the message, and how many times in a row
     ("zephyr", "price_monitor"): ("429 Too Many Requests, retry after 120 s", 1),
 }
 WARNINGS = {
-    ("mira", "heartbeat"): "disk 91 % full: /home",
+    ("mira", "heartbeat"): "disk 91% full: /home",
     ("lark", "news_scan"): "1 of 4 feeds did not answer",
 }
 RUNNING = {("opus", "email_check"), ("aria", "dream_generate"), ("fern", "offsite_backup")}

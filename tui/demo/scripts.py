@@ -7,14 +7,14 @@ FILES = 40
 _COPIED = "\n".join(f"  {n:>2}/{FILES}  memory/raw/{n:03}.json" for n in range(1, FILES + 1))
 SCRIPTS = {
     "heartbeat": f"""\
-disk     {OK}61 %{END}  of 458 GB   /
-memory   {OK}38 %{END}  of 31 GB
+disk     {OK}61%{END}  of 458 GB   /
+memory   {OK}38%{END}  of 31 GB
 load     {OK}0.4{END}   per processor, over five minutes
 peers    {OK}29{END}    awake, none asleep for more than an hour""",
     "price_monitor": f"""\
 {DIM}GET https://api.exchange.example.org/v2/prices (3 pairs){END}
-BTC-EUR   61,240.10   {OK}+0.4 %{END}
-ETH-EUR    3,012.55   {BAD}-1.1 %{END}
+BTC-EUR   61,240.10   {OK}+0.4%{END}
+ETH-EUR    3,012.55   {BAD}-1.1%{END}
 {DIM}appended 3 lines to prices.jsonl{END}""",
     "email_check": f"""\
 {DIM}imap.example.org:993, TLS 1.3, INBOX: 1,204 messages{END}

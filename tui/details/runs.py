@@ -28,7 +28,7 @@ GLYPHS = {
 STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning"} | dict.fromkeys(
     (Outcome.STOPPED, Outcome.SKIPPED, Outcome.REFUSED), "faint"
 )
-WHEN, TRIGGER, TOOK = 14, 8, 6
+WHEN, TRIGGER, TOOK = 14, 9, 6
 BAR, TEXT = (4, 14), 12  # cells, at least and at most; cells of text that are worth showing
 SAME = 1.0  # seconds between what an event and what the history say of one moment
 AHEAD = 15  # rows before the end at which more are asked for
@@ -257,6 +257,7 @@ def _apart(run: RunRecord, moment: float) -> float:
 
 
 def _why(run: RunRecord) -> str:
-    """What started it; the number of a further attempt."""
-    trigger = str(run.trigger) if run.trigger else "unknown"
-    return f"retry {run.attempt}" if run.attempt > 1 and trigger == "retry" else trigger
+    """What started it, or which attempt it is."""
+    if run.attempt > 1:
+        return f"attempt {run.attempt}"
+    return str(run.trigger) if run.trigger else "unknown"

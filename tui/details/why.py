@@ -8,8 +8,8 @@ from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.text import until
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView
-from tui.common.text import moment, span
-from tui.fleet.notices import LEFT_BEHIND, first_line, stalled
+from tui.common.text import ago, moment, took
+from tui.fleet.notices import ATTEMPT, LEFT_BEHIND, first_line, stalled
 
 FELT = 1.0  # seconds without a turn of the loop that make a run late enough to be asked about
 LATE = 1.0  # seconds after its time that a start is called late
@@ -108,7 +108,7 @@ def _held_up(task: TaskView, now: float, seen: Evidence) -> str:
     if task.due is None or task.due > now or not stalled(seen.pulse):
         return ""
     late = min(now - task.due, seen.pulse.age) if task.due else seen.pulse.age
-    return f"late by {late:.0f}s: the scheduler is stalled{_by(seen.pulse.culprit)}"
+    return f"{late:.0f}s late: the scheduler is stalled{_by(seen.pulse.culprit)}"
 
 
 def _by(culprit: str) -> str:
@@ -183,7 +183,7 @@ def _late(start: Event, seen: Evidence) -> str:
     stall = seen.stall
     held = stall is not None and stall.covers(start.time - start.late, start.time)
     cause = f": the scheduler was stalled{_by(stall.culprit)}" if stall and held else ""
-    return f"late by {start.late:.1f}s{cause}"
+    return f"{took(start.late)} late{cause}"
 
 
 # ------------------------------------------------------------------ at rest
@@ -222,7 +222,7 @@ def _went_wrong(task: TaskView, now: float) -> str:
     outcome = task.outcome if task.outcome and task.outcome.bad else Outcome.FAILED
     if task.error is None or not task.error.time:  # the oldest files have no time
         return str(outcome)
-    return f"{outcome} {span(now - task.error.time)} ago ({moment(task.error.time, now)})"
+    return f"{outcome} {ago(now - task.error.time)} ago ({moment(task.error.time, now)})"
 
 
 def _reason(task: TaskView) -> str:
@@ -231,7 +231,7 @@ def _reason(task: TaskView) -> str:
 
 
 def _again(task: TaskView, now: float) -> str:
-    if task.note.startswith("retry "):
+    if task.note.startswith(ATTEMPT):
         return f"{task.note} {_in(task, now)}"
     if task.due is None:
         return "next try when the scheduler starts" if task.schedule == AT_START else "no next try"
@@ -275,7 +275,7 @@ def _last(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> Ite
         return
     how = {TaskStatus.WARNING: "with a warning", TaskStatus.OK: "ok"}.get(task.kind, "")
     how = "skipped" if task.outcome is Outcome.SKIPPED else how
-    yield f"last run{how and f' {how},'} {span(now - task.last_run)} ago"
+    yield f"last run{how and f' {how},'} {ago(now - task.last_run)} ago"
     start = _start(task, snapshot)
     if start and abs(start.time - task.last_run) < 1 and (late := _late(start, seen)):
         yield late

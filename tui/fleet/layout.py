@@ -110,7 +110,7 @@ def share(inner: int, longest: int, schedules: int = 7) -> Columns:
         return cells + more
 
     schedule = take(4)
-    bar, runs, took = take(6), take(4), take(5)
+    bar, runs, took = take(6), take(6), take(6)
     bar = widen(bar, 14)
     schedule = widen(schedule, min(7, schedules))
     text = take(12)

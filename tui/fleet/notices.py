@@ -14,6 +14,7 @@ from tui.common.text import clean
 
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
 LEFT_BEHIND = "waits for "  # how a task's note begins if its last run left a process behind
+ATTEMPT = "attempt "  # how it begins while the task waits for a retry
 STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
 EXAMPLE = """\
 [citizens.opus.tasks.hello]

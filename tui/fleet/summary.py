@@ -273,4 +273,4 @@ def sentence(problem: Problem, now: float) -> str:
     if problem.since is None:
         joint = " " if problem.where == "scheduler" else ": "
         return f"{problem.where}{joint}{problem.text}"
-    return f"{problem.where} failed {words.span(now - problem.since)} ago: {problem.text}"
+    return f"{problem.where} failed {words.ago(now - problem.since)} ago: {problem.text}"

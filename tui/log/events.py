@@ -31,7 +31,7 @@ TRIGGER_WORDS = {
     Trigger.SCHEDULE: "started",
     Trigger.FORCE: "forced",
     Trigger.WAKE: "started for the wake",
-    Trigger.RETRY: "tried again",
+    Trigger.RETRY: "started again",
     Trigger.CATCH_UP: "started to catch up",
 }
 STYLES: dict[TaskStatus | None, str] = {
@@ -123,8 +123,10 @@ def where_of(entry: Entry) -> str:
 def text_of(event: Event) -> str:
     """What happened in one line, not yet cleaned."""
     more = first_line(event.text[:TEXT_LIMIT])
+    if event.trigger is Trigger.RETRY and event.outcome is None and more:
+        return more  # `attempt 2 of 3`
     what = f"{_what_happened(event)}: {more}" if more else _what_happened(event)
-    return f"{what}, {event.late:.1f} s late" if event.late and event.late >= LATE else what
+    return f"{what}, {words.took(event.late)} late" if event.late and event.late >= LATE else what
 
 
 def searched(entry: Entry) -> str:

@@ -33,9 +33,9 @@ def window_for(now: float, ahead: float, cells: int, shift: float = 0.0) -> Time
 
 
 def zoom_words(zoom: int) -> str:
-    """How far ahead this zoom looks: `24 h`, `7 d`."""
+    """How far ahead this zoom looks: `24h`, `7d`."""
     hours = int(ZOOMS[zoom] // 3600)
-    return f"{hours} h" if hours <= 24 else f"{hours // 24} d"
+    return f"{hours}h" if hours <= 24 else f"{hours // 24}d"
 
 
 def labels(window: TimeGrid) -> list[Label]:

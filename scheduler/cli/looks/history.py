@@ -19,6 +19,7 @@ from scheduler.cli.options import (
 )
 from scheduler.cli.printing import readable, table, width
 from scheduler.core.records import LISTED, RunQuery, RunRecord
+from scheduler.core.spans import took
 from scheduler.core.text import clean, failing
 from scheduler.core.views import Snapshot
 from scheduler.schema.json_codec import to_json
@@ -139,25 +140,14 @@ def run_table(runs: Runs, width: int, without: Collection[str] = ()) -> list[str
 
 
 def _cells(citizen: str, run: RunRecord) -> dict[str, str]:
-    again = f", attempt {run.attempt}" if run.attempt > 1 else ""
     return {
         "id": str(run.id),
         "when": f"{datetime.fromtimestamp(run.started, UTC).astimezone():%Y-%m-%d %H:%M:%S}",
         "citizen": clean(citizen),
         "task": clean(run.task),
-        "trigger": f"{run.trigger or 'unknown'}{again}",
+        "trigger": f"attempt {run.attempt}" if run.attempt > 1 else str(run.trigger or "unknown"),
         "outcome": str(run.outcome),
-        "took": _took(run.seconds),
+        "took": took(run.seconds),
         "cost": price(run.cost),
         "text": clean(next((line.strip() for line in run.text.splitlines() if line.strip()), "")),
     }
-
-
-def _took(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.0f}ms"
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"

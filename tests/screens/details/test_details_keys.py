@@ -372,7 +372,7 @@ async def test_y_copies_what_is_shown_cleaned():
     control.outputs = {1: "\x1b[31mred\x1b[0m \x1b]0;owned\x07text\n"}
     async with details(control) as pilot:
         await press(pilot, "y")
-        assert pilot.app.clipboard == "it broke ␛]52;c;x␇\n\nred text"
+        assert pilot.app.clipboard == "it broke \\x1b]52;c;x\\x07\n\nred text"
         assert toasts(pilot) == ["copied"]
         await press(pilot, "tab", "tab", "y")
         assert pilot.app.clipboard == "schedule: every 5m"

@@ -90,7 +90,7 @@ async def test_a_refusal_is_a_toast_with_the_reason_and_never_markup():
     control.refusal = AlreadyRunning("[/red] \x1b[31mheartbeat is already running")
     async with screen(FakeFleet(control)) as pilot:
         await press(pilot, "f")
-        assert toasts(pilot) == ["opus/heartbeat: [/red] ␛[31mheartbeat is already running"]
+        assert toasts(pilot) == ["opus/heartbeat: [/red] \\x1b[31mheartbeat is already running"]
         await until(lambda: "[/red]" in shown(pilot), "the toast is painted")
 
 
@@ -326,7 +326,7 @@ async def test_y_copies_the_whole_error_of_the_row_cleaned():
         await press(pilot, "y")
         assert toasts(pilot) == ["nothing to copy yet"]
         await press(pilot, "down", "y")
-        assert pilot.app.clipboard == "opus/news_scan: first\n␛[31msecond"
+        assert pilot.app.clipboard == "opus/news_scan: first\n\\x1b[31msecond"
         await press(pilot, "down", "y")
         assert pilot.app.clipboard == "opus/mail: 3 new"
 

@@ -239,7 +239,7 @@ async def test_retries_used_before_a_crash_are_there_again_after_it(build, clock
     scheduler = await build(task("t", bad, every=3600, retries=2, retry_delay=60), states={"t": died})
     await scheduler.force("t")
     await clock.advance(1)
-    assert scheduler.snapshot().tasks[0].note == "retry 1 of 2"
+    assert scheduler.snapshot().tasks[0].note == "attempt 2 of 3"
 
 
 async def test_due_tasks_start_in_priority_order(build, clock, noting, runs):

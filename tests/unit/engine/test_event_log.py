@@ -121,8 +121,8 @@ def test_the_filter_looks_at_citizen_task_outcome_trigger_and_text(text, kept):
 
 def test_words_of_events():
     done = event(1, kind="finished", outcome=Outcome.TIMED_OUT, duration=300.0, text="\nafter 5m\nmore")
-    assert text_of(done) == "timed out in 5m: after 5m"
-    assert text_of(event(1, late=2.14)) == "started, 2.1 s late"
+    assert text_of(done) == "timed out in 05:00: after 5m"
+    assert text_of(event(1, late=2.14)) == "started, 2.1s late"
     assert text_of(event(1, trigger=Trigger.FORCE)) == "forced"
     assert text_of(event(1, kind="wake finished", outcome=Outcome.OK, trigger=None)) == "wake ok"
     assert text_of(event(1, kind="clock jumped", trigger=None)) == "clock jumped"

@@ -209,4 +209,4 @@ def test_a_stalled_scheduler_is_worse_than_anything():
 def test_what_keeps_a_task_from_running_is_said_before_its_last_error():
     waits = "waits for pid 7, started by an owner that died"
     assert below(replace(failing("nap"), note=waits)) == (waits, "warning")
-    assert below(replace(failing("nap"), note="retry 1 of 2")) == (failing("nap").error.text, "failed")
+    assert below(replace(failing("nap"), note="attempt 2 of 3")) == (failing("nap").error.text, "failed")

@@ -85,6 +85,6 @@ def test_labels_never_run_into_each_other_or_over_the_edge(clocks, zone):
 
 def test_words(clocks):
     clocks("UTC")
-    words = "1 h, 3 h, 6 h, 12 h, 24 h, 3 d, 7 d"
+    words = "1h, 3h, 6h, 12h, 24h, 3d, 7d"
     assert ", ".join(zoom_words(zoom) for zoom in range(len(ZOOMS))) == words
     assert moment(NOON) == "Mon 12:00"

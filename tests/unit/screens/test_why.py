@@ -121,8 +121,8 @@ TABLE = [
     ),
     (QUEUED, (), Evidence(), "queued: it starts as soon as a worker is free"),
     (QUEUED, (), STALLED, "queued: the scheduler is stalled by opus/price_monitor for 5s"),
-    (task(due=NOON - 3), (), STALLED, "late by 3s: the scheduler is stalled by opus/price_monitor"),
-    (task(due=NOON - 3), (), Evidence(Heartbeat(9.0)), "late by 3s: the scheduler is stalled"),
+    (task(due=NOON - 3), (), STALLED, "3s late: the scheduler is stalled by opus/price_monitor"),
+    (task(due=NOON - 3), (), Evidence(Heartbeat(9.0)), "3s late: the scheduler is stalled"),
     (
         task(),
         (),
@@ -219,10 +219,10 @@ TABLE = [
         " Connection timeout",
     ),
     (
-        failed(note="retry 1 of 3", due=NOON + 20),
+        failed(note="attempt 2 of 4", due=NOON + 20),
         (),
         Evidence(),
-        "failed 1h ago (11:00); retry 1 of 3 in 20s (12:00): Connection timeout",
+        "failed 1h ago (11:00); attempt 2 of 4 in 20s (12:00): Connection timeout",
     ),
     (failed(due=NOON), (), Evidence(), "failed 1h ago (11:00); next try now: Connection timeout"),
     (failed(due=None), (), Evidence(), "failed 1h ago (11:00); no next try: Connection timeout"),
@@ -266,12 +266,12 @@ def test_a_run_says_what_started_it():
 def test_a_late_run_names_who_stalled_the_scheduler_if_that_was_seen():
     snapshot = Snapshot("opus", (running(),), events=(started(late=2.1),))
     said = why(running(), snapshot, NOON, HELD_UP)
-    assert "late by 2.1s: the scheduler was stalled by opus/price_monitor" in said
+    assert "2.1s late: the scheduler was stalled by opus/price_monitor" in said
     unseen = why(running(), snapshot, NOON, Evidence(stall=Stall("x", NOON - 900, NOON - 800)))
-    assert "late by 2.1s, timeout" in unseen and "stalled" not in unseen
+    assert "2.1s late, timeout" in unseen and "stalled" not in unseen
     ended = task(last_run=NOON - 12)
     said = why(ended, Snapshot("opus", (ended,), events=(started(late=2.1),)), NOON, HELD_UP)
-    assert said.endswith("late by 2.1s: the scheduler was stalled by opus/price_monitor")
+    assert said.endswith("2.1s late: the scheduler was stalled by opus/price_monitor")
 
 
 def test_catching_up_is_not_called_late():
