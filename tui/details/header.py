@@ -5,7 +5,7 @@ from textual.widgets import Static
 
 from scheduler.core.views import TaskStatus, TaskView
 from tui.common.text import cells, clean, countdown, elapsed, limit, shorten, wall, wrapped
-from tui.fleet.rows import STYLES
+from tui.fleet.panels.rows import STYLES
 from tui.glyphs import Glyphs
 
 WHY = 2  # lines: a sentence that grows must not move what is below

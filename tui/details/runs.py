@@ -12,7 +12,7 @@ from scheduler.core.views import TaskStatus, TaskView
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.styles import CURSOR
 from tui.common.text import clean, day_and_time, elapsed, shorten, took, wrapped
-from tui.fleet.rows import done
+from tui.fleet.panels.rows import done
 from tui.glyphs import Glyphs
 
 GLYPHS = {

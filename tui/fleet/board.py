@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from scheduler.core.views import Snapshot, TaskView
 from tui.fleet.arrangement import Filter, Order
-from tui.fleet.layout import Layout, arrange, columns_for
-from tui.fleet.panel import Panel
-from tui.fleet.rows import RowState
+from tui.fleet.panels.layout import Layout, arrange, columns_for
+from tui.fleet.panels.panel import Panel
+from tui.fleet.panels.rows import RowState
 from tui.glyphs import Glyphs
 
 

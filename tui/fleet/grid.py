@@ -19,8 +19,8 @@ from tui.common.text import clean, fit
 from tui.fleet import navigation
 from tui.fleet.arrangement import Filter, Order
 from tui.fleet.board import Board, Place
-from tui.fleet.panel import paint
-from tui.fleet.rows import RowState
+from tui.fleet.panels.panel import paint
+from tui.fleet.panels.rows import RowState
 from tui.glyphs import Glyphs
 from tui.keys import FLEET_KEYS, FLEET_VERBS, key_of
 

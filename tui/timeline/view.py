@@ -16,7 +16,7 @@ from tui.common import text as words
 from tui.common.line_view import CursorView
 from tui.common.styles import CURSOR, merged
 from tui.common.task_ref import TaskRef
-from tui.fleet.rows import STYLES, state_words
+from tui.fleet.panels.rows import STYLES, state_words
 from tui.glyphs import Glyphs
 from tui.keys import TIMELINE_KEYS
 from tui.log.events import OUTCOMES

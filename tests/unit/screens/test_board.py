@@ -10,8 +10,8 @@ from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
 from tests.fakes import NOON
 from tui.fleet.arrangement import Filter, Order, words_of
 from tui.fleet.board import Board, Place
-from tui.fleet.layout import arrange, columns_for, share
-from tui.fleet.rows import below
+from tui.fleet.panels.layout import arrange, columns_for, share
+from tui.fleet.panels.rows import below
 from tui.fleet.summary import FleetSummary
 from tui.glyphs import UNICODE
 

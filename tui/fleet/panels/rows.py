@@ -8,8 +8,8 @@ from rich.segment import Segment
 from scheduler.core.views import TaskStatus, TaskView
 from tui.common import text as words
 from tui.common.styles import CURSOR, HERE, MARKED, Styles
-from tui.fleet.layout import Columns
 from tui.fleet.notices import LEFT_BEHIND
+from tui.fleet.panels.layout import Columns
 from tui.glyphs import Glyphs
 
 STYLES = {

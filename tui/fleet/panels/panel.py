@@ -7,10 +7,10 @@ from rich.segment import Segment
 from scheduler.core.views import Heartbeat, Snapshot, TaskView
 from tui.common.styles import CURSOR, FADED, HERE, MARKED, Styles
 from tui.fleet.arrangement import Filter, words_of
-from tui.fleet.frame import BottomLine, TopLine
-from tui.fleet.layout import Columns, share
 from tui.fleet.notices import LEFT_BEHIND, Notice, Severity, faded, notices, owned_here, stalled
-from tui.fleet.rows import Line, RowState, TaskLine, TextLine, below, lines_of
+from tui.fleet.panels.frame import BottomLine, TopLine
+from tui.fleet.panels.layout import Columns, share
+from tui.fleet.panels.rows import Line, RowState, TaskLine, TextLine, below, lines_of
 from tui.glyphs import Glyphs
 
 SETTINGS = "experience.toml"

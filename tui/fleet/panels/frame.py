@@ -6,7 +6,7 @@ from scheduler.core.views import Snapshot, TaskStatus
 from tui.common import text as words
 from tui.common.styles import FADED, HERE, Styles
 from tui.fleet.notices import Notice
-from tui.fleet.rows import Line, RowState
+from tui.fleet.panels.rows import Line, RowState
 from tui.glyphs import Glyphs
 
 

@@ -1,0 +1,1 @@
+"""The panels: where they lie, and the lines of each."""
