@@ -153,7 +153,7 @@ def _from_owner(citizen: CitizenSettings, silent: set[int]) -> Snapshot | None:
     owner, foreign = owner_of(citizen.home), is_foreign(citizen.home)
     if not foreign and (owner is None or owner.pid in silent):
         return None
-    from scheduler.control.owner_snapshot import owner_snapshot
+    from scheduler.control.wire.owner_snapshot import owner_snapshot
 
     answer = owner_snapshot(citizen.name, citizen.home)
     if answer is None and owner:

@@ -14,7 +14,7 @@ from benchmarks.engine.ours import Place, Watched
 from benchmarks.memory import resident
 from benchmarks.numbers import Sample, middle, ratio
 from benchmarks.table import Bar, Beside, Row
-from scheduler.control.server import Server
+from scheduler.control.wire.server import Server
 from scheduler.core.task import Task
 from scheduler.engine.scheduler import Scheduler
 from scheduler.storage.state_store import Store

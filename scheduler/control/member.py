@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.config.loader import CitizenSettings
-from scheduler.control.client import RemoteControl
 from scheduler.control.offline import OfflineControl
-from scheduler.control.server import Served, Server
+from scheduler.control.wire.client import RemoteControl
+from scheduler.control.wire.server import Served, Server
 from scheduler.core.ports import Control
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scheduler.config.settings import CitizenSettings
-from scheduler.control.client import ObservableControl, RemoteControl
 from scheduler.control.home_snapshot import read_snapshot, watched_since
+from scheduler.control.wire.client import ObservableControl, RemoteControl
 from scheduler.core.description import TaskDetails, explain
 from scheduler.core.planning import Slots, TimeGrid, forecast
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from scheduler.config.loader import CitizenSettings, Settings, load
-from scheduler.control.client import Connection
+from scheduler.control.wire.client import Connection
 from scheduler.errors import BadSettings, Disconnected, SchedulerError, UnknownCitizen, WrongOwner
 from scheduler.process.process_info import Running, alive, born
 from scheduler.storage.lock import managed_by, owner_of

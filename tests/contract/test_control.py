@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 import scheduler.control.fleet
-from scheduler.control.client import RemoteControl
 from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
 from scheduler.control.session import force_and_wait, outcome_of
 from scheduler.control.threaded import FleetThread, ThreadedControl
+from scheduler.control.wire.client import RemoteControl
 from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Outcome
 from scheduler.core.views import OutputChunk, Snapshot, TaskStatus

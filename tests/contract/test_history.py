@@ -11,8 +11,8 @@ import pytest
 from scheduler.config.loader import load
 from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
-from scheduler.control.server import Server
 from scheduler.control.session import force_and_wait
+from scheduler.control.wire.server import Server
 from scheduler.core.ports import FleetOptions
 from scheduler.core.records import MOST_LISTED, RunRecord
 from scheduler.core.task import Outcome, Trigger

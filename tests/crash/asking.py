@@ -5,7 +5,7 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from scheduler.control.client import Connection
+from scheduler.control.wire.client import Connection
 from scheduler.errors import SchedulerError
 from scheduler.system.clock import SystemClock
 from scheduler.system.unix_socket import client_socket

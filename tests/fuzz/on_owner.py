@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import strategies as st
 
-from scheduler.control import client as remote
-from scheduler.control import messages
-from scheduler.control.client import RemoteControl
+from scheduler.control.wire import client as remote
+from scheduler.control.wire import messages
+from scheduler.control.wire.client import RemoteControl
 from scheduler.core.state import Failure
 from scheduler.core.views import Event, OutputChunk, Snapshot, TaskStatus, TaskView, WakeView
 from scheduler.errors import SchedulerError

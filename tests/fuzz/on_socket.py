@@ -11,8 +11,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from scheduler.control import server
-from scheduler.control.client import Connection
+from scheduler.control.wire import server
+from scheduler.control.wire.client import Connection
 from tests.fakes import until
 from tests.fuzz.bent import bent
 from tests.integration.sockets.test_socket import Owner

@@ -5,8 +5,8 @@ import logging
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from scheduler.control import client as remote
-from scheduler.control import server
+from scheduler.control.wire import client as remote
+from scheduler.control.wire import server
 from tests.fuzz import on_crontab, on_owner, on_settings, on_socket, on_state
 
 

@@ -15,10 +15,10 @@ import pytest
 
 from scheduler.cli.main import run
 from scheduler.config.loader import load
-from scheduler.control import messages
-from scheduler.control.client import Connection, RemoteControl
 from scheduler.control.fleet import Fleet
-from scheduler.control.seats import CLIENTS, OTHERS, Seat, Seats
+from scheduler.control.wire import messages
+from scheduler.control.wire.client import Connection, RemoteControl
+from scheduler.control.wire.seats import CLIENTS, OTHERS, Seat, Seats
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import Refused, WrongOwner
 from scheduler.runtime.background_loops import stop_loops
@@ -287,8 +287,8 @@ async def test_idle_clients_of_the_group_lock_nobody_out(folder, monkeypatch, ca
     fleet = await place.owner("good")
     member = Peer(1, 12345, frozenset({os.getgid()}))
     with monkeypatch.context() as faked:
-        faked.setattr("scheduler.control.server.peer_of", lambda connection: member)
-        faked.setattr("scheduler.control.server.is_admitted", lambda *_: True)
+        faked.setattr("scheduler.control.wire.server.peer_of", lambda connection: member)
+        faked.setattr("scheduler.control.wire.server.is_admitted", lambda *_: True)
         writers = await idle_clients(socket_path(home), 2 * CLIENTS)
     assert fleet.members["good"].server.clients <= OTHERS
     assert await place.command("reset", "good", "chore") == 0
@@ -309,8 +309,8 @@ async def test_own_idle_clients_lock_nobody_out(folder):
 
 
 async def test_a_full_socket_is_a_sentence_and_one_line_of_the_log(folder, monkeypatch, capsys, caplog):
-    monkeypatch.setattr("scheduler.control.seats.CLIENTS", 2)
-    monkeypatch.setattr("scheduler.control.server.CLIENTS", 2)
+    monkeypatch.setattr("scheduler.control.wire.seats.CLIENTS", 2)
+    monkeypatch.setattr("scheduler.control.wire.server.CLIENTS", 2)
     caplog.set_level(logging.WARNING, "experience.server")
     place = Root(folder)
     at = client_socket("good", place.home("good"))

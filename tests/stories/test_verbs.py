@@ -10,9 +10,9 @@ from unittest.mock import patch
 import pytest
 
 from scheduler.cli.main import run
-from scheduler.control import messages
-from scheduler.control.client import RemoteControl
 from scheduler.control.fleet import Fleet
+from scheduler.control.wire import messages
+from scheduler.control.wire.client import RemoteControl
 from scheduler.core.ports import FleetOptions
 from scheduler.engine import registry
 from scheduler.errors import Disconnected, NotConfirmed
@@ -43,7 +43,7 @@ async def test_a_verb_on_a_slow_disk_says_done_not_saved_yet(verb, build, noting
 
 
 def test_a_client_waits_longer_than_its_owner_does_for_a_disk():
-    from scheduler.control.client import ANSWER_TIMEOUT
+    from scheduler.control.wire.client import ANSWER_TIMEOUT
 
     assert registry.SAVED_WITHIN <= ANSWER_TIMEOUT / 2
 
@@ -78,7 +78,7 @@ class Place:
 
 @pytest.fixture(params=[False, True], ids=["silent", "dies"])
 async def silent(request, tmp_path, monkeypatch) -> AsyncIterator[Place]:
-    monkeypatch.setattr("scheduler.control.client.ANSWER_TIMEOUT", 0.5)
+    monkeypatch.setattr("scheduler.control.wire.client.ANSWER_TIMEOUT", 0.5)
     place = Place(tmp_path, request.param)
     fleet = Fleet(FleetOptions(config=place.config))
     await fleet.start(dispatch=False)

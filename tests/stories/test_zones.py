@@ -15,8 +15,8 @@ from scheduler import background
 from scheduler.background import read_citizens
 from scheduler.cli.main import run
 from scheduler.config.loader import Settings, fingerprint, load
-from scheduler.control import owner_snapshot
 from scheduler.control.fleet import Fleet
+from scheduler.control.wire import owner_snapshot
 from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.schedule import Cron, local_zone, zone_named
 from scheduler.errors import BadSchedule

@@ -28,7 +28,7 @@ from scheduler.spending.money import price
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from scheduler.control.client import RemoteControl
+    from scheduler.control.wire.client import RemoteControl
 
 WIDEST = 200  # columns without a terminal
 TITLES = ("id", "when", "citizen", "task", "trigger", "outcome", "took", "cost", "text")

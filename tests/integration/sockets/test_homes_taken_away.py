@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from scheduler.config.defaults import BACKGROUND_TASKS
-from scheduler.control.client import Connection, RemoteControl
 from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
+from scheduler.control.wire.client import Connection, RemoteControl
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned

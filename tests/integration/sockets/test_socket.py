@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from scheduler.control import messages
-from scheduler.control.client import RETRY, RETRY_MAX, Connection, RemoteControl
-from scheduler.control.seats import CLIENTS
-from scheduler.control.server import ACCEPTED, MISTAKES, READ_SIZE, REQUESTS, Server
+from scheduler.control.wire import messages
+from scheduler.control.wire.client import RETRY, RETRY_MAX, Connection, RemoteControl
+from scheduler.control.wire.seats import CLIENTS
+from scheduler.control.wire.server import ACCEPTED, MISTAKES, READ_SIZE, REQUESTS, Server
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.task import Call, Task
 from scheduler.core.views import TaskStatus
@@ -206,7 +206,7 @@ async def test_an_owner_that_stays_away_is_looked_for_less_and_less_often(owner,
         await sleep(0)
 
     monkeypatch.setattr(
-        "scheduler.control.client.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted})
+        "scheduler.control.wire.client.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted})
     )
     await owner.server.close()
     await until(lambda: len(pauses) > 30, "it is looked for")
@@ -397,7 +397,7 @@ async def test_of_many_that_come_at_once_a_few_are_taken_in_a_turn_and_none_is_l
 async def test_another_version_of_the_protocol_is_a_sentence(home, monkeypatch):
     owner = Owner(home)
     other = SimpleNamespace(**{**vars(messages), "PROTOCOL": 1})
-    monkeypatch.setattr("scheduler.control.server.messages", other)
+    monkeypatch.setattr("scheduler.control.wire.server.messages", other)
     await owner.open()
     with pytest.raises(Disconnected, match="speaks version 1 of the protocol, this is version 2"):
         await Connection.open(owner.at)
@@ -428,7 +428,7 @@ async def test_who_stops_while_it_opens_leaves_no_socket(owner):
 async def test_a_member_of_the_group_steers_and_does_not_stop(owner, monkeypatch):
     (home := owner.path.parent.parent).chmod(0o755)
     monkeypatch.setattr(
-        "scheduler.control.server.peer_of", lambda connection: Peer(7, 12345, frozenset({os.getgid()}))
+        "scheduler.control.wire.server.peer_of", lambda connection: Peer(7, 12345, frozenset({os.getgid()}))
     )
     await owner.server.share(shared_path(home), os.getgid())
     connection = await Connection.open(HomeSocket(shared_path(home), "opus", home))
@@ -440,7 +440,7 @@ async def test_a_member_of_the_group_steers_and_does_not_stop(owner, monkeypatch
 
 async def test_a_stranger_is_not_let_in(owner, monkeypatch):
     monkeypatch.setattr(
-        "scheduler.control.server.peer_of", lambda connection: Peer(7, 12345, frozenset({12345}))
+        "scheduler.control.wire.server.peer_of", lambda connection: Peer(7, 12345, frozenset({12345}))
     )
     reader, writer = await asyncio.open_unix_connection(str(owner.path))
     assert await reader.read() == b""

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from scheduler.config.defaults import BACKGROUND_TASKS
-from scheduler.control.client import Connection
 from scheduler.control.fleet import Fleet
+from scheduler.control.wire.client import Connection
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import Disconnected
 from scheduler.system.unix_socket import (

@@ -14,8 +14,8 @@ import pytest
 
 from scheduler.cli.main import main
 from scheduler.config.loader import load
-from scheduler.control.client import Connection
 from scheduler.control.fleet import Fleet
+from scheduler.control.wire.client import Connection
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import SchedulerError
 from scheduler.runtime import background_loops
@@ -55,7 +55,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short time limits."""
     for name, seconds in (("AFTER_GRACE", 0.3), ("AFTER_SIGTERM", 0.3)):
         monkeypatch.setattr(background_loops, name, seconds)
-    monkeypatch.setattr("scheduler.control.client.GREETING_TIMEOUT", 0.3)
+    monkeypatch.setattr("scheduler.control.wire.client.GREETING_TIMEOUT", 0.3)
 
 
 def until(holds: Callable[[], object], words: str) -> None:

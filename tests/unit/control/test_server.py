@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.control import messages, server
-from scheduler.control.server import Server
+from scheduler.control.wire import messages, server
+from scheduler.control.wire.server import Server
 from scheduler.core.views import Event, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers
 from tests.fakes import until

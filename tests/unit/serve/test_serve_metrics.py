@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scheduler.control.messages import with_events, without_events
+from scheduler.control.wire.messages import with_events, without_events
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import NOON

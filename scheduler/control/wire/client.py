@@ -8,8 +8,8 @@ from itertools import count
 from random import uniform
 from typing import Any, TypeVar
 
-from scheduler.control import messages
-from scheduler.control.greeting import check_user, checked_greeting
+from scheduler.control.wire import messages
+from scheduler.control.wire.greeting import check_user, checked_greeting
 from scheduler.core.ports import RequestingControl
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots

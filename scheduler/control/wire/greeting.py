@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from scheduler.control import messages
+from scheduler.control.wire import messages
 from scheduler.errors import Disconnected, Refused, WrongOwner
 from scheduler.system.unix_socket import HomeSocket, Peer, home_id
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from scheduler.control import messages
-from scheduler.control.greeting import check_user, checked_greeting
+from scheduler.control.wire import messages
+from scheduler.control.wire.greeting import check_user, checked_greeting
 from scheduler.core.views import Snapshot
 from scheduler.errors import Disconnected
 from scheduler.system.unix_socket import HomeSocket, client_path, peer_of

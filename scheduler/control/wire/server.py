@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from scheduler.control import messages
-from scheduler.control.messages import METHODS, Method, ProtocolError, Request
-from scheduler.control.seats import CLIENTS, Seat, Seats
+from scheduler.control.wire import messages
+from scheduler.control.wire.messages import METHODS, Method, ProtocolError, Request
+from scheduler.control.wire.seats import CLIENTS, Seat, Seats
 from scheduler.core.views import OutputChunk, Snapshot
 from scheduler.engine.event_bus import snapshots
 from scheduler.errors import NotALoop, NotOurs, SchedulerError
