@@ -54,27 +54,29 @@ class Family(NamedTuple):
         leader = self.leader
         reused = any(one.pid == leader.pid and one.born != leader.born for one in everybody)
         group = -1 if reused else leader.pid  # strangers, if the pid was reused
-        inside = {
+        signs = {
             one.pid
             for one in everybody
-            if one.mark == self.mark
+            if (self.mark and one.mark == self.mark)  # no mark is no sign: everything else has none
             or group in (one.group, one.session)
             or self.pipe in one.outputs
             or one.identity in self.seen
         }
-        _add_descendants(inside, everybody)
+        inside = descendants(signs, everybody)
         return [one for one in everybody if one.pid in inside]
 
 
-def _add_descendants(inside: set[int], everybody: Iterable[ProcessEntry]) -> None:
+def descendants(roots: Iterable[int], everybody: Iterable[ProcessEntry]) -> set[int]:
+    """The pids of these processes and of all that they started and did not lose."""
     children = defaultdict(list)
     for one in everybody:
         children[one.parent].append(one.pid)
-    new = list(inside)
+    inside, new = set(roots), list(roots)
     while new:
         found = [pid for pid in children[new.pop()] if pid not in inside]
         inside.update(found)
         new += found
+    return inside
 
 
 class ProcessTree:
@@ -93,10 +95,11 @@ class ProcessTree:
     async def _look(self) -> list[ProcessEntry]:
         async with self._looking:
             self._next = None  # later requests need a later scan
-            return await in_thread(_everybody, "census", lambda thread: None)
+            return await in_thread(everybody, "census", lambda thread: None)
 
 
-def _everybody() -> list[ProcessEntry]:
+def everybody() -> list[ProcessEntry]:
+    """Every living process of the machine but this one; blocks."""
     look = _from_proc if facts.LINUX else _from_psutil
     found = (look(pid) for pid in facts.pids() if pid != os.getpid())
     return [one for one in found if one is not None]
