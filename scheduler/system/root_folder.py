@@ -10,7 +10,7 @@ NAME = ".experience"
 
 
 def root_folder(root: Path) -> Path:
-    """`.experience` in a root of this user; of any other root (/home) a folder in the user's own state folder.
+    """`.experience` in a root of this user; of any other root (/home) a folder in the user's state folder.
 
     Nothing in it is believed that another user wrote: read with `only_ours`. It may not be there yet.
     """
