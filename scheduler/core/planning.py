@@ -10,6 +10,7 @@ from scheduler.core.state import CHANGED, OFF, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Task
 from scheduler.process.process_info import Running
 
+INTERRUPTED = Outcome.INTERRUPTED  # members of an enumeration are slow to find
 COUNT = 5  # next times in a task's details
 MOST_CELLS, MOST_TASKS = 1000, 200  # in one forecast
 A_LITTLE = 0.001  # seconds: a slot at the very start of a cell belongs to it
@@ -73,7 +74,7 @@ def next_slot(citizen: str, task: Task, state: TaskState, now: float) -> float:
         first_seen = now if state.first_seen is None else state.first_seen
         return schedule.first(min(now, max(first_seen, state.wanted_since or 0.0)))
     last = min(last, now)
-    ended = last if state.outcome is Outcome.INTERRUPTED else last + (state.last_duration or 0.0)
+    ended = last if state.outcome is INTERRUPTED else last + (state.last_duration or 0.0)
     if isinstance(schedule, Every):
         beat = _beat(citizen, task, state.slot, last) if task.jitter else last
         slot = beat + schedule.seconds
@@ -117,7 +118,7 @@ def spread(citizen: str, task: Task, slot: float) -> float:
 def retry_time(citizen: str, task: Task, state: TaskState, now: float) -> float | None:
     """When a failed run is retried; None when no retry is left, or the next slot comes first."""
     outcome = state.outcome
-    if outcome is None or not outcome.bad or outcome is Outcome.INTERRUPTED or state.attempt >= task.retries:
+    if outcome is None or not outcome.bad or outcome is INTERRUPTED or state.attempt >= task.retries:
         return None
     when = now + _delay(task, state.attempt) * random.uniform(0.9, 1.0)
     return when if when < next_slot(citizen, task, state, now) else None

@@ -15,6 +15,7 @@ ERROR_LIMIT = 2000  # characters of an error kept in the state file
 CHANGED = (
     3 * 3600.0
 )  # a clock set back by so many seconds was changed, by fewer corrected: as in Debian's cron
+_made, _set = object.__new__, object.__setattr__  # found once, not twice a run
 OFF = "off"  # the schedule of a task that nothing wants
 _MOMENTS = ("last_run", "last_success", "first_seen", "wanted_since", "paused_at")
 
@@ -175,6 +176,6 @@ class TaskState:
 
 def _state(fields: dict[str, Any]) -> TaskState:
     """The state with these fields, all of them."""
-    state = object.__new__(TaskState)
-    object.__setattr__(state, "__dict__", fields)
+    state = _made(TaskState)
+    _set(state, "__dict__", fields)
     return state

@@ -28,11 +28,9 @@ from scheduler.system.clock import Clock
 log = logging.getLogger("experience")
 
 SAVED_WITHIN = 5.0  # seconds that a verb waits for the disk; its client waits ten for the answer
-OK, SCHEDULE, FORCE = (
-    Outcome.OK,
-    Trigger.SCHEDULE,
-    Trigger.FORCE,
-)  # members of an enumeration are slow to find
+# Members of an enumeration are slow to find, and `A | B` makes a new object for each run.
+OK, INTERRUPTED, SCHEDULE, FORCE = Outcome.OK, Outcome.INTERRUPTED, Trigger.SCHEDULE, Trigger.FORCE
+OWN_PROCESS = (Command, Isolated)
 
 
 class Job:
@@ -167,7 +165,7 @@ class TaskRegistry:
         served = None if slot is None or (trigger is FORCE and slot > now) else slot
         if served is not None and now - served >= LATE:  # the run stands for all that were missed
             served = task.schedule.latest(served, now)
-        starting = isinstance(task.work, Command | Isolated)  # a process of its own will carry it
+        starting = isinstance(task.work, OWN_PROCESS)  # a process of its own will carry it
         self.update(job, job.state.started(Running(pid, ticks, now, BOOT), served, starting=starting))
         attempt = job.attempt() if trigger is Trigger.RETRY else ""
         self.add_event("started", task.name, None, attempt, trigger, None, late)
@@ -221,7 +219,7 @@ class TaskRegistry:
     def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
         """The state of a task whose run came to this."""
         outcome, before = result.outcome, job.state
-        if outcome is Outcome.INTERRUPTED:
+        if outcome is INTERRUPTED:
             state = before.interrupted(result.text, now, again=self.stopping)
         else:
             state = before.finished(outcome, result.text, now, took)

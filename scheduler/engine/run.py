@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.secrets import NOTHING_SECRET
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.executors import OutputBuffer
@@ -19,18 +20,18 @@ PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 class RunHandle:
     """The engine's hold on one run, of a task or of the wake; to its worker it is the RunListener."""
 
-    # Defaults of the class instead of fifteen assignments: a run is made for every dispatch.
-    task: asyncio.Task[Any] | None = None
-    started_at = 0.0  # elapsed seconds, for the duration
-    deadline = float("inf")
-    reason: Outcome | None = None
-    why = ""
-    began = abandoned = _exited = _publishing = False
-    left: tuple[str, Callable[[], bool]] | None = None
-    survivor: Running | None = None  # the process that could not be ended
-    progress: Progress | None = None
-    masks = NOTHING_SECRET
-    _output: OutputBuffer | None = None
+    # Fifteen assignments for every dispatch are cheaper than defaults of the class, which are slow to find.
+    __slots__ = (
+        *("abandoned", "began", "deadline", "job", "left", "masks", "name", "progress", "reason", "since"),
+        *("started_at", "survivor", "task", "trigger", "why"),
+        *("_carried", "_exited", "_output", "_publishing", "_shown"),
+    )
+    task: asyncio.Task[Any] | None
+    reason: Outcome | None
+    left: tuple[str, Callable[[], bool]] | None
+    survivor: Running | None  # the process that could not be ended
+    progress: Progress | None
+    _output: OutputBuffer | None
 
     def __init__(
         self,
@@ -43,6 +44,10 @@ class RunHandle:
     ) -> None:
         self.name, self.trigger, self.since, self.job = name, trigger, since, job
         self._carried, self._shown = carried, shown
+        self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
+        self.began = self.abandoned = self._exited = self._publishing = False
+        self.started_at = 0.0  # elapsed seconds, for the duration
+        self.deadline, self.why, self.masks = NEVER, "", NOTHING_SECRET
 
     @property
     def output(self) -> OutputBuffer:

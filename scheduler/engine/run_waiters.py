@@ -51,7 +51,7 @@ class RunWaiters:
 
     def check_queued(self, job: Job) -> None:
         """End the waits for a task that neither runs nor is queued."""
-        if not job.run and not job.waiting:
+        if (self._waits or self._starts) and not job.run and not job.waiting:
             self.finished(job.task.name)
             self.started(job.task.name, None)
 

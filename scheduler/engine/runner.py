@@ -168,7 +168,7 @@ class Runner:
 def _masked(result: Result, masks: Masks) -> Result:
     """The one place where what a run came to leaves it: whatever quotes a secret, it is not shown."""
     text, traceback = masks.hide(result.text), masks.hide(result.traceback)
-    if (text, traceback) == (result.text, result.traceback):
+    if text == result.text and traceback == result.traceback:
         return result
     return Result(result.outcome, text, result.urgent, traceback)
 

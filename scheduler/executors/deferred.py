@@ -5,6 +5,7 @@ Of 10,000 runs that are due at once the last one starts after 0.16 s; without th
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import Any
 
 # So many in so many seconds are not deferred: a turn of the loop costs something, too.
@@ -18,24 +19,22 @@ class Deferred:
     """Calls functions in order: at once while there are few, else some in each turn of the loop."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Any, ...]] = deque()
-        self._since = 0.0  # the window's beginning; then since when something waits
+        self._waiting: deque[tuple[float, Any, tuple[Any, ...]]] = deque()
+        self._since = 0.0  # the window's beginning
         self._left = 0  # of the window
 
     def call(self, action: Any, *given: Any) -> None:
         """Call the function with these arguments, now or later."""
-        if self._waiting:
-            self._waiting.append((action, *given))
-            return
-        loop = asyncio.get_running_loop()
-        if (now := loop.time()) - self._since > WINDOW:
-            self._since, self._left = now, AT_ONCE
-        if self._left:
-            self._left -= 1
-            action(*given)
-        else:
-            self._waiting.append((action, *given))
-            loop.call_soon(self._some)
+        now = monotonic()
+        if not self._waiting:
+            if now - self._since > WINDOW:
+                self._since, self._left = now, AT_ONCE
+            if self._left:
+                self._left -= 1
+                action(*given)
+                return
+            asyncio.get_running_loop().call_soon(self._some)
+        self._waiting.append((now, action, given))
 
     def flush(self) -> None:
         """Call everything that waits, now."""
@@ -43,15 +42,15 @@ class Deferred:
             self._next()
 
     def _some(self) -> None:
-        loop = asyncio.get_running_loop()
-        long = loop.time() - self._since > LONGEST
+        waiting, long, called = self._waiting, monotonic() - LONGEST, 0
         try:
-            for _ in range(min(MANY if long else SLICE, len(self._waiting))):
+            while waiting and (called < SLICE or (called < MANY and waiting[0][0] <= long)):
+                called += 1
                 self._next()
         finally:  # one that raises does not stop the others
-            if self._waiting:
-                loop.call_soon(self._some)
+            if waiting:
+                asyncio.get_running_loop().call_soon(self._some)
 
     def _next(self) -> None:
-        action, *given = self._waiting.popleft()
+        _, action, given = self._waiting.popleft()
         action(*given)

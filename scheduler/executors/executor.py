@@ -16,6 +16,8 @@ from scheduler.executors.subprocesses import SubprocessPool
 from scheduler.process.adopted import Makers
 from scheduler.process.startup import as_utf8
 
+IN_PROCESS = (Call, Imported)  # `Call | Imported` would be a new object for each run
+
 
 class Executor:
     """Executes runs for all schedulers of one event loop."""
@@ -32,7 +34,7 @@ class Executor:
         Cancelling it ends the run: at once, except that a process gets `kill_grace` to go by itself.
         """
         work = task.work
-        if isinstance(work, Call | Imported):
+        if isinstance(work, IN_PROCESS):
             return self._calls.run(task, work, context, watcher)
         if isinstance(work, Command):
             return run_command(self._processes, work, context, watcher)

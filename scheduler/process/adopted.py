@@ -42,20 +42,20 @@ class Makers:
     """The runs under way, as makers of processes, and those that were since the last look."""
 
     def __init__(self) -> None:
-        self.active: set[object] = set()
-        self.calls: set[object] = set()  # those that start processes inside this one: handlers
+        self.active: dict[object, bool] = {}  # and whether it starts processes inside this one: a handler
         self._recent: set[object] | None = None  # None: nobody looks
 
     def begin(self, maker: object, *, call: bool = False) -> None:
-        self.active.add(maker)
-        if call:
-            self.calls.add(maker)
+        self.active[maker] = call
         if self._recent is not None:
             self._recent.add(maker)
 
     def end(self, maker: object) -> None:
-        self.active.discard(maker)
-        self.calls.discard(maker)
+        self.active.pop(maker, None)
+
+    def calls(self) -> frozenset[object]:
+        """The handlers of this process that run."""
+        return frozenset(maker for maker, call in self.active.items() if call)
 
     def since_last_look(self) -> frozenset[object]:
         recent, self._recent = self._recent or self.active, set(self.active)
@@ -116,7 +116,7 @@ class AdoptedChildren:
 
     def _collect(self, pid: int, child: _Child) -> None:
         """Collect it once it has ended, unless a handler that may have started it can still ask for it."""
-        unclaimed = child.waits >= UNCLAIMED and not child.makers & self._makers.calls
+        unclaimed = child.waits >= UNCLAIMED and not child.makers & self._makers.calls()
         if child.waits and (child.certain or unclaimed):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)

@@ -14,13 +14,13 @@ def done():
 
 @pytest.fixture
 def now():
-    """What the loop says the time is."""
+    """What the clock says."""
     return [100.0]
 
 
 @pytest.fixture
 async def deferred(now, monkeypatch):
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now[0])
+    monkeypatch.setattr("scheduler.executors.deferred.monotonic", lambda: now[0])
     return Deferred()
 
 
@@ -57,6 +57,17 @@ async def test_what_has_waited_long_is_no_longer_put_off(deferred, done, now):
     now[0] += 2 * LONGEST
     await turn()
     assert len(done) == AT_ONCE + MANY
+
+
+async def test_what_came_later_waits_its_own_time(deferred, done, now):
+    for number in range(AT_ONCE + 2 * SLICE):
+        deferred.call(done.append, number)
+    now[0] += 0.9 * LONGEST
+    for number in range(2 * SLICE):
+        deferred.call(done.append, -number)
+    now[0] += 0.2 * LONGEST
+    await turn()
+    assert len(done) == AT_ONCE + 2 * SLICE
 
 
 async def test_what_breaks_does_not_hold_up_the_rest(deferred, done):
