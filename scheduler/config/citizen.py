@@ -13,7 +13,8 @@ from scheduler.config.files import Files, Unusable, scripts
 from scheduler.config.merge import merge
 from scheduler.config.sections import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
 from scheduler.config.settings import CitizenSettings
-from scheduler.config.task import Place, TaskTable, Times, cron_schedule, explicit_work, task
+from scheduler.config.task import Place, TaskTable, WorkTable, explicit_work, task
+from scheduler.config.times import active_hours, cron_schedule
 from scheduler.core.schedules.schedule import AtStart, Cron
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Budget, Group, Retention, Task, WakeConfig
@@ -52,7 +53,7 @@ class BudgetTable(Table):
     month: Annotated[Decimal | None, dollars] = key(None, "All wakes of a calendar month.")
 
 
-class WakeTable(Times):
+class WakeTable(WorkTable):
     """The keys of `[wake]`."""
 
     every: Annotated[float, seconds(SHORTEST)] = key(600.0, "The time from wake to wake.")
@@ -158,16 +159,18 @@ def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
     at = ("wake",)
     table = read(WakeTable, raw, at, problems)
     work = explicit_work(table, home, at, problems)
+    cron = hours = None
     try:
         cron = cron_schedule(table, raw, at, problems)
+        hours = active_hours(table, cron)
     except BadSchedule as error:  # a wake at other times costs money: all of the citizen waits
-        problems.add((*at, "cron"), reason(raw["cron"], error))
-        cron = None
+        asks = "cron" if table.cron else "active"
+        problems.add((*at, asks), reason(raw[asks], error))
     if isinstance(cron, AtStart):
         problems.add((*at, "cron"), "@reboot is for tasks; give the wake the five fields of cron, or every")
     times = cron if isinstance(cron, Cron) else None
     plan = WakeConfig(table.every, table.patience, work, table.timeout, table.urgent_cooldown, times)
-    return replace(plan, report=table.report)
+    return replace(plan, report=table.report, active=hours)
 
 
 def _tasks(names: Any, tables: Mapping[str, Any], place: Place, problems: Problems) -> tuple[Task, ...]:

@@ -14,6 +14,7 @@ from scheduler.config.new_home import make_home
 from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
 from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
+from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Cron
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
 from scheduler.schema.values import Reader, path, text
@@ -100,9 +101,10 @@ def _mark(
 
 def _zones_of(found: Iterable[LoadedCitizen], others: Collection[tzinfo]) -> dict[str, tzinfo]:
     """By its name, each zone in which the times of a task or a wake are set, but for these others."""
-    schedules = [task.schedule for each in found for task in each.citizen.tasks]
-    schedules += [each.citizen.wake.schedule for each in found]
-    zones = {each.zone for each in schedules if isinstance(each, Cron)}
+    tasks = [task for each in found for task in each.citizen.tasks]
+    times: list[object] = [each for task in tasks for each in (task.schedule, task.active)]
+    times += [each for one in found for each in (one.citizen.wake.schedule, one.citizen.wake.active)]
+    zones = {each.zone for each in times if isinstance(each, Cron | ActiveHours)}
     return {str(each): each for each in zones if isinstance(each, ZoneInfo) and each not in others}
 
 

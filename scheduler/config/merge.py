@@ -35,7 +35,8 @@ class Layer(InitSettingsSource):
         for name, value in table.items():
             path = (*at, name)
             self._where.setdefault(path, self._source)  # also what is replaced replaces what is below it
-            if path not in replaced:
+            of_hours = name == "timezone" and "active" in table
+            if path not in replaced or of_hours:
                 kept[name] = self._kept(value, path, replaced) if isinstance(value, dict) else value
         return kept
 

@@ -1,10 +1,8 @@
 """Turns the table of one task into a Task: its schedule, what it runs, its limits."""
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from datetime import UTC, tzinfo
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,12 +10,14 @@ from typing import Annotated, Any, NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
 from scheduler.config.sections import PINGS, SHORTEST, secret_address, subset_of
-from scheduler.core.schedules.schedule import Cron, Every, Schedule, parse, zone_named
+from scheduler.config.times import Times, active_hours, cron_schedule
+from scheduler.core.planning import active_slot
+from scheduler.core.schedules.schedule import LONGEST, NEVER, Cron, Every, Schedule
 from scheduler.core.secrets import Sensitive, SensitiveBytes, holds_sensitive
 from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp, Task, Work
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BuiltIn, built_in
-from scheduler.schema.table import At, Problems, Table, is_table, key, read
+from scheduler.schema.table import At, Problems, is_table, key, read
 from scheduler.schema.values import (
     Flag,
     InvalidValue,
@@ -27,7 +27,6 @@ from scheduler.schema.values import (
     integer,
     pairs,
     path,
-    reads,
     reason,
     seconds,
     text,
@@ -35,28 +34,8 @@ from scheduler.schema.values import (
 )
 
 
-@reads(type="string")
-def cron_text(value: Any) -> str:
-    """A cron expression or a macro."""
-    expression = text(value).strip()
-    fields = re.sub(r"^(CRON_)?TZ=\S+", "", expression).split()
-    if len(fields) not in (5, 6) and not expression.startswith("@"):
-        raise InvalidValue(
-            f"{value!r} does not have the five fields of cron (or six, seconds first); "
-            "an interval goes with every"
-        )
-    if isinstance(parse(expression, UTC), Every):
-        raise InvalidValue(f"{value!r} is an interval; that goes with every")
-    return expression
-
-
-@reads(type="string")
-def zone(value: Any) -> tzinfo:
-    return zone_named(text(value))
-
-
-class WorkTable(Table):
-    """The keys that say what runs."""
+class WorkTable(Times):
+    """The keys that say what runs, and at which times."""
 
     command: Annotated[tuple[str, ...] | None, argv_of] = key(
         None, "The program and its arguments; no shell."
@@ -68,14 +47,7 @@ class WorkTable(Table):
     working_folder: Annotated[Path | None, path] = key(None, "Where the command runs; else the home.")
 
 
-class Times(WorkTable):
-    """The keys that say what runs, and at which times."""
-
-    cron: Annotated[str | None, cron_text] = key(None, 'Five fields of cron, or "@daily" and the like.')
-    timezone: Annotated[tzinfo | None, zone] = key(None, 'The zone of cron, such as "Europe/Berlin".')
-
-
-class TaskTable(Times):
+class TaskTable(WorkTable):
     """The keys of `[tasks.NAME]`."""
 
     every: Annotated[float | None, seconds(SHORTEST)] = key(None, "The interval, from start to start.")
@@ -126,16 +98,25 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     table = read(TaskTable, _defaults(name) | rest, at, problems, own)
     work = _work(name, table, given, builtin, place, problems)
     schedule: Schedule | None
+    hours = None
     try:
         schedule = _schedule(table, given, at, problems)
+        hours = active_hours(table, schedule)
     except BadSchedule as error:  # of the machine: no reason to stop the citizen's other tasks
-        problems.refuse((*at, "cron"), reason(given["cron"], error))
-        schedule, work = Cron(str(table.cron)), NotSetUp("timezone", _zone_advice(name, place))
+        asks = "cron" if table.cron else "active"
+        problems.refuse((*at, asks), reason(given[asks], error))
+        schedule = Cron(table.cron) if table.cron else Every(table.every or LONGEST)
+        work = NotSetUp("timezone", _zone_advice(name, place))
     if schedule is None or len(problems.found) > before:
         return None
-    made = _build_task(name, schedule, work, table, options)
     hidden = frozenset(k for k, value in given.items() if holds_sensitive(value))
-    return replace(made, source=problems.files(at, given), hidden=hidden)
+    made = _build_task(name, schedule, work, table, options)
+    made = replace(made, active=hours, source=problems.files(at, given), hidden=hidden)
+    if isinstance(schedule, Cron) and not made.catch_up and active_slot(made, schedule.after(0.0)) == NEVER:
+        fix = "widen them, or remove catch_up = false"
+        problems.add((*at, "active"), f"no time of {schedule} is in these hours; {fix}")
+        return None
+    return made
 
 
 def _zone_advice(name: str, place: Place) -> str:
@@ -169,26 +150,13 @@ def _defaults(name: str) -> dict[str, Any]:
 
 
 def _schedule(table: TaskTable, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
-    if "cron" in given or "timezone" in given:
-        return cron_schedule(table, given, at, problems)
+    found = cron_schedule(table, given, at, problems)
+    if found or "cron" in given:
+        return found
     if interval := table.every or BACKGROUND_TASKS.get(at[-1], {}).get("interval"):
         return Every(interval)
     if "every" not in given:
         problems.add(at, 'has no schedule; add every = "1h" or cron = "0 9 * * *"')
-    return None
-
-
-def cron_schedule(table: Times, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
-    """The schedule that `cron` asks for; None if there is none, or it cannot be used.
-
-    Raises BadSchedule if it needs the machine's own time zone, and that is unknown.
-    """
-    if "every" in given and "cron" in given:
-        problems.add(at, "has both every and cron; keep one of them")
-    elif "timezone" in given and "cron" not in given:
-        problems.add((*at, "timezone"), "goes with cron; an interval needs none")
-    elif table.cron is not None:
-        return parse(table.cron, table.timezone)
     return None
 
 

@@ -54,7 +54,7 @@ def _row(citizen: str, task: Task, state: TaskState, now: float, owner: Running 
 def _wake(citizen: str, home: Path, plan: WakeConfig, now: float) -> WakeView:
     metadata = read_json(home / "metadata.json", {})
     last, count = unix(metadata.get("last_wake")), metadata.get("wake_count", 0)
-    task = Task("wake", plan.schedule, Command(()))
+    task = Task("wake", plan.schedule, Command(()), active=plan.active)
     state = taken_up(citizen, task, wake_state(_wake_note(home), last, now), now)
     when, _ = next_start(citizen, task, state, now, now)
     return WakeView(

@@ -49,6 +49,8 @@ def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     if task.description:
         yield DefinitionField("about", masks.text(task.description))
     yield DefinitionField("schedule", _schedule(task))
+    if task.active:
+        yield DefinitionField("active", f"{task.active} ({task.active.zone})")
     yield DefinitionField("runs", _work(task, masks))
     yield from _command(task, masks)
     yield DefinitionField("set in", task.source or "built in", not task.source)

@@ -15,6 +15,7 @@ COUNT = 5  # next times in a task's details
 MOST_CELLS, MOST_TASKS = 1000, 200  # in one forecast
 A_LITTLE = 0.001  # seconds: a slot at the very start of a cell belongs to it
 LATE = 60.0  # seconds: a start that nobody was there for by less than this is late, not missed
+HOPS = 60  # windows of active hours that are looked through for a slot
 
 Start = tuple[float, float | None]  # when a task is due, and the slot to remember of that run
 Slots = Mapping[str, tuple[float, ...]]  # by task: the first time in each cell that has one
@@ -56,15 +57,54 @@ def next_start(citizen: str, task: Task, state: TaskState, now: float, floor: fl
     if (state.paused or not task.enabled) and not state.forced:
         return NEVER, None
     if state.due_now:
-        return 0.0, None
+        return (0.0 if state.forced else _active_from(task, 0.0, now)), None
     slot = next_slot(citizen, task, state, now)
     if state.retry_at is not None and state.retry_at < slot:
-        return state.retry_at, None
+        retry = _active_from(task, state.retry_at, now)
+        if task.catch_up or retry == state.retry_at:
+            return retry, None
     if not task.catch_up:
         slot = _not_missed(citizen, task, state, slot, floor)
-    if task.jitter:
-        return slot + spread(citizen, task, slot), slot
+        if state.last_run is not None or not isinstance(task.schedule, Every):
+            slot = active_slot(task, slot)
+    return _start_of(citizen, task, slot, now)
+
+
+def _start_of(citizen: str, task: Task, slot: float, now: float) -> Start:
+    """When the run of this slot starts: with its jitter, and if it fell outside the hours when they begin."""
+    begins = _active_from(task, slot, now)
+    if task.jitter or begins != slot:
+        return begins + spread(citizen, task, slot), slot
     return slot, (None if isinstance(task.schedule, Every) else slot)  # an interval counts from its run
+
+
+def made_up(task: Task, when: float, slot: float | None) -> bool:
+    """Whether this start makes up a slot that came outside the hours of the task."""
+    return slot is not None and when - slot > task.jitter
+
+
+def _active_from(task: Task, when: float, now: float) -> float:
+    """This time, or when the hours of the task begin again; a time in the past means now."""
+    if task.active is None or when == NEVER:
+        return when
+    begins = task.active.next_start(when) if when else when
+    late = begins <= now - LATE and not task.active.contains(now)
+    return task.active.next_start(now) if late else begins
+
+
+def active_slot(task: Task, slot: float) -> float:
+    """The first slot from this one on that falls into the hours of the task.
+
+    An interval that always falls outside starts when they begin: it would never run.
+    """
+    if task.active is None:
+        return slot
+    for _ in range(HOPS):
+        begins = task.active.next_start(slot)
+        if begins in (slot, NEVER):
+            return begins
+        slot = task.schedule.skip(slot, begins - A_LITTLE)
+    return task.active.next_start(slot) if isinstance(task.schedule, Every) else NEVER
 
 
 def next_slot(citizen: str, task: Task, state: TaskState, now: float) -> float:
@@ -158,7 +198,8 @@ def _schedule(task: Task) -> str:
     if not task.enabled or not task.set_up:
         return OFF
     zone = f" {task.schedule.zone}" if isinstance(task.schedule, Cron) else ""
-    return f"{task.schedule}{zone}{'' if task.catch_up else ', missed ones skipped'}"
+    hours = f", active {task.active} {task.active.zone}" if task.active else ""
+    return f"{task.schedule}{zone}{hours}{'' if task.catch_up else ', missed ones skipped'}"
 
 
 def resumed(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
@@ -237,10 +278,14 @@ def slots(
         state = _after_run(state, at, slot)
         when, slot = next_start(citizen, task, state, at, floor)
         if when < (edge := grid.after(at)):
-            beat = task.schedule.skip(at if slot is None else slot, edge - A_LITTLE)
-            when = beat + spread(citizen, task, beat)
-            slot = None if slot is None else beat
+            base = at if slot is None else when if made_up(task, when, slot) else slot
+            when, slot = _start_of(citizen, task, _later_slot(task, base, edge), at)
     return tuple(times)
+
+
+def _later_slot(task: Task, base: float, edge: float) -> float:
+    slot = task.schedule.skip(base, edge - A_LITTLE)
+    return slot if task.catch_up else active_slot(task, slot)
 
 
 def _idle(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import LONGEST, Cron, Every, Schedule
 from scheduler.core.values import value
 
@@ -184,6 +185,7 @@ class Task:
     jitter: float = 0.0
     catch_up: bool = True
     enabled: bool = True
+    active: ActiveHours | None = None  # when the schedule may start it; None: always
     options: Any = None
     description: str = ""
     ping: str = field(default="", repr=False)  # an address that wants to hear of each run
@@ -225,6 +227,7 @@ class WakeConfig:
     cron: Cron | None = None
     report: str = ""  # the program whose output says what the wake cost
     budget: Budget = Budget()
+    active: ActiveHours | None = None
 
     @property
     def schedule(self) -> Cron | Every:

@@ -54,6 +54,7 @@ class TaskView:
     description: str = ""
     outcome: Outcome | None = None
     last_success: float | None = None
+    active: str = ""  # the hours in which the schedule may start it
 
     @property
     def paused(self) -> bool:
@@ -172,6 +173,7 @@ def view(task: Task, state: TaskState, when: float, **more: Any) -> TaskView:
         description=task.description,
         outcome=state.outcome,
         last_success=state.last_success,
+        active=str(task.active or ""),
         **more,
     )
 

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
-from scheduler.core.planning import LATE, next_start
+from scheduler.core.planning import LATE, made_up, next_start
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
@@ -118,7 +118,7 @@ class Dispatcher:
         if when == job.state.retry_at:
             return Trigger.RETRY
         if now - when < LATE or not when or job.state.last_run is None:
-            return SCHEDULE
+            return CATCH_UP if made_up(job.task, when, job.slot) else SCHEDULE
         if job.task.catch_up or when <= job.floor:
             return CATCH_UP
         job.floor = now  # nobody was there: the loop has stalled

@@ -241,7 +241,8 @@ def _again(task: TaskView, now: float) -> str:
 def _in(task: TaskView, now: float) -> str:
     if task.due is None or task.due <= now:
         return "now"
-    return f"in {until(task.due - now)} ({moment(task.due, now)})"
+    hours = f", active {task.active}" if task.active else ""
+    return f"in {until(task.due - now)} ({moment(task.due, now)}{hours})"
 
 
 def _never(task: TaskView, now: float) -> str:

@@ -117,9 +117,8 @@ def _next_day(days: str, last: date) -> date | None:
 
 def _times_of_day(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[float]:
     """Fixed times of day: in a gap they run once, right after it; in repeated hours they run once."""
-    for wall in parsed.walls(_wall(last, zone)):
-        moments = _moments(wall, zone)
-        slot = moments[0] if moments else _gap_end(wall, zone)
+    for wall in parsed.walls(wall_time(last, zone)):
+        slot = first_shown(wall, zone)
         if slot > last:
             last = slot
             yield slot
@@ -127,7 +126,7 @@ def _times_of_day(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[fl
 
 def _clock_pattern(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[float]:
     """A pattern over minutes or hours: it follows the clock, through a gap and over repeated hours."""
-    wall, after = _wall(last, zone), last
+    wall, after = wall_time(last, zone), last
     again = _moments(wall, zone)[-1]
     if again > last:  # the clock will go back and show this time again
         turn = _change(last, again, zone)
@@ -135,7 +134,7 @@ def _clock_pattern(parsed: _Expression, zone: tzinfo, last: float) -> Iterator[f
         if before < turn:
             yield before
             return
-        wall, after = _wall(turn, zone) - _SECOND, turn - 1
+        wall, after = wall_time(turn, zone) - _SECOND, turn - 1
     yield _first_after(parsed.walls(wall), zone, after)
 
 
@@ -143,7 +142,13 @@ def _first_after(walls: Iterator[datetime], zone: tzinfo, after: float) -> float
     return next(moment for wall in walls for moment in _moments(wall, zone) if moment > after)
 
 
-def _wall(moment: float, zone: tzinfo) -> datetime:
+def first_shown(wall: datetime, zone: tzinfo) -> float:
+    """The first moment at which clocks there show this local time; in a gap, the moment that skips it."""
+    moments = _moments(wall, zone)
+    return moments[0] if moments else _gap_end(wall, zone)
+
+
+def wall_time(moment: float, zone: tzinfo) -> datetime:
     """The local time at this moment."""
     return datetime.fromtimestamp(moment, zone).replace(tzinfo=None, fold=0)
 

@@ -207,7 +207,8 @@ class WakeCycle:
     @property
     def _task(self) -> Task:
         """The wake, as far as it is a task like others."""
-        return Task("wake", self._plan.schedule, self._plan.work or Command(()), timeout=self._plan.timeout)
+        plan = self._plan
+        return Task("wake", plan.schedule, plan.work or Command(()), timeout=plan.timeout, active=plan.active)
 
     def _due(self) -> float:
         now = self._clock.now()

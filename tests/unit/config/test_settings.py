@@ -372,7 +372,10 @@ WRONG = [
     ('[tasks."a b/../c"]\nevery = 3', 'tasks."a b/../c": is not a valid name: use a-z'),
     ("[tasks.x]\ncommand = ['a']", 'tasks.x: has no schedule; add every = "1h"'),
     ("[tasks.x]\nevery = 1\ncron = '@daily'", "tasks.x: has both every and cron; keep one of them"),
-    ("[tasks.x]\nevery = 1\ntimezone = 'UTC'", "tasks.x.timezone: goes with cron; an interval needs none"),
+    (
+        "[tasks.x]\nevery = 1\ntimezone = 'UTC'",
+        "tasks.x.timezone: goes with cron or active; an interval needs none",
+    ),
     ("[tasks.x]\ncron = '61 * * * *'", "tasks.x.cron: cron expression '61 * * * *': Bad minute"),
     ("[tasks.x]\ncron = '0 0 30 2 *'", "tasks.x.cron: cron expression '0 0 30 2 *': Bad day-of-month"),
     ("[tasks.x]\ncron = '5m'", "tasks.x.cron: '5m' does not have the five fields of cron"),

@@ -1,0 +1,73 @@
+"""Active hours on the scheduler: the schedule starts nothing outside, people do; rows say so."""
+
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from scheduler.core.schedules.active_hours import ActiveHours
+from scheduler.core.schedules.schedule import Cron, Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Trigger
+from tests.fakes import NOON
+
+BERLIN = ZoneInfo("Europe/Berlin")  # NOON is 13:00 there
+HOUR = 3600.0
+DAY_SHIFT = ActiveHours("08:00-22:00", BERLIN)
+
+
+def clock_of(when: float) -> str:
+    return f"{datetime.fromtimestamp(when, BERLIN):%H:%M}"
+
+
+def triggers(scheduler) -> list:
+    return [event.trigger for event in scheduler.snapshot().events if event.kind == "started"]
+
+
+async def test_a_task_rests_outside_and_starts_once_when_the_hours_begin(build, clock, noting, runs):
+    scheduler = await build(noting(schedule=Cron("0 */2 * * *", BERLIN), active=DAY_SHIFT))
+    await clock.advance(hours=24)
+    shown = [clock_of(when) for when in runs]
+    assert shown == ["14:00", "16:00", "18:00", "20:00", "08:00", "10:00", "12:00"]
+    await clock.advance(hours=9.5)
+    (row,) = scheduler.snapshot().tasks
+    assert (clock_of(row.due), row.active) == ("08:00", "08:00-22:00")
+    assert (await scheduler.explain("tick")).upcoming[0] == row.due
+
+
+async def test_what_is_made_up_is_said_to_be(build, clock, noting, runs):
+    hours = ActiveHours("08:30-22:00", BERLIN)
+    scheduler = await build(noting(schedule=Cron("0 */2 * * *", BERLIN), active=hours))
+    await clock.advance(hours=21.5)
+    assert [clock_of(when) for when in runs][-2:] == ["08:30", "10:00"]
+    assert triggers(scheduler)[-2:] == [Trigger.CATCH_UP, Trigger.SCHEDULE]
+
+
+async def test_without_catch_up_it_waits_for_its_first_slot_inside(build, clock, noting, runs):
+    hours = ActiveHours("08:30-22:00", BERLIN)
+    await build(noting(schedule=Cron("0 */2 * * *", BERLIN), active=hours, catch_up=False))
+    await clock.advance(hours=22)
+    assert [clock_of(when) for when in runs][-2:] == ["20:00", "10:00"]
+
+
+async def test_a_force_passes_the_hours_and_a_reset_does_not(build, clock, noting, runs):
+    night = ActiveHours("22:00-06:00", BERLIN)
+    states = {"tick": TaskState(last_run=NOON - HOUR, first_seen=NOON - HOUR)}
+    scheduler = await build(noting(schedule=Every(HOUR), active=night), states=states)
+    await scheduler.reset("tick")
+    await clock.advance(60)
+    assert runs == []
+    await scheduler.force("tick")
+    await clock.advance(60)
+    assert runs == [NOON + 60]
+    await clock.advance(hours=9)
+    assert [clock_of(when) for when in runs][1] == "22:00"
+
+
+async def test_other_hours_count_at_once(build, clock, noting, runs):
+    night = ActiveHours("22:00-06:00", BERLIN)
+    scheduler = await build(noting(schedule=Every(HOUR), active=night))
+    await clock.advance(hours=1)
+    assert runs == []
+    scheduler.set_tasks([replace(scheduler._tasks[0], active=None)])
+    await clock.advance(1)
+    assert runs == [NOON + HOUR]
