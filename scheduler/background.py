@@ -24,6 +24,7 @@ __all__ = [
     "background_force",
     "background_reset",
     "background_status",
+    "background_stop",
     "citizens",
     "get_scheduler",
     "read_citizen",
@@ -80,6 +81,10 @@ class CitizenScheduler:
         """Forget the task's last run and last error: due at the next check."""
         return self._run(lambda control: control.reset(task))
 
+    def stop(self, task: str) -> Receipt:
+        """End the task's run, or take it out of the queue; raises NotRunning."""
+        return self._run(lambda control: control.stop_run(task))
+
     def status(self) -> Snapshot:
         """The citizen from its files."""
         return read_citizen(self.citizen, self.config)
@@ -124,6 +129,11 @@ def background_force(task: str, citizen: str, config: Path | None = None, own_as
 def background_reset(task: str, citizen: str, config: Path | None = None, own_as_root: bool = False) -> str:
     """Forget the task's last run and last error; gives what was done, in a line."""
     return get_scheduler(citizen, config, own_as_root).reset(task).text
+
+
+def background_stop(task: str, citizen: str, config: Path | None = None, own_as_root: bool = False) -> str:
+    """End the task's run; gives what was done, in a line."""
+    return get_scheduler(citizen, config, own_as_root).stop(task).text
 
 
 def background_status(citizen: str, config: Path | None = None) -> str:

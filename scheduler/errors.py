@@ -59,6 +59,12 @@ class AlreadyRunning(SchedulerError):
     code = "already-running"
 
 
+class NotRunning(SchedulerError):
+    """There is no run to stop; the text says what there is instead."""
+
+    code = "not-running"
+
+
 class NotSetUp(SchedulerError):
     """A task without the settings that it needs; the text holds the lines to add."""
 

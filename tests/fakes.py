@@ -179,6 +179,9 @@ class FakeControl:
     async def resume(self, task: str) -> Receipt:
         return self._answer("resume", task)
 
+    async def stop_run(self, task: str) -> Receipt:
+        return self._answer("stop_run", task)
+
     async def wake(self) -> Receipt:
         return self._answer("wake")
 

@@ -41,6 +41,7 @@ COMMANDS = {
     "serve": "tui.serve.command:serve_command",
     "service": "scheduler.cli.setup.service:service_command",
     "status": "scheduler.cli.looks.status:status_command",
+    "stop": "scheduler.cli.verbs.stop:stop_command",
     "undo": "scheduler.cli.setup.edit:undo_command",
     "wake": "scheduler.cli.verbs.steer:wake_command",
 }

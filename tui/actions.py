@@ -7,11 +7,15 @@ from typing import Any
 
 from textual.app import App
 
+from scheduler.core.description import TaskDetails
 from scheduler.core.ports import Citizens, Control
-from scheduler.core.views import Receipt
+from scheduler.core.views import Receipt, TaskView
 from scheduler.errors import SchedulerError
 from tui.common.confirm import Confirm
+from tui.common.question import STAY, Question
+from tui.common.stop_question import ALL, CHOICES, Row, facts, stoppable, title
 from tui.common.text import clean, plural
+from tui.glyphs import Glyphs
 
 LINES_IN_TOAST = 3  # answers in one toast
 Request = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and its pending answer
@@ -28,8 +32,11 @@ class Answer:
 class Actions:
     """Carries requests from the screen to the citizens; refusals come back as toasts."""
 
-    def __init__(self, app: App[Any], fleet: Citizens, controls: Mapping[str, Control], plain: bool) -> None:
-        self._app, self._fleet, self._controls, self._plain = app, fleet, controls, plain
+    def __init__(
+        self, app: App[Any], fleet: Citizens, controls: Mapping[str, Control], glyphs: Glyphs
+    ) -> None:
+        self._app, self._fleet, self._controls, self._glyphs = app, fleet, controls, glyphs
+        self._plain = glyphs.plain
 
     def request(
         self, verb: str, rows: Sequence[tuple[str, str]], *, sure: bool, then: Callable[[], None]
@@ -52,6 +59,36 @@ class Actions:
     def wake(self, citizen: str) -> None:
         if control := self._controls.get(citizen):
             self._run([(citizen, control.wake())])
+
+    def stop(self, tasks: Sequence[Row], then: Callable[[], None] = lambda: None) -> None:
+        """End the runs of these tasks after one question; calls `then` first."""
+        rows = [row for row in tasks if stoppable(row[1]) and row[0] in self._controls]
+        if rows:
+            self._app.run_worker(self._ask_to_stop(rows, then), group="verbs")
+        else:
+            what = f"{tasks[0][0]}/{tasks[0][1].name}: it is" if len(tasks) == 1 else "no task is"
+            self.toast(f"{what} not running" if len(tasks) == 1 else f"{what} running", "warning")
+
+    async def _ask_to_stop(self, rows: Sequence[Row], then: Callable[[], None]) -> None:
+        alone = await self._details_of(*rows[0]) if len(rows) == 1 else None
+
+        def answered(key: str | None) -> None:
+            if key not in (None, STAY):
+                then()
+                asked = [(citizen, task.name) for citizen, task in rows]
+                self._run(
+                    [(f"{citizen}/{task}", self._controls[citizen].stop_run(task)) for citizen, task in asked]
+                )
+
+        words = title(rows), facts(rows, alone, self._fleet.clock.now())
+        choices = CHOICES if len(rows) == 1 else ALL
+        self._app.push_screen(Question(*words, choices, self._glyphs), answered)
+
+    async def _details_of(self, citizen: str, task: TaskView) -> TaskDetails | None:
+        try:
+            return await self._controls[citizen].explain(task.name)
+        except SchedulerError:  # the question is asked without them
+            return None
 
     def take_over(self, citizen: str) -> None:
         """Run the citizen in this process, after one question; report what prevents it."""

@@ -76,7 +76,7 @@ class ExperienceApp(App[None]):
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._filter = FilterField()
         self._controls: dict[str, Control] = {}
-        self._actions = Actions(self, fleet, self._controls, glyphs.plain)
+        self._actions = Actions(self, fleet, self._controls, glyphs)
         self._details = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
         self._read_only = read_only
         self._view: FleetView | None = None
@@ -188,6 +188,10 @@ class ExperienceApp(App[None]):
     def on_fleet_grid_wake_asked(self, message: FleetGrid.WakeAsked) -> None:
         self._actions.wake(message.citizen)
 
+    def on_fleet_grid_stop_asked(self, message: FleetGrid.StopAsked) -> None:
+        views = [(place.citizen, view) for place in message.places if (view := self._grid.board.view(place))]
+        self._actions.stop(views, then=self._grid.unmark)
+
     def on_fleet_grid_take_over_asked(self, message: FleetGrid.TakeOverAsked) -> None:
         self._actions.take_over(message.citizen)
 
@@ -220,6 +224,9 @@ class ExperienceApp(App[None]):
 
     def on_details_asked(self, message: "Details.Asked") -> None:
         self._actions.request(message.verb, [(message.citizen, message.task)], sure=True, then=lambda: None)
+
+    def on_details_stop_asked(self, message: "Details.StopAsked") -> None:
+        self._actions.stop([(message.citizen, message.task)])
 
     def on_details_open_asked(self, message: "Details.OpenAsked") -> None:
         self._details.page(message.text)

@@ -6,8 +6,8 @@ from textual.keys import format_key
 from textual.screen import Screen
 
 # Actions that a read-only screen lacks.
-FLEET_VERBS = ("ask", "pause", "wake", "mark", "force_failing", "take_over")
-DETAILS_VERBS = ("ask", "pause")
+FLEET_VERBS = ("ask", "pause", "wake", "stop", "mark", "force_failing", "take_over")
+DETAILS_VERBS = ("ask", "pause", "stop")
 
 
 def _key(key: str, action: str, words: str, name: str, help: str, show: bool = True) -> Binding:
@@ -32,6 +32,7 @@ FLEET_KEYS = (
     _key("p", "pause", "pause", "pause", "pause or resume the task"),
     _key("enter", "open", "details", "details", "the task in detail: why, next times, runs, output"),
     _key("w", "wake", "wake", "wake", "wake the citizen under the cursor now"),
+    _key("x", "stop", "stop", "stop", "stop the run; asks first"),
     _key("slash", "find", "filter", "filter", "show only matching tasks; ! in front inverts"),
     _key("s", "sort", "sort", "sort", "by name, failing first, or next due"),
     _key("space", "mark", "mark", "mark", "mark the task: verbs act on all that are marked"),
@@ -59,6 +60,7 @@ DETAILS_KEYS = (
     _key("f", "ask('force')", "force", "force", "run the task now, whatever its schedule says"),
     _key("r", "ask('reset')", "reset", "reset", "forget the last run and the last error"),
     _key("p", "pause", "pause", "pause", "pause or resume the task"),
+    _key("x", "stop", "stop", "stop", "stop the run; asks first"),
     _key("y", "copy", "copy", "copy", "copy what the chosen panel shows, as plain text"),
     _key("o", "open", "open", "pager", "open it in a pager ($PAGER, or less)"),
     _key("tab", "pane(1)", "panel", "pane", "next panel: runs, output, what the task is"),

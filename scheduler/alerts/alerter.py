@@ -58,6 +58,8 @@ class Alerter:
             self._ping(task, "start")
 
     def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
+        if after.outcome is Outcome.STOPPED:  # neither a failure nor a recovery
+            return
         bad = after.error is not None
         if task.ping and ("failed" if bad else "ok") in task.ping_on:
             self._ping(task, "fail" if bad else "")

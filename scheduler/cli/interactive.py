@@ -1,4 +1,4 @@
-"""The Python prompt of `--interactive`: v2's three names, for one citizen."""
+"""The Python prompt of `--interactive`: v2's three names and `background_stop`, for one citizen."""
 
 import code
 import sys
@@ -8,7 +8,8 @@ from pathlib import Path
 from scheduler.errors import SchedulerError
 
 BANNER = """\
-{citizen}: background_status, background_force("news_scan"), background_reset("news_scan")
+{citizen}: background_status, background_force("news_scan"), background_reset("news_scan"),
+background_stop("news_scan")
 Ctrl-D quits."""
 
 
@@ -34,6 +35,7 @@ class Status:
 def _names(citizen: str, config: Path | None, status: Callable[[], str]) -> dict[str, object]:
     from scheduler.background import background_force as force
     from scheduler.background import background_reset as reset
+    from scheduler.background import background_stop as stop
 
     def background_force(task: str) -> None:
         print(force(task, citizen=citizen, config=config))
@@ -41,10 +43,14 @@ def _names(citizen: str, config: Path | None, status: Callable[[], str]) -> dict
     def background_reset(task: str) -> None:
         print(reset(task, citizen=citizen, config=config))
 
+    def background_stop(task: str) -> None:
+        print(stop(task, citizen=citizen, config=config))
+
     return {
         "background_status": Status(status),
         "background_force": background_force,
         "background_reset": background_reset,
+        "background_stop": background_stop,
     }
 
 

@@ -31,6 +31,7 @@ class TaskDetails:
     facts: tuple[DefinitionField, ...] = ()
     options: tuple[DefinitionField, ...] = ()
     upcoming: tuple[float, ...] = ()
+    in_process: bool = False  # of the scheduler, which cannot kill a thread of its own
 
 
 def explain(
@@ -42,6 +43,7 @@ def explain(
         facts=tuple(_facts(task, masks)),
         options=tuple(_options(task, masks)),
         upcoming=upcoming(citizen, task, state, now, floor),
+        in_process=isinstance(task.work, Call | Imported),
     )
 
 

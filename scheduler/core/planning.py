@@ -109,6 +109,13 @@ def active_slot(task: Task, slot: float) -> float:
 
 def next_slot(citizen: str, task: Task, state: TaskState, now: float) -> float:
     """The first slot that no run has served, missed or not; a run serves those that pass during it."""
+    slot = _unserved(citizen, task, state, now)
+    if state.declined is None or slot > state.declined:
+        return slot
+    return task.schedule.skip(slot, state.declined)
+
+
+def _unserved(citizen: str, task: Task, state: TaskState, now: float) -> float:
     schedule, last = task.schedule, state.last_run
     if last is None:
         first_seen = now if state.first_seen is None else state.first_seen

@@ -46,6 +46,13 @@ class Control(Protocol):
 
     async def resume(self, task: str) -> Receipt: ...
 
+    async def stop_run(self, task: str) -> Receipt:
+        """End the task's run, or take it out of the queue; a second request gives its processes no grace.
+
+        Raises NotRunning.
+        """
+        ...
+
     async def wake(self) -> Receipt:
         """Start the wake cycle now."""
         ...
@@ -98,6 +105,9 @@ class RequestingControl:
 
     async def resume(self, task: str) -> Receipt:
         return await self.ask(Receipt, "resume", task=task)
+
+    async def stop_run(self, task: str) -> Receipt:
+        return await self.ask(Receipt, "stop_run", task=task)
 
     async def wake(self) -> Receipt:
         return await self.ask(Receipt, "wake")

@@ -10,14 +10,14 @@ from scheduler.core.task import Outcome
 from scheduler.core.values import value
 from scheduler.process.process_info import Running
 
-OK = Outcome.OK  # members of an enumeration are slow to find
+OK, STOPPED = Outcome.OK, Outcome.STOPPED  # members of an enumeration are slow to find
 ERROR_LIMIT = 2000  # characters of an error kept in the state file
 CHANGED = (
     3 * 3600.0
 )  # a clock set back by so many seconds was changed, by fewer corrected: as in Debian's cron
 _made, _set = object.__new__, object.__setattr__  # found once, not twice a run
 OFF = "off"  # the schedule of a task that nothing wants
-_MOMENTS = ("last_run", "last_success", "first_seen", "wanted_since", "paused_at")
+_MOMENTS = ("last_run", "last_success", "first_seen", "wanted_since", "paused_at", "declined")
 
 
 @value
@@ -55,6 +55,7 @@ class TaskState:
     wanted_since: float | None = None  # slots before this are not missed: the schedule was changed, or paused
     starting: bool = False  # what is `running` has no process of its own yet: a crash now, and it never began
     forced: bool = False  # and not begun: neither a pause nor a crash keeps it from running
+    declined: float | None = None  # no slot up to this is due: its run was taken out of the queue
 
     def changed(self, **fields: Any) -> "TaskState":
         """A copy with these fields changed.
@@ -91,6 +92,8 @@ class TaskState:
         if outcome is not OK and outcome.bad:
             fields["error"], fields["text"] = Failure(at, text), ""
             fields["failures_in_a_row"] += 1
+        elif outcome is STOPPED:  # says nothing of how it would have ended: the streak goes on as it was
+            fields["error"], fields["text"], fields["attempt"] = None, text, 0
         else:
             fields["error"], fields["text"], fields["last_success"] = None, text, at
             fields["failures_in_a_row"] = fields["attempt"] = 0
@@ -116,6 +119,13 @@ class TaskState:
     def gave_up(self) -> "TaskState":
         """No retry is left: the next regular slot starts with a first attempt."""
         return self.changed(retry_at=None, attempt=0)
+
+    def taken_out(self, at: float, slot: float | None) -> "TaskState":
+        """Out of the queue: neither forced nor due any more, until the slot after `slot`, which had come."""
+        passed = self.retry_at is not None and self.retry_at <= at
+        served = self.slot if slot is None or slot > at else slot
+        calm = self.gave_up() if passed else self
+        return calm.changed(due_now=False, forced=False, declined=at, slot=served)
 
     def wanted(self) -> "TaskState":
         """Due now, whatever the schedule says, and kept so over a restart."""

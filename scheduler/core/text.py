@@ -14,6 +14,7 @@ GLYPHS = {
     TaskStatus.NOT_SET_UP: "◌",
     TaskStatus.RUNNING: "►",
     TaskStatus.PAUSED: "‖",
+    TaskStatus.STOPPED: "■",
 }
 ASCII_GLYPHS = {
     TaskStatus.OK: "+",
@@ -23,6 +24,7 @@ ASCII_GLYPHS = {
     TaskStatus.NOT_SET_UP: "?",
     TaskStatus.RUNNING: ">",
     TaskStatus.PAUSED: "=",
+    TaskStatus.STOPPED: "s",
 }
 ERROR_WIDTH = 60
 # C0 and C1 control a terminal, bidi controls reorder text, a lone surrogate cannot be printed.
@@ -80,7 +82,8 @@ def _sentence(task: TaskView, now: float) -> str:
     ran = "never ran" if task.last_run is None else f"ran {ago(now - task.last_run)} ago"
     if task.kind is TaskStatus.PAUSED:
         return f"paused, {ran} {runs}"
-    return f"{ran}, {_next(task, now)} {runs}"
+    stopped = "stopped, " if task.kind is TaskStatus.STOPPED else ""
+    return f"{stopped}{ran}, {_next(task, now)} {runs}"
 
 
 def _next(task: TaskView, now: float) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 THEMES = ("dark", "light", "high-contrast", "ansi")
 
 EVERYWHERE = "everywhere"
-_VERBS = {"force": "f", "reset": "r", "pause": "p"}
+_VERBS = {"force": "f", "reset": "r", "pause": "p", "stop": "x"}
 _MOVES = {
     "up": "up,k",
     "down": "down,j",

@@ -13,6 +13,9 @@ from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Progress, Task, Trigger
 from scheduler.core.values import value
 
+STOPPING = "stopping"  # the note of a task whose run was asked to end
+LEFT_BEHIND = "waits for "  # how a task's note begins if its last run left something behind
+
 
 class TaskStatus(StrEnum):
     """The status that the first glyph of a row shows."""
@@ -24,6 +27,7 @@ class TaskStatus(StrEnum):
     NOT_SET_UP = "not set up"
     RUNNING = "running"
     PAUSED = "paused"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,9 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The answer to a verb: done, and whether the change is on disk; of `force` also the run to wait for."""
+    """The answer to a verb: done, and whether the change is on disk; of `force` and `stop_run` also the run
+    to wait for, 0 for none.
+    """
 
     text: str = "done"
     saved: bool = True
@@ -187,6 +193,8 @@ def _kind(task: Task, state: TaskState) -> TaskStatus:
         return TaskStatus.PAUSED
     if state.error or (state.outcome and state.outcome.bad):
         return TaskStatus.FAILED
+    if state.outcome is Outcome.STOPPED:
+        return TaskStatus.STOPPED
     if state.last_run is None:
         return TaskStatus.NEVER
     return TaskStatus.WARNING if state.outcome is Outcome.WARNING else TaskStatus.OK

@@ -163,6 +163,12 @@ class Dispatcher:
         if job.waiting is not Trigger.FORCE:
             job.waiting = None
 
+    def take_out(self, job: Job) -> None:
+        """Take the task out of the queue, also if it was forced, until its next slot."""
+        job.waiting, job.again = None, False
+        self._registry.update(job, job.state.taken_out(self._clock.now(), job.slot))
+        self.reschedule(job)
+
     def drop_removed(self, job: Job) -> None:
         """Take the task out of the queue if it was paused, disabled or lost its settings meanwhile."""
         if job.state.paused or not job.task.enabled:

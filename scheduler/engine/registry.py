@@ -13,7 +13,7 @@ from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import TaskState
 from scheduler.core.task import Command, Isolated, Outcome, Task, Trigger
 from scheduler.core.task import NotSetUp as Nothing
-from scheduler.core.views import Receipt, TaskView, view
+from scheduler.core.views import LEFT_BEHIND, STOPPING, Receipt, TaskView, view
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.run import RunHandle
 from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult
@@ -77,8 +77,10 @@ class Job:
         return self.view
 
     def _note(self, workers: int) -> str:
+        if self.run and self.run.reason is Outcome.STOPPED:
+            return STOPPING
         if self.left:
-            return f"waits for {self.left[0]}"
+            return f"{LEFT_BEHIND}{self.left[0]}"
         if self.waiting:
             return f"queued: all {workers} workers busy"
         if self.state.retry_at is not None:

@@ -116,6 +116,21 @@ class Runner:
         self._timeouts.stop()
         self.waiters.give_up()
 
+    def end(self, run: RunHandle) -> bool:
+        """End the run as stopped, asked again without grace; False if its process has exited by itself."""
+        first = run.reason is None
+        run.halt(Outcome.STOPPED)
+        if first and run.reason:
+            self._timeouts.watch(run, WRITE_OFF)
+        return run.reason is not None
+
+    async def ended_within(self, run: RunHandle, seconds: float) -> bool:
+        """Whether the run has ended and is on record by then."""
+        if run.task:
+            await asyncio.wait({run.task}, timeout=seconds)
+        self._workers.deferred.flush()
+        return run.task is None or run.task.done()
+
     def kill_all(self) -> None:
         """Cancel everything that runs."""
         for run in self._all():
@@ -177,6 +192,8 @@ def _halted(task: Task, run: RunHandle) -> Result:
     alive = f"; still running: {run.left[0]}" if run.left and run.survivor else ""
     if run.reason is Outcome.TIMED_OUT:
         return Result(Outcome.TIMED_OUT, f"timed out after {in_words(task.timeout)}{alive}")
+    if run.reason is Outcome.STOPPED:
+        return Result(Outcome.STOPPED, f"stopped{alive}")
     return Result(Outcome.INTERRUPTED, f"interrupted: {run.why}{alive}")
 
 

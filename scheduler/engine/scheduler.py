@@ -20,6 +20,7 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import WAKE, Runner
+from scheduler.engine.stop import Stop
 from scheduler.engine.wake.cycle import WakeCycle
 from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult, results_since
 from scheduler.errors import AlreadyRunning, NotSetUp, SchedulerError, Stopping
@@ -61,6 +62,7 @@ class Scheduler:
         self._registry.bus.record = self._recorder.record
         self._runner = Runner(self._registry, clock, workers, self._end)
         self._dispatch = Dispatcher(citizen, self._registry, clock, self._start)
+        self._stopper = Stop(self._registry, self._runner, self._dispatch)
         wake, first = self._rules.wake, self._rules.background
         self._wake = WakeCycle(citizen, home, wake, self, clock, tasks_first=first) if wake else None
         self._apply_options(self._rules)
@@ -261,6 +263,9 @@ class Scheduler:
     async def resume(self, task: str) -> Receipt:
         now, job = self._clock.now(), self._open(task)
         return await self._turn(task, "resumed", lambda state: resumed(self.citizen, job.task, state, now))
+
+    async def stop_run(self, task: str) -> Receipt:
+        return await self._stopper.stop(self._open(task))
 
     async def wake(self) -> Receipt:
         self._refuse_if_stopping()

@@ -28,6 +28,7 @@ from scheduler.core.views import OutputChunk, Snapshot, TaskStatus
 from scheduler.errors import (
     AlreadyRunning,
     Disconnected,
+    NotRunning,
     NotSetUp,
     Owned,
     SchedulerError,
@@ -231,7 +232,7 @@ async def test_a_verb_returns_when_its_change_is_saved_and_visible(bench, verb):
     await bench.until_task("gate", lambda task: task.kind is shown[verb], "it is visible")
 
 
-@pytest.mark.parametrize("verb", ["force", "reset", "pause", "resume"])
+@pytest.mark.parametrize("verb", ["force", "reset", "pause", "resume", "stop_run"])
 async def test_an_unknown_task_is_the_same_error_everywhere(bench, verb):
     with pytest.raises(UnknownTask, match=r"unknown task 'quikc': did you mean quick\?"):
         await getattr(bench.control, verb)("quikc")
@@ -262,6 +263,20 @@ async def test_ten_forces_at_once_are_one_run(bench):
     (bench.place.home / "done").touch()
     await bench.until_task("gate", lambda task: task.kind is TaskStatus.OK, "it has run")
     assert bench.task("gate").run_count == 1
+
+
+async def test_a_stopped_run_is_shown_recorded_and_no_failure(bench):
+    await bench.see()
+    await bench.control.force("gate")
+    receipt = await bench.control.stop_run("gate")
+    row = await bench.control.wait("gate", receipt.run)
+    assert (row.kind, row.outcome, row.text) == (TaskStatus.STOPPED, Outcome.STOPPED, "stopped")
+    (run,) = await bench.control.history("gate")
+    assert (run.outcome, run.text) == (Outcome.STOPPED, "stopped")
+    assert await bench.control.history("gate", failed=True) == ()
+    assert bench.place.states()["errors"] == {} and bench.place.entry("gate")["outcome"] == "stopped"
+    with pytest.raises(NotRunning, match="gate is not running"):
+        await bench.control.stop_run("gate")
 
 
 async def test_a_failure_is_shown_and_a_reset_clears_it(bench):

@@ -21,7 +21,7 @@ GLYPHS = {
     Outcome.FAILED: TaskStatus.FAILED,
     Outcome.TIMED_OUT: TaskStatus.FAILED,
     Outcome.INTERRUPTED: TaskStatus.FAILED,
-    Outcome.STOPPED: TaskStatus.NEVER,
+    Outcome.STOPPED: TaskStatus.STOPPED,
     Outcome.SKIPPED: TaskStatus.NEVER,
     Outcome.REFUSED: TaskStatus.NEVER,
 }

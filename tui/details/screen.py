@@ -74,6 +74,13 @@ class Details(Page, inherit_bindings=False):
         task: str
 
     @dataclass
+    class StopAsked(Message):
+        """The person wants the run of this task to end."""
+
+        citizen: str
+        task: TaskView
+
+    @dataclass
     class OpenAsked(Message):
         """The person wants to read this in a pager."""
 
@@ -312,6 +319,10 @@ class Details(Page, inherit_bindings=False):
 
     def action_pause(self) -> None:
         self.action_ask("resume" if self._view and self._view.paused else "pause")
+
+    def action_stop(self) -> None:
+        if self._view:
+            self.post_message(self.StopAsked(self.subject.citizen, self._view))
 
     def action_pane(self, step: int) -> None:
         self._go_to(self._panes[(self._panes.index(self._active) + step) % len(self._panes)])

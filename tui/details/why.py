@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.text import until
-from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView
+from scheduler.core.views import STOPPING, Event, Heartbeat, Snapshot, TaskStatus, TaskView
 from tui.common.text import ago, moment, took
 from tui.fleet.notices import ATTEMPT, LEFT_BEHIND, first_line, stalled
 
@@ -150,7 +150,8 @@ def _running(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> 
     paused = (
         f"; paused at {moment(task.paused_at, now)}: no further runs by schedule" if task.paused_at else ""
     )
-    return f"{said}{_progress(task.progress)}{paused}"
+    ending = "; it is being stopped" if task.note == STOPPING else ""
+    return f"{said}{_progress(task.progress)}{paused}{ending}"
 
 
 def _limit(task: TaskView, gone: float) -> str:
@@ -275,7 +276,7 @@ def _last(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> Ite
     if task.last_run is None:
         return
     how = {TaskStatus.WARNING: "with a warning", TaskStatus.OK: "ok"}.get(task.kind, "")
-    how = "skipped" if task.outcome is Outcome.SKIPPED else how
+    how = str(task.outcome) if task.outcome in (Outcome.SKIPPED, Outcome.STOPPED) else how
     yield f"last run{how and f' {how},'} {ago(now - task.last_run)} ago"
     start = _start(task, snapshot)
     if start and abs(start.time - task.last_run) < 1 and (late := _late(start, seen)):

@@ -53,6 +53,12 @@ class FleetGrid(LineView):
         citizen: str
 
     @dataclass
+    class StopAsked(Message):
+        """The person wants the runs of these tasks to end."""
+
+        places: tuple[Place, ...]
+
+    @dataclass
     class TakeOverAsked(Message):
         """The person wants to own this citizen here."""
 
@@ -337,6 +343,9 @@ class FleetGrid(LineView):
     def _fails(self, place: Place) -> bool:
         view = self.board.view(place)
         return view is not None and view.error is not None and view.running_since is None
+
+    def action_stop(self) -> None:
+        self.post_message(self.StopAsked(self.board.chosen()))
 
     def action_wake(self) -> None:
         if self.board.cursor.citizen:

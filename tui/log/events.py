@@ -22,7 +22,7 @@ OUTCOMES = {
     Outcome.FAILED: TaskStatus.FAILED,
     Outcome.TIMED_OUT: TaskStatus.FAILED,
     Outcome.INTERRUPTED: TaskStatus.FAILED,
-    Outcome.STOPPED: TaskStatus.NEVER,
+    Outcome.STOPPED: TaskStatus.STOPPED,
     Outcome.SKIPPED: TaskStatus.NEVER,
     Outcome.REFUSED: TaskStatus.NEVER,
 }
@@ -125,6 +125,9 @@ def text_of(event: Event) -> str:
     more = first_line(event.text[:TEXT_LIMIT])
     if event.trigger is Trigger.RETRY and event.outcome is None and more:
         return more  # `attempt 2 of 3`
+    if event.outcome is Outcome.STOPPED and event.duration is not None:
+        stopped, _, left = more.partition("; ")
+        return f"{stopped} after {words.took(event.duration)}" + (f"; {left}" if left else "")
     what = f"{_what_happened(event)}: {more}" if more else _what_happened(event)
     return f"{what}, {words.took(event.late)} late" if event.late and event.late >= LATE else what
 

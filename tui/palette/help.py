@@ -22,6 +22,7 @@ SIGNS = {
     TaskStatus.NOT_SET_UP: "not set up: a setting is missing",
     TaskStatus.RUNNING: "running: elapsed time and time limit",
     TaskStatus.PAUSED: "paused or disabled: only force runs it",
+    TaskStatus.STOPPED: "stopped: somebody ended the last run",
 }
 Entry = tuple[str, str]  # keys and what they do
 

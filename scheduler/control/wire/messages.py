@@ -82,6 +82,7 @@ METHODS = {
     "reset": Method(_TASK, verb=True),
     "pause": Method(_TASK, verb=True),
     "resume": Method(_TASK, verb=True),
+    "stop_run": Method(_TASK, verb=True),
     "wake": Method(verb=True),
     "history": Method(
         optional={"task": str | None, "limit": int, "failed": bool, "before": int | None}, exclusive=True

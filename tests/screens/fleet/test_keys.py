@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from scheduler.core.description import TaskDetails
 from scheduler.core.ports import FleetView
+from scheduler.core.task import Progress
 from scheduler.core.views import Heartbeat, Receipt, Snapshot, TaskStatus, TaskView
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
@@ -36,6 +38,50 @@ async def test_a_verb_asks_for_the_task_under_the_cursor(key, verb):
         await press(pilot, "down", key)
         assert control.asked == [(verb, "news_scan")]
         assert toasts(pilot) == []
+
+
+def running(name: str, **more) -> TaskView:
+    return task(name, kind=TaskStatus.RUNNING, running_since=NOON - 161, due=None, timeout=300.0, **more)
+
+
+async def test_x_stops_a_run_after_one_question_whose_first_answer_is_harmless():
+    control = citizen("opus", running("render", progress=Progress(31, 50)), task("backup"))
+    control.details["render"] = TaskDetails("render", upcoming=(NOON + 3600,))
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "x")
+        said = shown(pilot)
+        assert "Stop opus/render?" in said and "02:41 (62%); about 01:38 to go." in said
+        assert "no failure, no retry" in said and "next  " in said and "❯ esc  let it run" in said
+        await press(pilot, "enter")
+        assert control.asked == []
+        await press(pilot, "x", "x")
+        assert control.asked == [("stop_run", "render")]
+
+
+async def test_x_says_that_a_handler_of_this_process_may_be_a_thread():
+    control = citizen("opus", running("render"))
+    control.details["render"] = TaskDetails("render", in_process=True)
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "x")
+        assert "cannot be killed" in shown(pilot) and "02:41 of at most 5m" in shown(pilot)
+
+
+async def test_x_on_a_task_that_does_not_run_says_so():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "x")
+        assert toasts(pilot) == ["opus/heartbeat: it is not running"] and control.asked == []
+
+
+async def test_x_acts_on_the_marked_tasks_that_run_or_wait():
+    control = citizen("opus", running("a"), task("b"), task("c", queued=True))
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "space", "space", "space", "x")
+        said = shown(pilot)
+        assert "Stop 2 runs?" in said and "opus/c   waiting" in said and "opus/b" not in said
+        await press(pilot, "x")
+        assert control.asked == [("stop_run", "a"), ("stop_run", "c")]
+        assert "marked" not in shown(pilot)
 
 
 async def test_p_resumes_what_is_paused():

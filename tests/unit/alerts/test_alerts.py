@@ -92,6 +92,18 @@ def test_a_streak_is_reported_once_and_its_end_once(home, outcomes, expected):
     assert opus.kinds() == expected
 
 
+def test_a_stop_is_neither_the_end_of_a_streak_nor_one_more_failure(home):
+    opus = Citizen(home, Alerts(ALL, 2, SAVE))
+    opus.runs(FAILED, Outcome.STOPPED)
+    assert opus.kinds() == []
+    opus.restart()
+    opus.runs(FAILED, Outcome.STOPPED)
+    assert opus.kinds() == ["failed"]
+    opus.restart()
+    opus.runs(OK)
+    assert opus.kinds() == ["failed", "recovered"]
+
+
 def test_a_restart_neither_repeats_a_streak_nor_forgets_its_end(home):
     opus = Citizen(home, Alerts(ALL, 2, SAVE))
     opus.runs(FAILED, FAILED)

@@ -55,6 +55,10 @@ class Background:
         self.asked.append(("reset", citizen, task))
         return f"{task}: due at the next check"
 
+    def background_stop(self, task, citizen, config=None, own_as_root=False):
+        self.asked.append(("stop", citizen, task))
+        return f"{task}: stopped"
+
     def run_headless(self, options, **given):
         self.asked.append(("loop", options, given))
         return self.code
@@ -284,11 +288,12 @@ def test_the_prompt_knows_status_with_and_without_parentheses(background, capsys
     assert capsys.readouterr().out.count("  ○ heartbeat: never ran, next in now (0 runs)") == 2
 
 
-def test_the_prompt_forces_and_resets(background, capsys, monkeypatch):
-    typed(monkeypatch, 'background_force("news_scan")', 'background_reset("news_scan")')
+def test_the_prompt_forces_resets_and_stops(background, capsys, monkeypatch):
+    verbs = ("force", "reset", "stop")
+    typed(monkeypatch, *(f'background_{verb}("news_scan")' for verb in verbs))
     interact("opus", None, lambda: "")
-    assert background.asked == [("force", "opus", "news_scan"), ("reset", "opus", "news_scan")]
-    assert capsys.readouterr().out == "news_scan: ok\nnews_scan: due at the next check\n"
+    assert background.asked == [(verb, "opus", "news_scan") for verb in verbs]
+    assert capsys.readouterr().out == "news_scan: ok\nnews_scan: due at the next check\nnews_scan: stopped\n"
 
 
 def test_the_prompt_says_an_error_in_one_line_and_goes_on(background, capsys, monkeypatch):

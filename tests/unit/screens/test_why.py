@@ -53,6 +53,18 @@ TABLE = [
     # at rest
     (task(), (), Evidence(), "next run in 4m (12:03); last run ok, 1m ago"),
     (
+        task(TaskStatus.STOPPED, outcome=Outcome.STOPPED, text="stopped"),
+        (),
+        Evidence(),
+        "next run in 4m (12:03); last run stopped, 1m ago",
+    ),
+    (
+        running(note="stopping"),
+        (),
+        Evidence(),
+        "running since 11:59:48 (timeout 2m); it is being stopped",
+    ),
+    (
         task(due=NOON + 86400),
         (),
         Evidence(),

@@ -20,7 +20,10 @@ STYLES = {
     TaskStatus.NOT_SET_UP: "faint",
     TaskStatus.RUNNING: "running",
     TaskStatus.PAUSED: "faint",
+    TaskStatus.STOPPED: "faint",
 }
+
+AWAKE = (TaskStatus.NEVER, TaskStatus.STOPPED)  # a faint sign, but it runs again
 
 
 class RowState(NamedTuple):
@@ -114,7 +117,7 @@ class TaskLine(Line):
         mark = glyphs.marked if light & MARKED else glyphs.cursor if light & CURSOR else " "
         edge = "marked" if light & MARKED else "here" if light & (CURSOR | HERE) else "frame"
         kind = STYLES[task.kind]
-        name = "faint" if kind == "faint" and task.kind is not TaskStatus.NEVER else "ink"
+        name = "faint" if kind == "faint" and task.kind not in AWAKE else "ink"
         return [
             Segment(mark, styles.style(edge, light)),
             Segment(f"{glyphs.kind[task.kind]} ", styles.style(kind, light)),

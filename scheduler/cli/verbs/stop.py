@@ -1,0 +1,50 @@
+"""`experience-tui stop`: ends runs, as a timeout would; with --wait it waits until they have ended."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scheduler.cli.exit_codes import FAILED, OK
+from scheduler.cli.options import GRAMMAR, action_options, citizens_and_tasks, every_citizen, tasks_argument
+from scheduler.cli.verbs.steer import ResultPrinter, run_verb
+from scheduler.core.task import Outcome
+from scheduler.core.views import LEFT_BEHIND, TaskView
+
+if TYPE_CHECKING:
+    from scheduler.control.member import LocalControl
+
+
+@click.command(
+    "stop",
+    help="End runs. Their processes get 5 seconds to end, at a second stop none. A stopped run is no failure"
+    f" and is not retried; one that waits for a worker will not run.\n\n{GRAMMAR}",
+    epilog="Example: experience-tui stop opus news_scan --wait",
+)
+@tasks_argument
+@every_citizen
+@click.option("--wait", is_flag=True, help="Wait until they have ended; exit code 1 if something runs on.")
+@action_options
+def stop_command(words: tuple[str, ...], every: bool, wait: bool, **how: Any) -> int:
+    async def act(control: "LocalControl", result: ResultPrinter) -> int:
+        receipt = await control.stop_run(result.task)
+        if not (wait and receipt.run):
+            result(receipt.text, saved=receipt.saved)
+            return OK
+        ended = await control.wait(result.task, receipt.run)
+        result(_said(ended), outcome=ended.outcome)
+        return FAILED if _failed(ended) else OK
+
+    citizens, tasks = citizens_and_tasks(words, every)
+    return run_verb(citizens, tasks, act, **how)
+
+
+def _said(task: TaskView) -> str:
+    from scheduler.control.session import outcome_of
+
+    if task.outcome is not Outcome.STOPPED:  # it was quicker
+        return outcome_of(task)
+    return f"{task.name}: {task.text}" + (f"; it {task.note}" if task.note.startswith(LEFT_BEHIND) else "")
+
+
+def _failed(task: TaskView) -> bool:
+    return task.outcome is None or task.outcome.bad or task.note.startswith(LEFT_BEHIND)

@@ -1,0 +1,57 @@
+"""The verb that ends a run, as a timeout would, or keeps a queued one from starting."""
+
+from dataclasses import replace
+
+from scheduler.core.task import Call, Imported
+from scheduler.core.views import STOPPING, Receipt
+from scheduler.engine.dispatcher import Dispatcher
+from scheduler.engine.registry import Job, TaskRegistry
+from scheduler.engine.run import RunHandle
+from scheduler.engine.runner import Runner
+from scheduler.errors import NotRunning
+
+AT_ONCE = 0.1  # seconds in which most runs end: then the answer says so
+ABANDONED = "its thread cannot be killed: it was written off, and nothing of the task starts before it ends"
+BEHIND = "the run that was forced behind it starts next"
+
+
+class Stop:
+    """Ends runs on request."""
+
+    def __init__(self, registry: TaskRegistry, runner: Runner, dispatch: Dispatcher) -> None:
+        self._registry, self._runner, self._dispatch = registry, runner, dispatch
+
+    async def stop(self, job: Job) -> Receipt:
+        """End the run of this task or take it out of the queue; raises NotRunning."""
+        if run := job.run:
+            return await self._end(job, run)
+        if job.waiting or job.again or job.state.forced:
+            return await self._take_out(job)
+        raise NotRunning(f"{job.task.name} is not running{_instead(job)}")
+
+    async def _end(self, job: Job, run: RunHandle) -> Receipt:
+        name, number, again = job.task.name, job.state.run_count + 1, run.reason is not None
+        behind = [BEHIND] if job.again else []
+        if not self._runner.end(run):
+            raise NotRunning(f"{name} has just ended by itself")
+        self._registry.add_event("killing" if again else STOPPING, name)
+        self._registry.publish(job)
+        ended = await self._runner.ended_within(run, AT_ONCE)
+        abandoned = [ABANDONED] if ended and run.left and isinstance(job.task.work, Call | Imported) else []
+        text = "; ".join([f"{name}: {'stopped' if ended else STOPPING}", *abandoned, *behind])
+        return replace(await self._registry.receipt(text), run=number)
+
+    async def _take_out(self, job: Job) -> Receipt:
+        name = job.task.name
+        self._dispatch.take_out(job)
+        self._registry.add_event("taken out", name, text="it was waiting and will not run")
+        self._runner.waiters.check_queued(job)
+        return await self._registry.receipt(f"{name}: was waiting; will not run")
+
+
+def _instead(job: Job) -> str:
+    """What there is of it, though no run."""
+    orphan = job.state.orphan
+    if orphan:
+        return f": pid {orphan.pid} is of an owner that died; end it with: kill {orphan.pid}"
+    return f": what its last run left still runs ({job.left[0]})" if job.left else ""

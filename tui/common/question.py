@@ -1,0 +1,93 @@
+"""A question with its facts and the answers to it, each with a key; the cursor begins on the harmless one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.events import Click, Key
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui.common.text import cells, clean
+from tui.glyphs import Glyphs
+
+Words = tuple[str, str]  # a line, not yet cleaned, and its style
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer: the key that gives it, and what it means."""
+
+    key: str
+    words: str
+
+
+STAY = "escape"  # the key of the answer that does nothing
+
+
+class Choices(Static):
+    """The answers below each other, and a cursor on one of them."""
+
+    def __init__(self, choices: Sequence[Choice], cursor: int, glyphs: Glyphs) -> None:
+        super().__init__(classes="choices")
+        self.choices, self.cursor, self._glyphs = choices, cursor, glyphs
+        self.move(0)
+
+    def move(self, step: int) -> None:
+        self.cursor = (self.cursor + step) % len(self.choices)
+        self.update(Content("\n").join(map(self._line, range(len(self.choices)))))
+
+    def _line(self, index: int) -> Content:
+        choice = self.choices[index]
+        mark = self._glyphs.cursor if index == self.cursor else " "
+        key = "esc" if choice.key == STAY else choice.key
+        gap = " " * (5 - cells(key))
+        return Content.assemble((f"{mark} ", "$run"), (key, "bold $run"), (f"{gap}{choice.words}", "$ink"))
+
+
+class Question(ModalScreen[str]):
+    """Gives back the key of the answer, STAY if there was none."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "down", show=False),
+        Binding("up,k", "move(-1)", "up", show=False),
+        Binding("enter", "choose", "choose"),
+        Binding("escape", "leave", "leave", show=False),
+    ]
+
+    def __init__(self, title: str, facts: Sequence[Words], choices: Sequence[Choice], glyphs: Glyphs) -> None:
+        super().__init__()
+        self._title, self._facts, self._plain = title, facts, glyphs.plain
+        stay = next(index for index, choice in enumerate(choices) if choice.key == STAY)
+        self._choices = Choices(choices, stay, glyphs)
+
+    def compose(self) -> ComposeResult:
+        lines = [Content(clean(words, self._plain)).stylize(style) for words, style in self._facts]
+        with Vertical() as box:
+            yield Static(Content("\n").join(lines))
+            yield self._choices
+        box.border_title = Content(clean(self._title, self._plain)).stylize("bold").markup
+
+    def on_key(self, event: Key) -> None:
+        known = [choice.key for choice in self._choices.choices]
+        answer = event.character or event.key
+        if answer in known:
+            event.stop()
+            self.dismiss(answer)
+
+    def on_click(self, event: Click) -> None:
+        if event.widget is self._choices and event.y < len(self._choices.choices):
+            self.dismiss(self._choices.choices[event.y].key)
+
+    def action_move(self, step: int) -> None:
+        self._choices.move(step)
+
+    def action_choose(self) -> None:
+        self.dismiss(self._choices.choices[self._choices.cursor].key)
+
+    def action_leave(self) -> None:
+        self.dismiss(STAY)
