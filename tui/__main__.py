@@ -21,7 +21,7 @@ NO_TERMINAL = "experience-tui: this is not a terminal; use --no-ui to run the sc
 # Where each subcommand is defined.
 COMMANDS = {
     "add": "scheduler.cli.setup.edit:add_command",
-    "budget": "scheduler.cli.looks.cost:budget_command",
+    "budget": "scheduler.cli.verbs.budget:budget_command",
     "check": "scheduler.cli.looks.check:check_command",
     "completion": "scheduler.cli.completion:completion_command",
     "cost": "scheduler.cli.looks.cost:cost_command",

@@ -3,13 +3,16 @@
 `subtype` and `is_error` can disagree, and a result may quote another; code.claude.com/docs/en/headless.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from scheduler.agents.documents import at, documents, money, total, total_money, whole, words
 from scheduler.agents.refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
+from scheduler.core.costs import Usage
 
 _LIMITS = {"error_max_turns": Ending.TURN_LIMIT, "error_max_budget_usd": Ending.BUDGET_LIMIT}
+_SENT_TO = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
 _SENT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
@@ -20,16 +23,24 @@ def read(output: str) -> AgentReport:
     if not results:
         return AgentReport(session=session)
     # The cost of a session is a running total, so its last result counts; those of two sessions add up.
-    costs = {words(result.get("session_id")): money(result.get("total_cost_usd")) for result in results}
+    last_ones = {words(result.get("session_id")): result for result in results}
     return AgentReport(
         _ending(results[-1]),
-        total_money(costs.values()),
+        total_money(money(result.get("total_cost_usd")) for result in last_ones.values()),
         total(whole(at(result, "usage", key)) for result in results for key in _SENT),
         total(whole(at(result, "usage", "output_tokens")) for result in results),
         total(whole(result.get("num_turns")) for result in results),
         session,
+        used=tuple(used for result in last_ones.values() for used in _used(result)),
         failure=_failure(results[-1], lines),
     )
+
+
+def _used(result: dict[str, Any]) -> Iterator[Usage]:
+    models = result.get("modelUsage")
+    for name, used in models.items() if isinstance(models, dict) else ():
+        sent = total(whole(at(used, key)) for key in _SENT_TO)
+        yield Usage(name, sent, whole(at(used, "outputTokens")))
 
 
 def _ending(result: dict[str, Any]) -> Ending:

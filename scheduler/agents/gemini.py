@@ -9,6 +9,7 @@ from typing import Any
 from scheduler.agents.documents import at, documents, total, whole, words
 from scheduler.agents.refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
+from scheduler.core.costs import Usage
 
 
 def read(output: str) -> AgentReport:
@@ -18,13 +19,14 @@ def read(output: str) -> AgentReport:
     if ended is None:
         return AgentReport(session=session)
     failed = ended.get("error") is not None or ended.get("status") == "error"
-    sent, made = _tokens(ended)
+    used = _used(ended)
     limit = "TurnLimit" in words(at(ended, "error", "type"))
     return AgentReport(
         Ending.TURN_LIMIT if limit else Ending.ERROR if failed else Ending.OK,
-        tokens_in=sent,
-        tokens_out=made,
+        tokens_in=total(each.tokens_in for each in used),
+        tokens_out=total(each.tokens_out for each in used),
         session=session,
+        used=used,
         failure=_failure(ended.get("error")),
     )
 
@@ -36,13 +38,17 @@ def _is_end(line: dict[str, Any]) -> bool:
     )
 
 
-def _tokens(ended: dict[str, Any]) -> tuple[int | None, int | None]:
+def _used(ended: dict[str, Any]) -> tuple[Usage, ...]:
     models = at(ended, "stats", "models")
     if not isinstance(models, dict):
-        return whole(at(ended, "stats", "input_tokens")), whole(at(ended, "stats", "output_tokens"))
-    used = [at(model, "tokens") for model in models.values()]
-    sent = total(whole(at(tokens, "prompt")) for tokens in used)
-    return sent, total(whole(at(tokens, key)) for tokens in used for key in ("candidates", "thoughts"))
+        sent, made = (whole(at(ended, "stats", key)) for key in ("input_tokens", "output_tokens"))
+        return (Usage("", sent, made),)
+    return tuple(_of_model(name, at(model, "tokens")) for name, model in models.items())
+
+
+def _of_model(name: str, tokens: Any) -> Usage:
+    made = total(whole(at(tokens, key)) for key in ("candidates", "thoughts"))
+    return Usage(name, whole(at(tokens, "prompt")), made)
 
 
 def _failure(error: Any) -> Failure:

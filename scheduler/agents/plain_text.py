@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from scheduler.agents.documents import documents, total, whole, words
 from scheduler.agents.refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
+from scheduler.core.costs import Usage
 
 # Aider-AI/aider aider/coders/base_coder.py; the session's cost is a running total, rounded to cents.
 _USAGE = re.compile(r"Tokens: ([\d.,]+[kM]?) sent,.*?([\d.,]+[kM]?) received\.?(.*)")
@@ -40,9 +41,11 @@ def read_ollama(output: str) -> AgentReport:
     last = next((line for line in reversed(lines) if line.get("done") is True), None)
     ending = Ending.ERROR if error is not None else Ending.OK if last else Ending.NO_RESULT
     last = last or {}
+    sent, made = whole(last.get("prompt_eval_count")), whole(last.get("eval_count"))
     return AgentReport(
         ending,
-        tokens_in=whole(last.get("prompt_eval_count")),
-        tokens_out=whole(last.get("eval_count")),
+        tokens_in=sent,
+        tokens_out=made,
+        used=(Usage(words(last.get("model")), sent, made),),
         failure=Failure(error or ""),
     )

@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from scheduler.agents.refusal import Failure, Refusal
+from scheduler.core.costs import Usage
 
 
 class Ending(StrEnum):
@@ -26,6 +27,7 @@ class AgentReport:
     turns: int | None = None
     session: str = ""
     summary: str = ""
+    used: tuple[Usage, ...] = ()  # by model, where the output names models
     failure: Failure = Failure()  # noqa: RUF009  # frozen
     refusal: Refusal | None = None
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from scheduler.agents.documents import decoded, money, whole, words
 from scheduler.agents.report import AgentReport, Ending
+from scheduler.core.costs import Usage
 from scheduler.system.files import read_file
 
 LIMIT = 64 << 10  # bytes
-KEYS = ("cost_usd", "tokens_in", "tokens_out", "turns", "session", "summary")
 
 
 class BadReport(ValueError):
@@ -19,7 +19,7 @@ class BadReport(ValueError):
 def read_report_file(path: Path) -> AgentReport | None:
     """What the run wrote there, None if it wrote nothing; raises BadReport."""
     try:
-        content = read_file(path, only_ours=True)
+        content = read_file(path, only_ours=True, follow=False)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -35,18 +35,22 @@ def read_report_file(path: Path) -> AgentReport | None:
 
 
 def _report(document: dict[str, Any]) -> AgentReport:
+    sent, made = whole(document.get("tokens_in")), whole(document.get("tokens_out"))
     report = AgentReport(
         Ending.OK,
         None,
-        whole(document.get("tokens_in")),
-        whole(document.get("tokens_out")),
+        sent,
+        made,
         whole(document.get("turns")),
         words(document.get("session")),
         summary=words(document.get("summary")),
+        used=(Usage(words(document.get("model")), sent, made),),
     )
     if document.get("cost_usd") is None:
         return report
     cost = money(document["cost_usd"])
+    if document.get("currency", "USD") != "USD":
+        raise BadReport("the report is in another currency; write cost_usd in US dollars, and no currency")
     if cost is None:
         raise BadReport("cost_usd in the report is no amount; write dollars as a number from 0 on")
     return replace(report, cost=cost)

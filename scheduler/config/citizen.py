@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,18 +12,19 @@ from scheduler.config.files import Files, Unusable, scripts
 from scheduler.config.merge import merge
 from scheduler.config.sections import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
 from scheduler.config.settings import CitizenSettings
+from scheduler.config.spending import BudgetTable, PricesTable, budget, prices
 from scheduler.config.task import Place, TaskTable, WorkTable, explicit_work, task
 from scheduler.config.times import active_hours, cron_schedule
+from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.schedules.schedule import AtStart, Cron
 from scheduler.core.secrets import Masks
-from scheduler.core.task import Budget, Group, Retention, Task, WakeConfig
+from scheduler.core.task import Group, Retention, Task, WakeConfig
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, key, read, table_of
 from scheduler.schema.values import (
     InvalidValue,
     Reader,
-    dollars,
     group,
     integer,
     reads,
@@ -43,14 +43,6 @@ def _program(value: Any) -> str:
     if text(value) not in PROGRAMS:
         raise InvalidValue(f"{value!r} is none of: {', '.join(PROGRAMS)}")
     return str(value)
-
-
-class BudgetTable(Table):
-    """The keys of `[budget]`: the most that wakes may cost, in US dollars."""
-
-    run: Annotated[Decimal | None, dollars] = key(None, "One wake; passed on as EXPERIENCE_BUDGET.")
-    day: Annotated[Decimal | None, dollars] = key(None, "All wakes of a day.")
-    month: Annotated[Decimal | None, dollars] = key(None, "All wakes of a calendar month.")
 
 
 class WakeTable(WorkTable):
@@ -92,6 +84,7 @@ class CitizenTable(Table):
     alerts: Annotated[Nested, table_of(AlertsTable)] = None
     history: Annotated[Nested, table_of(HistoryTable)] = None
     budget: Annotated[Nested, table_of(BudgetTable)] = None
+    prices: PricesTable = key(None, "What tokens cost, by the name of a model.")
     tasks: Annotated[Nested, Reader(a_table, _tasks_schema)] = key(None, "The tasks, by name.")
 
 
@@ -106,6 +99,7 @@ class Sources:
     shared: Mapping[str, Any] = field(
         default_factory=dict
     )  # tables of the main file that apply to all citizens
+    together: Budget = Budget()  # noqa: RUF009  # frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +128,10 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     hidden = secrets.used(raw)
     problems = Problems(where, Masks(hidden).hide)
     table = read(CitizenTable, secrets.fill(raw, (), problems), (), problems)
-    limits = read(BudgetTable, table.budget or {}, ("budget",), problems)
-    budget = Budget(limits.run, limits.day, limits.month)
-    wake = replace(_wake(table.wake or {}, str(home), problems), budget=budget)
+    limits = budget(table.budget, ("budget",), problems)
+    limits = limits if limits.run else replace(limits, run=given.together.run)
+    rules = SpendingRules(limits, given.together, prices(table.prices, ("prices",), problems))
+    wake = _wake(table.wake or {}, str(home), problems)
     model = llm(table.llm, ("llm",), problems)
     targets = alerts(table.alerts, ("alerts",), problems)
     kept = read(HistoryTable, table.history or {}, ("history",), problems)
@@ -152,6 +147,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
         )
         history = Retention(kept.keep, kept.keep_for)
         found = replace(found, llm=model, alerts=targets, history=history, socket_group=table.socket_group)
+        found = replace(found, spending=rules)
     return LoadedCitizen(found, frozenset(wanted), place.scripts, shared)
 
 

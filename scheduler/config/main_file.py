@@ -13,7 +13,9 @@ from scheduler.config.files import Files, Unusable, default_root, main_candidate
 from scheduler.config.new_home import make_home
 from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
+from scheduler.config.spending import BudgetTable, PricesTable, budget
 from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
+from scheduler.core.costs import Budget
 from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Cron
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
@@ -21,7 +23,8 @@ from scheduler.schema.values import Reader, path, text
 from scheduler.system.homes import NAME
 from scheduler.system.time_zones import zones_now
 
-SHARED = ("llm", "alerts", "history", "socket_group")  # keys of the main file that are for every citizen
+# The keys of the main file that are for every citizen.
+SHARED = ("llm", "alerts", "history", "prices", "socket_group")
 
 
 def _citizens_schema(handler: Any) -> dict[str, Any]:
@@ -38,6 +41,8 @@ class MainTable(Table):
     llm: Annotated[Nested, table_of(LlmTable)] = None
     alerts: Annotated[Nested, table_of(AlertsTable)] = None
     history: Annotated[Nested, table_of(HistoryTable)] = None
+    budget: Annotated[Nested, table_of(BudgetTable)] = key(None, "What all citizens may cost together.")
+    prices: PricesTable = key(None, "What tokens cost, by the name of a model.")
     monitor: Annotated[Nested, table_of(MonitorTable)] = None
     keys: Annotated[Nested, Reader(a_table, KEYS_SCHEMA)] = None
     citizens: Annotated[Nested, Reader(a_table, _citizens_schema)] = key(None, "The citizens, by name.")
@@ -56,7 +61,8 @@ def load_all(
     main, file, wrong = _main(files, config, environ)
     root = _root(main, environ)
     spelt, more = citizens(environ)
-    wrong += more + _bad_citizens(main.citizens or {}, file) + _bad_citizens(spelt, "environment")
+    together, too_much = _together(main, file)
+    wrong += more + too_much + _bad_citizens(main.citizens or {}, file) + _bad_citizens(spelt, "environment")
     named = {name for name in (*(main.citizens or {}), *spelt) if NAME.fullmatch(name)}
     made = _create(root, named, only) if create else []
     there, unlisted = list_homes(root)
@@ -64,7 +70,7 @@ def load_all(
     shared = {name: found for name in SHARED if (found := getattr(main, name)) is not None}
 
     def given(name: str) -> Sources:
-        return Sources(_of(main.citizens, name), _of(spelt, name), file, environ, shared)
+        return Sources(_of(main.citizens, name), _of(spelt, name), file, environ, shared, together)
 
     found = [citizen(name, root / name, given(name), files) for name in known if not only or name in only]
     of_main = sorted((each for home in found for each in home.shared), key=_is_of_a_citizen)
@@ -132,6 +138,12 @@ def _root(main: MainTable, environ: Mapping[str, str]) -> Path:
     if chosen := environ.get("EXPERIENCE_ROOT"):
         return Path(chosen).expanduser().absolute()
     return main.root or default_root()
+
+
+def _together(main: MainTable, file: str) -> tuple[Budget, list[str]]:
+    """The limits of all citizens together; a mistake in one stops them all, for it is no limit."""
+    problems = Problems({(): Source(file)})
+    return budget(main.budget, ("budget",), problems), problems.lines
 
 
 def _is_of_a_citizen(problem: tuple[Source, str]) -> bool:

@@ -6,6 +6,7 @@ from datetime import tzinfo
 from pathlib import Path
 
 from scheduler.config.files import scripts
+from scheduler.core.costs import SpendingRules
 from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
 from scheduler.core.ui_options import Monitor
 from scheduler.system.files import FileStamp, stamp
@@ -30,6 +31,7 @@ class CitizenSettings:
     alerts: Alerts | None = None
     history: Retention = Retention()  # noqa: RUF009  # frozen
     socket_group: Group | None = None  # whose members may steer it, too
+    spending: SpendingRules = SpendingRules()  # noqa: RUF009  # frozen
     hidden: frozenset[str] = field(default=frozenset(), repr=False)  # what nothing may show: see core/secrets
 
 

@@ -5,26 +5,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from scheduler.core.costs import RunCost
 from scheduler.core.task import Outcome, Retention, Trigger
-from scheduler.core.values import value
 from scheduler.errors import UnknownRun, UnknownTask
 
 LISTED = 50  # runs in an answer, unless another number is asked for
 MOST_LISTED = 200  # through a Control: an answer is made on the owner's loop
-
-
-@value
-class RunCost:
-    """What a run said of its cost: amounts in US dollars as text, so that no digit is lost."""
-
-    cost_usd: str = ""
-    unknown: bool = False  # it costs money, and nobody knows how much
-    tokens_in: int | None = None
-    tokens_out: int | None = None
-    turns: int | None = None
-    model: str = ""
-    session: str = ""
-    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)

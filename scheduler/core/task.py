@@ -6,7 +6,6 @@ All times are Unix seconds (UTC), all durations seconds.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -207,15 +206,6 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """The most that runs may cost, in US dollars; None sets no limit."""
-
-    run: Decimal | None = None
-    day: Decimal | None = None
-    month: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class WakeConfig:
     """When the citizen has its turn and what that is; durations in seconds. `cron` goes before `every`."""
 
@@ -226,7 +216,6 @@ class WakeConfig:
     urgent_cooldown: float = 600.0
     cron: Cron | None = None
     report: str = ""  # the program whose output says what the wake cost
-    budget: Budget = Budget()
     active: ActiveHours | None = None
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from scheduler.core.costs import SpendingRules
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Llm, Retention, WakeConfig
 
@@ -18,5 +19,6 @@ class SchedulerOptions:
     wake: WakeConfig | None = None
     background: bool = True
     llm: Llm | None = None
+    spending: SpendingRules = SpendingRules()  # noqa: RUF009  # frozen
     history: Retention = Retention()  # noqa: RUF009  # frozen
     journal: bool = True  # write runs that fail into the citizen's memory

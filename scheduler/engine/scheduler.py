@@ -178,6 +178,7 @@ class Scheduler:
         self._rules = rules
         self._dispatch.limit, self._recorder.keep = rules.workers, rules.history
         if self._wake and rules.wake:
+            self._wake.cost.rules = rules.spending
             self._wake.replan(rules.wake)
 
     def _apply_tasks(self, task: Task) -> None:

@@ -20,6 +20,7 @@ U = TypeVar("U")
 
 # For JSON Schema: text with a ${NAME} in it may stand for a number, a yes or a no.
 _SECRET = {"type": "string", "pattern": r"\$\{"}
+MOST_DOLLARS = 10**9
 _DURATION = {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?\s*[A-Za-z]*\s*)+$|\$\{"}
 
 
@@ -178,13 +179,29 @@ def number(low: float = 0.0) -> Reader[float]:
     return read_number
 
 
-@reads(type="number", exclusiveMinimum=0)
+@reads(type="number", exclusiveMinimum=0, maximum=MOST_DOLLARS)
 def dollars(value: Any) -> Decimal:
     """An amount in US dollars, more than nothing, exactly as it is written."""
+    amount = _dollars(value)
+    if amount <= 0:
+        raise InvalidValue(f"is {value}; write an amount above 0")
+    return amount
+
+
+@reads(type="number", minimum=0, maximum=MOST_DOLLARS)
+def dollars_or_nothing(value: Any) -> Decimal:
+    """An amount in US dollars, exactly as it is written."""
+    amount = _dollars(value)
+    if amount < 0:
+        raise InvalidValue(f"is {value}; write an amount from 0 on")
+    return amount
+
+
+def _dollars(value: Any) -> Decimal:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise InvalidValue(f"is {type_name(value)}; write dollars as a number, like 2.5")
-    if not 0 < value < NEVER:
-        raise InvalidValue(f"is {value}; write an amount above 0")
+    if not abs(value) <= MOST_DOLLARS:
+        raise InvalidValue(f"is {value}; write an amount up to {MOST_DOLLARS:,}")
     return Decimal(str(value))
 
 

@@ -7,58 +7,83 @@ newest one counts.
 
 import json
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from scheduler.spending.budget import Charge
-from scheduler.spending.money import EXACT, ZERO
-from scheduler.system.files import read_file, replace_file
-from scheduler.system.foreign_home import open_file
+from scheduler.spending.budget import Charge, Spending, dearest, spending
+from scheduler.spending.money import EXACT, ZERO, believed
+from scheduler.system.files import LIMIT, NotRegular, replace_file
+from scheduler.system.foreign_home import Refused, open_file
 
-NAME = Path(".experience") / "spending.jsonl"
+NAME = "spending.jsonl"
 KEPT = 400  # days of charges: a year, and what is left of a month
-TOO_LONG = 20_000  # lines beyond which old ones are dropped, at the start
+MOST = 100_000  # charges, whatever their days
+TOO_LONG = 20_000  # lines beyond which old charges are dropped, when an owner starts
 
 
 class SpendingLedger:
-    """The charges of one citizen, and what was added to its budget by hand; every method may block."""
+    """The charges of a folder, and what was added to its budget by hand; every method may block.
 
-    def __init__(self, home: Path) -> None:
-        self._file = home / NAME
+    Several processes may add to it; each reads what the others wrote with `load`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / NAME
+        self._forget()
+
+    def _forget(self) -> None:
         self._charges: dict[str, Charge] = {}
         self._lifts: dict[date, Decimal] = {}
-        self._read = -1  # bytes of the file that are known
+        self._id: tuple[int, int] | None = None
+        self._read = self._lines = 0  # bytes and lines of the file that are known
 
     def load(self) -> None:
-        """Read the file if it has grown; lines that are no entries (the end of a torn write) are left out."""
+        """Read what was added; lines that are no entries (the end of a torn write) are left out."""
         try:
-            if self._file.stat().st_size == self._read:
-                return
-            content = read_file(self._file, only_ours=True)
+            descriptor = open_file(self._file, os.O_RDONLY)
         except FileNotFoundError:
+            self._forget()
             return
-        self._read, self._charges, self._lifts = len(content), {}, {}
-        for line in content.splitlines():
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - it is open already
+            self._check(os.fstat(descriptor))
+            file.seek(self._read)
+            content = file.read(LIMIT)
+        whole, newline, _ = content.rpartition(b"\n")  # the last line may still be being written
+        self._read += len(whole) + len(newline)
+        for line in whole.splitlines():
+            self._lines += 1
             self._apply(line)
-        if content.count(b"\n") > TOO_LONG:
-            self._compact()
 
-    def knows(self, run: str) -> bool:
-        """Whether the run was entered."""
-        return run in self._charges
+    def _check(self, status: os.stat_result) -> None:
+        if status.st_uid != os.geteuid():
+            raise Refused("another user's", self._file)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LIMIT:
+            raise NotRegular("is not a file of charges; move it away", str(self._file))
+        found = (status.st_dev, status.st_ino)
+        if found != self._id or status.st_size < self._read:  # replaced, or cut
+            self._forget()
+            self._id = found
+
+    def knows(self, run: str) -> Charge | None:
+        """The charge of this run, if it was entered."""
+        return self._charges.get(run)
 
     def charges(self, since: date, until: date) -> list[Charge]:
         """The charges of these days, both included, in the order of their runs."""
         return [each for each in self._charges.values() if since <= each.day <= until]
 
-    def last(self, task: str, count: int) -> list[Charge]:
-        """The newest charges of a task whose cost is known."""
-        known = [each for each in self._charges.values() if each.task == task and each.cost is not None]
-        return known[-count:]
+    def spent(self, since: date, until: date) -> Spending:
+        """What these days cost together, both included."""
+        return spending(self.charges(since, until), self.dearest())
+
+    def dearest(self) -> Mapping[str, Decimal]:
+        """Of each task the dearest of its last runs, as far as any cost of it is known."""
+        return dearest(self._charges.values())
 
     def lift(self, day: date) -> Decimal:
         """What was added to the budget of this day."""
@@ -75,7 +100,7 @@ class SpendingLedger:
 
     def cancel(self, run: str) -> None:
         """The run did not start after all: it cost nothing."""
-        self._append({"run": run, "cost": "0"})
+        self._append({"run": run, "cancelled": True})
 
     def add_to_budget(self, day: date, amount: Decimal) -> None:
         """Lift the limits of this day by so many dollars."""
@@ -88,28 +113,36 @@ class SpendingLedger:
             file.write(b"\n" + line + b"\n")  # whatever a torn write left before it
             file.flush()
             os.fsync(descriptor)
-        self._apply(line)
+        self.load()
 
     def _apply(self, line: bytes) -> None:
         try:
             entry = json.loads(line)
             if "lift" in entry:
                 day = date.fromisoformat(entry["day"])
-                self._lifts[day] = EXACT.add(self.lift(day), Decimal(entry["lift"]))
+                self._lifts[day] = EXACT.add(self.lift(day), _amount(entry["lift"]))
             elif "day" in entry:
                 self._charges[entry["run"]] = _charge(entry)
+            elif entry.get("cancelled"):
+                self._charges.pop(entry["run"], None)
             elif known := self._charges.get(entry["run"]):
                 self._charges[known.run] = _settled(known, entry)
-        except (ValueError, TypeError, KeyError, ArithmeticError):
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
             return
 
-    def _compact(self) -> None:
-        """Write the newest state of the charges that are still asked for."""
-        newest = max((each.day for each in self._charges.values()), default=None)
-        kept = [each for each in self._charges.values() if newest and (newest - each.day).days <= KEPT]
+    def compact(self, today: date) -> None:
+        """Drop what no limit asks for any more; for an owner at its start, while nobody else adds charges.
+
+        A clock that is years ahead must not lose what was spent today: the newest charges stay.
+        """
+        self.load()
+        if self._lines < TOO_LONG:
+            return
+        every = list(self._charges.values())[-MOST:]
+        newest = set(map(id, every[-TOO_LONG // 4 :]))
+        kept = [each for each in every if (today - each.day).days <= KEPT or id(each) in newest]
         lines = [json.dumps(entry) for entry in _entries(kept, self._lifts)]
         replace_file(self._file, "\n".join(lines).encode() + b"\n")
-        self._charges = {each.run: each for each in kept}
 
 
 def _charge(entry: dict[str, Any]) -> Charge:
@@ -118,13 +151,22 @@ def _charge(entry: dict[str, Any]) -> Charge:
 
 
 def _settled(charge: Charge, entry: dict[str, Any]) -> Charge:
-    cost = None if entry.get("cost") is None else Decimal(entry["cost"])
-    if cost is not None and not cost >= 0:
-        raise ValueError("an amount below nothing, or none at all")
-    return replace(charge, cost=cost, tokens_in=entry.get("tokens_in"), tokens_out=entry.get("tokens_out"))
+    cost = None if entry.get("cost") is None else _amount(entry["cost"])
+    tokens_in, tokens_out = (_count(entry.get(name)) for name in ("tokens_in", "tokens_out"))
+    return replace(charge, cost=cost, tokens_in=tokens_in, tokens_out=tokens_out)
 
 
-def _entries(charges: Iterable[Charge], lifts: dict[date, Decimal]) -> Iterable[dict[str, Any]]:
+def _count(number: Any) -> int | None:
+    return number if isinstance(number, int) else None
+
+
+def _amount(text: Any) -> Decimal:
+    if not isinstance(text, str) or not believed(amount := Decimal(text)):
+        raise ValueError("no amount that a run can cost")
+    return amount
+
+
+def _entries(charges: Iterable[Charge], lifts: Mapping[date, Decimal]) -> Iterable[dict[str, Any]]:
     for day, amount in lifts.items():
         yield {"lift": str(amount), "day": day.isoformat()}
     for each in charges:

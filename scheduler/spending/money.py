@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
-from scheduler.core.records import RunCost
+from scheduler.core.costs import RunCost
 
 ZERO = Decimal(0)
 EXACT = Context(prec=100)  # the default rounds sums to 28 digits

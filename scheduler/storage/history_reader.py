@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from scheduler.core.records import RunCost, RunQuery, RunRecord
+from scheduler.core.costs import RunCost
+from scheduler.core.records import RunQuery, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.errors import UnknownRun, UnknownTask, Unreadable
 from scheduler.schema.json_codec import from_json, to_json

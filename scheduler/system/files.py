@@ -24,12 +24,12 @@ class NotRegular(OSError):
     """A pipe, a device, or an endless file in the place of a small file."""
 
 
-def read_file(path: Path, *, only_ours: bool = False) -> bytes:
+def read_file(path: Path, *, only_ours: bool = False, follow: bool = True) -> bytes:
     """The content of the file; never blocks on a pipe. Raises OSError, also NotRegular.
 
-    `only_ours`: a file that another user wrote is refused.
+    `only_ours`: a file that another user wrote is refused; without `follow` any link is.
     """
-    descriptor = open_file(path, os.O_RDONLY)
+    descriptor = open_file(path, os.O_RDONLY, follow=follow)
     try:
         status = os.fstat(descriptor)
         if only_ours and status.st_uid != os.geteuid():

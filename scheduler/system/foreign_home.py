@@ -163,9 +163,9 @@ def make_folder(path: Path) -> None:
                 raise
 
 
-def open_file(path: Path, flags: int, mode: int = 0o600, *, make: bool = False) -> int:
-    """A descriptor of the file; see Place.open."""
-    with place(path, make=make, follow=True) as at:
+def open_file(path: Path, flags: int, mode: int = 0o600, *, make: bool = False, follow: bool = True) -> int:
+    """A descriptor of the file; see Place.open and place."""
+    with place(path, make=make, follow=follow) as at:
         return at.open(flags, mode)
 
 

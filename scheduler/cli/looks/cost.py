@@ -1,9 +1,10 @@
-"""`experience-tui cost` and `budget`: what wakes cost, and a limit lifted for a day."""
+"""`experience-tui cost`: what runs cost, and what the month will have cost at its end."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +15,24 @@ from scheduler.cli.printing import table
 
 if TYPE_CHECKING:
     from scheduler.config.settings import CitizenSettings
-    from scheduler.spending.budget import Spending
+    from scheduler.core.schedules.schedule import Schedule
+    from scheduler.spending.budget import Spending, Spent
+    from scheduler.spending.forecast import Forecast
+    from scheduler.spending.ledger import SpendingLedger
 
-TITLES = ("citizen", "today", "this month", "wakes", "unknown", "of day", "of month")
-WAKE = "wake"
+TITLES = ("citizen", "today", "this month", "at its end", "runs", "unknown", "of day", "of month")
+ALL = "all citizens"
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a citizen's wakes cost; amounts in US dollars."""
+    """What the runs of a citizen cost; amounts in US dollars."""
 
     citizen: str
-    today: "Spending"
-    month: "Spending"
+    spent: "Spent"
     days: dict[date, "Spending"]
-    wakes: int  # in these days
-    unknown: int
-    lifted: Decimal
+    shown: "Spending"  # in these days
+    forecast: "Forecast | None"
 
 
 @click.command("cost", epilog="Example: experience-tui cost opus --days 7")
@@ -41,48 +43,26 @@ class Cost:
 @as_document
 @config_file
 def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path | None) -> int:
-    """What the wakes of citizens cost, in US dollars. Reads files only.
+    """What the runs of citizens cost, in US dollars. Reads files only.
 
-    CITIZEN: one name or a comma-separated list; leave it out for all. A cost that no report gave counts as
-    the dearest of the last ten.
+    CITIZEN: one name or a comma-separated list; leave it out for all. A cost that nobody knows counts as the
+    dearest of the last ten runs of its task.
     """
-    chosen = _chosen(names, config)
+    chosen = chosen_citizens(names, config)
     costs = [_cost(each, days) for each in chosen]
+    together = spent_together(chosen)
     if as_json:
-        documents = [_document(cost, each) for cost, each in zip(costs, chosen, strict=True)]
+        documents = [{**_document(cost), "together": together and _amounts(together)} for cost in costs]
         click.echo(json.dumps(documents, indent=2))
         return 0
-    rows = [TITLES, *(_row(cost, each) for cost, each in zip(costs, chosen, strict=True))]
+    rows = [TITLES, *map(_row, costs), *([_together(together)] if together else [])]
     click.echo("\n".join(table(rows, 200, right=TITLES[1:])))
     if len(costs) == 1:
         click.echo("\n".join(_by_day(costs[0])))
     return 0
 
 
-@click.command("budget", epilog="Example: experience-tui budget opus --add 2 --today")
-@click.argument("citizen")
-@click.option("--add", "amount", metavar="USD", help="Lift today's limits by so many dollars.")
-@click.option("--today", is_flag=True, help="Until midnight: required with --add.")
-@config_file
-def budget_command(citizen: str, amount: str | None, today: bool, config: Path | None) -> int:
-    """Show what a citizen's wakes may cost and what they did, or lift the limits for today."""
-    from scheduler.spending.ledger import SpendingLedger
-    from scheduler.spending.money import dollars
-
-    (chosen,) = _chosen((citizen,), config)
-    if amount is not None:
-        if not today:
-            raise click.UsageError("--add lifts the limits of one day; add --today")
-        SpendingLedger(chosen.home).add_to_budget(_today(), _dollars(amount))
-    cost, limits = _cost(chosen, 1), chosen.wake.budget
-    lifted = f", {dollars(cost.lifted)} of it added for today" if cost.lifted else ""
-    for name, spent, limit in (("today", cost.today, limits.day), ("this month", cost.month, limits.month)):
-        most = "no limit" if limit is None else f"of {dollars(limit + cost.lifted)}{lifted}"
-        click.echo(f"{citizen}: {dollars(spent.total)} {name}, {most}")
-    return 0
-
-
-def _chosen(names: tuple[str, ...], config: Path | None) -> "list[CitizenSettings]":
+def chosen_citizens(names: tuple[str, ...], config: Path | None) -> "list[CitizenSettings]":
     from scheduler.config.loader import load
     from scheduler.errors import UnknownCitizen
 
@@ -93,48 +73,91 @@ def _chosen(names: tuple[str, ...], config: Path | None) -> "list[CitizenSetting
     return [each for each in settings.citizens if not names or each.name in names]
 
 
-def _dollars(text: str) -> Decimal:
-    try:
-        amount = Decimal(text.removeprefix("$"))
-        if 0 < amount < 10**9:
-            return amount
-    except InvalidOperation:  # no number, or NaN
-        pass
-    raise click.UsageError(f"--add {text}: write an amount of dollars above 0, like 2 or 0.50")
+def spent_by(citizen: "CitizenSettings") -> "Spent":
+    """What the citizen has spent, and its limits."""
+    from scheduler.spending.account import spent_in
+    from scheduler.spending.budget import Spent
+
+    ledger, day = loaded(citizen.home), today()
+    return Spent(citizen.spending.budget, *spent_in(ledger, day), ledger.lift(day))
+
+
+def spent_together(citizens: "Sequence[CitizenSettings]") -> "Spent | None":
+    """What all citizens of the root have spent; None if no limit is set for them together."""
+    from scheduler.spending.account import AllCitizens, has_limits
+
+    limits = next((each.spending.together for each in citizens), None)
+    if limits is None or not has_limits(limits):
+        return None
+    return AllCitizens(citizens[0].home.parent).spent(limits, today())
+
+
+def loaded(home: Path) -> "SpendingLedger":
+    from scheduler.spending.account import FOLDER
+    from scheduler.spending.ledger import SpendingLedger
+
+    ledger = SpendingLedger(home / FOLDER)
+    ledger.load()
+    return ledger
+
+
+def today() -> date:
+    from scheduler.spending.budget import zone_of_days
+
+    return datetime.now(zone_of_days()).date()
 
 
 def _cost(citizen: "CitizenSettings", days: int) -> Cost:
-    from scheduler.spending.budget import RECENT, dearest, spending
-    from scheduler.spending.ledger import SpendingLedger
+    from scheduler.spending.budget import spending, zone_of_days
+    from scheduler.spending.forecast import forecast
 
-    ledger, today = SpendingLedger(citizen.home), _today()
-    ledger.load()
-    most = dearest(ledger.last(WAKE, RECENT))
-    since = today - timedelta(days=days - 1)
-    charges = ledger.charges(since, today)
+    ledger, now = loaded(citizen.home), datetime.now(zone_of_days())
+    charges = ledger.charges(now.date() - timedelta(days=days - 1), now.date())
     by_day = {
-        day: spending([each for each in charges if each.day == day], most)
+        day: spending([each for each in charges if each.day == day], ledger.dearest())
         for day in sorted({each.day for each in charges})
     }
-    return Cost(
-        citizen.name,
-        spending(ledger.charges(today, today), most),
-        spending(ledger.charges(today.replace(day=1), today), most),
-        by_day,
-        len(charges),
-        sum(each.cost is None for each in charges),
-        ledger.lift(today),
+    every = ledger.charges(date.min, date.max)
+    expected = forecast(every, _schedules(citizen), now.timestamp(), zone_of_days())
+    shown = spending(charges, ledger.dearest())
+    return Cost(citizen.name, spent_by(citizen), by_day, shown, expected)
+
+
+def _schedules(citizen: "CitizenSettings") -> "dict[str, Schedule]":
+    return {"wake": citizen.wake.schedule, **{task.name: task.schedule for task in citizen.tasks}}
+
+
+def _row(cost: Cost) -> tuple[str, ...]:
+    from scheduler.spending.money import EXACT, about, dollars
+
+    spent = (dollars(cost.spent.today.total), dollars(cost.spent.month.total))
+    expected = cost.forecast
+    end = about(EXACT.add(cost.spent.month.total, expected.rest_of_month)) if expected else ""
+    return (
+        cost.citizen,
+        *spent,
+        end,
+        f"{cost.shown.runs:,}",
+        f"{cost.shown.unknown or ''}",
+        *_most(cost.spent),
     )
 
 
-def _row(cost: Cost, citizen: "CitizenSettings") -> tuple[str, ...]:
+def _together(spent: "Spent") -> tuple[str, ...]:
     from scheduler.spending.money import dollars
 
-    limits = citizen.wake.budget
-    day = "" if limits.day is None else dollars(limits.day + cost.lifted)
-    month = "" if limits.month is None else dollars(limits.month + cost.lifted)
-    spent = (dollars(cost.today.total), dollars(cost.month.total))
-    return (cost.citizen, *spent, f"{cost.wakes:,}", f"{cost.unknown:,}", day, month)
+    both = (dollars(spent.today.total), dollars(spent.month.total))
+    return (ALL, *both, "", "", f"{spent.month.unknown or ''}", *_most(spent))
+
+
+def _most(spent: "Spent") -> tuple[str, str]:
+    from scheduler.spending.money import EXACT, dollars
+
+    day, month = (
+        "" if limit is None else dollars(EXACT.add(limit, spent.lift))
+        for limit in (spent.budget.day, spent.budget.month)
+    )
+    return day, month
 
 
 def _by_day(cost: Cost) -> list[str]:
@@ -143,25 +166,32 @@ def _by_day(cost: Cost) -> list[str]:
     return ["", *(f"{day}  {dollars(spent.total):>10}" for day, spent in cost.days.items())]
 
 
-def _document(cost: Cost, citizen: "CitizenSettings") -> dict[str, Any]:
+def _document(cost: Cost) -> dict[str, Any]:
     """Amounts as text, so that no digit is lost."""
-    limits = citizen.wake.budget
+    from scheduler.spending.money import EXACT
+
+    expected = cost.forecast
+    end = EXACT.add(cost.spent.month.total, expected.rest_of_month) if expected else None
     return {
         "citizen": cost.citizen,
-        "today_usd": str(cost.today.total),
-        "month_usd": str(cost.month.total),
-        "wakes": cost.wakes,
-        "unknown": cost.unknown,
+        **_amounts(cost.spent),
+        "forecast_day_usd": _text(expected.day if expected else None),
+        "forecast_month_usd": _text(end),
+        "runs": cost.shown.runs,
+        "unknown": cost.shown.unknown,
         "days": {day.isoformat(): str(spent.total) for day, spent in cost.days.items()},
-        "budget": {
-            name: None if (limit := getattr(limits, name)) is None else str(limit)
-            for name in ("run", "day", "month")
-        },
-        "added_today_usd": str(cost.lifted),
     }
 
 
-def _today() -> date:
-    from scheduler.spending.budget import zone_of_days
+def _amounts(spent: "Spent") -> dict[str, Any]:
+    limits = {name: _text(getattr(spent.budget, name)) for name in ("run", "day", "month")}
+    return {
+        "today_usd": str(spent.today.total),
+        "month_usd": str(spent.month.total),
+        "budget": limits,
+        "added_today_usd": str(spent.lift),
+    }
 
-    return datetime.now(zone_of_days()).date()
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else str(amount)

@@ -14,7 +14,7 @@ from scheduler.core.schedules.schedule import unix
 from scheduler.core.state import CHANGED, TaskState
 from scheduler.core.task import Command, Isolated, Outcome, Task, WakeConfig
 from scheduler.core.views import WakeView
-from scheduler.engine.wake.cost import WakeCost, amounts
+from scheduler.engine.wake.cost import WakeCost
 from scheduler.engine.wake.results import TaskResult
 from scheduler.errors import AlreadyRunning, SchedulerError, Unreadable
 from scheduler.executors import Result
@@ -91,7 +91,7 @@ class WakeCycle:
         self._wanted = False  # by hand, or by something urgent that is in no letter yet
         self._turn_open = False
         self._turn_noted = asyncio.Event()  # a crash does not lose the turn that is open
-        self._cost = WakeCost(citizen, home, clock)
+        self.cost = WakeCost(citizen, home, clock)
         self._amounts: dict[str, Any] = {}  # what the last wake cost
 
     def load(self) -> None:
@@ -156,7 +156,7 @@ class WakeCycle:
             return ""
         if self._under_way is None and (held := self._awake()):
             raise AlreadyRunning(f"{self._citizen} is already awake: {held}")
-        if self._under_way is None and (limit := self._cost.over_budget(self._plan)):
+        if self._under_way is None and (limit := self.cost.over_budget()):
             lift = f"experience-tui budget {self._citizen} --add 2 --today"
             raise SchedulerError(f"{self._citizen} is {limit}; lift it with: {lift}")
         self._wanted = True
@@ -233,14 +233,14 @@ class WakeCycle:
             self._arm()
         elif held := self._awake():
             self._hold(held, HELD_LOOK)
-        elif limit := self._cost.over_budget(self._plan):
+        elif limit := self.cost.over_budget():
             self._hold(str(limit), BUDGET_LOOK)
         else:
             self.now()
 
     def _held(self) -> str:
         """Why no turn may begin now; empty if it may."""
-        return self._awake() or str(self._cost.over_budget(self._plan) or "")
+        return self._awake() or str(self.cost.over_budget() or "")
 
     def _awake(self) -> str:
         """The turn of another wake that has not ended, maybe one of a dead owner."""
@@ -314,25 +314,25 @@ class WakeCycle:
             return Result(Outcome.OK, "no wake command set")
         letter = await asyncio.to_thread(self._letter, opened.number, results, late)
         try:
-            charge = await asyncio.to_thread(self._cost.enter, self._plan, opened.number)
+            await asyncio.to_thread(self.cost.enter, self._plan)
         except OSError as error:
             return Result(
                 Outcome.FAILED, f"not started: its cost cannot be noted ({error.strerror or error})"
             )
         if isinstance(work, Command):
-            wake = {"EXPERIENCE_WAKE": str(opened.number), **self._cost.environment(self._plan)}
+            wake = {"EXPERIENCE_WAKE": str(opened.number), **self.cost.environment()}
             work = replace(work, input=letter, environment={**work.environment, **wake})
         task = replace(self._task, work=work, options=json.loads(letter))
         if not isinstance(work, Command | Isolated):  # it has no process of its own
             await carried_by()
         result, printed = await self._turn.run_wake_command(task, carried_by)
-        self._amounts = await asyncio.to_thread(self._settle, charge, printed, result.outcome.bad)
+        self._amounts = await asyncio.to_thread(self._settle, printed, result.outcome.bad)
         return result
 
-    def _settle(self, charge: str, printed: str, failed: bool) -> dict[str, Any]:
+    def _settle(self, printed: str, failed: bool) -> dict[str, Any]:
         """Note what the wake cost; blocks."""
         try:
-            return amounts(self._cost.settle(self._plan, charge, printed, failed))
+            return self.cost.settle(self._plan, printed, failed)
         except OSError as error:  # it stays unknown, and counts as the dearest of the last ones
             log.warning("cost not noted", extra={"citizen": self._citizen, "error": str(error)})
             return {}

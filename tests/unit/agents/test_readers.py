@@ -14,6 +14,7 @@ from scheduler.agents.http_answer import read_answer
 from scheduler.agents.readers import READERS, read_report
 from scheduler.agents.refusal import find_refusal
 from scheduler.agents.report import AgentReport, Ending
+from scheduler.core.costs import Usage
 
 UTC = ZoneInfo("UTC")
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp()
@@ -95,6 +96,13 @@ def test_plain_text_of_a_failed_run_is_searched_for_a_refusal_and_of_a_good_run_
     assert read("claude", words).refusal is None
 
 
+def test_tokens_by_model_are_those_of_the_last_result_of_each_session() -> None:
+    used = '"modelUsage":{"%s":{"inputTokens":3,"cacheReadInputTokens":4,"outputTokens":5}},'
+    first, later = (FINE.replace('"total', used % model + '"total') for model in ("a", "b"))
+    other = first.replace("s1", "s2")
+    assert read("claude", first, later, other).used == (Usage("b", 7, 5), Usage("a", 7, 5))
+
+
 # ------------------------------------------------------------------ the others
 
 
@@ -116,6 +124,7 @@ def test_gemini_adds_its_models_and_knows_its_limit_of_turns() -> None:
     )
     report = read("gemini", '{"session_id":"g","response":"x",', f'"stats":{{"models":{models}}}}}')
     assert (report.tokens_in, report.tokens_out, report.session, report.cost) == (12, 4, "g", None)
+    assert report.used == (Usage("a", 5, 3), Usage("b", 7, 1))
     error = '{"session_id":"g","error":{"type":"%s","message":"m","code":%d}}'
     assert read("gemini", error % ("FatalTurnLimitedError", 53), exit_code=53).ending is Ending.TURN_LIMIT
     assert read("gemini", error % ("FatalAuthenticationError", 41), exit_code=41).kind == "auth"

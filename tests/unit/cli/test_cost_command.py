@@ -20,7 +20,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("TZ", "UTC")
     place = Place(tmp_path)
     place.tasks('report\nevery = "1h"\ncommand = ["true"]', more="[budget]\nday = 5\nmonth = 60.50\n")
-    ledger = SpendingLedger(place.home)
+    ledger = SpendingLedger(place.home / ".experience")
     for run_, days, cost in (("a", 400, "7"), ("b", 1, "0.10"), ("c", 0, "0.25"), ("d", 0, None)):
         ledger.enter(run_, "wake", TODAY - timedelta(days=days))
         if cost:
@@ -40,7 +40,10 @@ def test_costs_are_a_line_per_citizen_and_the_days_of_a_single_one(place, capsys
         "today",
         "this",
         "month",
-        "wakes",
+        "at",
+        "its",
+        "end",
+        "runs",
         "unknown",
         "of",
         "day",
@@ -89,3 +92,50 @@ def test_a_lift_says_for_how_long(place, capsys):
 def test_an_unknown_citizen_is_named(place, capsys):
     assert asked(place, "cost", "opsu") == 2
     assert "opus" in capsys.readouterr().err
+
+
+def test_what_is_still_to_come_is_forecast_from_the_fifth_run_on(place, capsys):
+    ledger = SpendingLedger(place.home / ".experience")
+    for number in range(5):
+        ledger.enter(f"w{number}", "wake", TODAY)
+        ledger.settle(f"w{number}", Decimal("0.50"), None, None)
+    assert asked(place, "cost", "--json") == 0
+    (opus,) = json.loads(capsys.readouterr().out)
+    assert Decimal(opus["forecast_month_usd"]) >= Decimal(opus["month_usd"])
+    assert Decimal(opus["forecast_day_usd"]) > 0
+    assert asked(place, "cost") == 0
+    assert "about $" in capsys.readouterr().out
+
+
+@pytest.fixture
+def together(place: Place) -> Place:
+    place.config.write_text(place.config.read_text() + "[budget]\nday = 10\n")
+    mira = place.root / "mira"
+    mira.mkdir()
+    (mira / "experience.toml").touch()
+    ledger = SpendingLedger(mira / ".experience")
+    ledger.enter("m", "wake", TODAY)
+    ledger.settle("m", Decimal("1.5"), None, None)
+    return place
+
+
+def test_all_citizens_together_are_the_last_line_and_lifted_with_all(together, capsys):
+    assert asked(together, "cost") == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["all", "citizens", "$8.75"]
+    assert asked(together, "budget", "--all", "--add", "2.5", "--today") == 0
+    day, _ = capsys.readouterr().out.splitlines()
+    assert day == "all citizens: $8.75 today, of $12.50, $2.50 of it added for today"
+    assert asked(together, "cost", "mira", "--json") == 0
+    (mira,) = json.loads(capsys.readouterr().out)
+    assert mira["together"]["today_usd"] == "8.75" and mira["added_today_usd"] == "0"
+
+
+def test_without_a_limit_of_all_there_is_nothing_to_lift(place, capsys):
+    assert asked(place, "budget", "--all") == 2
+    assert "add [budget] to the main file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [(), ("opus", "--all")])
+def test_a_budget_is_one_citizens_or_that_of_all(place, capsys, words):
+    assert asked(place, "budget", *words) == 2
+    assert "name one citizen, or write --all" in capsys.readouterr().err

@@ -9,7 +9,8 @@ import pytest
 
 from scheduler.cli.looks.history import run_table
 from scheduler.cli.main import run
-from scheduler.core.records import FinishedRun, RunCost, RunRecord
+from scheduler.core.costs import RunCost
+from scheduler.core.records import FinishedRun, RunRecord
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import OutputBuffer
 from scheduler.storage.history_writer import HistoryFile

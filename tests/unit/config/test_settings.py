@@ -14,6 +14,7 @@ from scheduler.config.citizen import CitizenTable, WakeTable
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import Settings, fingerprint, load, load_or_raise
 from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
+from scheduler.config.spending import BudgetTable, PriceTable
 from scheduler.config.task import TaskTable
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, zone_named
 from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp
@@ -349,7 +350,7 @@ WRONG = [
     ("workerz = 3", "workerz: unknown key; did you mean workers?"),
     (
         "zzz = 3",
-        "zzz: unknown key; known: alerts, budget, grace, history, llm, socket_group, tasks, wake, workers",
+        "zzz: unknown key; known: alerts, budget, grace, history, llm, prices, socket_group, tasks, wake,",
     ),
     ("workers = 0", "workers: is 0; write a number from 1 to 256"),
     ("workers = '4'", "workers: is text; write a whole number"),
@@ -537,7 +538,7 @@ def test_a_problem_in_the_main_file_is_the_main_files_and_the_citizens(place):
         ("root = '~nobody_at_all_/x'", "root: names the home of an unknown user; write the whole path"),
         (
             "owner = 'x'",
-            "owner: unknown key; known: alerts, citizens, history, keys, llm, monitor, root, socket_group",
+            "owner: unknown key; known: alerts, budget, citizens, history, keys, llm, monitor, prices, root,",
         ),
         ("[citizen.opus]", "citizen: unknown key; did you mean citizens?"),
         ("[citizens.Opus]", "citizens.Opus: is not a valid name: use a-z"),
@@ -703,16 +704,28 @@ def test_every_example_of_the_documents_loads(place, block, monkeypatch):
     assert [citizen.problems for citizen in settings.citizens] == [()]
 
 
+TABLES = ("wake", "tasks", "llm", "alerts", "history", "budget", "prices")
+
+
 @pytest.mark.parametrize(
     ("page", "shape"),
     [
         ("settings.md", shape)
-        for shape in (CitizenTable, WakeTable, HistoryTable, LlmTable, AlertsTable, TaskTable)
+        for shape in (
+            CitizenTable,
+            WakeTable,
+            HistoryTable,
+            LlmTable,
+            AlertsTable,
+            TaskTable,
+            BudgetTable,
+            PriceTable,
+        )
     ]
     + [("tasks.md", built_in(name)[1]) for name in BUILT_IN],
 )
 def test_every_key_is_in_the_documents_with_an_example(page, shape):
     content, examples = (DOCS / page).read_text(), "\n".join(blocks(page))
     for name in shape.model_fields:
-        assert f"`{name}`" in content or name in ("wake", "tasks", "llm", "alerts", "history", "budget"), name
+        assert f"`{name}`" in content or name in TABLES, name
         assert re.search(rf"\b{name}\b", examples), name

@@ -8,16 +8,23 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.schedules.schedule import Every
-from scheduler.core.task import Budget, Call, Command, Report, Task, WakeConfig
+from scheduler.core.task import Call, Command, Report, Task, WakeConfig
 from scheduler.engine.options import SchedulerOptions
 from scheduler.errors import SchedulerError
-from scheduler.spending.ledger import NAME, SpendingLedger
+from scheduler.spending import ledger as ledgers
+from scheduler.spending.ledger import SpendingLedger
 from tests.fakes import NOON, until
 from tests.unit.engine.test_wake import awake
 
 RESULT = '{"type":"result","subtype":"success","num_turns":3,"session_id":"s","total_cost_usd":%s}'
 TODAY = "2026-03-02"
+NAME = Path(".experience") / ledgers.NAME
+
+
+def under(**limits: str) -> SpendingRules:
+    return SpendingRules(Budget(**{name: Decimal(limit) for name, limit in limits.items()}))
 
 
 def agent(cost: str = "0.40", exit_code: int = 0) -> Command:
@@ -36,7 +43,7 @@ def last_wake(home: Path) -> dict[str, Any]:
 def charges(home: Path) -> list[Decimal | None]:
     entries = [json.loads(line) for line in (home / NAME).read_text().splitlines() if line]
     days = sorted(entry["day"] for entry in entries if "day" in entry)
-    ledger = SpendingLedger(home)
+    ledger = SpendingLedger(home / ".experience")
     ledger.load()
     return [each.cost for each in ledger.charges(date.fromisoformat(days[0]), date.fromisoformat(days[-1]))]
 
@@ -63,8 +70,8 @@ async def test_a_report_file_goes_before_what_was_printed(build, clock, home):
     "report", ["{", "[]", '{"cost_usd": -1}', '{"cost_usd": NaN}', '{"cost_usd": "1 EUR"}']
 )
 async def test_a_report_that_says_nothing_leaves_the_cost_unknown_and_counted(build, clock, home, report):
-    plan = WakeConfig(work=writes(report), budget=Budget(day=Decimal(5)))
-    scheduler = await build(wake=plan)
+    plan = WakeConfig(work=writes(report))
+    scheduler = await build(wake=plan, spending=under(day="5"))
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert "cost_usd" not in last_wake(home)
@@ -94,8 +101,8 @@ async def test_a_wake_without_these_settings_leaves_no_ledger(build, clock, home
 
 
 async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(build, clock, home):
-    plan = WakeConfig(every=3600, work=agent(), report="claude", budget=Budget(day=Decimal("1.00")))
-    scheduler = await build(wake=plan)
+    plan = WakeConfig(every=3600, work=agent(), report="claude")
+    scheduler = await build(wake=plan, spending=under(day="1.00"))
     for number in (1, 2):
         await clock.advance(3601 * (number - 1))
         await awake(clock, scheduler, number)
@@ -114,13 +121,13 @@ async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(
 
 
 async def test_what_another_process_adds_to_the_budget_lifts_it_at_once(build, clock, home):
-    plan = WakeConfig(every=60, work=agent(), report="claude", budget=Budget(day=Decimal("0.50")))
-    scheduler = await build(wake=plan)
+    plan = WakeConfig(every=60, work=agent(), report="claude")
+    scheduler = await build(wake=plan, spending=under(day="0.50"))
     await clock.advance()
     await awake(clock, scheduler, 1)
     await clock.advance(120)
     assert scheduler.snapshot().wake.count == 1
-    SpendingLedger(home).add_to_budget(date.fromisoformat(TODAY), Decimal(1))
+    SpendingLedger(home / ".experience").add_to_budget(date.fromisoformat(TODAY), Decimal(1))
     await clock.advance(16)
     await awake(clock, scheduler, 2)
 
@@ -129,11 +136,11 @@ async def test_something_urgent_waits_for_the_budget(build, clock, home):
     async def urgent(context: Any) -> Report:
         return Report("mail from ct", urgent=True)
 
-    SpendingLedger(home).enter("earlier", "wake", date.fromisoformat(TODAY))
-    SpendingLedger(home).settle("earlier", Decimal(9), None, None)
+    SpendingLedger(home / ".experience").enter("earlier", "wake", date.fromisoformat(TODAY))
+    SpendingLedger(home / ".experience").settle("earlier", Decimal(9), None, None)
     task = Task("mail", Every(10_000), Call(urgent))
-    plan = WakeConfig(every=50_000, work=agent(), report="claude", budget=Budget(day=Decimal(5)))
-    scheduler = await build(task, wake=plan)
+    plan = WakeConfig(every=50_000, work=agent(), report="claude")
+    scheduler = await build(task, wake=plan, spending=under(day="5"))
     await clock.advance(10)
     await until(lambda: scheduler.snapshot().wake.note.startswith("over budget"), "the wake is held")
     assert scheduler.snapshot().wake.count == 0
@@ -151,10 +158,12 @@ async def test_a_ledger_that_cannot_be_written_starts_no_paid_wake(build, clock,
 
 async def test_the_agent_is_told_its_budget_and_where_to_report(build, clock, home):
     work = Command(("sh", "-c", 'echo "$EXPERIENCE_BUDGET $EXPERIENCE_REPORT" > told'))
-    scheduler = await build(wake=WakeConfig(work=work, budget=Budget(run=Decimal("2.5"))))
+    scheduler = await build(wake=WakeConfig(work=work), spending=under(run="2.5"))
     await clock.advance()
     await awake(clock, scheduler, 1)
-    assert (home / "told").read_text() == f"2.5 {home / '.experience' / 'report.json'}\n"
+    told, reports = (home / "told").read_text().split(), home / ".experience" / "reports"
+    assert told[0] == "2.5" and Path(told[1]).parent == reports
+    assert list(reports.iterdir()) == []
 
 
 async def test_a_refusal_of_the_service_is_in_the_record(build, clock, home):

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from scheduler.core.records import RunCost
+from scheduler.core.costs import RunCost
 from scheduler.spending.money import about, believed, dollars, price, tokens, total
 
 

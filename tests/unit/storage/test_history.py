@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.records import FinishedRun, RunCost, RunQuery, RunRecord
+from scheduler.core.costs import RunCost
+from scheduler.core.records import FinishedRun, RunQuery, RunRecord
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Retention, Task, Trigger

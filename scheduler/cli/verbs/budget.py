@@ -1,0 +1,74 @@
+"""`experience-tui budget`: what runs may cost, and a limit lifted for a day."""
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scheduler.cli.completion import citizens
+from scheduler.cli.looks.cost import ALL, chosen_citizens, spent_by, spent_together, today
+from scheduler.cli.options import config_file
+from scheduler.errors import SchedulerError
+
+if TYPE_CHECKING:
+    from scheduler.config.settings import CitizenSettings
+    from scheduler.spending.budget import Spent
+
+
+@click.command("budget", epilog="Example: experience-tui budget opus --add 2 --today")
+@click.argument("citizen", required=False, shell_complete=citizens)
+@click.option("--all", "every", is_flag=True, help="The limits of all citizens together.")
+@click.option("--add", "amount", metavar="USD", help="Lift today's limits by so many dollars.")
+@click.option("--today", "for_today", is_flag=True, help="Until midnight: required with --add.")
+@config_file
+def budget_command(
+    citizen: str | None, every: bool, amount: str | None, for_today: bool, config: Path | None
+) -> int:
+    """Show what a citizen's runs may cost and what they did, or lift its limits for today.
+
+    With --all those of all citizens together, which the main file sets.
+    """
+    if every == bool(citizen):
+        raise click.UsageError("name one citizen, or write --all")
+    chosen = chosen_citizens((citizen,) if citizen else (), config)
+    if amount is not None:
+        if not for_today:
+            raise click.UsageError("--add lifts the limits of one day; add --today")
+        _lift(chosen[0], every, _dollars(amount))
+    spent = spent_together(chosen) if every else spent_by(chosen[0])
+    if spent is None:
+        raise SchedulerError("no limit is set for all citizens; add [budget] to the main file")
+    click.echo("\n".join(_lines(citizen or ALL, spent)))
+    return 0
+
+
+def _lift(citizen: "CitizenSettings", every: bool, amount: Decimal) -> None:
+    from scheduler.spending.account import FOLDER
+    from scheduler.spending.ledger import SpendingLedger
+    from scheduler.system.root_folder import root_folder
+
+    folder = root_folder(citizen.home.parent) if every else citizen.home / FOLDER
+    SpendingLedger(folder).add_to_budget(today(), amount)
+
+
+def _lines(name: str, spent: "Spent") -> list[str]:
+    from scheduler.spending.money import EXACT, dollars
+
+    lifted = f", {dollars(spent.lift)} of it added for today" if spent.lift else ""
+    limits = (("today", spent.today, spent.budget.day), ("this month", spent.month, spent.budget.month))
+    return [
+        f"{name}: {dollars(amount.total)} {when}, "
+        + ("no limit" if limit is None else f"of {dollars(EXACT.add(limit, spent.lift))}{lifted}")
+        for when, amount, limit in limits
+    ]
+
+
+def _dollars(text: str) -> Decimal:
+    try:
+        amount = Decimal(text.removeprefix("$"))
+        if 0 < amount < 10**9:
+            return amount
+    except InvalidOperation:  # no number, or NaN
+        pass
+    raise click.UsageError(f"--add {text}: write an amount of dollars above 0, like 2 or 0.50")

@@ -1,0 +1,59 @@
+"""What runs use and cost, and what they may: values. Amounts are US dollars."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from scheduler.core.values import value
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that runs may cost; None sets no limit."""
+
+    run: Decimal | None = None
+    day: Decimal | None = None
+    month: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars for a million tokens sent to a model, and for a million of its own."""
+
+    input: Decimal
+    output: Decimal
+
+
+Prices = Mapping[str, Price]  # by the name of a model or of a program; one that ends in * is a beginning
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingRules:
+    """What the settings say of money: limits of one citizen, of all of its root `together`, and prices."""
+
+    budget: Budget = Budget()
+    together: Budget = Budget()
+    prices: Prices = field(default_factory=dict)
+
+
+@value
+class Usage:
+    """Tokens of one model in one run; None is what nobody counted."""
+
+    model: str = ""
+    tokens_in: int | None = None  # everything sent, cache included
+    tokens_out: int | None = None
+
+
+@value
+class RunCost:
+    """What a run said of its cost: amounts as text, so that no digit is lost."""
+
+    cost_usd: str = ""
+    unknown: bool = False  # it costs money, and nobody knows how much
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    turns: int | None = None
+    model: str = ""
+    session: str = ""
+    summary: str = ""

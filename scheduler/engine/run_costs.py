@@ -1,0 +1,157 @@
+"""What the runs of a citizen cost: entered before they start, read from what they say, settled after."""
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from scheduler.agents.readers import read_report
+from scheduler.agents.report import AgentReport
+from scheduler.agents.report_file import BadReport, read_report_file
+from scheduler.core.costs import RunCost, Usage
+from scheduler.spending.account import FOLDER, Account, AllCitizens
+from scheduler.spending.budget import OverBudget, zone_of_days
+from scheduler.spending.money import believed
+from scheduler.spending.prices import cost_of
+from scheduler.system.clock import Clock
+from scheduler.system.foreign_home import make_folder, names_in, remove
+
+log = logging.getLogger("experience.cost")
+
+REPORTS = Path(FOLDER) / "reports"
+WORDS = 200  # characters of a model, a session or a summary
+
+
+@dataclass(frozen=True, slots=True)
+class RunCharge:
+    """A run whose cost is noted: its name in the ledger, and the file where it may say what it cost."""
+
+    run: str
+    task: str
+    file: Path
+
+
+class RunCosts:
+    """The account of a citizen as its runs use it; every method may block, for any thread."""
+
+    def __init__(self, citizen: str, home: Path, clock: Clock, all_citizens: AllCitizens) -> None:
+        self.account = Account(home, clock, all_citizens)
+        self._citizen, self._home, self._clock = citizen, home, clock
+        self._open: set[str] = set()  # runs of this owner that are not settled
+
+    def limit(self, task: str) -> OverBudget | None:
+        """The limit that one more run of this task could pass; raises OSError."""
+        return self.account.limit(task)
+
+    def enter(self, task: str) -> RunCharge | OverBudget:
+        """The run is counted from now on, or must not start; raises OSError: then it must not, either."""
+        self.settle_left_over()
+        charge = self.new_charge(task)
+        self._open.add(charge.run)
+        try:
+            limit = self.account.enter(charge.run, task)
+        except OSError:
+            self._open.discard(charge.run)
+            raise
+        if limit:
+            self._open.discard(charge.run)
+        return limit or charge
+
+    def new_charge(self, task: str) -> RunCharge:
+        """For a run that is not entered: it counts only if it says what it cost."""
+        make_folder(self._home / FOLDER)
+        make_folder(self._home / REPORTS)
+        run = f"{task}-{self._clock.now():.0f}-{secrets.token_hex(4)}"
+        return RunCharge(run, task, self._home / REPORTS / f"{run}.json")
+
+    def environment(self, charge: RunCharge) -> Mapping[str, str]:
+        """Where the run may say what it cost, and what it may cost."""
+        most = self.account.rules.budget.run
+        return {"EXPERIENCE_REPORT": str(charge.file), **({"EXPERIENCE_BUDGET": str(most)} if most else {})}
+
+    def settle(
+        self, charge: RunCharge, program: str, output: str, failed: bool, used: Sequence[Usage] = ()
+    ) -> tuple[AgentReport, RunCost | None]:
+        """Note what the run cost: by its report file, else by what its program printed or it used itself."""
+        report = self._report(charge, program, output, failed)
+        cost = self._amount(charge, report, program, used or report.used)
+        entered = self.account.knows(charge.run) is not None
+        tokens = _tokens(report, used)
+        if entered or cost is not None:
+            self.account.settle(charge.run, charge.task, cost, tokens)
+        self._open.discard(charge.run)
+        remove(charge.file)
+        if not entered and cost is None and tokens == (None, None):
+            return report, None
+        return report, _run_cost(report, cost, entered, tokens, used)
+
+    def settle_left_over(self) -> None:
+        """Count what runs said that nobody settled: their owner died, or they wrote after their end."""
+        for name in names_in(self._home / REPORTS):
+            if (run := name.removesuffix(".json")) not in self._open:
+                self._settle_late(run, self._home / REPORTS / name)
+
+    def _settle_late(self, run: str, file: Path) -> None:
+        """What was written after the end may raise a cost that is known, not lower it."""
+        if (charge := self.account.knows(run)) is not None:
+            late = RunCharge(run, charge.task, file)
+            report = self._report(late, "", "", failed=False)
+            cost = self._amount(late, report, "", report.used)
+            if cost is not None and (charge.cost is None or cost > charge.cost):
+                self.account.settle(run, charge.task, cost, (report.tokens_in, report.tokens_out))
+        remove(file)
+
+    def _report(self, charge: RunCharge, program: str, output: str, failed: bool) -> AgentReport:
+        try:
+            if report := read_report_file(charge.file):
+                return report
+        except BadReport as error:
+            self._warn(charge, str(error))
+        if not program:
+            return AgentReport()
+        return read_report(program, output, int(failed), self._clock.now(), zone_of_days())
+
+    def _amount(
+        self, charge: RunCharge, report: AgentReport, program: str, used: Sequence[Usage]
+    ) -> Decimal | None:
+        """The cost that is given, else that of the tokens."""
+        if report.cost is not None and not believed(report.cost):
+            self._warn(charge, "a cost that no run can have is not counted; write cost_usd in US dollars")
+            return None
+        used = used or (Usage("", report.tokens_in, report.tokens_out),)
+        return report.cost if report.cost is not None else cost_of(used, self.account.rules.prices, program)
+
+    def _warn(self, charge: RunCharge, text: str) -> None:
+        log.warning(text, extra={"citizen": self._citizen, "task": charge.task})
+
+
+def _tokens(report: AgentReport, used: Sequence[Usage]) -> tuple[int | None, int | None]:
+    if not used:
+        return report.tokens_in, report.tokens_out
+    sent, made = ([count for count in each if count is not None] for each in _columns(used))
+    return sum(sent) if sent else None, sum(made) if made else None
+
+
+def _columns(used: Sequence[Usage]) -> tuple[list[int | None], list[int | None]]:
+    return [each.tokens_in for each in used], [each.tokens_out for each in used]
+
+
+def _run_cost(
+    report: AgentReport,
+    cost: Decimal | None,
+    paid: bool,
+    tokens: tuple[int | None, int | None],
+    used: Sequence[Usage],
+) -> RunCost:
+    models = dict.fromkeys(each.model for each in used or report.used if each.model)
+    return RunCost(
+        "" if cost is None else str(cost),
+        paid and cost is None,
+        *tokens,
+        report.turns,
+        ", ".join(models)[:WORDS],
+        report.session[:WORDS],
+        report.summary[:WORDS],
+    )

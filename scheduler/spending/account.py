@@ -1,0 +1,144 @@
+"""What the runs of a citizen cost, and whether one more may start, under its own budget and that of all."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from scheduler.core.costs import Budget, SpendingRules
+from scheduler.spending.budget import Charge, OverBudget, Spending, Spent, over_budget, spending, zone_of_days
+from scheduler.spending.ledger import SpendingLedger
+from scheduler.spending.money import ZERO
+from scheduler.system.clock import Clock
+from scheduler.system.foreign_home import is_ours
+from scheduler.system.homes import homes
+from scheduler.system.root_folder import root_folder
+
+FOLDER = ".experience"
+
+
+class Account:
+    """The ledger of one citizen as its owner uses it; every method may block, for any thread."""
+
+    def __init__(self, home: Path, clock: Clock, all_citizens: "AllCitizens") -> None:
+        self.rules = SpendingRules()
+        self.ledger = SpendingLedger(home / FOLDER)
+        self._clock, self._all, self._lock = clock, all_citizens, threading.Lock()
+
+    def open(self) -> None:
+        """Read the ledger, and drop what is old; raises OSError."""
+        with self._lock:
+            self.ledger.compact(self._today())
+
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return has_limits(self.rules.budget) or has_limits(self.rules.together)
+
+    def limit(self, task: str) -> OverBudget | None:
+        """The limit that one more run of this task could pass; raises OSError."""
+        if not self.limited():
+            return None
+        with self._all.one_at_a_time(self.rules.together), self._lock:
+            self.ledger.load()
+            return self._limit(task)
+
+    def enter(self, run: str, task: str) -> OverBudget | None:
+        """Enter the run before it starts, unless it could pass a limit; raises OSError: it must not start.
+
+        It is entered first and looked at again then: of two processes that do so at once, at least one sees
+        the other's.
+        """
+        with self._all.one_at_a_time(self.rules.together), self._lock:
+            self.ledger.load()
+            if limit := self._limit(task):
+                return limit
+            self.ledger.enter(run, task, self._today())
+            if limit := self._limit(task, run):
+                self.ledger.cancel(run)
+            return limit
+
+    def cancel(self, run: str) -> None:
+        """The run was entered, and did not start."""
+        with self._lock:
+            self.ledger.cancel(run)
+
+    def settle(
+        self, run: str, task: str, cost: Decimal | None, tokens: tuple[int | None, int | None]
+    ) -> None:
+        """What the run cost, also one that was not entered; None if nobody knows. Raises OSError."""
+        with self._lock:
+            self.ledger.load()
+            if self.ledger.knows(run) is None:
+                self.ledger.enter(run, task, self._today())
+            self.ledger.settle(run, cost, *tokens)
+
+    def knows(self, run: str) -> Charge | None:
+        """The charge of this run, if it was entered; raises OSError."""
+        with self._lock:
+            self.ledger.load()
+            return self.ledger.knows(run)
+
+    def _limit(self, task: str, entered: str = "") -> OverBudget | None:
+        """The limit that one more run could pass; `entered` is that run itself, if the ledger has it."""
+        now, today, zone = self._clock.now(), self._today(), zone_of_days()
+        next_run = self.ledger.dearest().get(task, ZERO)
+        for spent in self._spent(today, entered):
+            if limit := over_budget(spent, next_run, now, zone):
+                return limit
+        return None
+
+    def _spent(self, today: date, apart_from: str) -> Iterator[Spent]:
+        own, together = self.rules.budget, self.rules.together
+        if has_limits(own):
+            yield Spent(own, *spent_in(self.ledger, today, apart_from), self.ledger.lift(today))
+        if has_limits(together):
+            yield self._all.spent(together, today, apart_from)
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._clock.now(), zone_of_days()).date()
+
+
+class AllCitizens:
+    """The ledgers of all homes of this user in a root, whichever process adds to them; for any thread."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._lock = root, threading.Lock()
+        self._ledgers: dict[Path, SpendingLedger] = {}
+
+    @contextmanager
+    def one_at_a_time(self, together: Budget) -> Iterator[None]:
+        """Runs of this process that share a limit are entered one after the other."""
+        with self._lock if has_limits(together) else nullcontext():
+            yield
+
+    def spent(self, together: Budget, today: date, apart_from: str = "") -> Spent:
+        """What all citizens have spent; the caller has the lock. Raises OSError if any of it is unknown.
+
+        A home of another user is not counted: what lies there is not believed.
+        """
+        day, month = Spending(), Spending()
+        for name in homes(self._root):
+            home = self._root / name
+            if is_ours(home):
+                each = spent_in(self._loaded(home / FOLDER), today, apart_from)
+                day, month = day + each[0], month + each[1]
+        return Spent(together, day, month, self._loaded(root_folder(self._root)).lift(today), together=True)
+
+    def _loaded(self, folder: Path) -> SpendingLedger:
+        ledger = self._ledgers.setdefault(folder, SpendingLedger(folder))
+        ledger.load()
+        return ledger
+
+
+def spent_in(ledger: SpendingLedger, today: date, apart_from: str = "") -> tuple[Spending, Spending]:
+    """What was spent today, and this month."""
+    month = [each for each in ledger.charges(today.replace(day=1), today) if each.run != apart_from]
+    known = ledger.dearest()
+    return spending((each for each in month if each.day == today), known), spending(month, known)
+
+
+def has_limits(budget: Budget) -> bool:
+    """Whether anything is limited over a time."""
+    return budget.day is not None or budget.month is not None

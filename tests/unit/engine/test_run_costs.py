@@ -1,0 +1,153 @@
+"""The cost of runs: what they say, when they say it, and what is not believed."""
+
+import json
+import logging
+from datetime import UTC, date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from scheduler.core.costs import Budget, Price, RunCost, SpendingRules, Usage
+from scheduler.engine.run_costs import REPORTS, RunCharge, RunCosts
+from scheduler.spending.account import AllCitizens
+from tests.fakes import FakeClock
+
+PRICES = {"small": Price(Decimal(1), Decimal(2)), "codex": Price(Decimal(3), Decimal(4))}
+TURN = '{"type":"turn.completed","usage":{"input_tokens":1000000,"output_tokens":500000}}'
+RESULT = '{"type":"result","subtype":"success","session_id":"s","total_cost_usd":0.5}'
+
+
+@pytest.fixture
+def costs(home: Path, clock: FakeClock) -> RunCosts:
+    return owner(home, clock)
+
+
+def owner(home: Path, clock: FakeClock) -> RunCosts:
+    """A new process that owns the home."""
+    costs = RunCosts("opus", home, clock, AllCitizens(home.parent))
+    costs.account.rules = SpendingRules(Budget(day=Decimal(50)), prices=PRICES)
+    return costs
+
+
+def entered(costs: RunCosts, task: str = "wake") -> RunCharge:
+    charge = costs.enter(task)
+    assert isinstance(charge, RunCharge)
+    return charge
+
+
+def settled(costs: RunCosts, charge: RunCharge, program: str = "", output: str = "") -> RunCost | None:
+    return costs.settle(charge, program, output, failed=False)[1]
+
+
+def known(costs: RunCosts) -> list[Decimal | None]:
+    costs.account.ledger.load()
+    return [each.cost for each in costs.account.ledger.charges(date.min, date.max)]
+
+
+def test_tokens_cost_what_the_prices_say_where_no_cost_is_given(costs: RunCosts) -> None:
+    assert settled(costs, entered(costs), "codex", TURN) == RunCost("5", False, 1_000_000, 500_000, 1)
+    told = entered(costs)
+    told.file.write_text('{"tokens_in": 1000000, "tokens_out": 0, "model": "small"}')
+    assert settled(costs, told) == RunCost("1", False, 1_000_000, 0, model="small")
+    assert known(costs) == [Decimal(5), Decimal(1)]
+
+
+def test_tokens_without_a_price_cost_nobody_knows_how_much(costs: RunCosts) -> None:
+    costs.account.rules = SpendingRules()
+    cost = settled(costs, entered(costs), "codex", TURN)
+    assert cost is not None and cost.unknown and cost.cost_usd == ""
+    assert known(costs) == [None]
+
+
+def test_what_a_handler_used_is_added_up(costs: RunCosts) -> None:
+    charge = costs.new_charge("dream_generate")
+    used = [Usage("small", 1_000_000, 0), Usage("small", 0, 1_000_000)]
+    _, cost = costs.settle(charge, "", "", failed=False, used=used)
+    assert cost == RunCost("3", False, 1_000_000, 1_000_000, model="small")
+    assert known(costs) == [Decimal(3)]
+
+
+def test_a_local_model_without_a_price_is_not_charged_and_its_tokens_are_known(costs: RunCosts) -> None:
+    charge = costs.new_charge("dream_generate")
+    _, cost = costs.settle(charge, "", "", failed=False, used=[Usage("llama", 5, 6)])
+    assert cost == RunCost(tokens_in=5, tokens_out=6, model="llama")
+    assert known(costs) == []
+
+
+def test_a_run_that_says_nothing_and_was_not_entered_costs_nothing(costs: RunCosts) -> None:
+    assert settled(costs, costs.new_charge("tidy")) is None
+    assert known(costs) == []
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        "{", "[]", "\x00", '{"cost_usd": -1}', '{"cost_usd": NaN}', '{"cost_usd": Infinity}',
+        '{"cost_usd": "0.1"}', '{"cost_usd": true}', '{"cost_usd": 1e400}', '{"cost_usd": 1e-400}',
+        '{"cost_usd": 1000000001}', '{"cost_usd": 0.1, "currency": "EUR"}', '{"cost_eur": 1}',
+        '{"cost_usd": ' + "9" * 5000 + "}", " " * 70_000 + '{"cost_usd": 1}', "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_report_that_says_nothing_leaves_the_cost_unknown(costs: RunCosts, report: str) -> None:
+    charge = entered(costs)
+    charge.file.write_text(report)
+    assert settled(costs, charge) == RunCost(unknown=True)
+    assert known(costs) == [None]
+
+
+def test_a_link_in_the_place_of_a_report_is_not_followed(costs: RunCosts, tmp_path: Path, caplog) -> None:
+    (tmp_path / "cheap.json").write_text('{"cost_usd": 0.01}')
+    charge = entered(costs)
+    charge.file.symlink_to(tmp_path / "cheap.json")
+    with caplog.at_level(logging.WARNING):
+        assert settled(costs, charge) == RunCost(unknown=True)
+    assert "is not read" in caplog.text
+    assert (tmp_path / "cheap.json").exists() and not charge.file.is_symlink()
+
+
+def test_long_words_are_cut(costs: RunCosts) -> None:
+    charge = entered(costs)
+    charge.file.write_text(json.dumps({"cost_usd": 1, "summary": "x" * 9000, "session": "y" * 9000}))
+    cost = settled(costs, charge)
+    assert cost is not None and len(cost.summary) == len(cost.session) == 200
+
+
+def test_a_report_of_a_run_whose_owner_was_killed_is_counted_by_the_next(
+    costs: RunCosts, home: Path, clock: FakeClock
+) -> None:
+    killed = entered(costs)
+    killed.file.write_text('{"cost_usd": 0.7}')
+    after = owner(home, clock)
+    assert known(after) == [None]
+    after.settle_left_over()
+    assert known(after) == [Decimal("0.7")]
+    assert list((home / REPORTS).iterdir()) == []
+
+
+def test_what_is_written_after_the_end_may_raise_a_cost_and_not_lower_it(costs: RunCosts) -> None:
+    charge = entered(costs)
+    assert settled(costs, charge, "claude", RESULT)
+    for late, counted in (("0.3", "0.5"), ("0.9", "0.9")):
+        charge.file.write_text(f'{{"cost_usd": {late}}}')
+        costs.settle_left_over()
+        assert known(costs) == [Decimal(counted)]
+
+
+def test_the_report_of_a_run_under_way_is_left_alone(costs: RunCosts) -> None:
+    first, second = entered(costs), entered(costs, "report")
+    second.file.write_text('{"cost_usd": 0.1')
+    costs.settle_left_over()
+    assert second.file.exists() and first.file != second.file
+
+
+def test_files_that_are_no_reports_are_removed(costs: RunCosts, home: Path) -> None:
+    (home / REPORTS).mkdir(parents=True)
+    (home / REPORTS / "stranger.json").write_text('{"cost_usd": 100}')
+    costs.settle_left_over()
+    assert known(costs) == [] and list((home / REPORTS).iterdir()) == []
+
+
+@pytest.fixture(autouse=True)
+def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scheduler.spending.account.zone_of_days", lambda: UTC)

@@ -1,0 +1,223 @@
+"""Accounts: no run starts that could pass a limit, and nothing is counted twice or lost."""
+
+import random
+import threading
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from scheduler.core.costs import Budget, SpendingRules
+from scheduler.spending.account import FOLDER, Account, AllCitizens
+from scheduler.spending.ledger import NAME, SpendingLedger
+from scheduler.system.root_folder import root_folder
+from tests.fakes import NOON, FakeClock
+
+TODAY = datetime.fromtimestamp(NOON, UTC).date()
+FIVE = Budget(day=Decimal(5))
+
+
+@pytest.fixture(autouse=True)
+def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scheduler.spending.account.zone_of_days", lambda: UTC)
+
+
+class Citizens:
+    """The accounts of a root's citizens; each `process` has its own view of the others."""
+
+    def __init__(self, root: Path, clock: FakeClock) -> None:
+        self.root, self.clock = root, clock
+
+    def account(self, name: str, rules: SpendingRules, process: AllCitizens | None = None) -> Account:
+        home = self.root / name
+        home.mkdir(exist_ok=True)
+        (home / "background_tasks.json").touch()
+        account = Account(home, self.clock, process or AllCitizens(self.root))
+        account.rules = rules
+        account.open()
+        return account
+
+    def true_cost(self) -> dict[date, Decimal]:
+        """What the ledgers say each day cost, the unknown left out."""
+        sums: dict[date, Decimal] = {}
+        for home in self.root.iterdir():
+            ledger = SpendingLedger(home / FOLDER)
+            ledger.load()
+            for each in ledger.charges(date.min, date.max):
+                sums[each.day] = sums.get(each.day, Decimal(0)) + (each.cost or 0)
+        return sums
+
+
+@pytest.fixture
+def citizens(tmp_path: Path, clock: FakeClock) -> Citizens:
+    root = tmp_path / "root"
+    root.mkdir()
+    return Citizens(root, clock)
+
+
+def ran(account: Account, run: str, cost: str | None, task: str = "wake") -> bool:
+    """Whether the run was allowed; then it cost so much."""
+    if account.enter(run, task):
+        return False
+    account.settle(run, task, None if cost is None else Decimal(cost), (1, 2))
+    return True
+
+
+def test_a_run_that_could_pass_the_limit_is_not_entered(citizens: Citizens) -> None:
+    opus = citizens.account("opus", SpendingRules(FIVE))
+    assert [ran(opus, run, "2") for run in "abc"] == [True, True, False]
+    assert opus.knows("c") is None
+    assert str(opus.limit("wake")) == "over budget until 00:00 ($4.00 of $5.00)"
+
+
+def test_a_run_that_is_under_way_counts_as_the_dearest_of_its_task(citizens: Citizens) -> None:
+    opus = citizens.account("opus", SpendingRules(FIVE))
+    ran(opus, "a", "2")
+    assert opus.enter("b", "wake") is None
+    assert str(opus.enter("c", "wake")) == "over budget until 00:00 ($4.00 of $5.00)"
+    assert opus.enter("d", "report") is None  # of which nothing is known
+
+
+def test_the_limit_of_all_counts_every_citizen_of_the_root_in_whichever_process(citizens: Citizens) -> None:
+    rules = SpendingRules(together=FIVE)
+    opus, mira = (citizens.account(name, rules) for name in ("opus", "mira"))
+    assert ran(opus, "a", "2") and ran(mira, "b", "2.5")
+    assert str(opus.enter("c", "wake")) == "over budget until 00:00 ($4.50 of $5.00, all citizens)"
+    assert mira.enter("d", "report") is None
+
+
+def test_a_lift_of_the_limit_of_all_lies_with_the_root_and_does_not_lift_a_citizens_own(citizens) -> None:
+    opus = citizens.account("opus", SpendingRules(FIVE, together=FIVE))
+    mira = citizens.account("mira", SpendingRules(together=FIVE))
+    ran(opus, "a", "4.5")
+    assert mira.enter("b", "wake") is None
+    mira.settle("b", "wake", Decimal(1), (None, None))
+    SpendingLedger(root_folder(citizens.root)).add_to_budget(TODAY, Decimal(3))
+    assert mira.enter("c", "wake") is None
+    assert str(opus.enter("d", "wake")) == "over budget until 00:00 ($4.50 of $5.00)"
+
+
+def test_a_home_of_another_user_is_not_counted(citizens: Citizens, monkeypatch: pytest.MonkeyPatch) -> None:
+    opus, mira = (citizens.account(name, SpendingRules(together=FIVE)) for name in ("opus", "mira"))
+    ran(mira, "a", "9")
+    monkeypatch.setattr("scheduler.spending.account.is_ours", lambda home: home.name == "opus")
+    assert ran(opus, "b", "1")
+
+
+def test_a_ledger_that_cannot_be_read_lets_nothing_start_that_shares_its_limit(citizens: Citizens) -> None:
+    opus = citizens.account("opus", SpendingRules(together=FIVE))
+    citizens.account("mira", SpendingRules())
+    (citizens.root / "mira" / FOLDER / NAME).mkdir(parents=True)
+    with pytest.raises(OSError):
+        opus.enter("a", "wake")
+    assert opus.knows("a") is None
+
+
+def test_a_budget_that_is_changed_while_a_run_is_under_way_counts_that_run(citizens: Citizens) -> None:
+    opus = citizens.account("opus", SpendingRules())
+    ran(opus, "a", "3")
+    assert opus.enter("b", "wake") is None
+    opus.rules = SpendingRules(FIVE)
+    assert opus.enter("c", "wake") is not None
+    opus.settle("b", "wake", Decimal(1), (None, None))
+    assert str(opus.enter("d", "wake")) == "over budget until 00:00 ($4.00 of $5.00)"
+
+
+async def test_a_clock_set_over_midnight_and_back_counts_each_run_on_the_day_it_started(citizens) -> None:
+    opus = citizens.account("opus", SpendingRules(FIVE))
+    assert ran(opus, "a", "4")
+    await citizens.clock.jump(86_400)
+    assert ran(opus, "b", "4")
+    await citizens.clock.jump(-86_400)
+    assert not ran(opus, "c", "4")
+    await citizens.clock.jump(86_400)
+    assert not ran(opus, "d", "4")
+
+
+def test_of_runs_that_start_at_once_in_two_processes_none_passes_the_limit(citizens: Citizens) -> None:
+    rules = SpendingRules(together=FIVE)
+    accounts = [citizens.account(name, rules) for name in ("opus", "mira", "aria", "nova")]
+    for number, each in enumerate(accounts):
+        ran(each, f"first {number}", "1")
+    allowed: list[str] = []
+
+    def start(account: Account, name: str) -> None:
+        if account.enter(name, "wake") is None:
+            allowed.append(name)
+
+    threads = [threading.Thread(target=start, args=(each, f"{n}")) for n, each in enumerate(accounts)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(allowed) <= 1
+
+
+def test_no_history_passes_a_limit_by_more_than_one_run_or_counts_one_twice(tmp_path: Path) -> None:
+    for seed in range(40):
+        (tmp_path / str(seed)).mkdir()
+        History(seed, tmp_path / str(seed)).play()
+
+
+class History:
+    """Runs of random costs; owners die between any two steps, limits change, the clock steps by days."""
+
+    def __init__(self, seed: int, root: Path) -> None:
+        self.chance, self.clock = random.Random(seed), FakeClock()
+        self.citizens = Citizens(root, self.clock)
+        self.rules = SpendingRules(FIVE, together=Budget(day=Decimal(8)))
+        self.accounts = {name: self.citizens.account(name, self.rules) for name in ("opus", "mira")}
+        self.under_way: dict[str, tuple[str, date]] = {}
+        self.true: dict[str, dict[date, Decimal]] = {name: {} for name in self.accounts}
+        self.settled: dict[date, Decimal] = {}
+        self.lost: dict[date, int] = {}
+        self.entered = 0
+
+    def play(self) -> None:
+        for number in range(150):
+            self.clock.wall += self.chance.choice((600, 600, 3600, -3600, 86_400, -86_400, 172_800))
+            name = self.chance.choice(("opus", "mira"))
+            if self.chance.random() < 0.15:
+                self.die(name)
+            elif name in self.under_way:
+                self.end(name)
+            else:
+                self.start(name, str(number))
+        self.check()
+
+    def start(self, name: str, run: str) -> None:
+        day = datetime.fromtimestamp(self.clock.wall, UTC).date()
+        if self.accounts[name].enter(run, "wake") is None:
+            self.entered += 1
+            self.under_way[name] = (run, day)
+
+    def end(self, name: str) -> None:
+        run, day = self.under_way.pop(name)
+        cost = self.cost_of(name, day)
+        self.settled[day] = self.settled.get(day, Decimal(0)) + cost
+        self.accounts[name].settle(run, "wake", cost, (None, None))
+
+    def cost_of(self, name: str, day: date) -> Decimal:
+        cost = Decimal(self.chance.randrange(1, 90)) / 100
+        self.true[name][day] = self.true[name].get(day, Decimal(0)) + cost
+        return cost
+
+    def die(self, name: str) -> None:
+        """The owner is killed; what was under way cost something that nobody will ever know."""
+        if lost := self.under_way.pop(name, None):
+            self.cost_of(name, lost[1])
+            self.lost[lost[1]] = self.lost.get(lost[1], 0) + 1
+        self.accounts[name] = self.citizens.account(name, self.rules)
+
+    def check(self) -> None:
+        ledgers = [account.ledger for account in self.accounts.values()]
+        for ledger in ledgers:
+            ledger.load()
+        assert sum(len(ledger.charges(date.min, date.max)) for ledger in ledgers) == self.entered
+        told = self.citizens.true_cost()
+        assert {day: cost for day, cost in told.items() if cost} == self.settled
+        for day in {day for true in self.true.values() for day in true}:
+            own = [true.get(day, Decimal(0)) for true in self.true.values()]
+            slack = Decimal("0.9") * (1 + self.lost.get(day, 0))
+            assert all(each <= 5 + slack for each in own) and sum(own) <= 8 + slack + Decimal("0.9")
