@@ -12,6 +12,7 @@ import pytest
 
 import scheduler
 import tui
+from tests.each import each
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((*ROOT.glob("scheduler/**/*.py"), *ROOT.glob("tui/**/*.py"), ROOT / "core.py"))
@@ -36,7 +37,7 @@ def test_the_packages_are_those_of_this_checkout(package):
     assert Path(package.__file__).is_relative_to(ROOT)
 
 
-@pytest.mark.parametrize(
+@each(
     ("module", "never"),
     [
         ("scheduler", "textual rich tui asyncio pydantic"),

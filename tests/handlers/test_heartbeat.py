@@ -16,6 +16,7 @@ from scheduler.handlers.heartbeat.options import Options
 from scheduler.handlers.heartbeat.peers import MOST, Peer, check_peers
 from scheduler.process.process_info import Running, born
 from scheduler.schema.json_codec import to_json
+from tests.each import each
 from tests.fakes import NOON
 
 FINE = Reading(disk=41, memory=62, swap=0, load=0.4)
@@ -71,7 +72,7 @@ def test_a_passed_warning_limit_is_a_warning():
         assert "\n" not in report.text, (reading, warning)
 
 
-@pytest.mark.parametrize(
+@each(
     ("reading", "failure"),
     [
         (replace(FINE, disk=97), "disk 97% is over 95%"),

@@ -26,6 +26,7 @@ from scheduler.handlers.news_scan.parser import NotAFeed, items, lines
 from scheduler.handlers.news_scan.parser_pool import parsers
 from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
+from tests.each import each
 from tests.fakes import NOON, until
 from tests.handlers.net.web_servers import Reply, nginx, site
 
@@ -459,7 +460,7 @@ async def test_no_secret_is_told(tmp_path, caplog):
     assert news(tmp_path)[-1]["link"] or news(tmp_path)[0]["link"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "value", "words"),
     [
         ("feeds", [], "is empty"),

@@ -16,6 +16,7 @@ from scheduler.handlers.price_monitor.options import NEEDS, Options
 from scheduler.handlers.price_monitor.sources import NoPrice, Number, document, fresh, price, step_into
 from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
+from tests.each import each
 from tests.fakes import NOON
 from tests.handlers.net.web_servers import Reply, Site, site
 
@@ -139,7 +140,7 @@ def test_no_sample_is_left_out():
 # ------------------------------------------------------------------ a price, and none
 
 
-@pytest.mark.parametrize(
+@each(
     ("found", "words"),
     [
         (None, "is null"),
@@ -170,7 +171,7 @@ def test_decimals_are_exact():
     assert price(found["a"]).value == Decimal("0.10000000000000000555")
 
 
-@pytest.mark.parametrize(
+@each(
     ("at", "words"),
     [
         (Number(str(int(NOON - 3601))), "is stale: from 2026-03-02 10:59"),
@@ -185,9 +186,7 @@ def test_old_prices_and_those_to_come(at, words):
         fresh(price("1", at), NOON, 3600)
 
 
-@pytest.mark.parametrize(
-    "at", [None, Number(str(int(NOON))), "never", Number("1e99"), "2026-03-02T12:00:00Z"]
-)
+@each("at", [None, Number(str(int(NOON))), "never", Number("1e99"), "2026-03-02T12:00:00Z"])
 def test_a_price_of_now_or_of_no_time_is_fresh(at):
     if at == Number("1e99"):
         with pytest.raises(NoPrice, match="future: an invalid time"):
@@ -210,7 +209,7 @@ def test_a_path_names_the_step_that_is_missing():
             step_into(found, path)
 
 
-@pytest.mark.parametrize("body", [b"", b" ", b"[" * 100_000, b"{", b"\xff\xfe", b'{"a": \xff}'])
+@each("body", [b"", b" ", b"[" * 100_000, b"{", b"\xff\xfe", b'{"a": \xff}'])
 def test_what_is_no_document(body):
     with pytest.raises(NoPrice):
         document(body)
@@ -356,7 +355,7 @@ def test_a_source_of_ones_own_without_its_path_is_said_when_the_settings_are_rea
     assert ["needs url and path" in line for _, line in problems.found] == [True]
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "value", "words"),
     [
         ("source", "yahoo", "is none of coinbase, kraken"),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
+
 SOURCE = Path(__file__).parents[2] / "scheduler"
 # Calls that, given a name in a home, follow what its user put there. With `dir_fd` they go by descriptor.
 BY_NAME = {
@@ -74,7 +76,7 @@ def test_nothing_but_one_module_touches_files_of_homes_by_name():
     assert found == []
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         "os.chown(path, 1, 1)",

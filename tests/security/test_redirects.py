@@ -7,6 +7,7 @@ import pytest
 
 from scheduler.handlers.net.http import NoAnswer, open_web
 from scheduler.handlers.net.inward import leads_inward
+from tests.each import each
 from tests.handlers.net.web_servers import Reply, site
 
 PUBLIC = {"feeds.example": "93.184.215.14", "six.example": "2606:2800:21f::1"}
@@ -27,7 +28,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
 
 
-@pytest.mark.parametrize(
+@each(
     ("target", "inward"),
     [
         ("http://127.0.0.1:8023/metrics", True),
@@ -41,7 +42,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://nowhere.example/", False),
     ],
 )
-@pytest.mark.parametrize("source", ["https://feeds.example/rss", "https://six.example/rss"])
+@each("source", ["https://feeds.example/rss", "https://six.example/rss"])
 async def test_where_a_public_address_may_lead(source, target, inward):
     assert await leads_inward(source, target) is inward
 

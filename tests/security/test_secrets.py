@@ -17,6 +17,7 @@ from scheduler.core.task import Progress, Trigger
 from scheduler.engine.run import RunHandle
 from scheduler.executors.output import OutputBuffer
 from scheduler.runtime.log_output import log_lines
+from tests.each import each
 from tests.fakes import until
 
 SECRET = "Tr0ub4dor&3/horse battery"
@@ -24,7 +25,7 @@ SECRET = "Tr0ub4dor&3/horse battery"
 # ------------------------------------------------------------------ what is masked of a text
 
 
-@pytest.mark.parametrize(
+@each(
     ("secret", "text"),
     [
         (SECRET, f"no such program: {SECRET}"),
@@ -53,7 +54,7 @@ def test_no_spelling_of_a_secret_is_shown(secret, text):
         assert part not in shown
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "shown"),
     [
         ("no such program: abc", "no such program: ***"),

@@ -9,6 +9,7 @@ from scheduler.core.task import Context, Report
 from scheduler.handlers.news_scan.handler import news_scan
 from scheduler.handlers.news_scan.options import Options
 from scheduler.handlers.news_scan.parser import NotAFeed, decoded, items
+from tests.each import each
 from tests.handlers.email_check.mail_servers import serving
 from tests.handlers.net.web_servers import Reply, site
 
@@ -40,7 +41,7 @@ async def scan(home, url: str, **given) -> str:
 # ------------------------------------------------------------------ one odd item
 
 
-@pytest.mark.parametrize(
+@each(
     ("odd", "title"),
     [
         ("<title>&#55357;&#56832; hello</title>", "😀 hello"),
@@ -86,7 +87,7 @@ async def test_an_odd_item_does_not_end_the_process_that_reads(tmp_path):
         assert await scan(tmp_path, url) == "2 new items from 1 of 1 feed"
 
 
-@pytest.mark.parametrize(
+@each(
     ("date", "moment"),
     [
         ("Mon, 02 Mar 2026 12:00:00 GMT", "2026-03-02T12:00:00+00:00"),
@@ -116,7 +117,7 @@ def test_an_odd_date_hides_no_good_one():
 # ------------------------------------------------------------------ what is everyday and no XML
 
 
-@pytest.mark.parametrize(
+@each(
     ("inside", "title"),
     [
         ("AT&T and the S&P 500", "AT&T and the S&P 500"),
@@ -151,7 +152,7 @@ def test_entities_of_the_document_itself_are_its_own():
     assert titles(rss("<title>5 &euro; for &it; &nbsp;</title>", head=head))[0].startswith("5 EUR for this")
 
 
-@pytest.mark.parametrize(
+@each(
     "head",
     [
         "<!DOCTYPE html>\n",
@@ -168,7 +169,7 @@ def test_a_feed_below_anything_is_a_feed(head):
     assert titles(rss("<title>found</title>", head=head)) == ["found"]
 
 
-@pytest.mark.parametrize(
+@each(
     "page",
     [
         "<!DOCTYPE html><html><body><item>x</item></body></html>",
@@ -178,7 +179,7 @@ def test_a_feed_below_anything_is_a_feed(head):
         "<!doctype html><p>hello",
     ],
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@each("encoding", ["utf-8", "utf-16"])
 def test_a_web_page_is_still_one(page, encoding):
     with pytest.raises(NotAFeed, match="web page"):
         items(page.encode(encoding), "", "http://a/")
@@ -201,7 +202,7 @@ def test_one_broken_byte_garbles_no_other(kind):
     assert titles(feed.encode().replace(b"@@", HALF), kind) == [WORDS, "cut: \ufffd"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("charset", "words"),
     [
         *(("gb2312", "中文新闻"), ("gb18030", "中文新闻"), ("big5", "中文新聞"), ("euc-jp", "日本語")),
@@ -215,7 +216,7 @@ def test_one_broken_byte_in_any_charset(charset, words):
     assert first == words and second.startswith("cut") and second.endswith("off")
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "codec", "words"),
     [
         *(("x-sjis", "cp932", "日本語①"), ("Windows-31J", "cp932", "①"), ("x-euc-jp", "euc_jp", "日本語")),

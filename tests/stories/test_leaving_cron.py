@@ -19,6 +19,7 @@ from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationReque
 from scheduler.migration.settings_writer import settings_with
 from scheduler.migration.target import load_target, sources, states_of
 from scheduler.storage.state_file import StateFile
+from tests.each import each
 from tests.fakes import NOON, until
 
 BERLIN = zone_named("Europe/Berlin")
@@ -55,7 +56,7 @@ def one(text: str, wanted: MigrationRequest = ME) -> LinePlan:
 # ------------------------------------------------------------------ a command that looks like a time
 
 
-@pytest.mark.parametrize(
+@each(
     "command",
     [
         "apt-get update", "php-cgi /srv/x.php", "git-svn fetch", "tar-all", "ssh-add -l", "vpn-off",
@@ -69,9 +70,7 @@ def test_apt_get_update_is_a_command_and_no_sixth_field(command):
     assert (planned.fate, planned.work and planned.work.argv[2]) == (Fate.TASK, command)
 
 
-@pytest.mark.parametrize(
-    "field", ["mon-fri", "mon,tue", "MON", "1-5", "*/2", "?", "*", "jan-mar/2", "2026", "sun,3-5", "0,30"]
-)
+@each("field", ["mon-fri", "mon,tue", "MON", "1-5", "*/2", "?", "*", "jan-mar/2", "2026", "sun,3-5", "0,30"])
 def test_a_sixth_field_that_is_one_is_still_seen(field):
     planned = one(f"0 5 4 * * {field} /bin/x")
     assert (planned.fate, planned.reason) == (
@@ -305,7 +304,7 @@ async def test_a_daemon_runs_on_for_five_days_and_no_wake_waits_for_it(build, cl
     gate.open.set()
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "argv"),
     [
         ("exec sleep 1003", ["sleep", "1003"]),
@@ -324,7 +323,7 @@ def test_a_bot_is_not_started_beside_the_copy_that_cron_started(line, argv):
     assert (planned.fate, planned.nearest) == (Fate.NEEDS_YOU, "kill 7, then migrate again")
 
 
-@pytest.mark.parametrize(
+@each(
     "argv",
     [["bash"], ["-bash"], ["sleep", "5"], ["python3"], ["python3", "/srv/other.py"], ["sh", "-c", "z"], []],
 )
@@ -333,7 +332,7 @@ def test_another_program_of_the_user_is_no_copy(argv):
         assert running_copy(line, {7: argv}) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "command",
     [
         "bot &",

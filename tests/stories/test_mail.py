@@ -13,6 +13,7 @@ from scheduler.handlers.email_check.handler import check
 from scheduler.handlers.email_check.message import read_headers
 from scheduler.handlers.email_check.options import Options
 from scheduler.schema.table import Problems, read
+from tests.each import each
 from tests.fakes import NOON
 from tests.handlers.email_check.mail_servers import Scripted, fetched, serving
 
@@ -46,7 +47,7 @@ OTHER = {"boundary": "c", "named": "boundary=c"}
 # ------------------------------------------------------------------ which part is the letter
 
 
-@pytest.mark.parametrize(
+@each(
     "content",
     [
         multi("alternative", part(PLAIN, " \r\n"), PAGE_PART),
@@ -108,7 +109,7 @@ def test_what_is_no_letter_is_better_than_nothing():
     assert body(mail(multi("mixed", part(PLAIN, "secret", ATTACHED)))) == ""
 
 
-@pytest.mark.parametrize(
+@each(
     ("page", "text"),
     [
         ("<tr><td>Disk</td><td>97%</td></tr><tr><td>Load</td><td>12</td></tr>", "Disk 97%\nLoad 12"),
@@ -124,7 +125,7 @@ def test_a_page_is_read_as_it_is_seen(page, text):
     assert body(mail(part(HTML, page))) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "more", "text"),
     [
         ("The server \r\nis down.\r\n\r\nCome.", "", "The server is down.\n\nCome."),

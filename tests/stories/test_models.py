@@ -9,6 +9,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.dream_generate.handler import dream_generate
 from scheduler.handlers.dream_generate.options import Options
 from scheduler.handlers.net.thoughts import without_thoughts
+from tests.each import each
 from tests.handlers.net.llm_server import Act, serving, streamed, whole
 
 DONE = "data: [DONE]\n\n"
@@ -217,9 +218,7 @@ async def test_thoughts_alone_are_no_dream(home, text):
     assert "sent only its thoughts" in await failed(home, answer(text))
 
 
-@pytest.mark.parametrize(
-    "text", ["I think <b>so</b>.", "analysis of the sea", "a < b > c", "The final word.", "</b>x"]
-)
+@each("text", ["I think <b>so</b>.", "analysis of the sea", "a < b > c", "The final word.", "</b>x"])
 def test_what_only_looks_like_thoughts_stays(text):
     assert without_thoughts(text) == text
 

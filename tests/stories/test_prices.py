@@ -9,6 +9,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import retry_after
 from scheduler.handlers.price_monitor.handler import price_monitor
 from scheduler.handlers.price_monitor.options import Options
+from tests.each import each
 from tests.fakes import NOON
 from tests.handlers.net.web_servers import Reply, site
 
@@ -59,7 +60,7 @@ async def test_a_server_that_just_fails_is_asked_by_the_next_run(home):
         assert len(there.asked) == 2
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "seconds"),
     [
         ("7200", 7200),

@@ -15,6 +15,7 @@ from scheduler.control.offline import OfflineControl
 from scheduler.control.settings_watch import TAKEN_AWAY, SettingsWatch
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
+from tests.each import each
 from tests.fakes import until
 
 TEXT = """\
@@ -199,7 +200,7 @@ def test_a_file_that_is_cut_after_it_was_broken_has_still_lost_its_names(place):
 # ------------------------------------------------------------------ looks come on time
 
 
-@pytest.mark.parametrize("cost", [0.0, 0.013, 1.0, 3600.0])
+@each("cost", [0.0, 0.013, 1.0, 3600.0])
 def test_no_look_is_put_off_by_more_than_some_seconds(cost):
     """Digital-Process-Tools/claude-supertool 2514: a back-off hid a reload for an hour."""
     assert 2.0 <= _pause(cost) <= LONGEST <= 10.0

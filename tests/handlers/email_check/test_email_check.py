@@ -25,6 +25,7 @@ from scheduler.handlers.email_check.rules import priority
 from scheduler.handlers.registry import built_in
 from scheduler.schema.table import Problems, read
 from scheduler.system.clock import SystemClock
+from tests.each import each
 from tests.fakes import until
 from tests.handlers.email_check.dovecot import PASSWORD, USER, Dovecot, dovecot, free_port
 from tests.handlers.email_check.mail_servers import CUT, Scripted, cutting, fetched, greeting, serving, silent
@@ -625,7 +626,7 @@ def test_nothing_is_asked_for_that_changes_a_flag(tmp_path, home):
 # ------------------------------------------------------------------ settings
 
 
-@pytest.mark.parametrize(
+@each(
     ("wrong", "words"),
     [
         ({"host": "imaps://imap.example.org"}, "is not a host name"),

@@ -15,6 +15,7 @@ from scheduler.handlers.memory_summary.handler import memory_summary, summarise
 from scheduler.handlers.memory_summary.options import Options, age
 from scheduler.handlers.memory_summary.rollup import month_of, periods, week_of
 from scheduler.schema.values import InvalidValue
+from tests.each import each
 from tests.fakes import NOON
 from tests.handlers.net.llm_server import Act, Server, serving, silent, streamed, whole
 
@@ -54,7 +55,7 @@ async def told_by(home: Path, *acts: Act, today: date = TODAY, **options) -> tup
 # ------------------------------------------------------------------ weeks and months
 
 
-@pytest.mark.parametrize(
+@each(
     ("day", "week", "month"),
     [
         ("2026-01-01", ("2026-W01", "2025-12-29", "2026-01-04"), ("2026-01", "2026-01-01", "2026-01-31")),

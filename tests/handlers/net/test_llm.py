@@ -14,6 +14,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.net import llm as llm_module
 from scheduler.handlers.net.llm import Answer, ask, endpoint
 from scheduler.handlers.net.llm_answer import LIMIT, WORDS
+from tests.each import each
 from tests.handlers.net.llm_server import Act, hangs_up, serving, silent, streamed, whole, without_end
 
 DREAM = "The harbour folded its boats like paper and every clock was late."
@@ -64,7 +65,7 @@ async def test_an_answer_in_pieces(api):
     assert 0 <= found.duration < 5
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         {"response": DREAM, "done": True},
@@ -74,7 +75,7 @@ async def test_an_answer_in_pieces(api):
         {"choices": [{"message": {"content": [{"type": "text", "text": DREAM}]}, "finish_reason": "stop"}]},
     ],
 )
-@pytest.mark.parametrize("indent", [None, 2])
+@each("indent", [None, 2])
 async def test_a_whole_answer_although_pieces_were_asked_for(body, indent):
     assert (await answer_of(whole(json.dumps(body, indent=indent)))).text == DREAM
 
@@ -201,7 +202,7 @@ async def test_nonsense_in_the_stream():
     )
 
 
-@pytest.mark.parametrize("body", ["<html>hello</html>", "", "{", "[" * 100_000, b"\xff\xfe{}"])
+@each("body", ["<html>hello</html>", "", "{", "[" * 100_000, b"\xff\xfe{}"])
 async def test_no_json_at_all(body):
     text = await failure_of(whole(body))
     assert text in (
@@ -210,7 +211,7 @@ async def test_no_json_at_all(body):
     )
 
 
-@pytest.mark.parametrize("body", ["{}", "[]", '"x"', '{"models": []}', '{"version": "0.5.1"}'])
+@each("body", ["{}", "[]", '"x"', '{"models": []}', '{"version": "0.5.1"}'])
 async def test_somebody_else_answers(body):
     expected = "answers, but not as a language model does; correct url or api in [llm]"
     assert await failure_of(whole(body)) == expected

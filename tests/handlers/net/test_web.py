@@ -14,6 +14,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.net.http import LATER, LIMIT, Answer, NoAnswer, open_web, retry_after, status_problem
 from scheduler.handlers.net.urls import address, redacted
 from scheduler.schema.values import InvalidValue
+from tests.each import each
 from tests.handlers.email_check.dovecot import certificates
 from tests.handlers.email_check.mail_servers import greeting, serving
 from tests.handlers.net.web_servers import Reply, Site, site
@@ -76,9 +77,7 @@ async def test_an_unusable_answer_is_a_problem():
             assert words in (await problem(there.at("/a", reply), timeout=1.0)).why, words
 
 
-@pytest.mark.parametrize(
-    "coding", ["UTF-8", "none", "identity", "binary", "8bit", "gzip, utf-8", "", "identity,identity"]
-)
+@each("coding", ["UTF-8", "none", "identity", "binary", "8bit", "gzip, utf-8", "", "identity,identity"])
 async def test_a_coding_that_is_no_compression_is_ignored(coding):
     """cpp-httplib 2518, FFmpeg 41: stores that send Content-Encoding: UTF-8."""
     body = gzip.compress(b"hello") if "gzip" in coding else b"hello"
@@ -86,14 +85,14 @@ async def test_a_coding_that_is_no_compression_is_ignored(coding):
         assert (await get(there.at("/a", Reply(body, headers={"Content-Encoding": coding})))).body == b"hello"
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "x-gzip", "deflate,br"])
+@each("coding", ["br", "zstd", "gzip, gzip", "x-gzip", "deflate,br"])
 async def test_a_compression_that_was_not_asked_for_is_not_inflated(coding):
     async with site() as there:
         found = await problem(there.at("/a", Reply(b"x", headers={"Content-Encoding": coding})))
     assert found.why == "is compressed in a way that was not asked for"
 
 
-@pytest.mark.parametrize(
+@each(
     "header",
     [
         b"X-Powered by nothing",
@@ -275,9 +274,7 @@ async def test_no_address_reaches_a_log(caplog):
     assert SECRET not in caplog.text
 
 
-@pytest.mark.parametrize(
-    "value", ["", "example.org", "ftp://a/b", "http://", "http://a:b/", "http://a b/", 3]
-)
+@each("value", ["", "example.org", "ftp://a/b", "http://", "http://a:b/", "http://a b/", 3])
 def test_what_is_no_address_is_refused(value):
     with pytest.raises(InvalidValue):
         address(value)

@@ -15,6 +15,7 @@ from scheduler.agents.readers import READERS, read_report
 from scheduler.agents.refusal import find_refusal
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.costs import Usage
+from tests.each import each
 
 UTC = ZoneInfo("UTC")
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp()
@@ -36,7 +37,7 @@ def test_a_cost_is_read_to_the_last_digit() -> None:
     assert report.cost == Decimal("1234567890123456789.12345678901234567891")
 
 
-@pytest.mark.parametrize("cost", ["null", "-1", "NaN", "Infinity", '"0.1"', "true", "[]"])
+@each("cost", ["null", "-1", "NaN", "Infinity", '"0.1"', "true", "[]"])
 def test_what_is_no_amount_is_an_unknown_cost(cost: str) -> None:
     assert read("claude", RESULT % ("success", "false", "x", cost)).cost is None
 
@@ -62,7 +63,7 @@ def test_a_result_that_is_cut_off_has_no_cost_but_its_session_is_known() -> None
     assert report.refusal is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("subtype", "is_error", "ending"),
     [
         ("success", "false", Ending.OK),
@@ -172,7 +173,7 @@ def test_ollama_counts_in_its_last_chunk() -> None:
 GARBAGE = ("", "{", "{}\n" * 3, "[1]", '{"type":7,"usage":[],"error":3}', "\x00\ud800{")
 
 
-@pytest.mark.parametrize("program", READERS)
+@each("program", READERS)
 def test_garbage_is_no_result_and_no_cost(program: str) -> None:
     for output in GARBAGE:
         report = read_report(program, output, 1, NOON, UTC)

@@ -7,6 +7,7 @@ import pytest
 
 from scheduler.agents.http_answer import read_answer
 from scheduler.agents.refusal import Failure, Refusal, find_refusal
+from tests.each import each
 
 UTC, BERLIN, NEW_YORK = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)  # a Tuesday
@@ -24,7 +25,7 @@ def until(text: str, now: datetime = NOON, zone: ZoneInfo = UTC) -> str:
     return "" if found.retry_at is None else f"{datetime.fromtimestamp(found.retry_at, UTC):%m-%d %H:%M:%S}"
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "kind", "wait"),
     [
         ("Too many requests, slow down", "rate_limit", True),
@@ -52,12 +53,12 @@ def test_the_words_say_the_kind_and_whether_waiting_helps(text: str, kind: str, 
     assert (found.kind, found.wait) == (kind, wait)
 
 
-@pytest.mark.parametrize("text", ["", "Traceback: KeyError 'x'", "3 tests failed", "no such file: 429.txt"])
+@each("text", ["", "Traceback: KeyError 'x'", "3 tests failed", "no such file: 429.txt"])
 def test_an_ordinary_failure_is_no_refusal(text: str) -> None:
     assert refusal(text) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "kind"),
     [
         (401, "auth"),
@@ -82,7 +83,7 @@ def test_the_same_words_mean_a_limit_where_the_service_says_so() -> None:
     assert day == Refusal("quota", wait=True)  # half a minute is not when a day's quota is back
 
 
-@pytest.mark.parametrize(
+@each(
     ("words", "moment"),
     [
         ("resets 3pm (America/New_York)", "12-01 20:00:00"),
@@ -122,7 +123,7 @@ def test_a_night_in_which_clocks_change() -> None:
     assert until("hit your limit · resets 4am (America/New_York)", evening) == "03-14 08:00:00"
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "seconds"),
     [
         ("retry-after: 17\nx-ratelimit-remaining-tokens: 0\nx-ratelimit-reset-tokens: 4m30s", 17.0),

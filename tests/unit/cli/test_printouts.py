@@ -4,6 +4,7 @@ import pytest
 
 from scheduler.cli.printing import LINE, Printout, readable
 from scheduler.core.views import OutputChunk
+from tests.each import each
 
 
 def shown(*pieces: str, prefix: str = "") -> str:
@@ -11,7 +12,7 @@ def shown(*pieces: str, prefix: str = "") -> str:
     return "".join(printout.add(OutputChunk(text)) for text in pieces) + printout.end()
 
 
-@pytest.mark.parametrize(
+@each(
     ("printed", "seen"),
     [
         ("a\tb\n", "a    b\n"),

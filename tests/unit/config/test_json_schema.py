@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner
 
 from scheduler.cli.completion import schema_command
@@ -16,6 +15,7 @@ from scheduler.config.main_file import MainTable
 from scheduler.core.schedules.schedule import duration
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.schema.json_schema import DIRECTIVE, json_schema
+from tests.each import each
 from tests.unit.config.test_settings import blocks
 
 MAIN = json.loads(json_schema(MainTable))
@@ -65,7 +65,7 @@ def every_table(schema: dict[str, Any]) -> list[dict[str, Any]]:
     return [schema, *(each for one in below if isinstance(one, dict) for each in every_table(one))]
 
 
-@pytest.mark.parametrize("block", blocks("settings.md") + blocks("tasks.md"))
+@each("block", blocks("settings.md") + blocks("tasks.md"))
 def test_what_the_documents_show_fits(block: str) -> None:
     main = any(table in block for table in ("citizens.", "[monitor]", "[keys]"))
     assert wrong(tomllib.loads(block), MAIN if main else OWN) == []

@@ -9,6 +9,7 @@ from scheduler.cli.looks.check import check_command
 from scheduler.config.loader import load, peek
 from scheduler.config.ui import monitor
 from scheduler.core.ui_options import KEYS, Monitor
+from tests.each import each
 
 
 def read(keys: dict | None = None, table: dict | None = None) -> Monitor:
@@ -28,14 +29,12 @@ def test_what_is_set_is_taken():
     assert found == Monitor(keys, "light", ascii=True, title=False, bell=True)
 
 
-@pytest.mark.parametrize(
-    "key", ["x", "X", "*", "é", "f5", "ctrl+x", "ctrl+shift+f5", "insert", "+", "ctrl++"]
-)
+@each("key", ["x", "X", "*", "é", "f5", "ctrl+x", "ctrl+shift+f5", "insert", "+", "ctrl++"])
 def test_keys_that_terminals_have(key):
     assert read({"force": key}).problems == ()
 
 
-@pytest.mark.parametrize(
+@each(
     ("keys", "problem"),
     [
         ({"forse": "x"}, "e.toml: keys.forse: unknown key; did you mean force?"),

@@ -21,6 +21,7 @@ from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp
 from scheduler.errors import BadSettings
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.system.foreign_home import open_file
+from tests.each import each
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -707,7 +708,7 @@ def test_every_example_of_the_documents_loads(place, block, monkeypatch):
 TABLES = ("wake", "tasks", "llm", "alerts", "history", "budget", "prices")
 
 
-@pytest.mark.parametrize(
+@each(
     ("page", "shape"),
     [
         ("settings.md", shape)

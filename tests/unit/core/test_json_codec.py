@@ -11,6 +11,7 @@ from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import Event, Snapshot, TaskStatus, TaskView, WakeView
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
+from tests.each import each
 
 finite = some.floats(allow_nan=False, allow_infinity=False)
 VIEWS = some.builds(
@@ -43,7 +44,7 @@ def test_collections_are_read_without_a_class_around_them():
     assert from_json(dict[str, tuple[float, ...]], {"tick": [1, 2.5]}) == {"tick": (1.0, 2.5)}
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "raw", "words"),
     [
         (Progress, 7, "expected an object, not 7"),

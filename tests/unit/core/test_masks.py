@@ -1,13 +1,12 @@
 """What is shown of values that may be secret."""
 
-import pytest
-
 from scheduler.core.secrets import LONGEST, Masks, Sensitive, SensitiveBytes
+from tests.each import each
 
 MASKS = Masks(["s3cret-value", "abc", "yes"])
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "shown"),
     [
         ("plain words", "plain words"),
@@ -36,7 +35,7 @@ def test_the_word_after_a_secret_flag_is_masked():
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "shown"),
     [
         ("password", "hunter2", "***"),

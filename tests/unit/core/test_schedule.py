@@ -17,6 +17,7 @@ from scheduler.core.schedules.schedule import (
     zone_named,
 )
 from scheduler.errors import BadSchedule
+from tests.each import each
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 
@@ -30,7 +31,7 @@ def times(text: str, zone: str, start: str, count: int) -> list[str]:
     return [each.replace(":00+", "+").replace(":00-", "-") for each in found]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "start", "expected"),
     [
         ("0 9 * * mon-fri", "2026-03-06T12:00+01:00", ["03-09 09:00+0100", "03-10 09:00+0100"]),
@@ -62,7 +63,7 @@ def test_the_next_slots(text, start, expected):
     assert times(text, BERLIN, start, 2) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "zone", "start", "expected"),
     [
         # 29 March 2026, 02:00 becomes 03:00: what falls into the gap runs right after it, once.
@@ -115,7 +116,7 @@ def test_both_daylight_saving_changes(text, zone, start, expected):
     assert times(text, zone, start, len(expected)) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "", "x", "* * * *", "* * * * * * *", "61 * * * *", "*/0 * * * *", "5-1 * * * *", "1,,2 * * * *",
@@ -130,7 +131,7 @@ def test_what_can_never_be_meant_is_refused(text):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "seconds"),
     [
         (90, 90), (0.5, 0.5), ("90", 90), ("1.5", 1.5), ("5m", 300), ("1h30m", 5400), ("1h 30m 5s", 5405),
@@ -141,13 +142,13 @@ def test_durations(text, seconds):
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("value", [True, -1, float("nan"), float("inf"), 1e18, "", "m", "5mm", "1h-", "5 5"])
+@each("value", [True, -1, float("nan"), float("inf"), 1e18, "", "m", "5mm", "1h-", "5 5"])
 def test_what_is_no_duration(value):
     with pytest.raises(BadSchedule):
         duration(value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "words"),
     [(0.5, "0.5s"), (0, "0s"), (90, "1m30s"), (300, "5m"), (5400, "1h30m"), (86400, "24h"), (90000, "1d1h")],
 )
@@ -186,7 +187,7 @@ def test_an_interval_is_due_at_once_and_then_in_its_rhythm():
     assert every.skip(1000.0, 1300.0) == 1600.0
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), NEVER, 1e10])
+@each("seconds", [0, -1, float("nan"), NEVER, 1e10])
 def test_no_interval_is_nothing_or_endless(seconds):
     with pytest.raises(BadSchedule):
         Every(seconds)
@@ -221,7 +222,7 @@ def test_a_skipped_interval_is_always_later_and_near():
         assert now < every.skip(last, now) <= now + every.seconds * 1.001 + 1e-5
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "seconds"),
     [
         ("1970-01-01T00:01:00+00:00", 60),
@@ -235,7 +236,7 @@ def test_unix_seconds_of_an_iso_time(value, seconds):
     assert unix(value) == seconds
 
 
-@pytest.mark.parametrize(
+@each(
     ("schedule", "late", "counted"),
     [
         (Every(60), 0.0, 0.0),

@@ -1,13 +1,13 @@
 """What becomes of values, and of text that others wrote, on its way to the screen."""
 
-import pytest
 from rich.cells import cell_len
 
+from tests.each import each
 from tests.fakes import NOON
 from tui.common import text as words
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "text"),
     [
         (-5, "now"),
@@ -31,7 +31,7 @@ def test_a_countdown_is_exact_when_it_matters_and_never_wider_than_its_column(se
     assert len(text) <= words.TIME
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "text"),
     [
         (-1, "<1ms"),
@@ -55,7 +55,7 @@ def test_how_long_a_run_lasted(seconds, text):
     assert len(text) <= words.TIME
 
 
-@pytest.mark.parametrize(
+@each(
     ("number", "text"),
     [
         (0, "0"),
@@ -75,12 +75,12 @@ def test_a_count_has_one_unit_and_three_figures(number, text):
     assert len(text) <= 6
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(30, "30s"), (120, "2m"), (0.5, "0.5s"), (59.99, "1m")])
+@each(("seconds", "text"), [(30, "30s"), (120, "2m"), (0.5, "0.5s"), (59.99, "1m")])
 def test_a_limit_is_as_short_as_it_goes(seconds, text):
     assert words.limit(seconds) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "shown"),
     [
         ("plain words", "plain words"),
@@ -116,7 +116,7 @@ def test_no_character_at_all_gets_through_that_a_terminal_could_obey():
         assert words.clean(f"a{char}b", plain=True).isascii()
 
 
-@pytest.mark.parametrize("text", ["", "short", "longer than it", "日本語日本語日本語", "a日b本c語d"])
+@each("text", ["", "short", "longer than it", "日本語日本語日本語", "a日b本c語d"])
 def test_fit_takes_exactly_its_cells(text):
     assert [cell_len(words.fit(text, cells)) for cells in range(12)] == [*range(12)]
 

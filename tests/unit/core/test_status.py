@@ -5,6 +5,7 @@ import pytest
 from scheduler.core.state import Failure
 from scheduler.core.text import ago, clean, failing, lines, until
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
+from tests.each import each
 
 NOW = 1_705_340_120.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -47,7 +48,7 @@ def test_the_shape_that_v2_printed():
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "more", "row"),
     [
         (TaskStatus.OK, {"due": NOW + 30}, "  ✓ t: ran 2m ago, next in 30s (3 runs)"),
@@ -73,7 +74,7 @@ def test_one_line_per_kind(kind, more, row):
     assert rows(task("t", kind, **more)) == [row]
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "passed", "to_come"),
     [
         (0, "0s", "now"),
@@ -106,7 +107,7 @@ def test_a_time_that_has_passed_is_now():
     assert ago(-5) == "0s"
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "shown"),
     [
         ("Connection timeout", "Connection timeout..."),
@@ -128,7 +129,7 @@ def test_an_error_is_shown_until_a_run_clears_it(kind):
     assert "Last error: no route" in rows(task("t", kind, error=Failure(NOW, "no route")))[1]
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "error", "code"),
     [
         (TaskStatus.OK, None, False),
@@ -144,7 +145,7 @@ def test_failing_asks_for_the_last_run_of_each_task(kind, error, code):
     assert failing(Snapshot("opus", (task(), task("t", kind, error=error)))) is code
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "shown"),
     [
         ("plain ✓ müñ 漢字 👩‍🚀", "plain ✓ müñ 漢字 👩‍🚀"),

@@ -11,6 +11,7 @@ from scheduler.core.schedules.schedule import AtStart, Cron, Every, spelled
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, NotSetUp, Outcome, Task
 from scheduler.process.process_info import Running
+from tests.each import each
 from tests.fakes import NOON
 
 RAN = TaskState(last_run=NOON - 60, run_count=1)
@@ -84,7 +85,7 @@ def test_durations_are_spelled():
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("expression", "english"),
     [
         ("@daily", "At 00:00 every day"),

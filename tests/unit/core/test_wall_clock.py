@@ -12,6 +12,7 @@ import pytest
 from scheduler.cli.looks import next as commands_next
 from scheduler.core.schedules.schedule import NEVER, Cron
 from scheduler.errors import BadSchedule, SchedulerError
+from tests.each import each
 
 MINUTE = 60
 VECTORS = Path(__file__).parents[4] / "shared/data/cron_vectors/vectors.csv"
@@ -137,7 +138,7 @@ def upcoming(schedule: Cron, start: float, end: float, limit: int = 40) -> list[
     return found
 
 
-@pytest.mark.parametrize(("name", "year"), ODD)
+@each(("name", "year"), ODD)
 def test_from_any_second_the_next_slot_is_the_first_one_after_it(name, year):
     zone, dice = ZoneInfo(name), random.Random(f"{year}{name}")
     place = dice.choice(changes(zone, year))
@@ -150,7 +151,7 @@ def test_from_any_second_the_next_slot_is_the_first_one_after_it(name, year):
             assert expected is None or schedule.after(moment) == expected
 
 
-@pytest.mark.parametrize(("name", "year"), ODD)
+@each(("name", "year"), ODD)
 def test_seconds_count_inside_the_minutes_of_the_other_five_fields(name, year):
     zone, dice = ZoneInfo(name), random.Random(f"seconds{name}")
     for place in changes(zone, year):
@@ -173,7 +174,7 @@ def test_letters_that_only_look_like_a_name_are_refused():
         Cron("0 0 * * fr\u0131")
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "same"),
     [
         ("4-4/3 * * * *", "4 * * * *"),

@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot
+from tests.each import each
 from tests.fakes import NOON
 from tui.fleet.arrangement import Filter
 from tui.log.events import KEPT, SPARE, Day, EventLog, Gap, LogLines, text_of
@@ -97,7 +98,7 @@ def test_a_new_day_has_a_line_of_its_own():
     assert shown(lines) == ["day", "started", "started", "day", "started", "started"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "kept"),
     [
         ("mira", ["mira"]),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from scheduler.core.schedules.schedule import Cron
 from scheduler.migration.cron_fields import NotCron, read_fields
+from tests.each import each
 from tests.unit.core.test_wall_clock import ODD, changes, expression
 from tests.unit.migration.second_reading import upcoming
 
@@ -23,7 +24,7 @@ def slots(schedule: Cron, after: float) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize(("name", "year"), ODD)
+@each(("name", "year"), ODD)
 def test_both_readings_agree_around_every_odd_change_of_a_clock(name, year):
     zone, dice = ZoneInfo(name), random.Random(f"two{name}")
     for place in changes(zone, year):

@@ -2,11 +2,11 @@
 
 import random
 
-import pytest
 from rich.cells import cell_len
 from rich.color import Color
 from rich.style import Style
 
+from tests.each import each
 from tui.common.ansi import LONGEST, MOST, chopped, lines, without_colours
 
 RED, PLAIN = Style(color=Color.from_ansi(1)), Style()
@@ -16,7 +16,7 @@ def text(shown) -> str:
     return "\n".join("".join(part.text for part in line) for line in shown)
 
 
-@pytest.mark.parametrize(
+@each(
     ("printed", "shown"),
     [
         ("", ""),
@@ -49,7 +49,7 @@ def test_only_text_is_left(printed, shown):
     assert without_colours(printed) == shown
 
 
-@pytest.mark.parametrize(
+@each(
     ("codes", "style"),
     [
         ("31", RED),
@@ -88,7 +88,7 @@ def test_a_long_line_and_a_long_text_are_cut_and_say_so():
     assert len(shown) < MOST + 100 and "340,000 characters left out" not in shown and "left out …" in shown
 
 
-@pytest.mark.parametrize("width", [1, 2, 7, 40])
+@each("width", [1, 2, 7, 40])
 def test_lines_are_chopped_to_the_cells_there_are(width):
     for line in lines(
         "\x1b[31mseveral words in\x1b[0m a line, 日本語のエラー and averyveryverylongone 🙂🙂\n\n"

@@ -3,10 +3,9 @@
 from dataclasses import replace
 from itertools import product
 
-import pytest
-
 from scheduler.core.state import Failure
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
+from tests.each import each
 from tests.fakes import NOON
 from tui.fleet.arrangement import Filter, Order, words_of
 from tui.fleet.board import Board, Place
@@ -35,7 +34,7 @@ def board(*snapshots: Snapshot, width: int = 120, height: int = 40) -> Board:
     return made
 
 
-@pytest.mark.parametrize(
+@each(
     ("panels", "width", "height", "columns"),
     [
         (3, 119, 37, 2),  # all fit, so they may be wide
@@ -78,7 +77,7 @@ def test_narrow_panels_keep_the_countdown_before_anything_else():
     assert columns.time_end == 16
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "kept"),
     [
         ("", True),
@@ -104,14 +103,14 @@ def test_what_a_filter_keeps(text, kept):
     assert (Filter(text).all or Filter(text).wants("opus", failing("news_scan"))) is kept
 
 
-@pytest.mark.parametrize(("text", "kept"), [("fail", True), ("pau", True), ("paused", True), ("runn", False)])
+@each(("text", "kept"), [("fail", True), ("pau", True), ("paused", True), ("runn", False)])
 def test_a_task_that_fails_is_found_as_that_also_while_it_is_paused(text, kept):
     paused = replace(failing("news_scan"), kind=TaskStatus.PAUSED)
     assert Filter(text).wants("opus", paused) is kept
     assert Filter(text).may_want(words_of("opus", [paused])) is kept
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "all_of_them"),
     [("op us", True), ("OPUS", True), ("opus/", False), ("mira", False), ("!mira", False)],
 )
@@ -183,7 +182,7 @@ def test_the_counts_and_what_comes_next():
     assert summary.status().next == "later@mira"
 
 
-@pytest.mark.parametrize(
+@each(
     ("snapshots", "worst"),
     [
         ([Snapshot("a", (failing("x"), failing("y", again=3)))], "a/y"),

@@ -1,12 +1,11 @@
 """What is said of a citizen as a whole."""
 
-import pytest
-
 from scheduler.core.views import Snapshot
+from tests.each import each
 from tui.fleet.notices import Severity, notices
 
 
-@pytest.mark.parametrize(
+@each(
     ("problem", "said"),
     [
         ("/srv/ai/opus/experience.toml:10: is not UTF-8", "opus/experience.toml:10: is not UTF-8"),

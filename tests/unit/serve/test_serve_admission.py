@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from tests.fakes import NOON
 from tui.serve.access import (
     ADDRESSES,
@@ -23,19 +24,19 @@ TOKEN = "t" * 43
 PUBLIC = "https://opus.example.org"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.9.9.9"])
+@each("host", ["127.0.0.1", "localhost", "::1", "127.9.9.9"])
 def test_this_machine_alone_needs_no_tls(host):
     assert address(host, 1).host == host
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "opus.example.org", ""])
+@each("host", ["0.0.0.0", "::", "192.0.2.1", "opus.example.org", ""])
 def test_any_other_address_is_refused_unless_tls_stands_in_front(host):
     with pytest.raises(BadAddress, match="--public-url https://"):
         address(host, 1)
     assert address(host, 1, PUBLIC).origin == PUBLIC
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "http://opus.example.org",
@@ -53,7 +54,7 @@ def test_a_public_url_is_https_and_a_name_and_nothing_else(url):
         address("127.0.0.1", 1, url)
 
 
-@pytest.mark.parametrize(
+@each(
     ("host", "admitted"),
     [
         ("127.0.0.1:8023", True),
@@ -95,9 +96,7 @@ def test_a_cookie_lasts_for_a_month_and_as_long_as_the_token():
     assert not Credentials("u" * 43).is_cookie(cookie, NOON)
 
 
-@pytest.mark.parametrize(
-    "given", ["", ".", "x", "9999999999", "9999999999.", "9999999999.ff", "\ud800", "é.é"]
-)
+@each("given", ["", ".", "x", "9999999999", "9999999999.", "9999999999.ff", "\ud800", "é.é"])
 def test_no_cookie_but_ours_is_one(given):
     assert not Credentials(TOKEN).is_cookie(given, NOON)
     assert not Credentials(TOKEN).is_token(given)

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scheduler.control.wire.messages import with_events, without_events
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
+from tests.each import each
 from tests.fakes import NOON
 from tui.serve.health import STALE, CitizenStatus, OwnerState, health, status_of
 from tui.serve.metrics import EventCounts, page
@@ -113,7 +114,7 @@ def test_citizens_that_are_gone_leave_nothing_behind():
 # ------------------------------------------------------------------ health
 
 
-@pytest.mark.parametrize(
+@each(
     ("snapshot", "pulse", "expected", "found"),
     [
         (attached(), Heartbeat(0.5), False, OwnerState.ALIVE),

@@ -8,6 +8,7 @@ import pytest
 from textual._binary_encode import dump
 from textual_serve.download_manager import DownloadManager
 
+from tests.each import each
 from tui.serve.session import GREETING, BrowserSession, EndReason, ProtocolError, size_of
 
 DOWNLOADS = DownloadManager()
@@ -72,7 +73,7 @@ def meta(**said: Any) -> bytes:
     return packet(b"M", json.dumps(said).encode())
 
 
-@pytest.mark.parametrize(
+@each(
     ("message", "sent"),
     [
         (["stdin", "f"], b"D\0\0\0\x01f"),

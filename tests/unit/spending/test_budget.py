@@ -9,6 +9,7 @@ import pytest
 
 from scheduler.core.costs import Budget
 from scheduler.spending.budget import Charge, OverBudget, Spending, Spent, dearest, over_budget, spending
+from tests.each import each
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EVENING = datetime(2026, 12, 31, 22, tzinfo=BERLIN).timestamp()
@@ -44,7 +45,7 @@ def test_without_any_known_cost_nothing_can_be_counted() -> None:
     assert spending(charges(None), dearest(charges(None))) == Spending(unknown=1, runs=1)
 
 
-@pytest.mark.parametrize(
+@each(
     ("today", "next_run", "allowed"),
     [
         ("4.50", "0.5", True), ("4.51", "0.5", False), ("5.00", "0.5", False), ("9", "0.5", False),

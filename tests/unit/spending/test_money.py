@@ -2,13 +2,12 @@
 
 from decimal import Decimal
 
-import pytest
-
 from scheduler.core.costs import RunCost
 from scheduler.spending.money import about, believed, dollars, price, tokens, total
+from tests.each import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("amount", "shown"),
     [
         ("0.37", "$0.37"), ("0", "$0.00"), ("0.009", "<$.01"), ("0.005", "<$.01"), ("0.125", "$0.13"),
@@ -19,7 +18,7 @@ def test_amounts_as_a_person_reads_them(amount: str, shown: str) -> None:
     assert dollars(Decimal(amount)) == shown
 
 
-@pytest.mark.parametrize(
+@each(
     ("amount", "shown"),
     [("78.4", "about $78"), ("4.2", "about $4.20"), ("9.999", "about $10.00"), ("1240", "about $1,240")],
 )
@@ -31,7 +30,7 @@ def test_sums_lose_no_digit() -> None:
     assert str(total([Decimal("1E-40"), Decimal(10**9)])) == "1000000000." + "0" * 39 + "1"
 
 
-@pytest.mark.parametrize("amount", ["-0.01", "NaN", "Infinity", "1E+400", "1E-400", "1000000000.01"])
+@each("amount", ["-0.01", "NaN", "Infinity", "1E+400", "1E-400", "1000000000.01"])
 def test_what_no_run_costs_is_not_believed(amount: str) -> None:
     assert not believed(Decimal(amount))
 
@@ -40,7 +39,7 @@ def test_what_a_run_may_cost_is_believed() -> None:
     assert all(believed(Decimal(amount)) for amount in ("0", "0.12", "1E-40", "1000000000"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("cost", "shown"),
     [
         (None, ""), (RunCost("0.61"), "$0.61"), (RunCost(unknown=True), "$?"), (RunCost(tokens_in=5), ""),
@@ -51,7 +50,7 @@ def test_the_price_of_a_run(cost: RunCost | None, shown: str) -> None:
     assert price(cost) == shown
 
 
-@pytest.mark.parametrize(
+@each(
     ("sent", "made", "shown"),
     [
         (None, None, ""), (0, None, "0 tok"), (800, 50, "850 tok"), (12_300, 80, "12.3k tok"),

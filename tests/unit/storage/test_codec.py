@@ -11,6 +11,7 @@ from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Outcome
 from scheduler.process.process_info import Running
 from scheduler.storage.state_codec import Document, decode, encode
+from tests.each import each
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -92,7 +93,7 @@ def test_what_is_valid_in_a_half_valid_file_is_kept_and_the_rest_is_named():
     assert all("expected" in line for line in dropped)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["", "{", "[]", "null", "7", '"text"', "[" * 100_000, '{"last_run": {"a": 1' + "0" * 5000 + "}}"],
 )
@@ -101,7 +102,7 @@ def test_what_is_no_object_at_all_is_an_error(text):
         decode(text)
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     ["1" + "0" * 400, "-1", "1e400", "-Infinity", "NaN", "true", "[1]", "{}", '"x"', "1705340000000"],
 )
@@ -112,7 +113,7 @@ def test_no_number_however_odd_is_more_than_one_dropped_line(value):
     assert len(dropped) == 2
 
 
-@pytest.mark.parametrize("pid", ["0", "-1", "1e400", "1" + "0" * 400, "99999999999", "null", '"me"', "[]"])
+@each("pid", ["0", "-1", "1e400", "1" + "0" * 400, "99999999999", "null", '"me"', "[]"])
 def test_what_can_be_no_process_is_dropped(pid):
     text = '{"tasks": {"a": {"running": {"pid": PID, "born": 1, "since": 1}}}}'
     document, dropped = decode(text.replace("PID", pid))
