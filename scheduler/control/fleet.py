@@ -6,7 +6,6 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
 from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import OfflineControl
+from scheduler.control.place import LocalPlace, Place
 from scheduler.control.settings_watch import AGAIN, TAKEN_AWAY, SettingsWatch
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
@@ -32,10 +32,8 @@ from scheduler.errors import (
 )
 from scheduler.executors import Executor
 from scheduler.process.process_info import Running
-from scheduler.storage.history_writer import HistoryWriter
-from scheduler.storage.lock import acquire, owner_of
+from scheduler.storage.lock import owner_of
 from scheduler.storage.state_file import FILE_NAME
-from scheduler.storage.state_store import DiskStore
 from scheduler.system.clock import Clock, SystemClock
 
 log = logging.getLogger("experience.fleet")
@@ -46,7 +44,6 @@ CHECK_SHARE = 500  # a look at a thousand homes takes 13 ms; looks may take a fi
 LONGEST = 10.0  # seconds between two looks, however much they cost
 OnHome = Callable[[str, Path, Masks], None]
 BATCH = 50  # citizens added between two updates of the screen
-DISK_THREADS = 4
 ARRIVAL = 5.0  # seconds that a citizen which is just coming gets at the end
 
 
@@ -63,8 +60,7 @@ class Fleet:
         self._problems: tuple[str, ...] = ()
         self._workers = Executor()
         self._alarms = Alarms()
-        self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
-        self._history_writer = HistoryWriter()
+        self._place: Place = LocalPlace(options, self.clock)
         self._subscribers = Subscribers()
         self._loading = self._dispatch = True
         self._stopped = False
@@ -114,8 +110,7 @@ class Fleet:
         await asyncio.gather(*(member.end(grace) for member in self.members.values()))
         await self._workers.close()
         await self._alarms.stop()
-        await self._history_writer.close()
-        self._disk.shutdown(wait=False)
+        await self._place.close()
         if isinstance(self.clock, SystemClock):
             self.clock.close()
 
@@ -221,26 +216,24 @@ class Fleet:
             raise BadSettings(citizen.problems)
         if not self._options.own:
             raise SchedulerError(f"{citizen.name}: not run here: this process was started to own nothing")
-        as_root, service = self._options.own_as_root, self._options.service
-        now = self.clock.now()
-        ownership = await asyncio.to_thread(acquire, citizen.home, now, as_root=as_root, service=service)
+        claim = await self._place.acquire(citizen)
         scheduler = Scheduler(
             citizen.name,
             citizen.home,
             citizen.tasks,
-            store=DiskStore(citizen.home, self.clock, self._disk),
+            store=claim.store,
             clock=self.clock,
             workers=self._workers,
             rules=self._rules(citizen),
-            recorder=self._history_writer.of(citizen.home, citizen.history),
+            recorder=claim.recorder,
         )
         try:
             scheduler.add_listener(await self._alarms.listener(citizen))
             await scheduler.start(dispatch=self._dispatch)
         except SchedulerError:
-            ownership.release()
+            await claim.release()
             raise
-        return await owned(citizen, scheduler, ownership, self._request_stop)
+        return await owned(citizen, scheduler, claim, self._request_stop)
 
     def _request_stop(self) -> None:
         """A client of a socket asked this process to end."""
@@ -266,7 +259,6 @@ class Fleet:
             background=self._options.background,
             llm=citizen.llm,
             history=citizen.history,
-            spending=citizen.spending,
         )
 
     # -------------------------------------------------------------- following the files
@@ -312,7 +304,7 @@ class Fleet:
         """Whose state file was edited, and whose lock is not in its place."""
         edited = [scheduler for scheduler in self.schedulers() if scheduler.file_differs()]
         members = list(self.members.items())
-        displaced = [name for name, each in members if each.ownership and not each.ownership.in_place()]
+        displaced = [name for name, each in members if each.claim and not each.claim.in_place()]
         return edited, displaced
 
     def _move(self, name: str, work: Coroutine[Any, Any, None]) -> None:

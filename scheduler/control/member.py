@@ -1,6 +1,5 @@
 """One citizen of a fleet: owned here, attached to its owner, or read from its files."""
 
-import asyncio
 import errno
 import logging
 from collections.abc import Callable
@@ -9,13 +8,13 @@ from typing import Protocol
 
 from scheduler.config.loader import CitizenSettings
 from scheduler.control.offline import OfflineControl
+from scheduler.control.place import Claim
 from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Served, Server
 from scheduler.core.ports import Control
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Disconnected, Refused, SchedulerError
-from scheduler.storage.lock import Ownership
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import client_socket, first_closed_folder, shared_path, socket_path
 
@@ -35,7 +34,7 @@ class Member:
     settings: CitizenSettings
     control: LocalControl
     refusal: str = ""
-    ownership: Ownership | None = None
+    claim: Claim | None = None
     server: Server | None = None
 
     async def share(self) -> None:
@@ -52,12 +51,12 @@ class Member:
             await self.control.stop()
         if self.server:
             await self.server.close()
-        if self.ownership:
-            await asyncio.to_thread(self.ownership.release)
+        if self.claim:
+            await self.claim.release()
 
 
 async def owned(
-    settings: CitizenSettings, scheduler: Scheduler, ownership: Ownership, stop: Callable[[], None]
+    settings: CitizenSettings, scheduler: Scheduler, claim: Claim, stop: Callable[[], None]
 ) -> Member:
     """The citizen of a running scheduler, with a socket for others if its home allows one.
 
@@ -68,8 +67,8 @@ async def owned(
         await server.open()
     except OSError as error:
         log.warning(f"{settings.name}: no other screen can attach: {error}")
-        return Member(settings, scheduler, "", ownership)
-    member = Member(settings, scheduler, "", ownership, server)
+        return Member(settings, scheduler, "", claim)
+    member = Member(settings, scheduler, "", claim, server)
     await member.share()
     return member
 

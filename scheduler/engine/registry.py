@@ -22,7 +22,7 @@ from scheduler.executors import Result
 from scheduler.process.process_info import BOOT, Running, alive
 from scheduler.process.process_info import born as start_ticks
 from scheduler.storage.state_file import States
-from scheduler.storage.state_store import Store
+from scheduler.storage.state_store import RunStart, Store
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience")
@@ -111,6 +111,7 @@ class TaskRegistry:
         self._recovered = False
         self.unfinished_runs: list[FinishedRun] = []
         self.written = store.written
+        self.on_record = self._fenced if store.fenced else lambda run: store.written()
         self.add_event = self.bus.add_event
 
     def load(self, now: float) -> None:
@@ -175,6 +176,16 @@ class TaskRegistry:
             listener.started(task)
         return run
 
+    async def _fenced(self, run: RunHandle) -> None:
+        """Return when the run is on record; it does not begin if another process owns the citizen by now."""
+        job = run.job
+        assert job is not None
+        slot = "" if job.state.slot is None or run.trigger is FORCE else repr(job.state.slot)
+        start = RunStart(run.name, slot, job.state.attempt + 1, run.trigger.value, run.since, job.state)
+        if not await self._store.started(start):
+            run.reason, run.why = Outcome.INTERRUPTED, "it did not begin: another process owns this citizen"
+            raise asyncio.CancelledError
+
     def free_worker(self, run: RunHandle) -> None:
         """The run occupies its worker no more."""
         if self.runs.get(run.name) is run:
@@ -236,6 +247,8 @@ class TaskRegistry:
         """The run has a process of its own: the one to look for after a crash."""
         job = run.job
         if job is not None and job.run is run:
+            if self._store.fenced:
+                self._store.carried(process)
             self.update(job, job.state.carried_by(replace(process, since=run.since)))
             if (written := self.written()) is not None:
                 await written

@@ -63,8 +63,8 @@ class Runner:
         try:
             if run.reason:
                 raise asyncio.CancelledError
-            if (written := self._registry.written()) is not None:
-                await written  # a run that kills this process must not be the next owner's first one again
+            if (on_record := self._registry.on_record(run)) is not None:
+                await on_record  # a run that kills this process must not be the next owner's first one again
             result = await self._workers.run(task, context, run)
         except GeneratorExit:
             raise

@@ -5,9 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import NamedTuple
 
 from scheduler.core.state import TaskState
 from scheduler.errors import Unreadable
+from scheduler.process.process_info import Running
 from scheduler.storage.state_file import (
     SETTLED,
     Behind,
@@ -29,9 +31,21 @@ FIRST_RETRY, LAST_RETRY = 1.0, 30.0  # seconds between attempts at a save that f
 Adopt = Callable[[States, list[str]], None]
 
 
+class RunStart(NamedTuple):
+    """A run that wants to begin, and the state of its task from then on; an interval's has no `slot`."""
+
+    task: str
+    slot: str
+    attempt: int
+    trigger: str
+    started: float  # Unix seconds
+    state: TaskState
+
+
 class Store:
     """States in memory only, for tests, demos and benchmarks; DiskStore saves them, too."""
 
+    fenced = False  # `started` decides whether a run may begin, not only when
     unsaved = ""  # why the newest states are not on disk
 
     def __init__(self, states: States | None = None) -> None:
@@ -57,6 +71,13 @@ class Store:
     def written(self) -> Awaitable[object] | None:
         """Done when the newest states would survive the death of this process; None if that is now."""
         return None
+
+    def started(self, start: RunStart) -> Awaitable[bool]:
+        """Whether this run may begin, once that is on record; asked by the scheduler of a fenced store."""
+        raise NotImplementedError
+
+    def carried(self, process: Running) -> None:
+        """This process carries a run; asked by the scheduler of a fenced store before its program starts."""
 
     async def saved(self) -> bool:
         """True when the newest states are on disk, False when they cannot be."""

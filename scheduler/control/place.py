@@ -1,0 +1,77 @@
+"""Where a process owns citizens: what decides who may run one, and keeps its states and runs."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from scheduler.config.loader import CitizenSettings
+from scheduler.core.ports import FleetOptions
+from scheduler.core.records import Recorder
+from scheduler.storage.history_writer import HistoryWriter
+from scheduler.storage.lock import Ownership, acquire
+from scheduler.storage.state_store import DiskStore, Store
+from scheduler.system.clock import Clock
+
+DISK_THREADS = 4
+
+
+class Claim(Protocol):
+    """The right to run one citizen, and where its states and runs are kept."""
+
+    store: Store
+    recorder: Recorder
+
+    def in_place(self) -> bool:
+        """Whether it still holds; may block, for any thread."""
+        ...
+
+    async def release(self) -> None:
+        """Let another process own the citizen."""
+        ...
+
+
+class Place(Protocol):
+    """Gives out claims."""
+
+    async def acquire(self, citizen: CitizenSettings) -> Claim:
+        """Own the citizen; raises Owned, naming who does, or Unreadable."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class LocalClaim:
+    """A home of this machine, by its lock."""
+
+    ownership: Ownership
+    store: Store
+    recorder: Recorder
+
+    def in_place(self) -> bool:
+        return self.ownership.in_place()
+
+    async def release(self) -> None:
+        await asyncio.to_thread(self.ownership.release)
+
+
+class LocalPlace:
+    """The homes of this machine: a lock, a state file and a history in each."""
+
+    def __init__(self, options: FleetOptions, clock: Clock) -> None:
+        self.clock = clock
+        self.disk = ThreadPoolExecutor(DISK_THREADS, "disk")
+        self._options = options
+        self._history_writer = HistoryWriter()
+
+    async def acquire(self, citizen: CitizenSettings) -> LocalClaim:
+        as_root, service = self._options.own_as_root, self._options.service
+        now, home = self.clock.now(), citizen.home
+        ownership = await asyncio.to_thread(acquire, home, now, as_root=as_root, service=service)
+        store = DiskStore(home, self.clock, self.disk)
+        return LocalClaim(ownership, store, self._history_writer.of(home, citizen.history))
+
+    async def close(self) -> None:
+        await self._history_writer.close()
+        self.disk.shutdown(wait=False)

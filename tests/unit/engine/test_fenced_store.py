@@ -1,0 +1,63 @@
+"""A store that decides whether a run may begin: the scheduler asks before the handler starts."""
+
+from collections.abc import Callable
+from typing import Any
+
+from scheduler.core.schedules.schedule import Every
+from scheduler.core.state import TaskState
+from scheduler.core.task import Command, Outcome, Task
+from scheduler.process.process_info import Running
+from scheduler.storage.state_store import RunStart, Store
+from tests.conftest import Factory
+from tests.fakes import FakeClock, until
+
+
+class Fenced(Store):
+    fenced = True
+
+    def __init__(self, states: dict[str, TaskState] | None = None) -> None:
+        super().__init__(states)
+        self.asked: list[RunStart] = []
+        self.processes: list[Running] = []
+        self.allows = True
+
+    async def started(self, start: RunStart) -> bool:
+        self.asked.append(start)
+        return self.allows
+
+    def carried(self, process: Running) -> None:
+        self.processes.append(process)
+
+
+async def test_a_run_begins_once_it_is_on_record_with_the_state_of_its_task(
+    build: Factory, clock: FakeClock, noting: Callable[..., Task], runs: list[Any]
+) -> None:
+    store = Fenced()
+    await build(noting(), store=store)
+    await clock.advance()
+    assert [(each.task, each.attempt, each.trigger) for each in store.asked] == [("tick", 1, "schedule")]
+    assert store.asked[0].state.last_run == store.asked[0].started == clock.now()
+    assert runs == [clock.now()]
+
+
+async def test_a_run_that_is_refused_does_not_begin_and_is_no_failure(
+    build: Factory, clock: FakeClock, noting: Callable[..., Task], runs: list[Any]
+) -> None:
+    store = Fenced()
+    store.allows = False
+    scheduler = await build(noting(), store=store)
+    await clock.advance()
+    task = scheduler.snapshot().tasks[0]
+    assert runs == []
+    assert task.outcome is Outcome.INTERRUPTED
+    assert task.error and "another process owns this citizen" in task.error.text
+
+
+async def test_the_process_of_a_run_is_named_before_its_program_starts(
+    build: Factory, clock: FakeClock
+) -> None:
+    store = Fenced()
+    scheduler = await build(Task("echo", Every(300), Command(("sh", "-c", "echo $$ > pid"))), store=store)
+    await clock.advance()
+    await until(lambda: scheduler.snapshot().tasks[0].outcome, "it ended")
+    assert [each.pid for each in store.processes] == [int((build.home / "pid").read_text())]
