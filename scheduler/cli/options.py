@@ -45,6 +45,10 @@ tasks_argument = click.argument(
     "words", nargs=-1, metavar="CITIZEN TASK...", shell_complete=tasks_of_citizens
 )
 
+tasks_or_all = click.argument(
+    "words", nargs=-1, metavar="CITIZEN [TASK]...", shell_complete=tasks_of_citizens
+)
+
 
 def one_task_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     """A citizen and one of its tasks, as `citizen` and `task`."""

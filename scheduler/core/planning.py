@@ -54,8 +54,10 @@ def next_start(citizen: str, task: Task, state: TaskState, now: float, floor: fl
     """
     if state.running or state.orphan or isinstance(task.work, NotSetUp):
         return NEVER, None
-    if (state.paused or not task.enabled) and not state.forced:
+    if not task.enabled and not state.forced:
         return NEVER, None
+    if state.paused and not state.forced:
+        return _after_pause(citizen, task, state, now, floor)
     if state.due_now:
         return (0.0 if state.forced else _active_from(task, 0.0, now)), None
     slot = next_slot(citizen, task, state, now)
@@ -68,6 +70,14 @@ def next_start(citizen: str, task: Task, state: TaskState, now: float, floor: fl
         if state.last_run is not None or not isinstance(task.schedule, Every):
             slot = active_slot(task, slot)
     return _start_of(citizen, task, slot, now)
+
+
+def _after_pause(citizen: str, task: Task, state: TaskState, now: float, floor: float) -> Start:
+    """When it is due once its pause is over."""
+    if (until := state.paused_until) is None:
+        return NEVER, None
+    when, slot = next_start(citizen, task, resumed(citizen, task, state, until), max(now, until), floor)
+    return max(when, until), slot
 
 
 def _start_of(citizen: str, task: Task, slot: float, now: float) -> Start:
@@ -188,6 +198,8 @@ def taken_up(
     state = _scheduled(task, state, now)
     if state.paused_at is not None and not state.paused:  # the state file was edited
         state = resumed(citizen, task, state, now)
+    if pause_is_over(state, now):
+        state = resumed(citizen, task, state, state.paused_until or now)
     return state if state.retry_at is None else _retry(citizen, task, state, state.retry_at, now)
 
 
@@ -207,6 +219,11 @@ def _schedule(task: Task) -> str:
     zone = f" {task.schedule.zone}" if isinstance(task.schedule, Cron) else ""
     hours = f", active {task.active} {task.active.zone}" if task.active else ""
     return f"{task.schedule}{zone}{hours}{'' if task.catch_up else ', missed ones skipped'}"
+
+
+def pause_is_over(state: TaskState, now: float) -> bool:
+    """Whether the task was paused until a time that has come."""
+    return state.paused and state.paused_until is not None and state.paused_until <= now
 
 
 def resumed(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
@@ -247,14 +264,14 @@ def recovered(state: TaskState, now: float, alive: Callable[[Running], bool]) ->
 def upcoming(
     citizen: str, task: Task, state: TaskState, now: float, floor: float, count: int = COUNT
 ) -> tuple[float, ...]:
-    """The next times of the task if each run starts on time; none while it is paused or disabled."""
+    """The next times of the task if each run starts on time; none if it is disabled, or paused for good."""
     state = _idle(citizen, task, state, now)
     times: list[float] = []
     when, slot = next_start(citizen, task, state, now, floor)
     while when != NEVER and len(times) < count:
         when = max(when, now)
         times.append(when)
-        state = _after_run(state, when, slot)
+        state = _after_run(citizen, task, state, when, slot)
         when, slot = next_start(citizen, task, state, when, floor)
     return tuple(times)
 
@@ -282,7 +299,7 @@ def slots(
         at = max(when, now)
         if at >= grid.start:
             times.append(at)
-        state = _after_run(state, at, slot)
+        state = _after_run(citizen, task, state, at, slot)
         when, slot = next_start(citizen, task, state, at, floor)
         if when < (edge := grid.after(at)):
             base = at if slot is None else when if made_up(task, when, slot) else slot
@@ -299,7 +316,9 @@ def _idle(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
     return taken_up(citizen, task, state.changed(running=None, orphan=None), now)
 
 
-def _after_run(state: TaskState, when: float, slot: float | None) -> TaskState:
-    """The run began on time, and takes as long as the last one."""
+def _after_run(citizen: str, task: Task, state: TaskState, when: float, slot: float | None) -> TaskState:
+    """The run began on time, after any pause, and takes as long as the last one."""
+    if state.paused and not state.forced:
+        state = resumed(citizen, task, state, when)
     served = state.slot if slot is None else slot
-    return state.changed(last_run=when, due_now=False, retry_at=None, slot=served)
+    return state.changed(last_run=when, due_now=False, forced=False, retry_at=None, slot=served)

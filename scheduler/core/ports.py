@@ -42,7 +42,9 @@ class Control(Protocol):
         """Forget the last run and the last error: due at the next check."""
         ...
 
-    async def pause(self, task: str) -> Receipt: ...
+    async def pause(self, task: str, *, until: float | None = None, why: str = "", by: str = "") -> Receipt:
+        """Start it no more by schedule, until this time or until it is resumed; `by` asks, and says why."""
+        ...
 
     async def resume(self, task: str) -> Receipt: ...
 
@@ -100,8 +102,9 @@ class RequestingControl:
     async def reset(self, task: str) -> Receipt:
         return await self.ask(Receipt, "reset", task=task)
 
-    async def pause(self, task: str) -> Receipt:
-        return await self.ask(Receipt, "pause", task=task)
+    async def pause(self, task: str, *, until: float | None = None, why: str = "", by: str = "") -> Receipt:
+        given = {"until": until, "why": why, "by": by}  # an older owner knows none of them
+        return await self.ask(Receipt, "pause", task=task, **{k: v for k, v in given.items() if v})
 
     async def resume(self, task: str) -> Receipt:
         return await self.ask(Receipt, "resume", task=task)

@@ -1,6 +1,7 @@
-"""How spans of time are written: those that tick, and those that stand; six cells at most."""
+"""How times are written: spans that tick, and those that stand, in six cells at most; moments."""
 
 import math
+import time
 
 
 def elapsed(seconds: float) -> str:
@@ -23,3 +24,20 @@ def took(seconds: float) -> str:
     if thousandths < 10_000:
         return f"{thousandths // 100 / 10:.1f}s"
     return f"{thousandths // 1000}s" if thousandths < 60_000 else elapsed(seconds)
+
+
+def moment(when: float, now: float) -> str:
+    """A time of day, with the day where it is not today: `14:02`, `Mon 14:02`, `2026-02-27 14:02`."""
+    day = day_of(when, now)
+    return f"{day} {clock(when, '%H:%M')}" if day else clock(when, "%H:%M")
+
+
+def day_of(when: float, now: float) -> str:
+    """The day of a moment, empty for today."""
+    if time.localtime(when)[:3] == time.localtime(now)[:3]:
+        return ""
+    return clock(when, "%a" if abs(when - now) < 6 * 86400 else "%Y-%m-%d")
+
+
+def clock(when: float, shape: str) -> str:
+    return time.strftime(shape, time.localtime(when))

@@ -43,6 +43,9 @@ class TaskState:
     first_seen: float | None = None
     paused: bool = False
     paused_at: float | None = None
+    paused_until: float | None = None  # when it resumes by itself; None: not before somebody resumes it
+    paused_why: str = ""
+    paused_by: str = ""
     due_now: bool = False
     retry_at: float | None = None
     attempt: int = 0
@@ -149,13 +152,13 @@ class TaskState:
             due_now=True,
         )
 
-    def put_on_hold(self, at: float) -> "TaskState":
-        if self.paused:  # a second pause begins with the first: slots in between were not wanted
-            return self
-        return self.changed(paused=True, paused_at=at)
+    def put_on_hold(self, at: float, until: float | None = None, why: str = "", by: str = "") -> "TaskState":
+        """Paused; a second pause begins with the first: slots in between were not wanted."""
+        since = self.paused_at if self.paused else at
+        return self.changed(paused=True, paused_at=since, paused_until=until, paused_why=why, paused_by=by)
 
     def resumed(self) -> "TaskState":
-        return self.changed(paused=False, paused_at=None)
+        return self.changed(paused=False, paused_at=None, paused_until=None, paused_why="", paused_by="")
 
     def seen(self, at: float) -> "TaskState":
         return self if self.first_seen is not None else self.changed(first_seen=at)
@@ -179,6 +182,8 @@ class TaskState:
             ahead["last_duration"] = None  # when that run ended is not known any more
         if self.slot is not None and self.slot > now and (clock_changed or self.slot >= now + CHANGED):
             ahead["slot"] = None
+        if "paused_at" in ahead and self.paused_at and self.paused_until:
+            ahead["paused_until"] = now + max(0.0, self.paused_until - self.paused_at)  # as long as it was
         if self.error and self.error.time > now:
             ahead["error"] = Failure(now, self.error.text)
         return self.changed(**ahead) if ahead else self

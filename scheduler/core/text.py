@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable
 
+from scheduler.core.spans import moment
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 
 GLYPHS = {
@@ -52,6 +53,12 @@ def until(seconds: float) -> str:
     return _span(seconds, math.ceil) if seconds > 0 else "now"
 
 
+def pause_words(until: float | None, why: str, by: str, now: float) -> str:
+    """What follows `paused`: ` until 16:00: table changes (by ct)`; not cleaned."""
+    end = f" until {moment(until, now)}" if until is not None else ""
+    return f"{end}{f': {why}' if why else ''}{f' (by {by})' if by else ''}"
+
+
 def clean(text: str) -> str:
     """Untrusted text, safe for a terminal: control characters are escaped."""
     return _UNSAFE.sub(_spelled, text)
@@ -81,9 +88,13 @@ def _sentence(task: TaskView, now: float) -> str:
         return f"running for {ago(now - since)} {runs}"
     ran = "never ran" if task.last_run is None else f"ran {ago(now - task.last_run)} ago"
     if task.kind is TaskStatus.PAUSED:
-        return f"paused, {ran} {runs}"
+        return f"paused{_pause(task, now)}, {ran} {runs}"
     stopped = "stopped, " if task.kind is TaskStatus.STOPPED else ""
     return f"{stopped}{ran}, {_next(task, now)} {runs}"
+
+
+def _pause(task: TaskView, now: float) -> str:
+    return clean(pause_words(task.paused_until, task.paused_why, task.paused_by, now))
 
 
 def _next(task: TaskView, now: float) -> str:

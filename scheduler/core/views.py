@@ -48,6 +48,9 @@ class TaskView:
     running_since: float | None = None
     progress: Progress | None = None
     paused_at: float | None = None
+    paused_until: float | None = None
+    paused_why: str = ""
+    paused_by: str = ""
     enabled: bool = True
     queued: bool = False
     missing: str = ""
@@ -171,6 +174,9 @@ def view(task: Task, state: TaskState, when: float, **more: Any) -> TaskView:
         timeout=task.timeout,
         running_since=state.running.since if state.running else None,
         paused_at=state.paused_at,
+        paused_until=state.paused_until,
+        paused_why=state.paused_why,
+        paused_by=state.paused_by,
         enabled=task.enabled,
         missing=task.work.setting if isinstance(task.work, NotSetUp) else "",
         advice=task.work.advice if isinstance(task.work, NotSetUp) else "",

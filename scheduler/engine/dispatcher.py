@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
-from scheduler.core.planning import LATE, made_up, next_start
+from scheduler.core.planning import LATE, made_up, next_start, pause_is_over
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
@@ -63,6 +63,9 @@ class Dispatcher:
         when, job.slot = next_start(self._citizen, job.task, job.state, self._clock.now(), job.floor)
         job.when = when
         job.view = None
+        state = job.state
+        if state.paused and not state.forced and state.paused_until is not None:
+            when = state.paused_until  # it resumes then, whatever is due
         if self._by_schedule and self._registry.jobs.get(job.task.name) is job:
             self._due_queue.put(job, when)
             if when < self._timer_at:
@@ -112,9 +115,13 @@ class Dispatcher:
         return len(self._runs) < self.limit and not self._ready and not self._stopped
 
     def _trigger(self, job: Job, when: float, now: float) -> Trigger | None:
-        """Why the task starts now; None if it does not after all, because it was missed."""
+        """Why the task starts now; None if it does not after all: it was missed, or its pause is over."""
         if job.state.forced:
             return FORCE
+        if job.state.paused:
+            if pause_is_over(job.state, now):
+                self._end_pause(job, now)
+            return None
         if when == job.state.retry_at:
             return Trigger.RETRY
         if now - when < LATE or not when or job.state.last_run is None:
@@ -124,6 +131,11 @@ class Dispatcher:
         job.floor = now  # nobody was there: the loop has stalled
         self.reschedule(job)
         return None
+
+    def _end_pause(self, job: Job, now: float) -> None:
+        self._registry.take_up(job, now)
+        self._registry.add_event("resumed", job.task.name, text="its pause is over")
+        self.reschedule(job)
 
     def _clock_jumped(self) -> None:
         """The wall clock was set, or the machine slept: compute all due times again; replay none."""
@@ -153,6 +165,8 @@ class Dispatcher:
         for job in self._registry.rows():
             if job.busy:
                 continue
+            if pause_is_over(job.state, now):  # no schedule is there to notice it
+                self._end_pause(job, now)
             when, slot = next_start(self._citizen, job.task, job.state, now, job.floor)
             if when <= now:
                 job.when, job.slot = when, slot

@@ -11,8 +11,10 @@ from scheduler.core.planning import Slots, TimeGrid, forecast, resumed
 from scheduler.core.ports import Listener
 from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
 from scheduler.core.schedules.schedule import AtStart
+from scheduler.core.spans import moment
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Context, Handler, Outcome, Task, Trigger
+from scheduler.core.text import pause_words
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView, WakeView
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import snapshots
@@ -23,12 +25,14 @@ from scheduler.engine.runner import WAKE, Runner
 from scheduler.engine.stop import Stop
 from scheduler.engine.wake.cycle import WakeCycle
 from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult, results_since
-from scheduler.errors import AlreadyRunning, NotSetUp, SchedulerError, Stopping
+from scheduler.errors import AlreadyRunning, BadSchedule, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
 from scheduler.process.process_info import Running
 from scheduler.storage.failure_journal import FailureJournal
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
+
+LONGEST_WHY, LONGEST_BY = 300, 60  # characters that are kept
 
 
 class Scheduler:
@@ -255,11 +259,16 @@ class Scheduler:
     async def reset(self, task: str) -> Receipt:
         return await self._turn(task, "reset", TaskState.reset)
 
-    async def pause(self, task: str) -> Receipt:
-        now, job = self._clock.now(), self._open(task)
+    async def pause(self, task: str, *, until: float | None = None, why: str = "", by: str = "") -> Receipt:
+        now, job, why, by = self._clock.now(), self._open(task), why[:LONGEST_WHY], by[:LONGEST_BY]
+        if until is not None and until <= now:
+            raise BadSchedule(f"{task}: the pause would end before it begins: {moment(until, now)} is over")
         self._dispatch.unqueue(job)
         self._runner.waiters.check_queued(job)
-        return await self._turn(task, "paused", lambda state: state.put_on_hold(now))
+        why = self._rules.masks.hide(why)
+        self._registry.add_event("paused", task, text=pause_words(until, why, by, now).lstrip(" :"))
+        self._change(job, job.state.put_on_hold(now, until, why, by))
+        return await self._registry.receipt(f"{task}: paused{pause_words(until, why, '', now)}")
 
     async def resume(self, task: str) -> Receipt:
         now, job = self._clock.now(), self._open(task)
@@ -305,9 +314,12 @@ class Scheduler:
     async def _turn(self, task: str, kind: str, change: Callable[[TaskState], TaskState]) -> Receipt:
         job = self._open(task)
         self._registry.add_event(kind, task)
-        self._registry.update(job, change(job.state))
-        self._dispatch.reschedule(job)
+        self._change(job, change(job.state))
         return await self._registry.receipt(f"{task}: {kind}")
+
+    def _change(self, job: Job, state: TaskState) -> None:
+        self._registry.update(job, state)
+        self._dispatch.reschedule(job)
 
     def _open(self, task: str) -> Job:
         self._refuse_if_stopping()

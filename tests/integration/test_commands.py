@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from scheduler.background import read_citizens
 from scheduler.cli.main import run
+from scheduler.process.asker import asker
 from scheduler.storage.lock import owner_of, owning
 from tests.crash.loops import ROOT, Place
 from tui.__main__ import monitor
@@ -331,3 +333,43 @@ def test_every_verb_shows_an_example(verb, capsys):
     assert run(monitor, [verb, "--help"], "experience-tui") == 0
     said = capsys.readouterr().out
     assert f"Example: experience-tui {verb}" in said and "--json" in said
+
+
+# ------------------------------------------------------------------ pause, for a time
+
+
+def test_a_pause_has_an_end_and_a_reason(shell):
+    assert shell("pause", "opus", "steps", "--for", "2h", "--why", "table changes") == 0
+    assert re.fullmatch(r"steps: paused until (\w{3} )?\d\d:\d\d: table changes", shell.lines[0])
+    assert shell("status", "opus", "--json") == 0
+    (row,) = (row for row in json.loads(shell.out)[0]["tasks"] if row["name"] == "steps")
+    assert 7000 < row["paused_until"] - time.time() <= 7200
+    assert (row["paused_why"], row["paused_by"]) == ("table changes", asker())
+    assert shell("pause", "opus", "steps", "--until", "mon 9:00") == 0
+    assert shell("resume", "opus", "steps") == 0
+
+
+def test_without_a_task_it_is_all_of_the_citizen(shell):
+    assert shell("pause", "opus", "--for", "30m") == 0
+    assert len(shell.lines) >= len(TASKS) and all("paused until" in line for line in shell.lines)
+    assert shell("pause", "mira", "quick") == 0
+    assert shell("resume", "--all") == 0
+    assert sorted(line for line in shell.lines if "quick" in line) == [
+        "mira/quick: resumed",
+        "opus/quick: resumed",
+    ]
+    assert shell("resume", "opus") == 0
+    assert shell.lines == ["opus: nothing is paused"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--for", "2h", "--until", "08:00"], "--until and --for exclude each other"),
+        (["--until", "soon"], "'soon' is not a time: write 08:00, mon 9:00, 2h or"),
+        (["--for", "soon"], "'soon' is not a duration"),
+    ],
+)
+def test_an_end_that_is_none_is_one_line(shell, words, said):
+    assert shell("pause", "opus", "steps", *words) == 2
+    assert shell.out == "" and shell.err.count("\n") == 1 and said in shell.err

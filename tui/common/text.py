@@ -7,11 +7,12 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 from scheduler.core.schedules.schedule import in_words
+from scheduler.core.spans import clock, day_of
 from scheduler.core.spans import elapsed as elapsed
+from scheduler.core.spans import moment as moment
 from scheduler.core.spans import took as took
 from scheduler.core.text import ago as ago
 
-DAY = 86400.0
 TIME = 6  # cells of a span: `59:59`, `23h59m`, `99d23h`
 _BREAKS = {"\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"}
 # Terminals disagree on the width of what these do to their neighbours.
@@ -152,23 +153,7 @@ def wrapped(text: str, width: int) -> list[str]:
     return [*rows, row]
 
 
-def moment(when: float, now: float) -> str:
-    """A time of day, with the day where it is not today: `14:02`, `Mon 14:02`, `2026-02-27 14:02`."""
-    day = _day(when, now)
-    return f"{day} {_clock(when, '%H:%M')}" if day else _clock(when, "%H:%M")
-
-
 def day_and_time(when: float, now: float) -> str:
     """The same to the second, in a fixed width: `today 14:02:11`, `Mon   14:02:11`, `02-27 14:02:11`."""
-    day = _day(when, now)[-5:] or "today"
-    return f"{day:<5} {_clock(when, '%H:%M:%S')}"
-
-
-def _day(when: float, now: float) -> str:
-    if time.localtime(when)[:3] == time.localtime(now)[:3]:
-        return ""
-    return _clock(when, "%a" if abs(when - now) < 6 * DAY else "%Y-%m-%d")
-
-
-def _clock(when: float, shape: str) -> str:
-    return time.strftime(shape, time.localtime(when))
+    day = day_of(when, now)[-5:] or "today"
+    return f"{day:<5} {clock(when, '%H:%M:%S')}"

@@ -203,7 +203,10 @@ def _paused(task: TaskView, now: float) -> str:
         said = "disabled in the settings (enabled = false): only force runs it"
     else:
         at = f" at {moment(task.paused_at, now)}" if task.paused_at is not None else ""
-        said = f"paused by you{at}: only force runs it"
+        who = f" by {task.paused_by}" if task.paused_by else ""
+        end = f" until {moment(task.paused_until, now)}" if task.paused_until is not None else ""
+        why = f": {task.paused_why}" if task.paused_why else ""
+        said = f"paused{who}{at}{end}{why}; only force runs it"
     return f"{said}; {_went_wrong(task, now)}{_reason(task)}" if task.error else said
 
 

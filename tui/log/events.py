@@ -26,6 +26,7 @@ OUTCOMES = {
     Outcome.SKIPPED: TaskStatus.NEVER,
     Outcome.REFUSED: TaskStatus.NEVER,
 }
+HOLDS = ("paused", "frozen")
 KIND_STATUS = {"started": TaskStatus.RUNNING, "wake started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
 TRIGGER_WORDS = {
     Trigger.SCHEDULE: "started",
@@ -128,7 +129,9 @@ def text_of(event: Event) -> str:
     if event.outcome is Outcome.STOPPED and event.duration is not None:
         stopped, _, left = more.partition("; ")
         return f"{stopped} after {words.took(event.duration)}" + (f"; {left}" if left else "")
-    what = f"{_what_happened(event)}: {more}" if more else _what_happened(event)
+    holds = event.kind in HOLDS and more.startswith(("until ", "(by "))
+    gap = " " if holds else ": "
+    what = f"{_what_happened(event)}{gap}{more}" if more else _what_happened(event)
     return f"{what}, {words.took(event.late)} late" if event.late and event.late >= LATE else what
 
 

@@ -25,28 +25,22 @@ if TYPE_CHECKING:
     from scheduler.control.member import LocalControl
 
 
-def _verb(name: str, help: str) -> click.Command:
-    """A verb for tasks."""
+@click.command(
+    "reset",
+    help=f"Forget the last run and error of tasks; they are due at the next check.\n\n{GRAMMAR}",
+    epilog="Example: experience-tui reset opus news_scan",
+)
+@tasks_argument
+@every_citizen
+@action_options
+def reset_command(words: tuple[str, ...], every: bool, **how: Any) -> int:
+    async def act(control: "LocalControl", result: ResultPrinter) -> int:
+        receipt = await control.reset(result.task)
+        result(receipt.text, saved=receipt.saved)
+        return 0
 
-    @click.command(name, help=f"{help}\n\n{GRAMMAR}", epilog=f"Example: experience-tui {name} opus news_scan")
-    @tasks_argument
-    @every_citizen
-    @action_options
-    def command(words: tuple[str, ...], every: bool, **how: Any) -> int:
-        async def act(control: "LocalControl", result: ResultPrinter) -> int:
-            receipt = await getattr(control, name)(result.task)
-            result(receipt.text, saved=receipt.saved)
-            return 0
-
-        citizens, tasks = citizens_and_tasks(words, every)
-        return run_verb(citizens, tasks, act, **how)
-
-    return command
-
-
-reset_command = _verb("reset", "Forget the last run and error of tasks; they are due at the next check.")
-pause_command = _verb("pause", "Stop scheduling these tasks until `resume`; `force` still works.")
-resume_command = _verb("resume", "Schedule these tasks again.")
+    citizens, tasks = citizens_and_tasks(words, every)
+    return run_verb(citizens, tasks, act, **how)
 
 
 @click.command("wake", epilog="Example: experience-tui wake opus --wait")
@@ -103,7 +97,12 @@ class ResultPrinter:
 
     def __init__(self, citizen: str, task: str, *, as_json: bool, alone: bool) -> None:
         self.citizen, self.task, self.as_json = citizen, task, as_json
+        self.alone = alone
         self.prefix = "" if alone or not task else f"{citizen}/"
+
+    def of(self, task: str) -> "ResultPrinter":
+        """For this task of the citizen."""
+        return ResultPrinter(self.citizen, task, as_json=self.as_json, alone=self.alone)
 
     def __call__(self, text: str, **more: Any) -> None:
         click.echo(self._object(text=text, **more) if self.as_json else clean(f"{self.prefix}{text}"))

@@ -32,8 +32,10 @@ PING_AFTER = 1.0  # seconds of silence after which the owner is pinged
 class Connection:
     """One connection to an owner; when it ends, every request raises Disconnected."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pid: int) -> None:
-        self.pid = pid
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: messages.Greeting
+    ) -> None:
+        self.pid, self.zone = greeting.pid, greeting.zone
         self.peer = peer_of(writer.get_extra_info("socket"))
         self._reader, self._writer = reader, writer
         self._numbers = count(1)
@@ -57,7 +59,7 @@ class Connection:
             check_user(at, peer_of(writer.get_extra_info("socket")))
             async with asyncio.timeout(GREETING_TIMEOUT):
                 greeting = messages.decode(await reader.readuntil(b"\n"))
-            return cls(reader, writer, checked_greeting(greeting, at).pid)
+            return cls(reader, writer, checked_greeting(greeting, at))
         except Disconnected:
             writer.transport.abort()
             raise
@@ -281,4 +283,5 @@ class RemoteControl(ObservableControl):
 
     def _receive(self, raw: Any) -> None:
         snapshot = messages.with_events(messages.typed(Snapshot, raw), self._snapshot.events)
-        self._publish(replace(snapshot, owner=f"attached, {self._owner}"))
+        zone = self._connection.zone if self._connection else ""
+        self._publish(replace(snapshot, owner=f"attached, {self._owner}", zone=zone))

@@ -80,7 +80,7 @@ METHODS = {
     "force": Method(_TASK, {"again": bool}, verb=True),
     "wait": Method({"task": str, "run": int}),
     "reset": Method(_TASK, verb=True),
-    "pause": Method(_TASK, verb=True),
+    "pause": Method(_TASK, {"until": float, "why": str, "by": str}, verb=True),
     "resume": Method(_TASK, verb=True),
     "stop_run": Method(_TASK, verb=True),
     "wake": Method(verb=True),
@@ -97,6 +97,8 @@ def _bounded(value: Any) -> Any:
     """The parameter, its numbers within what a database or a calendar holds; raises ProtocolError."""
     if isinstance(value, int) and not 0 <= value < 1 << 63:
         raise ProtocolError("a number is out of range")
+    if isinstance(value, float) and not 0 <= value < LATEST:
+        raise ProtocolError("a time is out of range")
     if isinstance(value, TimeGrid):
         small = all(0 <= number < LATEST for number in (value.start, value.cell, value.cells))
         if not small or value.cell < SHORTEST_CELL:

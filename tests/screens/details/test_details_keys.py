@@ -109,7 +109,7 @@ async def test_a_verb_is_done_to_the_task_and_to_no_marked_one(key, verb):
 async def test_p_resumes_what_is_paused_and_a_refusal_is_a_toast():
     control = citizen(task("report", kind=TaskStatus.PAUSED, due=None, paused_at=NOON - 60))
     async with details(control) as pilot:
-        assert "paused by you at 11:59" in shown(pilot)
+        assert "paused at 11:59" in shown(pilot)
         await press(pilot, "p")
         assert control.asked == [("resume", "report")]
         control.refusal = AlreadyRunning("report is already running")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from scheduler.core.spans import moment
 from scheduler.core.state import Failure
 from scheduler.core.text import ago, clean, failing, lines, until
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
@@ -163,3 +164,11 @@ def test_what_would_steer_a_terminal_is_spelled_out(text, shown):
 def test_rows_keep_their_order_and_an_empty_citizen_has_none():
     assert [row.split()[1] for row in rows(task("b", due=NOW), task("a", due=NOW))] == ["b:", "a:"]
     assert rows() == []
+
+
+def test_a_pause_says_until_when_why_and_by_whom():
+    when = NOW + 600
+    hold = {"paused_until": when, "paused_why": "table\x1b changes", "paused_by": "ct"}
+    assert rows(task("t", TaskStatus.PAUSED, **hold)) == [
+        f"  ‖ t: paused until {moment(when, NOW)}: table\\x1b changes (by ct), ran 2m ago (3 runs)"
+    ]

@@ -188,9 +188,9 @@ TABLE = [
         task(TaskStatus.PAUSED, due=None, paused_at=NOON - 600),
         (),
         Evidence(),
-        "paused by you at 11:50: only force runs it",
+        "paused at 11:50; only force runs it",
     ),
-    (task(TaskStatus.PAUSED, due=None), (), Evidence(), "paused by you: only force runs it"),
+    (task(TaskStatus.PAUSED, due=None), (), Evidence(), "paused; only force runs it"),
     (
         task(TaskStatus.PAUSED, due=None, enabled=False),
         (),
@@ -207,7 +207,7 @@ TABLE = [
         ),
         (),
         Evidence(),
-        "paused by you at 11:50: only force runs it; timed out 1h ago (11:00): timed out after 30s",
+        "paused at 11:50; only force runs it; timed out 1h ago (11:00): timed out after 30s",
     ),
     (
         task(TaskStatus.NOT_SET_UP, due=None, missing="host", advice="# in /etc/x.toml\n[tasks.report]"),

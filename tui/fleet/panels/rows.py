@@ -206,8 +206,14 @@ def state_words(task: TaskView) -> str:
     if task.queued:
         return "queued"
     if task.kind is TaskStatus.PAUSED:
-        return "paused" if task.enabled else "off"
+        return f"paused{_end(task)}" if task.enabled else "off"
     return "" if task.due is not None else "no next time"
+
+
+def _end(task: TaskView) -> str:
+    """Until when it is paused, with the day where that is not the one on which the pause began."""
+    until = task.paused_until
+    return "" if until is None else f" until {words.moment(until, task.paused_at or until)}"
 
 
 def done(task: TaskView, gone: float) -> float:
