@@ -290,7 +290,7 @@ CASES = {
         "none",
         main=(
             "[monitor]\ntheme = 'light'\nascii = true\ntitle = false\nbell = true\n"
-            "[keys]\nforce = ['x', 'f5']\nhelp = 'ctrl+h'\nsort = ','\n"
+            "[keys]\nforce = ['E', 'f5']\nhelp = 'ctrl+h'\nsort = ','\n"
         ),
     ),
     "socket-group": replace(

@@ -63,7 +63,7 @@ CASES = {
     "usage-verbs": _usage(
         f"experience-tui force {CONFIG}",
         f"experience-tui force opus {CONFIG}",
-        f"experience-tui pause --all {CONFIG}",
+        f"experience-tui reset --all {CONFIG}",
         f"experience-tui pause opsu report {CONFIG}",
         f"experience-tui pause opus reprot {CONFIG}",
         f"experience-tui pause opus reprot --json {CONFIG}",
