@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from scheduler.core.costs import Usage
 from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import LONGEST, Cron, Every, Schedule
 from scheduler.core.values import value
@@ -64,6 +65,7 @@ class Progress:
 
 
 def _ignore_progress(progress: Progress) -> None: ...
+def _ignore_usage(usage: Usage) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,15 @@ class Context:
     trigger: Trigger = Trigger.SCHEDULE
     report: Callable[[Progress], None] = _ignore_progress
     llm: Llm | None = None
+    usage: Callable[[Usage], None] = _ignore_usage
 
     def progress(self, done: float, total: float = 0, text: str = "") -> None:
         """Show on screen how far this run is; may be called as often as you like, from any thread."""
         self.report(Progress(float(done), float(total), str(text)))
+
+    def used(self, model: str, tokens_in: int | None, tokens_out: int | None) -> None:
+        """Count tokens of a model for this run; None where nobody knows. From any thread."""
+        self.usage(Usage(str(model), tokens_in, tokens_out))
 
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":

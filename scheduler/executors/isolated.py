@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from scheduler.core.costs import Usage
 from scheduler.core.task import Context, Isolated, Outcome, Progress
 from scheduler.errors import TaskFailed
 from scheduler.executors.child import Reader, SpawnRequest
@@ -25,7 +26,7 @@ async def run_isolated(
     """The function's answer; a process that ends without one has failed."""
     if os.name != "posix":
         raise TaskFailed("an isolated handler needs Linux or macOS; use module:function or a command")
-    mail = _Mail(context.report)
+    mail = _Mail(context.report, context.usage)
     fd, childs_fd = os.pipe()
     reader = Reader(fd, mail.take)
     try:
@@ -60,17 +61,19 @@ def _judged(answer: Result | None, code: int | None, output: OutputBuffer) -> Re
 class _Mail:
     """Reads the child's messages; of many progress reports in one read, only the newest."""
 
-    def __init__(self, report: Callable[[Progress], None]) -> None:
+    def __init__(self, report: Callable[[Progress], None], usage: Callable[[Usage], None]) -> None:
         self.answer: Result | None = None
-        self._report, self._begun = report, bytearray()
+        self._report, self._usage, self._begun = report, usage, bytearray()
 
     def take(self, data: bytes) -> None:
         *lines, rest = (bytes(self._begun) + data).split(b"\n")
         self._begun[:] = rest if len(rest) <= LONGEST else b""
         progress = next((line for line in reversed(lines) if line.startswith(b'["progress"')), b"")
-        for line in (progress, *(line for line in lines if line.startswith(b'["answer"'))):
+        for line in (progress, *(line for line in lines if line.startswith((b'["answer"', b'["used"')))):
             match read_line(line):
                 case Progress() as newest:
                     self._report(newest)
+                case Usage() as usage:
+                    self._usage(usage)
                 case Result() as answer:
                     self.answer = answer

@@ -12,10 +12,11 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from scheduler.core.costs import Usage
 from scheduler.core.task import Context, Outcome, Progress
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors.in_process import exit_if_forked, guarded, shape
-from scheduler.executors.isolated_protocol import answer_line, context_of, progress_line
+from scheduler.executors.isolated_protocol import answer_line, context_of, progress_line, usage_line
 from scheduler.executors.result import Result, answer, plain
 
 TRACEBACK = 20_000  # characters: enough for the innermost calls of an endless recursion
@@ -27,7 +28,7 @@ def main() -> None:
     letter = json.loads(sys.stdin.buffer.read())
     _restore_python_path(letter["python_path"])
     sys.excepthook = sender.failed  # called for everything but SystemExit, which sets the exit code
-    context = context_of(letter["context"], sender.progress)
+    context = context_of(letter["context"], sender.progress, sender.used)
     sys.argv[:] = [letter["source"]]
     sender.send(answer_line(_called(load(letter["source"], letter["function"], context.home), context)))
 
@@ -97,6 +98,9 @@ class _Sender:
 
     def progress(self, progress: Progress) -> None:
         self.send(progress_line(progress))
+
+    def used(self, usage: Usage) -> None:
+        self.send(usage_line(usage))
 
     def failed(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         expected = isinstance(error, TaskFailed | SchedulerError)

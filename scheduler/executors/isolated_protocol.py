@@ -5,6 +5,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from scheduler.core.costs import Usage
 from scheduler.core.task import Context, Isolated, Llm, Outcome, Progress, Trigger
 from scheduler.executors.result import Result
 
@@ -31,11 +32,11 @@ def order_letter(work: Isolated, context: Context, python_path: str | None) -> b
     return json.dumps(letter, default=_plain).encode()
 
 
-def context_of(fields: dict[str, Any], report: Any) -> Context:
+def context_of(fields: dict[str, Any], report: Any, usage: Any) -> Context:
     """The Context on the child's side; options that were an object are a plain dict here."""
     given = {**fields, "home": Path(fields["home"]), "trigger": Trigger(fields["trigger"])}
     given["llm"] = Llm(**fields["llm"]) if fields["llm"] else None
-    return Context(**given, report=report)
+    return Context(**given, report=report, usage=usage)
 
 
 def answer_line(result: Result) -> bytes:
@@ -49,7 +50,11 @@ def progress_line(progress: Progress) -> bytes:
     return json.dumps(line).encode() + b"\n"
 
 
-def read_line(line: bytes) -> Result | Progress | None:
+def usage_line(usage: Usage) -> bytes:
+    return json.dumps(["used", usage.model[:500], usage.tokens_in, usage.tokens_out]).encode() + b"\n"
+
+
+def read_line(line: bytes) -> Result | Progress | Usage | None:
     """None for anything else: the function may write to any open descriptor."""
     try:
         found = json.loads(line)
@@ -58,6 +63,8 @@ def read_line(line: bytes) -> Result | Progress | None:
     match found:
         case ["progress", float(done), float(total), str(text)]:
             return Progress(done, total, text)
+        case ["used", str(model), int() | None as sent, int() | None as made]:
+            return Usage(model, sent, made)
         case ["answer", str(outcome), str(text), bool(urgent), str(trace)] if outcome in set(Outcome):
             return Result(Outcome(outcome), text, urgent, trace)
     return None

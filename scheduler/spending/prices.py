@@ -31,6 +31,8 @@ def _cost(used: Usage, prices: Prices, program: str) -> Decimal | None:
     price = price_of(used.model, prices) or price_of(program, prices)
     if price is None or used.tokens_in is None or used.tokens_out is None:
         return None
+    if min(used.tokens_in, used.tokens_out) < 0:
+        return None
     sent = EXACT.multiply(price.input, Decimal(used.tokens_in))
     made = EXACT.multiply(price.output, Decimal(used.tokens_out))
     return EXACT.divide(EXACT.add(sent, made), MILLION)

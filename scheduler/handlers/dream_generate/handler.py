@@ -40,7 +40,7 @@ def _queued(home: Path, options: Options) -> tuple[Prompt, bool]:
 
 async def _dreamt(ctx: Context, llm: Llm, made: Prompt, options: Options) -> str:
     try:
-        answer = await ask(llm, made.text, ctx.progress)
+        answer = await ask(llm, made.text, ctx.progress, ctx.used)
     except TaskFailed as error:
         raise TaskFailed(f"{error}; the prompt waits in {FILE}") from None
     more = {"type": "dream", "model": answer.model, "duration": answer.duration}

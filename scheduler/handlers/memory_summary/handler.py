@@ -14,6 +14,7 @@ from scheduler.handlers.memory_summary.options import Options
 from scheduler.handlers.memory_summary.prose import Prose, recent_days, recent_periods
 from scheduler.handlers.memory_summary.pruning import prune_raw, prune_summaries
 from scheduler.handlers.memory_summary.rollup import Period, roll_up
+from scheduler.handlers.net.llm import Used, not_counted
 from scheduler.handlers.wording import counted, with_problems
 from scheduler.system.clock import SystemClock
 
@@ -22,14 +23,20 @@ async def memory_summary(ctx: Context) -> str | Report:
     """How much was summarised; a warning names the days that could not be read, or why there is no prose."""
     options = ctx.options or Options()
     today = datetime.fromtimestamp(SystemClock.now(), UTC).date()
-    return await summarise(ctx.home, today, ctx.progress, options, ctx.llm if options.llm else None)
+    llm = ctx.llm if options.llm else None
+    return await summarise(ctx.home, today, ctx.progress, options, llm, ctx.used)
 
 
 async def summarise(
-    home: Path, today: date, progress: Progress, options: Options, llm: Llm | None = None
+    home: Path,
+    today: date,
+    progress: Progress,
+    options: Options,
+    llm: Llm | None = None,
+    used: Used = not_counted,
 ) -> str | Report:
     """Bring all summaries up to date with the days before `today`; raises TaskFailed if that fails."""
-    prose = Prose(home, llm, options.prose_time, progress)
+    prose = Prose(home, llm, options.prose_time, progress, used)
     days = await to_thread(summarise_days, home, today, progress)
     await prose.of(recent_days(home, today))
     rolled = await to_thread(roll_up, home, today, _oldest(today, options))

@@ -13,7 +13,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.memory_summary.daily import Progress, clock_of, line_of, save
 from scheduler.handlers.memory_summary.files import day_file, events_of, summary_of
 from scheduler.handlers.memory_summary.rollup import DAY, Period, month_of, week_of
-from scheduler.handlers.net.llm import Answer, ask, describe_model
+from scheduler.handlers.net.llm import Answer, Used, ask, describe_model, not_counted
 from scheduler.system.clock import SystemClock
 
 DAYS, WEEKS, MONTHS = 7, 4, 2  # how far back prose is requested
@@ -60,9 +60,12 @@ def _piece(home: Path, period: Period) -> Piece:
 class Prose:
     """Asks for prose as long as there is time and nothing went wrong; `written` summaries have it now."""
 
-    def __init__(self, home: Path, llm: Llm | None, seconds: float, progress: Progress) -> None:
+    def __init__(
+        self, home: Path, llm: Llm | None, seconds: float, progress: Progress, used: Used = not_counted
+    ) -> None:
         self.written, self.problem = 0, ""
-        self._home, self._llm, self._seconds, self._progress = home, llm, seconds, progress
+        self._home, self._llm, self._seconds = home, llm, seconds
+        self._progress, self._used = progress, used
         self._end = SystemClock.elapsed() + seconds
 
     async def of(self, pieces: Sequence[Piece]) -> None:
@@ -89,7 +92,7 @@ class Prose:
         def report(done: float, total_of_it: float, text: str) -> None:
             self._progress(number, total, f"{piece.what}: {text}")
 
-        answer = await ask(llm, question, report)
+        answer = await ask(llm, question, report, self._used)
         await asyncio.to_thread(_save_prose, piece.file, answer)
         self.written += 1
 

@@ -1,7 +1,7 @@
 """Asks a language model, in Ollama's or OpenAI's protocol."""
 
 import re
-from asyncio import sleep, to_thread
+from asyncio import get_running_loop, sleep, timeout, to_thread
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ CONNECT = 10.0  # seconds to connect
 TRIES = 3  # requests, while the server is busy
 PATIENCE = 120.0  # seconds at most between two of them
 ERROR_SIZE = 64 << 10  # bytes read of an error page
+COUNTING = 2.0  # seconds after the last word for the count of tokens
 WIDTH = 300  # characters of an error message
 
 _FIXES = {
@@ -31,6 +32,11 @@ _FIXES = {
 }
 
 Progress = Callable[[float, float, str], None]
+Used = Callable[[str, int | None, int | None], None]
+
+
+def not_counted(model: str, tokens_in: int | None, tokens_out: int | None) -> None:
+    """For a caller that does not want to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,10 @@ class Answer:
     cut: bool = False
 
 
+class Uncounted(Exception):
+    """The server may not know how to count tokens: it refused the request."""
+
+
 class Busy(Exception):
     """The server is busy; `wait` are the seconds it asks for."""
 
@@ -51,16 +61,18 @@ class Busy(Exception):
         self.wait = wait
 
 
-async def ask(llm: Llm, prompt: str, progress: Progress) -> Answer:
-    """The model's answer; raises TaskFailed with one line, which never holds the key."""
+async def ask(llm: Llm, prompt: str, progress: Progress, used: Used) -> Answer:
+    """The model's answer; raises TaskFailed with one line, which never holds the key.
+
+    `used` is told the tokens of each answer that began, also if it broke off.
+    """
     began = SystemClock.elapsed()
     try:
         async with await to_thread(new_client) as client:
-            reader = await _ask_with_retries(client, llm, prompt, progress)
-        text = reader.end()
+            text, cut = await _ask_with_retries(client, llm, prompt, progress, used)
     except NotAnswered as error:
         raise TaskFailed(_one_line(llm, f"{describe_model(llm)} {error}")) from None
-    return Answer(text, llm.model, round(SystemClock.elapsed() - began, 1), reader.cut)
+    return Answer(text, llm.model, round(SystemClock.elapsed() - began, 1), cut)
 
 
 def describe_model(llm: Llm) -> str:
@@ -82,11 +94,11 @@ def endpoint(llm: Llm) -> str:
 
 
 async def _ask_with_retries(
-    client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress
-) -> AnswerReader:
+    client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress, used: Used
+) -> tuple[str, bool]:
     for attempt in range(1, TRIES + 1):
         try:
-            return await _ask_once(client, llm, prompt, progress)
+            return await _ask_and_count(client, llm, prompt, progress, used)
         except Busy as busy:
             wait = float(2**attempt) if busy.wait is None else busy.wait
             if attempt == TRIES or wait > PATIENCE:
@@ -98,27 +110,66 @@ async def _ask_with_retries(
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _ask_once(client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress) -> AnswerReader:
+async def _ask_and_count(
+    client: "httpx2.AsyncClient", llm: Llm, prompt: str, progress: Progress, used: Used
+) -> tuple[str, bool]:
+    """Ask once; servers that refuse to be asked for their count are asked without."""
+    reader = AnswerReader()
+    try:
+        try:
+            await _ask_once(client, llm, prompt, progress, reader, count=llm.api == "openai")
+        except Uncounted:
+            await _ask_once(client, llm, prompt, progress, reader, count=False)
+        return reader.end(), reader.cut
+    finally:
+        if reader.begun:
+            used(llm.model, reader.tokens_in, reader.tokens_out)
+
+
+async def _ask_once(
+    client: "httpx2.AsyncClient",
+    llm: Llm,
+    prompt: str,
+    progress: Progress,
+    reader: AnswerReader,
+    *,
+    count: bool,
+) -> None:
     import httpx2
 
-    reader = AnswerReader()
     progress(0, 0, f"waits for {llm.model}")
     try:
-        async with _post(client, llm, prompt) as response:
+        async with _post(client, llm, prompt, count) as response:
             if not response.is_success:
+                if count and response.status_code in (400, 422):
+                    raise Uncounted
                 await _refused(response)
+            await _read(response, reader, progress, count)
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise NotAnswered(_broken(error, reader, llm.timeout)) from None
+
+
+async def _read(response: "httpx2.Response", reader: AnswerReader, progress: Progress, count: bool) -> None:
+    """Read to the end of the answer, and a moment longer for the count that was asked for."""
+    import httpx2
+
+    reader.begun = True
+    try:
+        async with timeout(None) as limit:
             async for chunk in response.aiter_raw():
                 reader.feed(chunk)
                 progress(reader.length, 0, f"{reader.length:,} characters" if reader.length else "thinking")
-                if reader.complete:
+                if reader.complete and (reader.counted or not count):
                     break
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise NotAnswered(_broken(error, reader, llm.timeout)) from None
-    return reader
+                if reader.complete and limit.when() is None:
+                    limit.reschedule(get_running_loop().time() + COUNTING)
+    except (TimeoutError, httpx2.HTTPError):
+        if not reader.complete:  # what comes after the answer cannot spoil it
+            raise
 
 
 def _post(
-    client: "httpx2.AsyncClient", llm: Llm, prompt: str
+    client: "httpx2.AsyncClient", llm: Llm, prompt: str, count: bool
 ) -> "AbstractAsyncContextManager[httpx2.Response]":
     import httpx2
 
@@ -130,7 +181,8 @@ def _post(
     if llm.key:
         headers["authorization"] = f"Bearer {llm.key}"
     times = httpx2.Timeout(llm.timeout, connect=min(CONNECT, llm.timeout))
-    body = {"model": llm.model, **question, "stream": True}
+    counting = {"stream_options": {"include_usage": True}} if count else {}
+    body = {"model": llm.model, **question, "stream": True, **counting}
     # A redirect must not carry the prompt to another address than the settings name.
     return client.stream("POST", url, json=body, headers=headers, timeout=times, follow_redirects=False)
 

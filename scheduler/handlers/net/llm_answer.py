@@ -34,6 +34,7 @@ class AnswerReader:
     """Reads Ollama's lines, OpenAI's events, or one whole document: `feed` it bytes, then `end` it."""
 
     def __init__(self) -> None:
+        self.begun = False  # an answer is on its way
         self.complete = False  # the last message has come, or WORDS characters
         self.thoughts = self.length = 0  # characters of thinking, and of the answer
         self._text: list[str] = []
@@ -43,6 +44,13 @@ class AnswerReader:
         self._reason = ""  # why the answer ended
         self._odd = ""  # a message of an unknown kind
         self._failing = False  # whether the event at hand is an error
+        self.tokens_in: int | None = None  # as the server counts them
+        self.tokens_out: int | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether the server has said how many tokens it used."""
+        return self.tokens_in is not None and self.tokens_out is not None
 
     @property
     def cut(self) -> bool:
@@ -52,7 +60,7 @@ class AnswerReader:
     def feed(self, chunk: bytes) -> None:
         """Read the next bytes; raises NotAnswered."""
         self._size += len(chunk)
-        if self._size > LIMIT:
+        if self._size > LIMIT and not self.complete:
             raise NotAnswered(f"sent more than {LIMIT >> 20} MiB")
         self._rest += chunk
         if b"\n" in chunk or b"\r" in chunk:  # else a long line would be split again with every chunk
@@ -83,7 +91,10 @@ class AnswerReader:
 
     def _line(self, line: bytes, last: bool = False) -> None:
         line = line.removeprefix(b"\xef\xbb\xbf").strip()
-        if self.complete or not line or re.match(rb":|(id|retry):", line):
+        if self.complete:  # some servers count after the last word
+            self._count(json_of(line.removeprefix(b"data:").strip()))
+            return
+        if not line or re.match(rb":|(id|retry):", line):
             return
         if event := re.match(rb"event:\s*(error)?", line):
             self._failing = bool(event[1])
@@ -108,6 +119,7 @@ class AnswerReader:
             raise NotAnswered("sent invalid JSON; correct url or api in [llm]")
         if not isinstance(message, dict):
             raise NotAnswered(_NOT_A_MODEL)
+        self._count(message)
         if error := error_in(message):
             raise self._reported(error)
         part, ended = _part(message)
@@ -118,6 +130,17 @@ class AnswerReader:
         self._add(part)
         if ended:
             self.complete, self._reason = True, self._reason or ended
+
+    def _count(self, message: Any) -> None:
+        """The tokens, if the message tells them: Ollama in its last one, others in `usage`."""
+        if not isinstance(message, dict):
+            return
+        usage = message.get("usage")
+        usage = usage if isinstance(usage, dict) else {}
+        sent = _whole(message.get("prompt_eval_count"), usage.get("prompt_tokens"))
+        made = _whole(message.get("eval_count"), usage.get("completion_tokens"))
+        self.tokens_in = self.tokens_in if sent is None else sent
+        self.tokens_out = self.tokens_out if made is None else made
 
     def _add(self, part: Mapping[str, Any]) -> None:
         for name in ("thinking", "reasoning_content", "reasoning"):
@@ -188,6 +211,12 @@ def _content(content: Any) -> tuple[str, str, int]:
             refusal += _string(part.get("refusal"))
             thoughts += len(str(part))
     return text, refusal, thoughts
+
+
+def _whole(*values: Any) -> int | None:
+    """The first of them that is a count."""
+    counts = (each for each in values if isinstance(each, int) and not isinstance(each, bool) and each >= 0)
+    return next(counts, None)
 
 
 def _string(value: Any) -> str:

@@ -12,7 +12,7 @@ import pytest
 from scheduler.core.task import Llm
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net import llm as llm_module
-from scheduler.handlers.net.llm import Answer, ask, endpoint
+from scheduler.handlers.net.llm import Answer, ask, endpoint, not_counted
 from scheduler.handlers.net.llm_answer import LIMIT, WORDS
 from tests.each import each
 from tests.handlers.net.llm_server import Act, hangs_up, serving, silent, streamed, whole, without_end
@@ -41,7 +41,8 @@ def openai(*words: str, reason: str | None = "stop", done: bool = True) -> list[
 
 async def answer_of(*acts: Act, api: str = "ollama", timeout: float = 5.0, **more) -> Answer:
     async with serving(*acts) as server:
-        return await ask(Llm(server.url, "m", api, KEY, timeout), "dream", more.get("steps", lambda *_: None))
+        llm, steps = Llm(server.url, "m", api, KEY, timeout), more.get("steps", lambda *_: None)
+        return await ask(llm, "dream", steps, more.get("used", not_counted))
 
 
 async def failure_of(*acts: Act, **more) -> str:
@@ -98,17 +99,63 @@ async def test_halves_of_a_character_meet():
 async def test_what_is_asked(monkeypatch):
     for api, path in (("ollama", "/api/chat"), ("openai", "/v1/chat/completions")):
         async with serving(streamed(*ollama("x"))) as server:
-            await ask(Llm(server.url, "m", api, KEY), "half a \ud83d", lambda *_: None)
+            await ask(Llm(server.url, "m", api, KEY), "half a \ud83d", lambda *_: None, not_counted)
         ((first, headers, body),) = server.asked
         assert first == f"POST {path} HTTP/1.1"
         assert headers["authorization"] == f"bearer {KEY}".lower()
         assert headers["accept-encoding"] == "identity"
-        assert body == {"model": "m", "messages": [{"role": "user", "content": "half a ?"}], "stream": True}
+        counting = {"stream_options": {"include_usage": True}} if api == "openai" else {}
+        question = [{"role": "user", "content": "half a ?"}]
+        assert body == {"model": "m", "messages": question, "stream": True, **counting}
     async with serving(streamed('{"response": "x", "done": true}')) as server:
-        await ask(Llm(f"{server.url}/api/generate", "m"), "dream", lambda *_: None)
+        await ask(Llm(f"{server.url}/api/generate", "m"), "dream", lambda *_: None, not_counted)
     ((first, headers, body),) = server.asked
     assert (first, body["prompt"]) == ("POST /api/generate HTTP/1.1", "dream")
     assert "authorization" not in headers
+
+
+# ------------------------------------------------------------------ tokens
+
+COUNT = {"usage": {"prompt_tokens": 12, "completion_tokens": 34}}
+
+
+async def used_by(*acts: Act, **more) -> list[tuple[str, int | None, int | None]]:
+    counted = []
+    await answer_of(*acts, used=lambda *count: counted.append(count), **more)
+    return counted
+
+
+async def test_tokens_are_those_that_the_server_counts_before_or_after_the_last_word():
+    last = ollama(*PARTS, prompt_eval_count=12, eval_count=34)
+    assert await used_by(streamed(*last)) == [("m", 12, 34)]
+    end = f"data: {json.dumps({'choices': [], **COUNT})}\n\n"
+    assert await used_by(streamed(*openai(*PARTS, done=False), end), api="openai") == [("m", 12, 34)]
+    one = json.dumps({"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], **COUNT})
+    assert await used_by(whole(one), api="openai") == [("m", 12, 34)]
+
+
+async def test_a_server_that_counts_nothing_makes_nobody_wait_long_and_nothing_known(monkeypatch):
+    assert await used_by(streamed(*openai(*PARTS)), api="openai") == [("m", None, None)]
+    monkeypatch.setattr(llm_module, "COUNTING", 0.01)
+    silent_end = streamed(*openai(*PARTS, done=False), end="silent")
+    assert await used_by(silent_end, api="openai") == [("m", None, None)]
+    assert await used_by(streamed(*openai(*PARTS), end="cut"), api="openai") == [("m", None, None)]
+
+
+async def test_a_server_that_refuses_to_count_is_asked_without():
+    refuses = whole('{"detail": "extra inputs: stream_options"}', "422 Unprocessable Entity")
+    async with serving(refuses, streamed(*openai("x"))) as server:
+        await ask(Llm(server.url, "m", "openai"), "dream", lambda *_: None, not_counted)
+    assert ["stream_options" in body for _, _, body in server.asked] == [True, False]
+    assert "extra inputs" in await failure_of(refuses, api="openai")
+
+
+async def test_an_answer_that_breaks_off_used_tokens_that_nobody_counted():
+    counted = []
+    await failure_of(streamed(*ollama("x", done=False)), used=lambda *count: counted.append(count))
+    assert counted == [("m", None, None)]
+    await failure_of(whole("no", "401 Unauthorized"), used=lambda *count: counted.append(count))
+    assert len(counted) == 1
 
 
 def test_where_it_is_asked():
@@ -306,9 +353,9 @@ async def test_nobody_there():
         TaskFailed,
         match=r"^m at http://127\.0\.0\.1:\d+ cannot be reached: connection refused|.*connect call failed",
     ):
-        await ask(Llm(url, "m"), "x", lambda *_: None)
+        await ask(Llm(url, "m"), "x", lambda *_: None, not_counted)
     with pytest.raises(TaskFailed, match="cannot be reached: "):
-        await ask(Llm("http://nowhere.invalid", "m"), "x", lambda *_: None)
+        await ask(Llm("http://nowhere.invalid", "m"), "x", lambda *_: None, not_counted)
 
 
 async def test_an_answer_without_end_is_given_up():
@@ -329,7 +376,7 @@ async def test_a_certificate_nobody_vouches_for(tmp_path):
     tls = certificate(tmp_path)
     async with serving(silent, tls=tls) as server:
         with pytest.raises(TaskFailed, match=r"its certificate is not accepted: self.signed certificate"):
-            await ask(Llm(server.url, "m"), "x", lambda *_: None)
+            await ask(Llm(server.url, "m"), "x", lambda *_: None, not_counted)
     assert server.asked == []
 
 
@@ -364,7 +411,7 @@ async def test_the_loop_goes_on_whatever_comes():
 async def test_cancelling_ends_the_call():
     async with serving(streamed(*ollama("x", done=False), end="silent")) as server:
         begun = asyncio.Event()
-        call = asyncio.create_task(ask(Llm(server.url, "m"), "x", lambda *_: begun.set()))
+        call = asyncio.create_task(ask(Llm(server.url, "m"), "x", lambda *_: begun.set(), not_counted))
         await begun.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):

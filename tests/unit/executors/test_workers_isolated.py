@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from scheduler.core.costs import Usage
 from scheduler.core.task import Isolated, Outcome, Progress, Trigger
 from scheduler.errors import TaskFailed
 from scheduler.executors import Executor
@@ -97,6 +98,13 @@ def main(ctx):
     assert (await run(code, report=seen.append)).outcome is Outcome.OK
     assert seen[-1] == Progress(1, 0, "done")
     assert len(seen) < 10_000, "of a flood only the newest is looked at"
+
+
+async def test_every_use_of_a_model_is_counted(run):
+    used: list[Usage] = []
+    code = "def main(ctx):\n for n in range(99): ctx.used('m', n, None)"
+    assert (await run(code, usage=used.append)).outcome is Outcome.OK
+    assert used == [Usage("m", n, None) for n in range(99)]
 
 
 async def test_prints_are_captured_and_are_not_answers(run):
@@ -202,13 +210,14 @@ async def test_cancelled_it_is_killed_though_it_resists(run, workers, home):
 
 
 def test_nonsense_on_the_answer_pipe_is_passed_over():
-    seen: list[Progress] = []
-    mail = _Mail(seen.append)
+    seen: list[Progress | Usage] = []
+    mail = _Mail(seen.append, seen.append)
     for junk in (
         b"\n\n",
         b'["answer"]\n["answer", 1]\n',
         b'["answer", "fine", "", false, ""]\n',
         b'["progress", "1"]\n',
+        b'["used", 5, 1, 1]\n["used", "m", 1.5, 1]\n',
     ):
         mail.take(junk)
     mail.take(b'["progress"' + b"[" * 200_000 + b"\n")
