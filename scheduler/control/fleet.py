@@ -259,6 +259,7 @@ class Fleet:
             background=self._options.background,
             llm=citizen.llm,
             history=citizen.history,
+            spending=citizen.spending,
         )
 
     # -------------------------------------------------------------- following the files

@@ -1,0 +1,31 @@
+"""What the settings of a citizen say reaches its scheduler."""
+
+from dataclasses import fields
+from decimal import Decimal
+from pathlib import Path
+
+from scheduler.config.settings import CitizenSettings
+from scheduler.control.fleet import Fleet
+from scheduler.core.costs import Budget, SpendingRules
+from scheduler.core.ports import FleetOptions
+from scheduler.core.task import Llm, Retention, WakeConfig
+from scheduler.engine.options import SchedulerOptions
+
+
+async def test_every_option_of_a_scheduler_is_set_from_the_settings():
+    citizen = CitizenSettings(
+        "opus",
+        Path("/nowhere/opus"),
+        workers=2,
+        grace=3.0,
+        secrets={"A": "secret"},
+        hidden=frozenset({"secret"}),
+        wake=WakeConfig(every=7.0),
+        llm=Llm("http://localhost", "m"),
+        history=Retention(runs=9),
+        spending=SpendingRules(budget=Budget(run=Decimal(1))),
+    )
+    rules, usual = Fleet(FleetOptions())._rules(citizen), SchedulerOptions()
+    unset = {each.name for each in fields(usual) if getattr(rules, each.name) == getattr(usual, each.name)}
+    assert unset == {"background", "journal"}
+    assert rules.spending == citizen.spending
