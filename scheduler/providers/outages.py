@@ -1,0 +1,117 @@
+"""The outages of a root: a small file for each provider, shared by all of its citizens and processes."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scheduler.process.process_info import alive
+from scheduler.providers.outage import (
+    Outage,
+    Probe,
+    Refused,
+    believed,
+    is_probe,
+    may_try,
+    probed,
+    refused,
+    released,
+    retried,
+)
+from scheduler.schema.json_codec import InvalidJson, from_json, to_json
+from scheduler.system.clock import Clock
+from scheduler.system.files import read_file, replace_file
+from scheduler.system.foreign_home import names_in, open_file, remove
+from scheduler.system.root_folder import root_folder
+
+FOLDER, SUFFIX = "providers", ".json"
+PATIENCE = 2.0  # seconds to wait for another process, which holds the lock for milliseconds
+
+
+class Outages:
+    """What this process knows and says of the providers of a root; every method may block for a moment."""
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        self._folder, self._clock = root_folder(root) / FOLDER, clock
+
+    def of(self, provider: str) -> Outage | None:
+        """The outage of this provider, None if it is there."""
+        found = self._read(provider)
+        return None if found is None else believed(found, self._clock.now(), alive)
+
+    def all(self) -> list[Outage]:
+        """The providers that are away."""
+        names = sorted(name.removesuffix(SUFFIX) for name in names_in(self._folder) if name.endswith(SUFFIX))
+        return [found for name in names if (found := self.of(name))]
+
+    def begin(self, provider: str, run: Probe) -> Outage | None:
+        """None if the run may begin, maybe as the probe; else what it waits for. Raises OSError."""
+        if self.of(provider) is None:
+            return None
+        with self._changing(provider) as change:
+            found = self.of(provider)
+            if found is None or is_probe(found, run.run):
+                return None
+            now = self._clock.now()
+            if not may_try(found, now):
+                return found
+            change(probed(found, run, now))
+            return None
+
+    def refused(self, provider: str, by: Refused) -> Outage:
+        """The provider has refused this run. Raises OSError."""
+        with self._changing(provider) as change:
+            found = refused(self.of(provider), provider, by, self._clock.now())
+            change(found)
+            return found
+
+    def ended(self, provider: str, run: str, *, tried: bool) -> bool:
+        """The run was not refused: if it was the probe, and tried, the provider is back. Raises OSError."""
+        found = self._read(provider)
+        if found is None or not is_probe(found, run):
+            return False
+        with self._changing(provider) as change:
+            found = self._read(provider)
+            if found is not None and is_probe(found, run):
+                change(None if tried else released(found, run))
+        return tried
+
+    def retry(self, provider: str) -> Outage | None:
+        """A person says that it may be back; the outage as it is now. Raises OSError."""
+        if self.of(provider) is None:
+            return None
+        with self._changing(provider) as change:
+            found = self.of(provider)
+            change(found := retried(found, self._clock.now()) if found else None)
+            return found
+
+    def _read(self, provider: str) -> Outage | None:
+        """What the file says; nothing, if another user wrote it or it is no outage of this provider."""
+        try:
+            found = from_json(Outage, json.loads(read_file(self._file(provider), only_ours=True)))
+        except (OSError, ValueError, RecursionError, InvalidJson):
+            return None
+        return found if found.provider == provider else None
+
+    def _file(self, provider: str) -> Path:
+        return self._folder / f"{provider}{SUFFIX}"
+
+    @contextmanager
+    def _changing(self, provider: str) -> Iterator[Callable[[Outage | None], None]]:
+        """No other process changes it meanwhile."""
+        from filelock import FileLock, Timeout  # 58 ms that only an outage pays
+
+        path = self._folder / f"{provider}.lock"
+        os.close(open_file(path, os.O_RDWR | os.O_CREAT, make=True))
+        try:
+            with FileLock(path, mode=0o600, timeout=PATIENCE):
+                yield lambda outage: self._write(provider, outage)
+        except Timeout as error:
+            raise OSError(f"{path} is locked by another process") from error
+
+    def _write(self, provider: str, outage: Outage | None) -> None:
+        if outage is None:
+            remove(self._file(provider))
+        else:
+            replace_file(self._file(provider), json.dumps(to_json(outage)).encode(), durable=False)
