@@ -10,9 +10,9 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.environment import parse
 from scheduler.config.files import Files, Unusable, scripts
 from scheduler.config.merge import merge
-from scheduler.config.sections import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
+from scheduler.config.sections.services import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
+from scheduler.config.sections.spending import BudgetTable, PricesTable, budget, prices
 from scheduler.config.settings import CitizenSettings
-from scheduler.config.spending import BudgetTable, PricesTable, budget, prices
 from scheduler.config.task import Place, TaskTable, WorkTable, explicit_work, task
 from scheduler.config.times import active_hours, cron_schedule
 from scheduler.core.costs import Budget, SpendingRules

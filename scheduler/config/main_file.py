@@ -11,9 +11,9 @@ from scheduler.config.defaults import FIRST
 from scheduler.config.environment import citizens
 from scheduler.config.files import Files, Unusable, default_root, main_candidates
 from scheduler.config.new_home import make_home
-from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
+from scheduler.config.sections.services import AlertsTable, HistoryTable, LlmTable
+from scheduler.config.sections.spending import BudgetTable, PricesTable, budget
 from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
-from scheduler.config.spending import BudgetTable, PricesTable, budget
 from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
 from scheduler.core.costs import Budget
 from scheduler.core.schedules.active_hours import ActiveHours

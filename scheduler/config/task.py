@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
-from scheduler.config.sections import PINGS, SHORTEST, secret_address, subset_of
+from scheduler.config.sections.services import PINGS, SHORTEST, secret_address, subset_of
 from scheduler.config.times import Times, active_hours, cron_schedule
 from scheduler.core.planning import active_slot
 from scheduler.core.schedules.schedule import LONGEST, NEVER, Cron, Every, Schedule

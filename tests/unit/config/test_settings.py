@@ -13,8 +13,8 @@ import pytest
 from scheduler.config.citizen import CitizenTable, WakeTable
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import Settings, fingerprint, load, load_or_raise
-from scheduler.config.sections import AlertsTable, HistoryTable, LlmTable
-from scheduler.config.spending import BudgetTable, PriceTable
+from scheduler.config.sections.services import AlertsTable, HistoryTable, LlmTable
+from scheduler.config.sections.spending import BudgetTable, PriceTable
 from scheduler.config.task import TaskTable
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, zone_named
 from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp
