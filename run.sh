@@ -10,12 +10,13 @@ usage: ./run.sh                 the monitor of every citizen (sets itself up fir
        ./run.sh --all           every citizen's loop, each in a detached screen session experience_NAME
        ./run.sh --stop          stops those loops; kills one that hangs
        ./run.sh --status        every citizen's tasks: last run, next run, last error
+       ./run.sh VERB [ARG]      any command of experience-tui: force, history, logs, add, migrate ...
        ./run.sh serve           the monitor in a browser: prints the link to open; see --help
        ./run.sh --test [ARG]    all checks and tests; ARG goes to pytest
        ./run.sh --check         the checks without the tests
        ./run.sh --screenshots   redraws screenshots/
        ./run.sh --bench [ARG]   the benchmarks
-All other arguments go to the monitor: ./run.sh --no-ui, ./run.sh --citizen opus. See experience-tui --help.
+All other arguments go to experience-tui: ./run.sh --no-ui, ./run.sh --citizen opus. Its verbs: ./run.sh help.
 TEXT
 }
 
@@ -38,8 +39,6 @@ main() {
         --check) check_all && verdict ;;
         --screenshots) from_checkout -m tests.screens.screenshots "${@:2}" ;;
         --bench) from_checkout -m benchmarks "${@:2}" ;;
-        serve) exec "$venv/bin/experience-tui" "$@" ;;
-        [a-z]*) exec "$python" "$here/core.py" --citizen "$1" --loop "${@:2}" ;;
         *) exec "$venv/bin/experience-tui" "$@" ;;
     esac
 }

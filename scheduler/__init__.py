@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from scheduler.engine.scheduler import Scheduler
     from scheduler.errors import TaskFailed
 
+__version__ = "0.1.0"
+
 __all__ = ["Context", "Cron", "Every", "Report", "Scheduler", "TaskFailed", "get_scheduler"]
 
 _HOMES = {
     "Context": "core.task",
-    "Cron": "core.schedule",
-    "Every": "core.schedule",
+    "Cron": "core.schedules.schedule",
+    "Every": "core.schedules.schedule",
     "Report": "core.task",
     "Scheduler": "engine.scheduler",
     "TaskFailed": "errors",

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+
+# What to type for this program: a checkout has run.sh, which sets itself up, a package its command.
+PROGRAM = "./run.sh" if Path(__file__).parents[1].joinpath("run.sh").is_file() else "experience-tui"
 
 
 class SchedulerError(Exception):
@@ -37,7 +41,7 @@ class UnknownCitizen(SchedulerError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         fix = "a new one is a folder of that name beside them, with an experience.toml in it"
-        fix = fix if names else "./run.sh NAME makes the first"
+        fix = fix if names else f"{PROGRAM} init NAME makes the first"
         super().__init__(f"{_unknown('citizen', name, names)}; {fix}")
 
 

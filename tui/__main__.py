@@ -4,17 +4,22 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler import __version__
 from scheduler.cli.completion import citizens
-from scheduler.cli.options import seconds
+from scheduler.cli.options import names_in, seconds, successor_of
+from scheduler.errors import PROGRAM
 
 if TYPE_CHECKING:
+    from scheduler.control.threaded import FleetThread
     from tui.app import ExperienceApp
+    from tui.terminal.signals import Endings
 
 NO_TERMINAL = "experience-tui: this is not a terminal; use --no-ui to run the scheduler without a screen"
 
@@ -26,10 +31,12 @@ COMMANDS = {
     "completion": "scheduler.cli.completion:completion_command",
     "cost": "scheduler.cli.looks.cost:cost_command",
     "disable": "scheduler.cli.setup.edit:disable_command",
+    "down": "scheduler.cli.verbs.loops:down_command",
     "enable": "scheduler.cli.setup.edit:enable_command",
     "force": "scheduler.cli.verbs.force:force_command",
     "history": "scheduler.cli.looks.history:history_command",
     "init": "scheduler.cli.setup.init:init_command",
+    "loop": "scheduler.cli.verbs.loops:loop_command",
     "migrate": "scheduler.cli.setup.migrate:migrate_command",
     "next": "scheduler.cli.looks.next:next_command",
     "pause": "scheduler.cli.verbs.pause:pause_command",
@@ -43,12 +50,29 @@ COMMANDS = {
     "status": "scheduler.cli.looks.status:status_command",
     "stop": "scheduler.cli.verbs.stop:stop_command",
     "undo": "scheduler.cli.setup.edit:undo_command",
+    "up": "scheduler.cli.verbs.loops:up_command",
     "wake": "scheduler.cli.verbs.steer:wake_command",
 }
 
 
 class Commands(click.Group):
-    """Runs the monitor or the named subcommand; imports a subcommand only when it is used."""
+    """Runs the monitor, the named subcommand, or the loop of a citizen; imports only what is used."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in COMMANDS:
+            return super().resolve_command(ctx, args)
+        if name == "help":
+            click.echo(ctx.get_help())
+            ctx.exit()
+        known = _known_citizens(ctx.params.get("config"))
+        near = get_close_matches(name, [*COMMANDS, *known], n=1)
+        if name in known or not (known or near):  # the first start makes the citizen
+            return name, self.get_command(ctx, "loop"), args
+        hint = f"; did you mean {near[0]}?" if near else f"; see {PROGRAM} help"
+        raise click.UsageError(f"{name!r} is no command and no citizen{hint}", ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -58,8 +82,15 @@ class Commands(click.Group):
         return command
 
 
+def _known_citizens(config: Path | None) -> tuple[str, ...]:
+    from scheduler.config.loader import load
+
+    return load(config=config, only=("",)).known  # only the names
+
+
 @click.group(
     cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
     commands={name: click.Command(name) for name in COMMANDS},  # the names for the help and "did you mean"
     invoke_without_command=True,
     epilog="Example: experience-tui --citizen opus",
@@ -69,8 +100,9 @@ class Commands(click.Group):
     "citizens",
     multiple=True,
     metavar="NAME",
-    help="Only this citizen; repeatable.",
+    help="Only this citizen; repeatable, or a comma-separated list.",
     shell_complete=citizens,
+    callback=lambda context, option, words: names_in(words),
 )
 @click.option("--no-ui", is_flag=True, help="Run the scheduler without a screen.")
 @click.option("--interval", callback=seconds, metavar="SECONDS", help="Time between wakes.")
@@ -85,11 +117,22 @@ class Commands(click.Group):
     "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The settings file."
 )
 @click.option("--own-as-root", is_flag=True, help="As root, run other users' citizens, too.")
+@successor_of
+@click.option("--all", is_flag=True, hidden=True)  # as run.sh and core.py take them
+@click.option("--stop", is_flag=True, hidden=True)
+@click.option("--status", is_flag=True, hidden=True)
+@click.version_option(__version__, prog_name="Experience")
 @click.pass_context
 def monitor(context: click.Context, /, **options: Any) -> int:
     """The live monitor of every citizen, with the scheduler inside."""
     if context.invoked_subcommand is not None:
         return 0
+    for flag, verb in (("all", "up"), ("stop", "down"), ("status", "status")):
+        if options[flag]:
+            command = monitor.get_command(context, verb)
+            assert command
+            code: int = context.invoke(command, names=options["citizens"], config=options["config"])
+            return code
     if options["no_ui"]:
         return _headless(**options)
     if not _on_terminal():
@@ -120,7 +163,7 @@ def _headless(**options: Any) -> int:
     from scheduler.core.ports import FleetOptions
     from scheduler.runtime.headless import run_headless
 
-    names = ("config", "interval", "own_as_root")
+    names = ("config", "interval", "own_as_root", "successor_of")
     fleet = FleetOptions(only=tuple(options["citizens"]), **{name: options[name] for name in names})
     return run_headless(fleet, log_json=options["log_json"])
 
@@ -138,6 +181,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     from scheduler.core.ports import FleetOptions
     from scheduler.executors.stdout_capture import capture_prints
     from scheduler.process.startup import prepare_process
+    from scheduler.runtime.closing import successor
     from scheduler.runtime.log_output import log_lines
     from tui.app import ExperienceApp
     from tui.terminal.signals import Endings
@@ -155,13 +199,32 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     )
     ui = peek(options["config"])
     with log_lines(None) as on_home, capture_prints():
-        fleet = FleetThread(chosen, on_home)
-        Endings(fleet.stop_now)
+        fleet = FleetThread(chosen, on_home, successor(chosen, os.getpid()))
+        endings = Endings(fleet.stop_now)
+        app = ExperienceApp(fleet, read_only=read_only, ascii=_is_plain(ascii or ui.ascii), monitor=ui)
         try:
-            plain = _is_plain(ascii or ui.ascii)
-            return _run_app(ExperienceApp(fleet, read_only=read_only, ascii=plain, monitor=ui))
+            return _run_app(app)
         finally:
-            fleet.stop(_print_line)
+            _close(fleet, endings, app.return_value)
+
+
+def _close(fleet: "FleetThread", endings: "Endings", choice: object) -> None:
+    """Stop what runs here, or pass it on, and print what runs now; `choice` is what was answered to `q`."""
+    from scheduler.core.ports import HandedOver
+    from scheduler.core.ui_options import KEEP
+    from scheduler.runtime.closing import closing_lines
+
+    endings.screen_is_gone()
+    owners, done = fleet.owners(), HandedOver()
+    owned = [name for name, owner in owners.items() if owner == "here"]
+    if choice == KEEP or (endings.hung_up and fleet.on_close == KEEP):
+        done = fleet.hand_over(_print_line)
+        if done.kept and endings.hung_up:  # nobody reads why: run on rather than stop in silence
+            endings.wait_for_another(fleet.leave)
+            fleet.stay()
+    fleet.stop(_print_line)
+    for line in closing_lines(owned, owners, done):
+        _print_line(line)
 
 
 def _refuse_unknown(names: Sequence[str], config: Path | None) -> None:

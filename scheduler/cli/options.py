@@ -18,6 +18,8 @@ as_document = click.option("--json", "as_json", is_flag=True, help="For scripts:
 as_root = click.option(
     "--own-as-root", "as_root", is_flag=True, help="As root, act on other users' citizens, too."
 )
+# How a monitor that closes starts the loop that goes on: the citizens are free one after another.
+successor_of = click.option("--successor-of", type=int, default=0, hidden=True)
 every_citizen = click.option("--all", "every", is_flag=True, help="Every citizen.")
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler import __version__
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.looks.status import print_status, status_text
-from scheduler.cli.options import config_file, seconds
+from scheduler.cli.options import config_file, names_in, seconds, successor_of
 from scheduler.core.text import failing
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Options(SimpleNamespace):
 
     @property
     def only(self) -> tuple[str, ...]:
-        return (self.citizen,) if self.citizen else ()
+        return names_in((self.citizen or "",))
 
     @property
     def fleet(self) -> "FleetOptions":
@@ -38,11 +39,12 @@ class Options(SimpleNamespace):
 
         return FleetOptions(
             config=self.config,
-            only=(self.name,),
+            only=names_in((self.name,)),
             interval=self.interval,
             background=not self.no_background,
             wakes=not self.background_only,
             own_as_root=self.own_as_root,
+            successor_of=self.successor_of,
         )
 
 
@@ -65,11 +67,14 @@ class Options(SimpleNamespace):
 @click.option("--reset", metavar="TASK", help="Forget its last run and error; it is due at the next check.")
 @click.option("--all", is_flag=True, help="Start every citizen's loop, each in its own screen session.")
 @click.option("--stop", is_flag=True, help="Stop those loops.")
+@click.option("--take-over", is_flag=True, help="With --all: what a monitor runs goes on in the background.")
 @click.option("--interval", callback=seconds, metavar="SECONDS", help="Time between wakes; with --loop.")
 @click.option("--background-only", is_flag=True, help="Run tasks, but no wakes.")
 @click.option("--no-background", is_flag=True, help="Run wakes, but no tasks.")
 @click.option("--log-json", is_flag=True, help="Log lines as JSON.")
 @click.option("--own-as-root", is_flag=True, help="As root, run other users' citizens, too.")
+@successor_of
+@click.version_option(__version__, prog_name="Experience")
 def core(**flags: Any) -> int:
     """Run, watch and control the background tasks of a citizen."""
     options = Options(**flags)
@@ -125,7 +130,8 @@ def _reset(options: Options) -> int:
 def _all(options: Options) -> int:
     from scheduler.runtime.background_loops import start_all
 
-    return start_all(options.config, options.only, own_as_root=options.own_as_root, log_json=options.log_json)
+    how = {name: getattr(options, name) for name in ("own_as_root", "log_json", "take_over")}
+    return start_all(options.config, options.only, **how)
 
 
 def _stop(options: Options) -> int:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from scheduler.core.ui_options import EVERYWHERE, KEYS, THEMES, Monitor
+from scheduler.core.ui_options import EVERYWHERE, KEEP, KEYS, ON_CLOSE, THEMES, Monitor
 from scheduler.schema.table import Problems, Source, Table, key, read, unknown
 from scheduler.schema.values import Flag, InvalidValue, reads, reason, text, type_name
 
@@ -23,6 +23,13 @@ def _theme(value: Any) -> str:
     return name
 
 
+@reads(type="string", enum=list(ON_CLOSE))
+def _on_close(value: Any) -> str:
+    if (choice := text(value)) not in ON_CLOSE:
+        raise InvalidValue(f"is {choice!r}; write one of {', '.join(ON_CLOSE)}")
+    return choice
+
+
 class MonitorTable(Table):
     """The keys of `[monitor]`."""
 
@@ -30,6 +37,9 @@ class MonitorTable(Table):
     ascii: Flag = key(False, "Draw with plain ASCII.")
     title: Flag = key(True, "Put counts into the terminal's title.")
     bell: Flag = key(False, "Ring the bell when a task begins to fail.")
+    on_close: Annotated[str, _on_close] = key(
+        KEEP, "When its terminal is closed: keep its citizens running in the background, or stop them."
+    )
 
 
 _KEY = {"type": "string", "minLength": 1}

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import OfflineControl
 from scheduler.control.place import LocalPlace, Place
 from scheduler.control.settings_watch import AGAIN, TAKEN_AWAY, SettingsWatch
+from scheduler.control.wire.server import Process
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
 from scheduler.engine.event_bus import Subscribers, snapshots
@@ -32,7 +33,7 @@ from scheduler.errors import (
 )
 from scheduler.executors import Executor
 from scheduler.process.process_info import Running
-from scheduler.storage.lock import owner_of
+from scheduler.storage.lock import LOOP, MONITOR, owner_of
 from scheduler.storage.state_file import FILE_NAME
 from scheduler.system.clock import Clock, SystemClock
 
@@ -54,6 +55,8 @@ class Fleet:
         self.clock: Clock = SystemClock()
         self.members: dict[str, Member] = {}
         self.on_stop: Callable[[], None] | None = None  # ends this process, if it is a loop
+        self.on_settings: Callable[[Settings], None] = lambda settings: None  # read, and nothing runs yet
+        self.on_hand_over: Callable[[], object] | None = None  # passes all to a loop, if it is a monitor
         self._options, self._on_home = options, on_home
         self._settings = Settings(root=Path())
         self._wanted: dict[str, CitizenSettings] = {}
@@ -88,6 +91,7 @@ class Fleet:
                 raise UnknownCitizen(name, settings.known)
         self._settings, self._problems = settings, settings.problems
         self._wanted = {citizen.name: citizen for citizen in settings.citizens}
+        self.on_settings(settings)
         self._workers.begin()
         self.notify()
         for first in range(0, len(settings.citizens), BATCH):
@@ -148,6 +152,32 @@ class Fleet:
         await before.end()
         self.notify()
 
+    async def let_go(self, name: str, pid: int, taken_up: Callable[[str], Awaitable[bool]]) -> bool:
+        """Release a citizen between two runs and attach to its next owner; False: it stays here."""
+
+        async def go() -> None:
+            member = self.members[name]
+            assert isinstance(member.control, Scheduler)
+            await member.control.finish()
+            await member.end()
+            self._alarms.forget(name)
+            if await taken_up(name):
+                reason = Owned(f"{name} is owned by pid {pid}")
+                self.members[name] = await attached(member.settings, reason, self.clock)
+            else:
+                await self._add(member.settings)
+            self.notify()
+
+        while name in self._moving:
+            await asyncio.wait({self._moving[name]})
+        self._move(name, go())
+        await asyncio.wait({self._moving[name]})
+        return not isinstance(self.members[name].control, Scheduler)
+
+    def spare(self, pid: int) -> None:
+        """This child is no run of a task: it is not ended with any."""
+        self._workers.spare(pid)
+
     def why_not_own(self, name: str) -> str:
         """Why it cannot be taken over, as far as is known without an attempt; from any thread."""
         member = self.members.get(name)
@@ -170,6 +200,11 @@ class Fleet:
     def named(self) -> bool:
         """Whether citizens were asked for by name."""
         return bool(self._options.only)
+
+    @property
+    def successor_of(self) -> int:
+        """The process that lets these citizens go one by one; 0: none."""
+        return self._options.successor_of
 
     def refusals(self) -> list[str]:
         """Why citizens are not owned here, one text each."""
@@ -205,7 +240,8 @@ class Fleet:
             member = await self._own(citizen)
         except SchedulerError as refusal:
             # Without `own` nothing was refused, and a strict start by name ends with the same text.
-            if self._options.own and not (self.named and self._options.strict):
+            expected = self.successor_of or (self.named and self._options.strict)
+            if self._options.own and not expected:
                 for line in str(refusal).splitlines():
                     log.warning(line)
             member = await attached(citizen, refusal, self.clock)
@@ -216,7 +252,7 @@ class Fleet:
             raise BadSettings(citizen.problems)
         if not self._options.own:
             raise SchedulerError(f"{citizen.name}: not run here: this process was started to own nothing")
-        claim = await self._place.acquire(citizen)
+        claim = await self._place.acquire(citizen, self._role())
         scheduler = Scheduler(
             citizen.name,
             citizen.home,
@@ -233,7 +269,8 @@ class Fleet:
         except SchedulerError:
             await claim.release()
             raise
-        return await owned(citizen, scheduler, claim, self._request_stop)
+        process = Process(self._request_stop, self._request_hand_over)
+        return await owned(citizen, scheduler, claim, process)
 
     def _request_stop(self) -> None:
         """A client of a socket asked this process to end."""
@@ -243,6 +280,14 @@ class Fleet:
         if self.on_stop is None:
             raise NotALoop(f"pid {pid} is a monitor; press q there")
         self.on_stop()
+
+    def _request_hand_over(self) -> None:
+        if self.on_hand_over is None:
+            raise SchedulerError(f"pid {os.getpid()} is no monitor")
+        self.on_hand_over()
+
+    def _role(self) -> str:
+        return LOOP if self.on_stop else MONITOR if self.on_hand_over else ""
 
     def _rules(self, citizen: CitizenSettings) -> SchedulerOptions:
         wake = (

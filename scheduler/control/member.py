@@ -2,7 +2,6 @@
 
 import errno
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +9,7 @@ from scheduler.config.loader import CitizenSettings
 from scheduler.control.offline import OfflineControl
 from scheduler.control.place import Claim
 from scheduler.control.wire.client import RemoteControl
-from scheduler.control.wire.server import Served, Server
+from scheduler.control.wire.server import Process, Served, Server
 from scheduler.core.ports import Control
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler
@@ -55,14 +54,9 @@ class Member:
             await self.claim.release()
 
 
-async def owned(
-    settings: CitizenSettings, scheduler: Scheduler, claim: Claim, stop: Callable[[], None]
-) -> Member:
-    """The citizen of a running scheduler, with a socket for others if its home allows one.
-
-    `stop` ends this process, or raises the reason why not.
-    """
-    server = Server(scheduler, socket_path(settings.home), settings.home, stop)
+async def owned(settings: CitizenSettings, scheduler: Scheduler, claim: Claim, process: Process) -> Member:
+    """The citizen of a running scheduler, with a socket for others if its home allows one."""
+    server = Server(scheduler, socket_path(settings.home), settings.home, process)
     try:
         await server.open()
     except OSError as error:

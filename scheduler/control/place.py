@@ -34,8 +34,8 @@ class Claim(Protocol):
 class Place(Protocol):
     """Gives out claims."""
 
-    async def acquire(self, citizen: CitizenSettings) -> Claim:
-        """Own the citizen; raises Owned, naming who does, or Unreadable."""
+    async def acquire(self, citizen: CitizenSettings, role: str = "") -> Claim:
+        """Own the citizen, as what; raises Owned, naming who does, or Unreadable."""
         ...
 
     async def close(self) -> None: ...
@@ -65,10 +65,11 @@ class LocalPlace:
         self._options = options
         self._history_writer = HistoryWriter()
 
-    async def acquire(self, citizen: CitizenSettings) -> LocalClaim:
-        as_root, service = self._options.own_as_root, self._options.service
-        now, home = self.clock.now(), citizen.home
-        ownership = await asyncio.to_thread(acquire, home, now, as_root=as_root, service=service)
+    async def acquire(self, citizen: CitizenSettings, role: str = "") -> LocalClaim:
+        options, now, home = self._options, self.clock.now(), citizen.home
+        ownership = await asyncio.to_thread(
+            acquire, home, now, as_root=options.own_as_root, service=options.service, role=role
+        )
         store = DiskStore(home, self.clock, self.disk)
         return LocalClaim(ownership, store, self._history_writer.of(home, citizen.history))
 

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from scheduler.core.ports import Control, FleetOptions, FleetView, RequestingControl
+from scheduler.core.ports import Control, FleetOptions, FleetView, HandedOver, RequestingControl
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import SchedulerError, Stopping
 from scheduler.executors.output import ChunkQueue, Signal
@@ -17,11 +17,13 @@ from scheduler.system.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from scheduler.control.fleet import Fleet, OnHome
+    from scheduler.control.handover import Start
     from scheduler.control.member import LocalControl
 
 T = TypeVar("T")
 
 BEAT = 0.5  # seconds between two heartbeats
+STARTING = 3.0  # seconds that a hand-over takes while nothing runs
 
 
 class FleetThread:
@@ -30,9 +32,10 @@ class FleetThread:
     The thread starts with `watch`: the first frame does not wait for the engine's imports.
     """
 
-    def __init__(self, options: FleetOptions, on_home: "OnHome") -> None:
+    def __init__(self, options: FleetOptions, on_home: "OnHome", start: "Start | None" = None) -> None:
         self.clock: Clock = SystemClock()
-        self._options, self._on_home = options, on_home
+        self._options, self._on_home, self._start = options, on_home, start
+        self._passing: Future[HandedOver] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fleet: Fleet | None = None
         self._beat = self.clock.elapsed()
@@ -47,12 +50,57 @@ class FleetThread:
         self._ending = True
         if self._thread.ident is None:
             return
-        self._call(lambda: self._stop.set())
+        self.leave()
         self._thread.join(0.3)
         if running := self.running():
             report(f"waiting for {', '.join(running)}; press ctrl+c to end at once")
         while self._thread.is_alive():
             self._thread.join(0.2)
+
+    def hand_over(self, report: Callable[[str], None] = lambda line: None) -> HandedOver:
+        """Pass what runs here to another process; `report` gets a line about what that waits for."""
+        if not self._thread.is_alive() or (passing := self._pass_on()) is None:
+            return HandedOver()
+        wait((passing,), STARTING)
+        if running := self.running() if not passing.done() else []:
+            report(f"until they have ended, this process runs {', '.join(running)}; ctrl+c ends them at once")
+        while not passing.done():
+            wait((passing,), 0.2)
+        return passing.result()
+
+    def _pass_on(self) -> "Future[HandedOver] | None":
+        """Begin to hand over, or the hand-over that is under way."""
+        from scheduler.control.handover import hand_over
+
+        if self._fleet and self._loop and self._start and (self._passing is None or self._passing.done()):
+            passing = hand_over(self._fleet, self._start)
+            self._passing = asyncio.run_coroutine_threadsafe(passing, self._loop)
+        return self._passing
+
+    def stay(self) -> None:
+        """Run on without a screen, like a loop, until `leave` or a client of a socket ends it."""
+        if self._fleet:
+            self._fleet.on_stop = self.leave
+        while self._thread.is_alive():
+            self._thread.join(0.2)
+
+    def leave(self) -> None:
+        """End what runs here, with its grace; from any thread."""
+        self._ending = True
+        self._call(lambda: self._stop.set())
+
+    @property
+    def on_close(self) -> str:
+        """What the settings say about citizens whose monitor's terminal is closed."""
+        return self._fleet.view().monitor.on_close if self._fleet else ""
+
+    def owners(self) -> dict[str, str]:
+        """By citizen, the process that runs it: `here`, `pid N`, or nothing."""
+        members = dict(self._fleet.members) if self._fleet else {}
+        snapshots = {name: member.control.snapshot() for name, member in members.items()}
+        return {
+            name: "" if one.stale else one.owner.removeprefix("attached, ") for name, one in snapshots.items()
+        }
 
     def stop_now(self) -> None:
         """End at once everything that still runs."""
@@ -108,6 +156,7 @@ class FleetThread:
         self._stop, self._loop = asyncio.Event(), asyncio.get_running_loop()
         fleet = self._fleet = Fleet(self._options, self._on_home)
         fleet.clock = self.clock
+        fleet.on_hand_over = self._pass_on if self._start else None
         self._on_beat()
         fleet.subscribe(self._publish)
         try:

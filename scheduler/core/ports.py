@@ -1,7 +1,7 @@
 """All that a front end may do with citizens: watch them and ask for verbs."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -147,6 +147,15 @@ class FleetView:
     file: str = ""  # where the settings are, or would be
 
 
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """Which citizens another process runs now, and why others stay."""
+
+    pid: int = 0
+    passed: tuple[str, ...] = ()
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+
 class Citizens(Protocol):
     """The fleet as a screen sees it."""
 
@@ -179,6 +188,7 @@ class FleetOptions:
     create: bool = False
     service: str = ""  # the unit of this process: only it may own the homes that it manages
     strict: bool = True  # errors in the settings end the start; otherwise the screen shows them
+    successor_of: int = 0  # the process that runs the citizens now, and lets them go one by one
 
 
 class Listener(Protocol):

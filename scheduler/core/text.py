@@ -59,6 +59,11 @@ def pause_words(until: float | None, why: str, by: str, now: float) -> str:
     return f"{end}{f': {why}' if why else ''}{f' (by {by})' if by else ''}"
 
 
+def plural(number: int, word: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def clean(text: str) -> str:
     """Untrusted text, safe for a terminal: control characters are escaped."""
     return _UNSAFE.sub(_spelled, text)

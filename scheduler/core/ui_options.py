@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+ON_CLOSE = KEEP, STOP = "keep", "stop"  # what becomes of a monitor's citizens when it closes
 THEMES = ("dark", "light", "high-contrast", "ansi")
 
 EVERYWHERE = "everywhere"
@@ -92,4 +93,5 @@ class Monitor:
     ascii: bool = False
     title: bool = True
     bell: bool = False
+    on_close: str = KEEP  # when the terminal is closed; `q` asks
     problems: tuple[str, ...] = ()

@@ -105,6 +105,12 @@ class Runner:
 
     # -------------------------------------------------------------- runs that do not end by themselves
 
+    async def wait_for_endings(self) -> None:
+        """Return when the runs have ended that are under way now; one without a time limit never does."""
+        jobs = {name: run.job for name, run in self._registry.runs.items()}
+        daemons = {name for name, job in jobs.items() if job and not job.task.ends}
+        await self.waiters.wait_for(set(self.under_way()) - daemons, None)
+
     async def stop(self, grace: float) -> None:
         """Give runs `grace` seconds, then end them as interrupted; nothing runs afterwards."""
         await self.waiters.wait_for(self.under_way(), grace)

@@ -104,18 +104,32 @@ class Scheduler:
             self._registry.add_event("results not read", text=str(error))
         self._registry.add_results(results_since(wake.told(), rows, self._registry.states))
 
+    async def finish(self) -> None:
+        """Return once nothing is under way but what has no end; then nothing new starts until `stop`.
+
+        The schedule goes on while the runs last that are under way now: an hour of one holds up no other.
+        """
+        await self._runner.wait_for_endings()
+        self._stop_starting()
+        await self._runner.wait_for_endings()
+        if self._wake:
+            await self._wake.ended()
+
     async def stop(self, grace: float | None = None) -> None:
         """Start nothing new, give runs `grace` seconds, end the rest as interrupted, save."""
-        self._registry.stopping = True
-        self._dispatch.stop()
-        if self._wake:
-            self._wake.stop()
+        self._stop_starting()
         await self._runner.stop(self._rules.grace if grace is None else grace)
         if self._wake:
             await self._wake.ended()
         await self._failure_journal.close()
         await asyncio.gather(self._registry.close(), self._recorder.close())
         self._registry.add_event("stopped")
+
+    def _stop_starting(self) -> None:
+        self._registry.stopping = True
+        self._dispatch.stop()
+        if self._wake:
+            self._wake.stop()
 
     @property
     def stopping(self) -> bool:

@@ -46,6 +46,10 @@ class Executor:
         """Collect, from now on, what runs leave to this process."""
         self._processes.collect_adopted()
 
+    def spare(self, pid: int) -> None:
+        """This child of the process is no run, and none left it behind."""
+        self._processes.spared.add(pid)
+
     def stop_now(self) -> None:
         """Kill what is being stopped now, and everything stopped later, without grace."""
         self._processes.stop_now()

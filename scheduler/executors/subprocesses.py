@@ -33,6 +33,7 @@ class SubprocessPool:
         self._adopted = AdoptedChildren(self._makers)
         self._next_look: asyncio.TimerHandle | None = None
         self._held: list[Reader] = []
+        self.spared: set[int] = set()  # children that are no runs
 
     async def run(self, prepare: Callable[[], SpawnRequest], watcher: RunListener) -> int | None:
         """The exit code; output has gone to the watcher. Cancelled, it returns when nothing is left.
@@ -66,7 +67,7 @@ class SubprocessPool:
 
     def _look(self) -> None:
         if self._next_look:
-            self._adopted.look({child.running.pid for child in self._children})
+            self._adopted.look({child.running.pid for child in self._children} | self.spared)
 
     def _keep_looking(self) -> None:
         self._look()

@@ -2,28 +2,22 @@
 
 import asyncio
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
-
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.wire.client import Connection
-from scheduler.errors import BadSettings, Disconnected, SchedulerError, UnknownCitizen, WrongOwner
+from scheduler.errors import PROGRAM, BadSettings, Disconnected, SchedulerError, UnknownCitizen, WrongOwner
 from scheduler.process.process_info import Running, alive, born
-from scheduler.storage.lock import managed_by, owner_of
-from scheduler.system.foreign_home import Refused, make_folder, open_file
+from scheduler.runtime.loop_process import NewLoop, detached, in_screen, is_loop, loop_command, user_of
+from scheduler.storage.lock import MONITOR, managed_by, owner_of, role_of
 from scheduler.system.unix_socket import client_socket
 
-CORE = Path(__file__).resolve().parents[2] / "core.py"
-LOG = Path("logs", "loop.log")
 POLL_EVERY = 0.05  # seconds
 STARTED_WITHIN = 15.0  # seconds until a started loop must own its citizen
 AFTER_GRACE = 15.0  # seconds on top of the grace that running tasks get
@@ -40,27 +34,38 @@ class LoopReport:
 
 
 def start_all(
-    config: Path | None, only: Collection[str] = (), *, own_as_root: bool = False, log_json: bool = False
+    config: Path | None,
+    only: Collection[str] = (),
+    *,
+    own_as_root: bool = False,
+    log_json: bool = False,
+    take_over: bool = False,
 ) -> int:
-    """Start the loop of every citizen without an owner and print how to watch it; gives the exit code."""
+    """Start the loop of every citizen without an owner and print how to watch it; gives the exit code.
+
+    `take_over`: a monitor passes what it runs to a loop.
+    """
     flags = [flag for flag, on in (("--own-as-root", own_as_root), ("--log-json", log_json)) if on]
     flags += ["--config", str(config.resolve())] if config else []
     settings = _load_known(config, only)
     if settings.problems:
         raise BadSettings(settings.problems)
     if not settings.citizens:
-        print("no citizens yet: ./run.sh opus makes the first")
+        print(f"no citizens yet: {PROGRAM} init opus makes the first")
         return 0
+    if take_over:
+        asyncio.run(ask_to_hand_over(settings.citizens))
     started = [(citizen, _start(citizen, flags, own_as_root)) for citizen in settings.citizens]
     return _exit_code(_print(_wait_until_started(citizen, start)) for citizen, start in started)
 
 
 def stop_all(config: Path | None, only: Collection[str] = ()) -> int:
-    """End the loops that `start_all` or `./run.sh NAME` started, and nothing else; gives the exit code."""
+    """End loops in the background and in the foreground, and nothing else; gives the exit code."""
     settings = _load_known(config, only)
     for problem in settings.problems:  # loops can be stopped although a settings file has errors
         print(f"experience: {problem}", file=sys.stderr)
-    reports = asyncio.run(stop_loops(settings.citizens, _print))
+    others = {name: settings.root / name for name in settings.known if only and name not in only}
+    reports = asyncio.run(stop_loops(settings.citizens, _print, others))
     if not reports:
         print("no loop is running")
     return _exit_code(reports)
@@ -86,20 +91,15 @@ def _print(report: LoopReport) -> LoopReport:
 # ------------------------------------------------------------------ start
 
 
-@dataclass(frozen=True)
-class _NewLoop:
-    """A loop that has just been started: the command that shows its output, and whether it has ended."""
-
-    watch_command: str
-    ended: Callable[[], bool]
-
-
-def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _NewLoop | LoopReport:
+def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> NewLoop | LoopReport:
     """A new loop, or the report why none was started."""
     name, owner = citizen.name, owner_of(citizen.home)
     if unit := managed_by(citizen.home):
         how = f", which runs it, pid {owner.pid}" if owner else f"; start it with {unit.systemctl('start')}"
         return LoopReport(f"{name}: left to {unit.name}.service{how}")
+    if owner and role_of(citizen.home) == MONITOR:
+        inside = f"runs inside a monitor (pid {owner.pid}) and stops when that is closed"
+        return LoopReport(f"{name}: {inside}; {PROGRAM} up --take-over keeps it running")
     if owner:
         return LoopReport(f"{name}: runs already, pid {owner.pid}")
     if citizen.problems:
@@ -107,17 +107,41 @@ def _start(citizen: CitizenSettings, flags: list[str], own_as_root: bool) -> _Ne
     try:
         if reason := _why_not_allowed(citizen.home, own_as_root):
             return _not_started(name, reason)
-        command = [sys.executable, str(CORE), "--citizen", name, "--loop", *flags]
-        return _in_screen(citizen, command) or _detached(citizen, command)
+        command = loop_command([name], flags)
+        return in_screen(citizen, command) or detached(citizen.home, command)
     except OSError as error:
         return _not_started(name, f"{error.filename or citizen.home}: {error.strerror}")
+
+
+async def ask_to_hand_over(citizens: Iterable[CitizenSettings]) -> None:
+    """Ask the monitors that run these citizens to pass all that they run to a loop, and wait for it."""
+    inside = [each for each in citizens if role_of(each.home) == MONITOR]
+    monitors = {owner.pid: each for each in inside if (owner := owner_of(each.home))}
+    for each in monitors.values():
+        connection = await Connection.open(client_socket(each.name, each.home))
+        try:
+            await connection.ask("hand_over")
+        finally:
+            connection.close()
+    for _ in range(round(STARTED_WITHIN / POLL_EVERY)):
+        if not _still_inside(inside, monitors):
+            return
+        await asyncio.sleep(POLL_EVERY)
+    for each in _still_inside(inside, monitors):
+        what = "something of it runs; the monitor passes it on when that has ended"
+        print(f"{each.name}: {what}", file=sys.stderr)
+
+
+def _still_inside(citizens: Iterable[CitizenSettings], monitors: Collection[int]) -> list[CitizenSettings]:
+    owners = ((each, owner_of(each.home)) for each in citizens)
+    return [each for each, owner in owners if owner is None or owner.pid in monitors]
 
 
 def _not_started(name: str, reason: str) -> LoopReport:
     return LoopReport(f"{name}: not started: {reason}", failed=True)
 
 
-def _wait_until_started(citizen: CitizenSettings, start: _NewLoop | LoopReport) -> LoopReport:
+def _wait_until_started(citizen: CitizenSettings, start: NewLoop | LoopReport) -> LoopReport:
     """Wait until the loop owns its citizen, or has ended."""
     if isinstance(start, LoopReport):
         return start
@@ -126,7 +150,7 @@ def _wait_until_started(citizen: CitizenSettings, start: _NewLoop | LoopReport) 
         time.sleep(POLL_EVERY)
     if owner_of(citizen.home):
         return LoopReport(f"{name}: started; to watch it: {start.watch_command}")
-    return LoopReport(f"{name}: did not start; ./run.sh {name} shows why", failed=True)
+    return LoopReport(f"{name}: did not start; {PROGRAM} loop {name} shows why", failed=True)
 
 
 def _why_not_allowed(home: Path, own_as_root: bool) -> str:
@@ -135,50 +159,6 @@ def _why_not_allowed(home: Path, own_as_root: bool) -> str:
     if owner == user or (user == 0 and own_as_root):
         return ""
     return f"{home} belongs to user {owner}, this is user {user}"
-
-
-def _in_screen(citizen: CitizenSettings, command: list[str]) -> _NewLoop | None:
-    """Start it in a detached screen session; None where screen is missing or fails."""
-    session = f"experience_{citizen.name}"
-    if shutil.which("screen") is None:
-        return None
-    started = subprocess.run(
-        ["screen", "-dmS", session, *command],
-        cwd=citizen.home,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
-    if started.returncode != 0:
-        return None
-    return _NewLoop(f"screen -r {session}", lambda: not _session_exists(session))
-
-
-def _session_exists(session: str) -> bool:
-    sessions = subprocess.run(["screen", "-ls", session], capture_output=True, text=True, check=False)
-    return any(word.endswith(f".{session}") for word in sessions.stdout.split())
-
-
-def _detached(citizen: CitizenSettings, command: list[str]) -> _NewLoop:
-    """Start it as a process without a terminal, its log in a file."""
-    log = citizen.home / LOG
-    make_folder(log.parent)
-    if log.is_symlink():  # it could point to any of this user's files
-        raise Refused("a link", log)
-    output = open_file(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=citizen.home,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    finally:
-        os.close(output)
-    return _NewLoop(f"tail -f {log}", lambda: process.poll() is not None)
 
 
 # ------------------------------------------------------------------ stop
@@ -197,25 +177,35 @@ class _LeftAlone(Exception):
 
 
 async def stop_loops(
-    citizens: Iterable[CitizenSettings], report: Callable[[LoopReport], object]
+    citizens: Iterable[CitizenSettings],
+    report: Callable[[LoopReport], object],
+    others: Mapping[str, Path] | None = None,
 ) -> list[LoopReport]:
-    """Stop every loop at the same time, and report on them in order."""
+    """Stop every loop at the same time, and report on them in order; one that runs `others`, too, goes on."""
     processes: dict[Running, list[CitizenSettings]] = {}
     for citizen in citizens:
         if owner := owner_of(citizen.home):
             processes.setdefault(replace(owner, since=0.0), []).append(citizen)
     reports = []
     # A process that owns several citizens gets one request: a second one would cut the grace of its tasks.
-    for ending in [asyncio.create_task(_stop(owner, some)) for owner, some in processes.items()]:
+    shared: dict[int, list[str]] = {}
+    for name, home in (others or {}).items():
+        if owner := owner_of(home):
+            shared.setdefault(owner.pid, []).append(name)
+    stops = [_stop(owner, some, shared.get(owner.pid, [])) for owner, some in processes.items()]
+    for ending in list(map(asyncio.create_task, stops)):
         for each in await ending:
             report(each)
             reports.append(each)
     return reports
 
 
-async def _stop(owner: Running, citizens: list[CitizenSettings]) -> list[LoopReport]:
+async def _stop(owner: Running, citizens: list[CitizenSettings], others: list[str]) -> list[LoopReport]:
     try:
         _refuse_managed(citizens)
+        if others:
+            fix = "name them, too, or no citizen at all"
+            raise _LeftAlone(f"its loop (pid {owner.pid}) also runs {', '.join(others)}; {fix}")
         text, failed = await _end(owner, citizens)
     except _LeftAlone as reason:
         text, failed = f"left alone: {reason}", False
@@ -269,14 +259,14 @@ async def _ask_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping | 
         connection.close()
     peer = connection.peer
     if peer is None:
-        return _Stopping(owner, _is_loop(owner, citizen))
+        return _Stopping(owner, is_loop(owner, citizen))
     # The note in the home may name any pid; the kernel knows which process listens at the socket.
     process = owner if peer.pid == owner.pid else Running(peer.pid, born(peer.pid) or 0.0, owner.since)
-    return _Stopping(process, _user_of(peer.pid) == peer.uid)
+    return _Stopping(process, user_of(peer.pid) == peer.uid)
 
 
 def _signal_to_stop(owner: Running, citizen: CitizenSettings) -> _Stopping:
-    if not _is_loop(owner, citizen):
+    if not is_loop(owner, citizen):
         raise _LeftAlone(f"pid {owner.pid} does not answer and is not a loop of --all or NAME")
     _signal(owner, signal.SIGTERM)
     return _Stopping(owner, True)
@@ -294,21 +284,3 @@ def _signal(process: Running, number: int) -> None:
     if alive(process):
         with suppress(ProcessLookupError):
             os.kill(process.pid, number)
-
-
-def _is_loop(owner: Running, citizen: CitizenSettings) -> bool:
-    """Whether this process is a loop of the citizen; the note may name any pid."""
-    try:
-        words = psutil.Process(owner.pid).cmdline()
-    except psutil.Error:
-        return False
-    core = any(Path(word).name == CORE.name for word in words[:3]) and {"--loop", citizen.name} <= set(words)
-    headless = {"tui", "--no-ui"} <= set(words)
-    return (core or headless) and _user_of(owner.pid) == citizen.home.stat().st_uid
-
-
-def _user_of(pid: int) -> int | None:
-    try:
-        return int(psutil.Process(pid).uids().effective)
-    except psutil.Error:
-        return None

@@ -6,19 +6,27 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
+from scheduler.config.settings import Settings
 from scheduler.control.fleet import Fleet
+from scheduler.control.handover import succeed
+from scheduler.control.home_snapshot import read_snapshot
 from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Outcome
+from scheduler.core.views import Snapshot
 from scheduler.engine.scheduler import Scheduler
-from scheduler.errors import Owned
+from scheduler.errors import Owned, Unreadable
 from scheduler.executors.stdout_capture import capture_prints
 from scheduler.process import main_task
 from scheduler.process.garbage import GarbageCollector
 from scheduler.process.sd_notify import Heartbeat, Notifier, from_environment
 from scheduler.process.startup import prepare_process, wanted_signals
 from scheduler.runtime.log_output import log_lines
+from scheduler.runtime.opening import opening
+from scheduler.system.clock import SystemClock
 
 log = logging.getLogger("experience")
 
@@ -44,11 +52,17 @@ def run_once(options: FleetOptions, *, wake: bool = True, log_json: bool = False
 async def _until_stopped(fleet: Fleet, notifier: Notifier) -> int:
     prepare_process()
     signals, heartbeat = Signals(fleet, notifier), Heartbeat(notifier, fleet.clock)
+    succession: asyncio.Task[None] | None = None
     garbage = GarbageCollector()
     fleet.on_stop = signals.request_stop
+    if not fleet.successor_of:
+        fleet.on_settings = _log_opening
     try:
         await fleet.start()
-        _require_schedulers(fleet)
+        if fleet.successor_of:
+            succession = asyncio.create_task(_succeed(fleet, signals.request_stop))
+        else:
+            _require_schedulers(fleet)
         garbage.start()
         notifier.ready(_status(fleet))
         heartbeat.start()
@@ -56,6 +70,8 @@ async def _until_stopped(fleet: Fleet, notifier: Notifier) -> int:
         log.info("shutting down")
     finally:
         notifier.stopping()
+        if succession:
+            succession.cancel()
         await fleet.stop()
         garbage.stop()
         heartbeat.stop()
@@ -63,10 +79,31 @@ async def _until_stopped(fleet: Fleet, notifier: Notifier) -> int:
     return 0
 
 
+def _log_opening(settings: Settings) -> None:
+    """Say what begins, before anything runs; a citizen that cannot be read says so itself."""
+    now, found = SystemClock.now(), list[Snapshot]()
+    for each in settings.citizens:
+        with suppress(Unreadable):
+            found.append(read_snapshot(each, now))
+    for line in opening(str(settings.root), found, now):
+        log.info(line)
+
+
+async def _succeed(fleet: Fleet, give_up: Callable[[], None]) -> None:
+    """Take up what another process lets go; without any of it there is nothing to do here."""
+    await succeed(fleet, fleet.successor_of)
+    if not fleet.schedulers():
+        log.error("nothing was handed over to this process")
+        give_up()
+
+
 def _status(fleet: Fleet) -> str:
     """The status line of `systemctl status`."""
-    snapshots = [scheduler.snapshot() for scheduler in fleet.schedulers()]
-    return ", ".join(f"{one.citizen}: {len(one.tasks)} tasks" for one in snapshots[:20])
+    return ", ".join(f"{one.citizen}: {len(one.tasks)} tasks" for one in _snapshots(fleet)[:20])
+
+
+def _snapshots(fleet: Fleet) -> list[Snapshot]:
+    return [scheduler.snapshot() for scheduler in fleet.schedulers()]
 
 
 async def _one_turn(fleet: Fleet, wake: bool) -> int:

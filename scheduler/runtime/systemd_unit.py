@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load, load_or_raise
 from scheduler.errors import SchedulerError, UnknownCitizen
 from scheduler.process.sd_notify import SERVICE
+from scheduler.runtime.loop_process import loop_command
 from scheduler.storage.lock import Unit, managed_by, mark, unit_of, unmark
 from scheduler.system.files import replace_file
 from scheduler.system.unix_socket import socket_path
@@ -212,10 +212,8 @@ def _service(citizen: CitizenSettings, unit: Unit, owner: int, command: list[str
 
 def _command(citizen: str, config: Path | None) -> list[str]:
     """The command of the loop, with the settings file that is in use now."""
-    core = Path(__file__).resolve().parents[2] / "core.py"
-    loop = [str(core), "--loop"] if core.is_file() else ["-P", "-m", "tui", "--no-ui"]
     used = next((file for file in main_candidates(config, os.environ) if file.is_file()), None)
-    return [sys.executable, *loop, "--citizen", citizen, *(["--config", str(used)] if used else [])]
+    return loop_command([citizen], ["--config", str(used)] if used else [])
 
 
 def _environment(settings: Settings, unit: Unit, owner: int) -> list[str]:

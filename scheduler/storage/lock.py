@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FOLDER = ".experience"
 OWNER, MARK = "owner.json", "managed"
+MONITOR, LOOP = "monitor", "loop"  # roles of an owner
 LONGEST = 200  # bytes read of a mark; a valid one has forty
 
 
@@ -32,6 +33,12 @@ def owner_of(home: Path) -> Running | None:
     except ValueError:
         return None
     return owner if alive(owner) and _is_about(note, home) else None
+
+
+def role_of(home: Path) -> str:
+    """What the owner says it is, such as MONITOR; only for a text: anybody can write into a home."""
+    role = read_json(home / FOLDER / OWNER, {}).get("role")
+    return role if isinstance(role, str) else ""
 
 
 def _is_about(note: Mapping[str, Any], home: Path) -> bool:
@@ -71,10 +78,10 @@ class Ownership:
         self._lock.release()
 
 
-def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "") -> Ownership:
+def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "", role: str = "") -> Ownership:
     """Become the owner of `home`; raises Owned (by whom) or Unreadable (why it cannot be).
 
-    `service` is the unit of this process, if a service runs it.
+    `service` is the unit of this process, if a service runs it; `role` is noted for `role_of`.
     """
     from filelock import FileLock, Timeout  # 58 ms that only owners pay
 
@@ -96,7 +103,7 @@ def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "")
         raise Unreadable(f"{where}: {why}; {fix}") from error
     owner = Running(os.getpid(), born(os.getpid()) or 0.0, now, BOOT)
     with suppress(OSError):  # the note is for people; the lock is what counts
-        note = {**to_json(owner), **_place(home)}
+        note = {**to_json(owner), **_place(home), "role": role}
         replace_file(folder / OWNER, json.dumps(note).encode(), durable=False)
     return Ownership(lock, folder / OWNER)
 

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.timeout(60)
 
 SETTINGS = """
 root = "{root}"
+[monitor]
+on_close = "stop"
 [citizens.opus]
 grace = "1s"
 [citizens.opus.wake]

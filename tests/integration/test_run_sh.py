@@ -227,6 +227,15 @@ def test_other_options_go_to_the_monitor_as_they_are(fresh):
     assert fresh.run()[:2] == (0, "<>")
 
 
+def test_a_verb_goes_to_the_command_and_a_slip_is_said(fresh):
+    fresh.citizen("opus")
+    assert "opus" in fresh.run("check")[1]
+    for slip, meant in (("statsu", "status"), ("opsu", "opus"), ("--al", "--all")):
+        code, out, err = fresh.run(slip)
+        assert (code, out) == (2, "")
+        assert meant in err and len(err.splitlines()) == 1
+
+
 def test_serve_brings_its_own_packages_and_is_no_citizens_name(fresh):
     code, out, err = fresh.run("serve", "--link", f"--token-file={fresh.root / 'token'}")
     assert code == 0 and out.startswith("http://127.0.0.1:8023/?token="), err

@@ -12,6 +12,7 @@ from scheduler.core.spans import elapsed as elapsed
 from scheduler.core.spans import moment as moment
 from scheduler.core.spans import took as took
 from scheduler.core.text import ago as ago
+from scheduler.core.text import plural as plural
 
 TIME = 6  # cells of a span: `59:59`, `23h59m`, `99d23h`
 _BREAKS = {"\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"}
@@ -121,11 +122,6 @@ def count(number: int) -> str:
     whole = number // size
     digits = 2 if whole < 10 else 1 if whole < 100 else 0
     return f"{number * 10**digits // size / 10**digits:.{digits}f}{unit}"
-
-
-def plural(number: int, word: str) -> str:
-    """`1 task`, `2 tasks`."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def wall(when: float) -> str:

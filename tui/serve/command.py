@@ -65,7 +65,7 @@ MISSING = (
 def serve_command(**options: Any) -> int:
     """The monitor in a browser, /healthz and /metrics for Prometheus.
 
-    It only attaches, to what ./run.sh --all or a service runs. Others on this network get in only through
+    It only attaches, to what `up` or a service runs. Others on this network get in only through
     a proxy with TLS (--public-url); see docs/browser.md.
     """
     from tui.serve.address import address

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
-from scheduler.errors import SchedulerError
+from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.process.startup import wanted_signals
 from scheduler.system.clock import Clock
 from tui.serve import metrics
@@ -77,7 +77,7 @@ async def _warn(watcher: CitizenWatcher) -> None:
     """Log which citizens no process runs: their screens show no changes."""
     idle = [each.citizen for each in await watcher.statuses() if each.owner_state is not OwnerState.ALIVE]
     if idle:
-        log.warning(f"no process runs {', '.join(idle)} now: ./run.sh --all starts their loops")
+        log.warning(f"no process runs {', '.join(idle)} now: {PROGRAM} up starts their loops")
 
 
 def application(plan: Plan, clock: Clock, watcher: CitizenWatcher, screens: Screens) -> web.Application:

@@ -21,11 +21,13 @@ class Endings:
     def __init__(self, stop_now: Callable[[], None] = lambda: None) -> None:
         self.leave: Callable[[], object] | None = None
         self._stop_now, self._asked = stop_now, 0
+        self.hung_up = False  # the terminal is gone
         for number in wanted_signals(*ENDING):
             signal.signal(number, self)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self._asked += 1
+        self.hung_up = self.hung_up or (self._asked == 1 and number == getattr(signal, "SIGHUP", None))
         if self._asked > 1:
             self._stop_now()
         elif self.leave is None:  # nothing is on screen yet
@@ -33,6 +35,14 @@ class Endings:
         if self.leave is not None:
             with suppress(RuntimeError):  # the screen's loop has ended already
                 self.leave()
+
+    def screen_is_gone(self) -> None:
+        """From now on any signal ends runs at once: there is no screen left to close."""
+        self._asked = max(self._asked, 1)
+
+    def wait_for_another(self, leave: Callable[[], object]) -> None:
+        """From now on the next signal calls `leave`, and the one after it ends runs at once."""
+        self._asked, self.leave = 0, leave
 
 
 def end_on_signals(app: App[Any]) -> None:

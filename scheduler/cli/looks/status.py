@@ -12,6 +12,9 @@ from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.problems import print_to_stderr
 from scheduler.core.text import failing, lines
 from scheduler.core.views import Snapshot
+from scheduler.errors import PROGRAM
+
+NONE_YET = f"no citizens yet: {PROGRAM} init opus makes the first"
 
 
 @click.command("status", epilog="Example: experience-tui status opus mira")
@@ -46,6 +49,4 @@ def status_text(snapshots: Iterable[Snapshot], alone: bool) -> str:
     now = SystemClock.now()
     title = "BACKGROUND TASKS"
     blocks = [lines(one, now, title if alone else f"{title}: {one.citizen}") for one in snapshots]
-    return (
-        "\n\n".join("\n".join(block) for block in blocks) or "no citizens yet: ./run.sh opus makes the first"
-    )
+    return "\n\n".join("\n".join(block) for block in blocks) or NONE_YET

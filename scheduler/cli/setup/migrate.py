@@ -13,7 +13,7 @@ import click
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file
 from scheduler.core.text import clean
-from scheduler.errors import BadSettings, SchedulerError
+from scheduler.errors import PROGRAM, BadSettings, SchedulerError
 
 if TYPE_CHECKING:
     from scheduler.config.loader import Settings
@@ -204,7 +204,7 @@ def _closing(
     if journal:
         lines = [
             f"moved to {target.file}; copies of what was there before are in {journal}",
-            f"now start its loop: ./run.sh {target.name}; to undo: experience-tui migrate --undo",
+            f"now start its loop: {PROGRAM} up {target.name}; to undo: {PROGRAM} migrate --undo",
         ]
         return [clean(line) for line in lines]
     if applying or not any(planned.moves for crontab in crontabs for planned in crontab.lines):

@@ -74,6 +74,7 @@ _TASK: Mapping[str, Any] = {"task": str}
 METHODS = {
     "ping": Method(),
     "stop": Method(),
+    "hand_over": Method(),
     "watch": Method(optional={"after": int}),
     "follow": Method(_TASK),
     "cancel": Method({"id": int}),

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,13 +63,28 @@ def _other_user() -> None:
     raise NotOurs("only the user who runs it may stop it")  # who could not start it again
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What a client may ask of the whole process; each does it soon, or raises why not."""
+
+    stop: Callable[[], None] = _not_stoppable
+    hand_over: Callable[[], None] = _not_stoppable
+
+
+_OF_ANOTHER_USER = Process(_other_user, _other_user)
+
+
 class Server:
     """Listens for one citizen, whose home this is, until closed."""
 
     def __init__(
-        self, scheduler: Served, path: Path, home: Path, stop: Callable[[], None] = _not_stoppable
+        self,
+        scheduler: Served,
+        path: Path,
+        home: Path,
+        process: Process = Process(),  # frozen
     ) -> None:
-        self.scheduler, self._path, self._home, self._stop = scheduler, path, home, stop
+        self.scheduler, self._path, self._home, self._process = scheduler, path, home, process
         self._seats = Seats()
         self._warn = CountedWarning(log, citizen=scheduler.citizen)
         self._clients: set[asyncio.Task[None]] = set()
@@ -142,9 +158,9 @@ class Server:
             peer = peer_of(writer.get_extra_info("socket"))
             seat = Seat(task, is_trusted(peer, self._user))
             if self._greet(writer, peer, group, seat):
-                stop = self._stop if is_trusted(peer) else _other_user
+                process = self._process if is_trusted(peer) else _OF_ANOTHER_USER
                 try:
-                    await _Client(self, reader, writer, seat.requests, stop).serve()
+                    await _Client(self, reader, writer, seat.requests, process).serve()
                 finally:
                     self._seats.leave(seat)
         except (OSError, asyncio.CancelledError):  # the client left, or the owner is closing
@@ -192,14 +208,10 @@ class _Client:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         requests: dict[int, asyncio.Task[None]],
-        stop: Callable[[], None],
+        process: Process,
     ) -> None:
-        self._scheduler, self._reader, self._writer, self._stop_process = (
-            server.scheduler,
-            reader,
-            writer,
-            stop,
-        )
+        self._scheduler, self._reader, self._writer = server.scheduler, reader, writer
+        self._process = process
         self._encoder, self._exclusive = server.encoder, server.exclusive
         self._mistakes = 0
         self._requests = requests
@@ -282,7 +294,11 @@ class _Client:
 
     async def on_stop(self, number: int) -> None:
         """End the process, or answer why not; the client waits for the end."""
-        self._stop_process()
+        self._process.stop()
+
+    async def on_hand_over(self, number: int) -> None:
+        """Pass what the process runs to one in the background, or answer why not; it does so soon."""
+        self._process.hand_over()
 
     async def on_cancel(self, number: int, id: int) -> None:
         if task := self._requests.get(id):

@@ -111,6 +111,19 @@ def test_one_process_with_several_citizens_is_asked_once(place, capsys):
     assert (place.home / "done").exists() and (mira.home / "done").exists()
 
 
+def test_a_loop_of_several_is_not_ended_for_one_of_them(place, capsys):
+    mira = Place(place.root, "mira")
+    mira.tasks()
+    argv = ("--citizen", "opus,mira", "--loop", "--background-only")
+    with owner(place, str(ROOT / "core.py"), *argv) as process:
+        assert main(["--stop", "--citizen", "mira"]) == 0
+        left = f"mira: left alone: its loop (pid {process.pid}) also runs opus; name them, too"
+        assert capsys.readouterr().out == f"{left}, or no citizen at all\n"
+        assert process.poll() is None
+        assert main(["--stop", "--citizen", "mira,opus"]) == 0
+        assert process.wait(5) == 0
+
+
 def test_one_of_several_can_be_named(place, capsys):
     mira = Place(place.root, "mira")
     mira.tasks()

@@ -1,0 +1,97 @@
+"""Citizens pass from one process to the next: each is let go between two runs, and taken up at once."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from scheduler.control.fleet import Fleet
+from scheduler.core.ports import HandedOver
+from scheduler.errors import Owned, SchedulerError
+from scheduler.storage.lock import owner_of
+
+log = logging.getLogger("experience.fleet")
+
+LOOK = 0.05  # seconds between two looks at who owns a citizen
+STARTED_WITHIN = 15.0  # seconds until the next process must own a citizen that was let go
+
+
+class Successor(Protocol):
+    """The process that will run the citizens."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it lives."""
+        ...
+
+
+Start = Callable[[Sequence[str], Path], Successor]  # of a process for these citizens; one of their homes
+
+
+async def hand_over(fleet: Fleet, start: Start) -> HandedOver:
+    """Pass every citizen that runs here to a process that `start` starts.
+
+    Each is let go when its runs have ended, and its state is saved by then: no slot is lost, none runs twice.
+    One that the other process does not take up runs on here.
+    """
+    owned = {one.citizen: fleet.members[one.citizen].settings for one in fleet.schedulers()}
+    kept = {name: each.problems[0] for name, each in owned.items() if each.problems}
+    names = sorted(owned.keys() - kept.keys())
+    if not names:
+        return HandedOver(kept=kept)
+    try:
+        process = start(names, owned[names[0]].home)
+    except OSError as error:
+        return HandedOver(kept={**kept, **dict.fromkeys(names, str(error))})
+    fleet.spare(process.pid)
+    log.info("handing over", extra={"citizens": ", ".join(names), "to": process.pid})
+
+    def taken(name: str) -> bool:
+        owner = owner_of(owned[name].home)
+        return owner is not None and owner.pid == process.pid
+
+    async def taken_up(name: str) -> bool:
+        for _ in range(round(STARTED_WITHIN / LOOK)):
+            if process.poll() is not None or await asyncio.to_thread(taken, name):
+                break
+            await asyncio.sleep(LOOK)
+        return await asyncio.to_thread(taken, name)
+
+    async def passed(name: str) -> bool:
+        return await fleet.let_go(name, process.pid, taken_up)
+
+    answers = dict(zip(names, await asyncio.gather(*map(passed, names)), strict=True))
+    why = "its background process did not start" if process.poll() is not None else "it was not taken up"
+    kept |= {name: why for name, went in answers.items() if not went}
+    for name, reason in kept.items():
+        log.error(f"was not handed over: {reason}", extra={"citizen": name})
+    return HandedOver(process.pid, tuple(name for name in names if answers[name]), kept)
+
+
+async def succeed(fleet: Fleet, pid: int) -> None:
+    """Take up each citizen when that process lets it go; return when none is left to wait for."""
+    homes = {name: member.settings.home for name, member in fleet.members.items()}
+    waiting = set(homes) - {one.citizen for one in fleet.schedulers()}
+    log.info("taking over", extra={"citizens": ", ".join(sorted(waiting)), "of": pid})
+    while waiting:
+        owners = await asyncio.to_thread(lambda: {name: owner_of(homes[name]) for name in waiting})
+        for name, owner in owners.items():
+            if owner is None and await _taken(fleet, name):
+                waiting.discard(name)
+            elif owner is not None and owner.pid not in (pid, os.getpid()):
+                waiting.discard(name)  # somebody else was faster
+        await asyncio.sleep(LOOK)
+
+
+async def _taken(fleet: Fleet, name: str) -> bool:
+    try:
+        await fleet.take_over(name)
+    except Owned:  # the note of the owner goes a moment before its lock
+        return False
+    except SchedulerError as error:
+        log.error(str(error), extra={"citizen": name})
+    return True

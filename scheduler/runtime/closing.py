@@ -1,0 +1,57 @@
+"""What becomes of a monitor's citizens when it closes, and the lines that say so."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from subprocess import Popen
+
+from scheduler.core.ports import FleetOptions, HandedOver
+from scheduler.core.text import clean
+from scheduler.errors import PROGRAM
+from scheduler.runtime.loop_process import loop_command, spawn
+
+LISTED = 10  # citizens by name
+
+
+def successor(options: FleetOptions, pid: int) -> "Callable[[Sequence[str], Path], Popen[bytes]]":
+    """Starts the loop that takes over from process `pid`, with the same options; its log is in a home."""
+    flags = ["--successor-of", str(pid)]
+    flags += ["--config", str(options.config.resolve())] if options.config else []
+    flags += ["--interval", f"{options.interval:g}"] if options.interval else []
+    flags += ["--own-as-root"] if options.own_as_root else []
+
+    def start(names: Sequence[str], home: Path) -> "Popen[bytes]":
+        return spawn(home, loop_command(names, flags))
+
+    return start
+
+
+def closing_lines(
+    owned: Sequence[str],
+    owners: Mapping[str, str],
+    done: HandedOver = HandedOver(),  # noqa: B008  # frozen
+) -> Iterator[str]:
+    """What runs after the monitor, and what does not; `owned` are the citizens that it ran."""
+    if passed := done.passed:
+        on = f"{_names(passed)} {_goes(passed)} on in the background (pid {done.pid})"
+        yield f"{on}; {PROGRAM} down stops {_them(passed)}"
+    for name, reason in done.kept.items():
+        yield clean(f"{name} was not handed over: {reason}")
+    if stopped := [name for name in owned if name not in passed]:
+        yield f"stopped: {_names(stopped)}; {PROGRAM} up runs {_them(stopped)} again"
+    others = {name: owner for name, owner in owners.items() if owner and name not in owned}
+    for owner in dict.fromkeys(others.values()):
+        names = [name for name in others if others[name] == owner]
+        yield f"{_names(names)} {_goes(names)} on ({owner})"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
+def _goes(names: Sequence[str]) -> str:
+    return "goes" if len(names) == 1 else "go"
+
+
+def _them(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"
