@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from scheduler.engine.scheduler import Scheduler
     from scheduler.errors import TaskFailed
 
-__version__ = "0.1.0"
-
 __all__ = ["Context", "Cron", "Every", "Report", "Scheduler", "TaskFailed", "get_scheduler"]
 
 _HOMES = {

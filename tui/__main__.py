@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler import __version__
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import names_in, seconds, successor_of
 from scheduler.errors import PROGRAM
+from scheduler.system.version import VERSION
 
 if TYPE_CHECKING:
     from scheduler.control.threaded import FleetThread
@@ -121,7 +121,7 @@ def _known_citizens(config: Path | None) -> tuple[str, ...]:
 @click.option("--all", is_flag=True, hidden=True)  # as run.sh and core.py take them
 @click.option("--stop", is_flag=True, hidden=True)
 @click.option("--status", is_flag=True, hidden=True)
-@click.version_option(__version__, prog_name="Experience")
+@click.version_option(VERSION, prog_name="Experience")
 @click.pass_context
 def monitor(context: click.Context, /, **options: Any) -> int:
     """The live monitor of every citizen, with the scheduler inside."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler import __version__
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.looks.status import print_status, status_text
 from scheduler.cli.options import config_file, names_in, seconds, successor_of
 from scheduler.core.text import failing
+from scheduler.system.version import VERSION
 
 if TYPE_CHECKING:
     from scheduler.core.ports import FleetOptions
@@ -74,7 +74,7 @@ class Options(SimpleNamespace):
 @click.option("--log-json", is_flag=True, help="Log lines as JSON.")
 @click.option("--own-as-root", is_flag=True, help="As root, run other users' citizens, too.")
 @successor_of
-@click.version_option(__version__, prog_name="Experience")
+@click.version_option(VERSION, prog_name="Experience")
 def core(**flags: Any) -> int:
     """Run, watch and control the background tasks of a citizen."""
     options = Options(**flags)

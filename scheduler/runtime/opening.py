@@ -4,10 +4,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from scheduler import __version__
 from scheduler.core.text import clean, plural, until
 from scheduler.core.views import Snapshot
 from scheduler.errors import PROGRAM
+from scheduler.system.version import VERSION
 
 LISTED = 10  # citizens by name
 
@@ -16,7 +16,7 @@ def opening(root: str, citizens: Iterable[Snapshot], now: float) -> Iterator[str
     """The first lines of a process that is about to run these citizens, as their files say."""
     found = list(citizens)
     running = [one for one in found if not one.owner]
-    yield clean(f"Experience {__version__}, root {root}")
+    yield clean(f"Experience {VERSION}, root {root}")
     if running:
         yield clean(f"running {_names(running)}{_next(running, now)}")
     for one in found:

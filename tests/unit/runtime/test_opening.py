@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler import __version__
 from scheduler.core.ports import HandedOver
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.runtime.closing import closing_lines
 from scheduler.runtime.opening import opening
+from scheduler.system.version import VERSION
 from tests.fakes import NOON
 
 
@@ -25,7 +25,7 @@ def citizen(name: str, *due: float | None, owner: str = "") -> Snapshot:
 def test_a_loop_says_what_it_is_what_it_runs_and_what_comes_next():
     found = [citizen("opus", None, NOON + 61, NOON + 600), citizen("mira", NOON + 3600)]
     head, runs, leave = opening("/home", found, NOON)
-    assert head == f"Experience {__version__}, root /home"
+    assert head == f"Experience {VERSION}, root /home"
     assert runs == "running opus (3 tasks), mira (1): next task1@opus in 2m"
     assert leave == "to end it: ./run.sh down opus mira"
 
