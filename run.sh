@@ -35,7 +35,7 @@ main() {
     esac
     case ${1-} in
         --all | --stop | --status) exec "$python" "$here/core.py" "$@" ;;
-        --test) check_all && check tests -m pytest "${@:2}" && verdict ;;
+        --test) check_all && check tests -m pytest -n logical --maxprocesses 4 --dist worksteal "${@:2}" && verdict ;;
         --check) check_all && verdict ;;
         --screenshots) from_checkout -m tests.screens.screenshots "${@:2}" ;;
         --bench) from_checkout -m benchmarks "${@:2}" ;;
