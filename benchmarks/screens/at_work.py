@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from benchmarks.homes import BUILT_IN
 from scheduler.core.description import TaskDetails
-from scheduler.core.planning import Slots, TimeGrid
 from scheduler.core.ports import FleetView
 from scheduler.core.records import RunRecord
+from scheduler.core.schedules.forecast import Slots, TimeGrid
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import (

@@ -10,8 +10,8 @@ from scheduler.config.settings import CitizenSettings
 from scheduler.control.home_snapshot import read_snapshot, watched_since
 from scheduler.control.wire.client import ObservableControl, RemoteControl
 from scheduler.core.description import TaskDetails, explain
-from scheduler.core.planning import Slots, TimeGrid, forecast
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
+from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
 from scheduler.core.secrets import Masks
 from scheduler.core.state import TaskState
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.core.planning import upcoming
+from scheduler.core.schedules.forecast import upcoming
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState

@@ -1,9 +1,8 @@
-"""Decide when a task is due, and forecast its next runs: pure functions of their arguments."""
+"""Decide when a task is due: pure functions of their arguments."""
 
 import random
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 
 from scheduler.core.schedules.schedule import NEVER, ON_TIME, Cron, Every
 from scheduler.core.state import CHANGED, OFF, TaskState
@@ -11,39 +10,11 @@ from scheduler.core.task import NotSetUp, Outcome, Task
 from scheduler.process.process_info import Running
 
 INTERRUPTED = Outcome.INTERRUPTED  # members of an enumeration are slow to find
-COUNT = 5  # next times in a task's details
-MOST_CELLS, MOST_TASKS = 1000, 200  # in one forecast
 A_LITTLE = 0.001  # seconds: a slot at the very start of a cell belongs to it
 LATE = 60.0  # seconds: a start that nobody was there for by less than this is late, not missed
 HOPS = 60  # windows of active hours that are looked through for a slot
 
 Start = tuple[float, float | None]  # when a task is due, and the slot to remember of that run
-Slots = Mapping[str, tuple[float, ...]]  # by task: the first time in each cell that has one
-Forecast = tuple[Task, TaskState, float]  # with the floor below which missed slots are skipped
-
-
-@dataclass(frozen=True, slots=True)
-class TimeGrid:
-    """`cells` cells of `cell` seconds each, starting at `start` (Unix time)."""
-
-    start: float
-    cell: float
-    cells: int
-
-    @property
-    def end(self) -> float:
-        return self.start + self.cell * self.cells
-
-    def index(self, when: float) -> int:
-        """The cell of this time; outside the grid it is no valid index."""
-        return int((when - self.start) // self.cell)
-
-    def after(self, when: float) -> float:
-        """The start of the cell after the one with this time."""
-        return max(self.start, self.start + self.cell * (self.index(when) + 1))
-
-
-# ------------------------------------------------------------------ decisions
 
 
 def next_start(citizen: str, task: Task, state: TaskState, now: float, floor: float) -> Start:
@@ -69,7 +40,7 @@ def next_start(citizen: str, task: Task, state: TaskState, now: float, floor: fl
         slot = _not_missed(citizen, task, state, slot, floor)
         if state.last_run is not None or not isinstance(task.schedule, Every):
             slot = active_slot(task, slot)
-    return _start_of(citizen, task, slot, now)
+    return start_of(citizen, task, slot, now)
 
 
 def _after_pause(citizen: str, task: Task, state: TaskState, now: float, floor: float) -> Start:
@@ -80,7 +51,7 @@ def _after_pause(citizen: str, task: Task, state: TaskState, now: float, floor: 
     return max(when, until), slot
 
 
-def _start_of(citizen: str, task: Task, slot: float, now: float) -> Start:
+def start_of(citizen: str, task: Task, slot: float, now: float) -> Start:
     """When the run of this slot starts: with its jitter, and if it fell outside the hours when they begin."""
     begins = _active_from(task, slot, now)
     if task.jitter or begins != slot:
@@ -256,69 +227,3 @@ def recovered(state: TaskState, now: float, alive: Callable[[Running], bool]) ->
     orphan = state.running if alive(state.running) else None
     reason = "interrupted: the scheduler died during this run"
     return state.interrupted(reason, now, again=False).gave_up().orphaned(orphan)
-
-
-# ------------------------------------------------------------------ forecasts
-
-
-def upcoming(
-    citizen: str, task: Task, state: TaskState, now: float, floor: float, count: int = COUNT
-) -> tuple[float, ...]:
-    """The next times of the task if each run starts on time; none if it is disabled, or paused for good."""
-    state = _idle(citizen, task, state, now)
-    times: list[float] = []
-    when, slot = next_start(citizen, task, state, now, floor)
-    while when != NEVER and len(times) < count:
-        when = max(when, now)
-        times.append(when)
-        state = _after_run(citizen, task, state, when, slot)
-        when, slot = next_start(citizen, task, state, when, floor)
-    return tuple(times)
-
-
-async def forecast(citizen: str, tasks: Iterable[Forecast], now: float, grid: TimeGrid) -> Slots:
-    """The slots of these tasks; the loop turns between two of them."""
-    from asyncio import sleep  # `--status` needs this module, and no event loop
-
-    found: dict[str, tuple[float, ...]] = {}
-    grid = replace(grid, cells=min(grid.cells, MOST_CELLS))
-    for task, state, floor in list(tasks)[:MOST_TASKS]:
-        found[task.name] = slots(citizen, task, state, now, floor, grid)
-        await sleep(0)
-    return found
-
-
-def slots(
-    citizen: str, task: Task, state: TaskState, now: float, floor: float, grid: TimeGrid
-) -> tuple[float, ...]:
-    """The first time in each cell at which the task is due; one step per cell, however often it runs."""
-    state = _idle(citizen, task, state, now)
-    times: list[float] = []
-    when, slot = next_start(citizen, task, state, now, floor)
-    while when < grid.end:
-        at = max(when, now)
-        if at >= grid.start:
-            times.append(at)
-        state = _after_run(citizen, task, state, at, slot)
-        when, slot = next_start(citizen, task, state, at, floor)
-        if when < (edge := grid.after(at)):
-            base = at if slot is None else when if made_up(task, when, slot) else slot
-            when, slot = _start_of(citizen, task, _later_slot(task, base, edge), at)
-    return tuple(times)
-
-
-def _later_slot(task: Task, base: float, edge: float) -> float:
-    slot = task.schedule.skip(base, edge - A_LITTLE)
-    return slot if task.catch_up else active_slot(task, slot)
-
-
-def _idle(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
-    return taken_up(citizen, task, state.changed(running=None, orphan=None), now)
-
-
-def _after_run(citizen: str, task: Task, state: TaskState, when: float, slot: float | None) -> TaskState:
-    """The run began on time, after any pause, and takes as long as the last one."""
-    if state.paused and not state.forced:
-        state = resumed(citizen, task, state, when)
-    served = state.slot if slot is None else slot
-    return state.changed(last_run=when, due_now=False, forced=False, retry_at=None, slot=served)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from scheduler.core.description import TaskDetails
-from scheduler.core.planning import Slots, TimeGrid
 from scheduler.core.records import LISTED, RunRecord
+from scheduler.core.schedules.forecast import Slots, TimeGrid
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task
 from scheduler.core.ui_options import Monitor

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from scheduler.core.description import TaskDetails, explain
-from scheduler.core.planning import Slots, TimeGrid, forecast, resumed
+from scheduler.core.planning import resumed
 from scheduler.core.ports import Listener
 from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
+from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
 from scheduler.core.schedules.schedule import AtStart
 from scheduler.core.spans import moment
 from scheduler.core.state import TaskState

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS
-from scheduler.core.planning import upcoming
+from scheduler.core.schedules.forecast import upcoming
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, Schedule, zone_named
 from scheduler.core.state import TaskState
 from scheduler.core.task import Command, Task

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from scheduler.control.fleet import Fleet
-from scheduler.core.planning import MOST_CELLS, TimeGrid
 from scheduler.core.ports import FleetOptions
+from scheduler.core.schedules.forecast import MOST_CELLS, TimeGrid
 from tests.contract.test_control import ACTING, acting
 from tests.crash.loops import Place
 

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from scheduler.core.planning import TimeGrid
+from scheduler.core.schedules.forecast import TimeGrid
 
 PAST = 3600.0  # seconds before now that are shown
 ROUND = (60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)

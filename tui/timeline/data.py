@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from scheduler.core.planning import TimeGrid
 from scheduler.core.ports import Control
 from scheduler.core.records import MOST_LISTED, RunRecord
+from scheduler.core.schedules.forecast import TimeGrid
 from scheduler.errors import SchedulerError
 
 Row = tuple[str, str]  # citizen and task

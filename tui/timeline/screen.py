@@ -12,8 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from scheduler.core.planning import TimeGrid
 from scheduler.core.ports import Control
+from scheduler.core.schedules.forecast import TimeGrid
 from tui.common import text as words
 from tui.common.task_ref import TaskRef
 from tui.fleet.board import Place

@@ -10,7 +10,7 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.strip import Strip
 
-from scheduler.core.planning import TimeGrid
+from scheduler.core.schedules.forecast import TimeGrid
 from scheduler.core.views import TaskStatus
 from tui.common import text as words
 from tui.common.line_view import CursorView

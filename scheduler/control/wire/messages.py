@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 from scheduler import errors
-from scheduler.core.planning import MOST_TASKS, TimeGrid
+from scheduler.core.schedules.forecast import MOST_TASKS, TimeGrid
 from scheduler.core.views import Event, Snapshot
 from scheduler.errors import Disconnected, SchedulerError
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json

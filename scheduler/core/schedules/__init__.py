@@ -1,1 +1,1 @@
-"""When tasks run: intervals and cron expressions."""
+"""When tasks run: intervals, cron expressions, hours, and what follows for the next days."""

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from scheduler.core.planning import LATE, TimeGrid, made_up, next_start, slots, taken_up, upcoming
+from scheduler.core.planning import LATE, made_up, next_start, taken_up
 from scheduler.core.schedules.active_hours import DAYS, ActiveHours
+from scheduler.core.schedules.forecast import TimeGrid, slots, upcoming
 from scheduler.core.schedules.schedule import NEVER, AtStart, Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Task

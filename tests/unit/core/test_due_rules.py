@@ -15,8 +15,8 @@ from scheduler.core.planning import (
     retry_time,
     spread,
     taken_up,
-    upcoming,
 )
+from scheduler.core.schedules.forecast import upcoming
 from scheduler.core.schedules.schedule import NEVER, ON_TIME, Cron, Every
 from scheduler.core.state import CHANGED, Failure, TaskState
 from scheduler.core.task import Call, Outcome, Task

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.core.planning import TimeGrid, slots, spread, upcoming
+from scheduler.core.planning import spread
+from scheduler.core.schedules.forecast import TimeGrid, slots, upcoming
 from scheduler.core.schedules.schedule import AtStart, Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task

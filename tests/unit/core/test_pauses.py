@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from scheduler.core.planning import TimeGrid, next_start, pause_is_over, slots, taken_up, upcoming
+from scheduler.core.planning import next_start, pause_is_over, taken_up
+from scheduler.core.schedules.forecast import TimeGrid, slots, upcoming
 from scheduler.core.schedules.schedule import NEVER, Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.core.planning import upcoming
+from scheduler.core.schedules.forecast import upcoming
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, spelled
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, NotSetUp, Outcome, Task
