@@ -24,6 +24,9 @@ class Glyphs:
     dot: str
     ellipsis: str
     times: str
+    nothing: str  # no time: nothing will happen
+    recent: Mapping[str, str]  # the outcomes of last runs: the height says how bad
+    joints: str  # the ends of a line between two panels
     slot: str = "●"
     slots: str = "•"
     guide: str = "·"
@@ -44,6 +47,9 @@ UNICODE = Glyphs(
     dot=" · ",
     ellipsis="…",
     times="×",
+    nothing="–",
+    recent={"o": "▁", "w": "▄", "x": "█", "s": "·", "r": "·"},
+    joints="├┤",
 )
 
 ASCII = Glyphs(
@@ -60,6 +66,9 @@ ASCII = Glyphs(
     dot=" - ",
     ellipsis="~",
     times="x",
+    nothing="-",
+    recent={"o": ".", "w": "!", "x": "x", "s": "-", "r": "-"},
+    joints="++",
     slot="*",
     slots="-",
     guide=".",

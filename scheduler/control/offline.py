@@ -14,7 +14,7 @@ from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
 from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
 from scheduler.core.secrets import Masks
 from scheduler.core.state import TaskState
-from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
+from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
 from scheduler.storage.state_file import StateFile, States
 from scheduler.system.clock import Clock, SystemClock
@@ -22,7 +22,7 @@ from scheduler.system.unix_socket import client_socket, is_foreign
 
 T = TypeVar("T")
 
-OWNER_GONE = "its owner is gone; open the monitor again to take it over"
+OWNER_GONE = f"{NOBODY}: its owner ended"
 
 
 def ask_owner(citizen: str, home: Path, question: Callable[[RemoteControl], Awaitable[T]]) -> T | None:

@@ -9,9 +9,7 @@ from scheduler.core.schedules.forecast import upcoming
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp, Task
-
-BUILT_IN = "scheduler.handlers."
+from scheduler.core.task import BUILT_IN, Call, Command, Imported, Isolated, NotSetUp, Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from scheduler.core.values import value
 from scheduler.process.process_info import Running
 
 OK, STOPPED = Outcome.OK, Outcome.STOPPED  # members of an enumeration are slow to find
+RECENT = 10  # runs whose outcomes are kept
+_SIGNS = {OK: "o", Outcome.WARNING: "w", STOPPED: "s", Outcome.REFUSED: "r"}  # any other: failed
 ERROR_LIMIT = 2000  # characters of an error kept in the state file
 CHANGED = (
     3 * 3600.0
@@ -54,6 +56,7 @@ class TaskState:
     text: str = ""
     orphan: Running | None = None  # a run of a dead owner that is still alive; nothing starts before it ends
     slot: float | None = None  # the last slot that was served: of a cron expression, or before jitter
+    recent: str = ""  # the outcomes of the last runs, the newest last: ok, warning, failed, stopped, refused
     schedule: str | None = None  # as last seen; another one was set since
     wanted_since: float | None = None  # slots before this are not missed: the schedule was changed, or paused
     starting: bool = False  # what is `running` has no process of its own yet: a crash now, and it never began
@@ -90,6 +93,8 @@ class TaskState:
         fields["run_count"] += 1
         fields["running"], fields["retry_at"] = None, None
         fields["outcome"], fields["last_duration"] = outcome, duration
+        if outcome is not Outcome.SKIPPED:
+            fields["recent"] = (self.recent + _SIGNS.get(outcome, "x"))[-RECENT:]
         fields["forced"] = self.forced and not self.starting  # then it is a force for the run after this one
         fields["starting"] = False
         if outcome is not OK and outcome.bad:

@@ -15,6 +15,8 @@ from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import LONGEST, Cron, Every, Schedule
 from scheduler.core.values import value
 
+BUILT_IN = "scheduler.handlers."  # how the modules of our own handlers are called
+
 
 class Outcome(StrEnum):
     OK = "ok"
@@ -202,6 +204,13 @@ class Task:
     @property
     def set_up(self) -> bool:
         return not isinstance(self.work, NotSetUp)
+
+    @property
+    def builtin(self) -> bool:
+        """Whether it runs one of our own handlers, or would if it had its settings."""
+        work = self.work
+        ours = isinstance(work, Call) and str(getattr(work.function, "__module__", "")).startswith(BUILT_IN)
+        return ours or isinstance(work, NotSetUp)
 
     @property
     def ends(self) -> bool:

@@ -15,6 +15,7 @@ from scheduler.core.values import value
 
 STOPPING = "stopping"  # the note of a task whose run was asked to end
 LEFT_BEHIND = "waits for "  # how a task's note begins if its last run left something behind
+NOBODY = "nobody runs this"  # how a snapshot says that the owner has died
 
 
 class TaskStatus(StrEnum):
@@ -62,6 +63,8 @@ class TaskView:
     outcome: Outcome | None = None
     last_success: float | None = None
     active: str = ""  # the hours in which the schedule may start it
+    recent: str = ""
+    builtin: bool = False  # it runs one of our handlers, or nothing yet for want of settings
 
     @property
     def paused(self) -> bool:
@@ -186,6 +189,8 @@ def view(task: Task, state: TaskState, when: float, **more: Any) -> TaskView:
         outcome=state.outcome,
         last_success=state.last_success,
         active=str(task.active or ""),
+        recent=state.recent,
+        builtin=task.builtin,
         **more,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
+from scheduler.core.views import NOBODY, Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
 from tui.app import ExperienceApp
 from tui.demo.data import NAMES
@@ -87,7 +87,7 @@ def of(*snapshots: Snapshot, **view: Any) -> Callable[[], FakeFleet]:
 
 
 def stalled() -> FakeFleet:
-    fleet = demo("opus", "basil", "mira", stale="its owner (pid 4711) has ended")()
+    fleet = demo("opus", "basil", "mira", stale=f"{NOBODY}: process 4711 ended")()
     for control in fleet.view.controls[:2]:
         control.beat = Heartbeat(5.4, "opus/price_monitor")
     return fleet

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from rich.segment import Segment
 from rich.style import Style
 
-CURSOR, MARKED, FADED, HERE = 1, 2, 4, 8  # HERE: the cursor is somewhere in this panel
+CURSOR, MARKED, FADED = 1, 2, 4
+HERE, LOST = 8, 16  # the cursor is somewhere in this panel; nobody runs its citizen
+EDGE = FADED | HERE | LOST  # what the frame of a panel shows
 
 NAMES = (
     "ink",
@@ -39,7 +41,7 @@ class Styles:
         return cls({name: component(name) for name in NAMES})
 
     def style(self, name: str, light: int = 0) -> Style:
-        key = name, light & ~HERE
+        key = name, light & ~(HERE | LOST)
         found = self._mixed.get(key)
         if found is None:
             found = self._mixed[key] = self._mix(*key)
@@ -53,6 +55,13 @@ class Styles:
             over = self._styles["cursor"]
             style += Style(bgcolor=over.bgcolor, reverse=over.reverse, bold=over.bold)
         return style
+
+
+def edge_style(styles: Styles, light: int) -> Style:
+    """The style of a panel's frame."""
+    if light & LOST:
+        return styles.style("warning")
+    return styles.style("here" if light & HERE else "frame", light & FADED)
 
 
 def merged(segments: Iterable[Segment]) -> Iterator[Segment]:

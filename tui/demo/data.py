@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.schedules.schedule import Every
-from scheduler.core.state import Failure, TaskState
+from scheduler.core.state import RECENT, Failure, TaskState
 from scheduler.core.task import Call, NotSetUp, Outcome, Task
 from scheduler.handlers.registry import built_in
 
@@ -81,6 +81,14 @@ def outcome(citizen: str, task: str) -> tuple[Outcome, str]:
     return Outcome.OK, MESSAGES[task][1]
 
 
+def _recent(chance: random.Random, key: tuple[str, str], failed: int) -> str:
+    """The outcomes of the last runs: mostly fine, up to those that are not."""
+    if key in WARNINGS:
+        return "o" * (RECENT - 1) + "w"
+    past = "".join("x" if chance.random() < 0.03 else "o" for _ in range(RECENT - failed))
+    return past + "x" * failed
+
+
 def state(citizen: str, task: Task, now: float, busy_at: float) -> TaskState:
     """The saved state of this task; a task that the demo shows running is due at `busy_at`."""
     key, every, chance = (citizen, task.name), task.schedule.after(0), random.Random(f"{citizen}/{task.name}")
@@ -97,6 +105,7 @@ def state(citizen: str, task: Task, now: float, busy_at: float) -> TaskState:
         last_duration=MESSAGES[task.name][0],
         last_success=last - before * every,
         first_seen=last,
+        recent=_recent(chance, key, before),
         paused=key in PAUSED,
         paused_at=now - 600 if key in PAUSED else None,
         outcome=result,

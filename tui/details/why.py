@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.text import until
-from scheduler.core.views import STOPPING, Event, Heartbeat, Snapshot, TaskStatus, TaskView
+from scheduler.core.views import LEFT_BEHIND, STOPPING, Event, Heartbeat, Snapshot, TaskStatus, TaskView
 from tui.common.text import ago, moment, took
-from tui.fleet.notices import ATTEMPT, LEFT_BEHIND, first_line, stalled
+from tui.fleet.notices import ATTEMPT, first_line, stalled
 
 FELT = 1.0  # seconds without a turn of the loop that make a run late enough to be asked about
 LATE = 1.0  # seconds after its time that a start is called late

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 
 from scheduler.core.views import Snapshot, TaskView
 from tui.fleet.arrangement import Filter, Order
-from tui.fleet.panels.layout import Layout, arrange, columns_for
+from tui.fleet.panels.contents import FOLD, Density
+from tui.fleet.panels.layout import Layout, arrange, columns_for, widths_for
 from tui.fleet.panels.panel import Panel
 from tui.fleet.panels.rows import RowState
 from tui.glyphs import Glyphs
+
+LOWEST = 4  # lines that a panel has at least, in a fleet of many
+# A row that scrolls into sight is better than none: only what then fits leaves out those to be set up.
+DENSITIES = tuple(Density)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Board:
         self._where: dict[str, int] = {}
         self._longest = (0, 0)  # task name, schedule
         self._size = (0, 0)
-        self.layout: Layout = arrange([], 0, 1)
+        self.layout: Layout = arrange([], (0,))
 
     # -------------------------------------------------------------- what there is
 
@@ -50,11 +55,6 @@ class Board:
         if panel is None:
             return False
         moved = panel.update_snapshot(snapshot, self.filter)
-        name, schedule = self._longest
-        for task in snapshot.tasks:
-            name, schedule = max(name, len(task.name)), max(schedule, len(task.schedule))
-        if (name, schedule) != self._longest:
-            self._longest, moved = (name, schedule), True
         return moved or (not self.filter.all and bool(panel.tasks) != (snapshot.citizen in self._where))
 
     def panel(self, citizen: str) -> Panel | None:
@@ -86,16 +86,42 @@ class Board:
         everything = self.filter.all
         self.order = [panel for panel in self._panels.values() if everything or panel.tasks]
         self._where = {panel.citizen: index for index, panel in enumerate(self.order)}
-        columns = columns_for(len(self._panels), width, height)
-        self.layout = arrange([panel.height for panel in self.order], width, columns)
+        longest = [panel.longest for panel in self._panels.values()] or [(0, 0)]
+        self._longest = max(name for name, _ in longest), max(schedule for _, schedule in longest)
+        columns = columns_for(len(self._panels), width)
+        self.layout = self._densest(width, height, columns)
         self._settle()
+
+    def _densest(self, width: int, height: int, columns: int) -> Layout:
+        """The layout that leaves out as little as fits; what scrolls anyway leaves no row out."""
+        densities = DENSITIES
+        if len(self.order) // columns * LOWEST > height:  # not worth trying
+            densities = (Density.JOINED,)
+        for density in densities:
+            layout = self._arranged(width, columns, density)
+            if layout.height <= height:
+                return layout
+        return self._arranged(width, columns, Density.JOINED)
+
+    def _arranged(self, width: int, columns: int, density: Density) -> Layout:
+        widths = widths_for(width, columns)
+        heights = [
+            panel.shape(
+                widths[index % columns],
+                self._longest,
+                density,
+                joined=density >= Density.JOINED and index >= columns,
+            )
+            for index, panel in enumerate(self.order)
+        ]
+        return arrange(heights, widths)
 
     def _settle(self) -> None:
         """Keep the cursor on a row that exists."""
         index = self._where.get(self.cursor.citizen)
         if index is None:
             self.move_to(0, 0)
-        elif not any(task.name == self.cursor.task for task in self.order[index].tasks):
+        elif not any(row.name == self.cursor.task for row in self.order[index].rows):
             self.move_to(index, self._row)
 
     # -------------------------------------------------------------- the cursor
@@ -106,28 +132,35 @@ class Board:
         index = self._where.get(self.cursor.citizen, -1)
         if index < 0:
             return -1, -1
-        tasks = self.order[index].tasks
-        rows = (row for row, task in enumerate(tasks) if task.name == self.cursor.task)
-        return index, next(rows, 0)
+        rows = self.order[index].rows
+        found = (number for number, row in enumerate(rows) if row.name == self.cursor.task)
+        return index, next(found, 0)
 
     def move_to(self, panel: int, row: int) -> None:
         """Move the cursor to this row, or the nearest one."""
         if not self.order:
             return
         chosen = self.order[min(max(0, panel), len(self.order) - 1)]
-        self._row = min(max(0, row), max(0, len(chosen.tasks) - 1))
-        task = chosen.tasks[self._row].name if chosen.tasks else ""
-        self.cursor = Place(chosen.citizen, task)
+        self._row = min(max(0, row), max(0, len(chosen.rows) - 1))
+        self.cursor = Place(chosen.citizen, chosen.rows[self._row].name if chosen.rows else "")
+
+    def unfold(self) -> bool:
+        """Show, or hide again, what the row of the cursor stands for; False if it is a task."""
+        panel = self._panels.get(self.cursor.citizen)
+        if panel is None or self.cursor.task != FOLD:
+            return False
+        panel.fold(not panel.folded)
+        return True
 
     def mark(self) -> None:
         """Mark the row of the cursor, or take its mark away."""
-        if self.cursor.task:
+        if self.cursor.task not in ("", FOLD):
             self.marked ^= {self.cursor}
 
     def chosen(self) -> tuple[Place, ...]:
         """The marked rows in the order of the screen, or else the one with the cursor."""
         if not self.marked:
-            return (self.cursor,) if self.cursor.task else ()
+            return (self.cursor,) if self.cursor.task not in ("", FOLD) else ()
         return tuple(place for place in self.places() if place in self.marked)
 
     def places(self) -> list[Place]:
@@ -176,7 +209,7 @@ class Board:
         if bottom - top <= height:
             return top, bottom - 1
         first = top if row == 0 else top + panel.row_line(row)
-        last = bottom if row >= len(panel.tasks) - 1 else top + panel.row_line(row + 1)
+        last = bottom if row >= len(panel.rows) - 1 else top + panel.row_line(row + 1)
         return first, last - 1
 
     def states(self, y: int, now: float) -> tuple[RowState, ...]:
@@ -190,7 +223,6 @@ class Board:
         states = []
         for index in layout.panels_in(band):
             panel = self.order[index]
-            panel.widen(layout.widths[index % layout.columns], self._longest)
             marked = {place.task for place in self.marked if place.citizen == panel.citizen}
             states.append(panel.state(line, height, now, row if index == at else -1, marked))
         return tuple(states)
@@ -202,4 +234,4 @@ class Board:
         index = band * layout.columns + layout.column_at(x)
         if not 0 <= y < layout.height or index not in layout.panels_in(band):
             return None
-        return index, self.order[index].task_at(y - layout.tops[band])
+        return index, self.order[index].row_at(y - layout.tops[band])

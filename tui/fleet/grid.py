@@ -19,6 +19,7 @@ from tui.common.text import clean, fit
 from tui.fleet import navigation
 from tui.fleet.arrangement import Filter, Order
 from tui.fleet.board import Board, Place
+from tui.fleet.panels.contents import FOLD
 from tui.fleet.panels.panel import paint
 from tui.fleet.panels.rows import RowState
 from tui.glyphs import Glyphs
@@ -299,8 +300,15 @@ class FleetGrid(LineView):
                 self.action_open()
 
     def action_open(self) -> None:
-        if self.board.cursor.task:
+        if self.board.cursor.task == FOLD:
+            self._keeping(self._unfold)
+            self._reveal()
+        elif self.board.cursor.task:
             self.post_message(self.Opened(self.board.cursor))
+
+    def _unfold(self) -> None:
+        self.board.unfold()
+        self.board.arrange(*self.room)
 
     def action_mark(self) -> None:
         self.board.mark()

@@ -12,15 +12,15 @@ Row = tuple[str, str]  # citizen and task, "" for the citizen as a whole
 def vertical(board: Board, step: int) -> Spot:
     """One task down or up, over the edge of the panel into the next one of the column."""
     index, row = board.at
-    tasks, columns = len(board.order[index].tasks), board.layout.columns
-    if 0 <= row + step < tasks:
+    rows, columns = len(board.order[index].rows), board.layout.columns
+    if 0 <= row + step < rows:
         return index, row + step
     target = index + columns * step
     if step > 0 and target >= len(board.order) and _band(board, index) < _band(board, len(board.order) - 1):
         target = len(board.order) - 1
     if not 0 <= target < len(board.order):
         return index, row
-    return target, 0 if step > 0 else len(board.order[target].tasks) - 1
+    return target, 0 if step > 0 else len(board.order[target].rows) - 1
 
 
 def sideways(board: Board, step: int) -> Spot:
@@ -48,18 +48,18 @@ def page(board: Board, lines: int) -> Spot:
     if y < 0:
         return column, 0
     target = min(layout.band_at(y) * layout.columns + column, len(board.order) - 1)
-    return target, board.order[target].task_at(y - layout.top(target))
+    return target, board.order[target].row_at(y - layout.top(target))
 
 
 def end(board: Board, step: int) -> Spot:
     """The very first or the very last task."""
     last = len(board.order) - 1
-    return (0, 0) if step < 0 else (last, len(board.order[last].tasks) - 1)
+    return (0, 0) if step < 0 else (last, len(board.order[last].rows) - 1)
 
 
 def _last_of(board: Board, column: int) -> Spot:
     index = max(range(column, len(board.order), board.layout.columns), default=0)
-    return index, len(board.order[index].tasks) - 1
+    return index, len(board.order[index].rows) - 1
 
 
 def _band(board: Board, index: int) -> int:

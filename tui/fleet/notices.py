@@ -9,12 +9,11 @@ from enum import IntEnum
 from textual.content import Content
 
 from scheduler.core.ports import FleetView
-from scheduler.core.views import Heartbeat, Snapshot, TaskStatus
+from scheduler.core.views import NOBODY, Heartbeat, Snapshot
 from tui.common.text import clean
 
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
-LEFT_BEHIND = "waits for "  # how a task's note begins if its last run left a process behind
-ATTEMPT = "attempt "  # how it begins while the task waits for a retry
+ATTEMPT = "attempt "  # how a task's note begins while the task waits for a retry
 STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
 EXAMPLE = """\
 [citizens.opus.tasks.hello]
@@ -40,10 +39,11 @@ STYLES = {Severity.FACT: "faint", Severity.PROBLEM: "warning", Severity.WAKE: "w
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One sentence, not yet cleaned."""
+    """One sentence, not yet cleaned; `short` is for where it has no room."""
 
     rank: Severity
     text: str
+    short: str = ""
 
     @property
     def style(self) -> str:
@@ -53,11 +53,6 @@ class Notice:
 def notices(snapshot: Snapshot, pulse: Heartbeat | None = None) -> list[Notice]:
     """All notices of a citizen, the worst first."""
     return [*_wrongs(snapshot, pulse), *_facts(snapshot)]
-
-
-def owned_here(snapshot: Snapshot | None) -> str:
-    """What closing this screen means for a citizen; empty if it means nothing."""
-    return "runs here: closing stops it" if snapshot and snapshot.owner == "here" else ""
 
 
 def faded(snapshot: Snapshot, pulse: Heartbeat | None) -> bool:
@@ -78,7 +73,7 @@ def _wrongs(snapshot: Snapshot, pulse: Heartbeat | None) -> Iterator[Notice]:
     if pulse is not None and stalled(pulse):
         yield Notice(Severity.STALLED, stall_words(pulse))
     if snapshot.stale:
-        yield Notice(Severity.STALE, f"not live: {_near(snapshot.stale)}")
+        yield _not_live(snapshot.stale)
     if snapshot.unsaved:
         yield Notice(Severity.UNSAVED, f"not saved: {snapshot.unsaved}")
     for problem in snapshot.problems:
@@ -87,17 +82,29 @@ def _wrongs(snapshot: Snapshot, pulse: Heartbeat | None) -> Iterator[Notice]:
         yield Notice(Severity.WAKE, f"wake failed: {first_line(snapshot.wake.error)}")
 
 
+def lost(snapshot: Snapshot | None) -> bool:
+    """Whether nobody runs the citizen, because its owner has died."""
+    return snapshot is not None and snapshot.stale.startswith(NOBODY)
+
+
+def _not_live(reason: str) -> Notice:
+    if reason.startswith(NOBODY):
+        return Notice(Severity.STALE, f"{reason}. O takes over", f"{NOBODY}. O takes over")
+    return Notice(Severity.STALE, f"not live: {_near(reason)}")
+
+
 def _facts(snapshot: Snapshot) -> Iterator[Notice]:
     owner = snapshot.owner
-    if owner.startswith("attached"):
+    if lost(snapshot):  # that is said already
+        pass
+    elif owner == "here":
+        yield Notice(Severity.FACT, "runs here: closing stops it")
+    elif owner.startswith("attached"):
         yield Notice(Severity.FACT, owner)
-    elif owner != "here":
+    else:
         yield Notice(Severity.FACT, f"owned by {owner}" if owner else "no process runs it")
     if snapshot.wake.note:
         yield Notice(Severity.FACT, snapshot.wake.note)
-    missing = sum(task.kind is TaskStatus.NOT_SET_UP for task in snapshot.tasks)
-    if missing > 1 and missing >= len(snapshot.tasks) / 2:
-        yield Notice(Severity.FACT, f"{missing} tasks not set up: open one to see how")
     if not snapshot.wake.configured:
         yield Notice(Severity.FACT, "no wake command: wakes are only recorded")
 

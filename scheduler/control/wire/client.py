@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from scheduler.control.wire import messages
 from scheduler.control.wire.greeting import check_user, checked_greeting
 from scheduler.core.ports import RequestingControl
-from scheduler.core.views import Heartbeat, OutputChunk, Snapshot
+from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.errors import Disconnected, NotConfirmed, Refused, SchedulerError
 from scheduler.executors.output import ChunkQueue
@@ -267,7 +267,8 @@ class RemoteControl(ObservableControl):
             if self._connection:
                 await self._connection.closed()
                 self._connection, pause = None, RETRY
-                self._publish(replace(self._snapshot, stale=f"its owner ({self._owner}) is gone"))
+                gone = f"{NOBODY}: {self._owner.replace('pid', 'process')} ended"
+                self._publish(replace(self._snapshot, stale=gone))
             try:
                 await self._attach()
                 continue

@@ -186,8 +186,8 @@ async def test_an_owner_that_dies_is_gone_and_one_that_comes_back_is_found_again
     control = RemoteControl(first.at, first.clock)
     await control.start()
     await first.close()
-    await until(lambda: "is gone" in control.snapshot().stale, "it is said at once")
-    with pytest.raises(Disconnected, match="is gone"):
+    await until(lambda: "nobody runs this" in control.snapshot().stale, "it is said at once")
+    with pytest.raises(Disconnected, match="nobody runs this"):
         await control.force("tick")
     second = Owner(home)
     await second.open()

@@ -231,7 +231,7 @@ async def test_many_refusals_are_one_toast():
     ],
 )
 async def test_the_cursor_moves(keys, lands_on):
-    async with screen(fleet_of_three()) as pilot:
+    async with screen(fleet_of_three(), size=(100, 40)) as pilot:
         await press(pilot, *keys)
         assert cursor(pilot) == lands_on
         assert f"❯✓ {lands_on.partition('/')[2]}"[:4] in shown(pilot).replace("✗", "✓")
@@ -568,20 +568,17 @@ async def test_a_tick_repaints_only_lines_that_changed():
         grid.refresh = lambda *regions, **_: painted.append(regions)  # type: ignore[method-assign]
         await fleet.clock.advance(1)
         pilot.app.tick()
-        assert [(region.y, region.height) for region in painted[0]] == [(1, 1)]
+        assert [(region.y, region.height) for region in painted[0]] == [(2, 1)]  # below title and heads
 
 
-async def test_the_panel_under_the_cursor_says_what_closing_the_screen_means():
+async def test_each_panel_says_what_closing_the_screen_means():
     here, there = (
         FakeControl(Snapshot("aria", (task("a"),))),
         FakeControl(Snapshot("mira", (task("b"),), owner="attached, pid 4711")),
     )
     async with screen(FakeFleet(here, there), size=(120, 12)) as pilot:
-        await press(pilot, "home")
         assert shown(pilot).count("runs here: closing stops it") == 1
-        assert "attached, pid 4711" in shown(pilot)
-        await press(pilot, "tab")
-        assert "runs here" not in shown(pilot) and "attached, pid 4711" in shown(pilot)
+        assert shown(pilot).count("attached, pid 4711") == 1
 
 
 async def test_a_citizen_whose_settings_are_broken_is_not_told_to_write_some():

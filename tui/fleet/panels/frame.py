@@ -1,11 +1,13 @@
-"""The lines around a panel's tasks: title and wake above, notices of the citizen below."""
+"""The lines around a panel's rows: title and wake above, notices of the citizen below."""
 
 from rich.segment import Segment
 
 from scheduler.core.views import Snapshot, TaskStatus
 from tui.common import text as words
-from tui.common.styles import FADED, HERE, Styles
+from tui.common.styles import FADED, Styles, edge_style
 from tui.fleet.notices import Notice
+from tui.fleet.panels.contents import WAKE
+from tui.fleet.panels.layout import RECENT, Columns
 from tui.fleet.panels.rows import Line, RowState
 from tui.glyphs import Glyphs
 
@@ -15,35 +17,41 @@ class TopLine(Line):
 
     bare = True
 
-    def __init__(self, citizen: str, snapshot: Snapshot | None, width: int, glyphs: Glyphs) -> None:
+    def __init__(
+        self, citizen: str, snapshot: Snapshot | None, width: int, glyphs: Glyphs, joined: bool = False
+    ) -> None:
         super().__init__(glyphs)
+        self._ends = glyphs.joints if joined else glyphs.corners[:2]  # `joined` to the panel above
         self._name = words.shorten(words.clean(citizen, glyphs.plain), max(0, width - 6), glyphs.ellipsis)
         self._wake = snapshot.wake if snapshot else None
+        self._ticks = snapshot is not None and snapshot.task(WAKE) is None and not snapshot.stale
         failing = sum(task.error is not None for task in snapshot.tasks) if snapshot else 0
         self._failing = f" {glyphs.kind[TaskStatus.FAILED]} {failing} " if failing else ""
         self._room = width - 6 - words.cells(self._name)
 
     def state(self, now: float, light: int) -> RowState:
         wake, time = self._wake, ""
-        if wake and wake.running_since is not None:
+        if wake is None or not self._ticks:  # its row says when
+            return RowState(self, light=light)
+        if wake.running_since is not None:
             time = words.elapsed(now - wake.running_since)
-        elif wake and wake.due is not None:
+        elif wake.due is not None:
             time = words.countdown(wake.due - now)
         return RowState(self, time, light=light)
 
     def paint(self, state: RowState, styles: Styles) -> list[Segment]:
         glyphs, light = self.glyphs, state.light & FADED
-        frame = styles.style("here" if state.light & HERE else "frame", light)
+        frame = edge_style(styles, state.light)
         wake, failing = self._fitting(state.time)
         line = glyphs.across * (self._room - len(wake) - len(failing))
-        running = self._wake and self._wake.running_since is not None
+        running = state.time and self._wake and self._wake.running_since is not None
         return [
-            Segment(f"{glyphs.corners[0]}{glyphs.across} ", frame),
+            Segment(f"{self._ends[0]}{glyphs.across} ", frame),
             Segment(self._name, styles.style("title", light)),
             Segment(f" {line}", frame),
             Segment(failing, styles.style("failed", light)),
             Segment(wake, styles.style("running" if running else "faint", light)),
-            Segment(f"{glyphs.across}{glyphs.corners[1]}", frame),
+            Segment(f"{glyphs.across}{self._ends[1]}", frame),
         ]
 
     def _fitting(self, time: str) -> tuple[str, str]:
@@ -59,39 +67,64 @@ class TopLine(Line):
         if wake is None or not (time or wake.count):
             return []
         if not time:
-            return [words.plural(wake.count, "wake")]
+            return [f"wake #{wake.count}", words.plural(wake.count, "wake")]
         if wake.running_since is not None:
             return [f"wake #{wake.count + 1} running {time}", f"awake {time}"]
         when = time if time == "now" else f"in {time}"
         return [f"wake #{wake.count + 1} {when}", f"wake {when}"]
 
 
+class HeadsLine(Line):
+    """What the columns are called."""
+
+    def __init__(self, columns: Columns, glyphs: Glyphs) -> None:
+        super().__init__(glyphs)
+        heads = f"   {'task':<{columns.name + 1}}{'next':>{words.TIME}}" + " " * (
+            columns.bar_end - columns.time_end
+        )
+        heads += "every".rjust(columns.schedule + 1)
+        heads += f"  {'last ten':<{RECENT}}" if columns.recent else ""
+        heads += "took".rjust(columns.took + 1)
+        heads += "  what it said last" if columns.text else ""
+        self._text = words.fit(heads, columns.inner + 1, glyphs.ellipsis)
+
+    def paint(self, state: RowState, styles: Styles) -> list[Segment]:
+        return [Segment(self._text, styles.style("faint", state.light))]
+
+
 class BottomLine(Line):
-    """The citizen's notices, the worst first; `here` is added under the cursor."""
+    """The citizen's notices, the worst first."""
 
     bare = True
 
-    def __init__(self, notices: list[Notice], here: str, width: int, glyphs: Glyphs) -> None:
+    def __init__(self, notices: list[Notice], width: int, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
         self._width = width
-        texts = [words.clean(notice.text, glyphs.plain) for notice in notices]
-        self._text, self._here = self._fitting(texts), self._fitting([*texts, *([here] if here else [])])
+        self._text = _fitting(notices, max(0, width - 6), glyphs)
         self._style = notices[0].style if notices else "faint"
 
-    def _fitting(self, texts: list[str]) -> str:
-        glyphs = self.glyphs
-        return words.shorten(glyphs.dot.join(texts), max(0, self._width - 6), glyphs.ellipsis)
-
     def paint(self, state: RowState, styles: Styles) -> list[Segment]:
-        glyphs, light = self.glyphs, state.light & FADED
-        frame = styles.style("here" if state.light & HERE else "frame", light)
-        text = self._here if state.light & HERE else self._text
+        glyphs = self.glyphs
+        frame, text = edge_style(styles, state.light), self._text
         if not text:
             line = glyphs.across * (self._width - 2)
             return [Segment(f"{glyphs.corners[2]}{line}{glyphs.corners[3]}", frame)]
         line = glyphs.across * (self._width - 5 - words.cells(text))
         return [
             Segment(f"{glyphs.corners[2]}{glyphs.across} ", frame),
-            Segment(text, styles.style(self._style, light)),
+            Segment(text, styles.style(self._style, state.light & FADED)),
             Segment(f" {line}{glyphs.corners[3]}", frame),
         ]
+
+
+def _fitting(notices: list[Notice], room: int, glyphs: Glyphs) -> str:
+    """The worst in any case, then those that fit as a whole."""
+    said = ""
+    for notice in notices:
+        text = words.clean(notice.text, glyphs.plain)
+        if not said:
+            short = words.clean(notice.short, glyphs.plain) if words.cells(text) > room else ""
+            said = words.shorten(short or text, room, glyphs.ellipsis)
+        elif words.cells(said + glyphs.dot + text) <= room:
+            said += glyphs.dot + text
+    return said

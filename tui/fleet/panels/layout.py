@@ -8,9 +8,9 @@ from itertools import accumulate
 
 from tui.common.text import TIME
 
-WANTED, LEAST = 56, 39  # cells of a panel
+LEAST = 39  # cells of a panel
 SMALLEST = 12  # below that a panel is cut off at the right
-TYPICAL = 10  # lines of one, for a guess that does not change with every error
+NAME, BAR, SCHEDULE, RECENT, SAID = 14, 6, 5, 10, 30  # cells of columns, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,15 @@ class Layout:
         return self.tops[panel // self.columns + 1]
 
 
-def arrange(heights: Sequence[int], width: int, columns: int) -> Layout:
-    """Panels of these heights, in rows of `columns`, over `width` cells."""
+def widths_for(width: int, columns: int) -> tuple[int, ...]:
+    """The widths of so many columns of panels over `width` cells."""
     each, more = divmod(max(width, columns * SMALLEST), columns)
-    widths = tuple(each + (column < more) for column in range(columns))
+    return tuple(each + (column < more) for column in range(columns))
+
+
+def arrange(heights: Sequence[int], widths: tuple[int, ...]) -> Layout:
+    """Panels of these heights, in bands of columns of these widths."""
+    columns = len(widths)
     bands = (max(heights[first : first + columns]) for first in range(0, len(heights), columns))
     return Layout(
         columns=columns,
@@ -59,24 +64,20 @@ def arrange(heights: Sequence[int], width: int, columns: int) -> Layout:
     )
 
 
-def columns_for(panels: int, width: int, height: int) -> int:
-    """How many columns: wide panels if all fit on the screen, else as many columns as are readable."""
-    roomy, most = max(1, width // WANTED), max(1, width // LEAST)
-    for columns in range(roomy, most + 1):
-        if -(-panels // columns) * TYPICAL <= height:
-            return max(1, min(columns, panels))
-    return max(1, min(most, panels))
+def columns_for(panels: int, width: int) -> int:
+    """As many columns as there are panels, while each is readable; only then the widest."""
+    return max(1, min(width // LEAST, panels))
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Widths in cells, 0 for a column without room; each has a gap before it, the glyph excepted."""
+    """Widths in cells, 0 for a column without room; each has a gap before it, the sign excepted."""
 
     inner: int
     name: int
     bar: int = 0
     schedule: int = 0
-    runs: int = 0
+    recent: int = 0
     took: int = 0
     text: int = 0
 
@@ -88,17 +89,28 @@ class Columns:
     def bar_end(self) -> int:
         return self.time_end + (self.bar + 1 if self.bar else 0)
 
+    @property
+    def rest(self) -> int:
+        """Cells at the right that no column has."""
+        facts = self.schedule, self.recent and self.recent + 1, self.took, self.text and self.text + 1
+        return self.inner - self.bar_end - sum(cells + 1 for cells in facts if cells)
+
+    @property
+    def heads(self) -> bool:
+        """Whether the columns need titles: no number stands without a name."""
+        return self.took > 0
+
 
 @lru_cache(maxsize=64)
-def share(inner: int, longest: int, schedules: int = 7) -> Columns:
+def share(inner: int, longest: int, schedules: int = 5) -> Columns:
     """The columns of a panel with `inner` cells; `longest` is the longest name, `schedules` the same."""
     room = max(0, inner - 2 - 1 - TIME)
-    name = min(room, max(8, min(longest, 14 + max(0, inner - 36) // 3)))
+    name = min(room, max(8, min(longest, NAME)))
     rest = room - name
 
-    def take(cells: int, spare: int = 0) -> int:
+    def take(cells: int) -> int:
         nonlocal rest
-        if rest < cells + 1 + spare:
+        if rest < cells + 1:
             return 0
         rest -= cells + 1
         return cells
@@ -109,10 +121,12 @@ def share(inner: int, longest: int, schedules: int = 7) -> Columns:
         rest -= more
         return cells + more
 
-    schedule = take(4)
-    bar, runs, took = take(6), take(6), take(6)
-    bar = widen(bar, 14)
-    schedule = widen(schedule, min(7, schedules))
-    text = take(12)
+    schedule = take(SCHEDULE)
+    bar = take(BAR) or take(BAR - 1)
+    took = take(TIME) if rest >= TIME + 1 + RECENT + 2 else 0
+    text = take(SAID + 1) - 1 if took and rest >= SAID + 2 else 0
+    recent = take(RECENT + 1) - 1 if took and rest >= RECENT + 2 else 0
+    name = widen(name, longest)
+    bar = widen(bar, 12 if took else 20)
     schedule = widen(schedule, min(15, schedules)) if text else schedule
-    return Columns(inner, name, widen(bar, 18 if text else 99), schedule, runs, took, widen(text, 999))
+    return Columns(inner, name, bar, schedule, recent, took, widen(text, 999))

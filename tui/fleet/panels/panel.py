@@ -1,16 +1,18 @@
-"""One citizen's panel: its lines, made when they are first looked at."""
+"""One citizen's panel: its rows, and its lines, made when they are first looked at."""
 
 from collections.abc import Container
 
 from rich.segment import Segment
 
 from scheduler.core.views import Heartbeat, Snapshot, TaskView
-from tui.common.styles import CURSOR, FADED, HERE, MARKED, Styles
+from tui.common import text as words
+from tui.common.styles import CURSOR, EDGE, FADED, HERE, LOST, MARKED, Styles, edge_style
 from tui.fleet.arrangement import Filter, words_of
-from tui.fleet.notices import LEFT_BEHIND, Notice, Severity, faded, notices, owned_here, stalled
-from tui.fleet.panels.frame import BottomLine, TopLine
+from tui.fleet.notices import Notice, Severity, faded, lost, notices, stalled
+from tui.fleet.panels.contents import Below, Density, Fold, Row, below, ordered, rows_of
+from tui.fleet.panels.frame import BottomLine, HeadsLine, TopLine
 from tui.fleet.panels.layout import Columns, share
-from tui.fleet.panels.rows import Line, RowState, TaskLine, TextLine, below, lines_of
+from tui.fleet.panels.rows import INDENT, FoldLine, Line, RowState, TaskLine, TextLine
 from tui.glyphs import Glyphs
 
 SETTINGS = "experience.toml"
@@ -24,19 +26,28 @@ class Panel:
         self.citizen, self._glyphs = citizen, glyphs
         self.snapshot: Snapshot | None = None
         self.pulse: Heartbeat | None = None
-        self.tasks: tuple[TaskView, ...] = ()
+        self.tasks: tuple[TaskView, ...] = ()  # those that the filter keeps, as they are shown
+        self.rows: tuple[Row, ...] = ()
+        self.longest = (0, 0)  # the longest name of a task, and schedule
         self.height = 3
-        self._width, self._longest = 0, (0, 0)
+        self.folded = True
+        self._filtered = False
+        self._shape = (0, (0, 0), Density.ROOMY, False)  # width, longest of all, density, joined
         self._columns = Columns(0, 0)
-        self._lines: list[tuple[Line, int]] = []  # each line and the index of its task; empty until asked for
-        self._rows: dict[str, TaskLine] = {}
+        self._lines: list[tuple[Line, int]] = []  # each line and the index of its row; empty until asked for
+        self._known: dict[str, TaskLine] = {}
         self._words = ""  # all that a filter may find in it
         self._blank = self._text("")
 
     def update_snapshot(self, snapshot: Snapshot, keep: Filter) -> bool:
-        """Take the newest snapshot; True if the panel has another height now."""
+        """Take the newest snapshot; True if the panel needs other room now."""
         self.snapshot, self._words = snapshot, ""
-        return self.apply_filter(keep)
+        before, tasks = self.longest, snapshot.tasks
+        self.longest = (
+            max((len(task.name) for task in tasks), default=0),
+            max((len(task.schedule) for task in tasks), default=0),
+        )
+        return self.apply_filter(keep) or before != self.longest
 
     def apply_filter(self, keep: Filter) -> bool:
         """Choose the tasks to show; True if the panel has another height now."""
@@ -45,10 +56,13 @@ class Panel:
             self._words = self._words or words_of(self.citizen, tasks)
             some = tasks if keep.may_want(self._words) else ()
             tasks = tuple(task for task in some if keep.wants(self.citizen, task))
-        height = 2 + (lines_of(tasks) or 1)
-        changed, self.height = height != self.height, height
-        self.tasks, self._lines = tasks, []
-        return changed
+        self.tasks, self._filtered = tuple(ordered(tasks)), not keep.all
+        return self._settle()
+
+    def fold(self, folded: bool) -> None:
+        """Show the tasks that need settings as one row, or one by one."""
+        self.folded = folded
+        self._settle()
 
     def set_pulse(self, pulse: Heartbeat) -> None:
         """Take the scheduler's pulse."""
@@ -56,66 +70,113 @@ class Panel:
         if stalled(pulse) or stalled(before):
             self._lines = []
 
-    def widen(self, width: int, longest: tuple[int, int]) -> None:
-        """Draw for so many cells; `longest` is the length of the longest task name, and schedule."""
-        if (width, longest) != (self._width, self._longest):
-            self._width, self._longest, self._lines = width, longest, []
+    def shape(self, width: int, longest: tuple[int, int], density: Density, joined: bool = False) -> int:
+        """Draw in this shape from now on; gives the lines that the panel needs.
+
+        `longest` is the longest name of a task, and schedule; `joined` to the panel above.
+        """
+        if (width, longest, density, joined) != self._shape:
+            self._shape = width, longest, density, joined
             self._columns = share(width - 4, *longest)
-            self._rows.clear()
+            self._known.clear()
+            self._settle()
+        return self.height
+
+    def _settle(self) -> bool:
+        """Choose the rows, and count the lines; True if there are more or fewer."""
+        _, _, density, _ = self._shape
+        if self._filtered:
+            self.rows = self.tasks
+        else:
+            self.rows = rows_of(self.tasks, folded=self.folded, density=density)
+        lines = self._heads + sum(map(self._lines_of, self.rows)) + len(self._news())
+        height = 1 + max(1, lines) + (density < Density.JOINED)
+        changed, self.height = height != self.height, height
+        self._lines = []
+        return changed
+
+    @property
+    def _heads(self) -> bool:
+        return self._columns.heads and self._shape[2] < Density.NO_REASONS and bool(self.rows)
+
+    def _lines_of(self, row: Row) -> int:
+        return 1 if isinstance(row, Fold) else 1 + len(self._below(row))
+
+    def _below(self, task: TaskView) -> list[Below]:
+        return below(task, max(0, self._columns.inner - INDENT), self._shape[2], self._glyphs)
+
+    def _news(self) -> list[Notice]:
+        """What is wrong with the citizen, where there is no frame below that says so."""
+        if self.snapshot is None or self._shape[2] < Density.JOINED:
+            return []
+        return [note for note in notices(self.snapshot) if note.rank < Severity.FACT][:1]
 
     def row_line(self, index: int) -> int:
-        """On which line of the panel the task with this index is."""
-        return 1 + lines_of(self.tasks[:index])
+        """On which line of the panel the row with this index is."""
+        return 1 + self._heads + sum(map(self._lines_of, self.rows[:index]))
 
-    def task_at(self, line: int) -> int:
-        """The index of the task that this line belongs to."""
-        return self._drawn()[min(max(1, line), self.height - 2)][1]
+    def row_at(self, line: int) -> int:
+        """The index of the row that this line belongs to."""
+        drawn = self._drawn()
+        return drawn[min(max(1, line), len(drawn) - 1)][1]
 
     def state(self, line: int, height: int, now: float, row: int, marked: Container[str]) -> RowState:
-        """What line `line` of `height` looks like now; `row` is the task with the cursor, or -1."""
+        """What line `line` of `height` looks like now; `row` is the one with the cursor, or -1."""
         lines = self._drawn()
-        last = len(lines) - 1
-        # A panel beside a higher one has blank lines above its last.
-        drawn, index = lines[-1] if line == height - 1 else lines[line] if line < last else (self._blank, -1)
+        drawn, index = self._line(lines, line, height)
         light = (FADED if self._faded else 0) | (HERE if row >= 0 else 0)
-        if isinstance(drawn, TaskLine):
-            light |= (CURSOR if index == row else 0) | (MARKED if drawn.task.name in marked else 0)
+        light |= LOST if lost(self.snapshot) else 0
+        if drawn.name:
+            light |= (CURSOR if index == row else 0) | (MARKED if drawn.name in marked else 0)
         return drawn.state(now, light)
+
+    def _line(self, lines: list[tuple[Line, int]], line: int, height: int) -> tuple[Line, int]:
+        """A panel beside a higher one has blank lines above its last."""
+        last = len(lines) - (self._shape[2] < Density.JOINED)
+        if line < last:
+            return lines[line]
+        return lines[-1] if line == height - 1 and last < len(lines) else (self._blank, -1)
 
     @property
     def _faded(self) -> bool:
         return self.snapshot is None or faded(self.snapshot, self.pulse)
 
     def _drawn(self) -> list[tuple[Line, int]]:
-        """All lines, each with the index of its task: title, tasks, notices."""
+        """All lines, each with the index of its row: title, rows, notices."""
         if not self._lines:
-            snapshot, width, glyphs = self.snapshot, self._width, self._glyphs
+            snapshot, glyphs = self.snapshot, self._glyphs
+            width, _, density, joined = self._shape
             said = notices(snapshot, self.pulse) if snapshot else []
-            top = TopLine(self.citizen, snapshot, width, glyphs)
-            bottom = BottomLine(said, owned_here(snapshot), width, glyphs)
+            top = TopLine(self.citizen, snapshot, width, glyphs, joined)
             body = self._body() or [(self._text(_instead_of_tasks(self.citizen, snapshot, said)), 0)]
-            self._lines = [(top, 0), *body, (bottom, 0)]
+            self._lines = [(top, 0), *body]
+            if density < Density.JOINED:
+                if density >= Density.NO_REASONS:  # who owns it is no news
+                    said = [note for note in said if note.rank < Severity.FACT]
+                self._lines.append((BottomLine(said, width, glyphs), len(self.rows) - 1))
             self._blank = self._text("")
         return self._lines
 
     def _body(self) -> list[tuple[Line, int]]:
-        body: list[tuple[Line, int]] = []
-        known, self._rows = self._rows, {}
-        for index, task in enumerate(self.tasks):
-            row = known.get(task.name)
-            if (
-                row is None or row.task != task
-            ):  # else nothing about the task has changed, and nothing is painted
-                row = TaskLine(task, self._columns, self._glyphs)
-            self._rows[task.name] = row
-            body.append((row, index))
-            if words := below(task):
-                again = task.failures_in_a_row if task.error and not task.note.startswith(LEFT_BEHIND) else 0
-                body.append((self._text(*words, indent=2, again=again), index))
+        body: list[tuple[Line, int]] = [(HeadsLine(self._columns, self._glyphs), 0)] if self._heads else []
+        known, self._known = self._known, {}
+        live = self.snapshot is not None and not self.snapshot.stale
+        for index, row in enumerate(self.rows):
+            if isinstance(row, Fold):
+                body.append((FoldLine(row, self._columns.inner, self._glyphs), index))
+                continue
+            line = known.get(row.name)
+            if line is None or line.task != row or line.live != live:
+                line = TaskLine(row, self._columns, self._glyphs, live)
+            self._known[row.name] = line  # if nothing about the task has changed, nothing is painted
+            body.append((line, index))
+            body += [(TextLine(said, self._columns.inner, self._glyphs), index) for said in self._below(row)]
+        body += [(self._text(note.text, note.style), len(self.rows) - 1) for note in self._news()]
         return body
 
-    def _text(self, text: str, style: str = "faint", indent: int = 0, again: int = 0) -> TextLine:
-        return TextLine(text, self._columns.inner, self._glyphs, style, indent, again)
+    def _text(self, text: str, style: str = "faint") -> TextLine:
+        glyphs = self._glyphs
+        return TextLine(Below(words.clean(text, glyphs.plain), style), self._columns.inner, glyphs, indent=0)
 
 
 def _instead_of_tasks(citizen: str, snapshot: Snapshot | None, said: list[Notice]) -> str:
@@ -131,7 +192,7 @@ def paint(state: RowState, styles: Styles) -> list[Segment]:
     if state.line.bare:
         return state.line.paint(state, styles)
     light = state.light
-    frame = styles.style("here" if light & HERE else "frame", light & FADED)
+    frame = edge_style(styles, light & EDGE)
     down = Segment(state.line.glyphs.down, frame)
     gap = Segment(" ", styles.style("ink", light) if light & CURSOR else frame)
     return [down, *state.line.paint(state, styles), gap, down]

@@ -1,15 +1,16 @@
-"""A task as one line of its panel, and lines of text between the tasks."""
+"""The rows of a panel as lines: a task, the tasks that need settings, and text below or between them."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.segment import Segment
 
+from scheduler.core.schedules.schedule import LONGEST
 from scheduler.core.views import TaskStatus, TaskView
 from tui.common import text as words
 from tui.common.styles import CURSOR, HERE, MARKED, Styles
-from tui.fleet.notices import LEFT_BEHIND
-from tui.fleet.panels.layout import Columns
+from tui.fleet.notices import ATTEMPT
+from tui.fleet.panels.contents import WAKE, Below, Fold, share_done
+from tui.fleet.panels.layout import RECENT, Columns
 from tui.glyphs import Glyphs
 
 STYLES = {
@@ -22,6 +23,8 @@ STYLES = {
     TaskStatus.PAUSED: "faint",
     TaskStatus.STOPPED: "faint",
 }
+RECENT_STYLES = {"o": "bar", "w": "warning", "x": "failed", "s": "faint", "r": "faint"}
+INDENT = 2  # cells before what stands below a row
 
 AWAKE = (TaskStatus.NEVER, TaskStatus.STOPPED)  # a faint sign, but it runs again
 
@@ -39,6 +42,7 @@ class Line:
     """One line of one panel: `state` is cheap and compared each second, `paint` draws it."""
 
     bare = False  # a bare line is a frame by itself, the others get one
+    name = ""  # of the row with a cursor, if it is one
 
     def __init__(self, glyphs: Glyphs) -> None:
         self.glyphs = glyphs
@@ -55,38 +59,51 @@ class Line:
 
 
 class TextLine(Line):
-    """Words below a task, or in place of the tasks; `again` counts how often they came."""
+    """Clean words below a row, or in place of rows; `end` stands at the right."""
 
-    def __init__(
-        self, text: str, inner: int, glyphs: Glyphs, style: str = "faint", indent: int = 0, again: int = 0
-    ) -> None:
+    def __init__(self, said: Below, inner: int, glyphs: Glyphs, indent: int = INDENT) -> None:
         super().__init__(glyphs)
-        self._style, self._indent = style, " " * (1 + indent)
-        self._again = f" {glyphs.times}{again}" if again > 1 and inner > 24 else ""
-        room = inner - indent - len(self._again)
-        self._text = words.fit(words.clean(text, glyphs.plain), room, glyphs.ellipsis)
+        self._style, self._end = said.style, f" {said.end}" if said.end else ""
+        room = inner - indent - words.cells(self._end)
+        self._text = " " * (1 + indent) + words.fit(said.text, room, glyphs.ellipsis)
 
     def paint(self, state: RowState, styles: Styles) -> list[Segment]:
-        style = styles.style(self._style, state.light)
         return [
-            Segment(f"{self._indent}{self._text}", style),
-            Segment(self._again, styles.style("faint", state.light)),
+            Segment(self._text, styles.style(self._style, state.light)),
+            Segment(self._end, styles.style("faint", state.light)),
         ]
 
 
-class TaskLine(Line):
-    """State, name, countdown, how much of the interval is over, schedule, runs."""
+class FoldLine(Line):
+    """How many built-in tasks need settings, and the key that shows them."""
 
-    def __init__(self, task: TaskView, columns: Columns, glyphs: Glyphs) -> None:
+    def __init__(self, fold: Fold, inner: int, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
-        self.task, self._columns = task, columns
+        self.name = fold.name
+        end = "enter" if glyphs.plain else "⏎"
+        room = inner - 2 - words.cells(end) - 1
+        self._text = f"{words.fit(fold.words, room, glyphs.ellipsis)} {end}" if room > 0 else ""
+
+    def paint(self, state: RowState, styles: Styles) -> list[Segment]:
+        glyphs, light = self.glyphs, state.light
+        sign = glyphs.kind[TaskStatus.NOT_SET_UP]
+        return [mark(glyphs, styles, light), Segment(f"{sign} {self._text}", styles.style("faint", light))]
+
+
+class TaskLine(Line):
+    """State, name, countdown, how much of the interval is over, schedule; with room the last runs, too."""
+
+    def __init__(self, task: TaskView, columns: Columns, glyphs: Glyphs, live: bool = True) -> None:
+        super().__init__(glyphs)
+        self.task, self.name, self._columns, self.live = task, task.name, columns, live
         self._reason = words.clean(state_words(task), glyphs.plain)
         self._still: tuple[int, Styles, list[Segment], list[Segment]] | None = None
         self._running = task.running_since is not None
-        self._progress, self._with_bar = self._progress_words() if self._running else ("", columns.bar > 0)
 
     def state(self, now: float, light: int) -> RowState:
         task, steps = self.task, self._columns.bar * 2
+        if not self.live:  # nothing will run, so nothing ticks
+            return RowState(self, self.glyphs.nothing, light=light)
         if task.running_since is not None:
             gone = now - task.running_since
             return RowState(self, words.elapsed(gone), int(steps * done(task, gone)), light)
@@ -106,7 +123,7 @@ class TaskLine(Line):
         if self._still is None or self._still[:2] != (light, styles):
             self._still = light, styles, self._head(light, styles), self._tail(light, styles)
         _, _, head, tail = self._still
-        if self._reason:
+        if self._reason and (self.live or self.task.kind is TaskStatus.NOT_SET_UP):
             return [*head, *tail]
         style = "running" if self._running else "warning" if state.time == "now" else "ink"
         time = Segment(state.time.rjust(words.TIME), styles.style(style, light))
@@ -114,87 +131,104 @@ class TaskLine(Line):
 
     def _head(self, light: int, styles: Styles) -> list[Segment]:
         task, glyphs = self.task, self.glyphs
-        mark = glyphs.marked if light & MARKED else glyphs.cursor if light & CURSOR else " "
-        edge = "marked" if light & MARKED else "here" if light & (CURSOR | HERE) else "frame"
         kind = STYLES[task.kind]
-        name = "faint" if kind == "faint" and task.kind not in AWAKE else "ink"
+        name = "title" if task.name == WAKE else "running" if self._running else "ink"
+        if kind == "faint" and task.kind not in AWAKE:
+            name = "faint"
         return [
-            Segment(mark, styles.style(edge, light)),
+            mark(glyphs, styles, light),
             Segment(f"{glyphs.kind[task.kind]} ", styles.style(kind, light)),
             Segment(f"{self._fit(task.name, self._columns.name)} ", styles.style(name, light)),
         ]
 
     def _tail(self, light: int, styles: Styles) -> list[Segment]:
-        if self._running:
-            return [Segment(self._progress, styles.style("running", light))]
-        facts = Segment(self._facts(), styles.style("faint", light))
-        if not self._reason:
-            return [facts]
-        # The reason stands over the cells of the countdown and the bar.
+        columns, task = self._columns, self.task
+        if task.kind is TaskStatus.NOT_SET_UP:
+            return self._needs(light, styles)
+        reason = []
+        if self._reason and self.live:  # it stands over the cells of the countdown and the bar
+            style = "running" if task.queued else "faint"
+            room, said = columns.bar_end - columns.name - 3, self._reason
+            said = said.removeprefix("paused ") if len(said) > room else said
+            reason = [Segment(self._fit(said, room), styles.style(style, light))]
+        return [*reason, *self._facts(light, styles)]
+
+    def _needs(self, light: int, styles: Styles) -> list[Segment]:
         columns = self._columns
-        start, style = columns.name + 3, "running" if self.task.queued else "faint"
-        if self.task.kind is TaskStatus.NOT_SET_UP:
-            return [Segment(self._fit(self._reason, columns.inner - start), styles.style("faint", light))]
-        return [Segment(self._fit(self._reason, columns.bar_end - start), styles.style(style, light)), facts]
+        room = columns.inner - columns.name - 3
+        needs = self._fit(self._reason, room)
+        if columns.text:
+            before = columns.bar_end - columns.name - 3
+            schedule = self._schedule().rjust(columns.schedule + 1)
+            between = " " * (columns.took + 1 + (columns.recent + 2 if columns.recent else 0) + 2)
+            needs = f"{' ' * before}{schedule}{between}{self._fit(self._reason, columns.text)}"
+            needs += " " * columns.rest
+        return [Segment(needs, styles.style("faint", light))]
 
     def _bar(self, state: RowState, styles: Styles) -> list[Segment]:
-        if not self._with_bar:
+        columns, glyphs, light = self._columns, self.glyphs, state.light
+        if not columns.bar:
             return []
         full, half = divmod(state.fill, 2)
-        glyphs, light = self.glyphs, state.light
         drawn = glyphs.full * full + (glyphs.half if half else "")
         return [
             Segment(f" {drawn}", styles.style("running" if self._running else "bar", light)),
-            Segment(glyphs.track * (self._columns.bar - len(drawn)), styles.style("track", light)),
+            Segment(glyphs.track * (columns.bar - len(drawn)), styles.style("track", light)),
         ]
 
-    def _facts(self) -> str:
-        """Schedule, runs, how long the last one took, and what it said."""
-        task, columns, facts = self.task, self._columns, ""
+    def _facts(self, light: int, styles: Styles) -> list[Segment]:
+        """Schedule, the last outcomes, how long the last run took, and what it said."""
+        task, columns = self.task, self._columns
+        faint = styles.style("faint", light)
+        facts = []
         if columns.schedule:
-            facts += self._schedule().rjust(columns.schedule + 1)
-        if columns.runs:
-            facts += words.count(task.run_count).rjust(columns.runs + 1)
+            schedule = self._of_timeout() if self._running else self._schedule()
+            style = styles.style("running", light) if self._running else faint
+            facts.append(Segment(schedule.rjust(columns.schedule + 1), style))
+        if columns.recent:
+            facts += [Segment("  ", faint), *recent_segments(task.recent, light, styles, self.glyphs)]
         if columns.took:
             took = words.took(task.last_duration) if task.last_duration is not None else ""
-            facts += took.rjust(columns.took + 1)
+            facts.append(Segment(took.rjust(columns.took + 1), faint))
         if columns.text:
-            facts += f"  {self._fit(task.text if below(task) is None else '', columns.text - 1)}"
-        return facts
+            said = "" if task.error or task.kind is TaskStatus.WARNING else task.text
+            facts.append(Segment(f"  {self._fit(said, columns.text)}", faint))
+        return [*facts, Segment(" " * columns.rest, faint)]
 
     def _schedule(self) -> str:
         text, cells = self.task.schedule, self._columns.schedule
-        clean = words.clean(text, self.glyphs.plain)
         if len(text) <= cells:
-            return clean
-        return "cron" if " " in text else words.shorten(clean, cells, self.glyphs.ellipsis)
+            return words.clean(text, self.glyphs.plain)
+        if " " in text:
+            return "cron"
+        return words.shorten(words.clean(text, self.glyphs.plain), cells, self.glyphs.ellipsis)
 
-    def _progress_words(self) -> tuple[str, bool]:
-        """How far a run is, in words, and whether there is room for a bar beside them."""
-        columns, text = self._columns, _progress(self.task)
-        beside = columns.inner - columns.bar_end
-        with_bar = columns.bar > 0 and beside > min(10, len(text))
-        room = beside if with_bar else columns.inner - columns.time_end
-        return (f" {self._fit(text, room - 1)}" if room > 1 else " " * room), with_bar
+    def _of_timeout(self) -> str:
+        if self.task.timeout >= LONGEST:
+            return "runs on"
+        timeout, room = words.limit(self.task.timeout), self._columns.schedule + 1
+        said = f"of {timeout}"
+        return said if len(said) <= room else words.shorten(timeout, room, self.glyphs.ellipsis)
 
     def _fit(self, text: str, cells: int) -> str:
         return words.fit(words.clean(text, self.glyphs.plain), cells, self.glyphs.ellipsis)
 
 
-def below(task: TaskView) -> tuple[str, str] | None:
-    """The words below a task's row and their style, if there are any."""
-    if task.note.startswith(LEFT_BEHIND):  # nothing runs before that has ended
-        return task.note, "warning"
-    if task.error is not None:
-        return task.error.first_line or "failed without a message", "failed"
-    if task.kind is TaskStatus.WARNING and task.text.strip():
-        return task.text.strip().splitlines()[0], "warning"
-    return (task.note, "warning") if task.note else None
+def mark(glyphs: Glyphs, styles: Styles, light: int) -> Segment:
+    """The sign left of a row: marked, or with the cursor."""
+    sign = glyphs.marked if light & MARKED else glyphs.cursor if light & CURSOR else " "
+    edge = "marked" if light & MARKED else "here" if light & (CURSOR | HERE) else "frame"
+    return Segment(sign, styles.style(edge, light))
 
 
-def lines_of(tasks: Sequence[TaskView]) -> int:
-    """How many lines these tasks take."""
-    return sum(1 if below(task) is None else 2 for task in tasks)
+def recent_segments(recent: str, light: int, styles: Styles, glyphs: Glyphs) -> list[Segment]:
+    """The outcomes of the last runs, the newest at the right; a younger task has blanks at the left."""
+    known = [char for char in recent if char in RECENT_STYLES][-RECENT:]
+    blank = Segment(" " * (RECENT - len(known)), styles.style("faint", light))
+    return [
+        blank,
+        *(Segment(glyphs.recent[char], styles.style(RECENT_STYLES[char], light)) for char in known),
+    ]
 
 
 def state_words(task: TaskView) -> str:
@@ -202,11 +236,11 @@ def state_words(task: TaskView) -> str:
     if task.running_since is not None:
         return ""
     if task.kind is TaskStatus.NOT_SET_UP:
-        return f"not set up: {task.missing}" if task.missing else "not set up"
+        return f"needs: {task.missing}" if task.missing else "needs settings"
     if task.queued:
         return "queued"
     if task.kind is TaskStatus.PAUSED:
-        return f"paused{_end(task)}" if task.enabled else "off"
+        return f"paused{_end(task)}" if task.enabled else "disabled"
     return "" if task.due is not None else "no next time"
 
 
@@ -218,21 +252,17 @@ def _end(task: TaskView) -> str:
 
 def done(task: TaskView, gone: float) -> float:
     """How much of a run is over: by its own count, or else by its timeout."""
-    progress = task.progress
-    whole, part = (progress.total, progress.done) if progress and progress.total else (task.timeout, gone)
-    return min(1.0, max(0.0, part / whole)) if whole > 0 else 0.0
+    share = share_done(task)
+    if share is not None:
+        return share
+    return min(1.0, max(0.0, gone / task.timeout)) if task.timeout > 0 else 0.0
 
 
 def _over(task: TaskView, now: float) -> float:
+    """How much of the wait is over; a wait for the next attempt began with the failure before it."""
     if task.due is None or now >= task.due:
         return 1.0
     start = task.since if task.since is not None else now
+    if task.error is not None and task.note.startswith(ATTEMPT):
+        start = task.error.time
     return min(1.0, max(0.0, (now - start) / (task.due - start))) if start < task.due else 0.0
-
-
-def _progress(task: TaskView) -> str:
-    progress = task.progress
-    if progress is None:
-        return f"of {words.limit(task.timeout)}"
-    share = f"{min(1.0, max(0.0, progress.done / progress.total)):.0%} " if progress.total > 0 else ""
-    return f"{share}{progress.text}" or f"{progress.done:g}"

@@ -1,0 +1,127 @@
+"""Which rows a panel has, in which order, and what stands below each of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from scheduler.core.views import LEFT_BEHIND, STOPPING, TaskStatus, TaskView
+from tui.common import text as words
+from tui.fleet.notices import ATTEMPT, first_line
+from tui.glyphs import Glyphs
+
+WAKE = "wake"
+FOLD = "+"  # the name of a row that stands for others; no task has it
+LINES_OF_ERROR = 2
+
+
+class Density(IntEnum):
+    """What panels leave out to fit on the screen: each leaves out what those before it do, too."""
+
+    ROOMY = 0
+    NO_REASONS = 1  # below the wake, and the heads of columns
+    NO_PROGRESS = 2
+    SHORT_ERRORS = 3
+    JOINED = 4  # the next title closes a panel
+    NO_FOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The built-in tasks that need settings, as one row."""
+
+    count: int
+    open: bool = False
+    name: str = FOLD
+
+    @property
+    def words(self) -> str:
+        return f"{words.plural(self.count, 'built-in task')} need{'s' if self.count == 1 else ''} settings"
+
+
+Row = TaskView | Fold
+
+
+class Below(NamedTuple):
+    """A line below a row, clean, its style, and what stands at its right end."""
+
+    text: str
+    style: str
+    end: str = ""
+
+
+def ordered(tasks: Sequence[TaskView]) -> list[TaskView]:
+    """The wake, then what the person has set up, then built-in tasks; last those that need settings."""
+    return sorted(tasks, key=lambda task: (task.name != WAKE, task.builtin, _waits_for_settings(task)))
+
+
+def rows_of(tasks: Sequence[TaskView], *, folded: bool, density: Density) -> tuple[Row, ...]:
+    """The rows of these tasks, which are `ordered`; `folded` keeps those that need settings in one."""
+    hidden = [task for task in tasks if _waits_for_settings(task)]
+    if not hidden:
+        return tuple(tasks)
+    shown = tuple(task for task in tasks if not _waits_for_settings(task))
+    if folded:
+        return shown if density >= Density.NO_FOLD and shown else (*shown, Fold(len(hidden)))
+    return (*shown, Fold(len(hidden), open=True), *hidden)
+
+
+def below(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:
+    """What stands below the row of a task, in lines of `width` cells."""
+    if task.note.startswith(LEFT_BEHIND):  # nothing runs before that has ended
+        return _lines(task.note, "warning", width, density, glyphs)
+    if task.running_since is not None:
+        if task.note == STOPPING:
+            return [_line(task.note, "warning", width, glyphs)]
+        return _progress(task, width, density, glyphs)
+    if task.error is not None:
+        return [*_error(task, width, density, glyphs), *_attempt(task, width, density, glyphs)]
+    if task.kind is TaskStatus.WARNING and task.text.strip():
+        return _lines(first_line(task.text), "warning", width, density, glyphs)
+    if task.note and not (task.queued or density >= Density.NO_REASONS):
+        return [_line(task.note, "warning", width, glyphs)]
+    return []
+
+
+def share_done(task: TaskView) -> float | None:
+    """How much of a run is over, as its handler counts; None if it does not."""
+    progress = task.progress
+    return min(1.0, max(0.0, progress.done / progress.total)) if progress and progress.total > 0 else None
+
+
+def _waits_for_settings(task: TaskView) -> bool:
+    return task.builtin and task.kind is TaskStatus.NOT_SET_UP
+
+
+def _progress(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:
+    progress, share = task.progress, share_done(task)
+    if progress is None or density >= Density.NO_PROGRESS:
+        return []
+    number = f"{int(100 * share)}%" if share is not None else f"{progress.done:g}"
+    said = glyphs.dot.join(filter(None, [number, words.clean(progress.text, glyphs.plain)]))
+    return [Below(words.shorten(said, width, glyphs.ellipsis), "running")]
+
+
+def _error(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:
+    said = (task.error.first_line if task.error else "") or "failed without a message"
+    again = f"{glyphs.times}{task.failures_in_a_row}" if task.failures_in_a_row > 1 and width > 22 else ""
+    *first, last = _lines(said, "failed", width, density, glyphs, len(again) + bool(again))
+    return [*first, last._replace(end=again)]
+
+
+def _attempt(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:
+    waits = task.note.startswith(ATTEMPT) and density < Density.SHORT_ERRORS
+    return [_line(f"next: {task.note}", "faint", width, glyphs)] if waits else []
+
+
+def _lines(text: str, style: str, width: int, density: Density, glyphs: Glyphs, kept: int = 0) -> list[Below]:
+    """The text in as many lines as it may have; the last leaves `kept` cells at its end."""
+    clean, room = words.clean(text, glyphs.plain), max(1, width - kept)
+    if words.cells(clean) <= room or density >= Density.SHORT_ERRORS:
+        return [Below(words.shorten(clean, room, glyphs.ellipsis), style)]
+    first, *rest = words.wrapped(clean, width)
+    return [Below(first, style), Below(words.shorten(" ".join(rest), room, glyphs.ellipsis), style)]
+
+
+def _line(text: str, style: str, width: int, glyphs: Glyphs) -> Below:
+    return Below(words.shorten(words.clean(text, glyphs.plain), width, glyphs.ellipsis), style)
