@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import tzinfo
 
 from scheduler.agents import claude, codex, gemini, goose, opencode
-from scheduler.agents.documents import plain_text
+from scheduler.agents.documents import LAST, plain_text
+from scheduler.agents.http_answer import read_answer
 from scheduler.agents.plain_text import read_aider, read_ollama
-from scheduler.agents.refusal import Failure, find_refusal
+from scheduler.agents.refusal import Failure, Refusal, Rules, find_refusal
 from scheduler.agents.report import AgentReport, Ending
 
 READERS: Mapping[str, Callable[[str], AgentReport]] = {
@@ -21,7 +22,9 @@ READERS: Mapping[str, Callable[[str], AgentReport]] = {
 }
 
 
-def read_report(program: str, output: str, exit_code: int, now: float, zone: tzinfo) -> AgentReport:
+def read_report(
+    program: str, output: str, exit_code: int, now: float, zone: tzinfo, more: Rules = ()
+) -> AgentReport:
     """What the program says of its run, and whether its service refused; `program` is a key of READERS.
 
     Words that stand for a refusal count only when the run failed: a good answer may talk about limits.
@@ -31,5 +34,11 @@ def read_report(program: str, output: str, exit_code: int, now: float, zone: tzi
     if report.ending is Ending.NO_RESULT and exit_code:
         report = replace(report, failure=Failure(plain_text(output)))
     if report.ending is Ending.ERROR or (report.ending is Ending.NO_RESULT and exit_code):
-        return replace(report, refusal=find_refusal(report.failure, now, zone))
+        return replace(report, refusal=find_refusal(report.failure, now, zone, more))
     return report
+
+
+def refusal_in(output: str, now: float, zone: tzinfo, more: Rules = ()) -> Refusal | None:
+    """Whether this output of a failed run, of whatever program, is a service that refused."""
+    text = plain_text(output) or output[-LAST:]
+    return find_refusal(read_answer(text), now, zone, more)

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from scheduler.agents.reset_time import moment_in_headers, moment_in_text, moment_of
@@ -44,20 +44,29 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class RefusalRule:
+    """In which words a service refuses; `wait`: yes, named (only if the text names a time), or no."""
+
     kind: str
     wait: str
-    patterns: tuple[tuple[re.Pattern[str], ...], ...]
-    spans: bool = True
+    patterns: tuple[str, ...]
+    spans: bool = True  # a span in the text is when it ends
 
     def fits(self, text: str) -> bool:
-        return any(all(part.search(text) for part in parts) for parts in self.patterns)
+        return any(all(part.search(text) for part in _parts(pattern)) for pattern in self.patterns)
 
 
-def find_refusal(failure: Failure, now: float, zone: tzinfo) -> Refusal | None:
-    """The refusal that this failure is, None for any other; `zone` is for texts that name none."""
+Rules = tuple[RefusalRule, ...]
+
+
+def find_refusal(failure: Failure, now: float, zone: tzinfo, more: Rules = ()) -> Refusal | None:
+    """The refusal that this failure is, None for any other; `zone` is for texts that name none.
+
+    `more` are rules that are asked before those that are known.
+    """
     text = " ".join(failure.text.replace("’", "'").split())
-    rule = next((rule for rule in _rules() if rule.fits(text)), None) or _by_status(failure, text)
+    rules = (*more, *_rules())
+    rule = next((rule for rule in rules if rule.fits(text)), None) or _by_status(failure, text)
     if rule is None:
         return None
     if rule.wait == "no":
@@ -67,10 +76,10 @@ def find_refusal(failure: Failure, now: float, zone: tzinfo) -> Refusal | None:
     return Refusal(kind, wait=rule.wait == "yes" or moment is not None, retry_at=moment)
 
 
-def _by_status(failure: Failure, text: str) -> _Rule | None:
+def _by_status(failure: Failure, text: str) -> RefusalRule | None:
     named = _NAMED_STATUS.search(text)
     status = failure.status or (int(named[1] or named[2]) if named else 0)
-    return _Rule(*_STATUS[status], ()) if status in _STATUS else None
+    return RefusalRule(*_STATUS[status], ()) if status in _STATUS else None
 
 
 def _moment(failure: Failure, text: str, now: float, zone: tzinfo, *, spans: bool) -> float | None:
@@ -81,15 +90,16 @@ def _moment(failure: Failure, text: str, now: float, zone: tzinfo, *, spans: boo
 
 
 @cache
-def _rules() -> tuple[_Rule, ...]:
+def _rules() -> Rules:
     with Path(__file__).with_name("refusals.toml").open("rb") as file:
         data = tomllib.load(file)
     return tuple(
-        _Rule(each["kind"], each["wait"], tuple(map(_parts, each["patterns"])), each.get("spans", True))
+        RefusalRule(each["kind"], each["wait"], tuple(each["patterns"]), each.get("spans", True))
         for each in data["refusal"]
     )
 
 
+@lru_cache(maxsize=1000)
 def _parts(pattern: str) -> tuple[re.Pattern[str], ...]:
     parts = (re.escape(part).replace(r"\#", r"\d") for part in pattern.split(" ... "))
     return tuple(re.compile(part, re.IGNORECASE) for part in parts)

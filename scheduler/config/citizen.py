@@ -10,6 +10,7 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.environment import parse
 from scheduler.config.files import Files, Unusable, scripts
 from scheduler.config.merge import merge
+from scheduler.config.sections.refusals import Refusals, refusals
 from scheduler.config.sections.services import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
 from scheduler.config.sections.spending import BudgetTable, PricesTable, budget, prices
 from scheduler.config.settings import CitizenSettings
@@ -84,6 +85,7 @@ class CitizenTable(Table):
     alerts: Annotated[Nested, table_of(AlertsTable)] = None
     history: Annotated[Nested, table_of(HistoryTable)] = None
     budget: Annotated[Nested, table_of(BudgetTable)] = None
+    refusals: Refusals = key(None, "Words in which a provider refuses.")
     prices: PricesTable = key(None, "What tokens cost, by the name of a model.")
     tasks: Annotated[Nested, Reader(a_table, _tasks_schema)] = key(None, "The tasks, by name.")
 
@@ -132,6 +134,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     limits = limits if limits.run else replace(limits, run=given.together.run)
     rules = SpendingRules(limits, given.together, prices(table.prices, ("prices",), problems))
     wake = _wake(table.wake or {}, str(home), problems)
+    words = refusals(table.refusals, ("refusals",), problems)
     model = llm(table.llm, ("llm",), problems)
     targets = alerts(table.alerts, ("alerts",), problems)
     kept = read(HistoryTable, table.history or {}, ("history",), problems)
@@ -147,7 +150,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
         )
         history = Retention(kept.keep, kept.keep_for)
         found = replace(found, llm=model, alerts=targets, history=history, socket_group=table.socket_group)
-        found = replace(found, spending=rules)
+        found = replace(found, spending=rules, refusals=words)
     return LoadedCitizen(found, frozenset(wanted), place.scripts, shared)
 
 

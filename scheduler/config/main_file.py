@@ -11,6 +11,7 @@ from scheduler.config.defaults import FIRST
 from scheduler.config.environment import citizens
 from scheduler.config.files import Files, Unusable, default_root, main_candidates
 from scheduler.config.new_home import make_home
+from scheduler.config.sections.refusals import Refusals
 from scheduler.config.sections.services import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.sections.spending import BudgetTable, PricesTable, budget
 from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
@@ -24,7 +25,7 @@ from scheduler.system.homes import NAME
 from scheduler.system.time_zones import zones_now
 
 # The keys of the main file that are for every citizen.
-SHARED = ("llm", "alerts", "history", "prices", "socket_group")
+SHARED = ("llm", "alerts", "history", "prices", "refusals", "socket_group")
 
 
 def _citizens_schema(handler: Any) -> dict[str, Any]:
@@ -42,6 +43,7 @@ class MainTable(Table):
     alerts: Annotated[Nested, table_of(AlertsTable)] = None
     history: Annotated[Nested, table_of(HistoryTable)] = None
     budget: Annotated[Nested, table_of(BudgetTable)] = key(None, "What all citizens may cost together.")
+    refusals: Refusals = key(None, "Words in which a provider refuses.")
     prices: PricesTable = key(None, "What tokens cost, by the name of a model.")
     monitor: Annotated[Nested, table_of(MonitorTable)] = None
     keys: Annotated[Nested, Reader(a_table, KEYS_SCHEMA)] = None

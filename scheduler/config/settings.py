@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from pathlib import Path
 
+from scheduler.agents.refusal import RefusalRule
 from scheduler.config.files import scripts
 from scheduler.core.costs import SpendingRules
 from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig
@@ -31,6 +32,7 @@ class CitizenSettings:
     alerts: Alerts | None = None
     history: Retention = Retention()  # noqa: RUF009  # frozen
     socket_group: Group | None = None  # whose members may steer it, too
+    refusals: tuple[RefusalRule, ...] = ()  # besides those that are known
     spending: SpendingRules = SpendingRules()  # noqa: RUF009  # frozen
     hidden: frozenset[str] = field(default=frozenset(), repr=False)  # what nothing may show: see core/secrets
 

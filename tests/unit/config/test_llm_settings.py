@@ -80,7 +80,7 @@ def test_a_process_of_its_own_gets_it_too(home):
     context = Context("opus", home, "x", llm=llm)
     for given in (context, replace(context, llm=None)):
         letter = json.loads(order_letter(Isolated("a", "b"), given, None))
-        assert context_of(letter["context"], print).llm == given.llm
+        assert context_of(letter["context"], print, print).llm == given.llm
 
 
 @pytest.mark.parametrize(

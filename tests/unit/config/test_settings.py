@@ -13,6 +13,7 @@ import pytest
 from scheduler.config.citizen import CitizenTable, WakeTable
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import Settings, fingerprint, load, load_or_raise
+from scheduler.config.sections.refusals import RefusalTable
 from scheduler.config.sections.services import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.sections.spending import BudgetTable, PriceTable
 from scheduler.config.task import TaskTable
@@ -351,7 +352,7 @@ WRONG = [
     ("workerz = 3", "workerz: unknown key; did you mean workers?"),
     (
         "zzz = 3",
-        "zzz: unknown key; known: alerts, budget, grace, history, llm, prices, socket_group, tasks, wake,",
+        "zzz: unknown key; known: alerts, budget, grace, history, llm, prices, refusals, socket_group,",
     ),
     ("workers = 0", "workers: is 0; write a number from 1 to 256"),
     ("workers = '4'", "workers: is text; write a whole number"),
@@ -539,7 +540,7 @@ def test_a_problem_in_the_main_file_is_the_main_files_and_the_citizens(place):
         ("root = '~nobody_at_all_/x'", "root: names the home of an unknown user; write the whole path"),
         (
             "owner = 'x'",
-            "owner: unknown key; known: alerts, budget, citizens, history, keys, llm, monitor, prices, root,",
+            "owner: unknown key; known: alerts, budget, citizens, history, keys, llm, monitor, prices,",
         ),
         ("[citizen.opus]", "citizen: unknown key; did you mean citizens?"),
         ("[citizens.Opus]", "citizens.Opus: is not a valid name: use a-z"),
@@ -705,7 +706,7 @@ def test_every_example_of_the_documents_loads(place, block, monkeypatch):
     assert [citizen.problems for citizen in settings.citizens] == [()]
 
 
-TABLES = ("wake", "tasks", "llm", "alerts", "history", "budget", "prices")
+TABLES = ("wake", "tasks", "llm", "alerts", "history", "budget", "prices", "refusals")
 
 
 @each(
@@ -720,6 +721,7 @@ TABLES = ("wake", "tasks", "llm", "alerts", "history", "budget", "prices")
             AlertsTable,
             TaskTable,
             BudgetTable,
+            RefusalTable,
             PriceTable,
         )
     ]
