@@ -132,7 +132,7 @@ class FakeControl:
         self.snapshot, self.refusal = snapshot, refusal
         self.receipt, self.beat = receipt or Receipt(), pulse or Heartbeat()
         self.asked: list[tuple[str, ...]] = []
-        self.holds: list[tuple[float | None, str, str]] = []  # of each pause: until, why, by
+        self.holds: list[tuple[float | None, str]] = []  # of each pause: until, why
         self.runs: tuple[RunRecord, ...] = ()
         self.outputs: dict[int, str] = {}
         self.times: dict[str, tuple[float, ...]] = {}
@@ -174,8 +174,8 @@ class FakeControl:
     async def reset(self, task: str) -> Receipt:
         return self._answer("reset", task)
 
-    async def pause(self, task: str, *, until: float | None = None, why: str = "", by: str = "") -> Receipt:
-        self.holds.append((until, why, by))
+    async def pause(self, task: str, *, until: float | None = None, why: str = "") -> Receipt:
+        self.holds.append((until, why))
         return self._answer("pause", task)
 
     async def resume(self, task: str) -> Receipt:

@@ -11,7 +11,6 @@ from scheduler.core.description import TaskDetails
 from scheduler.core.ports import Citizens, Control
 from scheduler.core.views import Receipt, TaskView
 from scheduler.errors import SchedulerError
-from scheduler.process.asker import asker
 from tui.common.confirm import Confirm
 from tui.common.question import STAY, Question
 from tui.common.stop_question import ALL, CHOICES, Row, facts, stoppable, title
@@ -136,9 +135,7 @@ def summarize(answers: list[Answer]) -> str:
 
 
 def _do(control: Control, verb: str, task: str) -> Awaitable[Receipt]:
-    if verb == "pause":
-        return control.pause(task, by=asker())
-    verbs = {"force": control.force, "reset": control.reset, "resume": control.resume}
+    verbs = {"force": control.force, "reset": control.reset, "pause": control.pause, "resume": control.resume}
     return verbs[verb](task)
 
 

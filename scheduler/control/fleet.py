@@ -270,7 +270,7 @@ class Fleet:
             await claim.release()
             raise
         process = Process(self._request_stop, self._request_hand_over)
-        return await owned(citizen, scheduler, claim, process)
+        return await owned(citizen, scheduler, claim, process, self._workers.origin)
 
     def _request_stop(self) -> None:
         """A client of a socket asked this process to end."""

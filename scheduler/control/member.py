@@ -8,6 +8,7 @@ from typing import Protocol
 from scheduler.config.loader import CitizenSettings
 from scheduler.control.offline import OfflineControl
 from scheduler.control.place import Claim
+from scheduler.control.wire.asker import OriginOf
 from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Process, Served, Server
 from scheduler.core.ports import Control
@@ -54,9 +55,14 @@ class Member:
             await self.claim.release()
 
 
-async def owned(settings: CitizenSettings, scheduler: Scheduler, claim: Claim, process: Process) -> Member:
-    """The citizen of a running scheduler, with a socket for others if its home allows one."""
-    server = Server(scheduler, socket_path(settings.home), settings.home, process)
+async def owned(
+    settings: CitizenSettings, scheduler: Scheduler, claim: Claim, process: Process, origin: OriginOf
+) -> Member:
+    """The citizen of a running scheduler, with a socket for others if its home allows one.
+
+    `origin` finds the run that a client came from.
+    """
+    server = Server(scheduler, socket_path(settings.home), settings.home, process, origin)
     try:
         await server.open()
     except OSError as error:

@@ -42,8 +42,8 @@ class Control(Protocol):
         """Forget the last run and the last error: due at the next check."""
         ...
 
-    async def pause(self, task: str, *, until: float | None = None, why: str = "", by: str = "") -> Receipt:
-        """Start it no more by schedule, until this time or until it is resumed; `by` asks, and says why."""
+    async def pause(self, task: str, *, until: float | None = None, why: str = "") -> Receipt:
+        """Start it no more by schedule, until this time or until it is resumed; `why` is shown."""
         ...
 
     async def resume(self, task: str) -> Receipt: ...
@@ -102,8 +102,8 @@ class RequestingControl:
     async def reset(self, task: str) -> Receipt:
         return await self.ask(Receipt, "reset", task=task)
 
-    async def pause(self, task: str, *, until: float | None = None, why: str = "", by: str = "") -> Receipt:
-        given = {"until": until, "why": why, "by": by}  # an older owner knows none of them
+    async def pause(self, task: str, *, until: float | None = None, why: str = "") -> Receipt:
+        given = {"until": until, "why": why}  # an older owner knows none of them
         return await self.ask(Receipt, "pause", task=task, **{k: v for k, v in given.items() if v})
 
     async def resume(self, task: str) -> Receipt:

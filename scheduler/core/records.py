@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from scheduler.core.costs import RunCost
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.errors import UnknownRun, UnknownTask
+from scheduler.process.who import Who
 
 LISTED = 50  # runs in an answer, unless another number is asked for
 MOST_LISTED = 200  # through a Control: an answer is made on the owner's loop
@@ -28,6 +29,8 @@ class RunRecord:
     text: str = ""
     printed: bool = False  # there is output, or a traceback, to ask for
     cost: RunCost | None = None
+    who: Who | None = None  # asked for it; None: nobody, its time had come
+    stopped_by: Who | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class FinishedRun(NamedTuple):
     traceback: str = ""
     output: Printed | None = None
     cost: RunCost | None = None
+    who: Who | None = None
+    stopped_by: Who | None = None
 
 
 Notify = Callable[[str, str], None]

@@ -9,6 +9,7 @@ from typing import Any
 from scheduler.core.task import Outcome
 from scheduler.core.values import value
 from scheduler.process.process_info import Running
+from scheduler.process.who import Who
 
 OK, STOPPED = Outcome.OK, Outcome.STOPPED  # members of an enumeration are slow to find
 RECENT = 10  # runs whose outcomes are kept
@@ -61,6 +62,7 @@ class TaskState:
     wanted_since: float | None = None  # slots before this are not missed: the schedule was changed, or paused
     starting: bool = False  # what is `running` has no process of its own yet: a crash now, and it never began
     forced: bool = False  # and not begun: neither a pause nor a crash keeps it from running
+    asked_by: Who | None = None  # for the run that is due now
     declined: float | None = None  # no slot up to this is due: its run was taken out of the queue
 
     def changed(self, **fields: Any) -> "TaskState":
@@ -80,6 +82,7 @@ class TaskState:
         fields["last_run"], fields["running"] = running.since, running
         fields["due_now"], fields["retry_at"] = False, None
         fields["starting"], fields["forced"] = starting, starting and self.forced
+        fields["asked_by"] = self.asked_by if starting else None
         if slot is not None:
             fields["slot"] = slot
         return _state(fields)
@@ -96,6 +99,7 @@ class TaskState:
         if outcome is not Outcome.SKIPPED:
             fields["recent"] = (self.recent + _SIGNS.get(outcome, "x"))[-RECENT:]
         fields["forced"] = self.forced and not self.starting  # then it is a force for the run after this one
+        fields["asked_by"] = None if self.starting else self.asked_by
         fields["starting"] = False
         if outcome is not OK and outcome.bad:
             fields["error"], fields["text"] = Failure(at, text), ""
@@ -109,7 +113,7 @@ class TaskState:
 
     def carried_by(self, running: Running) -> "TaskState":
         """The run goes on in this process."""
-        return self.changed(running=running, starting=False, forced=False)
+        return self.changed(running=running, starting=False, forced=False, asked_by=None)
 
     def interrupted(self, reason: str, at: float, again: bool) -> "TaskState":
         """The run ended because the process around it did; `again` makes it due at the next start."""
@@ -133,17 +137,17 @@ class TaskState:
         passed = self.retry_at is not None and self.retry_at <= at
         served = self.slot if slot is None or slot > at else slot
         calm = self.gave_up() if passed else self
-        return calm.changed(due_now=False, forced=False, declined=at, slot=served)
+        return calm.changed(due_now=False, forced=False, asked_by=None, declined=at, slot=served)
 
     def wanted(self) -> "TaskState":
         """Due now, whatever the schedule says, and kept so over a restart."""
         return self.changed(due_now=True)
 
-    def asked_for(self) -> "TaskState":
+    def asked_for(self, who: Who | None = None) -> "TaskState":
         """Forced: due now, also if it is paused or disabled."""
-        return self.changed(due_now=True, forced=True)
+        return self.changed(due_now=True, forced=True, asked_by=self.asked_by or who)
 
-    def reset(self) -> "TaskState":
+    def reset(self, who: Who | None = None) -> "TaskState":
         """Last run and last error forgotten: due at the next check."""
         started = self.running.since if self.running else None
         return self.changed(
@@ -155,6 +159,7 @@ class TaskState:
             retry_at=None,
             attempt=0,
             due_now=True,
+            asked_by=who,
         )
 
     def put_on_hold(self, at: float, until: float | None = None, why: str = "", by: str = "") -> "TaskState":

@@ -12,6 +12,7 @@ from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Progress, Task, Trigger
 from scheduler.core.values import value
+from scheduler.process.who import Who
 
 STOPPING = "stopping"  # the note of a task whose run was asked to end
 LEFT_BEHIND = "waits for "  # how a task's note begins if its last run left something behind
@@ -99,6 +100,7 @@ class Event:
     trigger: Trigger | None = None
     duration: float | None = None
     late: float | None = None
+    who: Who | None = None  # asked for it: for the verb, or for this run
 
 
 def new_events(events: tuple[Event, ...], last: Event | None) -> tuple[list[Event], int]:

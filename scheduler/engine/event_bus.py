@@ -12,6 +12,7 @@ from scheduler.core.ports import Listener
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event
+from scheduler.process.who import Who
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience")
@@ -93,10 +94,12 @@ class EventBus:
         trigger: Trigger | None = None,
         duration: float | None = None,
         late: float | None = None,
+        who: Who | None = None,
     ) -> None:
         """Keep and log an event."""
         self._seq = seq = self._seq + 1
-        noted = (seq, self._clock.now(), kind, self._citizen, task, outcome, text, trigger, duration, late)
+        at = self._clock.now()
+        noted = (seq, at, kind, self._citizen, task, outcome, text, trigger, duration, late, who)
         self._noted.append(noted)
         if outcome is not None and outcome is not OK and kind == "finished":
             self.trouble(Event(*noted))

@@ -160,7 +160,8 @@ class TaskRegistry:
         late = now - job.when if 0 < job.when < now else 0.0
         if trigger is SCHEDULE:
             now = task.schedule.counted(job.when, now)
-        run = RunHandle(task.name, trigger, now, self._carried, self._shown, job)
+        who = job.state.asked_by
+        run = RunHandle(task.name, trigger, now, self._carried, self._shown, job, self._citizen, who)
         self.runs[task.name] = job.run = run
         job.waiting, job.again = None, False
         pid, ticks = self._process
@@ -171,7 +172,7 @@ class TaskRegistry:
         starting = isinstance(task.work, OWN_PROCESS)  # a process of its own will carry it
         self.update(job, job.state.started(Running(pid, ticks, now, BOOT), served, starting=starting))
         attempt = job.attempt() if trigger is Trigger.RETRY else ""
-        self.add_event("started", task.name, None, attempt, trigger, None, late)
+        self.add_event("started", task.name, None, attempt, trigger, None, late, who)
         for listener in self.bus.listeners:
             listener.started(task)
         return run
@@ -199,7 +200,7 @@ class TaskRegistry:
         if job.left and run.survivor:  # also for the next owner
             state = state.orphaned(run.survivor)
         self.update(job, state)
-        self.add_event("finished", run.name, outcome, result.text, run.trigger, took)
+        self.add_event("finished", run.name, outcome, result.text, run.trigger, took, None, run.who)
         if not (self.stopping and outcome is Outcome.INTERRUPTED):
             for listener in self.bus.listeners:
                 listener.finished(job.task, before, state)
@@ -211,7 +212,20 @@ class TaskRegistry:
             output.close()
         self.bus.record(
             FinishedRun(
-                run.name, run.trigger, before.attempt + 1, run.since, now, took, outcome, text, trace, output
+                *(
+                    run.name,
+                    run.trigger,
+                    before.attempt + 1,
+                    run.since,
+                    now,
+                    took,
+                    outcome,
+                    text,
+                    trace,
+                    output,
+                ),
+                who=run.who,
+                stopped_by=run.stopped_by,
             )
         )
 

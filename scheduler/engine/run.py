@@ -10,6 +10,7 @@ from scheduler.core.secrets import NOTHING_SECRET
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.executors import OutputBuffer
 from scheduler.process.process_info import Running
+from scheduler.process.who import Who
 
 if TYPE_CHECKING:
     from scheduler.engine.registry import Job
@@ -23,7 +24,7 @@ class RunHandle:
     # Fifteen assignments for every dispatch are cheaper than defaults of the class, which are slow to find.
     __slots__ = (
         *("abandoned", "began", "deadline", "job", "left", "masks", "name", "progress", "reason", "since"),
-        *("started_at", "survivor", "task", "trigger", "why"),
+        *("citizen", "number", "started_at", "stopped_by", "survivor", "task", "trigger", "who", "why"),
         *("_carried", "_exited", "_output", "_publishing", "_shown"),
     )
     task: asyncio.Task[Any] | None
@@ -31,6 +32,8 @@ class RunHandle:
     left: tuple[str, Callable[[], bool]] | None
     survivor: Running | None  # the process that could not be ended
     progress: Progress | None
+    who: Who | None  # asked for it
+    stopped_by: Who | None
     _output: OutputBuffer | None
 
     def __init__(
@@ -41,13 +44,21 @@ class RunHandle:
         carried: Callable[["RunHandle", Running], Awaitable[None]],
         shown: Callable[["RunHandle"], None],
         job: "Job | None" = None,
+        citizen: str = "",
+        who: Who | None = None,
     ) -> None:
         self.name, self.trigger, self.since, self.job = name, trigger, since, job
+        self.citizen, self.who, self.stopped_by, self.number = citizen, who, None, 0
         self._carried, self._shown = carried, shown
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
         self.began = self.abandoned = self._exited = self._publishing = False
         self.started_at = 0.0  # elapsed seconds, for the duration
         self.deadline, self.why, self.masks = NEVER, "", NOTHING_SECRET
+
+    @property
+    def title(self) -> str:
+        """What it is called where it asks for something."""
+        return f"wake #{self.number}" if self.number else f"task {self.name}"
 
     @property
     def output(self) -> OutputBuffer:

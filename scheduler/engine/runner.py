@@ -15,6 +15,7 @@ from scheduler.engine.timeouts import RunTimeouts
 from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors import Executor, Result
 from scheduler.process.process_info import alive
+from scheduler.process.who import NOBODY, Who
 from scheduler.system.clock import Clock
 
 WRITE_OFF = 10.0  # seconds that a run may take to end after it was cancelled
@@ -122,11 +123,12 @@ class Runner:
         self._timeouts.stop()
         self.waiters.give_up()
 
-    def end(self, run: RunHandle) -> bool:
+    def end(self, run: RunHandle, who: Who) -> bool:
         """End the run as stopped, asked again without grace; False if its process has exited by itself."""
         first = run.reason is None
         run.halt(Outcome.STOPPED)
         if first and run.reason:
+            run.stopped_by = who
             self._timeouts.watch(run, WRITE_OFF)
         return run.reason is not None
 
@@ -199,7 +201,7 @@ def _halted(task: Task, run: RunHandle) -> Result:
     if run.reason is Outcome.TIMED_OUT:
         return Result(Outcome.TIMED_OUT, f"timed out after {in_words(task.timeout)}{alive}")
     if run.reason is Outcome.STOPPED:
-        return Result(Outcome.STOPPED, f"stopped{alive}")
+        return Result(Outcome.STOPPED, f"stopped by {run.stopped_by or NOBODY}{alive}")
     return Result(Outcome.INTERRUPTED, f"interrupted: {run.why}{alive}")
 
 

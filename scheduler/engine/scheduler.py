@@ -29,11 +29,12 @@ from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult, results_sinc
 from scheduler.errors import AlreadyRunning, BadSchedule, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
 from scheduler.process.process_info import Running
+from scheduler.process.who import Who, this_process
 from scheduler.storage.failure_journal import FailureJournal
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
 
-LONGEST_WHY, LONGEST_BY = 300, 60  # characters that are kept
+LONGEST_WHY = 300  # characters that are kept
 
 
 class Scheduler:
@@ -246,18 +247,20 @@ class Scheduler:
     def pulse(self) -> Heartbeat:
         return Heartbeat()  # the caller runs on this loop: it turns
 
-    async def force(self, task: str, *, again: bool = False) -> Receipt:
-        job = self._open(task)
+    async def force(self, task: str, *, again: bool = False, who: Who | None = None) -> Receipt:
+        job, by = self._open(task), who or this_process()
         job.refuse_if_not_set_up()
         if job.busy and not again:
             raise AlreadyRunning(f"{task} is already running (force --again queues another run)")
         run = job.state.run_count + (2 if job.run else 1)
-        self._registry.update(job, job.state.asked_for())  # it may wait longer than this process lives
+        self._registry.update(job, job.state.asked_for(by))  # it may wait longer than this process lives
         if job.busy:
             job.again = True
         else:
             self._dispatch.enqueue(job, Trigger.FORCE)
             self._dispatch.start_ready()
+        if job.again or job.waiting:  # else its start says so
+            self._registry.add_event("forced", task, who=by)
         return replace(await self._registry.receipt(f"{task}: forced"), run=run)
 
     async def wait(self, task: str, run: int) -> TaskView:
@@ -271,28 +274,33 @@ class Scheduler:
             await self._runner.waiters.wait_for([task], None)
         return job.row(self._rules.workers)
 
-    async def reset(self, task: str) -> Receipt:
-        return await self._turn(task, "reset", TaskState.reset)
+    async def reset(self, task: str, *, who: Who | None = None) -> Receipt:
+        by = who or this_process()
+        return await self._turn(task, "reset", by, lambda state: state.reset(by))
 
-    async def pause(self, task: str, *, until: float | None = None, why: str = "", by: str = "") -> Receipt:
-        now, job, why, by = self._clock.now(), self._open(task), why[:LONGEST_WHY], by[:LONGEST_BY]
+    async def pause(
+        self, task: str, *, until: float | None = None, why: str = "", who: Who | None = None
+    ) -> Receipt:
+        now, job, why, by = self._clock.now(), self._open(task), why[:LONGEST_WHY], who or this_process()
         if until is not None and until <= now:
             raise BadSchedule(f"{task}: the pause would end before it begins: {moment(until, now)} is over")
         self._dispatch.unqueue(job)
         self._runner.waiters.check_queued(job)
         why = self._rules.masks.hide(why)
-        self._registry.add_event("paused", task, text=pause_words(until, why, by, now).lstrip(" :"))
-        self._change(job, job.state.put_on_hold(now, until, why, by))
+        self._registry.add_event("paused", task, text=pause_words(until, why, "", now).lstrip(" :"), who=by)
+        self._change(job, job.state.put_on_hold(now, until, why, str(by)))
         return await self._registry.receipt(f"{task}: paused{pause_words(until, why, '', now)}")
 
-    async def resume(self, task: str) -> Receipt:
+    async def resume(self, task: str, *, who: Who | None = None) -> Receipt:
         now, job = self._clock.now(), self._open(task)
-        return await self._turn(task, "resumed", lambda state: resumed(self.citizen, job.task, state, now))
+        return await self._turn(
+            task, "resumed", who, lambda state: resumed(self.citizen, job.task, state, now)
+        )
 
-    async def stop_run(self, task: str) -> Receipt:
-        return await self._stopper.stop(self._open(task))
+    async def stop_run(self, task: str, *, who: Who | None = None) -> Receipt:
+        return await self._stopper.stop(self._open(task), who or this_process())
 
-    async def wake(self) -> Receipt:
+    async def wake(self, *, who: Who | None = None) -> Receipt:
         self._refuse_if_stopping()
         unsaved = await self._wakes().ask()
         text = f"{self.citizen}: waking"
@@ -326,9 +334,11 @@ class Scheduler:
                 async for chunk in chunks:
                     yield chunk
 
-    async def _turn(self, task: str, kind: str, change: Callable[[TaskState], TaskState]) -> Receipt:
+    async def _turn(
+        self, task: str, kind: str, who: Who | None, change: Callable[[TaskState], TaskState]
+    ) -> Receipt:
         job = self._open(task)
-        self._registry.add_event(kind, task)
+        self._registry.add_event(kind, task, who=who or this_process())
         self._change(job, change(job.state))
         return await self._registry.receipt(f"{task}: {kind}")
 

@@ -9,6 +9,7 @@ from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Runner
 from scheduler.errors import NotRunning
+from scheduler.process.who import Who
 
 AT_ONCE = 0.1  # seconds in which most runs end: then the answer says so
 ABANDONED = "its thread cannot be killed: it was written off, and nothing of the task starts before it ends"
@@ -21,30 +22,30 @@ class Stop:
     def __init__(self, registry: TaskRegistry, runner: Runner, dispatch: Dispatcher) -> None:
         self._registry, self._runner, self._dispatch = registry, runner, dispatch
 
-    async def stop(self, job: Job) -> Receipt:
+    async def stop(self, job: Job, who: Who) -> Receipt:
         """End the run of this task or take it out of the queue; raises NotRunning."""
         if run := job.run:
-            return await self._end(job, run)
+            return await self._end(job, run, who)
         if job.waiting or job.again or job.state.forced:
-            return await self._take_out(job)
+            return await self._take_out(job, who)
         raise NotRunning(f"{job.task.name} is not running{_instead(job)}")
 
-    async def _end(self, job: Job, run: RunHandle) -> Receipt:
+    async def _end(self, job: Job, run: RunHandle, who: Who) -> Receipt:
         name, number, again = job.task.name, job.state.run_count + 1, run.reason is not None
         behind = [BEHIND] if job.again else []
-        if not self._runner.end(run):
+        if not self._runner.end(run, who):
             raise NotRunning(f"{name} has just ended by itself")
-        self._registry.add_event("killing" if again else STOPPING, name)
+        self._registry.add_event("killing" if again else STOPPING, name, who=who)
         self._registry.publish(job)
         ended = await self._runner.ended_within(run, AT_ONCE)
         abandoned = [ABANDONED] if ended and run.left and isinstance(job.task.work, Call | Imported) else []
         text = "; ".join([f"{name}: {'stopped' if ended else STOPPING}", *abandoned, *behind])
         return replace(await self._registry.receipt(text), run=number)
 
-    async def _take_out(self, job: Job) -> Receipt:
+    async def _take_out(self, job: Job, who: Who) -> Receipt:
         name = job.task.name
         self._dispatch.take_out(job)
-        self._registry.add_event("taken out", name, text="it was waiting and will not run")
+        self._registry.add_event("taken out", name, text="it was waiting and will not run", who=who)
         self._runner.waiters.check_queued(job)
         return await self._registry.receipt(f"{name}: was waiting; will not run")
 

@@ -151,6 +151,7 @@ class Subprocess:
         pid = self._process.pid
         self.mark, self._input = order.mark, order.input
         self.hurried = self.stopped = False
+        self.listener: object = None
         self.seen: set[Identity] = set()  # what was found of its run
         self.running = Running(pid, facts.born(pid) or 0.0, SystemClock.now(), facts.BOOT)
         self.exited: asyncio.Future[int | None] = self._loop.create_future()

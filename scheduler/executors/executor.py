@@ -11,6 +11,7 @@ from scheduler.executors.deferred import Deferred
 from scheduler.executors.environment import check_program, environment, new_mark
 from scheduler.executors.in_process import InProcessExecutor
 from scheduler.executors.isolated import run_isolated
+from scheduler.executors.process_tree import Origin
 from scheduler.executors.result import Result, RunListener, ended
 from scheduler.executors.subprocesses import SubprocessPool
 from scheduler.process.adopted import Makers
@@ -49,6 +50,10 @@ class Executor:
     def spare(self, pid: int) -> None:
         """This child of the process is no run, and none left it behind."""
         self._processes.spared.add(pid)
+
+    async def origin(self, pid: int) -> Origin:
+        """From which run of this process the process came, if from any."""
+        return await self._processes.origin(pid)
 
     def stop_now(self) -> None:
         """Kill what is being stopped now, and everything stopped later, without grace."""

@@ -14,6 +14,17 @@ from scheduler.process.process_info import Running
 from scheduler.process.threads import in_thread
 
 Identity = tuple[int, float]  # pid and start
+LOOKS = 20  # at a line whose processes end while it is read
+
+
+class Origin(NamedTuple):
+    """Where a process came from: `inside` a run, and from which one, unless that cannot be told."""
+
+    inside: bool = False
+    run: object = None  # its listener
+
+
+OUTSIDE = Origin()
 
 
 class ProcessEntry(NamedTuple):
@@ -96,6 +107,30 @@ class ProcessTree:
         async with self._looking:
             self._next = None  # later requests need a later scan
             return await in_thread(everybody, "census", lambda thread: None)
+
+
+def line_of(pid: int) -> "Line | None":
+    """The process with all that it descends from; None if it is gone, or they change all the time."""
+    lines = (_line_of(pid) for _ in range(LOOKS))
+    return next((line for line in lines if line), None)
+
+
+def _line_of(pid: int) -> "Line | None":
+    look, line = _from_proc if facts.LINUX else _from_psutil, list[ProcessEntry]()
+    while pid > 1 and pid != os.getpid():
+        one = look(pid)
+        if one is None or (line and one.born > line[-1].born):  # gone, or its number is another one's
+            return None
+        line.append(one)
+        pid = one.parent
+    return Line(tuple(line), pid == os.getpid()) if line else None
+
+
+class Line(NamedTuple):
+    """A process, its parent and so on; `ours`: this process is the next of them."""
+
+    members: tuple[ProcessEntry, ...]
+    ours: bool
 
 
 def everybody() -> list[ProcessEntry]:

@@ -1,16 +1,20 @@
 """Child processes of all citizens: started a few at a time, ended with all their descendants."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Collection
+from functools import partial
 
 from scheduler.executors.child import LAST_WORDS, Reader, SpawnRequest, Subprocess
-from scheduler.executors.process_tree import ProcessEntry, ProcessTree
+from scheduler.executors.process_tree import OUTSIDE, Origin, ProcessEntry, ProcessTree, line_of
 from scheduler.executors.result import RunListener
 from scheduler.process.adopted import AdoptedChildren, Makers, is_reaper
 from scheduler.process.process_info import Running, alive, name
+from scheduler.process.threads import in_thread
 
 HELD = 64  # pipes of what runs left in the background
+REMEMBERED = 1000  # runs of which a process in the background may ask for something
 POLL = 0.02  # seconds between two looks at whether a child has gone
 KILLING = (
     3.0  # seconds of killing and looking again; what is left then hangs in the kernel, or may not be killed
@@ -34,6 +38,7 @@ class SubprocessPool:
         self._next_look: asyncio.TimerHandle | None = None
         self._held: list[Reader] = []
         self.spared: set[int] = set()  # children that are no runs
+        self._marks: dict[str, RunListener] = {}  # of the newest runs, ended or not
 
     async def run(self, prepare: Callable[[], SpawnRequest], watcher: RunListener) -> int | None:
         """The exit code; output has gone to the watcher. Cancelled, it returns when nothing is left.
@@ -59,6 +64,34 @@ class SubprocessPool:
                 self._children.pop(child, None)
                 self._makers.end(child)
                 self._hold(child.close())
+
+    async def origin(self, pid: int) -> Origin:
+        """From which run the process came; one of this process itself came from a handler that runs in it."""
+        if pid == os.getpid():
+            return self._of_handlers(self._makers.calls())
+        self._look()
+        line = await in_thread(partial(line_of, pid), "line", lambda thread: None)
+        if line is None:
+            return Origin(True)
+        for child in tuple(self._children):
+            child.seen |= self._adopted.left_by(child)
+            if child.family().members(line.members):
+                return _one_of([child])
+        marks = [self._marks[one.mark] for one in line.members if one.mark in self._marks]
+        if marks:
+            return Origin(True, marks[0])
+        return self._of_child(line.members[-1]) if line.ours else OUTSIDE
+
+    def _of_child(self, child: ProcessEntry) -> Origin:
+        """It descends from this child of this process, which is no run's first one."""
+        makers = self._adopted.makers_of(child.identity)
+        # No process of a command can enter a session that is not its own.
+        if child.session == os.getsid(0):
+            return self._of_handlers(makers & self._makers.calls())
+        return _one_of(makers)
+
+    def _of_handlers(self, calls: Collection[object]) -> Origin:
+        return _one_of(calls) if calls else OUTSIDE
 
     def collect_adopted(self) -> None:
         """From now on collect what the system gives to this process; nothing where it gives nothing."""
@@ -107,12 +140,20 @@ class SubprocessPool:
         async with self._turn:
             await asyncio.sleep(0)  # a start takes about a millisecond: not two in one turn of the loop
             child = Subprocess(prepare(), watcher.output)
+            child.listener = watcher
+            self._remember(child.mark, watcher)
             self._children[child] = watcher
             self._makers.begin(child)
             soon = asyncio.get_running_loop().time() + LOOK  # a short run has left something by then
             if self._next_look and self._next_look.when() > soon:
                 self._look_in(LOOK)
             return child
+
+    def _remember(self, mark: str, watcher: RunListener) -> None:
+        """So that what a run left in the background is known, too."""
+        self._marks[mark] = watcher
+        if len(self._marks) > REMEMBERED:
+            del self._marks[next(iter(self._marks))]
 
     async def _end(self, child: Subprocess, watcher: RunListener) -> None:
         """Stop the child even if this is cancelled; cancelled again, kill it."""
@@ -186,3 +227,9 @@ def _report(left: Collection[ProcessEntry], watcher: RunListener, leader: Runnin
     processes = [Running(one.pid, one.born, leader.since, leader.boot) for one in left] or [leader]
     names = ", ".join(f"process {one.pid} ({name(one.pid)})" for one in processes)
     watcher.left_behind(names, lambda: any(map(alive, processes)), processes[0])
+
+
+def _one_of(makers: Collection[object]) -> Origin:
+    """It came from one of these, or from a run that has ended."""
+    runs = [maker.listener if isinstance(maker, Subprocess) else maker for maker in makers]
+    return Origin(True, runs[0] if len(runs) == 1 else None)

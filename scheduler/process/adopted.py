@@ -102,6 +102,11 @@ class AdoptedChildren:
             if maker in child.makers and len(child.makers) > 1
         }
 
+    def makers_of(self, identity: tuple[int, float]) -> frozenset[object]:
+        """Those that can have made this child; none if it is not one, or nobody ran when it came."""
+        child = self._children.get(identity[0])
+        return child.makers if child and child.born == identity[1] else frozenset()
+
     def _seen(self, pid: int, makers: frozenset[object]) -> _Child | None:
         found, known = facts.stat(pid), self._children.get(pid)
         if found is None:

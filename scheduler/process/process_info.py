@@ -88,6 +88,14 @@ def name(pid: int) -> str:
         return ""
 
 
+def command_line(pid: int) -> bytes:
+    """Its program and arguments, each with a NUL after it; empty if that is not known."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def _created(pid: int) -> float | None:
     import psutil
 

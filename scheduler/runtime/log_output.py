@@ -18,11 +18,12 @@ from scheduler.core.spans import took
 from scheduler.core.text import clean
 from scheduler.core.views import Event
 from scheduler.process import standard_streams
+from scheduler.schema.json_codec import to_json
 from scheduler.system.foreign_home import make_folder, open_file, rename
 
 QUEUED = 10_000  # lines; further lines are dropped and counted while a reader is stuck
 FILE_SIZE, FILES_KEPT = 10_000_000, 5
-EVENT_FIELDS = ("kind", "citizen", "task", "outcome", "text", "trigger", "duration", "late", "seq")
+EVENT_FIELDS = ("kind", "citizen", "task", "outcome", "text", "trigger", "duration", "late", "seq", "who")
 STANDARD_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 Write = Callable[[logging.LogRecord, str], None]
@@ -208,7 +209,7 @@ class JsonFormatter(logging.Formatter):
         fields: dict[str, Any] = {"time": record.created, "level": record.levelname.lower()}
         event = getattr(record, "event", None)
         if isinstance(event, Event):
-            given = {name: getattr(event, name) for name in EVENT_FIELDS}
+            given = {name: to_json(getattr(event, name)) for name in EVENT_FIELDS}
             fields |= {name: value for name, value in given.items() if value not in (None, "")}
         else:
             fields |= {"kind": record.name, "text": record.getMessage(), **_extras(record)}
@@ -222,7 +223,10 @@ def _sentence(event: Event) -> str:
     what = event.kind if event.outcome is None else str(event.outcome)
     if event.kind == "started" and event.trigger:
         late = int((event.late or 0.0) + 0.5)
-        what += f" ({event.trigger}, {in_words(late)} late)" if late else f" ({event.trigger})"
+        by = f" by {event.who.in_full}" if event.who else ""
+        what += f" ({event.trigger}{by}, {in_words(late)} late)" if late else f" ({event.trigger}{by})"
+    elif event.who and event.outcome is None:
+        what += f" by {event.who.in_full}"
     if event.duration is not None:
         what += f" in {took(event.duration)}"
     if event.kind.startswith("wake") and event.outcome is not None:

@@ -17,6 +17,7 @@ from scheduler.core.costs import RunCost
 from scheduler.core.records import RunQuery, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.errors import UnknownRun, UnknownTask, Unreadable
+from scheduler.process.who import Who
 from scheduler.schema.json_codec import from_json, to_json
 from scheduler.system.foreign_home import Refused, place
 
@@ -67,6 +68,8 @@ class RunFacts:
     """What only some runs have."""
 
     cost: RunCost | None = None
+    who: Who | None = None
+    stopped_by: Who | None = None
 
 
 NO_FACTS = RunFacts()
@@ -178,7 +181,8 @@ def _status(path: Path) -> os.stat_result:
 
 
 def _record(row: tuple[Any, ...]) -> RunRecord:
-    run_id, task, started, finished, seconds, outcome, trigger, attempt, text, printed, facts = row
+    run_id, task, started, finished, seconds, outcome, trigger, attempt, text, printed, rest = row
+    facts = _facts(rest)
     return RunRecord(
         run_id,
         task,
@@ -190,7 +194,9 @@ def _record(row: tuple[Any, ...]) -> RunRecord:
         attempt,
         text,
         bool(printed),
-        _facts(facts).cost,
+        facts.cost,
+        facts.who,
+        facts.stopped_by,
     )
 
 

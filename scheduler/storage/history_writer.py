@@ -382,7 +382,8 @@ def _at_once(left: int) -> int:
 
 def _row(run: FinishedRun) -> tuple[object, ...]:
     times, kind = (run.started, run.finished, run.seconds), (run.outcome, run.trigger, run.attempt)
-    facts = facts_text(RunFacts(run.cost)) if run.cost else ""
+    known = run.cost or run.who or run.stopped_by
+    facts = facts_text(RunFacts(run.cost, run.who, run.stopped_by)) if known else ""
     return _text(run.task), *times, *kind, _text(run.text[:TEXT]), run.outcome.bad, facts
 
 

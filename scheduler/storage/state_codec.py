@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Outcome
 from scheduler.process.process_info import Running
+from scheduler.process.who import Who
 from scheduler.schema.json_codec import InvalidJson, from_json, reader, shortened, to_json
 
 MAPS = ("last_run", "run_counts", "errors", "tasks")
@@ -22,6 +23,7 @@ _EXPECTED = {
     str | None: "text",
     Outcome | None: "an outcome",
     Running | None: "pid, born and since",
+    Who | None: "user, process and pid",
 }
 _ELSEWHERE = ("last_run", "run_count", "error")  # stored in the maps that v2 reads
 _ENTRY = [name for name in _HINTS if name not in _ELSEWHERE]

@@ -7,6 +7,7 @@ import stat
 import struct
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ NAME = "control.sock"
 GROUP_FOLDER = ".experience-group"  # holds only a socket: .experience itself stays closed to the group
 SO_PEERGROUPS = 59  # Linux; Python has no name for it
 PEERGROUPS_SIZE = 1024  # bytes: the most that Python accepts, 256 groups
+_ACCEPTS = 0x10000  # in the kernel's list of sockets: it listens
 PATH_LIMIT = 100  # bytes: sockaddr_un holds 108 on Linux, 104 on macOS
 
 
@@ -185,3 +187,38 @@ def peer_of(connection: socket.socket) -> Peer | None:
         more = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, PEERGROUPS_SIZE)
         groups.update(number for (number,) in struct.iter_unpack("I", more))
     return Peer(pid, uid, frozenset(groups))
+
+
+def owners_among(pids: Sequence[int]) -> dict[int, str]:
+    """Which of these processes listen at a citizen's socket, and a citizen of each; Linux only.
+
+    By the kernel's own list: what lies in a home may name anybody.
+    """
+    listening = dict(_listening())
+    found = {pid: [listening[inode] for inode in _sockets_of(pid) if inode in listening] for pid in pids}
+    return {pid: _citizen_at(paths[0]) for pid, paths in found.items() if paths}
+
+
+def _listening() -> Iterator[tuple[str, Path]]:
+    """The inode and the path of each socket that an owner listens at."""
+    with suppress(OSError):
+        for line in Path("/proc/net/unix").read_text(errors="replace").splitlines()[1:]:
+            _, _, _, flags, *_, inode, path = [*line.split(maxsplit=7), ""][:8]
+            if int(flags, 16) & _ACCEPTS and (
+                path.endswith(f"/.experience/{NAME}") or "/experience-" in path
+            ):
+                yield inode, Path(path)
+
+
+def _sockets_of(pid: int) -> Iterator[str]:
+    """The inodes of the sockets that the process has open."""
+    with suppress(OSError):
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                if (target := str(file.readlink())).startswith("socket:["):
+                    yield target[len("socket:[") : -1]
+
+
+def _citizen_at(path: Path) -> str:
+    """Whose socket that is, "" if its name does not say so."""
+    return path.parent.parent.name if path.name == NAME else ""

@@ -35,6 +35,7 @@ from scheduler.errors import (
     Stopping,
     UnknownTask,
 )
+from scheduler.process.who import this_process
 from tests.crash.loops import Place, command, everything_in
 from tests.fakes import until
 
@@ -235,6 +236,21 @@ async def test_a_verb_returns_when_its_change_is_saved_and_visible(bench, verb):
     await bench.until_task("gate", lambda task: task.kind is shown[verb], "it is visible")
 
 
+async def test_who_asked_is_in_the_events_and_in_the_history(bench):
+    await bench.see()
+    await bench.control.pause("quick")
+    receipt = await bench.control.force("quick")
+    await bench.control.wait("quick", receipt.run)
+    (run,) = await bench.control.history("quick")
+    assert run.who == this_process() and run.who.pid == os.getpid()
+
+    def own() -> set[Any]:
+        return {(event.kind, event.who) for event in bench.seen[-1].events if event.task == "quick"}
+
+    await until(lambda: len(own()) == 3, "all of them are seen")
+    assert own() == {(kind, this_process()) for kind in ("paused", "started", "finished")}
+
+
 @pytest.mark.parametrize("verb", ["force", "reset", "pause", "resume", "stop_run"])
 async def test_an_unknown_task_is_the_same_error_everywhere(bench, verb):
     with pytest.raises(UnknownTask, match=r"unknown task 'quikc': did you mean quick\?"):
@@ -273,11 +289,13 @@ async def test_a_stopped_run_is_shown_recorded_and_no_failure(bench):
     await bench.control.force("gate")
     receipt = await bench.control.stop_run("gate")
     row = await bench.control.wait("gate", receipt.run)
-    assert (row.kind, row.outcome, row.text) == (TaskStatus.STOPPED, Outcome.STOPPED, "stopped")
+    said = f"stopped by {this_process()}"
+    assert (row.kind, row.outcome, row.text) == (TaskStatus.STOPPED, Outcome.STOPPED, said)
     (run,) = await bench.control.history("gate")
-    assert (run.outcome, run.text) == (Outcome.STOPPED, "stopped")
+    assert (run.outcome, run.text, run.stopped_by) == (Outcome.STOPPED, said, this_process())
     assert await bench.control.history("gate", failed=True) == ()
-    assert bench.place.states()["errors"] == {} and bench.place.entry("gate")["outcome"] == "stopped"
+    await until(lambda: bench.place.entry("gate").get("outcome") == "stopped", "it is saved")
+    assert bench.place.states()["errors"] == {}
     with pytest.raises(NotRunning, match="gate is not running"):
         await bench.control.stop_run("gate")
 

@@ -15,7 +15,7 @@ import pytest
 
 from scheduler.background import read_citizens
 from scheduler.cli.main import run
-from scheduler.process.asker import asker
+from scheduler.process.who import this_process
 from scheduler.storage.lock import owner_of, owning
 from tests.crash.loops import ROOT, Place
 from tui.__main__ import monitor
@@ -344,7 +344,7 @@ def test_a_pause_has_an_end_and_a_reason(shell):
     assert shell("status", "opus", "--json") == 0
     (row,) = (row for row in json.loads(shell.out)[0]["tasks"] if row["name"] == "steps")
     assert 7000 < row["paused_until"] - time.time() <= 7200
-    assert (row["paused_why"], row["paused_by"]) == ("table changes", asker())
+    assert (row["paused_why"], row["paused_by"]) == ("table changes", str(this_process()))
     assert shell("pause", "opus", "steps", "--until", "mon 9:00") == 0
     assert shell("resume", "opus", "steps") == 0
 

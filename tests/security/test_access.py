@@ -37,7 +37,7 @@ ALLOWED = {
     "handlers/memory_summary/pruning.py": "removes empty folders, by the process that owns the home",
     "storage/history_writer.py": "SQLite opens by name; which file it took is compared",
     "storage/history_reader.py": "SQLite opens by name; which file it took is compared",
-    "system/unix_socket.py": "removes the empty folder of the group",
+    "system/unix_socket.py": "removes the empty folder of the group; files of /proc",
 }
 
 

@@ -17,6 +17,7 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned, UnknownRun
 from scheduler.executors import Executor, Result, RunListener
+from scheduler.process.who import Who
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, SystemClock, Timer
 from tui.demo.data import MESSAGES, NAMES, outcome, state, tasks
@@ -151,7 +152,7 @@ class DemoControl(Scheduler):
         wake = WakeView(self.wakes, self.next_wake, self.next_wake - WAKE_EVERY)
         return replace(super().snapshot(), wake=wake)
 
-    async def wake(self) -> Receipt:
+    async def wake(self, *, who: Who | None = None) -> Receipt:
         self.count_wake()
         return Receipt()
 

@@ -3,7 +3,7 @@
 from textual.message import Message
 
 from scheduler.core.records import RunRecord
-from scheduler.core.task import Outcome
+from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import OutputChunk
 from tui.common import ansi
 from tui.common.pane import Pane, Row, StyledText
@@ -47,7 +47,11 @@ class PrintedPane(Pane):
         style, glyphs = STYLES.get(run.outcome, "failed"), self.glyphs
         at_end = self._live and self.following
         said = f"{glyphs.kind[GLYPHS[run.outcome]]} {run.outcome}, {took(run.seconds)}"
-        head = [(line, "ink" if run.outcome is Outcome.OK else style) for line in _message(run, text or "")]
+        asked = [(f"{asked_words(run)} by {run.who.in_full}", "faint")] if run.who else []
+        message = [
+            (line, "ink" if run.outcome is Outcome.OK else style) for line in _message(run, text or "")
+        ]
+        head = [*asked, *message]
         if problem:
             head.append((problem, "warning"))
         elif text == "":
@@ -193,6 +197,11 @@ def _message(run: RunRecord, text: str) -> list[str]:
     end = ansi.without_colours(text[-2000:]).rstrip()
     repeated = run.outcome is Outcome.OK and end.endswith(message)
     return [] if repeated else message.splitlines()
+
+
+def asked_words(run: RunRecord) -> str:
+    """What was done to make it run."""
+    return "forced" if run.trigger is Trigger.FORCE else "asked for"
 
 
 def _when(when: float, now: float) -> str:

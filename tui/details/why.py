@@ -142,7 +142,8 @@ def _running(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> 
     start = _start(task, snapshot)
     since = task.running_since or now
     clock = time.strftime("%H:%M:%S", time.localtime(since))
-    trigger = TRIGGERS[start.trigger] if start and start.trigger else ""
+    by = f" by {start.who.in_full}" if start and start.who else ""
+    trigger = f"{TRIGGERS[start.trigger]}{by}" if start and start.trigger else ""
     late = _late(start, seen) if start else ""
     said = f"running since {clock} ({', '.join(filter(None, [trigger, late, _limit(task, now - since)]))})"
     if seen.pulse.culprit == f"{snapshot.citizen}/{task.name}" and stalled(seen.pulse):

@@ -144,13 +144,19 @@ def searched(entry: Entry) -> str:
 
 
 def _what_happened(event: Event) -> str:
+    by = f" by {event.who}" if event.who else ""
     if event.kind == "started" and event.trigger:
-        return TRIGGER_WORDS[event.trigger]
+        return f"{TRIGGER_WORDS[event.trigger]}{by}"
     if event.outcome is None:
-        return event.kind
+        return f"{event.kind}{by}"
     wake = "wake " if event.kind.startswith("wake") else ""
     took = f" in {words.took(event.duration)}" if event.duration is not None else ""
-    return f"{wake}{event.outcome}{took}"
+    forced = f" ({_asked(event)}{by})" if by else ""
+    return f"{wake}{event.outcome}{took}{forced}"
+
+
+def _asked(event: Event) -> str:
+    return "forced" if event.trigger is Trigger.FORCE else "asked for"
 
 
 def kind_of(event: Event) -> TaskStatus | None:

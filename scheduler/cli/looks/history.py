@@ -110,7 +110,8 @@ def _list(snapshots: Sequence[Snapshot], asked: RunQuery, as_json: bool) -> int:
 
 def _document(citizen: str, run: RunRecord) -> dict[str, Any]:
     """Amounts as text, so that no digit is lost."""
-    return {"citizen": citizen, **asdict(run), "cost": to_json(run.cost)}
+    facts = {name: to_json(getattr(run, name)) for name in ("cost", "who", "stopped_by")}
+    return {"citizen": citizen, **asdict(run), **facts}
 
 
 def _runs(snapshots: Sequence[Snapshot], one: Snapshot, query: RunQuery) -> Iterable[RunRecord]:
@@ -139,13 +140,19 @@ def run_table(runs: Runs, width: int, without: Collection[str] = ()) -> list[str
     return table([titles, *([row[title] for title in titles] for row in rows)], width, RIGHT)
 
 
+def _why(run: RunRecord) -> str:
+    if run.attempt > 1:
+        return f"attempt {run.attempt}"
+    return f"{run.trigger or 'unknown'}{f' by {run.who}' if run.who else ''}"
+
+
 def _cells(citizen: str, run: RunRecord) -> dict[str, str]:
     return {
         "id": str(run.id),
         "when": f"{datetime.fromtimestamp(run.started, UTC).astimezone():%Y-%m-%d %H:%M:%S}",
         "citizen": clean(citizen),
         "task": clean(run.task),
-        "trigger": f"attempt {run.attempt}" if run.attempt > 1 else str(run.trigger or "unknown"),
+        "trigger": clean(_why(run)),
         "outcome": str(run.outcome),
         "took": took(run.seconds),
         "cost": price(run.cost),

@@ -30,16 +30,15 @@ ALL_OF_IT = "Without TASK: every task of the citizen, and its wake."
 def pause_command(
     words: tuple[str, ...], every: bool, end: str | None, length: float | None, why: str, **how: Any
 ) -> int:
-    from scheduler.process.asker import asker
     from scheduler.system.clock import SystemClock
 
-    hold, by = HoldOptions(end, length, why), asker()
+    hold = HoldOptions(end, length, why)
 
     async def act(control: "LocalControl", result: ResultPrinter) -> int:
         until = hold.until(SystemClock.now(), zone_of(control))
 
         async def pause(task: str) -> Receipt:
-            return await control.pause(task, until=until, why=why, by=by)
+            return await control.pause(task, until=until, why=why)
 
         return await _each(control, result, pause, [view.name for view in control.snapshot().tasks])
 

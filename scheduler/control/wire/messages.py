@@ -81,7 +81,7 @@ METHODS = {
     "force": Method(_TASK, {"again": bool}, verb=True),
     "wait": Method({"task": str, "run": int}),
     "reset": Method(_TASK, verb=True),
-    "pause": Method(_TASK, {"until": float, "why": str, "by": str}, verb=True),
+    "pause": Method(_TASK, {"until": float, "why": str}, verb=True),
     "resume": Method(_TASK, verb=True),
     "stop_run": Method(_TASK, verb=True),
     "wake": Method(verb=True),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.control.wire import messages
+from scheduler.control.wire.asker import Asker, OriginOf, outside
 from scheduler.control.wire.messages import METHODS, Method, ProtocolError, Request
 from scheduler.control.wire.seats import CLIENTS, Seat, Seats
 from scheduler.core.views import OutputChunk, Snapshot
@@ -83,8 +84,10 @@ class Server:
         path: Path,
         home: Path,
         process: Process = Process(),  # frozen
+        origin: OriginOf = outside,
     ) -> None:
         self.scheduler, self._path, self._home, self._process = scheduler, path, home, process
+        self._origin = origin
         self._seats = Seats()
         self._warn = CountedWarning(log, citizen=scheduler.citizen)
         self._clients: set[asyncio.Task[None]] = set()
@@ -157,10 +160,11 @@ class Server:
         try:
             peer = peer_of(writer.get_extra_info("socket"))
             seat = Seat(task, is_trusted(peer, self._user))
+            asker = Asker(self.scheduler.citizen, peer, self._origin)
             if self._greet(writer, peer, group, seat):
                 process = self._process if is_trusted(peer) else _OF_ANOTHER_USER
                 try:
-                    await _Client(self, reader, writer, seat.requests, process).serve()
+                    await _Client(self, reader, writer, seat.requests, process, asker).serve()
                 finally:
                     self._seats.leave(seat)
         except (OSError, asyncio.CancelledError):  # the client left, or the owner is closing
@@ -209,9 +213,10 @@ class _Client:
         writer: asyncio.StreamWriter,
         requests: dict[int, asyncio.Task[None]],
         process: Process,
+        asker: Asker,
     ) -> None:
         self._scheduler, self._reader, self._writer = server.scheduler, reader, writer
-        self._process = process
+        self._process, self._asker = process, asker
         self._encoder, self._exclusive = server.encoder, server.exclusive
         self._mistakes = 0
         self._requests = requests
@@ -268,8 +273,9 @@ class _Client:
         try:
             own = getattr(self, f"on_{request.method}", None)
             call = partial(own, request.id) if own else getattr(self._scheduler, request.method)
+            asked = {"who": await self._asker.who()} if method.verb else {}
             async with self._exclusive if method.exclusive else nullcontext():
-                value = await call(**arguments)
+                value = await call(**arguments, **asked)
             self._writer.write(messages.result(request.id, value))
         except SchedulerError as error:
             self._writer.write(messages.refusal(request.id, error))

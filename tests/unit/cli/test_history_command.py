@@ -109,6 +109,8 @@ def test_for_scripts_it_is_json(place, capsys):
         "text": "it died",
         "printed": False,
         "cost": None,
+        "who": None,
+        "stopped_by": None,
     }
 
 

@@ -5,6 +5,7 @@ import pytest
 from scheduler.core.state import TaskState
 from scheduler.core.views import TaskStatus
 from scheduler.errors import BadSchedule
+from scheduler.process.who import Who
 from scheduler.storage.state_store import DiskStore
 from tests.fakes import NOON, until
 
@@ -17,7 +18,7 @@ def events(scheduler) -> list[tuple[str, str]]:
 
 async def test_it_resumes_by_itself(build, clock, noting, runs):
     scheduler = await build(noting(), states={"tick": TaskState(last_run=NOON, run_count=1)})
-    receipt = await scheduler.pause("tick", until=NOON + HOUR, why="table changes", by="ct")
+    receipt = await scheduler.pause("tick", until=NOON + HOUR, why="table changes", who=Who("ct"))
     assert receipt.text.startswith("tick: paused until ") and receipt.text.endswith(": table changes")
     (row,) = scheduler.snapshot().tasks
     assert (row.kind, row.paused_until, row.paused_why, row.paused_by) == (
@@ -30,7 +31,7 @@ async def test_it_resumes_by_itself(build, clock, noting, runs):
     (row,) = scheduler.snapshot().tasks
     assert row.kind is TaskStatus.OK and not row.paused
     said = [each for each in events(scheduler) if each[0] in ("paused", "resumed")]
-    assert said[0][1].endswith(": table changes (by ct)") and said[1] == ("resumed", "its pause is over")
+    assert said[0][1].endswith(": table changes") and said[1] == ("resumed", "its pause is over")
 
 
 async def test_it_resumes_though_nothing_is_due(build, clock, noting):
@@ -55,7 +56,7 @@ async def test_it_lasts_over_restarts(build, clock, noting, runs, home):
     first = await build(noting(), store=DiskStore(home, clock))
     await clock.advance()
     await until(lambda: runs, "its first run")
-    await first.pause("tick", until=NOON + HOUR, why="table changes", by="ct")
+    await first.pause("tick", until=NOON + HOUR, why="table changes", who=Who("ct"))
     await first.stop(0)
     await clock.advance(HOUR / 2)
     again = await build(noting(), store=DiskStore(home, clock))

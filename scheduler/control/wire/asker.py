@@ -1,0 +1,74 @@
+"""Who is at the other end of a connection: by what the kernel and this process know, not by what it says."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from scheduler.engine.run import RunHandle
+from scheduler.errors import SchedulerError
+from scheduler.executors.process_tree import OUTSIDE, Origin, line_of
+from scheduler.process.process_info import BOOT, Running, alive, born, command_line, name
+from scheduler.process.threads import in_thread
+from scheduler.process.who import UNKNOWN_RUN, Who, this_process, user_name
+from scheduler.system.unix_socket import Peer, owners_among
+
+OriginOf = Callable[[int], Awaitable[Origin]]
+TAB = b"tui.serve.monitor"  # the program behind a tab of a browser
+
+
+async def outside(pid: int) -> Origin:
+    """For an owner that runs no processes."""
+    return OUTSIDE
+
+
+class Asker:
+    """The client of one connection to the owner of this citizen."""
+
+    def __init__(self, citizen: str, peer: Peer | None, origin: OriginOf) -> None:
+        self._citizen, self._peer, self._origin = citizen, peer, origin
+        self._who: Who | None = None
+        # Taken as it connects: the number of a process that has gone may be another one's later.
+        self._process = Running(peer.pid, born(peer.pid) or 0.0, 0.0, BOOT) if peer and peer.pid else None
+
+    async def who(self) -> Who:
+        """Raises SchedulerError if its process is gone: a run could hide behind one."""
+        if self._who is None:
+            self._who = await self._found()
+        if self._process and not alive(self._process):
+            gone = f"pid {self._process.pid}, which connected, has ended"
+            raise SchedulerError(f"{gone}: ask from a process that lives until the answer comes")
+        return self._who
+
+    async def _found(self) -> Who:
+        if self._peer is None:  # a system that does not tell
+            return Who(this_process().user)
+        if self._process is None:  # of a part of the machine that this process cannot see
+            return Who(user_name(self._peer.uid))
+        run = self._run(await self._origin(self._process.pid))
+        return await in_thread(partial(_described, self._peer, run), "asker", lambda thread: None)
+
+    def _run(self, origin: Origin) -> str:
+        if not origin.inside:
+            return ""
+        if not isinstance(origin.run, RunHandle):
+            return UNKNOWN_RUN
+        of = f" of {origin.run.citizen}" if origin.run.citizen != self._citizen else ""
+        return f"{origin.run.title}{of}"
+
+
+def _described(peer: Peer, run: str) -> Who:
+    run = run or _run_of_another_owner(peer.pid)
+    browser = not run and TAB in command_line(peer.pid)
+    return Who(user_name(peer.uid), name(peer.pid), peer.pid, run, browser)
+
+
+def _run_of_another_owner(pid: int) -> str:
+    """A run of an owner that the process descends from, unless that owner's user works in its session."""
+    line = line_of(pid)
+    if line is None or line.ours:
+        return ""
+    pids = [one.pid for one in line.members]
+    for owner, citizen in owners_among(pids[1:]).items():
+        place = pids.index(owner)
+        if line.members[place - 1].session != line.members[place].session:
+            return f"{UNKNOWN_RUN} of {citizen or f'pid {owner}'}"
+    return ""
