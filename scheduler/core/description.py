@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.core.schedules.forecast import upcoming
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
@@ -33,14 +34,20 @@ class TaskDetails:
 
 
 def explain(
-    citizen: str, task: Task, state: TaskState, now: float, floor: float, masks: Masks
+    citizen: str,
+    task: Task,
+    state: TaskState,
+    now: float,
+    floor: float,
+    masks: Masks,
+    freeze: Freeze | None = None,
 ) -> TaskDetails:
     """What the task is and when it is due next."""
     return TaskDetails(
         task=task.name,
         facts=tuple(_facts(task, masks)),
         options=tuple(_options(task, masks)),
-        upcoming=upcoming(citizen, task, state, now, floor),
+        upcoming=upcoming(citizen, task, state, now, floor, freeze=freeze),
         in_process=isinstance(task.work, Call | Imported),
     )
 

@@ -2,8 +2,9 @@
 
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from scheduler.core.schedules.freeze import Freeze, Span
 from scheduler.core.schedules.schedule import NEVER, ON_TIME, Cron, Every
 from scheduler.core.state import CHANGED, OFF, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Task
@@ -17,14 +18,18 @@ HOPS = 60  # windows of active hours that are looked through for a slot
 Start = tuple[float, float | None]  # when a task is due, and the slot to remember of that run
 
 
-def next_start(citizen: str, task: Task, state: TaskState, now: float, floor: float) -> Start:
+def next_start(
+    citizen: str, task: Task, state: TaskState, now: float, floor: float, freeze: Freeze | None = None
+) -> Start:
     """When the task is due, and the slot that this run serves; a time in the past means now.
 
     `floor` is the moment since when a scheduler is there: a task with `catch_up = false` skips what was
-    missed before.
+    missed before. Of a frozen task it is what follows when the freeze ends by itself.
     """
     if state.running or state.orphan or isinstance(task.work, NotSetUp):
         return NEVER, None
+    if freeze:
+        return _after_freeze(citizen, task, state, freeze, now, floor)
     if not task.enabled and not state.forced:
         return NEVER, None
     if state.paused and not state.forced:
@@ -48,6 +53,16 @@ def _after_pause(citizen: str, task: Task, state: TaskState, now: float, floor: 
     if (until := state.paused_until) is None:
         return NEVER, None
     when, slot = next_start(citizen, task, resumed(citizen, task, state, until), max(now, until), floor)
+    return max(when, until), slot
+
+
+def _after_freeze(
+    citizen: str, task: Task, state: TaskState, freeze: Freeze, now: float, floor: float
+) -> Start:
+    if (until := freeze.until) is None:
+        return NEVER, None
+    then = unfrozen(citizen, task, state, [Span(freeze.since, until)])
+    when, slot = next_start(citizen, task, then, max(now, until), floor)
     return max(when, until), slot
 
 
@@ -199,11 +214,23 @@ def pause_is_over(state: TaskState, now: float) -> bool:
 
 def resumed(citizen: str, task: Task, state: TaskState, now: float) -> TaskState:
     """Slots during the pause are not missed; one that waited when it began is still due."""
-    began = state.paused_at
-    if began is None and not state.paused:  # or a slot that waits for its jitter would be lost
-        return state
-    waited = began is not None and next_slot(citizen, task, state, now) <= began
-    return (state if waited else state.wanted_from(now)).resumed()
+    if state.paused_at is None:
+        return state.wanted_from(now).resumed() if state.paused else state
+    return _not_wanted(citizen, task, state, Span(state.paused_at, now)).resumed()
+
+
+def unfrozen(citizen: str, task: Task, state: TaskState, spans: Iterable[Span]) -> TaskState:
+    """Slots in these times are not missed: nothing was to start; those before and between them may be."""
+    for span in spans:
+        if span.until > max(state.wanted_since or 0.0, state.last_run or 0.0):
+            state = _not_wanted(citizen, task, state, span)
+    return state
+
+
+def _not_wanted(citizen: str, task: Task, state: TaskState, span: Span) -> TaskState:
+    """No slot and no retry in this time is missed; a slot that waited when it began is still due."""
+    waited = next_slot(citizen, task, state, span.until) <= span.since
+    return state if waited else state.wanted_from(span.until)
 
 
 def _retry(citizen: str, task: Task, state: TaskState, at: float, now: float) -> TaskState:

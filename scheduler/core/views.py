@@ -8,6 +8,7 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any
 
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import NotSetUp, Outcome, Progress, Task, Trigger
@@ -131,6 +132,7 @@ class Snapshot:
     problems: tuple[str, ...] = ()  # settings, files set aside: one line each
     stale: str = ""  # why this may be out of date
     zone: str = ""  # of its owner's times, if that was asked
+    freeze: Freeze | None = None
 
     def task(self, name: str) -> TaskView | None:
         return next((task for task in self.tasks if task.name == name), None)

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import stat
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,15 +25,18 @@ class NotRegular(OSError):
     """A pipe, a device, or an endless file in the place of a small file."""
 
 
-def read_file(path: Path, *, only_ours: bool = False, follow: bool = True) -> bytes:
+def read_file(
+    path: Path, *, only_ours: bool = False, or_of: Collection[int] = (), follow: bool = True
+) -> bytes:
     """The content of the file; never blocks on a pipe. Raises OSError, also NotRegular.
 
-    `only_ours`: a file that another user wrote is refused; without `follow` any link is.
+    `only_ours`: a file that another user wrote is refused, but for the users `or_of`; without `follow` any
+    link is.
     """
     descriptor = open_file(path, os.O_RDONLY, follow=follow)
     try:
         status = os.fstat(descriptor)
-        if only_ours and status.st_uid != os.geteuid():
+        if only_ours and status.st_uid != os.geteuid() and status.st_uid not in or_of:
             raise Refused("another user's", path)
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -104,14 +108,22 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def replace_file(
-    path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True, make: bool = False
+    path: Path,
+    content: bytes,
+    *,
+    mode: int = 0o600,
+    durable: bool = True,
+    make: bool = False,
+    writer: str = "",
 ) -> None:
     """Replace the file by `content`, whole or not at all; its mode and owner stay, and so does a link to it.
 
     A new file gets `mode` and the owner of its folder; `make` makes that. `durable`: it survives a power cut.
+    Where several may write at once, each gives a name of its own as `writer`.
     """
     with place(path, make=make, follow=True) as at:
-        partial = at.beside(f".{path.name}.partial")  # with a dot: cron reads no such file in cron.d
+        own = f".{writer}" if writer else ""
+        partial = at.beside(f".{path.name}{own}.partial")  # with a dot: cron reads no such file in cron.d
         try:
             write_partial(partial, at, content, mode=mode, durable=durable)
             partial.replace(at)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from scheduler.core.planning import A_LITTLE, active_slot, made_up, next_start, resumed, start_of, taken_up
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task
@@ -37,12 +38,18 @@ class TimeGrid:
 
 
 def upcoming(
-    citizen: str, task: Task, state: TaskState, now: float, floor: float, count: int = COUNT
+    citizen: str,
+    task: Task,
+    state: TaskState,
+    now: float,
+    floor: float,
+    count: int = COUNT,
+    freeze: Freeze | None = None,
 ) -> tuple[float, ...]:
-    """The next times of the task if each run starts on time; none if it is disabled, or paused for good."""
+    """The next times of the task if each run starts on time; none if it is disabled, or held for good."""
     state = _idle(citizen, task, state, now)
     times: list[float] = []
-    when, slot = next_start(citizen, task, state, now, floor)
+    when, slot = next_start(citizen, task, state, now, floor, freeze)
     while when != NEVER and len(times) < count:
         when = max(when, now)
         times.append(when)
@@ -51,25 +58,33 @@ def upcoming(
     return tuple(times)
 
 
-async def forecast(citizen: str, tasks: Iterable[Forecast], now: float, grid: TimeGrid) -> Slots:
+async def forecast(
+    citizen: str, tasks: Iterable[Forecast], now: float, grid: TimeGrid, freeze: Freeze | None = None
+) -> Slots:
     """The slots of these tasks; the loop turns between two of them."""
     from asyncio import sleep  # `--status` needs this module, and no event loop
 
     found: dict[str, tuple[float, ...]] = {}
     grid = replace(grid, cells=min(grid.cells, MOST_CELLS))
     for task, state, floor in list(tasks)[:MOST_TASKS]:
-        found[task.name] = slots(citizen, task, state, now, floor, grid)
+        found[task.name] = slots(citizen, task, state, now, floor, grid, freeze)
         await sleep(0)
     return found
 
 
 def slots(
-    citizen: str, task: Task, state: TaskState, now: float, floor: float, grid: TimeGrid
+    citizen: str,
+    task: Task,
+    state: TaskState,
+    now: float,
+    floor: float,
+    grid: TimeGrid,
+    freeze: Freeze | None = None,
 ) -> tuple[float, ...]:
     """The first time in each cell at which the task is due; one step per cell, however often it runs."""
     state = _idle(citizen, task, state, now)
     times: list[float] = []
-    when, slot = next_start(citizen, task, state, now, floor)
+    when, slot = next_start(citizen, task, state, now, floor, freeze)
     while when < grid.end:
         at = max(when, now)
         if at >= grid.start:

@@ -1,0 +1,91 @@
+"""A freeze: a time in which nothing of a citizen, or of all citizens of a root, is started."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+SPANS_KEPT = 50  # freezes that are over; an owner that was not there learns of them at its start
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time in which nothing was started."""
+
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Who froze it, since when and why; until it is lifted if it has no end of its own."""
+
+    since: float
+    until: float | None = None
+    by: str = ""
+    why: str = ""
+    together: bool = False  # all citizens of the root
+    problem: str = ""  # what says so cannot be read: to be safe nothing is started
+
+    def holds(self, now: float) -> bool:
+        return self.until is None or now < self.until
+
+    def believed(self, now: float) -> "Freeze":
+        """One that begins in the future began now, by a clock that has been corrected, and is as long."""
+        if self.since <= now:
+            return self
+        until = None if self.until is None else now + self.until - self.since
+        return replace(self, since=now, until=until)
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeNote:
+    """The freezes of a citizen, or of a root: the last one, unless it was lifted, and those before."""
+
+    last: Freeze | None = None
+    past: tuple[Span, ...] = ()
+
+    def frozen(self, freeze: Freeze) -> "FreezeNote":
+        """Frozen so from now on; of a freeze that lasts only the beginning stays."""
+        if self.last and self.last.holds(freeze.since):
+            return FreezeNote(replace(freeze, since=min(self.last.since, freeze.since)), self.past)
+        return FreezeNote(freeze, self.spans(freeze.since))
+
+    def thawed(self, now: float) -> "FreezeNote":
+        return FreezeNote(None, self.spans(now))
+
+    def spans(self, now: float) -> tuple[Span, ...]:
+        """The freezes that are over if the last one ends now."""
+        past = [span for span in self.past if span.until <= now]  # else a clock was set back
+        if self.last and self.last.since < now:
+            end = now if self.last.until is None else min(self.last.until, now)
+            past.append(Span(self.last.since, end))
+        return tuple(past[-SPANS_KEPT:])
+
+    def over(self, now: float) -> tuple[Span, ...]:
+        """The freezes that are over."""
+        return self.past if self.last and self.last.holds(now) else self.spans(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Freezes:
+    """What concerns one citizen: its own note, and that of its root."""
+
+    own: FreezeNote = FreezeNote()  # frozen
+    root: FreezeNote = FreezeNote()  # frozen
+    problems: tuple[str, ...] = ()
+
+    def now(self, now: float) -> Freeze | None:
+        """The freeze that is in force; of two the one that lasts longer."""
+        return max(self._in_force(now), key=_end, default=None)
+
+    def over(self, now: float) -> tuple[Span, ...]:
+        """The times in which nothing was started, the earliest end first."""
+        return tuple(sorted({*self.own.over(now), *self.root.over(now)}, key=lambda span: span.until))
+
+    def _in_force(self, now: float) -> Iterator[Freeze]:
+        for note in (self.own, self.root):
+            if note.last and note.last.holds(now):
+                yield note.last
+
+
+def _end(freeze: Freeze) -> float:
+    return float("inf") if freeze.until is None else freeze.until

@@ -1,0 +1,156 @@
+"""Freezes as files: one in a home, and one for all citizens of a root; each says who, since when, until when.
+
+Everything that starts a run looks at them, so what cannot be read counts as a freeze: nothing is started
+until a person has looked. What another user wrote is not believed.
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scheduler.core.schedules.freeze import Freeze, FreezeNote, Freezes
+from scheduler.schema.json_codec import InvalidJson, from_json, to_json
+from scheduler.system.files import read_file, replace_file, require_home
+from scheduler.system.foreign_home import Refused, open_folder, other_user_of
+from scheduler.system.root_folder import root_folder
+
+NAME = "freeze.json"
+LATEST = 1e11  # seconds, the year 5138
+LONGEST_WHY, LONGEST_BY = 300, 60  # characters
+PATIENCE, STEP = 2.0, 0.01  # seconds to wait for another process that writes, and between two tries
+Stamp = tuple[int, ...] | None
+Change = Callable[[FreezeNote], FreezeNote]
+
+
+class FreezeFile:
+    """The freezes of a citizen, or with `together` those of a root; every method may block."""
+
+    def __init__(self, path: Path, *, together: bool = False, users: frozenset[int] = frozenset()) -> None:
+        self.path, self._together, self._users = path, together, users
+
+    def stamp(self) -> Stamp:
+        """Changes when the file does; None if there is none."""
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  # before every start: three times as fast as Path.stat
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            return (error.errno or -1,)
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+    def read(self, now: float) -> tuple[FreezeNote, str]:
+        """What it says, and what is wrong with it: then everything is frozen, unless it is another user's."""
+        try:
+            content = read_file(self.path, only_ours=True, or_of=self._users)
+            return self._note(json.loads(content)), ""
+        except (FileNotFoundError, NotADirectoryError):
+            return FreezeNote(), ""
+        except Refused as error:
+            return FreezeNote(), f"{self.path}: {error.strerror}"
+        except OSError as error:
+            problem = f"{self.path}: {error.strerror or error}"
+        except (ValueError, RecursionError):
+            problem = f"{self.path} is not readable as a freeze"
+        problem = f"{problem}: to be safe nothing is started until it is thawed"
+        return FreezeNote(Freeze(now, together=self._together, problem=problem)), problem
+
+    def freeze(self, freeze: Freeze) -> None:
+        """Keep this one; raises OSError."""
+        kept = replace(
+            freeze, why=freeze.why[:LONGEST_WHY], by=freeze.by[:LONGEST_BY], together=self._together
+        )
+        self._update(lambda note: note.frozen(kept), freeze.since)
+
+    def thaw(self, now: float) -> None:
+        """The freeze is over; raises OSError."""
+        self._update(lambda note: note.thawed(now) if note.last else note, now)
+
+    def believe(self, now: float) -> None:
+        """Keep that a freeze which begins in the future began now; raises OSError."""
+        self._update(lambda note: replace(note, last=note.last.believed(now)) if note.last else note, now)
+
+    def _update(self, change: Change, now: float) -> None:
+        if not self._together:
+            require_home(self.path.parent.parent)
+        with self._alone():
+            before, _ = self.read(now)
+            after = change(before)
+            if after != before:
+                replace_file(self.path, _json(after), make=True, writer=_writer())
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The only one that writes; after a while anyway, since a freeze must not wait for ever."""
+        with open_folder(self.path.parent, make=True) as at:
+            descriptor = at.open(os.O_RDONLY)
+        try:
+            _lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _note(self, content: Any) -> FreezeNote:
+        """The note in this JSON; raises InvalidJson."""
+        note = from_json(FreezeNote, content)
+        ends = [(span.since, span.until) for span in note.past]
+        if note.last:
+            ends.append((note.last.since, LATEST if note.last.until is None else note.last.until))
+        if any(not 0 <= since <= until <= LATEST for since, until in ends):
+            raise InvalidJson("no times")
+        return note if note.last is None else replace(note, last=self._bounded(note.last))
+
+    def _bounded(self, last: Freeze) -> Freeze:
+        why, by = last.why[:LONGEST_WHY], last.by[:LONGEST_BY]
+        return replace(last, why=why, by=by, together=self._together, problem="")
+
+
+class HomeFreezes:
+    """Both files that concern a citizen; a file is read again only when it has changed."""
+
+    def __init__(self, home: Path) -> None:
+        user = other_user_of(home)
+        users = frozenset({user.uid} if user else ())
+        self.own = FreezeFile(home / ".experience" / NAME, users=users)
+        self.root = FreezeFile(root_folder(home.parent) / NAME, together=True)
+        self._stamps: tuple[Stamp, Stamp] | None = None
+        self._known = Freezes()
+
+    def differ(self) -> bool:
+        """Whether a file has changed since it was read."""
+        return self._stamps != (self.own.stamp(), self.root.stamp())
+
+    def read(self, now: float) -> Freezes:
+        """What they say now; two stats if they have not changed."""
+        stamps = (self.own.stamp(), self.root.stamp())
+        if stamps != self._stamps:
+            own, root = self.own.read(now), self.root.read(now)
+            problems = tuple(problem for _, problem in (own, root) if problem)
+            self._known, self._stamps = Freezes(own[0], root[0], problems), stamps
+        return self._known
+
+
+def _json(note: FreezeNote) -> bytes:
+    return json.dumps(to_json(note), indent=1).encode() + b"\n"
+
+
+def _writer() -> str:
+    return f"{os.getpid()}-{threading.get_native_id()}"
+
+
+def _lock(descriptor: int) -> None:
+    with suppress(ImportError, OSError):  # Windows, or a file system without locks
+        import fcntl
+
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                time.sleep(STEP)

@@ -1,0 +1,159 @@
+"""Freezes as files: private, whole, the last writer wins, and what cannot be read freezes, to be safe."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from scheduler.core.schedules.freeze import Freeze, FreezeNote, Freezes, Span
+from scheduler.storage import freeze_file
+from scheduler.storage.freeze_file import FreezeFile, HomeFreezes
+from scheduler.system import foreign_home
+from tests.fakes import NOON
+
+BY_CT = Freeze(NOON, NOON + 60, "ct", "invoices")
+
+
+@pytest.fixture
+def file(home: Path) -> FreezeFile:
+    return FreezeFile(home / ".experience" / "freeze.json")
+
+
+def garble(file: FreezeFile, content: str) -> None:
+    file.path.parent.mkdir(exist_ok=True)
+    file.path.write_text(content)
+
+
+def test_what_is_written_is_read_and_private(file):
+    assert file.read(NOON) == (FreezeNote(), "") and file.stamp() is None
+    file.freeze(BY_CT)
+    assert file.read(NOON) == (FreezeNote(BY_CT), "")
+    assert file.path.stat().st_mode & 0o777 == 0o600 and file.path.parent.stat().st_mode & 0o777 == 0o700
+    file.thaw(NOON + 30)
+    assert file.read(NOON) == (FreezeNote(None, (Span(NOON, NOON + 30),)), "")
+    assert [each.name for each in file.path.parent.iterdir()] == ["freeze.json"]
+
+
+def test_a_thaw_of_what_is_not_frozen_writes_nothing(file):
+    file.path.parent.mkdir()
+    file.thaw(NOON)
+    assert not file.path.exists()
+
+
+def test_a_home_that_is_gone_does_not_come_back(file, home):
+    home.rmdir()
+    with pytest.raises(FileNotFoundError):
+        file.freeze(BY_CT)
+    assert not home.exists()
+
+
+def test_what_cannot_be_read_freezes_and_a_thaw_repairs_it(file):
+    for content in (
+        "",
+        "{",
+        "[]",
+        '{"last": 3}',
+        '{"last": {"since": "noon"}}',
+        '{"last": {"since": 9, "until": 8}}',
+        '{"last": {"since": 1e300}}',
+        '{"past": [{"since": 9, "until": 8}]}',
+        "[" * 100_000,
+    ):
+        garble(file, content)
+        note, problem = file.read(NOON)
+        assert note.last.holds(NOON + 1e9) and note.last.problem == problem, content
+        assert (
+            problem.startswith(str(file.path))
+            and "to be safe nothing is started until it is thawed" in problem
+        )
+        file.thaw(NOON + 1)
+        assert file.read(NOON + 1)[0].last is None, content
+
+
+def test_a_folder_or_a_pipe_in_its_place_freezes(file):
+    file.path.mkdir(parents=True)
+    assert file.read(NOON)[0].last
+    file.path.rmdir()
+    os.mkfifo(file.path)
+    assert file.read(NOON)[0].last and file.stamp()
+
+
+def test_what_another_user_wrote_is_not_believed(file, monkeypatch):
+    file.freeze(BY_CT)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    note, problem = file.read(NOON)
+    assert note == FreezeNote() and problem == f"{file.path}: is another user's; remove it"
+    known = FreezeFile(file.path, users=frozenset({file.path.stat().st_uid}))
+    assert known.read(NOON) == (FreezeNote(BY_CT), "")
+
+
+def test_text_is_bounded_whoever_wrote_it(file):
+    file.freeze(Freeze(NOON, None, "c" * 999, "w" * 999))
+    assert (len(file.read(NOON)[0].last.by), len(file.read(NOON)[0].last.why)) == (60, 300)
+    garble(file, json.dumps({"last": {"since": NOON, "why": "w" * 999, "problem": "x", "together": True}}))
+    last = file.read(NOON)[0].last
+    assert (len(last.why), last.problem, last.together) == (300, "", False)
+
+
+def test_of_many_who_write_at_once_one_wins_and_the_file_is_whole(file, monkeypatch):
+    """Without a lock: a partial file that two share was renamed half written."""
+    monkeypatch.setattr("scheduler.storage.freeze_file._lock", lambda descriptor: None)
+    begin, broken = threading.Barrier(4), []
+
+    def write(number: int) -> None:
+        begin.wait()
+        for turn in range(25):
+            if turn % 3:
+                file.freeze(Freeze(NOON + turn, None, f"user {number}", "w" * 200))
+            else:
+                file.thaw(NOON + turn)
+            broken.extend(problem for _, problem in [file.read(NOON)] if problem)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert broken == [] and file.read(NOON)[1] == ""
+    assert [each.name for each in file.path.parent.iterdir()] == ["freeze.json"]
+
+
+def test_two_who_change_it_lose_no_freeze_that_is_over(file):
+    def write(number: int) -> None:
+        for turn in range(10):
+            at = NOON + 100 * turn + 10 * number
+            file.freeze(Freeze(at))
+            file.thaw(at + 5)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert file.read(NOON + 1e4)[0].last is None
+
+
+def test_a_write_that_dies_half_way_leaves_the_old_one(file, monkeypatch):
+    file.freeze(BY_CT)
+
+    def dies(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(foreign_home.Place, "replace", dies)
+    with pytest.raises(OSError, match="No space"):
+        file.thaw(NOON + 1)
+    assert file.read(NOON) == (FreezeNote(BY_CT), "")
+
+
+def test_both_files_of_a_citizen_are_read_only_when_they_change(home, monkeypatch):
+    both = HomeFreezes(home)
+    assert both.read(NOON) == Freezes() and both.root.path == home.parent / ".experience" / "freeze.json"
+    both.own.freeze(BY_CT)
+    assert both.differ() and both.read(NOON).now(NOON) == BY_CT and not both.differ()
+    monkeypatch.setattr(freeze_file, "read_file", lambda *_, **__: pytest.fail("read again"))
+    assert both.read(NOON).own.last == BY_CT
+    monkeypatch.undo()
+    both.root.freeze(Freeze(NOON + 1, None, "mk"))
+    assert both.read(NOON).now(NOON) == Freeze(NOON + 1, None, "mk", together=True)
