@@ -10,7 +10,7 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.home_snapshot import read_snapshot
 from scheduler.core.task import Handler, Outcome
-from scheduler.core.views import Receipt, Snapshot
+from scheduler.core.views import Receipt, Snapshot, TaskView
 from scheduler.errors import BadSettings, Owned, UnknownCitizen, UnknownTask
 from scheduler.storage.lock import owner_of
 from scheduler.system.clock import SystemClock
@@ -69,11 +69,17 @@ class CitizenScheduler:
 
     def force(self, task: str) -> str:
         """Run the task now and wait for it; gives its outcome in a line."""
+        from scheduler.control.session import outcome_of
 
-        async def forced(control: "LocalControl") -> str:
-            from scheduler.control.session import force_and_wait, outcome_of
+        return outcome_of(self.run_now(task))
 
-            return outcome_of(await force_and_wait(control, task))
+    def run_now(self, task: str) -> TaskView:
+        """Run the task now and wait for it; gives the task after that run."""
+
+        async def forced(control: "LocalControl") -> TaskView:
+            from scheduler.control.session import force_and_wait
+
+            return await force_and_wait(control, task)
 
         return self._run(forced)
 

@@ -10,7 +10,7 @@ import click
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.looks.status import print_status, status_text
 from scheduler.cli.options import config_file, names_in, seconds, successor_of
-from scheduler.core.text import failing
+from scheduler.core.text import clean
 from scheduler.system.version import VERSION
 
 if TYPE_CHECKING:
@@ -114,17 +114,19 @@ def _interactive(options: Options) -> int:
 
 
 def _force(options: Options) -> int:
-    from scheduler.background import background_force
+    from scheduler.background import get_scheduler
+    from scheduler.control.session import outcome_of
 
-    click.echo(background_force(options.force or "", options.name, options.config, options.own_as_root))
-    return _code_of(options)
+    ended = get_scheduler(options.name, options.config, options.own_as_root).run_now(options.force or "")
+    click.echo(clean(outcome_of(ended)))
+    return FAILED if ended.outcome is None or ended.outcome.bad else OK
 
 
 def _reset(options: Options) -> int:
     from scheduler.background import background_reset
 
     click.echo(background_reset(options.reset or "", options.name, options.config, options.own_as_root))
-    return _code_of(options)
+    return OK
 
 
 def _all(options: Options) -> int:
@@ -150,9 +152,3 @@ VERBS: dict[str, Callable[[Options], int]] = {
     "all": _all,
     "stop": _stop,
 }
-
-
-def _code_of(options: Options) -> int:
-    from scheduler.background import read_citizen
-
-    return FAILED if failing(read_citizen(options.name, options.config)) else OK

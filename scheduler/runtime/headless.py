@@ -126,12 +126,15 @@ async def _one_turn(fleet: Fleet, wake: bool) -> int:
 
 
 async def _turn(scheduler: Scheduler, wake: bool) -> int:
+    """The exit code: 1 if the wake failed, or a task that ran in this turn."""
+    before = {task.name: task.run_count for task in scheduler.snapshot().tasks}
     if wake:
         outcome = await scheduler.wake_and_wait()
     else:
         await scheduler.run_due_once(float("inf"))
         outcome = Outcome.OK
-    failed = any(task.error for task in scheduler.snapshot().tasks)
+    ran = [task for task in scheduler.snapshot().tasks if task.run_count != before.get(task.name)]
+    failed = any(task.error for task in ran)
     return 1 if failed or outcome.bad else 0
 
 

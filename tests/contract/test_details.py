@@ -99,7 +99,7 @@ def said(facts: tuple[DefinitionField, ...]) -> dict[str, str]:
 
 async def test_a_definition_comes_in_words(control, place):
     facts = said((await control.explain("report")).facts)
-    assert facts["schedule"] == "At 09:00 on Monday through Friday (Europe/Berlin): 0 9 * * mon-fri"
+    assert facts["schedule"] == "at 09:00, Monday to Friday (Europe/Berlin): 0 9 * * mon-fri"
     assert facts["runs"] == "sh -c *** --password *** 'x y'"
     assert facts["environment"] == "API_KEY = ***\nLANG = C\nREMOTE = ***"
     assert facts["working folder"] == "/srv/reports"
@@ -113,7 +113,7 @@ async def test_a_definition_comes_in_words(control, place):
     assert facts["ping"] == "***, on failed and ok"
     assert facts["set in"] == str(place.home / "experience.toml")
     hourly = said((await control.explain("hourly")).facts)
-    assert hourly["schedule"] == "At the start of every hour (UTC): @hourly"
+    assert hourly["schedule"] == "at the start of every hour (UTC): @hourly"
     once = said((await control.explain("once")).facts)
     assert once["schedule"] == "once, each time the scheduler starts"
 

@@ -265,7 +265,7 @@ def test_status_and_next_speak_for_the_owner_in_its_zone_and_environment(owned_i
     place, config = owned_in_tokyo, ["--config", str(owned_in_tokyo.config)]
     assert run(monitor, ["next", "opus", *config]) == 0
     shown = capsys.readouterr()
-    assert "09:00:00  opus/soon" in shown.out
+    assert "09:00:00 JST  in " in shown.out
     assert shown.err == "experience: the times of opus are in Asia/Tokyo, its zone\n"
     assert run(monitor, ["next", "opus", "--json", *config]) == 0
     (row,) = json.loads(capsys.readouterr().out)
@@ -285,8 +285,8 @@ def test_without_an_owner_the_zone_is_the_readers_own(machine, capsys, monkeypat
     shown = capsys.readouterr()
     monkeypatch.undo()
     time.tzset()
-    assert "09:00:00  opus/soon" in shown.out
-    assert shown.err == ""
+    assert "09:00:00 JST  in " in shown.out
+    assert shown.err == "experience: nobody runs opus: ./run.sh up opus\n"
 
 
 def test_an_owner_that_hangs_is_not_waited_for(owned_in_tokyo, monkeypatch):

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import as_document, config_file, some_citizens
-from scheduler.core.text import clean
+from scheduler.cli.printing import table
+from scheduler.core.text import clean, until
 from scheduler.errors import BadSchedule, SchedulerError
 
 if TYPE_CHECKING:
+    from scheduler.core.schedules.schedule import Cron, Schedule
     from scheduler.core.views import Snapshot
+
+WIDEST = 200  # columns
 
 
 @click.command(
@@ -42,13 +47,17 @@ def next_command(
         return _next_tasks(names, count, as_json, config)
     if names:
         raise click.UsageError("--cron EXPR and citizens exclude each other")
-    times = upcoming(cron, timezone, start, count)
-    click.echo(json.dumps(times, indent=2) if as_json else "\n".join(times))
+    schedule, times = upcoming(cron, timezone, start, count)
+    if as_json:
+        click.echo(json.dumps([at.isoformat() for at in times], indent=2))
+        return 0
+    click.echo(f"{schedule.in_english()} ({schedule.zone})")
+    click.echo("\n".join(table([_columns(at, "past") for at in times], WIDEST)))
     return 0
 
 
-def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> list[str]:
-    """The next `count` times of an expression, ISO in its zone; raises BadSchedule."""
+def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> tuple["Cron", list[datetime]]:
+    """What the expression means, and its next `count` times in its zone; raises BadSchedule."""
     from scheduler.core.schedules.schedule import NEVER, Cron, local_zone, parse, zone_named
     from scheduler.system.clock import SystemClock
 
@@ -57,10 +66,10 @@ def upcoming(cron: str, timezone: str | None, start: str | None, count: int) -> 
     if not isinstance(schedule, Cron):
         raise SchedulerError(f"{cron!r} is not a cron expression; write five fields, like 0 9 * * mon-fri")
     when = _moment(start, zone) if start else SystemClock.now()
-    times: list[str] = []
+    times: list[datetime] = []
     while len(times) < count and (when := schedule.after(when)) < NEVER:
-        times.append(datetime.fromtimestamp(when, schedule.zone).isoformat())
-    return times
+        times.append(datetime.fromtimestamp(when, schedule.zone))
+    return schedule, times
 
 
 def _moment(text: str, zone: Any) -> float:
@@ -77,7 +86,7 @@ def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path
 
     found = read_citizens(citizens, config)
     due = sorted(
-        (task.due, one.citizen, task.name, _time(task.due, one))
+        (task.due, one.citizen, task.name, _time(task.due, one), task.schedule)
         for one in found
         for task in one.tasks
         if task.due is not None
@@ -85,16 +94,53 @@ def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path
     if as_json:
         rows = [
             {"citizen": citizen, "task": task, "due": when, "at": at.isoformat(timespec="seconds")}
-            for when, citizen, task, at in due
+            for when, citizen, task, at, _ in due
         ]
         click.echo(json.dumps(rows, indent=2))
         return 0
     for one in found:
         if one.zone not in ("", local_zone_name()):
             click.echo(f"experience: the times of {one.citizen} are in {clean(one.zone)}, its zone", err=True)
-    for _, citizen, task, at in due:
-        click.echo(f"{at:%Y-%m-%d %H:%M:%S}  {clean(f'{citizen}/{task}')}")
+    known = _schedules(citizens, config)
+    lines = [
+        (*_columns(at), clean(f"{citizen}/{task}"), _in_words(schedule, known.get((citizen, task))))
+        for _, citizen, task, at, schedule in due
+    ]
+    if lines:
+        click.echo("\n".join(table(lines, WIDEST)))
+    print_idle(found)
     return 0
+
+
+def _columns(at: datetime, past: str = "now") -> tuple[str, str]:
+    """When it is, on a clock and from now: the form of every time that this command prints."""
+    from scheduler.system.clock import SystemClock
+
+    ahead = at.timestamp() - SystemClock.now()
+    return f"{at:%Y-%m-%d %H:%M:%S %Z}", f"in {until(ahead)}" if ahead > 0 else past
+
+
+def _schedules(citizens: Sequence[str], config: Path | None) -> dict[tuple[str, str], "Schedule"]:
+    """The schedules in the settings, by citizen and task: a row has no time zone."""
+    from scheduler.config.loader import load
+
+    found = load(config=config, only=citizens).citizens
+    return {(one.name, task.name): task.schedule for one in found for task in one.tasks}
+
+
+def _in_words(row: str, known: "Schedule | None") -> str:
+    """A schedule as a row holds it, in words, with its zone if that is not the machine's."""
+    from scheduler.core.schedules.schedule import Cron, Every, parse
+    from scheduler.system.time_zones import local_zone_name
+
+    try:
+        schedule = known if known is not None and str(known) == row else parse(row, UTC)
+    except BadSchedule:
+        return clean(row)
+    if isinstance(schedule, Cron):
+        elsewhere = schedule is known and str(schedule.zone) != local_zone_name()
+        return schedule.in_english() + (f" ({schedule.zone})" if elsewhere else "")
+    return f"every {row}" if isinstance(schedule, Every) else clean(row)
 
 
 def _time(when: float, one: "Snapshot") -> datetime:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from scheduler.cli.exit_codes import FAILED, OK, WRONG
+from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.problems import print_to_stderr
 from scheduler.core.text import failing, lines
@@ -38,6 +39,7 @@ def print_status(names: tuple[str, ...], config: Path | None, as_json: bool = Fa
         click.echo(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
     else:
         click.echo(status_text(snapshots, alone=len(names) == 1))
+        print_idle(snapshots)
     if any(one.problems and not one.tasks for one in snapshots):
         return WRONG
     return FAILED if any(map(failing, snapshots)) else OK

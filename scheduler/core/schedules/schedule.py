@@ -11,6 +11,7 @@ from cronsim import CronSim, CronSimError
 
 from scheduler.core.schedules.cron import NEVER as NEVER
 from scheduler.core.schedules.cron import check, next_slot, next_slots
+from scheduler.core.schedules.english import plain
 from scheduler.errors import BadSchedule
 from scheduler.system.time_zones import local_zone as local_zone
 from scheduler.system.time_zones import zone_named as zone_named
@@ -114,9 +115,9 @@ class Cron:
         return next_slot(_plain(self.expression), self.zone, last)
 
     def in_english(self) -> str:
-        """`At 09:00 on Monday through Friday`."""
+        """`at 09:00, Monday to Friday`."""
         last = datetime(2000, 1, 1, tzinfo=UTC)
-        return str(CronSim(_plain(self.expression), last).explain())
+        return plain(str(CronSim(_plain(self.expression), last).explain()))
 
     def __str__(self) -> str:
         return self.expression

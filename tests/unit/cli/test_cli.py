@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import click
@@ -12,12 +13,13 @@ import pytest
 from scheduler.cli import main as cli
 from scheduler.cli.interactive import interact
 from scheduler.cli.looks.check import check_command
+from scheduler.cli.looks.next import next_command
 from scheduler.cli.looks.status import status_command
 from scheduler.cli.original import core
 from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Failure
-from scheduler.core.task import NotSetUp, Task
+from scheduler.core.task import NotSetUp, Outcome, Task
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import BadSettings, Owned, SchedulerError, UnknownCitizen, UnknownTask
 
@@ -27,6 +29,9 @@ BROKEN = Snapshot(
     (TaskView("news_scan", TaskStatus.FAILED, "4h", due=0.0, last_run=0.0, error=Failure(0.0, "no route")),),
     problems=("mira/experience.toml: a key that\x1b is unknown",),
 )
+
+
+OUTCOMES = (Outcome.OK, Outcome.FAILED)  # by exit code
 
 
 class Background:
@@ -44,6 +49,14 @@ class Background:
         if citizen not in self.snapshots:
             raise UnknownCitizen(citizen, self.snapshots)
         return self.snapshots[citizen]
+
+    def get_scheduler(self, citizen, config=None, own_as_root=False):
+        return SimpleNamespace(run_now=lambda task: self.run_now(citizen, task))
+
+    def run_now(self, citizen, task):
+        self.background_force(task, citizen)
+        failed = Failure("2024-01-15T17:33:20+00:00", "no") if self.code else None
+        return TaskView(task, TaskStatus.OK, "5m", error=failed, outcome=OUTCOMES[self.code])
 
     def background_force(self, task, citizen, config=None, own_as_root=False):
         if task == "heartbaet":
@@ -147,10 +160,34 @@ def test_the_exit_code_of_a_run_is_passed_on(background):
     assert cli.main(["--citizen", "opus"]) == 1
 
 
-def test_force_fails_when_the_last_run_of_a_task_failed(background, capsys):
+def test_a_verb_fails_when_what_it_did_failed_and_only_then(background, capsys):
     background.snapshots["mira"] = BROKEN
+    assert cli.main(["--citizen", "mira", "--force", "news_scan"]) == 0
+    assert cli.main(["--citizen", "mira", "--reset", "news_scan"]) == 0
+    background.code = 1
     assert cli.main(["--citizen", "mira", "--force", "news_scan"]) == 1
-    assert capsys.readouterr().out == "news_scan: ok\n"
+    assert capsys.readouterr().out == (
+        "news_scan: ok\nnews_scan: due at the next check\nnews_scan: failed: no\n"
+    )
+
+
+def test_whom_nobody_runs_is_said_beside_what_is_promised(background, capsys, tmp_path):
+    for name in ("opus", "mira", "aria"):
+        background.snapshots[name] = replace(FINE, citizen=name, home=str(tmp_path / name), owner="")
+        (tmp_path / name / ".experience").mkdir(parents=True)
+    background.snapshots["aria"] = replace(background.snapshots["aria"], owner="pid 4711")
+    (tmp_path / "mira/.experience/managed").write_text("experience-mira user\n")
+    assert cli.run(status_command, []) == 0
+    assert capsys.readouterr().err == (
+        "experience: nobody runs mira: systemctl --user start experience-mira\n"
+        "experience: nobody runs opus: ./run.sh up opus\n"
+    )
+    assert cli.run(next_command, ["aria"]) == 0
+    assert capsys.readouterr().err == ""
+    assert cli.run(next_command, ["opus"]) == 0
+    assert capsys.readouterr().err == "experience: nobody runs opus: ./run.sh up opus\n"
+    assert cli.run(status_command, ["opus", "--json"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

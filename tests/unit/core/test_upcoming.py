@@ -88,11 +88,18 @@ def test_durations_are_spelled():
 @each(
     ("expression", "english"),
     [
-        ("@daily", "At 00:00 every day"),
-        ("0 3,9,15,21 * * *", "At 03:00, 09:00, 15:00, and 21:00 every day"),
-        ("*/10 * * * * *", "Every 10th second of every minute"),
-        ("0 0 L * *", "At 00:00 on the last day of every month"),
-        ("0 0 ? * 1", "At 00:00 on Monday"),
+        ("@daily", "at 00:00 every day"),
+        ("0 3,9,15,21 * * *", "at 03:00, 09:00, 15:00, and 21:00 every day"),
+        ("0 0 L * *", "at 00:00 on the last day of every month"),
+        ("0 9 * * mon-fri", "at 09:00, Monday to Friday"),
+        # "every second minute" reads as if a second were meant
+        ("*/2 * * * *", "every 2 minutes"),
+        ("*/10 * * * * *", "every 10 seconds"),
+        ("*/15 9-17 * * *", "every 15 minutes from 09:00 to 17:59"),
+        ("23 */2 * * *", "at minute 23 past every 2nd hour"),
+        ("0 */4 * * *", "at minute 0 past every 4th hour"),
+        ("0 0 1 */3 *", "at 00:00 on the first day of every 3rd month"),
+        ("0 0 ? * 1", "at 00:00 on Monday"),
     ],
 )
 def test_cron_is_explained_in_english(expression, english):

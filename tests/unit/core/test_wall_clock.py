@@ -206,9 +206,10 @@ def fires(row: dict[str, str]) -> str:
     """What `experience-tui next --cron` says, in the words of the vectors."""
     expected = row["expected_fires"].split(";")
     try:
-        times = commands_next.upcoming(row["expr"], row["tz"], row["start_exclusive"], 12)
+        _, found = commands_next.upcoming(row["expr"], row["tz"], row["start_exclusive"], 12)
     except SchedulerError:
         return "ERROR" if row["policy"] == "reject" else ""
+    times = [each.isoformat() for each in found]
     end = datetime.fromisoformat(row["start_exclusive"]) + timedelta(hours=9)
     if row["source"] == "walk":
         return ";".join(each for each in times if datetime.fromisoformat(each) <= end)

@@ -1,0 +1,25 @@
+"""Whom nobody runs: said beside what a look promises, with the command that runs them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from scheduler.cli.problems import print_to_stderr
+from scheduler.core.views import Snapshot
+from scheduler.errors import PROGRAM
+
+LISTED = 10  # citizens by name
+
+
+def print_idle(snapshots: Iterable[Snapshot]) -> None:
+    """One line on standard error for those that nothing runs, one for each that a service should run."""
+    from scheduler.storage.lock import managed_by
+
+    idle = {one.citizen: managed_by(Path(one.home)) for one in snapshots if one.home and not one.owner}
+    for name, unit in idle.items():
+        if unit:
+            print_to_stderr([f"nobody runs {name}: {unit.systemctl('start')}"])
+    names = [name for name, unit in idle.items() if unit is None]
+    if names:
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        only = "" if more else f" {' '.join(names)}"
+        print_to_stderr([f"nobody runs {', '.join(names[:LISTED])}{more}: {PROGRAM} up{only}"])
