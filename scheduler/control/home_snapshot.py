@@ -9,12 +9,12 @@ from scheduler.config.settings import CitizenSettings
 from scheduler.core.planning import next_start, recovered, taken_up
 from scheduler.core.schedules.schedule import unix
 from scheduler.core.state import TaskState
-from scheduler.core.task import Command, Task, WakeConfig
+from scheduler.core.task import WAKE, Task
 from scheduler.core.views import Snapshot, TaskView, WakeView, view
 from scheduler.process.process_info import Running, alive
 from scheduler.storage.lock import owner_of
 from scheduler.storage.state_file import StateFile
-from scheduler.storage.wake_note import WakeNote, read_note, wake_state
+from scheduler.storage.wake_note import WakeNote, read_note, settled, wake_state
 from scheduler.system.files import read_json
 
 
@@ -28,7 +28,7 @@ def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:
         tasks=tuple(
             _row(settings.name, task, states.get(task.name, TaskState()), now, owner) for task in tasks
         ),
-        wake=_wake(settings.name, settings.home, settings.wake, now),
+        wake=_wake(settings, states.get(WAKE), now),
         home=str(settings.home),
         owner=f"pid {owner.pid}" if owner else "",
         problems=(*settings.problems, *settings.refused, *notes),
@@ -51,17 +51,18 @@ def _row(citizen: str, task: Task, state: TaskState, now: float, owner: Running 
     return view(task, state, when, note=note)
 
 
-def _wake(citizen: str, home: Path, plan: WakeConfig, now: float) -> WakeView:
-    metadata = read_json(home / "metadata.json", {})
-    last, count = unix(metadata.get("last_wake")), metadata.get("wake_count", 0)
-    task = Task("wake", plan.schedule, Command(()), active=plan.active)
-    state = taken_up(citizen, task, wake_state(_wake_note(home), last, now), now)
-    when, _ = next_start(citizen, task, state, now, now)
+def _wake(settings: CitizenSettings, saved: TaskState | None, now: float) -> WakeView:
+    metadata = read_json(settings.home / "metadata.json", {})
+    last, known = unix(metadata.get("last_wake")), metadata.get("wake_count", 0)
+    count = known if isinstance(known, int) else 0
+    task, note = settings.wake.task, settled(_wake_note(settings.home), saved)
+    state = taken_up(settings.name, task, wake_state(saved, note, last, count, now), now)
+    when, _ = next_start(settings.name, task, state.changed(running=None, orphan=None), now, now)
     return WakeView(
-        count=count if isinstance(count, int) else 0,
+        count=count,
         due=None if last is None else when,
         last=last,
-        configured=plan.work is not None,
+        configured=settings.wake.work is not None,
     )
 
 

@@ -10,7 +10,7 @@ from scheduler.control.fleet import Fleet
 from scheduler.control.member import LocalControl, Member
 from scheduler.control.offline import OfflineControl
 from scheduler.core.ports import FleetOptions
-from scheduler.core.task import Handler, Outcome
+from scheduler.core.task import WAKE, Handler, Outcome
 from scheduler.core.views import Event, OutputChunk, TaskView
 from scheduler.errors import Owned, SchedulerError
 from scheduler.process.startup import wanted_signals
@@ -125,10 +125,11 @@ async def wake_and_wait(control: LocalControl) -> Event:
     async for snapshot in control.watch():
         if snapshot.stale:
             raise SchedulerError(f"{snapshot.citizen}: {snapshot.stale}")
-        fresh = {event.kind: event for event in snapshot.events if event.seq > last}
-        if "wake finished" in fresh:
-            return fresh["wake finished"]
-        if "wake started" in fresh and snapshot.wake.running_since is None:
+        fresh = [event for event in snapshot.events if event.seq > last and event.task == WAKE]
+        for event in fresh:
+            if event.kind == "finished":
+                return event
+        if fresh and snapshot.wake.running_since is None:
             raise SchedulerError(f"{control.citizen}: the wake broke; see its log")
     raise AssertionError("a watched control has no end")
 

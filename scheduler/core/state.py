@@ -91,6 +91,16 @@ class TaskState:
         """The owner died before the run had a process of its own: no run, and due as it was."""
         return self.changed(running=None, starting=False, due_now=True)
 
+    def prepared(self, running: Running, slot: float | None) -> "TaskState":
+        """What must come before the run is under way; a crash, and it never began."""
+        served = self.slot if slot is None else slot
+        return self.changed(running=running, starting=True, slot=served)
+
+    def opened(self) -> "TaskState":
+        """What had to come before the run is done: it starts."""
+        started = self.running.since if self.running else self.last_run
+        return self.changed(last_run=started, due_now=False, retry_at=None)
+
     def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
         fields, text = self.__dict__.copy(), text[:ERROR_LIMIT]
         fields["run_count"] += 1
@@ -138,6 +148,10 @@ class TaskState:
         served = self.slot if slot is None or slot > at else slot
         calm = self.gave_up() if passed else self
         return calm.changed(due_now=False, forced=False, asked_by=None, declined=at, slot=served)
+
+    def passed_over(self, at: float) -> "TaskState":
+        """It was due and did not come to its run: the next time is that of its schedule."""
+        return self.changed(running=None, starting=False).taken_out(at, self.slot).gave_up()
 
     def wanted(self) -> "TaskState":
         """Due now, whatever the schedule says, and kept so over a restart."""

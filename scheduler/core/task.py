@@ -16,6 +16,7 @@ from scheduler.core.schedules.schedule import LONGEST, Cron, Every, Schedule
 from scheduler.core.values import value
 
 BUILT_IN = "scheduler.handlers."  # how the modules of our own handlers are called
+WAKE = "wake"  # the name under which the citizen's turn is a run like others; no task has it
 
 
 class Outcome(StrEnum):
@@ -43,6 +44,7 @@ class Trigger(StrEnum):
     WAKE = "wake"
     RETRY = "retry"
     CATCH_UP = "catch-up"
+    URGENT = "urgent"  # a wake's only: the text of a run began with URGENT
 
 
 # ------------------------------------------------------------------ what a handler gets and gives
@@ -177,6 +179,7 @@ class NotSetUp:
 
 
 Work = Call | Imported | Isolated | Command | NotSetUp
+NO_COMMAND = Command(())  # of a wake without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,11 @@ class Task:
     ping_on: frozenset[str] = frozenset(("ok", "failed"))
     source: str = ""  # the files it is set in
     hidden: frozenset[str] = frozenset()  # the keys whose values came from .env or the environment
+
+    @property
+    def is_wake(self) -> bool:
+        """Whether it is the citizen's turn: that needs no worker, and waits for the tasks that are due."""
+        return self.name == WAKE
 
     @property
     def set_up(self) -> bool:
@@ -237,6 +245,12 @@ class WakeConfig:
     @property
     def schedule(self) -> Cron | Every:
         return self.cron or Every(self.every)
+
+    @property
+    def task(self) -> Task:
+        """The wake as the run that it is; without a command it is recorded, nothing more."""
+        work = self.work or NO_COMMAND
+        return Task(WAKE, self.schedule, work, timeout=self.timeout, active=self.active)
 
 
 @dataclass(frozen=True, slots=True)

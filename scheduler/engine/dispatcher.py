@@ -29,21 +29,24 @@ class Dispatcher:
         registry: TaskRegistry,
         clock: Clock,
         start: Callable[[Job, Trigger], None],
+        held: Callable[[Job], float],
     ) -> None:
+        """`held` says after how many seconds to look again whether the wake may start; 0 if it may."""
         self.limit, self._runs = 1, registry.runs
+        self._held = held
         self._citizen, self._registry, self._clock, self._start = citizen, registry, clock, start
         self._due_queue = DueQueue()
         self._ready: list[tuple[int, int, Job]] = []
         self._order = count()
         self._timer: Timer | None = None
         self._timer_at = NEVER
-        self._by_schedule = self._stopped = False
+        self._by_schedule = self._wakes = self._stopped = False
         self._steps = ClockSteps(clock)
         self._jump: Timer | None = None
 
-    def begin(self, *, by_schedule: bool) -> None:
+    def begin(self, *, by_schedule: bool, wakes: bool) -> None:
         """Start what is due from now on; without `by_schedule` only what is forced or run by a wake."""
-        self._by_schedule = by_schedule
+        self._by_schedule, self._wakes = by_schedule, wakes
         self._jump = self._clock.on_jump(self._clock_jumped)
 
     def stop(self) -> None:
@@ -66,7 +69,8 @@ class Dispatcher:
         state = job.state
         if state.paused and not state.forced and state.paused_until is not None:
             when = state.paused_until  # it resumes then, whatever is due
-        if self._by_schedule and self._registry.jobs.get(job.task.name) is job:
+        wanted = self._wakes if job.task.is_wake else self._by_schedule
+        if wanted and self._registry.jobs.get(job.task.name) is job:
             self._due_queue.put(job, when)
             if when < self._timer_at:
                 self._arm()
@@ -104,7 +108,10 @@ class Dispatcher:
                     break
                 when, job = taken
                 if trigger := self._trigger(job, when, now):
-                    self.enqueue(job, trigger)
+                    if job.task.is_wake:
+                        self._start(job, trigger)
+                    else:
+                        self.enqueue(job, trigger)
                 taken = due_queue.take(now)
             self.start_ready()
         finally:
@@ -115,14 +122,17 @@ class Dispatcher:
         return len(self._runs) < self.limit and not self._ready and not self._stopped
 
     def _trigger(self, job: Job, when: float, now: float) -> Trigger | None:
-        """Why the task starts now; None if it does not after all: it was missed, or its pause is over."""
-        if job.state.forced:
-            return FORCE
-        if job.state.paused:
+        """Why the task starts now; None if it does not after all: missed, held, or its pause is over."""
+        if job.state.paused and not job.state.forced:
             if pause_is_over(job.state, now):
                 self._end_pause(job, now)
             return None
-        if when == job.state.retry_at:
+        if job.task.is_wake and (look_after := self._held(job)):
+            self._due_queue.put(job, now + look_after)
+            return None
+        if job.state.forced:
+            return FORCE
+        if job.when == job.state.retry_at:
             return Trigger.RETRY
         if now - when < LATE or not when or job.state.last_run is None:
             return CATCH_UP if made_up(job.task, when, job.slot) else SCHEDULE
@@ -153,6 +163,11 @@ class Dispatcher:
         """Run the task as soon as a worker is free: forced ones first, then by priority."""
         if job.run or job.left or job.waiting is trigger:
             return
+        if job.task.is_wake:  # it needs no worker
+            if not self._stopped and not self._held(job):
+                self._due_queue.drop(job)
+                self._start(job, trigger)
+            return
         job.waiting = trigger
         self._due_queue.drop(job)
         rank = -1 if trigger is FORCE else job.task.priority
@@ -163,7 +178,7 @@ class Dispatcher:
         """Queue every task that is due now."""
         now = self._clock.now()
         for job in self._registry.rows():
-            if job.busy:
+            if job.busy or job.task.is_wake:
                 continue
             if pause_is_over(job.state, now):  # no schedule is there to notice it
                 self._end_pause(job, now)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from scheduler.core.ports import Listener
 from scheduler.core.records import FinishedRun
-from scheduler.core.task import Outcome, Trigger
+from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import Event
 from scheduler.process.who import Who
 from scheduler.system.clock import Clock
@@ -101,8 +101,8 @@ class EventBus:
         at = self._clock.now()
         noted = (seq, at, kind, self._citizen, task, outcome, text, trigger, duration, late, who)
         self._noted.append(noted)
-        if outcome is not None and outcome is not OK and kind == "finished":
-            self.trouble(Event(*noted))
+        if outcome is not None and outcome is not OK and kind == "finished" and task != WAKE:
+            self.trouble(Event(*noted))  # a wake has an event of its own in the memory
         if log.isEnabledFor(INFO):
             level = WARNING if outcome and outcome.bad else INFO
             log.log(level, kind, extra={"event": Event(*noted)})

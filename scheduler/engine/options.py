@@ -17,6 +17,7 @@ class SchedulerOptions:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     masks: Masks = field(default_factory=Masks, repr=False)
     wake: WakeConfig | None = None
+    wakes: bool = True  # something urgent wakes the citizen
     background: bool = True
     llm: Llm | None = None
     spending: SpendingRules = SpendingRules()  # noqa: RUF009  # frozen

@@ -11,7 +11,7 @@ from scheduler.core.planning import LATE, recovered, retry_time, taken_up
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import TaskState
-from scheduler.core.task import Command, Isolated, Outcome, Task, Trigger
+from scheduler.core.task import WAKE, Command, Isolated, Outcome, Task, Trigger
 from scheduler.core.task import NotSetUp as Nothing
 from scheduler.core.views import LEFT_BEHIND, STOPPING, Receipt, TaskView, view
 from scheduler.engine.event_bus import EventBus
@@ -29,7 +29,10 @@ log = logging.getLogger("experience")
 
 SAVED_WITHIN = 5.0  # seconds that a verb waits for the disk; its client waits ten for the answer
 # Members of an enumeration are slow to find, and `A | B` makes a new object for each run.
-OK, INTERRUPTED, SCHEDULE, FORCE = Outcome.OK, Outcome.INTERRUPTED, Trigger.SCHEDULE, Trigger.FORCE
+OK, INTERRUPTED, SCHEDULE, FORCE, URGENT = (
+    *(Outcome.OK, Outcome.INTERRUPTED),
+    *(Trigger.SCHEDULE, Trigger.FORCE, Trigger.URGENT),
+)
 OWN_PROCESS = (Command, Isolated)
 
 
@@ -99,6 +102,7 @@ class TaskRegistry:
         self.bus = EventBus(citizen, clock)
         self.jobs: dict[str, Job] = {}
         self.runs: dict[str, RunHandle] = {}  # those that occupy a worker
+        self.wakes: dict[str, RunHandle] = {}  # the wake under way, which needs none
         self.states: dict[str, TaskState] = {}
         self.notes: tuple[str, ...] = ()
         self.stopping = False
@@ -114,12 +118,16 @@ class TaskRegistry:
         self.on_record = self._fenced if store.fenced else lambda run: store.written()
         self.add_event = self.bus.add_event
 
-    def load(self, now: float) -> None:
-        """Read the saved states and close the runs that a dead owner left open; blocks, raises Unreadable."""
-        states, notes = self._store.load()
+    def load(self, now: float, take_up: Callable[[States], States] = lambda states: states) -> None:
+        """Read the saved states and close the runs that a dead owner left open; blocks, raises Unreadable.
+
+        `take_up` adds what other files of the home know of them.
+        """
+        saved, notes = self._store.load()
         self._note(notes)
+        states = take_up(saved)
         self.states = {name: self._recover(name, state, now) for name, state in states.items()}
-        self._recovered = self.states != states
+        self._recovered = self.states != saved
 
     def begin(self) -> None:
         """From now on every change is saved; runs are this process's."""
@@ -165,10 +173,7 @@ class TaskRegistry:
         self.runs[task.name] = job.run = run
         job.waiting, job.again = None, False
         pid, ticks = self._process
-        slot = job.slot  # a forced run serves one that has come, too
-        served = None if slot is None or (trigger is FORCE and slot > now) else slot
-        if served is not None and now - served >= LATE:  # the run stands for all that were missed
-            served = task.schedule.latest(served, now)
+        served = self._served(job, trigger, now)
         starting = isinstance(task.work, OWN_PROCESS)  # a process of its own will carry it
         self.update(job, job.state.started(Running(pid, ticks, now, BOOT), served, starting=starting))
         attempt = job.attempt() if trigger is Trigger.RETRY else ""
@@ -187,47 +192,88 @@ class TaskRegistry:
             run.reason, run.why = Outcome.INTERRUPTED, "it did not begin: another process owns this citizen"
             raise asyncio.CancelledError
 
+    def prepare(self, job: Job, trigger: Trigger) -> RunHandle:
+        """The wake is under way from now on, but not yet its turn: `open` begins that."""
+        now = self._clock.now()
+        late = now - job.when if 0 < job.when < now else 0.0
+        if trigger is SCHEDULE:
+            now = job.task.schedule.counted(job.when, now)
+        who = job.state.asked_by
+        run = RunHandle(job.task.name, trigger, now, self._carried, self._shown, job, self._citizen, who)
+        run.opened, run.late, run.started_at = False, late, self._clock.elapsed()
+        self.wakes[run.name] = job.run = run
+        job.again = False
+        running = Running(*self._process, now, BOOT)
+        self.update(job, job.state.prepared(running, self._served(job, trigger, now)))
+        return run
+
+    def open(self, job: Job, run: RunHandle) -> None:
+        """What had to come before the wake is done: its turn starts."""
+        run.opened, run.who = True, run.who or job.state.asked_by
+        state, now = job.state.opened(), self._clock.now()
+        if state.slot is not None and (slot := job.task.schedule.latest(state.slot, now)) <= now:
+            state = state.changed(slot=max(slot, state.slot))  # what came while it waited is served, too
+        self.update(job, state)
+        attempt = job.attempt() if run.trigger is Trigger.RETRY else ""
+        self.add_event("started", run.name, None, attempt, run.trigger, None, run.late, run.who)
+        for listener in self.bus.listeners:
+            listener.started(job.task)
+
+    async def began(self, run: RunHandle) -> None:
+        """What carries the run is this process."""
+        if run.job is not None and (running := run.job.state.running):
+            self._update_carried(run.job, running)
+            if (written := self.written()) is not None:
+                await written
+
+    def _served(self, job: Job, trigger: Trigger, now: float) -> float | None:
+        """The slot that a run serves which starts now; a forced one serves one that has come, too."""
+        slot = job.slot
+        if slot is None or (slot > now and (trigger is FORCE or trigger is URGENT)):
+            return None
+        return job.task.schedule.latest(slot, now) if now - slot >= LATE else slot  # for all that were missed
+
     def free_worker(self, run: RunHandle) -> None:
         """The run occupies its worker no more."""
         if self.runs.get(run.name) is run:
             del self.runs[run.name]
 
+    def pass_over(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
+        """The wake did not come to its turn: its time is let go, or it is due as before."""
+        state, job.run, run.result = job.state, None, result
+        asked = state.forced and result.outcome is Outcome.SKIPPED  # meanwhile
+        put_back = run.put_back or asked or result.outcome is INTERRUPTED
+        self.update(job, state.never_began() if put_back else state.passed_over(now))
+        if result.outcome is not INTERRUPTED:
+            self._log_end(run, result, state.attempt, now, took)
+
     def finish(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
         """The run came to this result `now`, after `took` seconds."""
         outcome, before = result.outcome, job.state
         job.run, job.left = None, run.left if run.left and run.left[1]() else None
+        run.result = result
         state = self._after(job, result, now, took)
         if job.left and run.survivor:  # also for the next owner
             state = state.orphaned(run.survivor)
         self.update(job, state)
-        self.add_event("finished", run.name, outcome, result.text, run.trigger, took, None, run.who)
-        if not (self.stopping and outcome is Outcome.INTERRUPTED):
+        if not (self.stopping and outcome is INTERRUPTED):
             for listener in self.bus.listeners:
                 listener.finished(job.task, before, state)
-        text, trace, output = result.text, result.traceback, run.printed
-        if trace:
-            log.error(trace, extra={"citizen": self._citizen, "task": run.name})
-        self._results.append(TaskResult(run.name, outcome, text, now))
+        if result.traceback:
+            log.error(result.traceback, extra={"citizen": self._citizen, "task": run.name})
+        if run.name != WAKE:
+            self._results.append(TaskResult(run.name, outcome, result.text, now))
+        self._log_end(run, result, before.attempt, now, took)
+
+    def _log_end(self, run: RunHandle, result: Result, attempt: int, now: float, took: float) -> None:
+        """Keep it as an event, and in the history."""
+        outcome, text, output = result.outcome, result.text, run.printed
+        self.add_event("finished", run.name, outcome, text, run.trigger, took, None, run.who)
         if output is not None:
             output.close()
-        self.bus.record(
-            FinishedRun(
-                *(
-                    run.name,
-                    run.trigger,
-                    before.attempt + 1,
-                    run.since,
-                    now,
-                    took,
-                    outcome,
-                    text,
-                    trace,
-                    output,
-                ),
-                who=run.who,
-                stopped_by=run.stopped_by,
-            )
-        )
+        kind = (run.trigger, attempt + 1, run.since, now, took)
+        ended = FinishedRun(run.name, *kind, outcome, text, result.traceback, output)
+        self.bus.record(ended._replace(cost=run.cost, who=run.who, stopped_by=run.stopped_by))
 
     def results(self) -> list[TaskResult]:
         """The runs since the last wake."""
@@ -263,9 +309,14 @@ class TaskRegistry:
         if job is not None and job.run is run:
             if self._store.fenced:
                 self._store.carried(process)
-            self.update(job, job.state.carried_by(replace(process, since=run.since)))
+            self._update_carried(job, replace(process, since=run.since))
             if (written := self.written()) is not None:
                 await written
+
+    def _update_carried(self, job: Job, running: Running) -> None:
+        state = job.state.carried_by(running)
+        asked = job.again  # for the run after this one
+        self.update(job, state.asked_for(job.state.asked_by) if asked else state)
 
     def _show_progress(self, run: RunHandle) -> None:
         if job := self.jobs.get(run.name):
@@ -275,14 +326,14 @@ class TaskRegistry:
 
     def order(self) -> None:
         """Sort the rows after tasks came or went."""
-        self._rows = tuple(sorted(self.jobs.values(), key=lambda job: (job.task.priority, job.task.name)))
+        self._rows = tuple(sorted(self.jobs.values(), key=_place))
         self.bus.notify()
 
     def rows(self) -> tuple[Job, ...]:
         return self._rows
 
     def views(self, workers: int) -> tuple[TaskView, ...]:
-        return tuple(job.row(workers) for job in self._rows)
+        return tuple(job.row(workers) for job in self._rows if not job.task.is_wake)
 
     @property
     def unsaved(self) -> str:
@@ -345,3 +396,8 @@ class TaskRegistry:
                 self.bus.add_event("changed by hand", name)
                 self._on_edited(job)
         self.bus.notify()
+
+
+def _place(job: Job) -> tuple[bool, int, str]:
+    """The wake is the first row of its citizen."""
+    return not job.task.is_wake, job.task.priority, job.task.name

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from scheduler.core.costs import RunCost
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.secrets import NOTHING_SECRET
 from scheduler.core.task import Outcome, Progress, Trigger
-from scheduler.executors import OutputBuffer
+from scheduler.executors import OutputBuffer, Result
 from scheduler.process.process_info import Running
 from scheduler.process.who import Who
 
@@ -24,7 +25,8 @@ class RunHandle:
     # Fifteen assignments for every dispatch are cheaper than defaults of the class, which are slow to find.
     __slots__ = (
         *("abandoned", "began", "deadline", "job", "left", "masks", "name", "progress", "reason", "since"),
-        *("citizen", "number", "started_at", "stopped_by", "survivor", "task", "trigger", "who", "why"),
+        *("citizen", "cost", "late", "number", "opened", "put_back", "result", "started_at", "stopped_by"),
+        *("survivor", "task", "trigger", "who", "why"),
         *("_carried", "_exited", "_output", "_publishing", "_shown"),
     )
     task: asyncio.Task[Any] | None
@@ -32,6 +34,8 @@ class RunHandle:
     left: tuple[str, Callable[[], bool]] | None
     survivor: Running | None  # the process that could not be ended
     progress: Progress | None
+    cost: RunCost | None
+    result: Result | None  # once it has ended
     who: Who | None  # asked for it
     stopped_by: Who | None
     _output: OutputBuffer | None
@@ -51,7 +55,11 @@ class RunHandle:
         self.citizen, self.who, self.stopped_by, self.number = citizen, who, None, 0
         self._carried, self._shown = carried, shown
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
+        self.cost = self.result = None
         self.began = self.abandoned = self._exited = self._publishing = False
+        self.opened = True  # False while a wake waits for due tasks: a crash now, and it never began
+        self.put_back = False  # what kept a wake from its turn: it is due as before
+        self.late = 0.0  # seconds that a wake began after its time
         self.started_at = 0.0  # elapsed seconds, for the duration
         self.deadline, self.why, self.masks = NEVER, "", NOTHING_SECRET
 
@@ -77,6 +85,11 @@ class RunHandle:
 
     def exited(self) -> None:
         self._exited = True
+
+    @property
+    def over(self) -> bool:
+        """Whether what it did has ended, and only its result is on its way."""
+        return self._exited
 
     def left_behind(self, what: str, alive: Callable[[], bool], process: Running | None = None) -> None:
         self.left, self.survivor = (what, alive), process

@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from scheduler.core.schedules.schedule import in_words
@@ -18,9 +18,10 @@ from scheduler.process.process_info import alive
 from scheduler.process.who import NOBODY, Who
 from scheduler.system.clock import Clock
 
+Execute = Callable[[Task, Context, RunHandle], Awaitable[Result]]
+
 WRITE_OFF = 10.0  # seconds that a run may take to end after it was cancelled
 LEFT_LOOK = 1.0  # seconds between two looks whether what a run left behind has ended
-WAKE = "wake"  # the one run that is no task's
 DEAF = "a coroutine that ignores being cancelled"
 
 
@@ -42,15 +43,12 @@ class Runner:
         self._registry, self._clock, self._workers = registry, clock, workers
         self._ended = ended
         self._timeouts = RunTimeouts(clock, self._all, self._time_out)
-        self._wake: RunHandle | None = None
-        self._wake_given_up: asyncio.Future[None]
-        self._wake_left: tuple[str, Callable[[], bool]] | None = None
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     def under_way(self) -> list[str]:
         """The tasks that run at this moment, and the wake."""
         self._workers.deferred.flush()
-        return [*self._registry.runs, *([WAKE] if self._wake else [])]
+        return [*self._registry.runs, *self._registry.wakes]
 
     # -------------------------------------------------------------- a run
 
@@ -58,15 +56,15 @@ class Runner:
         """End the run if it lasts longer than this from now on."""
         self._timeouts.watch(run, timeout)
 
-    async def run(self, task: Task, run: RunHandle, context: Context) -> Result:
-        """What the run came to, whatever its handler does; the run of a task is ended with it."""
+    async def run(self, task: Task, run: RunHandle, context: Context, execute: Execute | None = None) -> None:
+        """Carry the run out, by its worker or by `execute`, and end it, whatever its handler does."""
         run.began = True
         try:
             if run.reason:
                 raise asyncio.CancelledError
             if (on_record := self._registry.on_record(run)) is not None:
                 await on_record  # a run that kills this process must not be the next owner's first one again
-            result = await self._workers.run(task, context, run)
+            result = await (execute or self._workers.run)(task, context, run)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -76,33 +74,8 @@ class Runner:
         if run.reason:
             result = _halted(task, run)
         result = _masked(result, run.masks)
-        if run.job and not run.abandoned:
+        if not run.abandoned:
             self._ended(run, result)
-        return result
-
-    def wake_left(self) -> str:
-        """What the last wake left behind, as long as it runs."""
-        return self._wake_left[0] if self._wake_left and self._wake_left[1]() else ""
-
-    async def run_wake_command(self, task: Task, run: RunHandle, context: Context) -> Result:
-        """The outcome of the wake; `run` is no task's."""
-        self._wake = run
-        if self._registry.stopping:
-            run.halt(Outcome.INTERRUPTED)
-        attempt: asyncio.Task[Result] = asyncio.get_running_loop().create_task(self.run(task, run, context))
-        run.task = attempt
-        given_up = self._wake_given_up = asyncio.get_running_loop().create_future()
-        self.watch(run, task.timeout)
-        try:
-            await asyncio.wait({attempt, given_up}, return_when=asyncio.FIRST_COMPLETED)
-            if attempt.done():
-                self._wake_left = run.left
-                return attempt.result()
-            self._wake_left = (DEAF, lambda: not attempt.done())
-            run.halt(Outcome.INTERRUPTED)
-            return _halted(task, run)
-        finally:
-            self._wake = None
 
     # -------------------------------------------------------------- runs that do not end by themselves
 
@@ -145,7 +118,7 @@ class Runner:
             run.halt(Outcome.INTERRUPTED)
 
     def _all(self) -> list[RunHandle]:
-        return [*self._registry.runs.values(), *([self._wake] if self._wake else [])]
+        return [*self._registry.runs.values(), *self._registry.wakes.values()]
 
     def _time_out(self, run: RunHandle) -> None:
         if run.reason is None:
@@ -161,10 +134,7 @@ class Runner:
         if task is not None:
             self._abandoned.add(task)  # the loop itself holds tasks weakly
             task.add_done_callback(self._abandoned.discard)
-        if run is self._wake:
-            if not self._wake_given_up.done():
-                self._wake_given_up.set_result(None)
-        elif job is not None and task is not None and job.run is run:
+        if job is not None and task is not None and job.run is run:
             run.left = run.left or (DEAF, lambda: not task.done())
             run.halt(Outcome.INTERRUPTED)
             self._ended(run, _halted(job.task, run))

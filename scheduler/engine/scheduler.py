@@ -1,7 +1,7 @@
 """The sole owner of one citizen's state: starts its tasks, answers verbs, publishes snapshots."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
 from scheduler.core.schedules.schedule import AtStart
 from scheduler.core.spans import moment
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Context, Handler, Outcome, Task, Trigger
+from scheduler.core.task import WAKE, Call, Context, Handler, Outcome, Task, Trigger, WakeConfig
 from scheduler.core.text import pause_words
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView, WakeView
 from scheduler.engine.dispatcher import Dispatcher
@@ -22,17 +22,17 @@ from scheduler.engine.event_bus import snapshots
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
-from scheduler.engine.runner import WAKE, Runner
+from scheduler.engine.runner import Execute, Runner
 from scheduler.engine.stop import Stop
-from scheduler.engine.wake.cycle import WakeCycle
+from scheduler.engine.wake.desk import WakeDesk
 from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult, results_since
+from scheduler.engine.wake.wake import Wake
 from scheduler.errors import AlreadyRunning, BadSchedule, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
-from scheduler.process.process_info import Running
 from scheduler.process.who import Who, this_process
 from scheduler.storage.failure_journal import FailureJournal
 from scheduler.storage.state_store import Store
-from scheduler.system.clock import Clock
+from scheduler.system.clock import Clock, Timer
 
 LONGEST_WHY = 300  # characters that are kept
 
@@ -67,11 +67,16 @@ class Scheduler:
         self._recorder = recorder or Forgetful()
         self._registry.bus.record = self._recorder.record
         self._runner = Runner(self._registry, clock, workers, self._end)
-        self._dispatch = Dispatcher(citizen, self._registry, clock, self._start)
+        self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
-        wake, first = self._rules.wake, self._rules.background
-        self._wake = WakeCycle(citizen, home, wake, self, clock, tasks_first=first) if wake else None
+        plan = self._rules.wake
+        self._wake = self._desk(plan) if plan else None
+        self._jump: Timer | None = None
         self._apply_options(self._rules)
+
+    def _desk(self, plan: WakeConfig) -> WakeDesk:
+        wake = Wake(self.citizen, self.home, plan, self._registry, self._clock)
+        return WakeDesk(self.citizen, wake, self._registry, self._dispatch, self._clock)
 
     # -------------------------------------------------------------- life
 
@@ -80,31 +85,34 @@ class Scheduler:
 
         Without `dispatch` tasks run only when they are forced or by `run_due_once`.
         """
-        await asyncio.to_thread(self._registry.load, self._clock.now())
-        if self._wake:
-            await self._load_wake(self._wake)
+        load, now = self._registry.load, self._clock.now()
+        wake = self._wake.wake if self._wake else None
+        await (asyncio.to_thread(load, now, wake.record.take_up) if wake else asyncio.to_thread(load, now))
+        if wake:
+            await asyncio.to_thread(wake.record.close_unfinished, self._registry.states[WAKE])
+            await self._load_results(wake)
+            self._jump = self._clock.on_jump(wake.record.correct_time)
         self._recorder.begin(lambda kind, text: self._registry.add_event(kind, text=text))
         self._registry.begin()
         for run in self._registry.unfinished_runs:
             self._recorder.record(run)
         self._failure_journal.begin()
         self._loop = asyncio.get_running_loop()
-        self._dispatch.begin(by_schedule=dispatch and self._rules.background)
+        self._dispatch.begin(
+            by_schedule=dispatch and self._rules.background, wakes=dispatch and self._rules.wakes
+        )
         self.set_tasks(self._tasks)
         for listener in self._registry.bus.listeners:
             listener.began((job.task, job.state) for job in self._registry.rows())
         self._started = True
-        if self._wake and dispatch:
-            self._wake.start()
 
-    async def _load_wake(self, wake: WakeCycle) -> None:
-        await asyncio.to_thread(wake.load)
+    async def _load_results(self, wake: Wake) -> None:
         try:
             rows = await self._recorder.runs(RunQuery(limit=RESULTS_KEPT), ())
         except SchedulerError as error:
             rows = ()
             self._registry.add_event("results not read", text=str(error))
-        self._registry.add_results(results_since(wake.told(), rows, self._registry.states))
+        self._registry.add_results(results_since(wake.record.told, rows, self._registry.states))
 
     async def finish(self) -> None:
         """Return once nothing is under way but what has no end; then nothing new starts until `stop`.
@@ -114,15 +122,13 @@ class Scheduler:
         await self._runner.wait_for_endings()
         self._stop_starting()
         await self._runner.wait_for_endings()
-        if self._wake:
-            await self._wake.ended()
 
     async def stop(self, grace: float | None = None) -> None:
         """Start nothing new, give runs `grace` seconds, end the rest as interrupted, save."""
         self._stop_starting()
         await self._runner.stop(self._rules.grace if grace is None else grace)
         if self._wake:
-            await self._wake.ended()
+            await self._wake.wake.record.close()
         await self._failure_journal.close()
         await asyncio.gather(self._registry.close(), self._recorder.close())
         self._registry.add_event("stopped")
@@ -130,8 +136,10 @@ class Scheduler:
     def _stop_starting(self) -> None:
         self._registry.stopping = True
         self._dispatch.stop()
-        if self._wake:
-            self._wake.stop()
+        if self._jump:
+            self._jump.cancel()
+        if (job := self._registry.jobs.get(WAKE)) and job.run and not job.run.opened:
+            job.run.halt(Outcome.INTERRUPTED)  # it waits for tasks: no turn any more
 
     @property
     def stopping(self) -> bool:
@@ -159,7 +167,8 @@ class Scheduler:
         """Continue with other settings: unchanged tasks keep their next time, removed ones end."""
         self._tasks, self._problems = tuple(tasks), ()
         self._apply_options(rules or self._rules)
-        for name in self._registry.jobs.keys() - {task.name for task in self._tasks}:
+        wanted = (self._wake.wake.plan.task, *self._tasks) if self._wake else self._tasks
+        for name in self._registry.jobs.keys() - {task.name for task in wanted}:
             gone = self._registry.jobs.pop(name)
             self._registry.update(gone, gone.state.removed())
             self._dispatch.forget(gone)
@@ -168,7 +177,7 @@ class Scheduler:
                 self._leaving[name] = gone
             if gone.run:
                 gone.run.halt(Outcome.INTERRUPTED, "the task was removed from the settings")
-        for task in self._tasks:
+        for task in wanted:
             self._apply_tasks(task)
         self._registry.order()
         self._dispatch.start_ready()
@@ -198,8 +207,8 @@ class Scheduler:
         self._rules = rules
         self._dispatch.limit, self._recorder.keep = rules.workers, rules.history
         if self._wake and rules.wake:
-            self._wake.cost.rules = rules.spending
-            self._wake.replan(rules.wake)
+            self._wake.wake.cost.rules = rules.spending
+            self._wake.wake.plan = rules.wake
 
     def _apply_tasks(self, task: Task) -> None:
         """Apply one task: new, changed, or as before."""
@@ -237,7 +246,7 @@ class Scheduler:
         return Snapshot(
             citizen=self.citizen,
             tasks=self._registry.views(self._rules.workers),
-            wake=self._wake.view() if self._wake else WakeView(configured=False),
+            wake=self._wake.view() if self._wake and self._rules.wakes else WakeView(configured=False),
             events=self._registry.bus.events(),
             home=str(self.home),
             unsaved=self._registry.unsaved,
@@ -249,6 +258,8 @@ class Scheduler:
 
     async def force(self, task: str, *, again: bool = False, who: Who | None = None) -> Receipt:
         job, by = self._open(task), who or this_process()
+        if job.task.is_wake:
+            return await self._wakes().force(by, again=again)
         job.refuse_if_not_set_up()
         if job.busy and not again:
             raise AlreadyRunning(f"{task} is already running (force --again queues another run)")
@@ -302,9 +313,7 @@ class Scheduler:
 
     async def wake(self, *, who: Who | None = None) -> Receipt:
         self._refuse_if_stopping()
-        unsaved = await self._wakes().ask()
-        text = f"{self.citizen}: waking"
-        return Receipt(f"{text}; done, not saved: {unsaved}", saved=False) if unsaved else Receipt(text)
+        return await self._wakes().now(who or this_process())
 
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
@@ -350,8 +359,8 @@ class Scheduler:
         self._refuse_if_stopping()
         return self._registry.job(task)
 
-    def _wakes(self) -> WakeCycle:
-        if self._wake is None:
+    def _wakes(self) -> WakeDesk:
+        if self._wake is None or not self._rules.wakes:
             raise NotSetUp(f"{self.citizen} has no wakes here: it was started without them")
         return self._wake
 
@@ -362,59 +371,47 @@ class Scheduler:
     # -------------------------------------------------------------- for callers on the same loop
 
     async def wake_and_wait(self) -> Outcome:
-        """The outcome of one whole wake cycle."""
-        return await asyncio.shield(self._wakes().now())  # a caller that is cancelled does not end the wake
-
-    async def run_due_once(self, patience: float | None) -> list[str]:
-        """Run what is due and wait for it; the tasks still running after `patience` seconds."""
-        self._dispatch.enqueue_due(Trigger.WAKE)
-        self._dispatch.start_ready()
-        names = [job.task.name for job in self._registry.rows() if (job.run or job.waiting) and job.task.ends]
-        return await self._runner.waiters.wait_for(names, patience)
+        """The outcome of one whole wake; skipped if the wake before it has not ended, or by its budget."""
+        return await self._wakes().whole(self._runner.waiters.wait_for)
 
     def results(self) -> list[TaskResult]:
         """The runs since the last wake."""
         return self._registry.results()
 
-    def forget_results(self, told: list[TaskResult]) -> None:
-        """These are in the letter of a wake that has begun."""
-        self._registry.forget_results(told)
-
-    def wake_left(self) -> str:
-        """What a wake of this process left behind and still runs."""
-        return self._runner.wake_left()
-
-    async def run_wake_command(
-        self, task: Task, carried_by: Callable[[Running], Awaitable[None]]
-    ) -> tuple[Result, str]:
-        """The outcome of the wake, which is no task's run, and what it printed."""
-        now = self._clock.now()
-        run = RunHandle(task.name, Trigger.WAKE, now, lambda _, process: carried_by(process), lambda _: None)
-        run.masks = self._rules.masks
-        result = await self._runner.run_wake_command(task, run, self._context(task, run, None))
-        return result, run.printed.text() if run.printed else ""
-
-    def wake_changed(self, kind: str, text: str, outcome: Outcome | None) -> None:
-        """Publish a step of the wake cycle."""
-        if kind == "wake ended":
-            self._runner.waiters.finished(WAKE)
-        else:
-            self._registry.add_event(kind, text=text, outcome=outcome)
-        self._registry.bus.notify()
+    async def run_due_once(self, patience: float | None) -> list[str]:
+        """Run what is due and wait for it; the tasks still running after `patience` seconds."""
+        self._dispatch.enqueue_due(Trigger.WAKE)
+        self._dispatch.start_ready()
+        rows = (job for job in self._registry.rows() if not job.task.is_wake)
+        names = [job.task.name for job in rows if (job.run or job.waiting) and job.task.ends]
+        return await self._runner.waiters.wait_for(names, patience)
 
     # -------------------------------------------------------------- a run
 
     def _start(self, job: Job, trigger: Trigger) -> None:
         """Start the task: the dispatcher has found it due, and a worker for it."""
-        run = self._registry.start(job, trigger)
+        wake = job.task.is_wake
+        run = self._registry.prepare(job, trigger) if wake else self._registry.start(job, trigger)
         run.masks = self._rules.masks
-        self._runner.watch(run, job.task.timeout)
-        work = self._runner.run(job.task, run, self._context(job.task, run, job.state.last_success))
+        context = self._context(job.task, run, job.state.last_success)
+        if wake:
+            work = self._runner.run(job.task, run, context, self._carry_out())
+        else:
+            self._runner.watch(run, job.task.timeout)
+            work = self._runner.run(job.task, run, context)
         run.task = asyncio.Task(work, loop=self._loop, name=f"{self.citizen}/{run.name}")
         self._runner.waiters.started(run.name, run)
 
+    def _carry_out(self) -> Execute:
+        """What carries out a wake: the tasks that are due run first."""
+        barrier = self.run_due_once if self._rules.background else None
+        return self._wakes().turn(barrier, self._workers.run, self._runner.watch)
+
     def _end(self, run: RunHandle, result: Result) -> None:
         """Free the worker at once; the bookkeeping waits until other runs have started."""
+        if run.name == WAKE:
+            self._closing = self._loop.create_task(self._end_wake(run, result), name=f"{self.citizen}/wake")
+            return
         now, took = self._clock.now(), self._clock.elapsed() - run.started_at
         self._registry.free_worker(run)
         self._workers.deferred.call(self._finish, run.job, run, result, now, took)
@@ -423,12 +420,25 @@ class Scheduler:
     def _finish(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
         """Record the outcome, publish it, and find the task's next time."""
         self._registry.finish(job, run, result, now, took)
+        if result.urgent and self._wake and self._rules.wakes and not self._registry.stopping:
+            self._wake.urgent()
+        self._ended(job, run)
+
+    def _ended(self, job: Job, run: RunHandle) -> None:
         self._runner.waiters.finished(run.name)
-        if result.urgent and self._wake and not self._registry.stopping:
-            self._wake.urgent(result.text)
         if job.left:
             self._runner.reap_leaked(job, self._settled)
         self._settled(job)
+
+    async def _end_wake(self, run: RunHandle, result: Result) -> None:
+        """Record the wake, and find its next time."""
+        assert self._wake and run.job
+        await self._wake.end(run, result)
+        self._ended(run.job, run)
+
+    def _held(self, job: Job) -> float:
+        """After how many seconds to look again whether the wake may begin; 0 if it may."""
+        return self._wake.held(job) if self._wake else 0.0
 
     def _context(self, task: Task, run: RunHandle, last_success: float | None) -> Context:
         # A run that knew its context, too, would be a cycle: collecting it takes a third of the run's time.
@@ -450,6 +460,7 @@ class Scheduler:
         if self._leaving:
             self._leaving.pop(job.task.name, None)
         if job.again and not job.busy and job is self._registry.jobs.get(job.task.name):
+            job.again = False
             self._dispatch.enqueue(job, Trigger.FORCE)
         if job.waiting:
             self._dispatch.drop_removed(job)

@@ -1,6 +1,7 @@
-"""What the next owner must know of this one's wakes: `.experience/wake.json`."""
+"""What the next owner must know of this one's wakes beside their state: `.experience/wake.json`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from scheduler.core.state import TaskState
@@ -11,6 +12,8 @@ from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import read_json_to_keep, replace_file, require_home
 
 FILE = Path(".experience") / "wake.json"
+SAME = 0.001  # seconds: files round times
+NOBODY = Running(-1, 0.0, 0.0)  # a process that never lives
 
 
 @value
@@ -29,18 +32,49 @@ class WakeNote:
     since: float = 0.0
     agents: tuple[Running, ...] = ()  # of turns: those that may still be alive
     told: HandedOver | None = None
-    wanted: bool = False  # by a person or something urgent; its turn has not begun
-    state: TaskState = TaskState()  # what decides when the next one is due
+    told_before: HandedOver | None = None  # by the wake before this one
+    wanted: bool = False  # of an older version, as is `state`: both are in the state file now
+    state: TaskState = TaskState()
 
     def living(self) -> tuple[Running, ...]:
         """The agents that are alive; looks for their processes."""
         return tuple(agent for agent in self.agents if alive(agent))
 
 
-def wake_state(note: WakeNote, last_wake: float | None, now: float) -> TaskState:
-    """The state of the wake; `last_wake` is that of metadata.json, which other tools write, too."""
-    ahead = last_wake is not None and last_wake > now and note.state.last_run is not None
-    return note.state if ahead else note.state.changed(last_run=last_wake)
+def settled(note: WakeNote, saved: TaskState | None) -> WakeNote:
+    """The note without a turn that never began: it is written before the state that says so, and before that
+    the agent waits."""
+    starting = saved is not None and saved.starting and saved.running
+    if note.number and starting and abs(starting.since - note.since) <= SAME:
+        return replace(note, number=0, told=note.told_before)
+    return note
+
+
+def wake_state(
+    saved: TaskState | None, note: WakeNote, last_wake: float | None, count: int, now: float
+) -> TaskState:
+    """The saved state of the wake, corrected by what its other files know.
+
+    `last_wake` and `count` are those of metadata.json, which other tools write, too. A turn that the note
+    knows and metadata.json does not count yet was under way when its owner died, or had just ended.
+    """
+    state = saved or (note.state.asked_for() if note.wanted else note.state)
+    if note.number > count:
+        return _of_turn(state, note)
+    ahead = last_wake is not None and last_wake > now and state.last_run is not None
+    if last_wake is not None and not ahead and abs(last_wake - (state.last_run or 0.0)) > SAME:
+        state = state.changed(last_run=last_wake, last_duration=None)
+    return state.changed(run_count=max(state.run_count, count))
+
+
+def _of_turn(state: TaskState, note: WakeNote) -> TaskState:
+    """The state of a wake whose turn has begun: the state file, saved after the note, may not know it."""
+    if state.running is None and abs((state.last_run or 0.0) - note.since) <= SAME:
+        return state.changed(run_count=max(state.run_count, note.number))
+    agent = note.agents[-1] if note.agents else state.running or NOBODY
+    running = replace(agent, since=note.since)
+    begun = state.changed(run_count=max(state.run_count, note.number - 1), last_run=note.since)
+    return begun.changed(running=running, starting=False, forced=False, due_now=False)
 
 
 def read_note(home: Path) -> WakeNote:

@@ -84,7 +84,7 @@ def every_result_reaches_a_wake(history: History, trace: Trace) -> Iterator[Brok
     for fact in trace:
         if fact.kind == "slow disk":
             slack = SLOW
-        elif fact.kind == "recorded" and fact.more[1].startswith("run "):
+        elif fact.kind == "recorded" and fact.task != "wake" and fact.more[1].startswith("run "):
             owed[fact.task, fact.more[1]] = fact.at
         elif fact.kind == "killed":
             owed = {key: at for key, at in owed.items() if at < fact.at - slack}

@@ -51,6 +51,7 @@ class Owed:
         self.slot = -NEVER
         self.served, self.back, self.served_back = -NEVER, 0.0, 0.0
         self.last_began = self.began_at = -NEVER
+        self.perhaps_began = False  # a run of which nobody can know
         # retries
         self.attempt, self.retry_from, self.retry_by, self.delay = 0, NEVER, NEVER, 0.0
         self.recorded_at = -NEVER

@@ -46,7 +46,7 @@ class Wanted(Owed):
 
     def _up_every(self, down: float, edited: bool) -> None:
         if self.last_began == -NEVER:  # never ran: due at once
-            self._owe(self.wall, self.at, must=True)
+            self._owe(self.wall, self.at, must=not self.perhaps_began)
         elif self.last_began > self.wall:  # from a wrong clock: it counts as now
             self.due = self.wall + self.plan.every
             self.earliest = min(self.earliest, self.due - self.plan.jitter - self._slack)
@@ -81,6 +81,7 @@ class Wanted(Owed):
             self._perhaps_began()
 
     def _perhaps_began(self) -> None:
+        self.perhaps_began = True
         self.must = self.forced = False
         if self.plan.every and (self.due < self.wall + 1 or self.excuse):
             self.excuse, self.due = True, self.wall + self.plan.every

@@ -13,12 +13,13 @@ from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Call, Command, Outcome, Report, Retention, Task, WakeConfig
 from scheduler.engine.scheduler import Scheduler
-from scheduler.engine.wake.cycle import WakeCycle
+from scheduler.engine.wake.letter import letter
 from scheduler.errors import AlreadyRunning, TaskFailed
 from scheduler.process import process_info
 from scheduler.process.process_info import Running, born
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryWriter
+from scheduler.storage.state_file import FILE_NAME
 from scheduler.storage.state_store import DiskStore
 from scheduler.storage.wake_note import WakeNote, read_note
 from tests.fakes import NOON, settle, until
@@ -241,7 +242,7 @@ async def test_an_agent_that_takes_its_owner_down_is_not_woken_at_every_start(bu
     scheduler = await build(wake=WakeConfig(every=600.0, work=Call(turns)))
     view = scheduler.snapshot().wake
     assert (view.count, view.last, view.due) == (7, NOON - 60, NOON + 540)
-    assert view.error == "interrupted: the scheduler died during this wake"
+    assert view.error == "interrupted: the scheduler died during this run"
     await clock.advance(500)
     assert not turns.letters
     await clock.advance(60)
@@ -272,19 +273,19 @@ async def test_a_wake_that_was_promised_comes_after_a_crash(build, clock, home):
 
     turns = Turns()
     plan = WakeConfig(every=86400.0, work=Call(turns))
-    dies = await build(Task("slow", Every(60.0), Call(slow), timeout=9000), wake=plan)
+    slow_one = Task("slow", Every(60.0), Call(slow), timeout=9000)
+    dies = await build(slow_one, wake=plan, store=DiskStore(home, clock))
     assert (await dies.wake()).text == "opus: waking"
     await clock.advance(5)
-    note = (home / ".experience" / "wake.json").read_bytes()
+    states = (home / FILE_NAME).read_bytes()
     stopping = asyncio.create_task(dies.stop(0))
     await clock.advance(1)
     await stopping
-    (home / ".experience" / "wake.json").write_bytes(note)  # as after kill -9
-    later = await build(wake=plan)
+    (home / FILE_NAME).write_bytes(states)  # as after kill -9
+    later = await build(wake=plan, store=DiskStore(home, clock))
     await clock.advance(1)
     await over(clock, later, 1)
     assert len(turns.letters) == 1
-    assert not read_note(home).wanted
     await clock.advance(3600)
     assert len(turns.letters) == 1
 
@@ -297,7 +298,7 @@ async def test_who_asks_while_the_last_wake_is_written_down_gets_a_wake_of_their
     turns, gate = Turns(), threading.Event()
     plan = WakeConfig(every=86400.0, work=Call(turns))
     scheduler = await build(wake=plan)
-    monkeypatch.setattr("scheduler.engine.wake.cycle.append_event", lambda *entry: gate.wait(20))
+    monkeypatch.setattr("scheduler.engine.wake.record.append_event", lambda *entry: gate.wait(20))
     await scheduler.wake()
     await clock.advance()
     await until(lambda: (home / "wake_log.json").exists(), "the wake is being written down")
@@ -310,8 +311,8 @@ async def test_who_asks_while_the_last_wake_is_written_down_gets_a_wake_of_their
 
 async def test_who_joins_a_turn_is_answered_once_a_crash_cannot_lose_it(build, clock, home, monkeypatch):
     """Killed just before the agent began, the wake that was joined had left no trace."""
-    letter, gate = WakeCycle._letter, threading.Event()
-    monkeypatch.setattr(WakeCycle, "_letter", lambda *given: gate.wait(20) and letter(*given))
+    gate = threading.Event()
+    monkeypatch.setattr("scheduler.engine.wake.wake.letter", lambda *given: gate.wait(20) and letter(*given))
     scheduler = await build(wake=WakeConfig(work=Call(Turns())))
     await clock.advance(1)
     await settle()
@@ -329,10 +330,10 @@ async def test_a_wake_that_cannot_be_noted_says_so(build, clock, home):
     (home / ".experience" / "wake.json").mkdir()  # nothing can be written in its place
     turns = Turns()
     scheduler = await build(wake=WakeConfig(every=86400.0, work=Call(turns)))
-    receipt = await scheduler.wake()
-    assert not receipt.saved and receipt.text == "opus: waking; done, not saved: Is a directory"
+    await scheduler.wake()
     await over(clock, scheduler, 1)
     assert len(turns.letters) == 1
+    assert scheduler.snapshot().wake.error == "wake not recorded: Is a directory"
 
 
 # ------------------------------------------------------------------ the results since the last wake

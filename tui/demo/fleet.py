@@ -11,7 +11,7 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.core.ports import FleetView
 from scheduler.core.records import FinishedRun, Forgetful, RunQuery, RunRecord, listed
 from scheduler.core.state import TaskState
-from scheduler.core.task import Context, Outcome, Task, Trigger
+from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
 from scheduler.core.views import Receipt, Snapshot, WakeView
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
@@ -146,7 +146,8 @@ class DemoControl(Scheduler):
         self.alarm.cancel()
         self.wakes, self.next_wake = self.wakes + 1, self.time.now() + WAKE_EVERY
         self.alarm = self.time.call_at(self.next_wake, self.count_wake)
-        self.wake_changed("wake finished", "read its queue and slept again", Outcome.OK)
+        self._registry.add_event("finished", WAKE, Outcome.OK, "read its queue and slept again")
+        self._registry.bus.notify()
 
     def snapshot(self) -> Snapshot:
         wake = WakeView(self.wakes, self.next_wake, self.next_wake - WAKE_EVERY)

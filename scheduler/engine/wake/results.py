@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from scheduler.core.records import RunRecord
 from scheduler.core.state import TaskState
-from scheduler.core.task import Outcome
+from scheduler.core.task import WAKE, Outcome
 from scheduler.core.values import value
 from scheduler.storage.wake_note import HandedOver
 
@@ -29,10 +29,12 @@ def results_since(
 
     A kill may lose the last half second of the history, but not of the states.
     """
+    rows = [row for row in rows if row.task != WAKE]
     new = reversed(_new_rows(told, rows))
     found = [TaskResult(row.task, row.outcome, row.text, row.finished) for row in new]
     newest = max(told.finished, rows[0].finished if rows else 0.0) + SAME
-    ended = [result for name, state in states.items() if (result := _last_result(name, state))]
+    tasks = ((name, state) for name, state in states.items() if name != WAKE)
+    ended = [result for name, state in tasks if (result := _last_result(name, state))]
     unwritten = sorted((each for each in ended if each.time > newest), key=lambda each: each.time)
     return [*found, *unwritten][-RESULTS_KEPT:]
 

@@ -47,16 +47,16 @@ async def test_a_wake_that_broke_is_an_error():
     control = Far(IDLE)
     wait = asyncio.create_task(wake_and_wait(control))
     await settle()
-    control.now(IDLE, event(1, "wake started", ""))
+    control.now(IDLE, event(1, "started", "wake"))
     with pytest.raises(SchedulerError, match="opus: the wake broke; see its log"):
         await wait
 
 
 async def test_a_wake_ends_with_what_it_came_to_or_with_its_owner():
-    control = Far(IDLE, event(7, "wake finished", "", outcome=Outcome.FAILED))
+    control = Far(IDLE, event(7, "finished", "wake", outcome=Outcome.FAILED))
     wait = asyncio.create_task(wake_and_wait(control))
     await settle()
-    control.now(IDLE, event(8, "wake started", ""), event(9, "wake finished", "", outcome=Outcome.OK))
+    control.now(IDLE, event(8, "started", "wake"), event(9, "finished", "wake", outcome=Outcome.OK))
     assert (await wait).seq == 9
     wait = asyncio.create_task(wake_and_wait(control))
     await settle()

@@ -114,7 +114,7 @@ async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(
         await scheduler.wake()
     await clock.advance(3600)
     assert scheduler.snapshot().wake.count == 2
-    told = [event.text for event in scheduler.snapshot().events if event.kind == "wake waits"]
+    told = [event.text for event in scheduler.snapshot().events if event.kind == "waits"]
     assert told == ["over budget until 00:00 ($0.80 of $1.00)"]  # once
     await clock.advance(12 * 3600)
     await awake(clock, scheduler, 3)

@@ -1,0 +1,154 @@
+"""Who may have a wake, and when: what is held back, asked for by hand, urgent, or already under way."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from scheduler.core.schedules.schedule import NEVER
+from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
+from scheduler.core.views import Receipt, WakeView
+from scheduler.engine.dispatcher import Dispatcher
+from scheduler.engine.registry import Job, TaskRegistry
+from scheduler.engine.run import RunHandle
+from scheduler.engine.wake.wake import Execute, Wake
+from scheduler.errors import AlreadyRunning, SchedulerError
+from scheduler.executors import Result
+from scheduler.process.who import Who, this_process
+from scheduler.system.clock import Clock
+
+Wait = Callable[[list[str], float | None], Awaitable[list[str]]]
+
+
+class WakeDesk:
+    """The requests for one citizen's wake, beside its schedule."""
+
+    def __init__(
+        self, citizen: str, wake: Wake, registry: TaskRegistry, dispatch: Dispatcher, clock: Clock
+    ) -> None:
+        self.wake = wake
+        self._citizen, self._registry, self._dispatch, self._clock = citizen, registry, dispatch, clock
+        self._hold = ""  # why the wake that is due does not begin
+
+    @property
+    def _job(self) -> Job:
+        return self._registry.jobs[WAKE]
+
+    def held(self, job: Job) -> float:
+        """After how many seconds to look again whether the wake may begin; 0 if it may."""
+        why, look_after = self.wake.hold()
+        if why != self._hold:
+            self._hold = why
+            if why:
+                self._registry.add_event("waits", WAKE, text=why)
+            self._registry.publish(job)
+        return look_after
+
+    def view(self) -> WakeView:
+        """The wake as a panel's title shows it."""
+        job, record = self._job, self.wake.record
+        error = job.state.error.text if job.state.error else ""
+        return WakeView(
+            count=record.count,
+            due=None if job.busy or job.when == NEVER else max(job.when, 0.0),
+            last=job.state.last_run,
+            running_since=job.run.since if job.run else None,
+            configured=self.wake.plan.work is not None,
+            error=record.error or error,
+            note=self._why_asleep(),
+        )
+
+    def _why_asleep(self) -> str:
+        """What keeps a wake that is due from its turn."""
+        job = self._job
+        if job.left and not job.run:
+            return f"the wake before has not ended ({job.left[0]})"
+        return self._hold if not job.run and job.when <= self._clock.now() else ""
+
+    # -------------------------------------------------------------- asked for
+
+    async def force(self, who: Who, *, again: bool) -> Receipt:
+        """Wake the citizen now; raises AlreadyRunning if it is awake, unless one more is to follow."""
+        if self._job.run and not again:
+            raise AlreadyRunning(f"{self._citizen} is awake (force --again queues another wake)")
+        return await self.now(who, again=again)
+
+    async def now(self, who: Who, *, again: bool = False) -> Receipt:
+        """Wake the citizen now, or join the wake under way; with `again` have one more after it."""
+        job, text = self._job, f"{self._citizen}: waking"
+        run = job.run
+        if run and run.opened and not (run.over or again):
+            await self.wake.noted()
+            return Receipt(text, run=job.state.run_count + 1)
+        if run is None:
+            self._refuse_if_held()
+        number = job.state.run_count + (2 if run and run.opened else 1)
+        self._ask(Trigger.FORCE, who)
+        return replace(await self._registry.receipt(text), run=number)
+
+    def urgent(self) -> None:
+        """Wake the citizen at once, but not more often than the cooldown allows."""
+        if self.wake.cools_down():
+            return
+        job = self._job
+        if job.state.paused or not job.task.enabled:
+            self._registry.update(job, job.state.wanted())
+        else:
+            self._ask(Trigger.URGENT)
+
+    async def whole(self, wait: Wait) -> Outcome:
+        """The outcome of one whole wake; skipped if the wake before it has not ended, or by its budget."""
+        job = self._job
+        if job.run is None and (job.left or self.held(job)):
+            self._registry.add_event("finished", WAKE, Outcome.SKIPPED, self._why_asleep() or self._hold)
+            return Outcome.SKIPPED
+        if job.run is None:
+            self._ask(Trigger.FORCE, this_process())
+        run = job.run
+        assert run
+        await wait([WAKE], None)
+        return run.result.outcome if run.result else Outcome.INTERRUPTED
+
+    def _ask(self, trigger: Trigger, who: Who | None = None) -> None:
+        """It is to come now; kept over a crash until it begins."""
+        job = self._job
+        self._registry.update(job, job.state.asked_for(who))
+        if job.run is None:
+            self._dispatch.enqueue(job, trigger)
+            if job.run is None:  # it is held: look again until it may begin
+                self._dispatch.reschedule(job)
+        elif job.run.opened:
+            job.again = True
+
+    def _refuse_if_held(self) -> None:
+        if self._job.left:
+            raise AlreadyRunning(f"{self._citizen} is already awake: {self._why_asleep()}")
+        why, _ = self.wake.hold()
+        if why.startswith("over budget"):
+            lift = f"experience-tui budget {self._citizen} --add 2 --today"
+            raise SchedulerError(f"{self._citizen} is {why}; lift it with: {lift}")
+        if why:
+            raise AlreadyRunning(f"{self._citizen} is already awake: {why}")
+
+    # -------------------------------------------------------------- a run of it
+
+    def turn(
+        self,
+        barrier: Callable[[float], Awaitable[list[str]]] | None,
+        execute: Execute,
+        watch: Callable[[RunHandle, float], None],
+    ) -> Execute:
+        """What carries a wake out, for the runner."""
+
+        def carry_out(task: Task, context: Context, run: RunHandle) -> Awaitable[Result]:
+            return self.wake.turn(task, context, run, barrier=barrier, execute=execute, watch=watch)
+
+        return carry_out
+
+    async def end(self, run: RunHandle, result: Result) -> None:
+        """Record the wake, then end it like any other run: what is due meanwhile is served by it."""
+        job = run.job
+        assert job
+        if run.opened:
+            await self.wake.close(run, result)
+        self._registry.wakes.pop(WAKE, None)
+        end = self._registry.finish if run.opened else self._registry.pass_over
+        end(job, run, result, self._clock.now(), self._clock.elapsed() - run.started_at)

@@ -1,0 +1,165 @@
+"""What is written of wakes: metadata.json, wake_log.json, memory/raw, and the note for the next owner."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scheduler.core.schedules.schedule import unix
+from scheduler.core.state import TaskState
+from scheduler.core.task import WAKE, Outcome
+from scheduler.errors import Unreadable
+from scheduler.executors import Result
+from scheduler.process.process_info import Running
+from scheduler.storage.failure_journal import append_event
+from scheduler.storage.state_file import States
+from scheduler.storage.wake_note import HandedOver, WakeNote, read_note, settled, wake_state, write_note
+from scheduler.system.clock import Clock
+from scheduler.system.files import (
+    read_json,
+    read_json_for_update,
+    read_json_to_keep,
+    require_home,
+    write_json,
+)
+
+log = logging.getLogger("experience.wake")
+
+WAKES_KEPT = 1000
+
+
+class WakeRecord:
+    """The files of one citizen's wakes; what happened to them is `error`, empty while all is well."""
+
+    def __init__(self, citizen: str, home: Path, clock: Clock) -> None:
+        self._citizen, self._home, self._clock = citizen, home, clock
+        self.count = 0
+        self.error = ""
+        self._kept = self._written = WakeNote()
+        self._saving = asyncio.Lock()
+        self._correcting: set[asyncio.Task[None]] = set()
+
+    # -------------------------------------------------------------- from one owner to the next
+
+    def take_up(self, states: States) -> States:
+        """The saved states, the wake's as its files know it; blocks. Raises Unreadable."""
+        try:
+            metadata = read_json_to_keep(self._home / "metadata.json")
+            note = read_note(self._home)
+        except OSError as error:  # not empty: the wakes would begin at #1 again, and beside a living agent
+            fix = "make it readable, nothing was changed"
+            raise Unreadable(f"{error.filename}: {error.strerror}; {fix}") from error
+        count = metadata.get("wake_count", 0)
+        self.count = count if isinstance(count, int) and not isinstance(count, bool) else 0
+        last, self._written = unix(metadata.get("last_wake")), note
+        note = settled(note, states.get(WAKE))
+        self._kept = note if note.told else replace(note, told=HandedOver("", last or 0.0))
+        state = wake_state(states.get(WAKE), note, last, self.count, self._clock.now())
+        return {**states, WAKE: state}
+
+    def close_unfinished(self, state: TaskState) -> None:
+        """Record the wake during which the owner before died: it has its number and its time; blocks."""
+        if self._kept.number > self.count:
+            text = state.error.text if state.error else state.text
+            result = Result(state.outcome or Outcome.INTERRUPTED, text)
+            self.count = self._kept.number
+            self._write(self.count, self._kept.since, result, {})
+        self._kept = replace(self._kept, number=0, wanted=False, state=TaskState())
+        self._correct_time()
+
+    @property
+    def told(self) -> HandedOver:
+        """The last result that a wake was told."""
+        return self._kept.told or HandedOver("", 0.0)
+
+    def agents(self) -> tuple[Running, ...]:
+        """The agents of turns that have not ended, maybe of a dead owner."""
+        return read_note(self._home).living()
+
+    # -------------------------------------------------------------- a wake
+
+    async def begin(self, since: float, told: HandedOver | None, agents: tuple[Running, ...]) -> None:
+        """The turn begins: the next owner neither wakes a second agent nor tells the results again."""
+        before = self._kept.living()
+        self._kept = WakeNote(self.count + 1, since, (*before, *agents), told or self.told, self.told)
+        await self._save(durable=False)  # the agent waits for it, and does not survive a power cut
+
+    async def end(self, since: float, result: Result, more: Mapping[str, Any]) -> None:
+        """The turn has ended: write down what came of it."""
+        self.count += 1
+        self.error = ""
+        async with self._saving:
+            await asyncio.to_thread(self._write, self.count, since, result, more)
+        self._kept = replace(self._kept, number=0, agents=self._kept.living())
+        await self._save(durable=True)
+
+    def correct_time(self) -> None:
+        """The clock was set: a last wake in the future counts as now, also for those who read the file."""
+        correcting = asyncio.get_running_loop().create_task(self._corrected())
+        self._correcting.add(correcting)
+        correcting.add_done_callback(self._correcting.discard)
+
+    async def close(self) -> None:
+        """Return when nothing is being written."""
+        if self._correcting:
+            await asyncio.wait(self._correcting)
+
+    async def _corrected(self) -> None:
+        async with self._saving:
+            await asyncio.to_thread(self._correct_time)
+
+    def _correct_time(self) -> None:
+        now, path = self._clock.now(), self._home / "metadata.json"
+        try:
+            if (unix(read_json(path, {}).get("last_wake")) or 0.0) > now:
+                _update(path, {"last_wake": datetime.fromtimestamp(now, UTC).isoformat()})
+        except OSError as error:
+            log.warning("wake not corrected", extra={"citizen": self._citizen, "error": str(error)})
+
+    async def _save(self, durable: bool) -> None:
+        """Write the note; a full disk does not prevent the wake."""
+        async with self._saving:
+            note = self._kept
+            if note == self._written:
+                return
+            try:
+                await asyncio.to_thread(write_note, self._home, note, durable)
+                self._written = note
+            except OSError as error:
+                self._failed(error)
+
+    def _write(self, number: int, at: float, result: Result, more: Mapping[str, Any]) -> None:
+        moment = datetime.fromtimestamp(at, UTC).isoformat()
+        entry = {"wake": number, "time": moment, "outcome": result.outcome, "text": result.text[:500]}
+        entry |= {key: value for key, value in more.items() if key != "tasks"}
+        event = {"type": "wake_complete", **entry, "tasks": more.get("tasks", 0)}
+        steps: list[Callable[[], object]] = [
+            lambda: _update(self._home / "metadata.json", {"last_wake": moment, "wake_count": number}),
+            lambda: _log_wake(self._home / "wake_log.json", entry),
+            lambda: append_event(self._home, event, at),
+        ]
+        for step in steps:
+            try:
+                step()
+            except OSError as error:
+                self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        self.error = f"wake not recorded: {error.strerror or error}"
+        log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
+
+
+def _update(path: Path, values: Mapping[str, Any]) -> None:
+    require_home(path.parent)
+    write_json(path, {**read_json_for_update(path), **values})
+
+
+def _log_wake(path: Path, entry: Mapping[str, Any]) -> None:
+    require_home(path.parent)
+    document = read_json_for_update(path)
+    wakes = document.get("wakes")
+    kept = (wakes if isinstance(wakes, list) else [])[-WAKES_KEPT + 1 :]
+    write_json(path, {**document, "wakes": [*kept, entry]})
