@@ -62,8 +62,10 @@ class CitizenScheduler:
             if not isinstance(control, Scheduler):
                 owner = control.snapshot().owner.removeprefix("attached, ")
                 raise Owned(f"{self.citizen} is owned by {owner}, which runs what is due")
+            before = set(map(id, control.results()))
             await control.run_due_once(float("inf"))
-            return {result.task: result.outcome for result in control.results()}
+            new = (each for each in control.results() if id(each) not in before)
+            return {result.task: result.outcome for result in new}
 
         return self._run(drain)
 
