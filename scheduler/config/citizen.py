@@ -19,7 +19,7 @@ from scheduler.config.times import active_hours, cron_schedule
 from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.schedules.schedule import AtStart, Cron
 from scheduler.core.secrets import Masks
-from scheduler.core.task import Group, Retention, Task, WakeConfig
+from scheduler.core.task import WAKE, Group, Retention, Task, WakeConfig
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, key, read, table_of
@@ -35,6 +35,7 @@ from scheduler.schema.values import (
 )
 from scheduler.system.homes import NAME
 
+NOT_A_TASK = "is the name of the citizen's turn; set that with [wake], or give the task another name"
 BAD_NAME = "is not a valid name: use a-z, 0-9, _ and -, starting with a letter, at most 32 characters"
 
 
@@ -70,7 +71,7 @@ def _tasks_schema(handler: Any) -> dict[str, Any]:
         "type": "object",
         "properties": {name: shape(name) for name in BUILT_IN},
         "additionalProperties": others,
-        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+        "propertyNames": {"pattern": f"^{NAME.pattern}$", "not": {"const": WAKE}},
     }
 
 
@@ -175,7 +176,11 @@ def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
 def _tasks(names: Any, tables: Mapping[str, Any], place: Place, problems: Problems) -> tuple[Task, ...]:
     made = []
     for name in names:
-        if NAME.fullmatch(name):
+        if name == WAKE:
+            problems.add(
+                ("tasks", name), "is the citizen's turn; set it with [wake], or call the task otherwise"
+            )
+        elif NAME.fullmatch(name):
             made.append(task(name, tables.get(name, {}), place, problems))
         else:
             problems.add(("tasks", name), BAD_NAME)

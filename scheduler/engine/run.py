@@ -83,6 +83,16 @@ class RunHandle:
     async def carried_by(self, running: Running) -> None:
         await self._carried(self, running)
 
+    def before_carried(self, first: Callable[[Running], Awaitable[None]]) -> None:
+        """Do this before the run is put on record as carried by a process of its own."""
+        carried = self._carried
+
+        async def both(run: RunHandle, running: Running) -> None:
+            await first(running)
+            await carried(run, running)
+
+        self._carried = both
+
     def exited(self) -> None:
         self._exited = True
 

@@ -229,8 +229,6 @@ def _sentence(event: Event) -> str:
         what += f" by {event.who.in_full}"
     if event.duration is not None:
         what += f" in {took(event.duration)}"
-    if event.kind.startswith("wake") and event.outcome is not None:
-        what = f"wake {what}"
     return f"{who} {what}: {event.text}" if event.text else f"{who} {what}"
 
 

@@ -159,7 +159,7 @@ async def test_enter_on_an_event_whose_run_is_not_remembered_leads_to_the_newest
 async def test_enter_on_what_is_of_no_task_leads_to_the_citizen():
     fleet = FakeFleet(citizen("aria", 3), FakeControl(Snapshot("opus", (task("a"),))))
     opus = fleet.view.controls[1]
-    opus.show(replace(opus.snapshot, events=events("opus", (9, "wake started", "", None, ""))))
+    opus.show(replace(opus.snapshot, events=events("opus", (9, "started", "wake", None, ""))))
     async with screen(fleet, size=(80, 24)) as pilot:
         await press(pilot, "l", "G", "enter")
         assert cursor(pilot) == "opus/a" and not isinstance(pilot.app.screen, Log)

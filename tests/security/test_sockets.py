@@ -89,8 +89,9 @@ async def good(folder: Path) -> AsyncIterator[Root]:
     led_to(evil, home)
     yield place
     (scheduler,) = fleet.schedulers()
-    kinds = {event.kind for event in scheduler.snapshot().events}
-    assert not kinds & {"reset", "paused", "resumed", "queued", "wake started"}
+    events = scheduler.snapshot().events
+    assert not {event.kind for event in events} & {"reset", "paused", "resumed", "queued"}
+    assert not [event for event in events if event.task == "wake"]
     await fleet.stop(0)
 
 

@@ -11,6 +11,7 @@ import pytest
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import Failure, TaskState
 from scheduler.core.task import Call, WakeConfig
+from scheduler.storage.state_store import DiskStore
 from tests.fakes import until
 from tests.stories.citizen import DAY, HOUR, MINUTE, Citizen, at, ran
 
@@ -145,15 +146,15 @@ async def test_a_wake_noted_by_a_clock_that_was_ahead_is_put_right_in_the_file(b
     assert datetime.fromisoformat(noted) == datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-async def test_a_wake_by_cron_that_has_been_does_not_come_again_after_a_small_step_back(build, clock):
+async def test_a_wake_by_cron_that_has_been_does_not_come_again_after_a_small_step_back(build, clock, home):
     clock.wall = at("2026-03-02T12:09:59")
-    scheduler = await build(wake=WakeConfig(cron=Cron("*/10 * * * *")))
+    scheduler = await build(wake=WakeConfig(cron=Cron("*/10 * * * *")), store=DiskStore(home, clock))
     await clock.advance(2)
     await woken(clock, scheduler, 1)
     await clock.jump(-30)
     assert scheduler.snapshot().wake.due == at("2026-03-02T12:20:00")
     await scheduler.stop(0)
-    again = await build(wake=WakeConfig(cron=Cron("*/10 * * * *")))
+    again = await build(wake=WakeConfig(cron=Cron("*/10 * * * *")), store=DiskStore(home, clock))
     assert again.snapshot().wake.due == at("2026-03-02T12:20:00")
 
 
@@ -168,26 +169,26 @@ async def test_an_edited_wake_does_not_come_at_once(build, clock):
     assert scheduler.snapshot().wake.due == at("2026-03-04T13:00:00")
 
 
-async def test_a_wake_by_cron_that_never_came_is_made_up_by_the_next_owner(build, clock):
+async def test_a_wake_by_cron_that_never_came_is_made_up_by_the_next_owner(build, clock, home):
     """Restarted at five past nine each day, it would never wake at nine."""
     plan = WakeConfig(cron=Cron("0 9 * * *"))
     clock.wall = at("2026-03-02T12:00:00")
-    first = await build(wake=plan)
+    first = await build(wake=plan, store=DiskStore(home, clock))
     await first.stop(0)
     clock.wall = at("2026-03-03T09:05:00")
-    again = await build(wake=plan)
+    again = await build(wake=plan, store=DiskStore(home, clock))
     await clock.advance(1)
     await woken(clock, again, 1)
 
 
-async def test_a_wake_that_is_edited_while_nothing_ran_waits_for_its_time(build, clock):
+async def test_a_wake_that_is_edited_while_nothing_ran_waits_for_its_time(build, clock, home):
     clock.wall = at("2026-03-02T09:59:59")
-    first = await build(wake=WakeConfig(cron=Cron("0 10 * * *")))
+    first = await build(wake=WakeConfig(cron=Cron("0 10 * * *")), store=DiskStore(home, clock))
     await clock.advance(2)
     await woken(clock, first, 1)
     await first.stop(0)
     clock.wall = at("2026-03-03T15:00:00")
-    again = await build(wake=WakeConfig(cron=Cron("0 13 * * *")))
+    again = await build(wake=WakeConfig(cron=Cron("0 13 * * *")), store=DiskStore(home, clock))
     assert again.snapshot().wake.due == at("2026-03-04T13:00:00")
 
 

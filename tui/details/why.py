@@ -23,6 +23,7 @@ TRIGGERS = {
     Trigger.WAKE: "for a wake",
     Trigger.RETRY: "as a retry",
     Trigger.CATCH_UP: "catching up on a missed time",
+    Trigger.URGENT: "for something urgent",
 }
 
 

@@ -27,13 +27,14 @@ OUTCOMES = {
     Outcome.REFUSED: TaskStatus.NEVER,
 }
 HOLDS = ("paused", "frozen")
-KIND_STATUS = {"started": TaskStatus.RUNNING, "wake started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
+KIND_STATUS = {"started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
 TRIGGER_WORDS = {
     Trigger.SCHEDULE: "started",
     Trigger.FORCE: "forced",
     Trigger.WAKE: "started for the wake",
     Trigger.RETRY: "started again",
     Trigger.CATCH_UP: "started to catch up",
+    Trigger.URGENT: "started: something is urgent",
 }
 STYLES: dict[TaskStatus | None, str] = {
     TaskStatus.OK: "ok",
@@ -149,10 +150,9 @@ def _what_happened(event: Event) -> str:
         return f"{TRIGGER_WORDS[event.trigger]}{by}"
     if event.outcome is None:
         return f"{event.kind}{by}"
-    wake = "wake " if event.kind.startswith("wake") else ""
     took = f" in {words.took(event.duration)}" if event.duration is not None else ""
     forced = f" ({_asked(event)}{by})" if by else ""
-    return f"{wake}{event.outcome}{took}{forced}"
+    return f"{event.outcome}{took}{forced}"
 
 
 def _asked(event: Event) -> str:

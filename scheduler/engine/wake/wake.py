@@ -15,7 +15,7 @@ from scheduler.engine.wake.cost import WakeCost
 from scheduler.engine.wake.letter import letter
 from scheduler.engine.wake.record import WakeRecord
 from scheduler.engine.wake.results import TaskResult
-from scheduler.executors import OutputBuffer, Result
+from scheduler.executors import Result
 from scheduler.process.process_info import Running
 from scheduler.storage.wake_note import HandedOver
 from scheduler.system.clock import Clock
@@ -131,13 +131,14 @@ class Wake:
             wake = {"EXPERIENCE_WAKE": str(number), **self.cost.environment()}
             text = json.dumps(content).encode() + b"\n"
             work = replace(work, input=text, environment={**work.environment, **wake})
+        run.before_carried(begin)
         if not isinstance(work, Command | Isolated):  # it has no process of its own
             await begin()
             await self._registry.began(run)
         failed = True
         try:
             given = replace(context, options=content)
-            result = await execute(task.with_work(work), given, CarriedRun(run, begin))
+            result = await execute(task.with_work(work), given, run)
             failed = result.outcome.bad
             return result
         finally:
@@ -152,22 +153,6 @@ class Wake:
         except OSError as error:  # it stays unknown, and counts as the dearest of the last ones
             log.warning("cost not noted", extra={"citizen": self._citizen, "error": str(error)})
             return {}
-
-
-class CarriedRun:
-    """The run, as its executor reports on it: before the agent begins, the wake is noted."""
-
-    def __init__(self, run: RunHandle, begin: Callable[[Running], Awaitable[None]]) -> None:
-        self._run, self._begin = run, begin
-        self.exited, self.left_behind = run.exited, run.left_behind
-
-    @property
-    def output(self) -> OutputBuffer:
-        return self._run.output
-
-    async def carried_by(self, running: Running) -> None:
-        await self._begin(running)
-        await self._run.carried_by(running)
 
 
 def _last_of(results: list[TaskResult]) -> HandedOver | None:

@@ -371,6 +371,7 @@ WRONG = [
         "wake: has both command and handler; keep one of them",
     ),
     ("[wake]\ninput = 'x'", "wake.input: unknown key"),
+    ("[tasks.wake]\nevery = 3", "tasks.wake: is the name of the citizen's turn; set that with [wake]"),
     ("[tasks.Report]\nevery = 3", "tasks.Report: is not a valid name: use a-z"),
     ('[tasks."a b/../c"]\nevery = 3', 'tasks."a b/../c": is not a valid name: use a-z'),
     ("[tasks.x]\ncommand = ['a']", 'tasks.x: has no schedule; add every = "1h"'),

@@ -27,5 +27,5 @@ async def test_every_option_of_a_scheduler_is_set_from_the_settings():
     )
     rules, usual = Fleet(FleetOptions())._rules(citizen), SchedulerOptions()
     unset = {each.name for each in fields(usual) if getattr(rules, each.name) == getattr(usual, each.name)}
-    assert unset == {"background", "journal"}
+    assert unset == {"background", "journal", "wakes"}
     assert rules.spending == citizen.spending

@@ -125,7 +125,7 @@ def test_words_of_events():
     assert text_of(done) == "timed out in 05:00: after 5m"
     assert text_of(event(1, late=2.14)) == "started, 2.1s late"
     assert text_of(event(1, trigger=Trigger.FORCE)) == "forced"
-    assert text_of(event(1, kind="wake finished", outcome=Outcome.OK, trigger=None)) == "wake ok"
+    assert text_of(event(1, trigger=Trigger.URGENT)) == "started: something is urgent"
     assert text_of(event(1, kind="clock jumped", trigger=None)) == "clock jumped"
     assert text_of(replace(done, text="x" * 1_000_000))[-1] == "x"
     assert len(text_of(replace(done, text="x" * 1_000_000))) < 1000
