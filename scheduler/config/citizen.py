@@ -177,9 +177,7 @@ def _tasks(names: Any, tables: Mapping[str, Any], place: Place, problems: Proble
     made = []
     for name in names:
         if name == WAKE:
-            problems.add(
-                ("tasks", name), "is the citizen's turn; set it with [wake], or call the task otherwise"
-            )
+            problems.add(("tasks", name), NOT_A_TASK)
         elif NAME.fullmatch(name):
             made.append(task(name, tables.get(name, {}), place, problems))
         else:

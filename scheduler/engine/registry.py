@@ -193,7 +193,7 @@ class TaskRegistry:
             raise asyncio.CancelledError
 
     def prepare(self, job: Job, trigger: Trigger) -> RunHandle:
-        """The wake is under way from now on, but not yet its turn: `open` begins that."""
+        """The wake is under way from now on, but not yet its turn: `open_turn` begins that."""
         now = self._clock.now()
         late = now - job.when if 0 < job.when < now else 0.0
         if trigger is SCHEDULE:
@@ -207,7 +207,7 @@ class TaskRegistry:
         self.update(job, job.state.prepared(running, self._served(job, trigger, now)))
         return run
 
-    def open(self, job: Job, run: RunHandle) -> None:
+    def open_turn(self, job: Job, run: RunHandle) -> None:
         """What had to come before the wake is done: its turn starts."""
         run.opened, run.who = True, run.who or job.state.asked_by
         state, now = job.state.opened(), self._clock.now()

@@ -89,7 +89,7 @@ class Wake:
         self._noted.clear()
         assert run.job
         run.number = self.record.count + 1
-        self._registry.open(run.job, run)
+        self._registry.open_turn(run.job, run)
         watch(run, task.timeout)
         try:
             return await self._give_turn(task, context, run, results, late, execute)
