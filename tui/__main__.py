@@ -36,6 +36,7 @@ COMMANDS = {
     "force": "scheduler.cli.verbs.force:force_command",
     "history": "scheduler.cli.looks.history:history_command",
     "init": "scheduler.cli.setup.init:init_command",
+    "logs": "scheduler.cli.looks.logs:logs_command",
     "loop": "scheduler.cli.verbs.loops:loop_command",
     "migrate": "scheduler.cli.setup.migrate:migrate_command",
     "next": "scheduler.cli.looks.next:next_command",

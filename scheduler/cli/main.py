@@ -31,7 +31,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         click.echo(error.format_message(), err=True)
         return WRONG
     except click.ClickException as error:
-        return print_errors(error.format_message())
+        return print_errors(" ".join(error.format_message().split()))  # click lists choices on lines
     except BadSettings as error:
         return print_errors(*error.problems)
     except SchedulerError as error:

@@ -10,6 +10,7 @@ import click
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.looks.status import print_status, status_text
 from scheduler.cli.options import config_file, names_in, seconds, successor_of
+from scheduler.cli.problems import print_to_stderr
 from scheduler.core.text import clean
 from scheduler.system.version import VERSION
 
@@ -83,6 +84,8 @@ def core(**flags: Any) -> int:
         raise click.UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
     if options.background_only and options.no_background:
         raise click.UsageError("--background-only and --no-background leave nothing to do")
+    if options.interval is not None and not options.loop:
+        print_to_stderr(["--interval has no effect without --loop"])
     return VERBS[chosen[0] if chosen else "wake"](options)
 
 

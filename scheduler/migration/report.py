@@ -1,5 +1,6 @@
 """Shows a plan: as a table that fits a terminal, or as JSON."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -29,12 +30,14 @@ def lines(crontab: CrontabPlan, wanted: MigrationRequest, width: int) -> Iterato
     yield clean(f"{crontab.source.label}{' (with a column of users)' if crontab.column else ''}: {number}")
     yield ""
     yield " line  becomes"
+    notes = Counter(note for planned in crontab.lines for note in set(planned.notes))
     wide = max((len(_becomes(planned)) for planned in crontab.lines), default=0)
     for planned in crontab.lines:
         text = clean(planned.line.text.replace("\t", " "))
         row = f"{planned.line.number:5}  {_becomes(planned):{wide}}  {text}"
         yield row.rstrip() if len(row) <= width else row[: width - 1] + "…"
-        for title, more in _more(planned, wanted):
+        own = [note for note in planned.notes if notes[note] == 1]
+        for title, more in (*_more(planned, wanted), *(("note", note) for note in own)):
             yield from _wrapped(f"{'':{INDENT}}{title}: {clean(more)}", INDENT + len(title) + 2, width)
     counts = crontab.counts()
     parts = [
@@ -42,6 +45,20 @@ def lines(crontab: CrontabPlan, wanted: MigrationRequest, width: int) -> Iterato
     ]
     yield ""
     yield f"{number}: {', '.join(parts) or 'none'}"
+    for note in (note for note, times in notes.items() if times > 1):
+        where = _numbers([planned.line.number for planned in crontab.lines if note in planned.notes])
+        yield from _wrapped(f"lines {where}: {clean(note)}", 2, width)
+
+
+def _numbers(found: Sequence[int]) -> str:
+    """`3-5, 8`."""
+    runs: list[list[int]] = []
+    for number in found:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _becomes(planned: LinePlan) -> str:
@@ -62,7 +79,6 @@ def _more(planned: LinePlan, wanted: MigrationRequest) -> Iterator[tuple[str, st
         yield "why", planned.reason
     if planned.nearest:
         yield "could be", planned.nearest
-    yield from (("note", note) for note in planned.notes)
 
 
 def _moments(times: Iterable[float], wanted: MigrationRequest) -> Iterator[str]:

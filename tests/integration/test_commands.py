@@ -1,5 +1,6 @@
 """The verbs of experience-tui: the same words and exit codes through an owner and without one."""
 
+import csv
 import json
 import os
 import re
@@ -279,6 +280,57 @@ def test_ctrl_c_stops_waiting_for_a_wake(shell):
     goes_on = f"the wake of opus continues in pid {owner_of(home).pid}" if shell.owned else ""
     assert err.startswith(goes_on or "stopping the wake of opus; press ctrl+c again")
     (home / "hold").unlink()
+
+
+def test_logs_print_what_the_last_run_printed(shell):
+    assert shell("force", "opus", "steps", "--wait") == 0
+    until(lambda: shell("logs", "opus", "steps") == 0 and shell.lines, "the history has it")
+    assert shell.lines == ["step 1", "step 2", "last"]
+    assert re.match(r"steps: run \d+ of 20[-\d]+ [:\d]+, ok in \S+\n", shell.err)
+    assert shell("force", "opus", "colours", "--wait") == 0
+    until(lambda: shell("logs", "opus", "colours") == 0 and shell.lines, "the history has it")
+    assert shell.lines == ["one    red", r"\x07twobold"]
+    assert shell("logs", "opus", "unset") == 0
+    assert (shell.out, shell.err) == ("", "unset has not run yet\n")
+    assert shell("logs", "opus", "qiuck") == 2
+    assert "did you mean quick?" in shell.err
+    if not shell.owned:
+        assert shell("logs", "opus", "quick", "-f") == 2
+        assert shell.err.endswith("experience: nobody runs opus: ./run.sh up opus\n")
+
+
+def test_logs_follow_run_after_run(shell):
+    if not shell.owned:
+        pytest.skip("there is nothing to follow")
+    assert shell("force", "mira", "late") == 0
+    following = shell.begin("logs", "mira", "late", "-f")
+    assert following.stderr and following.stdout
+    assert following.stderr.readline().startswith("late: running since ")
+    (shell.root / "mira/go").touch()
+    assert following.stdout.readline() == "at last\n"
+    for _ in range(2):
+        until(lambda: shell("force", "mira", "late") == 0, "the run before has ended")
+        (shell.root / "mira/go").touch()
+        assert following.stdout.readline() == "at last\n"
+    following.send_signal(signal.SIGINT)
+    following.communicate(timeout=20)
+    assert following.returncode == 130
+
+
+def test_history_of_all_is_ordered_by_the_time_it_shows_and_fit_for_a_spreadsheet(shell):
+    assert shell("force", "opus,mira", "bad", "--wait") == 1
+    until(lambda: shell("history", "--json") == 1 and len(json.loads(shell.out)) > 1, "both are there")
+    found = json.loads(shell.out)
+    assert {run["citizen"] for run in found} == {"opus", "mira"}
+    assert [run["started"] for run in found] == sorted((run["started"] for run in found), reverse=True)
+    assert shell("history", "opus", "bad", "--limit", "1", "--csv") == 1
+    titles, values = csv.reader(shell.lines)
+    row = dict(zip(titles, values, strict=True))
+    assert (row["citizen"], row["task"], row["outcome"]) == ("opus", "bad", "failed")
+    assert (row["text"], row["cost_usd"]) == ("exit 3: no ink", "")
+    assert row["started"].endswith("+00:00")
+    assert shell("history", "--csv", "--json") == 2
+    assert shell("reset", "opus,mira", "bad") == 0
 
 
 def test_what_is_only_looked_at_is_the_same_either_way(shell):

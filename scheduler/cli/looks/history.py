@@ -1,6 +1,7 @@
 """`experience-tui history`: what ran, when, and the outcome; reads the database while its owner writes."""
 
 import json
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scheduler.cli.exit_codes import FAILED
+from scheduler.cli.looks.run_csv import write_csv
 from scheduler.cli.options import (
     as_document,
     citizens_and_rest,
@@ -46,6 +48,7 @@ Runs = Sequence[tuple[str, RunRecord]]
 @click.option(
     "--output", "run", type=int, metavar="ID", help="Print the output of this run instead of a list."
 )
+@click.option("--csv", "as_csv", is_flag=True, help="For spreadsheets: a line per run.")
 @as_document
 @config_file
 def history_command(
@@ -55,17 +58,20 @@ def history_command(
     limit: int,
     before: int | None,
     run: int | None,
+    as_csv: bool,
     as_json: bool,
     config: Path | None,
 ) -> int:
-    """List the newest runs of citizens, or of one of their tasks. Reads files only.
+    """List the newest runs of citizens (default: all), or of one of their tasks. Reads files only.
 
     CITIZEN: one name or a comma-separated list; leave it out with --all. Exit code 1 if the last run of
     the task (without TASK: of any task) failed.
     """
     from scheduler.background import read_citizens
 
-    citizens, tasks = citizens_and_rest(words, every)
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other")
+    citizens, tasks = citizens_and_rest(words, every or not words)
     if len(tasks) > 1:
         raise click.UsageError("name at most one task; leave it out for the runs of all")
     if len(citizens) != 1 and (run or before):
@@ -73,7 +79,15 @@ def history_command(
     snapshots = read_citizens(citizens, config)
     if run is not None:
         return _output(snapshots[0], run, as_json)
-    return _list(snapshots, RunQuery(tasks[0] if tasks else None, limit, failed, before), as_json)
+    asked = RunQuery(tasks[0] if tasks else None, limit, failed, before)
+    found = _found(snapshots, asked)
+    if as_csv:
+        write_csv(found, sys.stdout)
+    elif as_json:
+        click.echo(json.dumps([_document(*each) for each in found], indent=2))
+    else:
+        _print(found, snapshots, asked)
+    return FAILED if any(_failing(one, asked.task) for one in snapshots) else 0
 
 
 def _output(one: Snapshot, run: int, as_json: bool) -> int:
@@ -94,18 +108,17 @@ def _printed(one: Snapshot, run: int) -> str:
     return history.output(home, run) if answer is None else answer
 
 
-def _list(snapshots: Sequence[Snapshot], asked: RunQuery, as_json: bool) -> int:
+def _found(snapshots: Sequence[Snapshot], asked: RunQuery) -> Runs:
+    """The runs that match, in the order of the time that is shown."""
     found = [(one.citizen, run) for one in snapshots for run in _runs(snapshots, one, asked)]
-    if len(snapshots) > 1:
-        found = sorted(found, key=lambda each: -each[1].started)[: asked.limit]
-    if as_json:
-        click.echo(json.dumps([_document(*each) for each in found], indent=2))
-    else:
-        without = {"citizen"} if len(snapshots) == 1 else set()
-        without |= set() if asked.task is None else {"task"}
-        without |= set() if any(run.cost for _, run in found) else {"cost"}
-        click.echo("\n".join(run_table(found, width(WIDEST), without)) if found else "no such runs yet")
-    return FAILED if any(_failing(one, asked.task) for one in snapshots) else 0
+    return sorted(found, key=lambda each: (each[1].started, each[1].id), reverse=True)[: asked.limit]
+
+
+def _print(found: Runs, snapshots: Sequence[Snapshot], asked: RunQuery) -> None:
+    without = {"citizen"} if len(snapshots) == 1 else set()
+    without |= set() if asked.task is None else {"task"}
+    without |= set() if any(run.cost for _, run in found) else {"cost"}
+    click.echo("\n".join(run_table(found, width(WIDEST), without)) if found else "no such runs yet")
 
 
 def _document(citizen: str, run: RunRecord) -> dict[str, Any]:

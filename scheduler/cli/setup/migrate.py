@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scheduler.migration.plan import CrontabPlan, MigrationRequest
     from scheduler.migration.settings_writer import Target
 
-COLUMNS = 80  # without a terminal
+WIDEST = 1000  # columns without a terminal: a pipe cuts no command
 
 
 @click.command("migrate", epilog="Example: experience-tui migrate, then experience-tui migrate --apply")
@@ -193,7 +193,7 @@ def _show(crontabs: Sequence["CrontabPlan"], wanted: "MigrationRequest") -> None
     from scheduler.migration.report import lines
 
     for crontab in crontabs:
-        click.echo("\n".join(lines(crontab, wanted, width(COLUMNS))))
+        click.echo("\n".join(lines(crontab, wanted, width(WIDEST))))
         click.echo()
 
 

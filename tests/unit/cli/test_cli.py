@@ -11,6 +11,7 @@ import click
 import pytest
 
 from scheduler.cli import main as cli
+from scheduler.cli.completion import completion_command
 from scheduler.cli.interactive import interact
 from scheduler.cli.looks.check import check_command
 from scheduler.cli.looks.next import next_command
@@ -153,6 +154,19 @@ def test_status_without_citizens_says_how_to_begin(background, capsys):
 def test_each_flag_asks_for_its_verb(background, argv, asked):
     assert cli.main(["--citizen", "opus", *argv]) == 0
     assert background.asked == [asked]
+
+
+def test_an_interval_without_a_loop_is_said(background, capsys):
+    assert cli.main(["--citizen", "opus", "--interval", "5"]) == 0
+    assert capsys.readouterr().err == "experience: --interval has no effect without --loop\n"
+    assert cli.main(["--citizen", "opus", "--loop", "--interval", "5"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_choices_are_said_on_one_line(capsys):
+    assert cli.run(completion_command, []) == 2
+    said = "experience: Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish\n"
+    assert capsys.readouterr().err == said
 
 
 def test_the_exit_code_of_a_run_is_passed_on(background):

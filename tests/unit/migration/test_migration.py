@@ -232,6 +232,18 @@ def test_bytes_that_are_no_text_need_you():
     assert crontab(b"A=\xff\n* * * * * x\n").lines[1].fate is Fate.NEEDS_YOU
 
 
+def test_a_note_about_many_lines_is_said_once_with_their_numbers():
+    jobs = "".join(f"{minute} 1 * * * x{minute}\n" for minute in range(4))
+    shown = list(
+        lines(crontab(f"MAILTO=ops\n{jobs}MAILTO=\n5 1 * * * y\nMAILTO=ops\n6 1 * * * z\n"), ME, 200)
+    )
+    assert [line for line in shown if "mails its output" in line] == [
+        "lines 2-5, 9: cron mails its output to ops; here [alerts] reports failures"
+    ]
+    alone = list(lines(crontab("MAILTO=ops\n5 1 * * * y\n"), ME, 200))
+    assert "        note: cron mails its output to ops; here [alerts] reports failures" in alone
+
+
 def test_notes():
     for line, note in [
         ("* * * * * x &", "in the background"),

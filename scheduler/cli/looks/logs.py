@@ -1,0 +1,140 @@
+"""`experience-tui logs`: what a task printed, and what it prints."""
+
+import asyncio
+from contextlib import aclosing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scheduler.cli.looks.idle import print_idle
+from scheduler.cli.options import config_file, one_task_argument
+from scheduler.cli.printing import Printout, readable
+from scheduler.core.records import RunRecord
+from scheduler.core.spans import took
+from scheduler.core.text import clean
+from scheduler.errors import PROGRAM, Owned, UnknownCitizen
+
+if TYPE_CHECKING:
+    from scheduler.config.settings import CitizenSettings
+    from scheduler.control.member import LocalControl
+    from scheduler.core.views import Snapshot, TaskView
+
+FIRST_PRINTS = 0.5  # seconds in which an owner sends what a run has printed so far
+
+
+@click.command("logs", epilog="Example: experience-tui logs opus report -f")
+@one_task_argument
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on with what it prints, run after run.")
+@config_file
+def logs_command(citizen: str, task: str, following: bool, config: Path | None) -> int:
+    """Print what the last run of a task printed; while it runs, what it has printed so far.
+
+    Which run it is stands on standard error.
+    """
+    from scheduler.config.loader import load
+
+    settings = load(config=config, only=(citizen,))
+    found = settings.citizen(citizen)
+    if found is None:
+        raise UnknownCitizen(citizen, settings.known)
+    return asyncio.run(_logs(found, task, following))
+
+
+async def _logs(settings: "CitizenSettings", task: str, following: bool) -> int:
+    from scheduler.control.member import attached
+    from scheduler.control.offline import OfflineControl
+    from scheduler.system.clock import SystemClock
+
+    clock = SystemClock()
+    reason = Owned(f"nobody runs {settings.name}: {PROGRAM} up {settings.name}")
+    member = await attached(settings, reason, clock)
+    logs = _Logs(member.control, task)
+    try:
+        if not following:
+            await logs.print_newest()
+        elif isinstance(member.control, OfflineControl):
+            await logs.print_newest()
+            print_idle([member.control.snapshot()])
+            return 2
+        else:
+            await logs.follow()
+        return 0
+    finally:
+        await member.end()
+        clock.close()
+
+
+class _Logs:
+    """The runs of one task, printed in order, each once."""
+
+    def __init__(self, control: "LocalControl", task: str) -> None:
+        self._control, self._task = control, task
+        self._shown = 0.0  # the start of the newest run that was printed
+
+    async def print_newest(self) -> None:
+        """What runs now, as far as it has come; else the last run."""
+        newest = await self._newest()
+        if await self._print_running(FIRST_PRINTS):
+            return
+        if newest is None:
+            click.echo(clean(f"{self._task} has not run yet"), err=True)
+        else:
+            await self._print(newest)
+
+    async def follow(self) -> None:
+        """The last run, then each further one, for ever."""
+        if newest := await self._newest():
+            row = self._row(self._control.snapshot())
+            if row is None or row.running_since is None:
+                await self._print(newest)
+            self._shown = newest.started
+        runs = -1
+        async for snapshot in self._control.watch():
+            if snapshot.stale:
+                raise Owned(f"{snapshot.citizen}: {snapshot.stale}")
+            row = self._row(snapshot)
+            if row is not None and row.running_since is not None:
+                await self._print_running(None)
+            elif row is not None and row.run_count != runs:  # one that was too short to be seen
+                runs = row.run_count
+                newest = await self._newest()
+                if newest and newest.started > self._shown:
+                    await self._print(newest)
+
+    async def _newest(self) -> RunRecord | None:
+        """The last finished run; raises UnknownTask."""
+        return next(iter(await self._control.history(self._task, limit=1)), None)
+
+    def _row(self, snapshot: "Snapshot") -> "TaskView | None":
+        return next((row for row in snapshot.tasks if row.name == self._task), None)
+
+    async def _print_running(self, seconds: float | None) -> bool:
+        """What the run under way prints until it ends, or in so many seconds; False if none is."""
+        row = self._row(self._control.snapshot())
+        if row is None or row.running_since is None or row.running_since <= self._shown:
+            return False
+        self._shown = row.running_since
+        click.echo(clean(f"{self._task}: running since {_clock(row.running_since)}"), err=True)
+        printout = Printout()
+        try:
+            async with asyncio.timeout(seconds), aclosing(self._control.follow(self._task)) as chunks:
+                async for chunk in chunks:
+                    click.echo(printout.add(chunk), nl=False)
+        except TimeoutError:
+            pass
+        click.echo(printout.end(), nl=False)
+        return True
+
+    async def _print(self, run: RunRecord) -> None:
+        self._shown = max(self._shown, run.started)
+        what = f"run {run.id} of {_clock(run.started)}, {run.outcome} in {took(run.seconds)}"
+        click.echo(clean(f"{self._task}: {what}"), err=True)
+        text = await self._control.output(run.id) if run.printed else run.text
+        if text:
+            click.echo("".join(readable(text)), nl=not text.endswith("\n"))
+
+
+def _clock(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,48 @@
+"""Runs as CSV, for spreadsheets: times in UTC, amounts exact, text on one line."""
+
+import csv
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TextIO
+
+from scheduler.core.records import RunRecord
+from scheduler.core.text import clean
+
+COLUMNS = (
+    *("id", "citizen", "task", "started", "finished", "seconds", "outcome", "trigger", "attempt"),
+    *("cost_usd", "tokens_in", "tokens_out", "who", "text"),
+)
+FORMULA = ("=", "+", "-", "@", "\t")  # a spreadsheet computes what begins so, and a run can print it
+
+
+def write_csv(runs: Iterable[tuple[str, RunRecord]], to: TextIO) -> None:
+    """A line of titles, then one for each run."""
+    lines = csv.writer(to, lineterminator="\n")
+    lines.writerow(COLUMNS)
+    lines.writerows(_row(*each) for each in runs)
+
+
+def _row(citizen: str, run: RunRecord) -> list[object]:
+    cost = run.cost
+    spent = (cost.cost_usd, cost.tokens_in, cost.tokens_out) if cost else (None, None, None)
+    facts = (run.seconds, run.outcome, run.trigger or "", run.attempt)
+    times = (_iso(run.started), _iso(run.finished))
+    return [
+        run.id,
+        citizen,
+        _plain(run.task),
+        *times,
+        *facts,
+        *spent,
+        _plain(str(run.who or "")),
+        _plain(run.text),
+    ]
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+
+
+def _plain(text: str) -> str:
+    line = clean(text)
+    return f"'{line}" if line.startswith(FORMULA) else line
