@@ -22,6 +22,11 @@ READERS: Mapping[str, Callable[[str], AgentReport]] = {
 }
 
 
+# Their tokens are those of the whole session, also of a resumed one: openai/codex exec_events.rs, gemini-cli
+# docs/cli/session-management.md. Of Claude Code the sources disagree: each of its runs counts whole.
+RUNNING_TOTALS = frozenset(("codex", "gemini"))
+
+
 def read_report(
     program: str, output: str, exit_code: int, now: float, zone: tzinfo, more: Rules = ()
 ) -> AgentReport:

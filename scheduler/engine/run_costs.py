@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from scheduler.agents.readers import read_report
+from scheduler.agents.readers import RUNNING_TOTALS, read_report
 from scheduler.agents.report import AgentReport
 from scheduler.agents.report_file import BadReport, read_report_file
 from scheduler.core.costs import RunCost, Usage
 from scheduler.spending.account import FOLDER, Account, AllCitizens
 from scheduler.spending.budget import OverBudget, zone_of_days
+from scheduler.spending.ledger import Session
 from scheduler.spending.money import believed
 from scheduler.spending.prices import cost_of
 from scheduler.system.clock import Clock
@@ -76,11 +77,15 @@ class RunCosts:
     ) -> tuple[AgentReport, RunCost | None]:
         """Note what the run cost: by its report file, else by what its program printed or it used itself."""
         report = self._report(charge, program, output, failed)
-        cost = self._amount(charge, report, program, used or report.used)
+        session = _session(report, program)
+        if session:
+            used = _used_since(self.account.used_before(session.name), session.used)
+        used = used or report.used or (Usage("", report.tokens_in, report.tokens_out),)
+        cost = self._amount(charge, report, program, used)
         entered = self.account.knows(charge.run) is not None
-        tokens = _tokens(report, used)
+        tokens = _tokens(used)
         if entered or cost is not None:
-            self.account.settle(charge.run, charge.task, cost, tokens)
+            self.account.settle(charge.run, charge.task, cost, tokens, session)
         self._open.discard(charge.run)
         remove(charge.file)
         if not entered and cost is None and tokens == (None, None):
@@ -98,7 +103,9 @@ class RunCosts:
         if (charge := self.account.knows(run)) is not None:
             late = RunCharge(run, charge.task, file)
             report = self._report(late, "", "", failed=False)
-            cost = self._amount(late, report, "", report.used)
+            cost = self._amount(
+                late, report, "", report.used or (Usage("", report.tokens_in, report.tokens_out),)
+            )
             if cost is not None and (charge.cost is None or cost > charge.cost):
                 self.account.settle(run, charge.task, cost, (report.tokens_in, report.tokens_out))
         remove(file)
@@ -120,16 +127,33 @@ class RunCosts:
         if report.cost is not None and not believed(report.cost):
             self._warn(charge, "a cost that no run can have is not counted; write cost_usd in US dollars")
             return None
-        used = used or (Usage("", report.tokens_in, report.tokens_out),)
         return report.cost if report.cost is not None else cost_of(used, self.account.rules.prices, program)
 
     def _warn(self, charge: RunCharge, text: str) -> None:
         log.warning(text, extra={"citizen": self._citizen, "task": charge.task})
 
 
-def _tokens(report: AgentReport, used: Sequence[Usage]) -> tuple[int | None, int | None]:
-    if not used:
-        return report.tokens_in, report.tokens_out
+def _session(report: AgentReport, program: str) -> Session | None:
+    """What the session has used in all, if the program reports that, not what this run used."""
+    if program not in RUNNING_TOTALS or not report.session or report.tokens_in is None:
+        return None
+    return Session(report.session, report.used or (Usage("", report.tokens_in, report.tokens_out),))
+
+
+def _used_since(before: Sequence[Usage], now: Sequence[Usage]) -> tuple[Usage, ...]:
+    known = {each.model: each for each in before}
+    return tuple(_difference(known.get(each.model, Usage()), each) for each in now)
+
+
+def _difference(before: Usage, now: Usage) -> Usage:
+    """Whole, if it is less than before: the session began anew."""
+    counts = ((before.tokens_in or 0, now.tokens_in), (before.tokens_out or 0, now.tokens_out))
+    if any(new is None or new < old for old, new in counts):
+        return now
+    return Usage(now.model, *(new - old for old, new in counts if new is not None))
+
+
+def _tokens(used: Sequence[Usage]) -> tuple[int | None, int | None]:
     sent, made = ([count for count in each if count is not None] for each in _columns(used))
     return sum(sent) if sent else None, sum(made) if made else None
 

@@ -7,9 +7,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from scheduler.core.costs import Budget, SpendingRules
+from scheduler.core.costs import Budget, SpendingRules, Usage
 from scheduler.spending.budget import Charge, OverBudget, Spending, Spent, over_budget, spending, zone_of_days
-from scheduler.spending.ledger import SpendingLedger
+from scheduler.spending.ledger import Session, SpendingLedger
 from scheduler.spending.money import ZERO
 from scheduler.system.clock import Clock
 from scheduler.system.foreign_home import is_ours
@@ -17,6 +17,7 @@ from scheduler.system.homes import homes
 from scheduler.system.root_folder import root_folder
 
 FOLDER = ".experience"
+Tokens = tuple[int | None, int | None]  # in and out
 
 
 class Account:
@@ -65,14 +66,20 @@ class Account:
             self.ledger.cancel(run)
 
     def settle(
-        self, run: str, task: str, cost: Decimal | None, tokens: tuple[int | None, int | None]
+        self, run: str, task: str, cost: Decimal | None, tokens: Tokens, session: Session | None = None
     ) -> None:
         """What the run cost, also one that was not entered; None if nobody knows. Raises OSError."""
         with self._lock:
             self.ledger.load()
             if self.ledger.knows(run) is None:
                 self.ledger.enter(run, task, self._today())
-            self.ledger.settle(run, cost, *tokens)
+            self.ledger.settle(run, cost, *tokens, session)
+
+    def used_before(self, session: str) -> tuple[Usage, ...]:
+        """What this session of an agent had used in all when its last run ended; raises OSError."""
+        with self._lock:
+            self.ledger.load()
+            return self.ledger.used_before(session)
 
     def knows(self, run: str) -> Charge | None:
         """The charge of this run, if it was entered; raises OSError."""

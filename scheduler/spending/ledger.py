@@ -13,8 +13,9 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from scheduler.core.costs import Usage
 from scheduler.spending.budget import Charge, Spending, dearest, spending
 from scheduler.spending.money import EXACT, ZERO, believed
 from scheduler.system.files import LIMIT, NotRegular, replace_file
@@ -23,7 +24,15 @@ from scheduler.system.foreign_home import Refused, open_file
 NAME = "spending.jsonl"
 KEPT = 400  # days of charges: a year, and what is left of a month
 MOST = 100_000  # charges, whatever their days
+SESSIONS = 1000
 TOO_LONG = 20_000  # lines beyond which old charges are dropped, when an owner starts
+
+
+class Session(NamedTuple):
+    """What a session of an agent has used in all: some programs report nothing else."""
+
+    name: str
+    used: tuple[Usage, ...]
 
 
 class SpendingLedger:
@@ -39,6 +48,7 @@ class SpendingLedger:
     def _forget(self) -> None:
         self._charges: dict[str, Charge] = {}
         self._lifts: dict[date, Decimal] = {}
+        self._sessions: dict[str, tuple[Usage, ...]] = {}
         self._id: tuple[int, int] | None = None
         self._read = self._lines = 0  # bytes and lines of the file that are known
 
@@ -93,10 +103,22 @@ class SpendingLedger:
         """The run starts; its cost is unknown until it is settled. Raises OSError: then it must not start."""
         self._append({"run": run, "task": task, "day": day.isoformat()})
 
-    def settle(self, run: str, cost: Decimal | None, tokens_in: int | None, tokens_out: int | None) -> None:
+    def settle(
+        self,
+        run: str,
+        cost: Decimal | None,
+        tokens_in: int | None,
+        tokens_out: int | None,
+        session: "Session | None" = None,
+    ) -> None:
         """What the run cost, in US dollars; None if nobody knows."""
         price = None if cost is None else str(cost)
-        self._append({"run": run, "cost": price, "tokens_in": tokens_in, "tokens_out": tokens_out})
+        entry = {"run": run, "cost": price, "tokens_in": tokens_in, "tokens_out": tokens_out}
+        self._append({**entry, **(_session_entry(session) if session else {})})
+
+    def used_before(self, session: str) -> tuple[Usage, ...]:
+        """What this session of an agent had used in all when its last run ended."""
+        return self._sessions.get(session, ())
 
     def cancel(self, run: str) -> None:
         """The run did not start after all: it cost nothing."""
@@ -118,6 +140,8 @@ class SpendingLedger:
     def _apply(self, line: bytes) -> None:
         try:
             entry = json.loads(line)
+            if "session" in entry:
+                self._remember(str(entry["session"]), entry["totals"])
             if "lift" in entry:
                 day = date.fromisoformat(entry["day"])
                 self._lifts[day] = EXACT.add(self.lift(day), _amount(entry["lift"]))
@@ -125,10 +149,16 @@ class SpendingLedger:
                 self._charges[entry["run"]] = _charge(entry)
             elif entry.get("cancelled"):
                 self._charges.pop(entry["run"], None)
-            elif known := self._charges.get(entry["run"]):
+            elif known := self._charges.get(entry.get("run", "")):
                 self._charges[known.run] = _settled(known, entry)
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
             return
+
+    def _remember(self, session: str, totals: Mapping[str, Any]) -> None:
+        self._sessions.pop(session, None)  # in the order of their last runs
+        self._sessions[session] = tuple(
+            Usage(str(model), _count(sent), _count(made)) for model, (sent, made) in totals.items()
+        )
 
     def compact(self, today: date) -> None:
         """Drop what no limit asks for any more; for an owner at its start, while nobody else adds charges.
@@ -142,7 +172,14 @@ class SpendingLedger:
         newest = set(map(id, every[-TOO_LONG // 4 :]))
         kept = [each for each in every if (today - each.day).days <= KEPT or id(each) in newest]
         lines = [json.dumps(entry) for entry in _entries(kept, self._lifts)]
+        sessions = list(self._sessions.items())[-SESSIONS:]
+        lines += [json.dumps(_session_entry(Session(*each))) for each in sessions]
         replace_file(self._file, "\n".join(lines).encode() + b"\n")
+
+
+def _session_entry(session: Session) -> dict[str, Any]:
+    totals = {each.model: [each.tokens_in, each.tokens_out] for each in session.used}
+    return {"session": session.name, "totals": totals}
 
 
 def _charge(entry: dict[str, Any]) -> Charge:

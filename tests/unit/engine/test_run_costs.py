@@ -88,6 +88,7 @@ def test_a_run_that_says_nothing_and_was_not_entered_costs_nothing(costs: RunCos
         '{"cost_usd": 1000000001}', '{"cost_usd": 0.1, "currency": "EUR"}', '{"cost_eur": 1}',
         '{"cost_usd": ' + "9" * 5000 + "}", " " * 70_000 + '{"cost_usd": 1}', "[" * 100_000,
     ],
+    ids=lambda report: report[:30],
 )  # fmt: skip
 def test_a_report_that_says_nothing_leaves_the_cost_unknown(costs: RunCosts, report: str) -> None:
     charge = entered(costs)
@@ -151,3 +152,26 @@ def test_files_that_are_no_reports_are_removed(costs: RunCosts, home: Path) -> N
 @pytest.fixture(autouse=True)
 def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scheduler.spending.account.zone_of_days", lambda: UTC)
+
+
+THREAD = '{"type":"thread.started","thread_id":"t1"}\n'
+
+
+def test_a_resumed_session_costs_what_it_used_since_its_last_run(costs: RunCosts) -> None:
+    """`codex exec resume` reports the total of the thread."""
+    turn = '{"type":"turn.completed","usage":{"input_tokens":%d,"output_tokens":%d}}'
+    amounts = []
+    for sent, made in ((1_000_000, 0), (3_000_000, 500_000), (3_000_000, 500_000), (1_000_000, 0)):
+        cost = settled(costs, entered(costs), "codex", THREAD + turn % (sent, made))
+        assert cost is not None
+        amounts.append((cost.cost_usd, cost.tokens_in))
+    # The last is less than before: the session began anew.
+    assert amounts == [("3", 1_000_000), ("8", 2_000_000), ("0", 0), ("3", 1_000_000)]
+
+
+def test_what_a_session_used_is_known_to_the_next_owner(
+    costs: RunCosts, home: Path, clock: FakeClock
+) -> None:
+    settled(costs, entered(costs), "codex", THREAD + TURN)
+    cost = settled(owner(home, clock), entered(costs), "codex", THREAD + TURN)
+    assert cost == RunCost("0", False, 0, 0, 1, session="t1")

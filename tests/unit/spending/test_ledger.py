@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.core.costs import Usage
 from scheduler.spending import ledger as ledger_module
-from scheduler.spending.ledger import NAME, SpendingLedger
+from scheduler.spending.ledger import NAME, Session, SpendingLedger
 
 DAY = date(2026, 12, 1)
 
@@ -83,10 +84,11 @@ def test_old_charges_are_dropped_at_a_start_and_the_others_stay(tmp_path, monkey
     ledger.add_to_budget(DAY, Decimal(1))
     for run in "abc":
         ledger.enter(run, "wake", DAY)
-        ledger.settle(run, Decimal("0.2"), 1, None)
+        ledger.settle(run, Decimal("0.2"), 1, None, Session("s", (Usage("m", 5, None),)))
     opened(tmp_path).compact(DAY)
     again = opened(tmp_path)
-    assert len((tmp_path / NAME).read_bytes().splitlines()) == 5
+    assert len((tmp_path / NAME).read_bytes().splitlines()) == 6
+    assert again.used_before("s") == (Usage("m", 5, None),)
     assert costs(again) == [Decimal("0.2")] * 3 and again.lift(DAY) == 1
     assert not again.charges(date(2020, 1, 1), DAY - timedelta(days=1))
 
