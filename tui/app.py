@@ -26,11 +26,11 @@ from tui.details.opener import DetailsOpener
 from tui.fleet.board import Place
 from tui.fleet.grid import FleetGrid
 from tui.fleet.navigation import ProblemNavigator
-from tui.fleet.notices import lesson
+from tui.fleet.notices import lesson, lost
 from tui.fleet.page import Page
 from tui.fleet.summary import FleetSummary, StatusBar
 from tui.glyphs import ASCII, UNICODE
-from tui.keys import APP_KEYS, active_keys, key_of
+from tui.keys import APP_KEYS, key_of
 from tui.log.events import EventLog
 from tui.subscriptions import Subscriptions
 from tui.terminal.clipboard import copyable, without_fonts
@@ -131,6 +131,8 @@ class ExperienceApp(App[None]):
         for page in self._pages():
             page.tick(status, now)
         self._around.show_status(status)
+        panel = self._grid.board.panel(self._grid.row[0])
+        self._keys.lead(*(("take-over",) if panel and lost(panel.snapshot) and not self._read_only else ()))
 
     def _pages(self) -> list[Page]:
         return [screen for screen in self.screen_stack if isinstance(screen, Page)]
@@ -285,6 +287,15 @@ class ExperienceApp(App[None]):
         elif self.screen_stack:  # the app may be ending
             await super().on_event(event)
 
+    def on_key(self, event: Key) -> None:
+        """No binding wanted this key."""
+        known = event.key in self.screen.active_bindings
+        for bar in self.screen.query(KeyBar):
+            bar.forget_hint()
+            if known:
+                continue
+            bar.hint(f"{key_of(self, 'help', '?')} shows the keys")
+
     def action_theme(self) -> None:
         if self.no_color:
             self._actions.toast("NO_COLOR is set: there is one theme")
@@ -306,9 +317,8 @@ class ExperienceApp(App[None]):
     def action_help(self) -> None:
         from tui.palette.help import Help, entries
 
-        active = dict(active_keys(self.screen))
-        shown = {key: self.get_key_display(entry.binding) for key, entry in active.items()}
-        self.push_screen(Help(entries(active, shown), self._glyphs))
+        where = "fleet" if len(self.screen_stack) == 1 else type(self.screen).__name__.lower()
+        self.push_screen(Help(where, entries(self), self._glyphs), lambda entry: entry and entry.choose())
 
     def action_palette(self) -> None:
         from tui.palette.entries import everything

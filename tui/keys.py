@@ -5,6 +5,13 @@ from textual.dom import DOMNode
 from textual.keys import format_key
 from textual.screen import Screen
 
+# The keys at the bottom come in three groups: where to go, what to do, and what to see of it.
+PLACES = ("leave", "back", "pane", "table", "timeline", "log", "palette")
+VIEWS = ("filter", "sort", "mark", "problem", "theme", "force-failing")
+LAST = ("help", "quit")  # at the end, and kept when there is no room for all
+NARROW = 60  # cells below which only the ways to all others stay
+ALWAYS = ("palette", "help")
+
 # Actions that a read-only screen lacks.
 FLEET_VERBS = ("ask", "pause", "wake", "stop", "mark", "force_failing", "take_over")
 DETAILS_VERBS = ("ask", "pause", "stop")
@@ -19,31 +26,31 @@ def _hidden(key: str, action: str, name: str, help: str) -> Binding:
 
 
 APP_KEYS = (
-    _key("T", "theme", "theme", "theme", "another theme: dark, light, high contrast, ansi", False),
-    _key("S", "picture", "screenshot", "screenshot", "save the screen as an SVG file", False),
-    _key("colon,ctrl+p", "palette", "palette", "palette", "type a command, citizen or task", False),
+    _key("colon,ctrl+p", "palette", "palette", "palette", "palette: every action, citizen, task"),
+    _key("T", "theme", "theme", "theme", "theme: dark, light, high contrast, ansi"),
+    _key("S", "picture", "screenshot", "screenshot", "save a picture of the screen", False),
     _key("question_mark", "help", "help", "help", "every key and every sign"),
-    _key("q", "quit", "quit", "quit", "quit; asks first while tasks run here"),
+    _key("q", "quit", "quit", "quit", "quit; asks if it would stop citizens"),
 )
 
 FLEET_KEYS = (
-    _key("f", "ask('force')", "force", "force", "run the task now, whatever its schedule says"),
-    _key("r", "ask('reset')", "reset", "reset", "forget the last run and the last error"),
-    _key("p", "pause", "pause", "pause", "pause or resume the task"),
-    _key("enter", "open", "details", "details", "the task in detail: why, next times, runs, output"),
-    _key("w", "wake", "wake", "wake", "wake the citizen under the cursor now"),
+    _key("t", "app.timeline", "timeline", "timeline", "timeline: what runs when, and what ran"),
+    _key("l", "app.log", "log", "log", "log: what happened, newest last"),
+    _key("enter", "open", "details", "details", "details of the row under the cursor"),
+    _key("f", "ask('force')", "force", "force", "force: run the task now"),
+    _key("r", "ask('reset')", "reset", "reset", "reset: forget the last run, run again"),
+    _key("p", "pause", "pause", "pause", "pause or resume"),
+    _key("w", "wake", "wake", "wake", "wake the citizen now"),
     _key("x", "stop", "stop", "stop", "stop the run; asks first"),
-    _key("slash", "find", "filter", "filter", "show only matching tasks; ! in front inverts"),
-    _key("s", "sort", "sort", "sort", "by name, failing first, or next due"),
-    _key("space", "mark", "mark", "mark", "mark the task: verbs act on all that are marked"),
-    _key("F", "force_failing", "failing", "force-failing", "force all failing tasks"),
-    _hidden("y", "copy", "copy", "copy the task's error, or what it said"),
+    _key("slash", "find", "filter", "filter", "filter; ! in front inverts"),
+    _key("s", "sort", "sort", "sort", "sort: by name, failing first, or next due"),
+    _key("space", "mark", "mark", "mark", "mark: the keys above act on all marked"),
     _key("n", "app.walk(1)", "problem", "problem", "next problem, the worst first"),
     _hidden("N", "app.walk(-1)", "problem-before", "previous problem"),
-    _hidden("O", "take_over", "take-over", "take over a citizen whose process died"),
+    _key("F", "force_failing", "failing", "force-failing", "force all that fail"),
+    _hidden("y", "copy", "copy", "copy the error, or what it said"),
+    _key("O", "take_over", "take over", "take-over", "take over a citizen nobody runs", False),
     _hidden("escape", "clear", "clear", "clear filter, then marks"),
-    _key("t", "app.timeline", "timeline", "timeline", "what will run when, and what ran"),
-    _key("l", "app.log", "log", "log", "what happened: events of all citizens, newest last"),
     _hidden("up,k", "move('vertical', -1)", "up", "task above"),
     _hidden("down,j", "move('vertical', 1)", "down", "task below"),
     _hidden("left", "move('sideways', -1)", "left", "panel on the left"),
@@ -57,18 +64,18 @@ FLEET_KEYS = (
 )
 
 DETAILS_KEYS = (
-    _key("f", "ask('force')", "force", "force", "run the task now, whatever its schedule says"),
-    _key("r", "ask('reset')", "reset", "reset", "forget the last run and the last error"),
-    _key("p", "pause", "pause", "pause", "pause or resume the task"),
-    _key("x", "stop", "stop", "stop", "stop the run; asks first"),
-    _key("y", "copy", "copy", "copy", "copy what the chosen panel shows, as plain text"),
-    _key("o", "open", "open", "pager", "open it in a pager ($PAGER, or less)"),
+    _key("escape", "back", "back", "leave", "back to all tasks"),
+    _hidden("backspace,q", "back", "leave-too", "back to all tasks"),
     _key("tab", "pane(1)", "panel", "pane", "next panel: runs, output, what the task is"),
     _hidden("right", "pane(1)", "pane-after", "next panel: runs, output, what the task is"),
     _hidden("shift+tab,left", "pane(-1)", "pane-before", "panel before"),
     _hidden("enter", "read", "read", "the output alone over the whole width, and back"),
-    _key("escape", "back", "back", "leave", "back to all tasks"),
-    _hidden("backspace,q", "back", "leave-too", "back to all tasks"),
+    _key("f", "ask('force')", "force", "force", "force: run the task now"),
+    _key("r", "ask('reset')", "reset", "reset", "reset: forget the last run, run again"),
+    _key("p", "pause", "pause", "pause", "pause or resume"),
+    _key("x", "stop", "stop", "stop", "stop the run; asks first"),
+    _key("y", "copy", "copy", "copy", "copy what the chosen panel shows"),
+    _key("o", "open", "open", "pager", "open it in a pager ($PAGER, or less)"),
 )
 
 PANE_KEYS = (

@@ -79,7 +79,7 @@ async def test_a_key_from_the_settings_replaces_the_one_that_was_there():
         assert control.asked == [("force", "tick")]
         assert "x force" in shown(pilot) and "h help" in shown(pilot)
         await press(pilot, "h")
-        assert "x           run the task now" in shown(pilot)
+        assert "x          force: run the task now" in shown(pilot)
 
 
 async def test_sentences_name_the_keys_as_they_are_now():

@@ -79,7 +79,7 @@ async def test_what_will_not_run_says_why():
     )
     async with screen(FakeFleet(control)) as pilot:
         await opened(pilot)
-        assert "paused" in row(pilot, "tick") and "not set up: feeds" in row(pilot, "tock")
+        assert "paused" in row(pilot, "tick") and "needs: feeds" in row(pilot, "tock")
 
 
 async def test_zoom_in_and_out():

@@ -1,5 +1,6 @@
 """The keys that do something right now, in one line."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.app import RenderResult
@@ -10,9 +11,9 @@ from textual.widget import Widget
 
 from tui.common.text import cells
 from tui.glyphs import Glyphs
-from tui.keys import active_keys
+from tui.keys import ALWAYS, LAST, NARROW, PLACES, VIEWS, active_keys
 
-LAST = ("help", "quit")  # kept when there is no room for all
+HINT = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Key:
     key: str
     shown: str
     words: str
-    stays: bool = False
+    name: str = ""
 
     @property
     def width(self) -> int:
@@ -35,7 +36,8 @@ class KeyBar(Widget):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__()
         self._glyphs = glyphs
-        self._prefix = ""
+        self._prefix, self._hint = "", ""
+        self._leading: tuple[str, ...] = ()
         self._spots: list[tuple[int, Key]] = []
 
     def prefix(self, text: str) -> None:
@@ -44,14 +46,42 @@ class KeyBar(Widget):
             self._prefix = text
             self.refresh()
 
+    def lead(self, *names: str) -> None:
+        """The keys of these names come first, also those that are not shown otherwise."""
+        if names != self._leading:
+            self._leading = names
+            self.refresh()
+
+    def hint(self, text: str) -> None:
+        """Show clean words in place of the keys, for a moment."""
+        self._hint = text
+        self.refresh()
+        self.set_timer(HINT, self.forget_hint)
+
+    def forget_hint(self) -> None:
+        """Show the keys again."""
+        if self._hint:
+            self._hint = ""
+            self.refresh()
+
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> RenderResult:
+        self._spots = []
+        if self._hint:
+            return Content.assemble((f" {self._hint}", "$warn"))
         parts = [(f" {self._prefix} ", "bold $warn")] if self._prefix else []
-        room = self.size.width - sum(cells(text) for text, _ in parts)
-        self._spots, x = [], self.size.width - room
-        for key in fitting(self._keys(), room):
+        x = sum(cells(text) for text, _ in parts)
+        keys = self._keys()
+        if self.size.width < NARROW:
+            keys = [key for key in keys if key.name in ALWAYS]
+        before: Key | None = None
+        for key in fitting(keys, self.size.width - x, self._leading):
+            if before is not None and (bar := _bar(before, key, self._leading)):
+                parts.append((self._glyphs.down, "$frame"))
+                x += bar
+            before = key
             self._spots.append((x, key))
             parts += [(f" {key.shown}", "bold $run"), (f" {key.words} ", "$faint")]
             x += key.width
@@ -66,12 +96,12 @@ class KeyBar(Widget):
         active = [entry for _, entry in active_keys(self.screen)]
         shown: dict[str, Binding] = {}
         for entry in active:
-            if entry.binding.show and entry.enabled:
+            if entry.enabled and (entry.binding.show or entry.binding.id in self._leading):
                 other = shown.setdefault(entry.binding.action, entry.binding)
                 if len(self._shown(entry.binding)) < len(self._shown(other)):
                     shown[entry.binding.action] = entry.binding
         return [
-            Key(binding.key, self._shown(binding), binding.description, binding.id in LAST)
+            Key(binding.key, self._shown(binding), binding.description, binding.id or "")
             for binding in shown.values()
         ]
 
@@ -79,12 +109,29 @@ class KeyBar(Widget):
         return self.app.get_key_display(binding)
 
 
-def fitting(keys: list[Key], room: int) -> list[Key]:
-    """As many keys as fit into so many cells; help and quit stay, at the end."""
-    ends = [key for key in keys if key.stays]
-    kept, room = [], room - sum(key.width for key in ends)
-    for key in keys:
-        if key not in ends and key.width <= room:
+def fitting(keys: list[Key], room: int, leading: Sequence[str] = ()) -> list[Key]:
+    """As many keys as fit into so many cells, group by group: places first, help and quit at the end."""
+    ends = [key for key in keys if key.name in LAST]
+    others = sorted((key for key in keys if key not in ends), key=lambda key: _group(key, leading))
+    kept: list[Key] = []
+    room -= sum(key.width for key in ends)
+    for key in others:
+        bar = _bar(kept[-1], key, leading) if kept else 0
+        if key.width + bar <= room:
             kept.append(key)
-            room -= key.width
+            room -= key.width + bar
     return kept + ends
+
+
+def _group(key: Key, leading: Sequence[str]) -> int:
+    if key.name in leading:
+        return -1
+    if key.name in LAST:
+        return 3
+    return 0 if key.name in PLACES else 2 if key.name in VIEWS else 1
+
+
+def _bar(before: Key, key: Key, leading: Sequence[str]) -> int:
+    """The cells of the bar between these two, if there is one: before what to do, and before what to see."""
+    group = _group(key, leading)
+    return 1 if group in (1, 2) and group != _group(before, leading) else 0

@@ -14,6 +14,7 @@ from tui.common import text as words
 from tui.fleet.notices import Severity, first_line, notices, stall_words, stalled
 from tui.glyphs import Glyphs
 
+WIDE = 100  # cells from which on the line of the worst problem has full words
 LINES_FOR_PROBLEM = 6  # of a terminal: a lower one has no line for the worst problem
 Weight = tuple[float, ...]
 NOTHING_DUE = (float("inf"), "")
@@ -256,16 +257,18 @@ def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs) ->
     problem = status.worst
     if problem is None:
         return []
-    more = f"{glyphs.dot}{status.problem_count - 1} more" if status.problem_count > 1 else ""
+    others = status.problem_count - 1
+    more = "" if others < 1 else f"{others} more: n " if width >= WIDE else f"n +{others} "
     if more and status.place:
-        more = f"{glyphs.dot}{status.place} of {status.problem_count}"
+        more = f"{status.place} of {status.problem_count} "
     row = f"{glyphs.dot}{problem.again} in a row" if problem.again > 1 else ""
     mark = f" {glyphs.kind[TaskStatus.FAILED]} "
     room = width - words.cells(mark + row + more) - 1
     if room < 20:
         row, more, room = "", "", width - words.cells(mark) - 1
     said = words.shorten(words.clean(sentence(problem, now), glyphs.plain), room, glyphs.ellipsis)
-    return [(mark, "bold $bad"), (said, "$bad"), (row + more, "$faint")]
+    gap = " " * (room - words.cells(said) + 1)
+    return [(mark, "bold $bad"), (said, "$bad"), (row, "$faint"), *([(gap + more, "$faint")] if more else [])]
 
 
 def sentence(problem: Problem, now: float) -> str:

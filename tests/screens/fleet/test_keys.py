@@ -7,7 +7,7 @@ import pytest
 from scheduler.core.description import TaskDetails
 from scheduler.core.ports import FleetView
 from scheduler.core.task import Progress
-from scheduler.core.views import Heartbeat, Receipt, Snapshot, TaskStatus, TaskView
+from scheduler.core.views import NOBODY, Heartbeat, Receipt, Snapshot, TaskStatus, TaskView
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.driving import answered, cursor, press, screen, shown, toasts
@@ -391,6 +391,51 @@ async def test_question_mark_explains_every_key_from_the_bindings():
         assert not isinstance(pilot.app.screen, Help)
 
 
+async def test_a_few_letters_find_a_key_in_the_help_and_enter_does_it():
+    control = citizen("opus")
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "question_mark", *"log")
+        text = shown(pilot)
+        assert "log: what happened" in text and "force: run the task now" not in text
+        assert "What to run" not in text and "help: fleet" in text
+        await press(pilot, *["backspace"] * 3, *"FORCE", "down", "up", "enter")
+        assert not isinstance(pilot.app.screen, Help)
+        assert control.asked == [("force", "heartbeat")]
+
+
+async def test_the_key_that_opens_the_help_closes_it():
+    async with screen(FakeFleet(citizen("opus"))) as pilot:
+        await press(pilot, "question_mark", "question_mark")
+        assert not isinstance(pilot.app.screen, Help)
+
+
+@pytest.mark.parametrize(
+    "where", [(), ("l",), ("t",), ("enter",)], ids=["fleet", "log", "timeline", "details"]
+)
+async def test_an_unknown_key_says_where_the_keys_are(where):
+    async with screen(FakeFleet(citizen("opus"))) as pilot:
+        await press(pilot, *where, "f5")
+        assert shown(pilot).splitlines()[-1].strip() == "? shows the keys"
+        await press(pilot, "T")
+        assert "shows the keys" not in shown(pilot)
+
+
+async def test_a_known_key_says_nothing_of_the_kind():
+    async with screen(FakeFleet(citizen("opus"))) as pilot:
+        await press(pilot, "down", "T", "y")
+        assert "shows the keys" not in shown(pilot)
+
+
+async def test_the_way_to_take_over_comes_first_where_nobody_runs_a_citizen():
+    gone = replace(citizen("mira").snapshot, stale=f"{NOBODY}: process 7 ended")
+    async with screen(FakeFleet(citizen("aria"), FakeControl(gone)), size=(120, 20)) as pilot:
+        assert "take over" not in shown(pilot).splitlines()[-1]
+        await press(pilot, "tab")
+        pilot.app.tick()
+        await pilot.pause()
+        assert shown(pilot).splitlines()[-1].startswith(" O take over")
+
+
 async def test_every_key_has_an_id_so_that_it_can_be_remapped():
     control = citizen("opus")
     async with screen(FakeFleet(control)) as pilot:
@@ -453,6 +498,7 @@ async def test_read_only_hides_the_verbs_and_does_nothing():
         await press(pilot, "f", "r", "p", "w", "F", "space")
         assert control.asked == []
         assert "READ ONLY" in shown(pilot)
+        await press(pilot, "down")
         bar = shown(pilot).splitlines()[-1]
         assert "force" not in bar and "/ filter" in bar
 
@@ -460,7 +506,8 @@ async def test_read_only_hides_the_verbs_and_does_nothing():
 async def test_a_click_on_a_key_at_the_bottom_presses_it():
     control = citizen("opus")
     async with screen(FakeFleet(control)) as pilot:
-        await pilot.click("KeyBar", offset=(2, 0))
+        at = shown(pilot).splitlines()[-1].index("force")
+        await pilot.click("KeyBar", offset=(at, 0))
         await answered(pilot)
         assert control.asked == [("force", "heartbeat")]
 

@@ -84,7 +84,7 @@ async def test_what_the_palette_opens_takes_the_keys_behind_it():
 
 @pytest.mark.parametrize("key", ["\r", "l", "t", "?", ":\x1b:"])
 async def test_keys_behind_one_that_opens_a_screen_go_to_that_screen(key):
-    fleet, back = fleet_of_three(), "\x1b" if key.startswith(":") else "q"
+    fleet, back = fleet_of_three(), {":": "\x1b", "?": "?"}.get(key[0], "q")
     async with screen(fleet) as pilot:
         burst(pilot.app, f"{key}{back}" * 5 + "/opus")
         await until(lambda: pilot.app.query_one(FleetGrid).board.filter.text == "opus", "the fleet is back")
@@ -112,7 +112,7 @@ async def test_a_question_gets_the_answer_that_was_typed_right_behind_it():
 async def test_keys_of_an_empty_fleet_are_answered():
     fleet = FakeFleet()
     async with screen(fleet) as pilot:
-        burst(pilot.app, "?q?q?")
+        burst(pilot.app, "?????")
         await until(lambda: isinstance(pilot.app.screen, Help), "the help")
 
 
