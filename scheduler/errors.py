@@ -81,6 +81,12 @@ class Owned(SchedulerError):
     code = "owned"
 
 
+class DatabaseAway(SchedulerError):
+    """The database that machines share does not answer, or not as it has to."""
+
+    code = "database-away"
+
+
 class NotOurs(Owned):
     """The home belongs to another user, so this process may not own the citizen."""
 

@@ -10,8 +10,9 @@ import pytest
 SWITCH = "EXPERIENCE_NEED_SERVERS"
 # Drives a real browser; .ci/run puts it there, and `npm install --prefix .node playwright-core` does.
 PLAYWRIGHT = Path(__file__).parents[1] / ".node" / "node_modules" / "playwright-core"
-# Servers live in sbin, which is not on an ordinary user's path.
-PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+# Servers live in sbin, or in a folder of their version: neither is on an ordinary user's path.
+_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), *_FOLDERS))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

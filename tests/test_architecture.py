@@ -44,7 +44,7 @@ def test_the_packages_are_those_of_this_checkout(package):
         ("scheduler.cli.main", "textual rich tui asyncio pydantic"),
         ("scheduler.core.text", "textual rich tui asyncio pydantic"),
         ("scheduler.background", "textual rich tui"),
-        ("scheduler.runtime.headless", "textual rich tui"),
+        ("scheduler.runtime.headless", "textual rich tui psycopg scheduler.cluster"),
         ("scheduler.runtime.background_loops", "textual rich tui"),
         ("tui.common.text", "textual asyncio"),
         ("tui.serve.command", "textual rich asyncio aiohttp prometheus_client"),

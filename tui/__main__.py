@@ -32,6 +32,7 @@ COMMANDS = {
     "cost": "scheduler.cli.looks.cost:cost_command",
     "disable": "scheduler.cli.setup.edit:disable_command",
     "down": "scheduler.cli.verbs.loops:down_command",
+    "engine": "scheduler.cli.setup.engine:engine_command",
     "enable": "scheduler.cli.setup.edit:enable_command",
     "force": "scheduler.cli.verbs.force:force_command",
     "history": "scheduler.cli.looks.history:history_command",

@@ -10,6 +10,7 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.environment import parse
 from scheduler.config.files import Files, Unusable, scripts
 from scheduler.config.merge import merge
+from scheduler.config.sections.engine import machines_of
 from scheduler.config.sections.refusals import Refusals, refusals
 from scheduler.config.sections.services import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
 from scheduler.config.sections.spending import BudgetTable, PricesTable, budget, prices
@@ -88,6 +89,9 @@ class CitizenTable(Table):
     budget: Annotated[Nested, table_of(BudgetTable)] = None
     refusals: Refusals = key(None, "Words in which a provider refuses.")
     prices: PricesTable = key(None, "What tokens cost, by the name of a model.")
+    machines: Annotated[tuple[str, ...], machines_of] = key(
+        (), "The machines where it may run, in this order."
+    )
     tasks: Annotated[Nested, Reader(a_table, _tasks_schema)] = key(None, "The tasks, by name.")
 
 
@@ -152,6 +156,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
         history = Retention(kept.keep, kept.keep_for)
         found = replace(found, llm=model, alerts=targets, history=history, socket_group=table.socket_group)
         found = replace(found, spending=rules, refusals=words)
+        found = replace(found, machines=table.machines)
     return LoadedCitizen(found, frozenset(wanted), place.scripts, shared)
 
 

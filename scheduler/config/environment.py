@@ -111,6 +111,8 @@ class Secrets:
         return Sensitive(filled) if filled.strip() else filled
 
     def _missing(self, name: str) -> str:
+        if not self.file:
+            return f"{name} is not in the environment; set it where experience-tui is started"
         lines = ", ".join(map(str, self.bad_lines))
         odd = f" (no NAME=value there: line {lines})" if lines else ""
         return f"{name} is neither in {self.file} nor in the environment{odd}; add it to that file"

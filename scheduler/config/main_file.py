@@ -8,17 +8,25 @@ from zoneinfo import ZoneInfo
 
 from scheduler.config.citizen import BAD_NAME, CitizenTable, LoadedCitizen, Sources, citizen
 from scheduler.config.defaults import FIRST
-from scheduler.config.environment import citizens
+from scheduler.config.environment import citizens, parse
 from scheduler.config.files import Files, Unusable, default_root, main_candidates
 from scheduler.config.new_home import make_home
+from scheduler.config.sections.engine import EngineTable, engine
 from scheduler.config.sections.refusals import Refusals
 from scheduler.config.sections.services import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.sections.spending import BudgetTable, PricesTable, budget
-from scheduler.config.settings import CitizenSettings, Settings, SettingsFingerprint, list_homes
+from scheduler.config.settings import (
+    CitizenSettings,
+    EngineSettings,
+    Settings,
+    SettingsFingerprint,
+    list_homes,
+)
 from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
 from scheduler.core.costs import Budget
 from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Cron
+from scheduler.core.secrets import Masks
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
 from scheduler.schema.values import Reader, path, text
 from scheduler.system.homes import NAME
@@ -45,6 +53,7 @@ class MainTable(Table):
     budget: Annotated[Nested, table_of(BudgetTable)] = key(None, "What all citizens may cost together.")
     refusals: Refusals = key(None, "Words in which a provider refuses.")
     prices: PricesTable = key(None, "What tokens cost, by the name of a model.")
+    engine: Annotated[Nested, table_of(EngineTable)] = None
     monitor: Annotated[Nested, table_of(MonitorTable)] = None
     keys: Annotated[Nested, Reader(a_table, KEYS_SCHEMA)] = None
     citizens: Annotated[Nested, Reader(a_table, _citizens_schema)] = key(None, "The citizens, by name.")
@@ -74,6 +83,8 @@ def load_all(
     def given(name: str) -> Sources:
         return Sources(_of(main.citizens, name), _of(spelt, name), file, environ, shared, together)
 
+    database, more = _engine(main.engine, file, environ)
+    wrong += more
     found = [citizen(name, root / name, given(name), files) for name in known if not only or name in only]
     of_main = sorted((each for home in found for each in home.shared), key=_is_of_a_citizen)
     return Settings(
@@ -83,6 +94,7 @@ def load_all(
         files=tuple(map(Path, files.stamps)),
         known=known,
         monitor=monitor(main.keys, main.monitor, file),
+        engine=database,
         file=file,
         mark=_mark(files, root, there, found, machine),
         given=files.given,
@@ -134,6 +146,17 @@ def _main(files: Files, config: Path | None, environ: Mapping[str, str]) -> tupl
         f"{file}: does not exist; create it, or name another" for file in candidates if len(candidates) == 1
     ]
     return MainTable.model_construct(), candidates[0], missing
+
+
+def _engine(
+    raw: Mapping[str, Any] | None, file: str, environ: Mapping[str, str]
+) -> tuple[EngineSettings | None, list[str]]:
+    """The database of `[engine]`, and what is wrong with it; its ${NAME}s come from the environment."""
+    secrets = parse("", "", environ)
+    problems = Problems({(): Source(file)}, Masks(secrets.used(raw)).hide)
+    filled = None if raw is None else secrets.fill(dict(raw), ("engine",), problems)
+    found = None if problems.found else engine(filled, problems)
+    return found, problems.lines
 
 
 def _root(main: MainTable, environ: Mapping[str, str]) -> Path:

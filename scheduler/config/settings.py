@@ -16,6 +16,15 @@ from scheduler.system.time_zones import zones_now
 
 
 @dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """The PostgreSQL that machines share; `failover` in seconds."""
+
+    url: str = field(repr=False)
+    machine: str
+    failover: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class CitizenSettings:
     """One citizen; while it has `problems`, nothing of it may run."""
 
@@ -34,6 +43,7 @@ class CitizenSettings:
     socket_group: Group | None = None  # whose members may steer it, too
     refusals: tuple[RefusalRule, ...] = ()  # besides those that are known
     spending: SpendingRules = SpendingRules()  # noqa: RUF009  # frozen
+    machines: tuple[str, ...] = ()  # where it may run, in this order; empty: wherever its home is
     hidden: frozenset[str] = field(default=frozenset(), repr=False)  # what nothing may show: see core/secrets
 
 
@@ -70,6 +80,7 @@ class Settings:
     files: tuple[Path, ...] = ()
     known: tuple[str, ...] = ()
     monitor: Monitor = field(default=Monitor())
+    engine: EngineSettings | None = None
     file: str = ""  # the main one, whether it is there or not
     mark: SettingsFingerprint | None = field(default=None, repr=False, compare=False)
     given: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)

@@ -14,7 +14,7 @@ from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
 from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import OfflineControl
-from scheduler.control.place import LocalPlace, Place
+from scheduler.control.place import LocalPlace, Place, place_of
 from scheduler.control.settings_watch import AGAIN, TAKEN_AWAY, SettingsWatch
 from scheduler.control.wire.server import Process
 from scheduler.core.ports import FleetOptions, FleetView
@@ -24,6 +24,7 @@ from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
     BadSettings,
+    DatabaseAway,
     Managed,
     NotALoop,
     Owned,
@@ -42,6 +43,7 @@ T = TypeVar("T")
 
 CHECK_EVERY = 2.0  # seconds between two looks at settings, state files and the homes of others
 CHECK_SHARE = 500  # a look at a thousand homes takes 13 ms; looks may take a five-hundredth of the time
+FREE_EVERY = 1.0  # seconds between two looks for citizens whose machine is silent
 LONGEST = 10.0  # seconds between two looks, however much they cost
 OnHome = Callable[[str, Path, Masks], None]
 BATCH = 50  # citizens added between two updates of the screen
@@ -63,7 +65,8 @@ class Fleet:
         self._problems: tuple[str, ...] = ()
         self._workers = Executor()
         self._alarms = Alarms()
-        self._place: Place = LocalPlace(options, self.clock)
+        self._local = LocalPlace(options, self.clock)
+        self._place: Place = self._local
         self._subscribers = Subscribers()
         self._loading = self._dispatch = True
         self._stopped = False
@@ -90,6 +93,7 @@ class Fleet:
             if name not in settings.known:
                 raise UnknownCitizen(name, settings.known)
         self._settings, self._problems = settings, settings.problems
+        self._place = place_of(settings.engine, self._local, self._workers.calls, self._let_go)
         self._wanted = {citizen.name: citizen for citizen in settings.citizens}
         self.on_settings(settings)
         self._workers.begin()
@@ -99,7 +103,10 @@ class Fleet:
             self.notify()
         self._loading = False
         self.notify()
-        for look in (self._follow_settings(), self._follow_homes(), self._follow_owners()):
+        looks = [self._follow_settings(), self._follow_homes(), self._follow_owners()]
+        if settings.engine and self._options.own:
+            looks.append(self._follow_machines())
+        for look in looks:
             self._looking.append(asyncio.create_task(look, name="look"))
             self._looking[-1].add_done_callback(_log_failure)
 
@@ -147,8 +154,11 @@ class Fleet:
             raise UnknownCitizen(name, self.members)
         if name in self._moving:
             await asyncio.wait({self._moving[name]})
-        before = self.members[name]
-        self.members[name] = await self._own(before.settings)
+        await self._replace(self.members[name])
+
+    async def _replace(self, before: Member) -> None:
+        """Own a citizen here that was only shown."""
+        self.members[before.settings.name] = await self._own(before.settings)
         await before.end()
         self.notify()
 
@@ -205,6 +215,10 @@ class Fleet:
     def successor_of(self) -> int:
         """The process that lets these citizens go one by one; 0: none."""
         return self._options.successor_of
+
+    def stands_by(self) -> bool:
+        """Whether it may own a citizen later that another machine runs now."""
+        return self._place.stands_by()
 
     def refusals(self) -> list[str]:
         """Why citizens are not owned here, one text each."""
@@ -347,6 +361,25 @@ class Fleet:
                     await asyncio.wait({self._moving[name]})
             pause = _pause(self.clock.elapsed() - start)
 
+    async def _follow_machines(self) -> None:
+        """Take up the citizens of machines that are silent."""
+        while True:
+            await asyncio.sleep(FREE_EVERY)
+            for name in await self._place.free():
+                member = self.members.get(name)
+                if member and not isinstance(member.control, Scheduler):
+                    self._move(name, self._take_up(name))
+
+    async def _take_up(self, name: str) -> None:
+        with contextlib.suppress(Owned, DatabaseAway):  # another machine was faster
+            await self._replace(self.members[name])
+            log.info("taken up from another machine", extra={"citizen": name})
+
+    def _let_go(self, name: str, why: str, gently: bool) -> None:
+        """The right to run this citizen ends: stop everything of it, at once or with the usual grace."""
+        if name in self.members and not self._stopped:
+            self._move(name, self._release(name, Owned(f"{name}: {why}"), None if gently else 0))
+
     def _differences(self) -> tuple[list[Scheduler], list[str]]:
         """Whose state file was edited, and whose lock is not in its place."""
         edited = [scheduler for scheduler in self.schedulers() if scheduler.file_differs()]
@@ -393,11 +426,11 @@ class Fleet:
             await self._release(name, Unreadable(gone))
             self._gone.add(name)
 
-    async def _release(self, name: str, reason: SchedulerError) -> None:
+    async def _release(self, name: str, reason: SchedulerError, grace: float | None = 0) -> None:
         """The home is gone, or another process owns it: stop everything of the citizen here."""
         member = self.members[name]
         log.error(f"not run here any more: {reason}", extra={"citizen": name})
-        await member.end(0)
+        await member.end(grace)
         self._alarms.forget(name)
         self.members[name] = await attached(member.settings, reason, self.clock)
         self.notify()

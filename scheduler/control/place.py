@@ -1,11 +1,13 @@
 """Where a process owns citizens: what decides who may run one, and keeps its states and runs."""
 
 import asyncio
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.config.loader import CitizenSettings
+from scheduler.config.settings import EngineSettings
 from scheduler.core.ports import FleetOptions
 from scheduler.core.records import Recorder
 from scheduler.storage.history_writer import HistoryWriter
@@ -38,6 +40,14 @@ class Place(Protocol):
         """Own the citizen, as what; raises Owned, naming who does, or Unreadable."""
         ...
 
+    async def free(self) -> Collection[str]:
+        """Citizens of other machines whose owners are gone: this process may acquire them now."""
+        ...
+
+    def stands_by(self) -> bool:
+        """Whether a citizen that another machine runs may come here later."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -65,14 +75,40 @@ class LocalPlace:
         self._options = options
         self._history_writer = HistoryWriter()
 
-    async def acquire(self, citizen: CitizenSettings, role: str = "") -> LocalClaim:
+    async def acquire(self, citizen: CitizenSettings, role: str = "", *, shared: bool = False) -> LocalClaim:
+        """`shared`: also a home that machines share, whose lease this process has to take, too."""
         options, now, home = self._options, self.clock.now(), citizen.home
+        as_root, service = options.own_as_root, options.service
         ownership = await asyncio.to_thread(
-            acquire, home, now, as_root=options.own_as_root, service=options.service, role=role
+            acquire, home, now, as_root=as_root, service=service, role=role, shared=shared
         )
         store = DiskStore(home, self.clock, self.disk)
         return LocalClaim(ownership, store, self._history_writer.of(home, citizen.history))
 
+    async def free(self) -> Collection[str]:
+        return ()
+
+    def stands_by(self) -> bool:
+        return False
+
     async def close(self) -> None:
         await self._history_writer.close()
         self.disk.shutdown(wait=False)
+
+
+def place_of(
+    engine: EngineSettings | None,
+    local: LocalPlace,
+    calls: Callable[[], int],
+    let_go: Callable[[str, str, bool], None],
+) -> Place:
+    """Where this process owns citizens, by its settings.
+
+    `calls` counts the handlers inside this process; `let_go` hears which citizen it has to stop, why, and
+    whether its runs have time to end.
+    """
+    if engine is None:
+        return local
+    from scheduler.cluster.place import ClusterPlace  # an extra: PostgreSQL's client is only there
+
+    return ClusterPlace(local, engine, calls, let_go)

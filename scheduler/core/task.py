@@ -108,6 +108,7 @@ class Context:
     report: Callable[[Progress], None] = _ignore_progress
     llm: Llm | None = None
     usage: Callable[[Usage], None] = _ignore_usage
+    variables: Mapping[str, str] | None = None  # more for the environment of a program
 
     def progress(self, done: float, total: float = 0, text: str = "") -> None:
         """Show on screen how far this run is; may be called as often as you like, from any thread."""

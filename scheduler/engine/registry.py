@@ -188,7 +188,8 @@ class TaskRegistry:
         assert job is not None
         slot = "" if job.state.slot is None or run.trigger is FORCE else repr(job.state.slot)
         start = RunStart(run.name, slot, job.state.attempt + 1, run.trigger.value, run.since, job.state)
-        if not await self._store.started(start):
+        run.variables = await self._store.started(start)
+        if run.variables is None:
             run.reason, run.why = Outcome.INTERRUPTED, "it did not begin: another process owns this citizen"
             raise asyncio.CancelledError
 

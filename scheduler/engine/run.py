@@ -1,7 +1,7 @@
 """One run under way."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ class RunHandle:
     __slots__ = (
         *("abandoned", "began", "deadline", "job", "left", "masks", "name", "progress", "reason", "since"),
         *("citizen", "cost", "late", "number", "opened", "put_back", "result", "started_at", "stopped_by"),
-        *("survivor", "task", "trigger", "who", "why"),
+        *("survivor", "task", "trigger", "variables", "who", "why"),
         *("_carried", "_exited", "_output", "_publishing", "_shown"),
     )
     task: asyncio.Task[Any] | None
@@ -38,6 +38,7 @@ class RunHandle:
     result: Result | None  # once it has ended
     who: Who | None  # asked for it
     stopped_by: Who | None
+    variables: Mapping[str, str] | None  # for its environment
     _output: OutputBuffer | None
 
     def __init__(
@@ -55,7 +56,7 @@ class RunHandle:
         self.citizen, self.who, self.stopped_by, self.number = citizen, who, None, 0
         self._carried, self._shown = carried, shown
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
-        self.cost = self.result = None
+        self.cost = self.result = self.variables = None
         self.began = self.abandoned = self._exited = self._publishing = False
         self.opened = True  # False while a wake waits for due tasks: a crash now, and it never began
         self.put_back = False  # what kept a wake from its turn: it is due as before

@@ -3,6 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from scheduler.core.schedules.schedule import in_words
@@ -64,6 +65,8 @@ class Runner:
                 raise asyncio.CancelledError
             if (on_record := self._registry.on_record(run)) is not None:
                 await on_record  # a run that kills this process must not be the next owner's first one again
+                if run.variables:
+                    context = replace(context, variables=run.variables)
             result = await (execute or self._workers.run)(task, context, run)
         except GeneratorExit:
             raise

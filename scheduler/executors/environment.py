@@ -25,7 +25,12 @@ def environment(
     Without `inherit` only the last two.
     """
     home = str(context.home)
-    run_variables = {"CITIZEN": context.citizen, "EXPERIENCE_HOME": home, "EXPERIENCE_TASK": context.task}
+    run_variables = {
+        **(context.variables or {}),
+        "CITIZEN": context.citizen,
+        "EXPERIENCE_HOME": home,
+        "EXPERIENCE_TASK": context.task,
+    }
     around = {**starters_environment(), **_as_utf8(context.secrets)} if inherit else {}
     # PWD would otherwise still name the folder that the scheduler was started in.
     return {**around, **_as_utf8(more), **run_variables, MARK: mark, "PWD": str(folder or home)}

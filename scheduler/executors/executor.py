@@ -25,9 +25,13 @@ class Executor:
 
     def __init__(self, *, starts: int = 16, kill_grace: float = 5.0) -> None:
         self.deferred = Deferred()
-        makers = Makers()
+        self._makers = makers = Makers()
         self._calls = InProcessExecutor(makers)
         self._processes = SubprocessPool(starts, kill_grace, makers)
+
+    def calls(self) -> int:
+        """How many handlers run inside this process."""
+        return len(self._makers.calls())
 
     def run(self, task: Task, context: Context, watcher: RunListener) -> Awaitable[Result]:
         """What the run came to; what a handler in this process raises is raised.

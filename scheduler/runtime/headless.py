@@ -139,8 +139,10 @@ async def _turn(scheduler: Scheduler, wake: bool) -> int:
 
 
 def _require_schedulers(fleet: Fleet) -> None:
-    """Raise Owned if nothing runs here, or a citizen given by name does not."""
+    """Raise Owned if nothing runs here or will, or a citizen given by name does not."""
     refusals = fleet.refusals()
+    if fleet.stands_by():
+        return
     if refusals and (fleet.named or not fleet.schedulers()):
         raise Owned("; ".join(line for refusal in refusals for line in refusal.splitlines()))
 

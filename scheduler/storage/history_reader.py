@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scheduler.core.costs import RunCost
-from scheduler.core.records import RunQuery, RunRecord
+from scheduler.core.records import FinishedRun, RunQuery, RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.errors import UnknownRun, UnknownTask, Unreadable
 from scheduler.process.who import Who
@@ -81,7 +81,7 @@ def runs(home: Path, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord
     Raises UnknownTask for a task that is neither `known` nor in the history.
     """
     query, values = selection(asked)
-    found = tuple(map(_record, _rows(home, query, values)))
+    found = tuple(map(record_of, _rows(home, query, values)))
     if not found and asked.task is not None and asked.task not in known:
         ever, values = selection(RunQuery(asked.task, 1))
         if not _rows(home, ever, values):
@@ -98,7 +98,11 @@ def output(home: Path, run: int) -> str:
     rows = _rows(home, query, (run,)) if 0 < run <= LARGEST else []
     if not rows:
         raise UnknownRun(run)
-    written, traceback = rows[0]
+    return joined(*rows[0])
+
+
+def joined(written: str, traceback: str) -> str:
+    """The output of a run, followed by its traceback."""
     gap = "\n" if written and traceback and not written.endswith("\n") else ""
     return f"{written}{gap}{traceback}"
 
@@ -180,9 +184,10 @@ def _status(path: Path) -> os.stat_result:
         return found
 
 
-def _record(row: tuple[Any, ...]) -> RunRecord:
+def record_of(row: tuple[Any, ...]) -> RunRecord:
+    """The run of a row of the table `runs`, with its columns in the order of RunRecord, then the facts."""
     run_id, task, started, finished, seconds, outcome, trigger, attempt, text, printed, rest = row
-    facts = _facts(rest)
+    facts = _facts_of(rest)
     return RunRecord(
         run_id,
         task,
@@ -200,12 +205,13 @@ def _record(row: tuple[Any, ...]) -> RunRecord:
     )
 
 
-def facts_text(facts: RunFacts) -> str:
+def facts_text(run: FinishedRun | RunRecord) -> str:
     """For the column of that name: empty where there are none, as for most runs."""
+    facts = RunFacts(run.cost, run.who, run.stopped_by)
     return "" if facts == NO_FACTS else json.dumps(to_json(facts))
 
 
-def _facts(text: object) -> RunFacts:
+def _facts_of(text: object) -> RunFacts:
     """None, if what the file holds is no facts: whoever can write the home can write anything there."""
     try:
         return from_json(RunFacts, json.loads(text)) if text and isinstance(text, str) else NO_FACTS

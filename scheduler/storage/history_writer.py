@@ -22,7 +22,6 @@ from scheduler.storage.history_reader import (
     SCHEMA,
     VERSION,
     WRITE_AHEAD,
-    RunFacts,
     address,
     facts_text,
     output,
@@ -383,7 +382,7 @@ def _at_once(left: int) -> int:
 def _row(run: FinishedRun) -> tuple[object, ...]:
     times, kind = (run.started, run.finished, run.seconds), (run.outcome, run.trigger, run.attempt)
     known = run.cost or run.who or run.stopped_by
-    facts = facts_text(RunFacts(run.cost, run.who, run.stopped_by)) if known else ""
+    facts = facts_text(run) if known else ""
     return _text(run.task), *times, *kind, _text(run.text[:TEXT]), run.outcome.bad, facts
 
 

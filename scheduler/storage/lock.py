@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from scheduler.errors import Managed, NotOurs, Owned, Unreadable
 from scheduler.process.process_info import BOOT, Running, alive, born
 from scheduler.schema.json_codec import to_json
+from scheduler.storage.shared_home import FOLDER, shared_home
 from scheduler.storage.state_codec import running_from_json
 from scheduler.system.files import file_id, read_json, replace_file
 from scheduler.system.foreign_home import Refused, make_folder, open_file, remove
@@ -19,7 +20,6 @@ from scheduler.system.unix_socket import home_id
 if TYPE_CHECKING:
     from filelock import FileLock
 
-FOLDER = ".experience"
 OWNER, MARK = "owner.json", "managed"
 MONITOR, LOOP = "monitor", "loop"  # roles of an owner
 LONGEST = 200  # bytes read of a mark; a valid one has forty
@@ -78,16 +78,21 @@ class Ownership:
         self._lock.release()
 
 
-def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "", role: str = "") -> Ownership:
+def acquire(
+    home: Path, now: float, *, as_root: bool = False, service: str = "", role: str = "", shared: bool = False
+) -> Ownership:
     """Become the owner of `home`; raises Owned (by whom) or Unreadable (why it cannot be).
 
-    `service` is the unit of this process, if a service runs it; `role` is noted for `role_of`.
+    `service` is the unit of this process, if a service runs it; `role` is noted for `role_of`. `shared`: also
+    one that machines share.
     """
     from filelock import FileLock, Timeout  # 58 ms that only owners pay
 
     try:
         _may_own(home, as_root)
         _not_managed(home, service)
+        if not shared:
+            _not_shared(home)
         folder = home / FOLDER
         make_folder(folder)
         os.close(open_file(folder / "lock", os.O_RDWR | os.O_CREAT))  # it belongs to the home's user, too
@@ -109,9 +114,9 @@ def acquire(home: Path, now: float, *, as_root: bool = False, service: str = "",
 
 
 @contextmanager
-def owning(home: Path, now: float, *, as_root: bool = False) -> Iterator[None]:
+def owning(home: Path, now: float, *, as_root: bool = False, shared: bool = False) -> Iterator[None]:
     """Own `home` for a while."""
-    ownership = acquire(home, now, as_root=as_root)
+    ownership = acquire(home, now, as_root=as_root, shared=shared)
     try:
         yield
     finally:
@@ -132,6 +137,13 @@ def _not_managed(home: Path, service: str) -> None:
     unit = managed_by(home)
     if unit and unit.name != service:
         raise Managed(f"{home.name} is run by {unit.name}.service; start it with {unit.systemctl('start')}")
+
+
+def _not_shared(home: Path) -> None:
+    """Refuse a home that machines share: another one may run the citizen at this moment."""
+    if found := shared_home(home):
+        fix = f"set [engine] url here, or take it out with: experience-tui engine leave {home.name}"
+        raise Managed(f"{home.name} is run through {found.through}; {fix}")
 
 
 # ------------------------------------------------------------------ homes that a service runs

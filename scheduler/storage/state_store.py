@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import NamedTuple
@@ -72,8 +72,11 @@ class Store:
         """Done when the newest states would survive the death of this process; None if that is now."""
         return None
 
-    def started(self, start: RunStart) -> Awaitable[bool]:
-        """Whether this run may begin, once that is on record; asked by the scheduler of a fenced store."""
+    async def started(self, start: RunStart) -> Mapping[str, str] | None:
+        """Variables for the run, which is on record and may begin; None if it may not.
+
+        Asked by the scheduler of a fenced store.
+        """
         raise NotImplementedError
 
     def carried(self, process: Running) -> None:

@@ -696,6 +696,7 @@ def test_every_example_of_the_documents_loads(place, block, monkeypatch):
         "RESTIC_PASSWORD=a\nBACKUP_KEY=b\nBACKUP_SECRET=c\n"
         "ALERT_WEBHOOK=https://hooks.example.org/x\nREPORT_PING=https://hc.example.org/x\n",
     )
+    place.environ["EXPERIENCE_ENGINE"] = "postgresql:///experience"
     for script in re.findall(r'handler = "(.*\.py):', block):
         (home / script).parent.mkdir(parents=True)
         (home / script).write_text("")

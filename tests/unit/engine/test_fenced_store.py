@@ -1,6 +1,6 @@
 """A store that decides whether a run may begin: the scheduler asks before the handler starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from scheduler.core.schedules.schedule import Every
@@ -21,9 +21,9 @@ class Fenced(Store):
         self.processes: list[Running] = []
         self.allows = True
 
-    async def started(self, start: RunStart) -> bool:
+    async def started(self, start: RunStart) -> Mapping[str, str] | None:
         self.asked.append(start)
-        return self.allows
+        return {"EXPERIENCE_SLOT": "opus/echo/1"} if self.allows else None
 
     def carried(self, process: Running) -> None:
         self.processes.append(process)
@@ -57,7 +57,11 @@ async def test_the_process_of_a_run_is_named_before_its_program_starts(
     build: Factory, clock: FakeClock
 ) -> None:
     store = Fenced()
-    scheduler = await build(Task("echo", Every(300), Command(("sh", "-c", "echo $$ > pid"))), store=store)
+    scheduler = await build(
+        Task("echo", Every(300), Command(("sh", "-c", "echo $$ $EXPERIENCE_SLOT > pid"))), store=store
+    )
     await clock.advance()
     await until(lambda: scheduler.snapshot().tasks[0].outcome, "it ended")
-    assert [each.pid for each in store.processes] == [int((build.home / "pid").read_text())]
+    pid, slot = (build.home / "pid").read_text().split()
+    assert [each.pid for each in store.processes] == [int(pid)]
+    assert slot == "opus/echo/1"

@@ -1,0 +1,158 @@
+"""`experience-tui engine`: the database that machines share, and which citizens are in it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from scheduler.cli.completion import citizens
+from scheduler.cli.options import as_document, config_file
+from scheduler.cli.printing import table, width
+from scheduler.errors import SchedulerError
+
+if TYPE_CHECKING:
+    from scheduler.cluster.database import Database
+    from scheduler.config.settings import CitizenSettings, EngineSettings, Settings
+
+T = TypeVar("T")
+
+NOT_SET = 'no database is set; add [engine] with url = "${EXPERIENCE_ENGINE}" to '
+MOST_SKEW = 1.0  # seconds between this machine's clock and the database's
+WIDEST = 200  # columns without a terminal
+
+
+@click.group("engine", epilog="Example: experience-tui engine setup")
+def engine_command() -> None:
+    """Share citizens between machines through PostgreSQL: see docs/many-machines.md."""
+
+
+@engine_command.command("setup", epilog="Example: experience-tui engine setup")
+@config_file
+def setup_command(config: Path | None) -> int:
+    """Create the tables in the database of [engine]; does nothing where they are."""
+    from scheduler.cluster.database import install
+
+    async def work(database: "Database") -> str:
+        made = await install(database)
+        return f"{database.name}: {'the tables are made' if made else 'the tables are there already'}"
+
+    click.echo(_with_database(config, work))
+    return 0
+
+
+@engine_command.command("join", epilog="Example: experience-tui engine join opus")
+@click.argument("name", shell_complete=citizens)
+@config_file
+def join_command(name: str, config: Path | None) -> int:
+    """Share a citizen: its states and history go into the database. Nobody may run it meanwhile."""
+    from scheduler.cluster.membership import join
+
+    engine, citizen = _shared_citizen(name, config)
+
+    async def work(database: "Database") -> str:
+        await join(database, name, citizen.home, engine.machine, time.time())
+        return f"{name} is shared through {database.name}; start it with: experience-tui --no-ui"
+
+    click.echo(_with_database(config, work))
+    return 0
+
+
+@engine_command.command("leave", epilog="Example: experience-tui engine leave opus")
+@click.argument("name", shell_complete=citizens)
+@config_file
+def leave_command(name: str, config: Path | None) -> int:
+    """Give a citizen back to this machine alone, with its states and history. Nobody may run it meanwhile."""
+    from scheduler.cluster.membership import leave
+
+    _, citizen = _shared_citizen(name, config)
+
+    async def work(database: "Database") -> str:
+        await leave(database, name, citizen.home, time.time())
+        return f"{name} runs by its own home again: {citizen.home}"
+
+    click.echo(_with_database(config, work))
+    return 0
+
+
+@engine_command.command("move", epilog="Example: experience-tui engine move opus m2")
+@click.argument("name", shell_complete=citizens)
+@click.argument("machine")
+@config_file
+def move_command(name: str, machine: str, config: Path | None) -> int:
+    """Let another machine run a citizen; runs under way get the grace of a shutdown."""
+    from scheduler.cluster.membership import move
+
+    async def work(database: "Database") -> str:
+        before = await move(database, name, machine)
+        return f"{name}: {before} lets go of it for {machine}" if before else f"{name}: waits for {machine}"
+
+    click.echo(_with_database(config, work))
+    return 0
+
+
+@engine_command.command("status", epilog="Example: experience-tui engine status --json")
+@as_document
+@config_file
+def status_command(as_json: bool, config: Path | None) -> int:
+    """Which machine runs which citizen, and what is wrong. Exit code 1 if a citizen has no owner."""
+    from dataclasses import asdict
+
+    from scheduler.cluster.membership import clock_skew, owners
+
+    async def work(database: "Database") -> tuple[str, list[Any], float]:
+        return database.name, await owners(database), await clock_skew(database, time.time())
+
+    name, found, skew = _with_database(config, work)
+    if as_json:
+        import json
+
+        document = {"database": name, "clock_skew": skew, "citizens": [asdict(each) for each in found]}
+        click.echo(json.dumps(document, indent=2))
+    else:
+        rows = [("citizen", "machine", "pid", "epoch", "lease")]
+        for each in found:
+            left = f"{each.left:.0f}s" if each.left > 0 else "ended"
+            rows.append((each.citizen, each.machine, str(each.pid or ""), str(each.epoch), left))
+        click.echo(f"{name}: {len(found)} citizens")
+        click.echo("\n".join(table(rows, width(WIDEST), ("pid", "epoch", "lease"))))
+        if abs(skew) > MOST_SKEW:
+            where = "ahead of" if skew > 0 else "behind"
+            click.echo(f"this clock is {abs(skew):.1f}s {where} the database's; set it by NTP", err=True)
+    return int(any(each.left <= 0 for each in found))
+
+
+def _settings(config: Path | None) -> "tuple[Settings, EngineSettings]":
+    from scheduler.config.loader import load_or_raise
+
+    settings = load_or_raise(config=config)
+    if settings.engine is None:
+        raise SchedulerError(NOT_SET + settings.file)
+    return settings, settings.engine
+
+
+def _shared_citizen(name: str, config: Path | None) -> "tuple[EngineSettings, CitizenSettings]":
+    from scheduler.errors import UnknownCitizen
+
+    settings, engine = _settings(config)
+    citizen = settings.citizen(name)
+    if citizen is None:
+        raise UnknownCitizen(name, settings.known)
+    return engine, citizen
+
+
+def _with_database(config: Path | None, work: "Callable[[Database], Coroutine[Any, Any, T]]") -> T:
+    from scheduler.cluster.database import Database
+
+    _, engine = _settings(config)
+
+    async def run() -> T:
+        database = Database(engine.url)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())

@@ -1,0 +1,5 @@
+"""Citizens that several machines share: PostgreSQL decides who owns which, and remembers states and runs.
+
+An extra (`pip install 'experience-tui[engine]'`): only this package imports psycopg, and nothing imports
+this package without `[engine]` in the settings.
+"""

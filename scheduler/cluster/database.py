@@ -1,0 +1,137 @@
+"""Connections to the engine's database, its schema, and errors that say what is wrong with it."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from scheduler.errors import DatabaseAway, SchedulerError
+
+VERSION = 1
+CONNECT_WITHIN = 5.0  # seconds
+ANSWER_WITHIN = 10.0  # seconds that a statement may take
+SETUP_LOCK = 7042615  # two set-ups at once wait for each other
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+
+class NotInstalled(SchedulerError):
+    """The tables are missing, or of another version."""
+
+    code = "engine-not-set-up"
+
+
+class Database:
+    """One PostgreSQL; `url` is shown without its password."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.name = shown(url)
+        self._reader: Connection | None = None
+        self._reading = asyncio.Lock()
+
+    async def connect(self) -> Connection:
+        """A new connection in autocommit mode; raises DatabaseAway."""
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN):
+                return await psycopg.AsyncConnection.connect(
+                    self._url,
+                    autocommit=True,
+                    application_name="experience",
+                    options=f"-c statement_timeout={int(ANSWER_WITHIN * 1000)}",
+                    tcp_user_timeout=int(ANSWER_WITHIN * 1000),
+                )
+        except (psycopg.Error, TimeoutError, UnicodeError) as error:
+            raise self.away(error) from error
+
+    async def rows(self, query: LiteralString, values: Any = ()) -> list[TupleRow]:
+        """What the query gives, on a connection that all readers share; raises DatabaseAway."""
+        async with self._reading:
+            try:
+                if self._reader is None or self._reader.closed:
+                    self._reader = await self.connect()
+                return await (await self._reader.execute(query, values)).fetchall()
+            except psycopg.Error as error:
+                await self.close()
+                raise self.away(error) from error
+
+    async def close(self) -> None:
+        """Close the connection of the readers; the next query opens another."""
+        reader, self._reader = self._reader, None
+        if reader:
+            await reader.close()
+
+    def away(self, error: Exception) -> DatabaseAway:
+        """The error in one line, with the address and without the password."""
+        why = " ".join(str(error).split()) or "no answer"
+        password = re.search(r"://[^:@/]*:([^@/]+)@", self._url)
+        why = why.replace(password[1], "***") if password else why
+        return DatabaseAway(f"the database does not answer: {self.name}: {why}; check [engine] url")
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for some statements; raises DatabaseAway, also for what fails inside."""
+        connection = await self.connect()
+        try:
+            yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise self.away(error) from error
+        finally:
+            await connection.close()
+
+
+def shown(url: str) -> str:
+    """The address without user, password and options."""
+    return re.sub(r"//[^/@]*@", "//", url).partition("?")[0]
+
+
+# ------------------------------------------------------------------ schema
+
+
+async def install(database: Database) -> bool:
+    """Create the tables; False if they were there. Raises NotInstalled for those of a newer program."""
+    async with database.connection() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (SETUP_LOCK,))
+        found = await _version(connection)
+        if found is None:
+            await connection.execute((files("scheduler.cluster") / "schema.sql").read_bytes())
+            return True
+        _refuse_other(found, database)
+        return False
+
+
+async def require_schema(connection: Connection, database: Database) -> None:
+    """Raises NotInstalled unless the tables are those that this program knows."""
+    found = await _version(connection)
+    if found is None:
+        raise NotInstalled(f"{database.name} has no tables yet; make them with: experience-tui engine setup")
+    _refuse_other(found, database)
+
+
+def _refuse_other(found: int, database: Database) -> None:
+    if found != VERSION:
+        older = "experience-tui engine setup" if found < VERSION else "install the newer program here, too"
+        raise NotInstalled(
+            f"{database.name} has tables of version {found}, this program knows {VERSION}: {older}"
+        )
+
+
+async def _version(connection: Connection) -> int | None:
+    there = await one(connection, "SELECT to_regclass('experience.version') IS NOT NULL")
+    if not there[0]:
+        return None
+    number: int = (await one(connection, "SELECT max(number) FROM experience.version"))[0]
+    return number
+
+
+async def one(connection: Connection, query: LiteralString, values: Any = ()) -> TupleRow:
+    """The only row that the query gives."""
+    row = await (await connection.execute(query, values)).fetchone()
+    if row is None:
+        raise LookupError(query)
+    return row

@@ -1,0 +1,221 @@
+"""Writes under an epoch: states, starts and ends of runs are accepted from the owner of the citizen alone.
+
+All that waits goes into one transaction. It locks the owners' rows for sharing: a take-over waits for writes
+under way and refuses those that come later, also ones that a cut network delivers late.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from scheduler.cluster.database import Connection, Database
+from scheduler.cluster.leases import Lease, elapsed
+from scheduler.errors import DatabaseAway
+
+log = logging.getLogger("experience.engine")
+
+_REFUSED = re.compile("[\0\ud800-\udfff]")
+FIRST_RETRY, LAST_RETRY = 0.1, 1.0  # seconds between attempts while the database does not answer
+
+_OWNERS = """
+WITH batch AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%(batch)s) AS each (
+    citizen text, epoch bigint, task text, number bigint, slot text, attempt integer, trigger text,
+    started float8, state jsonb, finished float8, seconds float8, outcome text, text text, output text,
+    traceback text, facts text)),
+owner AS MATERIALIZED (
+    SELECT citizen, epoch FROM experience.owners
+    WHERE until > clock_timestamp() AND (citizen, epoch) IN (SELECT citizen, epoch FROM batch)
+    ORDER BY citizen FOR SHARE),
+allowed AS (SELECT batch.* FROM batch JOIN owner USING (citizen, epoch))
+"""
+_SAVE = """
+INSERT INTO experience.states AS s (citizen, task, epoch, state)
+SELECT citizen, task, epoch, state FROM {source} WHERE state IS NOT NULL
+ON CONFLICT (citizen, task) DO UPDATE SET state = excluded.state, epoch = excluded.epoch
+"""
+_ENDS = (
+    _OWNERS
+    + f""",
+ended AS (
+    UPDATE experience.runs r
+    SET finished = a.finished, seconds = a.seconds, outcome = a.outcome, text = a.text, output = a.output,
+        traceback = a.traceback, facts = a.facts
+    FROM allowed a
+    WHERE a.outcome IS NOT NULL AND r.outcome IS NULL AND (r.citizen, r.task) = (a.citizen, a.task)),
+saved AS ({_SAVE.format(source="allowed")})
+SELECT citizen, epoch FROM owner
+"""
+)
+_STARTS = (
+    _OWNERS
+    + f""",
+begun AS (
+    INSERT INTO experience.runs (citizen, task, number, slot, attempt, epoch, trigger, started)
+    SELECT citizen, task, number, slot, attempt, epoch, trigger, started FROM allowed
+    ON CONFLICT DO NOTHING RETURNING citizen, task),
+again AS (  -- committed before, but the answer was lost
+    SELECT citizen, task FROM experience.runs JOIN allowed USING (citizen, task, number, epoch)
+    WHERE experience.runs.outcome IS NULL),
+ours AS (SELECT * FROM begun UNION SELECT * FROM again),
+saved AS ({_SAVE.format(source="allowed JOIN ours USING (citizen, task)")})
+SELECT citizen, task FROM ours
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run that wants to begin; `number` names it: no other run of its task has the same, on any machine."""
+
+    task: str
+    number: int
+    slot: str
+    attempt: int
+    trigger: str
+    started: float  # Unix seconds
+    state: Mapping[str, Any]  # of the task, from now on
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the open run of a task ended; times in Unix seconds."""
+
+    task: str
+    finished: float
+    seconds: float
+    outcome: str
+    text: str
+    output: str = ""
+    traceback: str = ""
+    facts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A task has this state."""
+
+    task: str
+    state: Mapping[str, Any]
+
+
+Change = Started | Ended | Saved
+
+
+@dataclass(slots=True)
+class _Asked:
+    lease: Lease
+    changes: Sequence[Change]
+    answer: asyncio.Future[list[bool]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def refuse(self) -> None:
+        if not self.answer.done():
+            self.answer.set_result([False] * len(self.changes))
+
+
+class FencedWriter:
+    """Writes what the schedulers of this process ask for; many at a time, on one connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+        self._waiting: list[_Asked] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def write(self, lease: Lease, changes: Sequence[Change]) -> list[bool]:
+        """Which of the changes are committed; none if this process does not own the citizen.
+
+        A start is refused, too, if this run or another of the task began before. At most one `Saved` and one
+        `Started` of a task. Waits for a database that does not answer, until the lease must be given up.
+        """
+        asked = _Asked(lease, changes)
+        self._waiting.append(asked)
+        if self._task is None:
+            self._task = asyncio.create_task(self._drain(), name="fenced writes")
+        return await asyncio.shield(asked.answer)
+
+    async def close(self) -> None:
+        """Write what still waits."""
+        if self._task:
+            await asyncio.wait({self._task})
+        if self._connection:
+            await self._connection.close()
+
+    async def _drain(self) -> None:
+        pause = FIRST_RETRY
+        try:
+            while batch := self._still_owned():
+                try:
+                    await self._commit(batch)
+                    pause = FIRST_RETRY
+                except (psycopg.DataError, psycopg.ProgrammingError) as error:  # again it would fail again
+                    log.error("not written", extra={"error": str(error)})
+                    for asked in batch:
+                        asked.refuse()
+                except (psycopg.Error, DatabaseAway, TimeoutError):
+                    if self._connection:
+                        await self._connection.close()
+                    self._connection = None
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LAST_RETRY)
+        finally:
+            self._task = None
+
+    def _still_owned(self) -> list[_Asked]:
+        for asked in self._waiting:
+            if not asked.lease.held:
+                asked.refuse()
+        self._waiting = [asked for asked in self._waiting if not asked.answer.done()]
+        return list(self._waiting)
+
+    async def _commit(self, batch: Sequence[_Asked]) -> None:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._database.connect()
+        rows = [(asked, change) for asked in batch for change in asked.changes]
+        starts = [pair for pair in rows if isinstance(pair[1], Started)]
+        others = [pair for pair in rows if not isinstance(pair[1], Started)]
+        owned: set[tuple[str, int]] = set()
+        begun: set[tuple[str, str]] = set()
+        patience = min(asked.lease.deadline for asked in batch) - elapsed()
+        async with asyncio.timeout(patience), self._connection.transaction():
+            if others:
+                found = await self._connection.execute(_ENDS, {"batch": _as_json(others)})
+                owned = {(row[0], row[1]) for row in await found.fetchall()}
+            if starts:
+                found = await self._connection.execute(_STARTS, {"batch": _as_json(starts)})
+                begun = {(row[0], row[1]) for row in await found.fetchall()}
+        for asked in batch:
+            citizen = asked.lease.citizen
+            asked.answer.set_result(
+                [
+                    (citizen, change.task) in begun
+                    if isinstance(change, Started)
+                    else (citizen, asked.lease.epoch) in owned
+                    for change in asked.changes
+                ]
+            )
+
+
+def _as_json(rows: Iterable[tuple[_Asked, Change]]) -> Jsonb:
+    return Jsonb(
+        [
+            {"citizen": asked.lease.citizen, "epoch": asked.lease.epoch, **_storable(asdict(change))}
+            for asked, change in rows
+        ]
+    )
+
+
+def _storable(value: Any) -> Any:
+    """The value, with U+FFFD for the characters that PostgreSQL does not take."""
+    if isinstance(value, str):
+        return _REFUSED.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {key: _storable(each) for key, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list | tuple) else value

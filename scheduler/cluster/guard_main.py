@@ -1,0 +1,90 @@
+"""The guard's own process: kills what a frozen, cut off or dead owner left running when its leases end."""
+
+import os
+import select
+import signal
+import sys
+
+from scheduler.cluster.leases import elapsed
+from scheduler.executors.process_tree import Family, Identity, ProcessEntry, descendants, everybody
+from scheduler.process.process_info import Running, alive, stat
+
+LOOK = 0.05  # seconds between two attempts to kill what is still there
+READY, CLOSED = b"ready\n", b"closed"
+
+
+class Ward:
+    """The owner's runs, with all that they started as far as it was seen."""
+
+    def __init__(self, owner: Running) -> None:
+        self._owner = owner
+        self._families: list[Family] = []
+        self._strays: frozenset[Identity] = frozenset()  # of no family, but the owner's by descent
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._families or self._strays)
+
+    def add(self, leader: Running) -> None:
+        """The owner starts a run."""
+        mark = next((one.mark for one in everybody() if one.identity == (leader.pid, leader.born)), "")
+        self._families.append(Family(mark, leader))
+
+    def look(self) -> list[ProcessEntry]:
+        """What is left of all runs; remembered, since a process may lose its parent and its session."""
+        machine = everybody()
+        found = {family: family.members(machine) for family in self._families}
+        self._families = [
+            family._replace(seen=frozenset(one.identity for one in members))
+            for family, members in found.items()
+            if members
+        ]
+        below = descendants([self._owner.pid], machine) if alive(self._owner) else set()
+        inside = below | {one.pid for members in found.values() for one in members}
+        inside |= {one.pid for one in machine if one.identity in self._strays}
+        inside -= {1, os.getpid(), self._owner.pid}
+        entries = [one for one in machine if one.pid in inside]
+        self._strays = frozenset(one.identity for one in entries)
+        return entries
+
+    def end(self, *, calls: int = 0) -> None:
+        """Kill the runs; and an owner that stands still with handlers inside it: nothing else ends those."""
+        found = stat(self._owner.pid)
+        if calls and found and found.state in "Tt" and alive(self._owner):
+            os.kill(self._owner.pid, signal.SIGKILL)
+        for one in self.look():
+            one.send(signal.SIGKILL)
+
+
+def main(pid: str, born: str) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends with its owner, not with a terminal
+    ward = Ward(Running(int(pid), float(born), 0.0))
+    deadline, calls, unread = float("inf"), 0, b""
+    os.write(1, READY)
+    while True:
+        wait = LOOK if elapsed() >= deadline else min(1.0, max(0.0, deadline - elapsed()))
+        if not select.select([0], [], [], wait)[0]:
+            if elapsed() >= deadline:
+                ward.end(calls=calls)
+            elif ward.busy:
+                ward.look()
+            continue
+        data = os.read(0, 65536)
+        *lines, unread = (unread + data).split(b"\n")
+        for line in lines:
+            kind, *values = line.split()
+            if kind == CLOSED:
+                return
+            if kind == b"run":
+                ward.add(Running(int(values[0]), float(values[1]), 0.0))
+            else:
+                deadline, calls = float(values[0]), int(values[1])
+                ward.look()
+        if not data:  # the owner died
+            ward.end()
+            return
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,248 @@
+"""Who owns a citizen: a lease with a time limit in the database, and an epoch that rises with each owner.
+
+The database compares its own clock alone. A process trusts a lease only until its own deadline, which counts
+from when the renewal was *sent*, on a clock that goes on while the machine sleeps.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psycopg
+
+from scheduler.cluster.database import Connection, Database, one, require_schema
+from scheduler.errors import DatabaseAway, Owned
+from scheduler.process.process_info import Running, alive
+from scheduler.schema.json_codec import from_json, to_json
+
+RENEWALS = 6  # in one lease: an owner gives up one part of it before the lease ends
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+_TAKE = """
+UPDATE experience.owners
+SET epoch = epoch + 1, holder = %(holder)s, machine = %(machine)s, process = %(process)s, wanted = '',
+    until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE citizen = %(citizen)s AND home_id = %(home_id)s
+  AND (until < clock_timestamp() OR holder = %(dead)s)
+RETURNING epoch
+"""
+_RENEW = """
+WITH mine AS (  -- in one order everywhere: writers lock these rows, too
+    SELECT citizen FROM experience.owners
+    WHERE holder = %(holder)s AND until > clock_timestamp() AND citizen = ANY(%(citizens)s)
+    ORDER BY citizen FOR NO KEY UPDATE)
+UPDATE experience.owners o SET until = clock_timestamp() + make_interval(secs => %(seconds)s)
+FROM mine WHERE o.citizen = mine.citizen
+RETURNING o.citizen, o.wanted
+"""
+_TIMELINE = "SELECT timeline_id FROM pg_control_checkpoint()"
+_RELEASE = """
+UPDATE experience.owners SET until = clock_timestamp()
+WHERE citizen = %s AND holder = %s AND epoch = %s
+"""
+_OWNER = """
+SELECT holder, machine, process, home_id, until > clock_timestamp() FROM experience.owners WHERE citizen = %s
+"""
+
+
+def elapsed() -> float:
+    """Seconds on a clock that nobody can set, and that counts the sleep of the machine."""
+    return time.clock_gettime(_CLOCK)
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to run one citizen: good until `deadline`, and never again once it is lost."""
+
+    citizen: str
+    epoch: int
+    deadline: float  # of `elapsed`
+    lost: bool = False
+    wanted: str = ""  # the machine that shall own it next
+    on_lost: list[Callable[[], None]] = field(default_factory=list)
+    on_wanted: Callable[[str], None] = lambda machine: None
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether something of the citizen may be started at this moment."""
+        return not self.lost and elapsed() < self.deadline
+
+    def renew(self, deadline: float) -> None:
+        """Trust it until `deadline`, and lose it then."""
+        self.deadline = deadline
+        if self.timer:
+            self.timer.cancel()
+        self.timer = asyncio.get_running_loop().call_later(max(0.0, deadline - elapsed()), self._over)
+
+    def asked_for(self, machine: str, ours: str) -> None:
+        """A person wants it on this machine."""
+        if machine not in (self.wanted, "", ours):
+            self.wanted = machine
+            self.on_wanted(machine)
+
+    def _over(self) -> None:
+        if self.held:  # a timer's clock may stand still while the machine sleeps, and be early
+            self.renew(self.deadline)
+        else:
+            self.lose()
+
+    def lose(self) -> None:
+        if self.timer:
+            self.timer.cancel()
+        if not self.lost:
+            self.lost = True
+            for callback in self.on_lost:
+                callback()
+
+
+class Leases:
+    """All leases of this process: taken one by one, renewed in one statement, lost each for itself."""
+
+    def __init__(
+        self,
+        database: Database,
+        machine: str,
+        process: Running,
+        seconds: float,
+        renewed: Callable[[float], None] = lambda deadline: None,
+    ) -> None:
+        self.machine, self.seconds = machine, seconds
+        self._database, self._process, self._renewed = database, process, renewed
+        self._holder = uuid.uuid4()  # never the name of a machine: two may have the same
+        self._held: dict[str, Lease] = {}
+        self._timeline: int | None = None
+        self._connection: Connection | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self.trouble = ""  # why leases are not renewed at this moment
+
+    @property
+    def margin(self) -> float:
+        """Seconds before its end at which an owner gives a lease up."""
+        return self.seconds / RENEWALS
+
+    def begin(self) -> None:
+        """Renew from now on."""
+        self._renewing = asyncio.create_task(self._renew_forever(), name="leases")
+
+    async def close(self) -> None:
+        """Renew no more; leases that are still held are lost here, and end in the database by themselves."""
+        if self._renewing:
+            self._renewing.cancel()
+            await asyncio.wait({self._renewing})
+        self._lose(lambda lease: True)
+        if self._connection:
+            await self._connection.close()
+
+    async def take(self, citizen: str, home_id: str) -> Lease:
+        """Own the citizen; raises Owned, naming who does, and DatabaseAway."""
+        try:
+            async with self._database.connection() as connection:
+                await require_schema(connection, self._database)
+                await self._same_timeline(connection)
+                sent = elapsed()
+                values = {
+                    "citizen": citizen,
+                    "holder": self._holder,
+                    "machine": self.machine,
+                    "process": json.dumps(to_json(self._process)),
+                    "home_id": home_id,
+                    "seconds": self.seconds,
+                    "dead": await self._dead_neighbour(connection, citizen),
+                }
+                row = await (await connection.execute(_TAKE, values)).fetchone()
+                if row is None:
+                    raise Owned(await self._refusal(connection, citizen, home_id))
+        except psycopg.Error as error:
+            raise self._database.away(error) from error
+        lease = self._held[citizen] = Lease(citizen, row[0], 0.0)
+        lease.renew(sent + self.seconds - self.margin)
+        self._renewed(sent + self.seconds)
+        return lease
+
+    async def release(self, lease: Lease) -> None:
+        """Give the citizen back at once; if the database does not answer, when the lease ends."""
+        if self._held.get(lease.citizen) is lease:
+            del self._held[lease.citizen]
+        lease.on_lost.clear()
+        lease.lose()
+        try:
+            async with self._database.connection() as connection:
+                await connection.execute(_RELEASE, (lease.citizen, self._holder, lease.epoch))
+        except DatabaseAway:
+            pass
+
+    async def _dead_neighbour(self, connection: Connection, citizen: str) -> uuid.UUID | None:
+        """The holder, if it was a process of this boot of this machine, and is proven to have ended."""
+        row = await (await connection.execute(_OWNER, (citizen,))).fetchone()
+        if row is None or not row[2]:  # nobody has owned it yet
+            return None
+        holder: uuid.UUID = row[0]
+        process = from_json(Running, row[2])
+        same_boot = bool(process.boot) and process.boot == self._process.boot
+        return holder if same_boot and not alive(process) else None
+
+    async def _refusal(self, connection: Connection, citizen: str, home_id: str) -> str:
+        row = await (await connection.execute(_OWNER, (citizen,))).fetchone()
+        if row is None:
+            name = self._database.name
+            return f"{citizen} is not in {name} any more; finish with: experience-tui engine leave {citizen}"
+        _, machine, process, owned_home, running = row
+        if owned_home != home_id:
+            return (
+                f"{citizen} has another home than this one: the folder here was copied, or made anew;"
+                f" its home is on {machine}"
+            )
+        state = "runs on" if running else "has just been released by"
+        return f"{citizen} {state} {machine}, pid {process['pid']}"
+
+    # -------------------------------------------------------------- renewal
+
+    async def _renew_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self.margin / 2 if self.trouble else self.margin)
+            await self.renew()
+
+    async def renew(self) -> None:
+        """Renew all leases with one statement; what does not come back is lost at once."""
+        citizens, sent = list(self._held), elapsed()
+        try:
+            async with asyncio.timeout(self.seconds / 2):
+                if self._connection is None or self._connection.closed:
+                    self._connection = await self._database.connect()
+                await self._same_timeline(self._connection)
+                values = {"holder": self._holder, "citizens": citizens, "seconds": self.seconds}
+                rows = await (await self._connection.execute(_RENEW, values)).fetchall()
+        except (psycopg.Error, DatabaseAway, TimeoutError) as error:
+            if self._connection:
+                await self._connection.close()
+            self._connection = None
+            self.trouble = str(error) or "the database does not answer"
+            self._lose(lambda lease: not lease.held)
+            return
+        self.trouble = ""
+        deadline = sent + self.seconds - self.margin
+        kept: dict[str, str] = dict(rows)
+        for citizen in citizens:
+            if citizen in kept and citizen in self._held:
+                self._held[citizen].renew(deadline)
+                self._held[citizen].asked_for(kept[citizen], self.machine)
+        self._renewed(sent + self.seconds)
+        self._lose(lambda lease: lease.citizen in citizens and lease.citizen not in kept)
+
+    async def _same_timeline(self, connection: Connection) -> None:
+        """A replica that was promoted may not know the newest epochs: then every lease is void."""
+        timeline = (await one(connection, _TIMELINE))[0]
+        if self._timeline not in (None, timeline):
+            self._lose(lambda lease: True)
+            self._timeline = timeline
+            await asyncio.sleep(self.seconds)  # an owner that has not noticed gives up within this time
+        self._timeline = timeline
+
+    def _lose(self, which: Callable[[Lease], bool]) -> None:
+        for lease in [lease for lease in self._held.values() if which(lease)]:
+            del self._held[lease.citizen]
+            lease.lose()

@@ -1,0 +1,208 @@
+"""Joining and leaving: a citizen is on exactly one side, its own disk or the database, killed at any point.
+
+Each side is complete before the other one is given up: who joins gets the mark in the home last, and who
+leaves loses it last.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import LiteralString
+from uuid import UUID
+
+from scheduler.cluster.database import Connection, Database, one, require_schema
+from scheduler.cluster.history import COLUMNS, read_output
+from scheduler.core.records import FinishedRun, RunQuery, RunRecord
+from scheduler.core.state import TaskState
+from scheduler.core.task import Retention
+from scheduler.errors import Owned, SchedulerError
+from scheduler.schema.json_codec import from_json, to_json
+from scheduler.storage import history_reader
+from scheduler.storage.history_writer import HistoryWriter
+from scheduler.storage.lock import owning
+from scheduler.storage.shared_home import mark_shared, new_home_id, shared_home, unmark_shared
+from scheduler.storage.state_file import StateFile
+
+NEVER_OWNED = UUID(int=0)
+EVERY = 10**9  # runs: all of them
+
+_JOIN = """
+INSERT INTO experience.owners AS o (citizen, epoch, holder, machine, process, home_id, until)
+VALUES (%(citizen)s, 0, %(holder)s, %(machine)s, '{}', %(home_id)s, clock_timestamp())
+ON CONFLICT (citizen) DO UPDATE SET home_id = excluded.home_id, machine = excluded.machine WHERE o.epoch = 0
+RETURNING epoch
+"""
+_RUN = """
+INSERT INTO experience.runs (citizen, task, number, slot, attempt, epoch, trigger, started, finished, seconds,
+                             outcome, text, output, traceback, facts)
+VALUES (%s, %s, %s, '', %s, 0, %s, %s, %s, %s, %s, %s, %s, '', %s)
+"""
+_NEW_RUNS: LiteralString = (
+    f"SELECT {COLUMNS} FROM experience.runs"
+    " WHERE citizen = %s AND epoch > 0 AND outcome IS NOT NULL ORDER BY id"
+)
+_TABLES = ("runs", "states", "owners")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRow:
+    """Who runs a shared citizen; `left`: the seconds that its lease has still to go, negative if it ended."""
+
+    citizen: str
+    machine: str
+    pid: int | None
+    epoch: int
+    left: float
+
+
+async def owners(database: Database) -> list[OwnerRow]:
+    """All shared citizens by name; raises DatabaseAway."""
+    rows = await database.rows(
+        "SELECT citizen, machine, (process->>'pid')::int, epoch,"
+        " extract(epoch FROM until - clock_timestamp())::float8 FROM experience.owners ORDER BY citizen"
+    )
+    return [OwnerRow(*row) for row in rows]
+
+
+async def clock_skew(database: Database, now: float) -> float:
+    """Seconds by which this machine's clock is ahead of the database's."""
+    rows = await database.rows("SELECT extract(epoch FROM clock_timestamp())::float8")
+    return float(now - rows[0][0])
+
+
+# ------------------------------------------------------------------ join
+
+
+async def join(database: Database, citizen: str, home: Path, machine: str, now: float) -> None:
+    """Share a citizen that nobody runs at this moment; raises Owned, SchedulerError, DatabaseAway."""
+    if shared_home(home):
+        raise SchedulerError(f"{citizen} is shared already; experience-tui engine status shows who runs it")
+    with owning(home, now):
+        home_id = new_home_id()
+        states, _ = await asyncio.to_thread(StateFile(home).load)
+        runs = await asyncio.to_thread(history_reader.runs, home, RunQuery(limit=EVERY), ())
+        async with database.connection() as connection:
+            await require_schema(connection, database)
+            async with connection.transaction():
+                await _give(connection, citizen, home_id, machine)
+                await _copy_states(connection, citizen, states)
+                await _copy_runs(connection, citizen, home, runs)
+        await asyncio.to_thread(mark_shared, home, home_id, database.name)
+
+
+async def _give(connection: Connection, citizen: str, home_id: str, machine: str) -> None:
+    """The citizen's row; one that an interrupted join left is replaced, with all that belongs to it."""
+    values = {"citizen": citizen, "holder": NEVER_OWNED, "machine": machine, "home_id": home_id}
+    if await (await connection.execute(_JOIN, values)).fetchone() is None:
+        row = await one(connection, "SELECT machine FROM experience.owners WHERE citizen = %s", (citizen,))
+        raise Owned(f"another {citizen} is shared already, by {row[0]}: give this one another name")
+    await connection.execute("DELETE FROM experience.runs WHERE citizen = %s", (citizen,))
+    await connection.execute("DELETE FROM experience.states WHERE citizen = %s", (citizen,))
+
+
+async def _copy_states(connection: Connection, citizen: str, states: object) -> None:
+    assert isinstance(states, dict)
+    rows = [(citizen, task, json.dumps(to_json(state))) for task, state in states.items()]
+    async with connection.cursor() as cursor:
+        await cursor.executemany("INSERT INTO experience.states VALUES (%s, %s, 0, %s)", rows)
+
+
+async def _copy_runs(connection: Connection, citizen: str, home: Path, runs: tuple[RunRecord, ...]) -> None:
+    numbers: dict[str, int] = {}
+    async with connection.cursor() as cursor:
+        for run in sorted(runs, key=lambda run: run.id):
+            number = numbers[run.task] = numbers.get(run.task, 0) + 1
+            output = await asyncio.to_thread(history_reader.output, home, run.id) if run.printed else ""
+            trigger = run.trigger.value if run.trigger else None
+            facts = history_reader.facts_text(run)
+            row = (citizen, run.task, number, run.attempt, trigger, run.started, run.finished, run.seconds)
+            text, output = (each.replace("\0", "\ufffd") for each in (run.text, output))
+            await cursor.execute(_RUN, (*row, run.outcome.value, text, output, facts))
+
+
+# ------------------------------------------------------------------ leave
+
+
+async def leave(database: Database, citizen: str, home: Path, now: float) -> None:
+    """Give a citizen that nobody runs at this moment back to its home alone; raises Owned, DatabaseAway."""
+    home_mark = shared_home(home)
+    if home_mark is None:
+        raise SchedulerError(f"{citizen} is not shared: it runs by its own home")
+    with owning(home, now, shared=True):
+        async with database.connection() as connection, connection.transaction():
+            row = await (
+                await connection.execute(
+                    "SELECT home_id, machine, until > clock_timestamp() FROM experience.owners"
+                    " WHERE citizen = %s FOR UPDATE",
+                    (citizen,),
+                )
+            ).fetchone()
+            if row is not None:
+                home_id, machine, running = row
+                if running:
+                    raise Owned(f"{citizen} runs on {machine}: stop it there first")
+                if home_id != home_mark.home_id:
+                    raise Owned(f"{citizen}: this folder is not its home; leave it from {machine}")
+                await _fetch(database, citizen, home)
+                for table in _TABLES:
+                    await connection.execute(f"DELETE FROM experience.{table} WHERE citizen = %s", (citizen,))
+        await asyncio.to_thread(unmark_shared, home)
+
+
+async def _fetch(database: Database, citizen: str, home: Path) -> None:
+    """Write states and runs into the home, as if it had run by itself all the time."""
+    rows = await database.rows("SELECT task, state FROM experience.states WHERE citizen = %s", (citizen,))
+    states = {task: from_json(TaskState, state) for task, state in rows}
+    file = StateFile(home)
+    await asyncio.to_thread(file.load)
+    await asyncio.to_thread(file.save, states, 1, True)
+    writer = HistoryWriter()
+    recorder = writer.of(home, Retention())
+    recorder.begin(lambda kind, text: None)
+    for run in map(history_reader.record_of, await database.rows(_NEW_RUNS, (citizen,))):
+        output = _Text(await read_output(database, citizen, run.id))
+        recorder.record(
+            FinishedRun(
+                run.task,
+                run.trigger,
+                run.attempt,
+                run.started,
+                run.finished,
+                run.seconds,
+                run.outcome,
+                run.text,
+                output=output if output.size else None,
+                cost=run.cost,
+                who=run.who,
+                stopped_by=run.stopped_by,
+            )
+        )
+    await recorder.close()
+    await writer.close()
+
+
+class _Text:
+    """What a run printed, as the history takes it."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self.size = text, len(text)
+
+    def text(self) -> str:
+        return self._text
+
+
+# ------------------------------------------------------------------ move
+
+
+async def move(database: Database, citizen: str, machine: str) -> str:
+    """Ask the owner to let go for `machine`; the machine that runs it now. Raises SchedulerError."""
+    rows = await database.rows(
+        "UPDATE experience.owners SET wanted = %(machine)s WHERE citizen = %(citizen)s"
+        " RETURNING machine, until > clock_timestamp()",
+        {"machine": machine, "citizen": citizen},
+    )
+    if not rows:
+        raise SchedulerError(f"{citizen} is not shared; share it with: experience-tui engine join {citizen}")
+    before, running = rows[0]
+    return str(before) if running else ""

@@ -1,0 +1,167 @@
+"""The place of a process among machines: leases instead of locks alone, states and runs in the database."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from scheduler.cluster.database import Database
+from scheduler.cluster.fence import FencedWriter
+from scheduler.cluster.guard import Guard
+from scheduler.cluster.history import ClusterHistory
+from scheduler.cluster.leases import Lease, Leases
+from scheduler.cluster.store import ClusterStore, read_committed
+from scheduler.config.settings import CitizenSettings, EngineSettings
+from scheduler.core.records import Recorder
+from scheduler.errors import DatabaseAway, Owned
+from scheduler.process.process_info import BOOT, Running, born
+from scheduler.storage.shared_home import shared_home
+from scheduler.storage.state_store import Store
+from scheduler.system.clock import Clock
+
+log = logging.getLogger("experience.engine")
+
+_FREE = """
+SELECT citizen, wanted, extract(epoch FROM clock_timestamp() - until)::float8 FROM experience.owners
+WHERE until < clock_timestamp()
+"""
+LATER = 2.0  # seconds that a machine waits for each one that is named before it
+
+
+class LocalClaim(Protocol):
+    store: Store
+    recorder: Recorder
+
+    def in_place(self) -> bool: ...
+
+    async def release(self) -> None: ...
+
+
+class LocalPlace(Protocol):
+    """What is owned on this machine alone."""
+
+    clock: Clock
+
+    async def acquire(
+        self, citizen: CitizenSettings, role: str = "", *, shared: bool = False
+    ) -> LocalClaim: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class ClusterClaim:
+    """A citizen by its lease; the lock of its home keeps other processes of this machine out, too."""
+
+    lease: Lease
+    local: LocalClaim
+    store: Store
+    recorder: Recorder
+    leases: Leases
+
+    def in_place(self) -> bool:
+        return self.lease.held and self.local.in_place()
+
+    async def release(self) -> None:
+        await self.leases.release(self.lease)
+        await self.local.release()
+
+
+class ClusterPlace:
+    """Owns citizens whose home is marked as shared through the database, and all others by their lock."""
+
+    def __init__(
+        self,
+        local: LocalPlace,
+        engine: EngineSettings,
+        calls: Callable[[], int],
+        let_go: Callable[[str, str, bool], None],
+    ) -> None:
+        self.machine = engine.machine
+        self._local, self._let_go = local, let_go
+        self._database = Database(engine.url)
+        self._guard = Guard(calls)
+        ours = Running(os.getpid(), born(os.getpid()) or 0.0, local.clock.now(), BOOT)
+        self._leases = Leases(self._database, engine.machine, ours, engine.failover, self._guard.renewed)
+        self._writer = FencedWriter(self._database)
+        self._known: dict[str, CitizenSettings] = {}  # shared citizens whose home is here
+        self._begun = asyncio.Lock()
+
+    async def acquire(self, citizen: CitizenSettings, role: str = "") -> LocalClaim:
+        home = await asyncio.to_thread(shared_home, citizen.home)
+        if home is None:
+            return await self._local.acquire(citizen, role)
+        self._known[citizen.name] = citizen
+        self._refuse_elsewhere(citizen, home.home_id)
+        local = await self._local.acquire(citizen, role, shared=True)
+        try:
+            await self.guarded()
+            lease = await self._leases.take(citizen.name, home.home_id)
+            committed = await read_committed(self._database, citizen.name)
+        except BaseException:
+            await local.release()
+            raise
+        lease.on_lost.append(partial(self._on_lost, citizen.name))
+        lease.on_wanted = partial(self._on_wanted, citizen.name)
+        store = ClusterStore(citizen.home, self._local.clock, lease, self._writer, self, committed)
+        history = ClusterHistory(self._database, citizen.name, store, citizen.history)
+        return ClusterClaim(lease, local, store, history, self._leases)
+
+    async def guarded(self) -> None:
+        """Return when the guard watches: without it nothing may be started."""
+        async with self._begun:
+            if not self._guard.alive:
+                await asyncio.to_thread(self._guard.begin)
+                self._leases.begin()
+
+    def carried(self, process: Running) -> None:
+        """This process becomes a run: it must not outlive the lease."""
+        self._guard.add(process)
+
+    async def free(self) -> Collection[str]:
+        try:
+            rows = await self._database.rows(_FREE)
+        except DatabaseAway:
+            return ()
+        return [citizen for citizen, wanted, since in rows if self._may_take(citizen, wanted, since)]
+
+    def stands_by(self) -> bool:
+        return bool(self._known)
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._leases.close()
+        await asyncio.to_thread(self._guard.close)
+        await self._database.close()
+        await self._local.close()
+
+    def _may_take(self, citizen: str, wanted: str, since: float) -> bool:
+        """Whether it is this machine's turn, `since` seconds after the last lease ended."""
+        settings = self._known.get(citizen)
+        if settings is None:
+            return False
+        if wanted and since < self._leases.seconds:
+            return wanted == self.machine
+        if not settings.machines:
+            return True
+        before = settings.machines.index(self.machine) if self.machine in settings.machines else None
+        return before is not None and since >= before * LATER
+
+    def _refuse_elsewhere(self, citizen: CitizenSettings, home_id: str) -> None:
+        if citizen.machines and self.machine not in citizen.machines:
+            raise Owned(f"{citizen.name} runs on {' or '.join(citizen.machines)}, this is {self.machine}")
+        if not home_id:
+            raise Owned(
+                f"{citizen.name}: its home-id is damaged; restore it, or: experience-tui engine leave"
+            )
+
+    def _on_wanted(self, citizen: str, machine: str) -> None:
+        self._let_go(citizen, f"moves to {machine}", True)
+
+    def _on_lost(self, citizen: str) -> None:
+        why = self._leases.trouble or "another machine owns it"
+        log.error(f"lease lost: {why}", extra={"citizen": citizen})
+        self._let_go(citizen, why, False)

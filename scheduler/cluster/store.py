@@ -1,0 +1,158 @@
+"""The states of a citizen in the database, and after each commit in its `background_tasks.json`, too."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from scheduler.cluster.database import Database
+from scheduler.cluster.fence import Change, Ended, FencedWriter, Saved, Started
+from scheduler.cluster.leases import Lease
+from scheduler.core.state import TaskState
+from scheduler.process.process_info import Running
+from scheduler.schema.json_codec import from_json, to_json
+from scheduler.storage.state_file import States
+from scheduler.storage.state_store import DiskStore, RunStart
+from scheduler.system.clock import Clock
+
+GATHER = 0.005  # seconds in which changes that nobody waits for become one write
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What the owners before have committed: the states, and the number of each task's last run."""
+
+    states: dict[str, TaskState]
+    numbers: dict[str, int]
+
+
+async def read_committed(database: Database, citizen: str) -> Committed:
+    """Where the next owner continues; raises DatabaseAway."""
+    states = await database.rows("SELECT task, state FROM experience.states WHERE citizen = %s", (citizen,))
+    numbers = await database.rows(
+        "SELECT task, max(number) FROM experience.runs WHERE citizen = %s GROUP BY task", (citizen,)
+    )
+    return Committed({task: from_json(TaskState, state) for task, state in states}, dict(numbers))
+
+
+@dataclass(slots=True)
+class _Start:
+    start: RunStart
+    answer: asyncio.Future[Mapping[str, str] | None]
+
+
+class Guarded(Protocol):
+    """What watches over the processes of this machine's runs."""
+
+    async def guarded(self) -> None: ...
+
+    def carried(self, process: Running) -> None: ...
+
+
+class ClusterStore(DiskStore):
+    """Commits first, then writes the file: v2's tools read it, and what a person edits in it counts.
+
+    One write at a time, so that what is committed never goes back.
+    """
+
+    fenced = True
+
+    def __init__(
+        self,
+        home: Path,
+        clock: Clock,
+        lease: Lease,
+        writer: FencedWriter,
+        guard: Guarded,
+        before: Committed,
+    ) -> None:
+        super().__init__(home, clock)
+        self._lease, self._writer, self._guard = lease, writer, guard
+        self._committed, self._numbers = dict(before.states), dict(before.numbers)
+        self._starts: list[_Start] = []
+        self._ends: list[Ended] = []
+        self._committing: asyncio.Task[bool] | None = None
+
+    def load(self) -> tuple[States, list[str]]:
+        states, notes = super().load()  # the file keeps keys that are not ours; its states are older
+        return self._committed or states, notes
+
+    def changed(self) -> None:
+        super().changed()
+        self._commit_soon()
+
+    def carried(self, process: Running) -> None:
+        self._guard.carried(process)
+
+    async def started(self, start: RunStart) -> Mapping[str, str] | None:
+        await self._guard.guarded()
+        answer: asyncio.Future[Mapping[str, str] | None] = asyncio.get_running_loop().create_future()
+        self._starts.append(_Start(start, answer))
+        self._commit_soon()
+        return await answer
+
+    def end(self, run: Ended) -> None:
+        """The open run of this task has ended so."""
+        self._ends.append(run)
+        self._commit_soon()
+
+    async def saved(self) -> bool:
+        committed = await asyncio.shield(self._commit_soon())
+        await super().saved()
+        return committed
+
+    async def close(self) -> None:
+        await self.saved()
+        await super().close()
+
+    def _commit_soon(self) -> "asyncio.Task[bool]":
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_all(), name="commit")
+        return self._committing
+
+    async def _commit_all(self) -> bool:
+        """Commit until nothing waits; whether all was accepted."""
+        accepted = True
+        try:
+            await asyncio.sleep(0 if self._starts else GATHER)
+            while self._starts or self._ends or self._dirty():
+                accepted = await self._commit() and accepted
+            return accepted
+        finally:
+            self._committing = None
+
+    def _dirty(self) -> dict[str, TaskState]:
+        return {n: s for n, s in self._states().items() if self._committed.get(n) is not s}
+
+    async def _commit(self) -> bool:
+        starts, self._starts = self._starts, []
+        ends, self._ends = self._ends, []
+        starting = {each.start.task for each in starts}
+        saving = {name: state for name, state in self._dirty().items() if name not in starting}
+        changes: list[Change] = [
+            *ends,
+            *(Saved(name, to_json(state)) for name, state in saving.items()),
+            *(self._row(each.start) for each in starts),
+        ]
+        self._committed |= saving | {each.start.task: each.start.state for each in starts}
+        answers: Sequence[bool] = await self._writer.write(self._lease, changes)
+        for each, begun in zip(starts, answers[len(changes) - len(starts) :], strict=True):
+            if not each.answer.done():
+                each.answer.set_result(self._variables(each.start) if begun else None)
+        return all(answers)
+
+    def _row(self, start: RunStart) -> Started:
+        number = self._numbers[start.task] = self._numbers.get(start.task, 0) + 1
+        state = to_json(start.state)
+        slot = self._slot(start)
+        return Started(start.task, number, slot, start.attempt, start.trigger, start.started, state)
+
+    def _slot(self, start: RunStart) -> str:
+        """The same for each attempt: the time of the slot, or the number of the first run."""
+        return start.slot or str(self._numbers[start.task] - start.attempt + 1)
+
+    def _variables(self, start: RunStart) -> Mapping[str, str]:
+        """What a program passes on, as idempotency key and as fencing token."""
+        slot = f"{self._lease.citizen}/{start.task}/{self._slot(start)}"
+        return {"EXPERIENCE_SLOT": slot, "EXPERIENCE_EPOCH": str(self._lease.epoch)}

@@ -1,0 +1,50 @@
+"""The mark of a home that machines share through a database: which home it is, and through what."""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from scheduler.system.files import replace_file
+from scheduler.system.foreign_home import make_folder, open_file, remove
+
+FOLDER = ".experience"
+MARK = "home-id"
+LONGEST = 400  # bytes read of a mark
+
+
+class SharedHome(NamedTuple):
+    """A home's number, the same on every machine that sees this very folder, and the database's address."""
+
+    home_id: str
+    through: str
+
+
+def shared_home(home: Path) -> SharedHome | None:
+    """The mark of the home, None if it is no shared one; a damaged mark is one with no number."""
+    try:
+        file = open_file(home / FOLDER / MARK, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        content = os.read(file, LONGEST).decode(errors="replace")
+    finally:
+        os.close(file)
+    home_id, _, through = content.strip().partition(" ")
+    return SharedHome(home_id if re.fullmatch(r"[0-9a-f-]{36}", home_id) else "", through)
+
+
+def new_home_id() -> str:
+    return str(uuid4())
+
+
+def mark_shared(home: Path, home_id: str, through: str) -> None:
+    """Mark the home; raises OSError."""
+    make_folder(home / FOLDER)
+    replace_file(home / FOLDER / MARK, f"{home_id} {through}\n".encode())
+
+
+def unmark_shared(home: Path) -> None:
+    """Remove the mark; raises OSError."""
+    remove(home / FOLDER / MARK)

@@ -1,0 +1,108 @@
+"""A PostgreSQL of its own for the tests: made by initdb in a temporary folder, on a free port, with fsync."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+
+from tests.needs import PATH
+
+
+class Postgres:
+    """A server that can be stopped, crashed and started again."""
+
+    def __init__(self, folder: Path, bin_folder: Path) -> None:
+        self._folder, self._bin = folder, bin_folder
+        self._data = folder / "data"
+        self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None  # it refuses to run as root
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._server: subprocess.Popen[bytes] | None = None
+        if self._user:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        self._run(
+            "initdb", "-D", str(self._data), "-U", "experience", "-A", "trust", "-E", "UTF8", "--locale=C"
+        )
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://experience@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        """The address of an empty database."""
+        name = f"test_{uuid4().hex[:12]}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+        return self.url(name)
+
+    def start(self) -> None:
+        options = f"-c port={self.port} -c listen_addresses=127.0.0.1 -c max_connections=200"
+        options += " -c unix_socket_directories="
+        with (self._folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                (str(self._bin / "postgres"), "-D", str(self._data), *options.split()),
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+                **self._as_user(),  # type: ignore[call-overload]
+            )
+        for _ in range(600):
+            try:
+                psycopg.connect(self.url(), connect_timeout=2).close()
+                return
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+        raise RuntimeError((self._folder / "log").read_text(errors="replace")[-2000:])
+
+    def crash(self) -> None:
+        """As if its machine lost power: SIGQUIT ends every backend at once, and recovery follows."""
+        assert self._server
+        self._server.send_signal(signal.SIGQUIT)
+        self._server.wait()
+
+    def freeze(self) -> None:
+        assert self._server
+        os.killpg(self._server.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._server
+        os.killpg(self._server.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self._server and self._server.poll() is None:
+            self._server.send_signal(signal.SIGINT)
+            self._server.wait()
+
+    def _as_user(self) -> dict[str, int | list[int]]:
+        if self._user is None:
+            return {}
+        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            (str(self._bin / program), *arguments), check=True, capture_output=True, **self._as_user()
+        )  # type: ignore[call-overload]
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A running server, gone afterwards."""
+    program = shutil.which("postgres", path=PATH)
+    assert program, "PostgreSQL is not installed: apt install postgresql"
+    with tempfile.TemporaryDirectory(prefix="pg-") as place:
+        server = Postgres(Path(place), Path(program).parent)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()

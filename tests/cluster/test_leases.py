@@ -1,0 +1,216 @@
+"""A citizen has one owner: the database's clock decides, and an owner gives up before its lease ends."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator, Callable
+
+import psycopg
+import pytest
+
+from scheduler.cluster.database import Database, NotInstalled, install, shown
+from scheduler.cluster.leases import Leases, elapsed
+from scheduler.errors import DatabaseAway, Owned
+from scheduler.process.process_info import BOOT, Running, born
+
+LONG = 600.0
+Owners = Callable[..., Leases]
+
+
+@pytest.fixture
+async def owners(database: Database) -> AsyncIterator[Owners]:
+    made: list[Leases] = []
+
+    def make(machine: str = "m1", seconds: float = LONG, process: Running | None = None) -> Leases:
+        ours = Running(os.getpid(), born(os.getpid()) or 0.0, 0.0, BOOT)
+        made.append(Leases(database, machine, process or ours, seconds))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()
+
+
+async def expire(database: Database, citizen: str) -> None:
+    """As if its time had passed."""
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE experience.owners SET until = clock_timestamp() WHERE citizen = %s", (citizen,)
+        )
+
+
+async def test_the_second_to_ask_is_refused_and_told_who_owns_the_citizen(owners: Owners) -> None:
+    await owners("m1").take("opus", "home-1")
+    with pytest.raises(Owned, match=f"opus runs on m1, pid {os.getpid()}"):
+        await owners("m2").take("opus", "home-1")
+
+
+async def test_each_owner_has_a_higher_epoch(owners: Owners, database: Database) -> None:
+    first = await owners("m1").take("opus", "home-1")
+    await expire(database, "opus")
+    second = await owners("m2").take("opus", "home-1")
+    assert (first.epoch, second.epoch) == (1, 2)
+
+
+async def test_of_twenty_that_ask_at_once_one_gets_it(owners: Owners) -> None:
+    asked = [owners(f"m{number}").take("opus", "home-1") for number in range(20)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(not isinstance(answer, Owned) for answer in answers) == 1
+
+
+async def test_a_released_citizen_is_free_at_once(owners: Owners) -> None:
+    one = owners("m1")
+    lease = await one.take("opus", "home-1")
+    await one.release(lease)
+    assert not lease.held
+    assert (await owners("m2").take("opus", "home-1")).held
+
+
+async def test_a_lease_that_another_has_taken_is_lost_at_the_next_renewal(
+    owners: Owners, database: Database
+) -> None:
+    one = owners("m1")
+    lost: list[str] = []
+    opus, mira = await one.take("opus", "home-1"), await one.take("mira", "home-2")
+    opus.on_lost.append(lambda: lost.append("opus"))
+    await expire(database, "opus")
+    await owners("m2").take("opus", "home-1")
+    await one.renew()
+    assert (lost, opus.held, mira.held) == (["opus"], False, True)
+
+
+async def test_a_lease_that_has_ended_is_not_renewed_even_if_nobody_took_it(
+    owners: Owners, database: Database
+) -> None:
+    one = owners("m1")
+    lease = await one.take("opus", "home-1")
+    await expire(database, "opus")
+    await one.renew()
+    assert lease.lost
+
+
+async def test_an_owner_gives_up_before_its_lease_ends(owners: Owners) -> None:
+    one = owners("m1", seconds=1.2)
+    before = elapsed()
+    lease = await one.take("opus", "home-1")
+    assert lease.deadline <= before + 1.2 - one.margin + (elapsed() - before)
+    await asyncio.sleep(lease.deadline - elapsed())
+    assert not lease.held
+    with pytest.raises(Owned):  # the database still calls it owned
+        await owners("m2").take("opus", "home-1")
+
+
+async def test_renewals_move_the_deadline_from_when_they_were_sent(owners: Owners) -> None:
+    heard: list[float] = []
+    one = owners("m1", seconds=60.0)
+    one._renewed = heard.append
+    lease = await one.take("opus", "home-1")
+    before, first = elapsed(), lease.deadline
+    await one.renew()
+    assert heard[-1] == lease.deadline + one.margin
+    assert first < lease.deadline <= elapsed() + 50 and lease.deadline >= before + 50
+
+
+async def test_what_a_dead_process_of_this_boot_owned_is_taken_up_at_once(owners: Owners) -> None:
+    child = subprocess.Popen(("sleep", "60"))  # noqa: ASYNC220  # returns at once
+    process = Running(child.pid, born(child.pid) or 0.0, 0.0, BOOT)
+    try:
+        await owners("m1", process=process).take("opus", "home-1")
+        with pytest.raises(Owned):
+            await owners("m1").take("opus", "home-1")
+    finally:
+        child.kill()
+        child.wait()
+    assert (await owners("m1").take("opus", "home-1")).epoch == 2
+
+
+async def test_a_process_of_another_machine_is_never_believed_to_be_dead(owners: Owners) -> None:
+    stranger = Running(2**22 - 1, 1.0, 0.0, "another boot")
+    await owners("m2", process=stranger).take("opus", "home-1")
+    with pytest.raises(Owned):
+        await owners("m1").take("opus", "home-1")
+
+
+async def test_a_citizen_that_left_the_database_is_not_taken(owners: Owners) -> None:
+    with pytest.raises(Owned, match=r"aria is not in .* any more; finish with: experience-tui engine leave"):
+        await owners("m1").take("aria", "home-1")
+
+
+async def test_an_owner_hears_that_a_person_wants_it_on_another_machine(
+    owners: Owners, database: Database
+) -> None:
+    one = owners("m1")
+    heard: list[str] = []
+    lease = await one.take("opus", "home-1")
+    lease.on_wanted = heard.append
+    for machine in ("m1", "m2", "m2"):
+        async with database.connection() as connection:
+            await connection.execute("UPDATE experience.owners SET wanted = %s", (machine,))
+        await one.renew()
+    assert heard == ["m2"]
+    await one.release(lease)
+    await owners("m2").take("opus", "home-1")
+    assert await database.rows("SELECT wanted FROM experience.owners WHERE citizen = 'opus'") == [("",)]
+    await database.close()
+
+
+async def test_a_copied_home_never_takes_the_citizen(owners: Owners, database: Database) -> None:
+    await owners("m1").take("opus", "home-1")
+    await expire(database, "opus")
+    with pytest.raises(Owned, match="has another home than this one"):
+        await owners("m2").take("opus", "copy")
+
+
+async def test_a_promoted_replica_voids_every_lease(owners: Owners, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = owners("m1", seconds=0.3)
+    lease = await one.take("opus", "home-1")
+    monkeypatch.setattr("scheduler.cluster.leases._TIMELINE", "SELECT 99")
+    await one.renew()
+    assert lease.lost
+
+
+async def test_without_the_database_a_lease_is_trusted_until_its_deadline_only(
+    database: Database,
+) -> None:
+    one = Leases(database, "m1", Running(os.getpid(), 0.0, 0.0, BOOT), 1.2)
+    lease = await one.take("opus", "home-1")
+    one._database = Database("postgresql://127.0.0.1:1/none")
+    await one.renew()
+    assert lease.held and "does not answer" in one.trouble
+    lease.deadline = elapsed()
+    await one.renew()
+    assert lease.lost
+
+
+# ------------------------------------------------------------------ the database itself
+
+
+async def test_tables_are_made_once_by_whoever_comes_first(url: str) -> None:
+    made = await asyncio.gather(*(install(Database(url)) for _ in range(5)))
+    assert sorted(made) == [False, False, False, False, True]
+
+
+async def test_without_tables_the_command_that_makes_them_is_named(url: str) -> None:
+    ours = Running(os.getpid(), 0.0, 0.0, BOOT)
+    with pytest.raises(NotInstalled, match="experience-tui engine setup"):
+        await Leases(Database(url), "m1", ours, LONG).take("opus", "home-1")
+
+
+async def test_tables_of_a_newer_program_are_left_alone(database: Database, url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE experience.version SET number = 2")
+    with pytest.raises(NotInstalled, match="version 2, this program knows 1: install the newer program"):
+        await install(database)
+
+
+@pytest.mark.parametrize(
+    "bad", ["postgresql://experience:secret@127.0.0.1:1/none", "nonsense", "postgresql://[/x"]
+)
+async def test_a_wrong_address_is_one_line_without_the_password(bad: str) -> None:
+    with pytest.raises(DatabaseAway, match="the database does not answer") as refused:
+        await Database(bad).connect()
+    assert "secret" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_an_address_is_shown_without_user_password_and_options() -> None:
+    assert shown("postgresql://ct:secret@db.example/e?sslmode=require") == "postgresql://db.example/e"

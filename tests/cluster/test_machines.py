@@ -1,0 +1,145 @@
+"""Two machines for real: one dies, freezes or is cut off, and its citizen goes on with the other."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from scheduler.process.process_info import stat
+from tests.cluster.machines import Machine
+from tests.cluster.postgres import Postgres
+
+SETTINGS = """failover = "{failover}s"
+[citizens.opus.tasks.tick]
+every = "1s"
+command = ["sh", "-c", "echo $EXPERIENCE_SLOT $EXPERIENCE_EPOCH $MACHINE >> {log}"]
+[citizens.opus.tasks.long]
+every = "1h"
+timeout = "10m"
+command = ["sh", "-c", "echo long $MACHINE $$ >> {log}; exec sleep 300"]
+"""
+
+
+@dataclass
+class Two:
+    one: Machine
+    two: Machine
+    log: Path
+
+    def lines(self, machine: str = "") -> list[str]:
+        found = self.log.read_text().splitlines() if self.log.exists() else []
+        return [line for line in found if not machine or machine in line.split()]
+
+    def long_runs(self, machine: str) -> list[int]:
+        """Which runs of the long task this machine has not ended; a frozen owner cannot collect its dead."""
+        begun = [int(line.split()[2]) for line in self.lines(machine) if line.startswith("long")]
+        assert begun
+        return [pid for pid in begun if (found := stat(pid)) and found.state not in "ZX"]
+
+    def until(self, machine: str, runs: int, within: float = 30.0) -> float:
+        """Return when the machine has begun so many runs, with the seconds that this took."""
+        start = time.monotonic()
+        while len(self.lines(machine)) < runs:
+            assert time.monotonic() - start < within, (self.lines(), self.one.said(), self.two.said())
+            time.sleep(0.05)
+        return time.monotonic() - start
+
+
+@pytest.fixture
+def failover() -> int:
+    """Seconds; short, since most tests wait for it."""
+    return 3
+
+
+@pytest.fixture
+def two(server: Postgres, url: str, tmp_path: Path, failover: int) -> Iterator[Two]:
+    log = tmp_path / "runs"
+    settings = SETTINGS.format(log=log, failover=failover)
+    made = [Machine(name, tmp_path / name, server.port, settings) for name in ("m1", "m2")]
+    try:
+        for machine in made:
+            machine.prepare()
+            machine.home("opus").mkdir()
+        setup, join = made[0].run("engine", "setup"), made[0].run("engine", "join", "opus")
+        assert (setup.returncode, join.returncode) == (0, 0), setup.stderr + join.stderr
+        made[0].share_homes(made[1], "opus")
+        made[0].start()
+        machines = Two(made[0], made[1], log)
+        machines.until("m1", 3)
+        made[1].start()
+        while "opus runs on m1" not in made[1].said():
+            assert made[1].running, made[1].said()
+            time.sleep(0.05)
+        yield machines
+    finally:
+        for machine in made:
+            machine.close()
+
+
+def numbers(two: Two) -> list[int]:
+    return [int(line.split()[0].rpartition("/")[2]) for line in two.lines() if line.startswith("opus/tick")]
+
+
+def owners(url: str) -> list[tuple[str, int]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT machine, epoch FROM experience.owners").fetchall()  # type: ignore[return-value]
+
+
+def test_a_killed_machine_is_followed_by_the_other_after_its_lease(two: Two, url: str) -> None:
+    two.one.kill()
+    two.until("m2", 3)
+    assert owners(url) == [("m2", 2)]
+    assert len(numbers(two)) == len(set(numbers(two)))  # no run twice
+    assert two.long_runs("m1") == []  # its run ended with it
+
+
+def test_a_frozen_machine_finds_its_runs_ended_and_begins_nothing(two: Two, url: str) -> None:
+    two.one.freeze()
+    two.until("m2", 3)
+    assert two.long_runs("m1") == []
+    before = len(two.lines("m1"))
+    two.one.thaw()
+    two.until("m2", 6)
+    assert len(two.lines("m1")) == before
+    assert owners(url) == [("m2", 2)]
+
+
+def test_a_machine_that_is_cut_off_gives_up_before_the_other_takes_over(two: Two) -> None:
+    two.one.cut()
+    two.until("m2", 3)
+    assert "lease lost" in two.one.said()
+    before = len(two.lines("m1"))
+    two.one.mend()
+    two.until("m2", 6)
+    assert len(two.lines("m1")) == before
+    assert len(numbers(two)) == len(set(numbers(two)))
+
+
+@pytest.mark.parametrize("failover", [30])
+def test_a_database_that_crashes_for_a_moment_costs_nothing(two: Two, server: Postgres, url: str) -> None:
+    runs = len(two.lines("m1"))
+    server.crash()
+    server.start()
+    two.until("m1", runs + 3)
+    assert owners(url) == [("m1", 1)]
+
+
+def test_a_person_moves_a_citizen(two: Two, url: str) -> None:
+    asked = two.two.run("engine", "move", "opus", "m2")
+    assert asked.stdout == "opus: m1 lets go of it for m2\n"
+    two.until("m2", 3)
+    assert owners(url) == [("m2", 2)]
+    status = two.one.run("engine", "status")
+    assert re.search(r"opus +m2 +\d+ +2 +[123]s", status.stdout)
+
+
+def test_a_shared_home_is_not_run_by_a_process_without_the_database(two: Two) -> None:
+    alone = two.one.folder / "alone.toml"
+    alone.write_text(f'root = "{two.one.folder / "root"}"\n')
+    refused = two.one.run("--no-ui", "--config", str(alone))
+    assert refused.returncode == 2
+    assert "opus is run through postgresql://127.0.0.1" in refused.stdout + refused.stderr

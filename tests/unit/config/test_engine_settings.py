@@ -1,0 +1,56 @@
+"""`[engine]`: what is read, and what is refused in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from scheduler.config.loader import load
+from scheduler.config.settings import Settings
+from tests.each import each
+
+URL = "postgresql://experience:secret@db.example/experience?sslmode=verify-full"
+
+
+def loaded(tmp_path: Path, text: str, **environ: str) -> Settings:
+    file = tmp_path / "main.toml"
+    file.write_text(f'root = "{tmp_path / "root"}"\n{text}')
+    return load(config=file, environ=environ)
+
+
+def test_the_password_comes_from_the_environment(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    text = '[engine]\nurl = "${EXPERIENCE_ENGINE}"\nmachine = "m1"\nfailover = "10s"\n'
+    engine = loaded(tmp_path, text, EXPERIENCE_ENGINE=URL).engine
+    assert engine and (engine.url, engine.machine, engine.failover) == (URL, "m1", 10.0)
+    assert "secret" not in repr(engine)
+
+
+def test_without_the_table_there_is_no_engine(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "").engine is None
+
+
+@each(
+    ("text", "problem"),
+    [
+        ("", "engine: has no url; add url ="),
+        ('url = "x"', "engine.url: is not the address of a PostgreSQL"),
+        ('url = "postgresql://[/x"', "engine.url: is not the address of a PostgreSQL"),
+        ('url = "postgresql://a:b@127.0.0.1/x"', "engine.url: contains a password; write url = "),
+        ('url = "postgresql://a@db.example/x"', "engine.url: would send all in plain text; add ?sslmode="),
+        ('url = "postgresql://a@db.example/x?sslmode=prefer"', "engine.url: would send all in plain text"),
+        ('url = "${MISSING}"', "engine.url: MISSING is not in the environment; set it where"),
+        ('url = "postgresql:///x"\nfailover = "1s"', "engine.failover: "),
+        ('url = "postgresql:///x"\nmachine = "a b"', "engine.machine: is not a valid name"),
+        ('url = "postgresql:///x"\nmachines = "a"', "engine.machines: unknown key"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(tmp_path: Path, text: str, problem: str) -> None:
+    settings = loaded(tmp_path, f"[engine]\n{text}\n")
+    assert settings.engine is None
+    assert any(problem in line for line in settings.problems), settings.problems
+    assert not any("\n" in line for line in settings.problems)
+
+
+def test_a_wrong_address_is_not_quoted(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, '[engine]\nurl = "${E}"\n', E="mysql://a:secret@db/x")
+    assert settings.problems and "secret" not in " ".join(settings.problems)
