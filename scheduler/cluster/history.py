@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Collection
-from typing import Any, LiteralString
+from typing import LiteralString
 
 from scheduler.cluster.database import Database
 from scheduler.cluster.fence import Ended
 from scheduler.cluster.store import ClusterStore
 from scheduler.core.records import FinishedRun, Notify, RunQuery, RunRecord
-from scheduler.core.task import Outcome, Retention, Trigger
+from scheduler.core.task import Retention
 from scheduler.errors import SchedulerError, UnknownRun, UnknownTask
 from scheduler.storage.history_reader import facts_text, joined, record_of
 
