@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -96,14 +97,14 @@ class ClusterPlace:
             return await self._local.acquire(citizen, role)
         self._known[citizen.name] = citizen
         self._refuse_elsewhere(citizen, home.home_id)
-        local = await self._local.acquire(citizen, role, shared=True)
-        try:
+        async with AsyncExitStack() as undo:
+            local = await self._local.acquire(citizen, role, shared=True)
+            undo.push_async_callback(local.release)
             await self.guarded()
             lease = await self._leases.take(citizen.name, home.home_id)
+            undo.push_async_callback(self._leases.release, lease)
             committed = await read_committed(self._database, citizen.name)
-        except BaseException:
-            await local.release()
-            raise
+            undo.pop_all()
         lease.on_lost.append(partial(self._on_lost, citizen.name))
         lease.on_wanted = partial(self._on_wanted, citizen.name)
         store = ClusterStore(citizen.home, self._local.clock, lease, self._writer, self, committed)
