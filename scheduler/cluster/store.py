@@ -1,7 +1,7 @@
 """The states of a citizen in the database, and after each commit in its `background_tasks.json`, too."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -96,6 +96,9 @@ class ClusterStore(DiskStore):
         """The open run of this task has ended so."""
         self._ends.append(run)
         self._commit_soon()
+
+    def written(self) -> Awaitable[bool]:
+        return asyncio.shield(self._commit_soon())
 
     async def saved(self) -> bool:
         committed = await asyncio.shield(self._commit_soon())
