@@ -541,7 +541,7 @@ def test_a_problem_in_the_main_file_is_the_main_files_and_the_citizens(place):
         ("root = '~nobody_at_all_/x'", "root: names the home of an unknown user; write the whole path"),
         (
             "owner = 'x'",
-            "owner: unknown key; known: alerts, budget, citizens, engine, history, keys, llm, monitor, prices,",
+            "owner: unknown key; known: alerts, budget, citizens, engine, history, keys, llm, monitor,",
         ),
         ("[citizen.opus]", "citizen: unknown key; did you mean citizens?"),
         ("[citizens.Opus]", "citizens.Opus: is not a valid name: use a-z"),
