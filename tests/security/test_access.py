@@ -22,6 +22,7 @@ OTHERS = {*BY_NAME, "at", "partial", "server", "gzip", "tarfile", "Connection"} 
 ALLOWED = {
     "system/foreign_home.py": "it is the module",
     "agents/refusal.py": "the words of refusals: a file of this program",
+    "cluster/database.py": "the tables: a file of this program",
     "process/adopted.py": "files of /proc",
     "process/process_info.py": "files of /proc",
     "process/startup.py": "files of /proc",
