@@ -421,7 +421,7 @@ class Scheduler:
         """Record the outcome, publish it, and find the task's next time."""
         self._registry.finish(job, run, result, now, took)
         if result.urgent and self._wake and self._rules.wakes and not self._registry.stopping:
-            self._wake.urgent()
+            self._wake.urgent(Who(run=run.title))
         self._ended(job, run)
 
     def _ended(self, job: Job, run: RunHandle) -> None:

@@ -13,6 +13,7 @@ from scheduler.process.who import Who
 
 AT_ONCE = 0.1  # seconds in which most runs end: then the answer says so
 ABANDONED = "its thread cannot be killed: it was written off, and nothing of the task starts before it ends"
+WAITED = "was waiting; will not run"
 BEHIND = "the run that was forced behind it starts next"
 
 
@@ -31,7 +32,8 @@ class Stop:
         raise NotRunning(f"{job.task.name} is not running{_instead(job)}")
 
     async def _end(self, job: Job, run: RunHandle, who: Who) -> Receipt:
-        name, number, again = job.task.name, job.state.run_count + 1, run.reason is not None
+        name, again = job.task.name, run.reason is not None
+        number = job.state.run_count + 1 if run.opened else 0  # a wake that waits for due tasks has none yet
         behind = [BEHIND] if job.again else []
         if not self._runner.end(run, who):
             raise NotRunning(f"{name} has just ended by itself")
@@ -39,7 +41,8 @@ class Stop:
         self._registry.publish(job)
         ended = await self._runner.ended_within(run, AT_ONCE)
         abandoned = [ABANDONED] if ended and run.left and isinstance(job.task.work, Call | Imported) else []
-        text = "; ".join([f"{name}: {'stopped' if ended else STOPPING}", *abandoned, *behind])
+        how = WAITED if not run.opened else "stopped" if ended else STOPPING
+        text = "; ".join([f"{name}: {how}", *abandoned, *behind])
         return replace(await self._registry.receipt(text), run=number)
 
     async def _take_out(self, job: Job, who: Who) -> Receipt:
@@ -47,7 +50,7 @@ class Stop:
         self._dispatch.take_out(job)
         self._registry.add_event("taken out", name, text="it was waiting and will not run", who=who)
         self._runner.waiters.check_queued(job)
-        return await self._registry.receipt(f"{name}: was waiting; will not run")
+        return await self._registry.receipt(f"{name}: {WAITED}")
 
 
 def _instead(job: Job) -> str:

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 
 from scheduler.process import process_info as facts
+from scheduler.process.who import user_name
 from tests.crash.loops import ROOT, Place
 from tests.fakes import until
 
@@ -45,7 +47,8 @@ async def test_a_tree_of_ten_processes_with_changed_sessions_is_gone(tmp_path):
         assert [pid for pid in pids if (found := facts.stat(pid)) and found.state not in "ZX"] == []
         assert done.returncode == 0, done.stdout + done.stderr
         assert json.loads(done.stdout) == {
-            **{"citizen": "opus", "task": "tree", "text": "tree: stopped", "outcome": "stopped"},
+            **{"citizen": "opus", "task": "tree", "outcome": "stopped"},
+            "text": f"tree: stopped by {user_name(os.geteuid())}",
         }
         again = await asyncio.to_thread(stop, place, "tree")
         assert (again.returncode, json.loads(again.stdout)["code"]) == (2, "not-running")

@@ -16,7 +16,7 @@ from scheduler.cli.options import (
     some_citizens,
     tasks_argument,
 )
-from scheduler.core.task import Outcome
+from scheduler.core.task import WAKE, Outcome
 from scheduler.core.text import clean
 from scheduler.errors import SchedulerError, UnknownTask
 
@@ -159,8 +159,10 @@ def _wanted(fleet: "Fleet", citizens: Collection[str], tasks: Sequence[str]) -> 
     """Pairs of citizen and task; of all citizens those that have it, and those that cannot be read."""
     if citizens or not tasks:
         return [(name, task) for name in citizens or sorted(fleet.members) for task in tasks or ("",)]
+    snapshots = {name: fleet.members[name].control.snapshot() for name in fleet.members}
     rows = {
-        name: {row.name for row in fleet.members[name].control.snapshot().tasks} for name in fleet.members
+        name: {*(row.name for row in one.tasks), *([WAKE] if one.tasks else [])}
+        for name, one in snapshots.items()
     }
     known = set().union(*rows.values())
     for task in tasks:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     "stop",
     help="End runs. Their processes get 5 seconds to end, at a second stop none. A stopped run is no failure"
     f" and is not retried; one that waits for a worker will not run.\n\n{GRAMMAR}",
-    epilog="Example: experience-tui stop opus news_scan --wait",
+    epilog="Example: experience-tui stop opus wake --wait",
 )
 @tasks_argument
 @every_citizen

@@ -84,15 +84,15 @@ class WakeDesk:
         self._ask(Trigger.FORCE, who)
         return replace(await self._registry.receipt(text), run=number)
 
-    def urgent(self) -> None:
-        """Wake the citizen at once, but not more often than the cooldown allows."""
+    def urgent(self, who: Who) -> None:
+        """Wake the citizen at once, but not more often than the cooldown allows; `who` is a run."""
         if self.wake.cools_down():
             return
         job = self._job
         if job.state.paused or not job.task.enabled:
             self._registry.update(job, job.state.wanted())
         else:
-            self._ask(Trigger.URGENT)
+            self._ask(Trigger.URGENT, who)
 
     async def whole(self, wait: Wait) -> Outcome:
         """The outcome of one whole wake; skipped if the wake before it has not ended, or by its budget."""
