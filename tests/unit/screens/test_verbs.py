@@ -22,7 +22,7 @@ def test_a_citizen_is_named_once():
 
 def test_how_to_add_a_citizen_is_said_with_an_unknown_one():
     assert "experience.toml in it" in str(UnknownCitizen("aria", ["opus"]))
-    assert str(UnknownCitizen("aria", [])).endswith("known: none yet; ./run.sh NAME makes the first")
+    assert str(UnknownCitizen("aria", [])).endswith("known: none yet; ./run.sh init NAME makes the first")
 
 
 def test_what_has_no_owner_is_neither_under_way_nor_next():
