@@ -113,6 +113,8 @@ def outcome_of(view: TaskView) -> str:
     """How the last run of a task went, in a line."""
     text = view.error.text if view.error else view.text
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    if view.outcome is Outcome.STOPPED and first:  # "stopped by ct"
+        return f"{view.name}: {first}"
     word = Outcome.FAILED if view.error else view.outcome or Outcome.FAILED
     return f"{view.name}: {word}" + (f": {first}" if first else "")
 

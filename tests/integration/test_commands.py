@@ -193,6 +193,23 @@ def test_again_waits_for_the_run_that_was_asked_for(shell):
     assert waiting.communicate(timeout=20)[0] == "at last\nlate: ok: at last\n"
 
 
+@pytest.mark.parametrize("citizens", [OWNED], indirect=True)
+def test_a_run_or_a_wake_that_somebody_else_stops_is_no_success_for_who_waits_for_it(shell):
+    waiting = shell.begin("force", "opus", "late", "--wait")
+    until(lambda: shell("stop", "opus", "late") == 0, "it runs, and is stopped")
+    (shell.root / "opus" / "hold").touch()
+    awake = shell.begin("wake", "opus", "--wait")
+    until((shell.root / "opus" / "awake").exists, "it is awake")
+    assert shell("stop", "opus", "wake", "--wait") == 0
+    me = this_process().user
+    assert (shell.lines, waiting.communicate(timeout=20)[0]) == (
+        [f"wake: stopped by {me}"],
+        f"late: stopped by {me}\n",
+    )
+    assert awake.communicate(timeout=20)[0] == f"opus: the wake was stopped by {me}\n"
+    assert (waiting.returncode, awake.returncode) == (1, 1)
+
+
 def _runs(shell: Shell, task: str) -> int:
     return read_citizens(("opus",), shell.root / "main.toml")[0].task(task).run_count
 

@@ -13,6 +13,7 @@ from scheduler.cli.options import (
     tasks_argument,
 )
 from scheduler.cli.verbs.steer import ResultPrinter, exit_code_for, run_verb
+from scheduler.core.task import Outcome
 
 if TYPE_CHECKING:
     from scheduler.control.member import LocalControl
@@ -67,7 +68,8 @@ class _Waiting:
             del self._under_way[name]
         output = {"output": prints.text} if show and result.as_json else {}
         result(outcome_of(ended), outcome=ended.outcome, **output)
-        return FAILED if ended.outcome is None or ended.outcome.bad else 0
+        stopped = ended.outcome is Outcome.STOPPED  # no failure, but what it was to do is not done
+        return FAILED if ended.outcome is None or ended.outcome.bad or stopped else 0
 
     def interrupted(self) -> None:
         """Print what happens to the runs after ctrl+c."""

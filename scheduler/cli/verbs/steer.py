@@ -73,6 +73,9 @@ async def _waited_for(control: "LocalControl", result: "ResultPrinter") -> int:
     from scheduler.control.session import wake_and_wait
 
     ended = await wake_and_wait(control)
+    if ended.outcome is Outcome.STOPPED:
+        result(f"{control.citizen}: the wake was {ended.text}", outcome=ended.outcome)
+        return FAILED
     bad = ended.outcome is not None and ended.outcome.bad
     text = f": {ended.text}" if ended.text else ""
     word = "wake skipped" if ended.outcome is Outcome.SKIPPED else "the wake failed" if bad else "woken"

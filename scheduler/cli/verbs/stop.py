@@ -7,7 +7,6 @@ import click
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import GRAMMAR, action_options, citizens_and_tasks, every_citizen, tasks_argument
 from scheduler.cli.verbs.steer import ResultPrinter, run_verb
-from scheduler.core.task import Outcome
 from scheduler.core.views import LEFT_BEHIND, TaskView
 
 if TYPE_CHECKING:
@@ -41,9 +40,7 @@ def stop_command(words: tuple[str, ...], every: bool, wait: bool, **how: Any) ->
 def _said(task: TaskView) -> str:
     from scheduler.control.session import outcome_of
 
-    if task.outcome is not Outcome.STOPPED:  # it was quicker
-        return outcome_of(task)
-    return f"{task.name}: {task.text}" + (f"; it {task.note}" if task.note.startswith(LEFT_BEHIND) else "")
+    return outcome_of(task) + (f"; it {task.note}" if task.note.startswith(LEFT_BEHIND) else "")
 
 
 def _failed(task: TaskView) -> bool:
