@@ -33,6 +33,7 @@ from scheduler.schema.values import (
     reason,
     seconds,
     text,
+    type_name,
 )
 from scheduler.system.homes import NAME
 
@@ -56,6 +57,29 @@ class WakeTable(WorkTable):
     timeout: Annotated[float, seconds(0.001)] = key(3600.0, "How long the turn may take.")
     urgent_cooldown: Annotated[float, seconds()] = key(600.0, "Least time between urgent wakes.")
     report: Annotated[str, _program] = key("", "The program whose output says what the wake cost.")
+
+
+@reads(anyOf=[{"type": "boolean"}, {"type": "array", "items": {"enum": list(BACKGROUND_TASKS)}}])
+def built_in_tasks(value: Any) -> frozenset[str] | None:
+    """The built-in tasks that a citizen has; None: all of them."""
+    if isinstance(value, list):
+        for each in value:
+            if each not in BACKGROUND_TASKS:
+                raise InvalidValue(f"{each!r} is none of: {', '.join(BACKGROUND_TASKS)}")
+        return frozenset(value)
+    if not isinstance(value, bool):
+        raise InvalidValue(f'is {type_name(value)}; write true, false, or a list like ["heartbeat"]')
+    return None if value else frozenset()
+
+
+@built_in_tasks.variant
+def built_in_as_written(value: Any) -> Any:
+    """The same, for a table that is merged with others before it is read."""
+    built_in_tasks(value)
+    return value
+
+
+BUILT_IN_KEY = key(None, 'Which built-in tasks there are: false, true, or a list like ["heartbeat"].')
 
 
 def _tasks_schema(handler: Any) -> dict[str, Any]:
@@ -92,6 +116,7 @@ class CitizenTable(Table):
     machines: Annotated[tuple[str, ...], machines_of] = key(
         (), "The machines where it may run, in this order."
     )
+    builtin: Annotated[frozenset[str] | None, built_in_tasks] = BUILT_IN_KEY
     tasks: Annotated[Nested, Reader(a_table, _tasks_schema)] = key(None, "The tasks, by name.")
 
 
@@ -123,13 +148,13 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     """The citizen's settings; if any of them cannot be used, its problems and no tasks."""
     own_file = str(home / "experience.toml")
     try:
-        own = files.toml(own_file) or {}
+        written = files.toml(own_file)
         secrets = parse(files.text(str(home / ".env")) or "", str(home / ".env"), given.environ)
         files.given[secrets.file] = frozenset(secrets.values)
     except Unusable as error:
         return LoadedCitizen(CitizenSettings(name, home, problems=(str(error),)))
     above = ("citizens", name)
-    layers = [(given.environment, Source("environment", above)), (own, Source(own_file))]
+    layers = [(given.environment, Source("environment", above)), (written or {}, Source(own_file))]
     layers += [(given.main, Source(given.file, above)), (given.shared, Source(given.file))]
     raw, where = merge(layers)
     hidden = secrets.used(raw)
@@ -143,9 +168,11 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     model = llm(table.llm, ("llm",), problems)
     targets = alerts(table.alerts, ("alerts",), problems)
     kept = read(HistoryTable, table.history or {}, ("history",), problems)
-    wanted = dict.fromkeys((*BACKGROUND_TASKS, *(table.tasks or {})))
-    place = Place(name, str(home), given.file, scripts(str(home), wanted))
-    tasks = _tasks(wanted, table.tasks or {}, place, problems)
+    shown = [each for each in BACKGROUND_TASKS if table.builtin is None or each in table.builtin]
+    wanted = dict.fromkeys((*shown, *(table.tasks or {})))
+    has_own = own_file if written is not None else ""
+    place = Place(name, str(home), given.file, scripts(str(home), wanted), has_own)
+    tasks = tuple(each for each in _tasks(wanted, table.tasks or {}, place, problems) if not _hidden(each))
     lines = tuple(problems.lines)
     shared = tuple((source, line) for source, line in problems.found if source.file != own_file)
     found = CitizenSettings(name, home, problems=lines, refused=tuple(problems.refused), hidden=hidden)
@@ -176,6 +203,11 @@ def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
     times = cron if isinstance(cron, Cron) else None
     plan = WakeConfig(table.every, table.patience, work, table.timeout, table.urgent_cooldown, times)
     return replace(plan, report=table.report, active=hours)
+
+
+def _hidden(task: Task) -> bool:
+    """Whether somebody disabled a built-in task that nobody ever set up: it is none of theirs."""
+    return task.name in BUILT_IN and not task.enabled and not task.set_up
 
 
 def _tasks(names: Any, tables: Mapping[str, Any], place: Place, problems: Problems) -> tuple[Task, ...]:

@@ -37,7 +37,7 @@ V1_SCRIPTS: Final = {
 }
 
 
-def advice(citizen: str, task: str, file: str) -> str:
-    """The lines that make this task run something, ready to be pasted into the main settings file."""
+def advice(header: str, task: str) -> str:
+    """The lines that make this task run something, ready to be pasted below that header."""
     script = V1_SCRIPTS.get(task, f"scripts/{task}.py")
-    return f'# in {file}\n[citizens.{citizen}.tasks.{task}]\ncommand = ["python3", "{script}"]'
+    return f'{header}\ncommand = ["python3", "{script}"]'

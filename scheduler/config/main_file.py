@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from scheduler.config.citizen import BAD_NAME, CitizenTable, LoadedCitizen, Sources, citizen
+from scheduler.config.citizen import (
+    BAD_NAME,
+    BUILT_IN_KEY,
+    CitizenTable,
+    LoadedCitizen,
+    Sources,
+    built_in_as_written,
+    citizen,
+)
 from scheduler.config.defaults import FIRST
 from scheduler.config.environment import citizens, parse
 from scheduler.config.files import Files, Unusable, default_root, main_candidates
@@ -33,7 +41,7 @@ from scheduler.system.homes import NAME
 from scheduler.system.time_zones import zones_now
 
 # The keys of the main file that are for every citizen.
-SHARED = ("llm", "alerts", "history", "prices", "refusals", "socket_group")
+SHARED = ("llm", "alerts", "history", "prices", "refusals", "socket_group", "builtin")
 
 
 def _citizens_schema(handler: Any) -> dict[str, Any]:
@@ -47,6 +55,7 @@ class MainTable(Table):
 
     root: Annotated[Path | None, path] = key(None, "The folder of the citizens' homes.")
     socket_group: Annotated[str | None, text] = key(None, "The Unix group that may attach.")
+    builtin: Annotated[Any, built_in_as_written] = BUILT_IN_KEY
     llm: Annotated[Nested, table_of(LlmTable)] = None
     alerts: Annotated[Nested, table_of(AlertsTable)] = None
     history: Annotated[Nested, table_of(HistoryTable)] = None

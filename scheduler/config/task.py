@@ -75,6 +75,13 @@ class Place(NamedTuple):
     home: str
     main: str  # the main settings file, for advice
     scripts: Mapping[str, str]
+    own: str = ""  # the citizen's own settings file, if there is one
+
+    def header(self, task: str) -> str:
+        """Where the lines for this task go, and its table there."""
+        if self.own:
+            return f"# in {self.own}\n[tasks.{task}]"
+        return f"# in {self.main}\n[citizens.{self.citizen}.tasks.{task}]"
 
 
 def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
@@ -120,7 +127,7 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
 
 
 def _zone_advice(name: str, place: Place) -> str:
-    return f'# in {place.main}\n[citizens.{place.citizen}.tasks.{name}]\ntimezone = "Europe/Berlin"'
+    return f'{place.header(name)}\ntimezone = "Europe/Berlin"'
 
 
 @lru_cache(maxsize=64)
@@ -185,9 +192,9 @@ def _named_script(name: str, table: TaskTable, place: Place, given: Mapping[str,
         return command(table, (_python(), place.scripts[name]))
     builtin = built_in(name)
     if builtin is not None and (missing := builtin.lacks(given or ())):
-        where = f"# in {place.main}\n[citizens.{place.citizen}.tasks.{name}]\n"
-        return NotSetUp(missing.replace("|", " or "), where + builtin.lines.strip())
-    return NotSetUp("command", advice(place.citizen, name, place.main))
+        lines = f"{place.header(name)}\n{builtin.lines.strip()}"
+        return NotSetUp(missing.replace("|", " or "), lines)
+    return NotSetUp("command", advice(place.header(name), name))
 
 
 # ------------------------------------------------------------------ what command and handler ask for

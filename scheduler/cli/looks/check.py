@@ -9,6 +9,8 @@ import click
 from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.problems import print_errors
+from scheduler.core.task import NotSetUp
+from scheduler.core.text import clean, plural
 from scheduler.errors import UnknownCitizen
 
 if TYPE_CHECKING:
@@ -43,11 +45,11 @@ def check_command(names: tuple[str, ...], config: Path | None, as_json: bool) ->
     if problems:
         return print_errors(*problems)
     for citizen in chosen:
-        waiting = _checked(citizen)["not_set_up"]
-        rest = f", not set up: {', '.join(waiting)}" if waiting else ""
-        number = len(citizen.tasks)
-        click.echo(f"{citizen.name}: {number} task{'' if number == 1 else 's'}{rest}")
-    click.echo("the settings are fine")
+        works = ((task.name, task.work) for task in citizen.tasks)
+        waiting = [f"{name} ({work.setting})" for name, work in works if isinstance(work, NotSetUp)]
+        rest = f"; these need settings: {', '.join(waiting)}" if waiting else ""
+        click.echo(clean(f"{citizen.name}: {plural(len(citizen.tasks), 'task')}{rest}"))
+    click.echo("the settings are ok")
     return OK
 
 

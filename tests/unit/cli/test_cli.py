@@ -20,7 +20,7 @@ from scheduler.cli.original import core
 from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Failure
-from scheduler.core.task import NotSetUp, Outcome, Task
+from scheduler.core.task import Command, NotSetUp, Outcome, Task
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import BadSettings, Owned, SchedulerError, UnknownCitizen, UnknownTask
 
@@ -307,11 +307,13 @@ def test_check_reports_all_problems_at_once(monkeypatch, capsys):
 def test_check_says_what_is_not_set_up(monkeypatch, capsys):
     tasks = (
         Task("heartbeat", Every(300), NotSetUp("x")),
-        Task("news_scan", Every(300), SimpleNamespace()),
+        Task("news_scan", Every(300), Command(("true",))),
     )
     settings(monkeypatch, SimpleNamespace(name="opus", tasks=tasks, problems=(), refused=()))
     assert cli.run(check_command, []) == 0
-    assert capsys.readouterr().out == "opus: 2 tasks, not set up: heartbeat\nthe settings are fine\n"
+    assert (
+        capsys.readouterr().out == "opus: 2 tasks; these need settings: heartbeat (x)\nthe settings are ok\n"
+    )
 
 
 @pytest.mark.parametrize("command", [core, status_command, check_command])

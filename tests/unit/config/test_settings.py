@@ -87,12 +87,43 @@ def test_the_table_of_tasks_is_v2s():
 
 
 def test_the_advice_for_a_task_that_is_not_set_up_works_when_pasted(place):
-    place.home("opus")
-    waiting = [task for task in place.opus().tasks if not task.set_up]
-    assert len(waiting) == 4
-    assert all(isinstance(task.work, NotSetUp) and str(place.main) in task.work.advice for task in waiting)
-    place.main.write_text("\n".join(task.work.advice for task in waiting))
-    assert all(task.set_up for task in place.opus().tasks)
+    home = place.home("opus")
+    for file, gone in ((home / "experience.toml", False), (place.main, True)):
+        file.write_text("")
+        if gone:  # a home of v2's, without settings of its own
+            (home / "experience.toml").unlink()
+            (home / "background_tasks.json").write_text("{}")
+        waiting = [task for task in place.opus().tasks if not task.set_up]
+        assert len(waiting) == 4
+        advice = [task.work.advice for task in waiting if isinstance(task.work, NotSetUp)]
+        assert [f"# in {file}" in each for each in advice] == [True] * 4
+        file.write_text("\n".join(advice))
+        assert all(task.set_up for task in place.opus().tasks)
+
+
+def test_which_built_in_tasks_there_are_can_be_said_for_one_citizen_or_all(place):
+    def names(own: str, main: str = "") -> list[str]:
+        place.home("opus", own)
+        place.main.write_text(main)
+        return [task.name for task in place.opus().tasks]
+
+    feeds = "[tasks.news_scan]\nfeeds = ['https://example.org/f']\n"
+    assert names("builtin = false") == []
+    assert names("builtin = false\n" + feeds) == ["news_scan"], "what is set is there"
+    assert names("builtin = ['memory_summary', 'heartbeat']") == ["heartbeat", "memory_summary"]
+    assert names("", "builtin = false") == []
+    assert names("builtin = ['heartbeat']", "builtin = false") == ["heartbeat"], "the own file wins"
+    assert names("builtin = true", "builtin = false") == list(BACKGROUND_TASKS)
+
+
+def test_a_built_in_task_that_nobody_set_up_is_hidden_when_it_is_disabled(place):
+    off = "[tasks.news_scan]\nenabled = false\n[tasks.heartbeat]\nenabled = false\n"
+    place.home("opus", off)
+    found = {task.name: task.enabled for task in place.opus().tasks}
+    assert "news_scan" not in found
+    assert found["heartbeat"] is False, "one that would run is shown as disabled"
+    place.home("opus", off.replace("enabled", "feeds = ['https://example.org/f']\nenabled", 1))
+    assert {task.name: task.enabled for task in place.opus().tasks}["news_scan"] is False
 
 
 # ------------------------------------------------------------------ places and their order
@@ -352,8 +383,10 @@ WRONG = [
     ("workerz = 3", "workerz: unknown key; did you mean workers?"),
     (
         "zzz = 3",
-        "zzz: unknown key; known: alerts, budget, grace, history, llm, machines, prices, refusals,",
+        "zzz: unknown key; known: alerts, budget, builtin, grace, history, llm, machines, prices,",
     ),
+    ("builtin = 'heartbeat'", 'builtin: is text; write true, false, or a list like ["heartbeat"]'),
+    ("builtin = ['heart']", "builtin: 'heart' is none of: heartbeat, price_monitor"),
     ("workers = 0", "workers: is 0; write a number from 1 to 256"),
     ("workers = '4'", "workers: is text; write a whole number"),
     ("workers = true", "workers: is true or false; write a whole number"),
@@ -541,7 +574,7 @@ def test_a_problem_in_the_main_file_is_the_main_files_and_the_citizens(place):
         ("root = '~nobody_at_all_/x'", "root: names the home of an unknown user; write the whole path"),
         (
             "owner = 'x'",
-            "owner: unknown key; known: alerts, budget, citizens, engine, history, keys, llm, monitor,",
+            "owner: unknown key; known: alerts, budget, builtin, citizens, engine, history, keys, llm,",
         ),
         ("[citizen.opus]", "citizen: unknown key; did you mean citizens?"),
         ("[citizens.Opus]", "citizens.Opus: is not a valid name: use a-z"),
