@@ -27,7 +27,7 @@ TYPES: dict[str, Any] = {
 KNOWN = {
     *("$schema", "type", "properties", "additionalProperties", "propertyNames", "items", "enum", "anyOf"),
     *("pattern", "minimum", "maximum", "exclusiveMinimum", "minItems", "minLength"),
-    *("default", "description"),
+    *("default", "description", "const", "not"),
 }
 
 
@@ -41,6 +41,8 @@ def wrong(value: Any, schema: dict[str, Any], at: str = "") -> list[str]:
         if not fits or (isinstance(value, bool) and schema["type"] != "boolean"):
             return [f"{at}: no {schema['type']}"]
     found = [f"{at}: none of enum"] if value not in schema.get("enum", [value]) else []
+    found += [f"{at}: not that"] if "not" in schema and not wrong(value, schema["not"], at) else []
+    found += [f"{at}: not const"] if value != schema.get("const", value) else []
     if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
         found.append(f"{at}: pattern")
     if isinstance(value, int | float) and not (
