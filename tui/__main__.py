@@ -31,6 +31,7 @@ COMMANDS = {
     "completion": "scheduler.cli.completion:completion_command",
     "cost": "scheduler.cli.looks.cost:cost_command",
     "disable": "scheduler.cli.setup.edit:disable_command",
+    "doctor": "scheduler.cli.looks.doctor:doctor_command",
     "down": "scheduler.cli.verbs.loops:down_command",
     "engine": "scheduler.cli.setup.engine:engine_command",
     "enable": "scheduler.cli.setup.edit:enable_command",

@@ -64,6 +64,15 @@ def plural(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
+def size(count: float) -> str:
+    """Bytes in words: `18.2 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
 def clean(text: str) -> str:
     """Untrusted text, safe for a terminal: control characters are escaped."""
     return _UNSAFE.sub(_spelled, text)

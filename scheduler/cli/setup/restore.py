@@ -184,7 +184,8 @@ def _give(to: Path, owner: User | None) -> None:
 
 def _shown(to: Path) -> Iterator[str]:
     """What the folder holds now: its first entries, then all of it in numbers."""
-    from scheduler.handlers.offsite_backup.files import files, size
+    from scheduler.core.text import size
+    from scheduler.handlers.offsite_backup.files import files
 
     entries = {path: _sizes(path) for path in sorted(to.iterdir())}
     for path, sizes in list(entries.items())[:SHOWN]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from scheduler.core.task import Context, Report
+from scheduler.core.text import size
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.cancellable import Stop, on_thread, raise_if_stopped
 from scheduler.handlers.offsite_backup.databases import clear, copy_databases
@@ -29,7 +30,6 @@ from scheduler.handlers.offsite_backup.files import (
     no_backup,
     report,
     rules,
-    size,
     walk,
 )
 from scheduler.handlers.offsite_backup.options import Options

@@ -206,15 +206,6 @@ def report(text: str, missing: Missing, *warnings: str) -> str | Report:
     return Report("; ".join(parts), warning=True) if len(parts) > 1 else text
 
 
-def size(count: float) -> str:
-    """Bytes in words: `18.2 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
-
-
 def files(count: int) -> str:
     """How many files, in words."""
     return f"{count:,} {'file' if count == 1 else 'files'}"

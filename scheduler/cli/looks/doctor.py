@@ -1,0 +1,70 @@
+"""`experience-tui doctor`: where everything is, and what is wrong with it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scheduler.cli.exit_codes import FAILED, OK
+from scheduler.cli.options import as_document, config_file
+from scheduler.core.text import clean, plural, size
+
+if TYPE_CHECKING:
+    from scheduler.runtime.diagnosis import CitizenFacts, Diagnosis
+
+
+@click.command("doctor", epilog="Example: experience-tui doctor --json > report.json")
+@as_document
+@config_file
+def doctor_command(as_json: bool, config: Path | None) -> int:
+    """Print where everything is, who runs what, how big it is, and what is wrong, each with the fix.
+
+    Reads only, and holds no secret: fit for a report. Exit code 1 if anything is wrong.
+    """
+    from scheduler.runtime.diagnosis import diagnose
+
+    found = diagnose(config)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        click.echo("\n".join(map(clean, _lines(found))))
+    return FAILED if found.wrong else OK
+
+
+def _lines(found: "Diagnosis") -> Iterator[str]:
+    yield f"Experience {found.version} in {found.program}"
+    yield f"Python {found.python}, {found.system}"
+    yield f"settings  {found.settings}{'' if found.settings_exist else ' (not there: defaults)'}"
+    free = f", {size(found.free_bytes)} free" if found.free_bytes is not None else ""
+    yield f"root      {found.root}{free}"
+    if found.environment:
+        yield f"set       {', '.join(found.environment)}"
+    yield ""
+    for each in found.citizens:
+        yield from _about(each)
+    if found.citizens:
+        yield ""
+    if not found.wrong:
+        yield "nothing is wrong"
+        return
+    number = len(found.wrong)
+    yield f"{number} {'thing is' if number == 1 else 'things are'} wrong:"
+    yield from (f"  {line}" for line in found.wrong)
+
+
+def _about(one: "CitizenFacts") -> Iterator[str]:
+    owner = (
+        f"{one.role or 'process'} {one.owner} since {_moment(one.since)}" if one.owner else "nobody runs it"
+    )
+    service = f", {one.service}.service" if one.service else ""
+    yield f"{one.citizen}: {plural(one.tasks, 'task')}, {owner}{service}"
+    own = "its own settings" if one.settings else "no settings of its own"
+    yield f"  {one.home}: {own}, history {size(one.history_bytes)}, logs {size(one.log_bytes)}"
+
+
+def _moment(when: float | None) -> str:
+    return f"{datetime.fromtimestamp(when or 0.0, UTC).astimezone():%Y-%m-%d %H:%M:%S}"

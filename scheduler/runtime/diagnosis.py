@@ -1,0 +1,180 @@
+"""Where everything is, how big it is, and what is wrong with it, each with the fix; reads only."""
+
+import os
+import platform
+import shutil
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from scheduler.config.files import main_candidates
+from scheduler.config.loader import CitizenSettings, Settings, load
+from scheduler.core.text import size
+from scheduler.errors import PROGRAM
+from scheduler.storage.lock import abandoned, managed_by, owner_of, role_of
+from scheduler.system.foreign_home import is_ours, names_in, place
+from scheduler.system.version import VERSION
+
+LEAST_FREE = 500_000_000  # bytes: below that saves may begin to fail
+LARGE_HISTORY = 2_000_000_000  # bytes of one runs.db
+NAME = "experience-tui"
+PACKAGES = ("scheduler", "tui")  # names that other distributions have, too
+
+
+@dataclass(frozen=True, slots=True)
+class CitizenFacts:
+    """Where a citizen is, who runs it, and how big its files are."""
+
+    citizen: str
+    home: str
+    settings: str  # its own file; empty: it has none
+    owner: int | None  # pid
+    role: str  # of the owner, such as "monitor"
+    since: float | None
+    service: str
+    tasks: int
+    history_bytes: int
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Everything that a person who wants to help would ask first; `wrong` are lines with the fix."""
+
+    version: str
+    program: str
+    python: str
+    system: str
+    settings: str
+    settings_exist: bool
+    root: str
+    free_bytes: int | None
+    environment: tuple[str, ...]  # the names of our variables that are set
+    citizens: tuple[CitizenFacts, ...]
+    wrong: tuple[str, ...]
+
+
+def diagnose(config: Path | None = None) -> Diagnosis:
+    """Look at everything, also where the settings are broken."""
+    settings = load(config=config)
+    file = next((each for each in main_candidates(config, os.environ) if each.exists()), None)
+    citizens = tuple(map(_facts, settings.citizens))
+    free = _free(settings.root)
+    return Diagnosis(
+        version=VERSION,
+        program=str(Path(__file__).parents[2]),
+        python=f"{platform.python_version()} ({sys.executable})",
+        system=f"{platform.system()} {platform.release()}",
+        settings=str(file or settings.file),
+        settings_exist=file is not None,
+        root=str(settings.root),
+        free_bytes=free,
+        environment=tuple(sorted(name for name in os.environ if name.startswith("EXPERIENCE_"))),
+        citizens=citizens,
+        wrong=tuple(dict.fromkeys(_wrong(settings, citizens, free))),
+    )
+
+
+def _facts(citizen: CitizenSettings) -> CitizenFacts:
+    home, owner = citizen.home, owner_of(citizen.home)
+    own = home / "experience.toml"
+    unit = None
+    with suppress(OSError):
+        unit = managed_by(home)
+    return CitizenFacts(
+        citizen=citizen.name,
+        home=str(home),
+        settings=str(own) if _status(own) else "",
+        owner=owner.pid if owner else None,
+        role=role_of(home) if owner else "",
+        since=owner.since if owner else None,
+        service=unit.name if unit else "",
+        tasks=len(citizen.tasks),
+        history_bytes=sum(_size(home / f"runs.db{part}") for part in ("", "-wal", "-shm")),
+        log_bytes=sum(_size(home / "logs" / name) for name in _names(home / "logs")),
+    )
+
+
+# ------------------------------------------------------------------ what is wrong
+
+
+def _wrong(settings: Settings, citizens: Iterable[CitizenFacts], free: int | None) -> Iterator[str]:
+    yield from settings.problems
+    yield from settings.monitor.problems
+    yield from _shadowed()
+    if free is not None and free < LEAST_FREE:
+        yield f"{settings.root}: {size(free)} free; make room, or saves will fail"
+    if not settings.known:
+        yield f"no citizens yet: {PROGRAM} init opus makes the first"
+    for citizen, facts in zip(settings.citizens, citizens, strict=True):
+        yield from citizen.problems
+        yield from citizen.refused
+        yield from _about_home(citizen, facts)
+
+
+def _about_home(citizen: CitizenSettings, facts: CitizenFacts) -> Iterator[str]:
+    name, home = citizen.name, citizen.home
+    if not home.is_dir():
+        yield f"{home}: does not exist; {PROGRAM} loop {name} makes it, or remove {name} from the settings"
+        return
+    if not is_ours(home) and os.geteuid() != 0:
+        yield f"{home}: belongs to another user; run it as that user"
+    if facts.owner is None:
+        yield f"nobody runs {name}{_died(home)}: {_starts(citizen, facts)}"
+    secrets, folder = _status(home / ".env"), _status(home)
+    if secrets and folder and secrets.st_mode & 0o044 and folder.st_mode & 0o011:
+        yield f"{home / '.env'}: others can read its secrets; chmod 600 {home / '.env'}"
+    if facts.history_bytes > LARGE_HISTORY:
+        yield f"{home / 'runs.db'}: {size(facts.history_bytes)}; set keep or keep_for in [history]"
+    for aside in (each for each in _names(home) if ".json.corrupt-" in each):
+        yield f"{home / aside}: could not be read and was set aside; compare it, then remove it"
+
+
+def _died(home: Path) -> str:
+    return ", its last process died" if abandoned(home) else ""
+
+
+def _starts(citizen: CitizenSettings, facts: CitizenFacts) -> str:
+    unit = managed_by(citizen.home) if facts.service else None
+    return unit.systemctl("start") if unit else f"{PROGRAM} up {citizen.name}"
+
+
+def _shadowed() -> Iterator[str]:
+    """Another distribution that brings a package of the same name may have overwritten files of ours."""
+    found = packages_distributions()
+    for package in PACKAGES:
+        if others := sorted({each for each in found.get(package, ()) if each != NAME}):
+            fix = f"install {NAME} into an environment of its own, with pipx or uv tool"
+            yield f"the package {package} is also one of {', '.join(others)}; {fix}"
+
+
+# ------------------------------------------------------------------ files
+
+
+def _status(path: Path) -> os.stat_result | None:
+    with suppress(OSError), place(path, follow=True) as at:
+        return at.status()
+    return None
+
+
+def _size(path: Path) -> int:
+    found = _status(path)
+    return found.st_size if found and stat.S_ISREG(found.st_mode) else 0
+
+
+def _names(folder: Path) -> list[str]:
+    with suppress(OSError):
+        return sorted(names_in(folder))
+    return []
+
+
+def _free(root: Path) -> int | None:
+    """The bytes free where the root is, or will be."""
+    there = next((each for each in (root, *root.parents) if each.exists()), None)
+    with suppress(OSError):
+        return shutil.disk_usage(there).free if there else None
+    return None
