@@ -184,6 +184,7 @@ SITUATIONS = {
     "typing_a_filter": Situation(demo("opus", "mira"), (80, 24), ("slash", *"!mail")),
     "nothing_matches": Situation(demo("opus", "mira"), (80, 24), ("slash", *"zzz", "enter")),
     "confirm": Situation(demo("opus", "dawn", "zephyr"), (80, 24), ("F",)),
+    "stop": Situation(demo("aria", "opus"), (80, 24), ("slash", *"aria dream", "enter", "x")),
     "quit": Situation(demo("opus", "aria"), (80, 24), ("q",)),
     "log": Situation(demo(*NAMES), keys=("l",)),
     "log_80x24": Situation(demo(*NAMES), (80, 24), ("l",)),
