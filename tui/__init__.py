@@ -1,0 +1,1 @@
+"""The monitor of citizens in a terminal; the scheduler never imports it."""

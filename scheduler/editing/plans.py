@@ -13,7 +13,7 @@ from scheduler.core.schedules.schedule import Every
 from scheduler.core.task import Command, NotSetUp
 from scheduler.editing import document
 from scheduler.editing.journal import FileChange, Written, content_of, undo, write
-from scheduler.errors import BadSettings, SchedulerError, TaskFailed, UnknownCitizen, UnknownTask
+from scheduler.errors import PROGRAM, BadSettings, SchedulerError, TaskFailed, UnknownCitizen, UnknownTask
 from scheduler.executors.environment import check_program
 from scheduler.handlers.registry import BUILT_IN
 from scheduler.schema.json_schema import DIRECTIVE
@@ -202,7 +202,7 @@ def _not_in_files(files: SettingsFiles, name: str, verb: str) -> SchedulerError:
     if name in known:
         return SchedulerError(
             f"{files.citizen}: {name} is in no file, so there is nothing to {verb}; "
-            f"to stop it: experience-tui disable {files.citizen} {name}"
+            f"to stop it: {PROGRAM} disable {files.citizen} {name}"
         )
     return UnknownTask(name, known)
 

@@ -11,7 +11,7 @@ import click
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file, one_task_argument
 from scheduler.core.text import clean
-from scheduler.errors import SchedulerError
+from scheduler.errors import PROGRAM, SchedulerError
 
 if TYPE_CHECKING:
     from scheduler.editing.journal import Written
@@ -152,7 +152,7 @@ def _print_written(citizen: str, before: str, done: "Written", as_json: bool) ->
     where = " and ".join(map(str, done.files))
     click.echo(clean(f"{citizen}: {before}{done.what}, in {where}"))
     if not before:
-        click.echo(f"to undo: experience-tui undo {citizen}")
+        click.echo(f"to undo: {PROGRAM} undo {citizen}")
     return 0
 
 

@@ -16,7 +16,7 @@ def init_command(name: str, config: Path | None) -> int:
     from scheduler.config.loader import load
     from scheduler.config.new_home import make_home, write_starter
     from scheduler.core.text import clean
-    from scheduler.errors import BadSettings, SchedulerError
+    from scheduler.errors import PROGRAM, BadSettings, SchedulerError
     from scheduler.system.homes import NAME
 
     if not NAME.fullmatch(name):
@@ -34,7 +34,6 @@ def init_command(name: str, config: Path | None) -> int:
     else:
         make_home(home)
     click.echo(clean(f"made {name}; its settings: {file}"))
-    click.echo(
-        f"next: experience-tui add {name} hello --every 5m -- date; to run it: experience-tui up {name}"
-    )
+    click.echo(f"a first task: {PROGRAM} add {name} hello --every 5m -- date")
+    click.echo(f"to run it: {PROGRAM} up {name}")
     return 0

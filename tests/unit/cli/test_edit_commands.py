@@ -58,7 +58,7 @@ catch_up = false
 priority = 3
 """
     assert own.read_text() == f"{before}\n{table}"
-    done = f"opus: added report, in {own}\nto undo: experience-tui undo opus\n"
+    done = f"opus: added report, in {own}\nto undo: ./run.sh undo opus\n"
     assert (code, said, warned) == (0, table + done, "")
     assert asked("undo") == (0, f"opus: undone: added report, in {own}\n", "")
     assert own.read_text() == before

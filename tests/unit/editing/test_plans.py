@@ -88,7 +88,7 @@ def test_a_task_is_removed_from_whichever_file_sets_it(files):
 
 
 def test_what_is_in_no_file_cannot_be_removed(files):
-    with pytest.raises(SchedulerError, match="experience-tui disable opus heartbeat"):
+    with pytest.raises(SchedulerError, match="disable opus heartbeat"):
         remove_task(files, "heartbeat")
     with pytest.raises(UnknownTask, match="did you mean disk"):
         remove_task(files, "disc")
