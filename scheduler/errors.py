@@ -69,6 +69,12 @@ class NotRunning(SchedulerError):
     code = "not-running"
 
 
+class Frozen(SchedulerError):
+    """Nothing of the citizen is started until it is thawed; the text has the command."""
+
+    code = "frozen"
+
+
 class NotSetUp(SchedulerError):
     """A task without the settings that it needs; the text holds the lines to add."""
 

@@ -184,6 +184,13 @@ class FakeControl:
     async def stop_run(self, task: str) -> Receipt:
         return self._answer("stop_run", task)
 
+    async def freeze(self, *, until: float | None = None, why: str = "") -> Receipt:
+        self.holds.append((until, why))
+        return self._answer("freeze")
+
+    async def thaw(self) -> Receipt:
+        return self._answer("thaw")
+
     async def wake(self) -> Receipt:
         return self._answer("wake")
 

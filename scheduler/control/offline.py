@@ -12,10 +12,12 @@ from scheduler.control.wire.client import ObservableControl, RemoteControl
 from scheduler.core.description import TaskDetails, explain
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
 from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.secrets import Masks
 from scheduler.core.state import TaskState
 from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
+from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.state_file import StateFile, States
 from scheduler.system.clock import Clock, SystemClock
 from scheduler.system.unix_socket import client_socket, is_foreign
@@ -115,7 +117,7 @@ class OfflineControl(ObservableControl):
             for task in self._settings.tasks
             if task.name in tasks
         ]
-        return await forecast(self.citizen, wanted, now, window)
+        return await forecast(self.citizen, wanted, now, window, await self._freeze(now))
 
     async def explain(self, task: str) -> TaskDetails:
         known = {each.name: each for each in self._settings.tasks}
@@ -124,11 +126,15 @@ class OfflineControl(ObservableControl):
         state = (await self._states()).get(task, TaskState())
         now = self._clock.now()
         floor, masks = watched_since(self._settings.home, now), Masks(self._settings.hidden)
-        return explain(self.citizen, known[task], state, now, floor, masks)
+        return explain(self.citizen, known[task], state, now, floor, masks, await self._freeze(now))
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         await self.ask(OutputChunk, "follow", task=task)
         yield OutputChunk("")  # never reached: this makes the method a generator
+
+    async def _freeze(self, now: float) -> Freeze | None:
+        freezes = HomeFreezes(self._settings.home)
+        return (await asyncio.to_thread(freezes.read, now)).now(now)
 
     async def _states(self) -> States:
         states, _ = await asyncio.to_thread(StateFile(self._settings.home).peek)

@@ -55,6 +55,14 @@ class Control(Protocol):
         """
         ...
 
+    async def freeze(self, *, until: float | None = None, why: str = "") -> Receipt:
+        """Start nothing of the citizen, wakes included, until this time or until it is thawed."""
+        ...
+
+    async def thaw(self) -> Receipt:
+        """Lift the citizen's freeze; raises Frozen while all citizens of its root are frozen."""
+        ...
+
     async def wake(self) -> Receipt:
         """Start the wake cycle now."""
         ...
@@ -111,6 +119,13 @@ class RequestingControl:
 
     async def stop_run(self, task: str) -> Receipt:
         return await self.ask(Receipt, "stop_run", task=task)
+
+    async def freeze(self, *, until: float | None = None, why: str = "") -> Receipt:
+        given = {"until": until, "why": why}
+        return await self.ask(Receipt, "freeze", **{k: v for k, v in given.items() if v})
+
+    async def thaw(self) -> Receipt:
+        return await self.ask(Receipt, "thaw")
 
     async def wake(self) -> Receipt:
         return await self.ask(Receipt, "wake")

@@ -8,6 +8,7 @@ from scheduler.core.planning import LATE, made_up, next_start, pause_is_over
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
+from scheduler.engine.freezing import Freezing
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.system.clock import Clock, ClockSteps, Timer
 
@@ -30,11 +31,13 @@ class Dispatcher:
         clock: Clock,
         start: Callable[[Job, Trigger], None],
         held: Callable[[Job], float],
+        freezing: Freezing,
     ) -> None:
         """`held` says after how many seconds to look again whether the wake may start; 0 if it may."""
         self.limit, self._runs = 1, registry.runs
         self._held = held
         self._citizen, self._registry, self._clock, self._start = citizen, registry, clock, start
+        self._freezing = freezing
         self._due_queue = DueQueue()
         self._ready: list[tuple[int, int, Job]] = []
         self._order = count()
@@ -63,9 +66,13 @@ class Dispatcher:
         if job.run or job.left or job.waiting:
             self._due_queue.drop(job)
             return
-        when, job.slot = next_start(self._citizen, job.task, job.state, self._clock.now(), job.floor)
+        now, freeze = self._clock.now(), self._freezing.current
+        when, job.slot = next_start(self._citizen, job.task, job.state, now, job.floor, freeze)
         job.when = when
         job.view = None
+        if freeze:
+            self._due_queue.drop(job)
+            return
         state = job.state
         if state.paused and not state.forced and state.paused_until is not None:
             when = state.paused_until  # it resumes then, whatever is due
@@ -96,6 +103,8 @@ class Dispatcher:
         """Queue what is due, start what there are workers for, and set the timer again in any case."""
         self._timer, self._timer_at = None, NEVER
         try:
+            if self._freezing.frozen():
+                return
             now, due_queue = self._clock.now(), self._due_queue
             taken = due_queue.take(now)
             if taken and self._free() and due_queue.next() > now:  # no other task could start before it
@@ -142,6 +151,18 @@ class Dispatcher:
         self.reschedule(job)
         return None
 
+    def freeze_changed(self) -> None:
+        """Nothing is queued any more: the citizen was frozen; or what is due is, again."""
+        now, frozen = self._clock.now(), self._freezing.current
+        self._ready.clear()
+        for job in self._registry.rows():
+            job.waiting = None
+            if not frozen:
+                self._registry.take_up(job, now)
+            self.reschedule(job)
+            self._registry.publish(job)
+        self._arm()
+
     def _end_pause(self, job: Job, now: float) -> None:
         self._registry.take_up(job, now)
         self._registry.add_event("resumed", job.task.name, text="its pause is over")
@@ -149,6 +170,7 @@ class Dispatcher:
 
     def _clock_jumped(self) -> None:
         """The wall clock was set, or the machine slept: compute all due times again; replay none."""
+        self._freezing.look()
         now, changed = self._clock.now(), self._steps.look() <= -CHANGED
         self._registry.add_event("clock jumped")
         for job in self._registry.rows():
@@ -161,7 +183,7 @@ class Dispatcher:
 
     def enqueue(self, job: Job, trigger: Trigger) -> None:
         """Run the task as soon as a worker is free: forced ones first, then by priority."""
-        if job.run or job.left or job.waiting is trigger:
+        if job.run or job.left or job.waiting is trigger or self._freezing.frozen():
             return
         if job.task.is_wake:  # it needs no worker
             if not self._stopped and not self._held(job):
@@ -208,6 +230,8 @@ class Dispatcher:
     def start_ready(self) -> None:
         """Start queued tasks while workers are free."""
         ready, runs = self._ready, self._runs
+        if not ready or self._freezing.frozen():
+            return
         while ready and len(runs) < self.limit and not self._stopped:
             job = heapq.heappop(ready)[2]
             if job.waiting is not None and not job.busy:

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from scheduler.core.planning import LATE, recovered, retry_time, taken_up
+from scheduler.core.planning import LATE, recovered, retry_time, taken_up, unfrozen
 from scheduler.core.records import FinishedRun
+from scheduler.core.schedules.freeze import Span
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Command, Isolated, Outcome, Task, Trigger
@@ -105,6 +106,7 @@ class TaskRegistry:
         self.wakes: dict[str, RunHandle] = {}  # the wake under way, which needs none
         self.states: dict[str, TaskState] = {}
         self.notes: tuple[str, ...] = ()
+        self.frozen_spans: tuple[Span, ...] = ()
         self.stopping = False
         self._results: deque[TaskResult] = deque(maxlen=RESULTS_KEPT)
         self._rows: tuple[Job, ...] = ()
@@ -152,6 +154,7 @@ class TaskRegistry:
     def take_up(self, job: Job, now: float, *, clock_changed: bool = False) -> None:
         """Continue with the task after its clock or its settings were set."""
         state = taken_up(self._citizen, job.task, job.state, now, clock_changed=clock_changed)
+        state = unfrozen(self._citizen, job.task, state, self.frozen_spans)
         if state != self.states.get(job.task.name):
             self.update(job, state)
 

@@ -11,6 +11,7 @@ from scheduler.core.planning import resumed
 from scheduler.core.ports import Listener
 from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
 from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import AtStart
 from scheduler.core.spans import moment
 from scheduler.core.state import TaskState
@@ -19,6 +20,7 @@ from scheduler.core.text import pause_words
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView, WakeView
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import snapshots
+from scheduler.engine.freezing import FreezeFiles, Freezing
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
@@ -31,6 +33,7 @@ from scheduler.errors import AlreadyRunning, BadSchedule, NotSetUp, SchedulerErr
 from scheduler.executors import Executor, Result
 from scheduler.process.who import Who, this_process
 from scheduler.storage.failure_journal import FailureJournal
+from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, Timer
 
@@ -51,6 +54,7 @@ class Scheduler:
         workers: Executor,
         rules: SchedulerOptions | None = None,
         recorder: Recorder | None = None,
+        freezes: FreezeFiles | None = None,
     ) -> None:
         self.citizen, self.home = citizen, home
         self._tasks, self._rules, self._clock = tuple(tasks), rules or SchedulerOptions(), clock
@@ -67,7 +71,8 @@ class Scheduler:
         self._recorder = recorder or Forgetful()
         self._registry.bus.record = self._recorder.record
         self._runner = Runner(self._registry, clock, workers, self._end)
-        self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held)
+        self._freezing = Freezing(citizen, freezes or HomeFreezes(home), clock, self._freeze_changed)
+        self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
         plan = self._rules.wake
         self._wake = self._desk(plan) if plan else None
@@ -75,7 +80,7 @@ class Scheduler:
         self._apply_options(self._rules)
 
     def _desk(self, plan: WakeConfig) -> WakeDesk:
-        wake = Wake(self.citizen, self.home, plan, self._registry, self._clock)
+        wake = Wake(self.citizen, self.home, plan, self._registry, self._clock, self._freezing.words)
         return WakeDesk(self.citizen, wake, self._registry, self._dispatch, self._clock)
 
     # -------------------------------------------------------------- life
@@ -92,12 +97,15 @@ class Scheduler:
             await asyncio.to_thread(wake.record.close_unfinished, self._registry.states[WAKE])
             await self._load_results(wake)
             self._jump = self._clock.on_jump(wake.record.correct_time)
+        await asyncio.to_thread(self._freezing.load)
+        self._registry.frozen_spans = self._freezing.over
         self._recorder.begin(lambda kind, text: self._registry.add_event(kind, text=text))
         self._registry.begin()
         for run in self._registry.unfinished_runs:
             self._recorder.record(run)
         self._failure_journal.begin()
         self._loop = asyncio.get_running_loop()
+        self._freezing.begin()
         self._dispatch.begin(
             by_schedule=dispatch and self._rules.background, wakes=dispatch and self._rules.wakes
         )
@@ -129,6 +137,7 @@ class Scheduler:
         await self._runner.stop(self._rules.grace if grace is None else grace)
         if self._wake:
             await self._wake.wake.record.close()
+        await self._freezing.close()
         await self._failure_journal.close()
         await asyncio.gather(self._registry.close(), self._recorder.close())
         self._registry.add_event("stopped")
@@ -196,12 +205,13 @@ class Scheduler:
             self._registry.bus.notify()
 
     def file_differs(self) -> bool:
-        """Whether the state file was edited; blocks, for any thread."""
-        return self._registry.differs()
+        """Whether the state file was edited, or what says that it is frozen; blocks, for any thread."""
+        return self._registry.differs() or self._freezing.differ()
 
     def reload_if_edited(self) -> None:
-        """Read what was edited in the state file."""
+        """Read what was edited in these files."""
         self._registry.reload()
+        self._freezing.look()
 
     def _apply_options(self, rules: SchedulerOptions) -> None:
         self._rules = rules
@@ -250,7 +260,8 @@ class Scheduler:
             events=self._registry.bus.events(),
             home=str(self.home),
             unsaved=self._registry.unsaved,
-            problems=(*self._problems, *self._notices, *self._registry.notes),
+            problems=(*self._problems, *self._notices, *self._registry.notes, *self._freezing.problems),
+            freeze=self._freezing.current,
         )
 
     def pulse(self) -> Heartbeat:
@@ -258,6 +269,7 @@ class Scheduler:
 
     async def force(self, task: str, *, again: bool = False, who: Who | None = None) -> Receipt:
         job, by = self._open(task), who or this_process()
+        self._freezing.refuse()
         if job.task.is_wake:
             return await self._wakes().force(by, again=again)
         job.refuse_if_not_set_up()
@@ -281,6 +293,7 @@ class Scheduler:
             if not (job.run or job.waiting or job.again):
                 job.refuse_if_not_set_up()
                 self._refuse_if_stopping()
+                self._freezing.refuse()
                 raise SchedulerError(f"{task}: the run was taken out of the queue")
             await self._runner.waiters.wait_for([task], None)
         return job.row(self._rules.workers)
@@ -308,11 +321,36 @@ class Scheduler:
             task, "resumed", who, lambda state: resumed(self.citizen, job.task, state, now)
         )
 
+    async def freeze(self, *, until: float | None = None, why: str = "", who: Who | None = None) -> Receipt:
+        return await self._freezing.freeze(until, why, who or this_process(), self._rules.masks)
+
+    async def thaw(self, *, who: Who | None = None) -> Receipt:
+        return await self._freezing.thaw(who or this_process())
+
+    async def look_at_freeze(self) -> Freeze | None:
+        """Whether it is frozen, by a fresh look."""
+        return self._freezing.look()
+
+    def _freeze_changed(self, before: Freeze | None, who: Who | None) -> None:
+        freeze, now = self._freezing.current, self._clock.now()
+        if freeze:
+            text = freeze.problem or pause_words(freeze.until, freeze.why, "", now).lstrip(" :")
+            by = who or (Who(freeze.by) if freeze.by else None)
+            self._registry.add_event("frozen", text=text, who=by)
+        else:
+            over = before is not None and not before.holds(now)
+            self._registry.add_event("thawed", text="its time is over" if over else "", who=who)
+        self._registry.frozen_spans = self._freezing.over
+        self._dispatch.freeze_changed()
+        for job in self._registry.rows():
+            self._runner.waiters.check_queued(job)
+
     async def stop_run(self, task: str, *, who: Who | None = None) -> Receipt:
         return await self._stopper.stop(self._open(task), who or this_process())
 
     async def wake(self, *, who: Who | None = None) -> Receipt:
         self._refuse_if_stopping()
+        self._freezing.refuse()
         return await self._wakes().now(who or this_process())
 
     async def history(
@@ -327,11 +365,12 @@ class Scheduler:
     async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
         jobs = [job for job in self._registry.rows() if job.task.name in tasks]
         asked = [(job.task, job.state, job.floor) for job in jobs]
-        return await forecast(self.citizen, asked, self._clock.now(), window)
+        return await forecast(self.citizen, asked, self._clock.now(), window, self._freezing.current)
 
     async def explain(self, task: str) -> TaskDetails:
         job, now = self._registry.job(task), self._clock.now()
-        return explain(self.citizen, job.task, job.state, now, job.floor, self._rules.masks)
+        freeze = self._freezing.current
+        return explain(self.citizen, job.task, job.state, now, job.floor, self._rules.masks, freeze)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         job = self._registry.job(task)

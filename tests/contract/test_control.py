@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -23,11 +24,13 @@ from scheduler.control.session import force_and_wait, outcome_of
 from scheduler.control.threaded import FleetThread, ThreadedControl
 from scheduler.control.wire.client import RemoteControl
 from scheduler.core.ports import FleetOptions
+from scheduler.core.schedules.forecast import TimeGrid
 from scheduler.core.task import Outcome
 from scheduler.core.views import OutputChunk, Snapshot, TaskStatus
 from scheduler.errors import (
     AlreadyRunning,
     Disconnected,
+    Frozen,
     NotRunning,
     NotSetUp,
     Owned,
@@ -323,6 +326,22 @@ async def test_a_paused_task_can_be_forced_and_stays_paused(bench):
     await bench.control.force("quick")
     await bench.until_task("quick", lambda task: task.run_count == 1, "it ran")
     assert bench.task("quick").kind is TaskStatus.PAUSED
+
+
+async def test_a_frozen_citizen_starts_nothing_until_it_is_thawed(bench):
+    await bench.see()
+    receipt = await bench.control.freeze(why="invoices")
+    assert receipt.saved and ": invoices" in receipt.text
+    await until(lambda: bench.seen[-1].freeze, "the freeze is shown")
+    assert bench.seen[-1].freeze.why == "invoices" and bench.seen[-1].freeze.by
+    for verb in (bench.control.force("quick"), bench.control.wake()):
+        with pytest.raises(Frozen, match="thaw it first: experience-tui thaw opus"):
+            await verb
+    assert await bench.control.slots(["quick"], TimeGrid(time.time(), 3600.0, 24)) == {"quick": ()}
+    await bench.control.thaw()
+    await until(lambda: bench.seen[-1].freeze is None, "the thaw is shown")
+    await bench.control.force("quick")
+    await bench.until_task("quick", lambda task: task.run_count == 1, "it runs")
 
 
 async def test_a_wake_by_hand_is_counted(bench):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from scheduler.control.wire import messages
 from scheduler.control.wire.greeting import check_user, checked_greeting
 from scheduler.core.ports import RequestingControl
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.errors import Disconnected, NotConfirmed, Refused, SchedulerError
@@ -231,6 +232,11 @@ class RemoteControl(ObservableControl):
                 raise
             raise NotConfirmed(f"{self.citizen}: asked, not confirmed: {error}") from error
         return messages.typed(result, answer)
+
+    async def look_at_freeze(self) -> Freeze | None:
+        """Let the owner look whether it is frozen; raises SchedulerError from one that knows no freezes."""
+        answer = await self._connected().ask("look_at_freeze")
+        return None if answer is None else messages.typed(Freeze, answer)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         async with aclosing(self._connected().follow(task)) as chunks:

@@ -84,6 +84,9 @@ METHODS = {
     "pause": Method(_TASK, {"until": float, "why": str}, verb=True),
     "resume": Method(_TASK, verb=True),
     "stop_run": Method(_TASK, verb=True),
+    "freeze": Method(optional={"until": float, "why": str}, verb=True),
+    "thaw": Method(verb=True),
+    "look_at_freeze": Method(),
     "wake": Method(verb=True),
     "history": Method(
         optional={"task": str | None, "limit": int, "failed": bool, "before": int | None}, exclusive=True

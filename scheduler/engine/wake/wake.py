@@ -32,9 +32,15 @@ class Wake:
     """One citizen's wake, as far as it is not a run like others."""
 
     def __init__(
-        self, citizen: str, home: Path, plan: WakeConfig, registry: TaskRegistry, clock: Clock
+        self,
+        citizen: str,
+        home: Path,
+        plan: WakeConfig,
+        registry: TaskRegistry,
+        clock: Clock,
+        frozen: Callable[[], str],
     ) -> None:
-        self.plan = plan
+        self.plan, self._frozen = plan, frozen
         self.record = WakeRecord(citizen, home, clock)
         self.cost = WakeCost(citizen, home, clock)
         self._citizen, self._home, self._registry, self._clock = citizen, home, registry, clock
@@ -47,6 +53,8 @@ class Wake:
 
     def hold(self) -> tuple[str, float]:
         """Why no turn may begin now, and after how many seconds to look again; reads files."""
+        if frozen := self._frozen():
+            return frozen, HELD_LOOK
         if agents := self.record.agents():
             named = ", ".join(f"pid {agent.pid}" for agent in agents)
             return f"the wake before has not ended ({named})", HELD_LOOK

@@ -1,0 +1,130 @@
+"""`experience-tui freeze` and `thaw`: nothing of citizens is started, wakes included."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scheduler.cli.exit_codes import OK
+from scheduler.cli.options import as_lines, config_file, some_citizens
+from scheduler.cli.verbs.hold import HoldOptions, hold_options
+from scheduler.core.text import clean
+from scheduler.schema.json_codec import to_json
+
+if TYPE_CHECKING:
+    from scheduler.config.settings import CitizenSettings
+    from scheduler.control.freezing import Answer, Freezer
+    from scheduler.control.wire.client import RemoteControl
+
+WHICH = "CITIZEN: one name or a comma-separated list; leave it out for all citizens of the root."
+
+
+@click.command(
+    "freeze",
+    help="Start nothing of these citizens, wakes included, whatever is due: within a second, in every"
+    f" process, and after restarts, until `thaw` or for a time.\n\n{WHICH}",
+    epilog='Example: experience-tui freeze opus --until 08:00 --why "invoices are under review"',
+)
+@some_citizens
+@hold_options
+@click.option("--stop-runs", is_flag=True, help="Stop what runs now, too.")
+@as_lines
+@config_file
+def freeze_command(
+    names: tuple[str, ...],
+    end: str | None,
+    length: float | None,
+    why: str,
+    stop_runs: bool,
+    as_json: bool,
+    config: Path | None,
+) -> int:
+    from scheduler.system.clock import SystemClock
+
+    hold, now = HoldOptions(end, length, why), SystemClock.now()
+
+    def frozen(freezer: "Freezer") -> Coroutine[Any, Any, "list[Answer]"]:
+        return freezer.freeze(names, lambda zone: hold.until(now, zone), why, stop_runs=stop_runs)
+
+    return _run(names, config, frozen, as_json)
+
+
+@click.command(
+    "thaw",
+    help=f"Let citizens that are frozen start again what is due.\n\n{WHICH}",
+    epilog="Example: experience-tui thaw opus",
+)
+@some_citizens
+@as_lines
+@config_file
+def thaw_command(names: tuple[str, ...], as_json: bool, config: Path | None) -> int:
+    return _run(names, config, lambda freezer: freezer.thaw(names), as_json)
+
+
+def _run(
+    names: Sequence[str],
+    config: Path | None,
+    ask: "Callable[[Freezer], Coroutine[Any, Any, list[Answer]]]",
+    as_json: bool,
+) -> int:
+    """Print each answer: the worst exit code."""
+    import asyncio
+
+    from scheduler.config.loader import load
+    from scheduler.control.freezing import Freezer
+    from scheduler.errors import UnknownCitizen
+    from scheduler.system.clock import SystemClock
+
+    settings = load(config=config)
+    for name in names:
+        if name not in settings.known:
+            raise UnknownCitizen(name, settings.known)
+    citizens = {each.name: each for each in settings.citizens}
+    freezer = Freezer(settings.root, citizens, SystemClock.now, _owner_of)
+    answers = asyncio.run(ask(freezer))
+    return max((_print(each, as_json) for each in answers), default=OK)
+
+
+@asynccontextmanager
+async def _owner_of(citizen: "CitizenSettings") -> "AsyncIterator[RemoteControl | None]":
+    """The connection to who runs the citizen; None where nobody answers."""
+    from scheduler.control.wire.client import RemoteControl
+    from scheduler.errors import Disconnected
+    from scheduler.system.clock import SystemClock
+    from scheduler.system.unix_socket import client_socket
+
+    clock = SystemClock()
+    try:
+        owner = RemoteControl(client_socket(citizen.name, citizen.home), clock)
+        await owner.start()
+    except (Disconnected, OSError):
+        yield None
+        return
+    try:
+        yield owner
+    finally:
+        await owner.stop()
+        clock.close()
+
+
+def _print(answer: "Answer", as_json: bool) -> int:
+    if as_json:
+        click.echo(json.dumps(_document(answer)))
+    else:
+        for line in [answer.text, *(f"{answer.citizen}/{task}: stopped" for task in answer.stopped)]:
+            if line:
+                click.echo(clean(line))
+        if answer.error:
+            click.echo(clean(f"experience: {answer.error}"), err=True)
+    return answer.error.exit_code if answer.error else OK
+
+
+def _document(answer: "Answer") -> dict[str, Any]:
+    if answer.error:
+        return {"citizen": answer.citizen, "error": str(answer.error), "code": answer.error.code}
+    freeze = None if answer.freeze is None else to_json(answer.freeze)
+    stopped = list(answer.stopped)
+    return {"citizen": answer.citizen, "text": answer.text, "freeze": freeze, "stopped": stopped}

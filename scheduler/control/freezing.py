@@ -1,0 +1,252 @@
+"""Freeze and thaw citizens from outside: by their files, which hold at once, then by asking who runs them."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from pathlib import Path
+from typing import Protocol
+
+from scheduler.config.settings import CitizenSettings
+from scheduler.core.schedules.freeze import Freeze, FreezeNote
+from scheduler.core.schedules.schedule import local_zone, zone_named
+from scheduler.core.secrets import Masks
+from scheduler.core.text import freeze_words
+from scheduler.core.views import Receipt, Snapshot
+from scheduler.errors import (
+    BadSchedule,
+    Disconnected,
+    Frozen,
+    NotConfirmed,
+    NotOurs,
+    NotRunning,
+    SchedulerError,
+    UnknownCitizen,
+)
+from scheduler.process.who import this_process
+from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
+from scheduler.storage.lock import owner_of as living_owner
+from scheduler.system.foreign_home import is_ours
+from scheduler.system.root_folder import root_folder
+
+ALL = "all citizens"
+IN_FILE = "done in its files, not confirmed by its owner"
+UNKNOWN_METHOD = "no method "  # how an owner of an older version answers
+
+
+class Owner(Protocol):
+    """What runs a citizen: a scheduler of this process, or the connection to another one."""
+
+    def snapshot(self) -> Snapshot: ...
+
+    async def freeze(self, *, until: float | None = None, why: str = "") -> Receipt: ...
+
+    async def thaw(self) -> Receipt: ...
+
+    async def look_at_freeze(self) -> Freeze | None: ...
+
+    async def stop_run(self, task: str) -> Receipt: ...
+
+
+OwnerOf = Callable[[CitizenSettings], AbstractAsyncContextManager[Owner | None]]
+End = Callable[[tzinfo], float | None]  # when a freeze ends, for a clock in that zone
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of it for one citizen, or for ALL; an `error` says what did not."""
+
+    citizen: str
+    text: str = ""
+    freeze: Freeze | None = None
+    stopped: tuple[str, ...] = ()
+    error: SchedulerError | None = None
+
+
+class Freezer:
+    """The citizens of a root; `owner_of` finds who runs one, for as long as it is asked."""
+
+    def __init__(
+        self,
+        root: Path,
+        citizens: Mapping[str, CitizenSettings],
+        now: Callable[[], float],
+        owner_of: OwnerOf,
+    ) -> None:
+        self._citizens, self._now, self._owner_of = citizens, now, owner_of
+        self._root = FreezeFile(root_folder(root) / NAME, together=True)
+
+    async def freeze(
+        self, names: Collection[str], end: End, why: str, *, stop_runs: bool = False
+    ) -> list[Answer]:
+        """Freeze these citizens, or all of the root if none is named; raises UnknownCitizen, BadSchedule."""
+
+        async def one(citizen: CitizenSettings) -> Answer:
+            return await self._freeze(citizen, end, why, stop_runs)
+
+        if names:
+            return await self._each(names, one)
+        hidden = Masks(frozenset[str]().union(*(each.hidden for each in self._citizens.values())))
+        freeze = Freeze(self._now(), end(_here()), str(this_process()), hidden.hide(why))
+        try:
+            await asyncio.to_thread(self._root.freeze, freeze)
+        except OSError as error:
+            return [Answer(ALL, error=_unwritable(error))]
+        said = Answer(ALL, f"{ALL}: {freeze_words(freeze, self._now())}", freeze)
+
+        async def joined(citizen: CitizenSettings) -> Answer:
+            if _reads_the_same_file(citizen):
+                return await self._confirmed(citizen, stop_runs)
+            return await one(citizen)
+
+        others = await self._each(self._citizens, joined)
+        return [said, *(each for each in others if each.text or each.error or each.stopped)]
+
+    async def thaw(self, names: Collection[str]) -> list[Answer]:
+        """Lift the freezes of these citizens, or of the root and all its citizens if none is named."""
+        if names:
+            return await self._each(names, self._thaw)
+        note, _ = await asyncio.to_thread(self._root.read, self._now())
+        try:
+            await asyncio.to_thread(self._root.thaw, self._now())
+        except OSError as error:
+            return [Answer(ALL, error=_unwritable(error))]
+        lifted = await self._each(self._citizens, self._thaw)
+        was = _in_force(note, self._now())
+        said = [Answer(ALL, f"{ALL}: thawed")] if was else []
+        told = [each for each in lifted if each.error or each.freeze]
+        return [*said, *told] or [Answer(ALL, f"{ALL}: nothing is frozen")]
+
+    async def _each(
+        self, names: Collection[str], act: Callable[[CitizenSettings], Awaitable[Answer]]
+    ) -> list[Answer]:
+        for name in names:
+            if name not in self._citizens:
+                raise UnknownCitizen(name, self._citizens)
+
+        async def answer(name: str) -> Answer:
+            try:
+                return await act(self._citizens[name])
+            except SchedulerError as error:
+                return Answer(name, error=error)
+
+        return list(await asyncio.gather(*map(answer, names)))
+
+    async def _freeze(self, citizen: CitizenSettings, end: End, why: str, stop_runs: bool) -> Answer:
+        now, by, may_write = self._now(), str(this_process()), _may_write(citizen.home)
+        freeze = Freeze(now, end(_here()), by, Masks(citizen.hidden).hide(why))
+        own = HomeFreezes(citizen.home).own
+        if may_write:  # first: an owner may take seconds to answer, and looks at it before each start
+            await _written(own.freeze, freeze)
+        async with self._owner_of(citizen) as owner:
+            if (until := end(_zone_of(owner))) != freeze.until:
+                freeze = replace(freeze, until=until)
+                if may_write:
+                    await _written(own.freeze, freeze)
+            if may_write:
+                await self._look(citizen, owner)
+            elif owner:
+                await owner.freeze(until=until, why=why)
+            else:
+                raise _not_ours(citizen)
+            stopped = await _stop_runs(owner) if stop_runs else ()
+        return Answer(citizen.name, f"{citizen.name}: {freeze_words(freeze, now)}", freeze, stopped)
+
+    async def _confirmed(self, citizen: CitizenSettings, stop_runs: bool) -> Answer:
+        """Who runs the citizen knows that all are frozen."""
+        async with self._owner_of(citizen) as owner:
+            await self._look(citizen, owner)
+            return Answer(citizen.name, stopped=await _stop_runs(owner) if stop_runs else ())
+
+    async def _thaw(self, citizen: CitizenSettings) -> Answer:
+        """The answer has the freeze that was lifted."""
+        name, now = citizen.name, self._now()
+        async with self._owner_of(citizen) as owner:
+            if not _may_write(citizen.home):
+                if owner is None:
+                    raise _not_ours(citizen)
+                was = owner.snapshot().freeze
+                await owner.thaw()
+                return Answer(name, f"{name}: thawed" if was else f"{name}: is not frozen", was)
+            files = HomeFreezes(citizen.home)
+            was = _in_force((await asyncio.to_thread(files.read, now)).own, now)
+            await _written(files.own.thaw, now)
+            await self._look(citizen, owner)
+            if left := (await asyncio.to_thread(files.read, self._now())).now(self._now()):
+                words = freeze_words(left, now)
+                raise Frozen(f"{name} is still {words}; thaw all citizens: experience-tui thaw")
+        return Answer(name, f"{name}: thawed" if was else f"{name}: is not frozen", was)
+
+    async def _look(self, citizen: CitizenSettings, owner: Owner | None) -> None:
+        """Let the owner look at the files; raises NotConfirmed where it does not, or cannot."""
+        if owner is None:
+            if silent := await asyncio.to_thread(living_owner, citizen.home):
+                raise NotConfirmed(f"{citizen.name}: {IN_FILE}: pid {silent.pid} does not answer")
+            return
+        try:
+            await owner.look_at_freeze()
+        except Disconnected as error:
+            raise NotConfirmed(f"{citizen.name}: {IN_FILE}: {error}") from error
+        except SchedulerError as error:
+            if not str(error).startswith(UNKNOWN_METHOD):
+                raise
+            old = "its owner is of a version that knows no freezes, and starts runs; restart it"
+            raise NotConfirmed(f"{citizen.name}: {old}") from error
+
+
+def _zone_of(owner: Owner | None) -> tzinfo:
+    """The zone of the citizen: that of who runs it."""
+    try:
+        return zone_named(owner.snapshot().zone) if owner else _here()
+    except BadSchedule:  # it runs here, or its owner has not said
+        return _here()
+
+
+def _here() -> tzinfo:
+    return local_zone()
+
+
+def _in_force(note: FreezeNote, now: float) -> Freeze | None:
+    return note.last if note.last and note.last.holds(now) else None
+
+
+def _may_write(home: Path) -> bool:
+    return is_ours(home) or os.geteuid() == 0
+
+
+def _reads_the_same_file(citizen: CitizenSettings) -> bool:
+    """Whether who runs the citizen looks at this user's file for the root: its home is of this user."""
+    return is_ours(citizen.home)
+
+
+def _not_ours(citizen: CitizenSettings) -> NotOurs:
+    return NotOurs(
+        f"{citizen.name}: its home is another user's, and nobody who runs it lets this user attach"
+    )
+
+
+def _unwritable(error: OSError) -> SchedulerError:
+    return SchedulerError(f"{error.filename or 'the freeze'}: {error.strerror or error}; make it writable")
+
+
+async def _written(write: Callable[..., None], value: Freeze | float) -> None:
+    try:
+        await asyncio.to_thread(write, value)
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+async def _stop_runs(owner: Owner | None) -> tuple[str, ...]:
+    """Stop what runs: the names of the tasks."""
+    running = [task.name for task in owner.snapshot().tasks if task.running_since] if owner else []
+    stopped = []
+    for task in running:
+        try:
+            assert owner
+            await owner.stop_run(task)
+        except NotRunning:  # it has ended by itself
+            continue
+        stopped.append(task)
+    return tuple(stopped)

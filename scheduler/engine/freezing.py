@@ -1,0 +1,203 @@
+"""Whether a citizen is frozen: its files are looked at before anything starts; the verbs freeze and thaw."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from scheduler.core.schedules.freeze import Freeze, FreezeNote, Freezes, Span
+from scheduler.core.secrets import Masks
+from scheduler.core.spans import moment
+from scheduler.core.text import freeze_words
+from scheduler.core.views import Receipt
+from scheduler.errors import BadSchedule, Frozen, SchedulerError
+from scheduler.process.who import Who
+from scheduler.system.clock import Clock, Timer
+
+LOOK = 0.25  # seconds between two looks, at most, while something is about to start
+AHEAD = 1.0  # seconds that a freeze may begin in the future before the clock counts as corrected
+
+
+Changed = Callable[[Freeze | None, Who | None], None]
+
+
+class OwnFile(Protocol):
+    """Where the freezes of one citizen are kept; every method may block and raise OSError."""
+
+    def freeze(self, freeze: Freeze) -> None: ...
+
+    def thaw(self, now: float) -> None: ...
+
+
+class FreezeFiles(Protocol):
+    """What says whether a citizen is frozen."""
+
+    @property
+    def own(self) -> OwnFile: ...
+
+    def read(self, now: float) -> Freezes:
+        """What holds now; cheap if nothing has changed."""
+        ...
+
+    def differ(self) -> bool:
+        """Whether it has changed since it was read; for any thread."""
+        ...
+
+    def believe(self, now: float) -> None:
+        """A freeze that begins in the future began now; blocks, and may raise OSError."""
+        ...
+
+
+class Freezing:
+    """The freeze of one citizen, as its scheduler sees it.
+
+    `changed` is called when it begins, ends or is another, with the one before and who asked for it.
+    """
+
+    def __init__(
+        self,
+        citizen: str,
+        files: FreezeFiles,
+        clock: Clock,
+        changed: Changed,
+    ) -> None:
+        self.current: Freeze | None = None
+        self.over: tuple[Span, ...] = ()
+        self.problems: tuple[str, ...] = ()
+        self._citizen, self._files, self._clock, self._changed = citizen, files, clock, changed
+        self._looked_at = -LOOK
+        self._unsaved: Freeze | None = None  # its file could not be written: until this process ends
+        self._timer: Timer | None = None
+        self._correcting: asyncio.Task[None] | None = None
+
+    def load(self) -> None:
+        """Take up what the files say, before the first start; blocks."""
+        self._take_up(self._clock.now())
+
+    def begin(self) -> None:
+        """Look from now on when the freeze ends by itself."""
+        self._set_timer()
+
+    def frozen(self) -> Freeze | None:
+        """The freeze that is in force; looks at the files if the last look was a moment ago."""
+        elapsed = self._clock.elapsed()
+        if not 0 <= elapsed - self._looked_at < LOOK:
+            self.look()
+        return self.current
+
+    def words(self) -> str:
+        """Until when and why nothing may start; empty if it may."""
+        return freeze_words(self.current, self._clock.now()) if self.frozen() and self.current else ""
+
+    def look(self, who: Who | None = None) -> Freeze | None:
+        """The same, looking now; `who` has changed it."""
+        now, before = self._clock.now(), self.current
+        self._take_up(now)
+        if self.current != before:
+            self._set_timer()
+            self._changed(before, who)
+        if self.current and self.current.since > now + AHEAD and self._correcting is None:
+            self._correcting = asyncio.create_task(self._correct(), name=f"{self._citizen}/freeze")
+        return self.current
+
+    def differ(self) -> bool:
+        """Whether the files have changed; blocks, for any thread."""
+        return self._files.differ()
+
+    async def close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        if self._correcting:
+            await asyncio.wait({self._correcting})
+
+    def refuse(self) -> None:
+        """Raise Frozen if nothing may start."""
+        if freeze := self.look():
+            whose = "" if freeze.together else f" {self._citizen}"
+            words = freeze_words(freeze, self._clock.now())
+            raise Frozen(f"{self._citizen} is {words}; thaw it first: experience-tui thaw{whose}")
+
+    def _take_up(self, now: float) -> None:
+        self._looked_at = self._clock.elapsed()
+        found = self._files.read(now)
+        if self._unsaved:
+            found = Freezes(found.own.frozen(self._unsaved), found.root, found.problems)
+        self.current, self.over, self.problems = found.now(now), found.over(now), found.problems
+
+    def _set_timer(self) -> None:
+        """Look when the freeze ends by itself."""
+        if self._timer:
+            self._timer.cancel()
+        until = self.current.until if self.current else None
+        self._timer = None if until is None else self._clock.call_at(until, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.look()
+        if self.current and self._timer is None:  # the clock was set back meanwhile
+            self._set_timer()
+
+    async def _correct(self) -> None:
+        """Keep the length of a freeze that was made by a clock which was ahead, over restarts, too."""
+        with suppress(OSError):  # then it ends by the clock
+            await asyncio.to_thread(self._files.believe, self._clock.now())
+        self._correcting = None
+        self.look()
+
+    # -------------------------------------------------------------- verbs
+
+    async def freeze(self, until: float | None, why: str, who: Who, masks: Masks) -> Receipt:
+        """Start nothing of the citizen from now on."""
+        now = self._clock.now()
+        if until is not None and until <= now:
+            at = moment(until, now)
+            raise BadSchedule(f"{self._citizen}: the freeze would end before it begins: {at} is over")
+        freeze = Freeze(now, until, str(who), masks.hide(why))
+        unsaved = ""
+        try:
+            await asyncio.to_thread(self._files.own.freeze, freeze)
+        except OSError as error:
+            self._unsaved, unsaved = freeze, error.strerror or str(error)
+        self.look(who)
+        text = f"{self._citizen}: {freeze_words(self.current or freeze, now)}"
+        return Receipt(f"{text}; done, not saved: {unsaved}", saved=False) if unsaved else Receipt(text)
+
+    async def thaw(self, who: Who) -> Receipt:
+        """Lift the citizen's own freeze; raises Frozen while all citizens are frozen."""
+        try:
+            await asyncio.to_thread(self._files.own.thaw, self._clock.now())
+        except OSError as error:
+            where = error.filename or self._citizen
+            raise SchedulerError(f"{where}: {error.strerror or error}; remove it by hand") from error
+        self._unsaved = None
+        if freeze := self.look(who):
+            words = freeze_words(freeze, self._clock.now())
+            raise Frozen(f"{self._citizen} is still {words}; thaw all citizens: experience-tui thaw")
+        return Receipt(f"{self._citizen}: thawed")
+
+
+class MemoryFreezes:
+    """Freezes in memory only, for tests, demos and benchmarks."""
+
+    def __init__(self) -> None:
+        self.note = FreezeNote()
+
+    @property
+    def own(self) -> "MemoryFreezes":
+        return self
+
+    def read(self, now: float) -> Freezes:
+        return Freezes(self.note)
+
+    def differ(self) -> bool:
+        return False
+
+    def freeze(self, freeze: Freeze) -> None:
+        self.note = self.note.frozen(freeze)
+
+    def thaw(self, now: float) -> None:
+        self.note = self.note.thawed(now)
+
+    def believe(self, now: float) -> None:
+        if self.note.last:
+            self.note = FreezeNote(self.note.last.believed(now), self.note.past)
