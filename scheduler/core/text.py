@@ -118,7 +118,8 @@ def _sentence(task: TaskView, now: float, frozen: bool) -> str:
     if task.kind is TaskStatus.RUNNING:
         since = now if task.running_since is None else task.running_since
         return f"running for {ago(now - since)} {runs}"
-    ran = "never ran" if task.last_run is None else f"ran {ago(now - task.last_run)} ago"
+    never = "reset" if task.run_count else "never ran"
+    ran = never if task.last_run is None else f"ran {ago(now - task.last_run)} ago"
     if task.kind is TaskStatus.PAUSED:
         return f"paused{_pause(task, now)}, {ran} {runs}"
     stopped = "stopped, " if task.kind is TaskStatus.STOPPED else ""

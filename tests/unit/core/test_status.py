@@ -55,6 +55,11 @@ def test_the_shape_that_v2_printed():
         (TaskStatus.OK, {"due": NOW + 30}, "  ✓ t: ran 2m ago, next in 30s (3 runs)"),
         (TaskStatus.WARNING, {"due": NOW + 30}, "  ▲ t: ran 2m ago, next in 30s (3 runs)"),
         (TaskStatus.NEVER, {"due": NOW, "run_count": 0}, "  ○ t: never ran, next in now (0 runs)"),
+        (
+            TaskStatus.NEVER,
+            {"due": NOW, "run_count": 8, "last_run": None},
+            "  ○ t: reset, next in now (8 runs)",
+        ),
         (TaskStatus.NEVER, {"due": NOW + 90, "run_count": 0}, "  ○ t: never ran, next in 2m (0 runs)"),
         (TaskStatus.NOT_SET_UP, {"missing": "host"}, "  ◌ t: not set up (host)"),
         (
