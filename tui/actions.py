@@ -11,9 +11,9 @@ from scheduler.core.description import TaskDetails
 from scheduler.core.ports import Citizens, Control
 from scheduler.core.views import Receipt, TaskView
 from scheduler.errors import SchedulerError
-from tui.common.confirm import Confirm
-from tui.common.question import STAY, Question
-from tui.common.stop_question import ALL, CHOICES, Row, facts, stoppable, title
+from tui.common.questions.confirm import Confirm
+from tui.common.questions.question import STAY, Question
+from tui.common.questions.stop_question import ALL, CHOICES, Row, facts, stoppable, title
 from tui.common.text import clean, plural
 from tui.glyphs import Glyphs
 

@@ -17,9 +17,9 @@ from scheduler.core.ports import Citizens, Control, FleetView
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.actions import Actions
-from tui.common.confirm import Confirm
 from tui.common.filter_field import FilterField
 from tui.common.footer import KeyBar
+from tui.common.questions.confirm import Confirm
 from tui.common.text import plural, wall
 from tui.common.typed_ahead import TypedAhead
 from tui.details.opener import DetailsOpener

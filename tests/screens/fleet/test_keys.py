@@ -12,7 +12,7 @@ from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.driving import answered, cursor, press, screen, shown, toasts
 from tests.screens.situations import failed, task
-from tui.common.confirm import Confirm
+from tui.common.questions.confirm import Confirm
 from tui.fleet.board import Place
 from tui.fleet.grid import FleetGrid
 from tui.keys import FLEET_KEYS

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from scheduler.core.description import TaskDetails
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.views import TaskView
-from tui.common.question import STAY, Choice, Words
+from tui.common.questions.question import STAY, Choice, Words
 from tui.common.text import elapsed, moment, plural
 
 LISTED = 8  # runs named in one question
