@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.driver import Driver
 from textual.events import DeliveryComplete, DeliveryFailed, Event, Key, MouseDown, MouseUp, Paste
 from textual.widgets import Input, Static
@@ -40,6 +41,7 @@ from tui.terminal.title import Surroundings
 from tui.theme import ANSI, DARK, THEMES, defaults, next_theme
 
 if TYPE_CHECKING:
+    from tui.details.lower import Lower
     from tui.details.screen import Details
 
 TURNS = 5  # of the loop, until all widgets have asked for their repaint
@@ -73,8 +75,10 @@ class ExperienceApp(App[None]):
         self._label = " ".join(filter(None, [label, "READ ONLY" if read_only else ""]))
         self._status = StatusBar(glyphs, self._label)
         self._grid = FleetGrid(glyphs, read_only)
+        self._body = Vertical(self._grid)
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._filter = FilterField()
+        self._lower: Lower | None = None
         self._controls: dict[str, Control] = {}
         self._actions = Actions(self, fleet, self._controls, glyphs)
         self._details = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
@@ -95,7 +99,7 @@ class ExperienceApp(App[None]):
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:
-        yield from (self._status, self._grid, self._lesson, self._filter, self._keys)
+        yield from (self._status, self._body, self._lesson, self._filter, self._keys)
 
     def on_mount(self) -> None:
         self._show_lesson()
@@ -122,6 +126,7 @@ class ExperienceApp(App[None]):
         self._pulse = max(pulses.values(), key=lambda pulse: pulse.age, default=None)
         self._details.beat(pulses, self._fleet.clock.now())
         self._grid.tick(self._fleet.clock.now())
+        self._update_lower()
         self._show_status()
 
     def _show_status(self) -> None:
@@ -161,7 +166,7 @@ class ExperienceApp(App[None]):
         self._around.on_snapshot(snapshot)
         self._grid.update_snapshot(snapshot)
         self._details.on_snapshot(snapshot, self._fleet.clock.now())
-        events = self._events.add_events(snapshot) and self._pages()
+        events = self._events.add_events(snapshot)
         if first or events or self._grid.sees(snapshot.citizen):
             self._tick_soon()
 
@@ -177,8 +182,8 @@ class ExperienceApp(App[None]):
         if empty:
             keys = key_of(self, "help", "?"), key_of(self, "quit", "q")
             notice.update(lesson(self._view, self._settings, self._glyphs.plain, keys))
-        if notice.display != empty or self._grid.display == empty:
-            notice.display, self._grid.display = empty, not empty
+        if notice.display != empty or self._body.display == empty:
+            notice.display, self._body.display = empty, not empty
             self.screen.set_focus(None if empty else self._grid)
 
     # -------------------------------------------------------------- requests to citizens
@@ -211,6 +216,38 @@ class ExperienceApp(App[None]):
 
     def on_filter_field_left(self) -> None:
         self._grid.focus()
+
+    def on_fleet_grid_arranged(self) -> None:
+        self._fit_lower()
+
+    def _fit_lower(self) -> None:
+        """Give the lines that the panels leave to events and output."""
+        if self._lower is None:
+            if self._view is None or self._view.loading:
+                return
+            from tui.details.lower import Lower  # 10 ms that the first frame does not wait for
+
+            find, now = self._controls.get, self._fleet.clock.now
+            self._lower = Lower(self._events, self._glyphs, find, now, like=self._grid)
+            self._body.mount(self._lower)
+        self._lower.fit(self._grid.free)
+        self._update_lower()
+
+    def _update_lower(self) -> None:
+        if self._lower is not None and self._lower.display and self._lower.is_mounted:
+            self.on_fleet_grid_moved()
+            self._lower.catch_up(self._summary.running)
+
+    def on_fleet_grid_moved(self) -> None:
+        if self._lower is not None and self._lower.display and self._lower.is_mounted:
+            place = Place(*self._grid.row)
+            self._lower.look_at(place, self._grid.board.view(place))
+
+    def action_lower(self) -> None:
+        """Show something else below the panels."""
+        if self._lower is not None:
+            self._lower.switch()
+            self._fit_lower()
 
     def on_fleet_grid_view_changed(self) -> None:
         self._keys.prefix(self._grid.view_words())

@@ -43,6 +43,7 @@ FLEET_KEYS = (
     _key("w", "wake", "wake", "wake", "wake the citizen now"),
     _key("x", "stop", "stop", "stop", "stop the run; asks first"),
     _key("slash", "find", "filter", "filter", "filter; ! in front inverts"),
+    _hidden("o", "app.lower", "lower", "lower part: events, output, nothing"),
     _key("s", "sort", "sort", "sort", "sort: by name, failing first, or next due"),
     _key("space", "mark", "mark", "mark", "mark: the keys above act on all marked"),
     _key("n", "app.walk(1)", "problem", "problem", "next problem, the worst first"),

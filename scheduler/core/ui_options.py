@@ -34,6 +34,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "filter": "slash",
         "sort": "s",
         "mark": "space",
+        "lower": "o",
         "force-failing": "F",
         "copy": "y",
         "timeline": "t",

@@ -118,7 +118,7 @@ async def test_no_byte_of_hostile_text_reaches_the_terminal_raw():
         terminal.press(keys)
         await until(lambda sign=sign: terminal.shows(sign), f"{sign!r} is painted")
     await until(terminal.is_quiet, "the help is painted")
-    terminal.press(b"q")
+    terminal.press(b"?")
     await until(terminal.is_quiet, "the fleet is back")
     terminal.press(b"q")
     await until(terminal.ended, "it ends")

@@ -18,6 +18,7 @@ from tui.glyphs import Glyphs
 from tui.keys import PANE_KEYS
 
 WHEEL = 3  # rows
+LEAST = 8  # cells of a frame that are worth words at its right
 
 
 class StyledText(NamedTuple):
@@ -41,16 +42,17 @@ class Pane(PaintedLines, can_focus=True):
     """Draws the rows that `row` gives; their content and meaning are up to the kinds of pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*PANE_KEYS]
+    painted_like: Widget | None = None  # whose styles it has, if not its screen's
 
     def __init__(self, glyphs: Glyphs, title: str) -> None:
         super().__init__()
-        self.glyphs, self.title = glyphs, title
+        self.glyphs, self.title, self.aside = glyphs, title, ""
         self.top = 0  # the first row in sight
         self._drawn: dict[int, tuple[Row, Strip]] = {}
 
-    def entitle(self, title: str, more: str = "") -> None:
-        """Clean words for the frame."""
-        self.title = self.glyphs.dot.join(filter(None, (title, more)))
+    def entitle(self, title: str, aside: str = "") -> None:
+        """Clean words for the frame above: at its left, and at its right where there is room."""
+        self.title, self.aside = title, aside
 
     # -------------------------------------------------------------- for the kinds of pane
 
@@ -61,6 +63,10 @@ class Pane(PaintedLines, can_focus=True):
     def row(self, index: int) -> Row:
         """The row with this index, from 0."""
         return EMPTY
+
+    def foot(self) -> tuple[str, str]:
+        """Clean words for the frame below: at its left, and at its right."""
+        return "", f"{self.top + 1}-{self.top + self.inside} of {self.count()}" if self.last else ""
 
     def move(self, step: int) -> None:
         """Go so many rows down, or up."""
@@ -114,7 +120,7 @@ class Pane(PaintedLines, can_focus=True):
         self._drawn.clear()
 
     def styles_source(self) -> Widget:
-        return self.screen  # 13 styles for each pane would take 20 ms
+        return self.painted_like or self.screen  # 13 styles for each pane would take 20 ms
 
     def render_line(self, y: int) -> Strip:
         if y not in self._drawn:
@@ -143,25 +149,27 @@ class Pane(PaintedLines, can_focus=True):
         """A line of the widget; beside a row stands the frame."""
         glyphs, index = self.glyphs, self.top + y - 1
         if y == 0:
-            title = shorten(self.title, max(0, self.size.width - 6), glyphs.ellipsis)
-            return self._edge(glyphs.corners[:2], StyledText(title, "title"))
+            return self._edge(glyphs.corners[:2], StyledText(self.title, "title"), self.aside)
         if y > self.inside:
-            place = f"{self.top + 1}-{self.top + self.inside} of {self.count()}" if self.last else ""
-            return self._edge(glyphs.corners[2:], StyledText(place, "faint"), at_end=True)
+            left, right = self.foot()
+            return self._edge(glyphs.corners[2:], StyledText(left, "faint"), right)
         row = self.row(index) if index < self.count() else EMPTY
         mark = StyledText(glyphs.cursor if row.light & CURSOR else " ", "here")
         return Row((mark, *padded(row.pieces, self.inner, glyphs)), row.light)
 
-    def _edge(self, corners: str, words: StyledText, at_end: bool = False) -> Row:
-        across, frame = self.glyphs.across, self._frame()
-        text = f" {words.text} " if words.text else ""
-        line = across * max(0, self.size.width - 3 - cells(text))
-        left, right = (line, across) if at_end else (across, line)
+    def _edge(self, corners: str, left: StyledText, right: str) -> Row:
+        """A line of the frame; what stands at its right gives way to what stands at its left."""
+        across, frame, room = self.glyphs.across, self._frame(), max(0, self.size.width - 4)
+        first = f" {shorten(left.text, max(0, room - 2), self.glyphs.ellipsis)} " if left.text else ""
+        free = room - cells(first)
+        last = f" {shorten(right, free - 3, self.glyphs.ellipsis)} " if right and free > LEAST else ""
         return Row(
             (
-                StyledText(corners[0] + left, frame),
-                StyledText(text, words.style),
-                StyledText(right + corners[1], frame),
+                StyledText(corners[0] + across, frame),
+                StyledText(first, left.style),
+                StyledText(across * (free - cells(last)), frame),
+                StyledText(last, "faint"),
+                StyledText(across + corners[1], frame),
             )
         )
 

@@ -92,6 +92,15 @@ class PrintedPane(Pane):
 
     # -------------------------------------------------------------- drawing
 
+    def named(self, title: str, aside: str = "") -> None:
+        """Another title, clean, for the same output."""
+        self._title = title
+        if self._live:
+            self._say_how()
+        else:
+            self.entitle(title, aside)
+        self.sync()
+
     def _set(self, title: str, said: str, head: tuple[tuple[str, str], ...], text: str) -> None:
         self._title, self._head, self._text = title, head, text
         self.entitle(title, said)

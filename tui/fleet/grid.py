@@ -10,6 +10,7 @@ from textual.events import Click, Resize
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
+from textual.widget import Widget
 
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.common.line_view import LineView
@@ -26,6 +27,7 @@ from tui.glyphs import Glyphs
 from tui.keys import FLEET_KEYS, FLEET_VERBS, key_of
 
 States = tuple[RowState, ...]
+LEAST = 3  # lines of its own, to say that nothing matches
 
 
 class FleetGrid(LineView):
@@ -76,6 +78,12 @@ class FleetGrid(LineView):
 
     class ViewChanged(Message):
         """The order, the filter or the marks have changed."""
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+    class Arranged(Message):
+        """The panels may need another number of lines."""
 
     def __init__(self, glyphs: Glyphs, read_only: bool = False) -> None:
         super().__init__()
@@ -200,17 +208,28 @@ class FleetGrid(LineView):
 
     # -------------------------------------------------------------- room
 
+    @property
+    def _space(self) -> tuple[int, int]:
+        """What the panels may use: cells and lines."""
+        inside = self.parent  # what else is in it takes only what the panels leave
+        return self.room.width, inside.size.height if isinstance(inside, Widget) else self.room.height
+
+    @property
+    def free(self) -> int:
+        """The lines that the panels leave."""
+        return max(0, self._space[1] - max(LEAST, self.board.layout.height))
+
     def on_resize(self, event: Resize) -> None:
         self._rearrange()
         self._reveal()
 
     def _rearrange(self) -> None:
-        self._keeping(lambda: self.board.arrange(*self.room))
+        self._keeping(lambda: self.board.arrange(*self._space))
 
     def _regrow(self) -> None:
         """Make room for a panel that has another height; beside a higher one that moves nothing."""
         before, held = (self.board.layout, self.board.order), self._held()
-        self.board.arrange(*self.room)
+        self.board.arrange(*self._space)
         if before == (self.board.layout, self.board.order):
             self.sync()
         else:
@@ -225,6 +244,7 @@ class FleetGrid(LineView):
     def _lay_out(self, held: str, above: int) -> None:
         self.forget()
         self.hold(self.board.layout.height)
+        self.post_message(self.Arranged())
         where = self.board.index_of(held)
         if where is not None:
             self.scroll_to(y=self.board.layout.top(where) - above, animate=False)
@@ -264,6 +284,7 @@ class FleetGrid(LineView):
         self.board.move_to(panel, row)
         self.sync()
         self._reveal()
+        self.post_message(self.Moved())
 
     @property
     def row(self) -> tuple[str, str]:
@@ -308,7 +329,7 @@ class FleetGrid(LineView):
 
     def _unfold(self) -> None:
         self.board.unfold()
-        self.board.arrange(*self.room)
+        self.board.arrange(*self._space)
 
     def action_mark(self) -> None:
         self.board.mark()

@@ -110,6 +110,17 @@ class FleetSummary:
             loading=self.loading,
         )
 
+    @property
+    def running(self) -> set[tuple[str, str]]:
+        """Citizen and task of all that runs."""
+        busy = (name for name, each in self._ratios.items() if each.running)
+        return {
+            (name, task.name)
+            for name in busy
+            for task in self._snapshots[name].tasks
+            if task.running_since is not None
+        }
+
     def all_problems(self) -> list[Problem]:
         """All problems, the worst first."""
         wrong = [name for name, each in self._ratios.items() if each.problem_count]

@@ -25,6 +25,7 @@ FIRST = {
 }
 ONLY_OF = {
     ("fleet", "clear"): ("slash", *"mira", "enter"),
+    ("fleet", "lower"): ("slash", *"t01", "enter"),
     ("log", "page-down"): ("g",),
     ("log", "down"): ("g",),
     ("log", "last"): ("g",),

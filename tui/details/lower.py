@@ -1,0 +1,150 @@
+"""The lower part of the fleet: the newest events, or the output of the task under the cursor, or both."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Container
+from contextlib import aclosing
+from enum import Enum
+from typing import Protocol
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from scheduler.core.records import RunRecord
+from scheduler.core.views import OutputChunk, TaskView
+from scheduler.errors import SchedulerError
+from tui.common.text import clean, took
+from tui.details.output import PrintedPane
+from tui.details.runs import GLYPHS
+from tui.fleet.board import Place
+from tui.glyphs import Glyphs
+from tui.keys import key_of
+from tui.log.events import EventLog
+from tui.log.recent import RecentEvents
+
+LEAST = 8  # lines that are worth it
+BOTH = 160  # cells from which on there is room for both
+REST = 0.15  # seconds that the cursor rests before anything is asked
+
+
+class Source(Protocol):
+    """The questions of this part: a Control without its verbs."""
+
+    async def history(self, task: str, *, limit: int = ...) -> tuple[RunRecord, ...]: ...
+
+    async def output(self, run: int) -> str: ...
+
+    def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]: ...
+
+
+Find = Callable[[str], Source | None]
+
+
+class Shown(Enum):
+    EVENTS = "events"
+    OUTPUT = "output"
+    NOTHING = "nothing"
+
+    @property
+    def next(self) -> "Shown":
+        """What follows when the person asks for something else."""
+        return {self.EVENTS: self.OUTPUT, self.OUTPUT: self.NOTHING}.get(self, self.EVENTS)
+
+
+class OutputBelow(PrintedPane, can_focus=False):
+    """What the last run of a task printed, followed while one is under way."""
+
+    def __init__(self, glyphs: Glyphs, find: Find, now: Callable[[], float]) -> None:
+        super().__init__(glyphs)
+        self._find, self._clock = find, now
+        self._at: tuple[object, ...] = ()
+
+    def show(self, place: Place, task: TaskView | None) -> None:
+        """Look at this task from now on; nothing is asked again while no run has begun or ended."""
+        at = (place, task.run_count, task.running_since) if task else ()
+        if at == self._at:
+            return
+        self._at = at
+        name = clean(f"{place.citizen}/{place.task}", self.glyphs.plain)
+        self.hint(f"output of {name}" if task else "output", "")
+        if task is not None:
+            self.run_worker(self._look_up(place, task), group="beside", exclusive=True)
+
+    async def _look_up(self, place: Place, task: TaskView) -> None:
+        await asyncio.sleep(REST)
+        title = self.title
+        try:
+            source = self._find(place.citizen)
+            if source is None:
+                return
+            if task.running_since is not None:
+                await self._follow_run(source, place, task.running_since, title)
+            else:
+                await self._read_last(source, place, title)
+        except SchedulerError as error:
+            self.hint(title, str(error))
+
+    async def _follow_run(self, source: Source, place: Place, since: float, title: str) -> None:
+        self.start_following(since, self._clock())
+        self.named(title)
+        async with aclosing(source.follow(place.task)) as chunks:
+            async for chunk in chunks:
+                self.add(chunk)
+
+    async def _read_last(self, source: Source, place: Place, title: str) -> None:
+        runs = await source.history(place.task, limit=1)
+        if not runs:
+            self.hint(title, "it has not run yet")
+            return
+        (run,) = runs
+        text = await source.output(run.id) if run.printed else ""
+        self.show_run(run, text, self._clock())
+        sign = self.glyphs.kind[GLYPHS[run.outcome]]
+        self.named(title, f"{sign} {run.outcome} in {took(run.seconds)}")
+        self.scroll_rows(self.last)
+
+
+class Lower(Horizontal):
+    """Takes the lines that the panels leave free."""
+
+    def __init__(
+        self, log: EventLog, glyphs: Glyphs, find: Find, now: Callable[[], float], like: Widget
+    ) -> None:
+        super().__init__()
+        self.events, self.output = RecentEvents(log, glyphs), OutputBelow(glyphs, find, now)
+        self.events.painted_like = self.output.painted_like = like
+        self.shown = Shown.EVENTS
+
+    def compose(self) -> ComposeResult:
+        yield from (self.events, self.output)
+
+    def fit(self, free: int) -> None:
+        """Take so many free lines, if that is worth it."""
+        lines = free if free >= LEAST and self.shown is not Shown.NOTHING else 0
+        self.display = lines > 0
+        if lines:
+            self.styles.height = lines
+
+    def switch(self) -> None:
+        """Show something else."""
+        wide = self.app.size.width >= BOTH
+        self.shown = self.shown.next
+        if wide and self.shown is Shown.OUTPUT:  # both are there already
+            self.shown = Shown.NOTHING
+
+    def catch_up(self, running: Container[tuple[str, str]]) -> None:
+        """Show what has happened by now; `running` is what runs."""
+        if self.events.display:
+            self.events.catch_up(running)
+
+    def look_at(self, place: Place, task: TaskView | None) -> None:
+        """The cursor is on this task, or on none."""
+        wide = self.app.size.width >= BOTH
+        self.events.display = wide or self.shown is Shown.EVENTS
+        self.output.display = wide or self.shown is Shown.OUTPUT
+        key = key_of(self, "lower", "o")
+        name = clean(f"{place.citizen}/{place.task}", self.events.glyphs.plain)
+        self.events.entitle("events", f"{key} output of {name}" if task and not wide else "")
+        self.events.sync()
+        if self.output.display:
+            self.output.show(place, task)
