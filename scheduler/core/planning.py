@@ -137,14 +137,18 @@ def _beat(citizen: str, task: Task, slot: float | None, last: float) -> float:
 def _not_missed(citizen: str, task: Task, state: TaskState, slot: float, floor: float) -> float:
     """This slot, or the first after it that is at most late and was wanted."""
     missed = max(floor - LATE, state.wanted_since or 0.0)
-    first_ever = state.last_run is None and isinstance(task.schedule, Every)  # due, not missed
-    if first_ever or slot + spread(citizen, task, slot) > missed:
+    if due_since_seen(task, state) or slot + spread(citizen, task, slot) > missed:
         return slot
     if task.jitter:
         latest = task.schedule.latest(slot, missed)
         if latest + spread(citizen, task, latest) > missed:
             return latest
     return task.schedule.skip(slot, missed)
+
+
+def due_since_seen(task: Task, state: TaskState) -> bool:
+    """Whether it is the first run of an interval: due since the task was first seen, and never missed."""
+    return state.last_run is None and isinstance(task.schedule, Every)
 
 
 def spread(citizen: str, task: Task, slot: float) -> float:

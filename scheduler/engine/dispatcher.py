@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
-from scheduler.core.planning import LATE, made_up, next_start, pause_is_over
+from scheduler.core.planning import LATE, due_since_seen, made_up, next_start, pause_is_over
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
@@ -143,7 +143,7 @@ class Dispatcher:
             return FORCE
         if job.when == job.state.retry_at:
             return Trigger.RETRY
-        if now - when < LATE or not when or job.state.last_run is None:
+        if now - when < LATE or not when or due_since_seen(job.task, job.state):
             return CATCH_UP if made_up(job.task, when, job.slot) else SCHEDULE
         if job.task.catch_up or when <= job.floor:
             return CATCH_UP
@@ -205,9 +205,9 @@ class Dispatcher:
             if pause_is_over(job.state, now):  # no schedule is there to notice it
                 self._end_pause(job, now)
             when, slot = next_start(self._citizen, job.task, job.state, now, job.floor)
-            if when <= now:
-                job.when, job.slot = when, slot
-                self.enqueue(job, FORCE if job.state.forced else job.waiting or trigger)
+            job.when, job.slot = when, slot
+            if when <= now and (why := self._trigger(job, when, now)):
+                self.enqueue(job, FORCE if why is FORCE else job.waiting or trigger)
 
     def unqueue(self, job: Job) -> None:
         """Take the task out of the queue unless it was forced."""

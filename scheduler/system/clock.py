@@ -72,7 +72,8 @@ class SystemClock:
         self._heap: list[tuple[float, int, _Alarm]] = []
         self._order = count()
         self._jumped: dict[int, Callable[[], None]] = {}
-        self._offset = time.time() - time.monotonic()
+        self._looked = time.monotonic()
+        self._offset = time.time() - self._looked
         self._new_timer = timer or best_timer
         self._timer: WallTimer | None = None
         self._timer_at = NEVER
@@ -111,7 +112,7 @@ class SystemClock:
     def _rearm(self) -> None:
         if self._timer is None:
             self._timer = self._new_timer(self._on_timer)
-        limit = time.time() + LOOK
+        limit = time.time() + LOOK - (time.monotonic() - self._looked)  # new alarms do not put it off
         self._timer_at = min(self._heap[0][0], limit) if self._heap else limit
         self._timer.set(self._timer_at)
 
@@ -136,7 +137,8 @@ class SystemClock:
                 callback()
 
     def _report_jump(self) -> None:
-        offset = time.time() - time.monotonic()
+        self._looked = time.monotonic()
+        offset = time.time() - self._looked
         moved, self._offset = offset - self._offset, offset
         if abs(moved) > JUMP:
             for callback in list(self._jumped.values()):

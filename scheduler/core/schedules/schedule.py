@@ -31,6 +31,7 @@ _PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*({_NAMES})\s*")
 _SIZES = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 ON_TIME = 0.1  # seconds of delay at which a run still counts as on time
+DRIFT = 1.0  # seconds: a clock that was set back by more shows a run before its slot; it began when it began
 LONGEST = 100 * 365 * 86400.0  # seconds: timers and dates overflow far beyond a century
 
 
@@ -66,7 +67,7 @@ class Every:
         Otherwise runs that a busy moment delays together would coincide again and again.
         """
         late = began - slot
-        return slot if late < ON_TIME and 2 * late < self.seconds else began
+        return slot if -DRIFT <= late < ON_TIME and 2 * late < self.seconds else began
 
     def __str__(self) -> str:
         return in_words(self.seconds)

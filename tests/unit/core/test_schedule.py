@@ -244,6 +244,7 @@ def test_unix_seconds_of_an_iso_time(value, seconds):
         (Every(60), 0.11, 0.11),
         (Every(60), 30.0, 30.0),
         (Every(60), -0.5, 0.0),  # the clock was set back since the slot had come
+        (Every(60), -3600.0, -3600.0),  # and a last run in the future would have to be corrected
         (Every(0.1), 0.04, 0.0),
         (Every(0.1), 0.06, 0.06),  # else the next slot would have passed, and two would run at once
         (Cron("* * * * *"), 0.09, 0.09),

@@ -153,6 +153,25 @@ async def test_after_a_sleep_a_task_without_catch_up_waits_for_its_next_beat(bui
     assert len(runs) == 2
 
 
+async def test_without_catch_up_the_first_slot_of_a_cron_task_can_be_missed_like_any_other(
+    build, clock, noting, runs
+):
+    await build(noting(schedule=Cron("30 12 * * *"), catch_up=False))
+    await clock.advance(10)
+    clock.stall(3600)
+    await clock.advance(hours=24)
+    assert runs == [NOON + 1800 + 86400]
+
+
+async def test_a_wake_does_not_run_what_was_missed_without_catch_up(build, clock, noting, runs):
+    scheduler = await build(noting(catch_up=False))
+    await clock.advance(10)
+    clock.wall += 1000  # and nobody has noticed yet
+    await scheduler.run_due_once(0)
+    await clock.advance(1)
+    assert runs == [NOON]
+
+
 async def test_at_start_tasks_run_once_each_start(build, clock, noting, runs):
     await build(noting(schedule=AtStart()), states={"tick": TaskState(last_run=NOON - 5, run_count=1)})
     await clock.advance(hours=3)

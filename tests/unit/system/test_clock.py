@@ -133,6 +133,17 @@ def test_the_wall_clock_is_compared_however_far_the_next_alarm_is(manual, timers
     assert [when - manual.now() for when in timers[0].times] == [pytest.approx(LOOK, abs=1)] * 2
 
 
+def test_new_alarms_do_not_put_the_look_off_after_the_clock_was_set_back(manual, timers, monkeypatch):
+    stand_in = SimpleNamespace(time=lambda: wall, monotonic=lambda: elapsed)
+    monkeypatch.setattr(module, "time", stand_in)
+    wall, elapsed = time.time(), time.monotonic()
+    manual.call_at(wall + 86400, lambda: None)
+    timers[0].ring()
+    wall, elapsed = wall - 3600 + 0.9 * LOOK, elapsed + 0.9 * LOOK
+    manual.call_at(wall + 600, lambda: None)
+    assert timers[0].times[-1] - wall == pytest.approx(0.1 * LOOK, abs=0.01)
+
+
 def test_a_turn_of_callbacks_sets_the_timer_once(manual, timers):
     now = manual.now()
     for _ in range(10):
