@@ -1,9 +1,11 @@
 """What the contract owes one task at any moment: its slots, as time passes and clocks are set.
 
-`by` is the true time until which the task must have begun, `may` whether its schedule allows it to begin.
-Where the contract leaves a choice, both are allowed.
+A slot comes when the clock passes it. From then on the task `may` start, and mostly it `must`, until the
+clock shows `until`. Where the contract leaves a choice, both are allowed.
 """
 
+from collections import deque
+from copy import copy
 from dataclasses import dataclass
 
 from tests.simulation.history import HOUR, History, Plan
@@ -14,7 +16,9 @@ MINUTE = 60.0  # a shorter delay is late, not missed
 LITTLE = 2.0  # seconds in which both readings are right
 REMEMBERED = 3 * HOUR  # a smaller step back does not bring a slot again
 SCHEDULED = frozenset({"schedule", "retry", "catch-up", "wake"})  # what starts a run unasked
-LATEST = 12.0  # seconds that a start may need for itself
+ALLOWED = 2.0  # seconds that a start may be late
+ON_TIME = 0.1  # seconds by which a start does not move the interval
+DRIFT = 1.0  # a clock that is set by less is not noticed, and need not be
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,80 +31,108 @@ class Broken:
     text: str
 
 
+@dataclass
+class Owing:
+    """What is owed to the task: what a scheduler that dies before it is saved has never known."""
+
+    low: float = NEVER  # the next slot is between these two
+    high: float = NEVER
+    due: float = NEVER  # when it comes; NEVER if it has
+    may: bool = False  # a slot has come, and nothing has started since
+    must: bool = False
+    slot: float = -NEVER  # the one that has come
+    until: float = NEVER  # what the clock shows when the task has started at the latest
+    served: float = -NEVER  # the last slot that ran,
+    stepped_back: float = 0.0  # and by how much the clock was set back since
+    largest_step_back: float = 0.0
+    last: float = -NEVER  # when the last run started
+    over: float = -NEVER  # and when it had ended
+    wanted: bool = False  # due as soon as possible, whatever the slots
+    attempts: frozenset[int] = frozenset({0})  # what the number of this one may be
+    retry_from: float = NEVER  # a retry is due between these two (true time)
+    retry_by: float = NEVER
+    delay: float = 0.0
+
+
 class Owed:
     """One task on its clock; `broken` grows as the facts are read."""
 
     def __init__(self, history: History, name: str) -> None:
-        self.name, self.workers = name, history.workers
-        self.allow = history.look + LATEST
+        self.name, self.workers, self.look = name, history.workers, history.look
+        self.allowed = ALLOWED
         self.broken: list[Broken] = []
         self.plan: Plan
-        self.up = self.stopping = self.slow = self.full_disk = self.stalled = False
-        self.paused: bool | None = False  # None: asked for, and not known whether it was saved
-        self.busy: set[int] = set()  # processes of this task
-        self.trigger = ""  # of the last one
-        self.others: set[int] = set()  # and of all tasks
-        self.at = self.wall = self.down_wall = self.ended_at = -NEVER
-        self.off_since = self.off_wall = -NEVER  # since when the schedule does not count
-        # what is owed
-        self.due = NEVER  # the next slot; of an interval the latest moment that may be it
-        self.earliest = -NEVER  # an interval's next start is not before this
-        self.may = self.must = self.excuse = False
-        self.soft = -NEVER  # a start that was under way until then is all right
-        self.by = NEVER
-        self.slot = -NEVER
-        self.served, self.back, self.served_back = -NEVER, 0.0, 0.0
-        self.last_began = self.began_at = -NEVER
-        self.perhaps_began = False  # a run of which nobody can know
-        # retries
-        self.attempt, self.retry_from, self.retry_by, self.delay = 0, NEVER, NEVER, 0.0
-        self.recorded_at = -NEVER
-        self.reset_owed = self.was_paused = False
-        self.force_asked = self.reset_asked = self.forced = (
-            False  # and not begun since; `forced`: it was answered, too
-        )
+        self.up = self.stopping = self.stalled = self.full_disk = False
+        self.paused = False
+        self.running = self.begun = False  # for its scheduler, from the decision to the record
+        self.alive: set[int] = set()  # its processes
+        self.occupied: set[str] = set()  # the tasks that have a worker
+        self.at = self.wall = self.down_at = self.down_wall = -NEVER
+        self.started_at = self.ended_at = -NEVER
+        self.free_since = self.worker_since = -NEVER  # nothing hinders it since, a worker is free since
+        self.wanted_since = -NEVER  # slots until then were not wanted
+        self.off_since = -NEVER  # when it was paused or disabled (true time)
+        self.unnoticed, self.noticed_by = 0.0, -NEVER  # by how much the clock was set, and when that is seen
+        self.owing = Owing()
+        self.earlier: deque[Owing] = deque(maxlen=4)  # before the last changes, which may not have been saved
+        self.forced = self.force_asked = False  # `forced`: it was answered, too
         self.force_by = NEVER
-        self.stepped_at, self.stepped_by = -NEVER, 0.0
-        self.waited = False  # a slot had come when it was paused
-        self.unsure = False  # how many attempts the next owner knows of
+        self.reset_saved = False  # it was answered, and has not brought a run
+        self.lost = False  # what was not saved: anything may be
 
     # ------------------------------------------------------------------ reading
 
     def read(self, fact: Fact) -> None:
         if fact.kind not in ("clock set", "awake"):
             self._time_passes(fact)
+        self._watch(fact.at)
         self.at, self.wall = fact.at, fact.wall
+        if self.up and not self.stalled and self.unnoticed and self.at > self.noticed_by:
+            self._noticed(fact)
         handle = getattr(self, "_" + fact.kind.replace(" ", "_"), None)
         if handle and (fact.task in ("", self.name) or fact.kind == "urgent"):
             handle(fact)
-        if fact.kind == "began" and fact.task != "wake":
-            self.others.add(fact.more[0])
-        elif fact.kind == "ended":
-            self.others.discard(fact.more[0])
+        self._workers(fact)
+        self._watch(fact.at)
 
     def _time_passes(self, fact: Fact) -> None:
-        while self.up and self.due <= fact.wall:
-            at = self.at + max(0.0, self.due - self.wall)
+        while self.up and self.owing.due <= fact.wall:
+            at = self.at + max(0.0, self.owing.due - self.wall)
             self._judge(at)
-            self._slot_comes(self.due, at)
+            self._slot_comes()
         self._judge(fact.at)
+
+    def _workers(self, fact: Fact) -> None:
+        if fact.task in ("", "wake"):
+            return
+        if fact.kind == "starting":
+            self.occupied.add(fact.task)
+        elif fact.kind == "finished":
+            self.occupied.discard(fact.task)
+
+    def _watch(self, at: float) -> None:
+        """Note since when nothing hinders it."""
+        if self._no_worker:
+            self.worker_since = at
+        if self._hindered:
+            self.free_since = at
 
     def _judge(self, at: float) -> None:
         """Is something overdue?"""
-        if self.force_by < NEVER and self._occupied:
-            self.force_by = max(self.force_by, at + self.allow)
-        elif at > self.force_by:
+        if at > max(self.force_by, self.worker_since) + self.allowed and not self._no_worker:
             self._break("forgotten", "a force that was answered did not bring a run", self.force_by)
             self.forced, self.force_by = False, NEVER
         if self._hindered:
-            self.by = max(self.by, at + self.allow) if self.by < NEVER else NEVER
-            self.retry_by = max(self.retry_by, at + self.allow) if self.retry_by < NEVER else NEVER
             return
-        if at > min(self.by, self.retry_by):
-            late = "its retry" if self.retry_by < self.by else "a slot" if self.plan.cron else "its interval"
-            rule = "lost" if late == "a slot" else "starved"
-            self._break(rule, f"{late} did not bring a run", min(self.by, self.retry_by))
-            self.by = self.retry_by = NEVER
+        owing = self.owing
+        until = self.at + max(0.0, owing.until - self.wall)
+        if owing.must and at > max(until, self.free_since) + self.allowed:
+            rule, what = ("lost", "a slot") if self.plan.cron else ("starved", "its interval")
+            self._break(rule, f"{what} did not bring a run", until)
+            owing.must = False
+        if at > max(owing.retry_by, self.free_since) + self.allowed:
+            self._break("starved", "its retry did not bring a run", owing.retry_by)
+            owing.retry_by = NEVER
 
     def _break(self, rule: str, text: str, at: float | None = None) -> None:
         self.broken.append(Broken(rule, self.at if at is None else at, self.name, text))
@@ -109,144 +141,191 @@ class Owed:
 
     @property
     def _on(self) -> bool:
-        return self.plan.enabled and not self.plan.removed and self.paused is False
+        return self.plan.enabled and not self.plan.removed and not self.paused
 
     @property
-    def _perhaps_on(self) -> bool:
-        return self.plan.enabled and not self.plan.removed and self.paused is None
+    def _busy(self) -> bool:
+        return self.running or bool(self.alive)
 
     @property
-    def _occupied(self) -> bool:
-        return not self.up or self.stalled or bool(self.busy) or len(self.others) >= self.workers
+    def _no_worker(self) -> bool:
+        full = len(self.occupied) >= self.workers
+        idle = not self.up or self.stopping or self.stalled
+        return idle or self._busy or full or self.at < self.ended_at + 1
+
+    @property
+    def _queued(self) -> bool:
+        """A start that was due may have been decided already."""
+        return self._no_worker
 
     @property
     def _hindered(self) -> bool:
-        return self._occupied or not self._on
+        return self._no_worker or not self._on or self._blind
 
     @property
-    def _slack(self) -> float:
-        return 15.0 if self.slow or self.full_disk else 1.0
+    def _blind(self) -> bool:
+        """The clock was set, and its scheduler need not know yet."""
+        return abs(self.unnoticed) > DRIFT
 
     def _was_served(self, slot: float) -> bool | None:
         """Whether the slot ran already and is remembered; None when both are right."""
-        back = self.back - self.served_back
-        if slot > self.served or back > REMEMBERED + MINUTE:
+        owing = self.owing
+        if slot > owing.served or owing.largest_step_back > REMEMBERED + MINUTE:
             return False
-        return True if back < REMEMBERED - MINUTE else None
+        return True if owing.stepped_back < REMEMBERED - MINUTE else None
 
     def _serve(self, slot: float) -> None:
         if self._was_served(slot) is not True:
-            self.served, self.served_back = slot, self.back
+            self.owing.served, self.owing.stepped_back, self.owing.largest_step_back = slot, 0.0, 0.0
 
-    def _owe(self, slot: float, at: float, *, must: bool) -> None:
-        self.may, self.slot = True, slot
-        if must:
-            self.must = True
-            self.by = min(self.by, at + self.plan.jitter + self.allow)
+    def _owe(self, slot: float, *, must: bool) -> None:
+        owing = self.owing
+        owing.may, owing.slot = True, slot
+        if must and not owing.must:
+            owing.must, owing.until = True, slot + self.plan.jitter
 
     def _owe_nothing(self) -> None:
-        self.may = self.must = False
-        self.by = NEVER
+        self.owing.may = self.owing.must = self.owing.wanted = False
 
     # ------------------------------------------------------------------ slots
 
     def _next(self, after: float) -> None:
-        self.due = next_slot(self.plan.cron, self.plan.zone, after) if self.plan.cron else NEVER
-        while self.due < NEVER and self._was_served(self.due):
-            self.due = next_slot(self.plan.cron, self.plan.zone, self.due)
+        """The next slot of a cron expression."""
+        owing = self.owing
+        owing.due = next_slot(self.plan.cron, self.plan.zone, after)
+        while owing.due < NEVER and self._was_served(owing.due):
+            owing.due = next_slot(self.plan.cron, self.plan.zone, owing.due)
+        owing.low = owing.high = owing.due
 
-    def _slot_comes(self, slot: float, at: float) -> None:
-        self._next(slot)
-        if not self._on:
-            self.may = self.may or self._perhaps_on
-            return
-        if self.plan.cron and self.busy:  # its own run takes longer than its interval
-            over = self.recorded_at >= self.began_at  # for its scheduler; what is left of it lives on
-            self.may = self.may or over or self.trigger not in SCHEDULED
-            return
-        served = self._was_served(slot) if self.plan.cron else False
-        if served is True:
-            return
-        settled = not self.busy and at > self.ended_at + self._slack
-        self._owe(slot, at, must=served is False and settled)
+    def _between(self, low: float, high: float) -> None:
+        """The next slot of an interval."""
+        self.owing.low, self.owing.high, self.owing.due = low, high, high
 
-    def _slot_came(self, slot: float, passage: float, *, must: bool = True) -> None:
-        """The slot was passed by a step, a sleep or a restart of this length."""
-        if not self._on:
-            self.may = self.may or self._perhaps_on
-            return
-        served = self._was_served(slot) if self.plan.cron else False
-        if served is True:
-            return
-        if self.busy:
-            self.may = True
-            return
-        late = self.wall - slot
-        certain = must and served is False and self.at > self.ended_at + self._slack
-        if self.plan.catch_up:
-            self._owe(slot, self.at, must=certain)
-        elif late < MINUTE - LITTLE:
-            self._owe(slot, self.at, must=certain and passage < MINUTE - LITTLE)
-        elif late < MINUTE + LITTLE:
-            self._owe(slot, self.at, must=False)
-        else:
-            self._missed(slot)
-
-    def _missed(self, slot: float) -> None:
-        """Skipped, since it does not catch up; an interval keeps its rhythm."""
-        self.must, self.by = False, NEVER
+    def _slot_comes(self) -> None:
+        """The clock passes it."""
+        slot = self.owing.due
         if self.plan.cron:
-            self.may = self.busy != set()
+            self._next(slot)
+        else:
+            self.owing.due = NEVER
+        if self._blind:
+            self.owing.may, self.owing.slot = self.owing.may or self._on, slot
             return
-        last = min(self.last_began, self.wall)
-        rhythm = last + self.plan.every * ((self.wall - last) // self.plan.every + 1)
-        self.earliest = rhythm - self.plan.jitter - LITTLE - self._slack
-        self.due = self.wall + self.plan.every + LITTLE
-        self.may = rhythm - self.plan.every + self.plan.jitter > self.wall - MINUTE - LITTLE  # only late
+        self._slot_came(slot)
+
+    def _slot_came(self, slot: float, *, certain: bool = True) -> None:
+        """The slot has passed: a moment ago, or while nobody looked."""
+        served = self._was_served(slot) if self.plan.cron else False
+        if not self._on or served is True:
+            return
+        if self._busy:  # its own run takes longer than its interval, or what a dead owner left does
+            self.owing.may = self.owing.may or not self.running
+            return
+        if self.owing.retry_from < NEVER:  # left to this slot, or it comes first
+            self.owing.attempts |= {0}
+            self.owing.retry_by = NEVER
+        early = slot if self.plan.cron else self.owing.low
+        latest, soonest = self.wall - early, self.wall - slot - self.plan.jitter
+        first_ever = not self.plan.cron and self.owing.last == -NEVER  # due, never missed
+        if self.plan.catch_up or first_ever or latest < MINUTE - LITTLE:
+            self._owe(slot, must=served is False and certain)
+        elif soonest < MINUTE + LITTLE:
+            self._owe(slot, must=False)
+        else:
+            self._missed()
+
+    def _missed(self) -> None:
+        """Skipped, since it does not catch up; an interval keeps its rhythm."""
+        owing = self.owing
+        owing.may = owing.must = False
+        if not self.plan.cron:
+            missed = self.wall - MINUTE
+            self._beats_after(missed - self.plan.jitter - LITTLE, missed + LITTLE)
+
+    def _beats_after(self, soonest: float, latest: float) -> None:
+        """The next slot of an interval is the first after some moment between these two."""
+        low, width = self.owing.low, self.owing.high - self.owing.low
+        first = self._beat_after(low, soonest)
+        if first - self.plan.every + width > soonest:
+            self._between(soonest, first + width)
+        else:
+            self._between(first, max(first, self._beat_after(self.owing.high, latest)))
+
+    def _beat_after(self, slot: float, after: float) -> float:
+        every = self.plan.every
+        return slot if slot > after else slot + every * ((after - slot) // every + 1)
 
     # ------------------------------------------------------------------ clocks
 
     def _clock_set(self, fact: Fact) -> None:
-        self.unsure = self.unsure or self.retry_from < NEVER
-        if fact.more > 0:
-            self._forward(fact.more)
-        else:
-            self._backward(-fact.more)
+        self.unnoticed += fact.more
+        self.noticed_by = self.at + self.look + ALLOWED
+        if fact.more < 0:
+            self._clock_is_back(-fact.more)
+        elif self.up and self.plan.cron and self.owing.due <= self.wall:
+            self._skip_to_last_slot()
 
-    def _awake(self, fact: Fact) -> None:
-        self._forward(fact.more)
+    _awake = _clock_set
 
-    def _forward(self, by: float) -> None:
-        self.stepped_at, self.stepped_by = self.at, by
-        self.retry_from = min(self.retry_from, self.at) if self.retry_from < NEVER else NEVER
+    def _skip_to_last_slot(self) -> None:
+        """However many were passed, the last one stands for all."""
+        self.owing.due = max(self.owing.due, last_slot(self.plan.cron, self.plan.zone, self.wall))
+
+    def _clock_is_back(self, by: float) -> None:
+        owing = self.owing
+        owing.stepped_back += by
+        if owing.slot > self.wall:
+            owing.must = False
+            owing.may = owing.may and self._queued
         if not self.up:
-            return
-        if self.must and not self.plan.catch_up and self.wall - self.slot > MINUTE - LITTLE:
-            self.must, self.by = False, NEVER
+            self.down_wall = min(self.down_wall, self.wall)
         if self.plan.cron:
-            slot = last_slot(self.plan.cron, self.plan.zone, self.wall)
             self._next(self.wall)
-            if slot > self.wall - by:
-                self._slot_came(slot, by)
-        elif self.due <= self.wall:
-            slot, self.due = self.due, NEVER
-            self._slot_came(slot, by)
 
-    def _backward(self, by: float) -> None:
-        self.back += by
-        if self.retry_by < NEVER:
-            self.retry_by = max(self.retry_by, self.at + self.delay + self.allow)
-        self.waited = self.waited and self.slot <= self.wall
-        if self.slot > self.wall and self.may:
-            self.soft = self.at + self._slack
-            self._owe_nothing()
-        if self.plan.every and self.wall + by >= self.earliest:  # it may be starting
-            self.soft = self.at + self._slack
+    def _noticed(self, fact: Fact) -> None:
+        """Its scheduler knows that the clock was set."""
+        by, self.unnoticed = self.unnoticed, 0.0
+        if self.owing.retry_from <= self.at and not self._on:  # left to a slot that has passed
+            self.owing.attempts |= {0}
+        if by > 0:
+            self._step_forward()
+        else:
+            self._step_back(-by)
+
+    def _step_forward(self) -> None:
+        owing = self.owing
+        if owing.may and not owing.wanted and not (owing.must and self.plan.catch_up):
+            owing.must = False
+            self._slot_came(owing.slot)
+        if owing.retry_from < NEVER:
+            owing.retry_from = min(owing.retry_from, self.at)
+
+    def _step_back(self, by: float) -> None:
+        """Moments in the future count as now."""
+        self._remember()
+        owing = self.owing
+        owing.largest_step_back = max(owing.largest_step_back, by)
+        self.wanted_since = min(self.wanted_since, self.wall)
+        if owing.retry_by < NEVER:
+            owing.retry_by = max(owing.retry_by, self.at + owing.delay)
+        from_future, owing.last = owing.last > self.wall, min(owing.last, self.wall)
         if self.plan.cron:
             self._next(self.wall)
-        elif self.up:
-            self.due = min(self.due, self.wall + self.plan.every)
-            self.earliest = min(self.earliest, self.wall + self.plan.every - self.plan.jitter - self._slack)
+            return
+        if owing.last == -NEVER:  # never ran: due since it was seen
+            self._between(self.wall, self.wall)
+        elif from_future and not owing.may:
+            self._between(self.wall + self.plan.every, self.wall + self.plan.every)
+        elif owing.low > self.wall:
+            self._sooner_beat()
+
+    def _sooner_beat(self) -> None:
+        """Beats that were skipped are in the future again."""
+        owing, every = self.owing, self.plan.every
+        skipped = round((owing.high - owing.last) / every) - 1
+        beats = min(skipped, (owing.low - self.wall + self.plan.jitter + MINUTE) // every)
+        if beats > 0:
+            self._between(owing.low - beats * every, owing.high - beats * every)
 
     def _stalled(self, fact: Fact) -> None:
         self.stalled = True
@@ -254,14 +333,11 @@ class Owed:
     def _goes_on(self, fact: Fact) -> None:
         """After a stall everything gets its time again; what it made late may be missed."""
         self.stalled = False
-        if (
-            self.ended_at > self.at - fact.more and self.plan.every
-        ):  # for the scheduler its run took that long
-            self.may, self.must, self.by, self.due = True, False, NEVER, self.wall + self.plan.every
-        for name in ("by", "retry_by"):
-            if getattr(self, name) < NEVER:
-                setattr(self, name, max(getattr(self, name), self.at + self.allow))
-        if fact.more > MINUTE - LITTLE and not self.plan.catch_up:
-            self.must, self.by = False, NEVER
-            if self.plan.every:
-                self.due = min(self.due, self.wall + self.plan.every)
+        self.noticed_by = self.at + self.look + ALLOWED
+        if self.owing.must and not self.plan.catch_up and not self.owing.wanted:
+            self.owing.must = False
+            self._slot_came(self.owing.slot)
+
+    def _remember(self) -> None:
+        """What is owed now is what a scheduler owes that dies before it saves what comes."""
+        self.earlier.append(copy(self.owing))

@@ -66,6 +66,9 @@ def story_of(seed: int, broken: Broken) -> str:
 
 def _quiet() -> None:
     """What a killed process leaves behind (unawaited coroutines, log lines) is no news here."""
-    logging.disable(logging.CRITICAL)
+    logging.lastResort = None
+    log = logging.getLogger("experience")
+    log.setLevel(logging.INFO)
+    log.propagate = False
     warnings.simplefilter("ignore")
     sys.unraisablehook = lambda error: None

@@ -19,7 +19,12 @@ _HIDDEN = {
     "recorded",
     "end",
     "started",
-    "never began",
+    "starting",
+    "finished",
+    "noticed",
+    "pause",
+    "resume",
+    "reset",
     "urgent",
 }
 

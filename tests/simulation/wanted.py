@@ -1,16 +1,21 @@
 """When the contract wants a task to start: worked out from what happened, without the code under test.
 
-It walks over the trace; what lives, runs and people do to the task changes what it is owed.
+It walks over the trace; what lives, runs and people do to the task changes what it is owed. A start is judged
+at the moment at which its scheduler decides it ("starting"), the program begins a little later ("began").
 """
 
 from collections.abc import Iterator
+from copy import copy
+from typing import Any
 
 from tests.simulation.history import History, Plan
-from tests.simulation.oracle import NEVER, last_slot, next_slot
-from tests.simulation.owed import LITTLE, REMEMBERED, SCHEDULED, Broken, Owed
+from tests.simulation.oracle import NEVER, last_slot
+from tests.simulation.owed import LITTLE, ON_TIME, SCHEDULED, Broken, Owed
 from tests.simulation.trace import Fact
 
+A_MOMENT = 0.01  # seconds between what somebody does and what the scheduler knows
 PATIENCE = 300.0  # seconds that a wake waits for its tasks
+UNSURE = 15.0  # and what the disk and the processes need besides
 
 
 class Wanted(Owed):
@@ -19,78 +24,116 @@ class Wanted(Owed):
     # ------------------------------------------------------------------ the owner
 
     def _up(self, fact: Fact) -> None:
-        down, self.up, self.stopping = self.wall - self.down_wall, True, False
-        self.unsure = self.unsure or self.retry_from < NEVER
-        edited = self.off_since > self.at - 1e-9 or self.off_wall > self.down_wall
-        if self.plan.cron:
-            self._up_cron(down, edited)
+        if self.unnoticed < 0 and self.owing.retry_by < NEVER:
+            self.owing.retry_by = max(self.owing.retry_by, self.at + self.owing.delay)
+        self.up, self.stopping, self.unnoticed = True, False, 0.0
+        self.occupied.clear()
+        if self.down_wall == -NEVER:
+            self.down_wall = self.wall
+            self._first_seen()
+        elif self.plan.cron:
+            self._up_cron()
         else:
-            self._up_every(down, edited)
-        if self.retry_by < NEVER:
-            self.retry_by = max(self.retry_by, self.at + self.allow)
-        if self.reset_owed and self._on:
-            self._owe(self.slot, self.at, must=True)
-        self.may = self.may or (self.waited and self._perhaps_on)
+            self._up_every()
         if self.forced:
-            self.force_by = self.at + self.allow
+            self.force_by = self.at
 
-    def _up_cron(self, down: float, edited: bool) -> None:
-        first = self.down_wall == -NEVER
+    def _first_seen(self) -> None:
+        if self.plan.cron:
+            self._next(self.wall)
+        else:
+            self._between(self.wall, self.wall)
+
+    def _up_cron(self) -> None:
+        owing = self.owing
+        certain = max(self.wanted_since, owing.last) <= self.down_wall and not self.lost
+        since = self.wanted_since if self.wanted_since <= self.wall else -NEVER
+        owing.last = min(owing.last, self.wall)  # moments in the future count as now
         slot = last_slot(self.plan.cron, self.plan.zone, self.wall)
         self._next(self.wall)
-        if slot > self.down_wall and not first and slot > self.off_wall:
-            self._slot_came(slot, down, must=not edited)
-        elif self.must:
-            self.by = NEVER
-            self._slot_came(self.slot, down)
+        must, owing.must = owing.must, False
+        if slot > max(self.down_wall, since):
+            self._slot_came(slot, certain=certain)
+        elif owing.may and not owing.wanted:
+            self._slot_came(owing.slot, certain=must)
 
-    def _up_every(self, down: float, edited: bool) -> None:
-        if self.last_began == -NEVER:  # never ran: due at once
-            self._owe(self.wall, self.at, must=not self.perhaps_began)
-        elif self.last_began > self.wall:  # from a wrong clock: it counts as now
-            self.due = self.wall + self.plan.every
-            self.earliest = min(self.earliest, self.due - self.plan.jitter - self._slack)
-        elif self.due <= self.wall:
-            slot, self.due = self.due, NEVER
-            self._slot_came(slot, down, must=not edited)
-        elif self.must:
-            self._slot_came(self.slot, down)
+    def _up_every(self) -> None:
+        owing = self.owing
+        if owing.last == -NEVER:  # never ran: due since it was seen
+            owing.low = owing.high = min(owing.low, self.wall)
+        if owing.last > self.wall:  # from a wrong clock: it counts as now
+            owing.last = self.wall
+            low = min(owing.low, self.wall + self.plan.every)
+            self._between(low, self.wall + self.plan.every)
+        elif owing.low <= self.wall and not owing.wanted:
+            certain = owing.high <= self.wall and not self.lost and self.wanted_since <= self.down_wall
+            owing.may, owing.must = owing.may or owing.high > self.wall, False
+            self._slot_came(min(owing.high, self.wall), certain=certain)
+        elif owing.low > self.wall:
+            self._sooner_beat()
 
     def _stopping(self, fact: Fact) -> None:
-        self.up, self.stopping, self.down_wall = False, True, self.wall
-        self._down()
+        self.stopping = True
+
+    def _stopped(self, fact: Fact) -> None:
+        self._end_of_owner(fact.more)
 
     def _killed(self, fact: Fact) -> None:
-        under_way = bool(self.busy)
-        self.excuse = self.excuse or self.may  # it was due, maybe starting: then it is still due
-        self.up, self.stopping, self.down_wall = False, False, self.wall
-        if under_way or self.at - max(self.recorded_at, self.ended_at) < self._slack:
-            self.attempt, self.retry_by, self.unsure = 0, NEVER, True  # it is found as interrupted: no retry
-        if not self.plan.command:
-            self._perhaps_began()
-        if self.full_disk:
-            self._know_nothing()
-        self._down()
+        self._end_of_owner(fact.more)
 
-    def _down(self) -> None:
-        self.by = self.force_by = NEVER
+    def _end_of_owner(self, saved: dict[str, Any]) -> None:
+        """What the next one knows is what was saved: something that was true since the last answer."""
+        if self.up:
+            self.down_at, self.down_wall = self.at, self.wall
+        self.up, self.force_by = False, NEVER
+        self._adopt(saved.get(self.name))
+        self.running = False
 
-    def _never_began(self, fact: Fact) -> None:
-        """A process that waited at its gate died with its owner; if its number was saved nobody can know."""
-        if fact.more:
-            self._perhaps_began()
+    def _adopt(self, saved: Any) -> None:
+        if saved is None:  # it was never seen
+            self.down_wall = -NEVER if self.owing.last == -NEVER else self.down_wall
+            return
+        last = -NEVER if saved.last_run is None else saved.last_run
+        for owing in (self.owing, *reversed(self.earlier)):
+            if self._same(owing.last, last) and owing.wanted <= saved.due_now:
+                self.owing = copy(owing)
+                break
+        else:
+            self.lost, self.owing.must, self.owing.retry_by = True, False, NEVER
+        if saved.running:
+            self._interrupted(saved)
+        if saved.retry_at is None:
+            self.owing.retry_from = self.owing.retry_by = NEVER
+        if saved.attempt in self.owing.attempts:
+            self.owing.attempts = frozenset({saved.attempt})
+        self._adopt_wishes(saved)
 
-    def _perhaps_began(self) -> None:
-        self.perhaps_began = True
-        self.must = self.forced = False
-        if self.plan.every and (self.due < self.wall + 1 or self.excuse):
-            self.excuse, self.due = True, self.wall + self.plan.every
+    def _same(self, began: float, saved: float) -> bool:
+        return began == saved or abs(began - saved) <= ON_TIME
 
-    def _know_nothing(self) -> None:
-        """What the process knew was not saved."""
-        self.excuse, self.must, self.by, self.retry_by = True, False, NEVER, NEVER
-        self.forced = self.reset_owed = False
-        self.paused = None if self.paused else self.paused
+    def _interrupted(self, saved: Any) -> None:
+        """Its run was under way, and is over for whoever comes next; slots since its start may be due."""
+        owing = self.owing
+        owing.over = owing.last
+        if saved.starting:  # no process of its own: it never began
+            owing.wanted = True
+            return
+        owing.attempts = frozenset({0})
+        if self.plan.every:
+            low = owing.last + self.plan.every - ON_TIME
+            self._between(min(owing.low, low), owing.high)
+        elif (slot := last_slot(self.plan.cron, self.plan.zone, self.wall)) > owing.last:
+            owing.may, owing.slot = True, slot
+
+    def _adopt_wishes(self, saved: Any) -> None:
+        if self.forced and not (saved.forced or saved.due_now) and not self.full_disk:
+            self._break("forgotten", "a force that was answered is not saved")
+        self.forced = self.force_asked = saved.forced
+        if self.reset_saved and not saved.due_now and not self.full_disk:
+            self._break("forgotten", "a reset that was answered is not saved")
+        self.reset_saved = False
+        self.owing.wanted = self.owing.wanted or saved.due_now
+        self.paused = saved.paused
 
     def _disk_full(self, fact: Fact) -> None:
         self.full_disk = True
@@ -98,187 +141,179 @@ class Wanted(Owed):
     def _disk_free(self, fact: Fact) -> None:
         self.full_disk = False
 
-    def _slow_disk(self, fact: Fact) -> None:
-        self.slow, self.allow = True, self.allow + 30
-
-    def _fast_disk(self, fact: Fact) -> None:
-        self.slow, self.allow = False, self.allow - 30
-
     # ------------------------------------------------------------------ runs
 
-    def _began(self, fact: Fact) -> None:
-        pid, trigger, _ = fact.more
-        self.trigger = "asked" if self.excuse or self.reset_owed else trigger
+    def _starting(self, fact: Fact) -> None:
+        trigger = str(fact.more)
         if trigger in SCHEDULED:
             self._check_start(trigger)
-        under_way = self.at <= self.soft and self.slot < self.wall + REMEMBERED
-        starting = self.slot if under_way else -NEVER  # since before the clock was set
-        self.busy.add(pid)
-        self._owe_nothing()
-        self.excuse = self.reset_owed = self.reset_asked = self.force_asked = self.forced = False
-        self.soft, self.force_by, self.waited = -NEVER, NEVER, False
-        self.retry_from = self.retry_by = NEVER
-        self.last_began, self.began_at = self.wall, self.at
+        elif not (self.force_asked or self.lost):
+            self._break("unwanted", "it is forced, and nobody asked for that")
+        self._remember()
+        owing = self.owing
         if self.plan.cron:
-            self._serve(max(starting, last_slot(self.plan.cron, self.plan.zone, self.wall + 0.01)))
-            return
-        rhythm = (
-            self.due if trigger == "schedule" and self.plan.jitter and self.due <= self.wall else self.wall
-        )
-        self.due = min(self.wall, rhythm) + self.plan.every
-        stepped = self.stepped_by if self.at - self.stepped_at < self._slack else 0.0  # while it was starting
-        self.earliest = self.wall + self.plan.every - self.plan.jitter - self._slack - stepped
+            if owing.may:
+                self._serve(max(owing.slot, last_slot(self.plan.cron, self.plan.zone, self.wall)))
+            self._next(self.wall)
+        else:
+            self._interval_from(trigger)
+        self._owe_nothing()
+        owing.retry_from = owing.retry_by = NEVER
+        owing.last, owing.over = self.wall, NEVER
+        self.running, self.begun, self.lost, self.started_at = True, False, False, self.at
+        self.forced, self.force_by = False, NEVER
+        self.force_asked = self.reset_saved = False
+
+    def _interval_from(self, trigger: str) -> None:
+        """The next slot; jitter does not move it, and neither does a little delay."""
+        every, owing = self.plan.every, self.owing
+        low = self.wall - ON_TIME
+        if self.plan.jitter and owing.low <= self.wall:
+            low = max(owing.low, self.wall - self.plan.jitter - ON_TIME)
+        self._between(low + every, self.wall + every)
 
     def _check_start(self, trigger: str) -> None:
-        if not self._on and self.paused is not None and self.at > self.off_since + self._slack:
+        if not self._on and self.at > self.off_since + A_MOMENT:
             what = "paused" if self.paused else "disabled or removed"
             self._break("unwanted", f"it runs by its schedule ({trigger}) although it is {what}")
-        elif trigger == "retry" and self.at < self.retry_from and not self.excuse:
+        elif trigger == "retry" and self.at < self.owing.retry_from and not self.lost:
             self._break("unwanted", "a retry comes sooner than its delay")
         elif not self._allowed():
-            if self.plan.cron and self._was_served(
-                last_slot(self.plan.cron, self.plan.zone, self.wall + 0.01)
-            ):
+            slot = last_slot(self.plan.cron, self.plan.zone, self.wall) if self.plan.cron else 0.0
+            if self.plan.cron and self._was_served(slot):
                 self._break("twice", "it runs its slot a second time")
             else:
                 self._break("unwanted", f"it runs by its schedule ({trigger}) and no slot wanted it")
 
     def _allowed(self) -> bool:
+        owing = self.owing
         return (
-            self.may
-            or self.excuse
-            or self.reset_owed
-            or self.at <= self.soft
-            or self.at >= self.retry_from
-            or (self.plan.every > 0 and self.wall >= self.earliest)
+            owing.may
+            or owing.wanted
+            or self.lost
+            or self.at >= owing.retry_from
+            or (self.plan.every > 0 and self.wall >= owing.low - ON_TIME)
         )
 
-    def _ended(self, fact: Fact) -> None:
-        self.busy.discard(fact.more[0])
-        self.ended_at = self.at
-        if self.busy or self.plan.cron:
-            return
-        if (
-            self.due < NEVER and self.due <= self.wall
-        ) or self.may:  # an overrun: the next may wait for its time
-            self.may, self.must, self.by = True, False, NEVER
-            self.due = self.wall + self.plan.every
+    def _began(self, fact: Fact) -> None:
+        self.alive.add(fact.more[0])
+        self.begun = True
 
-    def _recorded(self, fact: Fact) -> None:
-        outcome = fact.more[0]
-        self.recorded_at = self.at
+    def _ended(self, fact: Fact) -> None:
+        self.alive.discard(fact.more[0])
+        self.ended_at = self.at
+
+    def _finished(self, fact: Fact) -> None:
+        if not self.running:  # of a dead owner's run
+            return
+        outcome, took, text = fact.more
+        owing = self.owing
+        self.running, self.ended_at = False, self.at
+        owing.over = owing.last + took
+        if not self.begun and outcome != "interrupted":
+            self._break("unbegun", f"it {outcome}, and had not begun")
+        if not self.plan.cron:
+            self._overran()
         if outcome == "interrupted":
-            self.attempt = 0
-            if self.stopping and self._on:
-                self.excuse = self.must = True
-            elif self.stopping:
-                self.excuse = True
-        elif outcome in ("failed", "timed out") and self.plan.retries and self.unsure:
-            self.retry_from = self.at
-        elif outcome in ("failed", "timed out") and self.attempt < self.plan.retries:
+            owing.attempts = frozenset({0})
+            owing.wanted = owing.wanted or (self.stopping and "removed" not in text)
+        elif outcome in ("failed", "timed out"):
             self._retry()
         else:
-            self.attempt, self.unsure = 0, self.unsure and outcome != "ok"
+            owing.attempts = frozenset({0})
+        if owing.wanted and self._on:
+            self._owe(self.wall, must=True)
+            owing.until = self.wall
+
+    def _overran(self) -> None:
+        """Slots during the run are not missed: the next start waits for its time."""
+        if self.owing.low < self.owing.over:
+            self._beats_after(self.owing.over - A_MOMENT, self.owing.over)
+        else:
+            self._between(self.owing.low, self.owing.high)
 
     def _retry(self) -> None:
-        self.delay = self.plan.retry_delay * 2.0**self.attempt
-        self.attempt += 1
-        shortest = min(self.delay, self._distance())
-        self.retry_from = self.at + 0.9 * shortest - LITTLE
-        if self.may:
-            self.unsure = True
-        if self.due < self.wall + 0.9 * self.delay:  # left to the slot
-            self.attempt = 0
-        elif self.due < self.wall + self.delay + LITTLE:
-            self.unsure = True
-        elif self._on and not self.unsure:
-            self.retry_by = self.at + self.delay + self.allow
-
-    def _distance(self) -> float:
-        """The shortest distance of two slots around now."""
-        if self.plan.every:
-            return self.plan.every
-        before = last_slot(self.plan.cron, self.plan.zone, self.wall)
-        next_ = next_slot(self.plan.cron, self.plan.zone, self.wall)
-        after = next_slot(self.plan.cron, self.plan.zone, next_)
-        return min(next_ - before, after - next_)
+        owing = self.owing
+        left = [number for number in owing.attempts if number < self.plan.retries]
+        delays = [self.plan.retry_delay * 2.0**number for number in left]
+        if not left or owing.must:
+            owing.attempts = frozenset({0})
+            return
+        dropped = len(left) < len(owing.attempts) or owing.may
+        soonest, owing.delay = 0.9 * min(delays), max(delays)
+        if owing.high < self.wall + soonest:  # left to the slot
+            owing.attempts = frozenset({0})
+            return
+        dropped = dropped or owing.low < self.wall + owing.delay + LITTLE
+        owing.attempts = frozenset(number + 1 for number in left) | ({0} if dropped else set())
+        owing.retry_from = self.at + soonest - A_MOMENT
+        if self._on and not dropped:
+            owing.retry_by = self.at + owing.delay
 
     # ------------------------------------------------------------------ people
 
     def _asked(self, fact: Fact) -> None:
-        verb = fact.more
-        if verb in ("force", "force again", "reset"):
-            self.excuse = True
-            self.force_asked = self.force_asked or verb != "reset"
-            self.reset_asked = self.reset_asked or verb == "reset"
-            if verb == "reset":
-                self.attempt, self.retry_from, self.retry_by = 0, NEVER, NEVER
-        elif verb in ("pause", "resume"):
-            self.was_paused = self.paused is not False
-            if verb == "pause":
-                self._turn_off()
-            if verb == "pause" or self.was_paused:
-                self.paused = None
-            self.may = self.may or (verb == "resume" and self.waited)
+        if fact.more in ("force", "force again"):
+            self.force_asked = True
 
     def _answered(self, fact: Fact) -> None:
         verb, saved, _ = fact.more
-        if verb in ("force", "force again"):
-            self.forced = self.forced or (self.force_asked and saved)
-            self.force_by = self.at + self.allow if self.forced else NEVER
+        if verb in ("force", "force again", "wake") and saved and self.force_asked:
+            self.forced, self.force_by = True, self.at
         elif verb == "reset" and saved:
-            self._reset()
+            self.reset_saved = self.owing.wanted
 
-        elif verb == "pause":
-            self.paused = True if saved else None
+    def _refused(self, fact: Fact) -> None:
+        self.force_asked = self.forced
+
+    def _reset(self, fact: Fact) -> None:
+        self._remember()
+        owing = self.owing
+        owing.attempts, owing.retry_from, owing.retry_by = frozenset({0}), NEVER, NEVER
+        owing.wanted = True
+        if not self.running:
+            owing.last = -NEVER
+        if self._on and not self._busy:
+            self._owe(self.wall, must=True)
+            owing.until = self.wall
+
+    def _pause(self, fact: Fact) -> None:
+        if not self.paused:
             self._turn_off()
-        elif verb == "resume" and self.was_paused:
-            self.paused = False if saved else None
-            self._turn_on()
+        self.paused = True
 
-    def _reset(self) -> None:
-        if not self.reset_asked:  # it began while that was saved
-            return
-        self.reset_owed = self.excuse = True
-        if self._on and not self.busy:
-            self._owe(self.wall, self.at, must=True)
+    def _resume(self, fact: Fact) -> None:
+        if self.paused:
+            self.paused = False
+            self._turn_on()
 
     def _turn_off(self) -> None:
         """Not by its schedule from now on."""
-        self.unsure = self.unsure or self.retry_from < NEVER
-        self.waited = self.waited or self.may or self.due < self.wall + LITTLE  # it is still due afterwards
-        self.off_since, self.off_wall = self.at, self.wall
-        self.soft = self.at + self._slack
-        self.must, self.by, self.retry_by = False, NEVER, NEVER
-        self.may = False
+        self.off_since = self.at
+        self.owing.must, self.owing.retry_by = False, NEVER
 
     def _turn_on(self) -> None:
         """By its schedule again: slots of the meantime were not wanted, an interval may wait for its next."""
-        self.off_since, self.off_wall = self.at, self.wall
-        self.unsure = self.unsure or self.retry_from < NEVER
+        self.wanted_since = self.wall
         if not self._on:
             return
-        if self.reset_owed:
-            self._owe(self.wall, self.at, must=self.up and not self.busy)
-        self.may = self.may or self.waited or self.reset_owed or self.excuse
+        owing = self.owing
+        if owing.retry_from <= self.at:  # nor was the retry
+            owing.attempts |= {0}
+        if owing.wanted and not self._busy:
+            self._owe(self.wall, must=self.up)
         if self.plan.cron:
             self._next(self.wall)
-        elif self.last_began == -NEVER:
-            self._owe(self.wall, self.at, must=False)
-            self.due = self.wall + self.plan.every
-        else:
-            self.due = max(self.wall + self.plan.every, self.due if self.due < NEVER else 0.0)
-
-    def _refused(self, fact: Fact) -> None:
-        self.force_asked = False
+        elif owing.due == NEVER:
+            owing.may = True
+            self._between(self.wall, self.wall + self.plan.every)
 
     def _planned(self, fact: Fact) -> None:
         self.plan = fact.more
 
     def _edited(self, fact: Fact) -> None:
         before, self.plan = self.plan, fact.more
-        self.excuse = self.excuse or not self.up  # who reads the settings later knows only what they say then
-        same = _schedule(before) == _schedule(self.plan)
+        self.lost = self.lost or not self.up  # who reads the settings later knows only what they say then
         was_on = before.enabled and not before.removed
         is_on = self.plan.enabled and not self.plan.removed
         if self.plan.removed:
@@ -287,19 +322,20 @@ class Wanted(Owed):
             self._turn_off()
         elif is_on and not was_on:
             self._turn_on()
-        if not same:
+        if _schedule(before) != _schedule(self.plan):
             self._other_schedule()
 
     def _other_schedule(self) -> None:
-        self.soft = self.at + self._slack + self.allow if self.may else self.soft
-        self.unsure = self.unsure or self.retry_from < NEVER
-        self.off_since, self.off_wall = self.at, self.wall
-        self.must, self.by, self.retry_by = False, NEVER, NEVER
-        self.may = False
-        self._next(self.wall)
-        if self.plan.every:
-            self.due = self.wall + self.plan.every
-            self.earliest = -NEVER
+        owing = self.owing
+        self.wanted_since = self.wall
+        owing.must, owing.retry_by = False, NEVER
+        owing.may = False
+        if self.plan.cron:
+            self._next(self.wall)
+        else:
+            self._between(self.wall, self.wall + self.plan.every)
+        if owing.wanted and self._on and not self._busy:
+            self._owe(self.wall, must=True)
 
 
 def _schedule(plan: Plan) -> tuple[float, str, str, bool]:
@@ -307,36 +343,65 @@ def _schedule(plan: Plan) -> tuple[float, str, str, bool]:
 
 
 class WantedWake(Wanted):
-    """The wake: it needs no worker, waits for the tasks that are due, and comes when something is urgent."""
+    """The wake: it needs no worker, waits for the tasks that are due, and comes when something is urgent.
+
+    It is decided before the tasks are waited for, and seen only when its turn begins.
+    """
 
     def __init__(self, history: History, name: str) -> None:
         super().__init__(history, name)
-        self.allow += PATIENCE
+        self.allowed += PATIENCE
+        self.soft = -NEVER  # a wake that was decided may begin until then
+        self.urgent = False
+        self.steps: list[tuple[float, float]] = []  # when the clock was set, and by how much
+
+    def read(self, fact: Fact) -> None:
+        super().read(fact)
+        if self.owing.may or self.owing.wanted or self.force_asked:
+            self.soft = self.at + PATIENCE + UNSURE
 
     @property
-    def _occupied(self) -> bool:
-        return not self.up or self.stalled or bool(self.busy)
+    def _no_worker(self) -> bool:
+        return not self.up or self.stopping or self.stalled or self._busy
 
     @property
-    def _slack(self) -> float:
-        return PATIENCE + 15.0
+    def _queued(self) -> bool:
+        return True
 
-    def _asked(self, fact: Fact) -> None:
-        self.excuse = True
+    def _clock_set(self, fact: Fact) -> None:
+        super()._clock_set(fact)
+        self.steps.append((self.at, fact.more))
 
-    def _answered(self, fact: Fact) -> None: ...
+    _awake = _clock_set
+
+    def _allowed(self) -> bool:
+        return super()._allowed() or self.urgent or self.at <= self.soft
 
     def _urgent(self, fact: Fact) -> None:
-        self.excuse = True
+        self.urgent = True
 
-    def _ended(self, fact: Fact) -> None:
-        super()._ended(fact)
-        self.excuse = self.excuse or self.full_disk  # it could not be recorded
+    def _asked(self, fact: Fact) -> None:
+        if fact.more == "wake":
+            self.urgent = True
+            self.force_asked = self.force_asked or not self.running  # else it joins that one
 
-    def _down(self) -> None:
-        super()._down()
-        self.must = False
-        self.excuse = self.excuse or bool(self.busy) or self.at - self.ended_at < self._slack  # not recorded
+    def _starting(self, fact: Fact) -> None:
+        self.force_asked = self.force_asked or self.urgent or self.at <= self.soft
+        super()._starting(fact)
+        self.urgent, self.soft = False, -NEVER
+
+    def _interval_from(self, trigger: str) -> None:
+        every, decided = self.plan.every, self.at - PATIENCE - UNSURE
+        forward = sum(max(0.0, by) for at, by in self.steps if at > decided)
+        self._between(self.wall - PATIENCE - UNSURE - forward + every, self.wall + every)
+
+    def _same(self, began: float, saved: float) -> bool:
+        return began == saved or -ON_TIME <= began - saved <= PATIENCE + UNSURE
+
+    def _finished(self, fact: Fact) -> None:
+        outcome, _, text = fact.more
+        self.begun = self.begun or outcome == "failed"  # its cost could not be noted
+        super()._finished(Fact(fact.at, fact.wall, fact.kind, fact.task, (outcome, 0.0, text)))
 
 
 def wanted(history: History, trace: list[Fact]) -> Iterator[Broken]:

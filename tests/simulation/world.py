@@ -22,9 +22,11 @@ from unittest.mock import patch
 from scheduler.core.task import Task
 from scheduler.errors import SchedulerError
 from scheduler.process import process_info
-from scheduler.storage.state_file import FILE_NAME
+from scheduler.storage.state_codec import decode
+from scheduler.storage.state_file import FILE_NAME, States
 from scheduler.system import clock as system_clock
 from tests.simulation.fakes.disk import Disk
+from tests.simulation.fakes.event_log import event_log
 from tests.simulation.fakes.loop import NEVER
 from tests.simulation.fakes.owner import Owner, task
 from tests.simulation.fakes.processes import Past, Process
@@ -70,6 +72,10 @@ class World:
     def note(self, kind: str, task: str = "", more: Any = None) -> None:
         self.trace.append(Fact(self.elapsed, self.wall, kind, task, more))
 
+    def _note_event(self, kind: str, task: str, more: Any) -> None:
+        if self.owner:  # what is closed with a dead one says nothing
+            self.note(kind, task, more)
+
     def chance(self, *what: object) -> float:
         """A number from 0 to 1 that depends on these words alone: other steps do not change it."""
         return zlib.crc32(repr((self.history.seed, *what)).encode()) / 2**32
@@ -82,7 +88,7 @@ class World:
         self.home = Path(folder) / "opus"
         self.home.mkdir()
         try:
-            with _stands_in(self), self.disk:
+            with _stands_in(self), self.disk, event_log(self._note_event):
                 self._play()
         finally:
             shutil.rmtree(folder)
@@ -220,19 +226,17 @@ class World:
         owner, self.owner = self.owner, None
         if owner:
             self._turns_left = self._writes_left = -1
-            self.note("killed")
-            saved = self._saved()
+            self.note("killed", more=self._saved())
             for process in list(self.processes.values()):
-                if process.is_command and not process.begun:
-                    self.note("never began", process.plan.name, f'"pid": {process.pid},' in saved)
                 process.owner_died()
             self._start_later(self._kill_down if down is None else down)
             owner.bury()
             raise Killed
 
-    def _saved(self) -> str:
+    def _saved(self) -> States:
+        """What the next owner will find."""
         file = self.home / FILE_NAME
-        return file.read_text() if file.exists() else ""
+        return decode(file.read_text())[0].states if file.exists() else {}
 
     def _kill_at_turn(self, step: Step) -> None:
         self._turns_left, self._kill_down = step.more, step.by
@@ -253,7 +257,7 @@ class World:
         if self.owner is owner:
             owner.bury(quietly=True)
             self.owner = None
-            self.note("stopped")
+            self.note("stopped", more=self._saved())
             self._start_later(step.by)
 
     def _reboot(self, step: Step) -> None:

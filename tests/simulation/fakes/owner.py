@@ -32,13 +32,21 @@ class Owner:
             rules=_options(world.history),
             recorder=world.past.recorder(world),
         )
+        self.scheduler.add_listener(self)
 
     async def start(self) -> None:
         await self.scheduler.start()
         if self.world.tasks() != self._known:  # they were changed meanwhile: a scheduler looks at them again
             self.scheduler.set_tasks(self.world.tasks())
         self.up = True
+
+    def began(self, tasks: Any) -> None:
+        """As a listener: it knows its tasks now."""
         self.world.note("up", more=self.pid)
+
+    def started(self, task: Task) -> None: ...
+
+    def finished(self, task: Task, before: Any, after: Any) -> None: ...
 
     def keep(self, coroutine: Any) -> None:
         self._kept.append(self.loop.create_task(coroutine))
