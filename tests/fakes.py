@@ -252,6 +252,7 @@ class FakeFleet:
     def __init__(self, *controls: FakeControl, clock: Any = None, **view: Any) -> None:
         self.clock = clock or FakeClock()
         self.view = FleetView(controls, **view)
+        self.can_go_on = True
         self.taken: list[str] = []
         self.kept: dict[str, str] = {}  # why a citizen cannot be taken over
         self._changed: list[asyncio.Event] = []

@@ -20,8 +20,9 @@ from scheduler.core.views import Heartbeat, Snapshot
 from tui.actions import Actions
 from tui.common.filter_field import FilterField
 from tui.common.footer import KeyBar
-from tui.common.questions.confirm import Confirm
-from tui.common.text import plural, wall
+from tui.common.questions import quit_question
+from tui.common.questions.question import Question
+from tui.common.text import wall
 from tui.common.typed_ahead import TypedAhead
 from tui.details.opener import DetailsOpener
 from tui.fleet.board import Place
@@ -49,7 +50,7 @@ SETTLED = 5.0  # seconds until the first snapshots of all citizens are there
 JUST_AFTER = 0.02  # seconds: ticks come right after a full second, so that due times do not flicker
 
 
-class ExperienceApp(App[None]):
+class ExperienceApp(App[str]):
     """The monitor of a fleet; the title shows `label`, and `settings` is the path of the settings file."""
 
     TITLE = "Experience"
@@ -368,13 +369,19 @@ class ExperienceApp(App[None]):
         self.action_help_quit()
 
     def action_help_quit(self) -> None:
-        """Quit, after a question while tasks run here; Textual calls this for ctrl+c."""
-        running = self._grid.board.running_here()
-        if not running or isinstance(self.screen, Confirm):
+        """Quit, after a question while citizens run here; Textual calls this for ctrl+c."""
+        leaving = quit_question.owned(self._grid.board.snapshots())
+        if not (leaving.citizens and self._fleet.can_go_on) or isinstance(self.screen, Question):
             self.exit()
-        else:
-            question = f"Quit? This stops {plural(len(running), 'running task')}:"
-            self._actions.ask(question, running, self.exit)
+            return
+        facts = [*quit_question.facts(leaving, self._fleet.clock.now(), self._glyphs)]
+        choices = quit_question.choices(leaving)
+        question = Question(quit_question.TITLE, facts, choices, self._glyphs, at="b")
+        self.push_screen(question, self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        if answer in quit_question.ANSWERS:
+            self.exit(quit_question.ANSWERS[answer])
 
     def on_unmount(self) -> None:
         self._around.leave()

@@ -175,6 +175,7 @@ class Citizens(Protocol):
     """The fleet as a screen sees it."""
 
     clock: Clock
+    can_go_on: bool  # whether its citizens are real, and another process can run them on
 
     def watch(self) -> AsyncIterator[FleetView]:
         """The fleet at once, then again whenever citizens come or go or the settings change."""

@@ -15,11 +15,6 @@ from tests.crash.loops import Place, command, gone
 from tests.fakes import until
 from tests.integration.terminal import Terminal, opened
 
-KEEP = (
-    "import sys; from tui.app import ExperienceApp; from tui.__main__ import main\n"
-    "ExperienceApp.action_help_quit = lambda self: self.exit('keep')\n"
-    "sys.argv = ['experience-tui']; main()"
-)
 TICK = command("tick", "date +%s.%N >> ticks", every="1s")
 
 
@@ -61,9 +56,9 @@ def environment(place: Place) -> Any:
 
 
 async def test_q_and_keep_go_on_in_the_background_and_no_slot_is_lost(place):
-    with opened("-c", KEEP, environment=environment(place)) as terminal:
+    with opened("-m", "tui", environment=environment(place)) as terminal:
         before = await monitor(terminal, place)
-        terminal.type("q")
+        terminal.type("qb")
         assert await terminal.ended() == 0
         after = owner(place)
         assert after not in (0, before)
@@ -104,10 +99,10 @@ async def test_a_signal_stops_them_and_says_how_they_run_again(place):
 async def test_a_run_under_way_ends_before_its_citizen_is_passed_on(place):
     slow = command("slow", "echo start >> slow; until [ -e go ]; do sleep 0.05; done; echo end >> slow")
     place.tasks(TICK, slow)
-    with opened("-c", KEEP, environment=environment(place)) as terminal:
+    with opened("-m", "tui", environment=environment(place)) as terminal:
         before = await monitor(terminal, place)
         await until(lambda: place.lines("slow"), "a long run began")
-        terminal.type("q")
+        terminal.type("qb")
         await until(lambda: "this process runs opus/slow" in terminal.text, "it says what it waits for")
         seen = ticks(place)
         await until(lambda: ticks(place) > seen + 1, "the schedule goes on meanwhile")
@@ -123,10 +118,10 @@ async def test_a_run_under_way_ends_before_its_citizen_is_passed_on(place):
 async def test_ctrl_c_while_it_waits_ends_the_run_which_is_due_again(place):
     slow = command("slow", "echo $$ >> slow; exec sleep 1000", timeout="1h")
     place.tasks(TICK, slow)
-    with opened("-c", KEEP, environment=environment(place)) as terminal:
+    with opened("-m", "tui", environment=environment(place)) as terminal:
         before = await monitor(terminal, place)
         await until(lambda: place.lines("slow"), "a long run began")
-        terminal.type("q")
+        terminal.type("qb")
         await until(lambda: "ctrl+c ends them at once" in terminal.text, "it says what it waits for")
         os.kill(before, signal.SIGINT)
         assert await terminal.ended() == 0

@@ -108,6 +108,8 @@ async def test_f_and_r_in_a_real_terminal_change_the_state_file(tmux, environmen
     assert len((opus / "ran").read_text().split()) == 3
     await until(lambda: "✓ note" in tmux.screen(), "the third run has ended on screen, too")
     tmux.keys("q")
+    await until(lambda: "keep it running" in tmux.screen(), "q asks")
+    tmux.keys("q")
     await until(lambda: not tmux("list-sessions"), "q ends the monitor")
     assert not (opus / ".experience" / "owner.json").exists()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from textual.app import App, ScreenStackError
 from textual.events import Event, Key
@@ -21,7 +22,7 @@ class TypedAhead:
     later, and a person who types on, a paste or a macro would sort, force and wake instead of searching.
     """
 
-    def __init__(self, app: App[None], let_in: Callable[[Event], Awaitable[None]]) -> None:
+    def __init__(self, app: App[Any], let_in: Callable[[Event], Awaitable[None]]) -> None:
         self._app, self._let_in = app, let_in
         self._typed = asyncio.Queue[Event]()
 

@@ -163,6 +163,7 @@ class DemoFleet:
 
     def __init__(self, clock: Clock | None = None, names: tuple[str, ...] = NAMES) -> None:
         self.clock: Clock = clock or FastClock()
+        self.can_go_on = False
         self._names = names
 
     async def watch(self) -> AsyncIterator[FleetView]:

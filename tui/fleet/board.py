@@ -168,16 +168,9 @@ class Board:
         panels = self._panels.values()
         return [Place(p.citizen, task.name) for p in panels if p.snapshot for task in p.snapshot.tasks]
 
-    def running_here(self) -> list[str]:
-        """The runs that end with this process."""
-        snapshots = [panel.snapshot for panel in self._panels.values() if panel.snapshot]
-        return [
-            f"{snapshot.citizen}/{task.name}"
-            for snapshot in snapshots
-            if snapshot.owner == "here"
-            for task in snapshot.tasks
-            if task.running_since is not None
-        ]
+    def snapshots(self) -> list[Snapshot]:
+        """The newest of each citizen."""
+        return [panel.snapshot for panel in self._panels.values() if panel.snapshot]
 
     def view(self, place: Place) -> TaskView | None:
         panel = self._panels.get(place.citizen)

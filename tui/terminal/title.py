@@ -1,6 +1,7 @@
 """The window title, the bell and the theme, as the settings want them."""
 
 import os
+from typing import Any
 
 from textual.app import App
 
@@ -49,7 +50,7 @@ class TerminalTitle:
 class Surroundings:
     """Applies the newest settings to the app and its terminal."""
 
-    def __init__(self, app: App[None], plain: bool) -> None:
+    def __init__(self, app: App[Any], plain: bool) -> None:
         self._app, self._plain = app, plain
         self._monitor = Monitor()
         self._title, self._failures = TerminalTitle(), NewFailures()

@@ -9,10 +9,12 @@ from scheduler.core.ports import FleetView
 from scheduler.core.task import Progress
 from scheduler.core.views import NOBODY, Heartbeat, Receipt, Snapshot, TaskStatus, TaskView
 from scheduler.errors import AlreadyRunning, Disconnected
+from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.driving import answered, cursor, press, screen, shown, toasts
 from tests.screens.situations import failed, task
 from tui.common.questions.confirm import Confirm
+from tui.common.questions.question import Question
 from tui.fleet.board import Place
 from tui.fleet.grid import FleetGrid
 from tui.keys import FLEET_KEYS
@@ -453,15 +455,41 @@ async def test_q_quits_when_nothing_of_ours_runs():
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
-async def test_quitting_asks_once_while_a_run_of_ours_is_under_way(key):
-    control = citizen("opus", task("backup", kind=TaskStatus.RUNNING, running_since=NOON))
-    async with screen(FakeFleet(control)) as pilot:
+async def test_leaving_asks_whether_the_citizens_go_on(key):
+    run = task("render", kind=TaskStatus.RUNNING, running_since=NOON - 161, progress=Progress(31, 50))
+    attached = FakeControl(Snapshot("aria", (task("a"),), owner="attached, pid 4711"))
+    async with screen(FakeFleet(attached, citizen("mira", run), citizen("opus"))) as pilot:
         await press(pilot, key)
-        assert "opus/backup" in shown(pilot)
-        await press(pilot, "n")
-        assert not isinstance(pilot.app.screen, Confirm)
-        assert not pilot.app._exit
-        await pilot.press(key, "y")
+        text = shown(pilot)
+        assert "This monitor runs mira and opus. They stop when it closes," in text
+        assert "► mira/render   02:41 of 5m, about 01:38 to go" in text
+        assert "❯ b    keep them running in the background" in text
+        assert "q    stop them: render gets 10s, then is interrupted" in text
+        assert "aria is attached: it goes on either way." in text
+        await press(pilot, "escape")
+        assert not isinstance(pilot.app.screen, Question) and not pilot.app._exit
+
+
+@each(("keys", "answer"), [("b", "keep"), (("enter",), "keep"), ("q", "stop"), (("down", "enter"), "stop")])
+async def test_what_was_answered_is_what_the_monitor_ends_with(keys, answer):
+    async with screen(FakeFleet(citizen("opus"))) as pilot:
+        await pilot.press("q", *keys)
+        await pilot.pause()
+        assert pilot.app._exit and pilot.app.return_value == answer
+
+
+async def test_a_second_ctrl_c_ends_it_at_once():
+    async with screen(FakeFleet(citizen("opus"))) as pilot:
+        await pilot.press("ctrl+c", "ctrl+c")
+        await pilot.pause()
+        assert pilot.app._exit and pilot.app.return_value is None
+
+
+async def test_made_up_citizens_end_without_a_question():
+    fleet = FakeFleet(citizen("opus"))
+    fleet.can_go_on = False
+    async with screen(fleet) as pilot:
+        await pilot.press("q")
         await pilot.pause()
         assert pilot.app._exit
 

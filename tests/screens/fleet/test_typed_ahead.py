@@ -136,7 +136,9 @@ async def test_a_click_comes_after_the_keys_that_were_before_it():
 
 @pytest.mark.parametrize("key", ["ctrl+q", "ctrl+c"])
 async def test_who_wants_to_get_out_waits_for_no_other_key(key):
-    async with screen(fleet_of_three()) as pilot:
+    fleet = fleet_of_three()
+    fleet.can_go_on = False
+    async with screen(fleet) as pilot:
         pilot.app._typed._typed = asyncio.Queue()  # nobody lets in what waits there
         burst(pilot.app, "jjj")
         pilot.app.post_message(Key(key, None))

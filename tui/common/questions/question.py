@@ -57,13 +57,17 @@ class Question(ModalScreen[str]):
         Binding("up,k", "move(-1)", "up", show=False),
         Binding("enter", "choose", "choose"),
         Binding("escape", "leave", "leave", show=False),
+        Binding("ctrl+c", "app.help_quit", "quit at once", show=False),
     ]
 
-    def __init__(self, title: str, facts: Sequence[Words], choices: Sequence[Choice], glyphs: Glyphs) -> None:
+    def __init__(
+        self, title: str, facts: Sequence[Words], choices: Sequence[Choice], glyphs: Glyphs, at: str = STAY
+    ) -> None:
         super().__init__()
-        self._title, self._facts, self._plain = title, facts, glyphs.plain
-        stay = next(index for index, choice in enumerate(choices) if choice.key == STAY)
-        self._choices = Choices(choices, stay, glyphs)
+        self._title, self._facts, self._glyphs = title, facts, glyphs
+        self._plain = glyphs.plain
+        first = next(index for index, choice in enumerate(choices) if choice.key == at)
+        self._choices = Choices(choices, first, glyphs)
 
     def compose(self) -> ComposeResult:
         lines = [Content(clean(words, self._plain)).stylize(style) for words, style in self._facts]
@@ -71,6 +75,13 @@ class Question(ModalScreen[str]):
             yield Static(Content("\n").join(lines))
             yield self._choices
         box.border_title = Content(clean(self._title, self._plain)).stylize("bold").markup
+        self._box = box
+        self._say_what_enter_does()
+
+    def _say_what_enter_does(self) -> None:
+        choice = self._choices.choices[self._choices.cursor]
+        enter = "enter" if self._plain else "⏎"
+        self._box.border_subtitle = Content(f"{enter} {choice.words.partition(':')[0]}").markup
 
     def on_key(self, event: Key) -> None:
         known = [choice.key for choice in self._choices.choices]
@@ -85,6 +96,7 @@ class Question(ModalScreen[str]):
 
     def action_move(self, step: int) -> None:
         self._choices.move(step)
+        self._say_what_enter_does()
 
     def action_choose(self) -> None:
         self.dismiss(self._choices.choices[self._choices.cursor].key)

@@ -1,0 +1,81 @@
+"""The question before a monitor closes that runs citizens: whether they go on without it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from scheduler.core.schedules.schedule import in_words
+from scheduler.core.ui_options import KEEP, STOP
+from scheduler.core.views import Snapshot, TaskView
+from tui.common.questions.question import STAY, Choice, Words
+from tui.common.text import elapsed, plural
+from tui.glyphs import Glyphs
+
+NAMED, LISTED = 4, 4  # citizens and runs by name
+TITLE = "Quit?"
+ANSWERS = {"b": KEEP, "q": STOP}
+
+Run = tuple[str, TaskView]  # the citizen, and the task that runs
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What this monitor runs, what of it is under way, and who goes on either way."""
+
+    citizens: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+def owned(snapshots: Sequence[Snapshot]) -> Owned:
+    """What closing means for these citizens."""
+    here = [one for one in snapshots if one.owner == "here" and not one.stale]
+    runs = [(one.citizen, task) for one in here for task in one.tasks if task.running_since is not None]
+    others = [one.citizen for one in snapshots if one.owner not in ("", "here") and not one.stale]
+    return Owned(tuple(one.citizen for one in here), tuple(runs), tuple(others))
+
+
+def facts(leaving: Owned, now: float, glyphs: Glyphs) -> Iterator[Words]:
+    """The lines of the question."""
+    them = "It stops" if len(leaving.citizens) == 1 else "They stop"
+    it = "it" if len(leaving.citizens) == 1 else "them"
+    yield f"This monitor runs {_names(leaving.citizens)}. {them} when it closes,", "$ink"
+    yield f"unless you keep {it} running.", "$ink"
+    if leaving.runs:
+        yield "", "$ink"
+    for citizen, task in leaving.runs[:LISTED]:
+        yield f"  {glyphs.kind[task.kind]} {citizen}/{task.name}   {_how_far(task, now)}", "$run"
+    if (more := len(leaving.runs) - LISTED) > 0:
+        yield f"    and {more} more", "$faint"
+    if leaving.others:
+        goes = "is attached: it goes" if len(leaving.others) == 1 else "are attached: they go"
+        yield "", "$ink"
+        yield f"{_names(leaving.others)} {goes} on either way.", "$faint"
+
+
+def choices(leaving: Owned) -> list[Choice]:
+    """What may be answered; the first keeps a fleet running."""
+    them = "it" if len(leaving.citizens) == 1 else "them"
+    running = f": {_runs(leaving.runs)} gets 10s, then is interrupted" if leaving.runs else ""
+    return [
+        Choice("b", f"keep {them} running in the background"),
+        Choice("q", f"stop {them}{running}"),
+        Choice(STAY, "stay"),
+    ]
+
+
+def _runs(runs: Sequence[Run]) -> str:
+    return runs[0][1].name if len(runs) == 1 else f"each of {plural(len(runs), 'run')}"
+
+
+def _names(names: Sequence[str]) -> str:
+    named = list(names[:NAMED])
+    if len(names) > NAMED:
+        named = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
+    return ", ".join(named[:-1]) + (" and " if len(named) > 1 else "") + named[-1]
+
+
+def _how_far(task: TaskView, now: float) -> str:
+    gone, progress = now - (task.running_since or now), task.progress
+    share = min(1.0, max(0.0, progress.done / progress.total)) if progress and progress.total > 0 else 0.0
+    left = f", about {elapsed(gone / share - gone)} to go" if share else ""
+    return f"{elapsed(gone)} of {in_words(task.timeout)}{left}"
