@@ -44,36 +44,39 @@ def setup_command(config: Path | None) -> int:
 
 
 @engine_command.command("join", epilog="Example: experience-tui engine join opus")
-@click.argument("name", shell_complete=citizens)
+@click.argument("names", nargs=-1, required=True, shell_complete=citizens)
 @config_file
-def join_command(name: str, config: Path | None) -> int:
-    """Share a citizen: its states and history go into the database. Nobody may run it meanwhile."""
+def join_command(names: tuple[str, ...], config: Path | None) -> int:
+    """Share citizens: their states and history go into the database. Nobody may run them meanwhile."""
     from scheduler.cluster.membership import join
 
-    engine, citizen = _shared_citizen(name, config)
+    engine, wanted = _citizens(names, config)
 
-    async def work(database: "Database") -> str:
-        await join(database, name, citizen.home, engine.machine, time.time())
-        return f"{name} is shared through {database.name}; start it with: experience-tui --no-ui"
+    async def work(database: "Database") -> None:
+        for citizen in wanted:
+            await join(database, citizen.name, citizen.home, engine.machine, time.time())
+            click.echo(f"{citizen.name} is shared through {database.name}")
 
-    click.echo(_with_database(config, work))
+    _with_database(config, work)
+    click.echo("start them with: experience-tui --no-ui", err=True)
     return 0
 
 
 @engine_command.command("leave", epilog="Example: experience-tui engine leave opus")
-@click.argument("name", shell_complete=citizens)
+@click.argument("names", nargs=-1, required=True, shell_complete=citizens)
 @config_file
-def leave_command(name: str, config: Path | None) -> int:
-    """Give a citizen back to this machine alone, with its states and history. Nobody may run it meanwhile."""
+def leave_command(names: tuple[str, ...], config: Path | None) -> int:
+    """Give citizens back to this machine alone, with states and history. Nobody may run them meanwhile."""
     from scheduler.cluster.membership import leave
 
-    _, citizen = _shared_citizen(name, config)
+    _, wanted = _citizens(names, config)
 
-    async def work(database: "Database") -> str:
-        await leave(database, name, citizen.home, time.time())
-        return f"{name} runs by its own home again: {citizen.home}"
+    async def work(database: "Database") -> None:
+        for citizen in wanted:
+            await leave(database, citizen.name, citizen.home, time.time())
+            click.echo(f"{citizen.name} runs by its own home again: {citizen.home}")
 
-    click.echo(_with_database(config, work))
+    _with_database(config, work)
     return 0
 
 
@@ -133,14 +136,17 @@ def _settings(config: Path | None) -> "tuple[Settings, EngineSettings]":
     return settings, settings.engine
 
 
-def _shared_citizen(name: str, config: Path | None) -> "tuple[EngineSettings, CitizenSettings]":
+def _citizens(names: tuple[str, ...], config: Path | None) -> "tuple[EngineSettings, list[CitizenSettings]]":
     from scheduler.errors import UnknownCitizen
 
     settings, engine = _settings(config)
-    citizen = settings.citizen(name)
-    if citizen is None:
-        raise UnknownCitizen(name, settings.known)
-    return engine, citizen
+    found = []
+    for name in names:
+        citizen = settings.citizen(name)
+        if citizen is None:
+            raise UnknownCitizen(name, settings.known)
+        found.append(citizen)
+    return engine, found
 
 
 def _with_database(config: Path | None, work: "Callable[[Database], Coroutine[Any, Any, T]]") -> T:
