@@ -112,7 +112,7 @@ class Leases:
     ) -> None:
         self.machine, self.seconds = machine, seconds
         self._database, self._process, self._renewed = database, process, renewed
-        self._holder = uuid.uuid4()  # never the name of a machine: two may have the same
+        self.holder = uuid.uuid4()  # never the name of a machine: two may have the same
         self._held: dict[str, Lease] = {}
         self._timeline: int | None = None
         self._connection: Connection | None = None
@@ -146,7 +146,7 @@ class Leases:
                 sent = elapsed()
                 values = {
                     "citizen": citizen,
-                    "holder": self._holder,
+                    "holder": self.holder,
                     "machine": self.machine,
                     "process": json.dumps(to_json(self._process)),
                     "home_id": home_id,
@@ -171,7 +171,7 @@ class Leases:
         lease.lose()
         try:
             async with self._database.connection() as connection:
-                await connection.execute(_RELEASE, (lease.citizen, self._holder, lease.epoch))
+                await connection.execute(_RELEASE, (lease.citizen, self.holder, lease.epoch))
         except DatabaseAway:
             pass
 
@@ -214,7 +214,7 @@ class Leases:
                 if self._connection is None or self._connection.closed:
                     self._connection = await self._database.connect()
                 await self._same_timeline(self._connection)
-                values = {"holder": self._holder, "citizens": citizens, "seconds": self.seconds}
+                values = {"holder": self.holder, "citizens": citizens, "seconds": self.seconds}
                 rows = await (await self._connection.execute(_RENEW, values)).fetchall()
         except (psycopg.Error, DatabaseAway, TimeoutError) as error:
             if self._connection:

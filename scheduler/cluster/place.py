@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from scheduler.cluster.bus import Accept, Bus, Stream
 from scheduler.cluster.database import Database
 from scheduler.cluster.fence import FencedWriter
 from scheduler.cluster.guard import Guard
-from scheduler.cluster.history import ClusterHistory
+from scheduler.cluster.history import ClusterHistory, read_output, read_runs
 from scheduler.cluster.leases import Lease, Leases
 from scheduler.cluster.store import ClusterStore, read_committed
 from scheduler.config.settings import CitizenSettings, EngineSettings
-from scheduler.core.records import Recorder
+from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.errors import DatabaseAway, Owned
 from scheduler.process.process_info import BOOT, Running, born
+from scheduler.process.who import this_process
 from scheduler.storage.shared_home import shared_home
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock
@@ -80,6 +82,7 @@ class ClusterPlace:
         engine: EngineSettings,
         calls: Callable[[], int],
         let_go: Callable[[str, str, bool], None],
+        accept: Accept,
     ) -> None:
         self.machine = engine.machine
         self._local, self._let_go = local, let_go
@@ -88,6 +91,7 @@ class ClusterPlace:
         ours = Running(os.getpid(), born(os.getpid()) or 0.0, local.clock.now(), BOOT)
         self._leases = Leases(self._database, engine.machine, ours, engine.failover, self._guard.renewed)
         self._writer = FencedWriter(self._database)
+        self._bus = Bus(self._database, self._leases.holder, accept)
         self._known: dict[str, CitizenSettings] = {}  # shared citizens whose home is here
         self._begun = asyncio.Lock()
 
@@ -117,6 +121,7 @@ class ClusterPlace:
             if not self._guard.alive:
                 await asyncio.to_thread(self._guard.begin)
                 self._leases.begin()
+                self._bus.begin()
 
     def carried(self, process: Running) -> None:
         """This process becomes a run: it must not outlive the lease."""
@@ -132,7 +137,14 @@ class ClusterPlace:
     def stands_by(self) -> bool:
         return bool(self._known)
 
+    def remote(self, citizen: CitizenSettings) -> "Remote | None":
+        """The way to its owner on another machine, and to its records; None if it is not shared."""
+        if shared_home(citizen.home) is None:
+            return None
+        return Remote(self._bus, self._database, citizen.name, self.machine)
+
     async def close(self) -> None:
+        await self._bus.close()
         await self._writer.close()
         await self._leases.close()
         await asyncio.to_thread(self._guard.close)
@@ -166,3 +178,25 @@ class ClusterPlace:
         why = self._leases.trouble or "another machine owns it"
         log.error(f"lease lost: {why}", extra={"citizen": citizen})
         self._let_go(citizen, why, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A citizen that another machine may run."""
+
+    bus: Bus
+    database: Database
+    citizen: str
+    machine: str
+
+    async def open(self) -> Stream:
+        """A stream to its owner; raises Disconnected, DatabaseAway."""
+        return await self.bus.connect(self.citizen, f"{this_process()} on {self.machine}")
+
+    async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
+        """Its finished runs, whether its owner lives or not; raises UnknownTask, DatabaseAway."""
+        return await read_runs(self.database, self.citizen, asked, known)
+
+    async def output(self, run: int) -> str:
+        """What that run printed; raises UnknownRun, DatabaseAway."""
+        return await read_output(self.database, self.citizen, run)

@@ -47,3 +47,17 @@ CREATE TABLE experience.runs (
 CREATE UNIQUE INDEX open_run ON experience.runs (citizen, task) WHERE outcome IS NULL;
 CREATE INDEX runs_of_task ON experience.runs (citizen, task, id);
 CREATE INDEX failures ON experience.runs (citizen, id) WHERE outcome IN ('failed', 'timed out', 'interrupted');
+
+-- What processes say to each other: the lines of a socket's protocol, on their way. Lost in a crash, and sent again.
+CREATE UNLOGGED TABLE experience.mail (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    target uuid NOT NULL,
+    sender uuid NOT NULL,
+    session uuid NOT NULL,
+    citizen text NOT NULL DEFAULT '',  -- of the first of a session
+    about text NOT NULL DEFAULT '',  -- who asks, in the first of a session
+    data text NOT NULL DEFAULT '',
+    ended boolean NOT NULL DEFAULT false,
+    sent timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX mail_of_target ON experience.mail (target, id);

@@ -93,7 +93,9 @@ class Fleet:
             if name not in settings.known:
                 raise UnknownCitizen(name, settings.known)
         self._settings, self._problems = settings, settings.problems
-        self._place = place_of(settings.engine, self._local, self._workers.calls, self._let_go)
+        self._place = place_of(
+            settings.engine, self._local, self._workers.calls, self._let_go, self._serve_remote
+        )
         self._wanted = {citizen.name: citizen for citizen in settings.citizens}
         self.on_settings(settings)
         self._workers.begin()
@@ -173,7 +175,9 @@ class Fleet:
             self._alarms.forget(name)
             if await taken_up(name):
                 reason = Owned(f"{name} is owned by pid {pid}")
-                self.members[name] = await attached(member.settings, reason, self.clock)
+                self.members[name] = await attached(
+                    member.settings, reason, self.clock, self._place.remote(member.settings)
+                )
             else:
                 await self._add(member.settings)
             self.notify()
@@ -258,7 +262,7 @@ class Fleet:
             if self._options.own and not expected:
                 for line in str(refusal).splitlines():
                     log.warning(line)
-            member = await attached(citizen, refusal, self.clock)
+            member = await attached(citizen, refusal, self.clock, self._place.remote(citizen))
         self.members[citizen.name] = member
 
     async def _own(self, citizen: CitizenSettings) -> Member:
@@ -375,6 +379,14 @@ class Fleet:
             await self._replace(self.members[name])
             log.info("taken up from another machine", extra={"citizen": name})
 
+    async def _serve_remote(self, name: str, stream: Any, asked_by: str) -> None:
+        """A client on another machine watches and steers a citizen that runs here."""
+        member = self.members.get(name)
+        if member and member.server:
+            await member.server.serve_remote(stream, asked_by)
+        else:
+            stream.abort()
+
     def _let_go(self, name: str, why: str, gently: bool) -> None:
         """The right to run this citizen ends: stop everything of it, at once or with the usual grace."""
         if name in self.members and not self._stopped:
@@ -432,7 +444,9 @@ class Fleet:
         log.error(f"not run here any more: {reason}", extra={"citizen": name})
         await member.end(grace)
         self._alarms.forget(name)
-        self.members[name] = await attached(member.settings, reason, self.clock)
+        self.members[name] = await attached(
+            member.settings, reason, self.clock, self._place.remote(member.settings)
+        )
         self.notify()
 
     async def _refresh_offline(self, member: Member, offline: OfflineControl) -> None:
@@ -445,7 +459,9 @@ class Fleet:
             await offline.refresh()
             if not offline.snapshot().owner:
                 return
-            self.members[name] = await attached(member.settings, offline.reason, self.clock)
+            self.members[name] = await attached(
+                member.settings, offline.reason, self.clock, self._place.remote(member.settings)
+            )
         if not isinstance(self.members[name].control, OfflineControl):
             self.notify()
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.config.loader import CitizenSettings
+from scheduler.control.machines import MachineControl
 from scheduler.control.offline import OfflineControl
-from scheduler.control.place import Claim
+from scheduler.control.place import Claim, Remote
 from scheduler.control.wire.asker import OriginOf
 from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Process, Served, Server
 from scheduler.core.ports import Control
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler
-from scheduler.errors import Disconnected, Refused, SchedulerError
+from scheduler.errors import DatabaseAway, Disconnected, Refused, SchedulerError
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import client_socket, first_closed_folder, shared_path, socket_path
 
@@ -91,12 +92,23 @@ async def _share(server: Server, settings: CitizenSettings) -> tuple[str, ...]:
     return (f"socket_group: members of {group} cannot attach: {shut} is closed to them: {fix}",)
 
 
-async def attached(settings: CitizenSettings, reason: SchedulerError, clock: Clock) -> Member:
-    """The citizen through its owner's socket, or through its files where nothing answers."""
+async def attached(
+    settings: CitizenSettings, reason: SchedulerError, clock: Clock, elsewhere: Remote | None = None
+) -> Member:
+    """The citizen through its owner's socket, or through its files where nothing answers.
+
+    `elsewhere` leads to its owner on another machine.
+    """
     try:
         remote = RemoteControl(client_socket(settings.name, settings.home), clock)
-        await remote.start()
-    except (Disconnected, OSError) as error:
+        try:
+            await remote.start()
+        except Disconnected:
+            if elsewhere is None:
+                raise
+            remote = MachineControl(settings, elsewhere, clock)
+            await remote.start()
+    except (Disconnected, DatabaseAway, OSError) as error:
         offline = OfflineControl(settings, clock, reason, error if isinstance(error, Refused) else None)
         await offline.refresh()
         return Member(settings, offline, str(reason))

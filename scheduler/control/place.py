@@ -1,15 +1,15 @@
 """Where a process owns citizens: what decides who may run one, and keeps its states and runs."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from scheduler.config.loader import CitizenSettings
 from scheduler.config.settings import EngineSettings
 from scheduler.core.ports import FleetOptions
-from scheduler.core.records import Recorder
+from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import Ownership, acquire
 from scheduler.storage.state_store import DiskStore, Store
@@ -33,6 +33,25 @@ class Claim(Protocol):
         ...
 
 
+class RemoteStream(Protocol):
+    """Both ends of a connection to an owner, as asyncio's reader and writer, and the owner's machine."""
+
+    machine: str
+    reader: asyncio.StreamReader
+
+
+class Remote(Protocol):
+    """A citizen that another machine may run: the way to its owner, and to its records."""
+
+    async def open(self) -> Any:
+        """A RemoteStream to its owner; raises Disconnected where there is none."""
+        ...
+
+    async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]: ...
+
+    async def output(self, run: int) -> str: ...
+
+
 class Place(Protocol):
     """Gives out claims."""
 
@@ -42,6 +61,10 @@ class Place(Protocol):
 
     async def free(self) -> Collection[str]:
         """Citizens of other machines whose owners are gone: this process may acquire them now."""
+        ...
+
+    def remote(self, citizen: CitizenSettings) -> Remote | None:
+        """The way to its owner on another machine; None if it belongs to this one."""
         ...
 
     def stands_by(self) -> bool:
@@ -88,6 +111,9 @@ class LocalPlace:
     async def free(self) -> Collection[str]:
         return ()
 
+    def remote(self, citizen: CitizenSettings) -> Remote | None:
+        return None
+
     def stands_by(self) -> bool:
         return False
 
@@ -101,14 +127,15 @@ def place_of(
     local: LocalPlace,
     calls: Callable[[], int],
     let_go: Callable[[str, str, bool], None],
+    accept: Callable[[str, Any, str], Coroutine[Any, Any, None]],
 ) -> Place:
     """Where this process owns citizens, by its settings.
 
     `calls` counts the handlers inside this process; `let_go` hears which citizen it has to stop, why, and
-    whether its runs have time to end.
+    whether its runs have time to end. `accept` serves a RemoteStream of a citizen for who is named.
     """
     if engine is None:
         return local
     from scheduler.cluster.place import ClusterPlace  # an extra: PostgreSQL's client is only there
 
-    return ClusterPlace(local, engine, calls, let_go)
+    return ClusterPlace(local, engine, calls, let_go, accept)

@@ -127,7 +127,11 @@ class Machine:
                 process.send_signal(signal.SIGCONT)
         if self.process and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(30)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
         if self.wire:
             self.wire.kill()
             self.wire.wait()

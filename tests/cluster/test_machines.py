@@ -137,6 +137,14 @@ def test_a_person_moves_a_citizen(two: Two, url: str) -> None:
     assert re.search(r"opus +m2 +\d+ +2 +[123]s", status.stdout)
 
 
+def test_a_citizen_is_watched_and_steered_from_another_machine(two: Two) -> None:
+    forced = two.two.run("force", "opus", "tick", "--wait")
+    assert (forced.returncode, forced.stdout) == (0, "opus/tick: ok\n") or "tick: ok" in forced.stdout
+    assert two.lines("m2") == []  # it ran where its owner is
+    history = two.two.run("history", "opus", "tick", "--limit", "1", "--json")
+    assert history.returncode == 0, history.stderr
+
+
 def test_a_shared_home_is_not_run_by_a_process_without_the_database(two: Two) -> None:
     alone = two.one.folder / "alone.toml"
     alone.write_text(f'root = "{two.one.folder / "root"}"\n')

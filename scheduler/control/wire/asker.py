@@ -20,6 +20,16 @@ async def outside(pid: int) -> Origin:
     return OUTSIDE
 
 
+class RemoteAsker:
+    """A client on another machine: whoever may use the database is believed."""
+
+    def __init__(self, claimed: str) -> None:
+        self._who = Who(user=claimed)
+
+    async def who(self) -> Who:
+        return self._who
+
+
 class Asker:
     """The client of one connection to the owner of this citizen."""
 

@@ -1,15 +1,16 @@
 """A citizen of another process: its snapshots, and requests to its owner, through the socket."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from random import uniform
 from typing import Any, TypeVar
 
 from scheduler.control.wire import messages
-from scheduler.control.wire.greeting import check_user, checked_greeting
+from scheduler.control.wire.greeting import check_user, checked_greeting, greeting_of
 from scheduler.core.ports import RequestingControl
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
@@ -34,9 +35,13 @@ class Connection:
     """One connection to an owner; when it ends, every request raises Disconnected."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: messages.Greeting
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        greeting: messages.Greeting,
+        machine: str = "",
     ) -> None:
-        self.pid, self.zone = greeting.pid, greeting.zone
+        self.pid, self.zone, self._machine = greeting.pid, greeting.zone, machine
         self.peer = peer_of(writer.get_extra_info("socket"))
         self._reader, self._writer = reader, writer
         self._numbers = count(1)
@@ -67,6 +72,21 @@ class Connection:
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
             writer.transport.abort()
             raise Disconnected(f"what listens at {path} does not greet like an owner") from None
+
+    @property
+    def owner(self) -> str:
+        return f"{self._machine}, pid {self.pid}" if self._machine else f"pid {self.pid}"
+
+    @classmethod
+    async def over(cls, stream: Any, citizen: str) -> "Connection":
+        """Over a stream that leads to the citizen's owner on another machine; raises Disconnected."""
+        try:
+            async with asyncio.timeout(GREETING_TIMEOUT):
+                line = await stream.reader.readuntil(b"\n")
+            return cls(stream.reader, stream, greeting_of(messages.decode(line), citizen), stream.machine)
+        except (asyncio.IncompleteReadError, TimeoutError, Disconnected):
+            stream.abort()
+            raise Disconnected(f"the owner of {citizen} on {stream.machine} does not answer") from None
 
     async def ask(self, method: str, *, timeout: float | None = ANSWER_TIMEOUT, **params: Any) -> Any:
         """The result of a request; raises the owner's refusal, or Disconnected."""
@@ -157,6 +177,9 @@ class Connection:
             answer.set_result(message.get("result"))
 
 
+Open = Callable[[], Awaitable[Connection]]
+
+
 def _error_of(answer: "asyncio.Future[Any]") -> SchedulerError | None:
     """The error that ended the answer, if any."""
     error = None if answer.cancelled() else answer.exception()
@@ -189,9 +212,10 @@ class ObservableControl(RequestingControl):
 class RemoteControl(ObservableControl):
     """A Control for a citizen of another process; attaches again when its owner is back."""
 
-    def __init__(self, at: HomeSocket, clock: Clock) -> None:
+    def __init__(self, at: HomeSocket, clock: Clock, open: Open | None = None) -> None:
+        """`open`: another way to its owner than the socket of the home."""
         super().__init__(Snapshot(at.citizen, owner="", stale="looking for its owner"))
-        self._at, self._clock = at, clock
+        self._open, self._clock = open or partial(Connection.open, at), clock
         self._owner = ""
         self._connection: Connection | None = None
         self._attaching: asyncio.Task[None] | None = None
@@ -253,10 +277,10 @@ class RemoteControl(ObservableControl):
             self._connection.ping()
 
     async def _attach(self) -> None:
-        connection = await Connection.open(self._at)
+        connection = await self._open()
         connection.on_message = self._on_message
-        if self._owner != f"pid {connection.pid}":
-            self._owner = f"pid {connection.pid}"
+        if self._owner != connection.owner:
+            self._owner = connection.owner
             self._snapshot = replace(self._snapshot, events=())
         events = self._snapshot.events
         self._connection = connection  # before the first snapshot: its reader may send a request at once

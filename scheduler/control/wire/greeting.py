@@ -19,8 +19,20 @@ def check_user(at: HomeSocket, peer: Peer | None) -> None:
 
 def checked_greeting(message: Mapping[str, Any], at: HomeSocket) -> messages.Greeting:
     """The greeting of the owner; raises Disconnected for anything but one of its owner in this version."""
+    greeting = greeting_of(message, at.citizen)
+    if greeting.citizen != at.citizen or greeting.home not in ("", home_id(at.home)):
+        whose = "another home" if greeting.citizen == at.citizen else f"the citizen {greeting.citizen!r}"
+        raise WrongOwner(
+            f"{at.citizen}: what listens at {at.path} is the owner of {whose} (pid {greeting.pid}): "
+            "remove that socket"
+        )
+    return greeting
+
+
+def greeting_of(message: Mapping[str, Any], citizen: str) -> messages.Greeting:
+    """The greeting of an owner in this version; raises Disconnected for anything else."""
     if isinstance(error := message.get("error"), dict):
-        raise Refused(f"{at.citizen}: {error.get('message', 'refused')}")
+        raise Refused(f"{citizen}: {error.get('message', 'refused')}")
     if message.get("method") != "hello":
         raise Disconnected("what listens there is not the owner of a citizen")
     greeting = messages.typed(messages.Greeting, message.get("params"))
@@ -28,11 +40,5 @@ def checked_greeting(message: Mapping[str, Any], at: HomeSocket) -> messages.Gre
         raise Refused(
             f"its owner (pid {greeting.pid}) speaks version {greeting.protocol} of the protocol, "
             f"this is version {messages.PROTOCOL}: restart the older of the two"
-        )
-    if greeting.citizen != at.citizen or greeting.home not in ("", home_id(at.home)):
-        whose = "another home" if greeting.citizen == at.citizen else f"the citizen {greeting.citizen!r}"
-        raise WrongOwner(
-            f"{at.citizen}: what listens at {at.path} is the owner of {whose} (pid {greeting.pid}): "
-            "remove that socket"
         )
     return greeting

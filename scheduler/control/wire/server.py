@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scheduler.control.wire import messages
-from scheduler.control.wire.asker import Asker, OriginOf, outside
+from scheduler.control.wire.asker import Asker, OriginOf, RemoteAsker, outside
 from scheduler.control.wire.messages import METHODS, Method, ProtocolError, Request
 from scheduler.control.wire.seats import CLIENTS, Seat, Seats
 from scheduler.core.views import OutputChunk, Snapshot
@@ -128,6 +128,23 @@ class Server:
         if self._clients:
             await asyncio.wait(self._clients)
 
+    async def serve_remote(self, stream: Any, asked_by: str) -> None:
+        """Serve a client of another machine, for as long as its stream lasts; who it is, its machine says."""
+        asker = RemoteAsker(asked_by)
+        try:
+            stream.write(self._greeting())
+            await _Client(self, stream.reader, stream, {}, _OF_ANOTHER_USER, asker).serve()
+        except OSError:  # the client left
+            pass
+        finally:
+            stream.abort()
+
+    def _greeting(self) -> bytes:
+        greeting = messages.Greeting(
+            messages.PROTOCOL, self.scheduler.citizen, os.getpid(), home_id(self._home), local_zone_name()
+        )
+        return messages.encode(method="hello", params=to_json(greeting))
+
     async def _listen(self, path: Path, group: int | None) -> None:
         listener = socket.socket(socket.AF_UNIX)
         try:
@@ -182,10 +199,7 @@ class Server:
             text = f"{CLIENTS} clients are attached to pid {os.getpid()}; close some of them"
             writer.write(messages.failure(None, messages.REFUSED, text))
             return False
-        greeting = messages.Greeting(
-            messages.PROTOCOL, self.scheduler.citizen, os.getpid(), home_id(self._home), local_zone_name()
-        )
-        writer.write(messages.encode(method="hello", params=to_json(greeting)))
+        writer.write(self._greeting())
         return True
 
 
@@ -213,7 +227,7 @@ class _Client:
         writer: asyncio.StreamWriter,
         requests: dict[int, asyncio.Task[None]],
         process: Process,
-        asker: Asker,
+        asker: Asker | RemoteAsker,
     ) -> None:
         self._scheduler, self._reader, self._writer = server.scheduler, reader, writer
         self._process, self._asker = process, asker

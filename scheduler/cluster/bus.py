@@ -1,0 +1,234 @@
+"""Streams between processes of different machines: the lines of the socket's protocol, by the database.
+
+A line is a row for its target and a notification; the target takes its rows out. Nothing listens on a port:
+who may connect to the database may watch.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from scheduler.cluster.database import Connection, Database
+from scheduler.cluster.leases import elapsed
+from scheduler.errors import DatabaseAway, Disconnected
+
+log = logging.getLogger("experience.engine")
+
+CHANNEL = "experience"
+BEAT = 1.0  # seconds between two signs of life to whoever a stream leads to
+SILENT = 5.0  # seconds without one after which a stream has ended
+PACE = 0.05  # seconds that a picture waits for the next one: twenty a second
+OLD = "DELETE FROM experience.mail WHERE sent < clock_timestamp() - interval '1 min'"
+
+_OWNER = """
+SELECT holder, machine FROM experience.owners WHERE citizen = %s AND until > clock_timestamp()
+"""
+_SEND = f"""
+WITH put AS (
+    INSERT INTO experience.mail (target, sender, session, citizen, about, data, ended)
+    SELECT r.* FROM jsonb_array_elements(%(rows)s) WITH ORDINALITY AS each (value, place),
+        jsonb_to_record(value) AS r (target uuid, sender uuid, session uuid, citizen text, about text,
+                                     data text, ended boolean)
+    ORDER BY place)
+SELECT pg_notify('{CHANNEL}', target || ' ' || %(sender)s) FROM (
+    SELECT DISTINCT value->>'target' AS target FROM jsonb_array_elements(%(rows)s)) AS targets
+"""
+_TAKE = """
+DELETE FROM experience.mail WHERE target = %s
+RETURNING id, sender, session, citizen, about, data, ended
+"""
+
+Accept = Callable[[str, "Stream", str], Coroutine[Any, Any, None]]
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One end of a conversation, shaped like an asyncio reader and writer in one."""
+
+    bus: "Bus"
+    session: UUID
+    peer: UUID
+    machine: str = ""  # at the other end
+    reader: asyncio.StreamReader = field(default_factory=lambda: asyncio.StreamReader(limit=64 << 20))
+    first: dict[str, str] = field(default_factory=dict)  # what the first row says besides
+    max_size: int = 0
+    closed: bool = False
+
+    @property
+    def transport(self) -> "Stream":
+        return self
+
+    def get_extra_info(self, name: str) -> None:
+        """There is no socket, and nobody whom the kernel knows."""
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        """The database is the buffer."""
+
+    def write(self, data: bytes) -> None:
+        if not self.closed:
+            text = data.decode("utf-8", "replace").replace("\0", "\ufffd")
+            self.bus.send(self, text)
+
+    async def drain(self) -> None:
+        """Return when all is on its way; raises ConnectionError when the other end is gone."""
+        await self.bus.sent()
+        await asyncio.sleep(PACE)
+        if self.closed:
+            raise ConnectionResetError("the other end is gone")
+
+    def abort(self) -> None:
+        if not self.closed:
+            self.bus.send(self, "", ended=True)
+            self.end()
+
+    def end(self) -> None:
+        self.closed = True
+        self.reader.feed_eof()
+        self.bus.forget(self)
+
+
+class Bus:
+    """This process's place on the bus: one connection that listens, one that writes."""
+
+    def __init__(self, database: Database, endpoint: UUID, accept: Accept) -> None:
+        self._database, self._endpoint, self._accept = database, endpoint, accept
+        self._streams: dict[UUID, Stream] = {}
+        self._heard: dict[UUID, float] = {}
+        self._serving: set[asyncio.Task[None]] = set()
+        self._outgoing: list[dict[str, Any]] = []
+        self._wake, self._arrived = asyncio.Event(), asyncio.Event()
+        self._flushed: asyncio.Future[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listening = asyncio.Event()
+
+    def begin(self) -> None:
+        if not self._tasks:
+            work = (self._listen, self._write, self._take, self._beat)
+            self._tasks = [asyncio.create_task(self._forever(each), name="bus") for each in work]
+
+    async def close(self) -> None:
+        for stream in list(self._streams.values()):
+            stream.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BEAT):
+                await self.sent()
+        for task in (*self._tasks, *self._serving):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait({*self._tasks, *self._serving})
+
+    async def connect(self, citizen: str, about: str) -> Stream:
+        """A stream to the owner of the citizen; raises Disconnected, DatabaseAway."""
+        self.begin()
+        rows = await self._database.rows(_OWNER, (citizen,))
+        if not rows:
+            raise Disconnected(f"nobody runs {citizen}")
+        await self._listening.wait()
+        holder, machine = rows[0]
+        stream = Stream(self, uuid4(), holder, machine, first={"citizen": citizen, "about": about})
+        self._add(stream)
+        self.send(stream, "")
+        return stream
+
+    # -------------------------------------------------------------- sending
+
+    def send(self, stream: Stream, data: str, *, ended: bool = False) -> None:
+        row = {"citizen": "", "about": "", **stream.first, "data": data, "ended": ended}
+        stream.first = {}
+        ends = {"target": stream.peer, "sender": self._endpoint, "session": stream.session}
+        self._outgoing.append({**row, **{name: str(value) for name, value in ends.items()}})
+        self._wake.set()
+
+    async def sent(self) -> None:
+        """Return when what waits has been written."""
+        if self._outgoing:
+            if self._flushed is None:
+                self._flushed = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._flushed)
+
+    async def _write(self, connection: Connection) -> None:
+        await connection.execute("SET synchronous_commit = off")
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            rows, waiting = list(self._outgoing), self._flushed
+            self._flushed = None
+            if rows:
+                await connection.execute(_SEND, {"rows": Jsonb(rows), "sender": str(self._endpoint)})
+                del self._outgoing[: len(rows)]
+            if waiting and not waiting.done():
+                waiting.set_result(None)
+
+    async def _beat(self, connection: Connection) -> None:
+        """Tell the other ends that this one lives, and notice those that do not."""
+        while True:
+            await asyncio.sleep(BEAT)
+            for peer in {stream.peer for stream in self._streams.values()}:
+                await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"{peer} {self._endpoint}"))
+            for stream in list(self._streams.values()):
+                if elapsed() - self._heard.get(stream.peer, 0.0) > SILENT:
+                    stream.end()
+            self._arrived.set()  # a notification may have been missed
+            if self._streams:
+                await connection.execute(OLD)
+
+    # -------------------------------------------------------------- receiving
+
+    async def _listen(self, connection: Connection) -> None:
+        await connection.execute("LISTEN experience")
+        self._listening.set()
+        self._arrived.set()
+        async for notification in connection.notifies():
+            target, _, sender = notification.payload.partition(" ")
+            if target == str(self._endpoint):
+                self._heard[UUID(sender)] = elapsed()
+                self._arrived.set()
+
+    async def _take(self, connection: Connection) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            rows = await (await connection.execute(_TAKE, (self._endpoint,))).fetchall()
+            for _, *row in sorted(rows):
+                self._receive(*row)
+
+    def _receive(self, sender: UUID, session: UUID, citizen: str, about: str, data: str, ended: bool) -> None:
+        self._heard[sender] = elapsed()
+        stream = self._streams.get(session)
+        if stream is None:
+            if ended or not citizen:
+                return
+            stream = self._add(Stream(self, session, sender))
+            serving = asyncio.create_task(self._accept(citizen, stream, about), name=f"{citizen}/bus")
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
+        if data:
+            stream.reader.feed_data(data.encode())
+        if ended:
+            stream.end()
+
+    def _add(self, stream: Stream) -> Stream:
+        self._streams[stream.session] = stream
+        self._heard[stream.peer] = elapsed()
+        return stream
+
+    def forget(self, stream: Stream) -> None:
+        self._streams.pop(stream.session, None)
+
+    async def _forever(self, work: Callable[[Connection], Awaitable[None]]) -> None:
+        """Do this work on a connection of its own, and on another when that breaks."""
+        while True:
+            with contextlib.suppress(psycopg.Error, DatabaseAway):
+                connection = await self._database.connect()
+                try:
+                    await work(connection)
+                finally:
+                    await connection.close()
+            await asyncio.sleep(BEAT)
