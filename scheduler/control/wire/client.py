@@ -42,7 +42,8 @@ class Connection:
         machine: str = "",
     ) -> None:
         self.pid, self.zone, self._machine = greeting.pid, greeting.zone, machine
-        self.peer = peer_of(writer.get_extra_info("socket"))
+        socket = writer.get_extra_info("socket")
+        self.peer = peer_of(socket) if socket else None  # nobody vouches for another machine's
         self._reader, self._writer = reader, writer
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
