@@ -189,7 +189,7 @@ class Remote:
     citizen: str
     machine: str
 
-    async def open(self) -> Stream:
+    async def connect(self) -> Stream:
         """A stream to its owner; raises Disconnected, DatabaseAway."""
         return await self.bus.connect(self.citizen, f"{this_process()} on {self.machine}")
 

@@ -26,4 +26,4 @@ class MachineControl(RemoteControl):
         return await self._remote.output(run)
 
     async def _connect(self) -> Connection:
-        return await Connection.over(await self._remote.open(), self.citizen)
+        return await Connection.over(await self._remote.connect(), self.citizen)

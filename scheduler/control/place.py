@@ -43,7 +43,7 @@ class RemoteStream(Protocol):
 class Remote(Protocol):
     """A citizen that another machine may run: the way to its owner, and to its records."""
 
-    async def open(self) -> Any:
+    async def connect(self) -> Any:
         """A RemoteStream to its owner; raises Disconnected where there is none."""
         ...
 
