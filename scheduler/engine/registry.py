@@ -229,6 +229,7 @@ class TaskRegistry:
             self._update_carried(run.job, running)
             if (written := self.written()) is not None:
                 await written
+        run.began_at = self._clock.elapsed()
 
     def _served(self, job: Job, trigger: Trigger, now: float) -> float | None:
         """The slot that a run serves which starts now; a forced one serves one that has come, too."""
@@ -316,6 +317,7 @@ class TaskRegistry:
             self._update_carried(job, replace(process, since=run.since))
             if (written := self.written()) is not None:
                 await written
+        run.began_at = self._clock.elapsed()
 
     def _update_carried(self, job: Job, running: Running) -> None:
         state = job.state.carried_by(running)

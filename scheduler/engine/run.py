@@ -24,7 +24,21 @@ class RunHandle:
 
     # Fifteen assignments for every dispatch are cheaper than defaults of the class, which are slow to find.
     __slots__ = (
-        *("abandoned", "began", "deadline", "job", "left", "masks", "name", "progress", "reason", "since"),
+        *(
+            "abandoned",
+            "began",
+            "began_at",
+            "deadline",
+            "held_up",
+            "job",
+            "limit",
+            "left",
+            "masks",
+            "name",
+            "progress",
+            "reason",
+            "since",
+        ),
         *("citizen", "cost", "late", "number", "opened", "put_back", "result", "started_at", "stopped_by"),
         *("survivor", "task", "trigger", "variables", "who", "why"),
         *("_carried", "_exited", "_output", "_publishing", "_shown"),
@@ -57,11 +71,12 @@ class RunHandle:
         self._carried, self._shown = carried, shown
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
         self.cost = self.result = self.variables = None
-        self.began = self.abandoned = self._exited = self._publishing = False
+        self.began = self.abandoned = self.held_up = self._exited = self._publishing = False
         self.opened = True  # False while a wake waits for due tasks: a crash now, and it never began
         self.put_back = False  # what kept a wake from its turn: it is due as before
         self.late = 0.0  # seconds that a wake began after its time
         self.started_at = 0.0  # elapsed seconds, for the duration
+        self.began_at = self.limit = 0.0  # when its program got control, and how long that may take
         self.deadline, self.why, self.masks = NEVER, "", NOTHING_SECRET
 
     @property

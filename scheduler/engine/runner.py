@@ -9,7 +9,7 @@ from typing import Any
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Task
-from scheduler.engine.registry import Job, TaskRegistry
+from scheduler.engine.registry import OWN_PROCESS, Job, TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.run_waiters import RunWaiters
 from scheduler.engine.timeouts import RunTimeouts
@@ -55,6 +55,7 @@ class Runner:
 
     def watch(self, run: RunHandle, timeout: float) -> None:
         """End the run if it lasts longer than this from now on."""
+        run.limit = timeout
         self._timeouts.watch(run, timeout)
 
     async def run(self, task: Task, run: RunHandle, context: Context, execute: Execute | None = None) -> None:
@@ -67,6 +68,8 @@ class Runner:
                 await on_record  # a run that kills this process must not be the next owner's first one again
                 if run.variables:
                     context = replace(context, variables=run.variables)
+            if execute is None and not isinstance(task.work, OWN_PROCESS):
+                run.began_at = self._clock.elapsed()
             result = await (execute or self._workers.run)(task, context, run)
         except GeneratorExit:
             raise
@@ -124,11 +127,20 @@ class Runner:
         return [*self._registry.runs.values(), *self._registry.wakes.values()]
 
     def _time_out(self, run: RunHandle) -> None:
-        if run.reason is None:
+        if run.reason is None and (left := self._left(run)) > 0:
+            self._timeouts.watch(run, left)
+        elif run.reason is None:
             run.halt(Outcome.TIMED_OUT)
             self._timeouts.watch(run, WRITE_OFF)
         else:
             self._abandon(run)
+
+    def _left(self, run: RunHandle) -> float:
+        """The rest of its limit: counted from when its program got control; doubled if it has not."""
+        if run.began_at:
+            return run.began_at + run.limit - self._clock.elapsed()
+        first, run.held_up = not run.held_up, True
+        return run.limit if first else 0.0
 
     def _abandon(self, run: RunHandle) -> None:
         """The run does not end although it was cancelled: it is over, and its worker is replaced."""

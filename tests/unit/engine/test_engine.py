@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from scheduler.core.task import NotSetUp as Nothing
 from scheduler.core.views import TaskStatus
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
 from scheduler.process.process_info import Running
+from scheduler.storage.state_store import Store
 from tests.fakes import NOON
 
 
@@ -455,6 +457,38 @@ async def test_a_run_that_takes_too_long_is_timed_out(build, clock):
     row = scheduler.snapshot().tasks[0]
     assert row.kind is TaskStatus.FAILED and row.error.text == "timed out after 1m"
     assert gate.inside == 0
+
+
+class SlowStore(Store):
+    """Says that a start is written when a test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    def written(self) -> Awaitable[bool]:
+        return self.gate.wait()
+
+
+async def test_a_time_limit_counts_from_when_the_program_gets_control(build, clock):
+    """A machine that stood still before that, or a slow disk, is not the run's fault."""
+    gate, store = Gate(), SlowStore()
+    scheduler = await build(task("slow", gate, every=3600, timeout=60), store=store)
+    await clock.advance(50)
+    clock.stall(50)
+    store.gate.set()
+    await clock.advance(59)
+    assert gate.inside == 1
+    await clock.advance(2)
+    assert scheduler.snapshot().tasks[0].error.text == "timed out after 1m"
+
+
+async def test_a_disk_that_hangs_holds_a_worker_for_twice_the_limit_at_most(build, clock):
+    scheduler = await build(task("slow", Gate(), every=3600, timeout=60), store=SlowStore())
+    await clock.advance(119)
+    assert scheduler.snapshot().tasks[0].running_since
+    await clock.advance(2)
+    assert scheduler.snapshot().tasks[0].error.text == "timed out after 1m"
 
 
 async def test_a_handlers_own_timeout_error_is_not_ours(build, clock):
