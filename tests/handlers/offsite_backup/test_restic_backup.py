@@ -405,6 +405,7 @@ def test_without_restic_or_without_a_password_it_says_so(home, monkeypatch):
 # ------------------------------------------------------------------ runs that do not end by themselves
 
 
+@pytest.mark.timeout(180)  # starts restic a dozen times
 def test_a_killed_backup_is_no_backup_and_the_next_heals(home, repo):
     """Scheduler and restic die at once, restic with its lock held."""
     database(home / "runs.db")
@@ -430,6 +431,7 @@ def test_a_killed_backup_is_no_backup_and_the_next_heals(home, repo):
     assert [*(repo / "locks").iterdir()]
     assert len(listed(home, repo)) == 1
     assert (home / STAGED / "runs.db").exists()
+    write(home / "large", os.urandom(1_000_000))  # it was large only so that restic was still at it
     assert "verified" in run(home, repo, check=100.0)
     assert len(listed(home, repo)) == 2
     assert not [*(repo / "locks").iterdir()]

@@ -193,7 +193,7 @@ def test_a_retry_comes_before_the_next_slot_and_not_before_its_delay(task, state
 @given(TASKS, STATES, some.floats(0, 400))
 def test_what_is_said_to_come_next_is_what_comes(task, state, took):
     """The list of next times is the one that the scheduler would go through, run by run."""
-    state = replace(take_up(task, state), last_duration=took)
+    state = take_up(task, replace(take_up(task, state), last_duration=took))
     said = upcoming("opus", task, state, NOON, NOON, 4)
     now, came = NOON, []
     for _ in said:
