@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 import scheduler
 import tui
+from scheduler.core.state import TaskState
 from tests.each import each
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -136,3 +138,9 @@ def committed() -> Iterator[tuple[str, str]]:
         path = ROOT / name
         if path.is_file() and b"\0" not in (content := path.read_bytes()):
             yield name, content.decode(errors="replace")
+
+
+def test_a_field_of_a_state_is_not_looked_up_in_its_class():
+    """Where the class has a default of that name, Python looks there at each reading: four times as slow."""
+    assert not {each.name for each in fields(TaskState)} & vars(TaskState).keys()
+    assert TaskState(run_count=2) == replace(TaskState(), run_count=2) != TaskState()

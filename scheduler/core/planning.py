@@ -68,7 +68,7 @@ def _after_freeze(
 
 def start_of(citizen: str, task: Task, slot: float, now: float) -> Start:
     """When the run of this slot starts: with its jitter, and if it fell outside the hours when they begin."""
-    begins = _active_from(task, slot, now)
+    begins = slot if task.active is None else _active_from(task, slot, now)
     if task.jitter or begins != slot:
         return begins + spread(citizen, task, slot), slot
     return slot, (None if isinstance(task.schedule, Every) else slot)  # an interval counts from its run

@@ -3,22 +3,25 @@
 All times are Unix seconds (UTC), all durations seconds. A state changes only through its named transitions.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from scheduler.core.task import Outcome
-from scheduler.core.values import value
+from scheduler.core.values import record, value
 from scheduler.process.process_info import Running
 from scheduler.process.who import Who
 
-OK, STOPPED = Outcome.OK, Outcome.STOPPED  # members of an enumeration are slow to find
+OK, SKIPPED, STOPPED = (
+    Outcome.OK,
+    Outcome.SKIPPED,
+    Outcome.STOPPED,
+)  # members of an enumeration are slow to find
 RECENT = 10  # runs whose outcomes are kept
 _SIGNS = {OK: "o", Outcome.WARNING: "w", STOPPED: "s", Outcome.REFUSED: "r"}  # any other: failed
 ERROR_LIMIT = 2000  # characters of an error kept in the state file
 CHANGED = (
     3 * 3600.0
 )  # a clock set back by so many seconds was changed, by fewer corrected: as in Debian's cron
-_made, _set = object.__new__, object.__setattr__  # found once, not twice a run
+_made = object.__new__  # found once, not twice a run
 OFF = "off"  # the schedule of a task that nothing wants
 _MOMENTS = ("last_run", "last_success", "first_seen", "wanted_since", "paused_at", "declined")
 
@@ -33,7 +36,7 @@ class Failure:
         return next((line.strip() for line in self.text.splitlines() if line.strip()), "")
 
 
-@dataclass(frozen=True)
+@record
 class TaskState:
     """What survives a restart. `error` is there only while the last run failed."""
 
@@ -106,7 +109,7 @@ class TaskState:
         fields["run_count"] += 1
         fields["running"], fields["retry_at"] = None, None
         fields["outcome"], fields["last_duration"] = outcome, duration
-        if outcome is not Outcome.SKIPPED:
+        if outcome is not SKIPPED:
             fields["recent"] = (self.recent + _SIGNS.get(outcome, "x"))[-RECENT:]
         fields["forced"] = self.forced and not self.starting  # then it is a force for the run after this one
         fields["asked_by"] = None if self.starting else self.asked_by
@@ -216,5 +219,5 @@ class TaskState:
 def _state(fields: dict[str, Any]) -> TaskState:
     """The state with these fields, all of them."""
     state = _made(TaskState)
-    _set(state, "__dict__", fields)
+    state.__dict__ = fields
     return state

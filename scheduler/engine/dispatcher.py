@@ -76,7 +76,7 @@ class Dispatcher:
         state = job.state
         if state.paused and not state.forced and state.paused_until is not None:
             when = state.paused_until  # it resumes then, whatever is due
-        wanted = self._wakes if job.task.is_wake else self._by_schedule
+        wanted = self._wakes if job.is_wake else self._by_schedule
         if wanted and self._registry.jobs.get(job.task.name) is job:
             self._due_queue.put(job, when)
             if when < self._timer_at:
@@ -117,7 +117,7 @@ class Dispatcher:
                     break
                 when, job = taken
                 if trigger := self._trigger(job, when, now):
-                    if job.task.is_wake:
+                    if job.is_wake:
                         self._start(job, trigger)
                     else:
                         self.enqueue(job, trigger)
@@ -136,7 +136,7 @@ class Dispatcher:
             if pause_is_over(job.state, now):
                 self._end_pause(job, now)
             return None
-        if job.task.is_wake and (look_after := self._held(job)):
+        if job.is_wake and (look_after := self._held(job)):
             self._due_queue.put(job, now + look_after)
             return None
         if job.state.forced:
@@ -185,7 +185,7 @@ class Dispatcher:
         """Run the task as soon as a worker is free: forced ones first, then by priority."""
         if job.run or job.left or job.waiting is trigger or self._freezing.frozen():
             return
-        if job.task.is_wake:  # it needs no worker
+        if job.is_wake:  # it needs no worker
             if not self._stopped and not self._held(job):
                 self._due_queue.drop(job)
                 self._start(job, trigger)
@@ -200,7 +200,7 @@ class Dispatcher:
         """Queue every task that is due now."""
         now = self._clock.now()
         for job in self._registry.rows():
-            if job.busy or job.task.is_wake:
+            if job.busy or job.is_wake:
                 continue
             if pause_is_over(job.state, now):  # no schedule is there to notice it
                 self._end_pause(job, now)

@@ -40,10 +40,13 @@ OWN_PROCESS = (Command, Isolated)
 class Job:
     """What the engine knows of one task at this moment."""
 
-    __slots__ = ("again", "entry", "floor", "left", "run", "slot", "state", "task", "view", "waiting", "when")
+    __slots__ = (
+        *("again", "entry", "floor", "is_wake", "left", "run"),
+        *("slot", "state", "task", "view", "waiting", "when"),
+    )
 
     def __init__(self, task: Task, state: TaskState, floor: float) -> None:
-        self.task, self.state = task, state
+        self.task, self.state, self.is_wake = task, state, task.is_wake
         self.floor = floor  # slots before this are skipped if the task does not want to catch up
         self.when = NEVER
         self.slot: float | None = None  # that a start at `when` serves
@@ -276,9 +279,12 @@ class TaskRegistry:
         self.add_event("finished", run.name, outcome, text, run.trigger, took, None, run.who)
         if output is not None:
             output.close()
-        kind = (run.trigger, attempt + 1, run.since, now, took)
-        ended = FinishedRun(run.name, *kind, outcome, text, result.traceback, output)
-        self.bus.record(ended._replace(cost=run.cost, who=run.who, stopped_by=run.stopped_by))
+        when = (run.since, now, took)
+        who = (run.cost, run.who, run.stopped_by)
+        trace = result.traceback
+        self.bus.record(
+            FinishedRun(run.name, run.trigger, attempt + 1, *when, outcome, text, trace, output, *who)
+        )
 
     def results(self) -> list[TaskResult]:
         """The runs since the last wake."""
@@ -339,7 +345,7 @@ class TaskRegistry:
         return self._rows
 
     def views(self, workers: int) -> tuple[TaskView, ...]:
-        return tuple(job.row(workers) for job in self._rows if not job.task.is_wake)
+        return tuple(job.row(workers) for job in self._rows if not job.is_wake)
 
     @property
     def unsaved(self) -> str:
@@ -406,4 +412,4 @@ class TaskRegistry:
 
 def _place(job: Job) -> tuple[bool, int, str]:
     """The wake is the first row of its citizen."""
-    return not job.task.is_wake, job.task.priority, job.task.name
+    return not job.is_wake, job.task.priority, job.task.name

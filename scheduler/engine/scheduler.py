@@ -270,7 +270,7 @@ class Scheduler:
     async def force(self, task: str, *, again: bool = False, who: Who | None = None) -> Receipt:
         job, by = self._open(task), who or this_process()
         self._freezing.refuse()
-        if job.task.is_wake:
+        if job.is_wake:
             return await self._wakes().force(by, again=again)
         job.refuse_if_not_set_up()
         if job.busy and not again:
@@ -421,7 +421,7 @@ class Scheduler:
         """Run what is due and wait for it; the tasks still running after `patience` seconds."""
         self._dispatch.enqueue_due(Trigger.WAKE)
         self._dispatch.start_ready()
-        rows = (job for job in self._registry.rows() if not job.task.is_wake)
+        rows = (job for job in self._registry.rows() if not job.is_wake)
         names = [job.task.name for job in rows if (job.run or job.waiting) and job.task.ends]
         return await self._runner.waiters.wait_for(names, patience)
 
@@ -429,7 +429,7 @@ class Scheduler:
 
     def _start(self, job: Job, trigger: Trigger) -> None:
         """Start the task: the dispatcher has found it due, and a worker for it."""
-        wake = job.task.is_wake
+        wake = job.is_wake
         run = self._registry.prepare(job, trigger) if wake else self._registry.start(job, trigger)
         run.masks = self._rules.masks
         context = self._context(job.task, run, job.state.last_success)
