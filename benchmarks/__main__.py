@@ -13,6 +13,7 @@ from benchmarks.attached import attach, clients, serve, thousand
 from benchmarks.child import MeasurementFailed
 from benchmarks.commands import migrate, status
 from benchmarks.engine import dispatch, history, output, throughput
+from benchmarks.machines import shared
 from benchmarks.screens import big, details, monitor, stall
 from benchmarks.table import Bar, Row, markdown, show
 
@@ -25,6 +26,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "register": throughput.registration,
     "history": history.history,
     "details": details.details,
+    "machines": shared.shared,
     "migrate": migrate.migrate,
     "idle": throughput.idle,
     "status": status.status,

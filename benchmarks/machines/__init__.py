@@ -1,0 +1,1 @@
+"""Citizens that machines share through PostgreSQL."""
