@@ -4,10 +4,12 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from scheduler.storage.lock import owner_of
@@ -23,6 +25,10 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path)
     place.tasks(TICK)
     yield place
+    for process in psutil.process_iter():  # also one that still waits for a monitor
+        with suppress(psutil.Error):
+            if Path(process.cwd()) == place.home and "--successor-of" in process.cmdline():
+                process.kill()
     if owner := owner_of(place.home):
         os.kill(owner.pid, signal.SIGKILL)
 
