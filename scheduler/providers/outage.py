@@ -10,6 +10,7 @@ from scheduler.core.values import value
 from scheduler.process.process_info import Running
 
 FIRST, LONGEST = 60.0, 1800.0  # seconds: the first pause where no moment is named, and the longest
+DOUBLED = 10  # times at most: after that it is the longest anyway, and in weeks the number had no end
 PROBE = 600.0  # seconds: a provider that has not refused a probe for so long is back
 KINDS = {"usage_limit": "usage limit", "rate_limit": "rate limit"}
 
@@ -57,7 +58,7 @@ def refused(before: Outage | None, provider: str, by: Refused, now: float) -> Ou
     """
     if before is None or is_probe(before, by.run.run):
         pauses = before.pauses + 1 if before else 1
-        until = now + min(FIRST * 2 ** (pauses - 1), LONGEST) if by.moment is None else by.moment
+        until = now + min(FIRST * 2 ** min(pauses - 1, DOUBLED), LONGEST) if by.moment is None else by.moment
         since = before.since if before else now
         return Outage(provider, since, until, by.kind, by.run.citizen, by.moment is not None, pauses)
     if by.moment is not None and (not before.named or by.moment > before.until):

@@ -46,6 +46,11 @@ def test_without_a_moment_pauses_double_from_a_minute_to_half_an_hour_with_each_
     assert outage.since == NOON
 
 
+def test_an_outage_of_months_still_has_pauses_of_half_an_hour() -> None:
+    outage = probed(replace(away(), pauses=5000), MIRA, NOON)
+    assert away(before=outage).until - NOON == 1800
+
+
 def test_runs_that_were_under_way_when_it_began_are_one_refusal() -> None:
     first = away()
     again = away(Refused(OPUS, "overloaded"), first, NOON + 5)
