@@ -30,13 +30,18 @@ class Written:
 
     what: str
     files: tuple[Path, ...]
+    noted: bool = True  # so that it can be undone
 
 
 def write(home: Path, what: str, changes: tuple[FileChange, ...]) -> Written:
-    """Make the changes; after an error everything is as before. Raises SchedulerError or OSError."""
+    """Make the changes; after an error everything is as before. Raises SchedulerError or OSError.
+
+    A home of another user gets no note: it would give that user the whole of root's main file to read, and
+    root would not believe it.
+    """
     for change in changes:
         _require(change.file, change.before)
-    journal = _note(home, what, changes)
+    journal = _note(home, what, changes) if is_ours(home) else None
     done: list[FileChange] = []
     try:
         for change in changes:
@@ -45,10 +50,12 @@ def write(home: Path, what: str, changes: tuple[FileChange, ...]) -> Written:
     except OSError:
         for change in reversed(done):
             _write(change.file, change.before)
-        remove(journal)
+        if journal:
+            remove(journal)
         raise
-    _prune(home)
-    return Written(what, tuple(change.file for change in changes))
+    if journal:
+        _prune(home)
+    return Written(what, tuple(change.file for change in changes), noted=journal is not None)
 
 
 def newest(home: Path) -> Path | None:

@@ -151,7 +151,7 @@ def _print_written(citizen: str, before: str, done: "Written", as_json: bool) ->
         return 0
     where = " and ".join(map(str, done.files))
     click.echo(clean(f"{citizen}: {before}{done.what}, in {where}"))
-    if not before:
+    if not before and done.noted:
         click.echo(f"to undo: {PROGRAM} undo {citizen}")
     return 0
 
