@@ -254,11 +254,25 @@ class FakeFleet:
         self.view = FleetView(controls, **view)
         self.can_go_on = True
         self.taken: list[str] = []
+        self.asked: list[tuple[Any, ...]] = []
+        self.refusal: SchedulerError | None = None
         self.kept: dict[str, str] = {}  # why a citizen cannot be taken over
         self._changed: list[asyncio.Event] = []
 
     def why_not_own(self, citizen: str) -> str:
         return self.kept.get(citizen, "")
+
+    async def freeze(
+        self, names: Collection[str], *, until: float | None, why: str, stop_runs: bool = False
+    ) -> None:
+        self.asked.append(("freeze", tuple(names), until, why, stop_runs))
+        if self.refusal:
+            raise self.refusal
+
+    async def thaw(self, names: Collection[str]) -> None:
+        self.asked.append(("thaw", tuple(names)))
+        if self.refusal:
+            raise self.refusal
 
     async def take_over(self, citizen: str) -> None:
         self.taken.append(citizen)

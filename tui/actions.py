@@ -9,11 +9,13 @@ from textual.app import App
 
 from scheduler.core.description import TaskDetails
 from scheduler.core.ports import Citizens, Control
-from scheduler.core.views import Receipt, TaskView
+from scheduler.core.views import Receipt, Snapshot, TaskView
 from scheduler.errors import SchedulerError
 from tui.common.questions.confirm import Confirm
+from tui.common.questions.freeze_form import FreezeForm, Wish, offer_of
 from tui.common.questions.question import STAY, Question
 from tui.common.questions.stop_question import ALL, CHOICES, Row, facts, stoppable, title
+from tui.common.questions.thaw_question import choices, names_to_thaw, thaw_facts, thaw_title, whose
 from tui.common.text import clean, plural
 from tui.glyphs import Glyphs
 
@@ -33,10 +35,15 @@ class Actions:
     """Carries requests from the screen to the citizens; refusals come back as toasts."""
 
     def __init__(
-        self, app: App[Any], fleet: Citizens, controls: Mapping[str, Control], glyphs: Glyphs
+        self,
+        app: App[Any],
+        fleet: Citizens,
+        controls: Mapping[str, Control],
+        snapshot_of: Callable[[str], Snapshot | None],
+        glyphs: Glyphs,
     ) -> None:
         self._app, self._fleet, self._controls, self._glyphs = app, fleet, controls, glyphs
-        self._plain = glyphs.plain
+        self._snapshot_of, self._plain = snapshot_of, glyphs.plain
 
     def request(
         self, verb: str, rows: Sequence[tuple[str, str]], *, sure: bool, then: Callable[[], None]
@@ -48,8 +55,11 @@ class Actions:
             known = [row for row in rows if row[0] in self._controls]
             self._run([("/".join(row), _do(self._controls[row[0]], verb, row[1])) for row in known])
 
+        frozen = self._frozen(citizen for citizen, _ in rows) if verb == "force" else []
         if not rows:
             self.toast(f"no task to {verb}", "warning")
+        elif frozen:
+            self._thaw_first(frozen, verb, start)
         elif sure:
             start()
         else:
@@ -57,8 +67,17 @@ class Actions:
             self.ask(f"{verb.capitalize()} {plural(len(rows), 'task')}?", names, start)
 
     def wake(self, citizen: str) -> None:
-        if control := self._controls.get(citizen):
+        control = self._controls.get(citizen)
+        if control is None:
+            return
+
+        def start() -> None:
             self._run([(citizen, control.wake())])
+
+        if frozen := self._frozen([citizen]):
+            self._thaw_first(frozen, "wake", start)
+        else:
+            start()
 
     def stop(self, tasks: Sequence[Row], then: Callable[[], None] = lambda: None) -> None:
         """End the runs of these tasks after one question; calls `then` first."""
@@ -90,6 +109,44 @@ class Actions:
         except SchedulerError:  # the question is asked without them
             return None
 
+    # -------------------------------------------------------------- freeze and thaw
+
+    def freeze(self, citizens: Sequence[str], then: Callable[[], None]) -> None:
+        """Freeze these citizens by a form; if they are frozen thaw them after one question."""
+        if frozen := self._frozen(citizens):
+            self._thaw_first(frozen, "", then)
+            return
+
+        def answered(wish: Wish | None) -> None:
+            if wish:
+                then()
+                asked = self._fleet.freeze(
+                    wish.names, until=wish.until, why=wish.why, stop_runs=wish.stop_runs
+                )
+                self._run([(whose(wish.names), _done(asked))])
+
+        offer = offer_of(citizens, map(self._snapshot_of, citizens), self._fleet.clock.now)
+        self._app.push_screen(FreezeForm(offer, self._glyphs), answered)
+
+    def _frozen(self, citizens: Iterable[str]) -> list[Snapshot]:
+        shown = map(self._snapshot_of, dict.fromkeys(citizens))
+        return [one for one in shown if one and one.freeze]
+
+    def _thaw_first(self, frozen: Sequence[Snapshot], verb: str, then: Callable[[], None]) -> None:
+        """Ask whether these are to be thawed; then `then`."""
+        names = names_to_thaw(frozen)
+
+        async def thaw() -> None:
+            if not await self._report([(whose(names), _done(self._fleet.thaw(names)))]):
+                then()
+
+        def answered(key: str | None) -> None:
+            if key not in (None, STAY):
+                self._app.run_worker(thaw(), group="verbs")
+
+        words = thaw_title(frozen), thaw_facts(frozen, self._fleet.clock.now())
+        self._app.push_screen(Question(*words, choices(verb), self._glyphs), answered)
+
     def take_over(self, citizen: str) -> None:
         """Run the citizen in this process, after one question; report what prevents it."""
         if reason := self._fleet.why_not_own(citizen):
@@ -115,10 +172,13 @@ class Actions:
     def _run(self, requests: Iterable[Request]) -> None:
         self._app.run_worker(self._report(requests), group="verbs")
 
-    async def _report(self, requests: Iterable[Request]) -> None:
+    async def _report(self, requests: Iterable[Request]) -> bool:
+        """Whether anything was refused."""
+        refused = False
         if answers := await execute(requests):
             refused = any(answer.refused for answer in answers)
             self.toast(summarize(answers), "error" if refused else "warning")
+        return refused
 
 
 async def execute(requests: Iterable[Request]) -> list[Answer]:
@@ -137,6 +197,11 @@ def summarize(answers: list[Answer]) -> str:
 def _do(control: Control, verb: str, task: str) -> Awaitable[Receipt]:
     verbs = {"force": control.force, "reset": control.reset, "pause": control.pause, "resume": control.resume}
     return verbs[verb](task)
+
+
+async def _done(asked: Awaitable[None]) -> Receipt | None:
+    await asked
+    return None
 
 
 async def _answer(where: str, asked: Awaitable[Receipt | None]) -> Answer | None:

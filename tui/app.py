@@ -81,7 +81,7 @@ class ExperienceApp(App[str]):
         self._filter = FilterField()
         self._lower: Lower | None = None
         self._controls: dict[str, Control] = {}
-        self._actions = Actions(self, fleet, self._controls, glyphs)
+        self._actions = Actions(self, fleet, self._controls, self._snapshot_of, glyphs)
         self._details = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
         self._read_only = read_only
         self._view: FleetView | None = None
@@ -199,6 +199,13 @@ class ExperienceApp(App[str]):
     def on_fleet_grid_stop_asked(self, message: FleetGrid.StopAsked) -> None:
         views = [(place.citizen, view) for place in message.places if (view := self._grid.board.view(place))]
         self._actions.stop(views, then=self._grid.unmark)
+
+    def on_fleet_grid_freeze_asked(self, message: FleetGrid.FreezeAsked) -> None:
+        self._actions.freeze(message.citizens, then=self._grid.unmark)
+
+    def _snapshot_of(self, citizen: str) -> Snapshot | None:
+        panel = self._grid.board.panel(citizen)
+        return panel.snapshot if panel else None
 
     def on_fleet_grid_take_over_asked(self, message: FleetGrid.TakeOverAsked) -> None:
         self._actions.take_over(message.citizen)

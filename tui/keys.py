@@ -13,7 +13,7 @@ NARROW = 60  # cells below which only the ways to all others stay
 ALWAYS = ("palette", "help")
 
 # Actions that a read-only screen lacks.
-FLEET_VERBS = ("ask", "pause", "wake", "stop", "mark", "force_failing", "take_over")
+FLEET_VERBS = ("ask", "pause", "wake", "stop", "freeze", "mark", "force_failing", "take_over")
 DETAILS_VERBS = ("ask", "pause", "stop")
 
 
@@ -42,6 +42,7 @@ FLEET_KEYS = (
     _key("p", "pause", "pause", "pause", "pause or resume"),
     _key("w", "wake", "wake", "wake", "wake the citizen now"),
     _key("x", "stop", "stop", "stop", "stop the run; asks first"),
+    _hidden("Z", "freeze", "freeze", "freeze: start nothing of a citizen or of all; thaw"),
     _key("slash", "find", "filter", "filter", "filter; ! in front inverts"),
     _hidden("o", "app.lower", "lower", "lower part: events, output, nothing"),
     _key("s", "sort", "sort", "sort", "sort: by name, failing first, or next due"),

@@ -5,17 +5,19 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
+from scheduler.control.freezing import Answer, Freezer, Owner
 from scheduler.control.member import Member, attached, owned
 from scheduler.control.offline import OfflineControl
 from scheduler.control.place import LocalPlace, Place, place_of
 from scheduler.control.settings_watch import AGAIN, TAKEN_AWAY, SettingsWatch
+from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Process
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
@@ -191,6 +193,26 @@ class Fleet:
     def spare(self, pid: int) -> None:
         """This child is no run of a task: it is not ended with any."""
         self._workers.spare(pid)
+
+    async def freeze(
+        self, names: Collection[str], *, until: float | None, why: str, stop_runs: bool = False
+    ) -> None:
+        """Start nothing of these citizens, or of all of the root if none is named; raises SchedulerError."""
+        answers = await self._freezer().freeze(names, lambda zone: until, why, stop_runs=stop_runs)
+        _raise_first(answers)
+
+    async def thaw(self, names: Collection[str]) -> None:
+        """Lift the freezes of these citizens, or of the root and all of its citizens if none is named."""
+        _raise_first(await self._freezer().thaw(names))
+
+    def _freezer(self) -> Freezer:
+        known = {name: member.settings for name, member in self.members.items()}
+        return Freezer(self._settings.root, known, self.clock.now, self._owner_of)
+
+    @contextlib.asynccontextmanager
+    async def _owner_of(self, citizen: CitizenSettings) -> AsyncIterator[Owner | None]:
+        control = self.members[citizen.name].control
+        yield control if isinstance(control, Scheduler | RemoteControl) else None
 
     def why_not_own(self, name: str) -> str:
         """Why it cannot be taken over, as far as is known without an attempt; from any thread."""
@@ -511,6 +533,13 @@ class Fleet:
             self._on_home(citizen.name, citizen.home, Masks(citizen.hidden))
             member.control.set_tasks(citizen.tasks, self._rules(citizen))
         member.settings = citizen
+
+
+def _raise_first(answers: Iterable[Answer]) -> None:
+    """Raise what went wrong first, if anything did."""
+    for answer in answers:
+        if answer.error:
+            raise answer.error
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -127,10 +127,21 @@ class FleetThread:
             yield view
 
     async def take_over(self, citizen: str) -> None:
+        await self._of_fleet(lambda fleet: fleet.take_over(citizen))
+
+    async def freeze(
+        self, names: Collection[str], *, until: float | None, why: str, stop_runs: bool = False
+    ) -> None:
+        await self._of_fleet(lambda fleet: fleet.freeze(names, until=until, why=why, stop_runs=stop_runs))
+
+    async def thaw(self, names: Collection[str]) -> None:
+        await self._of_fleet(lambda fleet: fleet.thaw(names))
+
+    async def _of_fleet(self, ask: "Callable[[Fleet], Coroutine[Any, Any, None]]") -> None:
         fleet, loop = self._fleet, self._loop
         if fleet is None or loop is None:
             raise Stopping("the scheduler has not started yet")
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fleet.take_over(citizen), loop))
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(ask(fleet), loop))
 
     def why_not_own(self, citizen: str) -> str:
         return self._fleet.why_not_own(citizen) if self._fleet else "the scheduler has not started yet"

@@ -185,6 +185,16 @@ class Citizens(Protocol):
         """Own a citizen here whose owner has died; raises Owned while there is one."""
         ...
 
+    async def freeze(
+        self, names: Collection[str], *, until: float | None, why: str, stop_runs: bool = False
+    ) -> None:
+        """Start nothing of these citizens, or of all of the root if none is named; raises SchedulerError."""
+        ...
+
+    async def thaw(self, names: Collection[str]) -> None:
+        """Lift the freezes of these citizens, or of the root and all of its citizens if none is named."""
+        ...
+
     def why_not_own(self, citizen: str) -> str:
         """Why the citizen cannot be taken over, as far as known; empty if a try may work."""
         ...

@@ -31,6 +31,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         **_MOVES,
         "details": "enter",
         "wake": "w",
+        "freeze": "Z",
         "filter": "slash",
         "sort": "s",
         "mark": "space",

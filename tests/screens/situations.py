@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import NOBODY, Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
@@ -118,6 +119,7 @@ def events(citizen: str, *happened: tuple[float, str, str, Outcome | None, str],
     )
 
 
+FROZEN = Freeze(NOON - 540, NOON + 17 * 3600, "ct", "invoices are under review")
 HOSTILES = Snapshot(
     "opus",
     (
@@ -166,6 +168,13 @@ SITUATIONS = {
         demo("aria", "fern", "opus", wake=WakeView(1679, NOON + 500, running_since=NOON - 33))
     ),
     "paused": Situation(demo("clio", "opus"), (80, 24)),
+    "frozen": Situation(demo("hazel", "opus", "aria", freeze=FROZEN)),
+    "frozen_80x24": Situation(demo("hazel", "juno", "aria", freeze=FROZEN), (80, 24)),
+    "frozen_unreadable": Situation(
+        demo("hazel", "aria", freeze=Freeze(NOON, problem=f"/srv/aria/.experience/freeze.json: {HOSTILE}"))
+    ),
+    "freeze": Situation(demo("hazel", "aria"), (90, 24), ("Z", *"8:00", "tab", *"invoices")),
+    "thaw": Situation(demo("hazel", "aria", freeze=FROZEN), (90, 24), ("Z",)),
     "not_set_up": Situation(demo("mira", "basil", "cedar")),
     "not_saved": Situation(demo("hazel", "juno", unsaved="No space left on device: /srv/juno"), (80, 24)),
     "stalled": Situation(stalled),

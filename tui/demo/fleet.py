@@ -13,6 +13,7 @@ from scheduler.core.records import FinishedRun, Forgetful, RunQuery, RunRecord, 
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
 from scheduler.core.views import Receipt, Snapshot, WakeView
+from scheduler.engine.freezing import MemoryFreezes
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned, UnknownRun
@@ -137,6 +138,7 @@ class DemoControl(Scheduler):
             workers=workers,
             rules=SchedulerOptions(journal=False),
             recorder=MemoryRecorder(citizen, states),
+            freezes=MemoryFreezes(),
         )
         self.wakes = random.Random(f"wakes of {citizen}").randint(40, 2000)
         self.next_wake = clock.now() + self.wakes % WAKE_EVERY
@@ -165,9 +167,10 @@ class DemoFleet:
         self.clock: Clock = clock or FastClock()
         self.can_go_on = False
         self._names = names
+        self._controls: tuple[DemoControl, ...] = ()
 
     async def watch(self) -> AsyncIterator[FleetView]:
-        controls = await started(self._names, self.clock, self.clock.now())
+        controls = self._controls = await started(self._names, self.clock, self.clock.now())
         try:
             yield FleetView(controls, root="nowhere: this is a demo")
             await asyncio.Event().wait()
@@ -177,6 +180,19 @@ class DemoFleet:
 
     def why_not_own(self, citizen: str) -> str:
         return f"{citizen} is made up, and so is its owner"
+
+    async def freeze(
+        self, names: Collection[str], *, until: float | None, why: str, stop_runs: bool = False
+    ) -> None:
+        for control in self._named(names):
+            await control.freeze(until=until, why=why)
+
+    async def thaw(self, names: Collection[str]) -> None:
+        for control in self._named(names):
+            await control.thaw()
+
+    def _named(self, names: Collection[str]) -> list["DemoControl"]:
+        return [control for control in self._controls if not names or control.citizen in names]
 
     async def take_over(self, citizen: str) -> None:
         raise Owned(self.why_not_own(citizen))

@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Outcome, Progress, Trigger
-from scheduler.core.text import until
+from scheduler.core.text import freeze_words, until
 from scheduler.core.views import LEFT_BEHIND, STOPPING, Event, Heartbeat, Snapshot, TaskStatus, TaskView
 from tui.common.text import ago, moment, took
 from tui.fleet.notices import ATTEMPT, first_line, stalled
@@ -79,6 +80,8 @@ def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> st
         return _running(task, snapshot, now, seen)
     if task.kind is TaskStatus.NOT_SET_UP:
         return _not_set_up(task)
+    if snapshot.freeze:
+        return _frozen(task, snapshot.freeze, now)
     if task.note.startswith(LEFT_BEHIND):
         return _waits(task.note.removeprefix(LEFT_BEHIND))
     if task.queued:
@@ -198,6 +201,13 @@ def _not_set_up(task: TaskView) -> str:
     where = first.removeprefix("# in ") if first.startswith("# in ") else "the settings"
     what = "the lines below" if task.advice else "it"
     return f"not set up: {missing}; add {what} to {where}"
+
+
+def _frozen(task: TaskView, freeze: Freeze, now: float) -> str:
+    held = f"{_paused(task, now)}; " if task.kind is TaskStatus.PAUSED else ""
+    after = f"; next run {_in(task, now)}" if task.due is not None and not held else ""
+    wrong = f"; {_went_wrong(task, now)}{_reason(task)}" if task.error and not held else ""
+    return f"{held}{freeze_words(freeze, now)}{after}{wrong}"
 
 
 def _paused(task: TaskView, now: float) -> str:

@@ -62,6 +62,12 @@ class FleetGrid(LineView):
         places: tuple[Place, ...]
 
     @dataclass
+    class FreezeAsked(Message):
+        """The person wants to freeze or to thaw these citizens."""
+
+        citizens: tuple[str, ...]
+
+    @dataclass
     class TakeOverAsked(Message):
         """The person wants to own this citizen here."""
 
@@ -375,6 +381,11 @@ class FleetGrid(LineView):
 
     def action_stop(self) -> None:
         self.post_message(self.StopAsked(self.board.chosen()))
+
+    def action_freeze(self) -> None:
+        marked = sorted({place.citizen for place in self.board.marked})
+        if citizens := marked or [name for name in [self.board.cursor.citizen] if name]:
+            self.post_message(self.FreezeAsked(tuple(citizens)))
 
     def action_wake(self) -> None:
         if self.board.cursor.citizen:

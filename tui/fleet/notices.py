@@ -32,6 +32,7 @@ class Severity(IntEnum):
     PROBLEM = 3
     WAKE = 4
     FACT = 5
+    FROZEN = 6  # the panel has a banner for it; less than a failure, but nothing runs
 
 
 STYLES = {Severity.FACT: "faint", Severity.PROBLEM: "warning", Severity.WAKE: "warning"}

@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from scheduler.core.text import freeze_words
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
 from tui.common import text as words
 from tui.fleet.notices import Severity, first_line, notices, stall_words, stalled
@@ -44,6 +45,7 @@ class Ratio:
     running: int = 0
     failing: int = 0
     warnings: int = 0
+    frozen: int = 0
     next: tuple[float, str] = NOTHING_DUE
     problem_count: int = 0
     worst: Problem | None = None
@@ -58,6 +60,7 @@ class FleetStatus:
     running: int = 0
     failing: int = 0
     warnings: int = 0
+    frozen: int = 0
     due: float | None = None
     next: str = ""
     worst: Problem | None = None
@@ -136,6 +139,7 @@ def _sum(ratios: list[Ratio]) -> FleetStatus:
         running=sum(each.running for each in ratios),
         failing=sum(each.failing for each in ratios),
         warnings=sum(each.warnings for each in ratios),
+        frozen=sum(each.frozen for each in ratios),
         problem_count=sum(each.problem_count for each in ratios),
         due=due if name else None,
         next=name,
@@ -147,13 +151,17 @@ def ratio(snapshot: Snapshot) -> Ratio:
     """What this citizen adds to the counts."""
     citizen, tasks = snapshot.citizen, snapshot.tasks
     live = () if snapshot.stale else tasks  # without an owner nothing runs, and nothing is next
-    dues = ((task.due, f"{task.name}@{citizen}") for task in live if task.due is not None and not task.queued)
+    ahead = () if snapshot.freeze else live
+    dues = (
+        (each.due, f"{each.name}@{citizen}") for each in ahead if each.due is not None and not each.queued
+    )
     problems = _problems(snapshot)
     return Ratio(
         tasks=len(tasks),
         running=sum(task.running_since is not None for task in live),
         failing=sum(task.error is not None for task in tasks),
         warnings=sum(task.kind is TaskStatus.WARNING for task in tasks),
+        frozen=snapshot.freeze is not None,
         next=min(dues, default=NOTHING_DUE),
         problem_count=len(problems),
         worst=_worst(problems),
@@ -168,7 +176,11 @@ def _problems(snapshot: Snapshot) -> list[Problem]:
     wrong = [note for note in notices(snapshot) if note.rank < Severity.FACT]
     whole = (snapshot.citizen, "")
     said = [Problem((note.rank,), snapshot.citizen, note.text, row=whole) for note in wrong]
-    return said + [_failure(snapshot.citizen, task) for task in snapshot.tasks if task.error is not None]
+    said += [_failure(snapshot.citizen, task) for task in snapshot.tasks if task.error is not None]
+    if snapshot.freeze:
+        text = freeze_words(snapshot.freeze, snapshot.freeze.since)
+        said.append(Problem((Severity.FROZEN,), snapshot.citizen, text, row=whole))
+    return said
 
 
 def _failure(citizen: str, task: TaskView) -> Problem:
@@ -228,9 +240,9 @@ def counts_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, lab
 
 
 # Which groups of the line stay when not all fit; _LESS matter less than the time of day.
-_NAME, _LABEL, _SIZE, _RUNNING, _STATE, _NEXT = range(6)
-_WEIGHT = (_LABEL, _STATE, _NAME, _RUNNING, _NEXT, _SIZE)
-_LESS = (_NEXT, _SIZE)
+_NAME, _LABEL, _SIZE, _RUNNING, _STATE, _FROZEN, _NEXT = range(7)
+_WEIGHT = (_LABEL, _STATE, _NAME, _RUNNING, _NEXT, _FROZEN, _SIZE)
+_LESS = (_NEXT, _FROZEN, _SIZE)
 
 
 def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
@@ -241,6 +253,8 @@ def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iter
     style = "$run" if status.running else "$faint"
     yield [(f"  {glyphs.kind[TaskStatus.RUNNING]} {status.running} running ", style)]
     yield _state(status, glyphs)
+    held = f"  {glyphs.kind[TaskStatus.PAUSED]} {status.frozen} frozen "
+    yield [(held, "$warn")] if status.frozen else []
     next = [(f"  next {words.clean(status.next, glyphs.plain)} ", "$faint")]
     yield (
         [] if status.due is None else [*next, (words.countdown(status.due - now).rjust(words.TIME), "$ink")]
@@ -273,13 +287,20 @@ def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs) ->
     if more and status.place:
         more = f"{status.place} of {status.problem_count} "
     row = f"{glyphs.dot}{problem.again} in a row" if problem.again > 1 else ""
-    mark = f" {glyphs.kind[TaskStatus.FAILED]} "
+    hold = problem.weight >= (Severity.FROZEN,)
+    mark = f" {glyphs.kind[TaskStatus.PAUSED if hold else TaskStatus.FAILED]} "
+    style = "$warn" if hold else "$bad"
     room = width - words.cells(mark + row + more) - 1
     if room < 20:
         row, more, room = "", "", width - words.cells(mark) - 1
     said = words.shorten(words.clean(sentence(problem, now), glyphs.plain), room, glyphs.ellipsis)
     gap = " " * (room - words.cells(said) + 1)
-    return [(mark, "bold $bad"), (said, "$bad"), (row, "$faint"), *([(gap + more, "$faint")] if more else [])]
+    return [
+        (mark, f"bold {style}"),
+        (said, style),
+        (row, "$faint"),
+        *([(gap + more, "$faint")] if more else []),
+    ]
 
 
 def sentence(problem: Problem, now: float) -> str:

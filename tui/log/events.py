@@ -27,7 +27,7 @@ OUTCOMES = {
     Outcome.REFUSED: TaskStatus.NEVER,
 }
 HOLDS = ("paused", "frozen")
-KIND_STATUS = {"started": TaskStatus.RUNNING, "paused": TaskStatus.PAUSED}
+KIND_STATUS = {"started": TaskStatus.RUNNING, **dict.fromkeys(HOLDS, TaskStatus.PAUSED)}
 TRIGGER_WORDS = {
     Trigger.SCHEDULE: "started",
     Trigger.FORCE: "forced",

@@ -34,7 +34,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 SIGNS = {
     (TaskStatus.OK, TaskStatus.WARNING, TaskStatus.FAILED): "ok, warning, failed",
-    (TaskStatus.RUNNING, TaskStatus.PAUSED): "running; paused or disabled",
+    (TaskStatus.RUNNING, TaskStatus.PAUSED): "running; paused, frozen, disabled",
     (TaskStatus.NEVER, TaskStatus.NOT_SET_UP): "never ran, needs settings",
     (TaskStatus.STOPPED,): "stopped by somebody",
 }

@@ -110,12 +110,22 @@ def _of_owners(statuses: Sequence[CitizenStatus]) -> Iterator[Metric]:
         labels=["citizen"],
     )
     wakes = CounterMetricFamily("experience_wakes", "Wakes of the citizen, ever.", labels=["citizen"])
+    frozen = GaugeMetricFamily(
+        "experience_frozen", "1 while nothing of the citizen is started.", labels=["citizen"]
+    )
+    thaws = GaugeMetricFamily(
+        "experience_frozen_until_timestamp_seconds", "When its freeze ends by itself.", labels=["citizen"]
+    )
     for each in statuses:
+        freeze = each.snapshot.freeze
+        frozen.add_metric([each.citizen], freeze is not None)
+        if freeze and freeze.until is not None:
+            thaws.add_metric([each.citizen], freeze.until)
         up.add_metric([each.citizen], each.owner_state is OwnerState.ALIVE)
         if each.age is not None:
             age.add_metric([each.citizen], each.age)
         wakes.add_metric([each.citizen], each.snapshot.wake.count)
-    yield from (up, age, wakes)
+    yield from (up, age, wakes, frozen, thaws)
 
 
 def _is_due(task: TaskView, now: float) -> bool:

@@ -11,14 +11,25 @@ import pytest
 
 from scheduler.config.settings import CitizenSettings
 from scheduler.control import freezing
+from scheduler.control.fleet import Fleet
 from scheduler.control.freezing import Answer, Freezer
+from scheduler.core.ports import FleetOptions
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.until import moment_from
 from scheduler.core.views import Receipt, Snapshot, TaskView
 from scheduler.core.views import TaskStatus as Status
-from scheduler.errors import Disconnected, NotConfirmed, NotOurs, NotRunning, SchedulerError
+from scheduler.errors import (
+    Disconnected,
+    Frozen,
+    NotConfirmed,
+    NotOurs,
+    NotRunning,
+    SchedulerError,
+    UnknownCitizen,
+)
 from scheduler.storage.freeze_file import HomeFreezes
-from tests.fakes import NOON
+from tests.crash.loops import Place
+from tests.fakes import NOON, until
 
 
 class FakeOwner:
@@ -133,3 +144,27 @@ async def test_root_freezes_where_it_may_write(home, monkeypatch):
         assert freezing._may_write(home) is allowed
     with pytest.raises(SchedulerError, match="unknown citizen"):
         await freezer(home, None).freeze(["mira"], lambda zone: None, "")
+
+
+async def test_a_monitor_freezes_and_thaws_its_own_citizens(tmp_path):
+    place = Place(tmp_path)
+    place.tasks('often\nevery = 0.1\ncommand = ["sh", "-c", "echo x >> ran"]')
+    fleet = Fleet(FleetOptions(config=place.config))
+    await fleet.start()
+    (scheduler,) = fleet.schedulers()
+    try:
+        for names, together in ((["opus"], False), ([], True)):
+            await fleet.freeze(names, until=None, why="maintenance", stop_runs=True)
+            frozen = scheduler.snapshot().freeze
+            assert (frozen.why, frozen.together) == ("maintenance", together)
+            runs = scheduler.snapshot().task("often").run_count
+            with pytest.raises(Frozen):
+                await scheduler.force("often")
+            await fleet.thaw(names)
+            await until(
+                lambda seen=runs: scheduler.snapshot().task("often").run_count > seen + 1, "it goes on"
+            )
+        with pytest.raises(UnknownCitizen):
+            await fleet.freeze(["mira"], until=None, why="")
+    finally:
+        await fleet.stop(0)

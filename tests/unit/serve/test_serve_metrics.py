@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scheduler.control.wire.messages import with_events, without_events
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tests.each import each
@@ -178,11 +179,14 @@ def metrics(
 def test_the_page_says_what_is_and_what_happened():
     counts = EventCounts(NOON)
     counts.count(attached(event(1, None, late=0.02), event(2, Outcome.TIMED_OUT, duration=31.0)))
-    opus = sighting(OwnerState.ALIVE, 0.5, tasks=(TASK, RUNNING), wake=WakeView(count=7))
+    freeze = Freeze(NOON, NOON + 60)
+    opus = sighting(OwnerState.ALIVE, 0.5, tasks=(TASK, RUNNING), wake=WakeView(count=7), freeze=freeze)
     found = metrics([opus, sighting(OwnerState.GONE, 60.0, citizen="mira")], counts)
     assert found["experience_owner_up"] == {("opus",): 1, ("mira",): 0}
     assert found["experience_owner_heartbeat_age_seconds"] == {("opus",): 0.5, ("mira",): 60}
     assert found["experience_wakes_total"][("opus",)] == 7
+    assert found["experience_frozen"] == {("opus",): 1, ("mira",): 0}
+    assert found["experience_frozen_until_timestamp_seconds"] == {("opus",): NOON + 60}
     assert found["experience_task_runs_total"] == {NEWS: 42, ("opus", "email_check"): 0}
     assert found["experience_task_running"] == {NEWS: 0, ("opus", "email_check"): 1}
     assert found["experience_task_due"] == {NEWS: 1, ("opus", "email_check"): 0}

@@ -27,6 +27,9 @@ class TopLine(Line):
         self._ticks = snapshot is not None and snapshot.task(WAKE) is None and not snapshot.stale
         failing = sum(task.error is not None for task in snapshot.tasks) if snapshot else 0
         self._failing = f" {glyphs.kind[TaskStatus.FAILED]} {failing} " if failing else ""
+        frozen = snapshot is not None and snapshot.freeze is not None
+        self._frozen = f" {glyphs.kind[TaskStatus.PAUSED]} frozen " if frozen else ""
+        self._ticks = self._ticks and not frozen
         self._room = width - 6 - words.cells(self._name)
 
     def state(self, now: float, light: int) -> RowState:
@@ -42,25 +45,27 @@ class TopLine(Line):
     def paint(self, state: RowState, styles: Styles) -> list[Segment]:
         glyphs, light = self.glyphs, state.light & FADED
         frame = edge_style(styles, state.light)
-        wake, failing = self._fitting(state.time)
-        line = glyphs.across * (self._room - len(wake) - len(failing))
+        wake, failing, frozen = self._fitting(state.time)
+        line = glyphs.across * (self._room - len(wake) - len(failing) - len(frozen))
         running = state.time and self._wake and self._wake.running_since is not None
         return [
             Segment(f"{self._ends[0]}{glyphs.across} ", frame),
             Segment(self._name, styles.style("title", light)),
             Segment(f" {line}", frame),
             Segment(failing, styles.style("failed", light)),
+            Segment(frozen, styles.style("warning", light)),
             Segment(wake, styles.style("running" if running else "faint", light)),
             Segment(f"{glyphs.across}{self._ends[1]}", frame),
         ]
 
-    def _fitting(self, time: str) -> tuple[str, str]:
-        """The longest words about the wake that leave the title alone, and the failing count."""
+    def _fitting(self, time: str) -> tuple[str, str, str]:
+        """The longest words about the wake that leave the title alone, the failing count, and a freeze."""
         failing = self._failing if len(self._failing) + 1 <= self._room else ""
+        frozen = self._frozen if len(failing) + len(self._frozen) + 1 <= self._room else ""
         for wake in self._wake_words(time):
-            if len(wake) + 2 + len(failing) < self._room:
-                return f" {wake} ", failing
-        return "", failing
+            if len(wake) + 2 + len(failing) + len(frozen) < self._room:
+                return f" {wake} ", failing, frozen
+        return "", failing, frozen
 
     def _wake_words(self, time: str) -> list[str]:
         wake = self._wake

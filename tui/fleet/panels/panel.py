@@ -9,6 +9,7 @@ from tui.common import text as words
 from tui.common.styles import CURSOR, EDGE, FADED, HERE, LOST, MARKED, Styles, edge_style
 from tui.fleet.arrangement import Filter, words_of
 from tui.fleet.notices import Notice, Severity, faded, lost, notices, stalled
+from tui.fleet.panels.banner import banner
 from tui.fleet.panels.contents import Below, Density, Fold, Row, below, ordered, rows_of
 from tui.fleet.panels.frame import BottomLine, HeadsLine, TopLine
 from tui.fleet.panels.layout import Columns, share
@@ -89,7 +90,7 @@ class Panel:
             self.rows = self.tasks
         else:
             self.rows = rows_of(self.tasks, folded=self.folded, density=density)
-        lines = self._heads + sum(map(self._lines_of, self.rows)) + len(self._news())
+        lines = self._above + sum(map(self._lines_of, self.rows)) + len(self._news())
         height = 1 + max(1, lines) + (density < Density.JOINED)
         changed, self.height = height != self.height, height
         self._lines = []
@@ -98,6 +99,17 @@ class Panel:
     @property
     def _heads(self) -> bool:
         return self._columns.heads and self._shape[2] < Density.NO_REASONS and bool(self.rows)
+
+    @property
+    def _above(self) -> int:
+        """The lines above the first row."""
+        return len(self._banner()) + self._heads
+
+    def _banner(self) -> list[Line]:
+        freeze, density = self.snapshot.freeze if self.snapshot else None, self._shape[2]
+        if freeze is None:
+            return []
+        return banner(freeze, self._columns.inner, self._glyphs, whole=density < Density.NO_REASONS)
 
     def _lines_of(self, row: Row) -> int:
         return 1 if isinstance(row, Fold) else 1 + len(self._below(row))
@@ -113,7 +125,7 @@ class Panel:
 
     def row_line(self, index: int) -> int:
         """On which line of the panel the row with this index is."""
-        return 1 + self._heads + sum(map(self._lines_of, self.rows[:index]))
+        return 1 + self._above + sum(map(self._lines_of, self.rows[:index]))
 
     def row_at(self, line: int) -> int:
         """The index of the row that this line belongs to."""
@@ -158,16 +170,18 @@ class Panel:
         return self._lines
 
     def _body(self) -> list[tuple[Line, int]]:
-        body: list[tuple[Line, int]] = [(HeadsLine(self._columns, self._glyphs), 0)] if self._heads else []
+        body: list[tuple[Line, int]] = [(line, 0) for line in self._banner()]
+        body += [(HeadsLine(self._columns, self._glyphs), 0)] if self._heads else []
         known, self._known = self._known, {}
         live = self.snapshot is not None and not self.snapshot.stale
+        frozen = self.snapshot is not None and self.snapshot.freeze is not None
         for index, row in enumerate(self.rows):
             if isinstance(row, Fold):
                 body.append((FoldLine(row, self._columns.inner, self._glyphs), index))
                 continue
             line = known.get(row.name)
-            if line is None or line.task != row or line.live != live:
-                line = TaskLine(row, self._columns, self._glyphs, live)
+            if line is None or line.task != row or (line.live, line.frozen) != (live, frozen):
+                line = TaskLine(row, self._columns, self._glyphs, live, frozen)
             self._known[row.name] = line  # if nothing about the task has changed, nothing is painted
             body.append((line, index))
             body += [(TextLine(said, self._columns.inner, self._glyphs), index) for said in self._below(row)]

@@ -93,9 +93,12 @@ class FoldLine(Line):
 class TaskLine(Line):
     """State, name, countdown, how much of the interval is over, schedule; with room the last runs, too."""
 
-    def __init__(self, task: TaskView, columns: Columns, glyphs: Glyphs, live: bool = True) -> None:
+    def __init__(
+        self, task: TaskView, columns: Columns, glyphs: Glyphs, live: bool = True, frozen: bool = False
+    ) -> None:
         super().__init__(glyphs)
         self.task, self.name, self._columns, self.live = task, task.name, columns, live
+        self.frozen = frozen
         self._reason = words.clean(state_words(task), glyphs.plain)
         self._still: tuple[int, Styles, list[Segment], list[Segment]] | None = None
         self._running = task.running_since is not None
@@ -107,6 +110,8 @@ class TaskLine(Line):
         if task.running_since is not None:
             gone = now - task.running_since
             return RowState(self, words.elapsed(gone), int(steps * done(task, gone)), light)
+        if self.frozen and not self._reason:  # nothing ticks because nothing will run
+            return RowState(self, self.glyphs.nothing, light=light)
         if self._reason or task.due is None:
             return RowState(self, light=light)
         return RowState(self, words.countdown(task.due - now), int(steps * _over(task, now)), light)
@@ -133,7 +138,7 @@ class TaskLine(Line):
         task, glyphs = self.task, self.glyphs
         kind = STYLES[task.kind]
         name = "title" if task.name == WAKE else "running" if self._running else "ink"
-        if kind == "faint" and task.kind not in AWAKE:
+        if (kind == "faint" and task.kind not in AWAKE) or (self.frozen and not self._running):
             name = "faint"
         return [
             mark(glyphs, styles, light),

@@ -1,0 +1,54 @@
+"""The lines of a frozen panel that say until when, by whom and why."""
+
+from rich.segment import Segment
+
+from scheduler.core.schedules.freeze import Freeze
+from scheduler.core.spans import clock
+from scheduler.core.views import TaskStatus
+from tui.common import text as words
+from tui.common.styles import Styles
+from tui.fleet.panels.contents import Below
+from tui.fleet.panels.rows import INDENT, Line, RowState, TextLine
+from tui.glyphs import Glyphs
+
+DAY = 86400.0
+
+
+class FreezeLine(Line):
+    """Until when nothing starts and by whom; at the right how long that lasts."""
+
+    def __init__(self, freeze: Freeze, inner: int, glyphs: Glyphs) -> None:
+        super().__init__(glyphs)
+        self._until, self._inner = freeze.until, inner
+        self._text = words.clean(f"{glyphs.kind[TaskStatus.PAUSED]} {_said(freeze)}", glyphs.plain)
+
+    def state(self, now: float, light: int) -> RowState:
+        left = "" if self._until is None else words.countdown(self._until - now)
+        return RowState(self, left, light=light)
+
+    def paint(self, state: RowState, styles: Styles) -> list[Segment]:
+        end = f" {state.time}" if state.time else ""
+        said = words.fit(self._text, self._inner - words.cells(end), self.glyphs.ellipsis)
+        return [Segment(f" {said}{end}", styles.style("warning", state.light))]
+
+
+def banner(freeze: Freeze, inner: int, glyphs: Glyphs, *, whole: bool) -> list[Line]:
+    """One line, and the reason below it if the `whole` banner has room."""
+    why = words.clean(freeze.problem or freeze.why, glyphs.plain)
+    if not (why and whole):
+        return [FreezeLine(freeze, inner, glyphs)]
+    short = words.shorten(why, max(0, inner - INDENT), glyphs.ellipsis)
+    return [FreezeLine(freeze, inner, glyphs), TextLine(Below(short, "warning"), inner, glyphs)]
+
+
+def _said(freeze: Freeze) -> str:
+    if freeze.problem:
+        return "frozen: its freeze cannot be read"
+    end = f" until {_end(freeze.until, freeze.since)}" if freeze.until is not None else ""
+    by = f" by {freeze.by}" if freeze.by else ""
+    return f"{'all ' if freeze.together else ''}frozen{end}{by}"
+
+
+def _end(until: float, since: float) -> str:
+    """The time of day is enough within a day: what is left of it stands beside it."""
+    return clock(until, "%H:%M") if until - since < DAY else words.moment(until, since)
