@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import TupleRow
 
-from scheduler.errors import DatabaseAway, SchedulerError
+from scheduler.errors import PROGRAM, DatabaseAway, SchedulerError
 
 VERSION = 1
 CONNECT_WITHIN = 5.0  # seconds
@@ -109,13 +109,13 @@ async def require_schema(connection: Connection, database: Database) -> None:
     """Raises NotInstalled unless the tables are those that this program knows."""
     found = await _version(connection)
     if found is None:
-        raise NotInstalled(f"{database.name} has no tables yet; make them with: experience-tui engine setup")
+        raise NotInstalled(f"{database.name} has no tables yet; make them with: {PROGRAM} engine setup")
     _refuse_other(found, database)
 
 
 def _refuse_other(found: int, database: Database) -> None:
     if found != VERSION:
-        older = "experience-tui engine setup" if found < VERSION else "install the newer program here, too"
+        older = f"{PROGRAM} engine setup" if found < VERSION else "install the newer program here, too"
         raise NotInstalled(
             f"{database.name} has tables of version {found}, this program knows {VERSION}: {older}"
         )

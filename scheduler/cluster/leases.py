@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from scheduler.cluster.database import Connection, Database, one, require_schema
-from scheduler.errors import DatabaseAway, Owned
+from scheduler.errors import PROGRAM, DatabaseAway, Owned
 from scheduler.process.process_info import Running, alive
 from scheduler.schema.json_codec import from_json, to_json
 
@@ -189,7 +189,7 @@ class Leases:
         row = await (await connection.execute(_OWNER, (citizen,))).fetchone()
         if row is None:
             name = self._database.name
-            return f"{citizen} is not in {name} any more; finish with: experience-tui engine leave {citizen}"
+            return f"{citizen} is not in {name} any more; finish with: {PROGRAM} engine leave {citizen}"
         _, machine, process, owned_home, running = row
         if owned_home != home_id:
             return (

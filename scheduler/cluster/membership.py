@@ -16,7 +16,7 @@ from scheduler.cluster.history import COLUMNS, read_output
 from scheduler.core.records import FinishedRun, RunQuery, RunRecord
 from scheduler.core.state import TaskState
 from scheduler.core.task import Retention
-from scheduler.errors import Owned, SchedulerError
+from scheduler.errors import PROGRAM, Owned, SchedulerError
 from scheduler.schema.json_codec import from_json, to_json
 from scheduler.storage import history_reader
 from scheduler.storage.history_writer import HistoryWriter
@@ -77,7 +77,7 @@ async def clock_skew(database: Database, now: float) -> float:
 async def join(database: Database, citizen: str, home: Path, machine: str, now: float) -> None:
     """Share a citizen that nobody runs at this moment; raises Owned, SchedulerError, DatabaseAway."""
     if shared_home(home):
-        raise SchedulerError(f"{citizen} is shared already; experience-tui engine status shows who runs it")
+        raise SchedulerError(f"{citizen} is shared already; {PROGRAM} engine status shows who runs it")
     with owning(home, now):
         home_id = new_home_id()
         states, _ = await asyncio.to_thread(StateFile(home).load)
@@ -203,6 +203,6 @@ async def move(database: Database, citizen: str, machine: str) -> str:
         {"machine": machine, "citizen": citizen},
     )
     if not rows:
-        raise SchedulerError(f"{citizen} is not shared; share it with: experience-tui engine join {citizen}")
+        raise SchedulerError(f"{citizen} is not shared; share it with: {PROGRAM} engine join {citizen}")
     before, running = rows[0]
     return str(before) if running else ""

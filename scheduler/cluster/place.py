@@ -18,7 +18,7 @@ from scheduler.cluster.leases import Lease, Leases
 from scheduler.cluster.store import ClusterStore, read_committed
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.records import Recorder, RunQuery, RunRecord
-from scheduler.errors import DatabaseAway, Owned
+from scheduler.errors import PROGRAM, DatabaseAway, Owned
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import this_process
 from scheduler.storage.shared_home import shared_home
@@ -167,9 +167,8 @@ class ClusterPlace:
         if citizen.machines and self.machine not in citizen.machines:
             raise Owned(f"{citizen.name} runs on {' or '.join(citizen.machines)}, this is {self.machine}")
         if not home_id:
-            raise Owned(
-                f"{citizen.name}: its home-id is damaged; restore it, or: experience-tui engine leave"
-            )
+            fix = f"restore it, or: {PROGRAM} engine leave {citizen.name}"
+            raise Owned(f"{citizen.name}: its home-id is damaged; {fix}")
 
     def _on_wanted(self, citizen: str, machine: str) -> None:
         self._let_go(citizen, f"moves to {machine}", True)

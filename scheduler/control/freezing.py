@@ -16,6 +16,7 @@ from scheduler.core.secrets import Masks
 from scheduler.core.text import freeze_words
 from scheduler.core.views import Receipt, Snapshot
 from scheduler.errors import (
+    PROGRAM,
     BadSchedule,
     Disconnected,
     Frozen,
@@ -176,7 +177,7 @@ class Freezer:
             await self._look(citizen, owner)
             if left := (await asyncio.to_thread(files.read, self._now())).now(self._now()):
                 words = freeze_words(left, now)
-                raise Frozen(f"{name} is still {words}; thaw all citizens: experience-tui thaw")
+                raise Frozen(f"{name} is still {words}; thaw all citizens: {PROGRAM} thaw")
         return Answer(name, f"{name}: thawed" if was else f"{name}: is not frozen", was)
 
     async def _look(self, citizen: CitizenSettings, owner: Owner | None) -> None:

@@ -10,7 +10,7 @@ from scheduler.core.secrets import Masks
 from scheduler.core.spans import moment
 from scheduler.core.text import freeze_words
 from scheduler.core.views import Receipt
-from scheduler.errors import BadSchedule, Frozen, SchedulerError
+from scheduler.errors import PROGRAM, BadSchedule, Frozen, SchedulerError
 from scheduler.process.who import Who
 from scheduler.system.clock import Clock, Timer
 
@@ -115,7 +115,7 @@ class Freezing:
         if freeze := self.look():
             whose = "" if freeze.together else f" {self._citizen}"
             words = freeze_words(freeze, self._clock.now())
-            raise Frozen(f"{self._citizen} is {words}; thaw it first: experience-tui thaw{whose}")
+            raise Frozen(f"{self._citizen} is {words}; thaw it first: {PROGRAM} thaw{whose}")
 
     def _take_up(self, now: float) -> None:
         self._looked_at = self._clock.elapsed()
@@ -172,7 +172,7 @@ class Freezing:
         self._unsaved = None
         if freeze := self.look(who):
             words = freeze_words(freeze, self._clock.now())
-            raise Frozen(f"{self._citizen} is still {words}; thaw all citizens: experience-tui thaw")
+            raise Frozen(f"{self._citizen} is still {words}; thaw all citizens: {PROGRAM} thaw")
         return Receipt(f"{self._citizen}: thawed")
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scheduler.errors import SchedulerError
+from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.migration.settings_writer import SETTINGS, uncommented
 from scheduler.system.files import read_file, replace_file
 from scheduler.system.foreign_home import is_ours, names_in, open_folder, remove, rename, sync
@@ -96,9 +96,7 @@ def apply(home: Path, changes: Iterable[Change]) -> Path:
     """Make the changes, in order: the folder of their journal. After an error everything is as before."""
     changes = tuple(changes)
     if (unfinished := newest(home)) and not (unfinished / DONE).exists():
-        raise SchedulerError(
-            f"a move was interrupted ({unfinished.name}); first: experience-tui migrate --undo"
-        )
+        raise SchedulerError(f"a move was interrupted ({unfinished.name}); first: {PROGRAM} migrate --undo")
     journal = _prepare(home, changes)
     try:
         for change in changes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load, load_or_raise
-from scheduler.errors import SchedulerError, UnknownCitizen
+from scheduler.errors import PROGRAM, SchedulerError, UnknownCitizen
 from scheduler.process.sd_notify import SERVICE
 from scheduler.runtime.loop_process import loop_command
 from scheduler.storage.lock import Unit, managed_by, mark, unit_of, unmark
@@ -141,7 +141,7 @@ def installed(where: Place) -> str:
         content = where.file.read_text(encoding="utf-8", errors="replace")
         unit = managed_by(where.home)
     except FileNotFoundError as error:
-        how = f"experience-tui service install {where.home.name}{' --user' if where.unit.user else ''}"
+        how = f"{PROGRAM} service install {where.home.name}{' --user' if where.unit.user else ''}"
         raise SchedulerError(f"{where.file}: does not exist; write it with {how}") from error
     except OSError as error:
         raise _io_error(error, where) from error

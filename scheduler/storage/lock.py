@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scheduler.errors import Managed, NotOurs, Owned, Unreadable
+from scheduler.errors import PROGRAM, Managed, NotOurs, Owned, Unreadable
 from scheduler.process.process_info import BOOT, Running, alive, born
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.shared_home import FOLDER, shared_home
@@ -142,7 +142,7 @@ def _not_managed(home: Path, service: str) -> None:
 def _not_shared(home: Path) -> None:
     """Refuse a home that machines share: another one may run the citizen at this moment."""
     if found := shared_home(home):
-        fix = f"set [engine] url here, or take it out with: experience-tui engine leave {home.name}"
+        fix = f"set [engine] url here, or take it out with: {PROGRAM} engine leave {home.name}"
         raise Managed(f"{home.name} is run through {found.through}; {fix}")
 
 

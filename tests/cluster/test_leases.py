@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.cluster.database import Database, NotInstalled, install, shown
 from scheduler.cluster.leases import Leases, elapsed
-from scheduler.errors import DatabaseAway, Owned
+from scheduler.errors import PROGRAM, DatabaseAway, Owned
 from scheduler.process.process_info import BOOT, Running, born
 
 LONG = 600.0
@@ -132,7 +132,7 @@ async def test_a_process_of_another_machine_is_never_believed_to_be_dead(owners:
 
 
 async def test_a_citizen_that_left_the_database_is_not_taken(owners: Owners) -> None:
-    with pytest.raises(Owned, match=r"aria is not in .* any more; finish with: experience-tui engine leave"):
+    with pytest.raises(Owned, match=rf"aria is not in .* any more; finish with: {PROGRAM} engine leave"):
         await owners("m1").take("aria", "home-1")
 
 
@@ -192,7 +192,7 @@ async def test_tables_are_made_once_by_whoever_comes_first(url: str) -> None:
 
 async def test_without_tables_the_command_that_makes_them_is_named(url: str) -> None:
     ours = Running(os.getpid(), 0.0, 0.0, BOOT)
-    with pytest.raises(NotInstalled, match="experience-tui engine setup"):
+    with pytest.raises(NotInstalled, match=f"{PROGRAM} engine setup"):
         await Leases(Database(url), "m1", ours, LONG).take("opus", "home-1")
 
 

@@ -10,7 +10,7 @@ from scheduler.cluster.membership import join, leave, move, owners
 from scheduler.core.records import FinishedRun, RunQuery
 from scheduler.core.state import TaskState
 from scheduler.core.task import Outcome, Retention, Trigger
-from scheduler.errors import Owned, SchedulerError
+from scheduler.errors import PROGRAM, Owned, SchedulerError
 from scheduler.storage import history_reader
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import acquire
@@ -133,7 +133,7 @@ async def test_a_second_citizen_of_that_name_does_not_join(
 
 
 async def test_what_is_not_shared_cannot_move_or_leave(empty: Database, home: Path) -> None:
-    with pytest.raises(SchedulerError, match="experience-tui engine join opus"):
+    with pytest.raises(SchedulerError, match=f"{PROGRAM} engine join opus"):
         await move(empty, "opus", "m2")
     with pytest.raises(SchedulerError, match="opus is not shared"):
         await leave(empty, "opus", home, NOW)

@@ -28,6 +28,7 @@ from scheduler.core.schedules.forecast import TimeGrid
 from scheduler.core.task import Outcome
 from scheduler.core.views import OutputChunk, Snapshot, TaskStatus
 from scheduler.errors import (
+    PROGRAM,
     AlreadyRunning,
     Disconnected,
     Frozen,
@@ -335,7 +336,7 @@ async def test_a_frozen_citizen_starts_nothing_until_it_is_thawed(bench):
     await until(lambda: bench.seen[-1].freeze, "the freeze is shown")
     assert bench.seen[-1].freeze.why == "invoices" and bench.seen[-1].freeze.by
     for verb in (bench.control.force("quick"), bench.control.wake()):
-        with pytest.raises(Frozen, match="thaw it first: experience-tui thaw opus"):
+        with pytest.raises(Frozen, match=f"thaw it first: {PROGRAM} thaw opus"):
             await verb
     assert await bench.control.slots(["quick"], TimeGrid(time.time(), 3600.0, 24)) == {"quick": ()}
     await bench.control.thaw()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.errors import PROGRAM
 from scheduler.process.who import this_process
 from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.lock import owning
@@ -76,7 +77,7 @@ def test_force_and_wake_say_how_to_thaw(shell):
     assert shell("freeze", "opus", "--why", "invoices") == 0
     for words in (["force", "opus", "quick"], ["wake", "opus"], ["force", "opus", "wake"]):
         assert shell(*words) == 2
-        assert f"opus is frozen by {BY}: invoices; thaw it first: experience-tui thaw opus" in shell.err
+        assert f"opus is frozen by {BY}: invoices; thaw it first: {PROGRAM} thaw opus" in shell.err
     assert shell("force", "opus", "quick", "--json") == 2
     assert shell.objects[0]["code"] == "frozen"
 
@@ -89,7 +90,7 @@ def test_all_citizens_of_the_root(shell):
     for name in ("opus", "mira"):
         assert shell("force", name, "quick") == 2
         words = f"is frozen with all citizens by {BY}: maintenance"
-        assert f"{name} {words}; thaw it first: experience-tui thaw\n" in shell.err
+        assert f"{name} {words}; thaw it first: {PROGRAM} thaw\n" in shell.err
     assert shell("thaw", "opus") == 2
     assert "opus is still frozen with all citizens" in shell.err
     assert shell("thaw") == 0

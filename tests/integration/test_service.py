@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from scheduler.cli.setup.service import service_command
-from scheduler.errors import Managed
+from scheduler.errors import PROGRAM, Managed
 from scheduler.storage.lock import Unit, acquire, managed_by, mark, unmark
 from tests.crash.loops import Place, command
 from tests.fakes import NOON, FakeClock, until
@@ -150,7 +150,7 @@ def test_remove_leaves_nothing_not_even_what_enable_made(place):
 
 
 def test_show_says_what_is_installed_or_how_to(place):
-    with pytest.raises(Exception, match="does not exist; write it with experience-tui service install opus"):
+    with pytest.raises(Exception, match=f"does not exist; write it with {PROGRAM} service install opus"):
         service(place, "show")
     service(place, "install")
     assert unit(place) in service(place, "show").stdout

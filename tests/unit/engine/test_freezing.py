@@ -10,7 +10,7 @@ from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Task, Trigger, WakeConfig
 from scheduler.engine.wake.wake import HELD_LOOK
-from scheduler.errors import BadSchedule, Frozen
+from scheduler.errors import PROGRAM, BadSchedule, Frozen
 from scheduler.process.who import Who
 from scheduler.storage.freeze_file import HomeFreezes
 from tests.fakes import NOON, settle, until
@@ -71,7 +71,7 @@ async def test_a_freeze_of_all_citizens_counts_too_and_only_all_are_thawed(build
     assert runs == []
     with pytest.raises(Frozen, match=r"opus is still frozen with all citizens by ct; thaw all citizens: "):
         await scheduler.thaw()
-    with pytest.raises(Frozen, match=r"thaw it first: experience-tui thaw$"):
+    with pytest.raises(Frozen, match=rf"thaw it first: {PROGRAM} thaw$"):
         await scheduler.force("tick")
     both.root.thaw(clock.now())
     assert scheduler.file_differs()
@@ -83,7 +83,7 @@ async def test_a_freeze_of_all_citizens_counts_too_and_only_all_are_thawed(build
 async def test_force_and_wake_say_how_to_thaw(build, clock, noting, runs):
     scheduler = await build(noting())
     await scheduler.freeze(until=NOON + HOUR, why="invoices", who=CT)
-    said = r"opus is frozen until .* by ct: invoices; thaw it first: experience-tui thaw opus"
+    said = rf"opus is frozen until .* by ct: invoices; thaw it first: {PROGRAM} thaw opus"
     for verb in (scheduler.force("tick"), scheduler.wake()):
         with pytest.raises(Frozen, match=said):
             await verb
