@@ -169,7 +169,7 @@ class FakeControl:
         return self.beat
 
     async def force(self, task: str, *, again: bool = False) -> Receipt:
-        return self._answer("force", task)
+        return self._answer("force", task, *(["again"] if again else []))
 
     async def reset(self, task: str) -> Receipt:
         return self._answer("reset", task)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +10,20 @@ from textual.app import App
 
 from scheduler.core.description import TaskDetails
 from scheduler.core.ports import Citizens, Control
-from scheduler.core.views import Receipt, Snapshot, TaskView
+from scheduler.core.records import RunRecord
+from scheduler.core.task import WAKE
+from scheduler.core.views import Receipt, Snapshot, TaskView, WakeView
 from scheduler.errors import SchedulerError
+from tui.common.questions import run_questions as asks
 from tui.common.questions.confirm import Confirm
 from tui.common.questions.freeze_form import FreezeForm, Wish, offer_of
-from tui.common.questions.question import STAY, Question
+from tui.common.questions.question import STAY, Choice, Question, Words
 from tui.common.questions.stop_question import ALL, CHOICES, Row, facts, stoppable, title
 from tui.common.questions.thaw_question import choices, names_to_thaw, thaw_facts, thaw_title, whose
-from tui.common.text import clean, plural
+from tui.common.text import clean, elapsed, plural
 from tui.glyphs import Glyphs
 
+WAKES = 10  # whose cost says what the next one costs
 LINES_IN_TOAST = 3  # answers in one toast
 Request = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and its pending answer
 
@@ -56,28 +61,82 @@ class Actions:
             self._run([("/".join(row), _do(self._controls[row[0]], verb, row[1])) for row in known])
 
         frozen = self._frozen(citizen for citizen, _ in rows) if verb == "force" else []
+        alone = self._task(*rows[0]) if len(rows) == 1 else None
         if not rows:
             self.toast(f"no task to {verb}", "warning")
         elif frozen:
             self._thaw_first(frozen, verb, start)
+        elif verb == "force" and rows[0][1] == WAKE and len(rows) == 1:
+            self.wake(rows[0][0])
+        elif verb == "force" and alone and alone.running_since is not None:
+            self._ask_again(rows[0], alone)
+        elif verb == "reset" and alone and not asks.only_looks(alone):
+            self._choose(f"Reset {'/'.join(rows[0])}?", [*asks.reset_facts(alone)], asks.RESET, start)
         elif sure:
             start()
         else:
             names = [f"{citizen}/{task}" for citizen, task in rows]
             self.ask(f"{verb.capitalize()} {plural(len(rows), 'task')}?", names, start)
 
+    def _task(self, citizen: str, task: str) -> TaskView | None:
+        snapshot = self._snapshot_of(citizen)
+        return snapshot.task(task) if snapshot else None
+
+    def _choose(
+        self,
+        title: str,
+        facts: Sequence[Words],
+        choices: Sequence[Choice],
+        then: Callable[[], None],
+        at: str = STAY,
+    ) -> None:
+        """Ask, and do it unless the answer is to leave everything as it is."""
+
+        def answered(key: str | None) -> None:
+            if key not in (None, STAY):
+                then()
+
+        self._app.push_screen(Question(title, facts, choices, self._glyphs, at), answered)
+
+    def _ask_again(self, row: tuple[str, str], task: TaskView) -> None:
+        """A task never overlaps itself: offer one run more."""
+        name, control = "/".join(row), self._controls.get(row[0])
+        if control is not None:
+            facts = [*asks.again_facts(task, self._fleet.clock.now())]
+            self._choose(
+                f"Run {name} once more?",
+                facts,
+                asks.AGAIN,
+                lambda: self._run([(name, control.force(task.name, again=True))]),
+            )
+
     def wake(self, citizen: str) -> None:
-        control = self._controls.get(citizen)
+        """Wake the citizen, after one question where that runs a command."""
+        control, snapshot = self._controls.get(citizen), self._snapshot_of(citizen)
         if control is None:
             return
 
         def start() -> None:
             self._run([(citizen, control.wake())])
 
+        wake = snapshot.wake if snapshot else WakeView(configured=False)
         if frozen := self._frozen([citizen]):
             self._thaw_first(frozen, "wake", start)
+        elif wake.running_since is not None:
+            self.toast(f"{citizen} is awake for {elapsed(self._fleet.clock.now() - wake.running_since)}")
+        elif wake.configured:
+            self._app.run_worker(self._ask_to_wake(control, start), group="verbs")
         else:
             start()
+
+    async def _ask_to_wake(self, control: Control, start: Callable[[], None]) -> None:
+        details: TaskDetails | None = None
+        runs: tuple[RunRecord, ...] = ()
+        with suppress(SchedulerError):  # the question is asked without what nobody tells
+            details = await control.explain(WAKE)
+            runs = await control.history(WAKE, limit=WAKES)
+        facts = [*asks.wake_facts(details, runs)]
+        self._choose(f"Wake {control.citizen} now?", facts, asks.WAKE, start, at="w")
 
     def stop(self, tasks: Sequence[Row], then: Callable[[], None] = lambda: None) -> None:
         """End the runs of these tasks after one question; calls `then` first."""

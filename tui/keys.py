@@ -68,10 +68,10 @@ FLEET_KEYS = (
 DETAILS_KEYS = (
     _key("escape", "back", "back", "leave", "back to all tasks"),
     _hidden("backspace,q", "back", "leave-too", "back to all tasks"),
-    _key("tab", "pane(1)", "panel", "pane", "next panel: runs, output, what the task is"),
-    _hidden("right", "pane(1)", "pane-after", "next panel: runs, output, what the task is"),
+    _key("tab", "pane(1)", "panel", "pane", "next panel: runs, output, definition"),
+    _hidden("right", "pane(1)", "pane-after", "next panel: runs, output, definition"),
     _hidden("shift+tab,left", "pane(-1)", "pane-before", "panel before"),
-    _hidden("enter", "read", "read", "the output alone over the whole width, and back"),
+    _hidden("enter", "read", "read", "the output alone, and back"),
     _key("f", "ask('force')", "force", "force", "force: run the task now"),
     _key("r", "ask('reset')", "reset", "reset", "reset: forget the last run, run again"),
     _key("p", "pause", "pause", "pause", "pause or resume"),

@@ -73,9 +73,10 @@ async def test_enter_opens_the_task_under_the_cursor_and_escape_leads_back():
 
 async def test_a_click_on_the_row_of_the_cursor_opens_it():
     async with details(citizen(), keys=()) as pilot:
-        await pilot.click(FleetGrid, offset=(10, 2))
+        below = next(y for y, line in enumerate(lines(pilot)) if "✗ news_scan" in line) - 2
+        await pilot.click(FleetGrid, offset=(10, below))
         assert not isinstance(pilot.app.screen, Details)
-        await pilot.click(FleetGrid, offset=(10, 2))
+        await pilot.click(FleetGrid, offset=(10, below))
         await settled(pilot)
         assert "opus/news_scan" in lines(pilot)[0]
 
@@ -96,11 +97,11 @@ async def test_what_it_is_why_it_is_so_and_when_it_runs_next():
 # ------------------------------------------------------------------ verbs
 
 
-@pytest.mark.parametrize(("key", "verb"), [("f", "force"), ("r", "reset"), ("p", "pause")])
+@pytest.mark.parametrize(("key", "verb"), [("f", "force"), ("rr", "reset"), ("p", "pause")])
 async def test_a_verb_is_done_to_the_task_and_to_no_marked_one(key, verb):
     control = citizen()
     async with details(control, keys=("space", "enter")) as pilot:
-        await press(pilot, key)
+        await press(pilot, *key)
         assert control.asked == [(verb, "news_scan")]
         await press(pilot, "escape")
         assert "1 marked" in shown(pilot)
@@ -132,7 +133,7 @@ async def test_the_screen_answers_at_once_when_the_citizen_publishes():
 async def test_read_only_hides_the_verbs():
     control = citizen()
     async with details(control, read_only=True) as pilot:
-        await press(pilot, "f", "r", "p")
+        await press(pilot, "f", "r", "p", "g")
         assert control.asked == []
         assert "READ ONLY" in lines(pilot)[0]
         assert "force" not in lines(pilot)[-1] and "y copy" in lines(pilot)[-1]
@@ -516,8 +517,8 @@ async def test_the_demo_shows_everything_of_every_task():
     app = ExperienceApp(DemoFleet(names=("opus",)))
     async with app.run_test(size=(120, 40)) as pilot:
         await until(lambda: "heartbeat" in shown(pilot), "the demo is painted")
-        for _ in range(7):
-            await press(pilot, "enter")
+        for number in range(7):
+            await press(pilot, *(["enter", "down"] if number == 6 else []), "enter")  # a row for more
             await until(lambda: "asking its scheduler" not in shown(pilot), "it is explained")
             assert "schedule" in shown(pilot)
             assert " ok (" in shown(pilot) or "to set it up" in shown(pilot)

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.core.description import TaskDetails
+from scheduler.core.costs import RunCost
+from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.ports import FleetView
-from scheduler.core.task import Progress
-from scheduler.core.views import NOBODY, Heartbeat, Receipt, Snapshot, TaskStatus, TaskView
+from scheduler.core.records import RunRecord
+from scheduler.core.task import Outcome, Progress
+from scheduler.core.views import NOBODY, Heartbeat, Receipt, Snapshot, TaskStatus, TaskView, WakeView
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet, until
@@ -33,13 +35,36 @@ def fleet_of_three() -> FakeFleet:
 # ------------------------------------------------------------------ verbs
 
 
-@pytest.mark.parametrize(("key", "verb"), [("f", "force"), ("r", "reset"), ("p", "pause")])
-async def test_a_verb_asks_for_the_task_under_the_cursor(key, verb):
+@each(("keys", "verb"), [("f", "force"), ("rr", "reset"), ("p", "pause")])
+async def test_a_verb_asks_for_the_task_under_the_cursor(keys, verb):
     control = citizen("opus")
     async with screen(FakeFleet(control)) as pilot:
-        await press(pilot, "down", key)
+        await press(pilot, "down", *keys)
         assert control.asked == [(verb, "news_scan")]
         assert toasts(pilot) == []
+
+
+async def test_reset_asks_first_where_a_run_does_more_than_look():
+    look = task("heartbeat", builtin=True)
+    control = citizen("opus", look, task("backup", builtin=True))
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "r")
+        assert control.asked == [("reset", "heartbeat")]
+        await press(pilot, "down", "r")
+        assert "Reset opus/backup?" in shown(pilot) and "runs at the next check" in shown(pilot)
+        await press(pilot, "enter")  # the harmless answer
+        assert control.asked == [("reset", "heartbeat")]
+
+
+async def test_force_on_a_running_task_offers_one_run_more():
+    control = citizen("opus", running("render"))
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "f")
+        assert "Run opus/render once more?" in shown(pilot) and "running for 02:41" in shown(pilot)
+        await press(pilot, "escape")
+        assert control.asked == []
+        await press(pilot, "f", "f")
+        assert control.asked == [("force", "render", "again")]
 
 
 def running(name: str, **more) -> TaskView:
@@ -93,11 +118,38 @@ async def test_p_resumes_what_is_paused():
         assert control.asked == [("resume", "backup")]
 
 
-async def test_w_wakes_the_citizen_under_the_cursor():
-    fleet = fleet_of_three()
+async def test_w_wakes_the_citizen_under_the_cursor_at_once_if_no_command_is_set():
+    plain = WakeView(configured=False)
+    fleet = FakeFleet(citizen("aria"), FakeControl(replace(citizen("mira").snapshot, wake=plain)))
     async with screen(fleet) as pilot:
         await press(pilot, "tab", "w")
-    assert [control.asked for control in fleet.view.controls] == [[], [("wake",)], []]
+    assert [control.asked for control in fleet.view.controls] == [[], [("wake",)]]
+
+
+async def test_w_asks_where_a_command_is_set_and_says_what_it_costs():
+    control = citizen("opus", task("wake"), task("tick"))
+    costs = [RunCost("0.61"), RunCost("0.37"), RunCost(unknown=True), None]
+    times = NOON - 600, NOON - 500, 100.0, Outcome.OK
+    control.runs = tuple(RunRecord(n, "wake", *times, cost=cost) for n, cost in enumerate(costs))
+    control.details = {"wake": TaskDetails("wake", (DefinitionField("runs", 'claude -p "Read"'),))}
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "w")
+        text = shown(pilot)
+        assert "Wake opus now?" in text and 'claude -p "Read"' in text
+        assert "A wake costs about $0.49 (mean of 2), $0.61 at most." in text
+        assert control.asked == []
+        await press(pilot, "enter")
+        assert control.asked == [("wake",)]
+        await press(pilot, "f", "escape")  # on its row, a force is a wake
+        assert control.asked == [("wake",)]
+
+
+async def test_w_never_wakes_twice():
+    awake = WakeView(3, running_since=NOON - 72)
+    control = FakeControl(replace(citizen("opus").snapshot, wake=awake))
+    async with screen(FakeFleet(control)) as pilot:
+        await press(pilot, "w")
+        assert toasts(pilot) == ["opus is awake for 01:12"] and control.asked == []
 
 
 async def test_O_takes_a_citizen_over_after_one_question():

@@ -1,0 +1,63 @@
+"""Questions before a key starts more than one might think: a wake, a reset, one run more."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal, InvalidOperation
+
+from scheduler.core.description import TaskDetails
+from scheduler.core.records import RunRecord
+from scheduler.core.views import TaskView
+from scheduler.spending.money import ZERO, dollars, total
+from tui.common.questions.question import STAY, Choice, Words
+from tui.common.text import elapsed
+
+LOOKS = (
+    "heartbeat",
+    "price_monitor",
+    "email_check",
+    "news_scan",
+)  # built-in, and change nothing
+
+WAKE = (Choice("w", "wake"), Choice(STAY, "no"))
+RESET = (Choice("r", "reset"), Choice(STAY, "leave it as it is"))
+AGAIN = (Choice("f", "run it once more when this run has ended"), Choice(STAY, "no"))
+
+
+def only_looks(task: TaskView) -> bool:
+    """Whether a run of it costs nothing and changes nothing outside its home."""
+    return task.builtin and task.name in LOOKS
+
+
+def wake_facts(details: TaskDetails | None, runs: Sequence[RunRecord]) -> Iterator[Words]:
+    """What a wake costs, and what it runs."""
+    if known := [*_costs(runs)]:
+        mean, dearest = total(known) / len(known), max(known)
+        many = f"mean of {len(known)}" if len(known) > 1 else "the last one"
+        yield f"A wake costs about {dollars(mean)} ({many}), {dollars(dearest)} at most.", "$ink"
+        yield "", "$ink"
+    work = next((fact.words for fact in details.facts if fact.label == "runs"), "") if details else ""
+    if work:
+        yield f"  {work}", "$title"
+    yield "  the gate is not asked; due tasks run first", "$faint"
+
+
+def reset_facts(task: TaskView) -> Iterator[Words]:
+    """What a reset does, which its name does not say."""
+    yield "Its last run and its last error are forgotten:", "$ink"
+    held = task.paused_at is not None or not task.enabled
+    yield "it runs at the next check" + (", once it is resumed." if held else ", like a force."), "$ink"
+
+
+def again_facts(task: TaskView, now: float) -> Iterator[Words]:
+    """Why a force does nothing now."""
+    gone = elapsed(now - (task.running_since or now))
+    yield f"It is running for {gone}, and never beside itself.", "$ink"
+
+
+def _costs(runs: Sequence[RunRecord]) -> Iterator[Decimal]:
+    for run in runs:
+        try:
+            amount = Decimal(run.cost.cost_usd) if run.cost and run.cost.cost_usd else ZERO
+        except InvalidOperation:  # of another program
+            continue
+        if amount > ZERO:
+            yield amount
