@@ -19,6 +19,7 @@ from scheduler.control.place import LocalPlace, Place, place_of
 from scheduler.control.settings_watch import AGAIN, TAKEN_AWAY, SettingsWatch
 from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Process
+from scheduler.control.wire.stream import RemoteStream
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
 from scheduler.engine.event_bus import Subscribers, snapshots
@@ -401,7 +402,7 @@ class Fleet:
             await self._replace(self.members[name])
             log.info("taken up from another machine", extra={"citizen": name})
 
-    async def _serve_remote(self, name: str, stream: Any, asked_by: str) -> None:
+    async def _serve_remote(self, name: str, stream: RemoteStream, asked_by: str) -> None:
         """A client on another machine watches and steers a citizen that runs here."""
         member = self.members.get(name)
         if member and member.server:

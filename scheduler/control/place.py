@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from scheduler.config.loader import CitizenSettings
 from scheduler.config.settings import EngineSettings
+from scheduler.control.wire.stream import RemoteStream
 from scheduler.core.ports import FleetOptions
 from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.storage.history_writer import HistoryWriter
@@ -33,18 +34,11 @@ class Claim(Protocol):
         ...
 
 
-class RemoteStream(Protocol):
-    """Both ends of a connection to an owner, as asyncio's reader and writer, and the owner's machine."""
-
-    machine: str
-    reader: asyncio.StreamReader
-
-
 class Remote(Protocol):
     """A citizen that another machine may run: the way to its owner, and to its records."""
 
-    async def connect(self) -> Any:
-        """A RemoteStream to its owner; raises Disconnected where there is none."""
+    async def connect(self) -> RemoteStream:
+        """A stream to its owner; raises Disconnected where there is none."""
         ...
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]: ...
@@ -127,12 +121,13 @@ def place_of(
     local: LocalPlace,
     calls: Callable[[], int],
     let_go: Callable[[str, str, bool], None],
-    accept: Callable[[str, Any, str], Coroutine[Any, Any, None]],
+    accept: Callable[[str, RemoteStream, str], Coroutine[Any, Any, None]],
 ) -> Place:
     """Where this process owns citizens, by its settings.
 
     `calls` counts the handlers inside this process; `let_go` hears which citizen it has to stop, why, and
-    whether its runs have time to end. `accept` serves a RemoteStream of a citizen for who is named.
+    whether its runs have time to end. `accept` serves a client of another
+    machine: its citizen, its stream, and who it is.
     """
     if engine is None:
         return local

@@ -67,10 +67,6 @@ class Ownership:
         """Whether the lock file is still there: without it another process could acquire the home."""
         return self._file is not None and file_id(Path(self._lock.lock_file)) == self._file
 
-    def settle(self) -> None:
-        """Accept the lock file as it is: on some file systems its inode number changes."""
-        self._file = file_id(Path(self._lock.lock_file))
-
     def release(self) -> None:
         if self.in_place():  # otherwise the note may be another owner's
             with suppress(OSError):

@@ -228,7 +228,7 @@ async def test_a_loop_says_that_it_is_ready_alive_reloading_and_stopping(place, 
     mark(place.home, Unit("experience-opus"))
     with place.loop() as loop:
         await until(lambda: len(manager.heard("WATCHDOG=1")) > 3, "it is alive", 20)
-        assert manager.lines[:2] == ["READY=1", "STATUS=opus: 8 tasks"]
+        assert manager.lines[:2] == ["READY=1", "STATUS=opus: 4 tasks"]
         loop.send_signal(signal.SIGHUP)
         await until(lambda: len(manager.heard("READY=1")) == 2, "the settings were read again", 20)
         assert manager.lines.index("RELOADING=1") < len(manager.lines) - 1

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from scheduler.control.wire import messages
 from scheduler.control.wire.greeting import check_user, checked_greeting, greeting_of
+from scheduler.control.wire.stream import RemoteStream, Writer
 from scheduler.core.ports import RequestingControl
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
@@ -37,7 +38,7 @@ class Connection:
     def __init__(
         self,
         reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        writer: Writer,
         greeting: messages.Greeting,
         machine: str = "",
     ) -> None:
@@ -79,7 +80,7 @@ class Connection:
         return f"{self._machine}, pid {self.pid}" if self._machine else f"pid {self.pid}"
 
     @classmethod
-    async def over(cls, stream: Any, citizen: str) -> "Connection":
+    async def over(cls, stream: RemoteStream, citizen: str) -> "Connection":
         """Over a stream that leads to the citizen's owner on another machine; raises Disconnected."""
         try:
             async with asyncio.timeout(GREETING_TIMEOUT):

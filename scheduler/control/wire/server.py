@@ -15,6 +15,7 @@ from scheduler.control.wire import messages
 from scheduler.control.wire.asker import Asker, OriginOf, RemoteAsker, outside
 from scheduler.control.wire.messages import METHODS, Method, ProtocolError, Request
 from scheduler.control.wire.seats import CLIENTS, Seat, Seats
+from scheduler.control.wire.stream import RemoteStream, Writer
 from scheduler.core.views import OutputChunk, Snapshot
 from scheduler.engine.event_bus import snapshots
 from scheduler.errors import NotALoop, NotOurs, SchedulerError
@@ -128,7 +129,7 @@ class Server:
         if self._clients:
             await asyncio.wait(self._clients)
 
-    async def serve_remote(self, stream: Any, asked_by: str) -> None:
+    async def serve_remote(self, stream: RemoteStream, asked_by: str) -> None:
         """Serve a client of another machine, for as long as its stream lasts; who it is, its machine says."""
         asker = RemoteAsker(asked_by)
         try:
@@ -224,7 +225,7 @@ class _Client:
         self,
         server: Server,
         reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        writer: Writer,
         requests: dict[int, asyncio.Task[None]],
         process: Process,
         asker: Asker | RemoteAsker,
