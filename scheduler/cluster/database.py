@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import TupleRow
 
+from scheduler.config.sections.engine import passwords
 from scheduler.errors import PROGRAM, DatabaseAway, SchedulerError
 
 VERSION = 1
@@ -69,8 +70,8 @@ class Database:
     def away(self, error: Exception) -> DatabaseAway:
         """The error in one line, with the address and without the password."""
         why = " ".join(str(error).split()) or "no answer"
-        password = re.search(r"://[^:@/]*:([^@/]+)@", self._url)
-        why = why.replace(password[1], "***") if password else why
+        for secret in sorted(passwords(self._url), key=len, reverse=True):
+            why = why.replace(secret, "***")
         return DatabaseAway(f"the database does not answer: {self.name}: {why}; check [engine] url")
 
     @asynccontextmanager
@@ -87,7 +88,7 @@ class Database:
 
 def shown(url: str) -> str:
     """The address without user, password and options."""
-    return re.sub(r"//[^/@]*@", "//", url).partition("?")[0]
+    return re.sub(r"//.*@", "//", url).partition("?")[0]  # to the last @, whatever the password holds
 
 
 # ------------------------------------------------------------------ schema

@@ -1,6 +1,7 @@
 """Reads the main file and every citizen named in it, in the environment or by a home, into Settings."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ from scheduler.config.defaults import FIRST
 from scheduler.config.environment import citizens, parse
 from scheduler.config.files import Files, Unusable, default_root, main_candidates
 from scheduler.config.new_home import make_home
-from scheduler.config.sections.engine import EngineTable, engine
+from scheduler.config.sections.engine import EngineTable, engine, passwords
 from scheduler.config.sections.refusals import Refusals
 from scheduler.config.sections.services import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.sections.spending import BudgetTable, PricesTable, budget
@@ -95,6 +96,8 @@ def load_all(
     database, more = _engine(main.engine, file, environ)
     wrong += more
     found = [citizen(name, root / name, given(name), files) for name in known if not only or name in only]
+    if database:  # a run has it in its environment, and may print that
+        found = [_hiding(passwords(database.url), each) for each in found]
     of_main = sorted((each for home in found for each in home.shared), key=_is_of_a_citizen)
     return Settings(
         root=root,
@@ -166,6 +169,11 @@ def _engine(
     filled = None if raw is None else secrets.fill(dict(raw), ("engine",), problems)
     found = None if problems.found else engine(filled, problems)
     return found, problems.lines
+
+
+def _hiding(secrets: frozenset[str], found: LoadedCitizen) -> LoadedCitizen:
+    """What the citizen shows holds none of these either."""
+    return replace(found, citizen=replace(found.citizen, hidden=found.citizen.hidden | secrets))
 
 
 def _root(main: MainTable, environ: Mapping[str, str]) -> Path:

@@ -214,3 +214,14 @@ async def test_a_wrong_address_is_one_line_without_the_password(bad: str) -> Non
 
 def test_an_address_is_shown_without_user_password_and_options() -> None:
     assert shown("postgresql://ct:secret@db.example/e?sslmode=require") == "postgresql://db.example/e"
+    assert shown("postgresql://ct:a@secret@db.example/e") == "postgresql://db.example/e"
+    assert shown("postgresql://ct:1/secret@db.example/e") == "postgresql://db.example/e"
+
+
+def test_an_error_quotes_no_password_however_it_is_given() -> None:
+    for url in (
+        "postgresql://ct:a@secret@h/e",
+        "postgresql://h/e?password=secret",
+        "postgresql://c:secret@h/e",
+    ):
+        assert "secret" not in str(Database(url).away(OSError(f"cannot use {url}")))

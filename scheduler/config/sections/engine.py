@@ -2,10 +2,10 @@
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from scheduler.config.settings import EngineSettings
 from scheduler.core.secrets import Sensitive
@@ -14,6 +14,16 @@ from scheduler.schema.values import InvalidValue, listed, reads, reads_list, sec
 
 SHORTEST_FAILOVER = 3.0  # seconds: an owner that is only slow for a moment must not lose its citizens
 ENCRYPTED = ("require", "verify-ca", "verify-full")
+LOCAL = ("", "localhost", "127.0.0.1", "::1")
+SECRET_OPTIONS = ("password", "sslpassword")
+
+
+def passwords(url: str) -> frozenset[str]:
+    """What in the address nobody may see, as it is written and as it is meant."""
+    found = re.search(r"://[^:/?#]*:(.*)@", url)  # to the last @: also of an address that is written badly
+    options = parse_qs(url.partition("?")[2])
+    raw = [found[1] if found else "", *(each for name in SECRET_OPTIONS for each in options.get(name, ()))]
+    return frozenset(spelt for each in raw for spelt in (each, unquote(each)) if spelt)
 
 
 @reads(type="string")
@@ -27,13 +37,22 @@ def _database(value: Any) -> str:
         usable = False
     if not usable:
         raise InvalidValue('is not the address of a PostgreSQL; write "postgresql://USER@HOST/DATABASE"')
-    if parts.password and not isinstance(value, Sensitive):
+    if parts.netloc.count("@") > 1 or "@" in parts.path:
+        raise InvalidValue("has an @ or a / in its password; write %40 and %2F")
+    if passwords(url) and not isinstance(value, Sensitive):
         raise InvalidValue('contains a password; write url = "${EXPERIENCE_ENGINE}" and set that variable')
     options = parse_qs(parts.query)
-    here = parts.hostname in (None, "localhost", "127.0.0.1", "::1")
+    here = all(host in LOCAL or host.startswith("/") for host in _hosts(parts.hostname, options))
     if not here and options.get("sslmode", [""])[-1] not in ENCRYPTED:
         raise InvalidValue("would send all in plain text; add ?sslmode=verify-full to the address")
     return Sensitive(url) if isinstance(value, Sensitive) else url
+
+
+def _hosts(named: str | None, options: Mapping[str, list[str]]) -> Iterator[str]:
+    """All hosts that it may lead to: options come before what the address names."""
+    for each in (named or "", *options.get("host", ()), *options.get("hostaddr", ())):
+        yield from each.split(",")
+    yield from ("a service's" for _ in options.get("service", ()))
 
 
 @reads(type="string")

@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.config.loader import load
 from scheduler.config.settings import Settings
+from scheduler.core.secrets import Masks
 from tests.each import each
 
 URL = "postgresql://experience:secret@db.example/experience?sslmode=verify-full"
@@ -25,6 +26,21 @@ def test_the_password_comes_from_the_environment(tmp_path: Path) -> None:
     assert "secret" not in repr(engine)
 
 
+def test_a_socket_of_this_machine_needs_no_encryption(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    assert loaded(tmp_path, '[engine]\nurl = "postgresql:///x?host=/run/postgresql"\n').engine
+
+
+def test_what_a_run_prints_of_its_environment_holds_no_password_of_the_database(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    text = '[engine]\nurl = "${EXPERIENCE_ENGINE}"\n[citizens.opus]\n'
+    address = "postgresql://experience:hunter%402@db.example/experience?sslmode=verify-full"
+    opus = loaded(tmp_path, text, EXPERIENCE_ENGINE=address).citizen("opus")
+    assert opus is not None
+    shown = Masks(opus.hidden).hide(f"EXPERIENCE_ENGINE={address} or hunter@2")
+    assert shown == f"EXPERIENCE_ENGINE={address.replace('hunter%402', '***')} or ***"
+
+
 def test_without_the_table_there_is_no_engine(tmp_path: Path) -> None:
     assert loaded(tmp_path, "").engine is None
 
@@ -38,6 +54,13 @@ def test_without_the_table_there_is_no_engine(tmp_path: Path) -> None:
         ('url = "postgresql://a:b@127.0.0.1/x"', "engine.url: contains a password; write url = "),
         ('url = "postgresql://a@db.example/x"', "engine.url: would send all in plain text; add ?sslmode="),
         ('url = "postgresql://a@db.example/x?sslmode=prefer"', "engine.url: would send all in plain text"),
+        ('url = "postgresql://a@localhost/x?password=b"', "engine.url: contains a password; write url = "),
+        ('url = "postgresql://localhost/x?host=db.example"', "engine.url: would send all in plain text"),
+        ('url = "postgresql://localhost/x?hostaddr=10.0.0.1"', "engine.url: would send all in plain text"),
+        ('url = "postgresql://localhost,db.example/x"', "engine.url: would send all in plain text"),
+        ('url = "postgresql:///x?service=away"', "engine.url: would send all in plain text"),
+        ('url = "postgresql://a:b@c@localhost/x"', "engine.url: has an @ or a / in its password"),
+        ('url = "postgresql://a:1/c@localhost/x"', "engine.url: has an @ or a / in its password"),
         ('url = "${MISSING}"', "engine.url: MISSING is not in the environment; set it where"),
         ('url = "postgresql:///x"\nfailover = "1s"', "engine.failover: "),
         ('url = "postgresql:///x"\nmachine = "a b"', "engine.machine: is not a valid name"),
