@@ -16,6 +16,7 @@ from scheduler.config.loader import CitizenSettings
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Outcome, Task
 from scheduler.engine.watchdog import LIMIT, StallWatch
+from scheduler.errors import PROGRAM
 from scheduler.system.files import read_json, require_home, write_json
 
 log = logging.getLogger("experience.alerts")
@@ -65,7 +66,10 @@ class Alerter:
             self._ping(task, "fail" if bad else "")
         if after.failures_in_a_row == 1:  # a new streak
             self._alerted.discard(task.name)
-        if bad:
+        if bad and after.paused and not before.paused:
+            self._alerted.add(task.name)
+            self._alert("failed", task.name, after, paused(self._citizen, task.name, after))
+        elif bad:
             self._failed(task.name, after)
         elif task.name in self._alerted:
             self._alerted.discard(task.name)
@@ -153,6 +157,12 @@ def failure(citizen: str, task: str, state: TaskState) -> str:
     times = f" {state.failures_in_a_row} times in a row" if state.failures_in_a_row > 1 else ""
     error = state.error.first_line if state.error else ""
     return f"{citizen}/{task} failed{times}" + (f": {error[:TEXT_LIMIT]}" if error else "")
+
+
+def paused(citizen: str, task: str, state: TaskState) -> str:
+    """The text of an alert about failures after which nothing runs any more."""
+    how = f"it is paused; continue with: {PROGRAM} resume {citizen} {task}"
+    return f"{failure(citizen, task, state)}; {how}"
 
 
 def recovery(citizen: str, task: str, before: TaskState) -> str:

@@ -10,16 +10,17 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.environment import parse
 from scheduler.config.files import Files, Unusable, scripts
 from scheduler.config.merge import merge
+from scheduler.config.run_table import RunTable, limits_of
 from scheduler.config.sections.engine import machines_of
 from scheduler.config.sections.refusals import Refusals, refusals
 from scheduler.config.sections.services import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
 from scheduler.config.sections.spending import BudgetTable, PricesTable, budget, prices
 from scheduler.config.settings import CitizenSettings
-from scheduler.config.task import Place, TaskTable, WorkTable, explicit_work, task
+from scheduler.config.task import Place, TaskTable, explicit_work, task
 from scheduler.config.times import active_hours, cron_schedule
 from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.schedules.schedule import AtStart, Cron
-from scheduler.core.secrets import Masks
+from scheduler.core.secrets import Masks, holds_sensitive
 from scheduler.core.task import WAKE, Group, Retention, Task, WakeConfig
 from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BUILT_IN, built_in
@@ -49,7 +50,7 @@ def _program(value: Any) -> str:
     return str(value)
 
 
-class WakeTable(WorkTable):
+class WakeTable(RunTable):
     """The keys of `[wake]`."""
 
     every: Annotated[float, seconds(SHORTEST)] = key(600.0, "The time from wake to wake.")
@@ -96,7 +97,7 @@ def _tasks_schema(handler: Any) -> dict[str, Any]:
         "type": "object",
         "properties": {name: shape(name) for name in BUILT_IN},
         "additionalProperties": others,
-        "propertyNames": {"pattern": f"^{NAME.pattern}$", "not": {"const": WAKE}},
+        "propertyNames": {"pattern": f"^(?!{WAKE}$){NAME.pattern}$"},
     }
 
 
@@ -202,7 +203,9 @@ def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
         problems.add((*at, "cron"), "@reboot is for tasks; give the wake the five fields of cron, or every")
     times = cron if isinstance(cron, Cron) else None
     plan = WakeConfig(table.every, table.patience, work, table.timeout, table.urgent_cooldown, times)
-    return replace(plan, report=table.report, active=hours)
+    hidden = frozenset(k for k, value in raw.items() if holds_sensitive(value))
+    more = {"source": problems.files(at, raw), "hidden": hidden, **limits_of(table, at, problems)}
+    return replace(plan, report=table.report, active=hours, **more)
 
 
 def _hidden(task: Task) -> bool:

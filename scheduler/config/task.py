@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
-from scheduler.config.sections.services import PINGS, SHORTEST, secret_address, subset_of
-from scheduler.config.times import Times, active_hours, cron_schedule
+from scheduler.config.run_table import RunTable, WorkTable, limits_of
+from scheduler.config.sections.services import SHORTEST
+from scheduler.config.times import active_hours, cron_schedule
 from scheduler.core.planning import active_slot
 from scheduler.core.schedules.schedule import LONGEST, NEVER, Cron, Every, Schedule
 from scheduler.core.secrets import Sensitive, SensitiveBytes, holds_sensitive
@@ -19,14 +20,8 @@ from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BuiltIn, built_in
 from scheduler.schema.table import At, Problems, is_table, key, read
 from scheduler.schema.values import (
-    Flag,
     InvalidValue,
-    Text,
-    argv_of,
-    flag,
     integer,
-    pairs,
-    path,
     reason,
     seconds,
     text,
@@ -34,38 +29,13 @@ from scheduler.schema.values import (
 )
 
 
-class WorkTable(Times):
-    """The keys that say what runs, and at which times."""
-
-    command: Annotated[tuple[str, ...] | None, argv_of] = key(
-        None, "The program and its arguments; no shell."
-    )
-    handler: Annotated[str | None, text] = key(None, '"module:function" or "path/file.py:function".')
-    isolated: Flag = key(False, "Run a module:function in a process of its own.")
-    environment: Annotated[Mapping[str, str] | None, pairs] = key(None, "Variables for the command.")
-    inherit_environment: Annotated[bool | None, flag] = key(None, "false: only its own variables.")
-    working_folder: Annotated[Path | None, path] = key(None, "Where the command runs; else the home.")
-
-
-class TaskTable(WorkTable):
+class TaskTable(RunTable):
     """The keys of `[tasks.NAME]`."""
 
     every: Annotated[float | None, seconds(SHORTEST)] = key(None, "The interval, from start to start.")
     timeout: Annotated[float, time_limit(0.001)] = key(300.0, 'How long a run may take; "none": no limit.')
     priority: Annotated[int, integer(-1000, 1000)] = key(50, "Of the due tasks, the lowest starts first.")
-    retries: Annotated[int, integer(0, 100)] = key(0, "How often a failed run is tried again.")
-    retry_delay: Annotated[float, seconds()] = key(30.0, "The wait before the first retry; it doubles.")
-    jitter: Annotated[float, seconds()] = key(0.0, "Spreads starts over this long.")
-    catch_up: Flag = key(True, "false: skip what was missed while nothing ran.")
-    enabled: Flag = key(True, "false: only by force.")
     input: Annotated[str | None, text] = key(None, "Text for the command's standard input.")
-    description: Text = key("", "A few words for the screen.")
-    ping: Annotated[str, secret_address] = key(
-        "", "A URL that is requested after runs, see ping_on; a secret."
-    )
-    ping_on: Annotated[frozenset[str], subset_of(PINGS)] = key(
-        frozenset(("ok", "failed")), "Which events request it."
-    )
 
 
 class Place(NamedTuple):
@@ -114,10 +84,11 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
         problems.refuse((*at, asks), reason(given[asks], error))
         schedule = Cron(table.cron) if table.cron else Every(table.every or LONGEST)
         work = NotSetUp("timezone", _zone_advice(name, place))
+    limits = limits_of(table, at, problems)
     if schedule is None or len(problems.found) > before:
         return None
     hidden = frozenset(k for k, value in given.items() if holds_sensitive(value))
-    made = _build_task(name, schedule, work, table, options)
+    made = _build_task(name, schedule, work, table, options, limits)
     made = replace(made, active=hours, source=problems.files(at, given), hidden=hidden)
     if isinstance(schedule, Cron) and not made.catch_up and active_slot(made, schedule.after(0.0)) == NEVER:
         fix = "widen them, or remove catch_up = false"
@@ -142,8 +113,15 @@ def _default_task(name: str) -> Task | None:
     return _build_task(name, every, work, table, builtin.options.model_construct())
 
 
-def _build_task(name: str, schedule: Schedule, work: Work, table: TaskTable, options: Any) -> Task:
-    limits = {k: getattr(table, k) for k in _LIMITS}
+def _build_task(
+    name: str,
+    schedule: Schedule,
+    work: Work,
+    table: TaskTable,
+    options: Any,
+    limits: Mapping[str, Any] | None = None,
+) -> Task:
+    limits = {k: getattr(table, k) for k in _LIMITS} | dict(limits or {})
     return Task(name, schedule, work, options=options, **limits)
 
 

@@ -3,6 +3,7 @@
 `--status` reads it, so nothing here imports asyncio: that takes as long as the rest of the command.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from scheduler.config.settings import CitizenSettings
@@ -26,13 +27,14 @@ def read_snapshot(settings: CitizenSettings, now: float) -> Snapshot:
     owner = owner_of(settings.home)
     freezes = HomeFreezes(settings.home).read(now)
     tasks = sorted(settings.tasks, key=lambda task: (task.priority, task.name))
+    woken, awake = _woken(settings.home), wake_state_of(settings, states.get(WAKE), now)
+    every = [(settings.wake.task, awake), *((task, states.get(task.name, TaskState())) for task in tasks)]
+    wake, *rows = (_row(settings.name, *each, now, owner, freezes) for each in every)
+    wake = replace(wake, number=woken)
     return Snapshot(
         citizen=settings.name,
-        tasks=tuple(
-            _row(settings.name, task, states.get(task.name, TaskState()), now, owner, freezes)
-            for task in tasks
-        ),
-        wake=_wake(settings, states.get(WAKE), now, freezes),
+        tasks=(wake, *rows) if rows or not settings.problems else (),
+        wake=_wake(settings, wake),
         home=str(settings.home),
         owner=f"pid {owner.pid}" if owner else "",
         problems=(*settings.problems, *settings.refused, *notes, *freezes.problems),
@@ -58,20 +60,27 @@ def _row(
     return view(task, state, when, note=note)
 
 
-def _wake(settings: CitizenSettings, saved: TaskState | None, now: float, freezes: Freezes) -> WakeView:
-    metadata = read_json(settings.home / "metadata.json", {})
-    last, known = unix(metadata.get("last_wake")), metadata.get("wake_count", 0)
-    count = known if isinstance(known, int) else 0
-    task, note = settings.wake.task, settled(_wake_note(settings.home), saved)
-    state = taken_up(settings.name, task, wake_state(saved, note, last, count, now), now)
-    state = unfrozen(settings.name, task, state.changed(running=None, orphan=None), freezes.over(now))
-    when, _ = next_start(settings.name, task, state, now, now, freezes.now(now))
+def _wake(settings: CitizenSettings, row: TaskView) -> WakeView:
     return WakeView(
-        count=count,
-        due=None if last is None else when,
-        last=last,
+        count=row.number,
+        due=row.due,
+        last=row.last_run,
+        running_since=row.running_since,
         configured=settings.wake.work is not None,
+        error=row.error.text if row.error else "",
     )
+
+
+def wake_state_of(settings: CitizenSettings, saved: TaskState | None, now: float) -> TaskState:
+    """The state of the wake, as all of its files know it."""
+    last = unix(read_json(settings.home / "metadata.json", {}).get("last_wake"))
+    note = settled(_wake_note(settings.home), saved)
+    return wake_state(saved, note, last, _woken(settings.home), now)
+
+
+def _woken(home: Path) -> int:
+    count = read_json(home / "metadata.json", {}).get("wake_count", 0)
+    return count if isinstance(count, int) and not isinstance(count, bool) else 0
 
 
 def _wake_note(home: Path) -> WakeNote:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scheduler.config.settings import CitizenSettings
-from scheduler.control.home_snapshot import read_snapshot, watched_since
+from scheduler.control.home_snapshot import read_snapshot, wake_state_of, watched_since
 from scheduler.control.wire.client import ObservableControl, RemoteControl
 from scheduler.core.description import TaskDetails, explain
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
@@ -15,6 +15,7 @@ from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.secrets import Masks
 from scheduler.core.state import TaskState
+from scheduler.core.task import WAKE, Task
 from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
 from scheduler.storage.freeze_file import HomeFreezes
@@ -101,7 +102,7 @@ class OfflineControl(ObservableControl):
         from scheduler.storage import history_reader  # SQLite: --status does without
 
         query = RunQuery(task, min(limit, MOST_LISTED), failed, before)
-        known = [each.name for each in self._settings.tasks]
+        known = list(self._tasks)
         return await asyncio.to_thread(history_reader.runs, self._settings.home, query, known)
 
     async def output(self, run: int) -> str:
@@ -113,20 +114,21 @@ class OfflineControl(ObservableControl):
         states, now = await self._states(), self._clock.now()
         floor = watched_since(self._settings.home, now)
         wanted = [
-            (task, states.get(task.name, TaskState()), floor)
-            for task in self._settings.tasks
-            if task.name in tasks
+            (task, states.get(name, TaskState()), floor)
+            for name, task in self._tasks.items()
+            if name in tasks
         ]
         return await forecast(self.citizen, wanted, now, window, await self._freeze(now))
 
     async def explain(self, task: str) -> TaskDetails:
-        known = {each.name: each for each in self._settings.tasks}
+        known = self._tasks
         if task not in known:
             raise UnknownTask(task, known)
         state = (await self._states()).get(task, TaskState())
         now = self._clock.now()
         floor, masks = watched_since(self._settings.home, now), Masks(self._settings.hidden)
-        return explain(self.citizen, known[task], state, now, floor, masks, await self._freeze(now))
+        freeze, wake = await self._freeze(now), self._settings.wake
+        return explain(self.citizen, known[task], state, now, floor, masks, freeze, wake)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         await self.ask(OutputChunk, "follow", task=task)
@@ -136,6 +138,15 @@ class OfflineControl(ObservableControl):
         freezes = HomeFreezes(self._settings.home)
         return (await asyncio.to_thread(freezes.read, now)).now(now)
 
+    @property
+    def _tasks(self) -> dict[str, Task]:
+        return {each.name: each for each in (self._settings.wake.task, *self._settings.tasks)}
+
     async def _states(self) -> States:
-        states, _ = await asyncio.to_thread(StateFile(self._settings.home).peek)
-        return states
+        settings, now = self._settings, self._clock.now()
+
+        def read() -> States:
+            states, _ = StateFile(settings.home).peek()
+            return {**states, WAKE: wake_state_of(settings, states.get(WAKE), now)}
+
+        return await asyncio.to_thread(read)

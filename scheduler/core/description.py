@@ -10,7 +10,7 @@ from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
-from scheduler.core.task import BUILT_IN, Call, Command, Imported, Isolated, NotSetUp, Task
+from scheduler.core.task import BUILT_IN, Call, Command, Imported, Isolated, NotSetUp, Task, WakeConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,13 @@ def explain(
     floor: float,
     masks: Masks,
     freeze: Freeze | None = None,
+    wake: WakeConfig | None = None,
 ) -> TaskDetails:
-    """What the task is and when it is due next."""
+    """What the task is and when it is due next; `wake` is the plan if it is the wake."""
+    special = _special(wake) if task.is_wake and wake else ()
     return TaskDetails(
         task=task.name,
-        facts=tuple(_facts(task, masks)),
+        facts=(*_facts(task, masks), *special),
         options=tuple(_options(task, masks)),
         upcoming=upcoming(citizen, task, state, now, floor, freeze=freeze),
         in_process=isinstance(task.work, Call | Imported),
@@ -65,13 +67,27 @@ def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
         yield DefinitionField("enabled", "no: only when forced")
     yield DefinitionField("timeout", in_words(task.timeout))
     yield DefinitionField("retries", _retries(task), not task.retries)
+    if task.pause_after:
+        yield DefinitionField("pauses", f"after {task.pause_after} failures in a row")
     yield DefinitionField("missed runs", "run once when back" if task.catch_up else "skipped", task.catch_up)
     yield DefinitionField(
         "jitter", f"up to {in_words(task.jitter)}" if task.jitter else "none", not task.jitter
     )
-    yield DefinitionField("priority", f"{task.priority} (lower runs first)")
+    if not task.is_wake:
+        yield DefinitionField("priority", f"{task.priority} (lower runs first)")
     if task.ping:
         yield DefinitionField("ping", f"{MASK}, on {' and '.join(sorted(task.ping_on))}")
+
+
+def _special(plan: WakeConfig) -> Iterator[DefinitionField]:
+    """What only a wake has."""
+    usual = WakeConfig()
+    waits = f"waited for, up to {in_words(plan.patience)}"
+    yield DefinitionField("due tasks", waits, plan.patience == usual.patience)
+    often = f"wakes at once, at most every {in_words(plan.urgent_cooldown)}"
+    yield DefinitionField("urgent", often, plan.urgent_cooldown == usual.urgent_cooldown)
+    if plan.report:
+        yield DefinitionField("report", f"its cost, from what {plan.report} prints")
 
 
 def _schedule(task: Task) -> str:
@@ -96,6 +112,8 @@ def _work(task: Task, masks: Masks) -> str:
             return f"{masks.text(source)}:{function}"
         case Isolated(source, function):
             return f"{masks.text(source)}:{function}, in a process of its own"
+        case Command(()):
+            return "nothing yet: it is recorded; add command to [wake]"
         case Command(argv):
             return shlex.join(masks.words(argv)).replace(f"'{MASK}'", MASK)
         case NotSetUp(setting):

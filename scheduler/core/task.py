@@ -5,7 +5,7 @@ All times are Unix seconds (UTC), all durations seconds.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -194,6 +194,7 @@ class Task:
     priority: int = 50
     retries: int = 0
     retry_delay: float = 30.0
+    pause_after: int = 0  # failures in a row; 0: never
     jitter: float = 0.0
     catch_up: bool = True
     enabled: bool = True
@@ -242,6 +243,17 @@ class WakeConfig:
     cron: Cron | None = None
     report: str = ""  # the program whose output says what the wake cost
     active: ActiveHours | None = None
+    retries: int = 0
+    retry_delay: float = 30.0
+    pause_after: int = 0
+    jitter: float = 0.0
+    catch_up: bool = True
+    enabled: bool = True
+    description: str = ""
+    ping: str = field(default="", repr=False)
+    ping_on: frozenset[str] = frozenset(("ok", "failed"))
+    source: str = ""
+    hidden: frozenset[str] = frozenset()
 
     @property
     def schedule(self) -> Cron | Every:
@@ -250,8 +262,11 @@ class WakeConfig:
     @property
     def task(self) -> Task:
         """The wake as the run that it is; without a command it is recorded, nothing more."""
-        work = self.work or NO_COMMAND
-        return Task(WAKE, self.schedule, work, timeout=self.timeout, active=self.active)
+        shared = {name: getattr(self, name) for name in _SHARED}
+        return Task(WAKE, self.schedule, self.work or NO_COMMAND, **shared)
+
+
+_SHARED = {each.name for each in fields(Task)} & {each.name for each in fields(WakeConfig)} - {"work"}
 
 
 @dataclass(frozen=True, slots=True)

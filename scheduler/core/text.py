@@ -17,6 +17,8 @@ GLYPHS = {
     TaskStatus.RUNNING: "►",
     TaskStatus.PAUSED: "‖",
     TaskStatus.STOPPED: "■",
+    TaskStatus.WAITS: "◷",
+    TaskStatus.OVER_BUDGET: "$",
 }
 ASCII_GLYPHS = {
     TaskStatus.OK: "+",
@@ -27,17 +29,26 @@ ASCII_GLYPHS = {
     TaskStatus.RUNNING: ">",
     TaskStatus.PAUSED: "=",
     TaskStatus.STOPPED: "s",
+    TaskStatus.WAITS: "z",
+    TaskStatus.OVER_BUDGET: "$",
 }
 ERROR_WIDTH = 60
 # C0 and C1 control a terminal, bidi controls reorder text, a lone surrogate cannot be printed.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
-def lines(snapshot: Snapshot, now: float, title: str = "BACKGROUND TASKS") -> list[str]:
-    """The status of one citizen, a line per task and one below it for its last error."""
-    frozen = snapshot.freeze is not None
-    rows = [row for task in snapshot.tasks for row in _rows(task, now, frozen)]
-    return [f"=== {title} ===", "", *_banner(snapshot, now), *rows]
+def lines(snapshot: Snapshot, now: float, citizen: str = "") -> list[str]:
+    """The status of one citizen, named if it is one of several: its tasks, then a wake that runs a command.
+
+    Each is a line, with one below it for its last error.
+    """
+    named, frozen = f": {citizen}" if citizen else "", snapshot.freeze is not None
+    tasks = [row for task in snapshot.background for row in _rows(task, now, frozen)]
+    found = [f"=== BACKGROUND TASKS{named} ===", "", *_banner(snapshot, now), *tasks]
+    if snapshot.wake.configured:
+        wake = [row for task in snapshot.tasks if task.is_wake for row in _rows(task, now, frozen)]
+        found += ["", f"=== WAKE{named} ===", "", *wake] if wake else []
+    return found
 
 
 def _banner(snapshot: Snapshot, now: float) -> list[str]:
@@ -122,6 +133,8 @@ def _sentence(task: TaskView, now: float, frozen: bool) -> str:
     ran = never if task.last_run is None else f"ran {ago(now - task.last_run)} ago"
     if task.kind is TaskStatus.PAUSED:
         return f"paused{_pause(task, now)}, {ran} {runs}"
+    if task.held:
+        return f"{clean(task.held.why)}, {ran} {runs}"
     stopped = "stopped, " if task.kind is TaskStatus.STOPPED else ""
     after = "frozen" if frozen else _next(task, now)
     return f"{stopped}{ran}, {after} {runs}"

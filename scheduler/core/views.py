@@ -11,7 +11,7 @@ from typing import Any
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import Failure, TaskState
-from scheduler.core.task import NotSetUp, Outcome, Progress, Task, Trigger
+from scheduler.core.task import WAKE, NotSetUp, Outcome, Progress, Task, Trigger
 from scheduler.core.values import value
 from scheduler.process.who import Who
 
@@ -31,6 +31,26 @@ class TaskStatus(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     STOPPED = "stopped"
+    WAITS = "waits"
+    OVER_BUDGET = "over budget"
+
+
+class HoldKind(StrEnum):
+    """What keeps a run that is due from starting."""
+
+    AWAKE = "awake"  # the agent of a wake before it is still alive
+    BUDGET = "budget"
+    PROVIDER = "provider"
+    FREEZE = "freeze"
+
+
+@value
+class Hold:
+    """Why a run that is due does not start, in words, and until when at the latest, if that is known."""
+
+    kind: HoldKind
+    why: str
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,12 @@ class TaskView:
     active: str = ""  # the hours in which the schedule may start it
     recent: str = ""
     builtin: bool = False  # it runs one of our handlers, or nothing yet for want of settings
+    held: Hold | None = None
+    number: int = 0  # of the last wake
+
+    @property
+    def is_wake(self) -> bool:
+        return self.name == WAKE
 
     @property
     def paused(self) -> bool:
@@ -134,6 +160,11 @@ class Snapshot:
     zone: str = ""  # of its owner's times, if that was asked
     freeze: Freeze | None = None
 
+    @property
+    def background(self) -> tuple[TaskView, ...]:
+        """The rows without that of the wake."""
+        return tuple(task for task in self.tasks if not task.is_wake)
+
     def task(self, name: str) -> TaskView | None:
         return next((task for task in self.tasks if task.name == name), None)
 
@@ -165,11 +196,12 @@ class Heartbeat:
     culprit: str = ""
 
 
-def view(task: Task, state: TaskState, when: float, **more: Any) -> TaskView:
+def view(task: Task, state: TaskState, when: float, *, held: Hold | None = None, **more: Any) -> TaskView:
     """The row of a task now; `when` is its due time."""
     return TaskView(
         name=task.name,
-        kind=_kind(task, state),
+        kind=_kind(task, state, held),
+        held=held,
         schedule=str(task.schedule),
         due=None if when == NEVER else when,
         since=state.last_run if state.last_run is not None else state.first_seen,
@@ -199,13 +231,15 @@ def view(task: Task, state: TaskState, when: float, **more: Any) -> TaskView:
     )
 
 
-def _kind(task: Task, state: TaskState) -> TaskStatus:
+def _kind(task: Task, state: TaskState, held: Hold | None) -> TaskStatus:
     if state.running:
         return TaskStatus.RUNNING
     if not task.set_up:
         return TaskStatus.NOT_SET_UP
     if state.paused or not task.enabled:
         return TaskStatus.PAUSED
+    if held:
+        return TaskStatus.OVER_BUDGET if held.kind is HoldKind.BUDGET else TaskStatus.WAITS
     if state.error or (state.outcome and state.outcome.bad):
         return TaskStatus.FAILED
     if state.outcome is Outcome.STOPPED:

@@ -69,7 +69,7 @@ class Dispatcher:
         now, freeze = self._clock.now(), self._freezing.current
         when, job.slot = next_start(self._citizen, job.task, job.state, now, job.floor, freeze)
         job.when = when
-        job.view = None
+        job.view = job.held = None
         if freeze:
             self._due_queue.drop(job)
             return

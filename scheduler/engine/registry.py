@@ -14,11 +14,11 @@ from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Command, Isolated, Outcome, Task, Trigger
 from scheduler.core.task import NotSetUp as Nothing
-from scheduler.core.views import LEFT_BEHIND, STOPPING, Receipt, TaskView, view
+from scheduler.core.views import LEFT_BEHIND, STOPPING, Hold, Receipt, TaskView, view
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.run import RunHandle
 from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult
-from scheduler.errors import NotSetUp, UnknownTask
+from scheduler.errors import PROGRAM, NotSetUp, UnknownTask
 from scheduler.executors import Result
 from scheduler.process.process_info import BOOT, Running, alive
 from scheduler.process.process_info import born as start_ticks
@@ -41,7 +41,7 @@ class Job:
     """What the engine knows of one task at this moment."""
 
     __slots__ = (
-        *("again", "entry", "floor", "is_wake", "left", "run"),
+        *("again", "entry", "floor", "held", "is_wake", "left", "number", "run"),
         *("slot", "state", "task", "view", "waiting", "when"),
     )
 
@@ -55,6 +55,8 @@ class Job:
         self.waiting: Trigger | None = None
         self.left: tuple[str, Callable[[], bool]] | None = None
         self.again = False
+        self.held: Hold | None = None  # what keeps the wake from starting
+        self.number = 0  # of the last wake
         self.view: TaskView | None = None
 
     @property
@@ -80,6 +82,8 @@ class Job:
                 progress=self.run.progress if self.run else None,
                 queued=self.waiting is not None,
                 note=self._note(workers),
+                held=None if self.busy or self.state.paused else self.held,
+                number=self.number,
             )
         return self.view
 
@@ -90,6 +94,8 @@ class Job:
             return f"{LEFT_BEHIND}{self.left[0]}"
         if self.waiting:
             return f"queued: all {workers} workers busy"
+        if self.held and not self.busy:
+            return self.held.why
         if self.state.retry_at is not None:
             return self.attempt()
         return ""
@@ -272,11 +278,15 @@ class TaskRegistry:
         if run.name != WAKE:
             self._results.append(TaskResult(run.name, outcome, result.text, now))
         self._log_end(run, result, before.attempt, now, took)
+        if state.paused and not before.paused:
+            fix = f"{PROGRAM} resume {self._citizen} {run.name}"
+            self.add_event("paused", run.name, text=f"{state.paused_why}; continue with: {fix}")
 
     def _log_end(self, run: RunHandle, result: Result, attempt: int, now: float, took: float) -> None:
         """Keep it as an event, and in the history."""
         outcome, text, output = result.outcome, result.text, run.printed
-        self.add_event("finished", run.name, outcome, text, run.trigger, took, None, run.who)
+        lasted = None if outcome is Outcome.SKIPPED else took
+        self.add_event("finished", run.name, outcome, text, run.trigger, lasted, None, run.who)
         if output is not None:
             output.close()
         when = (run.since, now, took)
@@ -309,6 +319,9 @@ class TaskRegistry:
             state = before.finished(outcome, result.text, now, took)
         if outcome is OK or not outcome.bad:
             return state
+        if (most := job.task.pause_after) and not state.failures_in_a_row % most and not self.stopping:
+            why = f"{state.failures_in_a_row} failures in a row"
+            return state.gave_up().put_on_hold(now, None, why)
         retry_at = retry_time(self._citizen, job.task, state, now)
         if retry_at is not None:
             return state.retrying(retry_at)
@@ -345,7 +358,7 @@ class TaskRegistry:
         return self._rows
 
     def views(self, workers: int) -> tuple[TaskView, ...]:
-        return tuple(job.row(workers) for job in self._rows if not job.is_wake)
+        return tuple(job.row(workers) for job in self._rows)
 
     @property
     def unsaved(self) -> str:

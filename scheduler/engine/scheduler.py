@@ -235,6 +235,8 @@ class Scheduler:
             if isinstance(task.schedule, AtStart) and not self._started:
                 state = state.wanted()
             job = self._registry.jobs[task.name] = Job(task, state, floor=now)
+            if task.is_wake and self._wake:
+                job.number = self._wake.wake.record.count
         job.task = task
         self._registry.take_up(job, now)
         self._runner.reap_leaked(job, self._settled)
@@ -369,8 +371,8 @@ class Scheduler:
 
     async def explain(self, task: str) -> TaskDetails:
         job, now = self._registry.job(task), self._clock.now()
-        freeze = self._freezing.current
-        return explain(self.citizen, job.task, job.state, now, job.floor, self._rules.masks, freeze)
+        freeze, masks, wake = self._freezing.current, self._rules.masks, self._rules.wake
+        return explain(self.citizen, job.task, job.state, now, job.floor, masks, freeze, wake)
 
     async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
         job = self._registry.job(task)

@@ -99,7 +99,7 @@ async def _succeed(fleet: Fleet, give_up: Callable[[], None]) -> None:
 
 def _status(fleet: Fleet) -> str:
     """The status line of `systemctl status`."""
-    return ", ".join(f"{one.citizen}: {len(one.tasks)} tasks" for one in _snapshots(fleet)[:20])
+    return ", ".join(f"{one.citizen}: {len(one.background)} tasks" for one in _snapshots(fleet)[:20])
 
 
 def _snapshots(fleet: Fleet) -> list[Snapshot]:

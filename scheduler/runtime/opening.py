@@ -26,8 +26,8 @@ def opening(root: str, citizens: Iterable[Snapshot], now: float) -> Iterator[str
 
 
 def _names(running: list[Snapshot]) -> str:
-    counts = [f"{one.citizen} ({len(one.tasks)})" for one in running[:LISTED]]
-    counts[0] = f"{running[0].citizen} ({plural(len(running[0].tasks), 'task')})"
+    counts = [f"{one.citizen} ({len(one.background)})" for one in running[:LISTED]]
+    counts[0] = f"{running[0].citizen} ({plural(len(running[0].background), 'task')})"
     more = f" and {len(running) - LISTED} more" if len(running) > LISTED else ""
     return ", ".join(counts) + more
 

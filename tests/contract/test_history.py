@@ -29,9 +29,8 @@ PRINTS = "echo first; echo fine"
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     place = Place(tmp_path)
-    place.tasks(
-        on_demand("quick", PRINTS), on_demand("bad", "echo refused; exit 1"), on_demand("never", "true")
-    )
+    tasks = on_demand("quick", PRINTS), on_demand("bad", "echo refused; exit 1"), on_demand("never", "true")
+    place.tasks(*tasks, more="[wake]\nenabled = false\n")
     return place
 
 

@@ -189,7 +189,7 @@ _CITIZEN = {
     "socket-group-number": _own("socket_group = 4\n"),
     "history-keys": _own("[history]\nkeep = 0\nkeep_for = '0s'\nkept = 3\n"),
     "history-types": _own("[history]\nkeep = '10'\nkeep_for = {}\n"),
-    "wake-unknown-keys": _own("[wake]\nevry = 3\ninput = 'x'\nretries = 2\n"),
+    "wake-unknown-keys": _own("[wake]\nevry = 3\ninput = 'x'\npriority = 2\non_failure.pause = 2\n"),
     "wake-durations": _own("[wake]\nevery = '0s'\npatience = 'x'\ntimeout = 0\nurgent_cooldown = -3\n"),
     "wake-command-text": _own("[wake]\ncommand = 'claude -p'\n"),
     "wake-command-and-handler": _own("[wake]\ncommand = ['a']\nhandler = 'json:loads'\n"),

@@ -104,11 +104,30 @@ CASES = {
         {"main.toml": MAIN, OWN: _tasks("report"), "homes/opus/.experience/owner.json": "{running}"},
     ),
     "woken": Case(
-        (f"experience-tui status opus --json {CONFIG}",),
+        (f"core.py --citizen opus --status {CONFIG}", f"experience-tui status opus --json {CONFIG}"),
         {
             "main.toml": MAIN,
             OWN: "[wake]\nevery = '10m'\ncommand = ['true']\n",
             "homes/opus/metadata.json": '{"last_wake": "2026-03-02T11:55:00+00:00", "wake_count": 7}',
+        },
+    ),
+    "a-wake-that-failed": Case(
+        (
+            f"core.py --citizen opus --status {CONFIG}",
+            f"experience-tui status {CONFIG}",
+            f"experience-tui history opus wake {CONFIG}",
+        ),
+        {
+            "main.toml": MAIN,
+            OWN: "[wake]\nevery = '10m'\ncommand = ['agent']\n",
+            "homes/opus/metadata.json": '{"last_wake": "2026-03-02T11:55:00+00:00", "wake_count": 7}',
+            STATE: json.dumps(
+                {
+                    "last_run": {"wake": 1772452500.0},
+                    "run_counts": {"wake": 7},
+                    "errors": {"wake": _error("exit 3: the third line")},
+                }
+            ),
         },
     ),
     "ages": _ages(),

@@ -8,7 +8,17 @@ from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.text import freeze_words, until
-from scheduler.core.views import LEFT_BEHIND, STOPPING, Event, Heartbeat, Snapshot, TaskStatus, TaskView
+from scheduler.core.views import (
+    LEFT_BEHIND,
+    STOPPING,
+    Event,
+    Heartbeat,
+    Hold,
+    HoldKind,
+    Snapshot,
+    TaskStatus,
+    TaskView,
+)
 from tui.common.text import ago, moment, took
 from tui.fleet.notices import ATTEMPT, first_line, stalled
 
@@ -88,6 +98,8 @@ def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> st
         return _queued(task, snapshot, now, seen)
     if task.kind is TaskStatus.PAUSED:
         return _paused(task, now)
+    if task.held:
+        return f"{task.held.why}{_what_lifts(task.held)}"
     if late := _held_up(task, now, seen):
         return late
     if task.error is not None or task.kind is TaskStatus.FAILED:
@@ -113,6 +125,10 @@ def _held_up(task: TaskView, now: float, seen: Evidence) -> str:
         return ""
     late = min(now - task.due, seen.pulse.age) if task.due else seen.pulse.age
     return f"{late:.0f}s late: the scheduler is stalled{_by(seen.pulse.culprit)}"
+
+
+def _what_lifts(held: Hold) -> str:
+    return "; B allows more today" if held.kind is HoldKind.BUDGET else ""
 
 
 def _by(culprit: str) -> str:

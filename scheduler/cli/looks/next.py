@@ -89,7 +89,7 @@ def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path
         (task.due, one.citizen, task.name, _time(task.due, one), task.schedule)
         for one in found
         for task in one.tasks
-        if task.due is not None
+        if task.due is not None and (one.wake.configured or not task.is_wake)
     )[:count]
     if as_json:
         rows = [
@@ -125,7 +125,7 @@ def _schedules(citizens: Sequence[str], config: Path | None) -> dict[tuple[str, 
     from scheduler.config.loader import load
 
     found = load(config=config, only=citizens).citizens
-    return {(one.name, task.name): task.schedule for one in found for task in one.tasks}
+    return {(one.name, task.name): task.schedule for one in found for task in (one.wake.task, *one.tasks)}
 
 
 def _in_words(row: str, known: "Schedule | None") -> str:

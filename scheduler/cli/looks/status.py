@@ -49,6 +49,5 @@ def status_text(snapshots: Iterable[Snapshot], alone: bool) -> str:
     from scheduler.system.clock import SystemClock
 
     now = SystemClock.now()
-    title = "BACKGROUND TASKS"
-    blocks = [lines(one, now, title if alone else f"{title}: {one.citizen}") for one in snapshots]
+    blocks = [lines(one, now, "" if alone else one.citizen) for one in snapshots]
     return "\n\n".join("\n".join(block) for block in blocks) or NONE_YET

@@ -145,7 +145,8 @@ def run_verb(
     from scheduler.control.session import fleet_of
 
     async def acted() -> int:
-        at = fleet_of(citizens, config, as_root=as_root, wakes=wakes, interrupted=interrupted)
+        awake = wakes or WAKE in tasks
+        at = fleet_of(citizens, config, as_root=as_root, wakes=awake, interrupted=interrupted)
         async with at as fleet:
             wanted = _wanted(fleet, citizens, tasks)
             alone = len({citizen for citizen, _ in wanted}) == 1

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
-from scheduler.core.views import Receipt, WakeView
+from scheduler.core.views import Hold, HoldKind, Receipt, WakeView
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
@@ -15,6 +15,12 @@ from scheduler.executors import Result
 from scheduler.process.who import Who, this_process
 from scheduler.system.clock import Clock
 
+LOOK = {  # seconds between two looks whether it may begin
+    HoldKind.AWAKE: 2.0,
+    HoldKind.FREEZE: 2.0,
+    HoldKind.PROVIDER: 5.0,
+    HoldKind.BUDGET: 15.0,
+}
 Wait = Callable[[list[str], float | None], Awaitable[list[str]]]
 
 
@@ -26,7 +32,7 @@ class WakeDesk:
     ) -> None:
         self.wake = wake
         self._citizen, self._registry, self._dispatch, self._clock = citizen, registry, dispatch, clock
-        self._hold = ""  # why the wake that is due does not begin
+        self._said: Hold | None = None  # the last one that was told
 
     @property
     def _job(self) -> Job:
@@ -34,13 +40,13 @@ class WakeDesk:
 
     def held(self, job: Job) -> float:
         """After how many seconds to look again whether the wake may begin; 0 if it may."""
-        why, look_after = self.wake.hold()
-        if why != self._hold:
-            self._hold = why
-            if why:
-                self._registry.add_event("waits", WAKE, text=why)
+        hold = self.wake.hold()
+        if hold and hold != self._said:
+            self._registry.add_event("waits", WAKE, text=hold.why)
+        if hold != job.held:
             self._registry.publish(job)
-        return look_after
+        self._said = job.held = hold
+        return LOOK[hold.kind] if hold else 0.0
 
     def view(self) -> WakeView:
         """The wake as a panel's title shows it."""
@@ -61,7 +67,7 @@ class WakeDesk:
         job = self._job
         if job.left and not job.run:
             return f"the wake before has not ended ({job.left[0]})"
-        return self._hold if not job.run and job.when <= self._clock.now() else ""
+        return job.held.why if job.held and not job.run and job.when <= self._clock.now() else ""
 
     # -------------------------------------------------------------- asked for
 
@@ -98,7 +104,8 @@ class WakeDesk:
         """The outcome of one whole wake; skipped if the wake before it has not ended, or by its budget."""
         job = self._job
         if job.run is None and (job.left or self.held(job)):
-            self._registry.add_event("finished", WAKE, Outcome.SKIPPED, self._why_asleep() or self._hold)
+            why = job.held.why if job.held else self._why_asleep()
+            self._registry.add_event("finished", WAKE, Outcome.SKIPPED, why)
             return Outcome.SKIPPED
         if job.run is None:
             self._ask(Trigger.FORCE, this_process())
@@ -121,12 +128,12 @@ class WakeDesk:
     def _refuse_if_held(self) -> None:
         if self._job.left:
             raise AlreadyRunning(f"{self._citizen} is already awake: {self._why_asleep()}")
-        why, _ = self.wake.hold()
-        if why.startswith("over budget"):
+        hold = self.wake.hold()
+        if hold and hold.kind is HoldKind.BUDGET:
             lift = f"experience-tui budget {self._citizen} --add 2 --today"
-            raise SchedulerError(f"{self._citizen} is {why}; lift it with: {lift}")
-        if why:
-            raise AlreadyRunning(f"{self._citizen} is already awake: {why}")
+            raise SchedulerError(f"{self._citizen} is {hold.why}; lift it with: {lift}")
+        if hold:
+            raise AlreadyRunning(f"{self._citizen} is already awake: {hold.why}")
 
     # -------------------------------------------------------------- a run of it
 
@@ -151,4 +158,5 @@ class WakeDesk:
             await self.wake.close(run, result)
         self._registry.wakes.pop(WAKE, None)
         end = self._registry.finish if run.opened else self._registry.pass_over
+        job.number = self.wake.record.count
         end(job, run, result, self._clock.now(), self._clock.elapsed() - run.started_at)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.core.task import Command, Context, Isolated, Outcome, Task, WakeConfig
+from scheduler.core.views import Hold, HoldKind
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.wake.cost import WakeCost
@@ -21,9 +22,6 @@ from scheduler.storage.wake_note import HandedOver
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.wake")
-
-HELD_LOOK = 2.0  # seconds between two looks whether the wake before has ended
-BUDGET_LOOK = 15.0  # seconds between two looks whether the budget was lifted
 
 Execute = Callable[[Task, Context, Any], Awaitable[Result]]
 
@@ -51,16 +49,16 @@ class Wake:
 
     # -------------------------------------------------------------- whether and when
 
-    def hold(self) -> tuple[str, float]:
-        """Why no turn may begin now, and after how many seconds to look again; reads files."""
+    def hold(self) -> Hold | None:
+        """Why no turn may begin now; reads files."""
         if frozen := self._frozen():
-            return frozen, HELD_LOOK
+            return Hold(HoldKind.FREEZE, frozen)
         if agents := self.record.agents():
             named = ", ".join(f"pid {agent.pid}" for agent in agents)
-            return f"the wake before has not ended ({named})", HELD_LOOK
+            return Hold(HoldKind.AWAKE, f"the wake before has not ended ({named})")
         if limit := self.cost.over_budget():
-            return str(limit), BUDGET_LOOK
-        return "", 0.0
+            return Hold(HoldKind.BUDGET, str(limit), limit.until.timestamp())
+        return None
 
     def cools_down(self) -> bool:
         """Whether something urgent woke the citizen a short while ago; if not, this is the last time."""
@@ -88,10 +86,9 @@ class Wake:
     ) -> Result:
         """What the wake came to: the tasks that are due run first, then the agent with its letter."""
         late = await barrier(self.plan.patience) if barrier else []
-        held, _ = self.hold()
-        if held:
+        if held := self.hold():
             run.put_back = True
-            return Result(Outcome.SKIPPED, held)
+            return Result(Outcome.SKIPPED, held.why)
         results = self._registry.results()
         self._told, self._amounts = len(results), {}
         self._noted.clear()

@@ -92,6 +92,17 @@ def test_a_streak_is_reported_once_and_its_end_once(home, outcomes, expected):
     assert opus.kinds() == expected
 
 
+def test_a_pause_after_failures_is_reported_with_what_continues(home):
+    opus = Citizen(home, Alerts(ALL, 5, SAVE))
+    opus.runs(FAILED)
+    before = opus.state
+    opus.state = before.finished(FAILED, "no ink", NOON, 1.0).put_on_hold(NOON, None, "2 failures in a row")
+    opus.alerter.finished(opus.task, before, opus.state)
+    (message,) = opus.sent()
+    assert message["text"].startswith("opus/news_scan failed 2 times in a row: no ink; it is paused")
+    assert message["text"].endswith("resume opus news_scan")
+
+
 def test_a_stop_is_neither_the_end_of_a_streak_nor_one_more_failure(home):
     opus = Citizen(home, Alerts(ALL, 2, SAVE))
     opus.runs(FAILED, Outcome.STOPPED)

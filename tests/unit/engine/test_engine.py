@@ -11,13 +11,13 @@ import pytest
 
 from scheduler.core.schedules.schedule import AtStart, Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Call, Outcome, Report, Task, Trigger
+from scheduler.core.task import Call, Outcome, Report, Task, Trigger, WakeConfig
 from scheduler.core.task import NotSetUp as Nothing
 from scheduler.core.views import TaskStatus
 from scheduler.errors import AlreadyRunning, NotSetUp, Stopping, TaskFailed, UnknownTask
 from scheduler.process.process_info import Running
 from scheduler.storage.state_store import Store
-from tests.fakes import NOON
+from tests.fakes import NOON, until
 
 
 def task(name: str, handler: Any, every: float = 300, **more: Any) -> Task:
@@ -709,3 +709,32 @@ async def test_cron_keeps_wall_time_over_both_daylight_saving_changes(build, not
     await clock.advance(hours=48)
     local = [datetime.fromtimestamp(at, berlin).strftime("%d %H:%M") for at in runs]
     assert local == ["29 09:30", "30 09:30"]
+
+
+@pytest.mark.parametrize("name", ["tick", "wake"])
+async def test_after_so_many_failures_in_a_row_it_is_paused_and_that_is_said_once(build, clock, name):
+    runs = []
+
+    async def broken(context):
+        runs.append(clock.now())
+        raise TaskFailed("no ink")
+
+    limits = {"retries": 1, "retry_delay": 10.0, "pause_after": 3}
+    if name == "wake":
+        scheduler = await build(wake=WakeConfig(every=100.0, work=Call(broken), **limits))
+    else:
+        scheduler = await build(Task(name, Every(100.0), Call(broken), **limits))
+    for _ in range(60):
+        await clock.advance(10)
+        await until(lambda: not scheduler.snapshot().task(name).running_since, "the run is over")
+    assert len(runs) == 3
+    row = scheduler.snapshot().task(name)
+    assert (row.kind, row.due, row.failures_in_a_row) == (TaskStatus.PAUSED, None, 3)
+    assert row.error and row.paused_why == "3 failures in a row"
+    (said,) = (event for event in scheduler.snapshot().events if event.kind == "paused")
+    assert said.text.endswith(f"resume opus {name}")
+    await scheduler.resume(name)
+    for _ in range(60):
+        await clock.advance(10)
+        await until(lambda: not scheduler.snapshot().task(name).running_since, "the run is over")
+    assert len(runs) == 6  # it has as many again

@@ -8,7 +8,7 @@ import pytest
 
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Progress, Trigger
-from scheduler.core.views import Event, Heartbeat, Snapshot, TaskStatus, TaskView
+from scheduler.core.views import Event, Heartbeat, Hold, HoldKind, Snapshot, TaskStatus, TaskView
 from tests.fakes import NOON
 from tui.details.why import TRIGGERS, Evidence, Stall, Stalls, why
 
@@ -96,6 +96,21 @@ TABLE = [
         (),
         Evidence(),
         "next run in 4m (12:03); last run with a warning, 1m ago: disk 91 % full",
+    ),
+    # held back
+    (
+        task(
+            TaskStatus.OVER_BUDGET, due=0.0, held=Hold(HoldKind.BUDGET, "over budget until 00:00 ($5 of $5)")
+        ),
+        (),
+        Evidence(),
+        "over budget until 00:00 ($5 of $5); B allows more today",
+    ),
+    (
+        task(TaskStatus.WAITS, due=0.0, held=Hold(HoldKind.PROVIDER, "waits for anthropic until 15:00")),
+        (),
+        Evidence(),
+        "waits for anthropic until 15:00",
     ),
     # never ran
     (
