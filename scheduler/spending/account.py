@@ -1,5 +1,6 @@
 """What the runs of a citizen cost, and whether one more may start, under its own budget and that of all."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -27,6 +28,7 @@ class Account:
         self.rules = SpendingRules()
         self.ledger = SpendingLedger(home / FOLDER)
         self._clock, self._all, self._lock = clock, all_citizens, threading.Lock()
+        self._all.runs(home)
 
     def open(self) -> None:
         """Read the ledger, and drop what is old; raises OSError."""
@@ -108,11 +110,19 @@ class Account:
 
 
 class AllCitizens:
-    """The ledgers of all homes of this user in a root, whichever process adds to them; for any thread."""
+    """The ledgers of all homes of this user in a root, whichever process adds to them; for any thread.
+
+    For root that runs another user's home (--own-as-root) those of all users.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root, self._lock = root, threading.Lock()
+        self._of_all_users = False
         self._ledgers: dict[Path, SpendingLedger] = {}
+
+    def runs(self, home: Path) -> None:
+        """This process runs that home."""
+        self._of_all_users |= os.geteuid() == 0 and not is_ours(home)
 
     @contextmanager
     def one_at_a_time(self, together: Budget) -> Iterator[None]:
@@ -123,12 +133,12 @@ class AllCitizens:
     def spent(self, together: Budget, today: date, apart_from: str = "") -> Spent:
         """What all citizens have spent; the caller has the lock. Raises OSError if any of it is unknown.
 
-        A home of another user is not counted: what lies there is not believed.
+        A home of another user is not counted otherwise: what lies there is not believed.
         """
         day, month = Spending(), Spending()
         for name in homes(self._root):
             home = self._root / name
-            if is_ours(home):
+            if self._of_all_users or is_ours(home):
                 each = spent_in(self._loaded(home / FOLDER), today, apart_from)
                 day, month = day + each[0], month + each[1]
         return Spent(together, day, month, self._loaded(root_folder(self._root)).lift(today), together=True)

@@ -5,6 +5,7 @@ power cut, a `kill -9` before its cost was read) has an unknown cost. Lines are 
 newest one counts.
 """
 
+import errno
 import json
 import os
 import stat
@@ -19,7 +20,7 @@ from scheduler.core.costs import Usage
 from scheduler.spending.budget import Charge, Spending, dearest, spending
 from scheduler.spending.money import EXACT, ZERO, believed
 from scheduler.system.files import LIMIT, NotRegular, replace_file
-from scheduler.system.foreign_home import Refused, open_file
+from scheduler.system.foreign_home import Refused, open_file, other_user_of
 
 NAME = "spending.jsonl"
 KEPT = 400  # days of charges: a year, and what is left of a month
@@ -59,10 +60,13 @@ class SpendingLedger:
         except FileNotFoundError:
             self._forget()
             return
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - it is open already
+        try:
             self._check(os.fstat(descriptor))
-            file.seek(self._read)
-            content = file.read(LIMIT)
+            with open(descriptor, "rb", closefd=False) as file:
+                file.seek(self._read)
+                content = file.read(LIMIT)
+        finally:
+            os.close(descriptor)
         whole, newline, _ = content.rpartition(b"\n")  # the last line may still be being written
         self._read += len(whole) + len(newline)
         for line in whole.splitlines():
@@ -71,9 +75,11 @@ class SpendingLedger:
 
     def _check(self, status: os.stat_result) -> None:
         if status.st_uid != os.geteuid():
-            raise Refused("another user's", self._file)
+            user = other_user_of(self._file.parent)  # root may run it, and writes as its user
+            if user is None or status.st_uid != user.uid:
+                raise Refused("another user's", self._file)
         if not stat.S_ISREG(status.st_mode) or status.st_size > LIMIT:
-            raise NotRegular("is not a file of charges; move it away", str(self._file))
+            raise NotRegular(errno.EINVAL, "is not a file of charges; move it away", str(self._file))
         found = (status.st_dev, status.st_ino)
         if found != self._id or status.st_size < self._read:  # replaced, or cut
             self._forget()

@@ -5,15 +5,21 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.core.costs import Budget, SpendingRules
+from scheduler.spending.account import FOLDER, Account, AllCitizens
+from scheduler.spending.budget import zone_of_days
+from scheduler.spending.ledger import SpendingLedger
 from scheduler.system.unix_socket import socket_path
 from tests.crash.loops import command
-from tests.fakes import until
-from tests.security.machine import AGENT
+from tests.fakes import NOON, until
+from tests.security.machine import AGENT, OTHER
 
 QUIET = "\n".join(f"[tasks.{name}]\nenabled = false" for name in BACKGROUND_TASKS)
 
@@ -109,3 +115,38 @@ def test_no_folder_of_a_home_is_open_to_others_whatever_the_umask(machine):
     made = [path for path in machine.root.rglob("*") if path.is_dir() and path != machine.home]
     assert len(made) > 5
     assert {str(path): oct(path.stat().st_mode) for path in made if path.stat().st_mode & 0o077} == {}
+
+
+def spent(home, cost: str, run: str = "r") -> SpendingLedger:
+    ledger = SpendingLedger(home / FOLDER)
+    ledger.enter(run, "wake", datetime.fromtimestamp(NOON, zone_of_days()).date())
+    ledger.settle(run, Decimal(cost), None, None)
+    return ledger
+
+
+def test_root_counts_what_the_runs_of_another_users_home_cost(machine, clock):
+    spent(machine.home, "3")
+    assert {path.lstat().st_uid for path in machine.home.rglob("*")} == {AGENT}
+    account = Account(machine.home, clock, AllCitizens(machine.root))
+    account.rules = SpendingRules(Budget(day=Decimal(3)))
+    assert "over budget" in str(account.enter("next", "wake"))
+
+
+def test_the_limit_of_all_citizens_holds_for_those_of_other_users_that_root_runs(machine, clock):
+    spent(machine.new_home("other", OTHER), "3")
+    limits = SpendingRules(together=Budget(day=Decimal(3)))
+    evil = Account(machine.home, clock, AllCitizens(machine.root))
+    evil.rules = limits
+    assert evil.enter("next", "wake"), "root runs all of them"
+    good = Account(machine.new_home("good", 0), clock, AllCitizens(machine.root))
+    good.rules = limits
+    assert good.enter("next", "wake") is None, "what an agent says of its costs does not stop root's own"
+
+
+def test_a_ledger_that_is_none_hides_no_other_citizens_costs(machine):
+    spent(machine.home, "3")
+    machine.agent("rm .experience/spending.jsonl; mkdir .experience/spending.jsonl")
+    spent(machine.new_home("other", OTHER), "2")
+    said = machine.experience("cost", code=2)
+    assert f"evil: {machine.home}/.experience/spending.jsonl: is not a file of charges" in said
+    assert any(line.startswith("other") for line in said.splitlines()), said

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
+from scheduler.core.text import clean
 
 if TYPE_CHECKING:
     from scheduler.config.settings import CitizenSettings
@@ -49,17 +51,24 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
     dearest of the last ten runs of its task.
     """
     chosen = chosen_citizens(names, config)
-    costs = [_cost(each, days) for each in chosen]
+    costs, wrong = [], []
+    for each in chosen:
+        try:
+            costs.append(_cost(each, days))
+        except OSError as error:  # one home must not keep the costs of all others from being seen
+            wrong.append(f"{each.name}: {error.filename}: {error.strerror or error}")
+    for line in wrong:
+        click.echo(clean(f"experience: {line}"), err=True)
     together = spent_together(chosen)
     if as_json:
         documents = [{**_document(cost), "together": together and _amounts(together)} for cost in costs]
         click.echo(json.dumps(documents, indent=2))
-        return 0
+        return WRONG if wrong else OK
     rows = [TITLES, *map(_row, costs), *([_together(together)] if together else [])]
     click.echo("\n".join(table(rows, 200, right=TITLES[1:])))
     if len(costs) == 1:
         click.echo("\n".join(_by_day(costs[0])))
-    return 0
+    return WRONG if wrong else OK
 
 
 def chosen_citizens(names: tuple[str, ...], config: Path | None) -> "list[CitizenSettings]":
