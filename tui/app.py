@@ -30,6 +30,7 @@ from tui.fleet.grid import FleetGrid
 from tui.fleet.navigation import ProblemNavigator
 from tui.fleet.notices import lesson, lost
 from tui.fleet.page import Page
+from tui.fleet.row_keys import FleetRows
 from tui.fleet.summary import FleetSummary, StatusBar
 from tui.glyphs import ASCII, UNICODE
 from tui.keys import APP_KEYS, key_of
@@ -189,30 +190,30 @@ class ExperienceApp(App[str]):
 
     # -------------------------------------------------------------- requests to citizens
 
-    def on_fleet_grid_asked(self, message: FleetGrid.Asked) -> None:
+    def on_fleet_rows_asked(self, message: FleetRows.Asked) -> None:
         rows = [(place.citizen, place.task) for place in message.places]
         self._actions.request(message.verb, rows, sure=message.sure, then=self._grid.unmark)
 
-    def on_fleet_grid_wake_asked(self, message: FleetGrid.WakeAsked) -> None:
+    def on_fleet_rows_wake_asked(self, message: FleetRows.WakeAsked) -> None:
         self._actions.wake(message.citizen)
 
-    def on_fleet_grid_stop_asked(self, message: FleetGrid.StopAsked) -> None:
+    def on_fleet_rows_stop_asked(self, message: FleetRows.StopAsked) -> None:
         views = [(place.citizen, view) for place in message.places if (view := self._grid.board.view(place))]
         self._actions.stop(views, then=self._grid.unmark)
 
-    def on_fleet_grid_freeze_asked(self, message: FleetGrid.FreezeAsked) -> None:
+    def on_fleet_rows_freeze_asked(self, message: FleetRows.FreezeAsked) -> None:
         self._actions.freeze(message.citizens, then=self._grid.unmark)
 
     def _snapshot_of(self, citizen: str) -> Snapshot | None:
         panel = self._grid.board.panel(citizen)
         return panel.snapshot if panel else None
 
-    def on_fleet_grid_take_over_asked(self, message: FleetGrid.TakeOverAsked) -> None:
+    def on_fleet_rows_take_over_asked(self, message: FleetRows.TakeOverAsked) -> None:
         self._actions.take_over(message.citizen)
 
     # -------------------------------------------------------------- filter
 
-    def on_fleet_grid_find_asked(self) -> None:
+    def on_fleet_rows_find_asked(self) -> None:
         self._filter.open(self._grid.board.filter.text)
 
     async def on_input_changed(self, event: Input.Changed) -> None:
@@ -243,10 +244,10 @@ class ExperienceApp(App[str]):
 
     def _update_lower(self) -> None:
         if self._lower is not None and self._lower.display and self._lower.is_mounted:
-            self.on_fleet_grid_moved()
+            self.on_fleet_rows_moved()
             self._lower.catch_up(self._summary.running)
 
-    def on_fleet_grid_moved(self) -> None:
+    def on_fleet_rows_moved(self) -> None:
         if self._lower is not None and self._lower.display and self._lower.is_mounted:
             place = Place(*self._grid.row)
             self._lower.look_at(place, self._grid.board.view(place))
@@ -257,12 +258,12 @@ class ExperienceApp(App[str]):
             self._lower.switch()
             self._fit_lower()
 
-    def on_fleet_grid_view_changed(self) -> None:
+    def on_fleet_rows_view_changed(self) -> None:
         self._keys.prefix(self._grid.view_words())
 
     # -------------------------------------------------------------- other screens
 
-    def on_fleet_grid_opened(self, message: FleetGrid.Opened) -> None:
+    def on_fleet_rows_opened(self, message: FleetRows.Opened) -> None:
         self._show_details(message.place)
 
     def _show_details(self, place: Place, at: float | None = None) -> None:
@@ -315,12 +316,12 @@ class ExperienceApp(App[str]):
         else:
             self.pop_screen()
 
-    def on_page_copied(self, message: Page.Copied | FleetGrid.Copied) -> None:
+    def on_page_copied(self, message: Page.Copied | FleetRows.Copied) -> None:
         if message.text:
             self.copy_to_clipboard(copyable(message.text))
         self._actions.toast("copied" if message.text else "nothing to copy yet")
 
-    on_fleet_grid_copied = on_page_copied
+    on_fleet_rows_copied = on_page_copied
 
     # -------------------------------------------------------------- keys of the whole screen
 

@@ -1,11 +1,8 @@
 """The grid of all panels: one widget that draws only the lines that are visible and have changed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
 
 from rich.segment import Segment
-from textual.binding import BindingType
 from textual.events import Click, Resize
 from textual.geometry import Region
 from textual.message import Message
@@ -13,89 +10,30 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from scheduler.core.views import Heartbeat, Snapshot
-from tui.common.line_view import LineView
 from tui.common.styles import merged
-from tui.common.task_ref import TaskRef
 from tui.common.text import clean, fit
 from tui.fleet import navigation
-from tui.fleet.arrangement import Filter, Order
+from tui.fleet.arrangement import Filter
 from tui.fleet.board import Board, Place
 from tui.fleet.panels.contents import FOLD
 from tui.fleet.panels.panel import paint
 from tui.fleet.panels.rows import RowState
+from tui.fleet.row_keys import FleetRows
 from tui.glyphs import Glyphs
-from tui.keys import FLEET_KEYS, FLEET_VERBS, key_of
+from tui.keys import key_of
 
 States = tuple[RowState, ...]
 LEAST = 3  # lines of its own, to say that nothing matches
 
 
-class FleetGrid(LineView):
-    """Draws the panels and posts what the person asks for; the app carries it out."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [*FLEET_KEYS]
-
-    @dataclass
-    class Asked(Message):
-        """The person wants `verb` done to these tasks; `sure` when one question has to come first."""
-
-        verb: str
-        places: tuple[Place, ...]
-        sure: bool = True
-
-    @dataclass
-    class Opened(Message):
-        """The person wants to see the details of this task."""
-
-        place: Place
-
-    @dataclass
-    class WakeAsked(Message):
-        """The person wants this citizen to wake now."""
-
-        citizen: str
-
-    @dataclass
-    class StopAsked(Message):
-        """The person wants the runs of these tasks to end."""
-
-        places: tuple[Place, ...]
-
-    @dataclass
-    class FreezeAsked(Message):
-        """The person wants to freeze or to thaw these citizens."""
-
-        citizens: tuple[str, ...]
-
-    @dataclass
-    class TakeOverAsked(Message):
-        """The person wants to own this citizen here."""
-
-        citizen: str
-
-    @dataclass
-    class Copied(Message):
-        """The person wants these words on the clipboard, not yet cleaned; none if there are none."""
-
-        text: str
-
-    class FindAsked(Message):
-        """The person wants to type a filter."""
-
-    class ViewChanged(Message):
-        """The order, the filter or the marks have changed."""
-
-    class Moved(Message):
-        """The cursor is on another row."""
+class FleetGrid(FleetRows):
+    """Draws the panels."""
 
     class Arranged(Message):
         """The panels may need another number of lines."""
 
     def __init__(self, glyphs: Glyphs, read_only: bool = False) -> None:
-        super().__init__()
-        self.board = Board(glyphs)
-        self._glyphs, self._read_only = glyphs, read_only
-        self._now = 0.0
+        super().__init__(Board(glyphs), glyphs, read_only)
         self._drawn: dict[int, tuple[States, Strip]] = {}
         self._late: Callable[[], None] | None = None
 
@@ -132,29 +70,10 @@ class FleetGrid(LineView):
         self._reveal()
         self.post_message(self.ViewChanged())
 
-    def unmark(self) -> None:
-        """Clear the marks."""
-        if self.board.marked:
-            self.board.marked = frozenset()
-            self.sync()
-            self.post_message(self.ViewChanged())
-
-    def view_words(self) -> str:
-        """Filter, order and marks in a few clean words, where they are not the usual ones."""
-        board = self.board
-        words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)}"]
-        words += [] if board.sorted_by is Order.NAME else [str(board.sorted_by)]
-        words += [f"{len(board.marked)} marked"] if board.marked else []
-        return self._glyphs.dot.join(words)
-
     def tick(self, now: float) -> None:
         """Paint again what looks different at `now`."""
         self._now = now
         self.sync()
-
-    def tasks(self) -> list[TaskRef]:
-        """Every task that the filter keeps, in the order of the screen."""
-        return [TaskRef(panel.citizen, task) for panel in self.board.order for task in panel.tasks]
 
     # -------------------------------------------------------------- drawing
 
@@ -281,21 +200,11 @@ class FleetGrid(LineView):
 
     # -------------------------------------------------------------- keys and mouse
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in FLEET_VERBS:
-            return not (self._read_only or self.board.empty)
-        return not (self.board.empty and action in ("find", "sort", "open"))
-
     def _go(self, panel: int, row: int) -> None:
         self.board.move_to(panel, row)
         self.sync()
         self._reveal()
         self.post_message(self.Moved())
-
-    @property
-    def row(self) -> tuple[str, str]:
-        """The citizen and the task under the cursor."""
-        return self.board.cursor.citizen, self.board.cursor.task
 
     def go_to(self, place: Place) -> None:
         """The cursor to this task, in sight, whatever the filter hides."""
@@ -337,60 +246,8 @@ class FleetGrid(LineView):
         self.board.unfold()
         self.board.arrange(*self._space)
 
-    def action_mark(self) -> None:
-        self.board.mark()
-        self.action_move("vertical", 1)
-        self.post_message(self.ViewChanged())
-
-    def action_clear(self) -> None:
-        if not self.board.filter.all:
-            self.apply_filter("")
-        else:
-            self.unmark()
-
     def action_sort(self) -> None:
         self.board.sort(self.board.sorted_by.next)
         self._rearrange()
         self._reveal()
         self.post_message(self.ViewChanged())
-
-    def action_find(self) -> None:
-        self.post_message(self.FindAsked())
-
-    def action_copy(self) -> None:
-        place = self.board.cursor
-        if view := self.board.view(place):
-            said = view.error.text if view.error else view.text
-            self.post_message(self.Copied(f"{place.citizen}/{place.task}: {said}" if said else ""))
-
-    def action_ask(self, verb: str) -> None:
-        places = self.board.chosen()
-        self.post_message(self.Asked(verb, places, sure=not self.board.marked))
-
-    def action_pause(self) -> None:
-        views = [view for place in self.board.chosen() if (view := self.board.view(place))]
-        self.action_ask("resume" if views and all(view.paused for view in views) else "pause")
-
-    def action_force_failing(self) -> None:
-        failing = [place for place in self.board.places() if self._fails(place)]
-        self.post_message(self.Asked("force", tuple(failing), sure=False))
-
-    def _fails(self, place: Place) -> bool:
-        view = self.board.view(place)
-        return view is not None and view.error is not None and view.running_since is None
-
-    def action_stop(self) -> None:
-        self.post_message(self.StopAsked(self.board.chosen()))
-
-    def action_freeze(self) -> None:
-        marked = sorted({place.citizen for place in self.board.marked})
-        if citizens := marked or [name for name in [self.board.cursor.citizen] if name]:
-            self.post_message(self.FreezeAsked(tuple(citizens)))
-
-    def action_wake(self) -> None:
-        if self.board.cursor.citizen:
-            self.post_message(self.WakeAsked(self.board.cursor.citizen))
-
-    def action_take_over(self) -> None:
-        if self.board.cursor.citizen:
-            self.post_message(self.TakeOverAsked(self.board.cursor.citizen))

@@ -1,0 +1,175 @@
+"""What keys do to the rows of a fleet, however they are drawn; the app carries out what is asked for."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.message import Message
+
+from tui.common.line_view import LineView
+from tui.common.task_ref import TaskRef
+from tui.common.text import clean
+from tui.fleet.arrangement import Order
+from tui.fleet.board import Board, Place
+from tui.glyphs import Glyphs
+from tui.keys import FLEET_KEYS, FLEET_VERBS
+
+
+class FleetRows(LineView):
+    """Rows with a cursor and marks, which are those of the board; posts what the person asks for."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*FLEET_KEYS]
+
+    @dataclass
+    class Asked(Message):
+        """The person wants `verb` done to these tasks; `sure` when one question has to come first."""
+
+        verb: str
+        places: tuple[Place, ...]
+        sure: bool = True
+
+    @dataclass
+    class Opened(Message):
+        """The person wants to see the details of this task."""
+
+        place: Place
+
+    @dataclass
+    class WakeAsked(Message):
+        """The person wants this citizen to wake now."""
+
+        citizen: str
+
+    @dataclass
+    class StopAsked(Message):
+        """The person wants the runs of these tasks to end."""
+
+        places: tuple[Place, ...]
+
+    @dataclass
+    class FreezeAsked(Message):
+        """The person wants to freeze or to thaw these citizens."""
+
+        citizens: tuple[str, ...]
+
+    @dataclass
+    class TakeOverAsked(Message):
+        """The person wants to own this citizen here."""
+
+        citizen: str
+
+    @dataclass
+    class Copied(Message):
+        """The person wants these words on the clipboard, not yet cleaned; none if there are none."""
+
+        text: str
+
+    class FindAsked(Message):
+        """The person wants to type a filter."""
+
+    class ViewChanged(Message):
+        """The order, the filter or the marks have changed."""
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+    def __init__(self, board: Board, glyphs: Glyphs, read_only: bool) -> None:
+        super().__init__()
+        self.board, self._glyphs, self._read_only = board, glyphs, read_only
+        self._now = 0.0
+
+    # -------------------------------------------------------------- for the kinds of rows
+
+    def sync(self) -> None:
+        """Repaint what looks different by now."""
+
+    def apply_filter(self, text: str) -> None:
+        """Show only what the filter keeps."""
+
+    def action_move(self, how: str, step: int) -> None:
+        """Move the cursor."""
+
+    # -------------------------------------------------------------- what there is
+
+    @property
+    def row(self) -> tuple[str, str]:
+        """The citizen and the task under the cursor."""
+        return self.board.cursor.citizen, self.board.cursor.task
+
+    def tasks(self) -> list[TaskRef]:
+        """Every task that the filter keeps, in the order of the screen."""
+        return [TaskRef(panel.citizen, task) for panel in self.board.order for task in panel.tasks]
+
+    def view_words(self) -> str:
+        """Filter, order and marks in a few clean words, where they are not the usual ones."""
+        board = self.board
+        words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)}"]
+        words += [] if board.sorted_by is Order.NAME else [str(board.sorted_by)]
+        words += [f"{len(board.marked)} marked"] if board.marked else []
+        return self._glyphs.dot.join(words)
+
+    def unmark(self) -> None:
+        """Clear the marks."""
+        if self.board.marked:
+            self.board.marked = frozenset()
+            self.sync()
+            self.post_message(self.ViewChanged())
+
+    # -------------------------------------------------------------- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in FLEET_VERBS:
+            return not (self._read_only or self.board.empty)
+        return not (self.board.empty and action in ("find", "sort", "open"))
+
+    def action_mark(self) -> None:
+        self.board.mark()
+        self.action_move("vertical", 1)
+        self.post_message(self.ViewChanged())
+
+    def action_clear(self) -> None:
+        if not self.board.filter.all:
+            self.apply_filter("")
+        else:
+            self.unmark()
+
+    def action_find(self) -> None:
+        self.post_message(self.FindAsked())
+
+    def action_copy(self) -> None:
+        place = self.board.cursor
+        if view := self.board.view(place):
+            said = view.error.text if view.error else view.text
+            self.post_message(self.Copied(f"{place.citizen}/{place.task}: {said}" if said else ""))
+
+    def action_ask(self, verb: str) -> None:
+        places = self.board.chosen()
+        self.post_message(self.Asked(verb, places, sure=not self.board.marked))
+
+    def action_pause(self) -> None:
+        views = [view for place in self.board.chosen() if (view := self.board.view(place))]
+        self.action_ask("resume" if views and all(view.paused for view in views) else "pause")
+
+    def action_force_failing(self) -> None:
+        failing = [place for place in self.board.places() if self._fails(place)]
+        self.post_message(self.Asked("force", tuple(failing), sure=False))
+
+    def _fails(self, place: Place) -> bool:
+        view = self.board.view(place)
+        return view is not None and view.error is not None and view.running_since is None
+
+    def action_stop(self) -> None:
+        self.post_message(self.StopAsked(self.board.chosen()))
+
+    def action_freeze(self) -> None:
+        marked = sorted({place.citizen for place in self.board.marked})
+        if citizens := marked or [name for name in [self.board.cursor.citizen] if name]:
+            self.post_message(self.FreezeAsked(tuple(citizens)))
+
+    def action_wake(self) -> None:
+        if self.board.cursor.citizen:
+            self.post_message(self.WakeAsked(self.board.cursor.citizen))
+
+    def action_take_over(self) -> None:
+        if self.board.cursor.citizen:
+            self.post_message(self.TakeOverAsked(self.board.cursor.citizen))
