@@ -4,19 +4,21 @@ import asyncio
 import contextlib
 import logging
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
+from scheduler.control.following.displaced import DisplacedHomes
+from scheduler.control.following.looks import Looks, pause_after, timed
+from scheduler.control.following.settings_watch import AGAIN, SettingsWatch
 from scheduler.control.freezing import Answer, Freezer, Owner
 from scheduler.control.member import Member, attached, owned
+from scheduler.control.moves import Moves
 from scheduler.control.offline import OfflineControl
 from scheduler.control.place import LocalPlace, Place, place_of
-from scheduler.control.settings_watch import AGAIN, TAKEN_AWAY, SettingsWatch
 from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Process
 from scheduler.control.wire.stream import RemoteStream
@@ -36,21 +38,14 @@ from scheduler.errors import (
     Unreadable,
 )
 from scheduler.executors import Executor
-from scheduler.process.process_info import Running
-from scheduler.storage.lock import LOOP, MONITOR, owner_of
-from scheduler.storage.state_file import FILE_NAME
+from scheduler.storage.lock import LOOP, MONITOR
 from scheduler.system.clock import Clock, SystemClock
 
 log = logging.getLogger("experience.fleet")
-T = TypeVar("T")
 
-CHECK_EVERY = 2.0  # seconds between two looks at settings, state files and the homes of others
-CHECK_SHARE = 500  # a look at a thousand homes takes 13 ms; looks may take a five-hundredth of the time
 FREE_EVERY = 1.0  # seconds between two looks for citizens whose machine is silent
-LONGEST = 10.0  # seconds between two looks, however much they cost
 OnHome = Callable[[str, Path, Masks], None]
 BATCH = 50  # citizens added between two updates of the screen
-ARRIVAL = 5.0  # seconds that a citizen which is just coming gets at the end
 
 
 class Fleet:
@@ -74,12 +69,11 @@ class Fleet:
         self._loading = self._dispatch = True
         self._stopped = False
         self._watch = SettingsWatch(self._load, self.clock.elapsed)
-        self._looking: list[asyncio.Task[None]] = []
-        self._moving: dict[str, asyncio.Task[None]] = {}  # citizens that come, go or change at this moment
+        self._looks, self._moves = Looks(), Moves()
         self._settings_now, self._homes_now = asyncio.Event(), asyncio.Event()
         self._reloaded: list[Callable[[], None]] = []
         self._gone: set[str] = set()  # citizens whose homes were removed while they ran
-        self._missing: dict[str, float] = {}  # since when a home is not there, in elapsed seconds
+        self._displaced = DisplacedHomes(self.clock.elapsed)
 
     # -------------------------------------------------------------- life
 
@@ -108,21 +102,19 @@ class Fleet:
             self.notify()
         self._loading = False
         self.notify()
-        looks = [self._follow_settings(), self._follow_homes(), self._follow_owners()]
+        self._looks.begin(self._look_at_settings, self._settings_now)
+        self._looks.begin(self._look_at_homes, self._homes_now)
+        self._looks.begin(self._look_at_owners)
         if settings.engine and self._options.own:
-            looks.append(self._follow_machines())
-        for look in looks:
-            self._looking.append(asyncio.create_task(look, name="look"))
-            self._looking[-1].add_done_callback(_log_failure)
+            self._looks.begin(self._look_at_machines, first=FREE_EVERY)
 
     async def stop(self, grace: float | None = None) -> None:
         """Stop every scheduler of this process at the same time, and release the homes."""
         if self._stopped:
             return
         self._stopped = True
-        for look in self._looking:
-            look.cancel()
-        await self._end_moves()
+        self._looks.cancel()
+        await self._moves.end(self._is_owned)
         await asyncio.gather(*(member.end(grace) for member in self.members.values()))
         await self._workers.close()
         await self._alarms.stop()
@@ -130,16 +122,8 @@ class Fleet:
         if isinstance(self.clock, SystemClock):
             self.clock.close()
 
-    async def _end_moves(self) -> None:
-        """Let those who come arrive, and drop what ends or changes a citizen: it is ended anyway."""
-        for name, move in self._moving.items():
-            member = self.members.get(name)
-            if member and isinstance(member.control, Scheduler):
-                move.cancel()
-        if self._moving:
-            _, late = await asyncio.wait(self._moving.values(), timeout=ARRIVAL)
-            for move in late:
-                move.cancel()
+    def _is_owned(self, name: str) -> bool:
+        return name in self.members and isinstance(self.members[name].control, Scheduler)
 
     def stop_now(self) -> None:
         """Kill everything that still runs: the second request to stop."""
@@ -157,8 +141,7 @@ class Fleet:
         """Own a citizen whose owner is gone; raises Owned while there is one."""
         if name not in self.members:
             raise UnknownCitizen(name, self.members)
-        if name in self._moving:
-            await asyncio.wait({self._moving[name]})
+        await self._moves.wait(name)
         await self._replace(self.members[name])
 
     async def _replace(self, before: Member) -> None:
@@ -185,11 +168,11 @@ class Fleet:
                 await self._add(member.settings)
             self.notify()
 
-        while name in self._moving:
-            await asyncio.wait({self._moving[name]})
+        while name in self._moves:
+            await self._moves.wait(name)
         self._move(name, go())
-        await asyncio.wait({self._moving[name]})
-        return not isinstance(self.members[name].control, Scheduler)
+        await self._moves.wait(name)
+        return not self._is_owned(name)
 
     def spare(self, pid: int) -> None:
         """This child is no run of a task: it is not ended with any."""
@@ -351,51 +334,38 @@ class Fleet:
 
     # -------------------------------------------------------------- following the files
 
-    async def _follow_settings(self) -> None:
+    async def _look_at_settings(self, asked: bool) -> float:
         """Take up changed settings, on time whatever the citizens are at."""
-        pause = CHECK_EVERY
-        while True:
-            asked = await _set_within(self._settings_now, pause)
-            found, cost = await asyncio.to_thread(
-                _timed, lambda a=asked: self._watch.look(self._settings, asked=a)
-            )
-            if found:
-                self._apply(found)
-            pause = min(AGAIN, CHECK_EVERY) if self._watch.undecided else _pause(cost)
+        found, cost = await timed(lambda: self._watch.look(self._settings, asked=asked))
+        if found:
+            self._apply(found)
+        return min(AGAIN, pause_after(0)) if self._watch.undecided else pause_after(cost)
 
-    async def _follow_homes(self) -> None:
+    async def _look_at_homes(self, asked: bool) -> float:
         """Notice edited state files, removed homes and locks; what follows from that is not waited for."""
-        pause = CHECK_EVERY
-        while True:
-            await _set_within(self._homes_now, pause)
-            (edited, displaced), cost = await asyncio.to_thread(_timed, self._differences)
-            for scheduler in edited:
-                scheduler.reload_if_edited()
-            self._missing = {name: since for name, since in self._missing.items() if name in displaced}
-            for name in displaced:
-                self._move(name, self._check_displaced(name))
-            pause = _pause(cost)
+        (edited, displaced), cost = await timed(self._differences)
+        for scheduler in edited:
+            scheduler.reload_if_edited()
+        self._displaced.keep(displaced)
+        for name in displaced:
+            self._move(name, self._check_displaced(name))
+        return pause_after(cost)
 
-    async def _follow_owners(self) -> None:
+    async def _look_at_owners(self, asked: bool) -> float:
         """Look whether a citizen that nobody runs here has an owner, or its home is back."""
-        pause = CHECK_EVERY
-        while True:
-            await asyncio.sleep(pause)
-            start = self.clock.elapsed()
-            for name, member in list(self.members.items()):
-                if isinstance(member.control, OfflineControl):
-                    self._move(name, self._refresh_offline(member, member.control))
-                    await asyncio.wait({self._moving[name]})
-            pause = _pause(self.clock.elapsed() - start)
+        start = self.clock.elapsed()
+        for name, member in list(self.members.items()):
+            if isinstance(member.control, OfflineControl):
+                self._move(name, self._refresh_offline(member, member.control))
+                await self._moves.wait(name)
+        return pause_after(self.clock.elapsed() - start)
 
-    async def _follow_machines(self) -> None:
+    async def _look_at_machines(self, asked: bool) -> float:
         """Take up the citizens of machines that are silent."""
-        while True:
-            await asyncio.sleep(FREE_EVERY)
-            for name in await self._place.free():
-                member = self.members.get(name)
-                if member and not isinstance(member.control, Scheduler):
-                    self._move(name, self._take_up(name))
+        for name in await self._place.free():
+            if name in self.members and not self._is_owned(name):
+                self._move(name, self._take_up(name))
+        return FREE_EVERY
 
     async def _take_up(self, name: str) -> None:
         with contextlib.suppress(Owned, DatabaseAway):  # another machine was faster
@@ -424,42 +394,26 @@ class Fleet:
 
     def _move(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Let the citizen come, go or change, one step at a time; who looks does not wait for it."""
-        if name in self._moving:
-            work.close()  # the next look sees what is left to do
-            return
         wanted = self._wanted.get(name)
-        self._moving[name] = move = asyncio.create_task(work, name=f"{name}/move")
-        move.add_done_callback(lambda move: self._moved(name, wanted, move))
 
-    def _moved(self, name: str, wanted: CitizenSettings | None, move: "asyncio.Task[None]") -> None:
-        del self._moving[name]
-        if not move.cancelled() and (error := move.exception()):
-            log.error("citizen not changed", exc_info=error, extra={"citizen": name})
-        if not self._stopped and self._wanted.get(name) is not wanted:  # changed meanwhile
-            self._settle(name)
+        def moved() -> None:
+            if not self._stopped and self._wanted.get(name) is not wanted:  # changed meanwhile
+                self._settle(name)
+
+        self._moves.begin(name, work, moved)
 
     async def _check_displaced(self, name: str) -> None:
         """The home or its lock is gone: let go of the citizen, unless that is for a moment only."""
-        member = self.members[name]
-        home = member.settings.home
-        # Some file systems change the number of a file: the note of the owner decides.
-        owner, there = await asyncio.to_thread(_owner_and_state, home)
-        if owner and owner.pid == os.getpid():
+        settings = self.members[name].settings
+        why = await self._displaced.why_lost(name, settings.home)
+        if why is None:
             return
-        now = self.clock.elapsed()
-        # Without its state the home may be a disk that is mounted again in a moment.
-        if not (owner or there) and now - self._missing.setdefault(name, now) < TAKEN_AWAY:
-            return
-        exists = await asyncio.to_thread(home.is_dir)
-        if owner or exists:
-            reason = f"owned by pid {owner.pid}" if owner else "its lock was removed"
-            await self._release(name, Owned(f"{name}: {reason}"))
-            await self._add(member.settings)
-            self.notify()
-        else:
-            gone = f"{home}: No such file or directory; it runs again when it is back"
-            await self._release(name, Unreadable(gone))
+        await self._release(name, why)
+        if isinstance(why, Unreadable):
             self._gone.add(name)
+        else:
+            await self._add(settings)
+            self.notify()
 
     async def _release(self, name: str, reason: SchedulerError, grace: float | None = 0) -> None:
         """The home is gone, or another process owns it: stop everything of the citizen here."""
@@ -504,7 +458,7 @@ class Fleet:
     def _settle(self, name: str) -> None:
         """Make the citizen what the settings say; one that is moving settles when it has arrived."""
         member, citizen = self.members.get(name), self._wanted.get(name)
-        if name in self._moving:
+        if name in self._moves:
             return
         if citizen is None:
             self._move(name, self._remove(name))
@@ -541,33 +495,3 @@ def _raise_first(answers: Iterable[Answer]) -> None:
     for answer in answers:
         if answer.error:
             raise answer.error
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Whether the event is set within this time; it is cleared."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
-    was_set = event.is_set()
-    event.clear()
-    return was_set
-
-
-def _timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What the work gives and the seconds of this thread's processor that it took: waiting costs nothing."""
-    before = time.thread_time()
-    return work(), time.thread_time() - before
-
-
-def _pause(cost: float) -> float:
-    """Seconds until the next look after one that took this much of the processor."""
-    return min(max(CHECK_EVERY, CHECK_SHARE * cost), max(CHECK_EVERY, LONGEST))
-
-
-def _owner_and_state(home: Path) -> tuple[Running | None, bool]:
-    """Who owns the home by its note, and whether its state file is there."""
-    return owner_of(home), (home / FILE_NAME).exists()
-
-
-def _log_failure(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.error("changes of the settings are not followed any more", exc_info=error)

@@ -85,9 +85,9 @@ class Bench:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr("scheduler.control.fleet.CHECK_EVERY", 0.1)
-    for module in ("fleet", "settings_watch"):
-        monkeypatch.setattr(f"scheduler.control.{module}.TAKEN_AWAY", 0.5)
+    monkeypatch.setattr("scheduler.control.following.looks.CHECK_EVERY", 0.1)
+    for module in ("displaced", "settings_watch"):
+        monkeypatch.setattr(f"scheduler.control.following.{module}.TAKEN_AWAY", 0.5)
     place = Place(tmp_path)
     place.tasks(
         on_demand("quick", "echo fine"),

@@ -10,9 +10,10 @@ import pytest
 
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.loader import Settings, load, taken_up
-from scheduler.control.fleet import LONGEST, Fleet, _pause
+from scheduler.control.fleet import Fleet
+from scheduler.control.following.looks import LONGEST, pause_after
+from scheduler.control.following.settings_watch import TAKEN_AWAY, SettingsWatch
 from scheduler.control.offline import OfflineControl
-from scheduler.control.settings_watch import TAKEN_AWAY, SettingsWatch
 from scheduler.core.ports import FleetOptions
 from scheduler.engine.scheduler import Scheduler
 from tests.each import each
@@ -203,7 +204,7 @@ def test_a_file_that_is_cut_after_it_was_broken_has_still_lost_its_names(place):
 @each("cost", [0.0, 0.013, 1.0, 3600.0])
 def test_no_look_is_put_off_by_more_than_some_seconds(cost):
     """Digital-Process-Tools/claude-supertool 2514: a back-off hid a reload for an hour."""
-    assert 2.0 <= _pause(cost) <= LONGEST <= 10.0
+    assert 2.0 <= pause_after(cost) <= LONGEST <= 10.0
 
 
 class Fleets:
@@ -224,9 +225,9 @@ class Fleets:
 
 @pytest.fixture
 async def fleets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleets]:
-    monkeypatch.setattr("scheduler.control.fleet.CHECK_EVERY", 0.05)
-    for module in ("fleet", "settings_watch"):
-        monkeypatch.setattr(f"scheduler.control.{module}.TAKEN_AWAY", 0.3)
+    monkeypatch.setattr("scheduler.control.following.looks.CHECK_EVERY", 0.05)
+    for module in ("displaced", "settings_watch"):
+        monkeypatch.setattr(f"scheduler.control.following.{module}.TAKEN_AWAY", 0.3)
     yield Fleets(tmp_path)
 
 
@@ -254,13 +255,13 @@ async def test_a_citizen_that_takes_its_time_to_end_does_not_hold_up_the_others(
     try:
         monkeypatch.setattr(mira, "stop", hangs)
         (fleets.root / "mira").rename(fleets.root.parent / "away")
-        await until(lambda: "mira" in fleet._moving, "it is being ended")
+        await until(lambda: "mira" in fleet._moves, "it is being ended")
         fleets.tasks("opus", NEW)
         await until(lambda: "new" in names(fleet, "opus"), "the others' settings are read")
-        assert "mira" in fleet._moving
+        assert "mira" in fleet._moves
     finally:
         gate.set()
-        await until(lambda: not fleet._moving, "it has ended")
+        await until(lambda: not fleet._moves, "it has ended")
         await fleet.stop(0)
 
 
@@ -277,7 +278,7 @@ async def test_a_citizen_that_takes_its_time_to_come_does_not_hold_up_the_others
         monkeypatch.setattr(fleet, "_own", slowly)
         (fleets.root / "aria").mkdir()
         fleets.tasks("aria")
-        await until(lambda: "aria" in fleet._moving, "it is coming")
+        await until(lambda: "aria" in fleet._moves, "it is coming")
         fleets.tasks("opus", NEW)
         await until(lambda: "new" in names(fleet, "opus"), "the others' settings are read")
         fleets.tasks("aria", NEW)
@@ -290,17 +291,17 @@ async def test_a_citizen_that_takes_its_time_to_come_does_not_hold_up_the_others
 
 
 async def test_a_home_that_is_away_for_a_moment_ends_none_of_its_runs(fleets, monkeypatch):
-    for module in ("fleet", "settings_watch"):
-        monkeypatch.setattr(f"scheduler.control.{module}.TAKEN_AWAY", 60.0)
+    for module in ("displaced", "settings_watch"):
+        monkeypatch.setattr(f"scheduler.control.following.{module}.TAKEN_AWAY", 60.0)
     fleets.tasks("mira", "[tasks.long]\nevery = '1h'\ncommand = ['sh', '-c', 'touch begun; sleep 60']\n")
     fleet = await begun(fleets)
     try:
         await until((fleets.root / "mira" / "begun").exists, "it runs")
         away = fleets.root.parent / "away"
         fleets.root.rename(away)
-        await until(lambda: "mira" in fleet._missing, "it was noticed")
+        await until(lambda: "mira" in fleet._displaced.since, "it was noticed")
         away.rename(fleets.root)
-        await until(lambda: not fleet._missing, "it is back")
+        await until(lambda: not fleet._displaced.since, "it is back")
         assert isinstance(fleet.members["mira"].control, Scheduler)
         assert fleet.members["mira"].control.snapshot().task("long").running_since
     finally:

@@ -1,0 +1,45 @@
+"""Decides when a home that is not in its place is lost: a disk may be mounted again in a moment."""
+
+import asyncio
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from scheduler.control.following.settings_watch import TAKEN_AWAY
+from scheduler.errors import Owned, SchedulerError, Unreadable
+from scheduler.process.process_info import Running
+from scheduler.storage.lock import owner_of
+from scheduler.storage.state_file import FILE_NAME
+
+
+class DisplacedHomes:
+    """The homes of this process whose lock is not where it was."""
+
+    def __init__(self, elapsed: Callable[[], float]) -> None:
+        self._elapsed = elapsed
+        self.since: dict[str, float] = {}  # by citizen, for homes without a state file
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget the others: they are back."""
+        self.since = {name: since for name, since in self.since.items() if name in names}
+
+    async def why_lost(self, name: str, home: Path) -> SchedulerError | None:
+        """Owned: by another process, or the lock was removed; Unreadable: it is gone; None: not lost yet."""
+        # Some file systems change the number of a file: the note of the owner decides.
+        owner, there = await asyncio.to_thread(_owner_and_state, home)
+        if owner and owner.pid == os.getpid():
+            return None
+        now = self._elapsed()
+        # Without its state the home may be a disk that is mounted again in a moment.
+        if not (owner or there) and now - self.since.setdefault(name, now) < TAKEN_AWAY:
+            return None
+        exists = await asyncio.to_thread(home.is_dir)
+        if owner or exists:
+            reason = f"owned by pid {owner.pid}" if owner else "its lock was removed"
+            return Owned(f"{name}: {reason}")
+        return Unreadable(f"{home}: No such file or directory; it runs again when it is back")
+
+
+def _owner_and_state(home: Path) -> tuple[Running | None, bool]:
+    """Who owns the home by its note, and whether its state file is there."""
+    return owner_of(home), (home / FILE_NAME).exists()

@@ -1,0 +1,69 @@
+"""Looks again and again at what other hands change; how often follows from what a look costs."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+log = logging.getLogger("experience.fleet")
+T = TypeVar("T")
+
+CHECK_EVERY = 2.0  # seconds between two looks at settings, state files and the homes of others
+CHECK_SHARE = 500  # a look at a thousand homes takes 13 ms; looks may take a five-hundredth of the time
+LONGEST = 10.0  # seconds between two looks, however much they cost
+
+Look = Callable[[bool], Awaitable[float]]  # whether it was asked for; the seconds until the next
+
+
+class Looks:
+    """The looks of one fleet, each in a task of its own."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self, look: Look, asked: asyncio.Event | None = None, *, first: float | None = None) -> None:
+        """Repeat the look until `cancel`, at once when it is asked for; the first after `first` seconds."""
+        pause = pause_after(0) if first is None else first
+        task = asyncio.create_task(_repeat(look, asked or asyncio.Event(), pause), name="look")
+        task.add_done_callback(_log_failure)
+        self._tasks.append(task)
+
+    def cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+def pause_after(cost: float) -> float:
+    """Seconds until the next look after one that took this much of the processor."""
+    return min(max(CHECK_EVERY, CHECK_SHARE * cost), max(CHECK_EVERY, LONGEST))
+
+
+async def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What the work gives, in a thread, and the seconds of the processor it took: waiting costs nothing."""
+    return await asyncio.to_thread(_timed, work)
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    before = time.thread_time()
+    return work(), time.thread_time() - before
+
+
+async def _repeat(look: Look, asked: asyncio.Event, pause: float) -> None:
+    while True:
+        pause = await look(await _set_within(asked, pause))
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether the event is set within this time; it is cleared."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    was_set = event.is_set()
+    event.clear()
+    return was_set
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("changes of the settings are not followed any more", exc_info=error)
