@@ -28,7 +28,8 @@ PACE = 0.05  # seconds that a picture waits for the next one: twenty a second
 OLD = "DELETE FROM experience.mail WHERE sent < clock_timestamp() - interval '1 min'"
 
 _OWNER = """
-SELECT holder, machine FROM experience.owners WHERE citizen = %s AND until > clock_timestamp()
+SELECT holder, machine FROM experience.owners
+WHERE citizen = %s AND home_id = %s AND until > clock_timestamp()
 """
 _SEND = f"""
 WITH put AS (
@@ -124,10 +125,13 @@ class Bus:
         if self._tasks:
             await asyncio.wait({*self._tasks, *self._serving})
 
-    async def connect(self, citizen: str, about: str) -> Stream:
-        """A stream to the owner of the citizen; raises Disconnected, DatabaseAway."""
+    async def connect(self, citizen: str, home_id: str, about: str) -> Stream:
+        """A stream to the owner of the citizen in this home; raises Disconnected, DatabaseAway.
+
+        A home of the same name that a user of this machine marked as shared leads to no other.
+        """
         self.begin()
-        rows = await self._database.rows(_OWNER, (citizen,))
+        rows = await self._database.rows(_OWNER, (citizen, home_id))
         if not rows:
             raise Disconnected(f"nobody runs {citizen}")
         await self._listening.wait()

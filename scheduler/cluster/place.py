@@ -18,7 +18,7 @@ from scheduler.cluster.leases import Lease, Leases
 from scheduler.cluster.store import ClusterStore, read_committed
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.records import Recorder, RunQuery, RunRecord
-from scheduler.errors import PROGRAM, DatabaseAway, Owned
+from scheduler.errors import PROGRAM, DatabaseAway, Owned, Unreadable
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import this_process
 from scheduler.storage.shared_home import shared_home
@@ -96,7 +96,11 @@ class ClusterPlace:
         self._begun = asyncio.Lock()
 
     async def acquire(self, citizen: CitizenSettings, role: str = "") -> LocalClaim:
-        home = await asyncio.to_thread(shared_home, citizen.home)
+        try:
+            home = await asyncio.to_thread(shared_home, citizen.home)
+        except OSError as error:
+            where, why = error.filename or citizen.home, error.strerror or error
+            raise Unreadable(f"{where}: {why}; whether machines share it is not known") from error
         if home is None:
             return await self._local.acquire(citizen, role)
         self._known[citizen.name] = citizen
@@ -139,9 +143,11 @@ class ClusterPlace:
 
     def remote(self, citizen: CitizenSettings) -> "Remote | None":
         """The way to its owner on another machine, and to its records; None if it is not shared."""
-        if shared_home(citizen.home) is None:
+        try:
+            home = shared_home(citizen.home)
+        except OSError:  # another user's, who keeps it closed, or no mark at all: its socket is the only way
             return None
-        return Remote(self._bus, self._database, citizen.name, self.machine)
+        return home and Remote(self._bus, self._database, citizen.name, home.home_id, self.machine)
 
     async def close(self) -> None:
         await self._bus.close()
@@ -186,11 +192,12 @@ class Remote:
     bus: Bus
     database: Database
     citizen: str
+    home_id: str
     machine: str
 
     async def connect(self) -> Stream:
         """A stream to its owner; raises Disconnected, DatabaseAway."""
-        return await self.bus.connect(self.citizen, f"{this_process()} on {self.machine}")
+        return await self.bus.connect(self.citizen, self.home_id, f"{this_process()} on {self.machine}")
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
         """Its finished runs, whether its owner lives or not; raises UnknownTask, DatabaseAway."""

@@ -22,7 +22,10 @@ class SharedHome(NamedTuple):
 
 
 def shared_home(home: Path) -> SharedHome | None:
-    """The mark of the home, None if it is no shared one; a damaged mark is one with no number."""
+    """The mark of the home, None if it is no shared one; a damaged mark is one with no number.
+
+    Raises OSError for what is no file, is another user's link, or lies in a home that is closed to this user.
+    """
     try:
         file = open_file(home / FOLDER / MARK, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):

@@ -51,8 +51,15 @@ async def own(database: Database, holder: UUID) -> None:
         )
 
 
+async def test_a_home_that_only_claims_to_be_that_citizens_leads_to_nobody(place: Place) -> None:
+    for home_id in ("home-2", ""):
+        with pytest.raises(Disconnected):
+            await place.client.connect("opus", home_id, "")
+    assert place.served == []
+
+
 async def test_lines_go_there_and_back_in_order(place: Place) -> None:
-    stream = await place.client.connect("opus", "ct on m2")
+    stream = await place.client.connect("opus", "home-1", "ct on m2")
     sent = [f"line {number} \u00e4 \u202e\n".encode() for number in range(200)]
     for line in sent:
         stream.write(line)
@@ -62,14 +69,14 @@ async def test_lines_go_there_and_back_in_order(place: Place) -> None:
 
 
 async def test_a_long_line_arrives_whole(place: Place) -> None:
-    stream = await place.client.connect("opus", "")
+    stream = await place.client.connect("opus", "home-1", "")
     line = b"x" * 2_000_000 + b"\n"
     stream.write(line)
     assert await stream.reader.readline() == line.upper()
 
 
 async def test_the_end_of_one_side_is_the_end_of_the_other(place: Place) -> None:
-    stream = await place.client.connect("opus", "")
+    stream = await place.client.connect("opus", "home-1", "")
     stream.write(b"hello\n")
     await stream.reader.readline()
     stream.abort()
@@ -79,7 +86,7 @@ async def test_the_end_of_one_side_is_the_end_of_the_other(place: Place) -> None
 
 
 async def test_a_process_that_is_silent_is_gone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = await place.client.connect("opus", "")
+    stream = await place.client.connect("opus", "home-1", "")
     monkeypatch.setattr(module, "SILENT", 2.5 * module.BEAT)
     stream.write(b"hello\n")
     await stream.reader.readline()
@@ -90,11 +97,11 @@ async def test_a_process_that_is_silent_is_gone(place: Place, monkeypatch: pytes
 
 async def test_nobody_answers_for_a_citizen_without_an_owner(place: Place) -> None:
     with pytest.raises(Disconnected, match="nobody runs mira"):
-        await place.client.connect("mira", "")
+        await place.client.connect("mira", "home-2", "")
 
 
 async def test_what_nobody_takes_out_does_not_stay(place: Place, database: Database) -> None:
-    stream = await place.client.connect("opus", "")
+    stream = await place.client.connect("opus", "home-1", "")
     async with database.connection() as connection:
         await connection.execute(
             "INSERT INTO experience.mail (target, sender, session, sent)"

@@ -1,0 +1,44 @@
+"""What lies in the place of a home's mark stops neither the monitor nor the other citizens."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from scheduler.cluster.place import ClusterPlace
+from scheduler.config.settings import CitizenSettings, EngineSettings
+from scheduler.control.place import LocalPlace
+from scheduler.core.ports import FleetOptions
+from scheduler.errors import Unreadable
+from scheduler.storage.shared_home import MARK
+from tests.fakes import FakeClock
+
+
+@pytest.fixture
+async def place(url: str, clock: FakeClock) -> AsyncIterator[ClusterPlace]:
+    async def nobody(citizen: str, stream: object, asked_by: str) -> None:
+        raise AssertionError("nobody asks")
+
+    local = LocalPlace(FleetOptions(), clock)
+    made = ClusterPlace(local, EngineSettings(url, "m1"), lambda: 0, lambda *_: None, nobody)
+    yield made
+    await made.close()
+
+
+async def test_a_mark_that_cannot_be_read_is_one_line_about_its_citizen(place, tmp_path: Path) -> None:
+    opus = CitizenSettings("opus", tmp_path / "opus")
+    mark = opus.home / ".experience" / MARK
+    mark.mkdir(parents=True)
+    with pytest.raises(Unreadable, match="whether machines share it is not known"):
+        await place.acquire(opus)
+    assert place.remote(opus) is None
+    mark.rmdir()
+    os.mkfifo(mark)
+    writer = os.open(mark, os.O_RDWR)  # a pipe that is open and says nothing
+    try:
+        with pytest.raises(Unreadable):
+            await place.acquire(opus)
+        assert place.remote(opus) is None
+    finally:
+        os.close(writer)
