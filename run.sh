@@ -55,6 +55,7 @@ check_all() {
     # lint-imports has a shebang, which a path with a blank breaks, and no __main__.
     check imports -c 'from importlinter.cli import lint_imports_command as lint; lint()'
     check dependencies -m deptry . --no-ansi
+    NO_MKDOCS_2_WARNING=1 check documents -m mkdocs build --quiet --strict --site-dir "$here/build/site"
 }
 
 check() {

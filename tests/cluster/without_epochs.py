@@ -10,7 +10,8 @@ for name in ("_ENDS", "_STARTS"):
     begin = text.index("SELECT citizen, epoch FROM experience.owners")
     end = text.index("FOR SHARE)", begin) + len("FOR SHARE)")
     text = f"{text[:begin]}SELECT DISTINCT citizen, epoch FROM batch){text[end:]}"
-    setattr(fence, name, text.replace("ON CONFLICT DO NOTHING RETURNING", "RETURNING"))
+    everything = "SELECT citizen, task FROM allowed"
+    setattr(fence, name, text.replace("SELECT * FROM begun UNION SELECT * FROM again", everything))
 
 if __name__ == "__main__":
     main()
