@@ -238,6 +238,7 @@ def main() -> int:
             said = ", ".join(f"{count} {word}" for count, word in zip(counts, words, strict=True))
             happened = f"{found.runs} runs, {found.takeovers} take-overs, {len(found.faults)} faults"
             print(f"seed {seed}: {happened}: {said}", flush=True)
+            print(f"    {', '.join(found.faults)}")
             for line in found.guilty[:5]:
                 print(f"    {line}")
             guilty += bool(found.guilty)

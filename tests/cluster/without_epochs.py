@@ -4,7 +4,7 @@ from scheduler.cluster import fence, leases
 from tui.__main__ import main
 
 leases.Lease.held = property(lambda lease: True)  # type: ignore[method-assign, assignment]
-leases.Lease.lose = lambda lease: None  # type: ignore[method-assign]
+leases.Lease.lose = leases.Lease._over = lambda lease: None  # type: ignore[method-assign]
 for name in ("_ENDS", "_STARTS"):
     text = getattr(fence, name)
     begin = text.index("SELECT citizen, epoch FROM experience.owners")

@@ -1,6 +1,9 @@
 """What the documents say: links lead somewhere, commands exist with their options, Python samples run."""
 
+import json
 import re
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -8,7 +11,9 @@ import click
 import pytest
 
 from scheduler import Report, TaskFailed
-from scheduler.core.task import Context
+from scheduler.core.task import Context, Outcome
+from scheduler.engine.wake.letter import letter
+from scheduler.engine.wake.results import TaskResult
 from tui.__main__ import COMMANDS, monitor
 
 ROOT = Path(__file__).parents[2]
@@ -94,3 +99,32 @@ def test_the_members_of_a_context_are_all_in_the_document() -> None:
     inner = {"report", "usage", "variables"}
     for name in {*Context.__annotations__, "progress", "used", "log"} - inner:
         assert f"`ctx.{name}" in page or f"ctx.{name}`" in page, name
+
+
+def test_the_agent_of_the_documents_works(tmp_path: Path) -> None:
+    """With the letter that the same page shows, and a budget for one of two pieces of work."""
+    page = (ROOT / "docs" / "wake.md").read_text()
+    shown = json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0])
+    program = re.findall(r"```python\n(# agent.py.*?)```", page, re.DOTALL)[0]
+    queue = tmp_path / "tasks" / "queue"
+    queue.mkdir(parents=True)
+    for name in ("a.json", "b.json"):
+        (queue / name).write_text('{"subject": "hello"}')
+    (tmp_path / "agent.py").write_text(program)
+    asked = json.dumps({**shown, "queue": ["a.json", "b.json"]})
+    around = {"EXPERIENCE_REPORT": str(tmp_path / "report"), "EXPERIENCE_BUDGET": "0.05"}
+    done = subprocess.run(
+        [sys.executable, "agent.py"], cwd=tmp_path, env=around, input=asked, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == ["working on hello", "1 done, 1 tasks failing"], done.stderr
+    assert [file.name for file in queue.iterdir()] == ["b.json"]
+    assert json.loads((tmp_path / "report").read_text())["cost_usd"] == 0.05
+
+
+def test_the_letter_of_the_documents_has_the_keys_of_a_real_one(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "wake.md").read_text()
+    shown = json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0])
+    result = TaskResult("email_check", Outcome.OK, "", 0.0)
+    real = letter("opus", 812, "schedule", [result], ["offsite_backup"], tmp_path)
+    assert shown.keys() == real.keys()
+    assert shown["results"][0].keys() == real["results"][0].keys()

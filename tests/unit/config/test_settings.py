@@ -721,7 +721,7 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 
 
-@pytest.mark.parametrize("block", blocks("settings.md") + blocks("tasks.md"))
+@pytest.mark.parametrize("block", blocks("settings.md") + blocks("tasks.md") + blocks("wake.md"))
 def test_every_example_of_the_documents_loads(place, block, monkeypatch):
     home = place.home(
         "opus",
