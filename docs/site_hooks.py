@@ -1,4 +1,4 @@
-"""For the site: pictures lie beside the documents' folder, and links to other files of the project lead to text."""
+"""For the site: pictures lie beside the documents, and links to other files of the project become text."""
 
 import re
 from pathlib import Path
