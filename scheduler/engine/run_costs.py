@@ -3,6 +3,7 @@
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -87,7 +88,7 @@ class RunCosts:
         if entered or cost is not None:
             self.account.settle(charge.run, charge.task, cost, tokens, session)
         self._open.discard(charge.run)
-        remove(charge.file)
+        _remove(charge.file)
         if not entered and cost is None and tokens == (None, None):
             return report, None
         return report, _run_cost(report, cost, entered, tokens, used)
@@ -108,7 +109,7 @@ class RunCosts:
             )
             if cost is not None and (charge.cost is None or cost > charge.cost):
                 self.account.settle(run, charge.task, cost, (report.tokens_in, report.tokens_out))
-        remove(file)
+        _remove(file)
 
     def _report(self, charge: RunCharge, program: str, output: str, failed: bool) -> AgentReport:
         try:
@@ -179,3 +180,9 @@ def _run_cost(
         report.session[:WORDS],
         report.summary[:WORDS],
     )
+
+
+def _remove(report: Path) -> None:
+    """A run can make a folder there: that must not keep others from being settled, or from starting."""
+    with suppress(IsADirectoryError, PermissionError):
+        remove(report)

@@ -26,6 +26,7 @@ from scheduler.system.foreign_home import names_in, open_file, remove
 from scheduler.system.root_folder import root_folder
 
 FOLDER, SUFFIX = "providers", ".json"
+MOST = 16 << 10  # bytes of a file
 PATIENCE = 2.0  # seconds to wait for another process, which holds the lock for milliseconds
 
 
@@ -89,7 +90,7 @@ class Outages:
     def _read(self, provider: str) -> Outage | None:
         """What the file says; nothing, if another user wrote it or it is no outage of this provider."""
         try:
-            found = from_json(Outage, json.loads(read_file(self._file(provider), only_ours=True)))
+            found = from_json(Outage, json.loads(read_file(self._file(provider), only_ours=True, most=MOST)))
         except (OSError, ValueError, RecursionError, InvalidJson):
             return None
         return found if found.provider == provider else None

@@ -22,6 +22,7 @@ from scheduler.system.root_folder import root_folder
 
 NAME = "freeze.json"
 LATEST = 1e11  # seconds, the year 5138
+MOST = 64 << 10  # bytes; it is read before each start, while nothing else goes on
 LONGEST_WHY, LONGEST_BY = 300, 60  # characters
 PATIENCE, STEP = 2.0, 0.01  # seconds to wait for another process that writes, and between two tries
 Stamp = tuple[int, ...] | None
@@ -47,7 +48,7 @@ class FreezeFile:
     def read(self, now: float) -> tuple[FreezeNote, str]:
         """What it says, and what is wrong with it: then everything is frozen, unless it is another user's."""
         try:
-            content = read_file(self.path, only_ours=True, or_of=self._users)
+            content = read_file(self.path, only_ours=True, or_of=self._users, most=MOST)
             return self._note(json.loads(content)), ""
         except (FileNotFoundError, NotADirectoryError):
             return FreezeNote(), ""

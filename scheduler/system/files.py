@@ -26,12 +26,17 @@ class NotRegular(OSError):
 
 
 def read_file(
-    path: Path, *, only_ours: bool = False, or_of: Collection[int] = (), follow: bool = True
+    path: Path,
+    *,
+    only_ours: bool = False,
+    or_of: Collection[int] = (),
+    follow: bool = True,
+    most: int = LIMIT,
 ) -> bytes:
     """The content of the file; never blocks on a pipe. Raises OSError, also NotRegular.
 
     `only_ours`: a file that another user wrote is refused, but for the users `or_of`; without `follow` any
-    link is.
+    link is. More than `most` bytes are refused: JSON takes thirty times its size in memory.
     """
     descriptor = open_file(path, os.O_RDONLY, follow=follow)
     try:
@@ -43,14 +48,18 @@ def read_file(
         if not stat.S_ISREG(status.st_mode):
             raise NotRegular(errno.EINVAL, "is not a regular file", str(path))
         with open(descriptor, "rb", closefd=False) as file:
-            content = b"" if status.st_size > LIMIT else file.read(status.st_size + 1)
-            if status.st_size < len(content):  # it grows; read(LIMIT) would always take that much memory
-                content += file.read(LIMIT)
-        if max(len(content), status.st_size) > LIMIT:
-            raise NotRegular(errno.EFBIG, f"is longer than {LIMIT >> 20} MiB", str(path))
+            content = b"" if status.st_size > most else file.read(status.st_size + 1)
+            if status.st_size < len(content):  # it grows; read(most) would always take that much memory
+                content += file.read(most)
+        if max(len(content), status.st_size) > most:
+            raise NotRegular(errno.EFBIG, f"is longer than {_in_words(most)}", str(path))
         return content
     finally:
         os.close(descriptor)
+
+
+def _in_words(size: int) -> str:
+    return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"
 
 
 def stamp(path: str) -> FileStamp | None:

@@ -175,3 +175,14 @@ def test_what_a_session_used_is_known_to_the_next_owner(
     settled(costs, entered(costs), "codex", THREAD + TURN)
     cost = settled(owner(home, clock), entered(costs), "codex", THREAD + TURN)
     assert cost == RunCost("0", False, 0, 0, 1, session="t1")
+
+
+def test_a_folder_in_the_place_of_a_report_stops_no_run(
+    costs: RunCosts, home: Path, clock: FakeClock
+) -> None:
+    sly = entered(costs)
+    sly.file.mkdir()
+    assert settled(costs, sly, "codex", TURN) == RunCost("5", False, 1_000_000, 500_000, 1)
+    assert settled(costs, entered(costs), "codex", TURN)
+    assert entered(owner(home, clock))
+    assert known(costs) == [Decimal(5), Decimal(5), None]

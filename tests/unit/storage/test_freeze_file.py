@@ -36,6 +36,23 @@ def test_what_is_written_is_read_and_private(file):
     assert [each.name for each in file.path.parent.iterdir()] == ["freeze.json"]
 
 
+def test_a_file_of_any_length_is_read_in_no_time_and_freezes(file):
+    garble(file, '{"past": [' + '{"since": 1, "until": 2},' * 50_000 + '{"since": 1, "until": 2}]}')
+    note, problem = file.read(NOON)
+    assert note.last and note.last.problem and "is longer than 64 KiB: to be safe nothing is" in problem
+    file.thaw(NOON)
+    assert file.read(NOON) == (FreezeNote(), "")
+
+
+def test_what_is_kept_is_never_too_long_to_be_read(file):
+    for hour in range(60):
+        file.freeze(Freeze(NOON + 2 * hour, None, "\x1b" * 99, "\U0001f600" * 999))
+        file.thaw(NOON + 2 * hour + 1.123456789)
+    file.freeze(Freeze(NOON + 999, None, "\x1b" * 99, "\U0001f600" * 999))
+    note, problem = file.read(NOON + 1000)
+    assert not problem and note.last and len(note.last.why) == 300
+
+
 def test_a_thaw_of_what_is_not_frozen_writes_nothing(file):
     file.path.parent.mkdir()
     file.thaw(NOON)
