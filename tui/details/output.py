@@ -1,7 +1,5 @@
 """What a run printed, in its own colours, below what it came to; live while the run is under way."""
 
-from textual.message import Message
-
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import OutputChunk
@@ -19,9 +17,6 @@ OFTEN = 0.1  # seconds between two updates: faster is unreadable
 
 class PrintedPane(Pane):
     """The output of one run, wrapped; while it runs the end is kept in sight until one scrolls up."""
-
-    class Resumed(Message):
-        """The person follows again."""
 
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs, "output")

@@ -12,7 +12,6 @@ from tui.glyphs import Glyphs
 
 WAKE = "wake"
 FOLD = "+"  # the name of a row that stands for others; no task has it
-LINES_OF_ERROR = 2
 
 
 class Density(IntEnum):
