@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import re
 import socket
 import stat
 import struct
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +22,11 @@ GROUP_FOLDER = ".experience-group"  # holds only a socket: .experience itself st
 SO_PEERGROUPS = 59  # Linux; Python has no name for it
 PEERGROUPS_SIZE = 1024  # bytes: the most that Python accepts, 256 groups
 _ACCEPTS = 0x10000  # in the kernel's list of sockets: it listens
+_SOCKET = re.compile(
+    r"[0-9a-fA-F]+: [0-9A-F]{8} [0-9A-F]{8} (?P<flags>[0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +(?P<inode>\d+)"
+    r"(?: (?P<path>.*))?",
+    re.DOTALL,
+)
 PATH_LIMIT = 100  # bytes: sockaddr_un holds 108 on Linux, 104 on macOS
 
 
@@ -200,13 +207,19 @@ def owners_among(pids: Sequence[int]) -> dict[int, str]:
 
 
 def _listening() -> Iterator[tuple[str, Path]]:
-    """The inode and the path of each socket that an owner listens at."""
+    """The inode and the path of each socket that an owner listens at.
+
+    The kernel escapes nothing: any user's socket may have a name that looks like more lines of the list. An
+    inode that is in two lines is believed in neither.
+    """
     with suppress(OSError):
-        for line in Path("/proc/net/unix").read_text(errors="replace").splitlines()[1:]:
-            _, _, _, flags, *_, inode, path = [*line.split(maxsplit=7), ""][:8]
-            if int(flags, 16) & _ACCEPTS and (
-                path.endswith(f"/.experience/{NAME}") or "/experience-" in path
-            ):
+        lines = Path("/proc/net/unix").read_bytes().decode(errors="replace").split("\n")
+        found = [match for line in lines if (match := _SOCKET.fullmatch(line))]
+        inodes = Counter(each["inode"] for each in found)
+        for each in found:
+            inode, path = each["inode"], each["path"] or ""
+            ours = path.endswith(f"/.experience/{NAME}") or "/experience-" in path
+            if ours and inodes[inode] == 1 and int(each["flags"], 16) & _ACCEPTS:
                 yield inode, Path(path)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -112,3 +113,24 @@ async def test_who_listens_for_a_citizen_is_found_by_the_kernels_list(tmp_path_f
     with place.loop() as loop:
         await until((place.home / ".experience" / "control.sock").exists, "it listens")
         assert owners_among([os.getpid(), loop.pid]) == {loop.pid: "opus"}
+
+
+async def test_sockets_of_others_with_lines_in_their_names_neither_break_it_nor_make_an_owner():
+    """The kernel's list holds names as they are, whoever made the sockets."""
+    with socket.socket(socket.AF_UNIX) as mine:
+        mine.bind("")  # as the kernel names it
+        inode = os.fstat(mine.fileno()).st_ino
+        forged = (
+            f"0000000000000000: 00000002 00000000 00010000 0001 01 {inode} /mira/.experience/control.sock"
+        )
+        names = ["x", f"x\n{forged}"[:107], "x\n0: 0 0 zz 1 1", "x\n\n\x85 1"]
+        made = [socket.socket(socket.AF_UNIX) for _ in names]
+        try:
+            for each, name in zip(made, names, strict=True):
+                each.bind(f"\0{name}")
+                each.listen()
+            assert owners_among([os.getpid()]) == {}
+            assert (await Asker("opus", Peer(os.getppid(), os.getuid(), frozenset()), outside).who()).user
+        finally:
+            for each in made:
+                each.close()
