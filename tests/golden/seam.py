@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from pydantic import BaseModel
 
@@ -21,6 +22,7 @@ from scheduler.migration import installed_cron as machine_cron
 from scheduler.migration.installed_cron import InstalledCron
 from scheduler.process import process_info as facts
 from scheduler.process.process_info import Running
+from scheduler.process.who import user_name
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryFile
 from scheduler.system.clock import SystemClock
@@ -46,6 +48,20 @@ def stand_still(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(machine_cron, "installed_cron", lambda user, home: InstalledCron())
     patch.setattr(machine_cron, "processes_of", lambda user: {})
     patch.setattr(machine_cron, "is_folder", lambda path: True)
+    # What other tests of this process left behind: the user's name, and help options, which Click keeps with a
+    # command once it was used, even without the monitor above it.
+    user_name.cache_clear()
+    for command in _commands(monitor):
+        command._help_option = None
+
+
+def _commands(group: click.Group) -> Iterator[click.Command]:
+    for name in group.commands:
+        command = group.get_command(click.Context(group), name)
+        if command:
+            yield command
+            if isinstance(command, click.Group):
+                yield from _commands(command)
 
 
 def look_for_the_main_file_in(folder: Path, patch: pytest.MonkeyPatch) -> None:

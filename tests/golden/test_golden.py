@@ -54,6 +54,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         time.tzset()
         yield patch
     time.tzset()
+    seam.user_name.cache_clear()
 
 
 def _user(name: str) -> SimpleNamespace:
