@@ -48,8 +48,8 @@ def stand_still(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(machine_cron, "installed_cron", lambda user, home: InstalledCron())
     patch.setattr(machine_cron, "processes_of", lambda user: {})
     patch.setattr(machine_cron, "is_folder", lambda path: True)
-    # What other tests of this process left behind: the user's name, and help options, which Click keeps with a
-    # command once it was used, even without the monitor above it.
+    # What other tests of this process left behind: the user's name, and the help option that Click keeps with
+    # each command as it was first used, even without the monitor above it.
     user_name.cache_clear()
     for command in _commands(monitor):
         command._help_option = None
