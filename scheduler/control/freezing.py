@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scheduler.config.settings import CitizenSettings
+from scheduler.control.wire.asker import this_asker
 from scheduler.core.schedules.freeze import Freeze, FreezeNote
 from scheduler.core.schedules.schedule import local_zone, zone_named
 from scheduler.core.secrets import Masks
@@ -26,7 +27,6 @@ from scheduler.errors import (
     SchedulerError,
     UnknownCitizen,
 )
-from scheduler.process.who import this_process
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
 from scheduler.storage.lock import owner_of as living_owner
 from scheduler.system.foreign_home import is_ours
@@ -90,7 +90,7 @@ class Freezer:
         if names:
             return await self._each(names, one)
         hidden = Masks(frozenset[str]().union(*(each.hidden for each in self._citizens.values())))
-        freeze = Freeze(self._now(), end(_here()), str(this_process()), hidden.hide(why))
+        freeze = Freeze(self._now(), end(_here()), str(await asyncio.to_thread(this_asker)), hidden.hide(why))
         try:
             await asyncio.to_thread(self._root.freeze, freeze)
         except OSError as error:
@@ -136,7 +136,7 @@ class Freezer:
         return list(await asyncio.gather(*map(answer, names)))
 
     async def _freeze(self, citizen: CitizenSettings, end: End, why: str, stop_runs: bool) -> Answer:
-        now, by, may_write = self._now(), str(this_process()), _may_write(citizen.home)
+        now, by, may_write = self._now(), str(await asyncio.to_thread(this_asker)), _may_write(citizen.home)
         freeze = Freeze(now, end(_here()), by, Masks(citizen.hidden).hide(why))
         own = HomeFreezes(citizen.home).own
         if may_write:  # first: an owner may take seconds to answer, and looks at it before each start

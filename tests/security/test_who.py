@@ -1,6 +1,7 @@
 """A process inside a run that asks for something is recorded as that run, whatever it changes or says."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ from scheduler.control.wire.asker import Asker, outside
 from scheduler.errors import SchedulerError
 from scheduler.process.who import Who, user_name
 from scheduler.system.unix_socket import Peer, owners_among, socket_path
-from tests.crash.loops import Place
+from tests.crash.loops import ROOT, Place
 from tests.fakes import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other kernels tell less of a peer")
@@ -134,3 +135,30 @@ async def test_sockets_of_others_with_lines_in_their_names_neither_break_it_nor_
         finally:
             for each in made:
                 each.close()
+
+
+async def test_a_run_that_claims_to_be_another_or_none_freezes_as_a_run_and_lifts_no_limit(tmp_path_factory):
+    place = Place(tmp_path_factory.mktemp("o"))
+    verb = f"-i PATH=$PATH HOME=$HOME EXPERIENCE_CONFIG={place.config} LIAR {sys.executable} -m tui"
+    claims = {"none": "X=1", "other": "EXPERIENCE_RUN=1 EXPERIENCE_TASK=good CITIZEN=mira"}
+    freezes = " ".join(
+        f"env {verb.replace('LIAR', each)} freeze opus --why {name};" for name, each in claims.items()
+    )
+    lift = f"env {verb.replace('LIAR', 'X=1')} budget opus --add 9 --today 2> {place.home}/said"
+    script = f"cd {ROOT}; {lift}; {freezes}"
+    place.tasks(
+        f"sly\nevery = '1h'\ncommand = {json.dumps(['sh', '-c', f'{script} touch {place.home}/done'])}",
+        more="[budget]\nday = 5\n",
+    )
+    bys = set()
+
+    def told() -> bool:
+        with contextlib.suppress(OSError, ValueError):
+            last = json.loads((place.home / ".experience" / "freeze.json").read_text())["last"]
+            bys.add((last["why"], last["by"]))
+        return (place.home / "done").exists()
+
+    with place.loop():
+        await until(told, "the run has asked")
+    assert "a run may not lift a limit (a run of opus asks)" in (place.home / "said").read_text()
+    assert {by for _, by in bys} == {"a run of opus"} and ("other", "a run of opus") in bys

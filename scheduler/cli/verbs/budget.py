@@ -44,10 +44,13 @@ def budget_command(
 
 
 def _lift(citizen: "CitizenSettings", every: bool, amount: Decimal) -> None:
+    from scheduler.control.wire.asker import this_asker
     from scheduler.spending.account import FOLDER
     from scheduler.spending.ledger import SpendingLedger
     from scheduler.system.root_folder import root_folder
 
+    if run := this_asker().run:
+        raise SchedulerError(f"a run may not lift a limit ({run} asks): a person does, outside of it")
     folder = root_folder(citizen.home.parent) if every else citizen.home / FOLDER
     SpendingLedger(folder).add_to_budget(today(), amount)
 

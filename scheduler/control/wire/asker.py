@@ -1,6 +1,8 @@
 """Who is at the other end of a connection: by what the kernel and this process know, not by what it says."""
 
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from scheduler.engine.run import RunHandle
@@ -71,14 +73,34 @@ def _described(peer: Peer, run: str) -> Who:
     return Who(user_name(peer.uid), name(peer.pid), peer.pid, run, browser)
 
 
+def this_asker() -> Who:
+    """Who asks with this process: a run of an owner that it descends from, whatever its environment says.
+
+    Blocks. A process of a run that has left all of its parents behind is known by its environment alone.
+    """
+    who, line = this_process(), line_of(os.getppid())
+    if line is None or line.ours:
+        return who
+    found = _run_below_an_owner(
+        [(os.getpid(), os.getsid(0)), *((one.pid, one.session) for one in line.members)]
+    )
+    of = found.removeprefix(UNKNOWN_RUN)
+    return replace(who, run=found) if found and not (who.run and who.run.endswith(of)) else who
+
+
 def _run_of_another_owner(pid: int) -> str:
     """A run of an owner that the process descends from, unless that owner's user works in its session."""
     line = line_of(pid)
     if line is None or line.ours:
         return ""
-    pids = [one.pid for one in line.members]
+    return _run_below_an_owner([(one.pid, one.session) for one in line.members])
+
+
+def _run_below_an_owner(line: Sequence[tuple[int, int]]) -> str:
+    """The run of the first of these processes, each with its session and followed by its parent."""
+    pids = [pid for pid, _ in line]
     for owner, citizen in owners_among(pids[1:]).items():
         place = pids.index(owner)
-        if line.members[place - 1].session != line.members[place].session:
+        if line[place - 1][1] != line[place][1]:
             return f"{UNKNOWN_RUN} of {citizen or f'pid {owner}'}"
     return ""
