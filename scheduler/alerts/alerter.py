@@ -15,6 +15,7 @@ from scheduler.alerts.worker import BackgroundWorker
 from scheduler.config.loader import CitizenSettings
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Outcome, Task
+from scheduler.core.views import Hold
 from scheduler.engine.watchdog import LIMIT, StallWatch
 from scheduler.errors import PROGRAM
 from scheduler.system.files import read_json, require_home, write_json
@@ -57,6 +58,8 @@ class Alerter:
     def started(self, task: Task) -> None:
         if task.ping and "start" in task.ping_on:
             self._ping(task, "start")
+
+    def held(self, task: Task, hold: Hold) -> None: ...
 
     def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
         if after.outcome is Outcome.STOPPED:  # neither a failure nor a recovery

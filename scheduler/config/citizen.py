@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from scheduler.agents import PROGRAMS
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.environment import parse
 from scheduler.config.files import Files, Unusable, scripts
@@ -33,21 +32,12 @@ from scheduler.schema.values import (
     reads,
     reason,
     seconds,
-    text,
     type_name,
 )
 from scheduler.system.homes import NAME
 
 NOT_A_TASK = "is the name of the citizen's turn; set that with [wake], or give the task another name"
 BAD_NAME = "is not a valid name: use a-z, 0-9, _ and -, starting with a letter, at most 32 characters"
-
-
-@reads(type="string", enum=list(PROGRAMS))
-def _program(value: Any) -> str:
-    """The program whose output says what the wake cost."""
-    if text(value) not in PROGRAMS:
-        raise InvalidValue(f"{value!r} is none of: {', '.join(PROGRAMS)}")
-    return str(value)
 
 
 class WakeTable(RunTable):
@@ -57,7 +47,6 @@ class WakeTable(RunTable):
     patience: Annotated[float, seconds()] = key(300.0, "How long a wake waits for due tasks.")
     timeout: Annotated[float, seconds(0.001)] = key(3600.0, "How long the turn may take.")
     urgent_cooldown: Annotated[float, seconds()] = key(600.0, "Least time between urgent wakes.")
-    report: Annotated[str, _program] = key("", "The program whose output says what the wake cost.")
 
 
 @reads(anyOf=[{"type": "boolean"}, {"type": "array", "items": {"enum": list(BACKGROUND_TASKS)}}])
@@ -205,7 +194,7 @@ def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
     plan = WakeConfig(table.every, table.patience, work, table.timeout, table.urgent_cooldown, times)
     hidden = frozenset(k for k, value in raw.items() if holds_sensitive(value))
     more = {"source": problems.files(at, raw), "hidden": hidden, **limits_of(table, at, problems)}
-    return replace(plan, report=table.report, active=hours, **more)
+    return replace(plan, active=hours, **more)
 
 
 def _hidden(task: Task) -> bool:

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+from scheduler.config.sections.outside import OutsideTable
 from scheduler.config.sections.services import PINGS, secret_address, subset_of
 from scheduler.config.times import Times
 from scheduler.schema.table import At, Nested, Problems, Table, key, read, table_of
 from scheduler.schema.values import Flag, Text, argv_of, flag, integer, pairs, path, seconds, text
 
 
-class WorkTable(Times):
+class WorkTable(Times, OutsideTable):
     """The keys that say what runs, and at which times."""
 
     command: Annotated[tuple[str, ...] | None, argv_of] = key(
@@ -55,4 +56,15 @@ def limits_of(table: RunTable, at: At, problems: Problems) -> dict[str, Any]:
     return {name: getattr(table, name) for name in _LIMITS} | {"pause_after": on_failure.pause_after}
 
 
-_LIMITS = ("retries", "retry_delay", "jitter", "catch_up", "enabled", "description", "ping", "ping_on")
+_LIMITS = (
+    "report",
+    "provider",
+    "retries",
+    "retry_delay",
+    "jitter",
+    "catch_up",
+    "enabled",
+    "description",
+    "ping",
+    "ping_on",
+)

@@ -26,6 +26,7 @@ from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.paid.commons import Commons, commons_of
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import (
     BadSettings,
@@ -72,6 +73,7 @@ class Fleet:
         self._looks, self._moves = Looks(), Moves()
         self._settings_now, self._homes_now = asyncio.Event(), asyncio.Event()
         self._reloaded: list[Callable[[], None]] = []
+        self._commons: dict[Path, Commons] = {}
         self._gone: set[str] = set()  # citizens whose homes were removed while they ran
         self._displaced = DisplacedHomes(self.clock.elapsed)
 
@@ -286,6 +288,7 @@ class Fleet:
             workers=self._workers,
             rules=self._rules(citizen),
             recorder=claim.recorder,
+            commons=self._commons_of(citizen.home.parent),
         )
         try:
             scheduler.add_listener(await self._alarms.listener(citizen))
@@ -313,6 +316,12 @@ class Fleet:
     def _role(self) -> str:
         return LOOP if self.on_stop else MONITOR if self.on_hand_over else ""
 
+    def _commons_of(self, root: Path) -> Commons:
+        """What the citizens of this process share: one for each root."""
+        if root not in self._commons:
+            self._commons[root] = commons_of(root, self.clock)
+        return self._commons[root]
+
     def _rules(self, citizen: CitizenSettings) -> SchedulerOptions:
         wake = (
             citizen.wake
@@ -330,6 +339,7 @@ class Fleet:
             llm=citizen.llm,
             history=citizen.history,
             spending=citizen.spending,
+            refusals=citizen.refusals,
         )
 
     # -------------------------------------------------------------- following the files

@@ -57,3 +57,15 @@ class RunCost:
     model: str = ""
     session: str = ""
     summary: str = ""
+
+
+@value
+class Money:
+    """What a citizen has spent and may spend: amounts as text, empty where there is none."""
+
+    today: str = ""
+    month: str = ""
+    day_limit: str = ""  # with what was added for today
+    month_limit: str = ""
+    forecast: str = ""  # of the month at its end
+    unknown: int = 0  # runs of this month whose cost nobody knows

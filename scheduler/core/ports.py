@@ -11,7 +11,7 @@ from scheduler.core.schedules.forecast import Slots, TimeGrid
 from scheduler.core.state import TaskState
 from scheduler.core.task import Task
 from scheduler.core.ui_options import Monitor
-from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView
+from scheduler.core.views import Heartbeat, Hold, OutputChunk, Receipt, Snapshot, TaskView
 from scheduler.system.clock import Clock
 
 T = TypeVar("T")
@@ -225,6 +225,10 @@ class Listener(Protocol):
         ...
 
     def started(self, task: Task) -> None: ...
+
+    def held(self, task: Task, hold: Hold) -> None:
+        """A run that is due does not start; told once, as long as it is for the same reason."""
+        ...
 
     def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
         """A run has ended, but not by a shutdown of its scheduler."""

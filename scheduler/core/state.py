@@ -124,6 +124,10 @@ class TaskState:
             fields["failures_in_a_row"] = fields["attempt"] = 0
         return _state(fields)
 
+    def refused(self) -> "TaskState":
+        """Its provider was away: no run and no failure, and due as soon as that is back."""
+        return self.changed(running=None, starting=False, due_now=True, recent=(self.recent + "r")[-RECENT:])
+
     def carried_by(self, running: Running) -> "TaskState":
         """The run goes on in this process."""
         return self.changed(running=running, starting=False, forced=False, asked_by=None)

@@ -203,6 +203,8 @@ class Task:
     description: str = ""
     ping: str = field(default="", repr=False)  # an address that wants to hear of each run
     ping_on: frozenset[str] = frozenset(("ok", "failed"))
+    report: str = ""  # the program whose output says what a run cost, or "file"
+    provider: str = ""  # the service that its runs call
     source: str = ""  # the files it is set in
     hidden: frozenset[str] = frozenset()  # the keys whose values came from .env or the environment
 
@@ -241,7 +243,8 @@ class WakeConfig:
     timeout: float = 3600.0
     urgent_cooldown: float = 600.0
     cron: Cron | None = None
-    report: str = ""  # the program whose output says what the wake cost
+    report: str = ""
+    provider: str = ""
     active: ActiveHours | None = None
     retries: int = 0
     retry_delay: float = 30.0

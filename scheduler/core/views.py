@@ -8,6 +8,7 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any
 
+from scheduler.core.costs import Money
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import Failure, TaskState
@@ -51,6 +52,7 @@ class Hold:
     kind: HoldKind
     why: str
     until: float | None = None
+    about: str = ""  # the provider, or which limit: while that is the same, it is the same hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class TaskView:
     last_success: float | None = None
     active: str = ""  # the hours in which the schedule may start it
     recent: str = ""
+    cost_today: str = ""  # US dollars, to the last digit; empty if it never cost anything
     builtin: bool = False  # it runs one of our handlers, or nothing yet for want of settings
     held: Hold | None = None
     number: int = 0  # of the last wake
@@ -159,6 +162,7 @@ class Snapshot:
     stale: str = ""  # why this may be out of date
     zone: str = ""  # of its owner's times, if that was asked
     freeze: Freeze | None = None
+    money: Money | None = None
 
     @property
     def background(self) -> tuple[TaskView, ...]:
@@ -198,12 +202,13 @@ class Heartbeat:
 
 def view(task: Task, state: TaskState, when: float, *, held: Hold | None = None, **more: Any) -> TaskView:
     """The row of a task now; `when` is its due time."""
+    due = held.until if held and held.until else when
     return TaskView(
         name=task.name,
         kind=_kind(task, state, held),
         held=held,
         schedule=str(task.schedule),
-        due=None if when == NEVER else when,
+        due=None if when == NEVER else due,
         since=state.last_run if state.last_run is not None else state.first_seen,
         last_run=state.last_run,
         run_count=state.run_count,

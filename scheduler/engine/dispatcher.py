@@ -33,7 +33,7 @@ class Dispatcher:
         held: Callable[[Job], float],
         freezing: Freezing,
     ) -> None:
-        """`held` says after how many seconds to look again whether the wake may start; 0 if it may."""
+        """`held` says after how many seconds to look again whether a paid run may start; 0 if it may."""
         self.limit, self._runs = 1, registry.runs
         self._held = held
         self._citizen, self._registry, self._clock, self._start = citizen, registry, clock, start
@@ -69,7 +69,9 @@ class Dispatcher:
         now, freeze = self._clock.now(), self._freezing.current
         when, job.slot = next_start(self._citizen, job.task, job.state, now, job.floor, freeze)
         job.when = when
-        job.view = job.held = None
+        job.view = None
+        if job.held and when > now:
+            self._registry.hold(job, None)
         if freeze:
             self._due_queue.drop(job)
             return
@@ -136,11 +138,13 @@ class Dispatcher:
             if pause_is_over(job.state, now):
                 self._end_pause(job, now)
             return None
-        if job.is_wake and (look_after := self._held(job)):
+        if job.paid and (look_after := self._held(job)):
             self._due_queue.put(job, now + look_after)
             return None
         if job.state.forced:
             return FORCE
+        if job.paid and not job.is_wake:
+            when = job.when  # not that of the look: it was held meanwhile
         if job.when == job.state.retry_at:
             return Trigger.RETRY
         if now - when < LATE or not when or due_since_seen(job.task, job.state):
@@ -185,8 +189,11 @@ class Dispatcher:
         """Run the task as soon as a worker is free: forced ones first, then by priority."""
         if job.run or job.left or job.waiting is trigger or self._freezing.frozen():
             return
+        if job.paid and (look_after := self._held(job)):
+            self._look_again(job, look_after)
+            return
         if job.is_wake:  # it needs no worker
-            if not self._stopped and not self._held(job):
+            if not self._stopped:
                 self._due_queue.drop(job)
                 self._start(job, trigger)
             return
@@ -208,6 +215,12 @@ class Dispatcher:
             job.when, job.slot = when, slot
             if when <= now and (why := self._trigger(job, when, now)):
                 self.enqueue(job, FORCE if why is FORCE else job.waiting or trigger)
+
+    def _look_again(self, job: Job, after: float) -> None:
+        """The task is due and held."""
+        if self._wakes if job.is_wake else self._by_schedule:
+            self._due_queue.put(job, self._clock.now() + after)
+            self._arm()
 
     def unqueue(self, job: Job) -> None:
         """Take the task out of the queue unless it was forced."""

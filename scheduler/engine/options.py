@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from scheduler.agents.refusal import RefusalRule
 from scheduler.core.costs import SpendingRules
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Llm, Retention, WakeConfig
@@ -20,6 +21,7 @@ class SchedulerOptions:
     wakes: bool = True  # something urgent wakes the citizen
     background: bool = True
     llm: Llm | None = None
+    refusals: tuple[RefusalRule, ...] = ()
     spending: SpendingRules = SpendingRules()  # noqa: RUF009  # frozen
     history: Retention = Retention()  # noqa: RUF009  # frozen
     journal: bool = True  # write runs that fail into the citizen's memory

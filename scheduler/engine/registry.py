@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from scheduler.core.planning import LATE, recovered, retry_time, taken_up, unfrozen
@@ -30,8 +30,8 @@ log = logging.getLogger("experience")
 
 SAVED_WITHIN = 5.0  # seconds that a verb waits for the disk; its client waits ten for the answer
 # Members of an enumeration are slow to find, and `A | B` makes a new object for each run.
-OK, INTERRUPTED, SCHEDULE, FORCE, URGENT = (
-    *(Outcome.OK, Outcome.INTERRUPTED),
+OK, INTERRUPTED, REFUSED, SCHEDULE, FORCE, URGENT = (
+    *(Outcome.OK, Outcome.INTERRUPTED, Outcome.REFUSED),
     *(Trigger.SCHEDULE, Trigger.FORCE, Trigger.URGENT),
 )
 OWN_PROCESS = (Command, Isolated)
@@ -41,8 +41,8 @@ class Job:
     """What the engine knows of one task at this moment."""
 
     __slots__ = (
-        *("again", "entry", "floor", "held", "is_wake", "left", "number", "run"),
-        *("slot", "state", "task", "view", "waiting", "when"),
+        *("again", "cost_today", "entry", "floor", "held", "is_wake", "left", "number", "paid", "run"),
+        *("slot", "state", "task", "told", "view", "waiting", "when"),
     )
 
     def __init__(self, task: Task, state: TaskState, floor: float) -> None:
@@ -55,8 +55,11 @@ class Job:
         self.waiting: Trigger | None = None
         self.left: tuple[str, Callable[[], bool]] | None = None
         self.again = False
-        self.held: Hold | None = None  # what keeps the wake from starting
+        self.paid = False  # its runs cost money or call a provider: they are admitted before they start
+        self.held: Hold | None = None  # what keeps it from starting
+        self.told = ("", "")  # the kind of hold that was told last, and what it was about
         self.number = 0  # of the last wake
+        self.cost_today = ""  # US dollars, of its runs that began today
         self.view: TaskView | None = None
 
     @property
@@ -84,6 +87,7 @@ class Job:
                 note=self._note(workers),
                 held=None if self.busy or self.state.paused else self.held,
                 number=self.number,
+                cost_today=self.cost_today,
             )
         return self.view
 
@@ -205,8 +209,23 @@ class TaskRegistry:
             run.reason, run.why = Outcome.INTERRUPTED, "it did not begin: another process owns this citizen"
             raise asyncio.CancelledError
 
+    def hold(self, job: Job, hold: Hold | None) -> None:
+        """Why the task does not start now although it is due; said once, as long as it is about the same."""
+        if hold == job.held:
+            return
+        job.held = hold
+        self.publish(job)
+        if hold and (hold.kind, hold.about) != job.told:
+            job.told = (hold.kind, hold.about)
+            self.add_event("waits", job.task.name, text=hold.why)
+            for listener in self.bus.listeners:
+                listener.held(job.task, hold)
+
     def prepare(self, job: Job, trigger: Trigger) -> RunHandle:
-        """The wake is under way from now on, but not yet its turn: `open_turn` begins that."""
+        """The run is under way from now on, but has not begun: `open_turn` begins it.
+
+        A wake runs the tasks that are due first; a run that costs money is entered.
+        """
         now = self._clock.now()
         late = now - job.when if 0 < job.when < now else 0.0
         if trigger is SCHEDULE:
@@ -214,14 +233,14 @@ class TaskRegistry:
         who = job.state.asked_by
         run = RunHandle(job.task.name, trigger, now, self._carried, self._shown, job, self._citizen, who)
         run.opened, run.late, run.started_at = False, late, self._clock.elapsed()
-        self.wakes[run.name] = job.run = run
-        job.again = False
+        (self.wakes if job.task.is_wake else self.runs)[run.name] = job.run = run
+        job.waiting, job.again, job.held, job.told = None, False, None, ("", "")
         running = Running(*self._process, now, BOOT)
         self.update(job, job.state.prepared(running, self._served(job, trigger, now)))
         return run
 
     def open_turn(self, job: Job, run: RunHandle) -> None:
-        """What had to come before the wake is done: its turn starts."""
+        """What had to come before the run is done: it starts."""
         run.opened, run.who = True, run.who or job.state.asked_by
         state, now = job.state.opened(), self._clock.now()
         if state.slot is not None and (slot := job.task.schedule.latest(state.slot, now)) <= now:
@@ -253,7 +272,7 @@ class TaskRegistry:
             del self.runs[run.name]
 
     def pass_over(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
-        """The wake did not come to its turn: its time is let go, or it is due as before."""
+        """The run did not begin after all: its time is let go, or it is due as before."""
         state, job.run, run.result = job.state, None, result
         asked = state.forced and result.outcome is Outcome.SKIPPED  # meanwhile
         put_back = run.put_back or asked or result.outcome is INTERRUPTED
@@ -270,12 +289,12 @@ class TaskRegistry:
         if job.left and run.survivor:  # also for the next owner
             state = state.orphaned(run.survivor)
         self.update(job, state)
-        if not (self.stopping and outcome is INTERRUPTED):
+        if not (self.stopping and outcome is INTERRUPTED) and outcome is not REFUSED:
             for listener in self.bus.listeners:
                 listener.finished(job.task, before, state)
         if result.traceback:
             log.error(result.traceback, extra={"citizen": self._citizen, "task": run.name})
-        if run.name != WAKE:
+        if run.name != WAKE and outcome is not REFUSED:
             self._results.append(TaskResult(run.name, outcome, result.text, now))
         self._log_end(run, result, before.attempt, now, took)
         if state.paused and not before.paused:
@@ -300,6 +319,10 @@ class TaskRegistry:
         """The runs since the last wake."""
         return list(self._results)
 
+    def untold(self, results: Iterable[TaskResult]) -> None:
+        """The wake that was told of these did not act on them: tell them again."""
+        self._results = deque([*results, *self._results], maxlen=RESULTS_KEPT)
+
     def add_results(self, results: Iterable[TaskResult]) -> None:
         """These runs ended before this owner began, and no wake was told of them."""
         self._results.extend(results)
@@ -313,6 +336,8 @@ class TaskRegistry:
     def _after(self, job: Job, result: Result, now: float, took: float) -> TaskState:
         """The state of a task whose run came to this."""
         outcome, before = result.outcome, job.state
+        if outcome is REFUSED:
+            return before.refused()
         if outcome is INTERRUPTED:
             state = before.interrupted(result.text, now, again=self.stopping)
         else:
@@ -348,6 +373,12 @@ class TaskRegistry:
             self.publish(job)
 
     # -------------------------------------------------------------- the table
+
+    def show_costs(self, today: Mapping[str, str]) -> None:
+        """What the runs of each task cost that began today."""
+        for job in self._rows:
+            if (cost := today.get(job.task.name, "")) != job.cost_today:
+                job.cost_today, job.view = cost, None
 
     def order(self) -> None:
         """Sort the rows after tasks came or went."""

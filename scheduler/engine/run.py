@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scheduler.core.costs import RunCost
+from scheduler.core.costs import RunCost, Usage
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.secrets import NOTHING_SECRET
 from scheduler.core.task import Outcome, Progress, Trigger
@@ -40,7 +40,7 @@ class RunHandle:
             "since",
         ),
         *("citizen", "cost", "late", "number", "opened", "put_back", "result", "started_at", "stopped_by"),
-        *("survivor", "task", "trigger", "variables", "who", "why"),
+        *("refusal", "survivor", "task", "trigger", "used", "variables", "who", "why"),
         *("_carried", "_exited", "_output", "_publishing", "_shown"),
     )
     task: asyncio.Task[Any] | None
@@ -49,6 +49,7 @@ class RunHandle:
     survivor: Running | None  # the process that could not be ended
     progress: Progress | None
     cost: RunCost | None
+    used: list[Usage] | None  # of models, as its handler counts them
     result: Result | None  # once it has ended
     who: Who | None  # asked for it
     stopped_by: Who | None
@@ -70,7 +71,8 @@ class RunHandle:
         self.citizen, self.who, self.stopped_by, self.number = citizen, who, None, 0
         self._carried, self._shown = carried, shown
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
-        self.cost = self.result = self.variables = None
+        self.cost = self.result = self.used = self.variables = None
+        self.refusal = ""  # why a service refused it
         self.began = self.abandoned = self.held_up = self._exited = self._publishing = False
         self.opened = True  # False while a wake waits for due tasks: a crash now, and it never began
         self.put_back = False  # what kept a wake from its turn: it is due as before
@@ -119,6 +121,11 @@ class RunHandle:
 
     def left_behind(self, what: str, alive: Callable[[], bool], process: Running | None = None) -> None:
         self.left, self.survivor = (what, alive), process
+
+    def use(self, usage: Usage) -> None:
+        """Count what the run used of a model; for any thread."""
+        self.used = self.used or []
+        self.used.append(usage)
 
     def report(self, progress: Progress) -> None:
         """Publish the newest progress at most ten times a second; for any thread."""

@@ -1,10 +1,11 @@
 """The sole owner of one citizen's state: starts its tasks, answers verbs, publishes snapshots."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from scheduler.core.description import TaskDetails, explain
 from scheduler.core.planning import resumed
@@ -15,13 +16,17 @@ from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import AtStart
 from scheduler.core.spans import moment
 from scheduler.core.state import TaskState
-from scheduler.core.task import WAKE, Call, Context, Handler, Outcome, Task, Trigger, WakeConfig
+from scheduler.core.task import WAKE, Call, Command, Context, Handler, Outcome, Task, Trigger, WakeConfig
 from scheduler.core.text import pause_words
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView, WakeView
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import snapshots
 from scheduler.engine.freezing import FreezeFiles, Freezing
 from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.paid.commons import Commons, commons_of
+from scheduler.engine.paid.holds import Held
+from scheduler.engine.paid.paid_runs import PaidRuns
+from scheduler.engine.paid.summary import Summary
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Execute, Runner
@@ -55,6 +60,7 @@ class Scheduler:
         rules: SchedulerOptions | None = None,
         recorder: Recorder | None = None,
         freezes: FreezeFiles | None = None,
+        commons: Commons | None = None,
     ) -> None:
         self.citizen, self.home = citizen, home
         self._tasks, self._rules, self._clock = tuple(tasks), rules or SchedulerOptions(), clock
@@ -63,6 +69,8 @@ class Scheduler:
         self._problems: tuple[str, ...] = ()
         self._notices: tuple[str, ...] = ()
         self._started = False
+        self._costs: Summary | None = None  # that the rows show
+        self._closing: set[asyncio.Task[None]] = set()  # runs that have ended, and are not recorded yet
         self._workers = workers
         self._registry = TaskRegistry(citizen, store, clock, self._settled)
         self._failure_journal = FailureJournal(citizen, home, clock)
@@ -74,13 +82,15 @@ class Scheduler:
         self._freezing = Freezing(citizen, freezes or HomeFreezes(home), clock, self._freeze_changed)
         self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
+        self._paid = PaidRuns(citizen, home, clock, commons or commons_of(home.parent, clock), workers.run)
         plan = self._rules.wake
         self._wake = self._desk(plan) if plan else None
         self._jump: Timer | None = None
         self._apply_options(self._rules)
 
     def _desk(self, plan: WakeConfig) -> WakeDesk:
-        wake = Wake(self.citizen, self.home, plan, self._registry, self._clock, self._freezing.words)
+        frozen = self._freezing.words
+        wake = Wake(self.citizen, self.home, plan, self._registry, self._clock, self._paid, frozen)
         return WakeDesk(self.citizen, wake, self._registry, self._dispatch, self._clock)
 
     # -------------------------------------------------------------- life
@@ -91,6 +101,7 @@ class Scheduler:
         Without `dispatch` tasks run only when they are forced or by `run_due_once`.
         """
         load, now = self._registry.load, self._clock.now()
+        await asyncio.to_thread(self._paid.take_over)
         wake = self._wake.wake if self._wake else None
         await (asyncio.to_thread(load, now, wake.record.take_up) if wake else asyncio.to_thread(load, now))
         if wake:
@@ -216,8 +227,9 @@ class Scheduler:
     def _apply_options(self, rules: SchedulerOptions) -> None:
         self._rules = rules
         self._dispatch.limit, self._recorder.keep = rules.workers, rules.history
+        wake = {WAKE: rules.wake.schedule} if rules.wake else {}
+        self._paid.take_up(rules, {**{task.name: task.schedule for task in self._tasks}, **wake})
         if self._wake and rules.wake:
-            self._wake.wake.cost.rules = rules.spending
             self._wake.wake.plan = rules.wake
 
     def _apply_tasks(self, task: Task) -> None:
@@ -226,6 +238,7 @@ class Scheduler:
             task = task.with_work(Call(handler))
         job = self._registry.jobs.get(task.name)
         if job is not None and job.task == task:
+            job.paid = task.is_wake or self._paid.concerns(task)
             return
         if job is None and (job := self._leaving.pop(task.name, None)):
             self._registry.jobs[task.name] = job
@@ -237,7 +250,7 @@ class Scheduler:
             job = self._registry.jobs[task.name] = Job(task, state, floor=now)
             if task.is_wake and self._wake:
                 job.number = self._wake.wake.record.count
-        job.task = task
+        job.task, job.paid = task, task.is_wake or self._paid.concerns(task)
         self._registry.take_up(job, now)
         self._runner.reap_leaked(job, self._settled)
         self._dispatch.drop_removed(job)
@@ -255,6 +268,9 @@ class Scheduler:
 
     def snapshot(self) -> Snapshot:
         """The whole citizen at this moment."""
+        if (costs := self._paid.summary()) is not self._costs:
+            self._costs = costs
+            self._registry.show_costs(costs.today)
         return Snapshot(
             citizen=self.citizen,
             tasks=self._registry.views(self._rules.workers),
@@ -264,6 +280,7 @@ class Scheduler:
             unsaved=self._registry.unsaved,
             problems=(*self._problems, *self._notices, *self._registry.notes, *self._freezing.problems),
             freeze=self._freezing.current,
+            money=costs.money,
         )
 
     def pulse(self) -> Heartbeat:
@@ -275,6 +292,8 @@ class Scheduler:
         if job.is_wake:
             return await self._wakes().force(by, again=again)
         job.refuse_if_not_set_up()
+        if job.paid and not job.busy and (hold := self._paid.hold(job.task)[0]):
+            raise Held(f"{self.citizen}/{task}", hold)
         if job.busy and not again:
             raise AlreadyRunning(f"{task} is already running (force --again queues another run)")
         run = job.state.run_count + (2 if job.run else 1)
@@ -431,36 +450,66 @@ class Scheduler:
 
     def _start(self, job: Job, trigger: Trigger) -> None:
         """Start the task: the dispatcher has found it due, and a worker for it."""
-        wake = job.is_wake
-        run = self._registry.prepare(job, trigger) if wake else self._registry.start(job, trigger)
+        paid = job.paid
+        run = self._registry.prepare(job, trigger) if paid else self._registry.start(job, trigger)
         run.masks = self._rules.masks
         context = self._context(job.task, run, job.state.last_success)
-        if wake:
-            work = self._runner.run(job.task, run, context, self._carry_out())
-        else:
+        if not paid:
             self._runner.watch(run, job.task.timeout)
-            work = self._runner.run(job.task, run, context)
+        work = self._runner.run(job.task, run, context, self._carry_out(job))
         run.task = asyncio.Task(work, loop=self._loop, name=f"{self.citizen}/{run.name}")
         self._runner.waiters.started(run.name, run)
 
-    def _carry_out(self) -> Execute:
-        """What carries out a wake: the tasks that are due run first."""
-        barrier = self.run_due_once if self._rules.background else None
-        return self._wakes().turn(barrier, self._workers.run, self._runner.watch)
+    def _carry_out(self, job: Job) -> Execute | None:
+        """What carries out the run; None: its worker alone. Before a wake the tasks that are due run."""
+        if job.task.is_wake:
+            barrier = self.run_due_once if self._rules.background else None
+            return self._wakes().turn(barrier, self._runner.watch)
+        if job.paid:
+            return self._carry_out_paid
+        return self._paid.carry_out_command if isinstance(job.task.work, Command) else None
+
+    async def _carry_out_paid(self, task: Task, context: Context, run: RunHandle) -> Result:
+        def start() -> None:
+            assert run.job
+            self._registry.open_turn(run.job, run)
+            self._runner.watch(run, task.timeout)
+
+        begun = await self._paid.begin(task, run, start)
+        if isinstance(begun, Result):
+            return begun
+        return await self._paid.carry_out(task, context, run, begun)
 
     def _end(self, run: RunHandle, result: Result) -> None:
         """Free the worker at once; the bookkeeping waits until other runs have started."""
         if run.name == WAKE:
-            self._closing = self._loop.create_task(self._end_wake(run, result), name=f"{self.citizen}/wake")
+            self._close(self._end_wake(run, result))
             return
         now, took = self._clock.now(), self._clock.elapsed() - run.started_at
         self._registry.free_worker(run)
+        if run.used and run.cost is None:
+            self._close(self._end_used(run, result, now, took))
+            return
         self._workers.deferred.call(self._finish, run.job, run, result, now, took)
         self._dispatch.start_ready()
 
+    def _close(self, work: Coroutine[Any, Any, None]) -> None:
+        closing = self._loop.create_task(work, name=f"{self.citizen}/close")
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def _end_used(self, run: RunHandle, result: Result, now: float, took: float) -> None:
+        """Note what the run used of models, then record it."""
+        assert run.job
+        await self._paid.settle_used(run.job.task, run)
+        self._finish(run.job, run, result, now, took)
+
     def _finish(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:
         """Record the outcome, publish it, and find the task's next time."""
-        self._registry.finish(job, run, result, now, took)
+        end = self._registry.finish if run.opened else self._registry.pass_over
+        end(job, run, result, now, took)
+        if run.cost and not job.paid:  # it is known from now on
+            job.paid = self._paid.concerns(job.task)
         if result.urgent and self._wake and self._rules.wakes and not self._registry.stopping:
             self._wake.urgent(Who(run=run.title))
         self._ended(job, run)
@@ -479,7 +528,11 @@ class Scheduler:
 
     def _held(self, job: Job) -> float:
         """After how many seconds to look again whether the wake may begin; 0 if it may."""
-        return self._wake.held(job) if self._wake else 0.0
+        if job.task.is_wake:
+            return self._wake.held(job) if self._wake else 0.0
+        hold, look_after = self._paid.hold(job.task)
+        self._registry.hold(job, hold)
+        return look_after
 
     def _context(self, task: Task, run: RunHandle, last_success: float | None) -> Context:
         # A run that knew its context, too, would be a cycle: collecting it takes a third of the run's time.
@@ -494,6 +547,7 @@ class Scheduler:
             run.trigger,
             run.report,
             rules.llm,
+            run.use,
         )
 
     def _settled(self, job: Job) -> None:

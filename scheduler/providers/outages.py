@@ -21,7 +21,7 @@ from scheduler.providers.outage import (
 )
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 from scheduler.system.clock import Clock
-from scheduler.system.files import read_file, replace_file
+from scheduler.system.files import FileStamp, read_file, replace_file, stamp
 from scheduler.system.foreign_home import names_in, open_file, remove
 from scheduler.system.root_folder import root_folder
 
@@ -35,6 +35,7 @@ class Outages:
 
     def __init__(self, root: Path, clock: Clock) -> None:
         self._folder, self._clock = root_folder(root) / FOLDER, clock
+        self._seen: dict[str, tuple[FileStamp | None, Outage | None]] = {}  # each look is a stat
 
     def of(self, provider: str) -> Outage | None:
         """The outage of this provider, None if it is there."""
@@ -89,11 +90,11 @@ class Outages:
 
     def _read(self, provider: str) -> Outage | None:
         """What the file says; nothing, if another user wrote it or it is no outage of this provider."""
-        try:
-            found = from_json(Outage, json.loads(read_file(self._file(provider), only_ours=True, most=MOST)))
-        except (OSError, ValueError, RecursionError, InvalidJson):
-            return None
-        return found if found.provider == provider else None
+        path = self._file(provider)
+        seen = stamp(str(path))
+        if self._seen.get(provider, (None, None))[0] != seen:
+            self._seen[provider] = (seen, _outage_in(path, provider) if seen else None)
+        return self._seen[provider][1] if seen else None
 
     def _file(self, provider: str) -> Path:
         return self._folder / f"{provider}{SUFFIX}"
@@ -116,3 +117,11 @@ class Outages:
             remove(self._file(provider))
         else:
             replace_file(self._file(provider), json.dumps(to_json(outage)).encode(), durable=False)
+
+
+def _outage_in(path: Path, provider: str) -> Outage | None:
+    try:
+        found = from_json(Outage, json.loads(read_file(path, only_ours=True, most=MOST)))
+    except (OSError, ValueError, RecursionError, InvalidJson):
+        return None
+    return found if found.provider == provider else None

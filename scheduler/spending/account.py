@@ -2,11 +2,12 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeVar
 
 from scheduler.core.costs import Budget, SpendingRules, Usage
 from scheduler.spending.budget import Charge, OverBudget, Spending, Spent, over_budget, spending, zone_of_days
@@ -16,6 +17,8 @@ from scheduler.system.clock import Clock
 from scheduler.system.foreign_home import is_ours
 from scheduler.system.homes import homes
 from scheduler.system.root_folder import root_folder
+
+T = TypeVar("T")
 
 FOLDER = ".experience"
 Tokens = tuple[int | None, int | None]  # in and out
@@ -30,7 +33,7 @@ class Account:
         self._clock, self._all, self._lock = clock, all_citizens, threading.Lock()
         self._all.runs(home)
 
-    def open(self) -> None:
+    def take_over(self) -> None:
         """Read the ledger, and drop what is old; raises OSError."""
         with self._lock:
             self.ledger.compact(self._today())
@@ -76,6 +79,11 @@ class Account:
             if self.ledger.knows(run) is None:
                 self.ledger.enter(run, task, self._today())
             self.ledger.settle(run, cost, *tokens, session)
+
+    def summed_up(self, how: Callable[[SpendingLedger], T]) -> T:
+        """What `how` makes of the ledger as it was read last; no other thread changes it meanwhile."""
+        with self._lock:
+            return how(self.ledger)
 
     def used_before(self, session: str) -> tuple[Usage, ...]:
         """What this session of an agent had used in all when its last run ended; raises OSError."""

@@ -48,6 +48,7 @@ class SpendingLedger:
 
     def _forget(self) -> None:
         self._charges: dict[str, Charge] = {}
+        self._tasks: set[str] = set()
         self._lifts: dict[date, Decimal] = {}
         self._sessions: dict[str, tuple[Usage, ...]] = {}
         self._id: tuple[int, int] | None = None
@@ -88,6 +89,10 @@ class SpendingLedger:
     def knows(self, run: str) -> Charge | None:
         """The charge of this run, if it was entered."""
         return self._charges.get(run)
+
+    def has_charged(self, task: str) -> bool:
+        """Whether any run of this task has cost something."""
+        return task in self._tasks
 
     def charges(self, since: date, until: date) -> list[Charge]:
         """The charges of these days, both included, in the order of their runs."""
@@ -152,7 +157,9 @@ class SpendingLedger:
                 day = date.fromisoformat(entry["day"])
                 self._lifts[day] = EXACT.add(self.lift(day), _amount(entry["lift"]))
             elif "day" in entry:
-                self._charges[entry["run"]] = _charge(entry)
+                charge = _charge(entry)
+                self._charges[charge.run] = charge
+                self._tasks.add(charge.task)
             elif entry.get("cancelled"):
                 self._charges.pop(entry["run"], None)
             elif known := self._charges.get(entry.get("run", "")):

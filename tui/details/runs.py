@@ -23,7 +23,7 @@ GLYPHS = {
     Outcome.INTERRUPTED: TaskStatus.FAILED,
     Outcome.STOPPED: TaskStatus.STOPPED,
     Outcome.SKIPPED: TaskStatus.NEVER,
-    Outcome.REFUSED: TaskStatus.NEVER,
+    Outcome.REFUSED: TaskStatus.WAITS,
 }
 STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning"} | dict.fromkeys(
     (Outcome.STOPPED, Outcome.SKIPPED, Outcome.REFUSED), "faint"

@@ -128,7 +128,11 @@ def _held_up(task: TaskView, now: float, seen: Evidence) -> str:
 
 
 def _what_lifts(held: Hold) -> str:
-    return "; B allows more today" if held.kind is HoldKind.BUDGET else ""
+    """What can be done, or what follows."""
+    if held.kind is HoldKind.BUDGET:
+        return "; B allows more today"
+    tried = held.kind is HoldKind.PROVIDER and held.until is not None
+    return "; nobody calls it before, then one run tries it first" if tried else ""
 
 
 def _by(culprit: str) -> str:

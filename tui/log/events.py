@@ -24,10 +24,14 @@ OUTCOMES = {
     Outcome.INTERRUPTED: TaskStatus.FAILED,
     Outcome.STOPPED: TaskStatus.STOPPED,
     Outcome.SKIPPED: TaskStatus.NEVER,
-    Outcome.REFUSED: TaskStatus.NEVER,
+    Outcome.REFUSED: TaskStatus.WAITS,
 }
 HOLDS = ("paused", "frozen")
-KIND_STATUS = {"started": TaskStatus.RUNNING, **dict.fromkeys(HOLDS, TaskStatus.PAUSED)}
+KIND_STATUS = {
+    "started": TaskStatus.RUNNING,
+    "waits": TaskStatus.WAITS,
+    **dict.fromkeys(HOLDS, TaskStatus.PAUSED),
+}
 TRIGGER_WORDS = {
     Trigger.SCHEDULE: "started",
     Trigger.FORCE: "forced",

@@ -37,6 +37,7 @@ SIGNS = {
     (TaskStatus.RUNNING, TaskStatus.PAUSED): "running; paused, frozen, disabled",
     (TaskStatus.NEVER, TaskStatus.NOT_SET_UP): "never ran, needs settings",
     (TaskStatus.STOPPED,): "stopped by somebody",
+    (TaskStatus.WAITS, TaskStatus.OVER_BUDGET): "waits for a provider, over budget",
 }
 TWO_COLUMNS = 110  # cells of the screen from which on there are two
 KEYS = 11  # cells for the keys

@@ -5,22 +5,18 @@ from dataclasses import replace
 
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
-from scheduler.core.views import Hold, HoldKind, Receipt, WakeView
+from scheduler.core.views import HoldKind, Receipt, WakeView
 from scheduler.engine.dispatcher import Dispatcher
+from scheduler.engine.paid.holds import Held
 from scheduler.engine.registry import Job, TaskRegistry
 from scheduler.engine.run import RunHandle
-from scheduler.engine.wake.wake import Execute, Wake
-from scheduler.errors import AlreadyRunning, SchedulerError
+from scheduler.engine.runner import Execute
+from scheduler.engine.wake.wake import Wake
+from scheduler.errors import AlreadyRunning
 from scheduler.executors import Result
 from scheduler.process.who import Who, this_process
 from scheduler.system.clock import Clock
 
-LOOK = {  # seconds between two looks whether it may begin
-    HoldKind.AWAKE: 2.0,
-    HoldKind.FREEZE: 2.0,
-    HoldKind.PROVIDER: 5.0,
-    HoldKind.BUDGET: 15.0,
-}
 Wait = Callable[[list[str], float | None], Awaitable[list[str]]]
 
 
@@ -32,7 +28,6 @@ class WakeDesk:
     ) -> None:
         self.wake = wake
         self._citizen, self._registry, self._dispatch, self._clock = citizen, registry, dispatch, clock
-        self._said: Hold | None = None  # the last one that was told
 
     @property
     def _job(self) -> Job:
@@ -40,13 +35,9 @@ class WakeDesk:
 
     def held(self, job: Job) -> float:
         """After how many seconds to look again whether the wake may begin; 0 if it may."""
-        hold = self.wake.hold()
-        if hold and hold != self._said:
-            self._registry.add_event("waits", WAKE, text=hold.why)
-        if hold != job.held:
-            self._registry.publish(job)
-        self._said = job.held = hold
-        return LOOK[hold.kind] if hold else 0.0
+        hold, look_after = self.wake.hold()
+        self._registry.hold(job, hold)
+        return look_after
 
     def view(self) -> WakeView:
         """The wake as a panel's title shows it."""
@@ -128,25 +119,23 @@ class WakeDesk:
     def _refuse_if_held(self) -> None:
         if self._job.left:
             raise AlreadyRunning(f"{self._citizen} is already awake: {self._why_asleep()}")
-        hold = self.wake.hold()
-        if hold and hold.kind is HoldKind.BUDGET:
-            lift = f"experience-tui budget {self._citizen} --add 2 --today"
-            raise SchedulerError(f"{self._citizen} is {hold.why}; lift it with: {lift}")
-        if hold:
+        hold, _ = self.wake.hold()
+        if hold and hold.kind is HoldKind.AWAKE:
             raise AlreadyRunning(f"{self._citizen} is already awake: {hold.why}")
+        if hold:
+            raise Held(self._citizen, hold)
 
     # -------------------------------------------------------------- a run of it
 
     def turn(
         self,
         barrier: Callable[[float], Awaitable[list[str]]] | None,
-        execute: Execute,
         watch: Callable[[RunHandle, float], None],
     ) -> Execute:
         """What carries a wake out, for the runner."""
 
         def carry_out(task: Task, context: Context, run: RunHandle) -> Awaitable[Result]:
-            return self.wake.turn(task, context, run, barrier=barrier, execute=execute, watch=watch)
+            return self.wake.turn(task, context, run, barrier=barrier, watch=watch)
 
         return carry_out
 

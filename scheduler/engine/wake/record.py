@@ -96,6 +96,12 @@ class WakeRecord:
         self._kept = replace(self._kept, number=0, agents=self._kept.living())
         await self._save(durable=True)
 
+    async def withdraw(self) -> None:
+        """The turn was refused: it is no wake, and what it was told is told again."""
+        told = self._kept.told_before or self._kept.told
+        self._kept = replace(self._kept, number=0, agents=self._kept.living(), told=told)
+        await self._save(durable=True)
+
     def correct_time(self) -> None:
         """The clock was set: a last wake in the future counts as now, also for those who read the file."""
         correcting = asyncio.get_running_loop().create_task(self._corrected())

@@ -10,20 +10,21 @@ from typing import Any
 
 from scheduler.core.task import Command, Context, Isolated, Outcome, Task, WakeConfig
 from scheduler.core.views import Hold, HoldKind
+from scheduler.engine.paid.paid_runs import Admission, PaidRuns
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
-from scheduler.engine.wake.cost import WakeCost
 from scheduler.engine.wake.letter import letter
 from scheduler.engine.wake.record import WakeRecord
 from scheduler.engine.wake.results import TaskResult
 from scheduler.executors import Result
 from scheduler.process.process_info import Running
+from scheduler.schema.json_codec import to_json
 from scheduler.storage.wake_note import HandedOver
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.wake")
 
-Execute = Callable[[Task, Context, Any], Awaitable[Result]]
+HELD_LOOK = 2.0  # seconds between two looks whether a freeze, or the wake before, has ended
 
 
 class Wake:
@@ -36,29 +37,28 @@ class Wake:
         plan: WakeConfig,
         registry: TaskRegistry,
         clock: Clock,
+        paid: PaidRuns,
         frozen: Callable[[], str],
     ) -> None:
         self.plan, self._frozen = plan, frozen
         self.record = WakeRecord(citizen, home, clock)
-        self.cost = WakeCost(citizen, home, clock)
+        self._paid = paid
         self._citizen, self._home, self._registry, self._clock = citizen, home, registry, clock
         self._last_urgent: float | None = None
         self._noted = asyncio.Event()  # a crash does not lose the turn that is open
-        self._told = 0
-        self._amounts: dict[str, Any] = {}  # what the last wake cost
+        self._told: list[TaskResult] = []
 
     # -------------------------------------------------------------- whether and when
 
-    def hold(self) -> Hold | None:
-        """Why no turn may begin now; reads files."""
+    def hold(self) -> tuple[Hold | None, float]:
+        """Why no turn may begin now, and after how many seconds to look again; reads files."""
         if frozen := self._frozen():
-            return Hold(HoldKind.FREEZE, frozen)
-        if agents := self.record.agents():
+            return Hold(HoldKind.FREEZE, frozen), HELD_LOOK
+        hold, look_after = self._paid.hold(self.plan.task)  # the cheaper look
+        if hold is None and (agents := self.record.agents()):
             named = ", ".join(f"pid {agent.pid}" for agent in agents)
-            return Hold(HoldKind.AWAKE, f"the wake before has not ended ({named})")
-        if limit := self.cost.over_budget():
-            return Hold(HoldKind.BUDGET, str(limit), limit.until.timestamp())
-        return None
+            return Hold(HoldKind.AWAKE, f"the wake before has not ended ({named})"), HELD_LOOK
+        return hold, look_after
 
     def cools_down(self) -> bool:
         """Whether something urgent woke the citizen a short while ago; if not, this is the last time."""
@@ -81,40 +81,58 @@ class Wake:
         run: RunHandle,
         *,
         barrier: Callable[[float], Awaitable[list[str]]] | None,
-        execute: Execute,
         watch: Callable[[RunHandle, float], None],
     ) -> Result:
         """What the wake came to: the tasks that are due run first, then the agent with its letter."""
         late = await barrier(self.plan.patience) if barrier else []
-        if held := self.hold():
+        held, _ = self.hold()
+        if held:
             run.put_back = True
             return Result(Outcome.SKIPPED, held.why)
-        results = self._registry.results()
-        self._told, self._amounts = len(results), {}
-        self._noted.clear()
-        assert run.job
-        run.number = self.record.count + 1
-        self._registry.open_turn(run.job, run)
-        watch(run, task.timeout)
+
+        def start() -> None:
+            assert run.job
+            self._told = self._registry.results()
+            self._noted.clear()
+            run.number = self.record.count + 1
+            self._registry.open_turn(run.job, run)
+            watch(run, task.timeout)
+
+        admitted = None
+        if self._paid.concerns(task):
+            begun = await self._paid.begin(task, run, start)
+            if isinstance(begun, Result):
+                return begun
+            admitted = begun
+        else:
+            start()
         try:
-            return await self._give_turn(task, context, run, results, late, execute)
+            return await self._give_turn(task, context, run, late, admitted)
         finally:
             run.exited()  # who asks from now on gets a wake of their own
             self._noted.set()
 
     async def close(self, run: RunHandle, result: Result) -> None:
         """Record the wake."""
-        await self.record.end(run.since, result, {**self._amounts, "tasks": self._told})
+        if result.outcome is Outcome.REFUSED:  # it keeps its number, and the next one gets its letter
+            await self.record.withdraw()
+            self._registry.untold(self._told)
+            return
+        known: dict[str, Any] = to_json(run.cost) if run.cost else {}
+        known.pop("unknown", None)
+        refused = {"refused": run.refusal} if run.refusal else {}
+        await self.record.end(run.since, result, {**known, **refused, "tasks": len(self._told)})
 
     async def _give_turn(
         self,
         task: Task,
         context: Context,
         run: RunHandle,
-        results: list[TaskResult],
         late: list[str],
-        execute: Execute,
+        admitted: Admission | None,
     ) -> Result:
+        results = self._told
+
         async def begin(*agents: Running) -> None:
             await self.record.begin(run.since, _last_of(results), agents)
             self._registry.forget_results(results)
@@ -126,38 +144,16 @@ class Wake:
             return Result(Outcome.OK, "no wake command set")
         why = run.trigger
         content = await asyncio.to_thread(letter, self._citizen, number, why, results, late, self._home)
-        try:
-            await asyncio.to_thread(self.cost.enter, self.plan)
-        except OSError as error:
-            return Result(
-                Outcome.FAILED, f"not started: its cost cannot be noted ({error.strerror or error})"
-            )
         if isinstance(work, Command):
-            wake = {"EXPERIENCE_WAKE": str(number), **self.cost.environment()}
+            wake = {"EXPERIENCE_WAKE": str(number)}
             text = json.dumps(content).encode() + b"\n"
             work = replace(work, input=text, environment={**work.environment, **wake})
         run.before_carried(begin)
         if not isinstance(work, Command | Isolated):  # it has no process of its own
             await begin()
             await self._registry.began(run)
-        failed = True
-        try:
-            given = replace(context, options=content)
-            result = await execute(task.with_work(work), given, run)
-            failed = result.outcome.bad
-            return result
-        finally:
-            run.exited()  # what it cost is settled, however it ends
-            printed = run.printed.text() if run.printed else ""
-            self._amounts = await asyncio.to_thread(self._settle, printed, failed)
-
-    def _settle(self, printed: str, failed: bool) -> dict[str, Any]:
-        """Note what the wake cost; blocks."""
-        try:
-            return self.cost.settle(self.plan, printed, failed)
-        except OSError as error:  # it stays unknown, and counts as the dearest of the last ones
-            log.warning("cost not noted", extra={"citizen": self._citizen, "error": str(error)})
-            return {}
+        given = replace(context, options=content)
+        return await self._paid.carry_out(task.with_work(work), given, run, admitted)
 
 
 def _last_of(results: list[TaskResult]) -> HandedOver | None:

@@ -4,6 +4,7 @@ from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 
+from scheduler.agents.refusal import RefusalRule
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.fleet import Fleet
 from scheduler.core.costs import Budget, SpendingRules
@@ -24,6 +25,7 @@ async def test_every_option_of_a_scheduler_is_set_from_the_settings():
         llm=Llm("http://localhost", "m"),
         history=Retention(runs=9),
         spending=SpendingRules(budget=Budget(run=Decimal(1))),
+        refusals=(RefusalRule("nap", "yes", ("zzz",)),),
     )
     rules, usual = Fleet(FleetOptions())._rules(citizen), SchedulerOptions()
     unset = {each.name for each in fields(usual) if getattr(rules, each.name) == getattr(usual, each.name)}

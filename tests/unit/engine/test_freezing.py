@@ -9,8 +9,7 @@ from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Task, Trigger, WakeConfig
-from scheduler.core.views import HoldKind
-from scheduler.engine.wake.desk import LOOK
+from scheduler.engine.wake.wake import HELD_LOOK
 from scheduler.errors import PROGRAM, BadSchedule, Frozen
 from scheduler.process.who import Who
 from scheduler.storage.freeze_file import HomeFreezes
@@ -349,7 +348,7 @@ async def test_a_wake_that_waits_for_its_tasks_does_not_get_its_turn(build, cloc
     await until(lambda: scheduler.snapshot().wake.running_since is None, "the wake is over")
     assert wakes == []
     await scheduler.thaw()
-    await clock.advance(LOOK[HoldKind.FREEZE])
+    await clock.advance(HELD_LOOK)
     await until(lambda: len(wakes) == 1, "it wakes after the thaw")
 
 

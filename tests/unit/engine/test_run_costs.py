@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.costs import Budget, Price, RunCost, SpendingRules, Usage
-from scheduler.engine.run_costs import REPORTS, RunCharge, RunCosts
+from scheduler.engine.paid.run_costs import REPORTS, RunCharge, RunCosts
 from scheduler.spending.account import AllCitizens
 from tests.fakes import FakeClock
 
@@ -31,13 +31,13 @@ def owner(home: Path, clock: FakeClock) -> RunCosts:
 
 
 def entered(costs: RunCosts, task: str = "wake") -> RunCharge:
-    charge = costs.enter(task)
-    assert isinstance(charge, RunCharge)
+    charge = costs.new_charge(task)
+    assert costs.enter(charge) is None
     return charge
 
 
 def settled(costs: RunCosts, charge: RunCharge, program: str = "", output: str = "") -> RunCost | None:
-    return costs.settle(charge, program, output, failed=False)[1]
+    return costs.settle(charge, program, output, failed=False)
 
 
 def known(costs: RunCosts) -> list[Decimal | None]:
@@ -63,14 +63,14 @@ def test_tokens_without_a_price_cost_nobody_knows_how_much(costs: RunCosts) -> N
 def test_what_a_handler_used_is_added_up(costs: RunCosts) -> None:
     charge = costs.new_charge("dream_generate")
     used = [Usage("small", 1_000_000, 0), Usage("small", 0, 1_000_000)]
-    _, cost = costs.settle(charge, "", "", failed=False, used=used)
+    cost = costs.settle(charge, "", "", failed=False, used=used)
     assert cost == RunCost("3", False, 1_000_000, 1_000_000, model="small")
     assert known(costs) == [Decimal(3)]
 
 
 def test_a_local_model_without_a_price_is_not_charged_and_its_tokens_are_known(costs: RunCosts) -> None:
     charge = costs.new_charge("dream_generate")
-    _, cost = costs.settle(charge, "", "", failed=False, used=[Usage("llama", 5, 6)])
+    cost = costs.settle(charge, "", "", failed=False, used=[Usage("llama", 5, 6)])
     assert cost == RunCost(tokens_in=5, tokens_out=6, model="llama")
     assert known(costs) == []
 

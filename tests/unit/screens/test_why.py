@@ -49,6 +49,8 @@ HELD_UP = Evidence(stall=Stall("opus/price_monitor", NOON - 15, NOON - 12))
 QUEUED = task(due=None, queued=True)
 ORPHAN = failed("interrupted: the scheduler died during this run", due=None, outcome=Outcome.INTERRUPTED)
 
+SPENT = Hold(HoldKind.BUDGET, "over budget until 00:00 ($5.02 of $5.00)", NOON + 43_200)
+AWAY = Hold(HoldKind.PROVIDER, "waits for anthropic until 15:00 (usage limit)", NOON + 10_800, "anthropic")
 TABLE = [
     # at rest
     (task(), (), Evidence(), "next run in 4m (12:03); last run ok, 1m ago"),
@@ -250,6 +252,24 @@ TABLE = [
         (),
         Evidence(),
         "failed 1h ago (11:00); attempt 2 of 4 in 20s (12:00): Connection timeout",
+    ),
+    (
+        task(TaskStatus.OVER_BUDGET, held=SPENT),
+        (),
+        Evidence(),
+        "over budget until 00:00 ($5.02 of $5.00); B allows more today",
+    ),
+    (
+        task(TaskStatus.WAITS, held=AWAY),
+        (),
+        Evidence(),
+        "waits for anthropic until 15:00 (usage limit); nobody calls it before, then one run tries it first",
+    ),
+    (
+        task(TaskStatus.WAITS, held=replace(AWAY, why="waits for anthropic, which opus tries", until=None)),
+        (),
+        Evidence(),
+        "waits for anthropic, which opus tries",
     ),
     (failed(due=NOON), (), Evidence(), "failed 1h ago (11:00); next try now: Connection timeout"),
     (failed(due=None), (), Evidence(), "failed 1h ago (11:00); no next try: Connection timeout"),

@@ -35,7 +35,7 @@ class Citizens:
         (home / "background_tasks.json").touch()
         account = Account(home, self.clock, process or AllCitizens(self.root))
         account.rules = rules
-        account.open()
+        account.take_over()
         return account
 
     def true_cost(self) -> dict[date, Decimal]:

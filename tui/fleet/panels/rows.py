@@ -22,6 +22,8 @@ STYLES = {
     TaskStatus.RUNNING: "running",
     TaskStatus.PAUSED: "faint",
     TaskStatus.STOPPED: "faint",
+    TaskStatus.WAITS: "warning",
+    TaskStatus.OVER_BUDGET: "warning",
 }
 RECENT_STYLES = {"o": "bar", "w": "warning", "x": "failed", "s": "faint", "r": "faint"}
 INDENT = 2  # cells before what stands below a row
@@ -246,6 +248,8 @@ def state_words(task: TaskView) -> str:
         return "queued"
     if task.kind is TaskStatus.PAUSED:
         return f"paused{_end(task)}" if task.enabled else "disabled"
+    if task.held:
+        return task.held.why.partition(" until ")[0]
     return "" if task.due is not None else "no next time"
 
 

@@ -18,7 +18,7 @@ from scheduler.spending.ledger import Session
 from scheduler.spending.money import believed
 from scheduler.spending.prices import cost_of
 from scheduler.system.clock import Clock
-from scheduler.system.foreign_home import make_folder, names_in, remove
+from scheduler.system.foreign_home import make_folder, names_in, place, remove
 
 log = logging.getLogger("experience.cost")
 
@@ -41,32 +41,38 @@ class RunCosts:
     def __init__(self, citizen: str, home: Path, clock: Clock, all_citizens: AllCitizens) -> None:
         self.account = Account(home, clock, all_citizens)
         self._citizen, self._home, self._clock = citizen, home, clock
+        self._made = False  # the folder of the reports
         self._open: set[str] = set()  # runs of this owner that are not settled
 
-    def limit(self, task: str) -> OverBudget | None:
-        """The limit that one more run of this task could pass; raises OSError."""
-        return self.account.limit(task)
-
-    def enter(self, task: str) -> RunCharge | OverBudget:
-        """The run is counted from now on, or must not start; raises OSError: then it must not, either."""
+    def take_over(self) -> None:
+        """Take the account up, with what the owner before left; raises OSError."""
+        self.account.take_over()
         self.settle_left_over()
-        charge = self.new_charge(task)
-        self._open.add(charge.run)
-        try:
-            limit = self.account.enter(charge.run, task)
-        except OSError:
-            self._open.discard(charge.run)
-            raise
-        if limit:
-            self._open.discard(charge.run)
-        return limit or charge
 
     def new_charge(self, task: str) -> RunCharge:
-        """For a run that is not entered: it counts only if it says what it cost."""
-        make_folder(self._home / FOLDER)
-        make_folder(self._home / REPORTS)
+        """For a run: unless it is entered, it counts only if it says what it cost."""
+        if not self._made:
+            make_folder(self._home / FOLDER)
+            make_folder(self._home / REPORTS)
+            self._made = True
         run = f"{task}-{self._clock.now():.0f}-{secrets.token_hex(4)}"
+        self._open.add(run)
         return RunCharge(run, task, self._home / REPORTS / f"{run}.json")
+
+    def enter(self, charge: RunCharge) -> OverBudget | None:
+        """The run is counted from now on, or must not start; raises OSError: then it must not, either."""
+        self.settle_left_over()
+        return self.account.enter(charge.run, charge.task)
+
+    def is_reported(self, charge: RunCharge) -> bool:
+        """Whether the run has written what it cost."""
+        with suppress(OSError), place(charge.file) as at:
+            return at.status() is not None
+        return False
+
+    def close(self, charge: RunCharge) -> None:
+        """The run is over, or did not begin: what it writes from now on is late."""
+        self._open.discard(charge.run)
 
     def environment(self, charge: RunCharge) -> Mapping[str, str]:
         """Where the run may say what it cost, and what it may cost."""
@@ -74,24 +80,34 @@ class RunCosts:
         return {"EXPERIENCE_REPORT": str(charge.file), **({"EXPERIENCE_BUDGET": str(most)} if most else {})}
 
     def settle(
-        self, charge: RunCharge, program: str, output: str, failed: bool, used: Sequence[Usage] = ()
-    ) -> tuple[AgentReport, RunCost | None]:
-        """Note what the run cost: by its report file, else by what its program printed or it used itself."""
+        self,
+        charge: RunCharge,
+        program: str,
+        output: str,
+        failed: bool,
+        used: Sequence[Usage] = (),
+        otherwise: Decimal | None = None,
+    ) -> RunCost | None:
+        """Note what the run cost: by its report file, else by what its program printed or it used itself.
+
+        `otherwise` is what it cost if none of them says so; None: nobody knows.
+        """
         report = self._report(charge, program, output, failed)
         session = _session(report, program)
         if session:
             used = _used_since(self.account.used_before(session.name), session.used)
         used = used or report.used or (Usage("", report.tokens_in, report.tokens_out),)
         cost = self._amount(charge, report, program, used)
+        cost = otherwise if cost is None else cost
         entered = self.account.knows(charge.run) is not None
         tokens = _tokens(used)
         if entered or cost is not None:
             self.account.settle(charge.run, charge.task, cost, tokens, session)
-        self._open.discard(charge.run)
+        self.close(charge)
         _remove(charge.file)
         if not entered and cost is None and tokens == (None, None):
-            return report, None
-        return report, _run_cost(report, cost, entered, tokens, used)
+            return None
+        return _run_cost(report, cost, entered, tokens, used)
 
     def settle_left_over(self) -> None:
         """Count what runs said that nobody settled: their owner died, or they wrote after their end."""

@@ -1,0 +1,1 @@
+"""Runs that need something from outside: money, and a provider that is there."""

@@ -1,0 +1,20 @@
+"""What the citizens of one root share: their money, and the providers that they call."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.providers.outages import Outages
+from scheduler.spending.account import AllCitizens
+from scheduler.system.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Commons:
+    """For all schedulers of a process whose homes lie in this root."""
+
+    citizens: AllCitizens
+    outages: Outages
+
+
+def commons_of(root: Path, clock: Clock) -> Commons:
+    return Commons(AllCitizens(root), Outages(root, clock))

@@ -1,0 +1,293 @@
+"""Runs that cost money or call a provider: whether they may begin, and what came of them."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from scheduler.agents import FILE
+from scheduler.agents.readers import read_report, refusal_in
+from scheduler.agents.refusal import Refusal
+from scheduler.core.schedules.schedule import Schedule
+from scheduler.core.spans import moment
+from scheduler.core.task import NO_COMMAND, Command, Context, Outcome, Task
+from scheduler.core.views import Hold
+from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.paid.commons import Commons
+from scheduler.engine.paid.holds import Look, away, over_budget, uncounted
+from scheduler.engine.paid.run_costs import RunCharge, RunCosts
+from scheduler.engine.paid.summary import Summary, summarise
+from scheduler.engine.run import RunHandle
+from scheduler.errors import TaskFailed
+from scheduler.executors import Result
+from scheduler.process.process_info import BOOT, Running, born
+from scheduler.providers.outage import Probe, Refused, may_try
+from scheduler.spending.budget import zone_of_days
+from scheduler.spending.prices import price_of
+from scheduler.system.clock import Clock
+
+log = logging.getLogger("experience.cost")
+
+AT_ONCE = 60.0  # seconds: a run that is refused within them, and says nothing of a cost, cost nothing
+ENDED_BY_OTHERS = frozenset((Outcome.INTERRUPTED, Outcome.STOPPED))
+
+Execute = Callable[[Task, Context, Any], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A run that may begin: where its cost is noted, and how its provider knows it."""
+
+    charge: RunCharge
+    run: Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended, as far as its cost and its provider ask."""
+
+    outcome: Outcome
+    text: str = ""
+    took: float = 0.0
+    asked: bool = True  # False: its program did not start, and the provider was not asked
+
+
+class PaidRuns:
+    """The money and the providers of one citizen's runs."""
+
+    def __init__(self, citizen: str, home: Path, clock: Clock, commons: Commons, execute: Execute) -> None:
+        self.costs = RunCosts(citizen, home, clock, commons.citizens)
+        self._outages, self._execute = commons.outages, execute
+        self._citizen, self._clock = citizen, clock
+        self._options = SchedulerOptions()
+        self._schedules: Mapping[str, Schedule] = {}
+        self._summary: Summary | None = None
+
+    def take_up(self, options: SchedulerOptions, schedules: Mapping[str, Schedule]) -> None:
+        """Go by these settings from now on."""
+        self._options, self.costs.account.rules = options, options.spending
+        self._schedules, self._summary = schedules, None
+
+    def take_over(self) -> None:
+        """Read what was spent, and what the owner before left; blocks."""
+        try:
+            self.costs.take_over()
+        except OSError as error:
+            self._warn("costs not read", error)
+
+    def summary(self) -> Summary:
+        """What was spent, as far as it is known; the same value until something changes."""
+        now, found = self._clock.now(), self._summary
+        if found is None or found.day != datetime.fromtimestamp(now, zone_of_days()).date():
+            found = self._summary = self._summarise(now)
+        return found
+
+    def _summarise(self, now: float) -> Summary:
+        account = self.costs.account
+        return account.summed_up(lambda ledger: summarise(ledger, account.rules.budget, self._schedules, now))
+
+    # -------------------------------------------------------------- whether it may begin
+
+    def concerns(self, task: Task) -> bool:
+        """Whether its runs are counted before they begin, or wait for a provider."""
+        return bool(task.provider) or self._pays(task)
+
+    def _pays(self, task: Task) -> bool:
+        """Whether a run of it costs money, as far as that is known before."""
+        if task.is_wake and task.work is NO_COMMAND:
+            return False
+        account = self.costs.account
+        known = task.report or (task.is_wake and account.limited()) or account.ledger.has_charged(task.name)
+        return bool(known) or self._asks_for_money(task)
+
+    def _asks_for_money(self, task: Task) -> bool:
+        """Whether it is one of our handlers that ask a model, and the model has a price."""
+        llm = self._options.llm
+        asks = llm is not None and getattr(task.options, "llm", False)
+        return bool(asks and llm and price_of(llm.model, self._options.spending.prices))
+
+    def hold(self, task: Task) -> tuple[Hold | None, float]:
+        """Why it may not begin now, and after how many seconds to look again; reads small files."""
+        look = self._waits(task) or self._over_budget(task)
+        return look or (None, 0.0)
+
+    def _waits(self, task: Task) -> Look | None:
+        if not task.provider or (outage := self._outages.of(task.provider)) is None:
+            return None
+        now = self._clock.now()
+        return None if may_try(outage, now) else away(outage, f"{self._citizen}/{task.name}", now)
+
+    def _over_budget(self, task: Task) -> Look | None:
+        if not self._pays(task):
+            return None
+        try:
+            limit = self.costs.account.limit(task.name)
+        except OSError as error:
+            return uncounted(error)
+        return over_budget(limit) if limit else None
+
+    async def begin(self, task: Task, run: RunHandle, start: Callable[[], None]) -> Admission | Result:
+        """Enter the run and `start` it; its result, if it does not begin."""
+        try:
+            admitted = await asyncio.to_thread(self._admit, task)
+        except OSError as error:
+            start()
+            return Result(Outcome.FAILED, f"not started: {uncounted(error)[0].why}")
+        if isinstance(admitted, Hold):
+            run.put_back = True
+            return Result(Outcome.SKIPPED, admitted.why)
+        start()
+        return admitted
+
+    def _admit(self, task: Task) -> Admission | Hold:
+        charge, now, pid = self.costs.new_charge(task.name), self._clock.now(), os.getpid()
+        probe = Probe(charge.run, self._citizen, Running(pid, born(pid) or 0.0, now, BOOT))
+        if task.provider and (outage := self._outages.begin(task.provider, probe)):
+            self.costs.close(charge)
+            return away(outage, f"{self._citizen}/{task.name}", now)[0]
+        try:
+            limit = self.costs.enter(charge) if self._pays(task) else None
+        except OSError:
+            self._give_back(task, charge)
+            raise
+        if limit:
+            self._give_back(task, charge)
+            return over_budget(limit)[0]
+        return Admission(charge, probe)
+
+    def _give_back(self, task: Task, charge: RunCharge) -> None:
+        """The run, which was maybe to try the provider, does not begin."""
+        self.costs.close(charge)
+        if task.provider:
+            self._outages.ended(task.provider, charge.run, tried=False)
+
+    # -------------------------------------------------------------- what came of it
+
+    async def carry_out(
+        self, task: Task, context: Context, run: RunHandle, admitted: Admission | None
+    ) -> Result:
+        """The result of a run, with its cost noted; refused, if its provider was away."""
+        if admitted is not None:
+            return await self._carry_out_admitted(task, context, run, admitted)
+        if isinstance(task.work, Command):
+            return await self.carry_out_command(task, context, run)
+        return await self._execute(task, context, run)
+
+    async def _carry_out_admitted(
+        self, task: Task, context: Context, run: RunHandle, admitted: Admission
+    ) -> Result:
+        context = self._told_where(context, admitted.charge)
+        begun, ended = self._clock.elapsed(), Ended(Outcome.FAILED)
+        failure, result = None, None
+        try:
+            result = await self._execute(task, context, run)
+            ended = Ended(result.outcome, result.text, self._clock.elapsed() - begun)
+        except TaskFailed as error:
+            took, never_began = self._clock.elapsed() - begun, isinstance(task.work, Command)
+            failure, ended = error, Ended(Outcome.FAILED, str(error), took, asked=not never_began)
+        finally:
+            run.exited()  # what it cost is settled, however it ends
+            if run.reason:
+                ended = replace(ended, outcome=run.reason)
+            refused = await asyncio.to_thread(self._settle, task, run, admitted, ended)
+        if refused is not None:
+            return refused
+        if failure is not None:
+            raise failure
+        assert result is not None
+        return result
+
+    async def carry_out_command(self, task: Task, context: Context, run: RunHandle) -> Result:
+        """The result of a command that may say what it cost, although nothing was known of that before."""
+        charge = self.costs.new_charge(task.name)
+        try:
+            return await self._execute(task, self._told_where(context, charge), run)
+        finally:
+            if self.costs.is_reported(charge):
+                run.exited()
+                await asyncio.to_thread(self._settle_unasked, task, run, charge)
+            self.costs.close(charge)
+
+    def _told_where(self, context: Context, charge: RunCharge) -> Context:
+        """The run finds in its environment where it may say what it cost, and what it may."""
+        return replace(context, variables={**(context.variables or {}), **self.costs.environment(charge)})
+
+    async def settle_used(self, task: Task, run: RunHandle) -> None:
+        """Note what a handler used, although nothing was known of that before."""
+        await asyncio.to_thread(self._settle_unasked, task, run, self.costs.new_charge(task.name))
+
+    def _settle_unasked(self, task: Task, run: RunHandle, charge: RunCharge) -> None:
+        try:
+            self._note_cost(task, run, charge, "", Ended(Outcome.OK), None)
+        except OSError as error:
+            self._warn("cost not noted", error)
+
+    def _settle(self, task: Task, run: RunHandle, admitted: Admission, ended: Ended) -> Result | None:
+        """Note what the run cost and how its provider answered; its result, if that refused. Blocks."""
+        output = run.printed.text() if run.printed else ""
+        refusal = self._refusal(task, output, ended)
+        run.refusal = refusal.kind if refusal else ""
+        try:
+            self._note_cost(task, run, admitted.charge, output, ended, refusal)
+        except OSError as error:  # it stays unknown, and counts as the dearest of the last ones
+            self._warn("cost not noted", error)
+        if not task.provider:
+            return None
+        try:
+            return self._tell_provider(task, admitted, ended, refusal)
+        except OSError as error:
+            self._warn("provider not noted", error)
+            return None
+
+    def _note_cost(
+        self,
+        task: Task,
+        run: RunHandle,
+        charge: RunCharge,
+        output: str,
+        ended: Ended,
+        refusal: Refusal | None,
+    ) -> None:
+        at_once = refusal is not None and refusal.wait and ended.took < AT_ONCE
+        program = "" if task.report == FILE else task.report
+        run.cost = self.costs.settle(
+            charge,
+            program,
+            output,
+            ended.outcome.bad,
+            run.used or (),
+            otherwise=Decimal(0) if at_once else None,
+        )
+        self._summary = self._summarise(self._clock.now())
+
+    def _refusal(self, task: Task, output: str, ended: Ended) -> Refusal | None:
+        """Words that stand for a refusal count only when the run failed."""
+        if ended.outcome is not Outcome.FAILED:
+            return None
+        now, zone, more = self._clock.now(), zone_of_days(), self._options.refusals
+        if task.report and task.report != FILE:
+            return read_report(task.report, output, 1, now, zone, more).refusal
+        if not task.provider:
+            return None
+        return refusal_in(f"{output}\n{ended.text}" if output else ended.text, now, zone, more)
+
+    def _tell_provider(
+        self, task: Task, admitted: Admission, ended: Ended, refusal: Refusal | None
+    ) -> Result | None:
+        """The result of a run that was refused and waits; a person must act on any other refusal."""
+        if refusal is None or not refusal.wait:
+            tried = ended.asked and ended.outcome not in ENDED_BY_OTHERS
+            self._outages.ended(task.provider, admitted.run.run, tried=tried)
+            return None
+        outage = self._outages.refused(task.provider, Refused(admitted.run, refusal.kind, refusal.retry_at))
+        until = moment(outage.until, self._clock.now())
+        when = f"until {until}" if outage.named else f"tried again {until}"
+        return Result(Outcome.REFUSED, f"refused by {task.provider}: {outage.reason}, {when}")
+
+    def _warn(self, text: str, error: OSError) -> None:
+        log.warning(text, extra={"citizen": self._citizen, "error": str(error)})

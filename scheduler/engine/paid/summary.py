@@ -1,0 +1,59 @@
+"""What a citizen has spent, as screens show it: made when a run is settled, and again when the day ends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from scheduler.core.costs import Budget, Money
+from scheduler.core.schedules.schedule import Schedule
+from scheduler.spending.budget import Charge, spending, zone_of_days
+from scheduler.spending.forecast import forecast
+from scheduler.spending.ledger import SpendingLedger
+from scheduler.spending.money import EXACT
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Of one day: the citizen's money, and what the runs of each task cost that began today."""
+
+    day: date
+    money: Money | None = None  # None: nothing ever cost anything, and nothing is limited
+    today: Mapping[str, str] = field(default_factory=dict)
+
+
+def summarise(
+    ledger: SpendingLedger, budget: Budget, schedules: Mapping[str, Schedule], now: float
+) -> Summary:
+    """From what was read of the ledger last."""
+    zone = zone_of_days()
+    day = datetime.fromtimestamp(now, zone).date()
+    every = ledger.charges(date.min, date.max)
+    if not every and budget.day is None and budget.month is None:
+        return Summary(day)
+    known = ledger.dearest()
+    month = [each for each in every if each.day.replace(day=1) == day.replace(day=1) and each.day <= day]
+    today = [each for each in month if each.day == day]
+    this_month, lift = spending(month, known), ledger.lift(day)
+    expected = forecast(every, schedules, now, zone)
+    end = EXACT.add(this_month.total, expected.rest_of_month) if expected else None
+    money = Money(
+        str(spending(today, known).total),
+        str(this_month.total),
+        _text(budget.day, lift),
+        _text(budget.month, lift),
+        "" if end is None else str(end),
+        this_month.unknown,
+    )
+    return Summary(day, money, _by_task(today, known))
+
+
+def _by_task(charges: list[Charge], known: Mapping[str, Decimal]) -> dict[str, str]:
+    by_task: dict[str, list[Charge]] = {}
+    for each in charges:
+        by_task.setdefault(each.task, []).append(each)
+    return {task: str(spending(some, known).total) for task, some in by_task.items()}
+
+
+def _text(limit: Decimal | None, lift: Decimal) -> str:
+    return "" if limit is None else str(EXACT.add(limit, lift))
