@@ -11,6 +11,7 @@ from typing import Any
 
 from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
+from scheduler.control.coordinator import Coordinator, LocalCoordinator, coordinator_of
 from scheduler.control.following.displaced import DisplacedHomes
 from scheduler.control.following.looks import Looks, pause_after, timed
 from scheduler.control.following.settings_watch import AGAIN, SettingsWatch
@@ -18,7 +19,6 @@ from scheduler.control.freezing import Answer, Freezer, Owner
 from scheduler.control.member import Member, attached, owned
 from scheduler.control.moves import Moves
 from scheduler.control.offline import OfflineControl
-from scheduler.control.place import LocalPlace, Place, place_of
 from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Process
 from scheduler.control.wire.stream import RemoteStream
@@ -64,8 +64,8 @@ class Fleet:
         self._problems: tuple[str, ...] = ()
         self._workers = Executor()
         self._alarms = Alarms()
-        self._local = LocalPlace(options, self.clock)
-        self._place: Place = self._local
+        self._local = LocalCoordinator(options, self.clock)
+        self._coordinator: Coordinator = self._local
         self._subscribers = Subscribers()
         self._loading = self._dispatch = True
         self._stopped = False
@@ -92,7 +92,7 @@ class Fleet:
             if name not in settings.known:
                 raise UnknownCitizen(name, settings.known)
         self._settings, self._problems = settings, settings.problems
-        self._place = place_of(
+        self._coordinator = coordinator_of(
             settings.engine, self._local, self._workers.calls, self._let_go, self._serve_remote
         )
         self._wanted = {citizen.name: citizen for citizen in settings.citizens}
@@ -120,7 +120,7 @@ class Fleet:
         await asyncio.gather(*(member.end(grace) for member in self.members.values()))
         await self._workers.close()
         await self._alarms.stop()
-        await self._place.close()
+        await self._coordinator.close()
         if isinstance(self.clock, SystemClock):
             self.clock.close()
 
@@ -164,7 +164,7 @@ class Fleet:
             if await taken_up(name):
                 reason = Owned(f"{name} is owned by pid {pid}")
                 self.members[name] = await attached(
-                    member.settings, reason, self.clock, self._place.remote(member.settings)
+                    member.settings, reason, self.clock, self._coordinator.remote(member.settings)
                 )
             else:
                 await self._add(member.settings)
@@ -230,7 +230,7 @@ class Fleet:
 
     def stands_by(self) -> bool:
         """Whether it may own a citizen later that another machine runs now."""
-        return self._place.stands_by()
+        return self._coordinator.stands_by()
 
     def refusals(self) -> list[str]:
         """Why citizens are not owned here, one text each."""
@@ -270,7 +270,7 @@ class Fleet:
             if self._options.own and not expected:
                 for line in str(refusal).splitlines():
                     log.warning(line)
-            member = await attached(citizen, refusal, self.clock, self._place.remote(citizen))
+            member = await attached(citizen, refusal, self.clock, self._coordinator.remote(citizen))
         self.members[citizen.name] = member
 
     async def _own(self, citizen: CitizenSettings) -> Member:
@@ -278,7 +278,7 @@ class Fleet:
             raise BadSettings(citizen.problems)
         if not self._options.own:
             raise SchedulerError(f"{citizen.name}: not run here: this process was started to own nothing")
-        claim = await self._place.acquire(citizen, self._role())
+        claim = await self._coordinator.acquire(citizen, self._role())
         scheduler = Scheduler(
             citizen.name,
             citizen.home,
@@ -372,7 +372,7 @@ class Fleet:
 
     async def _look_at_machines(self, asked: bool) -> float:
         """Take up the citizens of machines that are silent."""
-        for name in await self._place.free():
+        for name in await self._coordinator.free():
             if name in self.members and not self._is_owned(name):
                 self._move(name, self._take_up(name))
         return FREE_EVERY
@@ -432,7 +432,7 @@ class Fleet:
         await member.end(grace)
         self._alarms.forget(name)
         self.members[name] = await attached(
-            member.settings, reason, self.clock, self._place.remote(member.settings)
+            member.settings, reason, self.clock, self._coordinator.remote(member.settings)
         )
         self.notify()
 
@@ -447,7 +447,7 @@ class Fleet:
             if not offline.snapshot().owner:
                 return
             self.members[name] = await attached(
-                member.settings, offline.reason, self.clock, self._place.remote(member.settings)
+                member.settings, offline.reason, self.clock, self._coordinator.remote(member.settings)
             )
         if not isinstance(self.members[name].control, OfflineControl):
             self.notify()

@@ -1,7 +1,7 @@
 """A citizen that another machine runs: steered over the bus, its records read from the database."""
 
 from scheduler.config.settings import CitizenSettings
-from scheduler.control.place import Remote
+from scheduler.control.coordinator import Remote
 from scheduler.control.wire.client import Connection, RemoteControl
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
 from scheduler.system.clock import Clock

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.config.loader import CitizenSettings
+from scheduler.control.coordinator import Claim, Remote
 from scheduler.control.machines import MachineControl
 from scheduler.control.offline import OfflineControl
-from scheduler.control.place import Claim, Remote
 from scheduler.control.wire.asker import OriginOf
 from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Process, Served, Server

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cluster.place import ClusterPlace
+from scheduler.cluster.coordinator import ClusterCoordinator
 from scheduler.config.settings import CitizenSettings, EngineSettings
-from scheduler.control.place import LocalPlace
+from scheduler.control.coordinator import LocalCoordinator
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import Unreadable
 from scheduler.storage.shared_home import MARK
@@ -16,12 +16,12 @@ from tests.fakes import FakeClock
 
 
 @pytest.fixture
-async def place(url: str, clock: FakeClock) -> AsyncIterator[ClusterPlace]:
+async def place(url: str, clock: FakeClock) -> AsyncIterator[ClusterCoordinator]:
     async def nobody(citizen: str, stream: object, asked_by: str) -> None:
         raise AssertionError("nobody asks")
 
-    local = LocalPlace(FleetOptions(), clock)
-    made = ClusterPlace(local, EngineSettings(url, "m1"), lambda: 0, lambda *_: None, nobody)
+    local = LocalCoordinator(FleetOptions(), clock)
+    made = ClusterCoordinator(local, EngineSettings(url, "m1"), lambda: 0, lambda *_: None, nobody)
     yield made
     await made.close()
 

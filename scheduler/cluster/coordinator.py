@@ -1,4 +1,4 @@
-"""The place of a process among machines: leases instead of locks alone, states and runs in the database."""
+"""Decides between machines who may run a citizen: leases beside locks, states and runs in the database."""
 
 import asyncio
 import logging
@@ -43,7 +43,7 @@ class LocalClaim(Protocol):
     async def release(self) -> None: ...
 
 
-class LocalPlace(Protocol):
+class LocalCoordinator(Protocol):
     """What is owned on this machine alone."""
 
     clock: Clock
@@ -73,12 +73,12 @@ class ClusterClaim:
         await self.local.release()
 
 
-class ClusterPlace:
+class ClusterCoordinator:
     """Owns citizens whose home is marked as shared through the database, and all others by their lock."""
 
     def __init__(
         self,
-        local: LocalPlace,
+        local: LocalCoordinator,
         engine: EngineSettings,
         calls: Callable[[], int],
         let_go: Callable[[str, str, bool], None],

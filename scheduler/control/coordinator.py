@@ -1,4 +1,4 @@
-"""Where a process owns citizens: what decides who may run one, and keeps its states and runs."""
+"""Decides whether this process may run a citizen, and keeps its states and runs: by the lock of its home."""
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
@@ -46,7 +46,7 @@ class Remote(Protocol):
     async def output(self, run: int) -> str: ...
 
 
-class Place(Protocol):
+class Coordinator(Protocol):
     """Gives out claims."""
 
     async def acquire(self, citizen: CitizenSettings, role: str = "") -> Claim:
@@ -83,7 +83,7 @@ class LocalClaim:
         await asyncio.to_thread(self.ownership.release)
 
 
-class LocalPlace:
+class LocalCoordinator:
     """The homes of this machine: a lock, a state file and a history in each."""
 
     def __init__(self, options: FleetOptions, clock: Clock) -> None:
@@ -116,14 +116,14 @@ class LocalPlace:
         self.disk.shutdown(wait=False)
 
 
-def place_of(
+def coordinator_of(
     engine: EngineSettings | None,
-    local: LocalPlace,
+    local: LocalCoordinator,
     calls: Callable[[], int],
     let_go: Callable[[str, str, bool], None],
     accept: Callable[[str, RemoteStream, str], Coroutine[Any, Any, None]],
-) -> Place:
-    """Where this process owns citizens, by its settings.
+) -> Coordinator:
+    """What decides whether this process may run a citizen, by its settings.
 
     `calls` counts the handlers inside this process; `let_go` hears which citizen it has to stop, why, and
     whether its runs have time to end. `accept` serves a client of another
@@ -131,6 +131,8 @@ def place_of(
     """
     if engine is None:
         return local
-    from scheduler.cluster.place import ClusterPlace  # an extra: PostgreSQL's client is only there
+    from scheduler.cluster.coordinator import (
+        ClusterCoordinator,  # an extra: PostgreSQL's client is only there
+    )
 
-    return ClusterPlace(local, engine, calls, let_go, accept)
+    return ClusterCoordinator(local, engine, calls, let_go, accept)
