@@ -44,6 +44,7 @@ COMMANDS = {
     "migrate": "scheduler.cli.setup.migrate:migrate_command",
     "next": "scheduler.cli.looks.next:next_command",
     "pause": "scheduler.cli.verbs.pause:pause_command",
+    "providers": "scheduler.cli.looks.providers:providers_command",
     "remove": "scheduler.cli.setup.edit:remove_command",
     "reset": "scheduler.cli.verbs.steer:reset_command",
     "restore": "scheduler.cli.setup.restore:restore_command",
