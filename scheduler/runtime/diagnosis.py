@@ -80,17 +80,18 @@ def diagnose(config: Path | None = None) -> Diagnosis:
 
 
 def _facts(citizen: CitizenSettings) -> CitizenFacts:
-    home, owner = citizen.home, owner_of(citizen.home)
-    own = home / "experience.toml"
-    unit = None
-    with suppress(OSError):
+    home, own = citizen.home, citizen.home / "experience.toml"
+    owner, role, unit = None, "", None
+    with suppress(OSError):  # another user's, who keeps it closed
         unit = managed_by(home)
+        owner = owner_of(home)
+        role = role_of(home) if owner else ""
     return CitizenFacts(
         citizen=citizen.name,
         home=str(home),
         settings=str(own) if _status(own) else "",
         owner=owner.pid if owner else None,
-        role=role_of(home) if owner else "",
+        role=role,
         since=owner.since if owner else None,
         service=unit.name if unit else "",
         tasks=len(citizen.tasks),
@@ -123,6 +124,7 @@ def _about_home(citizen: CitizenSettings, facts: CitizenFacts) -> Iterator[str]:
         return
     if not is_ours(home) and os.geteuid() != 0:
         yield f"{home}: belongs to another user; run it as that user"
+        return  # who knows what is wrong in it
     if facts.owner is None:
         yield f"nobody runs {name}{_died(home)}: {_starts(citizen, facts)}"
     secrets, folder = _status(home / ".env"), _status(home)

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from scheduler.system.files import LIMIT, NotRegular, read_file
-from tests.security.machine import AGENT
+from tests.security.machine import AGENT, OTHER
 
 LOOKS = [("status", "evil"), ("status", "--json"), ("check", "evil"), ("next", "evil")]
 READ = ["background_tasks.json", "experience.toml", ".env", "runs.db", "metadata.json"]
@@ -93,3 +93,12 @@ def test_a_mark_of_a_service_that_root_sets_goes_with_the_home(machine):
     said = machine.experience("service", "install", "evil", "--into", machine.folder / "units", code=2)
     assert "another user made" in said
     assert machine.everything_outside() == before
+
+
+def test_a_home_that_is_closed_keeps_nobody_from_a_diagnosis_of_the_rest(machine):
+    (machine.folder / "main.toml").chmod(0o644)
+    machine.new_home("mine", OTHER)
+    machine.agent("mkdir -m 700 .experience")
+    said = machine.experience("doctor", code=1, user=OTHER)
+    assert f"{machine.home}: belongs to another user; run it as that user" in said
+    assert "nobody runs mine" in said and "nobody runs evil:" not in said
