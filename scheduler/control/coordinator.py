@@ -126,13 +126,12 @@ def coordinator_of(
     """What decides whether this process may run a citizen, by its settings.
 
     `calls` counts the handlers inside this process; `let_go` hears which citizen it has to stop, why, and
-    whether its runs have time to end. `accept` serves a client of another
-    machine: its citizen, its stream, and who it is.
+    whether its runs have time to end. `accept` serves a client of another machine: its citizen, its stream,
+    and who it is.
     """
     if engine is None:
         return local
-    from scheduler.cluster.coordinator import (
-        ClusterCoordinator,  # an extra: PostgreSQL's client is only there
-    )
+    # An extra: PostgreSQL's client is installed only with it.
+    from scheduler.cluster.coordinator import ClusterCoordinator
 
     return ClusterCoordinator(local, engine, calls, let_go, accept)

@@ -1,1 +1,1 @@
-"""The looks: what only reads, and prints what it found."""
+"""Commands that only read, and print what they found."""

@@ -1,4 +1,4 @@
-"""Whom nobody runs: said beside what a look promises, with the command that runs them."""
+"""Says on standard error whom nobody runs, with the command that runs them: else a look promises too much."""
 
 from collections.abc import Iterable
 from pathlib import Path

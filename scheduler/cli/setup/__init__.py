@@ -1,1 +1,1 @@
-"""The setting up: what moves in, restores, or makes a service of a citizen."""
+"""Commands that set citizens up: their homes, settings and services, backups, leaving cron, sharing."""

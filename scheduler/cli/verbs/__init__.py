@@ -1,1 +1,1 @@
-"""The verbs: what asks a scheduler to do something to a task, a run or a wake."""
+"""Commands that ask a scheduler to do something to a task, a run or a wake."""
