@@ -12,6 +12,7 @@ from benchmarks.numbers import Sample
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Context, Task
+from scheduler.engine.freezing import MemoryFreezes
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Executor
 from scheduler.process.garbage import GarbageCollector, freeze_memory
@@ -39,10 +40,12 @@ async def burst(jobs: int) -> Sample:
     async def work(context: Context) -> None:
         line.passed()
 
-    due = time.time() + 0.5 + jobs * 1e-4
+    due = time.time() + 0.5 + jobs * TAKING_IN
     place = Place()
     await _apply_tasks(jobs, place, Call(work), due)
     GarbageCollector().start()
+    if time.time() > due:
+        raise TimeoutError(f"taking {jobs} jobs in took too long")
     return await line.seconds_since(due)
 
 
@@ -167,7 +170,9 @@ class Place:
 
     async def citizen(self, number: int, tasks: Iterable[Task], store: Store) -> Scheduler:
         home = self._home(number)
-        scheduler = Scheduler(home.name, home, tasks, store=store, clock=self.clock, workers=self.workers)
+        freezes = None if self.root else MemoryFreezes()
+        around = {"store": store, "clock": self.clock, "workers": self.workers, "freezes": freezes}
+        scheduler = Scheduler(home.name, home, tasks, **around)
         await scheduler.start()
         return scheduler
 

@@ -105,27 +105,31 @@ def active_slot(task: Task, slot: float) -> float:
 
 def next_slot(citizen: str, task: Task, state: TaskState, now: float) -> float:
     """The first slot that no run has served, missed or not; a run serves those that pass during it."""
-    slot = _unserved(citizen, task, state, now)
-    if state.declined is None or slot > state.declined:
-        return slot
-    return task.schedule.skip(slot, state.declined)
-
-
-def _unserved(citizen: str, task: Task, state: TaskState, now: float) -> float:
     schedule, last = task.schedule, state.last_run
     if last is None:
         first_seen = now if state.first_seen is None else state.first_seen
-        return schedule.first(min(now, max(first_seen, state.wanted_since or 0.0)))
-    last = min(last, now)
-    ended = last if state.outcome is INTERRUPTED else last + (state.last_duration or 0.0)
-    if isinstance(schedule, Every):
-        beat = _beat(citizen, task, state.slot, last) if task.jitter else last
-        slot = beat + schedule.seconds
-        return slot if slot >= ended else schedule.skip(beat, ended - A_LITTLE)
+        slot = schedule.first(min(now, max(first_seen, state.wanted_since or 0.0)))
+    else:
+        last = min(last, now)
+        ended = last if state.outcome is INTERRUPTED else last + (state.last_duration or 0.0)
+        if isinstance(schedule, Every):
+            beat = _beat(citizen, task, state.slot, last) if task.jitter else last
+            slot = beat + schedule.seconds
+            if slot < ended:
+                slot = schedule.skip(beat, ended - A_LITTLE)
+        else:
+            slot = schedule.after(_served(state, last, ended))
+    if state.declined is None or slot > state.declined:
+        return slot
+    return schedule.skip(slot, state.declined)
+
+
+def _served(state: TaskState, last: float, ended: float) -> float:
+    """Until when the slots of a cron expression are served, or were not wanted."""
     served = max(ended, state.wanted_since or 0.0)
     if state.slot is not None and state.slot < last + CHANGED:  # else the last run was edited by hand
         served = max(served, state.slot)
-    return schedule.after(served)
+    return served
 
 
 def _beat(citizen: str, task: Task, slot: float | None, last: float) -> float:

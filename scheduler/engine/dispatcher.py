@@ -122,7 +122,7 @@ class Dispatcher:
                     if job.is_wake:
                         self._start(job, trigger)
                     else:
-                        self.enqueue(job, trigger)
+                        self._enqueue(job, trigger)
                 taken = due_queue.take(now)
             self.start_ready()
         finally:
@@ -187,7 +187,11 @@ class Dispatcher:
 
     def enqueue(self, job: Job, trigger: Trigger) -> None:
         """Run the task as soon as a worker is free: forced ones first, then by priority."""
-        if job.run or job.left or job.waiting is trigger or self._freezing.frozen():
+        if not self._freezing.frozen():
+            self._enqueue(job, trigger)
+
+    def _enqueue(self, job: Job, trigger: Trigger) -> None:
+        if job.run or job.left or job.waiting is trigger:
             return
         if job.paid and (look_after := self._held(job)):
             self._look_again(job, look_after)
@@ -247,7 +251,7 @@ class Dispatcher:
             return
         while ready and len(runs) < self.limit and not self._stopped:
             job = heapq.heappop(ready)[2]
-            if job.waiting is not None and not job.busy:
+            if job.waiting is not None and job.run is None and job.left is None:
                 self._start(job, job.waiting)
 
 

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from scheduler.core.planning import LATE, recovered, retry_time, taken_up, unfrozen
 from scheduler.core.records import FinishedRun
@@ -109,6 +110,12 @@ class Job:
         return f"attempt {self.state.attempt + 1} of {self.task.retries + 1}"
 
 
+@lru_cache(1)
+def _process(pid: int) -> tuple[int, float]:
+    """This process, for runs that it carries itself; asked once for all citizens."""
+    return pid, start_ticks(pid) or 0.0
+
+
 class TaskRegistry:
     """A citizen's tasks, their states and their runs; saved by its store, published on its event bus."""
 
@@ -146,7 +153,7 @@ class TaskRegistry:
 
     def begin(self) -> None:
         """From now on every change is saved; runs are this process's."""
-        self._process = (os.getpid(), start_ticks(os.getpid()) or 0.0)
+        self._process = _process(os.getpid())
         self._store.begin(lambda: self.states, self._adopt, self.bus.notify)
         if self._recovered:  # now, so that the next owner does not recover it again
             self._store.changed()

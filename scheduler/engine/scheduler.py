@@ -100,15 +100,11 @@ class Scheduler:
 
         Without `dispatch` tasks run only when they are forced or by `run_due_once`.
         """
-        load, now = self._registry.load, self._clock.now()
-        await asyncio.to_thread(self._paid.take_over)
         wake = self._wake.wake if self._wake else None
-        await (asyncio.to_thread(load, now, wake.record.take_up) if wake else asyncio.to_thread(load, now))
+        await asyncio.to_thread(self._load, wake)
         if wake:
-            await asyncio.to_thread(wake.record.close_unfinished, self._registry.states[WAKE])
             await self._load_results(wake)
             self._jump = self._clock.on_jump(wake.record.correct_time)
-        await asyncio.to_thread(self._freezing.load)
         self._registry.frozen_spans = self._freezing.over
         self._recorder.begin(lambda kind, text: self._registry.add_event(kind, text=text))
         self._registry.begin()
@@ -124,6 +120,16 @@ class Scheduler:
         for listener in self._registry.bus.listeners:
             listener.began((job.task, job.state) for job in self._registry.rows())
         self._started = True
+
+    def _load(self, wake: Wake | None) -> None:
+        """Read every file of the citizen; blocks, raises Unreadable."""
+        self._paid.take_over()
+        if wake:
+            self._registry.load(self._clock.now(), wake.record.take_up)
+            wake.record.close_unfinished(self._registry.states[WAKE])
+        else:
+            self._registry.load(self._clock.now())
+        self._freezing.load()
 
     async def _load_results(self, wake: Wake) -> None:
         try:

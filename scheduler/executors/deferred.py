@@ -11,7 +11,7 @@ from typing import Any
 # So many in so many seconds are not deferred: a turn of the loop costs something, too.
 AT_ONCE, WINDOW = 20, 0.001
 SLICE = 16  # in one turn: of ten thousand tasks that are due at once, the last one starts twice as early
-LONGEST = 0.25  # seconds that something may wait while starts go first
+LONGEST = 0.5  # seconds that something may wait while starts go first
 MANY = 256  # in one turn, of what has waited that long
 
 

@@ -35,6 +35,9 @@ class Accepts(Enum):
     NOTHING = auto()
 
 
+CONTEXT = Accepts.CONTEXT  # members of an enumeration are slow to find
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """How a function is called; found once per function, since that takes 20 us."""
@@ -82,27 +85,27 @@ MOMENT = 0.01  # seconds; asking for the folder takes a tenth of a short run
 class ProcessGuard:
     """Restores the folder and the standard streams after each handler, and ends forked copies of us."""
 
-    __slots__ = ("_folder", "_looked", "_soon")
+    __slots__ = ("_folder", "_looked", "soon")
 
     def __init__(self) -> None:
         self._folder = _folder()  # None if the start folder is gone
         standard_streams.keep()
-        self._soon, self._looked = False, 0.0
+        self.soon, self._looked = False, 0.0  # soon: it is going to
 
     def put_back_soon(self) -> None:
         """Restore it now, or, where one handler ends after the other, once a moment later."""
-        if self._soon:
+        if self.soon:
             return
         loop = asyncio.get_running_loop()
         if loop.time() - self._looked > MOMENT:
             self._looked = loop.time()
             self.put_back()
         else:
-            self._soon = True
+            self.soon = True
             loop.call_later(MOMENT, self._a_moment_later)
 
     def _a_moment_later(self) -> None:
-        self._soon = False
+        self.soon = False
         self.put_back()
 
     def put_back(self) -> None:
@@ -124,7 +127,8 @@ async def guarded(coroutine: Coroutine[Any, Any, Any], us: int) -> Any:
     except GeneratorExit as error:
         raise RuntimeError(RAISED) from error
     finally:
-        exit_if_forked(us)
+        if os.getpid() != us:
+            exit_if_forked(us)
     return await _Steps(coroutine, waits_for, us)
 
 
@@ -201,12 +205,14 @@ class InProcessExecutor:
             function = work.function if isinstance(work, Call) else await self._import(task, work, watcher)
             how = (self._shapes.get(id(function)) or self._remember(function))[1]
             if how.is_async:
-                return answer(await guarded(how.call(function, context), self._us))
+                made = function(context) if how.takes is CONTEXT else how.call(function, context)
+                return answer(await guarded(made, self._us))
             return answer(await self._threaded(task, partial(how.call, function, context), watcher))
         finally:
             current.reset(token)
             self._makers.end(watcher)
-            self._guard.put_back_soon()
+            if not self._guard.soon:
+                self._guard.put_back_soon()
 
     def _remember(self, function: Any) -> tuple[object, Signature]:
         if len(self._shapes) >= REMEMBERED:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +116,21 @@ class HomeFreezes:
     """Both files that concern a citizen; a file is read again only when it has changed."""
 
     def __init__(self, home: Path) -> None:
-        user = other_user_of(home)
-        users = frozenset({user.uid} if user else ())
-        self.own = FreezeFile(home / ".experience" / NAME, users=users)
-        self.root = FreezeFile(root_folder(home.parent) / NAME, together=True)
+        self._home = home
         self._stamps: tuple[Stamp, Stamp] | None = None
         self._known = Freezes()
+
+    @cached_property
+    def own(self) -> FreezeFile:
+        """The citizen's own; blocks."""
+        user = other_user_of(self._home)
+        users = frozenset({user.uid} if user else ())
+        return FreezeFile(self._home / ".experience" / NAME, users=users)
+
+    @cached_property
+    def root(self) -> FreezeFile:
+        """That of all citizens of the root; blocks."""
+        return FreezeFile(root_folder(self._home.parent) / NAME, together=True)
 
     def differ(self) -> bool:
         """Whether a file has changed since it was read."""
