@@ -15,7 +15,7 @@ from scheduler.alerts.worker import BackgroundWorker
 from scheduler.config.loader import CitizenSettings
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Outcome, Task
-from scheduler.core.views import Hold
+from scheduler.core.views import Hold, HoldKind
 from scheduler.engine.watchdog import LIMIT, StallWatch
 from scheduler.errors import PROGRAM
 from scheduler.system.files import read_json, require_home, write_json
@@ -23,6 +23,7 @@ from scheduler.system.files import read_json, require_home, write_json
 log = logging.getLogger("experience.alerts")
 
 FILE = Path(".experience", "alerts.json")
+OVER_BUDGET = "over budget"
 TEXT_LIMIT = 2000  # characters of an error in an alert
 PATIENCE = 5.0  # seconds that a shutdown waits for alerts and pings that are under way
 
@@ -59,7 +60,14 @@ class Alerter:
         if task.ping and "start" in task.ping_on:
             self._ping(task, "start")
 
-    def held(self, task: Task, hold: Hold) -> None: ...
+    def held(self, task: Task, hold: Hold) -> None:
+        """A budget that holds a task is reported once, over restarts, too: until it holds for another day."""
+        told = f"{task.name} {hold.about}"
+        if hold.kind is not HoldKind.BUDGET or told in self._alerted:
+            return
+        self._alerted = {each for each in self._alerted if not each.startswith(f"{task.name} ")} | {told}
+        if self.alerts and OVER_BUDGET in self.alerts.on:
+            self.send(OVER_BUDGET, task.name, f"{self._citizen}/{task.name}: {hold.why}")
 
     def finished(self, task: Task, before: TaskState, after: TaskState) -> None:
         if after.outcome is Outcome.STOPPED:  # neither a failure nor a recovery

@@ -25,7 +25,7 @@ from scheduler.schema.values import (
 from scheduler.schema.values import secret as secret_text
 
 SHORTEST = 0.1  # seconds: a shorter interval would only keep the machine busy
-KINDS = ("failed", "recovered", "stalled")
+KINDS = ("failed", "recovered", "stalled", "over budget")
 PINGS = ("start", "ok", "failed")
 APIS = ("ollama", "openai")
 

@@ -18,6 +18,7 @@ from scheduler.config.loader import load
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Call, Outcome, Task
+from scheduler.core.views import Hold, HoldKind
 from scheduler.engine.watchdog import StallWatch
 from tests.crash.loops import gone
 from tests.fakes import NOON, until
@@ -156,6 +157,23 @@ def test_after_a_reset_a_streak_is_a_new_one(home):
     opus.state = opus.state.reset()
     opus.runs(FAILED, FAILED)
     assert opus.kinds() == ["failed", "failed"]
+
+
+def test_a_spent_budget_is_reported_once_over_restarts_and_again_for_the_next_day(home):
+    on = ALL | {"over budget"}
+    citizen = Citizen(home, Alerts(on, 1, SAVE))
+
+    def held(day: str, kind: HoldKind = HoldKind.BUDGET) -> None:
+        citizen.alerter.held(citizen.task, Hold(kind, f"over budget until {day}", NOON, f"own {day}"))
+
+    held("Monday")
+    held("Monday")
+    held("Monday", HoldKind.PROVIDER)
+    citizen.restart()
+    held("Monday")
+    held("Tuesday")
+    texts = [message["text"] for message in citizen.sent()]
+    assert texts == [f"opus/news_scan: over budget until {day}" for day in ("Monday", "Tuesday")]
 
 
 def test_only_requested_kinds_are_sent(home):
