@@ -16,6 +16,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from scheduler.cluster.database import Connection, Database
+from scheduler.cluster.fence import storable
 from scheduler.cluster.leases import elapsed
 from scheduler.errors import DatabaseAway, Disconnected
 
@@ -74,8 +75,7 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         if not self.closed:
-            text = data.decode("utf-8", "replace").replace("\0", "\ufffd")
-            self.bus.send(self, text)
+            self.bus.send(self, storable(data.decode("utf-8", "replace")))
 
     async def drain(self) -> None:
         """Return when all is on its way; raises ConnectionError when the other end is gone."""
@@ -144,7 +144,8 @@ class Bus:
     # -------------------------------------------------------------- sending
 
     def send(self, stream: Stream, data: str, *, ended: bool = False) -> None:
-        row = {"citizen": "", "about": "", **stream.first, "data": data, "ended": ended}
+        first = {name: storable(value) for name, value in stream.first.items()}
+        row = {"citizen": "", "about": "", **first, "data": data, "ended": ended}
         stream.first = {}
         ends = {"target": stream.peer, "sender": self._endpoint, "session": stream.session}
         self._outgoing.append({**row, **{name: str(value) for name, value in ends.items()}})
@@ -192,7 +193,8 @@ class Bus:
         async for notification in connection.notifies():
             target, _, sender = notification.payload.partition(" ")
             if target == str(self._endpoint):
-                self._heard[UUID(sender)] = elapsed()
+                with contextlib.suppress(ValueError):  # whoever may use the database can notify anything
+                    self._heard[UUID(sender)] = elapsed()
                 self._arrived.set()
 
     async def _take(self, connection: Connection) -> None:

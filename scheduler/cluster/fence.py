@@ -206,16 +206,16 @@ class FencedWriter:
 def _as_json(rows: Iterable[tuple[_Asked, Change]]) -> Jsonb:
     return Jsonb(
         [
-            {"citizen": asked.lease.citizen, "epoch": asked.lease.epoch, **_storable(asdict(change))}
+            {"citizen": asked.lease.citizen, "epoch": asked.lease.epoch, **storable(asdict(change))}
             for asked, change in rows
         ]
     )
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """The value, with U+FFFD for the characters that PostgreSQL does not take."""
     if isinstance(value, str):
         return _REFUSED.sub("\ufffd", value)
     if isinstance(value, Mapping):
-        return {key: _storable(each) for key, each in value.items()}
-    return [_storable(each) for each in value] if isinstance(value, list | tuple) else value
+        return {key: storable(each) for key, each in value.items()}
+    return [storable(each) for each in value] if isinstance(value, list | tuple) else value

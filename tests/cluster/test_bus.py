@@ -68,6 +68,16 @@ async def test_lines_go_there_and_back_in_order(place: Place) -> None:
     assert stream.machine == "m1"
 
 
+async def test_a_notification_that_is_none_ends_nothing(place: Place, database: Database) -> None:
+    stream = await place.client.connect("opus", "home-1", "a\ud800b")
+    async with database.connection() as connection:
+        for payload in ("", "x", f"{OWNER} nonsense", f"{OWNER}"):
+            await connection.execute("SELECT pg_notify('experience', %s)", (payload,))
+    stream.write(b"hello\n")
+    assert await stream.reader.readline() == b"HELLO\n"
+    assert place.served == [("opus", "a\ufffdb")]
+
+
 async def test_a_long_line_arrives_whole(place: Place) -> None:
     stream = await place.client.connect("opus", "home-1", "")
     line = b"x" * 2_000_000 + b"\n"
