@@ -99,7 +99,7 @@ def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> st
     if task.kind is TaskStatus.PAUSED:
         return _paused(task, now)
     if task.held:
-        return f"{task.held.why}{_what_lifts(task.held)}"
+        return f"{task.held.why}{_what_lifts(task.held, snapshot.citizen)}"
     if late := _held_up(task, now, seen):
         return late
     if task.error is not None or task.kind is TaskStatus.FAILED:
@@ -127,10 +127,11 @@ def _held_up(task: TaskView, now: float, seen: Evidence) -> str:
     return f"{late:.0f}s late: the scheduler is stalled{_by(seen.pulse.culprit)}"
 
 
-def _what_lifts(held: Hold) -> str:
+def _what_lifts(held: Hold, citizen: str) -> str:
     """What can be done, or what follows."""
     if held.kind is HoldKind.BUDGET:
-        return "; B allows more today"
+        whose = "--all" if held.about.startswith("all ") else citizen
+        return f"; experience-tui budget {whose} --add 2 --today allows more"
     tried = held.kind is HoldKind.PROVIDER and held.until is not None
     return "; nobody calls it before, then one run tries it first" if tried else ""
 

@@ -106,7 +106,7 @@ TABLE = [
         ),
         (),
         Evidence(),
-        "over budget until 00:00 ($5 of $5); B allows more today",
+        "over budget until 00:00 ($5 of $5); experience-tui budget opus --add 2 --today allows more",
     ),
     (
         task(TaskStatus.WAITS, due=0.0, held=Hold(HoldKind.PROVIDER, "waits for anthropic until 15:00")),
@@ -257,7 +257,7 @@ TABLE = [
         task(TaskStatus.OVER_BUDGET, held=SPENT),
         (),
         Evidence(),
-        "over budget until 00:00 ($5.02 of $5.00); B allows more today",
+        "over budget until 00:00 ($5.02 of $5.00); experience-tui budget opus --add 2 --today allows more",
     ),
     (
         task(TaskStatus.WAITS, held=AWAY),
