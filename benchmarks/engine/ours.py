@@ -13,6 +13,7 @@ from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Context, Task
 from scheduler.engine.freezing import MemoryFreezes
+from scheduler.engine.paid.commons import Commons, commons_of
 from scheduler.engine.scheduler import Scheduler
 from scheduler.executors import Executor
 from scheduler.process.garbage import GarbageCollector, freeze_memory
@@ -23,7 +24,7 @@ from scheduler.system.clock import SystemClock
 TASKS = 7  # of one citizen
 FAR = 7200.0
 AT_ONCE = 50  # citizens come in together, as in the fleet
-TAKING_IN = 1.5e-4  # seconds that it may take to take a job in
+TAKING_IN = 4e-4  # seconds that it may take to take a job in
 
 
 async def lateness(jobs: int, seconds: float, folder: str | None = None) -> Sample:
@@ -167,11 +168,21 @@ class Place:
     root: Path | None = None
     clock: SystemClock = field(default_factory=SystemClock)
     workers: Executor = field(default_factory=Executor)
+    commons: Commons = field(init=False)  # of all citizens, as in the fleet
+
+    def __post_init__(self) -> None:
+        self.commons = commons_of(self.root or Path("/nowhere"), self.clock)
 
     async def citizen(self, number: int, tasks: Iterable[Task], store: Store) -> Scheduler:
         home = self._home(number)
         freezes = None if self.root else MemoryFreezes()
-        around = {"store": store, "clock": self.clock, "workers": self.workers, "freezes": freezes}
+        around = {
+            "store": store,
+            "clock": self.clock,
+            "workers": self.workers,
+            "freezes": freezes,
+            "commons": self.commons,
+        }
         scheduler = Scheduler(home.name, home, tasks, **around)
         await scheduler.start()
         return scheduler
