@@ -3,6 +3,7 @@
 All times are Unix seconds (UTC), all durations seconds. A state changes only through its named transitions.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from scheduler.core.task import Outcome
@@ -99,10 +100,10 @@ class TaskState:
         served = self.slot if slot is None else slot
         return self.changed(running=running, starting=True, slot=served)
 
-    def opened(self) -> "TaskState":
-        """What had to come before the run is done: it starts."""
-        started = self.running.since if self.running else self.last_run
-        return self.changed(last_run=started, due_now=False, retry_at=None)
+    def opened(self, since: float) -> "TaskState":
+        """What had to come before the run is done: it starts, and counts from when it was decided."""
+        running = replace(self.running, since=since) if self.running else None
+        return self.changed(last_run=since, running=running, due_now=False, retry_at=None)
 
     def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
         fields, text = self.__dict__.copy(), text[:ERROR_LIMIT]

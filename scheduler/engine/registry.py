@@ -11,7 +11,7 @@ from functools import lru_cache
 from scheduler.core.planning import LATE, recovered, retry_time, taken_up, unfrozen
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.freeze import Span
-from scheduler.core.schedules.schedule import NEVER
+from scheduler.core.schedules.schedule import DRIFT, NEVER
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Command, Isolated, Outcome, Task, Trigger
 from scheduler.core.task import NotSetUp as Nothing
@@ -249,7 +249,11 @@ class TaskRegistry:
     def open_turn(self, job: Job, run: RunHandle) -> None:
         """What had to come before the run is done: it starts."""
         run.opened, run.who = True, run.who or job.state.asked_by
-        state, now = job.state.opened(), self._clock.now()
+        now = self._clock.now()
+        since = now - (self._clock.elapsed() - run.started_at)
+        if abs(since - run.since) > DRIFT:  # the clock was set while it waited
+            run.since = since
+        state = job.state.opened(run.since)
         if state.slot is not None and (slot := job.task.schedule.latest(state.slot, now)) <= now:
             state = state.changed(slot=max(slot, state.slot))  # what came while it waited is served, too
         self.update(job, state)

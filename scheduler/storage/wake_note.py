@@ -71,6 +71,8 @@ def _of_turn(state: TaskState, note: WakeNote) -> TaskState:
     """The state of a wake whose turn has begun: the state file, saved after the note, may not know it."""
     if state.running is None and abs((state.last_run or 0.0) - note.since) <= SAME:
         return state.changed(run_count=max(state.run_count, note.number))
+    if state.running and not state.starting and abs(state.running.since - note.since) <= SAME:
+        return state  # it knows the turn: what is wanted is one more
     agent = note.agents[-1] if note.agents else state.running or NOBODY
     running = replace(agent, since=note.since)
     begun = state.changed(run_count=max(state.run_count, note.number - 1), last_run=note.since)

@@ -11,7 +11,8 @@ import pytest
 
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.schedule import Every
-from scheduler.core.task import Call, Command, Outcome, Report, Retention, Task, WakeConfig
+from scheduler.core.state import TaskState
+from scheduler.core.task import WAKE, Call, Command, Outcome, Report, Retention, Task, WakeConfig
 from scheduler.engine.scheduler import Scheduler
 from scheduler.engine.wake.letter import letter
 from scheduler.errors import AlreadyRunning, TaskFailed
@@ -20,8 +21,8 @@ from scheduler.process.process_info import Running, born
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.state_file import FILE_NAME
-from scheduler.storage.state_store import DiskStore
-from scheduler.storage.wake_note import WakeNote, read_note
+from scheduler.storage.state_store import DiskStore, Store
+from scheduler.storage.wake_note import HandedOver, WakeNote, read_note, wake_state
 from tests.fakes import NOON, settle, until
 
 HOURLY = 3600.0
@@ -394,6 +395,18 @@ async def test_an_agent_that_outlived_its_owner_has_been_told_its_results(place,
     assert turns.told == [[]]
 
 
+async def test_a_turn_that_never_began_is_forgotten_before_the_next_is_prepared(place, living):
+    """Else the owner after that one takes it for a turn that has begun, and its results for told."""
+    told = HandedOver("news", NOON - 60)
+    leave_agents(place.home, 4711, number=7, since=NOON - 30, told=told, told_before=HandedOver("", 0.0))
+    (place.home / "metadata.json").write_text(json.dumps({"wake_count": 6}))
+    running = Running(4712, 1.0, NOON - 30)
+    saved = {WAKE: TaskState(last_run=NOON - 30, running=running, starting=True)}
+    await place.build(store=Store(saved), wake=WakeConfig(every=86400.0, work=Call(Turns())), wakes=False)
+    note = read_note(place.home)
+    assert (note.number, note.told) == (0, HandedOver("", 0.0))
+
+
 async def test_results_survive_a_clock_that_was_set_back(place, clock):
     turns = Turns()
     await place.begins(chore("news", "one", "two"), turn=turns)
@@ -444,6 +457,16 @@ async def test_a_history_that_cannot_be_read_does_not_keep_the_citizen_asleep(pl
     await over(clock, place.owner, 1)
     assert turns.told == [["one"]]
     assert "results not read" in [event.kind for event in place.owner.snapshot().events]
+
+
+def test_what_is_wanted_during_a_turn_outlives_the_owner_of_that_turn():
+    """The state knows the turn already: that another one is wanted was noted since."""
+    agent = Running(4711, 1.0, NOON - 60)
+    note = WakeNote(7, NOON - 60, (agent,))
+    during = TaskState(last_run=NOON - 60, running=agent).asked_for()
+    before = TaskState(last_run=NOON - 3600).asked_for()  # saved before the turn began
+    assert wake_state(during, note, None, 6, NOON).due_now
+    assert not wake_state(before, note, None, 6, NOON).due_now
 
 
 def test_a_process_is_alive_only_if_it_is_the_same(monkeypatch):

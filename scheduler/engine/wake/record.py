@@ -66,8 +66,11 @@ class WakeRecord:
             text = state.error.text if state.error else state.text
             result = Result(state.outcome or Outcome.INTERRUPTED, text)
             self.count = self._kept.number
-            self._write(self.count, self._kept.since, result, {})
+            at = self._kept.since if state.last_run is None else state.last_run  # the clock was set since
+            self._write(self.count, at, result, {})
         self._kept = replace(self._kept, number=0, wanted=False, state=TaskState())
+        if self._written.number:  # the states that come tell the owner after this one no more of that turn
+            self._write_note()
         self._correct_time()
 
     @property
@@ -128,14 +131,16 @@ class WakeRecord:
     async def _save(self, durable: bool) -> None:
         """Write the note; a full disk does not prevent the wake."""
         async with self._saving:
-            note = self._kept
-            if note == self._written:
-                return
-            try:
-                await asyncio.to_thread(write_note, self._home, note, durable)
-                self._written = note
-            except OSError as error:
-                self._failed(error)
+            if self._kept != self._written:
+                await asyncio.to_thread(self._write_note, durable)
+
+    def _write_note(self, durable: bool = True) -> None:
+        note = self._kept
+        try:
+            write_note(self._home, note, durable)
+            self._written = note
+        except OSError as error:
+            self._failed(error)
 
     def _write(self, number: int, at: float, result: Result, more: Mapping[str, Any]) -> None:
         moment = datetime.fromtimestamp(at, UTC).isoformat()

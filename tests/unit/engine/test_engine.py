@@ -136,6 +136,18 @@ async def test_a_clock_that_is_corrected_between_a_slot_and_its_start_does_not_r
     assert len(runs) == 2
 
 
+async def test_a_slot_that_was_queued_before_a_large_step_back_comes_again(build, clock, noting, runs):
+    gate = Gate()
+    first = task("slow", gate, every=1e6, priority=1, timeout=1e6)
+    second = noting(schedule=Cron("0 13 * * *"), priority=2)
+    await build(first, second, workers=1)
+    await clock.advance(hours=1, seconds=1)
+    await clock.jump(-86400)
+    gate.open.set()
+    await clock.advance(hours=24)
+    assert [when for _, when in runs] == [NOON + 3601 - 86400, NOON + 3600]
+
+
 async def test_a_clock_set_forward_runs_a_task_once_at_once(build, clock, noting, runs):
     await build(noting())
     await clock.advance(10)

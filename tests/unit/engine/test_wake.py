@@ -63,6 +63,26 @@ async def test_a_wake_comes_every_interval_and_is_recorded(build, clock, home):
     assert metadata(home)["last_wake"].startswith("2026-03-02T12:")
 
 
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+async def test_a_wake_counts_from_when_it_was_decided_by_the_clock_as_it_is_when_its_turn_begins(
+    build, clock, home, step
+):
+    gate = asyncio.Event()
+
+    async def chore(context: Any) -> str:
+        await gate.wait()
+        return ""
+
+    scheduler = await build(calls(chore), wake=WakeConfig(every=600))
+    await clock.advance(10)
+    await clock.jump(step)
+    gate.set()
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    assert scheduler.snapshot().wake.last == NOON + step
+    assert scheduler.snapshot().wake.due == NOON + step + 600
+
+
 async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_keys_survive(
     build, clock, home
 ):
