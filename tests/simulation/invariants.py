@@ -126,30 +126,45 @@ def a_result_beats_its_deadline(history: History, trace: Trace) -> Iterator[Brok
 
 def the_screen_says_what_then_happens(history: History, trace: Trace) -> Iterator[Broken]:
     """A row's next time is the time at which it runs, unless something happens in between."""
-    changed = -NEVER
+    changed, occupied = -NEVER, set[str]()
     for index, fact in enumerate(trace):
+        _occupy(occupied, fact)
         if fact.kind in ("clock", "slept"):
             changed = fact.at + history.look
         elif fact.kind in ("asked", "answered", "edited", "goes on", "up"):
             changed = max(changed, fact.at)
         if fact.kind == "looked" and fact.at > changed + 1:  # by then it has noticed
-            yield from _foretold(history, fact.more, trace, index)
+            if len(occupied) < history.workers:
+                yield from _foretold(history, fact.more, trace, index, occupied)
 
 
-def _foretold(history: History, snapshot: Snapshot, trace: Trace, index: int) -> Iterator[Broken]:
+def _occupy(occupied: set[str], fact: Fact) -> None:
+    """These tasks have a worker."""
+    if fact.kind == "up":
+        occupied.clear()
+    elif fact.kind == "starting" and fact.task != "wake":
+        occupied.add(fact.task)
+    elif fact.kind == "finished":
+        occupied.discard(fact.task)
+
+
+def _foretold(
+    history: History, snapshot: Snapshot, trace: Trace, index: int, occupied: set[str]
+) -> Iterator[Broken]:
     for view in snapshot.tasks:
         if view.running_since is None and not view.queued and not view.note.startswith("waits"):
             due = NEVER if view.due is None else view.due
-            yield from _agrees(history, view.name, due, trace, index)
+            yield from _agrees(history, view.name, due, trace, index, set(occupied))
 
 
 DISTURBING = frozenset({"clock", "slept", "stalled", "killed", "stopping", "disk full", "slow disk"})
 
 
-def _agrees(history: History, task: str, due: float, trace: Trace, index: int) -> Iterator[Broken]:
+def _agrees(
+    history: History, task: str, due: float, trace: Trace, index: int, occupied: set[str]
+) -> Iterator[Broken]:
     looked = trace[index]
     latest = max(due, looked.wall) + history.look + LATEST
-    running: set[int] = set()
     for fact in trace[index + 1 :]:
         if fact.kind in DISTURBING or (fact.kind in ("asked", "edited") and fact.task == task):
             return
@@ -158,18 +173,15 @@ def _agrees(history: History, task: str, due: float, trace: Trace, index: int) -
                 "screen", looked.at, task, f"it says next in {due - looked.wall:.0f} s, and nothing runs"
             )
             return
-        if fact.kind == "began" and fact.task == task:
-            if fact.more[1] in SCHEDULED and fact.wall < due - 0.2:
+        if fact.kind == "starting" and fact.task == task:
+            if fact.more in SCHEDULED and fact.wall < due - 0.2:
                 said = "nothing" if due == NEVER else f"in {due - looked.wall:.1f} s"
                 text = f"it says next: {said}, and it runs after {fact.wall - looked.wall:.1f} s"
                 yield Broken("screen", looked.at, task, text)
             return
-        if fact.kind == "spawned" and fact.task != "wake":
-            running.add(fact.more)
-        elif fact.kind == "began" and fact.task != "wake":
-            running.add(fact.more[0])
-            if len(running) >= history.workers:
-                return
+        _occupy(occupied, fact)
+        if len(occupied) >= history.workers:
+            return
 
 
 RULES: tuple[Rule, ...] = (

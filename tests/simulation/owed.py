@@ -45,6 +45,8 @@ class Owing:
     served: float = -NEVER  # the last slot that ran,
     stepped_back: float = 0.0  # and by how much the clock was set back since
     largest_step_back: float = 0.0
+    stepped_back_from_slot: float = 0.0  # the same, since `slot` came
+    largest_step_from_slot: float = 0.0
     last: float = -NEVER  # when the last run started
     over: float = -NEVER  # and when it had ended
     wanted: bool = False  # due as soon as possible, whatever the slots
@@ -72,10 +74,13 @@ class Owed:
         self.free_since = self.worker_since = -NEVER  # nothing hinders it since, a worker is free since
         self.wanted_since = -NEVER  # slots until then were not wanted
         self.off_since = -NEVER  # when it was paused or disabled (true time)
-        self.unnoticed, self.noticed_by = 0.0, -NEVER  # by how much the clock was set, and when that is seen
+        self.unnoticed, self.noticed_by = 0.0, NEVER  # by how much the clock was set, and when that is seen
+        self.passed_unseen = False  # a slot came meanwhile
+        self.set_in_run = False  # the clock, since the last start
         self.owing = Owing()
         self.earlier: deque[Owing] = deque(maxlen=4)  # before the last changes, which may not have been saved
-        self.forced = self.force_asked = False  # `forced`: it was answered, too
+        self.asked = 0  # forces that may bring a run
+        self.forced = False  # one was answered, too
         self.force_by = NEVER
         self.reset_saved = False  # it was answered, and has not brought a run
         self.lost = False  # what was not saved: anything may be
@@ -87,8 +92,8 @@ class Owed:
             self._time_passes(fact)
         self._watch(fact.at)
         self.at, self.wall = fact.at, fact.wall
-        if self.up and not self.stalled and self.unnoticed and self.at > self.noticed_by:
-            self._noticed(fact)
+        if self.up and not self.stalled and self.at > self.noticed_by:
+            self._not_noticed(fact)
         handle = getattr(self, "_" + fact.kind.replace(" ", "_"), None)
         if handle and (fact.task in ("", self.name) or fact.kind == "urgent"):
             handle(fact)
@@ -175,11 +180,17 @@ class Owed:
         return True if owing.stepped_back < REMEMBERED - MINUTE else None
 
     def _serve(self, slot: float) -> None:
-        if self._was_served(slot) is not True:
-            self.owing.served, self.owing.stepped_back, self.owing.largest_step_back = slot, 0.0, 0.0
+        if self._was_served(slot) is True:
+            return
+        owing, waited = self.owing, slot == self.owing.slot
+        owing.served = slot
+        owing.stepped_back = owing.stepped_back_from_slot if waited else 0.0
+        owing.largest_step_back = owing.largest_step_from_slot if waited else 0.0
 
     def _owe(self, slot: float, *, must: bool) -> None:
         owing = self.owing
+        if owing.slot != slot:
+            owing.stepped_back_from_slot = owing.largest_step_from_slot = 0.0
         owing.may, owing.slot = True, slot
         if must and not owing.must:
             owing.must, owing.until = True, slot + self.plan.jitter
@@ -210,6 +221,7 @@ class Owed:
             self.owing.due = NEVER
         if self._blind:
             self.owing.may, self.owing.slot = self.owing.may or self._on, slot
+            self.passed_unseen = True
             return
         self._slot_came(slot)
 
@@ -219,7 +231,7 @@ class Owed:
         if not self._on or served is True:
             return
         if self._busy:  # its own run takes longer than its interval, or what a dead owner left does
-            self.owing.may = self.owing.may or not self.running
+            self.owing.may = self.owing.may or not self.running or self.set_in_run
             return
         if self.owing.retry_from < NEVER:  # left to this slot, or it comes first
             self.owing.attempts |= {0}
@@ -260,6 +272,9 @@ class Owed:
     def _clock_set(self, fact: Fact) -> None:
         self.unnoticed += fact.more
         self.noticed_by = self.at + self.look + ALLOWED
+        self.set_in_run = True
+        if fact.more > 0:
+            self.owing.retry_from -= fact.more
         if fact.more < 0:
             self._clock_is_back(-fact.more)
         elif self.up and self.plan.cron and self.owing.due <= self.wall:
@@ -274,6 +289,7 @@ class Owed:
     def _clock_is_back(self, by: float) -> None:
         owing = self.owing
         owing.stepped_back += by
+        owing.stepped_back_from_slot += by
         if owing.slot > self.wall:
             owing.must = False
             owing.may = owing.may and self._queued
@@ -281,6 +297,14 @@ class Owed:
             self.down_wall = min(self.down_wall, self.wall)
         if self.plan.cron:
             self._next(self.wall)
+
+    def _not_noticed(self, fact: Fact) -> None:
+        """Small steps are absorbed by the looks between them; a large one must be seen."""
+        if abs(self.unnoticed) > 5 * DRIFT:
+            self._break("clock", f"nobody noticed that the clock was set by {self.unnoticed:.0f} s")
+        if self._blind:
+            self._noticed(fact)
+        self.unnoticed = 0.0
 
     def _noticed(self, fact: Fact) -> None:
         """Its scheduler knows that the clock was set."""
@@ -291,20 +315,21 @@ class Owed:
             self._step_forward()
         else:
             self._step_back(-by)
+        self.passed_unseen = False
 
     def _step_forward(self) -> None:
         owing = self.owing
-        if owing.may and not owing.wanted and not (owing.must and self.plan.catch_up):
+        late = owing.must and not self.plan.catch_up and not owing.wanted
+        if late or (self.passed_unseen and owing.may):
             owing.must = False
             self._slot_came(owing.slot)
-        if owing.retry_from < NEVER:
-            owing.retry_from = min(owing.retry_from, self.at)
 
     def _step_back(self, by: float) -> None:
         """Moments in the future count as now."""
         self._remember()
         owing = self.owing
         owing.largest_step_back = max(owing.largest_step_back, by)
+        owing.largest_step_from_slot = max(owing.largest_step_from_slot, by)
         self.wanted_since = min(self.wanted_since, self.wall)
         if owing.retry_by < NEVER:
             owing.retry_by = max(owing.retry_by, self.at + owing.delay)
@@ -314,7 +339,7 @@ class Owed:
             return
         if owing.last == -NEVER:  # never ran: due since it was seen
             self._between(self.wall, self.wall)
-        elif from_future and not owing.may:
+        elif from_future:
             self._between(self.wall + self.plan.every, self.wall + self.plan.every)
         elif owing.low > self.wall:
             self._sooner_beat()
@@ -334,7 +359,8 @@ class Owed:
         """After a stall everything gets its time again; what it made late may be missed."""
         self.stalled = False
         self.noticed_by = self.at + self.look + ALLOWED
-        if self.owing.must and not self.plan.catch_up and not self.owing.wanted:
+        queued = len(self.occupied) >= self.workers
+        if self.owing.must and not self.plan.catch_up and not self.owing.wanted and not queued:
             self.owing.must = False
             self._slot_came(self.owing.slot)
 

@@ -63,7 +63,7 @@ class Wanted(Owed):
             owing.low = owing.high = min(owing.low, self.wall)
         if owing.last > self.wall:  # from a wrong clock: it counts as now
             owing.last = self.wall
-            low = min(owing.low, self.wall + self.plan.every)
+            low = min(owing.low, self.wall + self.plan.every, self.down_wall + self.plan.every)
             self._between(low, self.wall + self.plan.every)
         elif owing.low <= self.wall and not owing.wanted:
             certain = owing.high <= self.wall and not self.lost and self.wanted_since <= self.down_wall
@@ -128,7 +128,7 @@ class Wanted(Owed):
     def _adopt_wishes(self, saved: Any) -> None:
         if self.forced and not (saved.forced or saved.due_now) and not self.full_disk:
             self._break("forgotten", "a force that was answered is not saved")
-        self.forced = self.force_asked = saved.forced
+        self.forced, self.asked = saved.forced, int(saved.forced)
         if self.reset_saved and not saved.due_now and not self.full_disk:
             self._break("forgotten", "a reset that was answered is not saved")
         self.reset_saved = False
@@ -147,7 +147,7 @@ class Wanted(Owed):
         trigger = str(fact.more)
         if trigger in SCHEDULED:
             self._check_start(trigger)
-        elif not (self.force_asked or self.lost):
+        elif not (self.asked or self.lost):
             self._break("unwanted", "it is forced, and nobody asked for that")
         self._remember()
         owing = self.owing
@@ -162,7 +162,7 @@ class Wanted(Owed):
         owing.last, owing.over = self.wall, NEVER
         self.running, self.begun, self.lost, self.started_at = True, False, False, self.at
         self.forced, self.force_by = False, NEVER
-        self.force_asked = self.reset_saved = False
+        self.asked, self.reset_saved, self.set_in_run = 0, False, False
 
     def _interval_from(self, trigger: str) -> None:
         """The next slot; jitter does not move it, and neither does a little delay."""
@@ -254,17 +254,17 @@ class Wanted(Owed):
 
     def _asked(self, fact: Fact) -> None:
         if fact.more in ("force", "force again"):
-            self.force_asked = True
+            self.asked += 1
 
     def _answered(self, fact: Fact) -> None:
         verb, saved, _ = fact.more
-        if verb in ("force", "force again", "wake") and saved and self.force_asked:
+        if verb in ("force", "force again", "wake") and saved and self.asked:
             self.forced, self.force_by = True, self.at
         elif verb == "reset" and saved:
             self.reset_saved = self.owing.wanted
 
     def _refused(self, fact: Fact) -> None:
-        self.force_asked = self.forced
+        self.asked = max(self.asked - 1, 0)
 
     def _reset(self, fact: Fact) -> None:
         self._remember()
@@ -317,7 +317,7 @@ class Wanted(Owed):
         was_on = before.enabled and not before.removed
         is_on = self.plan.enabled and not self.plan.removed
         if self.plan.removed:
-            self.force_asked, self.forced, self.force_by = False, False, NEVER
+            self.forced, self.force_by = False, NEVER
         if was_on and not is_on:
             self._turn_off()
         elif is_on and not was_on:
@@ -350,14 +350,17 @@ class WantedWake(Wanted):
 
     def __init__(self, history: History, name: str) -> None:
         super().__init__(history, name)
-        self.allowed += PATIENCE
+        self.allowed += PATIENCE + UNSURE
         self.soft = -NEVER  # a wake that was decided may begin until then
         self.urgent = False
         self.steps: list[tuple[float, float]] = []  # when the clock was set, and by how much
 
     def read(self, fact: Fact) -> None:
         super().read(fact)
-        if self.owing.may or self.owing.wanted or self.force_asked:
+        if fact.kind == "planned":
+            return
+        beat = self.plan.every and self.wall >= self.owing.low - ON_TIME
+        if self.owing.may or self.owing.wanted or self.asked or beat:
             self.soft = self.at + PATIENCE + UNSURE
 
     @property
@@ -383,10 +386,10 @@ class WantedWake(Wanted):
     def _asked(self, fact: Fact) -> None:
         if fact.more == "wake":
             self.urgent = True
-            self.force_asked = self.force_asked or not self.running  # else it joins that one
+            self.asked += not self.running  # else it joins that one
 
     def _starting(self, fact: Fact) -> None:
-        self.force_asked = self.force_asked or self.urgent or self.at <= self.soft
+        self.asked += self.urgent or self.at <= self.soft
         super()._starting(fact)
         self.urgent, self.soft = False, -NEVER
 
@@ -401,7 +404,8 @@ class WantedWake(Wanted):
     def _finished(self, fact: Fact) -> None:
         outcome, _, text = fact.more
         self.begun = self.begun or outcome == "failed"  # its cost could not be noted
-        super()._finished(Fact(fact.at, fact.wall, fact.kind, fact.task, (outcome, 0.0, text)))
+        took = self.at - self.started_at
+        super()._finished(Fact(fact.at, fact.wall, fact.kind, fact.task, (outcome, took, text)))
 
 
 def wanted(history: History, trace: list[Fact]) -> Iterator[Broken]:
