@@ -133,9 +133,9 @@ def the_screen_says_what_then_happens(history: History, trace: Trace) -> Iterato
             changed = fact.at + history.look
         elif fact.kind in ("asked", "answered", "edited", "goes on", "up"):
             changed = max(changed, fact.at)
-        if fact.kind == "looked" and fact.at > changed + 1:  # by then it has noticed
-            if len(occupied) < history.workers:
-                yield from _foretold(history, fact.more, trace, index, occupied)
+        noticed = fact.at > changed + 1
+        if fact.kind == "looked" and noticed and len(occupied) < history.workers:
+            yield from _foretold(history, fact.more, trace, index, occupied)
 
 
 def _occupy(occupied: set[str], fact: Fact) -> None:
