@@ -148,6 +148,14 @@ async def test_a_slot_that_was_queued_before_a_large_step_back_comes_again(build
     assert [when for _, when in runs] == [NOON + 3601 - 86400, NOON + 3600]
 
 
+async def test_a_force_does_not_serve_a_slot_that_has_not_come(build, clock, noting, runs):
+    scheduler = await build(noting(schedule=Cron("0 13 * * *")))
+    await clock.advance(minutes=10)
+    await scheduler.force("tick")
+    await clock.advance(hours=2)
+    assert runs == [NOON + 600, NOON + 3600]
+
+
 async def test_a_clock_set_forward_runs_a_task_once_at_once(build, clock, noting, runs):
     await build(noting())
     await clock.advance(10)
