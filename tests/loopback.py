@@ -13,6 +13,7 @@ class Loopback:
 
     url: str = ""
     status: int = 200
+    places: dict[str, str] = field(default_factory=dict)  # by path: where it redirects to
     asked: list[tuple[str, str, bytes]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -32,7 +33,10 @@ def loopback() -> Iterator[Loopback]:
             if state.status == 0:
                 state.over.wait()
                 return
-            self.send_response(state.status)
+            place = state.places.get(self.path)
+            self.send_response(302 if place else state.status)
+            if place:
+                self.send_header("location", place)
             self.send_header("content-length", "0")
             self.end_headers()
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import httpx2
 
 LIMIT = 10.0  # seconds for each target
+PING_REDIRECTS = 5
 # In its own process, so that it can be killed: Apprise has a hundred plugins that block.
 NOTIFY = """\
 import json, sys, apprise
@@ -57,20 +58,23 @@ class Targets:
 
     async def ping(self, url: str) -> str:
         """Request the URL; "", or why that failed."""
-        return await _limited(self._request("GET", url, follow_redirects=True))
+        return await _limited(self._request("GET", url, redirects=PING_REDIRECTS))
 
-    async def _request(self, method: str, url: str, **more: Any) -> None:
+    async def _request(self, method: str, url: str, *, json: Any = None, redirects: int = 0) -> None:
         import httpx2
 
-        from scheduler.handlers.net.http import new_client, why
+        from scheduler.handlers.net.http import new_client, redirected, why
 
         try:
             self._client = self._client or new_client()
-            request = self._client.build_request(method, url, json=more.get("json"))
-            answer = await self._client.send(
-                request, stream=True, follow_redirects=more.get("follow_redirects", False)
-            )
-            await answer.aclose()  # its body is not read
+            while True:
+                request = self._client.build_request(method, url, json=json)
+                answer = await self._client.send(request, stream=True, follow_redirects=False)
+                await answer.aclose()  # its body is not read
+                if not (redirects and answer.has_redirect_location):
+                    break
+                redirects -= 1
+                url, _ = await redirected(url, answer.headers["location"], {})
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             raise Refused(why(error)) from None
         except TaskFailed as error:

@@ -112,10 +112,7 @@ class Web:
             place = answer.headers.get("location")
             if not (300 <= answer.status < 400 and place and answer.status != 304):
                 return answer
-            before = url
-            url, headers = _next(url, place, headers)
-            if origin(url) != origin(before) and await leads_inward(before, url):
-                raise BadAnswer("redirects into this machine or its network; that is not followed")
+            url, headers = await redirected(url, place, headers)
         raise BadAnswer(f"redirects more than {REDIRECTS} times")
 
     async def _get_once(self, url: str, headers: dict[str, str]) -> Answer:
@@ -174,6 +171,14 @@ def _agent() -> str:
         return f"experience-tui/{version('experience-tui')}"
     except PackageNotFoundError:  # run from a checkout
         return "experience-tui"
+
+
+async def redirected(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Where a redirect leads, and the headers to send there; raises BadAnswer if it is not followed."""
+    target, headers = _next(url, place, headers)
+    if origin(target) != origin(url) and await leads_inward(url, target):
+        raise BadAnswer("redirects into this machine or its network; that is not followed")
+    return target, headers
 
 
 def _next(url: str, place: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:

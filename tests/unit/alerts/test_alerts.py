@@ -301,6 +301,23 @@ def test_start_is_pinged_where_it_is_wanted_and_in_order(home):
         assert server.paths() == ["/uuid/start", "/uuid", "/uuid/start"]
 
 
+async def test_a_ping_follows_redirects_so_far_but_not_from_the_internet_into_this_machine(monkeypatch):
+    async def inside(url: str) -> bool:
+        return "localhost" in url
+
+    monkeypatch.setattr("scheduler.handlers.net.inward._is_inside", inside)
+    targets = Targets()
+    with loopback() as server:
+        within = server.url.replace("127.0.0.1", "localhost")
+        server.places = {"/moved": "/new", "/inward": f"{within}/secret", "/round": "/round"}
+        assert await targets.ping(f"{server.url}/moved") == ""
+        said = await targets.ping(f"{server.url}/inward")
+        assert said == "redirects into this machine or its network; that is not followed"
+        assert server.paths() == ["/moved", "/new", "/inward"]
+        assert await targets.ping(f"{server.url}/round") == "it answered 302"
+    await targets.close()
+
+
 def test_pings_that_do_not_get_through_are_said_once_until_they_do(home, caplog):
     caplog.set_level(logging.INFO)
     with loopback() as server:
