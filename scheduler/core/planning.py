@@ -61,7 +61,7 @@ def _after_freeze(
 ) -> Start:
     if (until := freeze.until) is None:
         return NEVER, None
-    then = unfrozen(citizen, task, state, [Span(freeze.since, until)])
+    then = unfrozen(citizen, task, state, [Span(freeze.since, until)], until)
     when, slot = next_start(citizen, task, then, max(now, until), floor)
     return max(when, until), slot
 
@@ -227,10 +227,11 @@ def resumed(citizen: str, task: Task, state: TaskState, now: float) -> TaskState
     return _not_wanted(citizen, task, state, Span(state.paused_at, now)).resumed()
 
 
-def unfrozen(citizen: str, task: Task, state: TaskState, spans: Iterable[Span]) -> TaskState:
+def unfrozen(citizen: str, task: Task, state: TaskState, spans: Iterable[Span], now: float) -> TaskState:
     """Slots in these times are not missed: nothing was to start; those before and between them may be."""
     for span in spans:
-        if span.until > max(state.wanted_since or 0.0, state.last_run or 0.0):
+        known = max(state.wanted_since or 0.0, state.last_run or 0.0)
+        if known < span.until <= now:  # the clock may have been set back since
             state = _not_wanted(citizen, task, state, span)
     return state
 

@@ -169,7 +169,6 @@ class Dispatcher:
 
     def _end_pause(self, job: Job, now: float) -> None:
         self._registry.take_up(job, now)
-        self._registry.add_event("resumed", job.task.name, text="its pause is over")
         self.reschedule(job)
 
     def _clock_jumped(self) -> None:
@@ -210,6 +209,8 @@ class Dispatcher:
     def enqueue_due(self, trigger: Trigger) -> None:
         """Queue every task that is due now."""
         now = self._clock.now()
+        if self._freezing.frozen():
+            return
         for job in self._registry.rows():
             if job.busy or job.is_wake:
                 continue

@@ -174,7 +174,9 @@ class TaskRegistry:
     def take_up(self, job: Job, now: float, *, clock_changed: bool = False) -> None:
         """Continue with the task after its clock or its settings were set."""
         state = taken_up(self._citizen, job.task, job.state, now, clock_changed=clock_changed)
-        state = unfrozen(self._citizen, job.task, state, self.frozen_spans)
+        state = unfrozen(self._citizen, job.task, state, self.frozen_spans, now)
+        if job.state.paused and not state.paused:
+            self.add_event("resumed", job.task.name, text="its pause is over")
         if state != self.states.get(job.task.name):
             self.update(job, state)
 

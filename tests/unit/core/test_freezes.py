@@ -14,6 +14,7 @@ from scheduler.core.task import Call, Outcome, Task
 from tests.fakes import NOON
 
 HOUR, DAY = 3600.0, 86400.0
+FAR = NOON + 30 * DAY
 HOURLY = Task("tick", Cron("30 * * * *"), Call(print))
 RAN = TaskState(last_run=NOON - 1800, slot=NOON - 1800, run_count=1)
 FROZEN = Freeze(NOON, NOON + 2 * HOUR, "ct", "invoices are under review")
@@ -74,21 +75,21 @@ def test_a_frozen_task_is_due_when_the_freeze_ends_by_itself():
 
 def test_slots_in_a_freeze_are_not_missed_and_those_after_it_are():
     ended = [Span(NOON, NOON + 2 * HOUR)]
-    assert due(unfrozen("opus", HOURLY, RAN, ended), NOON + 2 * HOUR) == NOON + 2.5 * HOUR
+    assert due(unfrozen("opus", HOURLY, RAN, ended, FAR), NOON + 2 * HOUR) == NOON + 2.5 * HOUR
     late = NOON + 5 * HOUR
-    assert due(unfrozen("opus", HOURLY, RAN, ended), late) == NOON + 2.5 * HOUR  # nobody was there: once
+    assert due(unfrozen("opus", HOURLY, RAN, ended, FAR), late) == NOON + 2.5 * HOUR  # nobody was there: once
 
 
 def test_slots_between_two_freezes_are_missed():
     two = [Span(NOON, NOON + 2 * HOUR), Span(NOON + 2.75 * HOUR, NOON + 4 * HOUR)]
-    assert due(unfrozen("opus", HOURLY, RAN, two), NOON + 4 * HOUR) == NOON + 2.5 * HOUR
+    assert due(unfrozen("opus", HOURLY, RAN, two, FAR), NOON + 4 * HOUR) == NOON + 2.5 * HOUR
     apart = [two[0], Span(NOON + 2.25 * HOUR, NOON + 4 * HOUR)]
-    assert due(unfrozen("opus", HOURLY, RAN, apart), NOON + 4 * HOUR) == NOON + 4.5 * HOUR
+    assert due(unfrozen("opus", HOURLY, RAN, apart, FAR), NOON + 4 * HOUR) == NOON + 4.5 * HOUR
 
 
 def test_one_that_waited_when_it_began_is_still_due():
     waited = replace(RAN, last_run=NOON - HOUR, slot=NOON - HOUR)
-    assert due(unfrozen("opus", HOURLY, waited, [Span(NOON, NOON + HOUR)]), NOON + HOUR) == NOON - 1800
+    assert due(unfrozen("opus", HOURLY, waited, [Span(NOON, NOON + HOUR)], FAR), NOON + HOUR) == NOON - 1800
 
 
 STATES = some.builds(
@@ -108,7 +109,12 @@ SPANS = some.lists(
 @given(STATES, SPANS)
 def test_to_take_them_up_twice_changes_nothing(state, spans):
     """An owner that restarts reads them again, and must not forget what was missed since."""
-    once = unfrozen("opus", HOURLY, state, spans)
-    assert unfrozen("opus", HOURLY, once, spans) == once
+    once = unfrozen("opus", HOURLY, state, spans, FAR)
+    assert unfrozen("opus", HOURLY, once, spans, FAR) == once
     ran = once.changed(last_run=NOON, slot=NOON, retry_at=None)
-    assert unfrozen("opus", HOURLY, ran, spans) == ran
+    assert unfrozen("opus", HOURLY, ran, spans, FAR) == ran
+
+
+def test_a_freeze_that_is_ahead_since_the_clock_was_set_back_is_none_of_the_past():
+    ended = [Span(NOON, NOON + 2 * HOUR)]
+    assert unfrozen("opus", HOURLY, RAN, ended, NOON + HOUR) == RAN
