@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scheduler.config.settings import CitizenSettings
-from scheduler.core.planning import next_start, recovered, taken_up, unfrozen
+from scheduler.core.planning import next_start, recovered, taken_up
 from scheduler.core.schedules.freeze import Freezes
 from scheduler.core.schedules.schedule import unix
 from scheduler.core.state import TaskState
@@ -54,7 +54,7 @@ def _row(
     # While there is an owner it reports how a run has ended; without one the run was interrupted.
     if state.running is None or not (owner or alive(state.running)):
         state = recovered(state, now, alive)
-    state = unfrozen(citizen, task, taken_up(citizen, task, state, now), freezes.over(now), now)
+    state = taken_up(citizen, task, state, now, frozen=freezes.over(now))
     note = f"waits for pid {state.orphan.pid}, started by an owner that died" if state.orphan else ""
     when, _ = next_start(citizen, task, state, now, owner.since if owner else now, freezes.now(now))
     return view(task, state, when, note=note)

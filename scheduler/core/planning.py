@@ -61,7 +61,7 @@ def _after_freeze(
 ) -> Start:
     if (until := freeze.until) is None:
         return NEVER, None
-    then = unfrozen(citizen, task, state, [Span(freeze.since, until)], until)
+    then = _after_rests(citizen, task, state, until, [Span(freeze.since, until)])
     when, slot = next_start(citizen, task, then, max(now, until), floor)
     return max(when, until), slot
 
@@ -180,11 +180,18 @@ def _delay(task: Task, attempt: int) -> float:
 
 
 def taken_up(
-    citizen: str, task: Task, state: TaskState, now: float, *, clock_changed: bool = False
+    citizen: str,
+    task: Task,
+    state: TaskState,
+    now: float,
+    *,
+    clock_changed: bool = False,
+    frozen: Iterable[Span] = (),
 ) -> TaskState:
     """The state with which the task continues: what a wrong clock noted is corrected, an edit is noticed.
 
     For the start of a scheduler, after its clock was set, and whenever a setting or the state was edited.
+    `frozen` are the freezes that are over.
     """
     if state.schedule is None and isinstance(task.schedule, Cron):  # new, or of an older version
         state = state.changed(slot=state.last_run)
@@ -192,8 +199,7 @@ def taken_up(
     state = _scheduled(task, state, now)
     if state.paused_at is not None and not state.paused:  # the state file was edited
         state = resumed(citizen, task, state, now)
-    if pause_is_over(state, now):
-        state = resumed(citizen, task, state, state.paused_until or now)
+    state = _after_rests(citizen, task, state, now, frozen)
     return state if state.retry_at is None else _retry(citizen, task, state, state.retry_at, now)
 
 
@@ -227,13 +233,16 @@ def resumed(citizen: str, task: Task, state: TaskState, now: float) -> TaskState
     return _not_wanted(citizen, task, state, Span(state.paused_at, now)).resumed()
 
 
-def unfrozen(citizen: str, task: Task, state: TaskState, spans: Iterable[Span], now: float) -> TaskState:
-    """Slots in these times are not missed: nothing was to start; those before and between them may be."""
-    for span in spans:
-        known = max(state.wanted_since or 0.0, state.last_run or 0.0)
-        if known < span.until <= now:  # the clock may have been set back since
-            state = _not_wanted(citizen, task, state, span)
-    return state
+def _after_rests(citizen: str, task: Task, state: TaskState, now: float, frozen: Iterable[Span]) -> TaskState:
+    """The state after freezes and a pause that are over, one after the other as they ended."""
+    over = pause_is_over(state, now)
+    rests = [span for span in frozen if span.until <= now]  # the clock may have been set back since
+    if over and state.paused_until is not None:
+        rests.append(Span(state.paused_at or 0.0, state.paused_until))
+    for rest in sorted(rests, key=lambda span: span.until):
+        if rest.until > max(state.wanted_since or 0.0, state.last_run or 0.0):
+            state = _not_wanted(citizen, task, state, rest)
+    return state.resumed() if over else state
 
 
 def _not_wanted(citizen: str, task: Task, state: TaskState, span: Span) -> TaskState:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from scheduler.core.planning import LATE, recovered, retry_time, taken_up, unfrozen
+from scheduler.core.planning import LATE, recovered, retry_time, taken_up
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.freeze import Span
 from scheduler.core.schedules.schedule import DRIFT, NEVER
@@ -173,8 +173,8 @@ class TaskRegistry:
 
     def take_up(self, job: Job, now: float, *, clock_changed: bool = False) -> None:
         """Continue with the task after its clock or its settings were set."""
-        state = taken_up(self._citizen, job.task, job.state, now, clock_changed=clock_changed)
-        state = unfrozen(self._citizen, job.task, state, self.frozen_spans, now)
+        spans = self.frozen_spans
+        state = taken_up(self._citizen, job.task, job.state, now, clock_changed=clock_changed, frozen=spans)
         if job.state.paused and not state.paused:
             self.add_event("resumed", job.task.name, text="its pause is over")
         if state != self.states.get(job.task.name):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from scheduler.core.planning import next_start, unfrozen
+from scheduler.core.planning import next_start, taken_up
 from scheduler.core.schedules.forecast import TimeGrid, slots, upcoming
 from scheduler.core.schedules.freeze import SPANS_KEPT, Freeze, FreezeNote, Freezes, Span
 from scheduler.core.schedules.schedule import NEVER, Cron, Every
@@ -22,6 +22,10 @@ FROZEN = Freeze(NOON, NOON + 2 * HOUR, "ct", "invoices are under review")
 
 def due(state: TaskState, now: float, freeze: Freeze | None = None, task: Task = HOURLY) -> float:
     return next_start("opus", task, state, now, now, freeze)[0]
+
+
+def after(state: TaskState, spans: list[Span], now: float = FAR) -> TaskState:
+    return taken_up("opus", HOURLY, state, now, frozen=spans)
 
 
 # ------------------------------------------------------------------ which one is in force
@@ -75,21 +79,21 @@ def test_a_frozen_task_is_due_when_the_freeze_ends_by_itself():
 
 def test_slots_in_a_freeze_are_not_missed_and_those_after_it_are():
     ended = [Span(NOON, NOON + 2 * HOUR)]
-    assert due(unfrozen("opus", HOURLY, RAN, ended, FAR), NOON + 2 * HOUR) == NOON + 2.5 * HOUR
+    assert due(after(RAN, ended), NOON + 2 * HOUR) == NOON + 2.5 * HOUR
     late = NOON + 5 * HOUR
-    assert due(unfrozen("opus", HOURLY, RAN, ended, FAR), late) == NOON + 2.5 * HOUR  # nobody was there: once
+    assert due(after(RAN, ended), late) == NOON + 2.5 * HOUR  # nobody was there: once
 
 
 def test_slots_between_two_freezes_are_missed():
     two = [Span(NOON, NOON + 2 * HOUR), Span(NOON + 2.75 * HOUR, NOON + 4 * HOUR)]
-    assert due(unfrozen("opus", HOURLY, RAN, two, FAR), NOON + 4 * HOUR) == NOON + 2.5 * HOUR
+    assert due(after(RAN, two), NOON + 4 * HOUR) == NOON + 2.5 * HOUR
     apart = [two[0], Span(NOON + 2.25 * HOUR, NOON + 4 * HOUR)]
-    assert due(unfrozen("opus", HOURLY, RAN, apart, FAR), NOON + 4 * HOUR) == NOON + 4.5 * HOUR
+    assert due(after(RAN, apart), NOON + 4 * HOUR) == NOON + 4.5 * HOUR
 
 
 def test_one_that_waited_when_it_began_is_still_due():
     waited = replace(RAN, last_run=NOON - HOUR, slot=NOON - HOUR)
-    assert due(unfrozen("opus", HOURLY, waited, [Span(NOON, NOON + HOUR)], FAR), NOON + HOUR) == NOON - 1800
+    assert due(after(waited, [Span(NOON, NOON + HOUR)]), NOON + HOUR) == NOON - 1800
 
 
 STATES = some.builds(
@@ -109,12 +113,26 @@ SPANS = some.lists(
 @given(STATES, SPANS)
 def test_to_take_them_up_twice_changes_nothing(state, spans):
     """An owner that restarts reads them again, and must not forget what was missed since."""
-    once = unfrozen("opus", HOURLY, state, spans, FAR)
-    assert unfrozen("opus", HOURLY, once, spans, FAR) == once
+    once = after(state, spans)
+    assert after(once, spans) == once
     ran = once.changed(last_run=NOON, slot=NOON, retry_at=None)
-    assert unfrozen("opus", HOURLY, ran, spans, FAR) == ran
+    assert after(ran, spans) == after(ran, [])
+
+
+def test_a_pause_and_freezes_are_left_one_after_the_other_as_they_ended():
+    frozen, late = [Span(NOON + 2 * HOUR, NOON + 4 * HOUR)], NOON + 6 * HOUR
+    for last, begins, ends, first in (
+        (0.5, 1.0, 3.0, 4.5),  # they overlap, the pause comes first
+        (0.5, 0.75, 5.0, 5.5),  # the freeze is within it
+        (1.5, 2.25, 3.0, 4.5),  # it is within the freeze
+        (1.5, 3.0, 5.0, 5.5),  # they overlap, the freeze comes first
+        (0.5, 3.0, 5.0, 1.5),  # a slot waited before both
+    ):
+        at = NOON + last * HOUR
+        paused = RAN.changed(last_run=at, slot=at).put_on_hold(NOON + begins * HOUR, NOON + ends * HOUR)
+        assert due(after(paused, frozen, late), late) == NOON + first * HOUR, (last, begins, ends)
 
 
 def test_a_freeze_that_is_ahead_since_the_clock_was_set_back_is_none_of_the_past():
     ended = [Span(NOON, NOON + 2 * HOUR)]
-    assert unfrozen("opus", HOURLY, RAN, ended, NOON + HOUR) == RAN
+    assert due(after(RAN, ended, NOON + HOUR), NOON + HOUR) == NOON + 1800
