@@ -62,6 +62,8 @@ def test_one_citizen_rests_and_the_other_goes_on(shell):
     assert shell("status", "opus") == 0
     assert f"  ‖ {line.removeprefix('opus: ')}" in shell.lines
     assert any(line.endswith("frozen (0 runs)") for line in shell.lines)
+    assert shell("next", "opus") == 0
+    assert f"experience: {line.replace('opus: ', 'opus is ')}" in shell.err
     if shell.owned:
         time.sleep(0.5)  # what was about to start
         before, others = ran(shell.root, "opus"), ran(shell.root, "mira")

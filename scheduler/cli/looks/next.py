@@ -11,7 +11,7 @@ import click
 from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
-from scheduler.core.text import clean, until
+from scheduler.core.text import clean, freeze_words, until
 from scheduler.errors import BadSchedule, SchedulerError
 
 if TYPE_CHECKING:
@@ -82,11 +82,12 @@ def _moment(text: str, zone: Any) -> float:
 
 def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
     from scheduler.background import read_citizens
+    from scheduler.system.clock import SystemClock
     from scheduler.system.time_zones import local_zone_name
 
-    found = read_citizens(citizens, config)
+    found, now = read_citizens(citizens, config), SystemClock.now()
     due = sorted(
-        (task.due, one.citizen, task.name, _time(task.due, one), task.schedule)
+        (task.due or now, one.citizen, task.name, _time(task.due or now, one), task.schedule)
         for one in found
         for task in one.tasks
         if task.due is not None and (one.wake.configured or not task.is_wake)
@@ -101,6 +102,8 @@ def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path
     for one in found:
         if one.zone not in ("", local_zone_name()):
             click.echo(f"experience: the times of {one.citizen} are in {clean(one.zone)}, its zone", err=True)
+        if one.freeze:
+            click.echo(f"experience: {one.citizen} is {clean(freeze_words(one.freeze, now))}", err=True)
     known = _schedules(citizens, config)
     lines = [
         (*_columns(at), clean(f"{citizen}/{task}"), _in_words(schedule, known.get((citizen, task))))
