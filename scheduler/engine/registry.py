@@ -35,6 +35,7 @@ OK, INTERRUPTED, REFUSED, SCHEDULE, FORCE, URGENT = (
     *(Outcome.OK, Outcome.INTERRUPTED, Outcome.REFUSED),
     *(Trigger.SCHEDULE, Trigger.FORCE, Trigger.URGENT),
 )
+RETRY = Trigger.RETRY
 OWN_PROCESS = (Command, Isolated)
 
 
@@ -201,7 +202,7 @@ class TaskRegistry:
         served = self._served(job, trigger, now)
         starting = isinstance(task.work, OWN_PROCESS)  # a process of its own will carry it
         self.update(job, job.state.started(Running(pid, ticks, now, BOOT), served, starting=starting))
-        attempt = job.attempt() if trigger is Trigger.RETRY else ""
+        attempt = job.attempt() if trigger is RETRY else ""
         self.add_event("started", task.name, None, attempt, trigger, None, late, who)
         for listener in self.bus.listeners:
             listener.started(task)
@@ -259,7 +260,7 @@ class TaskRegistry:
         if state.slot is not None and (slot := job.task.schedule.latest(state.slot, now)) <= now:
             state = state.changed(slot=max(slot, state.slot))  # what came while it waited is served, too
         self.update(job, state)
-        attempt = job.attempt() if run.trigger is Trigger.RETRY else ""
+        attempt = job.attempt() if run.trigger is RETRY else ""
         self.add_event("started", run.name, None, attempt, run.trigger, None, run.late, run.who)
         for listener in self.bus.listeners:
             listener.started(job.task)

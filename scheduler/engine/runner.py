@@ -175,6 +175,8 @@ class Runner:
 
 def _masked(result: Result, masks: Masks) -> Result:
     """The one place where what a run came to leaves it: whatever quotes a secret, it is not shown."""
+    if not (result.text or result.traceback):
+        return result
     text, traceback = masks.hide(result.text), masks.hide(result.traceback)
     if text == result.text and traceback == result.traceback:
         return result

@@ -468,12 +468,12 @@ class Scheduler:
 
     def _carry_out(self, job: Job) -> Execute | None:
         """What carries out the run; None: its worker alone. Before a wake the tasks that are due run."""
-        if job.task.is_wake:
+        if not job.paid:
+            return self._paid.carry_out_command if isinstance(job.task.work, Command) else None
+        if job.is_wake:
             barrier = self.run_due_once if self._rules.background else None
             return self._wakes().turn(barrier, self._runner.watch)
-        if job.paid:
-            return self._carry_out_paid
-        return self._paid.carry_out_command if isinstance(job.task.work, Command) else None
+        return self._carry_out_paid
 
     async def _carry_out_paid(self, task: Task, context: Context, run: RunHandle) -> Result:
         def start() -> None:
