@@ -421,6 +421,7 @@ def test_a_pause_has_an_end_and_a_reason(shell):
 def test_without_a_task_it_is_all_of_the_citizen(shell):
     assert shell("pause", "opus", "--for", "30m") == 0
     assert len(shell.lines) >= len(TASKS) and all("paused until" in line for line in shell.lines)
+    assert any(line.startswith("wake: paused until") for line in shell.lines)
     assert shell("pause", "mira", "quick") == 0
     assert shell("resume", "--all") == 0
     assert sorted(line for line in shell.lines if "quick" in line) == [
