@@ -24,7 +24,7 @@ from tests.crash.loops import gone
 from tests.fakes import NOON, until
 from tests.loopback import loopback
 
-ALL = frozenset(("failed", "recovered", "stalled"))
+ALL = frozenset(("failed", "over budget", "recovered", "stalled"))
 SAVE = ("sh", "-c", "cat >> alerts.jsonl; echo >> alerts.jsonl")
 
 
