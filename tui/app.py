@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.driver import Driver
 from textual.events import DeliveryComplete, DeliveryFailed, Event, Key, MouseDown, MouseUp, Paste
 from textual.widgets import Input, Static
@@ -24,9 +23,9 @@ from tui.common.questions import quit_question
 from tui.common.questions.question import Question
 from tui.common.text import wall
 from tui.common.typed_ahead import TypedAhead
+from tui.details.fleet_body import FleetBody
 from tui.details.opener import DetailsOpener
 from tui.fleet.board import Place
-from tui.fleet.grid import FleetGrid
 from tui.fleet.navigation import ProblemNavigator
 from tui.fleet.notices import lesson, lost
 from tui.fleet.page import Page
@@ -43,7 +42,6 @@ from tui.terminal.title import Surroundings
 from tui.theme import ANSI, DARK, THEMES, defaults, next_theme
 
 if TYPE_CHECKING:
-    from tui.details.lower import Lower
     from tui.details.screen import Details
 
 TURNS = 5  # of the loop, until all widgets have asked for their repaint
@@ -76,20 +74,18 @@ class ExperienceApp(App[str]):
         # Attributes, not queries: the last tick may come after the widgets are removed.
         self._label = " ".join(filter(None, [label, "READ ONLY" if read_only else ""]))
         self._status = StatusBar(glyphs, self._label)
-        self._grid = FleetGrid(glyphs, read_only)
-        self._body = Vertical(self._grid)
         self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
         self._filter = FilterField()
-        self._lower: Lower | None = None
         self._controls: dict[str, Control] = {}
-        self._actions = Actions(self, fleet, self._controls, self._snapshot_of, glyphs)
+        self._events = EventLog()
+        self._body = FleetBody(glyphs, read_only, self._events, self._controls, fleet.clock.now)
+        self._actions = Actions(self, fleet, self._controls, self._body.snapshot, glyphs)
         self._details = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
         self._read_only = read_only
         self._view: FleetView | None = None
         self._summary = FleetSummary()
         self._summary.loading = True
         self._navigator = ProblemNavigator(self._summary)
-        self._events = EventLog()
         self._typed = TypedAhead(self, super().on_event)
         self._around = Surroundings(self, glyphs.plain)
         self._pulse: Heartbeat | None = None
@@ -122,23 +118,21 @@ class ExperienceApp(App[str]):
     def tick(self) -> None:
         """Once a second: update pulses of visible citizens, countdowns and the status."""
         self._tick_waits = False
-        pulses = {citizen: self._controls[citizen].pulse() for citizen in self._grid.in_sight()}
-        for citizen, pulse in pulses.items():
-            self._grid.set_pulse(citizen, pulse)
+        now, seen = self._fleet.clock.now(), self._body.in_sight()
+        pulses = {name: self._controls[name].pulse() for name in seen if name in self._controls}
         self._pulse = max(pulses.values(), key=lambda pulse: pulse.age, default=None)
-        self._details.beat(pulses, self._fleet.clock.now())
-        self._grid.tick(self._fleet.clock.now())
-        self._update_lower()
+        self._details.beat(pulses, now)
+        self._body.tick(now, pulses, self._summary.running)
         self._show_status()
 
     def _show_status(self) -> None:
         now = self._fleet.clock.now()
-        status = self._navigator.shown(self._summary.status(self._pulse), self._grid.row)
+        status = self._navigator.shown(self._summary.status(self._pulse), self._body.rows.row)
         self._status.show(status, now)
         for page in self._pages():
             page.tick(status, now)
         self._around.show_status(status)
-        panel = self._grid.board.panel(self._grid.row[0])
+        panel = self._body.board.panel(self._body.board.cursor.citizen)
         self._keys.lead(*(("take-over",) if panel and lost(panel.snapshot) and not self._read_only else ()))
 
     def _pages(self) -> list[Page]:
@@ -153,7 +147,7 @@ class ExperienceApp(App[str]):
         if not view.loading:
             self._around.apply(view.monitor)
             self._settle()
-        self._grid.set_citizens(sorted(self._controls))
+        self._body.set_citizens(sorted(self._controls))
         self._show_lesson()
         self._tick_soon()
 
@@ -166,10 +160,10 @@ class ExperienceApp(App[str]):
     def _update_snapshot(self, snapshot: Snapshot) -> None:
         first = self._summary.update_snapshot(snapshot)
         self._around.on_snapshot(snapshot)
-        self._grid.update_snapshot(snapshot)
+        self._body.update_snapshot(snapshot)
         self._details.on_snapshot(snapshot, self._fleet.clock.now())
         events = self._events.add_events(snapshot)
-        if first or events or self._grid.sees(snapshot.citizen):
+        if first or events or self._body.sees(snapshot.citizen):
             self._tick_soon()
 
     def _tick_soon(self) -> None:
@@ -186,27 +180,23 @@ class ExperienceApp(App[str]):
             notice.update(lesson(self._view, self._settings, self._glyphs.plain, keys))
         if notice.display != empty or self._body.display == empty:
             notice.display, self._body.display = empty, not empty
-            self.screen.set_focus(None if empty else self._grid)
+            self.screen.set_focus(None if empty else self._body.rows)
 
     # -------------------------------------------------------------- requests to citizens
 
     def on_fleet_rows_asked(self, message: FleetRows.Asked) -> None:
         rows = [(place.citizen, place.task) for place in message.places]
-        self._actions.request(message.verb, rows, sure=message.sure, then=self._grid.unmark)
+        self._actions.request(message.verb, rows, sure=message.sure, then=self._body.rows.unmark)
 
     def on_fleet_rows_wake_asked(self, message: FleetRows.WakeAsked) -> None:
         self._actions.wake(message.citizen)
 
     def on_fleet_rows_stop_asked(self, message: FleetRows.StopAsked) -> None:
-        views = [(place.citizen, view) for place in message.places if (view := self._grid.board.view(place))]
-        self._actions.stop(views, then=self._grid.unmark)
+        views = [(place.citizen, view) for place in message.places if (view := self._body.board.view(place))]
+        self._actions.stop(views, then=self._body.rows.unmark)
 
     def on_fleet_rows_freeze_asked(self, message: FleetRows.FreezeAsked) -> None:
-        self._actions.freeze(message.citizens, then=self._grid.unmark)
-
-    def _snapshot_of(self, citizen: str) -> Snapshot | None:
-        panel = self._grid.board.panel(citizen)
-        return panel.snapshot if panel else None
+        self._actions.freeze(message.citizens, then=self._body.rows.unmark)
 
     def on_fleet_rows_take_over_asked(self, message: FleetRows.TakeOverAsked) -> None:
         self._actions.take_over(message.citizen)
@@ -214,52 +204,28 @@ class ExperienceApp(App[str]):
     # -------------------------------------------------------------- filter
 
     def on_fleet_rows_find_asked(self) -> None:
-        self._filter.open(self._grid.board.filter.text)
+        self._filter.open(self._body.board.filter.text)
 
     async def on_input_changed(self, event: Input.Changed) -> None:
         with self.batch_update():  # field and panels in one frame: a letter appears 28 ms sooner
-            self._grid.apply_filter(event.value)
+            self._body.apply_filter(event.value)
             for _ in range(TURNS):
                 await asyncio.sleep(0)
         self.screen._on_timer_update()  # paint the delayed frame now; Textual has no public way
 
     def on_filter_field_left(self) -> None:
-        self._grid.focus()
-
-    def on_fleet_grid_arranged(self) -> None:
-        self._fit_lower()
-
-    def _fit_lower(self) -> None:
-        """Give the lines that the panels leave to events and output."""
-        if self._lower is None:
-            if self._view is None or self._view.loading:
-                return
-            from tui.details.lower import Lower  # 10 ms that the first frame does not wait for
-
-            find, now = self._controls.get, self._fleet.clock.now
-            self._lower = Lower(self._events, self._glyphs, find, now, like=self._grid)
-            self._body.mount(self._lower)
-        self._lower.fit(self._grid.free)
-        self._update_lower()
-
-    def _update_lower(self) -> None:
-        if self._lower is not None and self._lower.display and self._lower.is_mounted:
-            self.on_fleet_rows_moved()
-            self._lower.catch_up(self._summary.running)
-
-    def on_fleet_rows_moved(self) -> None:
-        if self._lower is not None and self._lower.display and self._lower.is_mounted:
-            place = Place(*self._grid.row)
-            self._lower.look_at(place, self._grid.board.view(place))
+        self._body.focus_rows()
 
     def action_lower(self) -> None:
         """Show something else below the panels."""
-        if self._lower is not None:
-            self._lower.switch()
-            self._fit_lower()
+        self._body.switch_lower()
+
+    def action_table(self) -> None:
+        """From the panels to the table, or back."""
+        self._body.switch()
 
     def on_fleet_rows_view_changed(self) -> None:
-        self._keys.prefix(self._grid.view_words())
+        self._keys.prefix(self._body.rows.view_words())
 
     # -------------------------------------------------------------- other screens
 
@@ -267,7 +233,7 @@ class ExperienceApp(App[str]):
         self._show_details(message.place)
 
     def _show_details(self, place: Place, at: float | None = None) -> None:
-        panel, now = self._grid.board.panel(place.citizen), self._fleet.clock.now()
+        panel, now = self._body.board.panel(place.citizen), self._fleet.clock.now()
         self._details.open(place, panel.snapshot if panel else None, now, self._read_only, at)
 
     def on_details_asked(self, message: "Details.Asked") -> None:
@@ -281,9 +247,9 @@ class ExperienceApp(App[str]):
 
     def action_walk(self, step: int) -> None:
         """Move the cursor to the next problem, the worst first."""
-        problem = self._navigator.step(self._grid.row, step)
+        problem = self._navigator.step(self._body.rows.row, step)
         if problem and problem.row:
-            self._grid.go_to(Place(*problem.row))
+            self._body.go_to(Place(*problem.row))
         else:
             self._actions.toast("no problem here")
         self._show_status()
@@ -291,7 +257,7 @@ class ExperienceApp(App[str]):
     def action_timeline(self) -> None:
         from tui.timeline.screen import Timeline
 
-        now, tasks = self._fleet.clock.now, self._grid.tasks
+        now, tasks = self._fleet.clock.now, self._body.tasks
         self._open(Timeline(tasks, self._controls.get, now, self._glyphs, self._label))
 
     def action_log(self) -> None:
@@ -307,10 +273,10 @@ class ExperienceApp(App[str]):
         """Return to the fleet, with the cursor on this place."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        self._grid.go_to(place)
+        self._body.go_to(place)
 
     def on_page_visit(self, message: Page.Visit) -> None:
-        self._grid.go_to(message.place)
+        self._body.go_to(message.place)
         if message.place.task:
             self._show_details(message.place, message.at)
         else:
@@ -370,7 +336,7 @@ class ExperienceApp(App[str]):
         from tui.palette.entries import everything
         from tui.palette.screen import Palette
 
-        entries = everything(self, self._grid.tasks(), self._go_to)
+        entries = everything(self, self._body.tasks(), self._go_to)
         self.push_screen(Palette(entries, self._glyphs), lambda entry: entry and entry.choose())
 
     async def action_quit(self) -> None:
@@ -378,7 +344,7 @@ class ExperienceApp(App[str]):
 
     def action_help_quit(self) -> None:
         """Quit, after a question while citizens run here; Textual calls this for ctrl+c."""
-        leaving = quit_question.owned(self._grid.board.snapshots())
+        leaving = quit_question.owned(self._body.board.snapshots())
         if not (leaving.citizens and self._fleet.can_go_on) or isinstance(self.screen, Question):
             self.exit()
             return

@@ -26,6 +26,7 @@ class Glyphs:
     times: str
     nothing: str  # no time: nothing will happen
     recent: Mapping[str, str]  # the outcomes of last runs: the height says how bad
+    sorted: str  # smallest first, largest first
     joints: str  # the ends of a line between two panels
     slot: str = "●"
     slots: str = "•"
@@ -49,6 +50,7 @@ UNICODE = Glyphs(
     times="×",
     nothing="–",
     recent={"o": "▁", "w": "▄", "x": "█", "s": "·", "r": "·"},
+    sorted="↑↓",
     joints="├┤",
 )
 
@@ -68,6 +70,7 @@ ASCII = Glyphs(
     times="x",
     nothing="-",
     recent={"o": ".", "w": "!", "x": "x", "s": "-", "r": "-"},
+    sorted="^v",
     joints="++",
     slot="*",
     slots="-",

@@ -7,7 +7,7 @@ from textual.screen import Screen
 
 # The keys at the bottom come in three groups: where to go, what to do, and what to see of it.
 PLACES = ("leave", "back", "pane", "table", "timeline", "log", "palette")
-VIEWS = ("filter", "sort", "mark", "problem", "theme", "force-failing")
+VIEWS = ("filter", "sort", "reverse", "mark", "problem", "theme", "force-failing")
 LAST = ("help", "quit")  # at the end, and kept when there is no room for all
 NARROW = 60  # cells below which only the ways to all others stay
 ALWAYS = ("palette", "help")
@@ -34,6 +34,7 @@ APP_KEYS = (
 )
 
 FLEET_KEYS = (
+    _key("v", "app.table", "table", "table", "table, and back to the panels"),
     _key("t", "app.timeline", "timeline", "timeline", "timeline: what runs when, and what ran"),
     _key("l", "app.log", "log", "log", "log: what happened, newest last"),
     _key("enter", "open", "details", "details", "details of the row under the cursor"),
@@ -42,7 +43,7 @@ FLEET_KEYS = (
     _key("p", "pause", "pause", "pause", "pause or resume"),
     _key("w", "wake", "wake", "wake", "wake the citizen now"),
     _key("x", "stop", "stop", "stop", "stop the run; asks first"),
-    _hidden("Z", "freeze", "freeze", "freeze: start nothing of a citizen or of all; thaw"),
+    _key("Z", "freeze", "freeze", "freeze", "freeze citizens, or thaw them"),
     _key("slash", "find", "filter", "filter", "filter; ! in front inverts"),
     _hidden("o", "app.lower", "lower", "lower part: events, output, nothing"),
     _key("s", "sort", "sort", "sort", "sort: by name, failing first, or next due"),
@@ -63,6 +64,13 @@ FLEET_KEYS = (
     _hidden("pagedown", "page(1)", "page-down", "a screen down"),
     _hidden("g,home", "move('end', -1)", "first", "first task"),
     _hidden("G,end", "move('end', 1)", "last", "last task"),
+)
+
+# The same in the table, but for what leads back.
+TABLE_KEYS = (
+    _key("v", "app.table", "panels", "table", "back to the panels"),
+    _key("R", "reverse", "reverse", "reverse", "reverse the order"),
+    *(key for key in FLEET_KEYS if key.id not in ("table", "lower")),
 )
 
 DETAILS_KEYS = (

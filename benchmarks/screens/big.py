@@ -10,14 +10,15 @@ from benchmarks.table import Bar, Beside, Row
 
 CITIZENS = 1000
 SIZES = ((120, 40), (200, 60))
-CURSOR, FRAME = "❯".encode(), "╭".encode()
+CURSOR, FRAME = "❯".encode(), b"citizen0"  # of a panel: its title
+TABLE, HEADS, ROWS = b"v", b"last ten", 7000
 MOVES = (b"j", b"k", b"\x1b[B", b"\x1b[A")
 FILTER = b"citizen0777"
 EMPTY = ("-m", "benchmarks.screens.empty_app")
 
 
 def big(quick: bool) -> Iterator[Row]:
-    """CPU, memory, keys and the filter while fifty tasks run and twenty a second change."""
+    """CPU, memory, keys, the table and the filter while fifty tasks run and twenty a second change."""
     for size in SIZES[:1] if quick else SIZES:
         yield from _rows(size, quick)
 
@@ -36,6 +37,10 @@ def _rows(size: tuple[int, int], quick: bool) -> Iterator[Row]:
         cpu, floor = _cpu(ours, empty, 4 if quick else 15)
         keys = [ours.until(MOVES[n % len(MOVES)], CURSOR) for n in range(40 if quick else 150)]
         memory, least = ours.resident(), empty.resident()
+        ours.until(TABLE, HEADS)
+        moved = [ours.until(MOVES[n % len(MOVES)], CURSOR) for n in range(40 if quick else 150)]
+        ordered = [ours.until(key, CURSOR) for key in (b"s", b"R") * (2 if quick else 6)]
+        ours.until(TABLE, FRAME)
         typed = [each for _ in range(1 if quick else 4) for each in _filter(ours)]
     pair = (Beside("empty app", floor, cpu / floor),)
     yield Row(f"CPU, {what}", cpu, "% of a core", pair, (Bar("<= 6 %", cpu <= 6),))
@@ -44,6 +49,11 @@ def _rows(size: tuple[int, int], quick: bool) -> Iterator[Row]:
     yield Row(f"key to paint p50, {what}", percentile(keys, 50), "ms")
     late = percentile(keys, 99)
     yield Row(f"key to paint p99, {what}", late, "ms", bars=(Bar("<= 50 ms", late <= 50),))
+    late = percentile(moved, 99)
+    yield Row(
+        f"key to paint p99, table of {ROWS:,} rows, {what}", late, "ms", bars=(Bar("<= 50 ms", late <= 50),)
+    )
+    yield Row(f"sort to paint, worst, table of {ROWS:,} rows, {what}", max(ordered), "ms")
     worst = max(typed)
     bars = (Bar("<= 50 ms", worst <= 50),)
     note = f"median {percentile(typed, 50):.3g} ms of {len(typed)} letters"

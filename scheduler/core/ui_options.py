@@ -36,6 +36,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "sort": "s",
         "mark": "space",
         "lower": "o",
+        "table": "v",
+        "reverse": "R",
         "force-failing": "F",
         "copy": "y",
         "timeline": "t",

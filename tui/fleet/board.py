@@ -144,6 +144,12 @@ class Board:
         self._row = min(max(0, row), max(0, len(chosen.rows) - 1))
         self.cursor = Place(chosen.citizen, chosen.rows[self._row].name if chosen.rows else "")
 
+    def show(self, place: Place) -> None:
+        """Open the row that hides this task, if one does."""
+        panel = self._panels.get(place.citizen)
+        if panel and place.task not in [row.name for row in panel.rows]:
+            panel.fold(False)
+
     def unfold(self) -> bool:
         """Show, or hide again, what the row of the cursor stands for; False if it is a task."""
         panel = self._panels.get(self.cursor.citizen)

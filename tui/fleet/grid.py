@@ -216,6 +216,7 @@ class FleetGrid(FleetRows):
         if index is not None:
             self.board.move_to(index, 0)
             if view:
+                self.board.show(place)
                 self.board.cursor = place
             self._rearrange()
             self._reveal()

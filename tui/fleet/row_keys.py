@@ -86,6 +86,9 @@ class FleetRows(LineView):
     def apply_filter(self, text: str) -> None:
         """Show only what the filter keeps."""
 
+    def go_to(self, place: Place) -> None:
+        """The cursor to this task, in sight, whatever the filter hides."""
+
     def action_move(self, how: str, step: int) -> None:
         """Move the cursor."""
 

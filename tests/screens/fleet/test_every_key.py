@@ -21,6 +21,7 @@ FIRST = {
     "before": ("tab",),
     "now": ("right",),
     "clear": (),
+    "reverse": ("v",),
     "problem-before": ("down", "down"),
 }
 ONLY_OF = {

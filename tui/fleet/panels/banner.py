@@ -20,7 +20,7 @@ class FreezeLine(Line):
     def __init__(self, freeze: Freeze, inner: int, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
         self._until, self._inner = freeze.until, inner
-        self._text = words.clean(f"{glyphs.kind[TaskStatus.PAUSED]} {_said(freeze)}", glyphs.plain)
+        self._text = words.clean(f"{glyphs.kind[TaskStatus.PAUSED]} {frozen_words(freeze)}", glyphs.plain)
 
     def state(self, now: float, light: int) -> RowState:
         left = "" if self._until is None else words.countdown(self._until - now)
@@ -41,7 +41,7 @@ def banner(freeze: Freeze, inner: int, glyphs: Glyphs, *, whole: bool) -> list[L
     return [FreezeLine(freeze, inner, glyphs), TextLine(Below(short, "warning"), inner, glyphs)]
 
 
-def _said(freeze: Freeze) -> str:
+def frozen_words(freeze: Freeze) -> str:
     if freeze.problem:
         return "frozen: its freeze cannot be read"
     end = f" until {_end(freeze.until, freeze.since)}" if freeze.until is not None else ""

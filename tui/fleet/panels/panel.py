@@ -4,7 +4,7 @@ from collections.abc import Container
 
 from rich.segment import Segment
 
-from scheduler.core.views import Heartbeat, Snapshot, TaskView
+from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
 from tui.common import text as words
 from tui.common.styles import CURSOR, EDGE, FADED, HERE, LOST, MARKED, Styles, edge_style
 from tui.fleet.arrangement import Filter, words_of
@@ -27,7 +27,8 @@ class Panel:
         self.citizen, self._glyphs = citizen, glyphs
         self.snapshot: Snapshot | None = None
         self.pulse: Heartbeat | None = None
-        self.tasks: tuple[TaskView, ...] = ()  # those that the filter keeps, as they are shown
+        self._all: tuple[TaskView, ...] = ()  # in the order in which they are shown
+        self.tasks: tuple[TaskView, ...] = ()  # those of them that the filter keeps
         self.rows: tuple[Row, ...] = ()
         self.longest = (0, 0)  # the longest name of a task, and schedule
         self.height = 3
@@ -48,17 +49,29 @@ class Panel:
             max((len(task.name) for task in tasks), default=0),
             max((len(task.schedule) for task in tasks), default=0),
         )
+        self._all, self.rows = tuple(ordered(tasks)), ()
         return self.apply_filter(keep) or before != self.longest
 
     def apply_filter(self, keep: Filter) -> bool:
         """Choose the tasks to show; True if the panel has another height now."""
-        tasks = self.snapshot.tasks if self.snapshot else ()
-        if not (keep.all or keep.wants_all(self.citizen)):
-            self._words = self._words or words_of(self.citizen, tasks)
-            some = tasks if keep.may_want(self._words) else ()
-            tasks = tuple(task for task in some if keep.wants(self.citizen, task))
-        self.tasks, self._filtered = tuple(ordered(tasks)), not keep.all
+        self.tasks, self._filtered = self._kept(keep), not keep.all
+        rows = self._chosen()
+        # A letter that changes nothing here costs nothing, and one that hides all of it next to nothing.
+        if (self._filtered and not rows) or (rows and rows == self.rows):
+            return False
         return self._settle()
+
+    def _kept(self, keep: Filter) -> tuple[TaskView, ...]:
+        if keep.all or keep.wants_all(self.citizen):
+            return self._all
+        self._words = self._words or words_of(self.citizen, self._all)
+        some = self._all if keep.may_want(self._words) else ()
+        return tuple(task for task in some if keep.wants(self.citizen, task))
+
+    def _chosen(self) -> tuple[Row, ...]:
+        if self._filtered:
+            return self.tasks
+        return rows_of(self.tasks, folded=self.folded, density=self._shape[2])
 
     def fold(self, folded: bool) -> None:
         """Show the tasks that need settings as one row, or one by one."""
@@ -85,11 +98,7 @@ class Panel:
 
     def _settle(self) -> bool:
         """Choose the rows, and count the lines; True if there are more or fewer."""
-        _, _, density, _ = self._shape
-        if self._filtered:
-            self.rows = self.tasks
-        else:
-            self.rows = rows_of(self.tasks, folded=self.folded, density=density)
+        density, self.rows = self._shape[2], self._chosen()
         lines = self._above + sum(map(self._lines_of, self.rows)) + len(self._news())
         height = 1 + max(1, lines) + (density < Density.JOINED)
         changed, self.height = height != self.height, height
@@ -112,7 +121,9 @@ class Panel:
         return banner(freeze, self._columns.inner, self._glyphs, whole=density < Density.NO_REASONS)
 
     def _lines_of(self, row: Row) -> int:
-        return 1 if isinstance(row, Fold) else 1 + len(self._below(row))
+        if isinstance(row, Fold) or (row.kind is TaskStatus.OK and not row.note):
+            return 1
+        return 1 + len(self._below(row))
 
     def _below(self, task: TaskView) -> list[Below]:
         return below(task, max(0, self._columns.inner - INDENT), self._shape[2], self._glyphs)

@@ -1,0 +1,108 @@
+"""The table without a terminal: its order, its columns, and what its cells say."""
+
+from dataclasses import replace
+
+from scheduler.core.state import Failure
+from scheduler.core.task import Progress
+from scheduler.core.views import TaskStatus, TaskView
+from tests.each import each
+from tests.fakes import NOON
+from tui.common.task_ref import TaskRef
+from tui.fleet.table.columns import LAST, NEXT, RECENT, TASK, Column, Moment, columns_for, says, usual
+from tui.fleet.table.order import Order, SortedBy
+from tui.glyphs import UNICODE
+
+
+def task(name: str, **more) -> TaskView:
+    return TaskView(name, **{"kind": TaskStatus.OK, "schedule": "5m", "due": NOON + 60, **more})
+
+
+def running(name: str) -> TaskView:
+    return task(name, kind=TaskStatus.RUNNING, running_since=NOON - 161, due=None)
+
+
+def order(*tasks: TaskView, by: Column = NEXT, reverse: bool = False) -> Order:
+    made = Order()
+    made.fill([TaskRef("opus", each) for each in tasks])
+    made.sort(SortedBy(by, reverse))
+    return made
+
+
+def names(made: Order) -> list[str]:
+    return [name for _, name in made.rows]
+
+
+def test_the_next_comes_first_after_what_runs_and_what_has_no_time_comes_last_both_ways():
+    tasks = [task("b", due=NOON + 9), running("a"), task("c", due=NOON + 5), task("d", due=None)]
+    assert names(order(*tasks)) == ["a", "c", "b", "d"]
+    assert names(order(*tasks, reverse=True)) == ["b", "c", "a", "d"]
+    paused = task("e", kind=TaskStatus.PAUSED, due=NOON)
+    assert names(order(paused, task("b")))[-1] == "e"
+
+
+def test_any_column_sorts():
+    tasks = [
+        task("b", last_run=NOON - 9, recent="oxx"),
+        task("a", last_run=NOON - 1, recent="ooo"),
+        task("c"),
+    ]
+    assert names(order(*tasks, by=TASK)) == ["a", "b", "c"]
+    assert names(order(*tasks, by=LAST)) == ["a", "b", "c"]
+    assert names(order(*tasks, by=RECENT, reverse=True)) == ["b", "a", "c"]
+
+
+def test_the_order_stays_when_values_change_and_is_taken_when_a_row_comes_or_goes():
+    made = order(task("a", due=NOON + 1), task("b", due=NOON + 2))
+    assert not made.update("opus", [task("a", due=NOON + 9), task("b", due=NOON + 2)])
+    assert names(made) == ["a", "b"]
+    assert made.ref(0).task.due == NOON + 9
+    assert made.update("opus", [task("a", due=NOON + 9), task("b", due=NOON + 2), task("c", due=NOON)])
+    assert names(made) == ["c", "b", "a"] and made.at(("opus", "b")) == 1
+    assert made.at(("opus", "z")) is None and made.ref(3) is None
+
+
+@each(
+    ("width", "shown"),
+    [
+        (40, ["who", "task", "next"]),
+        (50, ["who", "task", "next", "last ten"]),
+        (80, ["who", "task", "next", "last", "took", "p50", "last ten", "runs"]),
+        (60, ["who", "task", "next", "last", "took", "last ten"]),
+        (120, ["who", "task", "next", "last", "took", "p50", "last ten", "runs", "says"]),
+        (200, ["citizen", "task", "next", "last", "took", "p50", "p95", "last ten", "runs", "says"]),
+    ],
+)
+def test_narrow_tables_leave_out_the_less_important(width, shown):
+    assert [column.name for column in columns_for(width, 14)] == shown
+
+
+def test_columns_never_take_more_than_there_is():
+    for width in range(40, 240):
+        for longest in (4, 14, 32):
+            columns = columns_for(width, longest)
+            assert 3 + sum(column.gap + column.cells for column in columns) <= width - 1
+
+
+def test_what_is_usual_needs_ten_runs_and_slow_is_well_beyond_it():
+    assert usual([1.0] * 9) is None
+    known = usual([1.0, 1.1, 1.2] * 5)
+    assert known is not None and (known.p50, known.p95) == (1.1, 1.2)
+    assert not known.slow(1.6) and known.slow(1.7)
+    assert not usual([1.0] * 9 + [9.0]).slow(5.0)
+
+
+def test_what_a_row_says_is_what_is_news():
+    at = Moment(NOON, UNICODE, lambda ref: None, lambda citizen: "frozen" if citizen == "aria" else "")
+
+    def said(view: TaskView, citizen: str = "opus") -> tuple[str, str]:
+        return says(TaskRef(citizen, view), at)
+
+    assert said(task("a", text="3 new\nmore")) == ("3 new", "faint")
+    assert said(task("a", kind=TaskStatus.WARNING, text="hot")) == ("hot", "warning")
+    broken = task("a", kind=TaskStatus.FAILED, error=Failure(NOON, "no route\nat all"))
+    assert said(broken) == ("no route", "failed")
+    assert said(replace(broken, kind=TaskStatus.PAUSED)) == ("paused", "faint")
+    assert said(task("a", kind=TaskStatus.NOT_SET_UP, missing="feeds")) == ("needs: feeds", "faint")
+    assert said(broken, "aria") == ("frozen", "faint")
+    busy = replace(running("a"), progress=Progress(31, 50, "31 of 50 frames"))
+    assert said(busy) == ("62% · 31 of 50 frames", "running")

@@ -1,0 +1,1 @@
+"""All tasks of all citizens as rows of one table."""

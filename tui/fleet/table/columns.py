@@ -1,0 +1,198 @@
+"""The columns of the table: what they are called, what they show, by what they sort, which fit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import quantiles
+
+from scheduler.core.views import TaskStatus, TaskView
+from tui.common import text as words
+from tui.common.task_ref import TaskRef
+from tui.fleet.notices import first_line
+from tui.fleet.panels.contents import share_done
+from tui.fleet.panels.rows import STYLES, state_words
+from tui.glyphs import Glyphs
+
+RUNS_ENOUGH = 10  # to say what is usual
+SLOWER = 1.5  # times the median, and beyond the 95th percentile: slower than usual
+WIDE = 160  # cells from which on there are more columns, and wider ones
+SAYS = 20  # cells of text that are worth a column
+EDGE = 3  # cells for the cursor and the sign
+BAD = "x"
+Key = float | str | None
+Piece = tuple[str, str]  # text and the name of its style
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """How long runs of a task take: the median, and what 19 of 20 stay below."""
+
+    p50: float
+    p95: float
+
+    def slow(self, seconds: float) -> bool:
+        return seconds > self.p95 and seconds > SLOWER * self.p50
+
+
+def usual(seconds: Sequence[float]) -> Usual | None:
+    """What is usual among these durations; None while there are too few."""
+    if len(seconds) < RUNS_ENOUGH:
+        return None
+    cuts = quantiles(seconds, n=20, method="inclusive")
+    return Usual(cuts[9], cuts[18])
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a cell may depend on besides its task."""
+
+    now: float
+    glyphs: Glyphs
+    usual: Callable[[TaskRef], Usual | None]
+    held: Callable[[str], str]  # why nothing of a citizen runs, empty if it does
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; `left` aligns it there, `key` is what it sorts by: what has none stands last."""
+
+    name: str
+    cells: int
+    show: Callable[[TaskRef, Moment], Piece]
+    key: Callable[[TaskRef], Key]
+    gap: int = 2
+    left: bool = False
+
+
+def _who(ref: TaskRef, at: Moment) -> Piece:
+    return words.clean(ref.citizen, at.glyphs.plain), "faint"
+
+
+def _task(ref: TaskRef, at: Moment) -> Piece:
+    quiet = ref.task.kind in (TaskStatus.PAUSED, TaskStatus.NOT_SET_UP) or at.held(ref.citizen)
+    style = "running" if ref.task.running_since is not None else "faint" if quiet else "ink"
+    return words.clean(ref.task.name, at.glyphs.plain), style
+
+
+def _next(ref: TaskRef, at: Moment) -> Piece:
+    task = ref.task
+    if task.running_since is not None:
+        return words.elapsed(at.now - task.running_since), "running"
+    if at.held(ref.citizen) or task.due is None or state_words(task):
+        return at.glyphs.nothing, "faint"
+    left = words.countdown(task.due - at.now)
+    return left, "warning" if left == "now" else "ink"
+
+
+def _last(ref: TaskRef, at: Moment) -> Piece:
+    last = ref.task.last_run
+    return (at.glyphs.nothing if last is None else words.elapsed(at.now - last)), "faint"
+
+
+def _took(ref: TaskRef, at: Moment) -> Piece:
+    took, known = ref.task.last_duration, at.usual(ref)
+    if took is None:
+        return "", "faint"
+    return words.took(took), "warning" if known and known.slow(took) else "ink"
+
+
+def _p50(ref: TaskRef, at: Moment) -> Piece:
+    known = at.usual(ref)
+    return (words.took(known.p50) if known else ""), "faint"
+
+
+def _p95(ref: TaskRef, at: Moment) -> Piece:
+    known = at.usual(ref)
+    return (words.took(known.p95) if known else ""), "faint"
+
+
+def _runs(ref: TaskRef, at: Moment) -> Piece:
+    return (words.count(ref.task.run_count) if ref.task.run_count else ""), "faint"
+
+
+def _says(ref: TaskRef, at: Moment) -> Piece:
+    said, style = says(ref, at)
+    return words.clean(said, at.glyphs.plain), style
+
+
+def says(ref: TaskRef, at: Moment) -> Piece:
+    """What is news of a task, in words that are not yet cleaned, and the style that goes with it."""
+    task = ref.task
+    if task.running_since is not None:
+        return _progress(task, at), "running"
+    if (held := at.held(ref.citizen)) and task.kind is not TaskStatus.NOT_SET_UP:
+        return held, "faint"
+    if reason := state_words(task):
+        return reason, "faint"
+    if task.error is not None:
+        return task.error.first_line or "failed without a message", "failed"
+    said = first_line(task.text)
+    return said, "warning" if task.kind is TaskStatus.WARNING else "faint"
+
+
+def _progress(task: TaskView, at: Moment) -> str:
+    share, progress = share_done(task), task.progress
+    percent = f"{int(100 * share)}%" if share is not None else ""
+    return at.glyphs.dot.join(filter(None, [percent, progress.text if progress else ""]))
+
+
+def _due(ref: TaskRef) -> Key:
+    if ref.task.running_since is not None:
+        return -1.0
+    return None if state_words(ref.task) else ref.task.due
+
+
+def _badness(ref: TaskRef) -> Key:
+    return float(ref.task.recent.count(BAD)) if ref.task.recent else None
+
+
+def _ago(ref: TaskRef) -> Key:
+    return None if ref.task.last_run is None else -ref.task.last_run
+
+
+WHO = Column("who", 6, _who, lambda ref: ref.citizen, gap=0, left=True)
+WIDER_WHO = Column("citizen", 12, _who, lambda ref: ref.citizen, gap=0, left=True)
+TASK = Column("task", 14, _task, lambda ref: ref.task.name, gap=1, left=True)
+NEXT = Column("next", 6, _next, _due, gap=1)
+LAST = Column("last", 6, _last, _ago)
+TOOK = Column("took", 6, _took, lambda ref: ref.task.last_duration)
+P50 = Column("p50", 6, _p50, lambda ref: None)
+P95 = Column("p95", 6, _p95, lambda ref: None)
+RECENT = Column("last ten", 10, lambda ref, at: (ref.task.recent, ""), _badness, left=True)
+RUNS = Column("runs", 6, _runs, lambda ref: float(ref.task.run_count))
+SAYS_COLUMN = Column("says", SAYS, _says, lambda ref: None, left=True)
+
+_ALL = (WHO, TASK, NEXT, LAST, TOOK, P50, RECENT, RUNS, SAYS_COLUMN)
+_DROPPED = (SAYS_COLUMN, RUNS, P50, LAST, TOOK, RECENT)  # in this order, where there is no room for all
+SORTABLE = frozenset(("who", "citizen", "task", "next", "last", "took", "last ten", "runs"))
+
+
+@lru_cache(maxsize=8)
+def columns_for(width: int, longest: int) -> tuple[Column, ...]:
+    """The columns that fit into so many cells; `longest` is the longest name of a task."""
+    wide = width >= WIDE
+    chosen = [WIDER_WHO if wide else WHO, *_ALL[1:]]
+    if wide:
+        chosen.insert(chosen.index(P50) + 1, P95)
+    for column in (P95, *_DROPPED):
+        if _cells(chosen) <= width - 1:
+            break
+        chosen = [each for each in chosen if each is not column]
+    spare = width - 1 - _cells(chosen)
+    named = max(TASK.cells, min(longest, TASK.cells + spare // 2))
+    spare -= named - TASK.cells
+    grown = {TASK.name: named, SAYS_COLUMN.name: SAYS + spare}
+    return tuple(_sized(each, grown.get(each.name, each.cells)) for each in chosen)
+
+
+def _sized(column: Column, cells: int) -> Column:
+    return Column(column.name, cells, column.show, column.key, column.gap, column.left)
+
+
+def _cells(columns: Sequence[Column]) -> int:
+    return EDGE + sum(column.gap + column.cells for column in columns)
+
+
+def sign(ref: TaskRef, at: Moment) -> Piece:
+    """The sign of its state."""
+    return at.glyphs.kind[ref.task.kind], STYLES[ref.task.kind]
