@@ -10,7 +10,19 @@ from tests.screens.driving import arrive
 from tests.screens.situations import SITUATIONS, Situation
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
-SHOWN = ("fleet", "failing", "running", "light", "ascii", "narrow", "help", "log", "table", "timeline", "palette")
+SHOWN = (
+    "fleet",
+    "failing",
+    "running",
+    "light",
+    "ascii",
+    "narrow",
+    "help",
+    "log",
+    "table",
+    "timeline",
+    "palette",
+)
 SHOWN_OF_DETAILS = {"details": "details_failing", "details_running": "details_running"}
 
 
