@@ -176,9 +176,10 @@ def _headless(**options: Any) -> int:
 
 def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
     from tui.app import ExperienceApp
-    from tui.demo.fleet import DemoFleet
+    from tui.demo.fleet import SPEED, DemoFleet
 
-    return _run_app(ExperienceApp(DemoFleet(), read_only=read_only, ascii=_is_plain(ascii), label="DEMO"))
+    label = f"DEMO {SPEED:g}x"  # its clock is not the one on the wall
+    return _run_app(ExperienceApp(DemoFleet(), read_only=read_only, ascii=_is_plain(ascii), label=label))
 
 
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
