@@ -313,6 +313,7 @@ class ExperienceApp(App[str]):
             self._actions.toast("NO_COLOR is set: there is one theme")
         else:
             self.theme = next_theme(self.theme)
+            self._actions.toast(f"theme: {self.theme.removeprefix('experience-')}")
 
     def action_picture(self) -> None:
         name = f"experience-{wall(self._fleet.clock.now()).replace(':', '')}.svg"
