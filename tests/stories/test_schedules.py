@@ -347,7 +347,7 @@ async def test_status_and_next_say_when_a_scheduler_that_starts_now_will_run_it(
     state = replace(ran("2026-03-02T02:00:00"), **state)
     opus.tick = opus.task(**{"catch_up": True} | task)
     StateFile(home).save({"tick": state}, 1, durable=False)
-    (row,) = read_snapshot(CitizenSettings("opus", home, (opus.tick,)), clock.now()).tasks
+    _, row = read_snapshot(CitizenSettings("opus", home, (opus.tick,)), clock.now()).tasks
     said = max(row.due or 0.0, clock.now())
     assert datetime.fromtimestamp(said, UTC).strftime("%d %H:%M:%S") == due
     await opus.start_with(state)
