@@ -9,6 +9,7 @@ from enum import IntEnum
 from textual.content import Content
 
 from scheduler.core.ports import FleetView
+from scheduler.core.task import WAKE
 from scheduler.core.views import NOBODY, Heartbeat, Snapshot
 from tui.common.text import clean
 
@@ -79,8 +80,10 @@ def _wrongs(snapshot: Snapshot, pulse: Heartbeat | None) -> Iterator[Notice]:
         yield Notice(Severity.UNSAVED, f"not saved: {snapshot.unsaved}")
     for problem in snapshot.problems:
         yield Notice(Severity.PROBLEM, _near(problem))
-    if snapshot.wake.error:
-        yield Notice(Severity.WAKE, f"wake failed: {first_line(snapshot.wake.error)}")
+    error, row = snapshot.wake.error, snapshot.task(WAKE)
+    if error and not (row and row.error and row.error.text == error):  # else its row says so
+        said = first_line(error)
+        yield Notice(Severity.WAKE, said if said.startswith("wake ") else f"wake failed: {said}")
 
 
 def lost(snapshot: Snapshot | None) -> bool:
@@ -104,7 +107,8 @@ def _facts(snapshot: Snapshot) -> Iterator[Notice]:
         yield Notice(Severity.FACT, owner)
     else:
         yield Notice(Severity.FACT, f"owned by {owner}" if owner else "no process runs it")
-    if snapshot.wake.note:
+    row = snapshot.task(WAKE)
+    if snapshot.wake.note and not (row and row.note):
         yield Notice(Severity.FACT, snapshot.wake.note)
     if not snapshot.wake.configured:
         yield Notice(Severity.FACT, "no wake command: wakes are only recorded")

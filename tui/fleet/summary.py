@@ -157,7 +157,7 @@ def ratio(snapshot: Snapshot) -> Ratio:
     )
     problems = _problems(snapshot)
     return Ratio(
-        tasks=len(tasks),
+        tasks=len(snapshot.background),
         running=sum(task.running_since is not None for task in live),
         failing=sum(task.error is not None for task in tasks),
         warnings=sum(task.kind is TaskStatus.WARNING for task in tasks),
