@@ -9,44 +9,23 @@ from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.config.environment import parse
 from scheduler.config.files import Files, Unusable, scripts
 from scheduler.config.merge import merge
-from scheduler.config.run_table import RunTable, limits_of
 from scheduler.config.sections.engine import machines_of
 from scheduler.config.sections.refusals import Refusals, refusals
-from scheduler.config.sections.services import SHORTEST, AlertsTable, HistoryTable, LlmTable, alerts, llm
+from scheduler.config.sections.services import AlertsTable, HistoryTable, LlmTable, alerts, llm
 from scheduler.config.sections.spending import BudgetTable, PricesTable, budget, prices
+from scheduler.config.sections.wake import WakeTable, wake_of
 from scheduler.config.settings import CitizenSettings
-from scheduler.config.task import Place, TaskTable, explicit_work, task
-from scheduler.config.times import active_hours, cron_schedule
+from scheduler.config.task import Place, TaskTable, task
 from scheduler.core.costs import Budget, SpendingRules
-from scheduler.core.schedules.schedule import AtStart, Cron
-from scheduler.core.secrets import Masks, holds_sensitive
-from scheduler.core.task import WAKE, Group, Retention, Task, WakeConfig
-from scheduler.errors import BadSchedule
+from scheduler.core.secrets import Masks
+from scheduler.core.task import WAKE, Group, Retention, Task
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, key, read, table_of
-from scheduler.schema.values import (
-    InvalidValue,
-    Reader,
-    group,
-    integer,
-    reads,
-    reason,
-    seconds,
-    type_name,
-)
+from scheduler.schema.values import InvalidValue, Reader, group, integer, reads, seconds, type_name
 from scheduler.system.homes import NAME
 
 NOT_A_TASK = "is the name of the citizen's turn; set that with [wake], or give the task another name"
 BAD_NAME = "is not a valid name: use a-z, 0-9, _ and -, starting with a letter, at most 32 characters"
-
-
-class WakeTable(RunTable):
-    """The keys of `[wake]`."""
-
-    every: Annotated[float, seconds(SHORTEST)] = key(600.0, "The time from wake to wake.")
-    patience: Annotated[float, seconds()] = key(300.0, "How long a wake waits for due tasks.")
-    timeout: Annotated[float, seconds(0.001)] = key(3600.0, "How long the turn may take.")
-    urgent_cooldown: Annotated[float, seconds()] = key(600.0, "Least time between urgent wakes.")
 
 
 @reads(anyOf=[{"type": "boolean"}, {"type": "array", "items": {"enum": list(BACKGROUND_TASKS)}}])
@@ -153,7 +132,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     limits = budget(table.budget, ("budget",), problems)
     limits = limits if limits.run else replace(limits, run=given.together.run)
     rules = SpendingRules(limits, given.together, prices(table.prices, ("prices",), problems))
-    wake = _wake(table.wake or {}, str(home), problems)
+    wake = wake_of(table.wake or {}, str(home), problems)
     words = refusals(table.refusals, ("refusals",), problems)
     model = llm(table.llm, ("llm",), problems)
     targets = alerts(table.alerts, ("alerts",), problems)
@@ -175,26 +154,6 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
         found = replace(found, spending=rules, refusals=words)
         found = replace(found, machines=table.machines)
     return LoadedCitizen(found, frozenset(wanted), place.scripts, shared)
-
-
-def _wake(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
-    at = ("wake",)
-    table = read(WakeTable, raw, at, problems)
-    work = explicit_work(table, home, at, problems)
-    cron = hours = None
-    try:
-        cron = cron_schedule(table, raw, at, problems)
-        hours = active_hours(table, cron)
-    except BadSchedule as error:  # a wake at other times costs money: all of the citizen waits
-        asks = "cron" if table.cron else "active"
-        problems.add((*at, asks), reason(raw[asks], error))
-    if isinstance(cron, AtStart):
-        problems.add((*at, "cron"), "@reboot is for tasks; give the wake the five fields of cron, or every")
-    times = cron if isinstance(cron, Cron) else None
-    plan = WakeConfig(table.every, table.patience, work, table.timeout, table.urgent_cooldown, times)
-    hidden = frozenset(k for k, value in raw.items() if holds_sensitive(value))
-    more = {"source": problems.files(at, raw), "hidden": hidden, **limits_of(table, at, problems)}
-    return replace(plan, active=hours, **more)
 
 
 def _hidden(task: Task) -> bool:

@@ -26,6 +26,8 @@ BACKGROUND_TASKS: Final[dict[str, dict[str, Any]]] = {
     for priority, (name, every, longest, words) in enumerate(_BUILT_IN, 1)
 }
 BACKGROUND_TASKS["offsite_backup"]["retries"] = 2
+for _name in ("heartbeat", "price_monitor"):  # they say measurements: other ones each time
+    BACKGROUND_TASKS[_name]["news"] = False
 
 # The scripts that v1's crontab ran, as examples for homes that still have them.
 V1_SCRIPTS: Final = {

@@ -20,6 +20,7 @@ from scheduler.errors import BadSchedule
 from scheduler.handlers.registry import BuiltIn, built_in
 from scheduler.schema.table import At, Problems, is_table, key, read
 from scheduler.schema.values import (
+    Flag,
     InvalidValue,
     integer,
     reason,
@@ -36,6 +37,7 @@ class TaskTable(RunTable):
     timeout: Annotated[float, time_limit(0.001)] = key(300.0, 'How long a run may take; "none": no limit.')
     priority: Annotated[int, integer(-1000, 1000)] = key(50, "Of the due tasks, the lowest starts first.")
     input: Annotated[str | None, text] = key(None, "Text for the command's standard input.")
+    news: Flag = key(True, "false: only its failures and recoveries are news for the gate of the wake.")
 
 
 class Place(NamedTuple):

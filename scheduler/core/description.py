@@ -10,7 +10,7 @@ from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, in_words, spelled
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
-from scheduler.core.task import BUILT_IN, Call, Command, Imported, Isolated, NotSetUp, Task, WakeConfig
+from scheduler.core.task import BUILT_IN, Call, Command, Gate, Imported, Isolated, NotSetUp, Task, WakeConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def explain(
     wake: WakeConfig | None = None,
 ) -> TaskDetails:
     """What the task is and when it is due next; `wake` is the plan if it is the wake."""
-    special = _special(wake) if task.is_wake and wake else ()
+    special = _special(wake, masks) if task.is_wake and wake else ()
     return TaskDetails(
         task=task.name,
         facts=(*_facts(task, masks), *special),
@@ -79,15 +79,24 @@ def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
         yield DefinitionField("ping", f"{MASK}, on {' and '.join(sorted(task.ping_on))}")
 
 
-def _special(plan: WakeConfig) -> Iterator[DefinitionField]:
+def _special(plan: WakeConfig, masks: Masks) -> Iterator[DefinitionField]:
     """What only a wake has."""
     usual = WakeConfig()
     waits = f"waited for, up to {in_words(plan.patience)}"
     yield DefinitionField("due tasks", waits, plan.patience == usual.patience)
     often = f"wakes at once, at most every {in_words(plan.urgent_cooldown)}"
     yield DefinitionField("urgent", often, plan.urgent_cooldown == usual.urgent_cooldown)
+    if plan.gate:
+        yield DefinitionField("gate", _gate(plan.gate, masks))
     if plan.report:
         yield DefinitionField("report", f"its cost, from what {plan.report} prints")
+
+
+def _gate(gate: Gate, masks: Masks) -> str:
+    anyway = f"; wakes anyway after {in_words(gate.at_most)}" if gate.at_most else ""
+    if gate.command:
+        return f"{shlex.join(masks.words(gate.command.argv))}{anyway}"
+    return f"{', '.join(('news: queue', 'task results', *gate.paths))}{anyway}"
 
 
 def _schedule(task: Task) -> str:

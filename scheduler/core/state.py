@@ -28,6 +28,15 @@ _MOMENTS = ("last_run", "last_success", "first_seen", "wanted_since", "paused_at
 
 
 @value
+class Skips:
+    """How many of the times of a day were let go, of those that had come."""
+
+    day: str
+    skipped: int
+    of: int
+
+
+@value
 class Failure:
     time: float
     text: str
@@ -67,6 +76,7 @@ class TaskState:
     starting: bool = False  # what is `running` has no process of its own yet: a crash now, and it never began
     forced: bool = False  # and not begun: neither a pause nor a crash keeps it from running
     asked_by: Who | None = None  # for the run that is due now
+    skips: Skips | None = None  # of the last day on which it was due
     declined: float | None = None  # no slot up to this is due: its run was taken out of the queue
 
     def changed(self, **fields: Any) -> "TaskState":
@@ -160,6 +170,11 @@ class TaskState:
     def passed_over(self, at: float) -> "TaskState":
         """It was due and did not come to its run: the next time is that of its schedule."""
         return self.changed(running=None, starting=False).taken_out(at, self.slot).gave_up()
+
+    def counted(self, day: str, *, skipped: bool) -> "TaskState":
+        """A time of its schedule came on this day, and was let go or not."""
+        before = self.skips if self.skips and self.skips.day == day else Skips(day, 0, 0)
+        return self.changed(skips=Skips(day, before.skipped + skipped, before.of + 1))
 
     def wanted(self) -> "TaskState":
         """Due now, whatever the schedule says, and kept so over a restart."""

@@ -195,6 +195,7 @@ class Task:
     retries: int = 0
     retry_delay: float = 30.0
     pause_after: int = 0  # failures in a row; 0: never
+    news: bool = True  # what it says is a reason to wake the citizen, not only that it fails or recovers
     jitter: float = 0.0
     catch_up: bool = True
     enabled: bool = True
@@ -234,6 +235,15 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """What decides whether a wake is worth its cost: a command, else whether anything is new."""
+
+    command: Command | None = None
+    paths: tuple[str, ...] = ()  # in the home; a change below one is news
+    at_most: float | None = None  # seconds after which it is woken anyway
+
+
+@dataclass(frozen=True, slots=True)
 class WakeConfig:
     """When the citizen has its turn and what that is; durations in seconds. `cron` goes before `every`."""
 
@@ -257,6 +267,7 @@ class WakeConfig:
     ping_on: frozenset[str] = frozenset(("ok", "failed"))
     source: str = ""
     hidden: frozenset[str] = frozenset()
+    gate: Gate | None = None
 
     @property
     def schedule(self) -> Cron | Every:

@@ -11,7 +11,7 @@ from typing import Any
 from scheduler.core.costs import Money
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import NEVER
-from scheduler.core.state import Failure, TaskState
+from scheduler.core.state import Failure, Skips, TaskState
 from scheduler.core.task import WAKE, NotSetUp, Outcome, Progress, Task, Trigger
 from scheduler.core.values import value
 from scheduler.process.who import Who
@@ -92,6 +92,7 @@ class TaskView:
     builtin: bool = False  # it runs one of our handlers, or nothing yet for want of settings
     held: Hold | None = None
     number: int = 0  # of the last wake
+    skips: Skips | None = None  # of the last day on which it was due
 
     @property
     def is_wake(self) -> bool:
@@ -232,6 +233,7 @@ def view(task: Task, state: TaskState, when: float, *, held: Hold | None = None,
         active=str(task.active or ""),
         recent=state.recent,
         builtin=task.builtin,
+        skips=state.skips,
         **more,
     )
 

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 
 from scheduler.core.planning import LATE, recovered, retry_time, taken_up
@@ -23,6 +24,7 @@ from scheduler.errors import PROGRAM, NotSetUp, UnknownTask
 from scheduler.executors import Result
 from scheduler.process.process_info import BOOT, Running, alive
 from scheduler.process.process_info import born as start_ticks
+from scheduler.spending.budget import zone_of_days
 from scheduler.storage.state_file import States
 from scheduler.storage.state_store import RunStart, Store
 from scheduler.system.clock import Clock
@@ -36,6 +38,7 @@ OK, INTERRUPTED, REFUSED, SCHEDULE, FORCE, URGENT = (
     *(Trigger.SCHEDULE, Trigger.FORCE, Trigger.URGENT),
 )
 RETRY = Trigger.RETRY
+BY_SCHEDULE = frozenset({Trigger.SCHEDULE, Trigger.CATCH_UP, Trigger.RETRY})
 OWN_PROCESS = (Command, Isolated)
 
 
@@ -249,7 +252,7 @@ class TaskRegistry:
         self.update(job, job.state.prepared(running, self._served(job, trigger, now)))
         return run
 
-    def open_turn(self, job: Job, run: RunHandle) -> None:
+    def open_turn(self, job: Job, run: RunHandle, why: str = "") -> None:
         """What had to come before the run is done: it starts."""
         run.opened, run.who = True, run.who or job.state.asked_by
         now = self._clock.now()
@@ -259,9 +262,11 @@ class TaskRegistry:
         state = job.state.opened(run.since)
         if state.slot is not None and (slot := job.task.schedule.latest(state.slot, now)) <= now:
             state = state.changed(slot=max(slot, state.slot))  # what came while it waited is served, too
+        if job.is_wake and run.trigger in BY_SCHEDULE:
+            state = state.counted(_day(now), skipped=False)
         self.update(job, state)
-        attempt = job.attempt() if run.trigger is RETRY else ""
-        self.add_event("started", run.name, None, attempt, run.trigger, None, run.late, run.who)
+        why = job.attempt() if run.trigger is RETRY else why
+        self.add_event("started", run.name, None, why, run.trigger, None, run.late, run.who)
         for listener in self.bus.listeners:
             listener.started(job.task)
 
@@ -290,7 +295,10 @@ class TaskRegistry:
         state, job.run, run.result = job.state, None, result
         asked = state.forced and result.outcome is Outcome.SKIPPED  # meanwhile
         put_back = run.put_back or asked or result.outcome is INTERRUPTED
-        self.update(job, state.never_began() if put_back else state.passed_over(now))
+        passed = state.passed_over(now)
+        if job.is_wake and result.outcome is Outcome.SKIPPED:
+            passed = passed.counted(_day(now), skipped=True)
+        self.update(job, state.never_began() if put_back else passed)
         if result.outcome is not INTERRUPTED:
             self._log_end(run, result, state.attempt, now, took)
 
@@ -471,3 +479,7 @@ class TaskRegistry:
 def _place(job: Job) -> tuple[bool, int, str]:
     """The wake is the first row of its citizen."""
     return not job.is_wake, job.task.priority, job.task.name
+
+
+def _day(now: float) -> str:
+    return f"{datetime.fromtimestamp(now, zone_of_days()):%Y-%m-%d}"

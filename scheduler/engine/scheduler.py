@@ -472,7 +472,7 @@ class Scheduler:
             return self._paid.carry_out_command if isinstance(job.task.work, Command) else None
         if job.is_wake:
             barrier = self.run_due_once if self._rules.background else None
-            return self._wakes().turn(barrier, self._runner.watch)
+            return self._wakes().turn(barrier, self._workers.run, self._runner.watch)
         return self._carry_out_paid
 
     async def _carry_out_paid(self, task: Task, context: Context, run: RunHandle) -> Result:

@@ -20,6 +20,7 @@ class Result:
     text: str = ""
     urgent: bool = False
     traceback: str = ""
+    code: int | None = None  # the exit code, of a process
 
 
 class RunListener(Protocol):
@@ -65,9 +66,9 @@ def ended(code: int | None, output: OutputBuffer) -> Result:
     """The result of a process that ended, judged by its exit code and what it wrote."""
     if code != 0:
         last = output.tail_line()
-        return Result(Outcome.FAILED, f"{how(code)}: {last}" if last else how(code))
+        return Result(Outcome.FAILED, f"{how(code)}: {last}" if last else how(code), code=code)
     first = output.first_line()
-    return _said(first if first.startswith(URGENT) else output.tail_line())
+    return _said(first if first.startswith(URGENT) else output.tail_line(), code=code)
 
 
 def how(code: int | None) -> str:
@@ -88,8 +89,8 @@ def plain(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _said(text: str, outcome: Outcome = Outcome.OK, urgent: bool = False) -> Result:
-    return Result(outcome, plain(text), urgent or text.startswith(URGENT))
+def _said(text: str, outcome: Outcome = Outcome.OK, urgent: bool = False, code: int | None = None) -> Result:
+    return Result(outcome, plain(text), urgent or text.startswith(URGENT), "", code)
 
 
 def _a(noun: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, get_type_hints
 
-from scheduler.core.state import Failure, TaskState
+from scheduler.core.state import Failure, Skips, TaskState
 from scheduler.core.task import Outcome
 from scheduler.process.process_info import Running
 from scheduler.process.who import Who
@@ -24,6 +24,7 @@ _EXPECTED = {
     Outcome | None: "an outcome",
     Running | None: "pid, born and since",
     Who | None: "user, process and pid",
+    Skips | None: "day, skipped and of",
 }
 _ELSEWHERE = ("last_run", "run_count", "error")  # stored in the maps that v2 reads
 _ENTRY = [name for name in _HINTS if name not in _ELSEWHERE]

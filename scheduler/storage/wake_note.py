@@ -1,7 +1,8 @@
 """What the next owner must know of this one's wakes beside their state: `.experience/wake.json`."""
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import field, replace
 from pathlib import Path
 
 from scheduler.core.state import TaskState
@@ -33,6 +34,8 @@ class WakeNote:
     agents: tuple[Running, ...] = ()  # of turns: those that may still be alive
     told: HandedOver | None = None
     told_before: HandedOver | None = None  # by the wake before this one
+    seen: Mapping[str, str] = field(default_factory=dict)  # what there was, for the gate
+    seen_before: Mapping[str, str] = field(default_factory=dict)
     wanted: bool = False  # of an older version, as is `state`: both are in the state file now
     state: TaskState = TaskState()
 
@@ -46,7 +49,7 @@ def settled(note: WakeNote, saved: TaskState | None) -> WakeNote:
     the agent waits."""
     starting = saved is not None and saved.starting and saved.running
     if note.number and starting and abs(starting.since - note.since) <= SAME:
-        return replace(note, number=0, told=note.told_before)
+        return replace(note, number=0, told=note.told_before, seen=note.seen_before)
     return note
 
 

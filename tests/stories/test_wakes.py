@@ -219,11 +219,12 @@ async def test_a_note_of_an_older_version_names_its_agent_too(build, clock, home
 
 async def test_an_agent_that_could_not_be_ended_is_remembered_for_the_next_owner(build, clock, home, living):
     """What hangs in the kernel outlives its time limit; after a restart it still is the one agent."""
-    turn = Command(("sh", "-c", "echo $$ > pid"))
+    turn = Command(("sh", "-c", "while [ ! -e go ]; do sleep 0.01; done"))
     scheduler = await build(wake=WakeConfig(work=turn))
     await clock.advance()
     await until(lambda: read_note(home).agents, "the agent is recorded")
     living.add(read_note(home).agents[0].pid)
+    (home / "go").touch()
     await over(clock, scheduler, 1)
     assert [each.pid for each in read_note(home).living()] == list(living)
     await scheduler.stop(0)

@@ -130,12 +130,13 @@ class WakeDesk:
     def turn(
         self,
         barrier: Callable[[float], Awaitable[list[str]]] | None,
+        ask: Execute,
         watch: Callable[[RunHandle, float], None],
     ) -> Execute:
-        """What carries a wake out, for the runner."""
+        """What carries a wake out, for the runner; `ask` runs the command of its gate."""
 
         def carry_out(task: Task, context: Context, run: RunHandle) -> Awaitable[Result]:
-            return self.wake.turn(task, context, run, barrier=barrier, watch=watch)
+            return self.wake.turn(task, context, run, barrier=barrier, ask=ask, watch=watch)
 
         return carry_out
 

@@ -84,10 +84,18 @@ class WakeRecord:
 
     # -------------------------------------------------------------- a wake
 
-    async def begin(self, since: float, told: HandedOver | None, agents: tuple[Running, ...]) -> None:
+    @property
+    def seen(self) -> Mapping[str, str]:
+        """What there was when the last wake began."""
+        return self._kept.seen
+
+    async def begin(
+        self, since: float, told: HandedOver | None, agents: tuple[Running, ...], seen: Mapping[str, str]
+    ) -> None:
         """The turn begins: the next owner neither wakes a second agent nor tells the results again."""
-        before = self._kept.living()
-        self._kept = WakeNote(self.count + 1, since, (*before, *agents), told or self.told, self.told)
+        kept, living = self._kept, self._kept.living()
+        told = told or self.told
+        self._kept = WakeNote(self.count + 1, since, (*living, *agents), told, self.told, seen, kept.seen)
         await self._save(durable=False)  # the agent waits for it, and does not survive a power cut
 
     async def end(self, since: float, result: Result, more: Mapping[str, Any]) -> None:
@@ -101,8 +109,9 @@ class WakeRecord:
 
     async def withdraw(self) -> None:
         """The turn was refused: it is no wake, and what it was told is told again."""
-        told = self._kept.told_before or self._kept.told
-        self._kept = replace(self._kept, number=0, agents=self._kept.living(), told=told)
+        kept = self._kept
+        told, seen = kept.told_before or kept.told, kept.seen_before
+        self._kept = replace(kept, number=0, agents=kept.living(), told=told, seen=seen)
         await self._save(durable=True)
 
     def correct_time(self) -> None:

@@ -4,15 +4,18 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.task import Command, Context, Isolated, Outcome, Task, WakeConfig
+from scheduler.core.task import Command, Context, Isolated, Outcome, Task, Trigger, WakeConfig
 from scheduler.core.views import Hold, HoldKind
 from scheduler.engine.paid.paid_runs import Admission, PaidRuns
 from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
+from scheduler.engine.runner import Execute
+from scheduler.engine.wake import news
+from scheduler.engine.wake.gate import Verdict, ask_command, ask_news, due_anyway
 from scheduler.engine.wake.letter import letter
 from scheduler.engine.wake.record import WakeRecord
 from scheduler.engine.wake.results import TaskResult
@@ -25,6 +28,18 @@ from scheduler.system.clock import Clock
 log = logging.getLogger("experience.wake")
 
 HELD_LOOK = 2.0  # seconds between two looks whether a freeze, or the wake before, has ended
+PASSES = (Trigger.FORCE, Trigger.URGENT, Trigger.RETRY)  # the gate
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a wake that has begun is about."""
+
+    task: Task
+    context: Context
+    run: RunHandle
+    late: tuple[str, ...]
+    why: str
 
 
 class Wake:
@@ -81,10 +96,14 @@ class Wake:
         run: RunHandle,
         *,
         barrier: Callable[[float], Awaitable[list[str]]] | None,
+        ask: Execute,
         watch: Callable[[RunHandle, float], None],
     ) -> Result:
         """What the wake came to: the tasks that are due run first, then the agent with its letter."""
         late = await barrier(self.plan.patience) if barrier else []
+        verdict = await self._ask_gate(task, context, run, late, ask)
+        if not verdict.wake:
+            return Result(Outcome.SKIPPED, verdict.why)
         held, _ = self.hold()
         if held:
             run.put_back = True
@@ -95,7 +114,7 @@ class Wake:
             self._told = self._registry.results()
             self._noted.clear()
             run.number = self.record.count + 1
-            self._registry.open_turn(run.job, run)
+            self._registry.open_turn(run.job, run, verdict.why)
             watch(run, task.timeout)
 
         admitted = None
@@ -106,11 +125,42 @@ class Wake:
             admitted = begun
         else:
             start()
+        turn = Turn(task, context, run, tuple(late), verdict.why)
         try:
-            return await self._give_turn(task, context, run, late, admitted)
+            return _warned(await self._give_turn(turn, admitted), verdict.problem)
         finally:
             run.exited()  # who asks from now on gets a wake of their own
             self._noted.set()
+
+    async def _ask_gate(
+        self, task: Task, context: Context, run: RunHandle, late: list[str], ask: Execute
+    ) -> Verdict:
+        """Whether the wake is worth its cost; what was asked for by hand or is urgent passes."""
+        gate, job, number = self.plan.gate, run.job, self.record.count + 1
+        if gate is None or job is None or job.state.forced or run.trigger in PASSES:
+            return Verdict(True)
+        last, outcome = job.state.last_run, job.state.outcome
+        failed = outcome is not None and (outcome.bad or outcome is Outcome.REFUSED)
+        if last is None or (why := due_anyway(gate, last, failed, self._clock.now())):
+            return Verdict(True, why if last is not None else "the first wake")
+        results, tasks = self._registry.results(), self._tasks()
+        if gate.command is None:
+            return await ask_news(gate, self._home, self.record.seen, results, tasks)
+        content = await asyncio.to_thread(
+            letter, self._citizen, number, run.trigger, results, late, self._home
+        )
+        return await ask_command(gate.command, content, task, context, run, ask)
+
+    def _tasks(self) -> dict[str, Task]:
+        return {name: job.task for name, job in self._registry.jobs.items()}
+
+    async def _sees(self, results: list[TaskResult]) -> news.Seen:
+        """What the agent is about to see, for the gate of the next wake."""
+        gate, before = self.plan.gate, self.record.seen
+        if gate is None or gate.command is not None:
+            return {}
+        words = news.words_of(results, self._tasks(), before)
+        return await asyncio.to_thread(news.seen, self._home, gate.paths, words)
 
     async def close(self, run: RunHandle, result: Result) -> None:
         """Record the wake."""
@@ -123,27 +173,20 @@ class Wake:
         refused = {"refused": run.refusal} if run.refusal else {}
         await self.record.end(run.since, result, {**known, **refused, "tasks": len(self._told)})
 
-    async def _give_turn(
-        self,
-        task: Task,
-        context: Context,
-        run: RunHandle,
-        late: list[str],
-        admitted: Admission | None,
-    ) -> Result:
-        results = self._told
-
-        async def begin(*agents: Running) -> None:
-            await self.record.begin(run.since, _last_of(results), agents)
-            self._registry.forget_results(results)
-            self._noted.set()
-
-        work, number = task.work, run.number
+    async def _give_turn(self, turn: Turn, admitted: Admission | None) -> Result:
+        run, results, work, number = turn.run, self._told, turn.task.work, turn.run.number
         if self.plan.work is None:
             self._registry.forget_results(results)
             return Result(Outcome.OK, "no wake command set")
-        why = run.trigger
-        content = await asyncio.to_thread(letter, self._citizen, number, why, results, late, self._home)
+        seen = await self._sees(results)
+
+        async def begin(*agents: Running) -> None:
+            await self.record.begin(run.since, _last_of(results), agents, seen)
+            self._registry.forget_results(results)
+            self._noted.set()
+
+        given = (self._citizen, number, turn.why or run.trigger, results, turn.late, self._home)
+        content = await asyncio.to_thread(letter, *given)
         if isinstance(work, Command):
             wake = {"EXPERIENCE_WAKE": str(number)}
             text = json.dumps(content).encode() + b"\n"
@@ -152,8 +195,16 @@ class Wake:
         if not isinstance(work, Command | Isolated):  # it has no process of its own
             await begin()
             await self._registry.began(run)
-        given = replace(context, options=content)
-        return await self._paid.carry_out(task.with_work(work), given, run, admitted)
+        context = replace(turn.context, options=content)
+        return await self._paid.carry_out(turn.task.with_work(work), context, run, admitted)
+
+
+def _warned(result: Result, problem: str) -> Result:
+    """A wake that went well, but whose gate is broken, wants attention."""
+    if not problem or result.outcome is not Outcome.OK:
+        return result
+    text = f"{problem}; {result.text}" if result.text else problem
+    return replace(result, outcome=Outcome.WARNING, text=text)
 
 
 def _last_of(results: list[TaskResult]) -> HandedOver | None:

@@ -81,7 +81,7 @@ def test_a_citizen_without_settings_has_the_seven_tasks_in_their_order(place):
 
 def test_the_table_of_tasks_is_v2s():
     assert BACKGROUND_TASKS["heartbeat"]["interval"] == 300
-    assert {frozenset(entry) - {"retries"} for entry in BACKGROUND_TASKS.values()} == {
+    assert {frozenset(entry) - {"retries", "news"} for entry in BACKGROUND_TASKS.values()} == {
         frozenset({"interval", "description", "priority", "max_runtime"})
     }
 
@@ -404,6 +404,20 @@ WRONG = [
         "wake: has both command and handler; keep one of them",
     ),
     ("[wake]\ninput = 'x'", "wake.input: unknown key"),
+    ("[wake]\ncommand = ['a']\ngate = 'mews'", "wake.gate: 'mews' is no gate; write \"news\", or a command"),
+    ("[wake]\ncommand = ['a']\ngate = []", "wake.gate: write it as a list"),
+    ("[wake]\ngate = 'news'", "wake.gate: goes with command or handler"),
+    ("[wake]\ncommand = ['a']\ngate_paths = ['a']", "wake.gate_paths: goes with gate; add gate ="),
+    ("[wake]\ncommand = ['a']\ngate = ['b']\ngate_paths = ['a']", 'wake.gate_paths: goes with gate = "news"'),
+    (
+        "[wake]\ncommand = ['a']\ngate = 'news'\ngate_paths = ['../a']",
+        "wake.gate_paths: '../a' is no path in",
+    ),
+    (
+        "[wake]\ncommand = ['a']\ngate = 'news'\ngate_paths = ['/etc']",
+        "wake.gate_paths: '/etc' is no path in",
+    ),
+    ("[wake]\non_failure.pause_after = 1001", "wake.on_failure.pause_after: "),
     ("[tasks.wake]\nevery = 3", "tasks.wake: is the name of the citizen's turn; set that with [wake]"),
     ("[tasks.Report]\nevery = 3", "tasks.Report: is not a valid name: use a-z"),
     ('[tasks."a b/../c"]\nevery = 3', 'tasks."a b/../c": is not a valid name: use a-z'),

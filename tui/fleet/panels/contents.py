@@ -79,6 +79,8 @@ def below(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[
         return _lines(first_line(task.text), "warning", width, density, glyphs)
     if task.note and not (task.queued or density >= Density.NO_REASONS):
         return [_line(task.note, "warning", width, glyphs)]
+    if task.skips and task.skips.skipped and density < Density.NO_REASONS:
+        return [Below(f"skipped {task.skips.skipped} of {task.skips.of} today", "faint")]
     return []
 
 

@@ -1,0 +1,108 @@
+"""The gate: whether a wake that is due is worth its cost, by what is new or by a command of its owner."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scheduler.core.schedules.schedule import in_words
+from scheduler.core.task import Command, Context, Gate, Task
+from scheduler.core.values import value
+from scheduler.engine.run import RunHandle
+from scheduler.engine.runner import Execute
+from scheduler.engine.wake import news
+from scheduler.engine.wake.results import TaskResult
+from scheduler.errors import SchedulerError, TaskFailed
+from scheduler.executors import Result
+from scheduler.process.process_info import Running
+
+LIMIT = 60.0  # seconds that a gate may take
+SHOWN = 200  # characters of a reason
+
+
+@value
+class Verdict:
+    """Whether to wake, and why; `problem` is what is wrong with the gate: then it wakes in any case."""
+
+    wake: bool
+    why: str = ""
+    problem: str = ""
+
+
+def due_anyway(gate: Gate, last_wake: float | None, failed: bool, now: float) -> str:
+    """Why the gate is not asked; empty if it is."""
+    if last_wake is None:
+        return "the first wake"
+    if failed:
+        return "the wake before did not end well"
+    if gate.at_most is not None and now - last_wake >= gate.at_most:
+        return f"the last wake was {in_words(gate.at_most)} ago"
+    return ""
+
+
+async def ask_news(
+    gate: Gate,
+    home: Path,
+    before: news.Seen,
+    results: list[TaskResult],
+    tasks: Mapping[str, Task],
+) -> Verdict:
+    """Whether anything is new since the last wake."""
+    words = news.words_of(results, tasks, before)
+    try:
+        async with asyncio.timeout(LIMIT):
+            now = await asyncio.to_thread(news.seen, home, gate.paths, words)
+    except TimeoutError:
+        return Verdict(True, problem=f"gate: its paths could not be read within {in_words(LIMIT)}")
+    if found := news.news(before, now, results, tasks):
+        return Verdict(True, f"news: {news.in_words(found)}")
+    return Verdict(False, "nothing new")
+
+
+async def ask_command(
+    command: Command,
+    letter: Mapping[str, Any],
+    task: Task,
+    context: Context,
+    run: RunHandle,
+    execute: Execute,
+) -> Verdict:
+    """What the owner's command says; it gets the letter that the wake would get."""
+    given = json.dumps(letter).encode() + b"\n"
+    work = replace(command, input=given, environment={**command.environment, "EXPERIENCE_GATE": "1"})
+    asked = RunHandle(run.name, run.trigger, run.since, _nothing_to_note, lambda _: None, None, run.citizen)
+    asked.masks, asked.number = run.masks, run.number
+    try:
+        async with asyncio.timeout(LIMIT):
+            result = await execute(task.with_work(work), context, asked)
+    except TimeoutError:
+        return Verdict(True, problem=f"gate: no answer within {in_words(LIMIT)}")
+    except (TaskFailed, SchedulerError, OSError) as error:  # there is no such program, or no process for it
+        return Verdict(True, problem=f"gate: {run.masks.hide(str(error))}")
+    return _judged(result, run.masks.hide(asked.output.tail_line()))
+
+
+async def _nothing_to_note(run: RunHandle, running: Running) -> None:
+    """The wake that it is asked for has not begun."""
+
+
+def _judged(result: Result, last: str) -> Verdict:
+    """Exit code 0 wakes, 1 does not, and a last line of JSON is more precise than either."""
+    if result.code not in (0, 1):
+        return Verdict(True, problem=f"gate: {result.text[:SHOWN]}")
+    said, why = _said(last)
+    return Verdict(result.code == 0 if said is None else said, why[:SHOWN] or "the gate's command said so")
+
+
+def _said(last: str) -> tuple[bool | None, str]:
+    """What a line such as `{"wakeAgent": false, "reason": "..."}` says; None if it is just a line."""
+    try:
+        answer = json.loads(last)
+    except (ValueError, RecursionError):
+        return None, last
+    if not isinstance(answer, dict) or not isinstance(wake := answer.get("wakeAgent"), bool):
+        return None, last
+    reason = answer.get("reason")
+    return wake, reason if isinstance(reason, str) else ""
