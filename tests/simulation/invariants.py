@@ -13,7 +13,7 @@ from tests.simulation.history import History
 from tests.simulation.oracle import NEVER
 from tests.simulation.owed import SCHEDULED, Broken
 from tests.simulation.trace import Fact
-from tests.simulation.wanted import wanted
+from tests.simulation.wanted import PATIENCE, wanted
 
 Trace = list[Fact]
 Rule = Callable[[History, Trace], Iterable[Broken]]
@@ -53,7 +53,7 @@ def counts_never_go_back(history: History, trace: Trace) -> Iterator[Broken]:
 
 def _counts(fact: Fact) -> Iterator[tuple[str, int]]:
     if fact.kind == "looked":
-        yield "wake", fact.more.wake.count
+        yield "the number of the wake", fact.more.wake.count  # not its runs: a refused one keeps its number
         yield from ((view.name, view.run_count) for view in fact.more.tasks)
     elif fact.kind == "began" and fact.task == "wake":
         yield "the letter's wake", fact.more[2]["wake"]
@@ -164,7 +164,8 @@ def _agrees(
     history: History, task: str, due: float, trace: Trace, index: int, occupied: set[str]
 ) -> Iterator[Broken]:
     looked = trace[index]
-    latest = max(due, looked.wall) + history.look + LATEST
+    waits = PATIENCE if task == "wake" else 0.0  # for the tasks that are due, before its turn starts
+    latest = max(due, looked.wall) + history.look + LATEST + waits
     for fact in trace[index + 1 :]:
         if fact.kind in DISTURBING or (fact.kind in ("asked", "edited") and fact.task == task):
             return

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.planning import recovered
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
@@ -252,6 +253,15 @@ async def test_an_agent_that_takes_its_owner_down_is_not_woken_at_every_start(bu
     wakes = json.loads((home / "wake_log.json").read_text())["wakes"]
     assert [(wake["wake"], wake["outcome"]) for wake in wakes] == [(7, "interrupted"), (8, "ok")]
     assert json.loads((home / "metadata.json").read_text())["wake_count"] == 8
+
+
+def test_a_wake_that_was_recorded_before_its_state_was_saved_is_counted_once():
+    """Killed between the two, the next owner finds its run open, and that counts it."""
+    under_way = TaskState(last_run=NOON - 60, run_count=6, running=Running(4711, 1.0, NOON - 60))
+    state = wake_state(under_way, WakeNote(), NOON - 60, 7, NOON)
+    assert recovered(state, NOON, lambda running: False).run_count == 7
+    begun_later = wake_state(under_way, WakeNote(), NOON - 3600, 6, NOON)
+    assert recovered(begun_later, NOON, lambda running: False).run_count == 7
 
 
 async def test_a_wake_that_was_recorded_before_its_owner_died_is_not_recorded_again(build, home, living):
