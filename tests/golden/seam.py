@@ -21,8 +21,8 @@ from scheduler.executors import OutputBuffer
 from scheduler.migration import installed_cron as machine_cron
 from scheduler.migration.installed_cron import InstalledCron
 from scheduler.process import process_info as facts
+from scheduler.process import who
 from scheduler.process.process_info import Running
-from scheduler.process.who import user_name
 from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryFile
 from scheduler.system.clock import SystemClock
@@ -50,9 +50,15 @@ def stand_still(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(machine_cron, "is_folder", lambda path: True)
     # What other tests of this process left behind: the user's name, and the help option that Click keeps with
     # each command as it was first used, even without the monitor above it.
-    user_name.cache_clear()
+    forget_names()
     for command in _commands(monitor):
         command._help_option = None
+
+
+def forget_names() -> None:
+    """Who this process is, is asked again."""
+    who.user_name.cache_clear()
+    who._this_process.cache_clear()
 
 
 def _commands(group: click.Group) -> Iterator[click.Command]:

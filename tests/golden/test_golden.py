@@ -54,7 +54,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         time.tzset()
         yield patch
     time.tzset()
-    seam.user_name.cache_clear()
+    seam.forget_names()
 
 
 def _user(name: str) -> SimpleNamespace:
