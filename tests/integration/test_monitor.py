@@ -99,9 +99,12 @@ async def test_f_and_r_in_a_real_terminal_change_the_state_file(tmux, environmen
     tmux("new-session", "-d", "-s", "monitor", "-x", "80", "-y", "24", *variables, command)
     await until(lambda: "✓ note" in tmux.screen(), "the first run is on screen", 20)
     assert count(opus, "note") == 1
+    tmux.keys("j")  # past the wake
     tmux.keys("f")
     await until(lambda: count(opus, "note") == 2, "f ran it once more")
     before = state(opus)["last_run"]["note"]
+    tmux.keys("r")
+    await until(lambda: "leave it as it is" in tmux.screen(), "r asks: it runs a command")
     tmux.keys("r")
     await until(lambda: count(opus, "note") == 3, "r made it due, and it ran")
     assert state(opus)["last_run"]["note"] > before

@@ -50,7 +50,8 @@ def test_a_history_that_never_ends_is_given_up(machine, monkeypatch):
     from scheduler.storage import history_reader
 
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
-    columns = "i id, '' task, 0 started, 0 finished, 0 seconds, 'ok' outcome, '' trigger, 1 attempt, '' text"
+    columns = "i id, '' task, 0 started, 0 finished, 0 seconds, 'ok' outcome, '' trigger, 1 attempt"
+    columns += ", '' text, '' facts"
     with closing(sqlite3.connect(machine.home / "runs.db")) as database:
         database.executescript(
             f"CREATE VIEW runs AS {endless} SELECT {columns}, 0 failed FROM n WHERE i < 0;"

@@ -102,6 +102,7 @@ async def test_the_link_opens_the_live_fleet_and_a_key_forces_a_task(served, her
     page("forget")
     before = here.ran()
     page("press", key="g")  # without a click before it
+    page("press", key="j")  # past the wake
     page("press", key="f")
     await until(lambda: here.ran() == before + 1, "the owner ran it")
     await until(lambda: page.shows("note"), "its row is painted again")

@@ -174,7 +174,7 @@ async def test_a_key_forces_a_task_and_the_screen_shows_it(served, here):
     async with opened(served) as screen:
         await until(lambda: screen.shows("note"), "the fleet is there")
         before = here.ran()
-        await screen.press("g", "f")
+        await screen.press("g", "j", "f")  # the first row is the wake's
         await until(lambda: here.ran() > before, "the owner ran it")
         await until(
             lambda: screen.shows("×") or screen.painted.count(b"note") > 1, "the row is painted again"
