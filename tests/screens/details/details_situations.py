@@ -89,7 +89,7 @@ DETAILS = {
     "details_running_80x24": Situation(of(lambda: copy_of("opus")), (80, 24), opening(2)),
     "details_not_followed": Situation(of(halfway), (80, 24), opening(6, "tab", "up", "up")),
     "details_not_set_up": Situation(of(lambda: copy_of("opus")), (80, 24), opening(4)),
-    "details_paused": Situation(of(lambda: copy_of("opus")), (80, 24), opening(6)),
+    "details_paused": Situation(of(lambda: copy_of("opus")), (80, 24), opening(5)),
     "details_never": Situation(of(never), (80, 24), opening(0)),
     "details_gone": Situation(
         of(lambda: copy_of("hazel", stale="its owner (pid 4711) is gone")), (100, 30), opening(0)
