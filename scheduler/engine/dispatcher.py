@@ -9,7 +9,8 @@ from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
 from scheduler.engine.freezing import Freezing
-from scheduler.engine.registry import Job, TaskRegistry
+from scheduler.engine.job import Job
+from scheduler.engine.registry import TaskRegistry
 from scheduler.system.clock import Clock, ClockSteps, Timer
 
 SLICE = 256  # dispatches before the loop may do something else

@@ -14,7 +14,7 @@ from scheduler.process.process_info import Running
 from scheduler.process.who import Who
 
 if TYPE_CHECKING:
-    from scheduler.engine.registry import Job
+    from scheduler.engine.job import Job
 
 PROGRESS_EVERY = 0.1  # seconds between two progress reports that reach a screen
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from scheduler.engine.registry import Job
+from scheduler.engine.job import Job
 from scheduler.engine.run import RunHandle
 from scheduler.system.clock import Clock
 

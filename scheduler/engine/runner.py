@@ -9,7 +9,8 @@ from typing import Any
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Context, Outcome, Task
-from scheduler.engine.registry import OWN_PROCESS, Job, TaskRegistry
+from scheduler.engine.job import Job
+from scheduler.engine.registry import OWN_PROCESS, TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.run_waiters import RunWaiters
 from scheduler.engine.timeouts import RunTimeouts

@@ -22,12 +22,13 @@ from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, Task
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import snapshots
 from scheduler.engine.freezing import FreezeFiles, Freezing
+from scheduler.engine.job import Job
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.commons import Commons, commons_of
 from scheduler.engine.paid.holds import Held
 from scheduler.engine.paid.paid_runs import PaidRuns
 from scheduler.engine.paid.summary import Summary
-from scheduler.engine.registry import Job, TaskRegistry
+from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Execute, Runner
 from scheduler.engine.stop import Stop

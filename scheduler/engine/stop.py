@@ -5,7 +5,8 @@ from dataclasses import replace
 from scheduler.core.task import Call, Imported
 from scheduler.core.views import STOPPING, Receipt
 from scheduler.engine.dispatcher import Dispatcher
-from scheduler.engine.registry import Job, TaskRegistry
+from scheduler.engine.job import Job
+from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Runner
 from scheduler.errors import NotRunning

@@ -7,8 +7,9 @@ from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
 from scheduler.core.views import HoldKind, Receipt, WakeView
 from scheduler.engine.dispatcher import Dispatcher
+from scheduler.engine.job import Job
 from scheduler.engine.paid.holds import Held
-from scheduler.engine.registry import Job, TaskRegistry
+from scheduler.engine.registry import TaskRegistry
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Execute
 from scheduler.engine.wake.wake import Wake

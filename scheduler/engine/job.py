@@ -1,0 +1,83 @@
+"""A task as the engine holds it: its state, its run, and what keeps it from starting."""
+
+from collections.abc import Callable
+
+from scheduler.core.schedules.schedule import NEVER
+from scheduler.core.state import TaskState
+from scheduler.core.task import NotSetUp as Nothing
+from scheduler.core.task import Outcome, Task, Trigger
+from scheduler.core.views import LEFT_BEHIND, STOPPING, Hold, TaskView, view
+from scheduler.engine.run import RunHandle
+from scheduler.errors import NotSetUp
+
+
+class Job:
+    """What the engine knows of one task at this moment."""
+
+    __slots__ = (
+        *("again", "cost_today", "entry", "floor", "held", "is_wake", "left", "number", "paid", "run"),
+        *("slot", "state", "task", "told", "view", "waiting", "when"),
+    )
+
+    def __init__(self, task: Task, state: TaskState, floor: float) -> None:
+        self.task, self.state, self.is_wake = task, state, task.is_wake
+        self.floor = floor  # slots before this are skipped if the task does not want to catch up
+        self.when = NEVER
+        self.slot: float | None = None  # that a start at `when` serves
+        self.entry = 0  # in the due queue; 0 while the task has none
+        self.run: RunHandle | None = None
+        self.waiting: Trigger | None = None
+        self.left: tuple[str, Callable[[], bool]] | None = None
+        self.again = False
+        self.paid = False  # its runs cost money or call a provider: they are admitted before they start
+        self.held: Hold | None = None  # what keeps it from starting
+        self.told = ("", "")  # the kind of hold that was told last, and what it was about
+        self.number = 0  # of the last wake
+        self.cost_today = ""  # US dollars, of its runs that began today
+        self.view: TaskView | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Something of this task is running, or cannot be proven to have ended."""
+        return self.run is not None or self.left is not None
+
+    def refuse_if_not_set_up(self) -> None:
+        if isinstance(self.task.work, Nothing):
+            where = self.task.work.advice.splitlines()[:2]  # "# in FILE" and the table's name
+            place = " ".join(line.removeprefix("# ") for line in reversed(where))
+            raise NotSetUp(
+                f"{self.task.name} is not set up: it needs {self.task.work.setting}; add it to {place}"
+            )
+
+    def row(self, workers: int) -> TaskView:
+        """The task as a screen shows it."""
+        if self.view is None:
+            self.view = view(
+                self.task,
+                self.state,
+                NEVER if self.busy else self.when,
+                progress=self.run.progress if self.run else None,
+                queued=self.waiting is not None,
+                note=self._note(workers),
+                held=None if self.busy or self.state.paused else self.held,
+                number=self.number,
+                cost_today=self.cost_today,
+            )
+        return self.view
+
+    def _note(self, workers: int) -> str:
+        if self.run and self.run.reason is Outcome.STOPPED:
+            return STOPPING
+        if self.left:
+            return f"{LEFT_BEHIND}{self.left[0]}"
+        if self.waiting:
+            return f"queued: all {workers} workers busy"
+        if self.held and not self.busy:
+            return self.held.why
+        if self.state.retry_at is not None:
+            return self.attempt()
+        return ""
+
+    def attempt(self) -> str:
+        """Which of its attempts a retry is: counted from the first start."""
+        return f"attempt {self.state.attempt + 1} of {self.task.retries + 1}"
