@@ -35,7 +35,7 @@ main() {
     esac
     case ${1-} in
         --all | --stop | --status) exec "$python" "$here/core.py" "$@" ;;
-        --test) check_all && check tests -m pytest -n logical --maxprocesses 4 --dist worksteal "${@:2}" && verdict ;;
+        --test) check_all && run_tests "${@:2}" && verdict ;;
         --check) check_all && verdict ;;
         --screenshots) from_checkout -m tests.screens.screenshots "${@:2}" ;;
         --bench) from_checkout -m benchmarks "${@:2}" ;;
@@ -56,6 +56,14 @@ check_all() {
     check imports -c 'from importlinter.cli import lint_imports_command as lint; lint()'
     check dependencies -m deptry . --no-ansi
     NO_MKDOCS_2_WARNING=1 check documents -m mkdocs build --quiet --strict --site-dir "$here/build/site"
+}
+
+# On all cores, in a folder with a short name: a socket's path has room for a hundred characters.
+run_tests() {
+    local folder
+    folder=$(mktemp -d /tmp/x.XXXXXX)
+    check tests -m pytest -n logical --maxprocesses 4 --dist worksteal --basetemp "$folder" "$@"
+    rm -rf "$folder"
 }
 
 check() {
