@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,18 @@ def _no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     for name in ("EXPERIENCE_ROOT", "EXPERIENCE_CONFIG", "NO_COLOR", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
     yield
+
+
+@pytest.fixture(autouse=True)
+def _shared_folder_as_it_was() -> Iterator[None]:
+    """A test that closes the machine's temporary folder makes later ones fail, far from the cause."""
+    folder = Path(tempfile.gettempdir())
+    before = folder.stat().st_mode
+    yield
+    after = folder.stat().st_mode
+    if after != before:
+        folder.chmod(before)
+    assert oct(after) == oct(before), f"the mode of {folder} is another one after this test"
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,11 @@ class Machine:
         subprocess.run(
             ["setpriv", f"--reuid={AGENT}", f"--regid={AGENT}", "--clear-groups", "sh", "-ec", script],
             cwd=self.home,
-            env={"PATH": os.environ["PATH"], **{name: str(value) for name, value in names.items()}},
+            env={
+                "PATH": os.environ["PATH"],
+                "TMPDIR": str(self.home),
+                **{name: str(value) for name, value in names.items()},
+            },
             input=given,
             text=True,
             check=True,

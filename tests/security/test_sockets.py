@@ -202,10 +202,12 @@ async def test_a_listener_of_another_user_is_not_believed(folder, home_of):
             received.append(b"")
         writer.close()
 
-    home, place = folder / "opus", Path("/tmp") / f"impostor-{os.getpid()}"
-    home.mkdir()
+    home, place = folder / "opus", folder / "open" / "impostor"
+    folder.chmod(0o711)
+    for made in (home, place.parent):
+        made.mkdir()
+    place.parent.chmod(0o777)
     os.chown(home, home_of, home_of)
-    place.unlink(missing_ok=True)
     with ordinary_user():
         server = await asyncio.start_unix_server(impostor, str(place))
     try:
@@ -215,7 +217,6 @@ async def test_a_listener_of_another_user_is_not_believed(folder, home_of):
         assert received == [b""]
     finally:
         server.close()
-        place.unlink()
 
 
 # ------------------------------------------------------------------ seats

@@ -416,8 +416,8 @@ async def test_what_listens_there_may_be_something_else(tmp_path):
     server.close()
 
 
-async def test_who_stops_while_it_opens_leaves_no_socket(owner):
-    path = shared_path(owner.path.parent.parent)
+async def test_who_stops_while_it_opens_leaves_no_socket(owner, home):
+    path = shared_path(home)
     sharing = asyncio.create_task(owner.server.share(path, os.getgid()))
     await until(path.exists, "it is about to listen")
     sharing.cancel()
@@ -425,8 +425,8 @@ async def test_who_stops_while_it_opens_leaves_no_socket(owner):
     assert path.exists() is not sharing.cancelled()
 
 
-async def test_a_member_of_the_group_steers_and_does_not_stop(owner, monkeypatch):
-    (home := owner.path.parent.parent).chmod(0o755)
+async def test_a_member_of_the_group_steers_and_does_not_stop(owner, home, monkeypatch):
+    home.chmod(0o755)
     monkeypatch.setattr(
         "scheduler.control.wire.server.peer_of", lambda connection: Peer(7, 12345, frozenset({os.getgid()}))
     )
