@@ -67,16 +67,8 @@ def wake_state(
     ahead = last_wake is not None and last_wake > now and state.last_run is not None
     if last_wake is not None and not ahead and abs(last_wake - (state.last_run or 0.0)) > SAME:
         state = state.changed(last_run=last_wake, last_duration=None)
-    return state.changed(run_count=max(state.run_count, count - _is_recorded(state, last_wake)))
-
-
-def _is_recorded(state: TaskState, last_wake: float | None) -> bool:
-    """Whether the owner died after it had recorded the turn, and before its state said that it is over.
-
-    It is found as interrupted then, which counts it.
-    """
-    running = None if state.starting else state.running
-    return running is not None and last_wake is not None and abs(last_wake - running.since) <= SAME
+    recorded = state.running is not None and not state.starting  # it is found as interrupted, which counts it
+    return state.changed(run_count=max(state.run_count, count - recorded))
 
 
 def _of_turn(state: TaskState, note: WakeNote) -> TaskState:

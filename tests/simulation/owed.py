@@ -54,6 +54,7 @@ class Owing:
     retry_from: float = NEVER  # a retry is due between these two (true time)
     retry_by: float = NEVER
     delay: float = 0.0
+    lost: bool = False  # what was not saved: anything may be
 
 
 class Owed:
@@ -83,7 +84,6 @@ class Owed:
         self.forced = False  # one was answered, too
         self.force_by = NEVER
         self.reset_saved = False  # it was answered, and has not brought a run
-        self.lost = False  # what was not saved: anything may be
 
     # ------------------------------------------------------------------ reading
 

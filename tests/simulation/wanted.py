@@ -46,7 +46,7 @@ class Wanted(Owed):
 
     def _up_cron(self) -> None:
         owing = self.owing
-        certain = max(self.wanted_since, owing.last) <= self.down_wall and not self.lost
+        certain = max(self.wanted_since, owing.last) <= self.down_wall and not self.owing.lost
         since = self.wanted_since if self.wanted_since <= self.wall else -NEVER
         owing.last = min(owing.last, self.wall)  # moments in the future count as now
         slot = last_slot(self.plan.cron, self.plan.zone, self.wall)
@@ -66,7 +66,7 @@ class Wanted(Owed):
             low = min(owing.low, self.wall + self.plan.every, self.down_wall + self.plan.every)
             self._between(low, self.wall + self.plan.every)
         elif owing.low <= self.wall and not owing.wanted:
-            certain = owing.high <= self.wall and not self.lost and self.wanted_since <= self.down_wall
+            certain = owing.high <= self.wall and not self.owing.lost and self.wanted_since <= self.down_wall
             owing.may, owing.must = owing.may or owing.high > self.wall, False
             self._slot_came(min(owing.high, self.wall), certain=certain)
         elif owing.low > self.wall:
@@ -99,7 +99,7 @@ class Wanted(Owed):
                 self.owing = copy(owing)
                 break
         else:
-            self.lost, self.owing.must, self.owing.retry_by = True, False, NEVER
+            self.owing.lost, self.owing.must, self.owing.retry_by = True, False, NEVER
         if saved.running:
             self._interrupted(saved)
         if saved.retry_at is None:
@@ -147,7 +147,7 @@ class Wanted(Owed):
         trigger = str(fact.more)
         if trigger in SCHEDULED:
             self._check_start(trigger)
-        elif not (self.asked or self.lost):
+        elif not (self.asked or self.owing.lost):
             self._break("unwanted", "it is forced, and nobody asked for that")
         self._remember()
         owing = self.owing
@@ -160,7 +160,7 @@ class Wanted(Owed):
         self._owe_nothing()
         owing.retry_from = owing.retry_by = NEVER
         owing.last, owing.over = self.wall, NEVER
-        self.running, self.begun, self.lost, self.started_at = True, False, False, self.at
+        self.running, self.begun, self.owing.lost, self.started_at = True, False, False, self.at
         self.forced, self.force_by = False, NEVER
         self.asked, self.reset_saved, self.set_in_run = 0, False, False
 
@@ -176,7 +176,7 @@ class Wanted(Owed):
         if not self._on and self.at > self.off_since + A_MOMENT:
             what = "paused" if self.paused else "disabled or removed"
             self._break("unwanted", f"it runs by its schedule ({trigger}) although it is {what}")
-        elif trigger == "retry" and self.at < self.owing.retry_from and not self.lost:
+        elif trigger == "retry" and self.at < self.owing.retry_from and not self.owing.lost:
             self._break("unwanted", "a retry comes sooner than its delay")
         elif not self._allowed():
             slot = last_slot(self.plan.cron, self.plan.zone, self.wall) if self.plan.cron else 0.0
@@ -190,7 +190,7 @@ class Wanted(Owed):
         return (
             owing.may
             or owing.wanted
-            or self.lost
+            or self.owing.lost
             or self.at >= owing.retry_from
             or (self.plan.every > 0 and self.wall >= owing.low - ON_TIME)
         )
@@ -313,7 +313,9 @@ class Wanted(Owed):
 
     def _edited(self, fact: Fact) -> None:
         before, self.plan = self.plan, fact.more
-        self.lost = self.lost or not self.up  # who reads the settings later knows only what they say then
+        self.owing.lost = (
+            self.owing.lost or not self.up
+        )  # who reads the settings later knows only what they say then
         was_on = before.enabled and not before.removed
         is_on = self.plan.enabled and not self.plan.removed
         if self.plan.removed:

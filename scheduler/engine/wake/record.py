@@ -71,7 +71,8 @@ class WakeRecord:
         self._kept = replace(self._kept, number=0, wanted=False, state=TaskState())
         if self._written.number:  # the states that come tell the owner after this one no more of that turn
             self._write_note()
-        self._correct_time()
+        now = self._clock.now()
+        self._correct_time(min(state.last_run or now, now))
 
     @property
     def told(self) -> HandedOver:
@@ -116,7 +117,7 @@ class WakeRecord:
 
     def correct_time(self) -> None:
         """The clock was set: a last wake in the future counts as now, also for those who read the file."""
-        correcting = asyncio.get_running_loop().create_task(self._corrected())
+        correcting = asyncio.get_running_loop().create_task(self._corrected(self._clock.now()))
         self._correcting.add(correcting)
         correcting.add_done_callback(self._correcting.discard)
 
@@ -125,15 +126,16 @@ class WakeRecord:
         if self._correcting:
             await asyncio.wait(self._correcting)
 
-    async def _corrected(self) -> None:
+    async def _corrected(self, last: float) -> None:
         async with self._saving:
-            await asyncio.to_thread(self._correct_time)
+            await asyncio.to_thread(self._correct_time, last)
 
-    def _correct_time(self) -> None:
-        now, path = self._clock.now(), self._home / "metadata.json"
+    def _correct_time(self, last: float) -> None:
+        """Write that the last wake was then, if the file says that it is in the future."""
+        path = self._home / "metadata.json"
         try:
-            if (unix(read_json(path, {}).get("last_wake")) or 0.0) > now:
-                _update(path, {"last_wake": datetime.fromtimestamp(now, UTC).isoformat()})
+            if (unix(read_json(path, {}).get("last_wake")) or 0.0) > self._clock.now():
+                _update(path, {"last_wake": datetime.fromtimestamp(last, UTC).isoformat()})
         except OSError as error:
             log.warning("wake not corrected", extra={"citizen": self._citizen, "error": str(error)})
 

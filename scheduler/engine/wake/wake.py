@@ -171,7 +171,8 @@ class Wake:
         known: dict[str, Any] = to_json(run.cost) if run.cost else {}
         known.pop("unknown", None)
         refused = {"refused": run.refusal} if run.refusal else {}
-        await self.record.end(run.since, result, {**known, **refused, "tasks": len(self._told)})
+        at = (run.job and run.job.state.last_run) or run.since  # the clock may have been set since
+        await self.record.end(at, result, {**known, **refused, "tasks": len(self._told)})
 
     async def _give_turn(self, turn: Turn, admitted: Admission | None) -> Result:
         run, results, work, number = turn.run, self._told, turn.task.work, turn.run.number

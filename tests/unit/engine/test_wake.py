@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,34 @@ async def test_a_wake_counts_from_when_it_was_decided_by_the_clock_as_it_is_when
     await awake(clock, scheduler, 1)
     assert scheduler.snapshot().wake.last == NOON + step
     assert scheduler.snapshot().wake.due == NOON + step + 600
+
+
+async def test_the_record_of_a_wake_is_not_ahead_when_the_clock_was_set_back_during_it(build, clock, home):
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    async def turn(context: Any) -> str:
+        begun.set()
+        await gate.wait()
+        return ""
+
+    scheduler = await build(wake=WakeConfig(every=600, work=Call(turn)))
+    await clock.advance()
+    await begun.wait()
+    await clock.jump(-3600)
+    gate.set()
+    await awake(clock, scheduler, 1)
+    assert datetime.fromisoformat(metadata(home)["last_wake"]).timestamp() == clock.now()
+    assert scheduler.snapshot().wake.due == clock.now() + 600
+
+
+async def test_a_record_that_is_ahead_does_not_put_off_the_wake_at_the_restart_after_the_next(
+    build, clock, home
+):
+    last = NOON - 300
+    (home / "metadata.json").write_text('{"last_wake": "2026-03-02T13:00:00+00:00", "wake_count": 41}')
+    for _ in range(2):
+        scheduler = await build(wake=WakeConfig(every=600), states={"wake": TaskState(last_run=last)})
+        assert scheduler.snapshot().wake.due == last + 600
 
 
 async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_keys_survive(
