@@ -23,6 +23,10 @@ class NotCron(ValueError):
     """Why cron does not run this."""
 
 
+class AcceptedByCron(NotCron):
+    """Why it does not move: cron reads it, and never runs it or means something else by it."""
+
+
 class Fields(NamedTuple):
     """What each field allows."""
 
@@ -43,7 +47,7 @@ def read_fields(text: str) -> Fields:
     both = any(texts[at][0] in "*?" for at in (2, 4))
     fields = Fields(minutes, hours, days, months, weekdays, both)
     if both and not any(min(fields.days) <= _LONGEST[month - 1] for month in fields.months):
-        raise NotCron("there is no such day in any year")
+        raise AcceptedByCron("there is no such day in any year")
     return fields
 
 
@@ -73,9 +77,11 @@ def _part(at: int, part: str) -> range:
         raise _refused(at, part, "has a step after a single number; cron refuses it, or forgets the step")
     start, end = (_number(at, word, part) for word in (first, last or first))
     if end < start:
-        raise _refused(at, part, "runs backwards")
+        raise AcceptedByCron(f"{_NAMES[at]} {part!r} runs backwards")
     if match[2] and start == end and first != last:  # fri-5/2: the scheduler takes it for fri/2
-        raise _refused(at, part, "is a single value with a step; write it without the step")
+        raise AcceptedByCron(
+            f"{_NAMES[at]} {part!r} is a single value with a step; write it without the step"
+        )
     return range(start, end + 1, step)
 
 

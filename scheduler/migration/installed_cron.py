@@ -11,6 +11,7 @@ from scheduler.system.files import read_file
 
 PROGRAMS = ("usr/sbin/cron", "usr/sbin/crond", "usr/bin/crond", "sbin/crond")
 SYSTEM = (Path("/etc/crontab"), Path("/etc/cron.d"))
+FILE_IGNORED = b"Syntax error, this crontab file will be ignored"  # among the messages of Debian's
 ZONE = b"CRON_TZ"  # the only variable that any cron reads times in: cronie and FreeBSD do, Debian does not
 
 ROOT = 0  # a user's number
@@ -23,6 +24,7 @@ class InstalledCron:
 
     program: str = ""
     reads_zone: bool | None = None  # CRON_TZ; None: not known
+    ignores_files: bool = False  # the whole file for one line that it does not understand, as Debian's does
     environment: Mapping[str, str] = field(default_factory=dict)  # by PAM, before what the crontab sets
 
 
@@ -33,18 +35,32 @@ def installed_cron(user: str, home: str, root: Path = Path("/")) -> InstalledCro
         return InstalledCron(environment=pam_environment(root, None, user, home))
     service = root / "etc/pam.d" / program.name
     added = pam_environment(root, service, user, home) if service.is_file() else {}
-    return InstalledCron(str(program), ZONE in _content(program), added)
+    content = _content(program)
+    return InstalledCron(str(program), ZONE in content, FILE_IGNORED in content, added)
 
 
 def why_ignored(path: Path | None, content: bytes) -> str:
     """Why cron runs nothing of this crontab (None: a user's own); empty if it does, or is not asked to."""
-    folder = path.parent.name if path else ""
-    installed = path is None or path in SYSTEM or folder in ("crontabs", "tabs", "cron.d")
-    if installed and content and not content.endswith(b"\n"):
+    if is_installed(path) and content and not content.endswith(b"\n"):
         return "cron ignores a file whose last line has no line end"
-    if path and folder == "cron.d" and not READ_BY_CRON.fullmatch(path.name):
+    if path and path.parent.name == "cron.d" and not READ_BY_CRON.fullmatch(path.name):
         return "cron ignores a file with this name: letters, digits, _ and - only"
     return _why_distrusted(path) if path and (path in SYSTEM or path.parent in SYSTEM) else ""
+
+
+def is_installed(path: Path | None) -> bool:
+    """Whether cron reads this file: a user's own crontab (None), or one by its place."""
+    return path is None or path in SYSTEM or path.parent.name in ("crontabs", "tabs", "cron.d")
+
+
+def is_user(name: str) -> bool:
+    """Whether this machine knows a user of this name."""
+    from pwd import getpwnam
+
+    try:
+        return bool(getpwnam(name))
+    except KeyError:
+        return False
 
 
 def _why_distrusted(path: Path) -> str:

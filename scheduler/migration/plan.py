@@ -1,7 +1,7 @@
 """Decides what each line of a crontab becomes: a task, the wake, or work for a human, with the reason."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from enum import StrEnum
@@ -18,8 +18,9 @@ from scheduler.errors import BadSchedule
 from scheduler.migration.at_start import Processes, leaves_a_daemon, running_copy
 from scheduler.migration.cron_fields import NotCron, read_fields
 from scheduler.migration.crontab import Line, LineKind, has_users, read, split_input, split_user
+from scheduler.migration.debian_syntax import first_syntax_error
 from scheduler.migration.hints import anacron_job, as_setting, sixth_field
-from scheduler.migration.installed_cron import InstalledCron
+from scheduler.migration.installed_cron import InstalledCron, is_installed
 from scheduler.migration.names import folders_in, in_background, keeps_alive, name_of, numbered, script_of
 
 Moments = tuple[float, ...]
@@ -113,6 +114,7 @@ class MigrationRequest:
     cron: InstalledCron = InstalledCron()  # noqa: RUF009  # frozen
     processes: Callable[[], Processes] = dict  # of the user, now
     is_folder: Callable[[Path], bool] = Path.is_absolute
+    is_user: Callable[[str], bool] = bool
 
 
 class CannotMigrate(Exception):
@@ -168,11 +170,18 @@ class _Planner:
         usual = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": wanted.home, "LOGNAME": wanted.user}
         usual |= {name: value for name, value in wanted.cron.environment.items() if name not in usual}
         around, plans = LineContext(usual, wanted.zone), list[LinePlan]()
+        ignored = source.ignored or self._why_ignored(source, lines, column)
         for line in lines:
             if line.kind is LineKind.SETTING:
                 around = around.with_setting(line.name, line.value, wanted)
-            plans.append(self._line(line, around, column, source.ignored))
+            plans.append(self._line(line, around, column, ignored))
         return CrontabPlan(source, column, tuple(plans))
+
+    def _why_ignored(self, source: Source, lines: Sequence[Line], column: bool) -> str:
+        if not (self._wanted.cron.ignores_files and is_installed(source.path)):
+            return ""
+        wrong = first_syntax_error(lines, column, self._wanted.is_user)
+        return f"cron ignores this file for the syntax error in its line {wrong.number}" if wrong else ""
 
     def _line(self, line: Line, around: LineContext, column: bool, ignored: str) -> LinePlan:
         try:

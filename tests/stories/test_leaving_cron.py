@@ -158,6 +158,9 @@ def test_the_cron_of_the_machine_says_itself_whether_it_reads_zones(tmp_path):
     (tmp_path / "usr/sbin/cron").write_bytes(b"\x7fELF...")
     found = installed_cron("me", "/home/opus", tmp_path)
     assert (found.program, found.reads_zone) == (str(tmp_path / "usr/sbin/cron"), False)
+    assert not found.ignores_files
+    (tmp_path / "usr/sbin/cron").write_bytes(b"\x7fELF..." + machine.FILE_IGNORED)
+    assert installed_cron("me", "/home/opus", tmp_path).ignores_files
 
 
 # ------------------------------------------------------------------ what cron adds, forgives and ignores
@@ -251,6 +254,38 @@ def test_a_file_that_cron_ignores_starts_nothing_here_either(
     found = plan([source], replace(ME, user="root"))[0]
     assert why in source.ignored if why else source.ignored == ""
     assert all(each.moves != bool(why) for each in found.lines)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_one_bad_line_in_cron_d_stops_the_others_where_cron_is_debians(known, tmp_path, monkeypatch):
+    """Debian's cron 3.0pl1-162: "Error: bad minute; ... Syntax error, this crontab file will be ignored"."""
+    monkeypatch.setattr(machine, "SYSTEM", (tmp_path / "cron.d",))
+    monkeypatch.setattr(machine, "ROOT", tmp_path.stat().st_uid)
+    (file := tmp_path / "cron.d/agent").parent.mkdir()
+    cron = InstalledCron("cron", False, ignores_files=known)
+    wanted = replace(ME, user="root", cron=cron, is_user="root".__eq__)
+    refused = ["61 * * * * root true", "* * * * * nobody-here true", "hello there", "@DAILY root true"]
+    refused += ["* * ? * * root true", "5/2 * * * * root true", "-* * * * * root true", "1,,2 * * * * root a"]
+    refused += ["* * * * * root", "@reboot root", 'A="b', "*/0 * * * * root true", "@every_minute root true"]
+    accepted = [
+        "0 0 31 2 * root true",
+        "* 5-3 * * * root true",
+        "* * * * fri-5/2 root true",
+        "* * * * * root ",
+    ]
+    accepted += [
+        "* * * JAN-Feb 7,sun root true",
+        "*/100 * * * * root true",
+        '"A B"=c',
+        "  * * * * * root true",
+    ]
+    for bad in (*refused, *accepted):
+        file.write_text(f"* * * * * root beat\n{bad}\n")
+        found = plan(sources([file], "root", system=False, column=None), wanted)[0]
+        first, _ = found.lines
+        assert first.moves is not (known and bad in refused), bad
+        if known and bad in refused:
+            assert first.reason == "cron ignores this file for the syntax error in its line 2"
 
 
 def test_a_file_of_an_agent_in_cron_d_starts_nothing(tmp_path, monkeypatch):

@@ -87,7 +87,7 @@ def _planned(
     files: Sequence[Path], settings: "Settings", asked: dict[str, Any]
 ) -> tuple["Target", "MigrationRequest", tuple["CrontabPlan", ...]]:
     from scheduler.core.schedules.schedule import local_zone
-    from scheduler.migration.installed_cron import installed_cron, is_folder, processes_of
+    from scheduler.migration.installed_cron import installed_cron, is_folder, is_user, processes_of
     from scheduler.migration.plan import MigrationRequest, plan
     from scheduler.migration.target import (
         choose_citizen,
@@ -119,6 +119,7 @@ def _planned(
         cron=installed_cron(user, home),
         processes=cache(lambda: processes_of(user)),
         is_folder=is_folder,
+        is_user=is_user,
     )
     return target, wanted, plan(found, wanted)
 
