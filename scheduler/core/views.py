@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any
 
-from scheduler.core.costs import Money
+from scheduler.core.costs import Money, RunCost
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import Failure, Skips, TaskState
@@ -132,6 +132,16 @@ class Event:
     duration: float | None = None
     late: float | None = None
     who: Who | None = None  # asked for it: for the verb, or for this run
+    cost: RunCost | None = None
+    number: int = 0  # of the wake
+    provider: str = ""  # whose going and coming this is about
+
+    @property
+    def about(self) -> str:
+        """`citizen/task`, a wake with its number, the provider, or only the citizen."""
+        if self.provider or not self.task:
+            return self.provider or self.citizen
+        return f"{self.citizen}/{self.task}{f' #{self.number}' if self.number else ''}"
 
 
 def new_events(events: tuple[Event, ...], last: Event | None) -> tuple[list[Event], int]:

@@ -8,6 +8,7 @@ from itertools import count
 from logging import INFO, WARNING
 from typing import Any, TypeVar
 
+from scheduler.core.costs import RunCost
 from scheduler.core.ports import Listener
 from scheduler.core.records import FinishedRun
 from scheduler.core.task import WAKE, Outcome, Trigger
@@ -95,11 +96,15 @@ class EventBus:
         duration: float | None = None,
         late: float | None = None,
         who: Who | None = None,
+        cost: RunCost | None = None,
+        number: int = 0,
+        provider: str = "",
     ) -> None:
         """Keep and log an event."""
         self._seq = seq = self._seq + 1
         at = self._clock.now()
-        noted = (seq, at, kind, self._citizen, task, outcome, text, trigger, duration, late, who)
+        told = (outcome, text, trigger, duration, late, who, cost, number, provider)
+        noted = (seq, at, kind, self._citizen, task, *told)
         self._noted.append(noted)
         if outcome is not None and outcome is not OK and kind == "finished" and task != WAKE:
             self.trouble(Event(*noted))  # a wake has an event of its own in the memory

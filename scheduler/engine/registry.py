@@ -158,7 +158,7 @@ class TaskRegistry:
         self.publish(job)
         if hold and (hold.kind, hold.about) != job.told:
             job.told = (hold.kind, hold.about)
-            self.add_event("waits", job.task.name, text=hold.why)
+            self.add_event(_kind_of(hold), job.task.name, text=hold.why)
             for listener in self.bus.listeners:
                 listener.held(job.task, hold)
 
@@ -194,7 +194,8 @@ class TaskRegistry:
             state = state.counted(_day(now), skipped=False)
         self.update(job, state)
         why = job.attempt() if run.trigger is RETRY else why
-        self.add_event("started", run.name, None, why, run.trigger, None, run.late, run.who)
+        asked = (run.trigger, None, run.late, run.who)
+        self.add_event("started", run.name, None, why, *asked, number=run.number)
         for listener in self.bus.listeners:
             listener.started(job.task)
 
@@ -255,7 +256,8 @@ class TaskRegistry:
         """Keep it as an event, and in the history."""
         outcome, text, output = result.outcome, result.text, run.printed
         lasted = None if outcome is Outcome.SKIPPED else took
-        self.add_event("finished", run.name, outcome, text, run.trigger, lasted, None, run.who)
+        asked = (run.trigger, lasted, None, run.who)
+        self.add_event("finished", run.name, outcome, text, *asked, run.cost, run.number)
         if output is not None:
             output.close()
         when = (run.since, now, took)
@@ -407,6 +409,10 @@ class TaskRegistry:
 def _place(job: Job) -> tuple[bool, int, str]:
     """The wake is the first row of its citizen."""
     return not job.is_wake, job.task.priority, job.task.name
+
+
+def _kind_of(hold: Hold) -> str:
+    return "over budget" if hold.why.startswith("over budget") else "waits"
 
 
 def _day(now: float) -> str:

@@ -83,7 +83,8 @@ class Scheduler:
         self._freezing = Freezing(citizen, freezes or HomeFreezes(home), clock, self._freeze_changed)
         self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
-        self._paid = PaidRuns(citizen, home, clock, commons or commons_of(home.parent, clock), workers.run)
+        shared = commons or commons_of(home.parent, clock)
+        self._paid = PaidRuns(citizen, home, clock, shared, workers.run, self._tell_of_provider)
         plan = self._rules.wake
         self._wake = self._desk(plan) if plan else None
         self._jump: Timer | None = None
@@ -452,6 +453,9 @@ class Scheduler:
         rows = (job for job in self._registry.rows() if not job.is_wake)
         names = [job.task.name for job in rows if (job.run or job.waiting) and job.task.ends]
         return await self._runner.waiters.wait_for(names, patience)
+
+    def _tell_of_provider(self, provider: str, kind: str, text: str) -> None:
+        self._registry.add_event(kind, text=text, provider=provider)
 
     # -------------------------------------------------------------- a run
 

@@ -19,11 +19,15 @@ from scheduler.core.text import clean
 from scheduler.core.views import Event
 from scheduler.process import standard_streams
 from scheduler.schema.json_codec import to_json
+from scheduler.spending.money import price, tokens
 from scheduler.system.foreign_home import make_folder, open_file, rename
 
 QUEUED = 10_000  # lines; further lines are dropped and counted while a reader is stuck
 FILE_SIZE, FILES_KEPT = 10_000_000, 5
-EVENT_FIELDS = ("kind", "citizen", "task", "outcome", "text", "trigger", "duration", "late", "seq", "who")
+EVENT_FIELDS = (
+    *("kind", "citizen", "task", "outcome", "text", "trigger", "duration", "late", "seq", "who"),
+    *("cost", "number", "provider"),
+)
 STANDARD_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 Write = Callable[[logging.LogRecord, str], None]
@@ -210,6 +214,7 @@ class JsonFormatter(logging.Formatter):
         event = getattr(record, "event", None)
         if isinstance(event, Event):
             given = {name: to_json(getattr(event, name)) for name in EVENT_FIELDS}
+            given["number"] = event.number or None
             fields |= {name: value for name, value in given.items() if value not in (None, "")}
         else:
             fields |= {"kind": record.name, "text": record.getMessage(), **_extras(record)}
@@ -219,7 +224,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def _sentence(event: Event) -> str:
-    who = f"{event.citizen}/{event.task}" if event.task else event.citizen
+    who = event.about
+    if event.outcome is None and event.text.startswith(event.kind):
+        return f"{who} {event.text}"
     what = event.kind if event.outcome is None else str(event.outcome)
     if event.kind == "started" and event.trigger:
         late = int((event.late or 0.0) + 0.5)
@@ -229,6 +236,7 @@ def _sentence(event: Event) -> str:
         what += f" by {event.who.in_full}"
     if event.duration is not None:
         what += f" in {took(event.duration)}"
+    what += "".join(f", {amount}" for amount in (price(event.cost), tokens(event.cost)) if amount)
     return f"{who} {what}: {event.text}" if event.text else f"{who} {what}"
 
 

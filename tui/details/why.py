@@ -19,6 +19,7 @@ from scheduler.core.views import (
     TaskStatus,
     TaskView,
 )
+from scheduler.errors import PROGRAM
 from tui.common.text import ago, moment, took
 from tui.fleet.notices import ATTEMPT, first_line, stalled
 
@@ -131,7 +132,7 @@ def _what_lifts(held: Hold, citizen: str) -> str:
     """What can be done, or what follows."""
     if held.kind is HoldKind.BUDGET:
         whose = "--all" if held.about.startswith("all ") else citizen
-        return f"; experience-tui budget {whose} --add 2 --today allows more"
+        return f"; {PROGRAM} budget {whose} --add 2 --today allows more"
     tried = held.kind is HoldKind.PROVIDER and held.until is not None
     return "; nobody calls it before, then one run tries it first" if tried else ""
 

@@ -11,6 +11,7 @@ from textual.content import Content
 from scheduler.core.ports import FleetView
 from scheduler.core.task import WAKE
 from scheduler.core.views import NOBODY, Heartbeat, Snapshot
+from scheduler.errors import PROGRAM
 from tui.common.text import clean
 
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
@@ -138,7 +139,7 @@ def _errors(view: FleetView, plain: bool) -> Iterator[Piece]:
     if view.problems:
         yield ("The settings have errors\n\n", "bold $title")
         yield from ((f"    {clean(problem, plain)}\n", "$bad") for problem in view.problems)
-        yield from ("\n", ("experience-tui check", "$run"), " lists all errors. Save the file: ")
+        yield from ("\n", (f"{PROGRAM} check", "$run"), " lists all errors. Save the file: ")
         yield "this screen reads it again.\n\n"
 
 

@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot, TaskStatus, new_events
+from scheduler.spending.money import price, tokens
 from tui.common import text as words
 from tui.fleet.arrangement import Filter
 from tui.fleet.notices import first_line
@@ -29,7 +30,9 @@ OUTCOMES = {
 HOLDS = ("paused", "frozen")
 KIND_STATUS = {
     "started": TaskStatus.RUNNING,
-    "waits": TaskStatus.WAITS,
+    **dict.fromkeys(("waits", "away"), TaskStatus.WAITS),
+    "over budget": TaskStatus.OVER_BUDGET,
+    "back": TaskStatus.OK,
     **dict.fromkeys(HOLDS, TaskStatus.PAUSED),
 }
 TRIGGER_WORDS = {
@@ -45,6 +48,8 @@ STYLES: dict[TaskStatus | None, str] = {
     TaskStatus.WARNING: "warning",
     TaskStatus.FAILED: "failed",
     TaskStatus.RUNNING: "running",
+    TaskStatus.WAITS: "warning",
+    TaskStatus.OVER_BUDGET: "warning",
 }
 
 
@@ -122,8 +127,8 @@ def event_text(entry: Entry, glyphs: Glyphs) -> EventText:
 
 
 def where_of(entry: Entry) -> str:
-    """`citizen/task`, or only the citizen."""
-    return f"{entry.citizen}/{entry.task}" if isinstance(entry, Event) and entry.task else entry.citizen
+    """The task, the citizen or the provider that it is about."""
+    return entry.about if isinstance(entry, Event) else entry.citizen
 
 
 def text_of(event: Event) -> str:
@@ -131,6 +136,8 @@ def text_of(event: Event) -> str:
     more = first_line(event.text[:TEXT_LIMIT])
     if event.trigger is Trigger.RETRY and event.outcome is None and more:
         return more  # `attempt 2 of 3`
+    if event.outcome is None and more.startswith(event.kind):  # it says so itself
+        return more
     if event.outcome is Outcome.STOPPED and event.duration is not None:
         stopped, _, left = more.partition("; ")
         return f"{stopped} after {words.took(event.duration)}" + (f"; {left}" if left else "")
@@ -156,7 +163,8 @@ def _what_happened(event: Event) -> str:
         return f"{event.kind}{by}"
     took = f" in {words.took(event.duration)}" if event.duration is not None else ""
     forced = f" ({_asked(event)}{by})" if by else ""
-    return f"{event.outcome}{took}{forced}"
+    cost = "".join(f", {each}" for each in (price(event.cost), tokens(event.cost)) if each)
+    return f"{event.outcome}{took}{cost}{forced}"
 
 
 def _asked(event: Event) -> str:

@@ -32,24 +32,30 @@ class Happened:
 def recent(entries: Sequence[Entry], count: int, running: Started) -> list[Happened]:
     """The last `count` lines, the newest last; a start is one only while the run goes on."""
     found: list[Happened] = []
-    last: dict[str, int] = {}  # of each task, the line that goes on if the one before it is the same
+    last: dict[
+        tuple[str, str], int
+    ] = {}  # of each task, the line that goes on if the one before it is the same
     for entry in reversed(entries[-LOOKED_AT:]):
         if isinstance(entry, Event) and entry.kind == "started" and not _runs(entry, running, last):
             continue
-        where = where_of(entry)
-        at = last.get(where, -1)
+        row = _row(entry)
+        at = last.get(row, -1)
         if at >= 0 and _same(entry, found[at].entry):
             found[at] = Happened(found[at].entry, found[at].times + 1, entry.time)
         elif len(found) < count:
-            last[where] = len(found)
+            last[row] = len(found)
             found.append(Happened(entry))
         else:
-            last[where] = -1
+            last[row] = -1
     return found[::-1]
 
 
-def _runs(entry: Event, running: Started, last: dict[str, int]) -> bool:
-    return (entry.citizen, entry.task) in running and where_of(entry) not in last
+def _row(entry: Entry) -> tuple[str, str]:
+    return entry.citizen, entry.task if isinstance(entry, Event) else ""
+
+
+def _runs(entry: Event, running: Started, last: dict[tuple[str, str], int]) -> bool:
+    return _row(entry) in running and _row(entry) not in last
 
 
 def _same(entry: Entry, later: Entry) -> bool:
@@ -58,6 +64,7 @@ def _same(entry: Entry, later: Entry) -> bool:
         isinstance(entry, Event)
         and isinstance(later, Event)
         and entry.outcome in QUIET
+        and not entry.number  # each wake is a line: it has a cost
         and (entry.outcome, entry.trigger) == (later.outcome, later.trigger)
         and _NUMBER.sub("", entry.text) == _NUMBER.sub("", later.text)
     )

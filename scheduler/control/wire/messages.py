@@ -13,7 +13,7 @@ from scheduler.schema.json_codec import InvalidJson, from_json, to_json
 
 T = TypeVar("T")
 
-PROTOCOL = 2
+PROTOCOL = 3  # 2 knows neither runs that are stopped nor rows that wait
 LINE_LIMIT = 16 * 1024  # bytes of a request; most have a hundred, one may name each task on a tall screen
 ANSWER_LIMIT = 64 * 1024 * 1024  # bytes of a snapshot: ten thousand tasks have three million
 EVENTS_KEPT = 200

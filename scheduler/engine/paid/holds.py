@@ -4,7 +4,7 @@ import zlib
 
 from scheduler.core.spans import moment
 from scheduler.core.views import Hold, HoldKind
-from scheduler.errors import SchedulerError
+from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.providers.outage import Outage
 from scheduler.spending.budget import OverBudget
 
@@ -25,9 +25,9 @@ class Held(SchedulerError):
         match hold.kind:
             case HoldKind.BUDGET if hold.until is not None:
                 whose = "--all" if hold.about.startswith("all") else who.partition("/")[0]
-                text = f"is {hold.why}; lift it with: experience-tui budget {whose} --add 2 --today"
+                text = f"is {hold.why}; lift it with: {PROGRAM} budget {whose} --add 2 --today"
             case HoldKind.PROVIDER:
-                text = f"{hold.why}; have it tried now with: experience-tui providers {hold.about} --retry"
+                text = f"{hold.why}; have it tried now with: {PROGRAM} providers {hold.about} --retry"
             case _:
                 text = f"waits: {hold.why}"
         super().__init__(f"{who} {text}")

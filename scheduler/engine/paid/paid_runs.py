@@ -60,10 +60,20 @@ class Ended:
 class PaidRuns:
     """The money and the providers of one citizen's runs."""
 
-    def __init__(self, citizen: str, home: Path, clock: Clock, commons: Commons, execute: Execute) -> None:
+    def __init__(
+        self,
+        citizen: str,
+        home: Path,
+        clock: Clock,
+        commons: Commons,
+        execute: Execute,
+        told: Callable[[str, str, str], None],
+    ) -> None:
+        """`told` gets what becomes known of a provider: its name, `away` or `back`, and the words."""
         self.costs = RunCosts(citizen, home, clock, commons.citizens)
         self._outages, self._execute = commons.outages, execute
         self._citizen, self._clock = citizen, clock
+        self._told, self._news = told, list[tuple[str, str, str]]()
         self._options = SchedulerOptions()
         self._schedules: Mapping[str, Schedule] = {}
         self._summary: Summary | None = None
@@ -195,6 +205,7 @@ class PaidRuns:
             if run.reason:
                 ended = replace(ended, outcome=run.reason)
             refused = await asyncio.to_thread(self._settle, task, run, admitted, ended)
+            self._tell_news()
         if refused is not None:
             return refused
         if failure is not None:
@@ -282,12 +293,23 @@ class PaidRuns:
         """The result of a run that was refused and waits; a person must act on any other refusal."""
         if refusal is None or not refusal.wait:
             tried = ended.asked and ended.outcome not in ENDED_BY_OTHERS
-            self._outages.ended(task.provider, admitted.run.run, tried=tried)
+            if self._outages.ended(task.provider, admitted.run.run, tried=tried):
+                self._news.append((task.provider, "back", f"back: {self._citizen}/{task.name} got through"))
             return None
+        before = self._outages.of(task.provider)
         outage = self._outages.refused(task.provider, Refused(admitted.run, refusal.kind, refusal.retry_at))
         until = moment(outage.until, self._clock.now())
         when = f"until {until}" if outage.named else f"tried again {until}"
+        if before is None or outage.until != before.until:
+            reason = f" ({outage.reason})" if outage.reason else ""
+            rest = "who names it waits, and the first run afterwards goes alone"
+            self._news.append((task.provider, "away", f"away {when}{reason}: {rest}"))
         return Result(Outcome.REFUSED, f"refused by {task.provider}: {outage.reason}, {when}")
+
+    def _tell_news(self) -> None:
+        """On the loop: what a thread has found."""
+        while self._news:
+            self._told(*self._news.pop(0))
 
     def _warn(self, text: str, error: OSError) -> None:
         log.warning(text, extra={"citizen": self._citizen, "error": str(error)})

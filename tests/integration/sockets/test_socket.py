@@ -399,7 +399,7 @@ async def test_another_version_of_the_protocol_is_a_sentence(home, monkeypatch):
     other = SimpleNamespace(**{**vars(messages), "PROTOCOL": 1})
     monkeypatch.setattr("scheduler.control.wire.server.messages", other)
     await owner.open()
-    with pytest.raises(Disconnected, match="speaks version 1 of the protocol, this is version 2"):
+    with pytest.raises(Disconnected, match="speaks version 1 of the protocol, this is version 3"):
         await Connection.open(owner.at)
     await owner.close()
 

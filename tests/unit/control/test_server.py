@@ -10,7 +10,8 @@ import pytest
 
 from scheduler.control.wire import messages, server
 from scheduler.control.wire.server import Server
-from scheduler.core.views import Event, OutputChunk, Snapshot
+from scheduler.core.task import Outcome, Trigger
+from scheduler.core.views import Event, HoldKind, OutputChunk, Snapshot, TaskStatus
 from scheduler.engine.event_bus import Subscribers
 from tests.fakes import until
 
@@ -166,3 +167,20 @@ async def test_a_request_that_breaks_is_logged_and_ends_the_connection(
     client = await watching()
     assert await client.reader.read() == b""
     assert "a request broke" in caplog.text and "ZeroDivisionError" in caplog.text
+
+
+def test_a_word_that_an_older_peer_does_not_know_raises_the_version_of_the_protocol():
+    """It would break the connection over an unknown word; over a version it says which of the two is old."""
+    words = {
+        each: tuple(member.value for member in each) for each in (Outcome, TaskStatus, HoldKind, Trigger)
+    }
+    known = {
+        Outcome: ("ok", "warning", "failed", "timed out", "interrupted", "stopped", "skipped", "refused"),
+        TaskStatus: (
+            *("ok", "warning", "failed", "never ran", "not set up", "running", "paused"),
+            *("stopped", "waits", "over budget"),
+        ),
+        HoldKind: ("awake", "budget", "provider", "freeze"),
+        Trigger: ("schedule", "force", "wake", "retry", "catch-up", "urgent"),
+    }
+    assert (messages.PROTOCOL, words) == (3, known), "raise PROTOCOL, then write both here"

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from scheduler.core.costs import RunCost
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import Event, Snapshot
+from scheduler.core.views import Event, Snapshot, TaskStatus
 from tests.each import each
 from tests.fakes import NOON
 from tui.fleet.arrangement import Filter
-from tui.log.events import KEPT, SPARE, Day, EventLog, Gap, LogLines, text_of
+from tui.log.events import KEPT, SPARE, Day, EventLog, Gap, LogLines, kind_of, text_of, where_of
 
 
 def event(seq: int, citizen: str = "opus", at: float | None = None, **more) -> Event:
@@ -129,3 +130,21 @@ def test_words_of_events():
     assert text_of(event(1, kind="clock jumped", trigger=None)) == "clock jumped"
     assert text_of(replace(done, text="x" * 1_000_000))[-1] == "x"
     assert len(text_of(replace(done, text="x" * 1_000_000))) < 1000
+
+
+def test_the_end_of_a_run_says_what_it_cost():
+    cost = RunCost("0.61", tokens_in=88_000, tokens_out=412)
+    ended = event(1, kind="finished", task="wake", outcome=Outcome.OK, text="sent", duration=252.0, cost=cost)
+    assert text_of(ended) == "ok in 04:12, $0.61, 88.4k tok: sent"
+    assert text_of(replace(ended, cost=RunCost(unknown=True))) == "ok in 04:12, $?: sent"
+    assert where_of(replace(ended, number=1680)) == "opus/wake #1680"
+
+
+def test_a_hold_says_its_words_once():
+    held = event(1, kind="waits", trigger=None, text="waits for anthropic until 15:00 (usage limit)")
+    assert text_of(held) == "waits for anthropic until 15:00 (usage limit)"
+    assert kind_of(replace(held, kind="over budget")) is TaskStatus.OVER_BUDGET
+    away = event(1, kind="away", task="", trigger=None, provider="anthropic", text="away until 15:00")
+    assert (where_of(away), text_of(away)) == ("anthropic", "away until 15:00")
+    ended = event(1, kind="finished", outcome=Outcome.OK, text="finished all")
+    assert text_of(ended) == "ok: finished all"

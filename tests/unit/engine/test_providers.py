@@ -301,3 +301,19 @@ async def test_six_hours_away_cost_a_hundred_citizens_one_call_for_each_pause(
     await clock.advance(60)
     assert len({name for name, _ in service.calls}) == CITIZENS
     assert began + AWAY <= clock.now()
+
+
+async def test_one_event_says_that_the_provider_is_away_and_one_that_it_is_back(root, clock, service):
+    service.refusal = LIMIT
+    commons = root.commons()
+    both = [
+        await root.citizen("mira", service.task(), commons=commons),
+        await root.citizen("opus", service.task(), commons=commons),
+    ]
+    await clock.advance(60)
+    service.refusal = ""
+    await clock.advance(hours=3, minutes=2)
+    told = [event for each in both for event in each.snapshot().events if event.provider]
+    assert [(event.about, event.kind) for event in told] == [("anthropic", "away"), ("anthropic", "back")]
+    assert told[0].text.startswith("away until 15:00 (usage limit): who names it waits")
+    assert told[1].text.startswith("back: ") and told[1].time >= NOON + 3 * 3600

@@ -108,13 +108,11 @@ async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(
         await awake(clock, scheduler, number)
     await clock.advance(3600)
     assert scheduler.snapshot().wake.note == "over budget until 00:00 ($0.80 of $1.00)"
-    with pytest.raises(
-        SchedulerError, match=r"over budget .* lift it with: experience-tui budget opus --add"
-    ):
+    with pytest.raises(SchedulerError, match=r"over budget .* lift it with: .* budget opus --add"):
         await scheduler.wake()
     await clock.advance(3600)
     assert scheduler.snapshot().wake.count == 2
-    told = [event.text for event in scheduler.snapshot().events if event.kind == "waits"]
+    told = [event.text for event in scheduler.snapshot().events if event.kind == "over budget"]
     assert told == ["over budget until 00:00 ($0.80 of $1.00)"]  # once
     await clock.advance(12 * 3600)
     await awake(clock, scheduler, 3)

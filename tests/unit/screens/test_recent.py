@@ -47,6 +47,13 @@ def test_skips_are():
     assert [said(line) for line in found] == ["skipped 3 times since 12:00, last in 1.0s: nothing new"]
 
 
+def test_skips_fold_between_two_wakes_and_each_wake_is_a_line():
+    wake = replace(ended("wake", 3, "read"), number=7)
+    skips = [ended("wake", n, "nothing new", Outcome.SKIPPED) for n in (1, 2, 4, 5)]
+    entries = [*skips[:2], wake, replace(wake, seq=9, number=8), *skips[2:]]
+    assert lines(*entries) == [("wake", 2), ("wake", 1), ("wake", 1), ("wake", 2)]
+
+
 def test_a_start_is_a_line_while_the_run_goes_on():
     entries = [began("a", 1), began("b", 2), ended("a", 3), began("a", 4)]
     assert lines(*entries) == [("a", 1)]

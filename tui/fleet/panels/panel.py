@@ -5,6 +5,7 @@ from collections.abc import Container
 from rich.segment import Segment
 
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
+from scheduler.errors import PROGRAM
 from tui.common import text as words
 from tui.common.styles import CURSOR, EDGE, FADED, HERE, LOST, MARKED, Styles, edge_style
 from tui.fleet.arrangement import Filter, words_of
@@ -209,7 +210,7 @@ def _instead_of_tasks(citizen: str, snapshot: Snapshot | None, said: list[Notice
     if snapshot is None:
         return "waiting for its scheduler"
     broken = any(note.rank in (Severity.STALE, Severity.PROBLEM) and SETTINGS in note.text for note in said)
-    return f"experience-tui check {citizen} shows what is wrong" if broken else NO_TASKS
+    return f"{PROGRAM} check {citizen} shows what is wrong" if broken else NO_TASKS
 
 
 def paint(state: RowState, styles: Styles) -> list[Segment]:
