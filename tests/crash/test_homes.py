@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.main import main
+from scheduler.cli.main import main, run
 from scheduler.storage.lock import acquire
 from tests.crash.loops import STATE, Place, command, everything_in
 from tests.fakes import until
 from tests.ordinary_user import ORDINARY_USER
+from tui.__main__ import monitor
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
@@ -148,6 +149,32 @@ def test_what_is_written_first_is_never_written_through_a_link(place):
         (place.home / name).symlink_to(other)
     assert place.call("--wake").returncode == 0
     assert other.read_text() == "of another program"
+
+
+def test_files_that_are_links_stay_links(place, monkeypatch, capsys):
+    """A home kept in a repository of its own, its files linked from there (stow, chezmoi)."""
+    kept = place.root / "kept"
+    kept.mkdir()
+    files = (STATE, "metadata.json", "wake_log.json", "experience.toml")
+    place.tasks(TICK, more='[wake]\ncommand = ["true"]\n')
+    for name in files:
+        file = place.home / name
+        (kept / name).write_text(file.read_text() if file.exists() else "{}")
+        file.unlink(missing_ok=True)
+        file.symlink_to(kept / name)
+    assert place.call("--wake").returncode == 0
+    for name, value in place.environment().items():
+        monkeypatch.setenv(name, value)
+    words = ["disable", "--config", str(place.config), "opus", "tick"]
+    assert run(monitor, words, "experience-tui") == 0, capsys.readouterr().err
+    assert [name for name in files if not (place.home / name).is_symlink()] == []
+    for name, words in (
+        (STATE, "last_run"),
+        ("metadata.json", "last_wake"),
+        ("wake_log.json", "wakes"),
+        ("experience.toml", "enabled = false"),
+    ):
+        assert words in (kept / name).read_text(), name
 
 
 def test_a_file_without_end_is_set_aside_unread(place):
