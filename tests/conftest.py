@@ -47,6 +47,7 @@ class Factory:
         states: dict[str, TaskState] | None = None,
         store: Any = None,
         recorder: Any = None,
+        carrier: Any = None,
         **rules: Any,
     ) -> Scheduler:
         scheduler = Scheduler(
@@ -58,6 +59,7 @@ class Factory:
             workers=self.workers,
             rules=SchedulerOptions(**rules),
             recorder=recorder,
+            carrier=carrier,
         )
         self.built.append(scheduler)
         await scheduler.start()

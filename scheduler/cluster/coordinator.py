@@ -18,6 +18,7 @@ from scheduler.cluster.leases import Lease, Leases
 from scheduler.cluster.store import ClusterStore, read_committed
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.records import Recorder, RunQuery, RunRecord
+from scheduler.engine.remote import Carrier
 from scheduler.errors import PROGRAM, DatabaseAway, Owned, Unreadable
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import this_process
@@ -37,6 +38,7 @@ LATER = 2.0  # seconds that a machine waits for each one that is named before it
 class LocalClaim(Protocol):
     store: Store
     recorder: Recorder
+    carrier: Carrier | None
 
     def in_place(self) -> bool: ...
 
@@ -64,6 +66,7 @@ class ClusterClaim:
     store: Store
     recorder: Recorder
     leases: Leases
+    carrier: Carrier | None = None
 
     def in_place(self) -> bool:
         return self.lease.held and self.local.in_place()

@@ -101,6 +101,7 @@ class Sources:
         default_factory=dict
     )  # tables of the main file that apply to all citizens
     together: Budget = Budget()  # noqa: RUF009  # frozen
+    engine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     shown = [each for each in BACKGROUND_TASKS if table.builtin is None or each in table.builtin]
     wanted = dict.fromkeys((*shown, *(table.tasks or {})))
     has_own = own_file if written is not None else ""
-    place = Place(name, str(home), given.file, scripts(str(home), wanted), has_own)
+    place = Place(name, str(home), given.file, scripts(str(home), wanted), has_own, given.engine)
     tasks = tuple(each for each in _tasks(wanted, table.tasks or {}, place, problems) if not _hidden(each))
     lines = tuple(problems.lines)
     shared = tuple((source, line) for source, line in problems.found if source.file != own_file)

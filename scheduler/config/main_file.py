@@ -90,11 +90,13 @@ def load_all(
     known = tuple(sorted(named | set(there)))
     shared = {name: found for name in SHARED if (found := getattr(main, name)) is not None}
 
-    def given(name: str) -> Sources:
-        return Sources(_of(main.citizens, name), _of(spelt, name), file, environ, shared, together)
-
     database, more = _engine(main.engine, file, environ)
     wrong += more
+    engine = main.engine is not None
+
+    def given(name: str) -> Sources:
+        return Sources(_of(main.citizens, name), _of(spelt, name), file, environ, shared, together, engine)
+
     found = [citizen(name, root / name, given(name), files) for name in known if not only or name in only]
     if database:  # a run has it in its environment, and may print that
         found = [_hiding(passwords(database.url), each) for each in found]

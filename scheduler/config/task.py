@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 from scheduler.config.defaults import BACKGROUND_TASKS, advice
 from scheduler.config.run_table import RunTable, WorkTable, limits_of
+from scheduler.config.sections.engine import queue_name
 from scheduler.config.sections.services import SHORTEST
 from scheduler.config.times import active_hours, cron_schedule
 from scheduler.core.planning import active_slot
@@ -37,6 +38,7 @@ class TaskTable(RunTable):
     timeout: Annotated[float, time_limit(0.001)] = key(300.0, 'How long a run may take; "none": no limit.')
     priority: Annotated[int, integer(-1000, 1000)] = key(50, "Of the due tasks, the lowest starts first.")
     input: Annotated[str | None, text] = key(None, "Text for the command's standard input.")
+    queue: Annotated[str, queue_name] = key("", "The workers that carry its runs; else its owner does.")
     news: Flag = key(True, "false: only its failures and recoveries are news for the gate of the wake.")
 
 
@@ -48,6 +50,7 @@ class Place(NamedTuple):
     main: str  # the main settings file, for advice
     scripts: Mapping[str, str]
     own: str = ""  # the citizen's own settings file, if there is one
+    engine: bool = False  # there is a database, and workers may be
 
     def header(self, task: str) -> str:
         """Where the lines for this task go, and its table there."""
@@ -87,6 +90,7 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
         schedule = Cron(table.cron) if table.cron else Every(table.every or LONGEST)
         work = NotSetUp("timezone", _zone_advice(name, place))
     limits = limits_of(table, at, problems)
+    _check_queue(table, at, place, problems)
     if schedule is None or len(problems.found) > before:
         return None
     hidden = frozenset(k for k, value in given.items() if holds_sensitive(value))
@@ -97,6 +101,17 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
         problems.add((*at, "active"), f"no time of {schedule} is in these hours; {fix}")
         return None
     return made
+
+
+def _check_queue(table: TaskTable, at: At, place: Place, problems: Problems) -> None:
+    """Note what keeps the runs of a task from a worker."""
+    if not table.queue:
+        return
+    if not place.engine:
+        problems.add((*at, "queue"), "needs the database that machines share; add [engine] to the main file")
+    for name in ("report", "provider"):
+        if getattr(table, name):
+            problems.add((*at, name), "is not known of runs on a worker; remove it, or queue")
 
 
 def _zone_advice(name: str, place: Place) -> str:

@@ -11,6 +11,7 @@ from scheduler.config.settings import EngineSettings
 from scheduler.control.wire.stream import RemoteStream
 from scheduler.core.ports import FleetOptions
 from scheduler.core.records import Recorder, RunQuery, RunRecord
+from scheduler.engine.remote import Carrier
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import Ownership, acquire
 from scheduler.storage.state_store import DiskStore, Store
@@ -24,6 +25,7 @@ class Claim(Protocol):
 
     store: Store
     recorder: Recorder
+    carrier: Carrier | None  # of runs that workers carry
 
     def in_place(self) -> bool:
         """Whether it still holds; may block, for any thread."""
@@ -75,6 +77,7 @@ class LocalClaim:
     ownership: Ownership
     store: Store
     recorder: Recorder
+    carrier: Carrier | None = None
 
     def in_place(self) -> bool:
         return self.ownership.in_place()

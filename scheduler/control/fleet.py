@@ -289,6 +289,7 @@ class Fleet:
             rules=self._rules(citizen),
             recorder=claim.recorder,
             commons=self._commons_of(citizen.home.parent),
+            carrier=claim.carrier,
         )
         try:
             scheduler.add_listener(await self._alarms.listener(citizen))

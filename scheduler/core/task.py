@@ -206,6 +206,7 @@ class Task:
     ping_on: frozenset[str] = frozenset(("ok", "failed"))
     report: str = ""  # the program whose output says what a run cost, or "file"
     provider: str = ""  # the service that its runs call
+    queue: str = ""  # of the workers that carry its runs; "": its owner's own process
     source: str = ""  # the files it is set in
     hidden: frozenset[str] = frozenset()  # the keys whose values came from .env or the environment
 

@@ -43,6 +43,7 @@ class HoldKind(StrEnum):
     BUDGET = "budget"
     PROVIDER = "provider"
     FREEZE = "freeze"
+    QUEUE = "queue"  # no worker has begun it yet
 
 
 @value
@@ -93,6 +94,8 @@ class TaskView:
     held: Hold | None = None
     number: int = 0  # of the last wake
     skips: Skips | None = None  # of the last day on which it was due
+    queue: str = ""  # of the workers that carry its runs
+    where: str = ""  # the machine of the worker that carries the run
 
     @property
     def is_wake(self) -> bool:
@@ -227,7 +230,7 @@ def view(task: Task, state: TaskState, when: float, *, held: Hold | None = None,
         failures_in_a_row=state.failures_in_a_row,
         last_duration=state.last_duration,
         timeout=task.timeout,
-        running_since=state.running.since if state.running else None,
+        running_since=state.running.since if state.running and not _in_queue(held) else None,
         paused_at=state.paused_at,
         paused_until=state.paused_until,
         paused_why=state.paused_why,
@@ -244,11 +247,19 @@ def view(task: Task, state: TaskState, when: float, *, held: Hold | None = None,
         recent=state.recent,
         builtin=task.builtin,
         skips=state.skips,
+        queue=task.queue,
         **more,
     )
 
 
+def _in_queue(held: Hold | None) -> bool:
+    """Whether its run waits for a worker: it is on record, and has not begun."""
+    return held is not None and held.kind is HoldKind.QUEUE
+
+
 def _kind(task: Task, state: TaskState, held: Hold | None) -> TaskStatus:
+    if _in_queue(held):
+        return TaskStatus.WAITS
     if state.running:
         return TaskStatus.RUNNING
     if not task.set_up:

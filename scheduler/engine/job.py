@@ -6,7 +6,7 @@ from scheduler.core.schedules.schedule import NEVER
 from scheduler.core.state import TaskState
 from scheduler.core.task import NotSetUp as Nothing
 from scheduler.core.task import Outcome, Task, Trigger
-from scheduler.core.views import LEFT_BEHIND, STOPPING, Hold, TaskView, view
+from scheduler.core.views import LEFT_BEHIND, STOPPING, Hold, HoldKind, TaskView, view
 from scheduler.engine.run import RunHandle
 from scheduler.errors import NotSetUp
 
@@ -59,17 +59,27 @@ class Job:
                 progress=self.run.progress if self.run else None,
                 queued=self.waiting is not None,
                 note=self._note(workers),
-                held=None if self.busy or self.state.paused else self.held,
+                held=self._hold(),
                 number=self.number,
                 cost_today=self.cost_today,
+                where=self.run.where if self.run else "",
             )
         return self.view
+
+    def _hold(self) -> Hold | None:
+        if self.run and self.task.queue and not self.run.where and not self.run.reason:
+            return Hold(
+                HoldKind.QUEUE, self.run.waits or _no_worker_yet(self.task.queue), about=self.task.queue
+            )
+        return None if self.busy or self.state.paused else self.held
 
     def _note(self, workers: int) -> str:
         if self.run and self.run.reason is Outcome.STOPPED:
             return STOPPING
         if self.left:
             return f"{LEFT_BEHIND}{self.left[0]}"
+        if self.run and (hold := self._hold()):
+            return hold.why
         if self.waiting:
             return f"queued: all {workers} workers busy"
         if self.held and not self.busy:
@@ -81,3 +91,7 @@ class Job:
     def attempt(self) -> str:
         """Which of its attempts a retry is: counted from the first start."""
         return f"attempt {self.state.attempt + 1} of {self.task.retries + 1}"
+
+
+def _no_worker_yet(queue: str) -> str:
+    return f"waits for {'an' if queue[0] in 'aeiou' else 'a'} {queue} worker"

@@ -131,7 +131,8 @@ class TaskRegistry:
         job.waiting, job.again = None, False
         pid, ticks = self._process
         served = self._served(job, trigger, now)
-        starting = isinstance(task.work, OWN_PROCESS)  # a process of its own will carry it
+        # A process of its own will carry it, or a worker.
+        starting = isinstance(task.work, OWN_PROCESS) or bool(task.queue)
         self.update(job, job.state.started(Running(pid, ticks, now, BOOT), served, starting=starting))
         attempt = job.attempt() if trigger is RETRY else ""
         self.add_event("started", task.name, None, attempt, trigger, None, late, who)

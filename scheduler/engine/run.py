@@ -41,7 +41,7 @@ class RunHandle:
         ),
         *("citizen", "cost", "late", "number", "opened", "put_back", "result", "started_at", "stopped_by"),
         *("refusal", "survivor", "task", "trigger", "used", "variables", "who", "why"),
-        *("_carried", "_exited", "_output", "_publishing", "_shown"),
+        *("_carried", "_exited", "_output", "_publishing", "_shown", "waits", "where"),
     )
     task: asyncio.Task[Any] | None
     reason: Outcome | None
@@ -73,6 +73,7 @@ class RunHandle:
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
         self.cost = self.result = self.used = self.variables = None
         self.refusal = ""  # why a service refused it
+        self.waits = self.where = ""  # for which workers; on which machine a worker carries it
         self.began = self.abandoned = self.held_up = self._exited = self._publishing = False
         self.opened = True  # False while a wake waits for due tasks: a crash now, and it never began
         self.put_back = False  # what kept a wake from its turn: it is due as before

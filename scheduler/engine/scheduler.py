@@ -1,7 +1,15 @@
 """The sole owner of one citizen's state: starts its tasks, answers verbs, publishes snapshots."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+)
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +37,7 @@ from scheduler.engine.paid.holds import Held
 from scheduler.engine.paid.paid_runs import PaidRuns
 from scheduler.engine.paid.summary import Summary
 from scheduler.engine.registry import TaskRegistry
+from scheduler.engine.remote import Carrier, RemoteRuns
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Execute, Runner
 from scheduler.engine.stop import Stop
@@ -62,6 +71,7 @@ class Scheduler:
         recorder: Recorder | None = None,
         freezes: FreezeFiles | None = None,
         commons: Commons | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         self.citizen, self.home = citizen, home
         self._tasks, self._rules, self._clock = tuple(tasks), rules or SchedulerOptions(), clock
@@ -83,8 +93,9 @@ class Scheduler:
         self._freezing = Freezing(citizen, freezes or HomeFreezes(home), clock, self._freeze_changed)
         self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
+        self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier)
         shared = commons or commons_of(home.parent, clock)
-        self._paid = PaidRuns(citizen, home, clock, shared, workers.run, self._tell_of_provider)
+        self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._tell_of_provider)
         plan = self._rules.wake
         self._wake = self._desk(plan) if plan else None
         self._jump: Timer | None = None
@@ -465,7 +476,7 @@ class Scheduler:
         run = self._registry.prepare(job, trigger) if paid else self._registry.start(job, trigger)
         run.masks = self._rules.masks
         context = self._context(job.task, run, job.state.last_success)
-        if not paid:
+        if not (paid or job.task.queue):
             self._runner.watch(run, job.task.timeout)
         work = self._runner.run(job.task, run, context, self._carry_out(job))
         run.task = asyncio.Task(work, loop=self._loop, name=f"{self.citizen}/{run.name}")
@@ -474,17 +485,24 @@ class Scheduler:
     def _carry_out(self, job: Job) -> Execute | None:
         """What carries out the run; None: its worker alone. Before a wake the tasks that are due run."""
         if not job.paid:
+            if job.task.queue:
+                return self._remote.carry_out
             return self._paid.carry_out_command if isinstance(job.task.work, Command) else None
         if job.is_wake:
             barrier = self.run_due_once if self._rules.background else None
             return self._wakes().turn(barrier, self._workers.run, self._runner.watch)
         return self._carry_out_paid
 
+    def _execute(self, task: Task, context: Context, run: RunHandle) -> Awaitable[Result]:
+        execute = self._remote.carry_out if task.queue else self._workers.run
+        return execute(task, context, run)
+
     async def _carry_out_paid(self, task: Task, context: Context, run: RunHandle) -> Result:
         def start() -> None:
             assert run.job
             self._registry.open_turn(run.job, run)
-            self._runner.watch(run, task.timeout)
+            if not task.queue:
+                self._runner.watch(run, task.timeout)
 
         begun = await self._paid.begin(task, run, start)
         if isinstance(begun, Result):

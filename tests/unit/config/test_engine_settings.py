@@ -77,3 +77,28 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path, text: str, problem: str
 def test_a_wrong_address_is_not_quoted(tmp_path: Path) -> None:
     settings = loaded(tmp_path, '[engine]\nurl = "${E}"\n', E="mysql://a:secret@db/x")
     assert settings.problems and "secret" not in " ".join(settings.problems)
+
+
+@each(
+    ("engine", "task", "problem"),
+    [
+        (False, "", "queue: needs the database that machines share; add [engine] to the main file"),
+        (True, 'queue = "GPU"\n', "queue: 'GPU' is no name of a queue"),
+        (True, 'report = "claude"\n', "report: is not known of runs on a worker; remove it, or queue"),
+        (True, 'provider = "anthropic"\n', "provider: is not known of runs on a worker"),
+        (True, "", ""),
+    ],
+)
+def test_a_queue_needs_a_database_and_knows_no_cost(
+    tmp_path: Path, engine: bool, task: str, problem: str
+) -> None:
+    pytest.importorskip("psycopg")
+    text = '[engine]\nurl = "postgresql://a@localhost/x"\n' if engine else ""
+    text += '[citizens.opus.tasks.render]\nevery = "1h"\ncommand = ["true"]\n'
+    text += task if task.startswith("queue") else f'queue = "gpu"\n{task}'
+    opus = loaded(tmp_path, text).citizen("opus")
+    assert opus is not None
+    if problem:
+        assert [line for line in opus.problems if f"tasks.render.{problem}" in line]
+    else:
+        assert next(each for each in opus.tasks if each.name == "render").queue == "gpu"
