@@ -1,4 +1,4 @@
-"""The command of the installed package: its one job is to notice that another package took a name of ours."""
+"""The commands of the installed package: each first notices if another package took a name of ours."""
 
 import sys
 from importlib.machinery import PathFinder
@@ -12,13 +12,25 @@ OURS = {
 
 
 def main() -> None:
-    """The console script."""
-    if problems := [line for name in OURS if (line := shadowed(name))]:
-        print(f"experience: {problems[0]}", file=sys.stderr)
-        raise SystemExit(2)
+    """The console script experience-tui."""
+    _refuse_strangers()
     from tui.__main__ import main as command
 
     command()
+
+
+def core() -> None:
+    """The console script experience-core: what core.py is in a checkout."""
+    _refuse_strangers()
+    from scheduler.cli.main import main as command
+
+    raise SystemExit(command())
+
+
+def _refuse_strangers() -> None:
+    if problems := [line for name in OURS if (line := shadowed(name))]:
+        print(f"experience: {problems[0]}", file=sys.stderr)
+        raise SystemExit(2)
 
 
 def shadowed(name: str) -> str:

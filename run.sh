@@ -16,6 +16,7 @@ usage: ./run.sh                 the monitor of every citizen (sets itself up fir
        ./run.sh --check         the checks without the tests
        ./run.sh --screenshots   redraws screenshots/
        ./run.sh --bench [ARG]   the benchmarks
+       ./run.sh --release       builds dist/: wheel, source archive, one-file program, manual page; tries each
 All other arguments go to experience-tui: ./run.sh --no-ui, ./run.sh --citizen opus. Its verbs: ./run.sh help.
 TEXT
 }
@@ -27,6 +28,7 @@ main() {
     python=$venv/bin/python
     case ${1-} in
         -h | --help) help && return ;;
+        --release) exec "$here/release/build.sh" "${@:2}" ;; # with tools of its own
     esac
     case ${1-} in
         --test | --check | --screenshots | --bench) set_up requirements ;; # with the tools of developers

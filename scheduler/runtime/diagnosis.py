@@ -13,13 +13,15 @@ from pathlib import Path
 
 from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load
+from scheduler.control.wire.owner_snapshot import owner_snapshot
 from scheduler.core.text import size
-from scheduler.errors import PROGRAM
+from scheduler.errors import PROGRAM, BadSettings
 from scheduler.storage.lock import abandoned, managed_by, owner_of, role_of
 from scheduler.system.foreign_home import is_ours, names_in, place
 from scheduler.system.version import VERSION
 
 LEAST_FREE = 500_000_000  # bytes: below that saves may begin to fail
+PATIENCE = 3.0  # seconds for an owner to answer: its machine may be busy
 LARGE_HISTORY = 2_000_000_000  # bytes of one runs.db
 NAME = "experience-tui"
 PACKAGES = ("scheduler", "tui")  # names that other distributions have, too
@@ -35,6 +37,7 @@ class CitizenFacts:
     owner: int | None  # pid
     role: str  # of the owner, such as "monitor"
     since: float | None
+    answers: bool  # whether the owner did, just now
     service: str
     tasks: int
     history_bytes: int
@@ -62,7 +65,7 @@ def diagnose(config: Path | None = None) -> Diagnosis:
     """Look at everything, also where the settings are broken."""
     settings = load(config=config)
     file = next((each for each in main_candidates(config, os.environ) if each.exists()), None)
-    citizens = tuple(map(_facts, settings.citizens))
+    citizens = _all_facts(settings)
     free = _free(settings.root)
     return Diagnosis(
         version=VERSION,
@@ -79,7 +82,21 @@ def diagnose(config: Path | None = None) -> Diagnosis:
     )
 
 
-def _facts(citizen: CitizenSettings) -> CitizenFacts:
+def unattended(config: Path | None = None) -> tuple[str, ...]:
+    """A line for each citizen that no process runs, or whose process does not answer, with the fix."""
+    settings = load(config=config)
+    if settings.problems:
+        raise BadSettings(settings.problems)
+    pairs = zip(settings.citizens, _all_facts(settings), strict=True)
+    return tuple(line for citizen, facts in pairs for line in _about_owner(citizen, facts))
+
+
+def _all_facts(settings: Settings) -> tuple[CitizenFacts, ...]:
+    silent: set[int] = set()
+    return tuple(_facts(citizen, silent) for citizen in settings.citizens)
+
+
+def _facts(citizen: CitizenSettings, silent: set[int]) -> CitizenFacts:
     home, own = citizen.home, citizen.home / "experience.toml"
     owner, role, unit = None, "", None
     with suppress(OSError):  # another user's, who keeps it closed
@@ -93,11 +110,21 @@ def _facts(citizen: CitizenSettings) -> CitizenFacts:
         owner=owner.pid if owner else None,
         role=role,
         since=owner.since if owner else None,
+        answers=owner is not None and _answers(citizen, owner.pid, silent),
         service=unit.name if unit else "",
         tasks=len(citizen.tasks),
         history_bytes=sum(_size(home / f"runs.db{part}") for part in ("", "-wal", "-shm")),
         log_bytes=sum(_size(home / "logs" / name) for name in _names(home / "logs")),
     )
+
+
+def _answers(citizen: CitizenSettings, pid: int, silent: set[int]) -> bool:
+    """Whether the owner does; one that is silent is asked once, however many citizens it runs."""
+    if pid in silent or pid == os.getpid():
+        return pid not in silent
+    if owner_snapshot(citizen.name, citizen.home, PATIENCE) is None:
+        silent.add(pid)
+    return pid not in silent
 
 
 # ------------------------------------------------------------------ what is wrong
@@ -125,8 +152,7 @@ def _about_home(citizen: CitizenSettings, facts: CitizenFacts) -> Iterator[str]:
     if not is_ours(home) and os.geteuid() != 0:
         yield f"{home}: belongs to another user; run it as that user"
         return  # who knows what is wrong in it
-    if facts.owner is None:
-        yield f"nobody runs {name}{_died(home)}: {_starts(citizen, facts)}"
+    yield from _about_owner(citizen, facts)
     secrets, folder = _status(home / ".env"), _status(home)
     if secrets and folder and secrets.st_mode & 0o044 and folder.st_mode & 0o011:
         yield f"{home / '.env'}: others can read its secrets; chmod 600 {home / '.env'}"
@@ -134,6 +160,16 @@ def _about_home(citizen: CitizenSettings, facts: CitizenFacts) -> Iterator[str]:
         yield f"{home / 'runs.db'}: {size(facts.history_bytes)}; set keep or keep_for in [history]"
     for aside in (each for each in _names(home) if ".json.corrupt-" in each):
         yield f"{home / aside}: could not be read and was set aside; compare it, then remove it"
+
+
+def _about_owner(citizen: CitizenSettings, facts: CitizenFacts) -> Iterator[str]:
+    name = citizen.name
+    if facts.owner is None:
+        yield f"nobody runs {name}{_died(citizen.home)}: {_starts(citizen, facts)}"
+    elif not facts.answers:
+        unit = managed_by(citizen.home) if facts.service else None
+        ends = unit.systemctl("restart") if unit else f"{PROGRAM} down {name}, then {PROGRAM} up {name}"
+        yield f"process {facts.owner} runs {name}, but does not answer: {ends}"
 
 
 def _died(home: Path) -> str:

@@ -28,7 +28,8 @@ class NewLoop:
 
 def program() -> list[str]:
     """The words that start a loop: core.py in a checkout, the installed package anywhere else."""
-    return [str(CORE), "--loop"] if CORE.is_file() else ["-P", "-m", "tui", "--no-ui"]
+    checkout = CORE.is_file() and CORE.with_name("run.sh").is_file()  # else another package's core.py
+    return [str(CORE), "--loop"] if checkout else ["-P", "-m", "tui", "--no-ui"]
 
 
 def loop_command(names: Sequence[str], flags: Sequence[str] = ()) -> list[str]:

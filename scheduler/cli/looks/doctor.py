@@ -11,6 +11,7 @@ import click
 
 from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.options import as_document, config_file
+from scheduler.cli.problems import print_to_stderr
 from scheduler.core.text import clean, plural, size
 
 if TYPE_CHECKING:
@@ -18,15 +19,20 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor", epilog="Example: experience-tui doctor --json > report.json")
+@click.option("--alive", is_flag=True, help="Only whether every citizen is run; for health checks.")
 @as_document
 @config_file
-def doctor_command(as_json: bool, config: Path | None) -> int:
+def doctor_command(alive: bool, as_json: bool, config: Path | None) -> int:
     """Print where everything is, who runs what, how big it is, and what is wrong, each with the fix.
 
     Reads only, and holds no secret: fit for a report. Exit code 1 if anything is wrong.
     """
-    from scheduler.runtime.diagnosis import diagnose
+    from scheduler.runtime.diagnosis import diagnose, unattended
 
+    if alive:
+        lines = unattended(config)
+        print_to_stderr(lines)
+        return FAILED if lines else OK
     found = diagnose(config)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))

@@ -14,12 +14,12 @@ from scheduler.system.unix_socket import HomeSocket, client_path, peer_of
 PATIENCE = 0.25  # seconds without a byte of the owner, after which the files have to do
 
 
-def owner_snapshot(citizen: str, home: Path) -> Snapshot | None:
-    """The citizen as its owner sees it; None if there is no owner, or none that answers."""
+def owner_snapshot(citizen: str, home: Path, patience: float = PATIENCE) -> Snapshot | None:
+    """The citizen as its owner sees it; None if there is no owner, or none that answers within seconds."""
     try:
         at = HomeSocket(client_path(home), citizen, home)
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(PATIENCE)
+            connection.settimeout(patience)
             connection.connect(str(at.path))
             check_user(at, peer_of(connection))
             with connection.makefile("rb") as answers:

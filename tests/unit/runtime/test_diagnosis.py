@@ -1,11 +1,13 @@
 """What `doctor` finds wrong, each with the fix, and that it changes and shows nothing it should not."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from scheduler.cli.main import run
+from scheduler.process.process_info import Running
 from scheduler.runtime import diagnosis
 from scheduler.storage.lock import LOOP, acquire
 from scheduler.system.version import VERSION
@@ -102,3 +104,28 @@ def test_a_report_for_others_is_json_and_holds_no_secret(place, capsys, monkeypa
     assert "EXPERIENCE_CITIZENS__OPUS__GRACE" in found["environment"]
     assert found["citizens"][0]["home"] == str(place.home)
     assert found["citizens"][0]["owner"] is None
+
+
+def test_an_owner_that_does_not_answer_is_wrong_and_asked_once(place, monkeypatch, capsys):
+    (place.root / "mira").mkdir()
+    (place.root / "mira" / "experience.toml").touch()
+    owner, asked = Running(os.getppid(), 0.0, 0.0), []
+    monkeypatch.setattr(diagnosis, "owner_of", lambda home: owner)
+    monkeypatch.setattr(diagnosis, "owner_snapshot", lambda *given: asked.append(given[0]))
+    line = f"process {owner.pid} runs mira, but does not answer: ./run.sh down mira, then ./run.sh up mira"
+    assert line in wrong(place)
+    assert asked == ["mira"]
+    assert run(monitor, ["doctor", "--alive", "--config", str(place.config)], "experience-tui") == 1
+    said = capsys.readouterr()
+    assert (said.out, line in said.err, said.err.count("\n")) == ("", True, 2)
+
+
+def test_alive_asks_only_who_runs(place, capsys):
+    (place.home / ".env").write_text("A=b")
+    (place.home / ".env").chmod(0o644)
+    ownership = acquire(place.home, NOON, role=LOOP)
+    try:
+        assert run(monitor, ["doctor", "--alive", "--config", str(place.config)], "experience-tui") == 0
+        assert capsys.readouterr() == ("", "")
+    finally:
+        ownership.release()
