@@ -6,7 +6,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from scheduler.agents.documents import at, documents, money, total, total_money, whole, words
+from scheduler.agents.documents import at, documents, money, said, total, total_money, whole, words
 from scheduler.agents.refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.costs import Usage
@@ -21,7 +21,7 @@ def read(output: str) -> AgentReport:
     results = [line for line in lines if line.get("type") == "result"]
     session = next((found for line in reversed(lines) if (found := words(line.get("session_id")))), "")
     if not results:
-        return AgentReport(session=session)
+        return AgentReport(session=session, failure=_last_failure(lines))
     # The cost of a session is a running total, so its last result counts; those of two sessions add up.
     last_ones = {words(result.get("session_id")): result for result in results}
     return AgentReport(
@@ -52,12 +52,24 @@ def _ending(result: dict[str, Any]) -> Ending:
 
 def _failure(result: dict[str, Any], lines: list[dict[str, Any]]) -> Failure:
     errors = result.get("errors")
-    listed = "; ".join(map(words, errors)) if isinstance(errors, list) else ""
+    listed = "; ".join(map(said, errors)) if isinstance(errors, list) else ""
+    text = words(result.get("result")) or listed or said(result.get("error"))
+    return Failure(text, whole(result.get("api_error_status")), resets_at=_resets_at(lines))
+
+
+def _last_failure(lines: list[dict[str, Any]]) -> Failure:
+    """Without a result: what the last answer says of an error, and when the service takes requests again."""
+    answers = [line for line in lines if line.get("type") == "assistant"]
+    last = answers[-1] if answers and answers[-1].get("error") else {}
+    content = at(last, "message", "content")
+    texts = [words(at(part, "text")) for part in content] if isinstance(content, list) else []
+    rejected = "usage limit reached" if any(map(_is_rejected, lines)) else ""
+    return Failure(" ".join(filter(None, (*texts, rejected))), resets_at=_resets_at(lines))
+
+
+def _resets_at(lines: list[dict[str, Any]]) -> int | None:
     rejected = (at(line, "rate_limit_info") for line in reversed(lines) if _is_rejected(line))
-    resets_at = next((whole(at(info, "resetsAt")) for info in rejected), None)
-    return Failure(
-        words(result.get("result")) or listed, whole(result.get("api_error_status")), resets_at=resets_at
-    )
+    return next((whole(at(info, "resetsAt")) for info in rejected), None)
 
 
 def _is_rejected(line: dict[str, Any]) -> bool:

@@ -4,26 +4,41 @@ The tokens of a turn are the thread's total, and an `error` line may be followed
 decides; openai/codex codex-rs/exec/src/exec_events.rs.
 """
 
-from scheduler.agents.documents import at, documents, whole, words
+from typing import Any
+
+from scheduler.agents.documents import at, documents, said, whole, words
 from scheduler.agents.refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 
-_ENDINGS = {"turn.completed": Ending.OK, "turn.failed": Ending.ERROR, "error": Ending.NO_RESULT}
+_ENDINGS = {"turn.completed": Ending.OK, "turn.failed": Ending.ERROR, "turn.started": Ending.NO_RESULT}
+_RETRIED = "reconnecting"  # an error that it goes on after
 
 
 def read(output: str) -> AgentReport:
     lines = documents(output)
     sessions = [words(line.get("thread_id")) for line in lines if line.get("type") == "thread.started"]
     turns = [line for line in lines if line.get("type") in ("turn.completed", "turn.failed")]
-    usage = next((at(turn, "usage") for turn in reversed(turns) if turn["type"] == "turn.completed"), None)
-    errors = [line for line in lines if line.get("type") in ("error", "turn.failed")]
-    why = (words(at(line, "error", "message")) or words(line.get("message")) for line in reversed(errors))
-    last = turns[-1]["type"] if turns else "error"
+    used = [usage for turn in turns if isinstance(usage := turn.get("usage"), dict)]
+    usage = used[-1] if used else None
+    errors = [why for line in lines if (why := _error(line)) and not why.lower().startswith(_RETRIED)]
     return AgentReport(
-        Ending.ERROR if not turns and errors else _ENDINGS[last],
+        _ending(lines, errors),
         tokens_in=whole(at(usage, "input_tokens")),
         tokens_out=whole(at(usage, "output_tokens")),
         turns=len(turns) or None,
-        session=sessions[-1] if sessions else "",
-        failure=Failure(next(why, "")),
+        session=next(filter(None, reversed(sessions)), ""),
+        failure=Failure(errors[-1] if errors else ""),
     )
+
+
+def _error(line: dict[str, Any]) -> str:
+    if line.get("type") not in ("error", "turn.failed"):
+        return ""
+    return said(line.get("error")) or words(line.get("message"))
+
+
+def _ending(lines: list[dict[str, Any]], errors: list[str]) -> Ending:
+    """Of the last turn; one that was interrupted has neither end, and maybe an error that was final."""
+    last = next((kind for line in reversed(lines) if (kind := words(line.get("type"))) in _ENDINGS), "")
+    ending = _ENDINGS.get(last, Ending.NO_RESULT)
+    return Ending.ERROR if ending is Ending.NO_RESULT and errors else ending

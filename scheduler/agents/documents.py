@@ -1,14 +1,18 @@
 """The JSON documents in what a program printed, whatever stands around them; numbers stay exact."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Context, Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import Any
 
 from scheduler.executors.output import ESCAPES
 
 LAST = 4000  # characters at the end of plain text in which a reason is looked for
-_EXACT = Context(prec=100)  # the default rounds sums to 28 digits
+DIGITS = 100  # of a whole number: longer ones are no count of anything
+# The default rounds sums to 28 digits, and raises on large exponents.
+_EXACT = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")  # control characters, and byte order marks
 
 
 def _no_number(word: str) -> None:
@@ -16,18 +20,35 @@ def _no_number(word: str) -> None:
     return None
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number)
+def _fraction(digits: str) -> Decimal | None:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return None
+
+
+def _whole(digits: str) -> int | None:
+    return int(digits) if len(digits) <= DIGITS else None
+
+
+_DECODER = json.JSONDecoder(parse_float=_fraction, parse_int=_whole, parse_constant=_no_number)
 
 
 def documents(output: str) -> list[dict[str, Any]]:
-    """The objects that begin a line, each a line or longer; what is cut off or broken is left out."""
-    return [each for each in _parts(output) if isinstance(each, dict)]
+    """The objects that begin a line, each a line or longer; what is cut off or broken is left out.
+
+    Those of an array count one by one. Where no line begins with one, those that end a line do: the prefix of
+    a log, or an unfinished line of another stream, may stand before them.
+    """
+    parts = list(_parts(output))
+    found = [each for each in parts if isinstance(each, dict)]
+    return found or [each for line in parts if (each := _at_the_end(line)) is not None]
 
 
 def decoded(content: bytes) -> dict[str, Any] | None:
     """The one object that this is, None if it is anything else."""
     try:
-        document = json.loads(content, parse_float=Decimal, parse_constant=_no_number)
+        document = _DECODER.decode(content.decode("utf-8-sig").strip())
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
@@ -38,20 +59,42 @@ def plain_text(output: str) -> str:
     return "\n".join(each for each in _parts(output) if isinstance(each, str))[-LAST:]
 
 
+def printed(output: str) -> str:
+    """The output as lines of text: without colours, cursor moves and what else nobody sees."""
+    return _INVISIBLE.sub("", ESCAPES.sub("", output).replace("\r\n", "\n").replace("\r", "\n"))
+
+
 def _parts(output: str) -> Iterator[dict[str, Any] | str]:
-    """Documents and, between them, lines of text; lines that only begin like a document are dropped."""
-    text, at = ESCAPES.sub("", output).replace("\r\n", "\n"), 0
-    while at < len(text):
-        end = text.find("\n", at) % (len(text) + 1)
-        if text[at] == "{":
-            try:
-                document, end = _DECODER.raw_decode(text, at)
-                yield document
-            except (ValueError, RecursionError):
-                pass
-        elif line := text[at:end].strip():
+    """Documents and, between them, lines of text; lines that only begin like an object are dropped."""
+    text, start = printed(output), 0
+    while start < len(text):
+        end = text.find("\n", start) % (len(text) + 1)
+        line = text[start:end].strip()
+        document, after = _document(text, text.index(line, start)) if line[:1] in ("{", "[") else (None, 0)
+        if document is not None:
+            yield from document
+            start = after
+            continue
+        if line and line[0] != "{":
             yield line
-        at = end + 1
+        start = end + 1
+
+
+def _document(text: str, start: int) -> tuple[list[dict[str, Any]] | None, int]:
+    """The objects of the document that begins here, and where it ends; None if there is none."""
+    try:
+        document, end = _DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None, start
+    each = document if isinstance(document, list) else [document]
+    return (each, end) if each and all(isinstance(one, dict) for one in each) else (None, start)
+
+
+def _at_the_end(line: Any) -> dict[str, Any] | None:
+    if not isinstance(line, str) or (start := line.find("{")) < 0:
+        return None
+    found, end = _document(line, start)
+    return found[0] if found and end == len(line) else None
 
 
 def at(document: Any, *path: str) -> Any:
@@ -66,8 +109,15 @@ def words(value: Any) -> str:
 
 
 def whole(value: Any) -> int | None:
-    """A count; None for anything else, negative numbers included."""
+    """A count, also one that is written as 3.0; None for anything else, negative numbers included."""
+    if isinstance(value, Decimal) and 0 <= value < 10**DIGITS and value == value.to_integral_value():
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def said(value: Any) -> str:
+    """The words of an error: a text, or an object with a message; empty for anything else."""
+    return words(value) or words(at(value, "message"))
 
 
 def money(value: Any) -> Decimal | None:

@@ -6,36 +6,41 @@ google-gemini/gemini-cli docs/cli/headless.md.
 
 from typing import Any
 
-from scheduler.agents.documents import at, documents, total, whole, words
+from scheduler.agents.documents import at, documents, said, total, whole, words
 from scheduler.agents.refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.costs import Usage
+
+SIGN_IN_EXIT, TURN_LIMIT_EXIT = 41, 53  # packages/core/src/utils/errors.ts
 
 
 def read(output: str) -> AgentReport:
     lines = documents(output)
     session = next((found for line in reversed(lines) if (found := words(line.get("session_id")))), "")
-    ended = next((line for line in reversed(lines) if _is_end(line)), None)
+    ended = next((line for line in reversed(lines) if _is_end(line)), None) or _last_error(lines)
     if ended is None:
         return AgentReport(session=session)
     failed = ended.get("error") is not None or ended.get("status") == "error"
     used = _used(ended)
-    limit = "TurnLimit" in words(at(ended, "error", "type"))
+    failure = _failure(ended.get("error"))
+    limit = "TurnLimit" in failure.text or failure.status == TURN_LIMIT_EXIT
     return AgentReport(
         Ending.TURN_LIMIT if limit else Ending.ERROR if failed else Ending.OK,
         tokens_in=total(each.tokens_in for each in used),
         tokens_out=total(each.tokens_out for each in used),
         session=session,
         used=used,
-        failure=_failure(ended.get("error")),
+        failure=failure,
     )
 
 
 def _is_end(line: dict[str, Any]) -> bool:
     """A whole document, or the last line of a stream."""
-    return line.get("type") == "result" or (
-        "type" not in line and bool({"response", "stats", "error"} & line.keys())
-    )
+    return line.get("type") == "result" or ("type" not in line and bool({"response", "stats"} & line.keys()))
+
+
+def _last_error(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((line for line in reversed(lines) if "type" not in line and "error" in line), None)
 
 
 def _used(ended: dict[str, Any]) -> tuple[Usage, ...]:
@@ -43,15 +48,20 @@ def _used(ended: dict[str, Any]) -> tuple[Usage, ...]:
     if not isinstance(models, dict):
         sent, made = (whole(at(ended, "stats", key)) for key in ("input_tokens", "output_tokens"))
         return (Usage("", sent, made),)
-    return tuple(_of_model(name, at(model, "tokens")) for name, model in models.items())
+    return tuple(_of_model(name, model) for name, model in models.items())
 
 
-def _of_model(name: str, tokens: Any) -> Usage:
+def _of_model(name: str, model: Any) -> Usage:
+    """In a document below `tokens`; in a stream under the names of the whole."""
+    tokens = at(model, "tokens")
+    if tokens is None:
+        return Usage(name, *(whole(at(model, key)) for key in ("input_tokens", "output_tokens")))
     made = total(whole(at(tokens, key)) for key in ("candidates", "thoughts"))
     return Usage(name, whole(at(tokens, "prompt")), made)
 
 
 def _failure(error: Any) -> Failure:
     code = at(error, "code")
-    text = " ".join(filter(None, (words(at(error, "type")), words(code), words(at(error, "message")))))
-    return Failure(text, whole(code))
+    number = int(code) if isinstance(code, str) and code.isdecimal() and len(code) < 5 else whole(code)
+    text = " ".join(filter(None, (words(at(error, "type")), words(code), said(error))))
+    return Failure(text, 401 if number == SIGN_IN_EXIT else number)

@@ -4,23 +4,36 @@ Status and exit code of older versions are wrong for failures of the provider: a
 aaif-goose/goose crates/goose-cli/src/session/mod.rs.
 """
 
-from scheduler.agents.documents import at, documents, money, whole, words
+from typing import Any
+
+from scheduler.agents.documents import at, documents, money, said, whole, words
 from scheduler.agents.refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
+
+_FINE = ("", "completed", "success")
 
 
 def read(output: str) -> AgentReport:
     lines = documents(output)
-    error = next((words(line.get("error")) for line in reversed(lines) if line.get("type") == "error"), None)
-    whole_document = next((at(line, "metadata") for line in reversed(lines) if "metadata" in line), None)
-    ended = whole_document or next((line for line in reversed(lines) if line.get("type") == "complete"), None)
+    errors = [line.get("error") for line in lines if line.get("type") == "error"]
+    ended = _end(lines)
     status = words(at(ended, "status"))
-    failed = error is not None or status not in ("", "completed")
+    failed = bool(errors) or status not in _FINE
     ending = Ending.ERROR if failed else Ending.OK if ended is not None else Ending.NO_RESULT
     return AgentReport(
         ending,
         money(at(ended, "cost_usd")),
         whole(at(ended, "input_tokens")),
         whole(at(ended, "output_tokens")),
-        failure=Failure(error or status),
+        failure=Failure(said(errors[-1]) if errors else said(at(ended, "error")) or status),
     )
+
+
+def _end(lines: list[dict[str, Any]]) -> Any:
+    """What a whole document or the last line of a stream says of the run."""
+    for line in reversed(lines):
+        if "type" not in line and "metadata" in line:
+            return line["metadata"]
+        if line.get("type") == "complete":
+            return line
+    return None

@@ -5,15 +5,20 @@ from email.parser import HeaderParser
 
 from scheduler.agents.refusal import Failure
 
-_STATUS_LINE = re.compile(r"HTTP/[\d.]+ (\d{3})[^\n]*\n")
+_STATUS_LINE = re.compile(r"^[<\s]*HTTP/[\d.]+ (\d{3})[^\n]*(?:\n|\Z)", re.MULTILINE)
 
 
 def read_answer(text: str) -> Failure:
-    """The status, headers and body of the answer as a failure; without a status line all is text."""
-    text = text.replace("\r\n", "\n")
-    first = _STATUS_LINE.match(text)
-    if not first:
+    """The status, headers and body of the answer as a failure; without a status line all is text.
+
+    Of several (a proxy's, `100 Continue`, redirects) the last one counts.
+    """
+    text = text.lstrip("\ufeff").replace("\r\n", "\n")
+    found = _STATUS_LINE.search(text)
+    if not found:
         return Failure(text)
-    head, _, body = text[first.end() :].partition("\n\n")
-    headers = {name.lower(): value for name, value in HeaderParser().parsestr(head).items()}
-    return Failure(body, int(first[1]), headers)
+    head, _, body = f"\n{text[found.end() :]}".partition("\n\n")
+    if _STATUS_LINE.match(body):
+        return read_answer(body)
+    headers = {name.lower(): value for name, value in HeaderParser().parsestr(head.lstrip()).items()}
+    return Failure(body, int(found[1]), headers)

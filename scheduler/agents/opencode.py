@@ -1,27 +1,28 @@
 """OpenCode: `opencode run --format json`.
 
 Each step has its own cost and tokens, which stand beside each other and are all charged. An error may be
-followed by success, and the exit code of many versions is 0 in spite of one: the last line decides;
+followed by success, and the exit code of many versions is 0 in spite of one: the last line decides. A step
+that was begun and not finished, or that ends with calls of tools, is not the last one;
 anomalyco/opencode packages/opencode/src/cli/cmd/run.ts.
 """
 
 from typing import Any
 
-from scheduler.agents.documents import at, documents, money, total, total_money, whole, words
+from scheduler.agents.documents import at, documents, money, said, total, total_money, whole, words
 from scheduler.agents.refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 
 _SENT = (("input",), ("cache", "read"), ("cache", "write"))
 _MADE = (("output",), ("reasoning",))
+_STEPS = ("step_start", "step_finish", "error")
 
 
 def read(output: str) -> AgentReport:
     lines = documents(output)
     steps = [at(line, "part") for line in lines if line.get("type") == "step_finish"]
-    ends = [line for line in lines if line.get("type") in ("step_finish", "error")]
-    last = ends[-1] if ends else {}
+    last: dict[str, Any] = next((line for line in reversed(lines) if line.get("type") in _STEPS), {})
     return AgentReport(
-        {"step_finish": Ending.OK, "error": Ending.ERROR}.get(words(last.get("type")), Ending.NO_RESULT),
+        _ending(last, done=any(line.get("type") == "done" for line in lines)),
         total_money(money(at(step, "cost")) for step in steps),
         total(whole(at(step, "tokens", *path)) for step in steps for path in _SENT),
         total(whole(at(step, "tokens", *path)) for step in steps for path in _MADE),
@@ -31,10 +32,23 @@ def read(output: str) -> AgentReport:
     )
 
 
+def _ending(last: dict[str, Any], *, done: bool) -> Ending:
+    if last.get("type") == "error":
+        return Ending.ERROR
+    over = last.get("type") == "step_finish" and at(last, "part", "reason") != "tool-calls"
+    return Ending.OK if over or done else Ending.NO_RESULT
+
+
 def _failure(error: Any) -> Failure:
     data = at(error, "data")
     retryable = "isRetryable true" if at(data, "isRetryable") is True else ""
-    text = " ".join(filter(None, (words(at(error, "name")), words(at(data, "message")), retryable)))
+    said_so = (
+        words(at(error, "name")),
+        said(data) or said(error),
+        words(at(data, "responseBody")),
+        retryable,
+    )
+    text = " ".join(filter(None, said_so))
     headers = at(data, "responseHeaders")
     known = {str(k).lower(): str(v) for k, v in headers.items()} if isinstance(headers, dict) else {}
     return Failure(text, whole(at(data, "statusCode")), known)

@@ -2,27 +2,33 @@
 
 import re
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
-from scheduler.agents.documents import documents, total, whole, words
+from scheduler.agents.documents import documents, printed, said, total, whole, words
 from scheduler.agents.refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.costs import Usage
 
 # Aider-AI/aider aider/coders/base_coder.py; the session's cost is a running total, rounded to cents.
-_USAGE = re.compile(r"Tokens: ([\d.,]+[kM]?) sent,.*?([\d.,]+[kM]?) received\.?(.*)")
-_COST = re.compile(r"Cost: \$[\d.,]+ \w+, \$([\d.,]*\d) session")
+# A terminal may wrap the line anywhere.
+_USAGE = re.compile(r"Tokens:\s+([\d.,]+[kM]?)\s+sent,[^$]*?([\d.,]+[kM]?)\s+received")
+_COST = re.compile(r"Cost:\s+\$[\d.,]+\s+\w+,\s+\$([\d.,]*\d)\s+session")
+_ERROR = re.compile(r"^(?:litellm\.)?\w*(?:Error|Exception): .*(?:\n.*){0,3}", re.MULTILINE)
 _TIMES = {"k": 1000, "M": 1_000_000}
 
 
 def read_aider(output: str) -> AgentReport:
-    found = _USAGE.findall(output)
-    costs = _COST.findall(output)
+    """It tries again by itself after an error: one before its last answer did not end the run."""
+    text = printed(output)
+    found, costs, errors = list(_USAGE.finditer(text)), _COST.findall(text), list(_ERROR.finditer(text))
+    failed = bool(errors) and (not found or errors[-1].start() > found[-1].start())
     return AgentReport(
-        Ending.OK if found else Ending.NO_RESULT,
+        Ending.ERROR if failed else Ending.OK if found else Ending.NO_RESULT,
         Decimal(costs[-1].replace(",", "")) if costs else None,
-        total(_count(sent) for sent, _, _ in found),
-        total(_count(received) for _, received, _ in found),
+        total(_count(each[1]) for each in found),
+        total(_count(each[2]) for each in found),
         len(found) or None,
+        failure=Failure(errors[-1][0] if failed else ""),
     )
 
 
@@ -35,17 +41,23 @@ def _count(text: str) -> int | None:
 
 
 def read_ollama(output: str) -> AgentReport:
-    """The last chunk holds the counts; ollama/ollama docs/api/usage.mdx."""
+    """The last chunk of an answer holds the counts; ollama/ollama docs/api/usage.mdx."""
     lines = documents(output)
-    error = next((words(line.get("error")) for line in reversed(lines) if "error" in line), None)
-    last = next((line for line in reversed(lines) if line.get("done") is True), None)
-    ending = Ending.ERROR if error is not None else Ending.OK if last else Ending.NO_RESULT
-    last = last or {}
-    sent, made = whole(last.get("prompt_eval_count")), whole(last.get("eval_count"))
+    answers = [line for line in lines if line.get("done") is True]
+    last: dict[str, Any] = next(
+        (line for line in reversed(lines) if "error" in line or line.get("done") is True), {}
+    )
+    used = tuple(_of_answer(each) for each in answers)
     return AgentReport(
-        ending,
-        tokens_in=sent,
-        tokens_out=made,
-        used=(Usage(words(last.get("model")), sent, made),),
-        failure=Failure(error or ""),
+        Ending.ERROR if "error" in last else Ending.OK if answers else Ending.NO_RESULT,
+        tokens_in=total(each.tokens_in for each in used),
+        tokens_out=total(each.tokens_out for each in used),
+        used=used,
+        failure=Failure(said(last.get("error"))),
+    )
+
+
+def _of_answer(answer: dict[str, Any]) -> Usage:
+    return Usage(
+        words(answer.get("model")), whole(answer.get("prompt_eval_count")), whole(answer.get("eval_count"))
     )

@@ -1,11 +1,12 @@
 """Reads what an agent's program printed, by the name of the program."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
 
 from scheduler.agents import claude, codex, gemini, goose, opencode
-from scheduler.agents.documents import LAST, plain_text
+from scheduler.agents.documents import LAST, documents, plain_text, printed
 from scheduler.agents.http_answer import read_answer
 from scheduler.agents.plain_text import read_aider, read_ollama
 from scheduler.agents.refusal import Failure, Refusal, Rules, find_refusal
@@ -27,6 +28,9 @@ READERS: Mapping[str, Callable[[str], AgentReport]] = {
 RUNNING_TOTALS = frozenset(("codex", "gemini"))
 
 
+SIGNAL = 128  # exit codes from here on: a signal ended the program
+
+
 def read_report(
     program: str, output: str, exit_code: int, now: float, zone: tzinfo, more: Rules = ()
 ) -> AgentReport:
@@ -37,13 +41,31 @@ def read_report(
     """
     report = READERS[program](output)
     if report.ending is Ending.NO_RESULT and exit_code:
-        report = replace(report, failure=Failure(plain_text(output)))
+        report = _cut_short(report, program, output, exit_code)
     if report.ending is Ending.ERROR or (report.ending is Ending.NO_RESULT and exit_code):
         return replace(report, refusal=find_refusal(report.failure, now, zone, more))
     return report
 
 
+def _cut_short(report: AgentReport, program: str, output: str, exit_code: int) -> AgentReport:
+    """A failed program that did not say so in its own format: its exit code and its words count."""
+    if (program, exit_code) == ("gemini", gemini.TURN_LIMIT_EXIT):
+        return replace(report, ending=Ending.TURN_LIMIT)
+    status = 401 if (program, exit_code) == ("gemini", gemini.SIGN_IN_EXIT) else None
+    known = report.failure if exit_code < SIGNAL else Failure()
+    text = "\n".join(filter(None, (plain_text(output), known.text)))
+    return replace(report, failure=replace(known, text=text, status=known.status or status))
+
+
 def refusal_in(output: str, now: float, zone: tzinfo, more: Rules = ()) -> Refusal | None:
-    """Whether this output of a failed run, of whatever program, is a service that refused."""
-    text = plain_text(output) or output[-LAST:]
-    return find_refusal(read_answer(text), now, zone, more)
+    """Whether this output of a failed run, of whatever program, is a service that refused.
+
+    Documents count only where they speak of an error: an answer may talk about limits.
+    """
+    text = printed(output)[-LAST:]
+    answer = read_answer(text)
+    if answer.status is not None:
+        return find_refusal(answer, now, zone, more)
+    errors = (json.dumps(each, default=str) for each in documents(text) if "error" in each)
+    words = "\n".join((plain_text(output), *errors))
+    return find_refusal(Failure(words), now, zone, more)

@@ -8,7 +8,8 @@ from datetime import tzinfo
 from functools import cache, lru_cache
 from pathlib import Path
 
-from scheduler.agents.reset_time import moment_in_headers, moment_in_text, moment_of
+from scheduler.agents.reset_time import moment_in_headers, moment_of
+from scheduler.agents.reset_words import moment_in_text
 
 # What a status means where the words say nothing.
 _STATUS = {
@@ -19,7 +20,8 @@ _STATUS = {
     **dict.fromkeys((500, 502, 503, 504, 529), ("overloaded", "yes")),
 }
 _NAMED_STATUS = re.compile(
-    r"(?:\bhttp(?:/[\d.]+)?|\bstatus(?: code)?|\berror(?: code)?)[\s:=]*([45]\d\d)\b|\(([45]\d\d)\)",
+    r"(?:\bhttp(?:/[\d.]+)?|\bstatus[ _]?(?:code)?|\berror(?: code)?|\"code)[\s:=\"']*([45]\d\d)\b|"
+    r"\(([45]\d\d)\)",
     re.IGNORECASE,
 )
 
@@ -65,8 +67,9 @@ def find_refusal(failure: Failure, now: float, zone: tzinfo, more: Rules = ()) -
     `more` are rules that are asked before those that are known.
     """
     text = " ".join(failure.text.replace("’", "'").split())
-    rules = (*more, *_rules())
-    rule = next((rule for rule in rules if rule.fits(text)), None) or _by_status(failure, text)
+    status = failure.status or _named_status(text)
+    said = f"{text} status {status}" if status else text
+    rule = next((rule for rule in (*more, *_rules()) if rule.fits(said)), None) or _by_status(status)
     if rule is None:
         return None
     if rule.wait == "no":
@@ -76,9 +79,12 @@ def find_refusal(failure: Failure, now: float, zone: tzinfo, more: Rules = ()) -
     return Refusal(kind, wait=rule.wait == "yes" or moment is not None, retry_at=moment)
 
 
-def _by_status(failure: Failure, text: str) -> RefusalRule | None:
-    named = _NAMED_STATUS.search(text)
-    status = failure.status or (int(named[1] or named[2]) if named else 0)
+def _named_status(text: str) -> int:
+    found = _NAMED_STATUS.search(text)
+    return int(found[1] or found[2]) if found else 0
+
+
+def _by_status(status: int) -> RefusalRule | None:
     return RefusalRule(*_STATUS[status], ()) if status in _STATUS else None
 
 

@@ -18,7 +18,9 @@ EVERY = 0.04  # seconds from one chunk to the next: more often is more than a sc
 LINE = 500  # characters of a line that fit a row
 
 # Colours and cursor moves: otherwise "reset colours" is the last line of many programs.
-ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B])")
+ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-OQ-WYZ`-~])"
+)
 
 
 class OutputBuffer:
