@@ -31,6 +31,7 @@ def read(output: str) -> AgentReport:
         total(whole(at(result, "usage", "output_tokens")) for result in results),
         total(whole(result.get("num_turns")) for result in results),
         session,
+        words(results[-1].get("result")),
         used=tuple(used for result in last_ones.values() for used in _used(result)),
         failure=_failure(results[-1], lines),
     )

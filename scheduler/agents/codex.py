@@ -27,8 +27,14 @@ def read(output: str) -> AgentReport:
         tokens_out=whole(at(usage, "output_tokens")),
         turns=len(turns) or None,
         session=next(filter(None, reversed(sessions)), ""),
+        summary=next((text for line in reversed(lines) if (text := _answer(line))), ""),
         failure=Failure(errors[-1] if errors else ""),
     )
+
+
+def _answer(line: dict[str, Any]) -> str:
+    is_answer = at(line, "item", "type") == "agent_message"
+    return words(at(line, "item", "text")) if is_answer else ""
 
 
 def _error(line: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ def read(output: str) -> AgentReport:
         tokens_in=total(each.tokens_in for each in used),
         tokens_out=total(each.tokens_out for each in used),
         session=session,
+        summary=words(ended.get("response")),
         used=used,
         failure=failure,
     )

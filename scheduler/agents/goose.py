@@ -25,8 +25,19 @@ def read(output: str) -> AgentReport:
         money(at(ended, "cost_usd")),
         whole(at(ended, "input_tokens")),
         whole(at(ended, "output_tokens")),
+        summary=_answer(lines),
         failure=Failure(said(errors[-1]) if errors else said(at(ended, "error")) or status),
     )
+
+
+def _answer(lines: list[dict[str, Any]]) -> str:
+    """The last words of its messages: of a whole document, or one a line."""
+    messages = [at(line, "message") for line in lines if line.get("type") == "message"]
+    for line in lines:
+        messages += line["messages"] if isinstance(line.get("messages"), list) else []
+    spoken = [at(message, "content") for message in messages if at(message, "role") == "assistant"]
+    parts = spoken[-1] if spoken and isinstance(spoken[-1], list) else []
+    return next((text for part in reversed(parts) if (text := words(at(part, "text")))), "")
 
 
 def _end(lines: list[dict[str, Any]]) -> Any:

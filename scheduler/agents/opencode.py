@@ -6,11 +6,13 @@ that was begun and not finished, or that ends with calls of tools, is not the la
 anomalyco/opencode packages/opencode/src/cli/cmd/run.ts.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from scheduler.agents.documents import at, documents, money, said, total, total_money, whole, words
 from scheduler.agents.refusal import Failure
 from scheduler.agents.report import AgentReport, Ending
+from scheduler.executors.output import LEFT_OUT
 
 _SENT = (("input",), ("cache", "read"), ("cache", "write"))
 _MADE = (("output",), ("reasoning",))
@@ -18,7 +20,14 @@ _STEPS = ("step_start", "step_finish", "error")
 
 
 def read(output: str) -> AgentReport:
-    lines = documents(output)
+    """What a middle that was left out has cost nobody knows: its steps are not in what is read."""
+    report = _read(documents(output))
+    if LEFT_OUT.search(output):
+        return replace(report, cost=None, tokens_in=None, tokens_out=None, turns=None)
+    return report
+
+
+def _read(lines: list[dict[str, Any]]) -> AgentReport:
     steps = [at(line, "part") for line in lines if line.get("type") == "step_finish"]
     last: dict[str, Any] = next((line for line in reversed(lines) if line.get("type") in _STEPS), {})
     return AgentReport(
@@ -28,6 +37,7 @@ def read(output: str) -> AgentReport:
         total(whole(at(step, "tokens", *path)) for step in steps for path in _MADE),
         len(steps) or None,
         next((found for line in reversed(lines) if (found := words(line.get("sessionID")))), ""),
+        next((text for line in reversed(lines) if (text := words(at(line, "part", "text")))), ""),
         failure=_failure(last.get("error")),
     )
 

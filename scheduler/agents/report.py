@@ -26,7 +26,7 @@ class AgentReport:
     tokens_out: int | None = None
     turns: int | None = None
     session: str = ""
-    summary: str = ""
+    summary: str = ""  # of what it did; of programs, what they answered
     used: tuple[Usage, ...] = ()  # by model, where the output names models
     failure: Failure = Failure()  # noqa: RUF009  # frozen
     refusal: Refusal | None = None

@@ -22,6 +22,8 @@ ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-OQ-WYZ`-~])"
 )
 
+LEFT_OUT = re.compile(r"^… [\d,]+ bytes left out …$", re.MULTILINE)
+
 
 class OutputBuffer:
     """A bounded capture of bytes; threads may write to it at once."""
@@ -100,7 +102,7 @@ class OutputBuffer:
         missing = size - len(head) - len(tail)
         if not missing:  # joined before decoded: a character may lie across the seam
             return self.masks.hide((head + tail).decode("utf-8", "replace"))
-        gap = f"\n… {missing:,} bytes left out …\n"
+        gap = f"\n… {missing:,} bytes left out …\n"  # LEFT_OUT finds it
         return gap.join(self.masks.hide(each.decode("utf-8", "replace")) for each in (head, tail))
 
     def first_line(self) -> str:

@@ -13,11 +13,13 @@ from typing import Any
 from scheduler.agents import FILE
 from scheduler.agents.readers import read_report, refusal_in
 from scheduler.agents.refusal import Refusal
+from scheduler.agents.report import AgentReport
 from scheduler.core.schedules.schedule import Schedule
 from scheduler.core.spans import moment
 from scheduler.core.task import NO_COMMAND, Command, Context, Outcome, Task
 from scheduler.core.views import Hold
 from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.paid.as_reported import as_reported
 from scheduler.engine.paid.commons import Commons
 from scheduler.engine.paid.holds import Look, away, over_budget, uncounted
 from scheduler.engine.paid.run_costs import RunCharge, RunCosts
@@ -35,6 +37,7 @@ log = logging.getLogger("experience.cost")
 
 AT_ONCE = 60.0  # seconds: a run that is refused within them, and says nothing of a cost, cost nothing
 ENDED_BY_OTHERS = frozenset((Outcome.INTERRUPTED, Outcome.STOPPED))
+NOT_ITS_OWN = ENDED_BY_OTHERS | {Outcome.TIMED_OUT}
 
 Execute = Callable[[Task, Context, Any], Awaitable[Result]]
 
@@ -51,10 +54,13 @@ class Admission:
 class Ended:
     """How a run ended, as far as its cost and its provider ask."""
 
-    outcome: Outcome
-    text: str = ""
+    result: Result
     took: float = 0.0
     asked: bool = True  # False: its program did not start, and the provider was not asked
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.result.outcome
 
 
 class PaidRuns:
@@ -192,26 +198,23 @@ class PaidRuns:
         self, task: Task, context: Context, run: RunHandle, admitted: Admission
     ) -> Result:
         context = self._told_where(context, admitted.charge)
-        begun, ended = self._clock.elapsed(), Ended(Outcome.FAILED)
-        failure, result = None, None
+        begun, ended = self._clock.elapsed(), Ended(Result(Outcome.FAILED))
+        failure = None
         try:
             result = await self._execute(task, context, run)
-            ended = Ended(result.outcome, result.text, self._clock.elapsed() - begun)
+            ended = Ended(result, self._clock.elapsed() - begun)
         except TaskFailed as error:
             took, never_began = self._clock.elapsed() - begun, isinstance(task.work, Command)
-            failure, ended = error, Ended(Outcome.FAILED, str(error), took, asked=not never_began)
+            failure, ended = error, Ended(Result(Outcome.FAILED, str(error)), took, asked=not never_began)
         finally:
             run.exited()  # what it cost is settled, however it ends
             if run.reason:
-                ended = replace(ended, outcome=run.reason)
-            refused = await asyncio.to_thread(self._settle, task, run, admitted, ended)
+                ended = replace(ended, result=replace(ended.result, outcome=run.reason))
+            settled = await asyncio.to_thread(self._settle, task, run, admitted, ended)
             self._tell_news()
-        if refused is not None:
-            return refused
-        if failure is not None:
+        if failure is not None and settled.outcome is not Outcome.REFUSED:
             raise failure
-        assert result is not None
-        return result
+        return settled
 
     async def carry_out_command(self, task: Task, context: Context, run: RunHandle) -> Result:
         """The result of a command that may say what it cost, although nothing was known of that before."""
@@ -234,26 +237,28 @@ class PaidRuns:
 
     def _settle_unasked(self, task: Task, run: RunHandle, charge: RunCharge) -> None:
         try:
-            self._note_cost(task, run, charge, "", Ended(Outcome.OK), None)
+            self._note_cost(task, run, charge, "", Ended(Result(Outcome.OK)), None)
         except OSError as error:
             self._warn("cost not noted", error)
 
-    def _settle(self, task: Task, run: RunHandle, admitted: Admission, ended: Ended) -> Result | None:
-        """Note what the run cost and how its provider answered; its result, if that refused. Blocks."""
+    def _settle(self, task: Task, run: RunHandle, admitted: Admission, ended: Ended) -> Result:
+        """Note what the run cost and how its provider answered; what it came to. Blocks."""
         output = run.printed.text() if run.printed else ""
-        refusal = self._refusal(task, output, ended)
+        report = self._report(task, output, ended)
+        ended = replace(ended, result=as_reported(ended.result, report)) if report else ended
+        refusal = self._refusal(task, output, ended, report)
         run.refusal = refusal.kind if refusal else ""
         try:
             self._note_cost(task, run, admitted.charge, output, ended, refusal)
         except OSError as error:  # it stays unknown, and counts as the dearest of the last ones
             self._warn("cost not noted", error)
         if not task.provider:
-            return None
+            return ended.result
         try:
-            return self._tell_provider(task, admitted, ended, refusal)
+            return self._tell_provider(task, admitted, ended, refusal) or ended.result
         except OSError as error:
             self._warn("provider not noted", error)
-            return None
+            return ended.result
 
     def _note_cost(
         self,
@@ -276,16 +281,24 @@ class PaidRuns:
         )
         self._summary = self._summarise(self._clock.now())
 
-    def _refusal(self, task: Task, output: str, ended: Ended) -> Refusal | None:
+    def _report(self, task: Task, output: str, ended: Ended) -> AgentReport | None:
+        """What the task's program says of a run that ended by itself."""
+        if not task.report or task.report == FILE or ended.outcome in NOT_ITS_OWN:
+            return None
+        code = ended.result.code
+        exit_code = int(ended.outcome.bad) if code is None else 128 - code if code < 0 else code
+        return read_report(
+            task.report, output, exit_code, self._clock.now(), zone_of_days(), self._options.refusals
+        )
+
+    def _refusal(self, task: Task, output: str, ended: Ended, report: AgentReport | None) -> Refusal | None:
         """Words that stand for a refusal count only when the run failed."""
         if ended.outcome is not Outcome.FAILED:
             return None
-        now, zone, more = self._clock.now(), zone_of_days(), self._options.refusals
-        if task.report and task.report != FILE:
-            return read_report(task.report, output, 1, now, zone, more).refusal
-        if not task.provider:
-            return None
-        return refusal_in(f"{output}\n{ended.text}" if output else ended.text, now, zone, more)
+        if report or not task.provider:
+            return report.refusal if report else None
+        text = f"{output}\n{ended.result.text}" if output else ended.result.text
+        return refusal_in(text, self._clock.now(), zone_of_days(), self._options.refusals)
 
     def _tell_provider(
         self, task: Task, admitted: Admission, ended: Ended, refusal: Refusal | None

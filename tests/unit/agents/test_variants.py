@@ -139,7 +139,7 @@ def test_colours_and_line_ends_of_other_systems_change_nothing(shape: Shape) -> 
         ),
         (
             "HTTP/1.1 429 Slow",
-            '{"status":"RESOURCE_EXHAUSTED","message":"quota will reset after 2h","reason":"QUOTA_EXHAUSTED"}',
+            '{"status":"RESOURCE_EXHAUSTED","message":"quota will reset after 2h","x":"QUOTA_EXHAUSTED"}',
             "quota",
             7200,
         ),

@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from scheduler.agents.readers import read_report
 from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.schedules.schedule import Every
-from scheduler.core.task import Call, Command, Report, Task, WakeConfig
+from scheduler.core.task import Call, Command, Outcome, Report, Task, WakeConfig
 from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.paid.as_reported import as_reported
 from scheduler.errors import SchedulerError
+from scheduler.executors import Result
+from scheduler.executors.output import OutputBuffer
 from scheduler.spending import ledger as ledgers
 from scheduler.spending.ledger import SpendingLedger
+from tests.each import each
 from tests.fakes import NOON, until
 from tests.unit.engine.test_wake import awake
 
@@ -170,6 +175,71 @@ async def test_a_refusal_of_the_service_is_in_the_record(build, clock, home):
     await clock.advance()
     await awake(clock, scheduler, 1)
     assert last_wake(home)["refused"] == "auth"
+
+
+def says(document: str, exit_code: int = 0) -> Command:
+    return Command(("sh", "-c", f"printf '%s\\n' '{document}'; exit {exit_code}"))
+
+
+async def test_the_row_of_a_wake_shows_the_words_of_its_program_not_its_json(build, clock, home):
+    told = '{"type":"result","subtype":"success","result":"\\nTwo mails answered.\\nMore","is_error":false}'
+    scheduler = await build(wake=WakeConfig(work=says(told), report="claude"))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    assert (last_wake(home)["outcome"], last_wake(home)["text"]) == ("ok", "Two mails answered.")
+
+
+async def test_a_program_that_fails_with_exit_code_0_failed(build, clock, home):
+    told = '{"type":"error","error":"Invalid API key"}'
+    scheduler = await build(wake=WakeConfig(work=says(told), report="goose"))
+    await clock.advance()
+    await awake(clock, scheduler, 1)
+    assert (last_wake(home)["outcome"], last_wake(home)["refused"]) == ("failed", "auth")
+    assert scheduler.snapshot().task("wake").error.text == "Invalid API key"
+
+
+async def test_a_program_that_is_refused_with_exit_code_0_was_refused(build, clock, home):
+    told = '{"type":"error","error":"Rate limit exceeded: 429, try again in 2h"}'
+    plan = WakeConfig(work=says(told), report="goose", provider="anthropic")
+    scheduler = await build(wake=plan)
+    await clock.advance()
+
+    def refused() -> list[str]:
+        return [each.text for each in scheduler.snapshot().events if each.outcome is Outcome.REFUSED]
+
+    await until(refused, "it is refused")
+    assert refused() == ["refused by anthropic: usage limit, until 14:00"]
+
+
+@each(
+    ("subtype", "exit_code", "outcome", "text"),
+    [
+        ("error_max_turns", 1, "failed", "reached its limit of turns"),
+        ("error_max_turns", 0, "warning", "reached its limit of turns"),
+        ("error_max_budget_usd", 1, "failed", "reached its budget"),
+        ("error_during_execution", 1, "failed", "the tool broke"),
+        ("success", 1, "failed", "done"),
+        ("success", 0, "ok", "done"),
+    ],
+)
+def test_what_a_program_says_of_its_end_is_the_result(
+    subtype: str, exit_code: int, outcome: str, text: str
+) -> None:
+    more = {"error_during_execution": {"errors": [text]}, "success": {"result": text}}.get(subtype, {})
+    printed = json.dumps({"type": "result", "subtype": subtype, **more})
+    given = Result(Outcome.FAILED if exit_code else Outcome.OK, '{"type":"result"', code=exit_code)
+    said = as_reported(given, read_report("claude", printed, exit_code, NOON, UTC))
+    assert (said.outcome, said.text) == (outcome, text)
+
+
+def test_the_middle_of_a_long_output_is_not_free() -> None:
+    """Steps that the bounded output leaves out cost, too: then nobody knows the sum."""
+    step = '{"type":"step_finish","part":{"cost":0.01,"reason":"stop","tokens":{"input":1}}}'
+    output = OutputBuffer()
+    for _ in range(1000):
+        output.write(step.encode() + b"\n")
+    assert read_report("opencode", output.text(), 0, NOON, UTC).cost is None
+    assert read_report("opencode", step, 0, NOON, UTC).cost == Decimal("0.01")
 
 
 def test_noon_is_the_day_of_these_tests() -> None:

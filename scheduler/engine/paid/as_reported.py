@@ -1,0 +1,30 @@
+"""The result of a run in the words of its agent's program, which knows more than its exit code."""
+
+from dataclasses import replace
+
+from scheduler.agents.report import AgentReport, Ending
+from scheduler.core.task import Outcome
+from scheduler.executors import Result
+from scheduler.executors.result import plain
+
+_LIMITS = {Ending.TURN_LIMIT: "reached its limit of turns", Ending.BUDGET_LIMIT: "reached its budget"}
+
+
+def as_reported(result: Result, report: AgentReport) -> Result:
+    """What the program says came of it: one that says that it failed did, also with exit code 0."""
+    if report.ending is Ending.NO_RESULT:
+        return result
+    outcome = _outcome(result.outcome, report.ending)
+    said = report.summary if report.ending is Ending.OK else report.failure.text
+    text = _first_line(said) or _LIMITS.get(report.ending, result.text)
+    return replace(result, outcome=outcome, text=plain(text) or result.text)
+
+
+def _outcome(outcome: Outcome, ending: Ending) -> Outcome:
+    if outcome.bad:
+        return outcome
+    return Outcome.FAILED if ending is Ending.ERROR else Outcome.WARNING if ending in _LIMITS else outcome
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
