@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from scheduler.cluster.bus import Accept, Bus, Stream
 from scheduler.cluster.database import Database
@@ -20,11 +19,11 @@ from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.engine.remote import Carrier
 from scheduler.errors import PROGRAM, DatabaseAway, Owned, Unreadable
+from scheduler.ownership.coordinator import Claim, LocalCoordinator
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import this_process
 from scheduler.storage.shared_home import shared_home
 from scheduler.storage.state_store import Store
-from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.engine")
 
@@ -35,34 +34,12 @@ WHERE until < clock_timestamp()
 LATER = 2.0  # seconds that a machine waits for each one that is named before it
 
 
-class LocalClaim(Protocol):
-    store: Store
-    recorder: Recorder
-    carrier: Carrier | None
-
-    def in_place(self) -> bool: ...
-
-    async def release(self) -> None: ...
-
-
-class LocalCoordinator(Protocol):
-    """What is owned on this machine alone."""
-
-    clock: Clock
-
-    async def acquire(
-        self, citizen: CitizenSettings, role: str = "", *, shared: bool = False
-    ) -> LocalClaim: ...
-
-    async def close(self) -> None: ...
-
-
 @dataclass(slots=True)
 class ClusterClaim:
     """A citizen by its lease; the lock of its home keeps other processes of this machine out, too."""
 
     lease: Lease
-    local: LocalClaim
+    local: Claim
     store: Store
     recorder: Recorder
     leases: Leases
@@ -98,7 +75,7 @@ class ClusterCoordinator:
         self._known: dict[str, CitizenSettings] = {}  # shared citizens whose home is here
         self._begun = asyncio.Lock()
 
-    async def acquire(self, citizen: CitizenSettings, role: str = "") -> LocalClaim:
+    async def acquire(self, citizen: CitizenSettings, role: str = "") -> Claim:
         try:
             home = await asyncio.to_thread(shared_home, citizen.home)
         except OSError as error:
@@ -144,13 +121,13 @@ class ClusterCoordinator:
     def stands_by(self) -> bool:
         return bool(self._known)
 
-    def remote(self, citizen: CitizenSettings) -> "Remote | None":
+    def remote(self, citizen: CitizenSettings) -> "ClusterRemote | None":
         """The way to its owner on another machine, and to its records; None if it is not shared."""
         try:
             home = shared_home(citizen.home)
         except OSError:  # another user's, who keeps it closed, or no mark at all: its socket is the only way
             return None
-        return home and Remote(self._bus, self._database, citizen.name, home.home_id, self.machine)
+        return home and ClusterRemote(self._bus, self._database, citizen.name, home.home_id, self.machine)
 
     async def close(self) -> None:
         await self._bus.close()
@@ -189,7 +166,7 @@ class ClusterCoordinator:
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
+class ClusterRemote:
     """A citizen that another machine may run."""
 
     bus: Bus

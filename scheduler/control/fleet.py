@@ -11,7 +11,7 @@ from typing import Any
 
 from scheduler.alerts.alerter import Alarms
 from scheduler.config.loader import CitizenSettings, Settings, load, taken_up
-from scheduler.control.coordinator import Coordinator, LocalCoordinator, coordinator_of
+from scheduler.control.coordinator import coordinator_of
 from scheduler.control.following.displaced import DisplacedHomes
 from scheduler.control.following.looks import Looks, pause_after, timed
 from scheduler.control.following.settings_watch import AGAIN, SettingsWatch
@@ -21,7 +21,6 @@ from scheduler.control.moves import Moves
 from scheduler.control.offline import OfflineControl
 from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Process
-from scheduler.control.wire.stream import RemoteStream
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
 from scheduler.engine.event_bus import Subscribers, snapshots
@@ -39,6 +38,8 @@ from scheduler.errors import (
     Unreadable,
 )
 from scheduler.executors import Executor
+from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
+from scheduler.ownership.stream import RemoteStream
 from scheduler.storage.lock import LOOP, MONITOR
 from scheduler.system.clock import Clock, SystemClock
 

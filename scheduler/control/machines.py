@@ -1,9 +1,9 @@
 """A citizen that another machine runs: steered over the bus, its records read from the database."""
 
 from scheduler.config.settings import CitizenSettings
-from scheduler.control.coordinator import Remote
 from scheduler.control.wire.client import Connection, RemoteControl
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
+from scheduler.ownership.coordinator import Remote
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import client_socket
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.config.loader import CitizenSettings
-from scheduler.control.coordinator import Claim, Remote
 from scheduler.control.machines import MachineControl
 from scheduler.control.offline import OfflineControl
 from scheduler.control.wire.asker import OriginOf
@@ -16,6 +15,7 @@ from scheduler.core.ports import Control
 from scheduler.core.views import TaskView
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import DatabaseAway, Disconnected, Refused, SchedulerError
+from scheduler.ownership.coordinator import Claim, Remote
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import client_socket, first_closed_folder, shared_path, socket_path
 

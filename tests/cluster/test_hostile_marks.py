@@ -8,9 +8,9 @@ import pytest
 
 from scheduler.cluster.coordinator import ClusterCoordinator
 from scheduler.config.settings import CitizenSettings, EngineSettings
-from scheduler.control.coordinator import LocalCoordinator
 from scheduler.core.ports import FleetOptions
 from scheduler.errors import Unreadable
+from scheduler.ownership.coordinator import LocalCoordinator
 from scheduler.storage.shared_home import MARK
 from tests.fakes import FakeClock
 

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 from scheduler.control.wire import messages
 from scheduler.control.wire.greeting import check_user, checked_greeting, greeting_of
-from scheduler.control.wire.stream import RemoteStream, Writer
 from scheduler.core.ports import RequestingControl
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.errors import Disconnected, NotConfirmed, Refused, SchedulerError
 from scheduler.executors.output import ChunkQueue
+from scheduler.ownership.stream import RemoteStream, Writer
 from scheduler.schema.json_codec import to_json
 from scheduler.system.clock import Clock
 from scheduler.system.unix_socket import HomeSocket, peer_of

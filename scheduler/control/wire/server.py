@@ -15,10 +15,10 @@ from scheduler.control.wire import messages
 from scheduler.control.wire.asker import Asker, OriginOf, RemoteAsker, outside
 from scheduler.control.wire.messages import METHODS, Method, ProtocolError, Request
 from scheduler.control.wire.seats import CLIENTS, Seat, Seats
-from scheduler.control.wire.stream import RemoteStream, Writer
 from scheduler.core.views import OutputChunk, Snapshot
 from scheduler.engine.event_bus import snapshots
 from scheduler.errors import NotALoop, NotOurs, SchedulerError
+from scheduler.ownership.stream import RemoteStream, Writer
 from scheduler.schema.json_codec import to_json
 from scheduler.system.files import file_id
 from scheduler.system.log_once import CountedWarning

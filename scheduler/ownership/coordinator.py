@@ -1,0 +1,118 @@
+"""Decides whether this process may run a citizen, and keeps its states and runs: by the lock of its home."""
+
+import asyncio
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from scheduler.config.settings import CitizenSettings
+from scheduler.core.ports import FleetOptions
+from scheduler.core.records import Recorder, RunQuery, RunRecord
+from scheduler.engine.remote import Carrier
+from scheduler.ownership.stream import RemoteStream
+from scheduler.storage.history_writer import HistoryWriter
+from scheduler.storage.lock import Ownership, acquire
+from scheduler.storage.state_store import DiskStore, Store
+from scheduler.system.clock import Clock
+
+DISK_THREADS = 4
+
+
+class Claim(Protocol):
+    """The right to run one citizen, and where its states and runs are kept."""
+
+    store: Store
+    recorder: Recorder
+    carrier: Carrier | None  # of runs that workers carry
+
+    def in_place(self) -> bool:
+        """Whether it still holds; may block, for any thread."""
+        ...
+
+    async def release(self) -> None:
+        """Let another process own the citizen."""
+        ...
+
+
+class Remote(Protocol):
+    """A citizen that another machine may run: the way to its owner, and to its records."""
+
+    async def connect(self) -> RemoteStream:
+        """A stream to its owner; raises Disconnected where there is none."""
+        ...
+
+    async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]: ...
+
+    async def output(self, run: int) -> str: ...
+
+
+class Coordinator(Protocol):
+    """Gives out claims."""
+
+    async def acquire(self, citizen: CitizenSettings, role: str = "") -> Claim:
+        """Own the citizen, as what; raises Owned, naming who does, or Unreadable."""
+        ...
+
+    async def free(self) -> Collection[str]:
+        """Citizens of other machines whose owners are gone: this process may acquire them now."""
+        ...
+
+    def remote(self, citizen: CitizenSettings) -> Remote | None:
+        """The way to its owner on another machine; None if it belongs to this one."""
+        ...
+
+    def stands_by(self) -> bool:
+        """Whether a citizen that another machine runs may come here later."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class LocalClaim:
+    """A home of this machine, by its lock."""
+
+    ownership: Ownership
+    store: Store
+    recorder: Recorder
+    carrier: Carrier | None = None
+
+    def in_place(self) -> bool:
+        return self.ownership.in_place()
+
+    async def release(self) -> None:
+        await asyncio.to_thread(self.ownership.release)
+
+
+class LocalCoordinator:
+    """The homes of this machine: a lock, a state file and a history in each."""
+
+    def __init__(self, options: FleetOptions, clock: Clock) -> None:
+        self.clock = clock
+        self.disk = ThreadPoolExecutor(DISK_THREADS, "disk")
+        self._options = options
+        self._history_writer = HistoryWriter()
+
+    async def acquire(self, citizen: CitizenSettings, role: str = "", *, shared: bool = False) -> LocalClaim:
+        """`shared`: also a home that machines share, whose lease this process has to take, too."""
+        options, now, home = self._options, self.clock.now(), citizen.home
+        as_root, service = options.own_as_root, options.service
+        ownership = await asyncio.to_thread(
+            acquire, home, now, as_root=as_root, service=service, role=role, shared=shared
+        )
+        store = DiskStore(home, self.clock, self.disk)
+        return LocalClaim(ownership, store, self._history_writer.of(home, citizen.history))
+
+    async def free(self) -> Collection[str]:
+        return ()
+
+    def remote(self, citizen: CitizenSettings) -> Remote | None:
+        return None
+
+    def stands_by(self) -> bool:
+        return False
+
+    async def close(self) -> None:
+        await self._history_writer.close()
+        self.disk.shutdown(wait=False)
