@@ -36,15 +36,20 @@ class Database:
         self._reader: Connection | None = None
         self._reading = asyncio.Lock()
 
-    async def connect(self) -> Connection:
-        """A new connection in autocommit mode; raises DatabaseAway."""
+    async def connect(self, idle: float = ANSWER_WITHIN) -> Connection:
+        """A new connection in autocommit mode; raises DatabaseAway.
+
+        A transaction that says nothing for `idle` seconds is over: a process that is frozen, or cut off,
+        must not keep rows locked.
+        """
+        limits = {"statement_timeout": ANSWER_WITHIN, "idle_in_transaction_session_timeout": idle}
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
                 return await psycopg.AsyncConnection.connect(
                     self._url,
                     autocommit=True,
                     application_name="experience",
-                    options=f"-c statement_timeout={int(ANSWER_WITHIN * 1000)}",
+                    options=" ".join(f"-c {name}={int(limit * 1000)}" for name, limit in limits.items()),
                     tcp_user_timeout=int(ANSWER_WITHIN * 1000),
                 )
         except (psycopg.Error, TimeoutError, UnicodeError) as error:

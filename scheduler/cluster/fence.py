@@ -21,6 +21,7 @@ from scheduler.errors import DatabaseAway
 log = logging.getLogger("experience.engine")
 
 _REFUSED = re.compile("[\0\ud800-\udfff]")
+FROZEN = 1.0  # seconds after which the database gives up a write that stands still, and its locks
 FIRST_RETRY, LAST_RETRY = 0.1, 1.0  # seconds between attempts while the database does not answer
 
 _OWNERS = """
@@ -177,7 +178,7 @@ class FencedWriter:
 
     async def _commit(self, batch: Sequence[_Asked]) -> None:
         if self._connection is None or self._connection.closed:
-            self._connection = await self._database.connect()
+            self._connection = await self._database.connect(idle=FROZEN)
         rows = [(asked, change) for asked in batch for change in asked.changes]
         starts = [pair for pair in rows if isinstance(pair[1], Started)]
         others = [pair for pair in rows if not isinstance(pair[1], Started)]

@@ -10,6 +10,7 @@ from scheduler.executors.process_tree import Family, Identity, ProcessEntry, des
 from scheduler.process.process_info import Running, alive, stat
 
 LOOK = 0.05  # seconds between two attempts to kill what is still there
+CALM = 1.0  # seconds between two looks, at most
 READY, CLOSED = b"ready\n", b"closed"
 
 
@@ -47,26 +48,31 @@ class Ward:
         self._strays = frozenset(one.identity for one in entries)
         return entries
 
-    def end(self, *, calls: int = 0) -> None:
-        """Kill the runs; and an owner that stands still with handlers inside it: nothing else ends those."""
+    def end(self, *, calls: int = 0) -> bool:
+        """Kill the runs; and an owner that stands still with handlers inside it: nothing else ends those.
+
+        Whether there was anything to kill.
+        """
         found = stat(self._owner.pid)
         if calls and found and found.state in "Tt" and alive(self._owner):
             os.kill(self._owner.pid, signal.SIGKILL)
-        for one in self.look():
+        left = self.look()
+        for one in left:
             one.send(signal.SIGKILL)
+        return bool(left)
 
 
 def main(pid: str, born: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends with its owner, not with a terminal
     ward = Ward(Running(int(pid), float(born), 0.0))
-    deadline, calls, unread = float("inf"), 0, b""
+    deadline, calls, unread, pause = float("inf"), 0, b"", LOOK
     os.write(1, READY)
     while True:
-        wait = LOOK if elapsed() >= deadline else min(1.0, max(0.0, deadline - elapsed()))
+        wait = pause if elapsed() >= deadline else min(CALM, max(0.0, deadline - elapsed()))
         if not select.select([0], [], [], wait)[0]:
             if elapsed() >= deadline:
-                ward.end(calls=calls)
+                pause = LOOK if ward.end(calls=calls) else CALM
             elif ward.busy:
                 ward.look()
             continue

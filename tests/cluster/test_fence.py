@@ -53,11 +53,12 @@ async def rows(url: str, query: str) -> list[tuple[Any, ...]]:
 
 
 async def expire(url: str) -> None:
-    def ask() -> None:
-        with psycopg.connect(url) as connection:
-            connection.execute("UPDATE experience.owners SET until = clock_timestamp()")
+    await asyncio.to_thread(expire_now, url)
 
-    await asyncio.to_thread(ask)
+
+def expire_now(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE experience.owners SET until = clock_timestamp()")
 
 
 async def test_a_start_is_committed_with_the_state_of_its_task(
@@ -148,6 +149,19 @@ async def test_a_refused_write_does_not_take_others_with_it(
         writer.write(stale, [started(task="a")]), writer.write(mira, [started(task="a")])
     )
     assert (one, two) == ([False], [True])
+
+
+async def test_a_process_that_is_frozen_in_a_write_holds_up_no_other(
+    writer: FencedWriter, opus: Lease, leases: Leases, url: str
+) -> None:
+    await writer.write(opus, [started()])
+    stuck = writer._connection
+    assert stuck
+    await stuck.execute("BEGIN")
+    await stuck.execute("SELECT 1 FROM experience.owners WHERE citizen = 'opus' FOR SHARE")
+    taking = asyncio.create_task(asyncio.to_thread(expire_now, url))
+    await asyncio.wait_for(taking, 8.0)
+    assert (await leases.take("opus", "home-1")).epoch == 2
 
 
 async def test_text_that_postgresql_does_not_take_is_kept_as_far_as_it_can_be(
