@@ -1,164 +1,127 @@
-"""A minute of kills, freezes, cuts and crashes of the database over three machines, and what a checker finds.
+"""Kills, freezes, cuts and crashes of the database over three machines, and what a checker finds.
 
     python -m tests.cluster.faults --seeds 10 --seconds 60
     python -m tests.cluster.faults --without-epochs        # has to be found guilty
 
 The truth is what the programs of the runs wrote beside the database: when each began and ended, for which
 slot and under which epoch. A checker that finds nothing proves nothing, so a variant that ignores epochs and
-leases is judged, too.
+leases is judged, too: a schedule made for that lets two owners live at once, whatever the machine is like.
 """
 
 import argparse
+import heapq
 import random
 import signal
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import psycopg
 
+from tests.cluster.histories import Row, Span, Verdict, judge, judge_gaps, read
+from tests.cluster.launcher import WITHOUT_EPOCHS
 from tests.cluster.machines import Machine
 from tests.cluster.postgres import Postgres, postgres
 
 CITIZENS = ("aria", "luna", "mira", "nova", "opus", "vega")
-FAILOVER = 3.0
-EVERY = 1.0
-SETTLE = 12.0  # seconds at the end without faults: everything has to run again
+USUAL = 3.0  # seconds of a lease; a shorter one shortens all else, too
+SETTLE = 4.0  # leases at the end without faults: everything has to run again
+STARTS = 20.0  # seconds that a process may take until it runs what is due, on a busy machine
+AT_ONCE = 2  # machines with a fault: one is left
 PROGRAM = """import os, sys, time
-log, machine = sys.argv[1:]
+log, machine, lasts = sys.argv[1:]
 slot, epoch = os.environ['EXPERIENCE_SLOT'], os.environ['EXPERIENCE_EPOCH']
 def note(what):
     line = f'{what} {slot} {epoch} {machine} {os.getpid()} {time.clock_gettime(time.CLOCK_MONOTONIC):.3f}\\n'
     with open(log, 'ab', buffering=0) as file:
         file.write(line.encode())
 note('begin')
-time.sleep(0.3)
+time.sleep(float(lasts))
 note('end')
 """
 TASK = """
 [citizens.{citizen}.tasks.tick]
 every = "{every}s"
 timeout = "30s"
-command = ["{python}", "-S", "{program}", "{log}", "{machine}"]
+command = ["{python}", "-S", "{program}", "{log}", "{machine}", "{lasts}"]
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What one program saw; `ended` is infinite if it was killed before it could write."""
-
-    slot: str
-    epoch: int
-    machine: str
-    began: float
-    ended: float
-
-
-@dataclass(slots=True)
-class Verdict:
-    runs: int = 0
-    takeovers: int = 0
-    faults: list[str] = field(default_factory=list)
-    twice: list[str] = field(default_factory=list)  # slots that began twice
-    overlaps: list[str] = field(default_factory=list)
-    older: list[str] = field(default_factory=list)  # runs under an epoch after a newer one had begun
-    lost: list[str] = field(default_factory=list)  # runs that are in no row
-    silent: list[str] = field(default_factory=list)  # citizens that do not run after all faults are over
-
-    @property
-    def guilty(self) -> list[str]:
-        return [*self.twice, *self.overlaps, *self.older, *self.lost, *self.silent]
-
-
-def read(log: Path) -> list[Run]:
-    """The runs that programs wrote down, by when they began."""
-    begun: dict[tuple[str, str, str], tuple[str, int, str, float]] = {}
-    ended: dict[tuple[str, str, str], float] = {}
-    for line in log.read_text().splitlines():
-        what, slot, epoch, machine, pid, when = line.split()
-        key = (slot, pid, machine)
-        if what == "begin":
-            begun[key] = (slot, int(epoch), machine, float(when))
-        else:
-            ended[key] = float(when)
-    runs = [Run(*known, ended.get(key, float("nan"))) for key, known in begun.items()]
-    return sorted(runs, key=lambda run: run.began)
-
-
-def judge(runs: Iterable[Run], rows: Iterable[tuple[str, str, int]], until: float) -> Verdict:
-    """What is wrong; `rows` are the citizen, slot and epoch of the runs on record."""
-    verdict = Verdict()
-    recorded = {(f"{citizen}/tick/{slot}", epoch) for citizen, slot, epoch in rows}
-    of_citizen: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        verdict.runs += 1
-        of_citizen[run.slot.partition("/")[0]].append(run)
-        if (run.slot, run.epoch) not in recorded:
-            verdict.lost.append(f"{run.slot} of epoch {run.epoch} ran on {run.machine} and is in no row")
-    for citizen in CITIZENS:
-        seen: dict[str, Run] = {}
-        newest = before = None
-        for run in of_citizen[citizen]:
-            if run.slot in seen:
-                verdict.twice.append(f"{run.slot} began on {seen[run.slot].machine} and on {run.machine}")
-            seen[run.slot] = run
-            if newest is not None and run.epoch < newest:
-                verdict.older.append(f"{run.slot} began under epoch {run.epoch} after {newest}")
-            if before and before.ended > run.began:
-                verdict.overlaps.append(f"{run.slot} began while {before.slot} ran")
-            verdict.takeovers += newest is not None and run.epoch > newest
-            newest, before = max(newest or 0, run.epoch), run
-        last = of_citizen[citizen][-1].began if of_citizen[citizen] else 0.0
-        if last < until - SETTLE / 2:
-            verdict.silent.append(f"{citizen} last ran {until - last:.1f}s before the end")
-    return verdict
+def now() -> float:
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class Trial:
-    """Three machines, six citizens, a run a second for each, and faults by a seed."""
+    """Three machines, six citizens, three runs in a lease for each, and faults by seeds."""
 
-    def __init__(self, server: Postgres, folder: Path, *, epochs: bool = True) -> None:
-        self._server, self._folder = server, folder
-        self._log = folder / "runs"
-        self._program = folder / "program.py"
+    def __init__(
+        self, server: Postgres, folder: Path, *, failover: float = USUAL, epochs: bool = True
+    ) -> None:
+        self._server, self._folder, self._failover = server, folder, failover
+        self._log, self._program = folder / "runs", folder / "program.py"
         self._program.write_text(PROGRAM)
-        launcher = ("-P", "-m", "tui") if epochs else ("-m", "tests.cluster.without_epochs")
+        launcher = ("-m", "tests.cluster.launcher", "as-it-is" if epochs else WITHOUT_EPOCHS)
         self.machines = [self._machine(f"m{number}", launcher) for number in (1, 2, 3)]
+        self.whole: dict[str, list[Span]] = {machine.name: [] for machine in self.machines}
+        self._since: dict[str, float] = {}
+        self._mends: list[tuple[float, int, str, Callable[[], None]]] = []
+        self._number = count()
+        self._verdict = Verdict()
+
+    @property
+    def _pace(self) -> float:
+        return self._failover / USUAL
 
     def _machine(self, name: str, launcher: tuple[str, ...]) -> Machine:
-        settings = f'failover = "{FAILOVER:.0f}s"\n' + "".join(
+        settings = f'failover = "{self._failover}s"\n' + "".join(
             TASK.format(
                 citizen=citizen,
-                every=EVERY,
+                every=self._pace,
                 python=sys.executable,
                 program=self._program,
                 log=self._log,
                 machine=name,
+                lasts=0.3 * self._pace,
             )
             for citizen in CITIZENS
         )
         return Machine(name, self._folder / name, self._server.port, settings, launcher)
 
-    def run(self, seed: int, seconds: float) -> Verdict:
-        """One history; nothing of it is left running."""
+    def run(self, seeds: range, seconds: float) -> Verdict:
+        """One history, `seconds` of faults for each seed; nothing of it is left running."""
+        return self._judged(lambda: [self._faults(random.Random(seed), seconds) for seed in seeds])
+
+    def run_two_owners(self) -> Verdict:
+        """A history in which an owner is frozen until another machine runs its citizens, and then is not."""
+        return self._judged(self._two_owners)
+
+    def _judged(self, happens: Callable[[], object]) -> Verdict:
         try:
             self._begin()
-            faults = self._faults(random.Random(seed), seconds)
-            time.sleep(SETTLE)
-            until = time.clock_gettime(time.CLOCK_MONOTONIC)
+            self._since = {machine.name: now() for machine in self.machines}
+            happens()
+            time.sleep(SETTLE * self._failover)
+            end = now()
+            for machine in self.machines:
+                self._is_broken(machine)
         finally:
             for machine in self.machines:
-                machine.close()
+                machine.close(gently=False)
+        return self._judge(end)
+
+    def _judge(self, end: float) -> Verdict:
         with psycopg.connect(self._server.url()) as connection:
             rows = connection.execute(
-                "SELECT citizen, slot, epoch FROM experience.runs WHERE task = 'tick'"
+                "SELECT citizen, slot, epoch, outcome FROM experience.runs WHERE task = 'tick'"
             ).fetchall()
-        verdict = judge(read(self._log), rows, until)
-        verdict.faults = faults
+        runs = read(self._log)
+        verdict = judge(runs, [Row(*row) for row in rows])
+        most = self._pace + self._failover + 1.0 + STARTS
+        verdict.longest, verdict.late = judge_gaps(runs, CITIZENS, self.whole, most, end)
+        verdict.faults = self._verdict.faults
         return verdict
 
     def _begin(self) -> None:
@@ -174,49 +137,108 @@ class Trial:
             if machine is not first:
                 first.share_homes(machine, *CITIZENS)
             machine.start()
-        until = time.monotonic() + 30
-        while not self._log.exists() or len(self._log.read_text().splitlines()) < 2 * len(CITIZENS):
-            assert time.monotonic() < until, first.said()
-            time.sleep(0.1)
+        self._until(lambda: len(self._lines()) >= 2 * len(CITIZENS))
 
-    def _owner(self) -> Machine:
+    def _until(self, happened: Callable[[], bool]) -> None:
+        until = time.monotonic() + 60
+        while not happened():
+            assert time.monotonic() < until, [machine.said() for machine in self.machines]
+            time.sleep(0.02)
+
+    def _lines(self) -> list[str]:
+        return self._log.read_text().splitlines() if self._log.exists() else []
+
+    # -------------------------------------------------------------- faults by chance
+
+    def _faults(self, chance: random.Random, seconds: float) -> None:
+        until = now() + seconds
+        while now() < until:
+            self._mend_until(now() + chance.uniform(0.5, 3.0) * self._pace)
+            whole = [machine for machine in self.machines if machine.name in self._since]
+            if len(self.machines) - len(whole) < AT_ONCE:
+                owner = next((machine for machine in whole if machine.name == self._owner()), None)
+                machine = owner if owner and chance.random() < 0.7 else chance.choice(whole)
+                self._break(machine, chance)
+        self._mend_until(float("inf"))
+
+    def _owner(self) -> str:
         """The machine that began the last run: faults elsewhere prove little."""
-        name = self._log.read_text().splitlines()[-1].split()[3]
-        return next(machine for machine in self.machines if machine.name == name)
+        return self._lines()[-1].split()[3]
 
-    def _faults(self, chance: random.Random, seconds: float) -> list[str]:
-        done, until = [], time.monotonic() + seconds
-        while time.monotonic() < until:
-            time.sleep(chance.uniform(0.5, 3.0))
-            machine = self._owner() if chance.random() < 0.7 else chance.choice(self.machines)
-            fault = chance.choices(("kill", "freeze", "cut", "crash"), (4, 4, 4, 1))[0]
-            lasts = chance.choice((0.5, 2.0, 4.0, 6.0))
-            done.append(f"{fault} {machine.name} {lasts}s")
-            if fault == "kill":
-                machine.kill()
-                time.sleep(lasts / 2)
-                machine.start()
-            elif fault == "freeze":
-                machine.freeze()
-                time.sleep(lasts)
-                machine.thaw()
-            elif fault == "cut":
-                machine.cut()
-                time.sleep(lasts)
-                machine.mend()
-            else:
-                self._server.crash()
-                time.sleep(lasts / 4)
-                self._server.start()
-        return done
+    def _break(self, machine: Machine, chance: random.Random) -> None:
+        fault = chance.choices(("kill", "freeze", "cut", "crash"), (4, 4, 4, 1))[0]
+        lasts = chance.choice((0.5, 2.0, 4.0, 6.0)) * self._pace
+        self._verdict.faults.append(f"{fault} {machine.name} {lasts:.1f}s")
+        if fault == "crash":
+            self._crash(lasts / 4)
+            return
+        self._is_broken(machine)
+        if fault == "kill":
+            machine.kill()
+            self._later(lasts / 2, machine, machine.start)
+        elif fault == "freeze":
+            machine.freeze()
+            self._later(lasts, machine, machine.thaw)
+        else:
+            machine.cut()
+            self._later(lasts, machine, machine.mend)
+
+    def _crash(self, lasts: float) -> None:
+        whole = [machine for machine in self.machines if machine.name in self._since]
+        for machine in whole:
+            self._is_broken(machine)
+        self._server.crash()
+        time.sleep(lasts)
+        self._server.start()
+        self._since |= {machine.name: now() for machine in whole}
+
+    def _is_broken(self, machine: Machine) -> None:
+        if since := self._since.pop(machine.name, None):
+            self.whole[machine.name].append(Span(since, now()))
+
+    def _later(self, seconds: float, machine: Machine, mend: Callable[[], None]) -> None:
+        heapq.heappush(self._mends, (now() + seconds, next(self._number), machine.name, mend))
+
+    def _mend_until(self, moment: float) -> None:
+        """Wait, and end the faults whose time is over by then; all of them, if that is never."""
+        while self._mends and self._mends[0][0] <= moment:
+            when, _, name, mend = heapq.heappop(self._mends)
+            time.sleep(max(0.0, when - now()))
+            mend()
+            self._since[name] = now()
+        if moment < float("inf"):
+            time.sleep(max(0.0, moment - now()))
+
+    # -------------------------------------------------------------- the control
+
+    def _two_owners(self) -> None:
+        """Whatever the machine is like: each step waits until the one before has been seen."""
+        name = self._owner()
+        frozen = next(machine for machine in self.machines if machine.name == name)
+        frozen.freeze()
+        self._verdict.faults.append(f"freeze {name} until it is followed")
+        self._until(lambda: self._owner() != name)
+        before = len(self._lines())
+        frozen.thaw()
+        self._until(lambda: sum(line.split()[3] == name for line in self._lines()[before:]) >= 4)
 
 
-def trial(server: Postgres, seed: int, seconds: float, *, epochs: bool = True) -> Verdict:
+def trial(server: Postgres, seeds: range, seconds: float, *, failover: float = USUAL) -> Verdict:
     """One history on an empty database."""
+    with _empty(server) as folder:
+        return Trial(server, Path(folder), failover=failover).run(seeds, seconds)
+
+
+def control(server: Postgres, *, failover: float = USUAL) -> Verdict:
+    """A history of the variant that ignores epochs and leases: two owners at once."""
+    with _empty(server) as folder:
+        return Trial(server, Path(folder), failover=failover, epochs=False).run_two_owners()
+
+
+def _empty(server: Postgres) -> "tempfile.TemporaryDirectory[str]":
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute("DROP SCHEMA IF EXISTS experience CASCADE")
-    with tempfile.TemporaryDirectory(prefix="machines-") as folder:
-        return Trial(server, Path(folder), epochs=epochs).run(seed, seconds)
+    return tempfile.TemporaryDirectory(prefix="machines-")
 
 
 def main() -> int:
@@ -224,21 +246,18 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--failover", type=float, default=USUAL)
     parser.add_argument("--without-epochs", action="store_true")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing is left running
     guilty = 0
     with postgres() as server:
         for seed in range(asked.first, asked.first + asked.seeds):
-            found = trial(server, seed, asked.seconds, epochs=not asked.without_epochs)
-            counts = (
-                len(each) for each in (found.twice, found.overlaps, found.older, found.lost, found.silent)
-            )
-            words = ("twice", "overlaps", "old epochs", "lost", "silent")
-            said = ", ".join(f"{count} {word}" for count, word in zip(counts, words, strict=True))
-            happened = f"{found.runs} runs, {found.takeovers} take-overs, {len(found.faults)} faults"
-            print(f"seed {seed}: {happened}: {said}", flush=True)
-            print(f"    {', '.join(found.faults)}")
+            if asked.without_epochs:
+                found = control(server, failover=asked.failover)
+            else:
+                found = trial(server, range(seed, seed + 1), asked.seconds, failover=asked.failover)
+            print(f"seed {seed}: {found.counts()}", flush=True)
             for line in found.guilty[:5]:
                 print(f"    {line}")
             guilty += bool(found.guilty)

@@ -83,7 +83,7 @@ class Machine:
             shutil.copy(self.home(citizen) / ".experience" / "home-id", target)
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = (sys.executable, "-P", "-m", "tui", *arguments)
+        command = (sys.executable, *self.launcher, *arguments)
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
 
     def start(self) -> None:
@@ -121,7 +121,9 @@ class Machine:
     def said(self) -> str:
         return (self.folder / "out").read_text(errors="replace")
 
-    def close(self) -> None:
+    def close(self, *, gently: bool = True) -> None:
+        if self.running and not gently:
+            self.kill()
         for process in (self.process, self.wire):
             if process and process.poll() is None:
                 process.send_signal(signal.SIGCONT)
