@@ -132,6 +132,7 @@ class ExperienceApp(App[str]):
         for page in self._pages():
             page.tick(status, now)
         self._around.show_status(status)
+        self.on_fleet_rows_view_changed()
         panel = self._body.board.panel(self._body.board.cursor.citizen)
         self._keys.lead(*(("take-over",) if panel and lost(panel.snapshot) and not self._read_only else ()))
 
@@ -225,6 +226,7 @@ class ExperienceApp(App[str]):
         self._body.switch()
 
     def on_fleet_rows_view_changed(self) -> None:
+        """Other rows may match by now, too."""
         self._keys.prefix(self._body.rows.view_words())
 
     # -------------------------------------------------------------- other screens

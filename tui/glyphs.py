@@ -15,6 +15,7 @@ class Glyphs:
     kind: Mapping[TaskStatus, str]
     cursor: str
     marked: str
+    hit: str  # of a search
     full: str
     half: str
     track: str
@@ -39,6 +40,7 @@ UNICODE = Glyphs(
     kind=GLYPHS,
     cursor="❯",
     marked="◆",
+    hit="▌",
     full="━",
     half="╸",
     track="─",
@@ -59,6 +61,7 @@ ASCII = Glyphs(
     kind=ASCII_GLYPHS,
     cursor=">",
     marked="*",
+    hit="*",
     full="#",
     half="#",
     track=".",

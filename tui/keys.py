@@ -7,7 +7,7 @@ from textual.screen import Screen
 
 # The keys at the bottom come in three groups: where to go, what to do, and what to see of it.
 PLACES = ("leave", "back", "pane", "table", "timeline", "log", "palette")
-VIEWS = ("filter", "sort", "reverse", "mark", "problem", "theme", "force-failing")
+VIEWS = ("filter", "search", "only", "sort", "reverse", "mark", "problem", "theme", "force-failing")
 LAST = ("help", "quit")  # at the end, and kept when there is no room for all
 NARROW = 60  # cells below which only the ways to all others stay
 ALWAYS = ("palette", "help")
@@ -89,6 +89,9 @@ DETAILS_KEYS = (
 )
 
 PANE_KEYS = (
+    _key("slash", "search", "search", "search", "search here; n, N walk the hits, esc clears"),
+    _hidden("n", "hit(1)", "next-hit", "next hit of the search"),
+    _hidden("N", "hit(-1)", "hit-before", "hit before"),
     _hidden("up,k", "move(-1)", "up", "run above, or a line up"),
     _hidden("down,j", "move(1)", "down", "run below, or a line down"),
     _hidden("pageup", "page(-1)", "page-up", "a screen up"),
@@ -114,7 +117,10 @@ TIMELINE_KEYS = (
 
 LOG_KEYS = (
     _key("enter", "choose", "show", "open", "show the run of this event"),
-    _key("slash", "find", "filter", "filter", "show only matching events; ! in front inverts"),
+    _key("slash", "search", "search", "search", "search here; n, N walk the hits, esc clears"),
+    _hidden("n", "hit(1)", "next-hit", "next hit of the search"),
+    _hidden("N", "hit(-1)", "hit-before", "hit before"),
+    _key("ampersand", "find", "filter", "only", "show only matching events; ! in front inverts"),
     _key("G,end", "move('end', 1)", "newest", "last", "the newest event; follow it again"),
     _key("y", "copy", "copy", "copy", "copy the whole text of this event"),
     _hidden("up,k", "move('vertical', -1)", "up", "line above; stops following"),

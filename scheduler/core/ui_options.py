@@ -8,6 +8,7 @@ THEMES = ("dark", "light", "high-contrast", "ansi")
 
 EVERYWHERE = "everywhere"
 _VERBS = {"force": "f", "reset": "r", "pause": "p", "stop": "x"}
+_SEARCH = {"search": "slash", "next-hit": "n", "hit-before": "N"}
 _MOVES = {
     "up": "up,k",
     "down": "down,j",
@@ -53,8 +54,9 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     },
     "log": {
         **_MOVES,
+        **_SEARCH,
         "open": "enter",
-        "filter": "slash",
+        "only": "ampersand",
         "copy": "y",
         "clear": "escape",
         "log": "l",
@@ -75,6 +77,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "details": {
         **_VERBS,
         **_MOVES,
+        **_SEARCH,
         "copy": "y",
         "pager": "o",
         "pane": "tab",

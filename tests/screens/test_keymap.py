@@ -53,6 +53,7 @@ def test_the_manual_names_every_key_as_it_is():
     spelled = {
         "question_mark": "?",
         "slash": "/",
+        "ampersand": "&",
         "colon": ":",
         "plus": "+",
         "minus": "-",

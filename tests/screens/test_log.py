@@ -91,11 +91,11 @@ async def test_moving_through_the_log():
             assert said in line, keys
 
 
-async def test_slash_filters_and_escape_drops_the_filter_then_the_screen():
+async def test_ampersand_filters_and_escape_drops_the_filter_then_the_screen():
     control = citizen()
     async with screen(FakeFleet(control, citizen("mira", 5)), size=(80, 24)) as pilot:
-        await press(pilot, "l", "slash", *"mira", "enter")
-        assert "opus/tick" not in shown(pilot) and "/mira" in shown(pilot)
+        await press(pilot, "l", "ampersand", *"mira", "enter")
+        assert "opus/tick" not in shown(pilot) and "Log  5 of 105  only mira" in shown(pilot)
         add(control, "another", 101)
         await pilot.pause()
         assert "another" not in shown(pilot)
@@ -106,15 +106,46 @@ async def test_slash_filters_and_escape_drops_the_filter_then_the_screen():
         assert pilot.app.query_one(FleetGrid).board.filter.all
 
 
+async def test_a_search_keeps_all_lines_marks_hits_and_walks_them():
+    async with screen(FakeFleet(citizen(count=30)), size=(80, 24)) as pilot:
+        await press(pilot, "l", "slash", *"RUN 1", "enter")  # 1 and 10 to 19
+        assert "following" not in shown(pilot) and "/RUN 1" in shown(pilot)
+        assert "11 of 11  n next  N before  esc clear" in shown(pilot)
+        assert [line[0] for line in drawn(pilot) if "run 18" in line or "run 19" in line] == ["▌", "❯"]
+        assert any("run 20" in line and line[0] == " " for line in drawn(pilot))
+        await press(pilot, "N")
+        assert "10 of 11" in shown(pilot)
+        assert next(line for line in drawn(pilot) if line.startswith("❯")).rstrip().endswith("run 18")
+        await press(pilot, "n", "n")
+        assert "1 of 11" in shown(pilot)  # after the last comes the first
+        await press(pilot, "escape")
+        assert isinstance(pilot.app.screen, Log) and "of 11" not in shown(pilot)
+
+
+async def test_a_search_counts_what_happens_meanwhile_and_says_that_nothing_is_found():
+    control = citizen(count=30)
+    async with screen(FakeFleet(control), size=(80, 24)) as pilot:
+        await press(pilot, "l", "slash", *"run 29", "enter")
+        assert "1 of 1 " in shown(pilot)
+        add(control, "run 29 again", 31)
+        await pilot.pause()
+        await pilot.pause()
+        assert "of 2 " in shown(pilot)
+        await press(pilot, "slash", *"zzz")
+        assert "no hit" in shown(pilot)
+        await press(pilot, "escape", "escape")
+        assert not isinstance(pilot.app.screen, Log)
+
+
 async def test_nothing_found_is_said():
     async with screen(FakeFleet(citizen()), size=(80, 24)) as pilot:
-        await press(pilot, "l", "slash", *"zzz", "enter")
+        await press(pilot, "l", "ampersand", *"zzz", "enter")
         assert "nothing matches zzz" in shown(pilot)
 
 
 async def test_no_key_acts_while_the_filter_is_typed():
     async with screen(FakeFleet(citizen()), size=(80, 24)) as pilot:
-        await press(pilot, "l", "slash", *"qlyGgjk")
+        await press(pilot, "l", "ampersand", *"qlyGgjk")
         assert isinstance(pilot.app.screen, Log)
         assert pilot.app.screen.query_one("FilterField").value == "qlyGgjk"
 

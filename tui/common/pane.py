@@ -1,6 +1,7 @@
 """A framed list of rows that scrolls; only rows that look different are painted again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -12,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.common.line_view import PaintedLines
+from tui.common.search import Search, SearchBar, spans
 from tui.common.styles import CURSOR
 from tui.common.text import cells, fit, shorten
 from tui.glyphs import Glyphs
@@ -26,6 +28,7 @@ class StyledText(NamedTuple):
 
     text: str
     style: str | Style = "ink"
+    found: bool = False  # it is what is searched for
 
 
 class Row(NamedTuple):
@@ -48,6 +51,9 @@ class Pane(PaintedLines, can_focus=True):
         super().__init__()
         self.glyphs, self.title, self.aside = glyphs, title, ""
         self.top = 0  # the first row in sight
+        self.search = Search()
+        self._search_line: SearchBar | None = None
+        self._from = 0  # the row at which the search begins
         self._drawn: dict[int, tuple[Row, Strip]] = {}
 
     def entitle(self, title: str, aside: str = "") -> None:
@@ -79,12 +85,30 @@ class Pane(PaintedLines, can_focus=True):
     def resized(self) -> None:
         """There is more or less room than before."""
 
+    def searched(self) -> Iterator[tuple[int, str]]:
+        """Each line that a search looks at: the number of its first row, and its text."""
+        for number in range(self.count()):
+            yield number, "".join(piece.text for piece in self.row(number).pieces)
+
+    def to_hit(self, row: int) -> None:
+        """The person goes to a hit."""
+        self.see(row)
+
+    def first_seen(self) -> int:
+        """The row from which on a search looks for its first hit."""
+        return self.top
+
     # -------------------------------------------------------------- room
 
     @property
     def inside(self) -> int:
         """Rows in sight."""
-        return max(0, self.size.height - 2)
+        return max(0, self.size.height - 2 - self.searching)
+
+    @property
+    def searching(self) -> bool:
+        """Whether the last line is that of a search."""
+        return self._search_line is not None and self._search_line.display
 
     @property
     def inner(self) -> int:
@@ -101,10 +125,20 @@ class Pane(PaintedLines, can_focus=True):
         self.top = min(max(0, top), self.last)
         self.sync()
 
+    def see(self, row: int) -> None:
+        """Scroll until this row is in sight, with a few around it."""
+        if not self.top <= row < self.top + self.inside:
+            self.scroll_rows(row - self.inside // 2)
+        self.sync()
+
     def on_resize(self, event: Resize) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
         self.forget()
         self.resized()
         self.scroll_rows(self.top)
+        self.refresh()
 
     # -------------------------------------------------------------- drawing
 
@@ -130,16 +164,12 @@ class Pane(PaintedLines, can_focus=True):
 
     def _strip(self, y: int, row: Row) -> Strip:
         styles = self.styles_now()
-        segments = [
-            Segment(
-                text,
-                styles.style(style, row.light)
-                if isinstance(style, str)
-                else styles.style("ink", row.light) + style,
-            )
-            for text, style in row.pieces
-        ]
-        if 0 < y <= self.inside:
+        segments = []
+        for text, style, found in row.pieces:
+            light = row.light | (CURSOR if found else 0)
+            known = styles.style(style if isinstance(style, str) else "ink", light)
+            segments.append(Segment(text, known if isinstance(style, str) else known + style))
+        if 0 < y < self.size.height - 1:
             edge = Segment(self.glyphs.down, styles.style(self._frame()))
             segments = [edge, *segments, edge]
         strip = Strip(segments).adjust_cell_length(self.size.width, styles.style("ink"))
@@ -150,12 +180,19 @@ class Pane(PaintedLines, can_focus=True):
         glyphs, index = self.glyphs, self.top + y - 1
         if y == 0:
             return self._edge(glyphs.corners[:2], StyledText(self.title, "title"), self.aside)
-        if y > self.inside:
+        if y >= self.size.height - 1:
             left, right = self.foot()
             return self._edge(glyphs.corners[2:], StyledText(left, "faint"), right)
-        row = self.row(index) if index < self.count() else EMPTY
-        mark = StyledText(glyphs.cursor if row.light & CURSOR else " ", "here")
-        return Row((mark, *padded(row.pieces, self.inner, glyphs)), row.light)
+        row = self.row(index) if index < self.count() and y <= self.inside else EMPTY
+        mark = StyledText(glyphs.cursor if row.light & CURSOR else self._hit(index), "here")
+        pieces = shown_hits(row.pieces, self.search.needle) if self.search.text else row.pieces
+        return Row((mark, *padded(pieces, self.inner, glyphs)), row.light)
+
+    def _hit(self, index: int) -> str:
+        """The sign of a row that a search has found."""
+        if not self.search.has(index):
+            return " "
+        return self.glyphs.cursor if index == self.search.chosen else self.glyphs.hit
 
     def _edge(self, corners: str, left: StyledText, right: str) -> Row:
         """A line of the frame; what stands at its right gives way to what stands at its left."""
@@ -174,7 +211,59 @@ class Pane(PaintedLines, can_focus=True):
         )
 
     def _frame(self) -> str:
-        return "here" if self.has_focus else "frame"
+        return "here" if self.has_focus_within else "frame"
+
+    # -------------------------------------------------------------- search
+
+    async def action_search(self) -> None:
+        """Type what to look for, in the last line."""
+        if self._search_line is None:
+            self._search_line = SearchBar()
+            await self.mount(self._search_line)
+        self._from = self.first_seen()
+        self._search_line.open(self.search.text)
+        self._fit()
+
+    def on_search_bar_changed(self, message: SearchBar.Changed) -> None:
+        message.stop()
+        self.search = Search(message.text).among(self.searched()).near(self._from)
+        self._show_hits()
+
+    def on_search_bar_left(self, message: SearchBar.Left) -> None:
+        message.stop()
+        self.search = self.search if message.keep else Search()
+        self.focus()
+        self._fit()
+
+    def clear_search(self) -> bool:
+        """Forget what was looked for; False if nothing was."""
+        if self._search_line is None or not self.searching:
+            return False
+        self._search_line.display, self.search = False, Search()
+        self._fit()
+        return True
+
+    def search_again(self) -> None:
+        """Other lines are there."""
+        if self.search.text:
+            self.search = self.search.among(self.searched())
+            self._say_hits()
+
+    def action_hit(self, step: int) -> None:
+        self.search = self.search.step(step)
+        self._say_hits()
+        if self.search.lines:
+            self.to_hit(self.search.chosen)
+
+    def _show_hits(self) -> None:
+        self._say_hits()
+        if self.search.lines:
+            self.see(self.search.chosen)
+        self.sync()
+
+    def _say_hits(self) -> None:
+        if self._search_line is not None:
+            self._search_line.show(self.search.words if self.search.text else "")
 
     # -------------------------------------------------------------- keys and wheel
 
@@ -200,12 +289,30 @@ class Pane(PaintedLines, can_focus=True):
 
 def padded(pieces: Iterable[StyledText], width: int, glyphs: Glyphs) -> tuple[StyledText, ...]:
     """The pieces in exactly so many cells."""
-    kept, left = [], width
-    for text, style in pieces:
-        wide = cells(text)
+    kept, left = list[StyledText](), width
+    for piece in pieces:
+        wide = cells(piece.text)
         if wide > left:
-            kept.append(StyledText(fit(text, left, glyphs.ellipsis), style))
+            kept.append(piece._replace(text=fit(piece.text, left, glyphs.ellipsis)))
             return tuple(kept)
-        kept.append(StyledText(text, style))
+        kept.append(piece)
         left -= wide
     return (*kept, StyledText(" " * left))
+
+
+def shown_hits(pieces: Iterable[StyledText], needle: str) -> tuple[StyledText, ...]:
+    """The same pieces, with what is searched for in pieces of its own."""
+    given = tuple(pieces)
+    hits = spans("".join(piece.text for piece in given), needle)
+    if not hits:
+        return given
+    cuts = [edge for hit in hits for edge in hit]
+    kept, start = list[StyledText](), 0
+    for piece in given:
+        end = start + len(piece.text)
+        edges = [start, *(cut for cut in cuts if start < cut < end), end]
+        for left, right in pairwise(edges):
+            found = any(first <= left < last for first, last in hits)
+            kept.append(StyledText(piece.text[left - start : right - start], piece.style, found))
+        start = end
+    return tuple(kept)

@@ -57,6 +57,7 @@ class FactsPane(Pane):
 
     def _lay_out(self) -> None:
         self._rows = self._made()
+        self.search_again()
         self.scroll_rows(self.top)
 
     def _made(self) -> list[Row]:

@@ -1,5 +1,7 @@
 """What a run printed, in its own colours, below what it came to; live while the run is under way."""
 
+from collections.abc import Iterator
+
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import OutputChunk
@@ -124,13 +126,15 @@ class PrintedPane(Pane):
             for row in wrapped(clean(line, plain), width)
         ]
         if self._lines is None:
-            self._seen, end = self._text, self._end() if self._live else self._text
+            whole = not self._live or self.search.text
+            self._seen, end = self._text, self._text if whole else self._end()
             self._read(end)
             if self._live and self.count() <= self.inside:  # its end is not enough for a screen
                 self._read(end := self._text)
             self._partly = len(end) < len(self._text)
         else:
             self._rows = _wrapped(self._lines, width)
+        self.search_again()
         if self._live:
             self._say_how()
             self.scroll_rows(self.last if self.following else self.top)
@@ -152,6 +156,28 @@ class PrintedPane(Pane):
 
     def count(self) -> int:
         return len(self._above) + len(self._rows)
+
+    def searched(self) -> Iterator[tuple[int, str]]:
+        """Whole lines, all that are kept: one that takes several rows is found by the first of them."""
+        if self._partly:
+            self._read_all()
+        yield from ((n, "".join(piece.text for piece in row.pieces)) for n, row in enumerate(self._above))
+        number = len(self._above)
+        for line in self._lines or ():
+            yield number, "".join(part.text for part in line)
+            number += len(ansi.chopped(line, self.inner))
+
+    def to_hit(self, row: int) -> None:
+        if self._live:
+            self._follow(False)
+        super().to_hit(row)
+
+    def _show_hits(self) -> None:
+        if self._live and self.following:  # a search does not stop it
+            self._say_hits()
+            self.sync()
+        else:
+            super()._show_hits()
 
     def row(self, index: int) -> Row:
         above = len(self._above)

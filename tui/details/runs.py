@@ -1,6 +1,6 @@
 """The last runs of a task, the newest first: when, why, how long, and how it went."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from textual.events import Click
@@ -150,6 +150,7 @@ class RunsPane(Pane):
         index = self._index(self._chosen)
         self._cursor = 0 if index is None else index + (self._since is not None)
         self._title()
+        self.search_again()
         self._reveal()
         self._tell(before)
 
@@ -176,6 +177,20 @@ class RunsPane(Pane):
         super().scroll_rows(top)
         if not self._all and self._runs and self.top + self.inside >= self._total() - AHEAD:
             self.post_message(self.MoreWanted())
+
+    def searched(self) -> Iterator[tuple[int, str]]:
+        """Each run with its outcome and all of its text, however much of that its row shows."""
+        first = self._since is not None
+        for number, words in super().searched():
+            run = self._runs[number - first] if 0 <= number - first < len(self._runs) else None
+            yield number, f"{words} {run.outcome} {run.text}" if run else words
+
+    def see(self, row: int) -> None:
+        self.move(row - self._cursor)
+        self.sync()
+
+    def first_seen(self) -> int:
+        return self._cursor
 
     # -------------------------------------------------------------- drawing
 

@@ -332,6 +332,8 @@ class Details(Page, inherit_bindings=False):
         self._go_to(self.printed if self._reading else self.runs)
 
     def action_back(self) -> None:
+        if self._active.clear_search():
+            return
         if self._reading:
             self.action_read()
         else:

@@ -64,6 +64,13 @@ class Board:
     def empty(self) -> bool:
         return not self._panels
 
+    @property
+    def kept(self) -> str:
+        """How many of all rows the filter keeps: `3 of 41`."""
+        panels = self._panels.values()
+        shown, rows = sum(len(panel.tasks) for panel in panels), sum(panel.total for panel in panels)
+        return f"{shown:,} of {rows:,}"
+
     # -------------------------------------------------------------- order and room
 
     def sort(self, order: Order) -> None:

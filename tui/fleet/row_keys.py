@@ -106,7 +106,7 @@ class FleetRows(LineView):
     def view_words(self) -> str:
         """Filter, order and marks in a few clean words, where they are not the usual ones."""
         board = self.board
-        words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)}"]
+        words = [] if board.filter.all else [f"/{clean(board.filter.text, self._glyphs.plain)} {board.kept}"]
         words += [] if board.sorted_by is Order.NAME else [str(board.sorted_by)]
         words += [f"{len(board.marked)} marked"] if board.marked else []
         return self._glyphs.dot.join(words)

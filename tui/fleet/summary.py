@@ -99,9 +99,8 @@ class FleetSummary:
 
     def status(self, pulse: Heartbeat | None = None) -> FleetStatus:
         """The counts now; `pulse` is the slowest one seen."""
-        if self._changed or self._sum is None:
-            self._ratios |= {citizen: ratio(self._snapshots[citizen]) for citizen in self._changed}
-            self._changed.clear()
+        self._count()
+        if self._sum is None:
             self._sum = _sum([*self._ratios.values()])
         more = [Problem((Severity.PROBLEM,), "settings", problem) for problem in self.problems]
         if pulse is not None and stalled(pulse):
@@ -113,9 +112,17 @@ class FleetSummary:
             loading=self.loading,
         )
 
+    def _count(self) -> None:
+        """Take up the snapshots that have come."""
+        if self._changed:
+            self._ratios |= {citizen: ratio(self._snapshots[citizen]) for citizen in self._changed}
+            self._changed.clear()
+            self._sum = None
+
     @property
     def running(self) -> set[tuple[str, str]]:
         """Citizen and task of all that runs."""
+        self._count()
         busy = (name for name, each in self._ratios.items() if each.running)
         return {
             (name, task.name)

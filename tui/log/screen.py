@@ -8,6 +8,7 @@ from textual.widgets import Input
 
 from scheduler.core.views import Event, TaskStatus
 from tui.common.filter_field import FilterField
+from tui.common.search import SearchBar
 from tui.common.text import clean, plural
 from tui.fleet.board import Place
 from tui.fleet.page import Page
@@ -24,17 +25,17 @@ class Log(Page):
     """Its title says whether the log follows, or how many lines are below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear", "back", False, id="clear", tooltip="clear filter, then back"),
+        Binding("escape", "clear", "back", False, id="clear", tooltip="clear search, filter, then back"),
         Binding("l", "back", "close the log", False, id="log"),
     ]
 
     def __init__(self, log: EventLog, glyphs: Glyphs, label: str = "") -> None:
         self.view = LogView(log, glyphs)
         super().__init__(self.view, glyphs, label)
-        self._log, self._filter = log, FilterField(SEARCHED)
+        self._log, self._filter, self._search = log, FilterField(SEARCHED), SearchBar()
 
     def compose(self) -> ComposeResult:
-        yield from (self.status_bar, self._heading, self.body, self._filter, self.key_bar)
+        yield from (self.status_bar, self._heading, self.body, self._filter, self._search, self.key_bar)
 
     def tick(self, status: FleetStatus, now: float) -> None:
         super().tick(status, now)
@@ -50,12 +51,13 @@ class Log(Page):
             more = f"{glyphs.dot.lstrip()}{view.below} below, {key} follows again "
         self.set_heading(
             (" Log ", "bold $title"),
-            (f" {plural(view.count, 'line')} ", "$faint"),
-            (f" /{keep} " if keep else "", "bold $warn"),
+            (f" {view.shares if keep else plural(view.count, 'line')} ", "$faint"),
+            (f" only {keep} " if keep else "", "bold $warn"),
             (" ", ""),
             state,
             (more, "$faint"),
         )
+        self._search.show(view.search.words if view.search.text else "")
 
     def on_log_view_chosen(self, message: LogView.Chosen) -> None:
         event = message.event
@@ -64,6 +66,17 @@ class Log(Page):
 
     def on_log_view_copied(self, message: LogView.Copied) -> None:
         self.post_message(self.Copied(message.text))
+
+    def on_log_view_search_asked(self) -> None:
+        self._search.open(self.view.search.text)
+
+    def on_search_bar_changed(self, message: SearchBar.Changed) -> None:
+        self.view.look_for(message.text)
+
+    def on_search_bar_left(self, message: SearchBar.Left) -> None:
+        if not message.keep:
+            self.view.look_for("")
+        self.view.focus()
 
     def on_log_view_find_asked(self) -> None:
         self._filter.open(self.view.filter)
@@ -76,7 +89,10 @@ class Log(Page):
         self.view.focus()
 
     def action_clear(self) -> None:
-        if self.view.filter:
+        if self.view.search.text:
+            self._search.display = False
+            self.view.look_for("")
+        elif self.view.filter:
             self.view.apply_filter("")
         else:
             self.action_back()

@@ -1,9 +1,11 @@
 """The events of all citizens, the newest at the end; follows the newest until the cursor moves up."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.binding import BindingType
 from textual.events import Resize
 from textual.message import Message
@@ -12,11 +14,22 @@ from textual.strip import Strip
 from scheduler.core.views import Event
 from tui.common import text as words
 from tui.common.line_view import CursorView
+from tui.common.search import Search, spans
 from tui.common.styles import CURSOR
 from tui.fleet.arrangement import Filter
 from tui.glyphs import Glyphs
 from tui.keys import LOG_KEYS, key_of
-from tui.log.events import Day, Entry, EventLog, LogLine, LogLines, date, event_text, where_of
+from tui.log.events import (
+    Day,
+    Entry,
+    EventLog,
+    LogLine,
+    LogLines,
+    date,
+    event_text,
+    searched,
+    where_of,
+)
 
 LEAST, MOST = 12, 44  # cells for citizen and task
 SHARE = 3  # the names take at most a third of the width
@@ -42,12 +55,17 @@ class LogView(CursorView):
     class FindAsked(Message):
         """The person wants to type a filter."""
 
+    class SearchAsked(Message):
+        """The person wants to type what to look for."""
+
     def __init__(self, log: EventLog, glyphs: Glyphs) -> None:
         super().__init__()
         self._log, self._glyphs = log, glyphs
         self._lines = LogLines(log)
         self._lost = log.lost
         self.follows = True
+        self.search = Search()
+        self._from = 0  # the line at which the search began
 
     # -------------------------------------------------------------- values come down
 
@@ -76,6 +94,12 @@ class LogView(CursorView):
         return self._lines.filter.text
 
     @property
+    def shares(self) -> str:
+        """How many of all events the filter shows."""
+        shown = sum(not isinstance(line.content, Day) for line in self._lines.lines)
+        return f"{shown:,} of {len(self._log.entries):,}"
+
+    @property
     def below(self) -> int:
         """How many lines are below the cursor."""
         return max(0, self.count - 1 - self.at)
@@ -85,6 +109,8 @@ class LogView(CursorView):
         self.at = max(0, self.count - 1 if self.follows else min(self.at, self.count - 1))
         if self.follows:
             self.scroll_to(y=self._last_top, animate=False, force=True)
+        if self.search.text:
+            self.search = self.search.among(self._searched()).back(self.at)
         self.refresh()
         self.post_message(self.Moved())
 
@@ -95,11 +121,26 @@ class LogView(CursorView):
         line, light = self._line_at(number), CURSOR if number == self.at else 0
         if line is None:
             return self.finished(Strip([Segment(self._empty(y, width), styles.style("faint"))], width))
-        mark = Segment(self._glyphs.cursor if light else " ", styles.style("here", light))
+        mark = Segment(self._mark(number, light), styles.style("here", light))
         content = line.content
         pieces = self._day(content, width) if isinstance(content, Day) else self._entry(content, width)
-        drawn = [Segment(text, styles.style(style, light)) for text, style in pieces]
+        drawn = [Segment(*part) for part in self._lit(pieces, light)]
         return self.finished(Strip([mark, *drawn]).adjust_cell_length(width, styles.style("ink", light)))
+
+    def _mark(self, number: int, light: int) -> str:
+        glyphs = self._glyphs
+        return glyphs.cursor if light else glyphs.hit if self.search.has(number) else " "
+
+    def _lit(self, pieces: list[tuple[str, str]], light: int) -> Iterator[tuple[str, Style]]:
+        """The pieces in their styles, and what is searched for on the background of the cursor."""
+        styles, needle = self.styles_now(), self.search.needle
+        for text, style in pieces:
+            at = 0
+            for first, last in spans(text, needle):
+                yield text[at:first], styles.style(style, light)
+                yield text[first:last], styles.style(style, light | CURSOR)
+                at = last
+            yield text[at:], styles.style(style, light)
 
     def _day(self, day: Day, width: int) -> list[tuple[str, str]]:
         across = self._glyphs.across
@@ -159,6 +200,27 @@ class LogView(CursorView):
 
     def action_find(self) -> None:
         self.post_message(self.FindAsked())
+
+    def action_search(self) -> None:
+        self._from = self.at
+        self.post_message(self.SearchAsked())
+
+    def look_for(self, text: str) -> None:
+        """Mark the lines with this text, and go to the last of them before the search began."""
+        self.search = Search(text).among(self._searched()).back(self._from)
+        self.action_hit(0)
+
+    def action_hit(self, step: int) -> None:
+        """To the next hit of the search, or to the one before."""
+        self.search = self.search.step(step)
+        if self.search.lines:
+            self.go_to(self.search.chosen)
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def _searched(self) -> Iterator[tuple[int, str]]:
+        lines = enumerate(self._lines.lines)
+        return ((n, searched(line.content)) for n, line in lines if not isinstance(line.content, Day))
 
     def action_choose(self) -> None:
         if entry := self._under_cursor:

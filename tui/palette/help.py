@@ -29,7 +29,19 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("force", "reset", "wake", "stop", "pause", "freeze", "budget", "force-failing", "mark"),
     ),
     "What is set up": ("add", "edit", "new-citizen", "undo", "take-over"),
-    OTHER: ("filter", "sort", "reverse", "lower", "copy", "theme", "screenshot"),
+    OTHER: (
+        "filter",
+        "search",
+        "next-hit",
+        "hit-before",
+        "only",
+        "sort",
+        "reverse",
+        "lower",
+        "copy",
+        "theme",
+        "screenshot",
+    ),
     "Moving": (*("up", "down", "left", "right", "next", "before", "first", "last", "page-up", "page-down"),),
 }
 SIGNS = {

@@ -148,7 +148,7 @@ async def test_no_key_acts_while_help_is_open():
 
 
 async def test_question_mark_explains_every_key_from_the_bindings():
-    async with details(citizen(), size=(120, 60)) as pilot:
+    async with details(citizen(), size=(120, 70)) as pilot:
         await press(pilot, "question_mark")
         said = [key.tooltip or key.description for key in (*DETAILS_KEYS, *PANE_KEYS)]
         assert [words for words in said if words not in shown(pilot)] == []

@@ -30,6 +30,8 @@ ONLY_OF = {
     ("log", "page-down"): ("g",),
     ("log", "down"): ("g",),
     ("log", "last"): ("g",),
+    **{("log", name): ("slash", *"try", "enter") for name in ("next-hit", "hit-before")},
+    **{("details", name): ("slash", *"failed", "enter") for name in ("next-hit", "hit-before")},
     ("details", "page-down"): ("g",),
     ("details", "page-up"): ("G",),
 }

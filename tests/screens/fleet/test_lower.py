@@ -8,6 +8,7 @@ from scheduler.core.views import Snapshot, TaskStatus
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.driving import press, screen, settled, shown
 from tests.screens.situations import events, task
+from tui.fleet.summary import FleetSummary
 
 
 def citizen(name: str = "opus") -> FakeControl:
@@ -83,3 +84,12 @@ async def test_where_panels_need_all_lines_there_is_nothing_below_them():
         await pilot.pause()
         await until(lambda: "─ events ─" in shown(pilot), "there is room again")
         assert "t19" in shown(pilot)
+
+
+def test_what_runs_is_known_as_soon_as_the_snapshot_is_there():
+    """The first picture would otherwise lack the start of what runs, and the second have it."""
+    summary = FleetSummary()
+    summary.set_citizens({"opus"})
+    summary.update_snapshot(Snapshot("opus", (task("news", running_since=NOON),)))
+    assert summary.running == {("opus", "news")}
+    assert summary.status().running == 1

@@ -53,6 +53,11 @@ class Panel:
         self._all, self.rows = tuple(ordered(tasks)), ()
         return self.apply_filter(keep) or before != self.longest
 
+    @property
+    def total(self) -> int:
+        """How many tasks there are, whatever the filter keeps."""
+        return len(self._all)
+
     def apply_filter(self, keep: Filter) -> bool:
         """Choose the tasks to show; True if the panel has another height now."""
         self.tasks, self._filtered = self._kept(keep), not keep.all
