@@ -8,7 +8,8 @@ from scheduler.core.views import TaskStatus, TaskView
 from tests.each import each
 from tests.fakes import NOON
 from tui.common.task_ref import TaskRef
-from tui.fleet.table.columns import LAST, NEXT, RECENT, TASK, Column, Moment, columns_for, says, usual
+from tui.common.usual import usual
+from tui.fleet.table.columns import LAST, NEXT, RECENT, TASK, Column, Moment, columns_for, says
 from tui.fleet.table.order import Order, SortedBy
 from tui.glyphs import UNICODE
 

@@ -3,43 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import quantiles
 
 from scheduler.core.views import TaskStatus, TaskView
 from tui.common import text as words
 from tui.common.task_ref import TaskRef
+from tui.common.usual import Usual
 from tui.fleet.notices import first_line
 from tui.fleet.panels.contents import share_done
 from tui.fleet.panels.rows import STYLES, state_words
 from tui.glyphs import Glyphs
 
-RUNS_ENOUGH = 10  # to say what is usual
-SLOWER = 1.5  # times the median, and beyond the 95th percentile: slower than usual
 WIDE = 160  # cells from which on there are more columns, and wider ones
 SAYS = 20  # cells of text that are worth a column
 EDGE = 3  # cells for the cursor and the sign
 BAD = "x"
 Key = float | str | None
 Piece = tuple[str, str]  # text and the name of its style
-
-
-@dataclass(frozen=True, slots=True)
-class Usual:
-    """How long runs of a task take: the median, and what 19 of 20 stay below."""
-
-    p50: float
-    p95: float
-
-    def slow(self, seconds: float) -> bool:
-        return seconds > self.p95 and seconds > SLOWER * self.p50
-
-
-def usual(seconds: Sequence[float]) -> Usual | None:
-    """What is usual among these durations; None while there are too few."""
-    if len(seconds) < RUNS_ENOUGH:
-        return None
-    cuts = quantiles(seconds, n=20, method="inclusive")
-    return Usual(cuts[9], cuts[18])
 
 
 @dataclass(frozen=True, slots=True)

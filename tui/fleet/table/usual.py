@@ -8,7 +8,7 @@ from scheduler.core.records import LISTED
 from scheduler.core.task import Outcome
 from scheduler.core.views import Snapshot
 from scheduler.errors import SchedulerError
-from tui.fleet.table.columns import Usual, usual
+from tui.common.usual import Usual, usual
 from tui.fleet.table.order import Row
 
 ENDED = frozenset((Outcome.OK, Outcome.WARNING, Outcome.FAILED))  # by themselves

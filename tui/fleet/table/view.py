@@ -14,11 +14,12 @@ from scheduler.core.views import Snapshot
 from tui.common import text as words
 from tui.common.styles import CURSOR, MARKED, merged
 from tui.common.task_ref import TaskRef
+from tui.common.usual import Usual
 from tui.fleet.arrangement import Filter
 from tui.fleet.board import Board, Place
 from tui.fleet.panels.rows import mark, recent_segments
 from tui.fleet.row_keys import FleetRows
-from tui.fleet.table.columns import EDGE, SORTABLE, Column, Moment, Usual, columns_for, says, sign
+from tui.fleet.table.columns import EDGE, SORTABLE, Column, Moment, columns_for, says, sign
 from tui.fleet.table.order import Order, Row, SortedBy
 from tui.glyphs import Glyphs
 from tui.keys import TABLE_KEYS, key_of
