@@ -33,7 +33,7 @@ def test_imports_run_one_way():
     assert " 0 broken" in checked.stdout
 
 
-@pytest.mark.parametrize("package", [scheduler, tui])
+@each("package", [scheduler, tui])
 def test_the_packages_are_those_of_this_checkout(package):
     assert package.__file__ is not None
     assert Path(package.__file__).is_relative_to(ROOT)

@@ -312,7 +312,7 @@ def test_every_encoding():
         assert found["title"] == words, (encoding, declared, served)
 
 
-@pytest.mark.parametrize(
+@each(
     ("reply", "words"),
     [
         (Reply(b""), "is empty"),

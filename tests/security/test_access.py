@@ -4,8 +4,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.each import each
 
 SOURCE = Path(__file__).parents[2] / "scheduler"
@@ -93,6 +91,6 @@ def test_a_line_that_goes_by_name_is_found(line):
     assert list(calls(line))
 
 
-@pytest.mark.parametrize("line", ["os.open('x', 0, dir_fd=folder)", "os.fchmod(descriptor, 0)", "open(file)"])
+@each("line", ["os.open('x', 0, dir_fd=folder)", "os.fchmod(descriptor, 0)", "open(file)"])
 def test_a_line_that_goes_by_descriptor_is_not(line):
     assert not list(calls(line))

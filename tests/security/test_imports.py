@@ -12,6 +12,7 @@ from scheduler.control.fleet import Fleet
 from scheduler.core.ports import FleetOptions
 from scheduler.core.task import Imported, Outcome
 from scheduler.executors import Executor
+from tests.each import each
 from tests.watching import Watching, context, task
 
 AGENT = 5001
@@ -47,9 +48,7 @@ def planted(request, tmp_path, monkeypatch) -> Path:
         sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize(
-    "words", [("status",), ("status", "--json"), ("check",), ("next",), ("history",), ("schema",)]
-)
+@each("words", [("status",), ("status", "--json"), ("check",), ("next",), ("history",), ("schema",)])
 def test_a_command_that_looks_imports_nothing(planted, words):
     subprocess.run([sys.executable, "-m", "tui", *words], capture_output=True, timeout=60, check=False)
     assert not planted.exists()

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -89,15 +90,16 @@ BAD = {
     "a ping": "every = 1\ncommand = ['a']\nping = '${X}'",
     "part of a value": "every = 1\nhandler = 'a/${X}/b:run'",
 }
+SECRETS = ["secret-value-7", "SECRET one two", "../secret/path"]
 
 
-@pytest.mark.parametrize("where", ["env", "environ", "table"])
+@each("where, value", product(["env", "environ", "table"], SECRETS))
 @pytest.mark.parametrize("table", BAD.values(), ids=BAD)
-@pytest.mark.parametrize("value", ["secret-value-7", "SECRET one two", "../secret/path"])
 def test_no_problem_in_the_settings_quotes_a_secret(tmp_path, table, value, where):
     home, environ = tmp_path / "opus", {"EXPERIENCE_ROOT": str(tmp_path)}
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     (home / "experience.toml").write_text(f"[tasks.chore]\n{table}\n")
+    (home / ".env").unlink(missing_ok=True)
     if where == "env":
         (home / ".env").write_text(f"X='{value}'\n")
     else:

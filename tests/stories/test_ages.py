@@ -12,6 +12,7 @@ from scheduler.handlers.memory_summary.options import Options
 from scheduler.handlers.news_scan import files as news_files
 from scheduler.handlers.news_scan.feed_state import KEPT, Memory
 from scheduler.handlers.news_scan.files import NewsFiles
+from tests.each import each
 
 TODAY = date(2026, 3, 2)
 DAY = timedelta(days=1)
@@ -36,7 +37,7 @@ def names(home) -> set[str]:
 # ------------------------------------------------------------------ the decision
 
 
-@pytest.mark.parametrize("ahead", AHEAD)
+@each("ahead", AHEAD)
 def test_a_clock_that_leapt_is_believed_once_the_files_agreed_with_it_for_as_long(ahead):
     days = [TODAY - number * DAY for number in range(100)]
     assert believed_today(TODAY, days) == believed_today(TODAY + DAY, days[1:]) - DAY == TODAY

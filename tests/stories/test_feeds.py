@@ -71,7 +71,7 @@ def test_one_odd_item_costs_no_other(odd, title):
     assert (first["title"], first["published"], second["title"]) == (title, None, "fine")
 
 
-@pytest.mark.parametrize("place", ["srsName='EPSG:x'", "srsName=''", "srsName='urn:ogc:def:crs:EPSG::'"])
+@each("place", ["srsName='EPSG:x'", "srsName=''", "srsName='urn:ogc:def:crs:EPSG::'"])
 def test_an_item_that_the_parser_dies_of_costs_that_item(place):
     """A gml:Point whose srsName ends in no number raises in the library, over the whole document."""
     names = 'xmlns:georss="http://www.georss.org/georss" xmlns:gml="http://www.opengis.net/gml"'
@@ -191,9 +191,7 @@ WORDS = "Grüße aus Köln, 日本"
 HALF = "日".encode()[:2]
 
 
-@pytest.mark.parametrize(
-    "kind", ["application/rss+xml", "text/xml; charset=utf-8", "text/xml; charset=latin1"]
-)
+@each("kind", ["application/rss+xml", "text/xml; charset=utf-8", "text/xml; charset=latin1"])
 def test_one_broken_byte_garbles_no_other(kind):
     """feedparser 421: `substr()` cut a character in half, and all others were read as another encoding."""
     body = rss(f"<title>{WORDS}</title>", "<title>cut: @@ off</title>").encode().replace(b"@@", HALF)

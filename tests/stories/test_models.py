@@ -53,7 +53,7 @@ def messages(home) -> list[dict]:
 # ------------------------------------------------------------------ the end
 
 
-@pytest.mark.parametrize(
+@each(
     "reason",
     [
         *("abort", "error", "ERROR", "cancelled", "insufficient_system_resource", "safety", "max_time"),
@@ -99,7 +99,7 @@ async def test_a_server_that_never_gives_a_reason_ends_its_stream(home):
 # ------------------------------------------------------------------ errors
 
 
-@pytest.mark.parametrize(
+@each(
     "error",
     [
         {"object": "error", "message": "CUDA out of memory", "type": "InternalServerError", "code": 500},
@@ -175,7 +175,7 @@ async def test_parts_without_text(home):
     assert "refused: No." in await failed(home / "2", answer([{"type": "refusal", "refusal": "No."}]))
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "Okay, the user wants a dream. Sea, then clocks.\n</think>\n\nThe sea folded.",

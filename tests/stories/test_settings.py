@@ -89,7 +89,7 @@ def test_a_file_that_is_empty_or_away_for_a_moment_changes_nothing(place, file, 
     assert place.known.citizens == before and place.known.problems == ()
 
 
-@pytest.mark.parametrize("end", range(0, len(TEXT), 7))
+@each("end", range(0, len(TEXT), 7))
 def test_a_cut_anywhere_in_a_file_ends_no_task_and_starts_none(place, end):
     """Canop/bacon 310, adolfousier/opencrabs 911: half of the file happened to be valid."""
     before = place.known.citizens

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich._emoji_codes import EMOJI
 
+from tests.each import each
 from tests.fakes import until
 from tests.integration.terminal import ROOT, opened
 from tui.glyphs import ASCII, UNICODE, can_draw
@@ -47,7 +48,7 @@ async def test_a_terminal_of_1990_shows_ascii_by_itself(encoding: str, environme
         assert not [line for line in terminal.text.splitlines() if "? heartbeat" in line]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030"])
+@each("encoding", ["utf-8", "utf-16", "gb18030"])
 def test_a_terminal_that_has_all_signs_shows_them(encoding: str) -> None:
     assert can_draw(encoding)
 

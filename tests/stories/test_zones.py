@@ -24,6 +24,7 @@ from scheduler.storage.lock import owner_of
 from scheduler.system import time_zones
 from scheduler.system.unix_socket import socket_path
 from tests.crash.loops import Place
+from tests.each import each
 from tests.fakes import NOON, until
 from tui.__main__ import monitor
 
@@ -159,7 +160,7 @@ RULES = [
 SPELLINGS = [":Europe/Berlin", f"{ZONES}/Europe/Berlin", f":{ZONES}/Europe/Berlin", "Europe/Berlin"]
 
 
-@pytest.mark.parametrize("rule", [*RULES, *SPELLINGS, ""])
+@each("rule", [*RULES, *SPELLINGS, ""])
 def test_a_zone_that_date_understands_is_understood(rule, monkeypatch):
     """tzlocal 132, APScheduler 574 and 186: OpenWrt, Alpine and small devices have POSIX rules only."""
     zone = with_tz(rule, monkeypatch, local_zone)
@@ -198,7 +199,7 @@ def test_without_tz_and_localtime_it_is_utc(machine):
     assert str(local_zone()) == "UTC"
 
 
-@pytest.mark.parametrize(
+@each(
     "unknown",
     [
         "America/Nowhere",

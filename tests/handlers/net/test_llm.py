@@ -58,7 +58,7 @@ async def failure_of(*acts: Act, **more) -> str:
 # ------------------------------------------------------------------ answers
 
 
-@pytest.mark.parametrize("api", ["ollama", "openai"])
+@each("api", ["ollama", "openai"])
 async def test_an_answer_in_pieces(api):
     pieces = ollama(*PARTS) if api == "ollama" else openai(*PARTS)
     found = await answer_of(streamed(*pieces), api=api)
@@ -477,7 +477,7 @@ def replay(path: Path) -> Act:
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the folder of recorded answers is not there")
-@pytest.mark.parametrize("api", ["ollama", "openai"])
+@each("api", ["ollama", "openai"])
 async def test_recorded_answers(api):
     steps = {}
     for path in samples():

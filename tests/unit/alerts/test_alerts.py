@@ -21,6 +21,7 @@ from scheduler.core.task import Alerts, Call, Outcome, Task
 from scheduler.core.views import Hold, HoldKind
 from scheduler.engine.watchdog import StallWatch
 from tests.crash.loops import gone
+from tests.each import each
 from tests.fakes import NOON, until
 from tests.loopback import loopback
 
@@ -333,7 +334,7 @@ def test_pings_that_do_not_get_through_are_said_once_until_they_do(home, caplog)
     assert "t0ps3cret" not in str([vars(record) for record in caplog.records])
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "what", "expected"),
     [
         ("https://x.org/a", "", "https://x.org/a"),

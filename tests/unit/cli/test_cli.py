@@ -23,6 +23,7 @@ from scheduler.core.state import Failure
 from scheduler.core.task import Command, NotSetUp, Outcome, Task
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import BadSettings, Owned, SchedulerError, UnknownCitizen, UnknownTask
+from tests.each import each
 
 FINE = Snapshot("opus", (TaskView("heartbeat", TaskStatus.NEVER, "5m", due=0.0),))
 BROKEN = Snapshot(
@@ -316,7 +317,7 @@ def test_check_says_what_is_not_set_up(monkeypatch, capsys):
     )
 
 
-@pytest.mark.parametrize("command", [core, status_command, check_command])
+@each("command", [core, status_command, check_command])
 def test_each_help_has_an_example(command):
     assert "Example: " in command.get_help(click.Context(command))
 

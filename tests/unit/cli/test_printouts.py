@@ -1,7 +1,5 @@
 """What a program printed is shown as it comes, and never steers the terminal."""
 
-import pytest
-
 from scheduler.cli.printing import LINE, Printout, readable
 from scheduler.core.views import OutputChunk
 from tests.each import each
@@ -48,7 +46,7 @@ def test_with_a_prefix_it_is_whole_lines():
     assert len(printout.add(OutputChunk("x" * (LINE + 1)))) == len("opus/a: ") + LINE + 1
 
 
-@pytest.mark.parametrize("prefix", ["", "opus/a: "])
+@each("prefix", ["", "opus/a: "])
 def test_what_was_skipped_has_a_line_of_its_own(prefix):
     printout = Printout(prefix)
     printout.add(OutputChunk("half"))

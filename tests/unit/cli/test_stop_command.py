@@ -1,14 +1,13 @@
 """The words and exit codes of `experience-tui stop --wait`."""
 
-import pytest
-
 from scheduler.cli.verbs import stop
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome
 from scheduler.core.views import TaskStatus, TaskView
+from tests.each import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("outcome", "more", "said", "failed"),
     [
         (Outcome.STOPPED, {"text": "stopped"}, "t: stopped", False),

@@ -11,6 +11,7 @@ from scheduler.config.merge import merge
 from scheduler.core.task import Context, Isolated, Llm
 from scheduler.executors.isolated_protocol import context_of, order_letter
 from scheduler.schema.table import Source
+from tests.each import each
 
 KEY = "sk-hunter2"
 FOR_ALL = "[llm]\nurl = 'http://127.0.0.1:11434/'\nmodel = 'llama3.2'\n"
@@ -71,8 +72,8 @@ def test_no_repr_shows_the_key(home):
     assert citizen.llm is not None and citizen.llm.key == KEY
     context = Context("opus", home, "x", llm=citizen.llm)
     on_edited = Llm("http://x", "m", key=KEY)
-    for each in (citizen, citizen.llm, context, citizen.llm.key, on_edited):
-        assert KEY not in repr(each)
+    for shown in (citizen, citizen.llm, context, citizen.llm.key, on_edited):
+        assert KEY not in repr(shown)
 
 
 def test_a_process_of_its_own_gets_it_too(home):
@@ -83,7 +84,7 @@ def test_a_process_of_its_own_gets_it_too(home):
         assert context_of(letter["context"], print, print).llm == given.llm
 
 
-@pytest.mark.parametrize(
+@each(
     ("table", "expected"),
     [
         ("model = 'x'", 'llm: has no url; add url = "http://127.0.0.1:11434"'),

@@ -63,7 +63,7 @@ def test_two_keys_may_be_swapped():
     assert read({"force": "r", "reset": "f"}) == Monitor({"force": "r", "reset": "f"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("table", "problem"),
     [
         (

@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.agents.readers import read_report, refusal_in
 from scheduler.agents.refusal import Failure, RefusalRule, find_refusal
+from tests.each import each
 from tests.fakes import NOON
 from tests.unit.config.test_settings import Place
 
@@ -59,7 +60,7 @@ def test_a_program_and_any_other_output_are_asked_for_them(place):
         assert found is not None and (found.kind, found.retry_at) == ("nap", NOON + 30)
 
 
-@pytest.mark.parametrize(
+@each(
     ("output", "kind"),
     [
         ("HTTP/1.1 529 \r\nRetry-After: 90\r\n\r\nbusy", "overloaded"),

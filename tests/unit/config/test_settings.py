@@ -487,7 +487,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("own", "expected"), WRONG)
+@each(("own", "expected"), WRONG)
 def test_a_problem_names_file_key_and_mend(place, own, expected):
     home = place.home("opus", own)
     opus = place.opus()
@@ -579,7 +579,7 @@ def test_a_problem_in_the_main_file_is_the_main_files_and_the_citizens(place):
     assert (opus.problems, mira.problems) == ((line,), ())
 
 
-@pytest.mark.parametrize(
+@each(
     ("main", "expected"),
     [
         ("rot = '/x'", "rot: unknown key; did you mean root?"),
@@ -735,7 +735,7 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 
 
-@pytest.mark.parametrize("block", blocks("settings.md") + blocks("tasks.md") + blocks("wake.md"))
+@each("block", blocks("settings.md") + blocks("tasks.md") + blocks("wake.md"))
 def test_every_example_of_the_documents_loads(place, block, monkeypatch):
     home = place.home(
         "opus",

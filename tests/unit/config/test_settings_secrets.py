@@ -8,6 +8,7 @@ import pytest
 
 from scheduler.config.loader import CitizenSettings, load
 from scheduler.core.task import Command
+from tests.each import each
 
 SECRET = "hunter2 with blanks"
 
@@ -66,7 +67,7 @@ def test_a_missing_secret_also_names_the_lines_that_are_none(home):
     assert "(no NAME=value there: line 2, 3)" in line
 
 
-@pytest.mark.parametrize(
+@each(
     "own",
     [
         "workers = '${TOKEN}'",

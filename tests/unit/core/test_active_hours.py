@@ -16,6 +16,7 @@ from scheduler.core.schedules.schedule import NEVER, AtStart, Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Outcome, Task
 from scheduler.errors import BadSchedule
+from tests.each import each
 from tests.fakes import NOON
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -72,7 +73,7 @@ def windows(text: str, zone: ZoneInfo, day: datetime) -> Iterator[tuple[float, f
             yield boundary(day + start, zone), boundary(day + end + timedelta(days=end <= start), zone)
 
 
-@pytest.mark.parametrize(("name", "date"), CHANGES)
+@each(("name", "date"), CHANGES)
 def test_hours_begin_and_end_when_the_clock_first_shows_their_time(name, date):
     zone, day = ZoneInfo(name), datetime.fromisoformat(date)
     for text in TEXTS:
@@ -106,7 +107,7 @@ def test_days_are_listed_as_people_write_them():
     assert not week_end.contains(monday + DAY + 23 * HOUR)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "problem"),
     [
         ("", "'' is not a window of hours"),
@@ -164,7 +165,7 @@ def expected(slots: set[float], is_open: list[bool], since: float, catch_up: boo
             owed = False
 
 
-@pytest.mark.parametrize(("name", "date"), CHANGES)
+@each(("name", "date"), CHANGES)
 def test_slots_outside_are_skipped_and_made_up_once(name, date):
     zone = ZoneInfo(name)
     since = at(date, zone) - DAY + 9 * HOUR
@@ -173,7 +174,7 @@ def test_slots_outside_are_skipped_and_made_up_once(name, date):
         is_open = [hours.contains(since + MINUTE * number) for number in range(3 * 1440)]
         if not is_open[0]:
             continue
-        for cron in (Cron(each, zone) for each in CRON_TEXTS):
+        for cron in (Cron(text, zone) for text in CRON_TEXTS):
             slots, state = set(cron.upcoming(since, 300)), ran(since, slot=since)
             for catch_up in (True, False):
                 tick = task(cron, text, zone, catch_up=catch_up)

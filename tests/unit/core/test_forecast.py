@@ -3,13 +3,12 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from scheduler.core.planning import spread
 from scheduler.core.schedules.forecast import TimeGrid, slots, upcoming
 from scheduler.core.schedules.schedule import AtStart, Cron, Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Task
+from tests.each import each
 from tests.fakes import NOON
 
 RAN = TaskState(last_run=NOON - 60, run_count=1)
@@ -65,7 +64,7 @@ def test_a_window_further_on_starts_where_it_starts():
     assert times(Every(1.0), later)[0] == 10 * HOUR
 
 
-@pytest.mark.parametrize(
+@each(
     ("schedule", "state", "more"),
     [
         (AtStart(), RAN, {}),

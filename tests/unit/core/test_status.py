@@ -1,7 +1,5 @@
 """What `--status` prints: the shape, the rounding, and text from outside."""
 
-import pytest
-
 from scheduler.core.spans import moment
 from scheduler.core.state import Failure
 from scheduler.core.text import ago, clean, failing, lines, until
@@ -130,7 +128,7 @@ def test_last_error_is_the_first_line_cut_at_sixty(text, shown):
     assert rows(row)[1] == f"      Last error: {shown}"
 
 
-@pytest.mark.parametrize("kind", [TaskStatus.RUNNING, TaskStatus.PAUSED, TaskStatus.FAILED])
+@each("kind", [TaskStatus.RUNNING, TaskStatus.PAUSED, TaskStatus.FAILED])
 def test_an_error_is_shown_until_a_run_clears_it(kind):
     assert "Last error: no route" in rows(task("t", kind, error=Failure(NOW, "no route")))[1]
 

@@ -7,6 +7,7 @@ import pytest
 
 from scheduler.core.schedules.until import moment_from
 from scheduler.errors import BadSchedule
+from tests.each import each
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SATURDAY = "2026-03-28T14:03:22"  # the day before summer time begins
@@ -16,7 +17,7 @@ def local(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=BERLIN).timestamp()
 
 
-@pytest.mark.parametrize(
+@each(
     ("now", "text", "when"),
     [
         (SATURDAY, "14:04", "2026-03-28T14:04"),
@@ -38,7 +39,7 @@ def test_what_is_typed_is_the_next_such_moment_there(now, text, when):
     assert moment_from(text, local(now), BERLIN) == local(when)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "problem"),
     [
         ("30", "is not a time"),  # seconds, minutes, or half past?

@@ -4,8 +4,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from scheduler.core.schedules.forecast import upcoming
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, spelled
 from scheduler.core.state import Failure, TaskState
@@ -46,7 +44,7 @@ def test_a_retry_comes_first():
     assert times(every(300, retries=1), failed)[:2] == [20, 320]
 
 
-@pytest.mark.parametrize(
+@each(
     "task",
     [
         every(300, enabled=False),

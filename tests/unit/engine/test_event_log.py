@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from scheduler.core.costs import RunCost
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot, TaskStatus
@@ -60,7 +58,7 @@ def test_what_was_before_the_first_look_is_not_missing():
     assert numbers(log) == [500]
 
 
-@pytest.mark.parametrize("again", [[event(1, at=900)], [event(seq, at=900 + seq) for seq in range(1, 9)]])
+@each("again", [[event(1, at=900)], [event(seq, at=900 + seq) for seq in range(1, 9)]])
 def test_a_new_owner_counts_from_one_again(again):
     log = EventLog()
     log.add_events(snapshot(event(1), event(2), event(3)))

@@ -14,6 +14,7 @@ from scheduler.core.task import Call, Context, Outcome, Report
 from scheduler.core.task import NotSetUp as Missing
 from scheduler.errors import NotSetUp, TaskFailed
 from scheduler.executors import Executor
+from tests.each import each
 from tests.fakes import until
 from tests.watching import Watching, call, cancelled, context, gone, task
 
@@ -132,7 +133,7 @@ async def test_a_coroutine_runs_on_the_loop_and_a_function_on_a_thread_of_its_ow
     assert (await call(workers, there, home)).text == "chore True"
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "outcome", "text", "urgent"),
     [
         (None, Outcome.OK, "", False),

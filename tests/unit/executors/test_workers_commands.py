@@ -19,6 +19,7 @@ from scheduler.errors import TaskFailed
 from scheduler.executors import Executor
 from scheduler.executors.child import BITE, Feeder, Reader, Subprocess
 from scheduler.process import process_info as facts
+from tests.each import each
 from tests.fakes import until
 from tests.watching import Watching, context, descriptors, gone, shell, task, under_way
 
@@ -81,7 +82,7 @@ async def test_arguments_reach_the_program_as_they_are(run):
     assert watching.output.text() == ascii(list(odd)) + "\n"
 
 
-@pytest.mark.parametrize(
+@each(
     ("script", "outcome", "text", "urgent"),
     [
         ("echo one; echo two; echo; exit 0", Outcome.OK, "two", False),

@@ -9,6 +9,7 @@ import pytest
 
 from scheduler.process import process_info as facts
 from scheduler.process.process_info import Running
+from tests.each import each
 
 
 @pytest.fixture(params=["proc", "psutil"])
@@ -32,7 +33,7 @@ def test_a_process_is_itself_until_it_is_dead():
 
 
 @pytest.mark.usefixtures("source")
-@pytest.mark.parametrize("pid", [0, -1, 2**31 - 1])
+@each("pid", [0, -1, 2**31 - 1])
 def test_nonsense_is_no_process(pid):
     assert facts.born(pid) is None
     assert not facts.alive(Running(pid, 0.0, 0.0))

@@ -11,6 +11,7 @@ from scheduler.errors import TaskFailed
 from scheduler.executors import Executor
 from scheduler.executors.isolated import _Mail
 from scheduler.executors.isolated_protocol import LONGEST
+from tests.each import each
 from tests.fakes import until
 from tests.watching import Watching, cancelled, context, gone, task, under_way
 
@@ -34,7 +35,7 @@ def run(workers, home):
     return run
 
 
-@pytest.mark.parametrize(
+@each(
     "code",
     [
         "def main(ctx): return ctx.citizen",
@@ -116,7 +117,7 @@ async def test_prints_are_captured_and_are_not_answers(run):
     assert sorted(watching.output.text().split()) == ["err", "out"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "text", "traced"),
     [
         ("def main(): raise ValueError('too\\nmany')", "ValueError: too\nmany", True),

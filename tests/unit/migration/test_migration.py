@@ -11,6 +11,7 @@ from scheduler.migration.names import in_background, keeps_alive, name_of, numbe
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest, Source, plan
 from scheduler.migration.report import as_json, lines
 from scheduler.system.homes import NAME
+from tests.each import each
 from tests.fakes import NOON
 
 SAMPLES = Path(__file__).parents[4] / "shared/data/crontabs"
@@ -359,7 +360,7 @@ def test_json_holds_every_line():
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the shared samples are not here")
-@pytest.mark.parametrize("folder", ["debian_cron.d", "library_tests", "public_repos", "synthetic_edge"])
+@each("folder", ["debian_cron.d", "library_tests", "public_repos", "synthetic_edge"])
 def test_every_line_of_every_sample_is_accounted_for(folder):
     files = sorted((SAMPLES / folder).iterdir())
     assert files

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from scheduler.process.process_info import Running
 from scheduler.providers.outage import (
     PROBE,
@@ -17,6 +15,7 @@ from scheduler.providers.outage import (
     released,
     retried,
 )
+from tests.each import each
 from tests.fakes import NOON
 
 OWNER = Running(7, 1.0, NOON)
@@ -83,7 +82,7 @@ def test_a_clock_that_was_ahead_keeps_nobody_waiting() -> None:
     assert found is not None and may_try(found, NOON)
 
 
-@pytest.mark.parametrize("ahead", [-5, 500])
+@each("ahead", [-5, 500])
 def test_a_person_may_have_it_tried_at_once(ahead: float) -> None:
     outage = replace(away(), until=NOON + ahead)
     assert may_try(retried(outage, NOON), NOON)

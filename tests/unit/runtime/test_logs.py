@@ -6,8 +6,6 @@ import os
 import threading
 from pathlib import Path
 
-import pytest
-
 from scheduler.core.task import Context
 from scheduler.runtime import log_output
 from scheduler.runtime.log_output import (
@@ -18,6 +16,7 @@ from scheduler.runtime.log_output import (
     log_lines,
     stream_writer,
 )
+from tests.each import each
 from tests.fakes import until
 
 
@@ -119,7 +118,7 @@ def test_a_line_that_a_handler_got_wrong_does_not_end_the_log():
     assert "after it" in stream.getvalue() and "TypeError" in stream.getvalue()
 
 
-@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+@each("formatter", [TextFormatter(), JsonFormatter()])
 def test_an_error_is_logged_with_what_it_was(formatter):
     error = KeyError("boom")
     record = logging.LogRecord("experience", logging.ERROR, "", 0, "broke", (), (KeyError, error, None))

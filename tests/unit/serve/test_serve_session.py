@@ -107,7 +107,7 @@ def test_a_size_is_within_limits():
     assert size_of({"width": "inf", "height": "2"}) == (80, 4)
 
 
-@pytest.mark.parametrize(("code", "over"), [(0, EndReason.QUIT), (1, EndReason.BROKEN)])
+@each(("code", "over"), [(0, EndReason.QUIT), (1, EndReason.BROKEN)])
 async def test_what_a_monitor_paints_goes_to_its_page_until_it_ends(code, over):
     painted = packet(b"D", b"ab") + meta(type="exit") + packet(b"D", b"c") + b"D\0\0\0\x09cut"
     tab, monitor, socket = session(b"a warning\n" + GREETING + painted, code)

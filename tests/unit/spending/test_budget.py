@@ -5,8 +5,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from scheduler.core.costs import Budget
 from scheduler.spending.budget import Charge, OverBudget, Spending, Spent, dearest, over_budget, spending
 from tests.each import each
@@ -68,7 +66,7 @@ def test_the_limit_of_all_citizens_says_so() -> None:
     assert str(limit_of(together)) == "over budget until 1 Jan ($50.10 of $50.00, all citizens)"
 
 
-@pytest.mark.parametrize(("month", "ends"), [(12, (2027, 1, 1)), (1, (2026, 2, 1)), (2, (2026, 3, 1))])
+@each(("month", "ends"), [(12, (2027, 1, 1)), (1, (2026, 2, 1)), (2, (2026, 3, 1))])
 def test_the_limit_of_a_month_ends_with_it(month: int, ends: tuple[int, int, int]) -> None:
     now = datetime(2026, month, 28, 12, tzinfo=BERLIN).timestamp()
     limit = limit_of(spent(Budget(month=Decimal(1)), "0", "2"), now=now)

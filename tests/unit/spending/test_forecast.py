@@ -9,6 +9,7 @@ import pytest
 from scheduler.core.schedules.schedule import AtStart, Cron, Every
 from scheduler.spending.budget import Charge
 from scheduler.spending.forecast import forecast, slots
+from tests.each import each
 
 NOON = datetime(2026, 3, 30, 12, tzinfo=UTC).timestamp()
 HOURLY = {"wake": Every(3600)}
@@ -37,7 +38,7 @@ def test_the_month_ends_at_midnight_in_the_zone() -> None:
     assert found.rest_of_month == Decimal("15.43")  # 27 hours; since 9 o'clock: 12 runs of 21 slots
 
 
-@pytest.mark.parametrize("known", [charges(), charges("1", "1", "1", "1"), charges(*["1"] * 9, task="gone")])
+@each("known", [charges(), charges("1", "1", "1", "1"), charges(*["1"] * 9, task="gone")])
 def test_there_is_no_forecast_of_what_is_hardly_known(known: list[Charge]) -> None:
     assert forecast(known, HOURLY, NOON, UTC) is None
 
@@ -49,7 +50,7 @@ def test_tasks_add_up() -> None:
     assert found.day == 72
 
 
-@pytest.mark.parametrize(
+@each(
     ("schedule", "days", "count"),
     [
         (Cron("0 9 * * mon-fri", UTC), 7, 5), (Cron("* * * * *", UTC), 30, 43_200), (AtStart(), 30, 0),

@@ -2,10 +2,9 @@
 
 from decimal import Decimal
 
-import pytest
-
 from scheduler.core.costs import Price, Usage
 from scheduler.spending.prices import cost_of
+from tests.each import each
 
 DEAR, CHEAP = Price(Decimal("1.25"), Decimal(10)), Price(Decimal("0.05"), Decimal("0.4"))
 PRICES = {"pro": DEAR, "mini*": CHEAP, "mini-max*": DEAR, "codex": DEAR}
@@ -20,9 +19,7 @@ def test_tokens_cost_their_price_to_the_last_digit() -> None:
     assert cost("pro", 24_011, 512) == Decimal("0.03513375")
 
 
-@pytest.mark.parametrize(
-    ("model", "amount"), [("mini", "0.05"), ("mini-2026", "0.05"), ("mini-max-1", "1.25"), ("pro-2", None)]
-)
+@each(("model", "amount"), [("mini", "0.05"), ("mini-2026", "0.05"), ("mini-max-1", "1.25"), ("pro-2", None)])
 def test_a_name_with_a_star_stands_for_all_that_begin_so_and_the_longest_fits(model, amount) -> None:
     assert cost(model, 1_000_000, 0) == (None if amount is None else Decimal(amount))
 
@@ -32,7 +29,7 @@ def test_a_program_stands_for_the_models_that_it_does_not_name() -> None:
     assert cost("", 1_000_000, 0, "gemini") is None
 
 
-@pytest.mark.parametrize(("sent", "made"), [(None, 5), (5, None), (None, None), (-1, 5), (5, -1)])
+@each(("sent", "made"), [(None, 5), (5, None), (None, None), (-1, 5), (5, -1)])
 def test_what_nobody_counted_has_no_price(sent, made) -> None:
     assert cost("pro", sent, made) is None
 

@@ -4,9 +4,10 @@ import pytest
 
 from scheduler.process import who
 from scheduler.process.who import Who
+from tests.each import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("asked", "short", "full"),
     [
         (Who("ct", "experience-tui", 4711), "ct", "ct (experience-tui, pid 4711)"),
