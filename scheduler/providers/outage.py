@@ -11,6 +11,9 @@ from scheduler.process.process_info import Running
 
 FIRST, LONGEST = 60.0, 1800.0  # seconds: the first pause where no moment is named, and the longest
 DOUBLED = 10  # times at most: after that it is the longest anyway, and in weeks the number had no end
+DAY = 86400.0
+STALE = 900.0  # seconds: a clock time that passed so recently is not tomorrow's
+FARTHEST = 35 * DAY  # seconds: a month's allowance is back by then; a date gone by would be a year ahead
 PROBE = 600.0  # seconds: a provider that has not refused a probe for so long is back
 KINDS = {"usage_limit": "usage limit", "rate_limit": "rate limit"}
 
@@ -56,14 +59,27 @@ def refused(before: Outage | None, provider: str, by: Refused, now: float) -> Ou
 
     Runs that were under way when it began, and are refused one after the other, are one refusal.
     """
+    moment = _believed_moment(by.moment, now)
     if before is None or is_probe(before, by.run.run):
         pauses = before.pauses + 1 if before else 1
-        until = now + min(FIRST * 2 ** min(pauses - 1, DOUBLED), LONGEST) if by.moment is None else by.moment
+        until = now + min(FIRST * 2 ** min(pauses - 1, DOUBLED), LONGEST) if moment is None else moment
         since = before.since if before else now
-        return Outage(provider, since, until, by.kind, by.run.citizen, by.moment is not None, pauses)
-    if by.moment is not None and (not before.named or by.moment > before.until):
-        return replace(before, until=by.moment, kind=by.kind, told_by=by.run.citizen, named=True)
+        return Outage(provider, since, until, by.kind, by.run.citizen, moment is not None, pauses)
+    if moment is not None and (not before.named or moment > before.until):
+        return replace(before, until=moment, kind=by.kind, told_by=by.run.citizen, named=True)
     return before
+
+
+def _believed_moment(moment: float | None, now: float) -> float | None:
+    """The moment that a service named, unless its text is stale.
+
+    Reset texts may be hours old (anthropics/claude-code#11429): read literally, "3pm" a minute past it is almost
+    a day ahead, and yesterday's date a year. Some services say a day each time.
+    """
+    if moment is None:
+        return None
+    ahead = moment - now
+    return None if DAY - STALE < ahead <= DAY or ahead > FARTHEST else moment
 
 
 def is_probe(outage: Outage, run: str) -> bool:

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.schedules.schedule import Cron, Every
 from scheduler.core.state import TaskState
-from scheduler.core.task import Trigger
-from tests.fakes import NOON
+from scheduler.core.task import Call, Trigger, WakeConfig
+from tests.each import each
+from tests.fakes import NOON, FakeClock, until
 
 BERLIN = ZoneInfo("Europe/Berlin")  # NOON is 13:00 there
 HOUR = 3600.0
@@ -61,6 +62,60 @@ async def test_a_force_passes_the_hours_and_a_reset_does_not(build, clock, notin
     assert runs == [NOON + 60]
     await clock.advance(hours=9)
     assert [clock_of(when) for when in runs][1] == "22:00"
+
+
+async def nights(build, clock, home, start: datetime, span: float, **wake) -> list[str]:
+    """When a citizen is woken in these hours, by the clock on its wall."""
+    clock.wall, woken = start.timestamp(), []
+
+    async def turn(context) -> str:
+        woken.append(clock_of(clock.now()))
+        return "done"
+
+    home.mkdir(exist_ok=True)
+    build.home, build.clock = home, clock
+    scheduler = await build(wake=WakeConfig(every=HOUR, work=Call(turn), **wake))
+    for _ in range(int(span / 600)):
+        await clock.advance(600)
+        await until(lambda: scheduler.snapshot().wake.running_since is None, "the wake is over")
+    await scheduler.stop(0)
+    return woken
+
+
+async def test_a_wake_rests_outside_its_hours_over_midnight(build, clock, home):
+    start = datetime(2026, 3, 2, 18, tzinfo=BERLIN)
+    woken = await nights(build, clock, home, start, 30 * HOUR, active=ActiveHours("22:00-02:00", BERLIN))
+    assert woken == ["22:00", "23:00", "00:00", "01:00", "22:00", "23:00", "00:00"]
+
+
+@each(
+    ("day", "woken"),
+    [
+        (datetime(2026, 3, 28, 23, tzinfo=BERLIN), ["01:00", "03:00"]),  # from 2 to 3 there is no time
+        (datetime(2026, 10, 24, 23, tzinfo=BERLIN), ["01:00", "02:00", "02:00", "03:00"]),
+    ],
+)
+async def test_a_wake_in_a_night_in_which_clocks_change(build, tmp_path, day, woken):
+    hours = ActiveHours("01:00-04:00", BERLIN)
+    home = tmp_path / f"{day:%b}"
+    assert await nights(build, FakeClock(), home, day, 10 * HOUR, active=hours) == woken
+
+
+async def test_a_wake_by_hand_passes_its_hours(build, clock, home):
+    woken = []
+
+    async def turn(context) -> str:
+        woken.append(context.options["why"])
+        return "done"
+
+    night = ActiveHours("22:00-06:00", BERLIN)
+    scheduler = await build(wake=WakeConfig(every=HOUR, work=Call(turn), active=night))
+    await clock.advance(HOUR)
+    assert woken == []
+    await scheduler.wake()
+    await clock.advance(1)
+    await until(lambda: scheduler.snapshot().wake.due is not None, "it was awake")
+    assert woken == ["force"] and clock_of(scheduler.snapshot().wake.due) == "22:00"
 
 
 async def test_other_hours_count_at_once(build, clock, noting, runs):

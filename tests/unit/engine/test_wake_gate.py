@@ -14,6 +14,7 @@ from scheduler.core.task import Call, Command, Gate, Outcome, Report, Task, Wake
 from scheduler.engine.scheduler import Scheduler
 from scheduler.engine.wake import gate as gates
 from scheduler.errors import TaskFailed
+from scheduler.process.who import Who
 from scheduler.storage.state_store import DiskStore
 from tests.each import each
 from tests.fakes import until
@@ -296,6 +297,29 @@ async def test_a_broken_gate_wakes_and_is_a_warning(build, tmp_path, clock, monk
     row = citizen.row("wake")
     assert row.outcome is Outcome.WARNING
     assert row.text.startswith(problem) and row.text.endswith("; thought")
+
+
+async def test_a_gate_may_print_megabytes(citizen):
+    """They are not kept, and its last line counts."""
+    says = """head -c 3000000 /dev/zero | tr '\\0' x; echo; echo '{"wakeAgent": false, "reason": "quiet"}'"""
+    await citizen.begins(command(says), task=False)
+    await citizen.passes(600)
+    assert len(citizen.letters) == 1 and citizen.skipped() == ["quiet"]
+
+
+async def test_a_wake_that_is_stopped_while_its_gate_runs_has_no_turn_and_comes_again(citizen, clock):
+    await citizen.begins(command("echo $$ > pid; [ -e quick ] || sleep 600"))
+    await clock.advance(600)
+    await until(lambda: (citizen.home / "pid").exists(), "the gate runs")
+    pid = int((citizen.home / "pid").read_text())
+    receipt = await citizen.scheduler.stop_run("wake", who=Who("ct"))
+    assert receipt.text == "wake: was waiting; will not run"
+    await until(lambda: citizen.row("wake").running_since is None, "it is over")
+    await until(lambda: not Path(f"/proc/{pid}").exists(), "the gate has ended")
+    assert len(citizen.letters) == 1 and citizen.row("wake").failures_in_a_row == 0
+    (citizen.home / "quick").touch()
+    await citizen.passes(600)
+    assert len(citizen.letters) == 2
 
 
 async def test_a_gate_that_hangs_ends_with_its_citizen(citizen, clock):

@@ -35,6 +35,15 @@ def test_a_moment_that_is_named_is_believed_and_said_in_words() -> None:
     assert (outage.reason, away().reason) == ("usage limit", "overloaded")
 
 
+def test_a_moment_of_a_stale_text_is_not_waited_for() -> None:
+    """ "Resets 3pm" a minute past 3 is not tomorrow, and yesterday's date is not next year."""
+    day = 86_400.0
+    for ahead in (day - 60, day, 364 * day):
+        assert away(Refused(MIRA, "usage_limit", NOON + ahead)).until == NOON + 60, ahead
+    for ahead in (60.0, day - 3600, day + 60, 31 * day):
+        assert away(Refused(MIRA, "usage_limit", NOON + ahead)).until == NOON + ahead, ahead
+
+
 def test_without_a_moment_pauses_double_from_a_minute_to_half_an_hour_with_each_probe() -> None:
     outage, now, pauses = away(), NOON, []
     for _ in range(8):
