@@ -73,8 +73,8 @@ def refused(before: Outage | None, provider: str, by: Refused, now: float) -> Ou
 def _believed_moment(moment: float | None, now: float) -> float | None:
     """The moment that a service named, unless its text is stale.
 
-    Reset texts may be hours old (anthropics/claude-code#11429): read literally, "3pm" a minute past it is almost
-    a day ahead, and yesterday's date a year. Some services say a day each time.
+    Reset texts may be hours old (anthropics/claude-code#11429): read literally, "3pm" a minute past it is
+    almost a day ahead, and yesterday's date a year. Some services say a day each time.
     """
     if moment is None:
         return None
