@@ -58,10 +58,11 @@ class DetailsOpener:
     def page(self, text: str) -> None:
         """The text in a pager."""
         from tui.terminal import pager
+        from tui.terminal.aside import CannotStepAside
 
         try:
             pager.show(self._app, text)
-        except pager.NoPager as reason:
+        except CannotStepAside as reason:
             self._actions.toast(str(reason), "warning")
 
     def _beat(self) -> None:

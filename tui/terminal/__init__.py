@@ -1,1 +1,1 @@
-"""The terminal around the screens: signals, title, clipboard, pager."""
+"""The terminal around the screens: signals, title, clipboard; pager and editor."""

@@ -25,6 +25,7 @@ from tui.fleet.grid import FleetGrid
 from tui.keys import DETAILS_KEYS, PANE_KEYS
 from tui.palette.help import Help
 from tui.terminal import pager
+from tui.terminal.aside import CannotStepAside
 
 
 def citizen(*tasks, **more) -> FakeControl:
@@ -401,7 +402,7 @@ async def test_a_terminal_that_cannot_step_aside_says_so(monkeypatch):
     monkeypatch.setenv("PAGER", sys.executable)
     async with details(with_runs(1)) as pilot:
         await press(pilot, "o")
-        assert toasts(pilot) == ["this terminal cannot step aside for a pager"]
+        assert toasts(pilot) == ["this terminal cannot step aside for another program"]
 
 
 def test_the_pager_is_the_persons_own_or_one_that_is_there(monkeypatch, tmp_path):
@@ -410,10 +411,10 @@ def test_the_pager_is_the_persons_own_or_one_that_is_there(monkeypatch, tmp_path
     assert pager.pager({}) == ["less"]
     assert pager.pager({"PAGER": f"{sys.executable} -m 'a b'"}) == [sys.executable, "-m", "a b"]
     for chosen, reason in [("nowhere -R", "no program 'nowhere'"), ("less '", "quote")]:
-        with pytest.raises(pager.NoPager, match=reason):
+        with pytest.raises(CannotStepAside, match=reason):
             pager.pager({"PAGER": chosen})
     (tmp_path / "less").unlink()
-    with pytest.raises(pager.NoPager, match="install less"):
+    with pytest.raises(CannotStepAside, match="install less"):
         pager.pager({"PAGER": "  "})
 
 

@@ -1,0 +1,63 @@
+"""Gives the terminal to another program, while the screen steps aside."""
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from textual.app import App, SuspendNotSupported
+
+from scheduler.process.startup import give_back_limits
+
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class CannotStepAside(Exception):
+    """Why another program does not get the terminal, in a line."""
+
+
+def run_in_terminal(app: App[Any], words: list[str]) -> None:
+    """Give the terminal to this program until it ends; raises CannotStepAside."""
+    try:
+        with app.suspend():
+            _run(words)
+    except SuspendNotSupported:
+        raise CannotStepAside("this terminal cannot step aside for another program") from None
+    except OSError as error:
+        raise CannotStepAside(f"{words[0]}: {error.strerror or error}") from None
+
+
+def _run(words: list[str]) -> None:
+    """Ctrl+c goes to the program while it runs; a signal that ends the monitor ends it first."""
+    ends: list[Callable[[], None]] = []
+    with _signals(ends), subprocess.Popen(words) as process:
+        give_back_limits(process.pid)
+        ends.append(process.terminate)
+        process.wait()
+
+
+@contextmanager
+def _signals(ends: Sequence[Callable[[], None]]) -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+
+    def ending(number: int, frame: FrameType | None) -> None:
+        for end in ends:
+            end()
+        handler = before[number]
+        if callable(handler):
+            handler(number, frame)
+
+    def ignored(number: int, frame: FrameType | None) -> None: ...
+
+    with suppress(ValueError):  # not the main thread, as under a test: only it may set signal handlers
+        signal.signal(signal.SIGINT, ignored)
+        for number in ENDING:
+            signal.signal(number, ending)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            for number, handler in before.items():
+                signal.signal(number, handler)
