@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ from scheduler.system.version import VERSION
 
 if TYPE_CHECKING:
     from scheduler.control.threaded import FleetThread
+    from scheduler.core.ports import Editor
     from tui.app import ExperienceApp
+    from tui.lessons.start_here import Beginning
     from tui.terminal.signals import Endings
 
 NO_TERMINAL = "experience-tui: this is not a terminal; use --no-ui to run the scheduler without a screen"
@@ -208,11 +211,38 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     with log_lines(None) as on_home, capture_prints():
         fleet = FleetThread(chosen, on_home, successor(chosen, os.getpid()))
         endings = Endings(fleet.stop_now)
-        app = ExperienceApp(fleet, read_only=read_only, ascii=_is_plain(ascii or ui.ascii), monitor=ui)
+        plain, editor = _is_plain(ascii or ui.ascii), partial(_editor, options["config"])
+        begin = _beginning()
+        app = ExperienceApp(
+            fleet, read_only=read_only, ascii=plain, editor=editor, beginning=begin, monitor=ui
+        )
         try:
             return _run_app(app)
         finally:
             _close(fleet, endings, app.return_value)
+
+
+def _editor(config: Path | None) -> "Editor":
+    """Who changes the settings: nobody from a browser, which may be far away and has no editor."""
+    from scheduler.editing.editor import FileEditor
+
+    in_browser = "TEXTUAL_DRIVER" in os.environ
+    return FileEditor(config, "settings are changed in a terminal, not in a browser" if in_browser else "")
+
+
+def _beginning() -> "Beginning":
+    """What the first steps need: the crontab of this user, and a file that says they have been seen."""
+    from platformdirs import user_state_path
+
+    from tui.lessons.start_here import Beginning
+
+    return Beginning(_lines_of_cron, user_state_path("experience") / "start-here-hidden")
+
+
+def _lines_of_cron() -> int:
+    from scheduler.migration.target import jobs_of_this_user
+
+    return jobs_of_this_user()
 
 
 def _close(fleet: "FleetThread", endings: "Endings", choice: object) -> None:

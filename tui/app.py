@@ -4,6 +4,7 @@ import asyncio
 import gc
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,9 +12,9 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.events import DeliveryComplete, DeliveryFailed, Event, Key, MouseDown, MouseUp, Paste
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
-from scheduler.core.ports import Citizens, Control, FleetView
+from scheduler.core.ports import Citizens, Control, Editor, FleetView
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.actions import Actions
@@ -21,18 +22,22 @@ from tui.common.filter_field import FilterField
 from tui.common.footer import KeyBar
 from tui.common.questions import quit_question
 from tui.common.questions.question import Question
-from tui.common.text import wall
+from tui.common.text import clean, wall
 from tui.common.typed_ahead import TypedAhead
 from tui.details.fleet_body import FleetBody
 from tui.details.opener import DetailsOpener
+from tui.editing.changes import SettingsChanges
 from tui.fleet.board import Place
 from tui.fleet.navigation import ProblemNavigator
-from tui.fleet.notices import lesson, lost
+from tui.fleet.notices import lost
 from tui.fleet.page import Page
 from tui.fleet.row_keys import FleetRows
 from tui.fleet.summary import FleetSummary, StatusBar
 from tui.glyphs import ASCII, UNICODE
 from tui.keys import APP_KEYS, key_of
+from tui.lessons.no_citizens import NoCitizens
+from tui.lessons.start_here import WIDE, Beginning, Lesson
+from tui.lessons.steps import tilde
 from tui.log.events import EventLog
 from tui.subscriptions import Subscriptions
 from tui.terminal.clipboard import copyable, without_fonts
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from tui.details.screen import Details
 
 TURNS = 5  # of the loop, until all widgets have asked for their repaint
+TOLD = 6.0  # seconds that the footer says what was done
 SETTLED = 5.0  # seconds until the first snapshots of all citizens are there
 JUST_AFTER = 0.02  # seconds: ticks come right after a full second, so that due times do not flicker
 
@@ -65,6 +71,8 @@ class ExperienceApp(App[str]):
         ascii: bool = False,
         label: str = "",
         settings: str = "",
+        editor: Callable[[], Editor] | None = None,
+        beginning: Beginning | None = None,
         monitor: Monitor = Monitor(),  # noqa: B008  # frozen
     ) -> None:
         # Before the theme is set: only then does Textual drop colours instead of turning them grey.
@@ -74,13 +82,14 @@ class ExperienceApp(App[str]):
         # Attributes, not queries: the last tick may come after the widgets are removed.
         self._label = " ".join(filter(None, [label, "READ ONLY" if read_only else ""]))
         self._status = StatusBar(glyphs, self._label)
-        self._lesson, self._keys = Static(id="lesson", markup=False), KeyBar(glyphs)
+        self._none, self._keys = NoCitizens(glyphs, read_only), KeyBar(glyphs)
         self._filter = FilterField()
         self._controls: dict[str, Control] = {}
         self._events = EventLog()
-        self._body = FleetBody(glyphs, read_only, self._events, self._controls, fleet.clock.now)
+        self._body = FleetBody(glyphs, read_only, self._events, self._controls, fleet.clock.now, beginning)
         self._actions = Actions(self, fleet, self._controls, self._body.snapshot, glyphs)
         self._details = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
+        self._changes = SettingsChanges(self, editor, fleet.clock.now, glyphs, self._tell, self._refuse)
         self._read_only = read_only
         self._view: FleetView | None = None
         self._summary = FleetSummary()
@@ -97,7 +106,7 @@ class ExperienceApp(App[str]):
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:
-        yield from (self._status, self._body, self._lesson, self._filter, self._keys)
+        yield from (self._status, self._body, self._none, self._filter, self._keys)
 
     def on_mount(self) -> None:
         self._show_lesson()
@@ -133,8 +142,17 @@ class ExperienceApp(App[str]):
             page.tick(status, now)
         self._around.show_status(status)
         self.on_fleet_rows_view_changed()
+        few = self.size.width < WIDE and self._body.starts
+        self._keys.lead(*self._first_keys(), alone=("details",) if few else ())
+
+    def _first_keys(self) -> tuple[str, ...]:
+        """What the footer begins with, where that is not what it always begins with."""
         panel = self._body.board.panel(self._body.board.cursor.citizen)
-        self._keys.lead(*(("take-over",) if panel and lost(panel.snapshot) and not self._read_only else ()))
+        if not self._controls and not self._read_only:
+            return () if self._summary.loading else ("new-citizen", "edit", "palette")
+        if panel and lost(panel.snapshot) and not self._read_only:
+            return ("take-over",)
+        return ("add", "edit", "wake", "palette") if self._body.starts else ()
 
     def _pages(self) -> list[Page]:
         return [screen for screen in self.screen_stack if isinstance(screen, Page)]
@@ -174,14 +192,17 @@ class ExperienceApp(App[str]):
             self.call_after_refresh(self.tick)
 
     def _show_lesson(self) -> None:
-        notice = self._lesson
-        empty = not self._controls
-        if empty:
-            keys = key_of(self, "help", "?"), key_of(self, "quit", "q")
-            notice.update(lesson(self._view, self._settings, self._glyphs.plain, keys))
-        if notice.display != empty or self._body.display == empty:
-            notice.display, self._body.display = empty, not empty
-            self.screen.set_focus(None if empty else self._body.rows)
+        lesson, view, empty = self._none, self._view, not self._controls
+        if empty and (view is None or view.loading):
+            lesson.wait()
+        elif empty and view:
+            self._body.count_jobs()
+            plain, jobs = self._glyphs.plain, self._body.jobs
+            main = clean(tilde(Path(view.file or self._settings or "experience.toml")), plain)
+            lesson.show(clean(tilde(Path(view.root)), plain), main, jobs)
+        if lesson.display != empty or self._body.display == empty:
+            lesson.display, self._body.display = empty, not empty
+            self.screen.set_focus(lesson if empty else self._body.rows)
 
     # -------------------------------------------------------------- requests to citizens
 
@@ -201,6 +222,34 @@ class ExperienceApp(App[str]):
 
     def on_fleet_rows_take_over_asked(self, message: FleetRows.TakeOverAsked) -> None:
         self._actions.take_over(message.citizen)
+
+    # -------------------------------------------------------------- settings
+
+    def on_fleet_rows_settings_asked(
+        self, message: "FleetRows.SettingsAsked | Details.SettingsAsked"
+    ) -> None:
+        place = message.place
+        self._changes.asked(message.what, place.citizen, self._body.board.view(place))
+
+    on_details_settings_asked = on_fleet_rows_settings_asked
+
+    def on_lesson_settings_asked(self, message: Lesson.SettingsAsked) -> None:
+        self._changes.asked(message.what)  # of an empty fleet: the first steps ask for their citizen
+
+    def on_fleet_body_changed(self) -> None:
+        self._show_lesson()
+        self._show_status()
+
+    def on_fleet_body_said(self, message: FleetBody.Said) -> None:
+        self._tell(message.text)
+
+    def _tell(self, text: str) -> None:
+        """A line in place of the keys: what was done."""
+        for bar in self.screen.query(KeyBar):
+            bar.hint(clean(text, self._glyphs.plain), "$ok", TOLD)
+
+    def _refuse(self, text: str) -> None:
+        self._actions.toast(text, "warning")
 
     # -------------------------------------------------------------- filter
 
@@ -339,7 +388,7 @@ class ExperienceApp(App[str]):
         from tui.palette.entries import everything
         from tui.palette.screen import Palette
 
-        entries = everything(self, self._body.tasks(), self._go_to)
+        entries = everything(self, self._body.tasks(), self._go_to, self._body.start_here)
         self.push_screen(Palette(entries, self._glyphs), lambda entry: entry and entry.choose())
 
     async def action_quit(self) -> None:
@@ -351,9 +400,7 @@ class ExperienceApp(App[str]):
         if not (leaving.citizens and self._fleet.can_go_on) or isinstance(self.screen, Question):
             self.exit()
             return
-        facts = [*quit_question.facts(leaving, self._fleet.clock.now(), self._glyphs)]
-        choices = quit_question.choices(leaving)
-        question = Question(quit_question.TITLE, facts, choices, self._glyphs, at="b")
+        question = quit_question.question(leaving, self._fleet.clock.now(), self._glyphs)
         self.push_screen(question, self._leave)
 
     def _leave(self, answer: str | None) -> None:

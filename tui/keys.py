@@ -13,8 +13,8 @@ NARROW = 60  # cells below which only the ways to all others stay
 ALWAYS = ("palette", "help")
 
 # Actions that a read-only screen lacks.
-FLEET_VERBS = ("ask", "pause", "wake", "stop", "freeze", "mark", "force_failing", "take_over")
-DETAILS_VERBS = ("ask", "pause", "stop")
+FLEET_VERBS = ("ask", "pause", "wake", "stop", "freeze", "mark", "force_failing", "take_over", "settings")
+DETAILS_VERBS = ("ask", "pause", "stop", "settings")
 
 
 def _key(key: str, action: str, words: str, name: str, help: str, show: bool = True) -> Binding:
@@ -43,7 +43,11 @@ FLEET_KEYS = (
     _key("p", "pause", "pause", "pause", "pause or resume"),
     _key("w", "wake", "wake", "wake", "wake the citizen now"),
     _key("x", "stop", "stop", "stop", "stop the run; asks first"),
+    _key("a", "settings('add')", "add", "add", "add a task, or what this one needs"),
     _key("Z", "freeze", "freeze", "freeze", "freeze citizens, or thaw them"),
+    _key("e", "settings('edit')", "edit", "edit", "edit the settings at this row", False),
+    _key("i", "settings('new')", "new citizen", "new-citizen", "make a new citizen", False),
+    _key("u", "settings('undo')", "undo", "undo", "undo the last change of settings", False),
     _key("slash", "find", "filter", "filter", "filter; ! in front inverts"),
     _hidden("o", "app.lower", "lower", "lower part: events, output, nothing"),
     _key("s", "sort", "sort", "sort", "sort: by name, failing first, or next due"),
@@ -84,8 +88,21 @@ DETAILS_KEYS = (
     _key("r", "ask('reset')", "reset", "reset", "reset: forget the last run, run again"),
     _key("p", "pause", "pause", "pause", "pause or resume"),
     _key("x", "stop", "stop", "stop", "stop the run; asks first"),
+    _key("e", "settings('edit')", "edit", "edit", "edit the settings at this task"),
+    _hidden("a", "settings('add')", "add", "add a task, or what this one needs"),
     _key("y", "copy", "copy", "copy", "copy what the chosen panel shows"),
     _key("o", "open", "open", "pager", "open it in a pager ($PAGER, or less)"),
+)
+
+LESSON_KEYS = (
+    _key("y", "copy", "copy", "copy", "copy the lines under the cursor"),
+    _hidden("a", "settings('add')", "add", "add a task"),
+    _key("e", "settings('edit')", "edit", "edit", "edit the settings there"),
+    _key("i", "settings('new')", "new citizen", "new-citizen", "make a new citizen"),
+    _key("tab", "leave", "rows", "next", "back to the rows"),
+    _hidden("shift+tab", "leave", "before", "back to the rows"),
+    _hidden("enter", "move(1)", "open", "next lines, or next problem"),
+    _hidden("escape", "hide", "clear", "hide the first steps for good"),
 )
 
 PANE_KEYS = (

@@ -200,6 +200,78 @@ class Citizens(Protocol):
         ...
 
 
+class PlannedChange(Protocol):
+    """A change of settings that would be valid, with what is to be known before it is made."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+    def apply(self) -> object:
+        """Make it; raises SchedulerError, or OSError where the file cannot be written."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsPlace:
+    """A file of settings, and a line in it, from 1."""
+
+    file: Path
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a task would be that somebody is typing: the lines to write, or by field what is wrong."""
+
+    lines: str = ""
+    schedule: str = ""  # in words
+    times: tuple[float, ...] = ()  # the next ones
+    wrong: Mapping[str, str] = field(default_factory=dict)
+
+
+class Editor(Protocol):
+    """Changes of the settings files, as a screen asks for them: checked before they are written.
+
+    Everything but `preview` reads files, and raises SchedulerError where it cannot be done.
+    """
+
+    def why_not(self, citizen: str) -> str:
+        """Why the settings of this citizen are not changed here, of any if it is ""; empty if they are."""
+        ...
+
+    def preview(self, fields: Mapping[str, str], now: float) -> Preview:
+        """The task of these fields (name, when, command, timeout, retries), looked at without a file."""
+        ...
+
+    def plan(self, citizen: str, fields: Mapping[str, str]) -> PlannedChange:
+        """The new task of these fields, checked as the scheduler will read it."""
+        ...
+
+    def plan_lines(self, citizen: str, task: str, lines: str) -> PlannedChange:
+        """A task of these lines of TOML, checked in the same way."""
+        ...
+
+    def place(self, citizen: str, task: str = "") -> SettingsPlace:
+        """Where this task is set, or would be; "" for the citizen's own file, or for the main one."""
+        ...
+
+    def problems(self, citizen: str) -> tuple[str, ...]:
+        """All that is wrong with the settings as they are in the files now."""
+        ...
+
+    def make(self, name: str) -> Path:
+        """A new citizen; gives its settings file."""
+        ...
+
+    def last_change(self, citizen: str) -> str:
+        """What the last change of this citizen's settings did that can be undone."""
+        ...
+
+    def undo(self, citizen: str) -> str:
+        """Take back the last change of this citizen's settings; says what that was."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FleetOptions:
     """Which citizens to run, and what of them; `interval` is the seconds between wakes."""

@@ -63,14 +63,14 @@ def newest(home: Path) -> Path | None:
     return max((each for each in _notes(home) if each.suffix == ".json" and is_ours(each)), default=None)
 
 
+def last_change(home: Path) -> str:
+    """What the last change did that was not undone; raises SchedulerError if there is none."""
+    return _read(_newest_or_raise(home))[0]
+
+
 def undo(home: Path, files: tuple[Path, ...]) -> Written:
     """Restore what the last change replaced; it may be about these files only. Raises SchedulerError."""
-    note = newest(home)
-    if note is None:
-        others = "; those of other users are undone by them" * bool(_notes(home))
-        raise SchedulerError(
-            f"nothing to undo: no command of yours changed the settings of {home.name}{others}"
-        )
+    note = _newest_or_raise(home)
     what, changes = _read(note)
     if foreign := [change.file for change in changes if change.file not in files]:
         raise SchedulerError(f"{note}: changes {foreign[0]}, which is none of the settings; remove it")
@@ -105,6 +105,13 @@ def _require(file: Path, text: str | None) -> None:
 
 
 # ------------------------------------------------------------------ the notes
+
+
+def _newest_or_raise(home: Path) -> Path:
+    if note := newest(home):
+        return note
+    others = "; those of other users are undone by them" * bool(_notes(home))
+    raise SchedulerError(f"nothing to undo: no command of yours changed the settings of {home.name}{others}")
 
 
 def _note(home: Path, what: str, changes: tuple[FileChange, ...]) -> Path:

@@ -37,6 +37,15 @@ def current_user() -> str:
         raise SchedulerError(f"user {os.getuid()} has no name; add --user") from error
 
 
+def jobs_of_this_user() -> int:
+    """How many lines of the user's crontab cron runs; 0 where there is none, or no cron."""
+    try:
+        content = Crontab("").read()
+    except SchedulerError:
+        return 0
+    return sum(line.kind is LineKind.JOB for line in read(content or b""))
+
+
 def sources(files: Iterable[Path], user: str, system: bool, column: bool | None) -> list[Source]:
     """The named files and folders, or else the user's own crontab; `system` adds what is below /etc."""
     found = [_file(path, column) for place in files for path in _crontab_files(place)]

@@ -21,7 +21,9 @@ from tui.fleet.summary import FleetStatus
 from tui.terminal.title import TerminalTitle, title
 
 # Answers and ways to close, on dialogs that say so themselves: they are what they are.
-ANSWERS = {"Confirm", "Question", "FreezeForm", "Toggle", "Help", "Palette"}
+ANSWERS = {
+    *("Confirm", "Question", "FreezeForm", "Toggle", "TaskForm", "LinesForm", "NameForm", "Help", "Palette"),
+}
 
 
 def bindings() -> Iterator[tuple[str, Binding]]:
@@ -86,7 +88,7 @@ async def test_a_key_from_the_settings_replaces_the_one_that_was_there():
 async def test_sentences_name_the_keys_as_they_are_now():
     moved = Monitor(keys={"last": "e,f8", "clear": "f9", "help": "h", "quit": "Q"})
     async with screen(FakeFleet(root="/srv", monitor=moved), size=(100, 40)) as pilot:
-        assert "h shows the keys, Q quits." in shown(pilot)
+        assert "h help  Q quit" in shown(pilot)
     happened = events("opus", *((n, "started", "tick", None, "") for n in range(3)))
     fleet = FakeFleet(FakeControl(Snapshot("opus", (task("tick"),), events=happened)), monitor=moved)
     async with screen(fleet) as pilot:

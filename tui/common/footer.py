@@ -36,8 +36,9 @@ class KeyBar(Widget):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__()
         self._glyphs = glyphs
-        self._prefix, self._hint = "", ""
+        self._prefix, self._hint, self._hint_style = "", "", ""
         self._leading: tuple[str, ...] = ()
+        self._alone: tuple[str, ...] = ()
         self._spots: list[tuple[int, Key]] = []
 
     def prefix(self, text: str) -> None:
@@ -46,17 +47,17 @@ class KeyBar(Widget):
             self._prefix = text
             self.refresh()
 
-    def lead(self, *names: str) -> None:
-        """The keys of these names come first, also those that are not shown otherwise."""
-        if names != self._leading:
-            self._leading = names
+    def lead(self, *names: str, alone: tuple[str, ...] = ()) -> None:
+        """The keys of these names come first, in this order; of others only those `alone`, if any."""
+        if (names, alone) != (self._leading, self._alone):
+            self._leading, self._alone = names, alone
             self.refresh()
 
-    def hint(self, text: str) -> None:
+    def hint(self, text: str, style: str = "$warn", seconds: float = HINT) -> None:
         """Show clean words in place of the keys, for a moment."""
-        self._hint = text
+        self._hint, self._hint_style = text, style
         self.refresh()
-        self.set_timer(HINT, self.forget_hint)
+        self.set_timer(seconds, self.forget_hint)
 
     def forget_hint(self) -> None:
         """Show the keys again."""
@@ -70,12 +71,14 @@ class KeyBar(Widget):
     def render(self) -> RenderResult:
         self._spots = []
         if self._hint:
-            return Content.assemble((f" {self._hint}", "$warn"))
+            return Content.assemble((f" {self._hint}", self._hint_style))
         parts = [(f" {self._prefix} ", "bold $warn")] if self._prefix else []
         x = sum(cells(text) for text, _ in parts)
         keys = self._keys()
         if self.size.width < NARROW:
             keys = [key for key in keys if key.name in ALWAYS]
+        elif self._alone:
+            keys = [key for key in keys if key.name in (*self._leading, *self._alone, *LAST)]
         before: Key | None = None
         for key in fitting(keys, self.size.width - x, self._leading):
             if before is not None and (bar := _bar(before, key, self._leading)):
@@ -112,7 +115,9 @@ class KeyBar(Widget):
 def fitting(keys: list[Key], room: int, leading: Sequence[str] = ()) -> list[Key]:
     """As many keys as fit into so many cells, group by group: places first, help and quit at the end."""
     ends = [key for key in keys if key.name in LAST]
-    others = sorted((key for key in keys if key not in ends), key=lambda key: _group(key, leading))
+    rank = {name: place for place, name in enumerate(leading)}
+    others = [key for key in keys if key not in ends]
+    others.sort(key=lambda key: (_group(key, leading), rank.get(key.name, 0)))
     kept: list[Key] = []
     room -= sum(key.width for key in ends)
     for key in others:

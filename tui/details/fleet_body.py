@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import work
 from textual.containers import Vertical
+from textual.message import Message
 
 from scheduler.core.ports import Control
 from scheduler.core.views import Heartbeat, Snapshot
@@ -15,6 +19,9 @@ from tui.fleet.grid import FleetGrid
 from tui.fleet.panels.banner import frozen_words
 from tui.fleet.row_keys import FleetRows
 from tui.glyphs import Glyphs
+from tui.keys import key_of
+from tui.lessons.start_here import EVENTS, Beginning, Lesson, StartHere, is_beginning
+from tui.lessons.steps import Facts, tilde
 from tui.log.events import EventLog
 
 if TYPE_CHECKING:
@@ -22,12 +29,23 @@ if TYPE_CHECKING:
     from tui.fleet.table.usual import UsualTimes
     from tui.fleet.table.view import TaskTable
 
+FILE = "experience.toml"
+KEYS_TOLD = {"add": "a", "edit": "e", "wake": "w", "quit": "q"}  # by name, as they are unless moved
 REST = 0.2  # seconds that the rows in sight rest before their history is asked for
 Running = set[tuple[str, str]]  # citizen and task of what runs
 
 
 class FleetBody(Vertical):
     """The rows of the fleet, however they are drawn; what is not shown at first is made when it is needed."""
+
+    class Changed(Message):
+        """The first steps came or went, or it is known how many lines cron runs."""
+
+    @dataclass
+    class Said(Message):
+        """Something to know, for a moment."""
+
+        text: str
 
     def __init__(
         self,
@@ -36,6 +54,7 @@ class FleetBody(Vertical):
         log: EventLog,
         controls: Mapping[str, Control],
         now: Callable[[], float],
+        beginning: Beginning | None = None,
     ) -> None:
         self.grid = FleetGrid(glyphs, read_only)
         super().__init__(self.grid)
@@ -45,6 +64,11 @@ class FleetBody(Vertical):
         self._table: TaskTable | None = None
         self._usual: UsualTimes | None = None
         self._busy: Running = set()
+        self._beginning = beginning
+        self._start: StartHere | None = None
+        self._counted = False
+        self.jobs = 0  # lines that cron runs for this person
+        self.grid.beyond = self._to_start
 
     @property
     def board(self) -> Board:
@@ -79,6 +103,8 @@ class FleetBody(Vertical):
     def update_snapshot(self, snapshot: Snapshot) -> None:
         """Take the newest of a citizen."""
         self.grid.update_snapshot(snapshot)
+        if self._beginning and not self._read_only:
+            self._look_at_start()
         if self._usual:
             self._usual.update_snapshot(snapshot)
         if self._table and self._shows_table:
@@ -174,7 +200,12 @@ class FleetBody(Vertical):
     def fit_lower(self) -> None:
         """Give the lines that the panels leave to events and output."""
         if not self.board.empty and not self._shows_table:
-            self._made_lower().fit(self.grid.free)
+            free, before = self.grid.free, self.starts
+            if self._start:
+                free -= self._start.fit(self.grid.size.width, free)
+            if before != self.starts:
+                self.post_message(self.Changed())
+            self._made_lower().fit(free, EVENTS if self.starts else None)
             self.on_fleet_rows_moved()
             self._made_lower().catch_up(self._busy)
 
@@ -182,6 +213,98 @@ class FleetBody(Vertical):
         """Show something else below the panels."""
         self._made_lower().switch()
         self.fit_lower()
+
+    # -------------------------------------------------------------- the first steps
+
+    @property
+    def starts(self) -> bool:
+        """Whether the first steps are shown."""
+        return self._start is not None and self._start.display
+
+    def _look_at_start(self) -> None:
+        """Show the first steps until something of the person's own has run, or they are hidden for good."""
+        snapshots = self.board.snapshots()
+        if not any(one.tasks for one in snapshots):
+            return
+        if self._beginning and is_beginning(snapshots):
+            if self._start is None and not self._beginning.hidden:
+                self.start_here()
+        else:
+            self._beginning = None
+            self._remove_start()
+
+    def start_here(self) -> None:
+        """Show the first steps now."""
+        if self._start is None and not self._shows_table:
+            self._start = StartHere(self._glyphs, like=self.grid)
+            self.mount(self._start, after=self.grid)
+            self._teach()
+            self.count_jobs()
+
+    def _teach(self) -> None:
+        """The facts of today; the panels leave the room that they ask for."""
+        start = self._start
+        if start is None:
+            return
+        snapshots = self.board.snapshots()
+        first = self.snapshot(self.board.cursor.citizen) or next(iter(snapshots), None)
+        home = Path(first.home) if first and first.home else Path()
+        keys = {name: key_of(self, name, usual) for name, usual in KEYS_TOLD.items()}
+        start.facts = Facts(first.citizen if first else "opus", tilde(home / FILE), self.jobs, **keys)
+        self.grid.keep_free(*start.wishes(self.size.width))
+
+    def count_jobs(self) -> None:
+        """Ask, once, how many lines cron runs for this person."""
+        if self._beginning and not self._counted:
+            self._counted = True
+            self._ask_cron(self._beginning)
+
+    @work(group="crontab")
+    async def _ask_cron(self, beginning: Beginning) -> None:
+        self.jobs = await asyncio.to_thread(beginning.jobs)
+        self._teach()
+        self.post_message(self.Changed())
+
+    def on_resize(self) -> None:
+        self._teach()
+
+    def _to_start(self) -> bool:
+        """Whether the keys go to the first steps now: they stand behind the last panel."""
+        if self._start and self._start.display:
+            self._start.first.focus()
+            return True
+        return False
+
+    def on_lesson_left(self) -> None:
+        self.focus_rows()
+
+    def on_lesson_settings_asked(self, message: Lesson.SettingsAsked) -> None:
+        message.stop()
+        self.rows.action_settings(message.what)
+
+    def on_lesson_hidden(self) -> None:
+        self._hide_start()
+
+    def on_fleet_rows_nothing_to_clear(self) -> None:
+        self._hide_start()
+
+    def _hide_start(self) -> None:
+        if not self.starts:
+            return
+        if self._beginning:
+            with suppress(OSError):  # then it is hidden until the next start
+                self._beginning.hide()
+        self._beginning = None
+        self._remove_start()
+        self.post_message(self.Said(f"{key_of(self, 'palette', ':')} and start here show it again"))
+
+    def _remove_start(self) -> None:
+        if self._start:
+            self._start.remove()
+            self._start = None
+            self.post_message(self.Changed())
+            self.focus_rows()
+            self.grid.keep_free()
 
     def _made_lower(self) -> "Lower":
         if self._lower is None:

@@ -118,9 +118,9 @@ class Lower(Horizontal):
     def compose(self) -> ComposeResult:
         yield from (self.events, self.output)
 
-    def fit(self, free: int) -> None:
+    def fit(self, free: int, least: int | None = None) -> None:
         """Take so many free lines, if that is worth it."""
-        lines = free if free >= LEAST and self.shown is not Shown.NOTHING else 0
+        lines = free if free >= (least or LEAST) and self.shown is not Shown.NOTHING else 0
         self.display = lines > 0
         if lines:
             self.styles.height = lines

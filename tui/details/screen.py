@@ -22,6 +22,7 @@ from tui.details.header import Headline
 from tui.details.output import PrintedPane
 from tui.details.runs import RunsPane
 from tui.details.why import Evidence, Stall, why
+from tui.fleet.board import Place
 from tui.fleet.page import Page
 from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
@@ -79,6 +80,13 @@ class Details(Page, inherit_bindings=False):
 
         citizen: str
         task: TaskView
+
+    @dataclass
+    class SettingsAsked(Message):
+        """The person wants to edit the settings of this task, or to add one."""
+
+        what: str
+        place: Place
 
     @dataclass
     class OpenAsked(Message):
@@ -277,7 +285,9 @@ class Details(Page, inherit_bindings=False):
             self.printed.hint("output", "the output of the chosen run appears here")
             return
         advice = task.advice or f"[tasks.{task.name}]\n{task.missing or 'command'} = ..."
-        said = f"add these lines, no restart needed; {key_of(self, 'copy', 'y')} copies them:"
+        add, copy = key_of(self, "add", "a"), key_of(self, "copy", "y")
+        writes = "" if self._read_only else f"{add} writes them, "
+        said = f"add these lines, no restart needed; {writes}{copy} copies them:"
         self.printed.hint("to set it up", said, advice)
 
     # -------------------------------------------------------------- room
@@ -323,6 +333,9 @@ class Details(Page, inherit_bindings=False):
     def action_stop(self) -> None:
         if self._view:
             self.post_message(self.StopAsked(self.subject.citizen, self._view))
+
+    def action_settings(self, what: str) -> None:
+        self.post_message(self.SettingsAsked(what, Place(self.subject.citizen, self.subject.task)))
 
     def action_pane(self, step: int) -> None:
         self._go_to(self._panes[(self._panes.index(self._active) + step) % len(self._panes)])

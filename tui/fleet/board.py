@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 from scheduler.core.views import Snapshot, TaskView
 from tui.fleet.arrangement import Filter, Order
@@ -39,6 +40,7 @@ class Board:
         self._where: dict[str, int] = {}
         self._longest = (0, 0)  # task name, schedule
         self._size = (0, 0)
+        self._reserve: tuple[int, ...] = ()
         self.layout: Layout = arrange([], (0,))
 
     # -------------------------------------------------------------- what there is
@@ -96,8 +98,28 @@ class Board:
         longest = [panel.longest for panel in self._panels.values()] or [(0, 0)]
         self._longest = max(name for name, _ in longest), max(schedule for _, schedule in longest)
         columns = columns_for(len(self._panels), width)
-        self.layout = self._densest(width, height, columns)
+        self.layout = self._reserving(width, height, columns) or self._densest(width, height, columns)
         self._settle()
+
+    def _reserving(self, width: int, height: int, columns: int) -> Layout | None:
+        """The roomiest layout that leaves a reserve free; None if none does, or none is asked for."""
+        for kept, spread in product(self._reserve, (True, False)):
+            self._spread(spread)
+            for density in (Density.ROOMY, Density.NO_HEADS):
+                layout = self._arranged(width, columns, density)
+                if layout.height + kept <= height:
+                    return layout
+        return None
+
+    def keep_free(self, *lines: int) -> None:
+        """So many lines below the panels, the first number for which there is room; none: as it comes."""
+        self._reserve = lines
+        self._spread(False)
+        self.arrange(*self._size)
+
+    def _spread(self, spread: bool) -> None:
+        for panel in self.order:
+            panel.spread_out(spread)
 
     def _densest(self, width: int, height: int, columns: int) -> Layout:
         """The layout that leaves out as little as fits; what scrolls anyway leaves no row out."""

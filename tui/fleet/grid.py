@@ -36,6 +36,7 @@ class FleetGrid(FleetRows):
         super().__init__(Board(glyphs), glyphs, read_only)
         self._drawn: dict[int, tuple[States, Strip]] = {}
         self._late: Callable[[], None] | None = None
+        self.beyond: Callable[[], bool] = lambda: False  # whether the keys leave the last panel downwards
 
     # -------------------------------------------------------------- values come down
 
@@ -144,6 +145,10 @@ class FleetGrid(FleetRows):
         """The lines that the panels leave."""
         return max(0, self._space[1] - max(LEAST, self.board.layout.height))
 
+    def keep_free(self, *lines: int) -> None:
+        """So many lines below the panels, the first number for which there is room."""
+        self._keeping(lambda: self.board.keep_free(*lines))
+
     def on_resize(self, event: Resize) -> None:
         self._rearrange()
         self._reveal()
@@ -222,6 +227,9 @@ class FleetGrid(FleetRows):
             self._reveal()
 
     def action_move(self, how: str, step: int) -> None:
+        last = self.board.at[0] == len(self.board.order) - 1
+        if how == "panel" and step > 0 and last and self.beyond():
+            return
         if self.board.order:
             self._go(*getattr(navigation, how)(self.board, step))
 

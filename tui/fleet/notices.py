@@ -1,28 +1,17 @@
 """What the screen reports beside the tasks: problems of a citizen, new failures, help for an empty fleet."""
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from textual.content import Content
-
-from scheduler.core.ports import FleetView
 from scheduler.core.task import WAKE
 from scheduler.core.views import NOBODY, Heartbeat, Snapshot
-from scheduler.errors import PROGRAM
-from tui.common.text import clean
 
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
+RECORDED = "no wake command: wakes are only recorded"
 ATTEMPT = "attempt "  # how a task's note begins while the task waits for a retry
 STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
-EXAMPLE = """\
-[citizens.opus.tasks.hello]
-every = "5m"
-command = ["date"]
-"""
-Piece = str | tuple[str, str]
 
 
 class Severity(IntEnum):
@@ -80,7 +69,7 @@ def _wrongs(snapshot: Snapshot, pulse: Heartbeat | None) -> Iterator[Notice]:
     if snapshot.unsaved:
         yield Notice(Severity.UNSAVED, f"not saved: {snapshot.unsaved}")
     for problem in snapshot.problems:
-        yield Notice(Severity.PROBLEM, _near(problem))
+        yield Notice(Severity.PROBLEM, near(problem))
     error, row = snapshot.wake.error, snapshot.task(WAKE)
     if error and not (row and row.error and row.error.text == error):  # else its row says so
         said = first_line(error)
@@ -95,7 +84,7 @@ def lost(snapshot: Snapshot | None) -> bool:
 def _not_live(reason: str) -> Notice:
     if reason.startswith(NOBODY):
         return Notice(Severity.STALE, f"{reason}. O takes over", f"{NOBODY}. O takes over")
-    return Notice(Severity.STALE, f"not live: {_near(reason)}")
+    return Notice(Severity.STALE, f"not live: {near(reason)}")
 
 
 def _facts(snapshot: Snapshot) -> Iterator[Notice]:
@@ -112,7 +101,7 @@ def _facts(snapshot: Snapshot) -> Iterator[Notice]:
     if snapshot.wake.note and not (row and row.note):
         yield Notice(Severity.FACT, snapshot.wake.note)
     if not snapshot.wake.configured:
-        yield Notice(Severity.FACT, "no wake command: wakes are only recorded")
+        yield Notice(Severity.FACT, RECORDED, "no wake command")
 
 
 def first_line(text: str) -> str:
@@ -120,41 +109,9 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
-def _near(text: str) -> str:
+def near(text: str) -> str:
     """Shorten the path of a settings file to its folder: the problem comes after it, and room is short."""
     return _FAR.sub("", text)
-
-
-def lesson(view: FleetView | None, settings: str, plain: bool, keys: tuple[str, str] = ("?", "q")) -> Content:
-    """Help for a fleet without citizens; `settings` is the file if the view has none, `keys` help, quit."""
-    if view is None or view.loading:
-        return Content.from_text("loading ..." if plain else "loading …", markup=False)
-    home, file = clean(f"{view.root or 'ROOT'}/opus", plain), clean(view.file or settings, plain)
-    help, quit = ((key, "bold $run") for key in keys)
-    ways = (help, " shows the keys, ", quit, " quits.")
-    return Content.assemble(*_errors(view, plain), *_examples(home, file), *ways)
-
-
-def _errors(view: FleetView, plain: bool) -> Iterator[Piece]:
-    if view.problems:
-        yield ("The settings have errors\n\n", "bold $title")
-        yield from ((f"    {clean(problem, plain)}\n", "$bad") for problem in view.problems)
-        yield from ("\n", (f"{PROGRAM} check", "$run"), " lists all errors. Save the file: ")
-        yield "this screen reads it again.\n\n"
-
-
-def _examples(home: str, file: str) -> Iterator[Piece]:
-    yield ("No citizens yet\n\n", "bold $title")
-    yield from (
-        "A citizen is a table in ",
-        (file or "the settings file (experience.toml)", "$ink"),
-        ", like\n\n",
-    )
-    yield from ((f"    {line}\n", "$run") for line in EXAMPLE.splitlines())
-    yield "\nor a folder with an experience.toml (or background_tasks.json), like\n\n"
-    yield (f"    mkdir -p {shlex.quote(home)}\n", "$run")
-    yield (f"    touch {shlex.quote(f'{home}/experience.toml')}\n", "$run")
-    yield "\nThis screen shows either at once. "
 
 
 class NewFailures:

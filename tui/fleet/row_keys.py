@@ -59,6 +59,13 @@ class FleetRows(LineView):
         citizen: str
 
     @dataclass
+    class SettingsAsked(Message):
+        """The person wants to add, edit or undo something in the settings, or a new citizen."""
+
+        what: str
+        place: Place
+
+    @dataclass
     class Copied(Message):
         """The person wants these words on the clipboard, not yet cleaned; none if there are none."""
 
@@ -69,6 +76,9 @@ class FleetRows(LineView):
 
     class ViewChanged(Message):
         """The order, the filter or the marks have changed."""
+
+    class NothingToClear(Message):
+        """There is no filter and no mark: the key is free for something else."""
 
     class Moved(Message):
         """The cursor is on another row."""
@@ -133,8 +143,10 @@ class FleetRows(LineView):
     def action_clear(self) -> None:
         if not self.board.filter.all:
             self.apply_filter("")
-        else:
+        elif self.board.marked:
             self.unmark()
+        else:
+            self.post_message(self.NothingToClear())
 
     def action_find(self) -> None:
         self.post_message(self.FindAsked())
@@ -172,6 +184,9 @@ class FleetRows(LineView):
     def action_wake(self) -> None:
         if self.board.cursor.citizen:
             self.post_message(self.WakeAsked(self.board.cursor.citizen))
+
+    def action_settings(self, what: str) -> None:
+        self.post_message(self.SettingsAsked(what, self.board.cursor))
 
     def action_take_over(self) -> None:
         if self.board.cursor.citizen:

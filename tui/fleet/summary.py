@@ -258,7 +258,8 @@ def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iter
     yield [(f" {label} ", "bold reverse $warn")] if label else []
     yield [(_size(status, glyphs), "$faint")]
     style = "$run" if status.running else "$faint"
-    yield [(f"  {glyphs.kind[TaskStatus.RUNNING]} {status.running} running ", style)]
+    running = [(f"  {glyphs.kind[TaskStatus.RUNNING]} {status.running} running ", style)]
+    yield running if status.citizens or status.loading else []
     yield _state(status, glyphs)
     held = f"  {glyphs.kind[TaskStatus.PAUSED]} {status.frozen} frozen "
     yield [(held, "$warn")] if status.frozen else []
@@ -281,6 +282,8 @@ def _state(status: FleetStatus, glyphs: Glyphs) -> list[Piece]:
 def _size(status: FleetStatus, glyphs: Glyphs) -> str:
     if status.loading:
         return f"  loading {'...' if glyphs.plain else '…'} "
+    if not status.citizens:
+        return "  no citizens "
     return f"  {words.plural(status.citizens, 'citizen')}{glyphs.dot}{words.plural(status.tasks, 'task')} "
 
 

@@ -26,11 +26,14 @@ class Entry:
     choose: Callable[[], object]
 
 
-def everything(app: App[Any], strands: Sequence[TaskRef], go_to: GoTo) -> list[Entry]:
+def everything(
+    app: App[Any], strands: Sequence[TaskRef], go_to: GoTo, start_here: Callable[[], object]
+) -> list[Entry]:
     """All that can be done on this screen, then all there is to go to."""
     citizens = dict.fromkeys(strand.citizen for strand in strands)
     return [
         *_actions(app),
+        Entry("start here: the first steps", "", start_here),
         *(Entry(name, "citizen", partial(go_to, Place(name))) for name in citizens),
         *(
             Entry("/".join(each.row), each.task.kind.value, partial(go_to, Place(*each.row)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.ui_options import KEEP, STOP
 from scheduler.core.views import Snapshot, TaskView
-from tui.common.questions.question import STAY, Choice, Words
+from tui.common.questions.question import STAY, Choice, Question, Words
 from tui.common.text import elapsed, plural
 from tui.glyphs import Glyphs
 
@@ -32,6 +32,11 @@ def owned(snapshots: Sequence[Snapshot]) -> Owned:
     runs = [(one.citizen, task) for one in here for task in one.tasks if task.running_since is not None]
     others = [one.citizen for one in snapshots if one.owner not in ("", "here") and not one.stale]
     return Owned(tuple(one.citizen for one in here), tuple(runs), tuple(others))
+
+
+def question(leaving: Owned, now: float, glyphs: Glyphs) -> Question:
+    """What to ask before they stop."""
+    return Question(TITLE, [*facts(leaving, now, glyphs)], choices(leaving), glyphs, at="b")
 
 
 def facts(leaving: Owned, now: float, glyphs: Glyphs) -> Iterator[Words]:

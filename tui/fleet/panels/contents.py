@@ -18,11 +18,12 @@ class Density(IntEnum):
     """What panels leave out to fit on the screen: each leaves out what those before it do, too."""
 
     ROOMY = 0
-    NO_REASONS = 1  # below the wake, and the heads of columns
-    NO_PROGRESS = 2
-    SHORT_ERRORS = 3
-    JOINED = 4  # the next title closes a panel
-    NO_FOLD = 5
+    NO_HEADS = 1  # of columns
+    NO_REASONS = 2  # below the wake
+    NO_PROGRESS = 3
+    SHORT_ERRORS = 4
+    JOINED = 5  # the next title closes a panel
+    NO_FOLD = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,15 @@ def ordered(tasks: Sequence[TaskView]) -> list[TaskView]:
     return sorted(tasks, key=lambda task: (task.name != WAKE, task.builtin, _waits_for_settings(task)))
 
 
-def rows_of(tasks: Sequence[TaskView], *, folded: bool, density: Density) -> tuple[Row, ...]:
-    """The rows of these tasks, which are `ordered`; `folded` keeps those that need settings in one."""
+def rows_of(
+    tasks: Sequence[TaskView], *, folded: bool, density: Density, spread: bool = False
+) -> tuple[Row, ...]:
+    """The rows of these tasks, which are `ordered`; `folded` keeps those that need settings in one.
+
+    `spread`: there is so much room that nothing has to be folded.
+    """
     hidden = [task for task in tasks if _waits_for_settings(task)]
-    if not hidden:
+    if not hidden or spread:
         return tuple(tasks)
     shown = tuple(task for task in tasks if not _waits_for_settings(task))
     if folded:

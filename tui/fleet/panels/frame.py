@@ -102,9 +102,9 @@ class BottomLine(Line):
 
     bare = True
 
-    def __init__(self, notices: list[Notice], width: int, glyphs: Glyphs) -> None:
+    def __init__(self, notices: list[Notice], width: int, glyphs: Glyphs, aside: str = "") -> None:
         super().__init__(glyphs)
-        self._width = width
+        self._width, self._aside = width, aside
         self._text = _fitting(notices, max(0, width - 6), glyphs)
         self._style = notices[0].style if notices else "faint"
 
@@ -114,11 +114,14 @@ class BottomLine(Line):
         if not text:
             line = glyphs.across * (self._width - 2)
             return [Segment(f"{glyphs.corners[2]}{line}{glyphs.corners[3]}", frame)]
-        line = glyphs.across * (self._width - 5 - words.cells(text))
+        free = self._width - 5 - words.cells(text)
+        aside = f" {self._aside} " if self._aside and words.cells(self._aside) + 5 < free else ""
         return [
             Segment(f"{glyphs.corners[2]}{glyphs.across} ", frame),
             Segment(text, styles.style(self._style, state.light & FADED)),
-            Segment(f" {line}{glyphs.corners[3]}", frame),
+            Segment(f" {glyphs.across * (free - words.cells(aside) - bool(aside))}", frame),
+            Segment(aside, styles.style("faint", state.light & FADED)),
+            Segment(f"{glyphs.across * bool(aside)}{glyphs.corners[3]}", frame),
         ]
 
 
@@ -130,6 +133,9 @@ def _fitting(notices: list[Notice], room: int, glyphs: Glyphs) -> str:
         if not said:
             short = words.clean(notice.short, glyphs.plain) if words.cells(text) > room else ""
             said = words.shorten(short or text, room, glyphs.ellipsis)
-        elif words.cells(said + glyphs.dot + text) <= room:
-            said += glyphs.dot + text
+            continue
+        for each in (text, words.clean(notice.short, glyphs.plain)):
+            if each and words.cells(said + glyphs.dot + each) <= room:
+                said += glyphs.dot + each
+                break
     return said

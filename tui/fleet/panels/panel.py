@@ -1,6 +1,7 @@
 """One citizen's panel: its rows, and its lines, made when they are first looked at."""
 
 from collections.abc import Container
+from dataclasses import replace
 
 from rich.segment import Segment
 
@@ -9,15 +10,16 @@ from scheduler.errors import PROGRAM
 from tui.common import text as words
 from tui.common.styles import CURSOR, EDGE, FADED, HERE, LOST, MARKED, Styles, edge_style
 from tui.fleet.arrangement import Filter, words_of
-from tui.fleet.notices import Notice, Severity, faded, lost, notices, stalled
+from tui.fleet.notices import RECORDED, Notice, Severity, faded, lost, notices, stalled
 from tui.fleet.panels.banner import banner
-from tui.fleet.panels.contents import Below, Density, Fold, Row, below, ordered, rows_of
+from tui.fleet.panels.contents import WAKE, Below, Density, Fold, Row, below, ordered, rows_of
 from tui.fleet.panels.frame import BottomLine, HeadsLine, TopLine
 from tui.fleet.panels.layout import Columns, share
 from tui.fleet.panels.rows import INDENT, FoldLine, Line, RowState, TaskLine, TextLine
 from tui.glyphs import Glyphs
 
 SETTINGS = "experience.toml"
+NO_COMMAND = "no command yet: it is recorded, nothing more", "no command yet: recorded only"
 NO_TASKS = f"no tasks yet: add [tasks.NAME] to its {SETTINGS}"
 
 
@@ -33,7 +35,7 @@ class Panel:
         self.rows: tuple[Row, ...] = ()
         self.longest = (0, 0)  # the longest name of a task, and schedule
         self.height = 3
-        self.folded = True
+        self.folded, self.spread = True, False
         self._filtered = False
         self._shape = (0, (0, 0), Density.ROOMY, False)  # width, longest of all, density, joined
         self._columns = Columns(0, 0)
@@ -77,12 +79,18 @@ class Panel:
     def _chosen(self) -> tuple[Row, ...]:
         if self._filtered:
             return self.tasks
-        return rows_of(self.tasks, folded=self.folded, density=self._shape[2])
+        return rows_of(self.tasks, folded=self.folded, density=self._shape[2], spread=self.spread)
 
     def fold(self, folded: bool) -> None:
         """Show the tasks that need settings as one row, or one by one."""
         self.folded = folded
         self._settle()
+
+    def spread_out(self, spread: bool) -> None:
+        """Whether there is room to show the tasks that need settings one by one."""
+        if spread != self.spread:
+            self.spread = spread
+            self._settle()
 
     def set_pulse(self, pulse: Heartbeat) -> None:
         """Take the scheduler's pulse."""
@@ -113,7 +121,7 @@ class Panel:
 
     @property
     def _heads(self) -> bool:
-        return self._columns.heads and self._shape[2] < Density.NO_REASONS and bool(self.rows)
+        return self._columns.heads and self._shape[2] < Density.NO_HEADS and bool(self.rows)
 
     @property
     def _above(self) -> int:
@@ -175,16 +183,37 @@ class Panel:
         if not self._lines:
             snapshot, glyphs = self.snapshot, self._glyphs
             width, _, density, joined = self._shape
-            said = notices(snapshot, self.pulse) if snapshot else []
+            said = [note for note in notices(snapshot, self.pulse) if self._is_news(note)] if snapshot else []
             top = TopLine(self.citizen, snapshot, width, glyphs, joined)
             body = self._body() or [(self._text(_instead_of_tasks(self.citizen, snapshot, said)), 0)]
             self._lines = [(top, 0), *body]
             if density < Density.JOINED:
                 if density >= Density.NO_REASONS:  # who owns it is no news
                     said = [note for note in said if note.rank < Severity.FACT]
-                self._lines.append((BottomLine(said, width, glyphs), len(self.rows) - 1))
+                aside = self._how_to_set_up() if density < Density.NO_REASONS else ""
+                self._lines.append((BottomLine(said, width, glyphs, aside), len(self.rows) - 1))
             self._blank = self._text("")
         return self._lines
+
+    def _is_news(self, notice: Notice) -> bool:
+        """What a row has room to say is not said below it, too."""
+        said = bool(self._columns.text) and any(row.name == WAKE for row in self.rows)
+        return not (said and notice.text == RECORDED)
+
+    def _worded(self, row: Row) -> Row:
+        """A wake without a command says so in place of what it said last."""
+        snapshot = self.snapshot
+        if isinstance(row, Fold) or row.name != WAKE or snapshot is None or snapshot.wake.configured:
+            return row
+        long, short = NO_COMMAND
+        return replace(row, text=long if len(long) <= self._columns.text else short)
+
+    def _how_to_set_up(self) -> str:
+        """What to do with the rows that need settings, where they stand one by one."""
+        if not self.spread or all(task.kind is not TaskStatus.NOT_SET_UP for task in self.tasks):
+            return ""
+        key, sign = ("enter" if self._glyphs.plain else "⏎"), self._glyphs.kind[TaskStatus.NOT_SET_UP]
+        return f"{key} on a {sign} row shows the lines to add"
 
     def _body(self) -> list[tuple[Line, int]]:
         body: list[tuple[Line, int]] = [(line, 0) for line in self._banner()]
@@ -192,7 +221,7 @@ class Panel:
         known, self._known = self._known, {}
         live = self.snapshot is not None and not self.snapshot.stale
         frozen = self.snapshot is not None and self.snapshot.freeze is not None
-        for index, row in enumerate(self.rows):
+        for index, row in enumerate(map(self._worded, self.rows)):
             if isinstance(row, Fold):
                 body.append((FoldLine(row, self._columns.inner, self._glyphs), index))
                 continue

@@ -1,0 +1,128 @@
+"""A task as somebody types it: the keys to write, when it would run, and what is wrong with each field."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from scheduler.core.ports import Preview
+from scheduler.core.schedules.schedule import NEVER, Cron, Every, Schedule, duration, parse, spelled
+from scheduler.editing.command_line import command_of
+from scheduler.editing.document import with_table
+from scheduler.errors import BadSchedule, SchedulerError
+from scheduler.system.homes import NAME
+
+TIMES = 3  # that a preview names
+MOST_RETRIES = 100
+T = TypeVar("T")
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+# The fields of cron as its reader calls them, and as people do; the names that a field knows.
+_FIELDS = {
+    "minute": ("minute", ()),
+    "hour": ("hour", ()),
+    "day-of-month": ("day of the month", ()),
+    "month": ("month", _MONTHS),
+    "day-of-week": ("weekday", _DAYS),
+}
+
+
+def preview(typed: Mapping[str, str], now: float) -> Preview:
+    """The task of these fields: name, when, command, timeout, retries."""
+    wrong: dict[str, str] = {}
+    keys, schedule = keys_of(typed, wrong)
+    if not NAME.fullmatch(typed.get("name", "")):
+        wrong["name"] = "small letters, digits, - and _, a letter first"
+    if schedule is None:
+        return Preview(wrong=wrong)
+    lines = "" if wrong else with_table("", ("tasks", typed["name"]), keys)
+    return Preview(lines, in_words(schedule), tuple(_next(schedule, now)), wrong)
+
+
+def keys_of(typed: Mapping[str, str], wrong: dict[str, str]) -> tuple[dict[str, Any], Schedule | None]:
+    """What would be written, and the schedule if there is one; what is wrong is noted by its field."""
+    keys: dict[str, Any] = {}
+    if schedule := _tried(wrong, "when", lambda: schedule_of(typed.get("when", ""))):
+        keys["every" if isinstance(schedule, Every) else "cron"] = str(schedule)
+    if command := _tried(wrong, "command", lambda: command_of(typed.get("command", ""))):
+        keys["command"] = command
+    timeout = typed.get("timeout", "").strip()
+    if timeout and _tried(wrong, "timeout", lambda: duration(timeout)) is not None:
+        keys["timeout"] = timeout
+    retries = typed.get("retries", "").strip() or "0"
+    if not (retries.isdecimal() and int(retries) <= MOST_RETRIES):
+        wrong["retries"] = f"a number from 0 to {MOST_RETRIES}"
+    elif int(retries):
+        keys["retries"] = int(retries)
+    return keys, schedule
+
+
+def schedule_of(text: str) -> Schedule:
+    """An interval, with or without `every`, or a cron expression; raises BadSchedule."""
+    when = re.sub(r"^\s*every\s+", "", text, flags=re.IGNORECASE).strip()
+    try:
+        return parse(when)
+    except BadSchedule as error:
+        raise BadSchedule(_wrong_part(when, str(error))) from error
+
+
+def _wrong_part(when: str, error: str) -> str:
+    """Which part of the expression is wrong, with the nearest right one."""
+    fields = when.split()[-5:]
+    found = re.search(r"Bad ([\w-]+)$", error)
+    if found is None or found[1] not in _FIELDS or len(fields) != 5:
+        return "an interval (30s, 15m, 2h, 1d) or the five fields of cron"
+    place = [*_FIELDS].index(found[1])
+    kind, names = _FIELDS[found[1]]
+    for part in fields[place].split(","):
+        if not _is_valid(place, part):
+            near = re.sub(r"[a-z]+", lambda word: _nearest(word[0], names), part.lower())
+            hint = f"; did you mean {near}?" if near != part.lower() else ""
+            return f"{part} is no {kind}{hint}"
+    return "there is never such a day"
+
+
+def _is_valid(place: int, part: str) -> bool:
+    fields = ["*"] * 5
+    fields[place] = part
+    try:
+        parse(" ".join(fields))
+    except BadSchedule:
+        return False
+    return True
+
+
+def _nearest(word: str, names: tuple[str, ...]) -> str:
+    return next(iter(get_close_matches(word, names, n=1)), word)
+
+
+def in_words(schedule: Schedule) -> str:
+    """The schedule as one would say it, with the zone of a cron expression."""
+    match schedule:
+        case Every(seconds):
+            length = spelled(seconds)
+            one = length.removeprefix("1 ")
+            return f"every {length if ' ' in one else one}"
+        case Cron() as cron:
+            return f"{cron.in_english()} ({cron.zone})"
+    return "once, each time the scheduler starts"
+
+
+def _next(schedule: Schedule, now: float) -> Iterator[float]:
+    """A new interval runs at once."""
+    when = schedule.first(now)
+    for _ in range(TIMES):
+        if when == NEVER:
+            return
+        yield when
+        when = schedule.after(when)
+
+
+def _tried(wrong: dict[str, str], field: str, read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except SchedulerError as error:
+        wrong[field] = str(error)
+        return None

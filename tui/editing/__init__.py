@@ -1,0 +1,1 @@
+"""Settings changed from the screen: what is asked, and what then happens."""

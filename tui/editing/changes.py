@@ -1,0 +1,191 @@
+"""What the keys do that change settings: ask, write, and say in a line what was done or why not."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+
+from scheduler.core.ports import Editor, SettingsPlace
+from scheduler.core.views import TaskStatus, TaskView
+from scheduler.errors import SchedulerError
+from tui.common.questions.question import STAY, Choice, Question, Words
+from tui.fleet.notices import near
+from tui.glyphs import Glyphs
+
+LISTED = 6  # problems in a question
+UNDO = (Choice("u", "take it back"), Choice(STAY, "leave it"))
+AGAIN = (Choice("e", "edit again, at the first"), Choice(STAY, "leave it for now"))
+Say = Callable[[str], None]
+
+
+class SettingsChanges:
+    """Adds tasks and citizens, opens the editor, undoes; `said` shows what was done, `refused` why not."""
+
+    def __init__(
+        self,
+        app: App[Any],
+        editor: Callable[[], Editor] | None,
+        now: Callable[[], float],
+        glyphs: Glyphs,
+        said: Say,
+        refused: Say,
+    ) -> None:
+        self._app, self._make, self._now, self._glyphs = app, editor, now, glyphs
+        self._said, self._refused = said, refused
+
+    @cached_property
+    def _editor(self) -> Editor:
+        """Made when it is first needed: what reads settings takes 150 ms to import."""
+        if self._make is None:
+            raise SchedulerError("these citizens are made up, and so are their settings")
+        return self._make()
+
+    def asked(self, what: str, citizen: str = "", view: TaskView | None = None) -> None:
+        """Do what a key asks for: of this citizen, at this row."""
+        if what == "edit":
+            self.edit(citizen, view.name if view else "")
+        elif what == "new" or not citizen:
+            self.new_citizen()
+        elif what == "add":
+            self.add(citizen, view)
+        else:
+            self.undo(citizen)
+
+    def add(self, citizen: str, view: TaskView | None = None) -> None:
+        """Ask for a new task, or for what this task needs that is not set up."""
+        self._after_reading(
+            lambda: self._allowed(citizen, lambda: self._editor.place(citizen)),
+            lambda place: self._open_form(citizen, place, view),
+        )
+
+    def _open_form(self, citizen: str, place: SettingsPlace, view: TaskView | None) -> None:
+        from tui.editing.small_forms import LinesForm, keys_in  # the first frame does not wait for them
+        from tui.editing.task_form import NewTask, TaskForm
+
+        editor, file = self._editor, short(place.file)
+
+        def added(name: str | None) -> None:
+            if name:
+                self._said(f"added {citizen}/{name}; u takes it back")
+
+        if view and view.kind is TaskStatus.NOT_SET_UP and keys_in(view.advice):
+            name = view.name
+            form = LinesForm(
+                name, file, view.advice, lambda lines: editor.plan_lines(citizen, name, lines), self._glyphs
+            )
+            self._app.push_screen(form, added)
+            return
+        new = NewTask(
+            citizen,
+            file,
+            lambda fields: editor.preview(fields, self._now()),
+            lambda fields: editor.plan(citizen, fields),
+            self._now,
+        )
+        self._app.push_screen(TaskForm(new, self._glyphs), added)
+
+    def new_citizen(self) -> None:
+        """Ask for the name of a citizen, and make its home."""
+        self._after_reading(lambda: (self._editor.why_not(""), None), lambda _: self._ask_name())
+
+    def _ask_name(self) -> None:
+        from tui.editing.small_forms import NameForm
+
+        def made(name: str | None) -> None:
+            if name:
+                self._said(f"made {name}; it appears here in 2s")
+
+        self._app.push_screen(NameForm(self._editor.make, self._glyphs), made)
+
+    def edit(self, citizen: str, task: str = "") -> None:
+        """Open the settings in the person's editor, at this task; then say what is wrong with them."""
+        self._after_reading(
+            lambda: self._allowed(citizen, lambda: self._made(self._editor.place(citizen, task))),
+            lambda place: self.edit_at(citizen, place),
+        )
+
+    def _made(self, place: SettingsPlace) -> SettingsPlace:
+        """With a folder to write the file into."""
+        place.file.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def edit_at(self, citizen: str, place: SettingsPlace) -> None:
+        """Open the settings there."""
+        from tui.terminal import editor
+        from tui.terminal.aside import CannotStepAside
+
+        try:
+            editor.edit(self._app, place.file, place.line)
+        except CannotStepAside as reason:
+            self._refused(str(reason))
+            return
+        self._after_reading(
+            lambda: ("", self._editor.problems(citizen)), lambda found: self._on_return(citizen, place, found)
+        )
+
+    def _on_return(self, citizen: str, place: SettingsPlace, problems: Sequence[str]) -> None:
+        if not problems:
+            return
+        told = [line.removeprefix(f"{place.file}: ") for line in problems[:LISTED]]  # the title names it
+        facts: list[Words] = [(f"  {near(line)}", "$bad") for line in told]
+        if len(problems) > LISTED:
+            facts.append((f"  and {len(problems) - LISTED} more", "$faint"))
+        goes_on = f"{citizen or 'the fleet'} goes on with the settings it had; a new start would not run it."
+        facts += [("", "$ink"), (goes_on, "$ink")]
+
+        def answered(key: str | None) -> None:
+            if key == "e":
+                self.edit_at(citizen, place)
+
+        many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        title = f"{short(place.file)} has {many}"
+        self._app.push_screen(Question(title, facts, AGAIN, self._glyphs, at="e"), answered)
+
+    def undo(self, citizen: str) -> None:
+        """Take back the last change of this citizen's settings, after one question."""
+        self._after_reading(
+            lambda: self._allowed(citizen, lambda: self._editor.last_change(citizen)),
+            lambda what: self._ask_undo(citizen, what),
+        )
+
+    def _ask_undo(self, citizen: str, what: str) -> None:
+        def answered(key: str | None) -> None:
+            if key == "u":
+                self._after_reading(
+                    lambda: ("", self._editor.undo(citizen)),
+                    lambda undone: self._said(f"undone: {undone}"),
+                )
+
+        facts = [
+            ("The last change that was made from here or by a command:", "$ink"),
+            (f"  {what}", "$title"),
+        ]
+        self._app.push_screen(Question(f"Undo in {citizen}?", facts, UNDO, self._glyphs), answered)
+
+    def _allowed(self, citizen: str, read: Callable[[], Any]) -> tuple[str, Any]:
+        """Why nothing is changed, or what is read."""
+        why = self._editor.why_not(citizen)
+        return why, None if why else read()
+
+    def _after_reading(self, read: Callable[[], tuple[str, Any]], then: Callable[[Any], object]) -> None:
+        """What files say, beside the screen; `then` gets it, unless it says why nothing is done."""
+
+        async def work() -> None:
+            try:
+                why, found = await asyncio.to_thread(read)
+            except (SchedulerError, OSError) as error:
+                why, found = str(error), None
+            if why:
+                self._refused(why)
+            else:
+                then(found)
+
+        self._app.run_worker(work(), group="verbs")
+
+
+def short(file: Path) -> str:
+    """The file with its folder: what is above that is the same for all."""
+    return "/".join(file.parts[-2:])

@@ -1,0 +1,126 @@
+"""The forms for the lines that a built-in task needs, and for the name of a new citizen."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from scheduler.core.ports import PlannedChange
+from scheduler.errors import SchedulerError
+from tui.common.text import clean
+from tui.editing.task_form import ends, enter
+from tui.glyphs import Glyphs
+
+_LINE = re.compile(r"(?m)^([a-z_]+) = (.*?)(?: +#.*)?$")
+RULE = "small letters, digits, - and _"
+
+
+def keys_in(advice: str) -> dict[str, str]:
+    """By key, what the lines set, as TOML writes it; comments are left out."""
+    return {found[1]: found[2] for found in _LINE.finditer(advice)}
+
+
+class LinesForm(ModalScreen[str]):
+    """Writes the keys that a task needs, and gives back its name; nothing if it was left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel", show=False)]
+
+    def __init__(
+        self, task: str, file: str, advice: str, plan: Callable[[str], PlannedChange], glyphs: Glyphs
+    ) -> None:
+        super().__init__()
+        self._set_up, self._file, self._plan, self._glyphs = task, file, plan, glyphs
+        self._fields = {
+            key: Input(clean(value), id=f"key-{key}", compact=True) for key, value in keys_in(advice).items()
+        }
+        self._says = Static(id="says")
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            head = clean(f"[tasks.{self._set_up}]", self._glyphs.plain)
+            yield Static(Content.assemble((head, "bold $title"), (f"   {clean(self._file)}", "$faint")))
+            yield Static()
+            for key, field in self._fields.items():
+                yield Horizontal(Static(f"{key} =", classes="label"), field, classes="field")
+            yield Static()
+            yield self._says
+        box.border_title = f"Set up {clean(self._set_up, self._glyphs.plain)}"
+        box.border_subtitle = ends(
+            f"{enter(self._glyphs)} write it   esc cancel", "tab next field", self._glyphs
+        )
+
+    def on_mount(self) -> None:
+        first = next(iter(self._fields.values()), None)
+        if first:
+            first.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()  # the filter of the fleet listens to inputs, too
+        self._says.update("")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.run_worker(self._write(), group="verbs", exclusive=True)
+
+    async def _write(self) -> None:
+        given = {key: field.value.strip() for key, field in self._fields.items()}
+        lines = "\n".join(f"{key} = {value}" for key, value in given.items() if value)
+        try:
+            change = await asyncio.to_thread(self._plan, lines)
+            await asyncio.to_thread(change.apply)
+        except (SchedulerError, OSError) as error:
+            self._says.update(Content.styled(clean(str(error), self._glyphs.plain), "$bad"))
+        else:
+            self.dismiss(self._set_up)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+class NameForm(ModalScreen[str]):
+    """Makes a citizen, and gives back its name; nothing if it was left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel", show=False)]
+
+    def __init__(self, make: Callable[[str], object], glyphs: Glyphs) -> None:
+        super().__init__()
+        self._make, self._glyphs = make, glyphs
+        self._field = Input(placeholder="opus", id="name", compact=True, max_length=32)
+        self._says = Static(Content.styled(RULE, "$faint"), id="says")
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            yield Horizontal(Static("name", classes="label"), self._field, classes="field")
+            yield self._says
+        box.border_title = "New citizen"
+        box.border_subtitle = f"{enter(self._glyphs)} make it   esc cancel"
+
+    def on_mount(self) -> None:
+        self._field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._says.update(Content.styled(RULE, "$faint"))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.value.strip():
+            self.run_worker(self._write(event.value.strip()), group="verbs", exclusive=True)
+
+    async def _write(self, name: str) -> None:
+        try:
+            await asyncio.to_thread(self._make, name)
+        except (SchedulerError, OSError) as error:
+            self._says.update(Content.styled(clean(str(error), self._glyphs.plain), "$bad"))
+        else:
+            self.dismiss(name)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,1 @@
+"""What the screen teaches: the first steps, an empty fleet, settings that are wrong."""

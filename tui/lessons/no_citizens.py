@@ -1,0 +1,44 @@
+"""What stands in place of the fleet while there is no citizen: how to make the first one."""
+
+from typing import ClassVar
+
+from textual.widget import Widget
+
+from tui.common.line_view import STYLES
+from tui.glyphs import Glyphs
+from tui.keys import key_of
+from tui.lessons.start_here import Lesson
+from tui.lessons.steps import Facts, Line, no_citizens
+
+
+class NoCitizens(Lesson):
+    """Teaches how a citizen is made; nothing while it is not known whether there are any."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = STYLES
+
+    def __init__(self, glyphs: Glyphs, read_only: bool) -> None:
+        super().__init__(glyphs, "no citizens yet")
+        self._read_only, self._root = read_only, ""
+
+    def show(self, root: str, main: str, jobs: int) -> None:
+        """The folder of the homes, the main settings file, and how many lines cron runs; clean words."""
+        self._root = root
+        makes = "" if self._read_only else key_of(self, "new-citizen", "i")
+        self.entitle("no citizens yet")
+        self.teach([*no_citizens(Facts("opus", "", jobs), main, makes=makes)])
+        self.sync()
+
+    def wait(self) -> None:
+        """They are being looked for."""
+        self.entitle("loading ..." if self.glyphs.plain else "loading …")
+        self.teach([Line()])
+        self.sync()
+
+    def styles_source(self) -> Widget:
+        return self
+
+    def foot(self) -> tuple[str, str]:
+        return f"root: {self._root}" if self._root else "", ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (action in ("hide", "leave") or (self._read_only and action == "settings"))
