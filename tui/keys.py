@@ -96,7 +96,7 @@ DETAILS_KEYS = (
 
 LESSON_KEYS = (
     _key("y", "copy", "copy", "copy", "copy the lines under the cursor"),
-    _hidden("a", "settings('add')", "add", "add a task"),
+    _key("a", "settings('add')", "add", "add", "add a task", False),
     _key("e", "settings('edit')", "edit", "edit", "edit the settings there"),
     _key("i", "settings('new')", "new citizen", "new-citizen", "make a new citizen"),
     _key("tab", "leave", "rows", "next", "back to the rows"),

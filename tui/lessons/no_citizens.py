@@ -41,4 +41,6 @@ class NoCitizens(Lesson):
         return f"root: {self._root}" if self._root else "", ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not (action in ("hide", "leave") or (self._read_only and action == "settings"))
+        if action in ("hide", "leave") or (self._read_only and action == "settings"):
+            return False
+        return super().check_action(action, parameters)

@@ -101,6 +101,9 @@ class Lesson(Pane):
         """The lines under the cursor."""
         return self.lines[self.at].copied if self.at >= 0 else ""
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action not in ("search", "hit")  # a few lines need none
+
     def on_focus(self) -> None:
         if self.at < 0:
             self.move(1)
