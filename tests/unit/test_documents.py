@@ -11,6 +11,8 @@ import click
 import pytest
 
 from scheduler import Report, TaskFailed
+from scheduler.cli.main import run
+from scheduler.cli.original import core
 from scheduler.core.task import Context, Outcome
 from scheduler.engine.wake.letter import letter
 from scheduler.engine.wake.results import TaskResult
@@ -119,6 +121,32 @@ def test_the_agent_of_the_documents_works(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["working on hello", "1 done, 1 tasks failing"], done.stderr
     assert [file.name for file in queue.iterdir()] == ["b.json"]
     assert json.loads((tmp_path / "report").read_text())["cost_usd"] == 0.05
+
+
+def test_the_settings_of_the_page_wake_the_agent_that_stands_in(tmp_path: Path, capsys) -> None:
+    page, home = (ROOT / "docs" / "wake.md").read_text(), tmp_path / "opus"
+    settings = re.findall(r"```toml\n(\[wake\].*?)```", page, re.DOTALL)[0]
+    agent = tmp_path / "claude"
+    agent.write_text(re.findall(r"```sh\n(#!/bin/sh.*?)```", page, re.DOTALL)[0])
+    agent.chmod(0o755)
+    home.mkdir()
+    (home / "experience.toml").write_text(settings.replace('"claude", "-p"', f'"{agent}", "-p"'))
+    config = tmp_path / "main.toml"
+    config.write_text(f'root = "{tmp_path}"\n')
+    assert run(core, ["--citizen", "opus", "--wake", "--no-background", "--config", str(config)]) == 0
+    assert "nothing urgent" in capsys.readouterr().out
+    assert json.loads((home / "letter.json").read_text())["why"] == "force"
+    (wake,) = json.loads((home / "wake_log.json").read_text())["wakes"]
+    assert (wake["text"], wake["cost_usd"]) == ("nothing urgent", "0.02")
+
+
+def test_the_gate_of_the_documents_says_whether_it_is_worth_it(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "wake.md").read_text()
+    (program,) = re.findall(r"```python\n(# worth_it.py.*?)```", page, re.DOTALL)
+    for queue, worth in ((["a.json"], True), ([], False)):
+        given = json.dumps({"queue": queue, "results": []})
+        done = subprocess.run([sys.executable, "-c", program], input=given, capture_output=True, text=True)
+        assert json.loads(done.stdout)["wakeAgent"] is worth, done.stderr
 
 
 def test_the_letter_of_the_documents_has_the_keys_of_a_real_one(tmp_path: Path) -> None:

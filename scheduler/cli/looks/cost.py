@@ -61,7 +61,7 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
         click.echo(clean(f"experience: {line}"), err=True)
     together = spent_together(chosen)
     if as_json:
-        documents = [{**_document(cost), "together": together and _amounts(together)} for cost in costs]
+        documents = [{**_document(cost), "together": together and amounts(together)} for cost in costs]
         click.echo(json.dumps(documents, indent=2))
         return WRONG if wrong else OK
     rows = [TITLES, *map(_row, costs), *([_together(together)] if together else [])]
@@ -183,7 +183,7 @@ def _document(cost: Cost) -> dict[str, Any]:
     end = EXACT.add(cost.spent.month.total, expected.rest_of_month) if expected else None
     return {
         "citizen": cost.citizen,
-        **_amounts(cost.spent),
+        **amounts(cost.spent),
         "forecast_day_usd": _text(expected.day if expected else None),
         "forecast_month_usd": _text(end),
         "runs": cost.shown.runs,
@@ -192,7 +192,8 @@ def _document(cost: Cost) -> dict[str, Any]:
     }
 
 
-def _amounts(spent: "Spent") -> dict[str, Any]:
+def amounts(spent: "Spent") -> dict[str, Any]:
+    """What was spent and what may be, for scripts."""
     limits = {name: _text(getattr(spent.budget, name)) for name in ("run", "day", "month")}
     return {
         "today_usd": str(spent.today.total),

@@ -1,5 +1,6 @@
 """`experience-tui budget`: what runs may cost, and a limit lifted for a day."""
 
+import json
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduler.cli.completion import citizens
-from scheduler.cli.looks.cost import ALL, chosen_citizens, spent_by, spent_together, today
-from scheduler.cli.options import config_file
+from scheduler.cli.looks.cost import ALL, amounts, chosen_citizens, spent_by, spent_together, today
+from scheduler.cli.options import as_document, config_file
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:
@@ -21,9 +22,15 @@ if TYPE_CHECKING:
 @click.option("--all", "every", is_flag=True, help="The limits of all citizens together.")
 @click.option("--add", "amount", metavar="USD", help="Lift today's limits by so many dollars.")
 @click.option("--today", "for_today", is_flag=True, help="Until midnight: required with --add.")
+@as_document
 @config_file
 def budget_command(
-    citizen: str | None, every: bool, amount: str | None, for_today: bool, config: Path | None
+    citizen: str | None,
+    every: bool,
+    amount: str | None,
+    for_today: bool,
+    as_json: bool,
+    config: Path | None,
 ) -> int:
     """Show what a citizen's runs may cost and what they did, or lift its limits for today.
 
@@ -39,7 +46,10 @@ def budget_command(
     spent = spent_together(chosen) if every else spent_by(chosen[0])
     if spent is None:
         raise SchedulerError("no limit is set for all citizens; add [budget] to the main file")
-    click.echo("\n".join(_lines(citizen or ALL, spent)))
+    if as_json:
+        click.echo(json.dumps({"citizen": citizen or ALL, **amounts(spent)}, indent=2))
+    else:
+        click.echo("\n".join(_lines(citizen or ALL, spent)))
     return 0
 
 

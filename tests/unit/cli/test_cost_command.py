@@ -65,6 +65,13 @@ def test_scripts_get_exact_amounts(place, capsys):
     assert (opus["today_usd"], opus["unknown"], opus["budget"]["month"]) == ("7.25", 1, "60.5")
 
 
+def test_scripts_get_the_budget_as_it_is_after_it_was_lifted(place, capsys):
+    assert asked(place, "budget", "opus", "--add", "2", "--today", "--json") == 0
+    opus = json.loads(capsys.readouterr().out)
+    assert (opus["citizen"], opus["today_usd"], opus["added_today_usd"]) == ("opus", "7.25", "2")
+    assert opus["budget"] == {"run": None, "day": "5", "month": "60.5"}
+
+
 def test_looking_at_costs_writes_nothing(place, capsys):
     before = everything_in(place.root)
     assert asked(place, "cost", "opus") == asked(place, "budget", "opus") == 0
