@@ -61,6 +61,7 @@ COMMANDS = {
     "undo": "scheduler.cli.setup.edit:undo_command",
     "up": "scheduler.cli.verbs.loops:up_command",
     "wake": "scheduler.cli.verbs.steer:wake_command",
+    "worker": "scheduler.cli.verbs.worker:worker_command",
 }
 
 

@@ -134,9 +134,14 @@ class Bus:
         rows = await self._database.rows(_OWNER, (citizen, home_id))
         if not rows:
             raise Disconnected(f"nobody runs {citizen}")
-        await self._listening.wait()
         holder, machine = rows[0]
-        stream = Stream(self, uuid4(), holder, machine, first={"citizen": citizen, "about": about})
+        return await self.reach(holder, machine, citizen, about)
+
+    async def reach(self, peer: UUID, machine: str, name: str, about: str) -> Stream:
+        """A stream to this process, about what has this name; it ends by itself if nobody is there."""
+        self.begin()
+        await self._listening.wait()
+        stream = Stream(self, uuid4(), peer, machine, first={"citizen": name, "about": about})
         self._add(stream)
         self.send(stream, "")
         return stream

@@ -14,6 +14,9 @@ from scheduler.cluster.fence import FencedWriter
 from scheduler.cluster.guard import Guard
 from scheduler.cluster.history import ClusterHistory, read_output, read_runs
 from scheduler.cluster.leases import Lease, Leases
+from scheduler.cluster.remote import rows
+from scheduler.cluster.remote.link import run_of
+from scheduler.cluster.remote.sender import Sender
 from scheduler.cluster.store import ClusterStore, read_committed
 from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.core.records import Recorder, RunQuery, RunRecord
@@ -70,8 +73,10 @@ class ClusterCoordinator:
         self._guard = Guard(calls)
         ours = Running(os.getpid(), born(os.getpid()) or 0.0, local.clock.now(), BOOT)
         self._leases = Leases(self._database, engine.machine, ours, engine.failover, self._guard.renewed)
-        self._writer = FencedWriter(self._database)
-        self._bus = Bus(self._database, self._leases.holder, accept)
+        self._writer = FencedWriter(self._database, rows.wait)
+        self._sender = Sender(self._database, engine.failover)
+        self._accept = accept
+        self._bus = Bus(self._database, self._leases.holder, self._serve)
         self._known: dict[str, CitizenSettings] = {}  # shared citizens whose home is here
         self._begun = asyncio.Lock()
 
@@ -85,19 +90,23 @@ class ClusterCoordinator:
             return await self._local.acquire(citizen, role)
         self._known[citizen.name] = citizen
         self._refuse_elsewhere(citizen, home.home_id)
+        if any(task.queue for task in citizen.tasks):
+            await asyncio.to_thread(rows.knocker)
         async with AsyncExitStack() as undo:
             local = await self._local.acquire(citizen, role, shared=True)
             undo.push_async_callback(local.release)
             await self.guarded()
             lease = await self._leases.take(citizen.name, home.home_id)
             undo.push_async_callback(self._leases.release, lease)
-            committed = await read_committed(self._database, citizen.name)
+            begun = await self._sender.take_over(lease)
+            committed = await read_committed(self._database, citizen.name, begun)
             undo.pop_all()
         lease.on_lost.append(partial(self._on_lost, citizen.name))
         lease.on_wanted = partial(self._on_wanted, citizen.name)
         store = ClusterStore(citizen.home, self._local.clock, lease, self._writer, self, committed)
         history = ClusterHistory(self._database, citizen.name, store, citizen.history)
-        return ClusterClaim(lease, local, store, history, self._leases)
+        carrier = self._sender.of(lease, store)
+        return ClusterClaim(lease, local, store, history, self._leases, carrier)
 
     async def guarded(self) -> None:
         """Return when the guard watches: without it nothing may be started."""
@@ -130,12 +139,18 @@ class ClusterCoordinator:
         return home and ClusterRemote(self._bus, self._database, citizen.name, home.home_id, self.machine)
 
     async def close(self) -> None:
+        await self._sender.close()
         await self._bus.close()
         await self._writer.close()
         await self._leases.close()
         await asyncio.to_thread(self._guard.close)
         await self._database.close()
         await self._local.close()
+
+    async def _serve(self, name: str, stream: Stream, asked_by: str) -> None:
+        """A client of another machine asks for a citizen, or a worker tells of a run."""
+        run = run_of(name)
+        await (self._accept(name, stream, asked_by) if run is None else self._sender.serve(run, stream))
 
     def _may_take(self, citizen: str, wanted: str, since: float) -> bool:
         """Whether it is this machine's turn, `since` seconds after the last lease ended."""

@@ -13,10 +13,13 @@ from psycopg.rows import TupleRow
 from scheduler.config.sections.engine import passwords
 from scheduler.errors import PROGRAM, DatabaseAway, SchedulerError
 
-VERSION = 1
+# Each adds to what the one before made; what is in a released one never changes.
+STEPS = ("schema.sql", "remote/schema.sql")
+VERSION = len(STEPS)
 CONNECT_WITHIN = 5.0  # seconds
 ANSWER_WITHIN = 10.0  # seconds that a statement may take
 SETUP_LOCK = 7042615  # two set-ups at once wait for each other
+OPTIONS = "-c search_path=experience,public"  # of every connection
 
 Connection = psycopg.AsyncConnection[TupleRow]
 
@@ -42,14 +45,16 @@ class Database:
         A transaction that says nothing for `idle` seconds is over: a process that is frozen, or cut off,
         must not keep rows locked.
         """
-        limits = {"statement_timeout": ANSWER_WITHIN, "idle_in_transaction_session_timeout": idle}
+        limits = (("statement_timeout", ANSWER_WITHIN), ("idle_in_transaction_session_timeout", idle))
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
                 return await psycopg.AsyncConnection.connect(
                     self._url,
                     autocommit=True,
                     application_name="experience",
-                    options=" ".join(f"-c {name}={int(limit * 1000)}" for name, limit in limits.items()),
+                    options=" ".join(
+                        (OPTIONS, *(f"-c {name}={int(limit * 1000)}" for name, limit in limits))
+                    ),
                     tcp_user_timeout=int(ANSWER_WITHIN * 1000),
                 )
         except (psycopg.Error, TimeoutError, UnicodeError) as error:
@@ -100,15 +105,25 @@ def shown(url: str) -> str:
 
 
 async def install(database: Database) -> bool:
-    """Create the tables; False if they were there. Raises NotInstalled for those of a newer program."""
+    """Create the tables, or what older ones lack; False if all was there.
+
+    Raises NotInstalled for those of a newer program.
+    """
+    from scheduler.cluster.remote.carrier import schema  # takes its time: only who sets up needs it here
+
     async with database.connection() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (SETUP_LOCK,))
-        found = await _version(connection)
-        if found is None:
-            await connection.execute((files("scheduler.cluster") / "schema.sql").read_bytes())
-            return True
-        _refuse_other(found, database)
-        return False
+        found = await _version(connection) or 0
+        if found >= VERSION:
+            _refuse_other(found, database)
+            return False
+        for step in STEPS[found:]:
+            await connection.execute((files("scheduler.cluster") / step).read_bytes())
+        if found < STEPS.index("remote/schema.sql") + 1:
+            await connection.execute("SET LOCAL search_path TO experience")
+            await connection.execute(schema().encode())
+        await connection.execute("UPDATE experience.version SET number = %s", (VERSION,))
+        return True
 
 
 async def require_schema(connection: Connection, database: Database) -> None:

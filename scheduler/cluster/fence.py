@@ -7,7 +7,7 @@ under way and refuses those that come later, also ones that a cut network delive
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -49,6 +49,10 @@ ended AS (
         traceback = a.traceback, facts = a.facts
     FROM allowed a
     WHERE a.outcome IS NOT NULL AND r.outcome IS NULL AND (r.citizen, r.task) = (a.citizen, a.task)),
+told AS (  -- what a worker has not ended stays: it keeps the next run of the task from another one
+    DELETE FROM experience.remote q USING allowed a
+    WHERE a.outcome IS NOT NULL AND (q.citizen, q.task, q.epoch) = (a.citizen, a.task, a.epoch)
+        AND (q.worker IS NULL OR q.result IS NOT NULL)),
 saved AS ({_SAVE.format(source="allowed")})
 SELECT citizen, epoch FROM owner
 """
@@ -59,15 +63,26 @@ _STARTS = (
 begun AS (
     INSERT INTO experience.runs (citizen, task, number, slot, attempt, epoch, trigger, started)
     SELECT citizen, task, number, slot, attempt, epoch, trigger, started FROM allowed
-    ON CONFLICT DO NOTHING RETURNING citizen, task),
+    ON CONFLICT DO NOTHING RETURNING citizen, task, id),
 again AS (  -- committed before, but the answer was lost
-    SELECT citizen, task FROM experience.runs JOIN allowed USING (citizen, task, number, epoch)
+    SELECT citizen, task, id FROM experience.runs JOIN allowed USING (citizen, task, number, epoch)
     WHERE experience.runs.outcome IS NULL),
 ours AS (SELECT * FROM begun UNION SELECT * FROM again),
 saved AS ({_SAVE.format(source="allowed JOIN ours USING (citizen, task)")})
-SELECT citizen, task FROM ours
+SELECT citizen, task, coalesce(begun.id, again.id, 1), begun.id IS NOT NULL
+FROM ours LEFT JOIN begun USING (citizen, task) LEFT JOIN again USING (citizen, task)
 """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker has to know of a run that it may carry; neither a command nor a secret."""
+
+    queue: str
+    digest: str  # of the definition
+    priority: int  # the highest first
+    last_success: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,7 @@ class Started:
     trigger: str
     started: float  # Unix seconds
     state: Mapping[str, Any]  # of the task, from now on
+    order: Order | None = None  # for the workers that may carry it
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,31 +124,54 @@ class Saved:
 Change = Started | Ended | Saved
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A run that has just been put on record, and waits for a worker."""
+
+    run: int
+    citizen: str
+    task: str
+    epoch: int
+    queue: str
+    digest: str
+    priority: int
+    last_success: float | None
+
+
+Enqueue = Callable[[Connection, Sequence[Waiting]], Awaitable[None]]
+
+
+async def _nowhere(connection: Connection, runs: Sequence[Waiting]) -> None:
+    raise LookupError("no queue")
+
+
 @dataclass(slots=True)
 class _Asked:
     lease: Lease
     changes: Sequence[Change]
-    answer: asyncio.Future[list[bool]] = field(
+    answer: asyncio.Future[list[int]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
     def refuse(self) -> None:
         if not self.answer.done():
-            self.answer.set_result([False] * len(self.changes))
+            self.answer.set_result([0] * len(self.changes))
 
 
 class FencedWriter:
     """Writes what the schedulers of this process ask for; many at a time, on one connection."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, enqueue: Enqueue | None = None) -> None:
+        """`enqueue` puts runs for workers into their queue, in the transaction that begins them."""
+        self._database, self._enqueue = database, enqueue or _nowhere
         self._connection: Connection | None = None
         self._waiting: list[_Asked] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def write(self, lease: Lease, changes: Sequence[Change]) -> list[bool]:
-        """Which of the changes are committed; none if this process does not own the citizen.
+    async def write(self, lease: Lease, changes: Sequence[Change]) -> list[int]:
+        """The number of each row of a start, 1 for other changes; 0 if it is not committed.
 
+        Nothing is, if this process does not own the citizen.
         A start is refused, too, if this run or another of the task began before. At most one `Saved` and one
         `Started` of a task. Waits for a database that does not answer, until the lease must be given up.
         """
@@ -182,8 +221,8 @@ class FencedWriter:
         rows = [(asked, change) for asked in batch for change in asked.changes]
         starts = [pair for pair in rows if isinstance(pair[1], Started)]
         others = [pair for pair in rows if not isinstance(pair[1], Started)]
-        owned: set[tuple[str, int]] = set()
-        begun: set[tuple[str, str]] = set()
+        owned, fresh = set[tuple[str, int]](), set[tuple[str, str]]()
+        begun: dict[tuple[str, str], int] = {}
         patience = min(asked.lease.deadline for asked in batch) - elapsed()
         async with asyncio.timeout(patience), self._connection.transaction():
             if others:
@@ -191,17 +230,41 @@ class FencedWriter:
                 owned = {(row[0], row[1]) for row in await found.fetchall()}
             if starts:
                 found = await self._connection.execute(_STARTS, {"batch": _as_json(starts)})
-                begun = {(row[0], row[1]) for row in await found.fetchall()}
+                for citizen, task, number, new in await found.fetchall():
+                    begun[citizen, task] = number
+                    fresh |= {(citizen, task)} if new else set()
+                await self._send(starts, begun, fresh)
         for asked in batch:
             citizen = asked.lease.citizen
             asked.answer.set_result(
                 [
-                    (citizen, change.task) in begun
+                    begun.get((citizen, change.task), 0)
                     if isinstance(change, Started)
-                    else (citizen, asked.lease.epoch) in owned
+                    else int((citizen, asked.lease.epoch) in owned)
                     for change in asked.changes
                 ]
             )
+
+    async def _send(
+        self,
+        starts: Iterable[tuple[_Asked, Change]],
+        begun: Mapping[tuple[str, str], int],
+        fresh: Collection[tuple[str, str]],
+    ) -> None:
+        """Let those that are new, and that workers carry, wait for one."""
+        runs = [
+            Waiting(
+                begun[asked.lease.citizen, change.task],
+                asked.lease.citizen,
+                change.task,
+                asked.lease.epoch,
+                **asdict(change.order),
+            )
+            for asked, change in starts
+            if isinstance(change, Started) and change.order and (asked.lease.citizen, change.task) in fresh
+        ]
+        if runs and self._connection:
+            await self._enqueue(self._connection, runs)
 
 
 def _as_json(rows: Iterable[tuple[_Asked, Change]]) -> Jsonb:

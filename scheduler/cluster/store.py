@@ -1,22 +1,33 @@
 """The states of a citizen in the database, and after each commit in its `background_tasks.json`, too."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from scheduler.cluster.database import Database
-from scheduler.cluster.fence import Change, Ended, FencedWriter, Saved, Started
+from scheduler.cluster.fence import Change, Ended, FencedWriter, Order, Saved, Started
 from scheduler.cluster.leases import Lease
+from scheduler.core.definition import digest
 from scheduler.core.state import TaskState
+from scheduler.core.task import Trigger
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import from_json, to_json
 from scheduler.storage.state_file import States
 from scheduler.storage.state_store import DiskStore, RunStart
 from scheduler.system.clock import Clock
 
+FORCED = 10_000  # among those that wait for a worker: above every priority of a task
 GATHER = 0.005  # seconds in which changes that nobody waits for become one write
+
+
+# Rows whose programs never got control: what is due again would find its task at work.
+_NEVER_BEGAN = """
+UPDATE experience.runs SET outcome = 'skipped', finished = started, seconds = 0,
+    text = 'its owner died before it began'
+WHERE citizen = %s AND task = ANY(%s) AND outcome IS NULL RETURNING task
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +38,19 @@ class Committed:
     numbers: dict[str, int]
 
 
-async def read_committed(database: Database, citizen: str) -> Committed:
-    """Where the next owner continues; raises DatabaseAway."""
+async def read_committed(database: Database, citizen: str, begun: Collection[str] = ()) -> Committed:
+    """Where the next owner continues; raises DatabaseAway. Of these tasks a worker had begun a run."""
     states = await database.rows("SELECT task, state FROM experience.states WHERE citizen = %s", (citizen,))
     numbers = await database.rows(
         "SELECT task, max(number) FROM experience.runs WHERE citizen = %s GROUP BY task", (citizen,)
     )
-    return Committed({task: from_json(TaskState, state) for task, state in states}, dict(numbers))
+    found = {task: from_json(TaskState, state) for task, state in states}
+    for task in found.keys() & set(begun):
+        if running := found[task].running:  # its owner died before it had written that down
+            found[task] = found[task].carried_by(running)
+    never = [task for task, state in found.items() if state.starting]
+    await database.rows(_NEVER_BEGAN, (citizen, never))
+    return Committed(found, dict(numbers))
 
 
 @dataclass(slots=True)
@@ -70,6 +87,8 @@ class ClusterStore(DiskStore):
         super().__init__(home, clock)
         self._lease, self._writer, self._guard = lease, writer, guard
         self._committed, self._numbers = dict(before.states), dict(before.numbers)
+        self.open_rows: dict[str, int] = {}  # the number of the last run of each task
+        self._home = home
         self._starts: list[_Start] = []
         self._ends: list[Ended] = []
         self._committing: asyncio.Task[bool] | None = None
@@ -139,8 +158,9 @@ class ClusterStore(DiskStore):
             *(self._row(each.start) for each in starts),
         ]
         self._committed |= saving | {each.start.task: each.start.state for each in starts}
-        answers: Sequence[bool] = await self._writer.write(self._lease, changes)
+        answers: Sequence[int] = await self._writer.write(self._lease, changes)
         for each, begun in zip(starts, answers[len(changes) - len(starts) :], strict=True):
+            self.open_rows[each.start.task] = begun
             if not each.answer.done():
                 each.answer.set_result(self._variables(each.start) if begun else None)
         return all(answers)
@@ -149,7 +169,14 @@ class ClusterStore(DiskStore):
         number = self._numbers[start.task] = self._numbers.get(start.task, 0) + 1
         state = to_json(start.state)
         slot = self._slot(start)
-        return Started(start.task, number, slot, start.attempt, start.trigger, start.started, state)
+        given = (start.task, number, slot, start.attempt, start.trigger, start.started, state)
+        return Started(*given, order=self._order(start) if start.remote else None)
+
+    def _order(self, start: RunStart) -> Order:
+        assert start.remote
+        forced = FORCED if start.trigger == Trigger.FORCE else 0
+        priority, known = forced - start.remote.priority, digest(start.remote, self._home)
+        return Order(start.remote.queue, known, priority, start.state.last_success)
 
     def _slot(self, start: RunStart) -> str:
         """The same for each attempt: the time of the slot, or the number of the first run."""

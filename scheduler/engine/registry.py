@@ -145,7 +145,8 @@ class TaskRegistry:
         job = run.job
         assert job is not None
         slot = "" if job.state.slot is None or run.trigger is FORCE else repr(job.state.slot)
-        start = RunStart(run.name, slot, job.state.attempt + 1, run.trigger.value, run.since, job.state)
+        task = job.task if job.task.queue else None
+        start = RunStart(run.name, slot, job.state.attempt + 1, run.trigger.value, run.since, job.state, task)
         run.variables = await self._store.started(start)
         if run.variables is None:
             run.reason, run.why = Outcome.INTERRUPTED, "it did not begin: another process owns this citizen"

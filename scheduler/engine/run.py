@@ -112,6 +112,12 @@ class RunHandle:
 
         self._carried = both
 
+    def waits_for(self, words: str) -> None:
+        """Show for what it waits before a worker begins it."""
+        if words != self.waits:
+            self.waits = words
+            self._shown(self)
+
     def exited(self) -> None:
         self._exited = True
 

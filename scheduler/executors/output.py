@@ -28,11 +28,11 @@ LEFT_OUT = re.compile(r"^… [\d,]+ bytes left out …$", re.MULTILINE)
 class OutputBuffer:
     """A bounded capture of bytes; threads may write to it at once."""
 
-    __slots__ = ("_closed", "_head", "_listeners", "_lock", "_tail", "masks", "size")
+    __slots__ = ("_closed", "_head", "_listeners", "_lock", "_parted", "_tail", "masks", "size")
 
     def __init__(self, masks: Masks = NOTHING_SECRET) -> None:
         self.size, self.masks = 0, masks
-        self._closed = False
+        self._closed = self._parted = False
         self._listeners: tuple[Callable[[], None], ...] = ()
         self._head, self._tail = bytearray(), bytearray()
         # Re-entrant: a signal handler that prints may interrupt a write on the same thread.
@@ -41,12 +41,19 @@ class OutputBuffer:
     def write(self, data: bytes) -> None:
         with self._lock:
             self.size += len(data)
-            room = KEEP - len(self._head)
+            room = 0 if self._parted else KEEP - len(self._head)
             self._head += data[:room]
             self._tail += data[max(room, len(data) - KEEP) :]
             if len(self._tail) > 2 * KEEP:  # rarely, so that many small writes stay linear
                 del self._tail[:-KEEP]
         self._notify()
+
+    def skip(self, size: int) -> None:
+        """Count bytes that never came here, after all that did: only what comes next is its end."""
+        with self._lock:
+            self.size += size
+            self._parted = True
+            self._tail.clear()
 
     def close(self) -> None:
         """The run has ended: readers get what is left and end."""
@@ -59,7 +66,7 @@ class OutputBuffer:
         At most a chunk every EVERY seconds, or the two ends where more was written meanwhile. Nothing is
         kept for a reader: bytes that the buffer has let go of are counted as skipped.
         """
-        loop, changed, reader = asyncio.get_running_loop(), Signal(), _Reader(self)
+        loop, changed, reader = asyncio.get_running_loop(), Signal(), OutputReader(self)
         with self._lock:
             self._listeners += (changed.set,)
         try:
@@ -114,7 +121,7 @@ class OutputBuffer:
         return _first_line(reversed(self.text().splitlines()))
 
 
-class _Reader:
+class OutputReader:
     """A position in an output, and what lies before it: half a character, or the beginning of a secret."""
 
     def __init__(self, output: OutputBuffer) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scheduler.core.state import TaskState
+from scheduler.core.task import Task
 from scheduler.errors import Unreadable
 from scheduler.process.process_info import Running
 from scheduler.storage.state_file import (
@@ -40,6 +41,7 @@ class RunStart(NamedTuple):
     trigger: str
     started: float  # Unix seconds
     state: TaskState
+    remote: Task | None = None  # the task, if a worker carries the run
 
 
 class Store:

@@ -98,8 +98,8 @@ def engine(raw: Mapping[str, Any] | None, problems: Problems) -> EngineSettings 
     table = read(EngineTable, raw, ("engine",), problems)
     if "url" not in raw:
         problems.add(("engine",), 'has no url; add url = "postgresql://USER@HOST/DATABASE"')
-    if find_spec("psycopg") is None:
-        problems.add(("engine",), "needs psycopg; install experience-tui[engine]")
+    if any(find_spec(each) is None for each in ("psycopg", "procrastinate")):
+        problems.add(("engine",), "needs psycopg and procrastinate; install experience-tui[engine]")
     if len(problems.found) > before:
         return None
     return EngineSettings(table.url, table.machine or socket.gethostname(), table.failover)

@@ -1,0 +1,102 @@
+"""Procrastinate knocks at workers: the one module that imports it.
+
+A job is no more than a knock. Whether a run begins is decided by its own row, so a knock that is lost, late
+or doubled does no harm. Its commits need not reach the disk before they are answered.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from importlib.resources import files
+
+import psycopg
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job
+from psycopg_pool import PoolTimeout
+
+from scheduler.cluster.database import OPTIONS, Connection
+from scheduler.cluster.remote.rows import Knock
+from scheduler.errors import DatabaseAway
+
+KNOCK = "experience.run"
+SHORT_POLL = 0.25  # seconds between two looks of a worker that is not notified
+POLL = 1.0  # of one that is: a job that was put in before it listened
+POOL = 4  # connections of a worker for its knocks
+OPENS_WITHIN = 5.0  # seconds
+QUIET = ("procrastinate", "psycopg.pool")  # loggers: the worker says in a line what they say in a traceback
+
+
+def schema() -> str:
+    """The statements that make Procrastinate's tables."""
+    return (files("procrastinate.sql") / "schema.sql").read_text(encoding="utf-8")
+
+
+class Knocker:
+    """Puts jobs into the queue, inside a transaction of the caller."""
+
+    def __init__(self) -> None:
+        self._jobs = App(connector=PsycopgConnector()).job_manager
+
+    async def knock(self, connection: Connection, knocks: Sequence[Knock]) -> list[int]:
+        """The number of each job; raises psycopg.Error."""
+        jobs = [
+            Job(
+                task_name=KNOCK,
+                queue=each.queue,
+                lock=each.about,
+                queueing_lock=None,
+                priority=each.priority,
+                task_kwargs={"run": each.run},
+            )
+            for each in knocks
+        ]
+        try:
+            made = await self._jobs.batch_defer_jobs_async(jobs, connection)
+        except ConnectorException as error:
+            raise _cause(error) from error
+        return [each.id or 0 for each in made]
+
+
+async def hear(
+    url: str,
+    queues: Collection[str],
+    concurrency: int,
+    carry: Callable[[int], Awaitable[None]],
+    *,
+    listens: bool,
+) -> None:
+    """Call `carry` for each knock, so many at a time, until cancelled; raises DatabaseAway."""
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    kwargs = {"options": f"{OPTIONS} -c synchronous_commit=off", "application_name": "experience worker"}
+    connector = PsycopgConnector(
+        conninfo=url,
+        kwargs=kwargs,
+        min_size=1,
+        max_size=POOL,
+        timeout=OPENS_WITHIN,
+        reconnect_timeout=OPENS_WITHIN,
+    )
+    app = App(connector=connector)
+
+    @app.task(name=KNOCK)
+    async def knock(run: int) -> None:
+        await carry(run)
+
+    try:
+        async with app.open_async():
+            await app.run_worker_async(
+                queues=list(queues),
+                concurrency=concurrency,
+                delete_jobs="always",
+                listen_notify=listens,
+                fetch_job_polling_interval=POLL if listens else SHORT_POLL,
+                install_signal_handlers=False,
+                shutdown_graceful_timeout=0.0,
+            )
+    except (ConnectorException, psycopg.Error, PoolTimeout) as error:
+        raise DatabaseAway(f"no runs are taken: {_cause(error)}") from error
+
+
+def _cause(error: Exception) -> Exception:
+    return error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error

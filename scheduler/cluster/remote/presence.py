@@ -1,0 +1,141 @@
+"""A worker's lease: while it is renewed, what it claimed is carried; when it ends, nothing of it runs."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Collection
+from uuid import UUID, uuid4
+
+import psycopg
+
+from scheduler.cluster.database import Connection, Database, require_schema
+from scheduler.cluster.leases import RENEWALS, elapsed
+from scheduler.errors import DatabaseAway, SchedulerError
+from scheduler.process.process_info import Running
+from scheduler.schema.json_codec import to_json
+
+log = logging.getLogger("experience.worker")
+
+_ENTER = """
+INSERT INTO experience.workers (id, machine, queues, concurrency, process, until)
+VALUES (%(id)s, %(machine)s, %(queues)s, %(concurrency)s, %(process)s,
+    clock_timestamp() + make_interval(secs => %(seconds)s))
+"""
+_FORGET = "DELETE FROM experience.workers WHERE until < clock_timestamp() - interval '1 day'"
+_RENEW = """
+UPDATE experience.workers SET until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE id = %(id)s AND until > clock_timestamp()
+    AND (%(timeline)s::int IS NULL OR %(timeline)s = (SELECT timeline_id FROM pg_control_checkpoint()))
+RETURNING (SELECT timeline_id FROM pg_control_checkpoint()), (
+    SELECT count(*) FROM experience.workers w WHERE w.queues && %(queues)s AND w.until > clock_timestamp())
+"""
+_LEAVE = "DELETE FROM experience.workers WHERE id = %s"
+
+
+class Presence:
+    """This worker's row; `id` is new with each lease, and whatever an older one claimed is over."""
+
+    def __init__(
+        self,
+        database: Database,
+        machine: str,
+        queues: Collection[str],
+        concurrency: int,
+        process: Running,
+        seconds: float,
+        renewed: Callable[[float], None],
+        lost: Callable[[], None],
+    ) -> None:
+        """`renewed` hears until when nothing has to be ended; `lost`, that all has to end now."""
+        self.id: UUID = uuid4()
+        self.crowd = 1  # workers on these queues
+        self.seconds, self.queues = seconds, list(queues)
+        self.came_back = asyncio.Event()  # the database answers after it did not
+        self._database, self._renewed, self._lost = database, renewed, lost
+        self._facts = {
+            "machine": machine,
+            "queues": self.queues,
+            "concurrency": concurrency,
+            "process": json.dumps(to_json(process)),
+            "seconds": seconds,
+        }
+        self._deadline, self._timeline = 0.0, None
+        self._connection: Connection | None = None
+        self._trouble = False
+
+    @property
+    def margin(self) -> float:
+        """Seconds before its end at which the lease is given up."""
+        return self.seconds / RENEWALS
+
+    @property
+    def held(self) -> bool:
+        """Whether something may be begun at this moment."""
+        return elapsed() < self._deadline
+
+    async def enter(self) -> None:
+        """Be there for the owners, under a new id; raises NotInstalled, DatabaseAway."""
+        made, sent = uuid4(), elapsed()
+        async with self._database.connection() as connection:
+            await require_schema(connection, self._database)
+            await connection.execute(_FORGET)
+            await connection.execute(_ENTER, {**self._facts, "id": made})
+        self.id, self._timeline = made, None
+        self._count_from(sent)
+
+    async def keep(self) -> None:
+        """Renew for ever; under a new id after the lease was lost."""
+        while True:
+            await asyncio.sleep(self.margin / 2 if self._trouble else self.margin)
+            try:
+                async with asyncio.timeout(self.seconds / 2):
+                    await self._renew()
+            except (psycopg.Error, SchedulerError, TimeoutError) as error:
+                await self._failed(error)
+
+    async def leave(self) -> None:
+        """Nothing runs here any more."""
+        self._deadline = 0.0
+        if self._connection:
+            await self._connection.close()
+        try:
+            async with self._database.connection() as connection:
+                await connection.execute(_LEAVE, (self.id,))
+        except DatabaseAway:  # the lease ends by itself
+            pass
+
+    async def _renew(self) -> None:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._database.connect()
+        sent, values = elapsed(), {**self._facts, "id": self.id, "timeline": self._timeline}
+        row = await (await self._connection.execute(_RENEW, values)).fetchone()
+        if row is None:
+            self._give_up("the lease of this worker has ended")
+            await self.enter()
+        else:
+            self._timeline, self.crowd = row
+            self._count_from(sent)
+        if self._trouble:
+            log.info("the database answers again")
+            self._trouble = False
+            self.came_back.set()
+
+    async def _failed(self, error: Exception) -> None:
+        if self._connection:
+            await self._connection.close()
+        self._connection = None
+        if not self._trouble:
+            self._trouble = True
+            log.error(str(error) or "the database does not answer")
+        if self._deadline and not self.held:
+            self._give_up("no word from the database for too long")
+
+    def _count_from(self, sent: float) -> None:
+        self._deadline = sent + self.seconds - self.margin
+        self._renewed(sent + self.seconds)
+
+    def _give_up(self, why: str) -> None:
+        if self._deadline:
+            log.error(f"ends its runs: {why}")
+        self._deadline = 0.0
+        self._lost()

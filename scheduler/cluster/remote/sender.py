@@ -1,0 +1,247 @@
+"""The owner's end: sends runs to workers, hears of them, and ends those that it no longer wants."""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from scheduler.cluster.bus import Stream
+from scheduler.cluster.database import Connection, Database
+from scheduler.cluster.leases import Lease, elapsed
+from scheduler.cluster.remote import rows
+from scheduler.cluster.remote.ending import print_piece, print_rest, result_of, usage_of
+from scheduler.cluster.remote.link import said, say
+from scheduler.cluster.store import ClusterStore
+from scheduler.core.task import Context, Outcome, Progress, Task
+from scheduler.engine.remote import Began
+from scheduler.engine.run import RunHandle
+from scheduler.errors import DatabaseAway
+from scheduler.executors import Result
+
+log = logging.getLogger("experience.engine")
+
+LOOK = 1.0  # seconds between two looks at the rows of runs that are on workers
+FOLLOW = 0.1  # seconds between two looks whether somebody follows one
+HEARD = 3.0  # seconds for which a worker takes a run as followed
+
+
+@dataclass(slots=True, eq=False)
+class Sent:
+    """A run that a worker carries or will carry."""
+
+    row: int
+    lease: Lease
+    queue: str
+    handle: RunHandle
+    began: Began
+    machine: str = ""
+    stream: Stream | None = None
+    told: float = 0.0  # when its worker was told last that somebody follows it
+    ended: "asyncio.Future[Result]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    async def begin(self, machine: str) -> None:
+        """This machine's worker begins it."""
+        if not self.machine:
+            self.machine = machine
+            await self.began(machine)
+
+    def end(self, raw: dict[str, Any]) -> None:
+        """It ended so; the first ending counts."""
+        if not self.ended.done():
+            with contextlib.suppress(TypeError, ValueError):  # not written by a worker of ours
+                print_rest(raw, self.handle.output)
+            for each in usage_of(raw):
+                self.handle.use(each)
+            self.ended.set_result(result_of(raw))
+
+    def lost(self) -> None:
+        """Its worker is silent: nothing of it runs any more, and its result would be refused."""
+        if not self.ended.done():
+            where = self.machine or f"its {self.queue} worker"
+            self.ended.set_result(Result(Outcome.INTERRUPTED, f"interrupted: {where} was lost"))
+
+    def ask(self) -> None:
+        """Ask the worker to end it; once more, and it gives no grace."""
+        if self.stream and not self.stream.closed:
+            say(self.stream, stop=True)
+
+    def follow(self, now: float) -> None:
+        """Tell the worker that somebody reads what it prints."""
+        following = self.handle.printed is not None and self.handle.printed.followed
+        if following and self.stream and not self.stream.closed and now - self.told > HEARD / 2:
+            self.told = now
+            say(self.stream, follow=True)
+
+    def see(self, sight: rows.Sight) -> None:
+        """Show for what it waits."""
+        who = f"{'an' if self.queue[0] in 'aeiou' else 'a'} {self.queue} worker"
+        if not sight.workers:
+            self.handle.waits_for(f"waits for {who}: none is there")
+        else:
+            self.handle.waits_for(f"waits for {who}: {_ordinal(sight.place)} of {sight.waiting}")
+
+
+class Sender:
+    """All runs of this process that workers carry."""
+
+    def __init__(self, database: Database, patience: float) -> None:
+        """`patience` is how many seconds a knock may take to lead to a claim, before another is made."""
+        self._database, self._patience = database, patience
+        self._open: dict[int, Sent] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
+        self._asking = asyncio.Lock()
+
+    def of(self, lease: Lease, store: ClusterStore) -> "CitizenSender":
+        """What sends the runs of one citizen."""
+        return CitizenSender(self, lease, store)
+
+    async def take_over(self, lease: Lease) -> frozenset[str]:
+        """End what the owners before left on workers; the tasks of which a run did begin."""
+        async with self._database.connection() as connection:
+            return await rows.take_over(connection, lease.citizen, lease.epoch)
+
+    async def carry(self, sent: Sent) -> Result:
+        """The result of the run; cancelled, it returns when no worker has it any more."""
+        self._open[sent.row] = sent
+        self._look_soon()
+        try:
+            return await asyncio.shield(sent.ended)
+        except asyncio.CancelledError:
+            await self._end(sent)
+            raise
+        finally:
+            del self._open[sent.row]
+
+    async def serve(self, run: int, stream: Stream) -> None:
+        """Hear of a run from its worker."""
+        sent = self._open.get(run)
+        if sent is None:
+            stream.abort()
+            return
+        sent.stream, sent.told = stream, 0.0
+        try:
+            async for message in said(stream):
+                await self._hear(sent, message)
+        finally:
+            stream.abort()
+
+    async def close(self) -> None:
+        for task in (self._looking, self._following):
+            if task:
+                task.cancel()
+                await asyncio.wait({task})
+        if self._connection:
+            await self._connection.close()
+
+    async def _hear(self, sent: Sent, message: dict[str, Any]) -> None:
+        match message:
+            case {"began": str(machine)}:
+                await sent.begin(machine)
+            case {"printed": [int(), str()] as piece}:
+                print_piece(piece, sent.handle.output)
+            case {"progress": [int() | float() as done, int() | float() as total, str(text)]}:
+                sent.handle.report(Progress(done, total, text))
+            case {"ended": dict(raw)}:
+                sent.end(raw)
+
+    # -------------------------------------------------------------- ending one
+
+    async def _end(self, sent: Sent) -> None:
+        """Return when it has ended, or when another owner sees to that; each further cancel hurries."""
+        sent.handle.left_behind(f"its run on {sent.machine or 'a worker'}", lambda: not sent.ended.done())
+        ending = asyncio.ensure_future(self._until_ended(sent))
+        while not ending.done():
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                sent.ask()
+
+    async def _until_ended(self, sent: Sent) -> None:
+        asked = False
+        while not sent.ended.done():
+            with contextlib.suppress(DatabaseAway, psycopg.Error):
+                if not await self._stop(sent.row):
+                    await self._look()
+                    break
+                if not asked:
+                    sent.ask()
+                    asked = True
+            if not sent.lease.held:
+                break
+            await asyncio.wait({sent.ended}, timeout=LOOK)
+        if not sent.ended.done():
+            sent.ended.set_result(Result(Outcome.INTERRUPTED, "interrupted"))
+
+    async def _stop(self, row: int) -> bool:
+        async with self._asking:
+            return await rows.stop(await self._connected(), row)
+
+    # -------------------------------------------------------------- looking
+
+    def _look_soon(self) -> None:
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._keep_looking(), name="remote runs")
+            self._following = asyncio.create_task(self._keep_following(), name="followed runs")
+
+    async def _keep_looking(self) -> None:
+        while self._open:
+            await asyncio.sleep(LOOK)
+            with contextlib.suppress(DatabaseAway, psycopg.Error):
+                await self._look()
+
+    async def _keep_following(self) -> None:
+        while self._open:
+            for sent in list(self._open.values()):
+                sent.follow(elapsed())
+            await asyncio.sleep(FOLLOW)
+
+    async def _look(self) -> None:
+        """Read the rows of all open runs: what was missed, what is lost, what waits."""
+        known = list(self._open)
+        citizens = {sent.lease.citizen for sent in self._open.values()}
+        async with self._asking:
+            found = await rows.look(await self._connected(), known, citizens, self._patience)
+        for row in known:
+            if sent := self._open.get(row):
+                await self._saw(sent, found.get(row))
+
+    async def _saw(self, sent: Sent, sight: rows.Sight | None) -> None:
+        if sight is None:
+            sent.lost()
+        elif sight.result is not None:
+            sent.end(sight.result)
+        elif sight.machine is not None:
+            await sent.begin(sight.machine)
+        else:
+            sent.see(sight)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._database.connect()
+        return self._connection
+
+
+@dataclass(frozen=True, slots=True)
+class CitizenSender:
+    """Sends the runs of one citizen, as long as this process owns it."""
+
+    sender: Sender
+    lease: Lease
+    store: ClusterStore
+
+    async def run(self, task: Task, context: Context, run: RunHandle, began: Began) -> Result:
+        row = self.store.open_rows[task.name]
+        return await self.sender.carry(Sent(row, self.lease, task.queue, run, began))
+
+
+def _ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th."""
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}th" if number % 100 in (11, 12, 13) else f"{number}{suffix}"

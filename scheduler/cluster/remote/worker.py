@@ -1,0 +1,293 @@
+"""A worker: claims runs of its queues, carries them by its own settings, and says how they ended.
+
+Procrastinate knocks; the row decides. A worker that cannot renew its lease ends its runs before others may
+take them for lost, and its guard does where it cannot.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Collection
+from uuid import UUID, uuid4
+
+import psycopg
+
+from scheduler.cluster.bus import Bus, Stream
+from scheduler.cluster.database import Connection, Database
+from scheduler.cluster.guard import Guard
+from scheduler.cluster.remote import rows
+from scheduler.cluster.remote.carrier import hear
+from scheduler.cluster.remote.definitions import Definitions
+from scheduler.cluster.remote.ending import ending
+from scheduler.cluster.remote.presence import Presence
+from scheduler.cluster.remote.teller import Teller
+from scheduler.config.loader import Settings
+from scheduler.config.settings import EngineSettings
+from scheduler.core.secrets import Masks
+from scheduler.core.task import Context, Outcome, Trigger
+from scheduler.engine.registry import TaskRegistry
+from scheduler.engine.run import RunHandle
+from scheduler.engine.runner import WRITE_OFF, Runner
+from scheduler.errors import DatabaseAway, TaskFailed
+from scheduler.executors import Executor, Result
+from scheduler.process.process_info import BOOT, Running, born
+from scheduler.storage.state_store import Store
+from scheduler.system.clock import Clock
+
+log = logging.getLogger("experience.worker")
+
+CROWD = 4  # workers on a queue; of more, each knock would wake all that are idle: they poll
+LOOK = 1.0  # seconds between two looks at what owners ask for
+AGAIN = 1.0  # seconds until a database that did not answer is asked again
+CLOSING = 5.0  # seconds that Procrastinate gets to put its things in order
+GRACE = 10.0  # seconds that runs get when the worker is stopped
+SHUT_DOWN = "the worker on {} was shut down"
+WRITTEN_OFF = "its owner wrote it off"
+
+
+class Carried:
+    """A run that is under way here."""
+
+    def __init__(self, claimed: rows.Claimed, worker: UUID, handle: RunHandle) -> None:
+        self.claimed, self.worker, self.handle = claimed, worker, handle
+        self.over = False  # only its result is on its way
+
+
+class Worker:
+    """Carries runs of these queues, so many at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[], Settings],
+        engine: EngineSettings,
+        queues: Collection[str],
+        concurrency: int,
+        clock: Clock,
+    ) -> None:
+        self._machine, self._url, self._clock = engine.machine, engine.url, clock
+        self._queues, self._concurrency = queues, concurrency
+        self._database = Database(engine.url)
+        self._definitions = Definitions(settings, load, engine.machine)
+        self._executor = Executor()
+        self._guard = Guard(self._executor.calls)
+        ours = Running(os.getpid(), born(os.getpid()) or 0.0, clock.now(), BOOT)
+        facts = (engine.machine, queues, concurrency, ours, engine.failover)
+        self._presence = Presence(self._database, *facts, self._guard.renewed, self._lost)
+        self._registry = TaskRegistry("worker", Store(), clock, lambda job: None)
+        self._runner = Runner(self._registry, clock, self._executor, self._ended)
+        self._bus = Bus(self._database, uuid4(), self._nobody)
+        self._slots = asyncio.Semaphore(concurrency)
+        self._carried: dict[int, Carried] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connection: Connection | None = None
+        self._asking = asyncio.Lock()
+        self._stopping = False
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Carry runs until `stop` is set; raises NotInstalled, or DatabaseAway if it is away at the start."""
+        self._executor.begin()
+        await asyncio.to_thread(self._guard.begin)
+        await self._presence.enter()
+        self._bus.begin()
+        work = (self._presence.keep(), self._look_forever(), self._hear_forever())
+        keeping, looking, hearing = (asyncio.create_task(each, name="worker") for each in work)
+        queues = ", ".join(self._queues)
+        log.info(
+            f"{self._machine} works for {queues}, {self._concurrency} at a time, by {self._database.name}"
+        )
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({stopped, keeping, looking, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            await self._end(hearing)
+        finally:
+            stopped.cancel()
+            for task in (hearing, looking, keeping):
+                task.cancel()
+            await asyncio.wait({hearing, looking, keeping})
+            await self._close()
+
+    def stop_now(self) -> None:
+        """End everything at once."""
+        self._executor.stop_now()
+        for each in self._carried.values():
+            each.handle.halt(Outcome.INTERRUPTED, SHUT_DOWN.format(self._machine))
+
+    # -------------------------------------------------------------- knocks
+
+    async def _hear_forever(self) -> None:
+        """Take knocks, on new connections after each time that the database was away."""
+        while True:
+            self._presence.came_back.clear()
+            listens = self._presence.crowd <= CROWD
+            taking = hear(self._url, self._queues, self._concurrency, self.carry, listens=listens)
+            hearing = asyncio.create_task(taking, name="knocks")
+            changed = asyncio.create_task(self._changed(listens))
+            try:
+                await asyncio.wait({hearing, changed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
+                hearing.cancel()
+                await asyncio.wait({hearing}, timeout=CLOSING)
+            if hearing.done() and not hearing.cancelled() and (error := hearing.exception()):
+                log.error(str(error))
+            await asyncio.sleep(AGAIN)
+
+    async def _changed(self, listens: bool) -> None:
+        """Return when knocks have to be taken in another way, or on other connections."""
+        while not self._presence.came_back.is_set():
+            await asyncio.sleep(LOOK)
+            if listens != (self._presence.crowd <= CROWD) and not self._carried:
+                return
+
+    async def carry(self, run: int) -> None:
+        """Carry the run, if it is to be carried; returns when it has ended."""
+        async with self._slots:
+            if not self._guard.alive:
+                await asyncio.to_thread(self._guard.begin)
+            worker = self._presence.id
+            claimed = await self._claim(run, worker)
+            if claimed is None:
+                return
+            task = asyncio.create_task(self._carry(claimed, worker), name=f"run {run}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            await asyncio.shield(task)
+
+    async def _claim(self, run: int, worker: UUID) -> rows.Claimed | None:
+        while self._presence.held and self._presence.id == worker and not self._stopping:
+            with contextlib.suppress(psycopg.Error, DatabaseAway):
+                async with self._asking:
+                    return await rows.claim(await self._connected(), run, worker)
+            await asyncio.sleep(AGAIN)
+        return None
+
+    # -------------------------------------------------------------- a run
+
+    async def _carry(self, claimed: rows.Claimed, worker: UUID) -> None:
+        name, trigger = f"{claimed.citizen}/{claimed.task}", Trigger(claimed.trigger)
+        now, shown = self._clock.now(), _nothing
+        handle = RunHandle(name, trigger, now, self._carried_by, shown, None, claimed.citizen)
+        carried = self._carried[claimed.run] = Carried(claimed, worker, handle)
+        self._registry.runs[name] = handle
+        teller = Teller(self._bus, claimed, handle, self._machine)
+        log.info("begins", extra={"citizen": claimed.citizen, "task": claimed.task})
+        handle.task = asyncio.create_task(self._run(claimed, handle), name=name)
+        try:
+            await asyncio.wait({handle.task})
+            carried.over = True
+            await self._finish(carried, teller)
+        finally:
+            self._registry.free_worker(handle)
+            del self._carried[claimed.run]
+
+    async def _run(self, claimed: rows.Claimed, handle: RunHandle) -> None:
+        try:
+            known = (claimed.citizen, claimed.task, claimed.digest)
+            citizen, task = await asyncio.to_thread(self._definitions.find, *known)
+        except TaskFailed as error:
+            handle.result = Result(Outcome.FAILED, str(error))
+            return
+        handle.masks = Masks(citizen.hidden)
+        context = Context(
+            citizen.name,
+            citizen.home,
+            task.name,
+            task.options,
+            citizen.secrets,
+            claimed.last_success,
+            handle.trigger,
+            handle.report,
+            citizen.llm,
+            handle.use,
+            claimed.variables,
+        )
+        self._runner.watch(handle, task.timeout + WRITE_OFF)  # if its owner is no longer there to end it
+        await self._runner.run(task, handle, context)
+
+    async def _finish(self, carried: Carried, teller: Teller) -> None:
+        """Put its result on record, however long the database is away; it may be refused."""
+        claimed, handle = carried.claimed, carried.handle
+        result = handle.result or Result(Outcome.FAILED, "it left without a result")
+        raw = ending(result, teller.rest(), handle.used or ())
+        counts = None
+        while counts is None and self._may_finish():
+            with contextlib.suppress(psycopg.Error, DatabaseAway):
+                async with self._asking:
+                    counts = await rows.finish(await self._connected(), claimed.run, carried.worker, raw)
+            if counts is None:
+                await asyncio.sleep(AGAIN)
+        await teller.end(raw if counts else None)
+        said = result.outcome.value if counts else "its result is refused: it was written off meanwhile"
+        log.info(said, extra={"citizen": claimed.citizen, "task": claimed.task})
+
+    def _may_finish(self) -> bool:
+        return not self._stopping or self._presence.held
+
+    def _ended(self, handle: RunHandle, result: Result) -> None:
+        handle.result = result
+
+    async def _carried_by(self, handle: RunHandle, process: Running) -> None:
+        self._guard.add(process)
+        handle.began_at = self._clock.elapsed()
+
+    # -------------------------------------------------------------- what ends runs
+
+    def _lost(self) -> None:
+        """The lease is over: end all runs before others may believe that they have ended."""
+        self._executor.stop_now()
+        for each in self._carried.values():
+            if not each.over:
+                each.handle.halt(Outcome.INTERRUPTED, f"{self._machine} lost touch with the database")
+
+    async def _look_forever(self) -> None:
+        """Hear what owners ask for, also where a line broke."""
+        while True:
+            await asyncio.sleep(LOOK)
+            if self._carried:
+                with contextlib.suppress(psycopg.Error, DatabaseAway):
+                    await self._look()
+
+    async def _look(self) -> None:
+        worker = self._presence.id
+        seen = [each for each in self._carried.values() if each.worker == worker and not each.over]
+        async with self._asking:
+            asked = await rows.asked(await self._connected(), worker)
+        for each in seen:
+            stop = asked.get(each.claimed.run)
+            if not each.over and each.handle.reason is None and stop is not False:
+                each.handle.halt(Outcome.INTERRUPTED if stop is None else Outcome.STOPPED, WRITTEN_OFF)
+
+    # -------------------------------------------------------------- end
+
+    async def _end(self, hearing: "asyncio.Task[None]") -> None:
+        """Take no more runs, and give those under way their grace."""
+        self._stopping = True
+        hearing.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=GRACE)
+        for each in self._carried.values():
+            each.handle.halt(Outcome.INTERRUPTED, SHUT_DOWN.format(self._machine))
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=WRITE_OFF)
+
+    async def _close(self) -> None:
+        await self._executor.close()
+        await self._presence.leave()
+        await self._bus.close()
+        if self._connection:
+            await self._connection.close()
+        await asyncio.to_thread(self._guard.close)
+        await self._database.close()
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._database.connect()
+        return self._connection
+
+    async def _nobody(self, citizen: str, stream: Stream, asked_by: str) -> None:
+        stream.abort()  # whoever wants a citizen finds it with its owner
+
+
+def _nothing(handle: RunHandle) -> None: ...

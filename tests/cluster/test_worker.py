@@ -1,0 +1,226 @@
+"""Workers for real: a task with a queue runs on another machine, by the settings there, and once."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from scheduler.process.process_info import stat
+from tests.cluster.machines import Machine
+from tests.cluster.postgres import Postgres
+
+FAILOVER = 3.0
+SETTINGS = f"""failover = "{FAILOVER:.0f}s"
+[citizens.opus]
+workers = 16
+"""
+TASK = """
+[citizens.opus.tasks.{name}]
+every = "1000h"
+enabled = {enabled}
+queue = "{queue}"
+timeout = "{timeout}"
+retries = {retries}
+retry_delay = "0.1s"
+command = ["sh", "-c", "{command}"]
+"""
+
+
+def task(name: str, command: str, queue: str = "gpu", timeout: str = "1m", retries: int = 0) -> str:
+    enabled = str(retries > 0).lower()  # only a scheduled task is tried again
+    given = {"queue": queue, "timeout": timeout, "retries": retries, "enabled": enabled}
+    return TASK.format(name=name, command=command, **given)
+
+
+@dataclass
+class Shop:
+    """A machine that owns opus, and one that works for it."""
+
+    owner: Machine
+    other: Machine
+    url: str
+    workers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+    logs: list[IO[bytes]] = field(default_factory=list)
+
+    def work(self, *more: str) -> "subprocess.Popen[bytes]":
+        log = (self.other.folder / "worker").open("ab")
+        self.logs.append(log)
+        command = (sys.executable, "-P", "-m", "tui", "worker", *more)
+        process = subprocess.Popen(command, env=self.other.environment, stdout=log, stderr=log)
+        self.workers.append(process)
+        return process
+
+    def said(self) -> str:
+        path = self.other.folder / "worker"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, options="-c search_path=experience") as connection:
+            return connection.execute(query).fetchall()  # type: ignore[call-overload, no-any-return]
+
+    def until(self, query: str, wanted: Any, within: float = 30.0) -> list[tuple[Any, ...]]:
+        """The rows of the query once they are, or once there are so many."""
+        end = time.monotonic() + within
+        while True:
+            found = self.rows(query)
+            if (len(found) >= wanted) if isinstance(wanted, int) else found == wanted:
+                return found
+            assert time.monotonic() < end, (found, self.owner.said(), self.said())
+            time.sleep(0.02)
+
+    def force(self, name: str, *more: str) -> None:
+        answer = self.owner.run("force", "opus", name, *more)
+        assert answer.returncode == 0, answer.stderr
+
+    def ended(self, name: str, number: int = 1) -> list[tuple[Any, ...]]:
+        """The outcomes and texts of a task, once so many of its runs have ended."""
+        ended = f"FROM runs WHERE task = '{name}' AND outcome IS NOT NULL"
+        self.until(f"SELECT 1 {ended}", number)
+        return self.rows(f"SELECT outcome, text {ended} ORDER BY id")
+
+    def until_begun(self, name: str) -> None:
+        self.until(f"SELECT 1 FROM remote WHERE task = '{name}' AND worker IS NOT NULL", 1)
+
+    def note(self, name: str) -> str:
+        path = self.other.folder / "notes" / name
+        return path.read_text() if path.exists() else ""
+
+    def close(self) -> None:
+        for process in self.workers:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait()
+        for log in self.logs:
+            log.close()
+        self.owner.close()
+        self.other.close()
+
+
+@pytest.fixture(scope="module")
+def shop(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder, database = tmp_path_factory.mktemp("shop"), server.new_database()
+    notes = folder / "g1" / "notes"
+    settings = SETTINGS + "".join(
+        (
+            task("render", "echo by $EXPERIENCE_SLOT $EXPERIENCE_EPOCH on $MACHINE"),
+            task("fails", "echo no >&2; exit 3", retries=1),
+            task("long", f"echo $$ >> {notes}/long; exec sleep 300"),
+            task("slow", "sleep 300", timeout="0.5s"),
+            task("loud", "head -c 200000000 /dev/zero | tr '\\\\0' x; echo; echo the end"),
+            task("talks", f"echo one; until [ -e {notes}/go ]; do sleep 0.05; done; echo two"),
+            task("other", "echo {machine}"),
+            task("alone", "true", queue="nobody"),
+        )
+    )
+    owner, other = (
+        Machine(name, folder / name, server.port, settings.replace("{machine}", name))
+        for name in ("m1", "g1")
+    )
+    shop = Shop(owner, other, database)
+    try:
+        for machine in (owner, other):
+            machine.prepare()
+            machine.config.write_text(
+                machine.config.read_text().replace("/postgres", urlsplit(database).path)
+            )
+            machine.home("opus").mkdir()
+        notes.mkdir()
+        with other.config.open("a") as file:
+            file.write("[citizens.opus.tasks.only_here]\nevery = '1h'\nenabled = false\ncommand = ['true']\n")
+        with owner.config.open("a") as file:
+            file.write(task("only_there", "true"))
+        for words in (("setup",), ("join", "opus")):
+            answer = owner.run("engine", *words)
+            assert answer.returncode == 0, answer.stderr
+        owner.start()
+        shop.until("SELECT 1 FROM owners WHERE until > clock_timestamp()", 1)
+        shop.work("--queue", "gpu", "--concurrency", "8")
+        yield shop
+    finally:
+        shop.close()
+
+
+def test_a_worker_carries_the_run_of_another_machine(shop: Shop) -> None:
+    shop.force("render", "--wait")
+    assert shop.ended("render") == [("ok", "by opus/render/1 1 on g1")]
+    assert shop.rows("SELECT 1 FROM remote WHERE task = 'render'") == []
+    shop.until("SELECT 1 FROM procrastinate_jobs WHERE lock = 'opus/render'", [])
+
+
+def test_a_failure_is_tried_again_by_the_rule_of_its_task(shop: Shop) -> None:
+    assert shop.ended("fails", 2) == [("failed", "exit 3: no")] * 2
+    assert shop.rows("SELECT slot, attempt FROM runs WHERE task = 'fails' ORDER BY id") == [
+        ("1", 1),
+        ("1", 2),
+    ]
+
+
+def test_a_person_stops_it(shop: Shop) -> None:
+    shop.force("long")
+    shop.until_begun("long")
+    while not shop.note("long"):
+        time.sleep(0.02)
+    stopped = shop.owner.run("stop", "opus", "long")
+    assert stopped.returncode == 0, stopped.stderr
+    assert shop.ended("long")[0][0] == "stopped"
+    found = stat(int(shop.note("long")))
+    assert found is None or found.state in "ZX"
+    shop.until("SELECT 1 FROM remote WHERE task = 'long'", [])
+
+
+def test_its_time_is_over(shop: Shop) -> None:
+    shop.force("slow")
+    assert shop.ended("slow") == [("timed out", "timed out after 0.5s")]
+
+
+def test_200_megabytes_are_kept_as_their_two_ends(shop: Shop) -> None:
+    shop.force("loud")
+    assert shop.ended("loud") == [("ok", "the end")]
+    ((output,),) = shop.rows("SELECT output FROM runs WHERE task = 'loud'")
+    assert output.startswith("xxx") and output.endswith("\nthe end\n") and len(output) < 70_000
+    assert "199,9" in output and "bytes left out" in output
+
+
+def test_what_it_prints_is_followed_while_it_runs(shop: Shop) -> None:
+    shop.force("talks")
+    shop.until_begun("talks")
+    follow = subprocess.Popen(
+        (sys.executable, "-P", "-m", "tests.cluster.follow", str(shop.owner.config), "opus", "talks"),
+        stdout=subprocess.PIPE,
+        env=shop.owner.environment,
+        text=True,
+    )
+    assert follow.stdout
+    assert follow.stdout.readline() == "one\n"
+    (shop.other.folder / "notes" / "go").touch()
+    assert follow.stdout.readline() == "two\n"
+    follow.stdout.close()
+    follow.wait()
+    assert shop.ended("talks") == [("ok", "two")]
+
+
+def test_a_worker_with_another_definition_refuses(shop: Shop) -> None:
+    shop.force("other")
+    shop.force("only_there")
+    (other,), (unknown,) = shop.ended("other"), shop.ended("only_there")
+    assert other == ("failed", "g1 has another definition of opus/other: make its settings there the same")
+    assert unknown == ("failed", "g1 does not know opus/only_there: add it to its settings there")
+
+
+def test_without_a_worker_it_waits_and_says_so(shop: Shop) -> None:
+    shop.force("alone")
+    end = time.monotonic() + 20
+    while "waits for a nobody worker: none is there" not in shop.owner.run("status", "--json").stdout:
+        assert time.monotonic() < end, shop.owner.run("status", "--json").stdout
+    stopped = shop.owner.run("stop", "opus", "alone")
+    assert stopped.returncode == 0, stopped.stderr
+    assert shop.ended("alone")[0][0] == "stopped"
+    assert shop.rows("SELECT 1 FROM remote WHERE task = 'alone'") == []
