@@ -18,7 +18,7 @@ NOBODY = Running(-1, 0.0, 0.0)  # a process that never lives
 
 
 @value
-class HandedOver:
+class LastTold:
     """The last result that was in the letter of a wake."""
 
     task: str
@@ -32,8 +32,8 @@ class WakeNote:
     number: int = 0
     since: float = 0.0
     agents: tuple[Running, ...] = ()  # of turns: those that may still be alive
-    told: HandedOver | None = None
-    told_before: HandedOver | None = None  # by the wake before this one
+    told: LastTold | None = None
+    told_before: LastTold | None = None  # by the wake before this one
     seen: Mapping[str, str] = field(default_factory=dict)  # what there was, for the gate
     seen_before: Mapping[str, str] = field(default_factory=dict)
     wanted: bool = False  # of an older version, as is `state`: both are in the state file now

@@ -23,7 +23,7 @@ from scheduler.schema.json_codec import to_json
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.state_file import FILE_NAME
 from scheduler.storage.state_store import DiskStore, Store
-from scheduler.storage.wake_note import HandedOver, WakeNote, read_note, wake_state
+from scheduler.storage.wake_note import LastTold, WakeNote, read_note, wake_state
 from tests.fakes import NOON, settle, until
 
 HOURLY = 3600.0
@@ -408,14 +408,14 @@ async def test_an_agent_that_outlived_its_owner_has_been_told_its_results(place,
 
 async def test_a_turn_that_never_began_is_forgotten_before_the_next_is_prepared(place, living):
     """Else the owner after that one takes it for a turn that has begun, and its results for told."""
-    told = HandedOver("news", NOON - 60)
-    leave_agents(place.home, 4711, number=7, since=NOON - 30, told=told, told_before=HandedOver("", 0.0))
+    told = LastTold("news", NOON - 60)
+    leave_agents(place.home, 4711, number=7, since=NOON - 30, told=told, told_before=LastTold("", 0.0))
     (place.home / "metadata.json").write_text(json.dumps({"wake_count": 6}))
     running = Running(4712, 1.0, NOON - 30)
     saved = {WAKE: TaskState(last_run=NOON - 30, running=running, starting=True)}
     await place.build(store=Store(saved), wake=WakeConfig(every=86400.0, work=Call(Turns())), wakes=False)
     note = read_note(place.home)
-    assert (note.number, note.told) == (0, HandedOver("", 0.0))
+    assert (note.number, note.told) == (0, LastTold("", 0.0))
 
 
 async def test_results_survive_a_clock_that_was_set_back(place, clock):

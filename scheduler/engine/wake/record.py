@@ -16,7 +16,7 @@ from scheduler.executors import Result
 from scheduler.process.process_info import Running
 from scheduler.storage.failure_journal import append_event
 from scheduler.storage.state_file import States
-from scheduler.storage.wake_note import HandedOver, WakeNote, read_note, settled, wake_state, write_note
+from scheduler.storage.wake_note import LastTold, WakeNote, read_note, settled, wake_state, write_note
 from scheduler.system.clock import Clock
 from scheduler.system.files import (
     read_json,
@@ -56,7 +56,7 @@ class WakeRecord:
         self.count = count if isinstance(count, int) and not isinstance(count, bool) else 0
         last, self._written = unix(metadata.get("last_wake")), note
         note = settled(note, states.get(WAKE))
-        self._kept = note if note.told else replace(note, told=HandedOver("", last or 0.0))
+        self._kept = note if note.told else replace(note, told=LastTold("", last or 0.0))
         state = wake_state(states.get(WAKE), note, last, self.count, self._clock.now())
         return {**states, WAKE: state}
 
@@ -75,9 +75,9 @@ class WakeRecord:
         self._correct_time(min(state.last_run or now, now))
 
     @property
-    def told(self) -> HandedOver:
+    def told(self) -> LastTold:
         """The last result that a wake was told."""
-        return self._kept.told or HandedOver("", 0.0)
+        return self._kept.told or LastTold("", 0.0)
 
     def agents(self) -> tuple[Running, ...]:
         """The agents of turns that have not ended, maybe of a dead owner."""
@@ -91,7 +91,7 @@ class WakeRecord:
         return self._kept.seen
 
     async def begin(
-        self, since: float, told: HandedOver | None, agents: tuple[Running, ...], seen: Mapping[str, str]
+        self, since: float, told: LastTold | None, agents: tuple[Running, ...], seen: Mapping[str, str]
     ) -> None:
         """The turn begins: the next owner neither wakes a second agent nor tells the results again."""
         kept, living = self._kept, self._kept.living()

@@ -6,7 +6,7 @@ from scheduler.core.records import RunRecord
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Outcome
 from scheduler.core.values import value
-from scheduler.storage.wake_note import HandedOver
+from scheduler.storage.wake_note import LastTold
 
 RESULTS_KEPT = 200  # between two wakes
 SAME = 0.001  # seconds: the state file rounds times
@@ -23,7 +23,7 @@ class TaskResult:
 
 
 def results_since(
-    told: HandedOver, rows: Sequence[RunRecord], states: Mapping[str, TaskState]
+    told: LastTold, rows: Sequence[RunRecord], states: Mapping[str, TaskState]
 ) -> list[TaskResult]:
     """What no wake was told yet, the oldest first; `rows` are the newest of the history, newest first.
 
@@ -39,7 +39,7 @@ def results_since(
     return [*found, *unwritten][-RESULTS_KEPT:]
 
 
-def _new_rows(told: HandedOver, rows: Sequence[RunRecord]) -> Sequence[RunRecord]:
+def _new_rows(told: LastTold, rows: Sequence[RunRecord]) -> Sequence[RunRecord]:
     """The rows after the last one that a wake was told; by their order, for the clock may have been set."""
     for number, row in enumerate(rows):
         if (row.task, row.finished) == (told.task, told.finished):

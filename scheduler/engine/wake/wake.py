@@ -22,7 +22,7 @@ from scheduler.engine.wake.results import TaskResult
 from scheduler.executors import Result
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
-from scheduler.storage.wake_note import HandedOver
+from scheduler.storage.wake_note import LastTold
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.wake")
@@ -208,5 +208,5 @@ def _warned(result: Result, problem: str) -> Result:
     return replace(result, outcome=Outcome.WARNING, text=text)
 
 
-def _last_of(results: list[TaskResult]) -> HandedOver | None:
-    return HandedOver(results[-1].task, results[-1].time) if results else None
+def _last_of(results: list[TaskResult]) -> LastTold | None:
+    return LastTold(results[-1].task, results[-1].time) if results else None
