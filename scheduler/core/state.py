@@ -199,7 +199,7 @@ class TaskState:
             asked_by=who,
         )
 
-    def put_on_hold(self, at: float, until: float | None = None, why: str = "", by: str = "") -> "TaskState":
+    def with_pause(self, at: float, until: float | None = None, why: str = "", by: str = "") -> "TaskState":
         """Paused; a second pause begins with the first: slots in between were not wanted."""
         since = self.paused_at if self.paused else at
         return self.changed(paused=True, paused_at=since, paused_until=until, paused_why=why, paused_by=by)

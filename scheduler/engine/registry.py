@@ -300,7 +300,7 @@ class TaskRegistry:
             return state
         if (most := job.task.pause_after) and not state.failures_in_a_row % most and not self.stopping:
             why = f"{state.failures_in_a_row} failures in a row"
-            return state.gave_up().put_on_hold(now, None, why)
+            return state.gave_up().with_pause(now, None, why)
         retry_at = retry_time(self._citizen, job.task, state, now)
         if retry_at is not None:
             return state.retrying(retry_at)

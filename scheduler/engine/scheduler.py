@@ -352,7 +352,7 @@ class Scheduler:
         self._runner.waiters.check_queued(job)
         why = self._rules.masks.hide(why)
         self._registry.add_event("paused", task, text=pause_words(until, why, "", now).lstrip(" :"), who=by)
-        self._change(job, job.state.put_on_hold(now, until, why, str(by)))
+        self._change(job, job.state.with_pause(now, until, why, str(by)))
         return await self._registry.receipt(f"{task}: paused{pause_words(until, why, '', now)}")
 
     async def resume(self, task: str, *, who: Who | None = None) -> Receipt:

@@ -133,7 +133,7 @@ async def test_a_slot_that_was_missed_before_the_pause_is_still_made_up(build, c
     await opus.stop()
     await opus.until("2026-03-03T09:00:00")
     opus.tick = replace(opus.tick, jitter=0.0)
-    await opus.start_again(lambda state: state.put_on_hold(clock.now()))
+    await opus.start_again(lambda state: state.with_pause(clock.now()))
     await clock.advance(600)
     await opus.scheduler.resume("tick")
     await clock.advance(1)

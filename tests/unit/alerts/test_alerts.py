@@ -98,7 +98,7 @@ def test_a_pause_after_failures_is_reported_with_what_continues(home):
     opus = Citizen(home, Alerts(ALL, 5, SAVE))
     opus.runs(FAILED)
     before = opus.state
-    opus.state = before.finished(FAILED, "no ink", NOON, 1.0).put_on_hold(NOON, None, "2 failures in a row")
+    opus.state = before.finished(FAILED, "no ink", NOON, 1.0).with_pause(NOON, None, "2 failures in a row")
     opus.alerter.finished(opus.task, before, opus.state)
     (message,) = opus.sent()
     assert message["text"].startswith("opus/news_scan failed 2 times in a row: no ink; it is paused")

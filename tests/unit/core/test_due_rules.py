@@ -171,7 +171,7 @@ def test_slots_during_a_pause_are_not_missed(task, state, paused_for):
     task, state = replace(task, jitter=0.0), take_up(task, replace(state, paused=False, retry_at=None))
     waited = next_slot("opus", task, state, NOON) <= NOON
     now = NOON + paused_for
-    again = resumed("opus", task, take_up(task, state.put_on_hold(NOON), now), now)
+    again = resumed("opus", task, take_up(task, state.with_pause(NOON), now), now)
     slot = next_slot("opus", task, again, now)
     assert slot <= NOON if waited else slot > now
 

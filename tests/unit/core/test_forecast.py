@@ -69,7 +69,7 @@ def test_a_window_further_on_starts_where_it_starts():
     [
         (AtStart(), RAN, {}),
         (Every(300), RAN, {"enabled": False}),
-        (Every(300), RAN.put_on_hold(NOON), {}),
+        (Every(300), RAN.with_pause(NOON), {}),
     ],
 )
 def test_what_is_not_to_run_has_none(schedule, state, more):

@@ -129,7 +129,7 @@ def test_a_pause_and_freezes_are_left_one_after_the_other_as_they_ended():
         (0.5, 3.0, 5.0, 1.5),  # a slot waited before both
     ):
         at = NOON + last * HOUR
-        paused = RAN.changed(last_run=at, slot=at).put_on_hold(NOON + begins * HOUR, NOON + ends * HOUR)
+        paused = RAN.changed(last_run=at, slot=at).with_pause(NOON + begins * HOUR, NOON + ends * HOUR)
         assert due(after(paused, frozen, late), late) == NOON + first * HOUR, (last, begins, ends)
 
 

@@ -12,7 +12,7 @@ from tests.fakes import NOON
 HOUR = 3600.0
 HOURLY = Task("tick", Cron("30 * * * *"), Call(print))
 RAN = TaskState(last_run=NOON - 1800, slot=NOON - 1800, run_count=1)
-PAUSED = RAN.put_on_hold(NOON, NOON + 2 * HOUR, "table changes", "ct")
+PAUSED = RAN.with_pause(NOON, NOON + 2 * HOUR, "table changes", "ct")
 
 
 def due(state: TaskState, now: float, task: Task = HOURLY) -> float:
@@ -50,12 +50,12 @@ def test_slots_after_its_end_are_missed_where_nobody_was_there():
 
 
 def test_one_that_waited_when_it_began_is_still_due():
-    waited = replace(RAN, last_run=NOON - HOUR, slot=NOON - HOUR).put_on_hold(NOON, NOON + HOUR)
+    waited = replace(RAN, last_run=NOON - HOUR, slot=NOON - HOUR).with_pause(NOON, NOON + HOUR)
     assert due(waited, NOON) == NOON + HOUR
 
 
 def test_a_second_pause_has_its_own_end_and_begins_with_the_first():
-    again = PAUSED.put_on_hold(NOON + HOUR, None, "", "mk")
+    again = PAUSED.with_pause(NOON + HOUR, None, "", "mk")
     assert (again.paused_at, again.paused_until, again.paused_why, again.paused_by) == (NOON, None, "", "mk")
     assert not pause_is_over(again, NOON + DAY) and pause_is_over(PAUSED, NOON + 2 * HOUR)
     assert not pause_is_over(PAUSED, NOON + 2 * HOUR - 1)

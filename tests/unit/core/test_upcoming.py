@@ -54,7 +54,7 @@ def test_a_retry_comes_first():
 )
 def test_what_is_not_to_run_has_none(task):
     assert times(task) == []
-    assert times(every(300), RAN.put_on_hold(NOON)) == []
+    assert times(every(300), RAN.with_pause(NOON)) == []
 
 
 def test_jitter_is_the_one_that_the_scheduler_uses():
