@@ -41,7 +41,7 @@ from scheduler.engine.remote import Carrier, RemoteRuns
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Execute, Runner
 from scheduler.engine.stop import Stop
-from scheduler.engine.wake.desk import WakeDesk
+from scheduler.engine.wake.requests import WakeRequests
 from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult, results_since
 from scheduler.engine.wake.wake import Wake
 from scheduler.errors import AlreadyRunning, BadSchedule, NotSetUp, SchedulerError, Stopping
@@ -97,14 +97,14 @@ class Scheduler:
         shared = commons or commons_of(home.parent, clock)
         self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._tell_of_provider)
         plan = self._rules.wake
-        self._wake = self._desk(plan) if plan else None
+        self._wake = self._wake_requests(plan) if plan else None
         self._jump: Timer | None = None
         self._apply_options(self._rules)
 
-    def _desk(self, plan: WakeConfig) -> WakeDesk:
+    def _wake_requests(self, plan: WakeConfig) -> WakeRequests:
         frozen = self._freezing.words
         wake = Wake(self.citizen, self.home, plan, self._registry, self._clock, self._paid, frozen)
-        return WakeDesk(self.citizen, wake, self._registry, self._dispatch, self._clock)
+        return WakeRequests(self.citizen, wake, self._registry, self._dispatch, self._clock)
 
     # -------------------------------------------------------------- life
 
@@ -438,7 +438,7 @@ class Scheduler:
         self._refuse_if_stopping()
         return self._registry.job(task)
 
-    def _wakes(self) -> WakeDesk:
+    def _wakes(self) -> WakeRequests:
         if self._wake is None or not self._rules.wakes:
             raise NotSetUp(f"{self.citizen} has no wakes here: it was started without them")
         return self._wake

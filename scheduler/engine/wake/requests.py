@@ -21,7 +21,7 @@ from scheduler.system.clock import Clock
 Wait = Callable[[list[str], float | None], Awaitable[list[str]]]
 
 
-class WakeDesk:
+class WakeRequests:
     """The requests for one citizen's wake, beside its schedule."""
 
     def __init__(
