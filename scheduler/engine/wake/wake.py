@@ -108,29 +108,32 @@ class Wake:
         if held:
             run.put_back = True
             return Result(Outcome.SKIPPED, held.why)
+        turn = Turn(task, context, run, tuple(late), verdict.why)
+        begun = await self._open(turn, watch)
+        if isinstance(begun, Result):
+            return begun
+        try:
+            return _warned(await self._give_turn(turn, begun), verdict.problem)
+        finally:
+            run.exited()  # who asks from now on gets a wake of their own
+            self._noted.set()
+
+    async def _open(self, turn: Turn, watch: Callable[[RunHandle, float], None]) -> Admission | Result | None:
+        """Let the turn begin, counted if it costs money; its result, if it may not."""
+        run = turn.run
 
         def start() -> None:
             assert run.job
             self._told = self._registry.results()
             self._noted.clear()
             run.number = self.record.count + 1
-            self._registry.open_turn(run.job, run, verdict.why)
-            watch(run, task.timeout)
+            self._registry.open_turn(run.job, run, turn.why)
+            watch(run, turn.task.timeout)
 
-        admitted = None
-        if self._paid.concerns(task):
-            begun = await self._paid.begin(task, run, start)
-            if isinstance(begun, Result):
-                return begun
-            admitted = begun
-        else:
-            start()
-        turn = Turn(task, context, run, tuple(late), verdict.why)
-        try:
-            return _warned(await self._give_turn(turn, admitted), verdict.problem)
-        finally:
-            run.exited()  # who asks from now on gets a wake of their own
-            self._noted.set()
+        if self._paid.concerns(turn.task):
+            return await self._paid.begin(turn.task, run, start)
+        start()
+        return None
 
     async def _ask_gate(
         self, task: Task, context: Context, run: RunHandle, late: list[str], ask: Execute
