@@ -274,6 +274,12 @@ class FakeFleet:
         if self.refusal:
             raise self.refusal
 
+    async def look(self, citizen: str) -> Snapshot:
+        return next(control.snapshot for control in self.view.controls if control.citizen == citizen)
+
+    async def start_in_background(self, citizen: str) -> None:
+        self.asked.append(("start", citizen))
+
     async def take_over(self, citizen: str) -> None:
         self.taken.append(citizen)
 

@@ -15,6 +15,7 @@ from scheduler.core.task import WAKE
 from scheduler.core.views import Receipt, Snapshot, TaskView, WakeView
 from scheduler.errors import SchedulerError
 from tui.common.questions import run_questions as asks
+from tui.common.questions import take_over_question as over
 from tui.common.questions.confirm import Confirm
 from tui.common.questions.freeze_form import FreezeForm, Wish, offer_of
 from tui.common.questions.question import STAY, Choice, Question, Words
@@ -49,6 +50,8 @@ class Actions:
     ) -> None:
         self._app, self._fleet, self._controls, self._glyphs = app, fleet, controls, glyphs
         self._snapshot_of, self._plain = snapshot_of, glyphs.plain
+        self._lost: dict[str, float] = {}  # since when nobody runs a citizen, as seen from here
+        self._takes_over: tuple[str, Question] | None = None  # the question that is open, and about whom
 
     def request(
         self, verb: str, rows: Sequence[tuple[str, str]], *, sure: bool, then: Callable[[], None]
@@ -211,8 +214,52 @@ class Actions:
         if reason := self._fleet.why_not_own(citizen):
             self.toast(reason, "error")
             return
-        question = f"Run {citizen} in this monitor? Closing it will stop its tasks."
-        self.ask(question, [], lambda: self._run([(citizen, self._fleet.take_over(citizen))]))
+        self._app.run_worker(self._ask_to_take_over(citizen), group="verbs")
+
+    async def _ask_to_take_over(self, citizen: str) -> None:
+        """Say what would start at once, and what waits."""
+        shown = self._snapshot_of(citizen)
+        wakes: tuple[RunRecord, ...] = ()
+        try:
+            found = await self._fleet.look(citizen)
+            if citizen in self._controls:
+                with suppress(SchedulerError):  # then it is not said what a wake costs
+                    wakes = await self._controls[citizen].history(WAKE, limit=WAKES)
+        except SchedulerError as error:
+            self.toast(str(error), "error")
+            return
+
+        def answered(key: str | None) -> None:
+            self._takes_over = None
+            if key == "o":
+                self._run([(citizen, self._fleet.take_over(citizen))])
+            elif key == "b":
+                self._run([(citizen, _done(self._fleet.start_in_background(citizen)))])
+
+        facts = over.facts(
+            citizen,
+            shown.stale if shown else "",
+            self._lost.get(citizen),
+            self._fleet.clock.now(),
+            found,
+            wakes,
+        )
+        question = Question(over.title(citizen), [*facts], over.choices(citizen), self._glyphs)
+        self._takes_over = citizen, question
+        self._app.push_screen(question, answered)
+
+    def on_snapshot(self, snapshot: Snapshot) -> None:
+        """Remember when a citizen's owner died; a question about that is over once somebody runs it."""
+        citizen = snapshot.citizen
+        if snapshot.stale:
+            self._lost.setdefault(citizen, self._fleet.clock.now())
+            return
+        self._lost.pop(citizen, None)
+        if self._takes_over and self._takes_over[0] == citizen:
+            _, question = self._takes_over
+            if question.is_current:
+                question.dismiss(STAY)
+            self.toast(f"{citizen} runs again ({snapshot.owner.removeprefix('attached, ')})")
 
     def toast(self, text: str, severity: Any = "information") -> None:
         """Show a short message in the corner, cleaned."""

@@ -179,6 +179,7 @@ class ExperienceApp(App[str]):
     def _update_snapshot(self, snapshot: Snapshot) -> None:
         first = self._summary.update_snapshot(snapshot)
         self._around.on_snapshot(snapshot)
+        self._actions.on_snapshot(snapshot)
         self._body.update_snapshot(snapshot)
         self._details.on_snapshot(snapshot, self._fleet.clock.now())
         events = self._events.add_events(snapshot)

@@ -16,6 +16,7 @@ from scheduler.control.following.displaced import DisplacedHomes
 from scheduler.control.following.looks import Looks, pause_after, timed
 from scheduler.control.following.settings_watch import AGAIN, SettingsWatch
 from scheduler.control.freezing import Answer, Freezer, Owner
+from scheduler.control.home_snapshot import read_snapshot
 from scheduler.control.member import Member, attached, owned
 from scheduler.control.moves import Moves
 from scheduler.control.offline import OfflineControl
@@ -23,6 +24,7 @@ from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Process
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
+from scheduler.core.views import Snapshot
 from scheduler.engine.event_bus import Subscribers, snapshots
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.commons import Commons, commons_of
@@ -40,7 +42,7 @@ from scheduler.errors import (
 from scheduler.executors import Executor
 from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
 from scheduler.ownership.stream import RemoteStream
-from scheduler.storage.lock import LOOP, MONITOR
+from scheduler.storage.lock import LOOP, MONITOR, check_free
 from scheduler.system.clock import Clock, SystemClock
 
 log = logging.getLogger("experience.fleet")
@@ -146,6 +148,18 @@ class Fleet:
             raise UnknownCitizen(name, self.members)
         await self._moves.wait(name)
         await self._replace(self.members[name])
+
+    async def look(self, name: str) -> Snapshot:
+        """The citizen as its files show it; raises Owned where it may not be owned here."""
+        if name not in self.members:
+            raise UnknownCitizen(name, self.members)
+        settings, now = self.members[name].settings, self.clock.now()
+
+        def read() -> Snapshot:
+            check_free(settings.home, as_root=self._options.own_as_root, shared=True)
+            return read_snapshot(settings, now)
+
+        return await asyncio.to_thread(read)
 
     async def _replace(self, before: Member) -> None:
         """Own a citizen here that was only shown."""

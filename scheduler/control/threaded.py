@@ -129,6 +129,19 @@ class FleetThread:
     async def take_over(self, citizen: str) -> None:
         await self._of_fleet(lambda fleet: fleet.take_over(citizen))
 
+    async def look(self, citizen: str) -> Snapshot:
+        return await self._of_fleet(lambda fleet: fleet.look(citizen))
+
+    async def start_in_background(self, citizen: str) -> None:
+        """Start a loop that runs this citizen; raises SchedulerError."""
+        if self._fleet is None or self._start is None:
+            raise Stopping("the scheduler has not started yet")
+        try:
+            process = self._start([citizen], self._fleet.members[citizen].settings.home)
+        except OSError as error:
+            raise SchedulerError(f"{citizen}: no loop could be started: {error}") from error
+        self._call(lambda: self._fleet.spare(process.pid) if self._fleet else None)
+
     async def freeze(
         self, names: Collection[str], *, until: float | None, why: str, stop_runs: bool = False
     ) -> None:
@@ -137,11 +150,11 @@ class FleetThread:
     async def thaw(self, names: Collection[str]) -> None:
         await self._of_fleet(lambda fleet: fleet.thaw(names))
 
-    async def _of_fleet(self, ask: "Callable[[Fleet], Coroutine[Any, Any, None]]") -> None:
+    async def _of_fleet(self, ask: "Callable[[Fleet], Coroutine[Any, Any, T]]") -> T:
         fleet, loop = self._fleet, self._loop
         if fleet is None or loop is None:
             raise Stopping("the scheduler has not started yet")
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(ask(fleet), loop))
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(ask(fleet), loop))
 
     def why_not_own(self, citizen: str) -> str:
         return self._fleet.why_not_own(citizen) if self._fleet else "the scheduler has not started yet"

@@ -185,6 +185,14 @@ class Citizens(Protocol):
         """Own a citizen here whose owner has died; raises Owned while there is one."""
         ...
 
+    async def look(self, citizen: str) -> Snapshot:
+        """The citizen as its files show it, whoever ran it; raises Owned where it may not be owned here."""
+        ...
+
+    async def start_in_background(self, citizen: str) -> None:
+        """Have a process of its own run a citizen that nobody runs."""
+        ...
+
     async def freeze(
         self, names: Collection[str], *, until: float | None, why: str, stop_runs: bool = False
     ) -> None:

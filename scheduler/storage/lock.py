@@ -85,10 +85,7 @@ def acquire(
     from filelock import FileLock, Timeout  # 58 ms that only owners pay
 
     try:
-        _may_own(home, as_root)
-        _not_managed(home, service)
-        if not shared:
-            _not_shared(home)
+        check_free(home, as_root=as_root, service=service, shared=shared)
         folder = home / FOLDER
         make_folder(folder)
         os.close(open_file(folder / "lock", os.O_RDWR | os.O_CREAT))  # it belongs to the home's user, too
@@ -117,6 +114,14 @@ def owning(home: Path, now: float, *, as_root: bool = False, shared: bool = Fals
         yield
     finally:
         ownership.release()
+
+
+def check_free(home: Path, *, as_root: bool = False, service: str = "", shared: bool = False) -> None:
+    """Raise Owned if this process may not own the home, whether somebody owns it now or not."""
+    _may_own(home, as_root)
+    _not_managed(home, service)
+    if not shared:
+        _not_shared(home)
 
 
 def _may_own(home: Path, as_root: bool) -> None:

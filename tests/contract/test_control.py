@@ -32,14 +32,17 @@ from scheduler.errors import (
     AlreadyRunning,
     Disconnected,
     Frozen,
+    Managed,
     NotRunning,
     NotSetUp,
     Owned,
     SchedulerError,
     Stopping,
+    UnknownCitizen,
     UnknownTask,
 )
 from scheduler.process.who import this_process
+from scheduler.storage.lock import Unit, mark
 from tests.crash.loops import Place, command, everything_in
 from tests.fakes import until
 
@@ -599,3 +602,17 @@ async def test_what_cannot_be_taken_over_is_known_without_trying(place, own):
     await fleet.start()
     assert fleet.why_not_own("opus") == "opus runs here already"
     await fleet.stop(0)
+
+
+async def test_what_takes_over_is_told_what_the_files_say_before_it_asks(place):
+    options = FleetOptions(config=place.config, only=("opus",))
+    other = Fleet(replace(options, own=False, strict=False))
+    await other.start()
+    found = await other.look("opus")
+    assert found.task("wake") is not None and not found.stale
+    with pytest.raises(UnknownCitizen):
+        await other.look("mira")
+    mark(place.home, Unit("experience-opus"))
+    with pytest.raises(Managed, match=r"opus is run by experience-opus\.service"):
+        await other.look("opus")
+    await other.stop()

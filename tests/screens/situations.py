@@ -141,6 +141,18 @@ HOSTILES = Snapshot(
     ),
 )
 
+# Its owner died: a run of it lives on, a task and the wake are due.
+LEFT = Snapshot(
+    "hermes",
+    (
+        task("wake", due=NOON - 12, number=7),
+        task("digest", note="waits for pid 4176, started by an owner that died", due=NOON - 60),
+        task("report", due=NOON - 12),
+        task("mail"),
+    ),
+    owner="attached, pid 24980",
+    stale=f"{NOBODY}: process 24980 ended",
+)
 FRESH = Snapshot(
     "opus",
     (
@@ -194,6 +206,7 @@ SITUATIONS = {
     "nothing_matches": Situation(demo("opus", "mira"), (80, 24), ("slash", *"zzz", "enter")),
     "confirm": Situation(demo("opus", "dawn", "zephyr"), (80, 24), ("F",)),
     "stop": Situation(demo("aria", "opus"), (80, 24), ("slash", *"aria dream", "enter", "x")),
+    "take_over": Situation(of(LEFT), (80, 24), ("O",)),
     "quit": Situation(demo("opus", "aria"), (80, 24), ("q",)),
     "table": Situation(demo("opus", "mira", "clio", "aria"), keys=("v", "down")),
     "table_80x24": Situation(demo("opus", "mira", "clio", "aria"), (80, 24), ("v",)),

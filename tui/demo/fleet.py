@@ -194,6 +194,12 @@ class DemoFleet:
     def _named(self, names: Collection[str]) -> list["DemoControl"]:
         return [control for control in self._controls if not names or control.citizen in names]
 
+    async def look(self, citizen: str) -> Snapshot:
+        raise Owned(self.why_not_own(citizen))
+
+    async def start_in_background(self, citizen: str) -> None:
+        raise Owned(self.why_not_own(citizen))
+
     async def take_over(self, citizen: str) -> None:
         raise Owned(self.why_not_own(citizen))
 

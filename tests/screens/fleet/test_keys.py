@@ -9,13 +9,13 @@ from scheduler.core.costs import RunCost
 from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.ports import FleetView
 from scheduler.core.records import RunRecord
-from scheduler.core.task import Outcome, Progress
+from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import NOBODY, Heartbeat, Receipt, Snapshot, TaskStatus, TaskView, WakeView
-from scheduler.errors import AlreadyRunning, Disconnected
+from scheduler.errors import PROGRAM, AlreadyRunning, Disconnected
 from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.driving import answered, cursor, press, screen, shown, toasts
-from tests.screens.situations import failed, task
+from tests.screens.situations import SITUATIONS, failed, task
 from tui.common.questions.confirm import Confirm
 from tui.common.questions.question import Question
 from tui.fleet.board import Place
@@ -159,9 +159,44 @@ async def test_O_takes_a_citizen_over_after_one_question():
         await press(pilot, "tab", "O")
         await until(lambda: "Run mira in this monitor?" in shown(pilot), "one question first")
         assert fleet.taken == []
-        await press(pilot, "y")
+        await press(pilot, "o")
         await until(lambda: fleet.taken, "it is taken over")
     assert fleet.taken == ["mira"]
+
+
+async def test_O_says_what_would_start_at_once_and_what_waits():
+    fleet = SITUATIONS["take_over"].fleet()
+    (control,) = fleet.view.controls
+    control.runs = (
+        RunRecord(
+            1, "wake", NOON - 9, NOON - 5, 4.0, Outcome.OK, Trigger.SCHEDULE, cost=RunCost(cost_usd="0.49")
+        ),
+    )
+    async with screen(fleet) as pilot:
+        await press(pilot, "O")
+        await until(lambda: "Run hermes in this monitor?" in shown(pilot), "one question")
+        text = shown(pilot)
+        assert "Nobody runs hermes: process 24980 ended at 12:00:00." in text
+        assert "digest   its process still lives, so digest waits for its end" in text
+        assert "report   due 11:59:48: runs once, now" in text
+        assert "wake     due 11:59:48: runs once, now, about $0.49" in text and "  mail " not in text
+        await press(pilot, "enter")
+        assert fleet.taken == [] and fleet.asked == [], "the cursor is on the harmless answer"
+        await press(pilot, "O")
+        await until(lambda: "Run hermes" in shown(pilot), "the question again")
+        await press(pilot, "b")
+        assert fleet.asked == [("start", "hermes")]
+
+
+async def test_the_question_closes_when_somebody_else_takes_over():
+    fleet = SITUATIONS["take_over"].fleet()
+    (control,) = fleet.view.controls
+    async with screen(fleet) as pilot:
+        await press(pilot, "O")
+        await until(lambda: "Run hermes" in shown(pilot), "the question")
+        control.show(replace(control.snapshot, stale="", owner="attached, pid 25102"))
+        await until(lambda: toasts(pilot) == ["hermes runs again (pid 25102)"], "it is said")
+        assert "Run hermes" not in shown(pilot) and fleet.taken == []
 
 
 async def test_O_says_at_once_why_it_cannot_and_asks_nothing():
@@ -644,7 +679,7 @@ async def test_citizens_come_and_go():
         await until(lambda: "1 citizen " in shown(pilot), "only one is left")
         await until(lambda: "╭─ aria" not in shown(pilot), "aria is gone")
         fleet.show(FleetView(root="/srv"))
-        await until(lambda: "No citizens yet" in shown(pilot), "the empty screen teaches")
+        await until(lambda: "no citizens yet" in shown(pilot), "the empty screen teaches")
         fleet.show(FleetView((citizen("nova"),)))
         await until(lambda: "╭─ nova" in shown(pilot), "nova has come")
         assert cursor(pilot) == "nova/heartbeat"
@@ -655,8 +690,8 @@ async def test_an_empty_screen_teaches_what_to_write():
         FakeFleet(root="/srv/citizens", problems=("x.toml: bad",)), settings="/etc/e.toml"
     ) as pilot:
         text = shown(pilot)
-        assert "touch /srv/citizens/opus/experience.toml" in text and "/etc/e.toml" in text
-        assert "[citizens.opus.tasks.hello]" in text and "experience-tui check" in text
+        assert "root: /srv/citizens" in text and "/etc/e.toml" in text
+        assert "[citizens.opus.tasks.hello]" in text and "init opus" in text
         assert "settings: x.toml: bad" in text
         await pilot.press("question_mark")
         assert isinstance(pilot.app.screen, Help)
@@ -713,7 +748,7 @@ async def test_a_citizen_whose_settings_are_broken_is_not_told_to_write_some():
     broken = Snapshot("opus", (), stale="/srv/ai/opus/experience.toml:10: is not UTF-8")
     async with screen(FakeFleet(FakeControl(broken)), size=(80, 24)) as pilot:
         assert shown(pilot).count("opus/experience.toml:10: is not UTF-8") == 2  # status, frame of the panel
-        assert "experience-tui check opus shows what is wrong" in shown(pilot)
+        assert f"{PROGRAM} check opus shows what is wrong" in shown(pilot)
         assert "no tasks yet" not in shown(pilot)
 
 

@@ -29,7 +29,7 @@ def only_looks(task: TaskView) -> bool:
 
 def wake_facts(details: TaskDetails | None, runs: Sequence[RunRecord]) -> Iterator[Words]:
     """What a wake costs, and what it runs."""
-    if known := [*_costs(runs)]:
+    if known := [*costs(runs)]:
         mean, dearest = total(known) / len(known), max(known)
         many = f"mean of {len(known)}" if len(known) > 1 else "the last one"
         yield f"A wake costs about {dollars(mean)} ({many}), {dollars(dearest)} at most.", "$ink"
@@ -53,7 +53,8 @@ def again_facts(task: TaskView, now: float) -> Iterator[Words]:
     yield f"It is running for {gone}, and never beside itself.", "$ink"
 
 
-def _costs(runs: Sequence[RunRecord]) -> Iterator[Decimal]:
+def costs(runs: Sequence[RunRecord]) -> Iterator[Decimal]:
+    """What each of them cost, as far as it cost anything."""
     for run in runs:
         try:
             amount = Decimal(run.cost.cost_usd) if run.cost and run.cost.cost_usd else ZERO
