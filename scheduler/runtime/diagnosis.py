@@ -15,7 +15,7 @@ from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.wire.owner_snapshot import owner_snapshot
 from scheduler.core.text import size
-from scheduler.errors import PROGRAM, BadSettings
+from scheduler.errors import PROGRAM, BadSettings, SchedulerError
 from scheduler.storage.lock import abandoned, managed_by, owner_of, role_of
 from scheduler.system.foreign_home import is_ours, names_in, place
 from scheduler.system.version import VERSION
@@ -57,6 +57,7 @@ class Diagnosis:
     root: str
     free_bytes: int | None
     environment: tuple[str, ...]  # the names of our variables that are set
+    engine: str  # the database that machines share, in a line; empty: there is none, or it does not answer
     citizens: tuple[CitizenFacts, ...]
     wrong: tuple[str, ...]
 
@@ -67,6 +68,7 @@ def diagnose(config: Path | None = None) -> Diagnosis:
     file = next((each for each in main_candidates(config, os.environ) if each.exists()), None)
     citizens = _all_facts(settings)
     free = _free(settings.root)
+    engine, problems = _about_engine(settings)
     return Diagnosis(
         version=VERSION,
         program=str(Path(__file__).parents[2]),
@@ -77,8 +79,9 @@ def diagnose(config: Path | None = None) -> Diagnosis:
         root=str(settings.root),
         free_bytes=free,
         environment=tuple(sorted(name for name in os.environ if name.startswith("EXPERIENCE_"))),
+        engine=engine,
         citizens=citizens,
-        wrong=tuple(dict.fromkeys(_wrong(settings, citizens, free))),
+        wrong=tuple(dict.fromkeys((*_wrong(settings, citizens, free), *problems))),
     )
 
 
@@ -142,6 +145,19 @@ def _wrong(settings: Settings, citizens: Iterable[CitizenFacts], free: int | Non
         yield from citizen.problems
         yield from citizen.refused
         yield from _about_home(citizen, facts)
+
+
+def _about_engine(settings: Settings) -> tuple[str, tuple[str, ...]]:
+    """The database that machines share, in a line, and what is wrong with it."""
+    if settings.engine is None:
+        return "", ()
+    from scheduler.runtime.engine_report import look, wrong
+
+    try:
+        seen = look(settings, settings.engine)
+    except SchedulerError as error:
+        return "", (str(error),)
+    return f"{settings.engine.machine}; {seen.words}", tuple(wrong(seen))
 
 
 def _about_home(citizen: CitizenSettings, facts: CitizenFacts) -> Iterator[str]:

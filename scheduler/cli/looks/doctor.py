@@ -47,6 +47,8 @@ def _lines(found: "Diagnosis") -> Iterator[str]:
     yield f"settings  {found.settings}{'' if found.settings_exist else ' (not there: defaults)'}"
     free = f", {size(found.free_bytes)} free" if found.free_bytes is not None else ""
     yield f"root      {found.root}{free}"
+    if found.engine:
+        yield f"engine    {found.engine}"
     if found.environment:
         yield f"set       {', '.join(found.environment)}"
     yield ""

@@ -10,7 +10,7 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file
-from scheduler.cli.printing import table, width
+from scheduler.cli.printing import width
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOT_SET = 'no database is set; add [engine] with url = "${EXPERIENCE_ENGINE}" to '
-MOST_SKEW = 1.0  # seconds between this machine's clock and the database's
 WIDEST = 200  # columns without a terminal
 
 
@@ -100,31 +99,23 @@ def move_command(name: str, machine: str, config: Path | None) -> int:
 @as_document
 @config_file
 def status_command(as_json: bool, config: Path | None) -> int:
-    """Which machine runs which citizen, and what is wrong. Exit code 1 if a citizen has no owner."""
-    from dataclasses import asdict
+    """Which machine runs which citizen, what waits for workers, and what is wrong.
 
-    from scheduler.cluster.membership import clock_skew, owners
+    Exit code 1 if a citizen has no owner, or runs wait for a queue that has no worker.
+    """
+    from scheduler.cli.setup.engine_status import as_text, document
+    from scheduler.runtime.engine_report import look, wrong
 
-    async def work(database: "Database") -> tuple[str, list[Any], float]:
-        return database.name, await owners(database), await clock_skew(database, time.time())
-
-    name, found, skew = _with_database(config, work)
+    seen = look(*_settings(config))
     if as_json:
         import json
 
-        document = {"database": name, "clock_skew": skew, "citizens": [asdict(each) for each in found]}
-        click.echo(json.dumps(document, indent=2))
+        click.echo(json.dumps(document(seen), indent=2))
     else:
-        rows = [("citizen", "machine", "pid", "epoch", "lease")]
-        for each in found:
-            left = f"{each.left:.0f}s" if each.left > 0 else "ended"
-            rows.append((each.citizen, each.machine, str(each.pid or ""), str(each.epoch), left))
-        click.echo(f"{name}: {len(found)} citizens")
-        click.echo("\n".join(table(rows, width(WIDEST), ("pid", "epoch", "lease"))))
-        if abs(skew) > MOST_SKEW:
-            where = "ahead of" if skew > 0 else "behind"
-            click.echo(f"this clock is {abs(skew):.1f}s {where} the database's; set it by NTP", err=True)
-    return int(any(each.left <= 0 for each in found))
+        click.echo("\n".join(as_text(seen, width(WIDEST))))
+        for line in wrong(seen):
+            click.echo(line, err=True)
+    return int(any(each.left <= 0 for each in seen.citizens) or any(each.stuck for each in seen.queues))
 
 
 def _settings(config: Path | None) -> "tuple[Settings, EngineSettings]":

@@ -1,0 +1,73 @@
+"""What the database that machines share says at this moment, and what is wrong with it, each with the fix."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scheduler.config.settings import EngineSettings, Settings
+from scheduler.core.text import plural
+from scheduler.errors import PROGRAM
+
+if TYPE_CHECKING:
+    from scheduler.cluster.membership import OwnerRow
+    from scheduler.cluster.remote.report import QueueRow, WorkerRow
+
+MOST_SKEW = 1.0  # seconds between this machine's clock and the database's
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the database says, how long it took, and by how many seconds this clock is ahead of its."""
+
+    database: str
+    took: float
+    skew: float
+    citizens: "list[OwnerRow]"
+    queues: "list[QueueRow]"
+    workers: "list[WorkerRow]"
+
+    @property
+    def words(self) -> str:
+        """All of it in a line."""
+        here = [each for each in self.workers if each.left > 0]
+        parts = (plural(len(self.citizens), "citizen"), plural(len(here), "worker"))
+        return f"{self.database} answers in {1000 * self.took:.0f} ms: {', '.join(parts)}"
+
+
+def look(settings: Settings, engine: EngineSettings) -> Seen:
+    """Ask the database; raises NotInstalled, DatabaseAway. Blocks."""
+    return asyncio.run(_look(settings, engine))
+
+
+async def _look(settings: Settings, engine: EngineSettings) -> Seen:
+    # An extra: PostgreSQL's client is installed only with it.
+    from scheduler.cluster.database import Database, require_schema
+    from scheduler.cluster.membership import clock_skew, owners
+    from scheduler.cluster.remote.report import queues, workers
+
+    database = Database(engine.url)
+    named = {task.queue for citizen in settings.citizens for task in citizen.tasks if task.queue}
+    try:
+        async with database.connection() as connection:
+            await require_schema(connection, database)
+        start = time.perf_counter()
+        skew = await clock_skew(database, time.time())
+        answered = time.perf_counter() - start
+        found = (await owners(database), await queues(database, named), await workers(database))
+        return Seen(database.name, answered, skew, *found)
+    finally:
+        await database.close()
+
+
+def wrong(seen: Seen) -> Iterator[str]:
+    """A line for each thing that a person has to see to."""
+    for each in seen.queues:
+        if each.stuck:
+            runs = "1 run waits" if each.waiting == 1 else f"{each.waiting} runs wait"
+            fix = f"{PROGRAM} worker --queue {each.queue}"
+            yield f"queue {each.queue}: {runs} and no worker is there; start one with: {fix}"
+    if abs(seen.skew) > MOST_SKEW:
+        where = "ahead of" if seen.skew > 0 else "behind"
+        yield f"this clock is {abs(seen.skew):.1f}s {where} the database's; set it by NTP"
