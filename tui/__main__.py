@@ -181,9 +181,11 @@ def _headless(**options: Any) -> int:
 def _demo(*, read_only: bool, ascii: bool, **_: Any) -> int:
     from tui.app import ExperienceApp
     from tui.demo.fleet import SPEED, DemoFleet
+    from tui.terminal.chosen_theme import ChosenTheme
 
     label = f"DEMO {SPEED:g}x"  # its clock is not the one on the wall
-    return _run_app(ExperienceApp(DemoFleet(), read_only=read_only, ascii=_is_plain(ascii), label=label))
+    chosen, plain = ChosenTheme.of_user(), _is_plain(ascii)
+    return _run_app(ExperienceApp(DemoFleet(), read_only=read_only, ascii=plain, label=label, chosen=chosen))
 
 
 def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> int:
@@ -195,6 +197,7 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
     from scheduler.runtime.closing import successor
     from scheduler.runtime.log_output import log_lines
     from tui.app import ExperienceApp
+    from tui.terminal.chosen_theme import ChosenTheme
     from tui.terminal.signals import Endings
 
     prepare_process()
@@ -213,9 +216,15 @@ def _monitor(*, read_only: bool, ascii: bool, attach: bool, **options: Any) -> i
         fleet = FleetThread(chosen, on_home, successor(chosen, os.getpid()))
         endings = Endings(fleet.stop_now)
         plain, editor = _is_plain(ascii or ui.ascii), partial(_editor, options["config"])
-        begin = _beginning()
+        begin, theme = _beginning(), ChosenTheme.of_user()
         app = ExperienceApp(
-            fleet, read_only=read_only, ascii=plain, editor=editor, beginning=begin, monitor=ui
+            fleet,
+            read_only=read_only,
+            ascii=plain,
+            editor=editor,
+            beginning=begin,
+            monitor=ui,
+            chosen=theme,
         )
         try:
             return _run_app(app)

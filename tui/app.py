@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
-from textual.events import DeliveryComplete, DeliveryFailed, Event, Key, MouseDown, MouseUp, Paste
+from textual.events import DeliveryFailed, Event, Key, MouseDown, MouseUp, Paste
 from textual.widgets import Input
 
 from scheduler.core.ports import Citizens, Control, Editor, FleetView
@@ -42,12 +42,14 @@ from tui.log.events import EventLog
 from tui.subscriptions import Subscriptions
 from tui.terminal.clipboard import copyable, without_fonts
 from tui.terminal.driver import forgiving
+from tui.terminal.picture import save_picture
 from tui.terminal.signals import end_on_signals
 from tui.terminal.title import Surroundings
-from tui.theme import ANSI, DARK, THEMES, defaults, next_theme
+from tui.theme import ANSI, DARK, THEMES, defaults
 
 if TYPE_CHECKING:
     from tui.details.screen import Details
+    from tui.terminal.chosen_theme import ChosenTheme
 
 TURNS = 5  # of the loop, until all widgets have asked for their repaint
 TOLD = 6.0  # seconds that the footer says what was done
@@ -74,6 +76,7 @@ class ExperienceApp(App[str]):
         editor: Callable[[], Editor] | None = None,
         beginning: Beginning | None = None,
         monitor: Monitor = Monitor(),  # noqa: B008  # frozen
+        chosen: "ChosenTheme | None" = None,
     ) -> None:
         # Before the theme is set: only then does Textual drop colours instead of turning them grey.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
@@ -96,13 +99,14 @@ class ExperienceApp(App[str]):
         self._summary.loading = True
         self._navigator = ProblemNavigator(self._summary)
         self._typed = TypedAhead(self, super().on_event)
-        self._around = Surroundings(self, glyphs.plain)
+        self._around = Surroundings(self, glyphs.plain, chosen)
         self._pulse: Heartbeat | None = None
         self._tick_waits = self._settled = False
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = ANSI.name if self.no_color else DARK.name
         self._around.apply(monitor)
+        self._around.restore_theme()
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:
@@ -115,6 +119,8 @@ class ExperienceApp(App[str]):
         followers = Subscriptions(self._fleet, self._update_fleet, self._update_snapshot)
         self.run_worker(followers.run(), group="follow")
         self.run_worker(self._typed.run(), group="keys")
+        if self._around.problem:
+            self._actions.toast(self._around.problem, "warning")
         if not self.is_headless:
             end_on_signals(self)
 
@@ -364,17 +370,24 @@ class ExperienceApp(App[str]):
         if self.no_color:
             self._actions.toast("NO_COLOR is set: there is one theme")
         else:
-            self.theme = next_theme(self.theme)
-            self._actions.toast(f"theme: {self.theme.removeprefix('experience-')}")
+            self._actions.toast(self._around.change_theme())
 
     def action_picture(self) -> None:
-        name = f"experience-{wall(self._fleet.clock.now()).replace(':', '')}.svg"
-        self.deliver_text(
-            io.StringIO(self.export_screenshot()), save_directory=Path.cwd(), save_filename=name
-        )
+        """A browser downloads it; else it is a new file in the working folder, or at home."""
+        picture = self.export_screenshot()
+        if self.is_web:
+            name = f"experience-{wall(self._fleet.clock.now()).replace(':', '')}.svg"
+            self.deliver_text(io.StringIO(picture), save_filename=name)
+            return
+        try:
+            path = save_picture(picture, self._fleet.clock.now(), (Path.cwd(), Path.home()))
+        except (OSError, RuntimeError) as error:  # a folder that is gone, or no home
+            self._actions.toast(f"the screenshot was not saved: {error}", "error")
+        else:
+            self._actions.toast(f"saved {path}")
 
-    def on_delivery_complete(self, event: DeliveryComplete) -> None:
-        self._actions.toast(f"saved {event.path}" if event.path else "saved")
+    def on_delivery_complete(self) -> None:
+        self._actions.toast("saved")
 
     def on_delivery_failed(self, event: DeliveryFailed) -> None:
         self._actions.toast(f"the screenshot was not saved: {event.exception}", "error")

@@ -65,6 +65,11 @@ def theme_name(setting: str) -> str:
     return f"experience-{setting}"
 
 
+def setting_of(name: str) -> str:
+    """The value of the settings for the theme of this name."""
+    return name.removeprefix("experience-")
+
+
 def defaults(theme: Theme) -> dict[str, str]:
     """This app's variables for any theme, derived from its colours."""
     ink = theme.foreground or ("#d5dbe3" if theme.dark else "#22282e")

@@ -20,6 +20,7 @@ from tui.glyphs import Glyphs
 from tui.keys import PANE_KEYS
 
 WHEEL = 3  # rows
+LOW = 4  # lines of a pane that has no room for a head
 LEAST = 8  # cells of a frame that are worth words at its right
 
 
@@ -70,6 +71,10 @@ class Pane(PaintedLines, can_focus=True):
         """The row with this index, from 0."""
         return EMPTY
 
+    def head(self) -> Row | None:
+        """A row that stays above the others."""
+        return None
+
     def foot(self) -> tuple[str, str]:
         """Clean words for the frame below: at its left, and at its right."""
         return "", f"{self.top + 1}-{self.top + self.inside} of {self.count()}" if self.last else ""
@@ -103,7 +108,12 @@ class Pane(PaintedLines, can_focus=True):
     @property
     def inside(self) -> int:
         """Rows in sight."""
-        return max(0, self.size.height - 2 - self.searching)
+        return max(0, self.size.height - 2 - self.searching - self.above)
+
+    @property
+    def above(self) -> int:
+        """Rows that stay above those that scroll."""
+        return int(self.size.height > LOW and self.head() is not None)
 
     @property
     def searching(self) -> bool:
@@ -177,13 +187,16 @@ class Pane(PaintedLines, can_focus=True):
 
     def _look(self, y: int) -> Row:
         """A line of the widget; beside a row stands the frame."""
-        glyphs, index = self.glyphs, self.top + y - 1
+        glyphs, index = self.glyphs, self.top + y - 1 - self.above
         if y == 0:
             return self._edge(glyphs.corners[:2], StyledText(self.title, "title"), self.aside)
         if y >= self.size.height - 1:
             left, right = self.foot()
             return self._edge(glyphs.corners[2:], StyledText(left, "faint"), right)
-        row = self.row(index) if index < self.count() and y <= self.inside else EMPTY
+        if y <= self.above:
+            head = self.head() or EMPTY
+            return Row((StyledText(" "), *padded(head.pieces, self.inner, glyphs)))
+        row = self.row(index) if index < self.count() and y <= self.inside + self.above else EMPTY
         mark = StyledText(glyphs.cursor if row.light & CURSOR else self._hit(index), "here")
         pieces = shown_hits(row.pieces, self.search.needle) if self.search.text else row.pieces
         return Row((mark, *padded(pieces, self.inner, glyphs)), row.light)

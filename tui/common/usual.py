@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import quantiles
+from statistics import fmean, quantiles
 
+from scheduler.core.records import RunRecord
+from scheduler.core.task import Outcome
+
+ENDED = frozenset((Outcome.OK, Outcome.WARNING, Outcome.FAILED))  # by themselves
 RUNS_ENOUGH = 10  # to say what is usual
 SLOWER = 1.5  # times the median, and beyond the 95th percentile: slower than usual
+STEP, STEP_RUNS = 1.25, 3  # times the mean before, for so many runs at least: they have become slower
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +30,45 @@ def usual(seconds: Sequence[float]) -> Usual | None:
         return None
     cuts = quantiles(seconds, n=20, method="inclusive")
     return Usual(cuts[9], cuts[18])
+
+
+@dataclass(frozen=True, slots=True)
+class Slowdown:
+    """From the run that began at `since` on they take longer, by this share of the mean before."""
+
+    since: float
+    more: float
+
+
+def slowdown(runs: Sequence[RunRecord]) -> Slowdown | None:
+    """The step in these runs, the newest first, after which all take longer than any usual one before."""
+    seconds = [run.seconds for run in runs]
+    best: Slowdown | None = None
+    for count in range(STEP_RUNS, len(runs) - RUNS_ENOUGH + 1):
+        before = usual(seconds[count:])
+        if before is None or min(seconds[:count]) <= before.p95:
+            break
+        share = fmean(seconds[:count]) / fmean(seconds[count:])
+        if share >= STEP:
+            best = Slowdown(runs[count - 1].started, share - 1)
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What is usual of a task, the durations that say so, and how long its run is under way, if one is."""
+
+    usual: Usual | None = None
+    slowdown: Slowdown | None = None
+    seconds: Sequence[float] = ()
+    gone: float | None = None
+
+    @property
+    def slow(self) -> bool:
+        """Whether the run under way is slower than usual."""
+        return self.usual is not None and self.gone is not None and self.usual.slow(self.gone)
+
+    @property
+    def passed(self) -> int:
+        """How many runs took less than the one under way has taken already."""
+        return sum(each < (self.gone or 0.0) for each in self.seconds)

@@ -1,14 +1,18 @@
 """What a task is: its definition and its options, and beside them its next times."""
 
+from collections.abc import Iterator
+
 from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.views import TaskView
 from tui.common.pane import EMPTY, Pane, Row, StyledText
-from tui.common.text import cells, clean, countdown, day_and_time, wrapped
+from tui.common.text import cells, clean, countdown, day_and_time, elapsed, moment, took, wrapped
+from tui.common.usual import Habits
 from tui.glyphs import Glyphs
 
 LABEL = 12  # cells of a label at most
 TWO_COLUMNS = 84  # cells from which on options stand beside the definition
-GAP = 3
+GAP, SPLIT = 3, 6  # cells between two columns; steps in which their widths are tried
+HABITS = ("usual", "now", "since")
 
 
 class FactsPane(Pane):
@@ -18,7 +22,7 @@ class FactsPane(Pane):
         super().__init__(glyphs, "definition")
         self._details: TaskDetails | None = None
         self._problem = ""
-        self._lesson: tuple[str, ...] = ()
+        self._habits = Habits()
         self._times = False
         self._now = 0.0
         self._rows: list[Row] = []
@@ -27,6 +31,12 @@ class FactsPane(Pane):
         """Show this definition, or why there is none."""
         if (details, problem) != (self._details, self._problem):
             self._details, self._problem = details, problem
+            self._lay_out()
+
+    def with_habits(self, habits: Habits) -> None:
+        """Say how long its runs usually take, and how the one under way stands beside that."""
+        if habits != self._habits:
+            self._habits = habits
             self._lay_out()
 
     def with_times(self, shown: bool) -> None:
@@ -65,15 +75,24 @@ class FactsPane(Pane):
         if details is None:
             said = self._problem or "asking its scheduler"
             return [Row((StyledText(row, "faint"),)) for row in wrapped(clean(said, self.glyphs.plain), wide)]
-        if wide >= TWO_COLUMNS and details.options:
-            left = min(self._natural(details.facts), wide * 3 // 5)
-            return _beside(
-                self._column(details.facts, left), self._column(details.options, wide - GAP - left), left
-            )
+        more = (*habit_fields(self._habits, self._now), *details.options)
+        if wide >= TWO_COLUMNS and more:
+            return self._two_columns(details.facts, more, wide)
         rows = self._column(details.facts, wide)
         times = self._next_times(details, wide) if self._times else []
-        options = self._column(details.options, wide)
+        options = self._column(more, wide)
         return [*rows, *times, *([EMPTY] if options else []), *options]
+
+    def _two_columns(
+        self, facts: tuple[DefinitionField, ...], more: tuple[DefinitionField, ...], wide: int
+    ) -> list[Row]:
+        """Definition and options beside each other, split where both take the fewest lines."""
+        most = min(self._natural(facts), wide * 3 // 5)
+        splits = sorted({most, *range(wide * 2 // 5, most, SPLIT)}, reverse=True)
+        made = [
+            _beside(self._column(facts, left), self._column(more, wide - GAP - left), left) for left in splits
+        ]
+        return min(made, key=len)
 
     def _column(self, facts: tuple[DefinitionField, ...], width: int) -> list[Row]:
         label = min(LABEL, max((cells(clean(fact.label, self.glyphs.plain)) for fact in facts), default=0))
@@ -88,6 +107,7 @@ class FactsPane(Pane):
         plain = self.glyphs.plain
         name = clean(fact.label, plain)
         style, room = "faint" if fact.usual else "ink", max(8, width - label - 2)
+        style = "warning" if self._habits.slow and fact.label in HABITS else style
         first = StyledText(f"{name:<{label}}  ", "faint")
         if cells(name) > label:  # the words begin on the next line
             return [
@@ -105,6 +125,19 @@ class FactsPane(Pane):
     def _next_times(self, details: TaskDetails, width: int) -> list[Row]:
         times = [time_row(when, self._now, self.glyphs, width) for when in details.upcoming]
         return [EMPTY, Row((StyledText("next times", "faint"),)), *times] if times else []
+
+
+def habit_fields(habits: Habits, now: float) -> Iterator[DefinitionField]:
+    """How long runs take, how the one under way stands beside them, and since when they take longer."""
+    known, count = habits.usual, len(habits.seconds)
+    if known is None:
+        return
+    yield DefinitionField(HABITS[0], f"p50 {took(known.p50)}, p95 {took(known.p95)} (last {count} runs)")
+    if habits.gone is not None:
+        beside = f", slower than {habits.passed} of {count}" if habits.slow else ""
+        yield DefinitionField(HABITS[1], f"{elapsed(habits.gone)}{beside}")
+    if step := habits.slowdown:
+        yield DefinitionField(HABITS[2], f"slower since {moment(step.since, now)}, then +{step.more:.0%}")
 
 
 class TimesPane(Pane, can_focus=False):
@@ -130,7 +163,7 @@ class TimesPane(Pane, can_focus=False):
 
     def row(self, index: int) -> Row:
         if self._times:
-            return time_row(self._times[index], self._now, self.glyphs, self.inner, first=index == 0)
+            return time_row(self._times[index], self._now, self.glyphs, self.inner - 1, first=index == 0)
         return Row((StyledText(self._why()[index], "faint"),))
 
     def _why(self) -> list[str]:

@@ -4,7 +4,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from scheduler.core.views import TaskStatus, TaskView
-from tui.common.text import cells, clean, countdown, elapsed, limit, shorten, wall, wrapped
+from tui.common.text import cells, clean, countdown, elapsed, limit, moment, shorten, wall, wrapped
+from tui.fleet.panels.contents import progress_words
 from tui.fleet.panels.rows import STYLES
 from tui.glyphs import Glyphs
 
@@ -31,7 +32,8 @@ class Headline(Static):
 
     def _title(self, task: TaskView | None, now: float, live: bool) -> Content:
         glyphs, width, clock = self._glyphs, self.app.size.width, f" {wall(now)} "
-        name = shorten(clean(self._where, glyphs.plain), max(8, width - 24), glyphs.ellipsis)
+        number = f" #{task.number}" if task and task.is_wake and task.number else ""
+        name = shorten(clean(self._where, glyphs.plain), max(8, width - 24), glyphs.ellipsis) + number
         left = Content.assemble(
             (f" {self._label} " if self._label else "", "$warn"),
             (f" {name} ", "bold $title"),
@@ -46,8 +48,11 @@ class Headline(Static):
         if task is None:
             return ((" its scheduler has not shown it yet", "$faint"),)
         style = SHADES.get(STYLES[task.kind], "") if live else "$faint"
-        time = _time(task, now) if live else "not live"
-        return (f" {self._glyphs.kind[task.kind]} {_kind(task)}", style), (f"  {time}", "")
+        said = f" {self._glyphs.kind[task.kind]} {_kind(task)}"
+        if live and task.running_since is not None:
+            gone = f" {elapsed(now - task.running_since)} of {limit(task.timeout)}"
+            return (f"{said}{gone}", style), (f"  {progress_words(task, self._glyphs)}", "")
+        return (said, style), (f"  {_time(task, now) if live else 'not live'}", "")
 
     def _sentence(self, task: TaskView | None, why: str, live: bool) -> list[Content]:
         width, plain = max(1, self.app.size.width - 2), self._glyphs.plain
@@ -71,10 +76,8 @@ def _kind(task: TaskView) -> str:
 
 
 def _time(task: TaskView, now: float) -> str:
-    """What counts: the time gone of a run, or the time to go."""
-    if task.running_since is not None:
-        return f"{elapsed(now - task.running_since)} of {limit(task.timeout)}"
+    """The next time, and the time until then."""
     if task.due is None or task.queued:
         return ""
     left = countdown(task.due - now)
-    return "due now" if left == "now" else f"next in {left}"
+    return "due now" if left == "now" else f"next {moment(task.due, now)} in {left}"

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from textual.events import Click
 from textual.message import Message
 
-from scheduler.core.records import RunRecord
+from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.task import Outcome
 from scheduler.core.views import TaskStatus, TaskView
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.styles import CURSOR
 from tui.common.text import clean, day_and_time, elapsed, shorten, took, wrapped
-from tui.fleet.panels.rows import done
+from tui.common.usual import ENDED, Habits, Slowdown, Usual, slowdown, usual
 from tui.glyphs import Glyphs
 
 GLYPHS = {
@@ -30,6 +30,7 @@ STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning"} | dict.fromkeys(
 )
 WHEN, TRIGGER, TOOK = 14, 9, 6
 BAR, TEXT = (4, 14), 12  # cells, at least and at most; cells of text that are worth showing
+NEAR = 0.8  # of its timeout: a run that took so long makes the timeout the scale of the bars
 SAME = 1.0  # seconds between what an event and what the history say of one moment
 AHEAD = 15  # rows before the end at which more are asked for
 
@@ -55,12 +56,16 @@ class RunsPane(Pane):
         super().__init__(glyphs, "runs")
         self._runs: tuple[RunRecord, ...] = ()
         self._view: TaskView | None = None
+        self.begun_by = "running"  # what started the run under way
         self._cursor = 0
         self._chosen: int | None = None  # the id of a finished run; None stays with the newest
         self._now = 0.0
         self._none: str | None = None  # why there is nothing to list
         self._all = False  # there are no older ones
         self._longest = 0.0
+        self.seconds: list[float] = []  # of the last runs that ended by themselves, the newest first
+        self.usual: Usual | None = None
+        self.slowdown: Slowdown | None = None
         self._wanted: float | None = None  # the moment of a run that is still looked for
 
     def look_for(self, moment: float) -> None:
@@ -89,6 +94,9 @@ class RunsPane(Pane):
             self._runs = given if gap or not have else fresh + self._runs
             self._all = whole if gap or not have else self._all
         self._longest = max((run.seconds for run in self._runs), default=0.0)
+        ended = [run for run in self._runs if run.outcome in ENDED][:LISTED]
+        self.seconds, self.slowdown = [run.seconds for run in ended], slowdown(ended)
+        self.usual = usual(self.seconds)
         self._find()
         self._settle(before)
 
@@ -142,8 +150,9 @@ class RunsPane(Pane):
         self._tell(before)
 
     def on_click(self, event: Click) -> None:
-        if 0 < event.y <= min(self.inside, self._total() - self.top):
-            self.move(self.top + event.y - 1 - self._cursor)
+        y = event.y - 1 - self.above
+        if 0 <= y < min(self.inside, self._total() - self.top):
+            self.move(self.top + y - self._cursor)
 
     def _settle(self, before: Chosen) -> None:
         """The cursor stays on its run; one that was on the newest goes on with the newest."""
@@ -225,15 +234,21 @@ class RunsPane(Pane):
         head = StyledText(f"{self.glyphs.kind[GLYPHS[run.outcome]]} ", style)
         when = StyledText(day_and_time(run.started, self._now).ljust(WHEN))
         lasted = StyledText(took(run.seconds).rjust(TOOK), "ink")
-        bar = self._bar(run.seconds / self._longest if self._longest else 0.0, style)
+        bar = self._bar(run.seconds, style)
         return (head, when, *self._trigger(_why(run)), lasted, *bar, *self._text(run, style))
 
     def _under_way(self, since: float) -> tuple[StyledText, ...]:
         glyph, gone = self.glyphs.kind[TaskStatus.RUNNING], max(0.0, self._now - since)
         when = StyledText(day_and_time(since, self._now).ljust(WHEN), "running")
-        bar = self._bar(done(self._view, gone) if self._view else 0.0, "running")
+        bar = self._bar(gone, "running")
+        slow = StyledText(" slow", "warning") if self.usual and self.usual.slow(gone) else StyledText("")
         head, time = StyledText(f"{glyph} ", "running"), StyledText(elapsed(gone).rjust(TOOK), "running")
-        return (head, when, *self._trigger("running", "running"), time, *bar)
+        return (head, when, *self._trigger(self.begun_by, "running"), time, *bar, slow)
+
+    def habits(self) -> Habits:
+        """What is usual of this task, and how the run under way stands beside it."""
+        since = self._since
+        return Habits(self.usual, self.slowdown, self.seconds, None if since is None else self._now - since)
 
     def _trigger(self, words: str, style: str = "faint") -> tuple[StyledText, ...]:
         return (
@@ -249,10 +264,35 @@ class RunsPane(Pane):
         spare, (least, most) = self._spare(), BAR
         return min(most, spare if spare < TEXT * 2 else spare // 2) if spare >= least else 0
 
-    def _bar(self, share: float, style: str) -> tuple[StyledText, ...]:
+    @property
+    def _scale(self) -> float:
+        """Seconds of a whole bar: the timeout when a run came near it, else those of the longest run."""
+        since, view = self._since, self._view
+        longest = max(self._longest, self._now - since if since is not None else 0.0)
+        return min(longest, view.timeout) if view and longest >= NEAR * view.timeout else longest
+
+    def head(self) -> Row | None:
+        if not self._total() or not self._trigger(""):
+            return None
+        names = f"  {'began':<{WHEN}} {'by':<{TRIGGER}}{'took':>{TOOK}}"
+        return Row((StyledText(names, "faint"), StyledText(f" {self._axis()}", "faint")))
+
+    def _axis(self) -> str:
+        """Where in the bars the usual times are."""
+        width, known, scale = self._bar_cells(), self.usual, self._scale
+        if not width or known is None or not scale:
+            return ""
+        axis = "0"
+        for name, seconds in (("p50", known.p50), ("p95", known.p95)):
+            at = max(len(axis) + 1, int(width * seconds / scale) - 1)
+            axis = axis.ljust(at) + name
+        return axis
+
+    def _bar(self, seconds: float, style: str) -> tuple[StyledText, ...]:
         width, glyphs = self._bar_cells(), self.glyphs
         if not width:
             return ()
+        share = min(1.0, seconds / self._scale) if self._scale else 0.0
         full, half = divmod(max(1, round(2 * width * share)), 2)
         done = glyphs.full * full + (glyphs.half if half else "")
         ink = "bar" if style == "ok" else style
@@ -261,7 +301,7 @@ class RunsPane(Pane):
     def _text(self, run: RunRecord, style: str) -> tuple[StyledText, ...]:
         room = self._spare() - self._bar_cells() - 2
         if room < TEXT:
-            return ()
+            return (StyledText(" timeout", style),) if run.outcome is Outcome.TIMED_OUT else ()
         said = next((line.strip() for line in run.text.splitlines() if line.strip()), "")
         shown = shorten(clean(said, self.glyphs.plain), room, self.glyphs.ellipsis)
         return (StyledText(f"  {shown}", "faint" if style == "ok" else style),)

@@ -21,7 +21,7 @@ from tui.details.definition import FactsPane, TimesPane, no_times
 from tui.details.header import Headline
 from tui.details.output import PrintedPane
 from tui.details.runs import RunsPane
-from tui.details.why import Evidence, Stall, why
+from tui.details.why import Evidence, Stall, started, why
 from tui.fleet.board import Place
 from tui.fleet.page import Page
 from tui.fleet.summary import FleetStatus
@@ -31,7 +31,7 @@ from tui.keys import DETAILS_KEYS, DETAILS_VERBS, key_of
 SINGLE = (72, 18)  # columns and lines below which one panel at a time is shown
 LOW = 8  # lines below which nothing but the name, and what is chosen, is shown
 ABOUT = (7, 14)  # lines of the definition, at least and at most
-TIMES = 30  # cells of the next times
+TIMES = 32  # cells of the next times
 RUNS = (41, 76)  # cells of the runs, at least and at most
 
 T = TypeVar("T")
@@ -167,7 +167,13 @@ class Details(Page, inherit_bindings=False):
         if snapshot is not None and task is None:
             said = "removed from the settings: the screen shows what was known last"
         elif snapshot is not None and task is not None:
-            said = why(task, snapshot, now, Evidence(self._pulse, self._stall, self._gone_since))
+            start = started(task, snapshot)
+            self.runs.begun_by = str(start.trigger) if start and start.trigger else "running"
+            habits = self.runs.habits()
+            self.facts.with_habits(habits)
+            said = why(
+                task, snapshot, now, Evidence(self._pulse, self._stall, self._gone_since, habits.usual)
+            )
         self.headline.show(task, said, now, live=self._gone_since is None)
 
     # -------------------------------------------------------------- questions and answers
@@ -302,7 +308,7 @@ class Details(Page, inherit_bindings=False):
         self.headline.styles.height = 3 if height >= LOW else 1
         self._about.styles.height = "1fr" if single else min(most, max(least, height // 4))
         self.times.styles.width = TIMES
-        self.runs.styles.width = "1fr" if single else min(RUNS[1], max(RUNS[0], width * 2 // 5))
+        self.runs.styles.width = "1fr" if single else min(RUNS[1], max(RUNS[0], width * 29 // 60))
         self.facts.with_times(single)
         self.times.display = not single
         self._about.display = not single or self._active is self.facts

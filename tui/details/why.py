@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import in_words
-from scheduler.core.task import Outcome, Progress, Trigger
+from scheduler.core.task import Outcome, Trigger
 from scheduler.core.text import freeze_words, until
 from scheduler.core.views import (
     LEFT_BEHIND,
@@ -20,8 +20,10 @@ from scheduler.core.views import (
     TaskView,
 )
 from scheduler.errors import PROGRAM
-from tui.common.text import ago, moment, took
+from tui.common.text import ago, elapsed, moment, took
+from tui.common.usual import Usual
 from tui.fleet.notices import ATTEMPT, first_line, stalled
+from tui.fleet.panels.contents import share_done
 
 FELT = 1.0  # seconds without a turn of the loop that make a run late enough to be asked about
 LATE = 1.0  # seconds after its time that a start is called late
@@ -78,6 +80,7 @@ class Evidence:
     pulse: Heartbeat = Heartbeat()  # noqa: RUF009  # frozen
     stall: Stall | None = None
     gone_since: float | None = None
+    usual: Usual | None = None
 
 
 def why(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence = Evidence()) -> str:  # frozen
@@ -165,20 +168,21 @@ def _waits(what: str) -> str:
 
 
 def _running(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> str:
-    start = _start(task, snapshot)
+    start = started(task, snapshot)
     since = task.running_since or now
     clock = time.strftime("%H:%M:%S", time.localtime(since))
     by = f" by {start.who.in_full}" if start and start.who else ""
     trigger = f"{TRIGGERS[start.trigger]}{by}" if start and start.trigger else ""
     late = _late(start, seen) if start else ""
     said = f"running since {clock} ({', '.join(filter(None, [trigger, late, _limit(task, now - since)]))})"
+    said += _slow(now - since, seen.usual)
     if seen.pulse.culprit == f"{snapshot.citizen}/{task.name}" and stalled(seen.pulse):
         return f"{said}: it holds up the scheduler for {seen.pulse.age:.0f}s"
     paused = (
         f"; paused at {moment(task.paused_at, now)}: no further runs by schedule" if task.paused_at else ""
     )
     ending = "; it is being stopped" if task.note == STOPPING else ""
-    return f"{said}{_progress(task.progress)}{paused}{ending}"
+    return f"{said}{_pace(task, now - since)}{paused}{ending}"
 
 
 def _limit(task: TaskView, gone: float) -> str:
@@ -190,15 +194,31 @@ def _limit(task: TaskView, gone: float) -> str:
     return f"stopped in {until(left)} by its timeout of {whole}" if near else f"timeout {whole}"
 
 
-def _progress(progress: Progress | None) -> str:
+def _slow(gone: float, known: Usual | None) -> str:
+    if known is None or not known.slow(gone):
+        return ""
+    half, most = took(known.p50), took(known.p95)
+    return f", slower than usual: half of its runs take {half}, 19 of 20 end within {most}"
+
+
+def _pace(task: TaskView, gone: float) -> str:
+    """When it ends, if it goes on as it began; and what it says of itself, if not how far it is."""
+    progress, share = task.progress, share_done(task)
     if progress is None:
         return ""
-    share = f"{min(1.0, max(0.0, progress.done / progress.total)):.0%}" if progress.total > 0 else ""
-    words = " ".join(filter(None, [share, progress.text])) or f"{progress.done:g} done"
-    return f": {words}"
+    if not share:
+        words = progress.text or f"{progress.done:g} done"
+        return f": {words}"
+    left = gone / share - gone
+    late = gone + left > task.timeout
+    return (
+        f". At this pace it ends in {elapsed(left)}, {'after' if late else 'before'} its timeout"
+        if left
+        else ""
+    )
 
 
-def _start(task: TaskView, snapshot: Snapshot) -> Event | None:
+def started(task: TaskView, snapshot: Snapshot) -> Event | None:
     """The start of the last run, as far as the events go back."""
     own = (event for event in reversed(snapshot.events) if event.task == task.name)
     return next((event for event in own if event.kind == "started"), None)
@@ -315,6 +335,6 @@ def _last(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> Ite
     how = {TaskStatus.WARNING: "with a warning", TaskStatus.OK: "ok"}.get(task.kind, "")
     how = str(task.outcome) if task.outcome in (Outcome.SKIPPED, Outcome.STOPPED) else how
     yield f"last run{how and f' {how},'} {ago(now - task.last_run)} ago"
-    start = _start(task, snapshot)
+    start = started(task, snapshot)
     if start and abs(start.time - task.last_run) < 1 and (late := _late(start, seen)):
         yield late

@@ -9,7 +9,8 @@ from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Snapshot
 from tui.fleet.notices import NewFailures
 from tui.fleet.summary import FleetStatus
-from tui.theme import theme_name
+from tui.terminal.chosen_theme import ChosenTheme
+from tui.theme import next_theme, setting_of, theme_name
 
 # The title that was there is kept by terminals that can, and given back at the end; the others show none.
 _KEEP, _GIVE_BACK = "\x1b[22;2t", "\x1b]2;\x07\x1b[23;2t"
@@ -50,9 +51,9 @@ class TerminalTitle:
 class Surroundings:
     """Applies the newest settings to the app and its terminal."""
 
-    def __init__(self, app: App[Any], plain: bool) -> None:
-        self._app, self._plain = app, plain
-        self._monitor = Monitor()
+    def __init__(self, app: App[Any], plain: bool, chosen: ChosenTheme | None = None) -> None:
+        self._app, self._plain, self._chosen = app, plain, chosen
+        self._monitor, self.problem = Monitor(), ""  # why the theme that was chosen before is not shown
         self._title, self._failures = TerminalTitle(), NewFailures()
 
     def apply(self, monitor: Monitor) -> None:
@@ -64,6 +65,23 @@ class Surroundings:
             self._app.theme = theme_name(monitor.theme)
         if not monitor.title:
             self.leave()
+
+    def restore_theme(self) -> None:
+        """Show the theme that was chosen before this start."""
+        if self._chosen and not self._app.no_color:
+            theme, self.problem = self._chosen.read(self._monitor.theme)
+            self._app.theme = theme_name(theme)
+
+    def change_theme(self) -> str:
+        """Show the next theme, and keep that for the next start; gives what to say of it."""
+        self._app.theme = next_theme(self._app.theme)
+        said = f"theme: {(theme := setting_of(self._app.theme))}"
+        try:
+            if self._chosen and not self._app.is_web:  # others share that state folder
+                self._chosen.keep(theme, self._monitor.theme)
+        except OSError as error:
+            said += f"; the next start does not know it: {error}"
+        return said
 
     def show_status(self, status: FleetStatus) -> None:
         """The title shows the counts."""

@@ -11,6 +11,7 @@ from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import Event, Heartbeat, Hold, HoldKind, Snapshot, TaskStatus, TaskView
 from scheduler.errors import PROGRAM
 from tests.fakes import NOON
+from tui.common.usual import Usual
 from tui.details.why import TRIGGERS, Evidence, Stall, Stalls, why
 
 
@@ -186,8 +187,22 @@ TABLE = [
         running(progress=Progress(18, 40, "18/40 files")),
         (),
         Evidence(),
-        "running since 11:59:48 (timeout 2m): 45% 18/40 files",
+        "running since 11:59:48 (timeout 2m). At this pace it ends in 00:14, before its timeout",
     ),
+    (
+        running(60, progress=Progress(1, 4, "1/4 files")),
+        (),
+        Evidence(),
+        "running since 11:59:00 (timeout 2m). At this pace it ends in 03:00, after its timeout",
+    ),
+    (
+        running(100),
+        (),
+        Evidence(usual=Usual(60.0, 80.0)),
+        "running since 11:58:20 (stopped in 20s by its timeout of 2m), slower than usual: half of its runs "
+        "take 01:00, 19 of 20 end within 01:20",
+    ),
+    (running(85), (), Evidence(usual=Usual(60.0, 80.0)), "running since 11:58:35 (timeout 2m)"),
     (running(progress=Progress(7, 0)), (), Evidence(), "running since 11:59:48 (timeout 2m): 7 done"),
     (
         running(paused_at=NOON - 60),

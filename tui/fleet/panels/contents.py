@@ -96,17 +96,23 @@ def share_done(task: TaskView) -> float | None:
     return min(1.0, max(0.0, progress.done / progress.total)) if progress and progress.total > 0 else None
 
 
+def progress_words(task: TaskView, glyphs: Glyphs) -> str:
+    """How far a run is, clean: `62% · 31 of 50 frames`; empty if its handler does not say."""
+    progress, share = task.progress, share_done(task)
+    if progress is None:
+        return ""
+    number = f"{int(100 * share)}%" if share is not None else f"{progress.done:g}"
+    return glyphs.dot.join(filter(None, [number, words.clean(progress.text, glyphs.plain)]))
+
+
 def _waits_for_settings(task: TaskView) -> bool:
     return task.builtin and task.kind is TaskStatus.NOT_SET_UP
 
 
 def _progress(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:
-    progress, share = task.progress, share_done(task)
-    if progress is None or density >= Density.NO_PROGRESS:
+    if task.progress is None or density >= Density.NO_PROGRESS:
         return []
-    number = f"{int(100 * share)}%" if share is not None else f"{progress.done:g}"
-    said = glyphs.dot.join(filter(None, [number, words.clean(progress.text, glyphs.plain)]))
-    return [Below(words.shorten(said, width, glyphs.ellipsis), "running")]
+    return [Below(words.shorten(progress_words(task, glyphs), width, glyphs.ellipsis), "running")]
 
 
 def _error(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:

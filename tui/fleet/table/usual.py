@@ -5,13 +5,10 @@ from collections.abc import Callable, Iterable
 
 from scheduler.core.ports import Control
 from scheduler.core.records import LISTED
-from scheduler.core.task import Outcome
 from scheduler.core.views import Snapshot
 from scheduler.errors import SchedulerError
-from tui.common.usual import Usual, usual
+from tui.common.usual import ENDED, Usual, usual
 from tui.fleet.table.order import Row
-
-ENDED = frozenset((Outcome.OK, Outcome.WARNING, Outcome.FAILED))  # by themselves
 
 
 class UsualTimes:
