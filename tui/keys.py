@@ -106,7 +106,7 @@ LESSON_KEYS = (
 )
 
 PANE_KEYS = (
-    _key("slash", "search", "search", "search", "search here; n, N walk the hits, esc clears"),
+    _key("slash", "search", "search", "search", "search; n, N walk the hits"),
     _hidden("n", "hit(1)", "next-hit", "next hit of the search"),
     _hidden("N", "hit(-1)", "hit-before", "hit before"),
     _hidden("up,k", "move(-1)", "up", "run above, or a line up"),
@@ -134,7 +134,7 @@ TIMELINE_KEYS = (
 
 LOG_KEYS = (
     _key("enter", "choose", "show", "open", "show the run of this event"),
-    _key("slash", "search", "search", "search", "search here; n, N walk the hits, esc clears"),
+    _key("slash", "search", "search", "search", "search; n, N walk the hits"),
     _hidden("n", "hit(1)", "next-hit", "next hit of the search"),
     _hidden("N", "hit(-1)", "hit-before", "hit before"),
     _key("ampersand", "find", "filter", "only", "show only matching events; ! in front inverts"),

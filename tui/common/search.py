@@ -13,7 +13,7 @@ from textual.widgets import Static
 from tui.common.filter_field import FilterField
 from tui.keys import key_of
 
-KEYS_FROM = 30  # cells that the field keeps before its keys are said beside the count
+ROOMY = 50  # cells from which on the keys are said beside the count
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class SearchBar(Horizontal):
         self._words = words
         keys = [("next-hit", "n", "next"), ("hit-before", "N", "before"), ("clear", "esc", "clear")]
         parts: list[tuple[str, str]] = [(words, "$ink" if words else "")]
-        if self.size.width >= 2 * KEYS_FROM:
+        if self.size.width >= ROOMY:
             for name, usual, said in keys:
                 parts += [(f"  {key_of(self, name, usual)} ", "bold $run"), (said, "$faint")]
         self._count.update(Content.assemble(*parts))

@@ -92,7 +92,7 @@ async def test_what_it_is_why_it_is_so_and_when_it_runs_next():
         text = shown(pilot)
         assert "next run in 4m (12:04); last run ok, 1m ago" in text
         assert "schedule  every 5 minutes" in text and "limit" in text
-        assert "today 12:04:00" in text and "04:00│" in text and "09:00│" in text
+        assert "today 12:04:00" in text and "04:00 │" in text and "09:00 │" in text
 
 
 # ------------------------------------------------------------------ verbs
@@ -126,7 +126,7 @@ async def test_the_screen_answers_at_once_when_the_citizen_publishes():
             control.snapshot.tasks[0], kind=TaskStatus.RUNNING, running_since=NOON, timeout=120.0
         )
         control.show(replace(control.snapshot, tasks=(running, *control.snapshot.tasks[1:])))
-        await until(lambda: "► running  00:00 of 2m" in shown(pilot), "it is shown as running")
+        await until(lambda: "► running 00:00 of 2m" in shown(pilot), "it is shown as running")
         assert "running since 12:00:00 (timeout 2m)" in shown(pilot)
         assert "❯► today 12:00:00" in shown(pilot)
 
@@ -149,7 +149,7 @@ async def test_no_key_acts_while_help_is_open():
 
 
 async def test_question_mark_explains_every_key_from_the_bindings():
-    async with details(citizen(), size=(120, 70)) as pilot:
+    async with details(citizen(), size=(120, 60)) as pilot:
         await press(pilot, "question_mark")
         said = [key.tooltip or key.description for key in (*DETAILS_KEYS, *PANE_KEYS)]
         assert [words for words in said if words not in shown(pilot)] == []
@@ -178,7 +178,7 @@ async def test_arrows_choose_a_run_and_its_output_is_shown():
 
 async def test_a_click_chooses_a_run():
     async with details(with_runs(5)) as pilot:
-        await pilot.click(RunsPane, offset=(8, 3))
+        await pilot.click(RunsPane, offset=(8, 4))  # below the head
         await settled(pilot)
         assert "printed by 3" in shown(pilot)
 

@@ -1,7 +1,7 @@
 """The columns of the table: what they are called, what they show, by what they sort, which fit."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from scheduler.core.views import TaskStatus, TaskView
@@ -41,6 +41,7 @@ class Column:
     key: Callable[[TaskRef], Key]
     gap: int = 2
     left: bool = False
+    ticks: bool = False  # it depends on the time; those that do stand beside each other
 
 
 def _who(ref: TaskRef, at: Moment) -> Piece:
@@ -132,8 +133,8 @@ def _ago(ref: TaskRef) -> Key:
 WHO = Column("who", 6, _who, lambda ref: ref.citizen, gap=0, left=True)
 WIDER_WHO = Column("citizen", 12, _who, lambda ref: ref.citizen, gap=0, left=True)
 TASK = Column("task", 14, _task, lambda ref: ref.task.name, gap=1, left=True)
-NEXT = Column("next", 6, _next, _due, gap=1)
-LAST = Column("last", 6, _last, _ago)
+NEXT = Column("next", 6, _next, _due, gap=1, ticks=True)
+LAST = Column("last", 6, _last, _ago, ticks=True)
 TOOK = Column("took", 6, _took, lambda ref: ref.task.last_duration)
 P50 = Column("p50", 6, _p50, lambda ref: None)
 P95 = Column("p95", 6, _p95, lambda ref: None)
@@ -161,11 +162,7 @@ def columns_for(width: int, longest: int) -> tuple[Column, ...]:
     named = max(TASK.cells, min(longest, TASK.cells + spare // 2))
     spare -= named - TASK.cells
     grown = {TASK.name: named, SAYS_COLUMN.name: SAYS + spare}
-    return tuple(_sized(each, grown.get(each.name, each.cells)) for each in chosen)
-
-
-def _sized(column: Column, cells: int) -> Column:
-    return Column(column.name, cells, column.show, column.key, column.gap, column.left)
+    return tuple(replace(each, cells=grown.get(each.name, each.cells)) for each in chosen)
 
 
 def _cells(columns: Sequence[Column]) -> int:

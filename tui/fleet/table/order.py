@@ -25,35 +25,41 @@ class Order:
         self.by = SortedBy()
         self.rows: list[Row] = []
         self.longest = 0  # characters of a task's name
-        self._views: dict[str, dict[str, TaskView]] = {}
+        self._refs: dict[Row, TaskRef] = {}  # sorted by citizen and task
         self._at: dict[Row, int] = {}
+        self._of: dict[str, frozenset[str]] = {}  # the names of a citizen's tasks
 
     def fill(self, refs: Iterable[TaskRef]) -> None:
         """These rows and no others, sorted."""
-        self._views = {}
-        for ref in refs:
-            self._views.setdefault(ref.citizen, {})[ref.task.name] = ref.task
-        self.sort(self.by)
+        self._put({(ref.citizen, ref.task.name): ref for ref in refs})
 
     def update(self, citizen: str, tasks: Iterable[TaskView]) -> bool:
         """The newest of a citizen's rows; True if that has changed the order."""
-        before, now = self._views.get(citizen, {}), {task.name: task for task in tasks}
-        self._views[citizen] = now
-        if before.keys() != now.keys():
-            self.sort(self.by)
-            return True
-        return False
+        now = {(citizen, task.name): TaskRef(citizen, task) for task in tasks}
+        if frozenset(name for _, name in now) == self._of.get(citizen, frozenset()):
+            self._refs.update(now)
+            return False
+        others = {row: ref for row, ref in self._refs.items() if row[0] != citizen}
+        self._put(others | now)
+        return True
+
+    def _put(self, refs: dict[Row, TaskRef]) -> None:
+        self._refs = {row: refs[row] for row in sorted(refs)}
+        names: dict[str, list[str]] = {}
+        for citizen, name in self._refs:
+            names.setdefault(citizen, []).append(name)
+        self._of = {citizen: frozenset(each) for citizen, each in names.items()}
+        self.longest = max(map(len, set().union(*self._of.values())), default=0)
+        self.sort(self.by)
 
     def sort(self, by: SortedBy) -> None:
         """Take this order; what the column says nothing of stands last, whichever way round."""
-        self.by = by
-        refs = [TaskRef(name, task) for name, tasks in sorted(self._views.items()) for task in tasks.values()]
-        keyed = [(by.column.key(ref), ref) for ref in refs]
-        known = sorted(((key, ref.row) for key, ref in keyed if key is not None), reverse=by.reverse)
-        self.rows = [row for _, row in known]
-        self.rows += [ref.row for key, ref in keyed if key is None]
+        self.by, key = by, by.column.key
+        keys = {row: key(ref) for row, ref in self._refs.items()}
+        known = [row for row, found in keys.items() if found is not None]
+        known.sort(key=keys.__getitem__, reverse=by.reverse)  # type: ignore[arg-type]  # of one column: all alike
+        self.rows = known + [row for row, found in keys.items() if found is None]
         self._at = {row: number for number, row in enumerate(self.rows)}
-        self.longest = max((len(ref.task.name) for ref in refs), default=0)
 
     def at(self, row: Row) -> int | None:
         """Where this row is."""
@@ -61,7 +67,4 @@ class Order:
 
     def ref(self, number: int) -> TaskRef | None:
         """The row of this number, as it is now."""
-        if not 0 <= number < len(self.rows):
-            return None
-        citizen, task = self.rows[number]
-        return TaskRef(citizen, self._views[citizen][task])
+        return self._refs[self.rows[number]] if 0 <= number < len(self.rows) else None

@@ -1,12 +1,12 @@
 """The table: only the rows in sight are drawn, and only those that look different are painted again."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from textual.binding import BindingType
 from textual.events import Click, Resize
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
@@ -17,15 +17,26 @@ from tui.common.task_ref import TaskRef
 from tui.common.usual import Usual
 from tui.fleet.arrangement import Filter
 from tui.fleet.board import Board, Place
-from tui.fleet.panels.rows import mark, recent_segments
 from tui.fleet.row_keys import FleetRows
-from tui.fleet.table.columns import EDGE, SORTABLE, Column, Moment, columns_for, says, sign
+from tui.fleet.table.columns import EDGE, SORTABLE, Moment, Piece, columns_for, says
 from tui.fleet.table.order import Order, Row, SortedBy
+from tui.fleet.table.rows import Columns, RowCells, RowLook, row_cells, row_look, ticking_cells
 from tui.glyphs import Glyphs
 from tui.keys import TABLE_KEYS, key_of
 
 HEAD, FOOT = 1, 3  # lines around the rows: titles; a rule, and two about the row under the cursor
 LOW = 14  # lines below which there is no room for a foot
+
+
+Look = RowLook | tuple[Piece, ...]
+
+
+class Drawn(NamedTuple):
+    """A line as it was drawn last: why it looks so, its cells if it is a row, and the line."""
+
+    look: Look
+    cells: RowCells | None
+    strip: Strip
 
 
 class TaskTable(FleetRows, inherit_bindings=False):
@@ -47,7 +58,8 @@ class TaskTable(FleetRows, inherit_bindings=False):
         super().__init__(board, glyphs, read_only)
         self.order = Order()
         self._usual, self._held = usual, held
-        self._drawn: dict[int, tuple[tuple[Segment, ...], Strip]] = {}
+        self._drawn: dict[int, Drawn] = {}
+        self._shape: Size | None = None
         self._waits = False
 
     # -------------------------------------------------------------- values come down
@@ -96,6 +108,13 @@ class TaskTable(FleetRows, inherit_bindings=False):
         return self.order.at(self.row) or 0
 
     @property
+    def room(self) -> Size:
+        """What there is beside the scrollbar; Textual works it out at each look."""
+        if self._shape is None:
+            self._shape = super().room
+        return self._shape
+
+    @property
     def inside(self) -> int:
         """Rows in sight."""
         return max(1, self.room.height - HEAD - self._foot)
@@ -115,50 +134,69 @@ class TaskTable(FleetRows, inherit_bindings=False):
     # -------------------------------------------------------------- drawing
 
     def sync(self) -> None:
-        changed = []
-        for y, (segments, _) in list(self._drawn.items()):
-            now = self._segments(y)
-            if now != segments:
-                self._draw(y, now)
-                changed.append(Region(0, y, self.size.width, 1))
+        """Paint what looks different by now: of a row often only what ticks."""
+        moment, changed = self._moment(), []
+        for y, drawn in list(self._drawn.items()):
+            look = self._look(y, moment)
+            if look != drawn.look:
+                changed.append(self._changed(y, drawn.look, look))
+                self._draw(y, look, moment)
         if changed:
             self.refresh(*changed)
 
+    def _changed(self, y: int, before: Look, now: Look) -> Region:
+        if isinstance(before, RowLook) and isinstance(now, RowLook) and before[1:] == now[1:]:
+            left, cells = ticking_cells(now.columns)
+            return Region(left, y, cells, 1)
+        return Region(0, y, self.size.width, 1)
+
     def forget(self) -> None:
         self._drawn.clear()
+        self._shape = None
 
     def render_line(self, y: int) -> Strip:
         drawn = self._drawn.get(y)
-        return drawn[1] if drawn else self._draw(y, self._segments(y))
+        if drawn is None:
+            moment = self._moment()
+            drawn = self._draw(y, self._look(y, moment), moment)
+        return drawn.strip
 
-    def _draw(self, y: int, segments: tuple[Segment, ...]) -> Strip:
-        light = CURSOR if self._row_of(y) == self.at and self.order.rows else 0
-        ink = self.styles_now().style("ink", light)
-        strip = self.finished(Strip(list(merged(segments))).adjust_cell_length(self.size.width, ink))
-        self._drawn[y] = segments, strip
-        return strip
+    def _draw(self, y: int, look: Look, moment: Moment) -> "Drawn":
+        styles, width, cells = self.styles_now(), self.size.width, None
+        if isinstance(look, RowLook):
+            before = self._drawn.get(y)
+            cells = row_cells(look, styles, moment, before.cells if before else None)
+            segments, light = cells.all, look.light & CURSOR
+        else:
+            segments, light = (Segment(text, styles.style(style)) for text, style in look), 0
+        strip = Strip(list(merged(segments))).adjust_cell_length(width, styles.style("ink", light))
+        drawn = self._drawn[y] = Drawn(look, cells, self.finished(strip))
+        return drawn
+
+    def _look(self, y: int, moment: Moment) -> Look:
+        """All that decides how this line looks."""
+        if y < HEAD:
+            return self._heads()
+        ref = self.order.ref(number) if (number := self._row_of(y)) >= 0 else None
+        if ref is not None:
+            light = (CURSOR if number == self.at else 0) | (
+                MARKED if Place(*ref.row) in self.board.marked else 0
+            )
+            return row_look(ref, light, self._columns(), moment)
+        if number >= 0:
+            return self._nothing(y)
+        index = y - HEAD - self.inside
+        lines = self._about(moment) if 0 <= index < self._foot else []
+        return tuple(lines[index]) if index < len(lines) else ()
 
     def _row_of(self, y: int) -> int:
         """The row that is drawn on this line of the widget, -1 if none is."""
         return self._top + y - HEAD if HEAD <= y < HEAD + self.inside else -1
 
-    def _segments(self, y: int) -> tuple[Segment, ...]:
-        styles = self.styles_now()
-        if y < HEAD:
-            return tuple(Segment(text, styles.style(style)) for text, style in self._heads())
-        number = self._row_of(y)
-        if number >= 0:
-            ref = self.order.ref(number)
-            return self._row(ref, number == self.at) if ref else self._nothing(y)
-        lines = self._about()
-        index = y - HEAD - self.inside
-        pieces = lines[index] if index < len(lines) else []
-        return tuple(Segment(text, styles.style(style)) for text, style in pieces)
-
-    def _columns(self) -> tuple[Column, ...]:
+    def _columns(self) -> Columns:
         return columns_for(self.room.width, self.order.longest)
 
-    def _heads(self) -> list[tuple[str, str]]:
+    def _heads(self) -> tuple[Piece, ...]:
         by, glyphs = self.order.by, self._glyphs
         arrow = glyphs.sorted[by.reverse]
         pieces = [(" " * EDGE, "faint")]
@@ -171,46 +209,26 @@ class TaskTable(FleetRows, inherit_bindings=False):
             else:
                 text = f"{sign}{name:>{column.cells - 1}}"
             pieces.append((" " * column.gap + text, style))
-        return pieces
-
-    def _row(self, ref: TaskRef, chosen: bool) -> tuple[Segment, ...]:
-        styles, glyphs = self.styles_now(), self._glyphs
-        marked = Place(*ref.row) in self.board.marked
-        light = (CURSOR if chosen else 0) | (MARKED if marked else 0)
-        at = self._moment()
-        said, style = sign(ref, at)
-        segments = [mark(glyphs, styles, light), Segment(f"{said} ", styles.style(style, light))]
-        for column in self._columns():
-            segments.append(Segment(" " * column.gap, styles.style("faint", light)))
-            text, style = column.show(ref, at)
-            if not style:
-                segments += recent_segments(text, light, styles, glyphs)
-                continue
-            fitted = words.fit(text, column.cells, glyphs.ellipsis)
-            shown = fitted if column.left else text.rjust(column.cells)
-            segments.append(Segment(shown, styles.style(style, light)))
-        return tuple(segments)
+        return tuple(pieces)
 
     def _moment(self) -> Moment:
         return Moment(self._now, self._glyphs, lambda ref: self._usual(ref.row), self._held)
 
-    def _nothing(self, y: int) -> tuple[Segment, ...]:
+    def _nothing(self, y: int) -> tuple[Piece, ...]:
         if y != HEAD + 1 or self.order.rows:
             return ()
         said = words.clean(self.board.filter.text, self._glyphs.plain)
         way_out = f"({key_of(self, 'clear', 'esc')} shows everything)"
         text = "  no task yet" if self.board.filter.all else f"  nothing matches {said}   {way_out}"
-        return (Segment(text, self.styles_now().style("faint")),)
+        return ((text, "faint"),)
 
-    def _about(self) -> list[list[tuple[str, str]]]:
+    def _about(self, at: Moment) -> list[list[Piece]]:
         """What the row under the cursor cuts off."""
-        if not self._foot:
-            return []
         ref, glyphs, width = self.order.ref(self.at), self._glyphs, self.size.width
         rule = [(f" {glyphs.across * (width - 2)}", "frame")]
         if ref is None:
             return [rule]
-        at, shown = self._moment(), len(self.order.rows)
+        shown = len(self.order.rows)
         place = f"{self._top + 1}-{min(shown, self._top + self.inside)} of {shown}"
         said, style = says(ref, at)
         facts = glyphs.dot.join(self._facts(ref, at))
@@ -243,8 +261,8 @@ class TaskTable(FleetRows, inherit_bindings=False):
             self.post_message(self.Looked())
 
     def _make_room(self) -> None:
-        self.hold(HEAD + len(self.order.rows) + self._foot)
         self.forget()
+        self.hold(HEAD + len(self.order.rows) + self._foot)
 
     def on_resize(self, event: Resize) -> None:
         self._make_room()

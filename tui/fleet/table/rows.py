@@ -1,0 +1,91 @@
+"""One row of the table: what may change in it from second to second, and its cells."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rich.segment import Segment
+
+from scheduler.core.views import TaskView
+from tui.common import text as words
+from tui.common.styles import Styles
+from tui.common.task_ref import TaskRef
+from tui.common.usual import Usual
+from tui.fleet.panels.rows import mark, recent_segments
+from tui.fleet.table.columns import EDGE, Column, Moment, Piece, sign
+from tui.glyphs import Glyphs
+
+Columns = tuple[Column, ...]
+
+
+class RowLook(NamedTuple):
+    """All that the cells of a row depend on: cheap to make, and compared each second."""
+
+    ticks: tuple[Piece, ...]  # what the columns show that depend on the time
+    task: TaskView
+    citizen: str
+    light: int
+    usual: Usual | None
+    held: str
+    columns: Columns
+
+
+class RowCells(NamedTuple):
+    """The cells of a row: those left of what ticks, that, and those right of it."""
+
+    look: RowLook
+    left: list[Segment]
+    ticking: list[Segment]
+    right: list[Segment]
+
+    @property
+    def all(self) -> Iterable[Segment]:
+        return (*self.left, *self.ticking, *self.right)
+
+
+def row_look(ref: TaskRef, light: int, columns: Columns, at: Moment) -> RowLook:
+    """How this row looks at this moment."""
+    ticks = tuple(column.show(ref, at) for column in columns if column.ticks)
+    return RowLook(ticks, ref.task, ref.citizen, light, at.usual(ref), at.held(ref.citizen), columns)
+
+
+def ticking_cells(columns: Columns) -> tuple[int, int]:
+    """From which cell on the columns tick, and how many cells that are."""
+    left, first, last = EDGE, -1, 0
+    for column in columns:
+        if column.ticks:
+            first, last = left if first < 0 else first, left + column.gap + column.cells
+        left += column.gap + column.cells
+    return max(0, first), max(0, last - first)
+
+
+def row_cells(look: RowLook, styles: Styles, at: Moment, before: RowCells | None) -> RowCells:
+    """The cells of a row; of those `before` it takes what still holds."""
+    columns, light, glyphs = look.columns, look.light, at.glyphs
+    first = next((n for n, each in enumerate(columns) if each.ticks), len(columns))
+    count = len(look.ticks)
+    ticking = _cells_of(columns[first : first + count], look.ticks, light, styles, glyphs)
+    if before is not None and before.look[1:] == look[1:]:
+        return before._replace(look=look, ticking=ticking)
+    ref = TaskRef(look.citizen, look.task)
+    said, style = sign(ref, at)
+    shown = [column.show(ref, at) for column in columns]
+    left = _cells_of(columns[:first], shown, light, styles, glyphs)
+    rest = first + count
+    right = _cells_of(columns[rest:], shown[rest:], light, styles, glyphs)
+    edge = [mark(glyphs, styles, light), Segment(f"{said} ", styles.style(style, light))]
+    return RowCells(look, [*edge, *left], ticking, right)
+
+
+def _cells_of(
+    columns: Columns, pieces: Sequence[Piece], light: int, styles: Styles, glyphs: Glyphs
+) -> list[Segment]:
+    cells: list[Segment] = []
+    for column, (text, style) in zip(columns, pieces, strict=False):
+        gap = " " * column.gap
+        if not style:
+            cells.append(Segment(gap, styles.style("faint", light)))
+            cells += recent_segments(text, light, styles, glyphs)
+            continue
+        shown = words.fit(text, column.cells, glyphs.ellipsis) if column.left else text.rjust(column.cells)
+        cells.append(Segment(gap + shown, styles.style(style, light)))
+    return cells
