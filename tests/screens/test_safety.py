@@ -14,9 +14,10 @@ import pytest
 from rich.cells import cell_len
 
 from tests.fakes import until
-from tests.screens.driving import shown
-from tests.screens.situations import HOSTILE, SITUATIONS
+from tests.screens.driving import arrive, settled, shown
+from tests.screens.situations import HOSTILE, SITUATIONS, Situation, demo
 from tui.app import ExperienceApp
+from tui.demo import scripts as printed
 from tui.fleet.grid import FleetGrid
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +51,21 @@ async def test_every_line_has_exactly_the_width_of_the_terminal_and_nothing_that
                 assert cell_len(strip.text) == size[0], f"{size}: {strip.text}"
             for line in shown(pilot).split("\n"):
                 assert line.isprintable(), f"{size}: {line}"
+
+
+async def test_the_demo_has_text_that_would_steer_a_terminal_and_shows_it_harmless():
+    """What a person sees of it in the demo is what the tests look at."""
+    assert all(
+        each in printed.HOSTILE for each in ("\x1b]0;", "\x1b]52;", "\x1b[2J", "\u202e", "\x9b", "\x07")
+    )
+    for size in ((120, 40), (80, 24), (40, 12)):
+        async with Situation(demo("iris")).app().run_test(size=size) as pilot:
+            await arrive("n", "enter", "enter")(pilot)
+            await settled(pilot)
+            for line in shown(pilot).split("\n"):
+                assert line.isprintable() and cell_len(line) == size[0], line
+                assert not any(each in line for each in ("\u202e", "\u200b", "\u2060", "\x9b"))
+            assert size[1] < 24 or "[bold]markup[/bold] [/red] [@click=quit]click here[/]" in shown(pilot)
 
 
 @pytest.mark.timeout(240)

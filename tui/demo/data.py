@@ -29,9 +29,13 @@ FAILURES = {  # the message, and how many times in a row
     ("opus", "news_scan"): ("Connection timeout: feeds.example.org:443", 2),
     ("dawn", "email_check"): ("IMAP login refused: [AUTHENTICATIONFAILED] invalid credentials", 5),
     ("atlas", "offsite_backup"): ("restic: repository is already locked by PID 812 on vault", 1),
-    ("iris", "news_scan"): ("\x1b[31mHTTP 502\x1b[0m [/red] \u202egnp.exe\u202c 日本語 ☕️\tbad\nsecond", 3),
+    ("iris", "news_scan"): (
+        "\x1b[31mHTTP 502\x1b[0m [/red] \u202egnp.exe\u202c 日本語 ☕️\tbad\n" + "second" * 50,
+        3,
+    ),
     ("zephyr", "price_monitor"): ("429 Too Many Requests, retry after 120 s", 1),
 }
+HOSTILE = ("iris", "news_scan")  # its feeds answer with what others would rather not read
 WARNINGS = {
     ("mira", "heartbeat"): "disk 91% full: /home",
     ("lark", "news_scan"): "1 of 4 feeds did not answer",

@@ -21,7 +21,7 @@ from scheduler.executors import Executor, Result, RunListener
 from scheduler.process.who import Who
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, SystemClock, Timer
-from tui.demo.data import MESSAGES, NAMES, outcome, state, tasks
+from tui.demo.data import HOSTILE, MESSAGES, NAMES, outcome, state, tasks
 from tui.demo.scripts import FILES, script
 
 SPEED = 15.0  # seconds of the demo in a real one
@@ -65,7 +65,8 @@ class ScriptExecutor(Executor):
     async def _play(self, context: Context, watcher: RunListener) -> Result:
         chance = random.Random(f"{context.citizen}/{context.task} after {context.last_success}")
         result, text = outcome(context.citizen, context.task)
-        lines = script(context.task, result).splitlines(keepends=True)
+        hostile = (context.citizen, context.task) == HOSTILE
+        lines = script(context.task, result, hostile).splitlines(keepends=True)
         pause = MESSAGES[context.task][0] * chance.uniform(0.7, 1.6) / len(lines)
         for number, line in enumerate(lines):
             watcher.output.write(line.encode())
@@ -90,6 +91,7 @@ class MemoryRecorder(Forgetful):
         past = (run for name, known in states.items() for run in _past(citizen, name, known))
         self._runs = sorted(past, key=lambda run: run.finished)
         self._printed: dict[int, str] = {}
+        self._citizen = citizen
 
     def record(self, run: FinishedRun) -> None:
         self._printed[len(self._runs)] = run.output.text() if run.output else ""
@@ -105,7 +107,9 @@ class MemoryRecorder(Forgetful):
     async def output(self, run: int) -> str:
         if not 0 <= run < len(self._runs):
             raise UnknownRun(run)
-        return self._printed.get(run) or script(self._runs[run].task, self._runs[run].outcome)
+        task, result = self._runs[run].task, self._runs[run].outcome
+        hostile = result.bad and (self._citizen, task) == HOSTILE
+        return self._printed.get(run) or script(task, result, hostile)
 
 
 def _past(citizen: str, task: str, known: TaskState) -> Iterator[RunRecord]:

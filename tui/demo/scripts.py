@@ -46,6 +46,16 @@ memory/daily/2026/03/01.json  {OK}written{END}
 archive of {INFO}184 MB{END} written, reading it back
 {OK}verified: 40 files, checksums agree{END}""",
 }
+# What a program of others may print: it steers a terminal, and is shown as text that does nothing.
+HOSTILE = (
+    "\x1b]0;a title\x07\x1b]52;c;c3RvbGVu\x07\x1b[2J\x1b[1;1H"
+    "clear the screen, set the title, fill the clipboard\x1b[?1049l\n"
+    "[bold]markup[/bold] [/red] [@click=quit]click here[/]\n"
+    "right to left: \u202egnp.exe\u202c, nothing between these: a\u200bb\u2060c\n"
+    "wide: 日本語のエラー 🙂 ☕\ufe0f 🇩🇪 👨\u200d👩\u200d👧\n"
+    "bell\x07 backspace\x08\x08 over\rwritten, \x9b31mC1\x9c, NUL \x00\n"
+    f"one word: {'x' * 300}"
+)
 TRACEBACK = """\
 Traceback (most recent call last):
   File "/srv/experience/task.py", line 131, in run
@@ -54,7 +64,9 @@ Traceback (most recent call last):
 """
 
 
-def script(task: str, result: Outcome) -> str:
+def script(task: str, result: Outcome, hostile: bool = False) -> str:
     """The output of a run; a failed one stops halfway, with a traceback."""
+    if hostile:
+        return f"{HOSTILE}\n{TRACEBACK}"
     lines = SCRIPTS[task].splitlines()
     return "\n".join([*lines[: len(lines) // 2], TRACEBACK] if result.bad else [*lines, ""])

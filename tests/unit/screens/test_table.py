@@ -2,15 +2,19 @@
 
 from dataclasses import replace
 
+from rich.style import Style
+
 from scheduler.core.state import Failure
 from scheduler.core.task import Progress
 from scheduler.core.views import TaskStatus, TaskView
 from tests.each import each
 from tests.fakes import NOON
+from tui.common.styles import Styles
 from tui.common.task_ref import TaskRef
 from tui.common.usual import usual
 from tui.fleet.table.columns import LAST, NEXT, RECENT, TASK, Column, Moment, columns_for, says
 from tui.fleet.table.order import Order, SortedBy
+from tui.fleet.table.rows import row_cells, row_look, ticking_cells
 from tui.glyphs import UNICODE
 
 
@@ -107,3 +111,31 @@ def test_what_a_row_says_is_what_is_news():
     assert said(broken, "aria") == ("frozen", "faint")
     busy = replace(running("a"), progress=Progress(31, 50, "31 of 50 frames"))
     assert said(busy) == ("62% · 31 of 50 frames", "running")
+
+
+def moment_at(now: float) -> Moment:
+    return Moment(now, UNICODE, lambda ref: None, lambda citizen: "")
+
+
+def test_a_second_changes_only_the_cells_that_tick():
+    """Both countdown and age of a row tick; the rest of it is neither drawn nor painted again."""
+    styles, columns = Styles.read(lambda name: Style()), columns_for(120, 14)
+    ref = TaskRef("opus", task("news", last_run=NOON - 9, recent="oxo", run_count=7, text="fine"))
+    looks = [row_look(ref, 0, columns, moment_at(now)) for now in (NOON, NOON + 1)]
+    assert looks[0] != looks[1] and looks[0][1:] == looks[1][1:]
+    first = row_cells(looks[0], styles, moment_at(NOON), None)
+    second = row_cells(looks[1], styles, moment_at(NOON + 1), first)
+    assert second.left is first.left and second.right is first.right
+    left, cells = ticking_cells(columns)
+    texts = ["".join(segment.text for segment in row.all) for row in (first, second)]
+    changed = [n for n, (old, new) in enumerate(zip(*texts, strict=True)) if old != new]
+    assert changed and left <= min(changed) and max(changed) < left + cells
+    assert texts[1] == "".join(
+        segment.text for segment in row_cells(looks[1], styles, moment_at(NOON + 1), None).all
+    )
+
+
+def test_ticking_columns_stand_beside_each_other_at_every_width():
+    for width in range(20, 201, 10):
+        ticks = [column.ticks for column in columns_for(width, 14)]
+        assert ticks == sorted(ticks[: ticks.index(True)]) + sorted(ticks[ticks.index(True) :], reverse=True)
