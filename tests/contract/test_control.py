@@ -316,7 +316,7 @@ async def test_a_failure_is_shown_and_a_reset_clears_it(bench):
     await bench.control.pause("bad")
     await bench.control.reset("bad")
     await bench.until_task("bad", lambda task: task.error is None, "it is cleared")
-    assert bench.place.states()["errors"] == {}
+    await until(lambda: bench.place.states()["errors"] == {}, "that is saved")
 
 
 async def test_a_task_that_lacks_settings_says_which(bench):

@@ -134,25 +134,27 @@ async def test_what_fifty_feeds_of_a_hundred_items_cost(tmp_path):
     floor = sum(os.times()[:2]) - floor
     assert used < 2 * floor  # the parser alone, in this process
     assert grown + seen.most < 60 << 20
-    assert seen.gap < 0.2
+    assert seen.work < 0.2
     assert len({each["id"] for each in news(home)}) == 5000
 
 
 class Watch:
-    """The longest pause of the loop, and the most memory that children had for themselves."""
+    """The most work of the loop's thread between two turns, and the most memory of children.
 
-    gap, most = 0.0, 0
+    Work, not time: on a busy machine a turn waits for others, too.
+    """
+
+    work, most = 0.0, 0
 
     async def go(self) -> "Watch":
-        last = looked = time.perf_counter()
+        done, looked = time.thread_time(), time.perf_counter()
         try:
             while True:
                 await asyncio.sleep(0.01)
-                now = time.perf_counter()
-                self.gap, last = max(self.gap, now - last), now
-                if now - looked > 0.1:
-                    self.most, looked = max(self.most, _private()), now
-                    last = time.perf_counter()
+                self.work = max(self.work, time.thread_time() - done)
+                if time.perf_counter() - looked > 0.1:
+                    self.most, looked = max(self.most, _private()), time.perf_counter()
+                done = time.thread_time()
         except asyncio.CancelledError:
             return self
 

@@ -12,17 +12,17 @@ import pytest
 
 from scheduler.control.wire.asker import Asker, outside
 from scheduler.errors import SchedulerError
-from scheduler.process.who import Who, user_name
+from scheduler.process.who import UNKNOWN_RUN, Who, user_name
 from scheduler.system.unix_socket import Peer, owners_among, socket_path
 from tests.crash.loops import ROOT, Place
 from tests.fakes import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other kernels tell less of a peer")
 
-# A daemon without mark, session, parent or standard streams of its run asks: saying that it is root, without
-# that, and through a connection whose maker has ended.
+# A daemon without mark, session or standard streams of its run asks: saying that it is root, without that,
+# and through a connection whose maker has ended. Its parents end at once, or ("stay") when it has its answers.
 SLY = """
-import json, os, socket, sys
+import json, os, socket, sys, time
 def ask(connection, **request):
     answers = connection.makefile("rb")
     answers.readline()
@@ -33,9 +33,11 @@ def connected():
     connection.connect(sys.argv[1])
     return connection
 if "bare" not in sys.argv:
-    os.execve(sys.executable, [sys.executable, "-S", __file__, sys.argv[1], "bare"], {})
+    os.execve(sys.executable, [sys.executable, "-S", __file__, *sys.argv[1:], "bare"], {})
 for _ in range(2):
     if os.fork():
+        while "stay" in sys.argv and not os.path.exists("said"):
+            time.sleep(0.01)
         os._exit(0)
     os.setsid()
 for number in range(3):
@@ -58,11 +60,18 @@ os.write(writing, b"x")
 """
 
 
-async def test_a_client_inside_a_run_that_claims_to_be_root_is_recorded_as_the_run(tmp_path):
+@pytest.mark.parametrize(
+    ("parents", "runs"),
+    # One whose parents have ended before the owner looked at the children is of a run, nobody knows of which.
+    [("stay", ["task sly"]), ("leave", ["task sly", UNKNOWN_RUN])],
+)
+async def test_a_client_inside_a_run_that_claims_to_be_root_is_recorded_as_the_run(tmp_path, parents, runs):
     place = Place(tmp_path)
     (place.home / "sly.py").write_text(SLY)
     never = json.dumps("59 23 31 12 *")
-    argv = json.dumps([sys.executable, "-S", str(place.home / "sly.py"), str(socket_path(place.home))])
+    argv = json.dumps(
+        [sys.executable, "-S", str(place.home / "sly.py"), str(socket_path(place.home)), parents]
+    )
     place.tasks(
         f"other\ncron = {never}\ncommand = ['true']",
         f"sly\nevery = '1h'\ncommand = {argv}",
@@ -75,8 +84,7 @@ async def test_a_client_inside_a_run_that_claims_to_be_root_is_recorded_as_the_r
         assert "which connected, has ended" in hidden["error"]["message"]
         await until(lambda: any(event["kind"] == "paused" for event in place.events()), "it is logged")
     (who,) = [event["who"] for event in place.events() if event["kind"] in ("paused", "resumed")]
-    # Its run was over: it is known by where it came from, if a look at the children fell in between.
-    assert who["run"] in ("task sly", "a run")
+    assert who["run"] in runs
     assert who["user"] == user_name(os.geteuid())
 
 
