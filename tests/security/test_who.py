@@ -20,7 +20,7 @@ from tests.fakes import until
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other kernels tell less of a peer")
 
 # A daemon without mark, session or standard streams of its run asks: saying that it is root, without that,
-# and through a connection whose maker has ended. Its parents end at once, or ("stay") when it has its answers.
+# and through a connection whose maker has ended. Its parents end at once, or ("stay") after its answers.
 SLY = """
 import json, os, socket, sys, time
 def ask(connection, **request):
