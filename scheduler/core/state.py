@@ -6,6 +6,7 @@ All times are Unix seconds (UTC), all durations seconds. A state changes only th
 from dataclasses import replace
 from typing import Any
 
+from scheduler.core.schedules.schedule import DRIFT
 from scheduler.core.task import Outcome
 from scheduler.core.values import record, value
 from scheduler.process.process_info import Running
@@ -120,6 +121,8 @@ class TaskState:
         fields["run_count"] += 1
         fields["running"], fields["retry_at"] = None, None
         fields["outcome"], fields["last_duration"] = outcome, duration
+        if self.last_run is not None and self.last_run + duration > at + DRIFT:  # the clock was set back
+            fields["last_duration"] = max(0.0, at - self.last_run)
         if outcome is not SKIPPED:
             fields["recent"] = (self.recent + _SIGNS.get(outcome, "x"))[-RECENT:]
         fields["forced"] = self.forced and not self.starting  # then it is a force for the run after this one

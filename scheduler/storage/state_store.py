@@ -106,7 +106,7 @@ class DiskStore(Store):
         self._clock, self._pool = clock, pool
         self._quick, self._durable = _Lane(self._write), _Lane(self._save)
         self._version = 0
-        self._closed = False
+        self._closed = self._begun = False
         self._soon: asyncio.TimerHandle | None = None
         self._delay = FIRST_RETRY
         self._retry: Timer | None = None
@@ -118,7 +118,7 @@ class DiskStore(Store):
         return self.file.load()
 
     def begin(self, states: Callable[[], States], adopt: Adopt, notify: Callable[[], None]) -> None:
-        self._states, self._adopt, self._notify = states, adopt, notify
+        self._states, self._adopt, self._notify, self._begun = states, adopt, notify, True
 
     def differs(self) -> bool:
         return self.file.differs()
@@ -135,7 +135,12 @@ class DiskStore(Store):
         return await asyncio.shield(self._save_now())
 
     async def close(self) -> None:
-        """Make pending changes durable, in one attempt: a failing disk does not delay the end."""
+        """Make pending changes durable, in one attempt: a failing disk does not delay the end.
+
+        One that ends while it is read knows nothing, and writes nothing.
+        """
+        if not self._begun:
+            return
         if self._retry:
             self._retry.cancel()
         await self.saved()

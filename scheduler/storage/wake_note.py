@@ -64,11 +64,17 @@ def wake_state(
     state = saved or (note.state.asked_for() if note.wanted else note.state)
     if note.number > count:
         return _of_turn(state, note)
-    ahead = last_wake is not None and last_wake > now and state.last_run is not None
-    if last_wake is not None and not ahead and abs(last_wake - (state.last_run or 0.0)) > SAME:
+    if last_wake is not None and _knows_more(last_wake, state.last_run, now):
         state = state.changed(last_run=last_wake, last_duration=None)
     recorded = state.running is not None and not state.starting  # it is found as interrupted, which counts it
     return state.changed(run_count=max(state.run_count, count - recorded))
+
+
+def _knows_more(last_wake: float, last_run: float | None, now: float) -> bool:
+    """Whether metadata.json is right, not the saved state; the record of a later wake may be missing."""
+    if last_run is None:
+        return True
+    return last_wake <= now and (last_wake > last_run + SAME or last_run > now)
 
 
 def _of_turn(state: TaskState, note: WakeNote) -> TaskState:

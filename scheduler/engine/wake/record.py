@@ -68,6 +68,7 @@ class WakeRecord:
             self.count = self._kept.number
             at = self._kept.since if state.last_run is None else state.last_run  # the clock was set since
             self._write(self.count, at, result, {})
+        self.count = max(self.count, state.run_count)  # records that a full disk kept from being written
         self._kept = replace(self._kept, number=0, wanted=False, state=TaskState())
         if self._written.number:  # the states that come tell the owner after this one no more of that turn
             self._write_note()

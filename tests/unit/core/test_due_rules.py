@@ -230,3 +230,9 @@ def test_a_long_run_by_a_clock_that_was_ahead_does_not_cost_the_next_slot():
         last_run=NOON + 2 * HOUR, last_duration=3 * HOUR, slot=NOON - HOUR, schedule="0 * * * * UTC"
     )
     assert next_slot("opus", task, take_up(task, ran, NOON + 60), NOON + 60) == NOON + HOUR
+
+
+def test_a_run_that_the_clock_was_set_back_in_is_over_now_and_serves_no_later_slot():
+    tick = Task("tick", Cron("*/5 * * * *"), Call(print))
+    state = TaskState(last_run=NOON).finished(Outcome.OK, "", at=NOON + 60, duration=3000)
+    assert next_slot("opus", tick, state, NOON + 60) == NOON + 300

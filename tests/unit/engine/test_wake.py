@@ -112,6 +112,14 @@ async def test_a_record_that_is_ahead_does_not_put_off_the_wake_at_the_restart_a
         assert scheduler.snapshot().wake.due == last + 600
 
 
+async def test_a_wake_that_the_disk_was_too_full_to_record_does_not_come_again(build, clock, home):
+    (home / "metadata.json").write_text('{"last_wake": "2026-03-02T11:45:00+00:00", "wake_count": 41}')
+    state = TaskState(last_run=NOON - 300, run_count=42)
+    scheduler = await build(wake=WakeConfig(every=600), states={"wake": state})
+    assert scheduler.snapshot().wake.due == NOON + 300
+    assert scheduler.snapshot().wake.count == 42
+
+
 async def test_the_next_wake_is_counted_from_the_last_recorded_one_and_unknown_keys_survive(
     build, clock, home
 ):

@@ -231,6 +231,12 @@ def test_what_we_do_not_know_survives_every_save(home):
 # ------------------------------------------------------------------ saves while a loop runs
 
 
+async def test_what_ends_before_it_has_begun_writes_nothing(home, clock):
+    (home / NAME).write_text('{"last_run": {"tick": 5.0}}')
+    await DiskStore(home, clock).close()
+    assert on_disk(home) == {"last_run": {"tick": 5.0}}
+
+
 async def test_one_save_serves_all_changes_that_wait(owner, home, monkeypatch):
     saves = []
     save = StateFile.save
