@@ -73,6 +73,7 @@ class Owed:
         self.at = self.wall = self.down_at = self.down_wall = -NEVER
         self.started_at = self.ended_at = -NEVER
         self.free_since = self.worker_since = -NEVER  # nothing hinders it since, a worker is free since
+        self.seen = -NEVER  # first, as its scheduler has saved it
         self.wanted_since = -NEVER  # slots until then were not wanted
         self.off_since = -NEVER  # when it was paused or disabled (true time)
         self.unnoticed, self.noticed_by = 0.0, NEVER  # by how much the clock was set, and when that is seen
@@ -240,6 +241,7 @@ class Owed:
         latest, soonest = self.wall - early, self.wall - slot - self.plan.jitter
         first_ever = not self.plan.cron and self.owing.last == -NEVER  # due, never missed
         if self.plan.catch_up or first_ever or latest < MINUTE - LITTLE:
+            certain = certain and not (self.plan.cron and slot <= self.wanted_since)
             self._owe(slot, must=served is False and certain)
         elif soonest < MINUTE + LITTLE:
             self._owe(slot, must=False)
@@ -297,6 +299,8 @@ class Owed:
             self.down_wall = min(self.down_wall, self.wall)
         if self.plan.cron:
             self._next(self.wall)
+        elif owing.last > self.wall:  # the end of the run may say so, before anybody notices
+            self._between(min(owing.low, self.wall + self.plan.every), owing.high)
 
     def _not_noticed(self, fact: Fact) -> None:
         """Small steps are absorbed by the looks between them; a large one must be seen."""
@@ -336,13 +340,22 @@ class Owed:
         from_future, owing.last = owing.last > self.wall, min(owing.last, self.wall)
         if self.plan.cron:
             self._next(self.wall)
+            self._late_again()
             return
         if owing.last == -NEVER:  # never ran: due since it was seen
-            self._between(self.wall, self.wall)
+            self._between(min(owing.low, self.wall), self.wall)
         elif from_future:
-            self._between(self.wall + self.plan.every, self.wall + self.plan.every)
+            latest = self.wall + self.plan.every
+            self._between(min(owing.low, latest), latest)
         elif owing.low > self.wall:
             self._sooner_beat()
+
+    def _late_again(self) -> None:
+        """A slot that was missed by a wrong clock may be late by the right one."""
+        slot = last_slot(self.plan.cron, self.plan.zone, self.wall)
+        late = self.wall - slot < MINUTE + LITTLE and slot > self.wanted_since
+        if late and self._on and self._was_served(slot) is not True:
+            self.owing.may, self.owing.slot = True, slot
 
     def _sooner_beat(self) -> None:
         """Beats that were skipped are in the future again."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.simulation.history import History, Plan
 from tests.simulation.oracle import NEVER, last_slot
-from tests.simulation.owed import LITTLE, ON_TIME, SCHEDULED, Broken, Owed
+from tests.simulation.owed import LITTLE, ON_TIME, REMEMBERED, SCHEDULED, Broken, Owed
 from tests.simulation.trace import Fact
 
 A_MOMENT = 0.01  # seconds between what somebody does and what the scheduler knows
@@ -24,6 +24,7 @@ class Wanted(Owed):
     # ------------------------------------------------------------------ the owner
 
     def _up(self, fact: Fact) -> None:
+        self._remember()
         if self.unnoticed < 0 and self.owing.retry_by < NEVER:
             self.owing.retry_by = max(self.owing.retry_by, self.at + self.owing.delay)
         self.up, self.stopping, self.unnoticed = True, False, 0.0
@@ -46,7 +47,8 @@ class Wanted(Owed):
 
     def _up_cron(self) -> None:
         owing = self.owing
-        certain = max(self.wanted_since, owing.last) <= self.down_wall and not self.owing.lost
+        certain = max(self.wanted_since, owing.last) <= self.down_wall and not owing.lost
+        certain = certain and (self.seen <= self.wall or owing.last > -NEVER)  # else it is seen only now
         since = self.wanted_since if self.wanted_since <= self.wall else -NEVER
         owing.last = min(owing.last, self.wall)  # moments in the future count as now
         slot = last_slot(self.plan.cron, self.plan.zone, self.wall)
@@ -68,6 +70,7 @@ class Wanted(Owed):
         elif owing.low <= self.wall and not owing.wanted:
             certain = owing.high <= self.wall and not self.owing.lost and self.wanted_since <= self.down_wall
             owing.may, owing.must = owing.may or owing.high > self.wall, False
+            owing.due = NEVER if owing.high <= self.wall else owing.due
             self._slot_came(min(owing.high, self.wall), certain=certain)
         elif owing.low > self.wall:
             self._sooner_beat()
@@ -102,6 +105,7 @@ class Wanted(Owed):
             self.owing.lost, self.owing.must, self.owing.retry_by = True, False, NEVER
         if saved.running:
             self._interrupted(saved)
+        self.seen = saved.first_seen or -NEVER
         if saved.retry_at is None:
             self.owing.retry_from = self.owing.retry_by = NEVER
         if saved.attempt in self.owing.attempts:
@@ -119,6 +123,11 @@ class Wanted(Owed):
             owing.wanted = True
             return
         owing.attempts = frozenset({0})
+        self._slots_of_the_run()
+
+    def _slots_of_the_run(self) -> None:
+        """What was due during a run that did not end by itself may be made up."""
+        owing = self.owing
         if self.plan.every:
             low = owing.last + self.plan.every - ON_TIME
             self._between(min(owing.low, low), owing.high)
@@ -217,6 +226,7 @@ class Wanted(Owed):
         if outcome == "interrupted":
             owing.attempts = frozenset({0})
             owing.wanted = owing.wanted or (self.stopping and "removed" not in text)
+            self._slots_of_the_run()
         elif outcome in ("failed", "timed out"):
             self._retry()
         else:
@@ -306,7 +316,7 @@ class Wanted(Owed):
             self._next(self.wall)
         elif owing.due == NEVER:
             owing.may = True
-            self._between(self.wall, self.wall + self.plan.every)
+            self._between(self.wall - self.plan.jitter, self.wall + self.plan.every)
 
     def _planned(self, fact: Fact) -> None:
         self.plan = fact.more
@@ -394,6 +404,11 @@ class WantedWake(Wanted):
         self.asked += self.urgent or self.at <= self.soft
         super()._starting(fact)
         self.urgent, self.soft = False, -NEVER
+
+    def _serve(self, slot: float) -> None:
+        super()._serve(slot)
+        if slot > self.wall:  # it came while tasks were waited for, before the clock was set back
+            self.owing.stepped_back = max(self.owing.stepped_back, REMEMBERED)
 
     def _interval_from(self, trigger: str) -> None:
         every, decided = self.plan.every, self.at - PATIENCE - UNSURE
