@@ -1,7 +1,7 @@
 # One process runs every citizen, without a screen, as an ordinary user; homes are a volume.
 #
 #   docker build -t experience .
-#   docker run -d --name experience -v ./citizens:/citizens experience
+#   docker run -d --name experience --stop-timeout 30 -v ./citizens:/citizens experience
 #   docker exec -it experience experience-tui --attach
 #
 FROM python:3.12-slim AS build

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.attached import attach, clients, serve, thousand
 from benchmarks.child import MeasurementFailed
-from benchmarks.commands import migrate, status
+from benchmarks.commands import migrate, newcomer, status
 from benchmarks.engine import dispatch, history, output, throughput
 from benchmarks.machines import shared
 from benchmarks.screens import big, details, monitor, stall
@@ -29,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "machines": shared.shared,
     "migrate": migrate.migrate,
     "idle": throughput.idle,
+    "newcomer": newcomer.newcomer,
     "status": status.status,
     "monitor": monitor.monitor,
     "big": big.big,

@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+from tests.screens import moving_picture
 from tests.screens.details.details_situations import DETAILS
 from tests.screens.driving import arrive
 from tests.screens.situations import SITUATIONS, Situation
@@ -43,6 +44,8 @@ def main() -> None:
     for name, situation in shown.items():
         (FOLDER / f"{name}.svg").write_text(asyncio.run(picture(situation)))
         print(f"screenshots/{name}.svg")
+    moving_picture.main(FOLDER / "demo.svg")
+    print("screenshots/demo.svg")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ PAUSED = {("opus", "offsite_backup"), ("clio", "price_monitor"), ("clio", "news_
 NOT_SET_UP = {
     ("opus", "dream_generate"): "llm",
     ("mira", "email_check"): "host",
-    ("basil", "offsite_backup"): "to",
+    ("basil", "offsite_backup"): "repository or directory",
     ("cedar", "news_scan"): "feeds",
 }
 OPTIONS: dict[str, dict[str, Any]] = {
