@@ -23,6 +23,7 @@ from scheduler.schema.table import At, Problems, is_table, key, read
 from scheduler.schema.values import (
     Flag,
     InvalidValue,
+    document,
     integer,
     reason,
     seconds,
@@ -39,6 +40,9 @@ class TaskTable(RunTable):
     priority: Annotated[int, integer(-1000, 1000)] = key(50, "Of the due tasks, the lowest starts first.")
     input: Annotated[str | None, text] = key(None, "Text for the command's standard input.")
     queue: Annotated[str, queue_name] = key("", "The workers that carry its runs; else its owner does.")
+    options: Annotated[dict[str, Any] | None, document] = key(
+        None, "What a handler of your own finds in ctx.options."
+    )
     news: Flag = key(True, "false: only its failures and recoveries are news for the gate of the wake.")
 
 
@@ -90,11 +94,13 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
         schedule = Cron(table.cron) if table.cron else Every(table.every or LONGEST)
         work = NotSetUp("timezone", _zone_advice(name, place))
     limits = limits_of(table, at, problems)
+    if table.options is not None and not table.handler:
+        problems.add((*at, "options"), "goes with handler; a command gets arguments, input or environment")
     _check_queue(table, at, place, problems)
     if schedule is None or len(problems.found) > before:
         return None
     hidden = frozenset(k for k, value in given.items() if holds_sensitive(value))
-    made = _build_task(name, schedule, work, table, options, limits)
+    made = _build_task(name, schedule, work, table, table.options if builtin is None else options, limits)
     made = replace(made, active=hours, source=problems.files(at, given), hidden=hidden)
     if isinstance(schedule, Cron) and not made.catch_up and active_slot(made, schedule.after(0.0)) == NEVER:
         fix = "widen them, or remove catch_up = false"
@@ -142,7 +148,7 @@ def _build_task(
     return Task(name, schedule, work, options=options, **limits)
 
 
-_LIMITS = {each.name for each in fields(Task)} & TaskTable.model_fields.keys()
+_LIMITS = ({each.name for each in fields(Task)} & TaskTable.model_fields.keys()) - {"options"}
 
 
 def _defaults(name: str) -> dict[str, Any]:

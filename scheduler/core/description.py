@@ -1,7 +1,7 @@
 """Put a task's definition into words, with its secrets masked."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,8 +151,18 @@ def _retries(task: Task) -> str:
 
 def _options(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     """The handler's own settings, if the task runs its handler."""
-    if task.options is None or not isinstance(task.work, Call | NotSetUp):
-        return
+    if isinstance(task.options, Mapping):
+        yield from _free_options(task, masks)
+    elif task.options is not None and isinstance(task.work, Call | NotSetUp):
+        yield from _known_options(task, masks)
+
+
+def _free_options(task: Task, masks: Masks) -> Iterator[DefinitionField]:
+    for name, value in task.options.items():
+        yield DefinitionField(name, MASK if "options" in task.hidden else masks.value(name, value))
+
+
+def _known_options(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     for name, field in type(task.options).model_fields.items():
         value = getattr(task.options, name)
         duration = any(getattr(each, "is_duration", False) for each in field.metadata)

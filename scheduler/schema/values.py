@@ -248,6 +248,23 @@ def pairs(value: Any) -> dict[str, str]:
     return {name: text(each) for name, each in value.items()}
 
 
+@reads(type="object")
+def document(value: Any) -> dict[str, Any]:
+    """A table of values that JSON has: text, numbers, true and false, lists and tables."""
+    if not isinstance(value, dict):
+        raise InvalidValue(f"is {type_name(value)}; write it as a table, like {{ limit = 10 }}")
+    _check_plain(value)
+    return value
+
+
+def _check_plain(value: Any) -> None:
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            _check_plain(each)
+    elif not isinstance(value, str | int | float):
+        raise InvalidValue(f"holds {type_name(value)}; write it as text, in quotes")
+
+
 @pairs.variant
 def secret_pairs(value: Any) -> dict[str, Sensitive]:
     """A table whose values no repr, log or screen shows."""

@@ -1,13 +1,12 @@
-"""What the documents say: links lead somewhere, commands exist with their options, Python samples run."""
+"""What the documents say: links lead somewhere, Python samples run, pictures are there."""
 
 import json
 import re
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
+from xml.etree import ElementTree
 
-import click
 import pytest
 
 from scheduler import Report, TaskFailed
@@ -16,13 +15,10 @@ from scheduler.cli.original import core
 from scheduler.core.task import Context, Outcome
 from scheduler.engine.wake.letter import letter
 from scheduler.engine.wake.results import TaskResult
-from tui.__main__ import COMMANDS, monitor
+from tests.documents import OTHERS, PAGES, ROOT
+from tests.each import each
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "SKILL.md"])
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]+)?\)")
-_CALL = re.compile(r"(?:experience-tui|\./run\.sh) ([a-z][^`\n#;&|]*)")
-OF_RUN_SH = {"serve"}
 
 
 def headings(page: Path) -> set[str]:
@@ -30,7 +26,7 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@each("page", [*PAGES, *OTHERS])
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in _LINK.findall(page.read_text()):
         file = page if not target else (page.parent / target).resolve()
@@ -39,39 +35,15 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor[1:] in headings(file), f"{page.name}: {target}{anchor}"
 
 
-def calls(page: Path) -> list[list[str]]:
-    """The words of every command line of ours in a page: those in code, not in sentences."""
-    code = re.findall(r"```(?:bash|sh)?\n(.*?)```|`([^`\n]+)`", page.read_text(), re.DOTALL)
-    return [call.split() for pair in code for text in pair for call in _CALL.findall(text)]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_exist_with_their_options(page: Path) -> None:
-    for verb, *words in calls(page):
-        command = _command(verb)
-        if command is None:  # a citizen's name: its loop
-            assert not words or words[0].startswith("-"), (page.name, verb, words)
-            continue
-        while isinstance(command, click.Group) and words and words[0] in command.commands:
-            command = command.commands[words.pop(0)]
-        known = {option for parameter in command.params for option in parameter.opts}
-        before = words[: words.index("--")] if "--" in words else words
-        for word in before:
-            if word.startswith("--"):
-                assert word.partition("=")[0] in known | {"--help"}, (page.name, verb, word)
-
-
-def _command(verb: str) -> click.Command | None:
-    if verb not in COMMANDS:
-        return None
-    module, _, name = COMMANDS[verb].partition(":")
-    found: click.Command = getattr(import_module(module), name)
-    return found
-
-
-def test_options_of_the_monitor_are_known() -> None:
-    known = {option for parameter in monitor.params for option in parameter.opts}
-    assert {"--no-ui", "--demo", "--citizen"} <= known
+def test_the_moving_picture_needs_nothing_and_is_small() -> None:
+    file = ROOT / "screenshots" / "demo.svg"
+    root = ElementTree.parse(file).getroot()
+    links = {value for each in root.iter() for name, value in each.attrib.items() if name.endswith("href")}
+    assert all(link.startswith("#") for link in links) and len(links) > 100
+    text = file.read_text()
+    assert len(text) < 1_000_000 and "http" not in text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert text.count("{transform:") > 20
+    assert "DEMO 15x" in text and "screenshots/demo.svg" in (ROOT / "README.md").read_text()
 
 
 def samples(page: str) -> list[str]:
@@ -81,7 +53,7 @@ def samples(page: str) -> list[str]:
 def test_handlers_of_the_documents_do_what_they_say(tmp_path: Path) -> None:
     (tmp_path / "note.md").write_text("two words")
     count, read = (_handler(sample) for sample in samples("python-tasks.md"))
-    context = Context("opus", tmp_path, "count_words", options={"limit": 1000})
+    context = Context("opus", tmp_path, "count_words", options={"pattern": "*.md"})
     assert count(context) == "2 words"
     with pytest.raises(TaskFailed, match="inbox is missing"):
         read(context)
