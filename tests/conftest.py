@@ -1,6 +1,7 @@
 """What tests share: a clock that stands still, and a citizen's scheduler on it."""
 
 import logging
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,6 +20,8 @@ from scheduler.storage.state_store import Store
 from tests.fakes import FakeClock
 
 sys.unraisablehook = sys.__unraisablehook__
+if hasattr(signal, "SIGHUP"):  # whoever starts the tests with nohup: their children are to be hung up on
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

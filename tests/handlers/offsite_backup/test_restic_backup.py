@@ -1,6 +1,7 @@
 """offsite_backup to a restic repository, real ones: a folder and `rclone serve restic`."""
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from scheduler.core.task import Context, Report
@@ -422,12 +424,16 @@ def test_a_killed_backup_is_no_backup_and_the_next_heals(home, repo):
         "    if not [*(repository / 'locks').iterdir()]: return\n"
         "    for child in Path(f'/proc/self/task/{os.getpid()}/children').read_text().split():\n"
         "        os.kill(int(child), signal.SIGKILL)\n"
+        "        print(child, flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "options = Options.model_construct(repository=str(repository), password='correct horse')\n"
         "asyncio.run(offsite_backup(Context('opus', home, 'offsite_backup', options, report=die)))\n"
     )
-    killed = subprocess.run([sys.executable, "-c", script, home, repo], cwd=ROOT, check=False)
+    argv = [sys.executable, "-c", script, home, repo]
+    killed = subprocess.run(argv, cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True)
     assert killed.returncode == -signal.SIGKILL
+    pids = [int(pid) for pid in killed.stdout.split()]
+    asyncio.run(until(lambda: all(map(is_reaped, pids)), "restic is reaped"))
     assert [*(repo / "locks").iterdir()]
     assert len(listed(home, repo)) == 1
     assert (home / STAGED / "runs.db").exists()
@@ -436,6 +442,13 @@ def test_a_killed_backup_is_no_backup_and_the_next_heals(home, repo):
     assert len(listed(home, repo)) == 2
     assert not [*(repo / "locks").iterdir()]
     assert not (home / STAGED).exists()
+
+
+def is_reaped(pid: int) -> bool:
+    """restic takes a lock for alive until its holder is reaped; that may be this process."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    return not psutil.pid_exists(pid)
 
 
 async def test_a_cancelled_backup_leaves_no_restic(home, repo):
