@@ -1,12 +1,18 @@
 """One PostgreSQL for all tests of this folder, and a database that each test finds empty."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from scheduler.cluster.database import Database, install
+from scheduler.cluster.fence import FencedWriter
+from scheduler.cluster.leases import Leases
+from scheduler.cluster.remote import rows
+from scheduler.process.process_info import BOOT, Running
+from tests.cluster.desk import Desk
 from tests.cluster.postgres import Postgres, postgres
 
 HERE = Path(__file__).parent
@@ -44,3 +50,15 @@ async def database(url: str) -> Database:
                 (citizen, home),
             )
     return database
+
+
+@pytest.fixture
+async def desk(database: Database) -> AsyncIterator[Desk]:
+    leases = Leases(database, "m1", Running(os.getpid(), 0.0, 0.0, BOOT), 600.0)
+    writer = FencedWriter(database, rows.wait)
+    lease = await leases.take("opus", "home-1")
+    async with database.connection() as connection:
+        yield Desk(database, connection, leases, writer, lease)
+    await writer.close()
+    await leases.close()
+    await database.close()

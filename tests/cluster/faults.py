@@ -32,7 +32,8 @@ SETTLE = 4.0  # leases at the end without faults: everything has to run again
 STARTS = 20.0  # seconds that a process may take until it runs what is due, on a busy machine
 AT_ONCE = 2  # machines with a fault: one is left
 PROGRAM = """import os, sys, time
-log, machine, lasts = sys.argv[1:]
+log, lasts = sys.argv[1:]
+machine = os.environ['MACHINE']
 slot, epoch = os.environ['EXPERIENCE_SLOT'], os.environ['EXPERIENCE_EPOCH']
 def note(what):
     line = f'{what} {slot} {epoch} {machine} {os.getpid()} {time.clock_gettime(time.CLOCK_MONOTONIC):.3f}\\n'
@@ -46,7 +47,8 @@ TASK = """
 [citizens.{citizen}.tasks.tick]
 every = "{every}s"
 timeout = "30s"
-command = ["{python}", "-S", "{program}", "{log}", "{machine}", "{lasts}"]
+command = ["{python}", "-S", "{program}", "{log}", "{lasts}"]
+{more}
 """
 
 
@@ -56,6 +58,9 @@ def now() -> float:
 
 class Trial:
     """Three machines, six citizens, three runs in a lease for each, and faults by seeds."""
+
+    lasts = 0.3  # seconds that a run takes, with the usual lease
+    more = ""  # keys of each task
 
     def __init__(
         self, server: Postgres, folder: Path, *, failover: float = USUAL, epochs: bool = True
@@ -83,8 +88,8 @@ class Trial:
                 python=sys.executable,
                 program=self._program,
                 log=self._log,
-                machine=name,
-                lasts=0.3 * self._pace,
+                lasts=self.lasts * self._pace,
+                more=self.more,
             )
             for citizen in CITIZENS
         )
@@ -133,11 +138,15 @@ class Trial:
         for command in (("engine", "setup"), ("engine", "join", *CITIZENS)):
             answer = first.run(*command)
             assert answer.returncode == 0, answer.stderr
+        self._start()
+        self._until(lambda: len(self._lines()) >= 2 * len(CITIZENS))
+
+    def _start(self) -> None:
+        first = self.machines[0]
         for machine in self.machines:
             if machine is not first:
                 first.share_homes(machine, *CITIZENS)
             machine.start()
-        self._until(lambda: len(self._lines()) >= 2 * len(CITIZENS))
 
     def _until(self, happened: Callable[[], bool]) -> None:
         until = time.monotonic() + 60

@@ -1,6 +1,7 @@
 """The program as the tests of many machines start it: with leases of less than three seconds, if asked.
 
-With `without-epochs` it is the negative control: leases are trusted for ever, and writes are not fenced.
+With `without-epochs` it is the negative control: leases are trusted for ever, and writes are not fenced. With
+`without-leases` it is that of workers: they do not end what they may no longer carry, nor does their guard.
 """
 
 import sys
@@ -10,6 +11,7 @@ from scheduler.schema import values
 FOR_EVER = 1e9  # of the clock of leases
 SHORTEST = 0.5  # seconds of a lease: tests have no time for three
 WITHOUT_EPOCHS = "without-epochs"
+WITHOUT_LEASES = "without-leases"
 seconds = values.seconds
 
 
@@ -28,10 +30,20 @@ def forget_epochs() -> None:
         setattr(fence, name, text.replace("SELECT * FROM begun UNION SELECT * FROM again", everything))
 
 
+def forget_leases() -> None:
+    from scheduler.cluster.guard import Guard
+    from scheduler.cluster.remote.presence import Presence
+
+    Presence._give_up = lambda presence, why: None  # type: ignore[method-assign]
+    Guard.renewed = lambda guard, deadline: None  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     values.seconds = lambda low=0.0: seconds(min(low, SHORTEST))
     if sys.argv[1] == WITHOUT_EPOCHS:
         forget_epochs()
+    if sys.argv[1] == WITHOUT_LEASES:
+        forget_leases()
     del sys.argv[1]
     from tui.__main__ import main
 

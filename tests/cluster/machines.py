@@ -47,6 +47,7 @@ class Machine:
     port: int
     settings: str
     launcher: tuple[str, ...] = ("-P", "-m", "tui")
+    arguments: tuple[str, ...] = ("--no-ui",)
     process: "subprocess.Popen[bytes] | None" = None
     wire: "subprocess.Popen[str] | None" = None
     output: list[IO[bytes]] = field(default_factory=list)
@@ -89,7 +90,7 @@ class Machine:
     def start(self) -> None:
         log = (self.folder / "out").open("ab")
         self.output.append(log)
-        command = (sys.executable, *self.launcher, "--no-ui")
+        command = (sys.executable, *self.launcher, *self.arguments)
         self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
 
     @property

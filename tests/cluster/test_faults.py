@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from tests.cluster import worker_faults
 from tests.cluster.faults import control, trial
 from tests.cluster.histories import Row, Run, Span, judge, judge_gaps
 from tests.cluster.postgres import Postgres
@@ -23,6 +24,18 @@ def test_nothing_runs_twice_and_nothing_is_lost(server: Postgres) -> None:
 @pytest.mark.timeout(120)
 def test_without_epochs_the_checker_finds_it(server: Postgres) -> None:
     assert control(server, failover=FAILOVER).twice
+
+
+@pytest.mark.timeout(400)
+def test_nor_where_workers_carry_the_runs(server: Postgres) -> None:
+    verdict = worker_faults.trial(server, range(4), 6.0, failover=FAILOVER)
+    assert verdict.runs > 10 and len(verdict.faults) > 5, verdict.counts()
+    assert verdict.guilty == [], verdict.counts()
+
+
+@pytest.mark.timeout(120)
+def test_without_leases_of_workers_the_checker_finds_it(server: Postgres) -> None:
+    assert worker_faults.control(server, failover=FAILOVER).overlaps
 
 
 def run(number: int, epoch: int = 1, began: float = 0.0, ended: float = 0.5) -> Run:

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from scheduler.cli.looks.doctor import doctor_command
 from scheduler.cli.setup.engine import engine_command
 from scheduler.cluster.database import Database
-from tests.cluster.test_remote_rows import Desk, desk  # noqa: F401 # a fixture
+from tests.cluster.desk import Desk
 
 SETTINGS = """root = "{root}"
 [engine]
@@ -30,7 +30,7 @@ def asked(url: str, folder: Path, *words: str) -> Result:
     return CliRunner().invoke(command, arguments, standalone_mode=False)
 
 
-async def test_it_names_queues_and_workers(desk: Desk, url: str, tmp_path: Path) -> None:  # noqa: F811
+async def test_it_names_queues_and_workers(desk: Desk, url: str, tmp_path: Path) -> None:
     first, second = await desk.start(), await desk.start(task="embed")
     status = await asyncio.to_thread(asked, url, tmp_path, "status")
     assert "queue gpu: 2 runs wait and no worker is there; start one with: " in status.stderr
@@ -46,7 +46,7 @@ async def test_it_names_queues_and_workers(desk: Desk, url: str, tmp_path: Path)
     assert second
 
 
-async def test_doctor_says_how_the_database_is(desk: Desk, url: str, tmp_path: Path) -> None:  # noqa: F811
+async def test_doctor_says_how_the_database_is(desk: Desk, url: str, tmp_path: Path) -> None:
     await desk.start()
     found = await asyncio.to_thread(asked, url, tmp_path, "doctor")
     assert "engine    m1; postgresql://127.0.0.1" in found.stdout and "answers in" in found.stdout

@@ -1,0 +1,116 @@
+"""A worker, an owner, both, or what the database had not yet written dies after each step of a remote run.
+
+Whatever dies when: no run is claimed twice, a task never overlaps itself, nothing is left behind, and the
+task runs again.
+"""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import pytest
+
+from scheduler.cluster.fence import Ended
+from scheduler.cluster.leases import Leases
+from scheduler.cluster.remote import rows
+from scheduler.process.process_info import BOOT, Running
+from tests.cluster.desk import Desk
+
+STEPS = ("started", "knocked", "claimed", "ended", "recorded")
+
+
+class Story:
+    """One run, as far as a test lets it come; then somebody dies, and all goes on."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.claims = desk, list[tuple[int, UUID]]()
+        self.worker = self.run = None
+        self.owner_lives = self.worker_lives = True
+
+    async def come_to(self, step: str) -> None:
+        desk = self.desk
+        self.worker = await desk.enter()
+        self.run = await desk.start()
+        deeds: dict[str, Callable[[], Awaitable[object]]] = {
+            "started": self._nothing,
+            "knocked": lambda: desk.connection.execute("UPDATE procrastinate_jobs SET status = 'doing'"),
+            "claimed": lambda: self.claim(self.run, self.worker),
+            "ended": lambda: desk.finish(self.run, self.worker),
+            "recorded": lambda: desk.writer.write(desk.lease, [Ended("render", 2.0, 1.0, "ok", "done")]),
+        }
+        for each in STEPS[: STEPS.index(step) + 1]:
+            await deeds[each]()
+
+    async def _nothing(self) -> None: ...
+
+    async def claim(self, run: int, worker: UUID) -> rows.Claimed | None:
+        claimed = await self.desk.claim(run, worker)
+        if claimed:
+            self.claims.append((run, worker))
+        return claimed
+
+    async def kill_worker(self) -> None:
+        await self.desk.connection.execute("UPDATE workers SET until = clock_timestamp()")
+        self.worker_lives = False
+
+    async def kill_owner(self) -> None:
+        """The next one, as its coordinator and its scheduler do it."""
+        desk = self.desk
+        await desk.connection.execute("UPDATE owners SET until = clock_timestamp()")
+        desk.leases = Leases(desk.database, "m2", Running(0, 0.0, 0.0, BOOT), 600.0)
+        desk.lease = await desk.leases.take("opus", "home-1")
+        self.begun = await rows.take_over(desk.connection, "opus", desk.lease.epoch)
+        await desk.connection.execute("UPDATE runs SET outcome = 'interrupted' WHERE outcome IS NULL")
+        self.owner_lives = False
+
+    async def forget_knocks(self) -> None:
+        """The database crashed: of Procrastinate's commits those that were not yet on disk are gone."""
+        await self.desk.connection.execute("UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL")
+        again = await self.desk.ask("SELECT (args->>'run')::bigint FROM procrastinate_jobs")
+        other = await self.desk.enter()
+        for run in again:
+            if await self.claim(run, other):  # nobody had
+                self.worker = other
+
+    async def go_on(self) -> None:
+        """Whoever is left ends the run; then the task starts once more, and ends well."""
+        desk = self.desk
+        assert self.run and self.worker
+        if self.worker_lives and (self.run, self.worker) in self.claims:
+            asked = await rows.asked(desk.connection, self.worker)
+            await desk.finish(self.run, self.worker)  # it ends by itself, or because it is asked to
+            assert self.owner_lives or asked.get(self.run, True)
+        await desk.look(self.run, patience=0.0)
+        await desk.writer.write(desk.lease, [Ended("render", 2.0, 1.0, "interrupted", "")])
+        await desk.look(self.run, patience=0.0)
+        again, worker = await desk.start(2), await desk.enter()
+        assert again, "its row is still open"
+        assert await self.claim(again, worker), "a dead run keeps it from starting"
+        assert await desk.finish(again, worker)
+        await desk.writer.write(desk.lease, [Ended("render", 2.0, 1.0, "ok", "")])
+        assert len(self.claims) == len(dict(self.claims))  # no run has two
+        assert await desk.ask("SELECT run FROM remote") == []
+        left = await desk.ask("SELECT status FROM procrastinate_jobs WHERE status = 'todo'")
+        assert len(left) <= 2  # knocks, for runs that are over: whoever hears one claims nothing
+
+
+DEATHS: tuple[tuple[Callable[[Story], Awaitable[None]], ...], ...] = (
+    (),
+    (Story.kill_worker,),
+    (Story.kill_owner,),
+    (Story.kill_worker, Story.kill_owner),
+    (Story.kill_owner, Story.kill_worker),
+    (Story.forget_knocks,),
+    (Story.forget_knocks, Story.kill_worker),
+    (Story.forget_knocks, Story.kill_owner),
+)
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_whoever_dies_after_this_step(desk: Desk, step: str) -> None:
+    for deaths in DEATHS:
+        await desk.connection.execute("TRUNCATE runs, remote, workers, procrastinate_jobs CASCADE")
+        story = Story(desk)
+        await story.come_to(step)
+        for die in deaths:
+            await die(story)
+        await story.go_on()

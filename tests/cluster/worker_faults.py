@@ -1,0 +1,127 @@
+"""The same faults with workers: three machines decide, two others carry the runs, and any of the five breaks.
+
+python -m tests.cluster.worker_faults --seeds 10 --seconds 60
+python -m tests.cluster.worker_faults --without-leases        # has to be found guilty
+"""
+
+import argparse
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tests.cluster.faults import AT_ONCE, CITIZENS, STARTS, USUAL, Trial, _empty, now
+from tests.cluster.histories import Verdict, judge_gaps, read
+from tests.cluster.launcher import WITHOUT_LEASES
+from tests.cluster.postgres import Postgres, postgres
+
+WORK = ("worker", "--queue", "gpu", "--concurrency", "4")
+
+
+class WorkerTrial(Trial):
+    """Machines that own citizens, and two workers that carry all of their runs."""
+
+    more = 'queue = "gpu"'
+
+    def __init__(
+        self, server: Postgres, folder: Path, *, failover: float = USUAL, leases: bool = True
+    ) -> None:
+        if not leases:
+            self.lasts = 4 * USUAL
+        super().__init__(server, folder, failover=failover)
+        launcher = ("-m", "tests.cluster.launcher", "as-it-is" if leases else WITHOUT_LEASES)
+        self.workers = [self._machine(f"g{number}", launcher) for number in (1, 2)]
+        for worker in self.workers:
+            worker.arguments = WORK
+        self.whole |= {worker.name: [] for worker in self.workers}
+
+    def run_a_zombie(self) -> Verdict:
+        """A history in which a worker is frozen until another one carries what it had begun."""
+        return self._judged(self._zombie)
+
+    def _start(self) -> None:
+        for worker in self.workers:
+            worker.prepare()
+            for citizen in CITIZENS:
+                worker.home(citizen).mkdir(exist_ok=True)
+            worker.start()
+        super()._start()
+
+    def _judged(self, happens: object) -> Verdict:
+        try:
+            return super()._judged(happens)  # type: ignore[arg-type]
+        finally:
+            for worker in self.workers:
+                worker.close(gently=False)
+
+    def _judge(self, end: float) -> Verdict:
+        """A run that was on a dead worker is missed for a lease more; one of the two workers is whole."""
+        verdict = super()._judge(end)
+        owners = {name: spans for name, spans in self.whole.items() if name.startswith("m")}
+        most = self._pace + 3 * self._failover + 3.0 + STARTS
+        verdict.longest, verdict.late = judge_gaps(read(self._log), CITIZENS, owners, most, end)
+        return verdict
+
+    def _faults(self, chance: random.Random, seconds: float) -> None:
+        self._since |= {worker.name: now() for worker in self.workers if worker.running}
+        until = now() + seconds
+        while now() < until:
+            self._mend_until(now() + chance.uniform(0.5, 3.0) * self._pace)
+            group, most = (self.workers, 1) if chance.random() < 0.6 else (self.machines, AT_ONCE)
+            whole = [machine for machine in group if machine.name in self._since]
+            if len(group) - len(whole) < most:
+                self._break(chance.choice(whole), chance)
+        self._mend_until(float("inf"))
+
+    def _zombie(self) -> None:
+        """Whatever the machine is like: each step waits until the one before has been seen."""
+        name = self._owner()
+        frozen = next(worker for worker in self.workers if worker.name == name)
+        frozen.freeze()
+        self._verdict.faults.append(f"freeze {name} until its runs are another's")
+        before = len(self._lines())
+        other = [worker.name for worker in self.workers if worker is not frozen]
+        self._until(lambda: sum(line.split()[3] in other for line in self._lines()[before:]) > len(CITIZENS))
+        frozen.thaw()
+        time.sleep(2 * self._failover)
+
+
+def trial(server: Postgres, seeds: range, seconds: float, *, failover: float = USUAL) -> Verdict:
+    """One history on an empty database."""
+    with _empty(server) as folder:
+        return WorkerTrial(server, Path(folder), failover=failover).run(seeds, seconds)
+
+
+def control(server: Postgres, *, failover: float = USUAL) -> Verdict:
+    """A history with workers that go on when their leases have ended."""
+    with _empty(server) as folder:
+        return WorkerTrial(server, Path(folder), failover=failover, leases=False).run_a_zombie()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--failover", type=float, default=USUAL)
+    parser.add_argument("--without-leases", action="store_true")
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing is left running
+    guilty = 0
+    with postgres() as server:
+        for seed in range(asked.first, asked.first + asked.seeds):
+            if asked.without_leases:
+                found = control(server, failover=asked.failover)
+            else:
+                found = trial(server, range(seed, seed + 1), asked.seconds, failover=asked.failover)
+            print(f"seed {seed}: {found.counts()}", flush=True)
+            for line in found.guilty[:5]:
+                print(f"    {line}")
+            guilty += bool(found.guilty)
+    print(f"{guilty} of {asked.seeds} found guilty")
+    return int(guilty != (asked.seeds if asked.without_leases else 0))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
