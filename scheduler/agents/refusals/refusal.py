@@ -8,8 +8,8 @@ from datetime import tzinfo
 from functools import cache, lru_cache
 from pathlib import Path
 
-from scheduler.agents.reset_time import moment_in_headers, moment_of
-from scheduler.agents.reset_words import moment_in_text
+from scheduler.agents.refusals.reset_time import moment_in_headers, moment_of
+from scheduler.agents.refusals.reset_words import moment_in_text
 
 # What a status means where the words say nothing.
 _STATUS = {
