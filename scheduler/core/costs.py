@@ -69,3 +69,5 @@ class Money:
     month_limit: str = ""
     forecast: str = ""  # of the month at its end
     unknown: int = 0  # runs of this month whose cost nobody knows
+    forecast_day: str = ""  # of the next day
+    run_limit: str = ""

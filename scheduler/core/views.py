@@ -90,6 +90,7 @@ class TaskView:
     active: str = ""  # the hours in which the schedule may start it
     recent: str = ""
     cost_today: str = ""  # US dollars, to the last digit; empty if it never cost anything
+    cost_month: str = ""
     builtin: bool = False  # it runs one of our handlers, or nothing yet for want of settings
     held: Hold | None = None
     number: int = 0  # of the last wake

@@ -15,7 +15,7 @@ class Job:
     """What the engine knows of one task at this moment."""
 
     __slots__ = (
-        *("again", "cost_today", "entry", "floor", "held", "is_wake", "left", "number", "paid", "run"),
+        *("again", "costs", "entry", "floor", "held", "is_wake", "left", "number", "paid", "run"),
         *("slot", "state", "task", "told", "view", "waiting", "when"),
     )
 
@@ -33,7 +33,7 @@ class Job:
         self.held: Hold | None = None  # what keeps it from starting
         self.told = ("", "")  # the kind of hold that was told last, and what it was about
         self.number = 0  # of the last wake
-        self.cost_today = ""  # US dollars, of its runs that began today
+        self.costs = ("", "")  # US dollars, of its runs that began today, and this month
         self.view: TaskView | None = None
 
     @property
@@ -61,7 +61,8 @@ class Job:
                 note=self._note(workers),
                 held=self._hold(),
                 number=self.number,
-                cost_today=self.cost_today,
+                cost_today=self.costs[0],
+                cost_month=self.costs[1],
                 where=self.run.where if self.run else "",
             )
         return self.view

@@ -328,11 +328,12 @@ class TaskRegistry:
 
     # -------------------------------------------------------------- the table
 
-    def show_costs(self, today: Mapping[str, str]) -> None:
-        """What the runs of each task cost that began today."""
+    def show_costs(self, today: Mapping[str, str], month: Mapping[str, str]) -> None:
+        """What the runs of each task cost that began today, and this month."""
         for job in self._rows:
-            if (cost := today.get(job.task.name, "")) != job.cost_today:
-                job.cost_today, job.view = cost, None
+            costs = today.get(job.task.name, ""), month.get(job.task.name, "")
+            if costs != job.costs:
+                job.costs, job.view = costs, None
 
     def order(self) -> None:
         """Sort the rows after tasks came or went."""

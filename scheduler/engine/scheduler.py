@@ -289,7 +289,7 @@ class Scheduler:
         """The whole citizen at this moment."""
         if (costs := self._paid.summary()) is not self._costs:
             self._costs = costs
-            self._registry.show_costs(costs.today)
+            self._registry.show_costs(costs.today, costs.month)
         return Snapshot(
             citizen=self.citizen,
             tasks=self._registry.views(self._rules.workers),

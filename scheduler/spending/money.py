@@ -33,6 +33,17 @@ def dollars(amount: Decimal) -> str:
     return f"${_rounded(amount, '0.01'):,}"
 
 
+def brief(amount: Decimal) -> str:
+    """The amount in five cells: `$0.37`, `$12.4`, `$124`, `$1.2k`."""
+    if amount < 10:
+        return dollars(min(amount, Decimal("9.99")))
+    if (rounded := _rounded(amount, "0.1")) < 100:
+        return f"${rounded}"
+    if (rounded := _rounded(amount, "1")) < 1000:
+        return f"${rounded}"
+    return f"${_three_figures(int(amount), figures=2)}"
+
+
 def about(amount: Decimal) -> str:
     """A forecast: whole dollars from ten on."""
     whole = amount >= 10
@@ -56,11 +67,11 @@ def tokens(cost: RunCost | None) -> str:
     return f"{_three_figures((cost.tokens_in or 0) + (cost.tokens_out or 0))} tok"
 
 
-def _three_figures(number: int) -> str:
+def _three_figures(number: int, figures: int = 3) -> str:
     """Rounded down, so that no figure is carried into the next unit."""
     for unit, one in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if number >= one:
-            places = 2 if number < 10 * one else 1 if number < 100 * one else 0
+            places = max(0, figures - len(str(number // one)))
             return f"{number * 10**places // one / 10**places:.{places}f}{unit}"
     return str(number)
 

@@ -3,18 +3,31 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 from scheduler.config.defaults import BACKGROUND_TASKS
+from scheduler.core.description import TaskDetails
 from scheduler.core.ports import FleetView
-from scheduler.core.records import FinishedRun, Forgetful, RunQuery, RunRecord, listed
+from scheduler.core.records import LISTED, MOST_LISTED, FinishedRun, Forgetful, RunQuery, RunRecord, listed
+from scheduler.core.schedules.forecast import Slots, TimeGrid
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
-from scheduler.core.views import Receipt, Snapshot, WakeView
+from scheduler.core.views import OutputChunk, Receipt, Snapshot
 from scheduler.engine.freezing import MemoryFreezes
 from scheduler.engine.options import SchedulerOptions
+from scheduler.engine.paid.holds import Held
 from scheduler.engine.scheduler import Scheduler
 from scheduler.errors import Owned, UnknownRun
 from scheduler.executors import Executor, Result, RunListener
@@ -23,9 +36,10 @@ from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, SystemClock, Timer
 from tui.demo.data import HOSTILE, MESSAGES, NAMES, outcome, state, tasks
 from tui.demo.scripts import FILES, script
+from tui.demo.wakes import DemoWakes
 
 SPEED = 15.0  # seconds of the demo in a real one
-WAKE_EVERY = 600.0
+FROZEN, FROZEN_FOR = "gaia", 17 * 3600.0 + 56 * 60.0
 PAST = 60  # made-up runs of each task before the demo began
 
 
@@ -87,18 +101,20 @@ class ScriptExecutor(Executor):
 class MemoryRecorder(Forgetful):
     """Keeps the runs of one citizen in memory, after made-up ones from before its start."""
 
-    def __init__(self, citizen: str, states: Mapping[str, TaskState]) -> None:
+    def __init__(self, citizen: str, states: Mapping[str, TaskState], wakes: Iterable[RunRecord]) -> None:
         past = (run for name, known in states.items() for run in _past(citizen, name, known))
-        self._runs = sorted(past, key=lambda run: run.finished)
+        self._runs = sorted((*past, *wakes), key=lambda run: run.finished)
         self._printed: dict[int, str] = {}
         self._citizen = citizen
 
     def record(self, run: FinishedRun) -> None:
         self._printed[len(self._runs)] = run.output.text() if run.output else ""
         times = run.started, run.finished, run.seconds
-        self._runs.append(
-            RunRecord(0, run.task, *times, run.outcome, run.trigger, run.attempt, run.text, True)
-        )
+        self.add(RunRecord(0, run.task, *times, run.outcome, run.trigger, run.attempt, run.text, True))
+
+    def add(self, run: RunRecord) -> None:
+        """Remember a run that nothing was printed by."""
+        self._runs.append(run)
 
     async def runs(self, asked: RunQuery, known: Collection[str]) -> tuple[RunRecord, ...]:
         await super().runs(asked, known)
@@ -128,11 +144,13 @@ def _past(citizen: str, task: str, known: TaskState) -> Iterator[RunRecord]:
 
 
 class DemoControl(Scheduler):
-    """A made-up citizen; counts wakes instead of running them, which would write to its home."""
+    """A made-up citizen; its wakes are counted, not run: that would write to its home."""
 
     def __init__(self, citizen: str, clock: Clock, workers: Executor, busy_at: float) -> None:
-        chores, self.time = list(tasks(citizen)), clock
+        chores = list(tasks(citizen))
         states = {task.name: state(citizen, task, clock.now(), busy_at) for task in chores}
+        self.wakes = DemoWakes(citizen, clock, self._is_frozen, self._woke, self._slept)
+        self._memory = MemoryRecorder(citizen, states, self.wakes.past)
         super().__init__(
             citizen,
             Path("/srv/citizens", citizen),
@@ -141,27 +159,73 @@ class DemoControl(Scheduler):
             clock=clock,
             workers=workers,
             rules=SchedulerOptions(journal=False),
-            recorder=MemoryRecorder(citizen, states),
+            recorder=self._memory,
             freezes=MemoryFreezes(),
         )
-        self.wakes = random.Random(f"wakes of {citizen}").randint(40, 2000)
-        self.next_wake = clock.now() + self.wakes % WAKE_EVERY
-        self.alarm = clock.call_at(self.next_wake, self.count_wake)
 
-    def count_wake(self) -> None:
-        self.alarm.cancel()
-        self.wakes, self.next_wake = self.wakes + 1, self.time.now() + WAKE_EVERY
-        self.alarm = self.time.call_at(self.next_wake, self.count_wake)
-        self._registry.add_event("finished", WAKE, Outcome.OK, "read its queue and slept again")
+    async def start(self, *, dispatch: bool = True) -> None:
+        await super().start(dispatch=dispatch)
+        if self.citizen == FROZEN:
+            now = self._clock.now()
+            await self.freeze(until=now + FROZEN_FOR, why="invoices are under review", who=Who("ct"))
+
+    def _is_frozen(self) -> bool:
+        return self._freezing.current is not None
+
+    def _woke(self) -> None:
+        number = self.wakes.count + 1
+        self._registry.add_event("started", WAKE, trigger=Trigger.SCHEDULE, number=number)
+        self._registry.bus.notify()
+
+    def _slept(self, run: RunRecord) -> None:
+        self._memory.add(run)
+        told = (run.outcome, run.text, run.trigger, run.seconds)
+        self._registry.add_event("finished", WAKE, *told, cost=run.cost, number=self.wakes.count)
         self._registry.bus.notify()
 
     def snapshot(self) -> Snapshot:
-        wake = WakeView(self.wakes, self.next_wake, self.next_wake - WAKE_EVERY)
-        return replace(super().snapshot(), wake=wake)
+        made, wakes = super().snapshot(), self.wakes
+        return replace(made, tasks=(wakes.row(), *made.tasks), wake=wakes.view(), money=wakes.money())
 
     async def wake(self, *, who: Who | None = None) -> Receipt:
-        self.count_wake()
+        self._freezing.refuse()
+        if hold := self.wakes.hold:
+            raise Held(self.citizen, hold)
+        if self.wakes.running_since is None:
+            self.wakes.begin(Trigger.FORCE)
         return Receipt()
+
+    async def force(self, task: str, *, again: bool = False, who: Who | None = None) -> Receipt:
+        return await (self.wake(who=who) if task == WAKE else super().force(task, again=again, who=who))
+
+    async def stop_run(self, task: str, *, who: Who | None = None) -> Receipt:
+        if task != WAKE:
+            return await super().stop_run(task, who=who)
+        if self.wakes.running_since is not None:
+            self.wakes.end(Outcome.STOPPED)
+        return Receipt()
+
+    async def explain(self, task: str) -> TaskDetails:
+        return self.wakes.details(self._clock.now()) if task == WAKE else await super().explain(task)
+
+    async def history(
+        self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
+    ) -> tuple[RunRecord, ...]:
+        known = (*self._registry.jobs, WAKE)
+        return await self._memory.runs(RunQuery(task, min(limit, MOST_LISTED), failed, before), known)
+
+    async def slots(self, tasks: Collection[str], window: TimeGrid) -> Slots:
+        found = await super().slots(tasks, window)
+        wakes = () if self._is_frozen() or WAKE not in tasks else self.wakes.times(window.start, window.end)
+        return {**found, WAKE: wakes} if WAKE in tasks else found
+
+    async def follow(self, task: str) -> AsyncGenerator[OutputChunk, None]:
+        if task == WAKE:
+            yield OutputChunk(script(WAKE, Outcome.OK))
+            return
+        async with aclosing(super().follow(task)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 class DemoFleet:

@@ -40,6 +40,12 @@ ETH-EUR    3,012.55   {BAD}-1.1%{END}
 memory/raw/2026/03/01.json  {INFO}412 events{END}
 memory/daily/2026/03/01.json  {OK}written{END}
 2 days summarised""",
+    "wake": f"""\
+{DIM}reading the queue: 2 items{END}
+starting a turn
+  {INFO}answered{END}  Re: tomorrow's call
+  {INFO}put aside{END} Invoice 4471: it asks for a person
+{OK}done, nothing left in the queue{END}""",
     "offsite_backup": f"""\
 {DIM}to /mnt/vault/backups, excluding .env, caches, logs{END}
 {_COPIED}

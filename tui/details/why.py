@@ -96,14 +96,14 @@ def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> st
         return _not_set_up(task)
     if snapshot.freeze:
         return _frozen(task, snapshot.freeze, now)
+    if task.held and task.kind is not TaskStatus.PAUSED and not task.queued:
+        return f"{task.held.why}{_what_lifts(task.held, snapshot.citizen)}"
     if task.note.startswith(LEFT_BEHIND):
         return _waits(task.note.removeprefix(LEFT_BEHIND))
     if task.queued:
         return _queued(task, snapshot, now, seen)
     if task.kind is TaskStatus.PAUSED:
         return _paused(task, now)
-    if task.held:
-        return f"{task.held.why}{_what_lifts(task.held, snapshot.citizen)}"
     if late := _held_up(task, now, seen):
         return late
     if task.error is not None or task.kind is TaskStatus.FAILED:

@@ -24,6 +24,7 @@ class Severity(IntEnum):
     WAKE = 4
     FACT = 5
     FROZEN = 6  # the panel has a banner for it; less than a failure, but nothing runs
+    HELD = 7  # a row waits for money or for a provider
 
 
 STYLES = {Severity.FACT: "faint", Severity.PROBLEM: "warning", Severity.WAKE: "warning"}

@@ -10,14 +10,16 @@ from textual.content import Content
 from textual.widgets import Static
 
 from scheduler.core.text import freeze_words
-from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
+from scheduler.core.views import Heartbeat, Hold, HoldKind, Snapshot, TaskStatus, TaskView
 from tui.common import text as words
+from tui.fleet.money import NOTHING_SPENT, Spent, money_words, spent_by, together
 from tui.fleet.notices import Severity, first_line, notices, stall_words, stalled
 from tui.glyphs import Glyphs
 
 WIDE = 100  # cells from which on the line of the worst problem has full words
 LINES_FOR_PROBLEM = 6  # of a terminal: a lower one has no line for the worst problem
 Weight = tuple[float, ...]
+WRONG = (HoldKind.BUDGET, HoldKind.PROVIDER)  # holds that a person may want to lift
 NOTHING_DUE = (float("inf"), "")
 Piece = tuple[str, str]  # text and style, as Content.assemble takes them
 
@@ -35,6 +37,8 @@ class Problem:
     since: float | None = None
     again: int = 0
     row: tuple[str, str] | None = None
+    sign: TaskStatus = TaskStatus.FAILED
+    provider: str = ""  # that it waits for: for all who do it is one problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,11 @@ class Ratio:
     warnings: int = 0
     frozen: int = 0
     next: tuple[float, str] = NOTHING_DUE
-    problem_count: int = 0
+    problem_count: int = 0  # without those that wait for a provider
     worst: Problem | None = None
+    waits: frozenset[str] = frozenset()  # for these providers
+    over: bool = False  # its budget
+    money: Spent = NOTHING_SPENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,9 @@ class FleetStatus:
     failing: int = 0
     warnings: int = 0
     frozen: int = 0
+    waiting: int = 0  # citizens, for a provider
+    over: int = 0  # citizens, their budgets
+    money: Spent = NOTHING_SPENT
     due: float | None = None
     next: str = ""
     worst: Problem | None = None
@@ -133,13 +143,14 @@ class FleetSummary:
 
     def all_problems(self) -> list[Problem]:
         """All problems, the worst first."""
-        wrong = [name for name, each in self._ratios.items() if each.problem_count]
+        wrong = [name for name, each in self._ratios.items() if each.problem_count or each.waits]
         found = [each for name in wrong for each in _problems(self._snapshots[name])]
-        return sorted(found, key=lambda problem: (*problem.weight, problem.where))
+        return _once(sorted(found, key=lambda problem: (*problem.weight, problem.where)))
 
 
 def _sum(ratios: list[Ratio]) -> FleetStatus:
     due, name = min((each.next for each in ratios), default=NOTHING_DUE)
+    away = frozenset[str]().union(*(each.waits for each in ratios))
     return FleetStatus(
         citizens=len(ratios),
         tasks=sum(each.tasks for each in ratios),
@@ -147,7 +158,10 @@ def _sum(ratios: list[Ratio]) -> FleetStatus:
         failing=sum(each.failing for each in ratios),
         warnings=sum(each.warnings for each in ratios),
         frozen=sum(each.frozen for each in ratios),
-        problem_count=sum(each.problem_count for each in ratios),
+        waiting=sum(bool(each.waits) for each in ratios),
+        over=sum(each.over for each in ratios),
+        money=together(each.money for each in ratios),
+        problem_count=sum(each.problem_count for each in ratios) + len(away),
         due=due if name else None,
         next=name,
         worst=_worst([each.worst for each in ratios if each.worst]),
@@ -163,6 +177,7 @@ def ratio(snapshot: Snapshot) -> Ratio:
         (each.due, f"{each.name}@{citizen}") for each in ahead if each.due is not None and not each.queued
     )
     problems = _problems(snapshot)
+    waits = frozenset(each.provider for each in problems if each.provider)
     return Ratio(
         tasks=len(snapshot.background),
         running=sum(task.running_since is not None for task in live),
@@ -170,9 +185,18 @@ def ratio(snapshot: Snapshot) -> Ratio:
         warnings=sum(task.kind is TaskStatus.WARNING for task in tasks),
         frozen=snapshot.freeze is not None,
         next=min(dues, default=NOTHING_DUE),
-        problem_count=len(problems),
+        problem_count=sum(not each.provider for each in problems),
         worst=_worst(problems),
+        waits=waits,
+        over=any(task.kind is TaskStatus.OVER_BUDGET for task in live),
+        money=spent_by(snapshot.money),
     )
+
+
+def _once(problems: list[Problem]) -> list[Problem]:
+    """Of those that wait for the same provider the first."""
+    first = {each.provider: each for each in reversed(problems)}
+    return [each for each in problems if not each.provider or first[each.provider] is each]
 
 
 def _worst(problems: list[Problem]) -> Problem | None:
@@ -186,8 +210,21 @@ def _problems(snapshot: Snapshot) -> list[Problem]:
     said += [_failure(snapshot.citizen, task) for task in snapshot.tasks if task.error is not None]
     if snapshot.freeze:
         text = freeze_words(snapshot.freeze, snapshot.freeze.since)
-        said.append(Problem((Severity.FROZEN,), snapshot.citizen, text, row=whole))
+        said.append(Problem((Severity.FROZEN,), snapshot.citizen, text, row=whole, sign=TaskStatus.PAUSED))
+    if not (snapshot.freeze or snapshot.stale):
+        said += [
+            _hold(snapshot.citizen, task, task.held)
+            for task in snapshot.tasks
+            if task.held and task.held.kind in WRONG
+        ]
     return said
+
+
+def _hold(citizen: str, task: TaskView, held: Hold) -> Problem:
+    provider = held.about if held.kind is HoldKind.PROVIDER else ""
+    weight, row = (Severity.HELD, held.kind is HoldKind.PROVIDER), (citizen, task.name)
+    where = f"{citizen}/{task.name}"
+    return Problem(weight, where, held.why, row=row, sign=task.kind, provider=provider)
 
 
 def _failure(citizen: str, task: TaskView) -> Problem:
@@ -247,9 +284,14 @@ def counts_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, lab
 
 
 # Which groups of the line stay when not all fit; _LESS matter less than the time of day.
-_NAME, _LABEL, _SIZE, _RUNNING, _STATE, _FROZEN, _NEXT = range(7)
-_WEIGHT = (_LABEL, _STATE, _NAME, _RUNNING, _NEXT, _FROZEN, _SIZE)
-_LESS = (_NEXT, _FROZEN, _SIZE)
+(_NAME, _LABEL, _CITIZENS, _TASKS, _RUNNING, _STATE, _WAITS, _FROZEN, _OVER, _MONEY, _MONTH, _NEXT) = range(
+    12
+)
+_WEIGHT = (
+    *(_LABEL, _STATE, _NAME, _RUNNING, _MONEY, _CITIZENS),
+    *(_NEXT, _TASKS, _WAITS, _FROZEN, _OVER, _MONTH),
+)
+_LESS = (_NEXT, _TASKS, _WAITS, _FROZEN, _OVER, _MONTH)
 
 
 def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
@@ -257,34 +299,43 @@ def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iter
     yield [(" Experience ", "bold $title")]
     yield [(f" {label} ", "bold reverse $warn")] if label else []
     yield [(_size(status, glyphs), "$faint")]
+    many = words.plural(status.tasks, "task")
+    yield [(f"{glyphs.dot}{many}", "$faint")] if status.citizens and not status.loading else []
     style = "$run" if status.running else "$faint"
-    running = [(f"  {glyphs.kind[TaskStatus.RUNNING]} {status.running} running ", style)]
+    running = [(f"  {glyphs.kind[TaskStatus.RUNNING]} {status.running} running", style)]
     yield running if status.citizens or status.loading else []
     yield _state(status, glyphs)
-    held = f"  {glyphs.kind[TaskStatus.PAUSED]} {status.frozen} frozen "
-    yield [(held, "$warn")] if status.frozen else []
+    waits = "waits" if status.waiting == 1 else "wait"
+    yield _count(glyphs.kind[TaskStatus.WAITS], status.waiting, waits)
+    yield _count(glyphs.kind[TaskStatus.PAUSED], status.frozen, "frozen")
+    yield _count(glyphs.kind[TaskStatus.OVER_BUDGET], status.over, "over budget")
+    yield from money_words(status.money, glyphs)
     next = [(f"  next {words.clean(status.next, glyphs.plain)} ", "$faint")]
-    yield (
-        [] if status.due is None else [*next, (words.countdown(status.due - now).rjust(words.TIME), "$ink")]
-    )
+    left = "" if status.due is None else words.countdown(status.due - now).rjust(len("00:00"))
+    yield [] if status.due is None else [*next, (left, "$ink")]
+
+
+def _count(sign: str, number: int, words: str) -> list[Piece]:
+    """How many citizens something keeps from running; nothing for none."""
+    return [(f"  {sign} {number} {words}", "$warn")] if number else []
 
 
 def _state(status: FleetStatus, glyphs: Glyphs) -> list[Piece]:
     if status.failing:
-        return [(f"  {glyphs.kind[TaskStatus.FAILED]} {status.failing} failing ", "bold $bad")]
+        return [(f"  {glyphs.kind[TaskStatus.FAILED]} {status.failing} failing", "bold $bad")]
     if status.warnings:
         many = words.plural(status.warnings, "warning")
-        return [(f"  {glyphs.kind[TaskStatus.WARNING]} {many} ", "$warn")]
+        return [(f"  {glyphs.kind[TaskStatus.WARNING]} {many}", "$warn")]
     well = status.tasks and not status.problem_count
-    return [(f"  {glyphs.kind[TaskStatus.OK]} all well ", "$ok")] if well else []
+    return [(f"  {glyphs.kind[TaskStatus.OK]} all well", "$ok")] if well else []
 
 
 def _size(status: FleetStatus, glyphs: Glyphs) -> str:
     if status.loading:
-        return f"  loading {'...' if glyphs.plain else '…'} "
+        return f" loading {'...' if glyphs.plain else '…'}"
     if not status.citizens:
-        return "  no citizens "
-    return f"  {words.plural(status.citizens, 'citizen')}{glyphs.dot}{words.plural(status.tasks, 'task')} "
+        return " no citizens"
+    return f" {words.plural(status.citizens, 'citizen')}"
 
 
 def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs) -> list[Piece]:
@@ -298,7 +349,7 @@ def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs) ->
         more = f"{status.place} of {status.problem_count} "
     row = f"{glyphs.dot}{problem.again} in a row" if problem.again > 1 else ""
     hold = problem.weight >= (Severity.FROZEN,)
-    mark = f" {glyphs.kind[TaskStatus.PAUSED if hold else TaskStatus.FAILED]} "
+    mark = f" {glyphs.kind[problem.sign]} "
     style = "$warn" if hold else "$bad"
     room = width - words.cells(mark + row + more) - 1
     if room < 20:

@@ -17,6 +17,7 @@ KEPT = 5000
 SPARE = 500  # more than KEPT before the oldest are dropped together
 LATE = 1.0  # seconds from which lateness is shown
 TEXT_LIMIT = 500  # characters of a run's text
+FREE = "$0.00"
 OUTCOMES = {
     Outcome.OK: TaskStatus.OK,
     Outcome.WARNING: TaskStatus.WARNING,
@@ -140,7 +141,11 @@ def text_of(event: Event) -> str:
         return more
     if event.outcome is Outcome.STOPPED and event.duration is not None:
         stopped, _, left = more.partition("; ")
-        return f"{stopped} after {words.took(event.duration)}" + (f"; {left}" if left else "")
+        after = f"{stopped} after {words.took(event.duration)}{_cost(event)}"
+        return f"{after}; {left}" if left else after
+    if event.outcome is Outcome.REFUSED and event.duration is not None:
+        refused, _, why = more.partition(": ")
+        return f"{refused} in {words.took(event.duration)}{_cost(event)}" + (f": {why}" if why else "")
     holds = event.kind in HOLDS and more.startswith(("until ", "(by "))
     gap = " " if holds else ": "
     what = f"{_what_happened(event)}{gap}{more}" if more else _what_happened(event)
@@ -163,8 +168,13 @@ def _what_happened(event: Event) -> str:
         return f"{event.kind}{by}"
     took = f" in {words.took(event.duration)}" if event.duration is not None else ""
     forced = f" ({_asked(event)}{by})" if by else ""
-    cost = "".join(f", {each}" for each in (price(event.cost), tokens(event.cost)) if each)
-    return f"{event.outcome}{took}{cost}{forced}"
+    return f"{event.outcome}{took}{_cost(event)}{forced}"
+
+
+def _cost(event: Event) -> str:
+    """`, $0.61, 88.4k tok`; nothing of a run that cost nothing."""
+    amount = price(event.cost)
+    return "".join(f", {each}" for each in (amount, tokens(event.cost)) if each and each != FREE)
 
 
 def _asked(event: Event) -> str:

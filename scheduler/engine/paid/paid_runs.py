@@ -99,7 +99,8 @@ class PaidRuns:
     def summary(self) -> Summary:
         """What was spent, as far as it is known; the same value until something changes."""
         now, found = self._clock.now(), self._summary
-        if found is None or found.day != datetime.fromtimestamp(now, zone_of_days()).date():
+        today = datetime.fromtimestamp(now, zone_of_days()).date()
+        if found is None or found.day != today or found.lift != self.costs.account.ledger.lift(today):
             found = self._summary = self._summarise(now)
         return found
 

@@ -10,16 +10,18 @@ from scheduler.core.schedules.schedule import Schedule
 from scheduler.spending.budget import Charge, spending, zone_of_days
 from scheduler.spending.forecast import forecast
 from scheduler.spending.ledger import SpendingLedger
-from scheduler.spending.money import EXACT
+from scheduler.spending.money import EXACT, ZERO
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Of one day: the citizen's money, and what the runs of each task cost that began today."""
+    """Of one day: the citizen's money, and what the runs of each task cost that began then."""
 
     day: date
     money: Money | None = None  # None: nothing ever cost anything, and nothing is limited
     today: Mapping[str, str] = field(default_factory=dict)
+    month: Mapping[str, str] = field(default_factory=dict)
+    lift: Decimal = ZERO  # what was added to the limits of the day
 
 
 def summarise(
@@ -30,7 +32,7 @@ def summarise(
     day = datetime.fromtimestamp(now, zone).date()
     every = ledger.charges(date.min, date.max)
     if not every and budget.day is None and budget.month is None:
-        return Summary(day)
+        return Summary(day, lift=ledger.lift(day))
     known = ledger.dearest()
     month = [each for each in every if each.day.replace(day=1) == day.replace(day=1) and each.day <= day]
     today = [each for each in month if each.day == day]
@@ -44,8 +46,10 @@ def summarise(
         _text(budget.month, lift),
         "" if end is None else str(end),
         this_month.unknown,
+        "" if expected is None else str(expected.day),
+        "" if budget.run is None else str(budget.run),
     )
-    return Summary(day, money, _by_task(today, known))
+    return Summary(day, money, _by_task(today, known), _by_task(month, known), lift)
 
 
 def _by_task(charges: list[Charge], known: Mapping[str, Decimal]) -> dict[str, str]:

@@ -180,7 +180,7 @@ def test_a_word_that_an_older_peer_does_not_know_raises_the_version_of_the_proto
             *("ok", "warning", "failed", "never ran", "not set up", "running", "paused"),
             *("stopped", "waits", "over budget"),
         ),
-        HoldKind: ("awake", "budget", "provider", "freeze"),
+        HoldKind: ("awake", "budget", "provider", "freeze", "queue"),
         Trigger: ("schedule", "force", "wake", "retry", "catch-up", "urgent"),
     }
     assert (messages.PROTOCOL, words) == (3, known), "raise PROTOCOL, then write both here"

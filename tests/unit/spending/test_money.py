@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from scheduler.core.costs import RunCost
-from scheduler.spending.money import about, believed, dollars, price, tokens, total
+from scheduler.spending.money import about, believed, brief, dollars, price, tokens, total
 from tests.each import each
 
 
@@ -24,6 +24,17 @@ def test_amounts_as_a_person_reads_them(amount: str, shown: str) -> None:
 )
 def test_forecasts_are_whole_dollars_from_ten_on(amount: str, shown: str) -> None:
     assert about(Decimal(amount)) == shown
+
+
+@each(
+    ("amount", "shown"),
+    [
+        ("0.37", "$0.37"), ("0.004", "<$.01"), ("9.99", "$9.99"), ("12.44", "$12.4"), ("99.96", "$100"),
+        ("124", "$124"), ("1240", "$1.2k"), ("12345", "$12k"),
+    ],
+)  # fmt: skip
+def test_amounts_in_five_cells(amount: str, shown: str) -> None:
+    assert brief(Decimal(amount)) == shown
 
 
 def test_sums_lose_no_digit() -> None:

@@ -1,4 +1,4 @@
-"""The lines of a frozen panel that say until when, by whom and why."""
+"""Lines that say until when and why: of a frozen panel, and below a row that is held."""
 
 from rich.segment import Segment
 
@@ -7,20 +7,20 @@ from scheduler.core.spans import clock
 from scheduler.core.views import TaskStatus
 from tui.common import text as words
 from tui.common.styles import Styles
-from tui.fleet.panels.contents import Below
+from tui.fleet.panels.line_below import Below
 from tui.fleet.panels.rows import INDENT, Line, RowState, TextLine
 from tui.glyphs import Glyphs
 
 DAY = 86400.0
 
 
-class FreezeLine(Line):
-    """Until when nothing starts and by whom; at the right how long that lasts."""
+class CountdownLine(Line):
+    """Words, and at the right how long that lasts."""
 
-    def __init__(self, freeze: Freeze, inner: int, glyphs: Glyphs) -> None:
+    def __init__(self, text: str, until: float | None, inner: int, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
-        self._until, self._inner = freeze.until, inner
-        self._text = words.clean(f"{glyphs.kind[TaskStatus.PAUSED]} {frozen_words(freeze)}", glyphs.plain)
+        self._until, self._inner = until, inner
+        self._text = words.clean(text, glyphs.plain)
 
     def state(self, now: float, light: int) -> RowState:
         left = "" if self._until is None else words.countdown(self._until - now)
@@ -36,9 +36,21 @@ def banner(freeze: Freeze, inner: int, glyphs: Glyphs, *, whole: bool) -> list[L
     """One line, and the reason below it if the `whole` banner has room."""
     why = words.clean(freeze.problem or freeze.why, glyphs.plain)
     if not (why and whole):
-        return [FreezeLine(freeze, inner, glyphs)]
+        return [_first(freeze, inner, glyphs)]
     short = words.shorten(why, max(0, inner - INDENT), glyphs.ellipsis)
-    return [FreezeLine(freeze, inner, glyphs), TextLine(Below(short, "warning"), inner, glyphs)]
+    return [_first(freeze, inner, glyphs), TextLine(Below(short, "warning"), inner, glyphs)]
+
+
+def _first(freeze: Freeze, inner: int, glyphs: Glyphs) -> Line:
+    said = f"{glyphs.kind[TaskStatus.PAUSED]} {frozen_words(freeze)}"
+    return CountdownLine(said, freeze.until, inner, glyphs)
+
+
+def line_below(said: Below, inner: int, glyphs: Glyphs) -> Line:
+    """The line of these words."""
+    if said.until is None:
+        return TextLine(said, inner, glyphs)
+    return CountdownLine(" " * INDENT + said.text, said.until, inner, glyphs)
 
 
 def frozen_words(freeze: Freeze) -> str:

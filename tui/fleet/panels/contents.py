@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
 
+from scheduler.core.costs import Money
 from scheduler.core.views import LEFT_BEHIND, STOPPING, TaskStatus, TaskView
 from tui.common import text as words
 from tui.fleet.notices import ATTEMPT, first_line
+from tui.fleet.panels.holding import held_lines, wake_lines
+from tui.fleet.panels.line_below import Below
 from tui.glyphs import Glyphs
 
 WAKE = "wake"
@@ -42,14 +44,6 @@ class Fold:
 Row = TaskView | Fold
 
 
-class Below(NamedTuple):
-    """A line below a row, clean, its style, and what stands at its right end."""
-
-    text: str
-    style: str
-    end: str = ""
-
-
 def ordered(tasks: Sequence[TaskView]) -> list[TaskView]:
     """The wake, then what the person has set up, then built-in tasks; last those that need settings."""
     return sorted(tasks, key=lambda task: (task.name != WAKE, task.builtin, _waits_for_settings(task)))
@@ -71,8 +65,19 @@ def rows_of(
     return (*shown, Fold(len(hidden), open=True), *hidden)
 
 
-def below(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:
-    """What stands below the row of a task, in lines of `width` cells."""
+def below(
+    task: TaskView, width: int, density: Density, glyphs: Glyphs, money: Money | None = None
+) -> list[Below]:
+    """What stands below the row of a task, in lines of `width` cells; `money` is its citizen's."""
+    said = _below(task, width, density, glyphs)
+    if task.is_wake and density < Density.NO_REASONS:
+        return [*said, *wake_lines(task, money, width, glyphs)]
+    return said
+
+
+def _below(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:
+    if task.held:
+        return held_lines(task.held, width, glyphs) if density < Density.NO_REASONS else []
     if task.note.startswith(LEFT_BEHIND):  # nothing runs before that has ended
         return _lines(task.note, "warning", width, density, glyphs)
     if task.running_since is not None:
@@ -85,8 +90,6 @@ def below(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[
         return _lines(first_line(task.text), "warning", width, density, glyphs)
     if task.note and not (task.queued or density >= Density.NO_REASONS):
         return [_line(task.note, "warning", width, glyphs)]
-    if task.skips and task.skips.skipped and density < Density.NO_REASONS:
-        return [Below(f"skipped {task.skips.skipped} of {task.skips.of} today", "faint")]
     return []
 
 

@@ -28,9 +28,18 @@ class TopLine(Line):
         failing = sum(task.error is not None for task in snapshot.tasks) if snapshot else 0
         self._failing = f" {glyphs.kind[TaskStatus.FAILED]} {failing} " if failing else ""
         frozen = snapshot is not None and snapshot.freeze is not None
-        self._frozen = f" {glyphs.kind[TaskStatus.PAUSED]} frozen " if frozen else ""
+        held = (
+            f"{glyphs.kind[TaskStatus.PAUSED]} frozen" if frozen else self._over(snapshot) if joined else ""
+        )
+        self._held = f" {held} " if held else ""
         self._ticks = self._ticks and not frozen
         self._room = width - 6 - words.cells(self._name)
+
+    def _over(self, snapshot: Snapshot | None) -> str:
+        """That the wake is over its budget, for a panel whose row may be scrolled off."""
+        row = snapshot.task(WAKE) if snapshot else None
+        spent = row is not None and row.kind is TaskStatus.OVER_BUDGET
+        return f"{self.glyphs.kind[TaskStatus.OVER_BUDGET]} over" if spent else ""
 
     def state(self, now: float, light: int) -> RowState:
         wake, time = self._wake, ""
@@ -45,34 +54,34 @@ class TopLine(Line):
     def paint(self, state: RowState, styles: Styles) -> list[Segment]:
         glyphs, light = self.glyphs, state.light & FADED
         frame = edge_style(styles, state.light)
-        wake, failing, frozen = self._fitting(state.time)
-        line = glyphs.across * (self._room - len(wake) - len(failing) - len(frozen))
+        wake, failing, held = self._fitting(state.time)
+        line = glyphs.across * (self._room - len(wake) - len(failing) - len(held))
         running = state.time and self._wake and self._wake.running_since is not None
         return [
             Segment(f"{self._ends[0]}{glyphs.across} ", frame),
             Segment(self._name, styles.style("title", light)),
             Segment(f" {line}", frame),
             Segment(failing, styles.style("failed", light)),
-            Segment(frozen, styles.style("warning", light)),
+            Segment(held, styles.style("warning", light)),
             Segment(wake, styles.style("running" if running else "faint", light)),
             Segment(f"{glyphs.across}{self._ends[1]}", frame),
         ]
 
     def _fitting(self, time: str) -> tuple[str, str, str]:
-        """The longest words about the wake that leave the title alone, the failing count, and a freeze."""
+        """The longest words about the wake that leave the title alone, the failing count, and a hold."""
         failing = self._failing if len(self._failing) + 1 <= self._room else ""
-        frozen = self._frozen if len(failing) + len(self._frozen) + 1 <= self._room else ""
+        held = self._held if len(failing) + len(self._held) + 1 <= self._room else ""
         for wake in self._wake_words(time):
-            if len(wake) + 2 + len(failing) + len(frozen) < self._room:
-                return f" {wake} ", failing, frozen
-        return "", failing, frozen
+            if len(wake) + 2 + len(failing) + len(held) < self._room:
+                return f" {wake} ", failing, held
+        return "", failing, held
 
     def _wake_words(self, time: str) -> list[str]:
         wake = self._wake
         if wake is None or not (time or wake.count):
             return []
         if not time:
-            return [f"wake #{wake.count}", words.plural(wake.count, "wake")]
+            return [f"wake #{wake.count + 1}", words.plural(wake.count, "wake")]
         if wake.running_since is not None:
             return [f"wake #{wake.count + 1} running {time}", f"awake {time}"]
         when = time if time == "now" else f"in {time}"

@@ -11,10 +11,11 @@ from tui.common import text as words
 from tui.common.styles import CURSOR, EDGE, FADED, HERE, LOST, MARKED, Styles, edge_style
 from tui.fleet.arrangement import Filter, words_of
 from tui.fleet.notices import RECORDED, Notice, Severity, faded, lost, notices, stalled
-from tui.fleet.panels.banner import banner
-from tui.fleet.panels.contents import WAKE, Below, Density, Fold, Row, below, ordered, rows_of
+from tui.fleet.panels.banner import banner, line_below
+from tui.fleet.panels.contents import WAKE, Density, Fold, Row, below, ordered, rows_of
 from tui.fleet.panels.frame import BottomLine, HeadsLine, TopLine
 from tui.fleet.panels.layout import Columns, share
+from tui.fleet.panels.line_below import Below
 from tui.fleet.panels.rows import INDENT, FoldLine, Line, RowState, TaskLine, TextLine
 from tui.glyphs import Glyphs
 
@@ -124,6 +125,11 @@ class Panel:
         return self._columns.heads and self._shape[2] < Density.NO_HEADS and bool(self.rows)
 
     @property
+    def _brief(self) -> bool:
+        """Whether a row must say all of its task: there are no reasons below it."""
+        return self._shape[2] >= Density.NO_REASONS
+
+    @property
     def _above(self) -> int:
         """The lines above the first row."""
         return len(self._banner()) + self._heads
@@ -135,12 +141,13 @@ class Panel:
         return banner(freeze, self._columns.inner, self._glyphs, whole=density < Density.NO_REASONS)
 
     def _lines_of(self, row: Row) -> int:
-        if isinstance(row, Fold) or (row.kind is TaskStatus.OK and not row.note):
+        if isinstance(row, Fold) or (row.kind is TaskStatus.OK and not (row.note or row.is_wake)):
             return 1
         return 1 + len(self._below(row))
 
     def _below(self, task: TaskView) -> list[Below]:
-        return below(task, max(0, self._columns.inner - INDENT), self._shape[2], self._glyphs)
+        money = self.snapshot.money if self.snapshot else None
+        return below(task, max(0, self._columns.inner - INDENT), self._shape[2], self._glyphs, money)
 
     def _news(self) -> list[Notice]:
         """What is wrong with the citizen, where there is no frame below that says so."""
@@ -227,10 +234,11 @@ class Panel:
                 continue
             line = known.get(row.name)
             if line is None or line.task != row or (line.live, line.frozen) != (live, frozen):
-                line = TaskLine(row, self._columns, self._glyphs, live, frozen)
+                line = TaskLine(row, self._columns, self._glyphs, live, frozen, self._brief)
             self._known[row.name] = line  # if nothing about the task has changed, nothing is painted
             body.append((line, index))
-            body += [(TextLine(said, self._columns.inner, self._glyphs), index) for said in self._below(row)]
+            inner, glyphs = self._columns.inner, self._glyphs
+            body += [(line_below(said, inner, glyphs), index) for said in self._below(row)]
         body += [(self._text(note.text, note.style), len(self.rows) - 1) for note in self._news()]
         return body
 

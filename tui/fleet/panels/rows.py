@@ -6,11 +6,14 @@ from rich.segment import Segment
 
 from scheduler.core.schedules.schedule import LONGEST
 from scheduler.core.views import TaskStatus, TaskView
+from tui.common import amounts
 from tui.common import text as words
 from tui.common.styles import CURSOR, HERE, MARKED, Styles
 from tui.fleet.notices import ATTEMPT
-from tui.fleet.panels.contents import WAKE, Below, Fold, share_done
+from tui.fleet.panels.contents import WAKE, Fold, share_done
+from tui.fleet.panels.holding import held_words
 from tui.fleet.panels.layout import RECENT, Columns
+from tui.fleet.panels.line_below import Below
 from tui.glyphs import Glyphs
 
 STYLES = {
@@ -96,12 +99,21 @@ class TaskLine(Line):
     """State, name, countdown, how much of the interval is over, schedule; with room the last runs, too."""
 
     def __init__(
-        self, task: TaskView, columns: Columns, glyphs: Glyphs, live: bool = True, frozen: bool = False
+        self,
+        task: TaskView,
+        columns: Columns,
+        glyphs: Glyphs,
+        live: bool = True,
+        frozen: bool = False,
+        brief: bool = False,
     ) -> None:
+        """`brief`: nothing below the row says why it is held, or what it cost."""
         super().__init__(glyphs)
         self.task, self.name, self._columns, self.live = task, task.name, columns, live
         self.frozen = frozen
-        self._reason = words.clean(state_words(task), glyphs.plain)
+        self._reason = words.clean(state_words(task, brief=brief), glyphs.plain)
+        self._over_schedule = task.held is not None and not (brief or columns.took)
+        self._cost = amounts.brief(task.cost_today) if brief and task.is_wake else ""
         self._still: tuple[int, Styles, list[Segment], list[Segment]] | None = None
         self._running = task.running_since is not None
 
@@ -154,8 +166,12 @@ class TaskLine(Line):
             return self._needs(light, styles)
         reason = []
         if self._reason and self.live:  # it stands over the cells of the countdown and the bar
-            style = "running" if task.queued else "faint"
+            style = "running" if task.queued else "warning" if task.held else "faint"
             room, said = columns.bar_end - columns.name - 3, self._reason
+            if self._over_schedule and columns.schedule:
+                return [
+                    Segment(self._fit(said, columns.inner - columns.name - 3), styles.style(style, light))
+                ]
             said = said.removeprefix("paused ") if len(said) > room else said
             reason = [Segment(self._fit(said, room), styles.style(style, light))]
         return [*reason, *self._facts(light, styles)]
@@ -189,8 +205,8 @@ class TaskLine(Line):
         faint = styles.style("faint", light)
         facts = []
         if columns.schedule:
-            schedule = self._of_timeout() if self._running else self._schedule()
-            style = styles.style("running", light) if self._running else faint
+            schedule = self._cost or (self._of_timeout() if self._running else self._schedule())
+            style = styles.style("running", light) if self._running and not self._cost else faint
             facts.append(Segment(schedule.rjust(columns.schedule + 1), style))
         if columns.recent:
             facts += [Segment("  ", faint), *recent_segments(task.recent, light, styles, self.glyphs)]
@@ -238,7 +254,7 @@ def recent_segments(recent: str, light: int, styles: Styles, glyphs: Glyphs) -> 
     ]
 
 
-def state_words(task: TaskView) -> str:
+def state_words(task: TaskView, *, brief: bool = False) -> str:
     """Why a task does not count down, empty if it does."""
     if task.running_since is not None:
         return ""
@@ -249,7 +265,7 @@ def state_words(task: TaskView) -> str:
     if task.kind is TaskStatus.PAUSED:
         return f"paused{_end(task)}" if task.enabled else "disabled"
     if task.held:
-        return task.held.why.partition(" until ")[0]
+        return held_words(task.held, brief=brief)
     return "" if task.due is not None else "no next time"
 
 

@@ -5,17 +5,20 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from scheduler.core.views import TaskStatus, TaskView
+from tui.common import amounts
 from tui.common import text as words
 from tui.common.task_ref import TaskRef
 from tui.common.usual import Usual
 from tui.fleet.notices import first_line
 from tui.fleet.panels.contents import share_done
+from tui.fleet.panels.holding import held_in_full
 from tui.fleet.panels.rows import STYLES, state_words
 from tui.glyphs import Glyphs
 
 WIDE = 160  # cells from which on there are more columns, and wider ones
 SAYS = 20  # cells of text that are worth a column
 EDGE = 3  # cells for the cursor and the sign
+FEWEST = 10  # cells that are left where there is room for money beside the time
 BAD = "x"
 Key = float | str | None
 Piece = tuple[str, str]  # text and the name of its style
@@ -58,7 +61,7 @@ def _next(ref: TaskRef, at: Moment) -> Piece:
     task = ref.task
     if task.running_since is not None:
         return words.elapsed(at.now - task.running_since), "running"
-    if at.held(ref.citizen) or task.due is None or state_words(task):
+    if at.held(ref.citizen) or task.due is None or (state_words(task) and not task.held):
         return at.glyphs.nothing, "faint"
     left = words.countdown(task.due - at.now)
     return left, "warning" if left == "now" else "ink"
@@ -90,6 +93,14 @@ def _runs(ref: TaskRef, at: Moment) -> Piece:
     return (words.count(ref.task.run_count) if ref.task.run_count else ""), "faint"
 
 
+def _today(ref: TaskRef, at: Moment) -> Piece:
+    return amounts.spent(ref.task.cost_today), "ink"
+
+
+def _month(ref: TaskRef, at: Moment) -> Piece:
+    return amounts.spent(ref.task.cost_month), "ink"
+
+
 def _says(ref: TaskRef, at: Moment) -> Piece:
     said, style = says(ref, at)
     return words.clean(said, at.glyphs.plain), style
@@ -102,6 +113,8 @@ def says(ref: TaskRef, at: Moment) -> Piece:
         return _progress(task, at), "running"
     if (held := at.held(ref.citizen)) and task.kind is not TaskStatus.NOT_SET_UP:
         return held, "faint"
+    if task.held and not task.queued:
+        return held_in_full(task.held), "warning"
     if reason := state_words(task):
         return reason, "faint"
     if task.error is not None:
@@ -119,7 +132,12 @@ def _progress(task: TaskView, at: Moment) -> str:
 def _due(ref: TaskRef) -> Key:
     if ref.task.running_since is not None:
         return -1.0
-    return None if state_words(ref.task) else ref.task.due
+    return None if state_words(ref.task) and not ref.task.held else ref.task.due
+
+
+def _cost(text: str) -> Key:
+    found = amounts.amount(text)
+    return None if found is None else float(found)
 
 
 def _badness(ref: TaskRef) -> Key:
@@ -140,11 +158,21 @@ P50 = Column("p50", 6, _p50, lambda ref: None)
 P95 = Column("p95", 6, _p95, lambda ref: None)
 RECENT = Column("last ten", 10, lambda ref, at: (ref.task.recent, ""), _badness, left=True)
 RUNS = Column("runs", 6, _runs, lambda ref: float(ref.task.run_count))
+TODAY = Column("today", 6, _today, lambda ref: _cost(ref.task.cost_today))
+MONTH = Column("month", 7, _month, lambda ref: _cost(ref.task.cost_month))
 SAYS_COLUMN = Column("says", SAYS, _says, lambda ref: None, left=True)
 
-_ALL = (WHO, TASK, NEXT, LAST, TOOK, P50, RECENT, RUNS, SAYS_COLUMN)
-_DROPPED = (SAYS_COLUMN, RUNS, P50, LAST, TOOK, RECENT)  # in this order, where there is no room for all
-SORTABLE = frozenset(("who", "citizen", "task", "next", "last", "took", "last ten", "runs"))
+_ALL = (WHO, TASK, NEXT, LAST, TOOK, P50, RECENT, RUNS, TODAY, SAYS_COLUMN)
+_DROPPED = (
+    SAYS_COLUMN,
+    RUNS,
+    P50,
+    LAST,
+    TOOK,
+    RECENT,
+    TODAY,
+)  # in this order, where there is no room for all
+SORTABLE = frozenset(("who", "citizen", "task", "next", "last", "took", "last ten", "runs", "today", "month"))
 
 
 @lru_cache(maxsize=8)
@@ -154,8 +182,9 @@ def columns_for(width: int, longest: int) -> tuple[Column, ...]:
     chosen = [WIDER_WHO if wide else WHO, *_ALL[1:]]
     if wide:
         chosen.insert(chosen.index(P50) + 1, P95)
-    for column in (P95, *_DROPPED):
-        if _cells(chosen) <= width - 1:
+        chosen.insert(chosen.index(TODAY) + 1, MONTH)
+    for column in (P95, MONTH, *_DROPPED):
+        if _cells(chosen) <= width - (1 if column is not TODAY else FEWEST):
             break
         chosen = [each for each in chosen if each is not column]
     spare = width - 1 - _cells(chosen)

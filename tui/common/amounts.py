@@ -1,0 +1,60 @@
+"""Amounts of money on screen, from the text in which views carry them; what is no amount is unknown."""
+
+from decimal import Decimal, InvalidOperation
+
+from scheduler.core.costs import Money
+from scheduler.spending.money import EXACT, UNKNOWN, ZERO, believed, dollars
+from scheduler.spending.money import about as about_dollars
+from scheduler.spending.money import brief as brief_dollars
+
+NEAR = Decimal("0.8")  # of a limit: from there on an amount stands out
+
+
+def amount(text: str) -> Decimal | None:
+    """The amount, None if there is none, or none that money can be."""
+    try:
+        found = Decimal(text)
+    except InvalidOperation:  # also of nothing
+        return None
+    return found if believed(found) else None
+
+
+def spent(text: str) -> str:
+    """`$0.37`; blank where nothing was spent, `$?` where it cannot be read."""
+    return _shown(text) if text else ""
+
+
+def brief(text: str) -> str:
+    """The same in five cells."""
+    found = amount(text)
+    return brief_dollars(found) if found is not None else UNKNOWN if text else ""
+
+
+def about(text: str) -> str:
+    """A forecast; blank if there is none."""
+    found = amount(text)
+    return about_dollars(found) if found is not None else ""
+
+
+def of_limit(text: str, limit: str) -> str:
+    """`$5.02 of $5.00`, or only the amount where nothing limits it."""
+    return f"{_shown(text or '0')} of {_shown(limit)}" if limit else _shown(text or "0")
+
+
+def share(text: str, limit: str) -> Decimal:
+    """How much of the limit is spent; 0 without one."""
+    most = amount(limit)
+    if most is None:
+        return ZERO
+    used = amount(text) or ZERO
+    return EXACT.divide(used, most) if most else Decimal(1)
+
+
+def fullest(money: Money) -> Decimal:
+    """How much is spent of the limit that is used up most."""
+    return max(share(money.today, money.day_limit), share(money.month, money.month_limit))
+
+
+def _shown(text: str) -> str:
+    found = amount(text)
+    return dollars(found) if found is not None else UNKNOWN

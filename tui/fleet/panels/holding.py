@@ -1,0 +1,85 @@
+"""What stands in the row of a task that is held and below it, and what the wake costs: words and lines."""
+
+import re
+from collections.abc import Iterator
+
+from scheduler.core.costs import Money
+from scheduler.core.views import Hold, HoldKind, TaskView
+from tui.common import amounts
+from tui.common import text as words
+from tui.fleet.panels.line_below import Below
+from tui.glyphs import Glyphs
+
+WIDE = 50  # cells from which on the month stands below the wake, too
+PARTS = re.compile(r"(?P<what>.*?)(?: until (?P<end>[^(]*?)|, (?P<news>[^(]*?))?(?: \((?P<detail>.*)\))?")
+TALKS = (HoldKind.BUDGET, HoldKind.PROVIDER)  # whose reason begins with what the row says
+
+
+def _parts(hold: Hold) -> dict[str, str]:
+    found = PARTS.fullmatch(hold.why)
+    if hold.kind not in TALKS or found is None or not (found["end"] or found["news"]):
+        return {"what": "waits", "end": "", "news": hold.why, "detail": ""}
+    return {name: said or "" for name, said in found.groupdict().items()}
+
+
+def held_words(hold: Hold, *, brief: bool = False) -> str:
+    """`over budget`, `waits for anthropic`; `brief`, where it has no line below: `until 15:00`."""
+    if hold.kind is HoldKind.QUEUE and hold.about:
+        return f"waits for {hold.about}"
+    parts = _parts(hold)
+    return (
+        f"until {parts['end']}"
+        if brief and hold.kind is HoldKind.PROVIDER and parts["end"]
+        else parts["what"]
+    )
+
+
+def held_in_full(hold: Hold) -> str:
+    """What it waits for and until when, without the amounts."""
+    parts = _parts(hold)
+    if parts["end"]:
+        return f"{parts['what']} until {parts['end']}"
+    return hold.why
+
+
+def held_lines(hold: Hold, width: int, glyphs: Glyphs) -> list[Below]:
+    """Until when, and what lifts it."""
+    parts = _parts(hold)
+    if hold.kind is HoldKind.BUDGET and parts["end"]:
+        spent = f": {parts['detail']} spent" if width >= WIDE else ""
+        return [_line(f"until {parts['end']}{spent}{glyphs.dot}B allows more", width, glyphs)]
+    if not parts["end"]:
+        return [_line(parts["news"], width, glyphs)]
+    detail = f" ({parts['detail']})" if parts["detail"] else ""
+    room = max(0, width - words.TIME - 1)
+    return [_line(f"until {parts['end']}{detail}", room, glyphs)._replace(until=hold.until)]
+
+
+def wake_lines(task: TaskView, money: Money | None, width: int, glyphs: Glyphs) -> list[Below]:
+    """What it cost today, and how many of its times were let go."""
+    said = glyphs.dot.join(filter(None, [*_money(task, money or Money(), width), *_skips(task)]))
+    return [_line(said, width, glyphs)._replace(style="faint")] if said else []
+
+
+def _money(task: TaskView, money: Money, width: int) -> Iterator[str]:
+    spent = _parts(task.held)["detail"] if task.held and task.held.kind is HoldKind.BUDGET else ""
+    if spent and width < WIDE:
+        yield spent
+    elif width >= WIDE and spent:
+        yield f"{amounts.of_limit(money.month, money.month_limit)} this month"
+    elif task.cost_today:
+        limit = f" of {amounts.spent(money.day_limit)}" if money.day_limit and width >= WIDE else ""
+        yield f"{amounts.spent(task.cost_today)} today{limit}"
+
+
+def _skips(task: TaskView) -> Iterator[str]:
+    if task.skips and task.skips.skipped:
+        yield (
+            f"skipped {task.skips.skipped} of {task.skips.of} today"
+            if not task.cost_today
+            else (f"skipped {task.skips.skipped} of {task.skips.of}")
+        )
+
+
+def _line(text: str, width: int, glyphs: Glyphs) -> Below:
+    return Below(words.shorten(words.clean(text, glyphs.plain), width, glyphs.ellipsis), "warning")
