@@ -191,6 +191,12 @@ class FakeControl:
     async def thaw(self) -> Receipt:
         return self._answer("thaw")
 
+    async def add_to_budget(self, amount: str, *, together: bool = False) -> Receipt:
+        return self._answer("add_to_budget", amount, *(["together"] if together else []))
+
+    async def try_provider(self, provider: str) -> Receipt:
+        return self._answer("try_provider", provider)
+
     async def wake(self) -> Receipt:
         return self._answer("wake")
 

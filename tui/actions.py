@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from textual.app import App
@@ -12,18 +13,28 @@ from scheduler.core.description import TaskDetails
 from scheduler.core.ports import Citizens, Control
 from scheduler.core.records import RunRecord
 from scheduler.core.task import WAKE
-from scheduler.core.views import Receipt, Snapshot, TaskView, WakeView
+from scheduler.core.views import Hold, HoldKind, Receipt, Snapshot, TaskView, WakeView
 from scheduler.errors import SchedulerError
+from scheduler.spending.money import ZERO, dollars
+from tui.common.questions import budget_question as money
 from tui.common.questions import run_questions as asks
 from tui.common.questions import take_over_question as over
 from tui.common.questions.confirm import Confirm
 from tui.common.questions.freeze_form import FreezeForm, Wish, offer_of
 from tui.common.questions.question import STAY, Choice, Question, Words
 from tui.common.questions.stop_question import ALL, CHOICES, Row, facts, stoppable, title
-from tui.common.questions.thaw_question import choices, names_to_thaw, thaw_facts, thaw_title, whose
+from tui.common.questions.thaw_question import (
+    choices,
+    is_due,
+    names_to_thaw,
+    thaw_facts,
+    thaw_title,
+    whose,
+)
 from tui.common.text import clean, elapsed, plural
 from tui.glyphs import Glyphs
 
+LIFTED = (HoldKind.BUDGET, HoldKind.PROVIDER)  # what a person may lift to wake somebody
 WAKES = 10  # whose cost says what the next one costs
 LINES_IN_TOAST = 3  # answers in one toast
 Request = tuple[str, Awaitable[Receipt | None]]  # the citizen or task, and its pending answer
@@ -127,19 +138,96 @@ class Actions:
             self._thaw_first(frozen, "wake", start)
         elif wake.running_since is not None:
             self.toast(f"{citizen} is awake for {elapsed(self._fleet.clock.now() - wake.running_since)}")
-        elif wake.configured:
-            self._app.run_worker(self._ask_to_wake(control, start), group="verbs")
+        elif snapshot and wake.configured:
+            self._app.run_worker(self._ask_to_wake(control, snapshot, start), group="verbs")
         else:
             start()
 
-    async def _ask_to_wake(self, control: Control, start: Callable[[], None]) -> None:
+    async def _ask_to_wake(self, control: Control, snapshot: Snapshot, start: Callable[[], None]) -> None:
+        """Only where a wake costs money, or something stands in its way."""
         details: TaskDetails | None = None
         runs: tuple[RunRecord, ...] = ()
         with suppress(SchedulerError):  # the question is asked without what nobody tells
             details = await control.explain(WAKE)
             runs = await control.history(WAKE, limit=WAKES)
-        facts = [*asks.wake_facts(details, runs)]
-        self._choose(f"Wake {control.citizen} now?", facts, asks.WAKE, start, at="w")
+        row, known, now = snapshot.task(WAKE), [*asks.costs(runs)], self._fleet.clock.now()
+        held = row.held if row and row.held and row.held.kind in LIFTED else None
+        if not (held or known):
+            start()
+            return
+        due = sum(is_due(task, now) for task in snapshot.background)
+        facts = [*asks.wake_facts(control.citizen, held, details, known, due)]
+        title = f"Wake {control.citizen} now?"
+        if held is None:
+            self._choose(title, facts, asks.WAKE, start, at="w")
+        elif held.kind is HoldKind.PROVIDER:
+            self._choose(title, facts, asks.TRY, lambda: self._try_and_wake(control, held))
+        else:
+            self._lift_and_wake(control, snapshot, title, facts, max(known, default=ZERO))
+
+    def _try_and_wake(self, control: Control, held: Hold) -> None:
+        async def both() -> Receipt:
+            await control.try_provider(held.about)
+            return await control.wake()
+
+        self._run([(control.citizen, both())])
+
+    # -------------------------------------------------------------- money
+
+    def budget(self, citizen: str) -> None:
+        """Show what the citizen has spent, and allow more for today if that is wanted."""
+        control, snapshot = self._controls.get(citizen), self._snapshot_of(citizen)
+        if control is None or snapshot is None:
+            return
+        facts = [*money.facts(snapshot)]
+        together = money.is_of_all(money.over_budget(snapshot))
+
+        def answered(key: str | None) -> None:
+            if key == money.OTHER:
+                self._ask_amount(control, facts, lambda amount: self._lift(control, amount, together))
+            elif key in money.OFFERED:
+                self._lift(control, key, together)
+
+        whose = "all citizens" if together else citizen
+        question = Question(f"Budget of {whose}", facts, money.choices(snapshot), self._glyphs)
+        self._app.push_screen(question, answered)
+
+    def _lift_and_wake(
+        self, control: Control, snapshot: Snapshot, title: str, facts: Sequence[Words], next_run: Decimal
+    ) -> None:
+        held = money.over_budget(snapshot)
+        enough, together = money.enough(snapshot.money, held, next_run), money.is_of_all(held)
+
+        def wake(amount: str) -> None:
+            self._lift(control, amount, together, wake=True)
+
+        def answered(key: str | None) -> None:
+            if key == money.OTHER:
+                self._ask_amount(control, facts, wake)
+            elif key == "w":
+                wake(str(enough))
+
+        choices = [
+            Choice("w", f"allow {dollars(enough)} more today, and wake"),
+            Choice(money.OTHER, "allow another amount ..."),
+            Choice(STAY, "no"),
+        ]
+        self._app.push_screen(Question(title, facts, choices, self._glyphs), answered)
+
+    def _ask_amount(self, control: Control, facts: Sequence[Words], then: Callable[[str], None]) -> None:
+        def answered(amount: str | None) -> None:
+            if amount:
+                then(amount)
+
+        form = money.AmountForm(f"Allow {control.citizen} more today", facts, self._glyphs)
+        self._app.push_screen(form, answered)
+
+    def _lift(self, control: Control, amount: str, together: bool, *, wake: bool = False) -> None:
+        async def lifted() -> Receipt:
+            receipt = await control.add_to_budget(amount, together=together)
+            return await control.wake() if wake else receipt
+
+        self._run([(control.citizen, lifted())])
 
     def stop(self, tasks: Sequence[Row], then: Callable[[], None] = lambda: None) -> None:
         """End the runs of these tasks after one question; calls `then` first."""

@@ -227,6 +227,9 @@ class ExperienceApp(App[str]):
     def on_fleet_rows_freeze_asked(self, message: FleetRows.FreezeAsked) -> None:
         self._actions.freeze(message.citizens, then=self._body.rows.unmark)
 
+    def on_fleet_rows_budget_asked(self, message: FleetRows.BudgetAsked) -> None:
+        self._actions.budget(message.citizen)
+
     def on_fleet_rows_take_over_asked(self, message: FleetRows.TakeOverAsked) -> None:
         self._actions.take_over(message.citizen)
 
@@ -299,6 +302,9 @@ class ExperienceApp(App[str]):
 
     def on_details_stop_asked(self, message: "Details.StopAsked") -> None:
         self._actions.stop([(message.citizen, message.task)])
+
+    def on_details_budget_asked(self, message: "Details.BudgetAsked") -> None:
+        self._actions.budget(message.citizen)
 
     def on_details_open_asked(self, message: "Details.OpenAsked") -> None:
         self._details.page(message.text)

@@ -13,8 +13,10 @@ NARROW = 60  # cells below which only the ways to all others stay
 ALWAYS = ("palette", "help")
 
 # Actions that a read-only screen lacks.
-FLEET_VERBS = ("ask", "pause", "wake", "stop", "freeze", "mark", "force_failing", "take_over", "settings")
-DETAILS_VERBS = ("ask", "pause", "stop", "settings")
+FLEET_VERBS = (
+    *("ask", "pause", "wake", "stop", "freeze", "budget", "mark", "force_failing", "take_over", "settings"),
+)
+DETAILS_VERBS = ("ask", "pause", "stop", "budget", "settings")
 
 
 def _key(key: str, action: str, words: str, name: str, help: str, show: bool = True) -> Binding:
@@ -45,6 +47,7 @@ FLEET_KEYS = (
     _key("x", "stop", "stop", "stop", "stop the run; asks first"),
     _key("a", "settings('add')", "add", "add", "add a task, or what this one needs"),
     _key("Z", "freeze", "freeze", "freeze", "freeze citizens, or thaw them"),
+    _key("B", "budget", "budget", "budget", "budget: what was spent, allow more today"),
     _key("e", "settings('edit')", "edit", "edit", "edit the settings at this row", False),
     _key("i", "settings('new')", "new citizen", "new-citizen", "make a new citizen", False),
     _key("u", "settings('undo')", "undo", "undo", "undo the last change of settings", False),
@@ -88,6 +91,7 @@ DETAILS_KEYS = (
     _key("r", "ask('reset')", "reset", "reset", "reset: forget the last run, run again"),
     _key("p", "pause", "pause", "pause", "pause or resume"),
     _key("x", "stop", "stop", "stop", "stop the run; asks first"),
+    _key("B", "budget", "budget", "budget", "budget: what was spent, allow more today"),
     _key("e", "settings('edit')", "edit", "edit", "edit the settings at this task"),
     _hidden("a", "settings('add')", "add", "add a task, or what this one needs"),
     _key("y", "copy", "copy", "copy", "copy what the chosen panel shows"),

@@ -67,6 +67,14 @@ class Control(Protocol):
         """Start the wake cycle now."""
         ...
 
+    async def add_to_budget(self, amount: str, *, together: bool = False) -> Receipt:
+        """Lift today's limits by so many dollars: the citizen's, or those of all `together`."""
+        ...
+
+    async def try_provider(self, provider: str) -> Receipt:
+        """The next run that is due tries this provider, although it is said to be away."""
+        ...
+
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None
     ) -> tuple[RunRecord, ...]:
@@ -129,6 +137,12 @@ class RequestingControl:
 
     async def wake(self) -> Receipt:
         return await self.ask(Receipt, "wake")
+
+    async def add_to_budget(self, amount: str, *, together: bool = False) -> Receipt:
+        return await self.ask(Receipt, "add_to_budget", amount=amount, together=together)
+
+    async def try_provider(self, provider: str) -> Receipt:
+        return await self.ask(Receipt, "try_provider", provider=provider)
 
     async def history(
         self, task: str | None = None, *, limit: int = LISTED, failed: bool = False, before: int | None = None

@@ -7,7 +7,7 @@ ON_CLOSE = KEEP, STOP = "keep", "stop"  # what becomes of a monitor's citizens w
 THEMES = ("dark", "light", "high-contrast", "ansi")
 
 EVERYWHERE = "everywhere"
-_VERBS = {"force": "f", "reset": "r", "pause": "p", "stop": "x"}
+_VERBS = {"force": "f", "reset": "r", "pause": "p", "stop": "x", "budget": "B"}
 _SEARCH = {"search": "slash", "next-hit": "n", "hit-before": "N"}
 _MOVES = {
     "up": "up,k",

@@ -26,7 +26,7 @@ from scheduler.core.spans import moment
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Call, Command, Context, Handler, Outcome, Task, Trigger, WakeConfig
 from scheduler.core.text import pause_words
-from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot, TaskView, WakeView
+from scheduler.core.views import Heartbeat, HoldKind, OutputChunk, Receipt, Snapshot, TaskView, WakeView
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import snapshots
 from scheduler.engine.freezing import FreezeFiles, Freezing
@@ -47,6 +47,7 @@ from scheduler.engine.wake.wake import Wake
 from scheduler.errors import AlreadyRunning, BadSchedule, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
 from scheduler.process.who import Who, this_process
+from scheduler.spending.money import amount_from
 from scheduler.storage.failure_journal import FailureJournal
 from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.state_store import Store
@@ -387,6 +388,36 @@ class Scheduler:
 
     async def stop_run(self, task: str, *, who: Who | None = None) -> Receipt:
         return await self._stopper.stop(self._open(task), who or this_process())
+
+    async def add_to_budget(self, amount: str, *, together: bool = False, who: Who | None = None) -> Receipt:
+        by = who or this_process()
+        self._refuse_if_stopping()
+        if by.run:
+            raise SchedulerError(f"a run may not lift a limit ({by.run} asks): a person does, outside of it")
+        try:
+            dollars = amount_from(amount)
+        except ValueError as error:
+            raise SchedulerError(str(error)) from error
+        text = await asyncio.to_thread(self._paid.lift, dollars, together=together)
+        self._registry.add_event("budget lifted", text=text, who=by)
+        self._look_again(HoldKind.BUDGET)
+        return Receipt(f"{self.citizen}: {text}")
+
+    async def try_provider(self, provider: str, *, who: Who | None = None) -> Receipt:
+        by = who or this_process()
+        await asyncio.to_thread(self._paid.try_now, provider)
+        text = "the next run that is due tries it"
+        self._registry.add_event("tried early", text=text, who=by, provider=provider)
+        self._look_again(HoldKind.PROVIDER)
+        return Receipt(f"{provider}: {text}")
+
+    def _look_again(self, kind: HoldKind) -> None:
+        """What was held for this reason may begin by now."""
+        for job in self._registry.rows():
+            if job.held and job.held.kind is kind:
+                self._registry.hold(job, None)
+                self._dispatch.reschedule(job)
+        self._registry.bus.notify()
 
     async def wake(self, *, who: Who | None = None) -> Receipt:
         self._refuse_if_stopping()

@@ -65,6 +65,12 @@ class Account:
                 self.ledger.cancel(run)
             return limit
 
+    def lift(self, amount: Decimal, *, together: bool) -> None:
+        """Add this to the limits of today, the citizen's or those of all; raises OSError."""
+        with self._lock:
+            ledger = self._all.ledger() if together else self.ledger
+            ledger.add_to_budget(self._today(), amount)
+
     def cancel(self, run: str) -> None:
         """The run was entered, and did not start."""
         with self._lock:
@@ -149,7 +155,11 @@ class AllCitizens:
             if self._of_all_users or is_ours(home):
                 each = spent_in(self._loaded(home / FOLDER), today, apart_from)
                 day, month = day + each[0], month + each[1]
-        return Spent(together, day, month, self._loaded(root_folder(self._root)).lift(today), together=True)
+        return Spent(together, day, month, self.ledger().lift(today), together=True)
+
+    def ledger(self) -> SpendingLedger:
+        """What was added to the limits of all by hand."""
+        return self._loaded(root_folder(self._root))
 
     def _loaded(self, folder: Path) -> SpendingLedger:
         ledger = self._ledgers.setdefault(folder, SpendingLedger(folder))

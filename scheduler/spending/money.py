@@ -18,6 +18,17 @@ def believed(amount: Decimal) -> bool:
     return isinstance(exponent, int) and exponent >= FINEST and 0 <= amount <= MOST
 
 
+def amount_from(text: str) -> Decimal:
+    """An amount above 0 as a person writes it: `2`, `0.50`, `$1`; raises ValueError."""
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        amount = ZERO
+    if not (believed(amount) and ZERO < amount < MOST):
+        raise ValueError(f"{text[:40]!r} is no amount of dollars above 0; write it like 2 or 0.50")
+    return amount
+
+
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """The exact sum."""
     found = ZERO

@@ -264,6 +264,12 @@ async def test_an_unknown_task_is_the_same_error_everywhere(bench, verb):
         await getattr(bench.control, verb)("quikc")
 
 
+async def test_what_may_not_be_lifted_is_the_same_error_everywhere(bench):
+    with pytest.raises(SchedulerError, match=r"nothing limits .* there is nothing to lift"):
+        await bench.control.add_to_budget("2")
+    assert (await bench.control.try_provider("anthropic")).text.startswith("anthropic: the next run")
+
+
 async def test_a_task_that_runs_is_not_started_twice(bench):
     await bench.see()
     await bench.control.force("gate")

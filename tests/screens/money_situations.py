@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scheduler.core.costs import Money, RunCost
+from scheduler.core.description import DefinitionField, TaskDetails
+from scheduler.core.records import RunRecord
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.state import Failure, Skips
 from scheduler.core.task import WAKE, Outcome, Progress, Trigger
@@ -175,9 +177,22 @@ ARIA = Snapshot(
 )  # fmt: skip
 
 
+def control(snapshot: Snapshot) -> FakeControl:
+    """The citizen, with what its wakes cost."""
+    fake = FakeControl(snapshot)
+    costs = ("0.61", "0.48", "0.46", "0.48", "0.45", "0.48", "0.47", "0.50", "0.49", "0.48")
+    fake.runs = tuple(
+        RunRecord(n, WAKE, NOW - 900 - n * 600, NOW - 700 - n * 600, 200.0, Outcome.OK, cost=RunCost(cost))
+        for n, cost in enumerate(costs)
+    )
+    command = DefinitionField("runs", 'claude -p "Read your queue and act."')
+    fake.details = {WAKE: TaskDetails(WAKE, (command,), (), (MIDNIGHT,))}
+    return fake
+
+
 def fleet(*snapshots: Snapshot) -> Callable[[], FakeFleet]:
     """These citizens at that moment."""
-    return lambda: FakeFleet(*map(FakeControl, snapshots), clock=FakeClock(NOW))
+    return lambda: FakeFleet(*map(control, snapshots), clock=FakeClock(NOW))
 
 
 MONEY = {
@@ -186,4 +201,8 @@ MONEY = {
     "money_wide": Situation(fleet(OPUS, MIRA, ARIA), (200, 60)),
     "money_table": Situation(fleet(OPUS, MIRA, ARIA), keys=("v",)),
     "money_table_80x24": Situation(fleet(OPUS, MIRA, ARIA), (80, 24), ("v",)),
+    "money_budget": Situation(fleet(OPUS, MIRA), (80, 24), ("tab", "B")),
+    "money_other_amount": Situation(fleet(OPUS, MIRA), (80, 24), ("tab", "B", "d", *"2.5")),
+    "money_wake_over_budget": Situation(fleet(OPUS, MIRA), (80, 24), ("tab", "w")),
+    "money_wake_away": Situation(fleet(OPUS, MIRA), (80, 24), ("w",)),
 }

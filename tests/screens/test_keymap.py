@@ -22,7 +22,8 @@ from tui.terminal.title import TerminalTitle, title
 
 # Answers and ways to close, on dialogs that say so themselves: they are what they are.
 ANSWERS = {
-    *("Confirm", "Question", "FreezeForm", "Toggle", "TaskForm", "LinesForm", "NameForm", "Help", "Palette"),
+    *("Confirm", "Question", "AmountForm", "FreezeForm", "Toggle", "TaskForm"),
+    *("LinesForm", "NameForm", "Help", "Palette"),
 }
 
 

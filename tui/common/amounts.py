@@ -41,6 +41,12 @@ def of_limit(text: str, limit: str) -> str:
     return f"{_shown(text or '0')} of {_shown(limit)}" if limit else _shown(text or "0")
 
 
+def left(text: str, limit: str) -> str:
+    """What may still be spent; `$0.00` when it is more than all."""
+    used, most = amount(text) or ZERO, amount(limit)
+    return UNKNOWN if most is None else dollars(max(ZERO, EXACT.subtract(most, used)))
+
+
 def share(text: str, limit: str) -> Decimal:
     """How much of the limit is spent; 0 without one."""
     most = amount(limit)

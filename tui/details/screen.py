@@ -89,6 +89,12 @@ class Details(Page, inherit_bindings=False):
         place: Place
 
     @dataclass
+    class BudgetAsked(Message):
+        """The person wants to see what the citizen spends, and maybe allow more."""
+
+        citizen: str
+
+    @dataclass
     class OpenAsked(Message):
         """The person wants to read this in a pager."""
 
@@ -342,6 +348,9 @@ class Details(Page, inherit_bindings=False):
 
     def action_settings(self, what: str) -> None:
         self.post_message(self.SettingsAsked(what, Place(self.subject.citizen, self.subject.task)))
+
+    def action_budget(self) -> None:
+        self.post_message(self.BudgetAsked(self.subject.citizen))
 
     def action_pane(self, step: int) -> None:
         self._go_to(self._panes[(self._panes.index(self._active) + step) % len(self._panes)])

@@ -19,7 +19,6 @@ from scheduler.core.views import (
     TaskStatus,
     TaskView,
 )
-from scheduler.errors import PROGRAM
 from tui.common.text import ago, elapsed, moment, took
 from tui.common.usual import Usual
 from tui.fleet.notices import ATTEMPT, first_line, stalled
@@ -97,7 +96,7 @@ def _state(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> st
     if snapshot.freeze:
         return _frozen(task, snapshot.freeze, now)
     if task.held and task.kind is not TaskStatus.PAUSED and not task.queued:
-        return f"{task.held.why}{_what_lifts(task.held, snapshot.citizen)}"
+        return f"{task.held.why}{_what_lifts(task.held)}"
     if task.note.startswith(LEFT_BEHIND):
         return _waits(task.note.removeprefix(LEFT_BEHIND))
     if task.queued:
@@ -131,11 +130,10 @@ def _held_up(task: TaskView, now: float, seen: Evidence) -> str:
     return f"{late:.0f}s late: the scheduler is stalled{_by(seen.pulse.culprit)}"
 
 
-def _what_lifts(held: Hold, citizen: str) -> str:
+def _what_lifts(held: Hold) -> str:
     """What can be done, or what follows."""
     if held.kind is HoldKind.BUDGET:
-        whose = "--all" if held.about.startswith("all ") else citizen
-        return f"; {PROGRAM} budget {whose} --add 2 --today allows more"
+        return "; B allows more"
     tried = held.kind is HoldKind.PROVIDER and held.until is not None
     return "; nobody calls it before, then one run tries it first" if tried else ""
 

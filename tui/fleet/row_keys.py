@@ -66,6 +66,12 @@ class FleetRows(LineView):
         place: Place
 
     @dataclass
+    class BudgetAsked(Message):
+        """The person wants to see what the citizen spends, and maybe allow more."""
+
+        citizen: str
+
+    @dataclass
     class Copied(Message):
         """The person wants these words on the clipboard, not yet cleaned; none if there are none."""
 
@@ -180,6 +186,10 @@ class FleetRows(LineView):
         marked = sorted({place.citizen for place in self.board.marked})
         if citizens := marked or [name for name in [self.board.cursor.citizen] if name]:
             self.post_message(self.FreezeAsked(tuple(citizens)))
+
+    def action_budget(self) -> None:
+        if self.board.cursor.citizen:
+            self.post_message(self.BudgetAsked(self.board.cursor.citizen))
 
     def action_wake(self) -> None:
         if self.board.cursor.citizen:

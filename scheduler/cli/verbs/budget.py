@@ -1,7 +1,7 @@
 """`experience-tui budget`: what runs may cost, and a limit lifted for a day."""
 
 import json
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,10 +78,9 @@ def _lines(name: str, spent: "Spent") -> list[str]:
 
 
 def _dollars(text: str) -> Decimal:
+    from scheduler.spending.money import amount_from
+
     try:
-        amount = Decimal(text.removeprefix("$"))
-        if 0 < amount < 10**9:
-            return amount
-    except InvalidOperation:  # no number, or NaN
-        pass
-    raise click.UsageError(f"--add {text}: write an amount of dollars above 0, like 2 or 0.50")
+        return amount_from(text)
+    except ValueError:
+        raise click.UsageError(f"--add {text}: write an amount of dollars above 0, like 2 or 0.50") from None

@@ -87,6 +87,8 @@ METHODS = {
     "freeze": Method(optional={"until": float, "why": str}, verb=True),
     "thaw": Method(verb=True),
     "look_at_freeze": Method(),
+    "add_to_budget": Method({"amount": str}, {"together": bool}, verb=True),
+    "try_provider": Method({"provider": str}, verb=True),
     "wake": Method(verb=True),
     "history": Method(
         optional={"task": str | None, "limit": int, "failed": bool, "before": int | None}, exclusive=True

@@ -25,11 +25,13 @@ from scheduler.engine.paid.holds import Look, away, over_budget, uncounted
 from scheduler.engine.paid.run_costs import RunCharge, RunCosts
 from scheduler.engine.paid.summary import Summary, summarise
 from scheduler.engine.run import RunHandle
-from scheduler.errors import TaskFailed
+from scheduler.errors import SchedulerError, TaskFailed
 from scheduler.executors import Result
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.providers.outage import Probe, Refused, may_try
+from scheduler.spending.account import has_limits
 from scheduler.spending.budget import zone_of_days
+from scheduler.spending.money import dollars
 from scheduler.spending.prices import price_of
 from scheduler.system.clock import Clock
 
@@ -182,6 +184,28 @@ class PaidRuns:
         self.costs.close(charge)
         if task.provider:
             self._outages.ended(task.provider, charge.run, tried=False)
+
+    def lift(self, amount: Decimal, *, together: bool) -> str:
+        """Add this to today's limits; what they are now. Blocks, raises SchedulerError."""
+        account = self.costs.account
+        budget = account.rules.together if together else account.rules.budget
+        if not has_limits(budget):
+            whose = "all citizens together" if together else self._citizen
+            raise SchedulerError(f"nothing limits {whose} in a day or a month; there is nothing to lift")
+        try:
+            account.lift(amount, together=together)
+        except OSError as error:
+            raise SchedulerError(f"the budget was not lifted: {error.strerror or error}") from error
+        return f"{dollars(amount)} more for today{', all citizens' if together else ''}"
+
+    def try_now(self, provider: str) -> None:
+        """Whoever is due next tries the provider. Blocks, raises SchedulerError."""
+        try:
+            outage = self._outages.retry(provider)
+        except OSError as error:
+            raise SchedulerError(f"{provider}: {error.strerror or error}; nothing was changed") from error
+        if outage and outage.probe:
+            raise SchedulerError(f"{provider}: {outage.probe.citizen} tries it now")
 
     # -------------------------------------------------------------- what came of it
 

@@ -77,28 +77,28 @@ def halfway() -> FakeControl:
 
 
 DETAILS = {
-    "details": Situation(of(lambda: copy_of("hazel")), keys=opening(3)),
-    "details_failing": Situation(of(lambda: copy_of("opus")), keys=opening(3)),
-    "details_80x24": Situation(of(lambda: copy_of("opus")), (80, 24), opening(3)),
-    "details_wide": Situation(of(lambda: copy_of("opus")), (200, 60), opening(3, "down", "down")),
-    "details_narrow": Situation(of(lambda: copy_of("opus")), (60, 12), opening(3)),
-    "details_narrow_output": Situation(of(lambda: copy_of("opus")), (60, 12), opening(3, "tab")),
-    "details_tiny": Situation(of(lambda: copy_of("opus")), (20, 4), opening(3)),
-    "details_reading": Situation(of(lambda: copy_of("opus")), (80, 24), opening(3, "enter")),
-    "details_running": Situation(of(halfway), keys=opening(6)),
-    "details_running_80x24": Situation(of(lambda: copy_of("opus")), (80, 24), opening(2)),
-    "details_not_followed": Situation(of(halfway), (80, 24), opening(6, "tab", "up", "up")),
-    "details_not_set_up": Situation(of(lambda: copy_of("opus")), (80, 24), opening(4)),
-    "details_paused": Situation(of(lambda: copy_of("opus")), (80, 24), opening(5)),
+    "details": Situation(of(lambda: copy_of("hazel")), keys=opening(4)),
+    "details_failing": Situation(of(lambda: copy_of("opus")), keys=opening(4)),
+    "details_80x24": Situation(of(lambda: copy_of("opus")), (80, 24), opening(4)),
+    "details_wide": Situation(of(lambda: copy_of("opus")), (200, 60), opening(4, "down", "down")),
+    "details_narrow": Situation(of(lambda: copy_of("opus")), (60, 12), opening(4)),
+    "details_narrow_output": Situation(of(lambda: copy_of("opus")), (60, 12), opening(4, "tab")),
+    "details_tiny": Situation(of(lambda: copy_of("opus")), (20, 4), opening(4)),
+    "details_reading": Situation(of(lambda: copy_of("opus")), (80, 24), opening(4, "enter")),
+    "details_running": Situation(of(halfway), keys=opening(7)),
+    "details_running_80x24": Situation(of(lambda: copy_of("opus")), (80, 24), opening(3)),
+    "details_not_followed": Situation(of(halfway), (80, 24), opening(7, "tab", "up", "up")),
+    "details_not_set_up": Situation(of(lambda: copy_of("opus")), (80, 24), opening(5)),
+    "details_paused": Situation(of(lambda: copy_of("opus")), (80, 24), opening(6)),
     "details_never": Situation(of(never), (80, 24), opening(0)),
     "details_gone": Situation(
-        of(lambda: copy_of("hazel", stale="its owner (pid 4711) is gone")), (100, 30), opening(0)
+        of(lambda: copy_of("hazel", stale="its owner (pid 4711) is gone")), (100, 30), opening(1)
     ),
-    "details_light": Situation(of(lambda: copy_of("opus")), (100, 30), ("T", *opening(3))),
-    "details_ascii": Situation(of(lambda: copy_of("opus")), (80, 24), opening(3), {"ascii": True}),
-    "details_read_only": Situation(of(lambda: copy_of("opus")), (80, 24), opening(3), {"read_only": True}),
+    "details_light": Situation(of(lambda: copy_of("opus")), (100, 30), ("T", *opening(4))),
+    "details_ascii": Situation(of(lambda: copy_of("opus")), (80, 24), opening(4), {"ascii": True}),
+    "details_read_only": Situation(of(lambda: copy_of("opus")), (80, 24), opening(4), {"read_only": True}),
     "details_hostile": Situation(of(hostile), (100, 30), opening(0)),
-    "details_help": Situation(of(lambda: copy_of("opus")), (100, 40), opening(3, "question_mark")),
+    "details_help": Situation(of(lambda: copy_of("opus")), (100, 40), opening(4, "question_mark")),
 }
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from scheduler.engine.paid.as_reported import as_reported
 from scheduler.errors import SchedulerError
 from scheduler.executors import Result
 from scheduler.executors.output import OutputBuffer
+from scheduler.process.who import Who
 from scheduler.spending import ledger as ledgers
 from scheduler.spending.ledger import SpendingLedger
 from tests.each import each
@@ -244,3 +245,48 @@ def test_the_middle_of_a_long_output_is_not_free() -> None:
 
 def test_noon_is_the_day_of_these_tests() -> None:
     assert f"{datetime.fromtimestamp(NOON, UTC):%Y-%m-%d}" == TODAY
+
+
+async def over_its_budget(build, clock) -> Any:
+    scheduler = await build(
+        wake=WakeConfig(every=3600, work=agent(), report="claude"), spending=under(day="1.00")
+    )
+    for number in (1, 2):
+        await clock.advance(3601 * (number - 1))
+        await awake(clock, scheduler, number)
+    await clock.advance(3600)
+    assert scheduler.snapshot().task("wake").held is not None
+    return scheduler
+
+
+async def test_a_limit_that_is_lifted_lets_the_wake_begin_at_once(build, clock, home):
+    scheduler = await over_its_budget(build, clock)
+    receipt = await scheduler.add_to_budget("$1", who=Who("ct"))
+    assert receipt.text == "opus: $1.00 more for today"
+    await clock.advance()
+    await awake(clock, scheduler, 3)
+    shown = scheduler.snapshot()
+    assert shown.money.day_limit == "2.00" and shown.task("wake").held is None
+    (lifted,) = [event for event in shown.events if event.kind == "budget lifted"]
+    assert (lifted.text, str(lifted.who)) == ("$1.00 more for today", "ct")
+
+
+async def test_a_limit_that_another_process_lifted_is_shown(build, clock, home):
+    scheduler = await over_its_budget(build, clock)
+    SpendingLedger(home / ".experience").add_to_budget(date.fromisoformat(TODAY), Decimal(3))
+    await clock.advance(20)
+    await awake(clock, scheduler, 3)
+    assert scheduler.snapshot().money.day_limit == "4.00"
+
+
+async def test_a_run_lifts_no_limit_and_nobody_one_that_is_not_set(build, clock, home):
+    scheduler = await build(
+        wake=WakeConfig(every=3600, work=agent(), report="claude"), spending=under(day="1")
+    )
+    with pytest.raises(SchedulerError, match=r"a run may not lift a limit .wake #7 asks."):
+        await scheduler.add_to_budget("2", who=Who("ct", run="wake #7"))
+    with pytest.raises(SchedulerError, match="nothing limits all citizens together"):
+        await scheduler.add_to_budget("2", together=True)
+    for amount in ("-1", "0", "NaN", "much", "1e99"):
+        with pytest.raises(SchedulerError, match="no amount of dollars above 0"):
+            await scheduler.add_to_budget(amount)

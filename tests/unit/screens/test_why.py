@@ -9,7 +9,6 @@ import pytest
 from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import Event, Heartbeat, Hold, HoldKind, Snapshot, TaskStatus, TaskView
-from scheduler.errors import PROGRAM
 from tests.fakes import NOON
 from tui.common.usual import Usual
 from tui.details.why import TRIGGERS, Evidence, Stall, Stalls, why
@@ -108,7 +107,7 @@ TABLE = [
         ),
         (),
         Evidence(),
-        f"over budget until 00:00 ($5 of $5); {PROGRAM} budget opus --add 2 --today allows more",
+        "over budget until 00:00 ($5 of $5); B allows more",
     ),
     (
         task(TaskStatus.WAITS, due=0.0, held=Hold(HoldKind.PROVIDER, "waits for anthropic until 15:00")),
@@ -273,7 +272,7 @@ TABLE = [
         task(TaskStatus.OVER_BUDGET, held=SPENT),
         (),
         Evidence(),
-        f"over budget until 00:00 ($5.02 of $5.00); {PROGRAM} budget opus --add 2 --today allows more",
+        "over budget until 00:00 ($5.02 of $5.00); B allows more",
     ),
     (
         task(TaskStatus.WAITS, held=AWAY),

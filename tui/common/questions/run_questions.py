@@ -1,14 +1,14 @@
 """Questions before a key starts more than one might think: a wake, a reset, one run more."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 
 from scheduler.core.description import TaskDetails
 from scheduler.core.records import RunRecord
-from scheduler.core.views import TaskView
+from scheduler.core.views import Hold, HoldKind, TaskView
 from scheduler.spending.money import ZERO, dollars, total
 from tui.common.questions.question import STAY, Choice, Words
-from tui.common.text import elapsed
+from tui.common.text import elapsed, plural
 
 LOOKS = (
     "heartbeat",
@@ -18,6 +18,7 @@ LOOKS = (
 )  # built-in, and change nothing
 
 WAKE = (Choice("w", "wake"), Choice(STAY, "no"))
+TRY = (Choice("w", "try it, and wake"), Choice(STAY, "no"))
 RESET = (Choice("r", "reset"), Choice(STAY, "leave it as it is"))
 AGAIN = (Choice("f", "run it once more when this run has ended"), Choice(STAY, "no"))
 
@@ -27,17 +28,29 @@ def only_looks(task: TaskView) -> bool:
     return task.builtin and task.name in LOOKS
 
 
-def wake_facts(details: TaskDetails | None, runs: Sequence[RunRecord]) -> Iterator[Words]:
-    """What a wake costs, and what it runs."""
-    if known := [*costs(runs)]:
+def wake_facts(
+    citizen: str, held: Hold | None, details: TaskDetails | None, known: Sequence[Decimal], due: int
+) -> Iterator[Words]:
+    """What stands in its way, what a wake costs, what it runs; `known` is what the last ones cost."""
+    if held and held.kind is HoldKind.BUDGET:
+        yield f"{citizen} is {held.why}.", "$warn"
+    elif held:
+        yield f"{citizen} {held.why}.", "$warn"
+    if held and held.kind is HoldKind.PROVIDER and held.until is not None:
+        yield "This wake would be the one that tries it; the others wait for it.", "$ink"
+    if known:
         mean, dearest = total(known) / len(known), max(known)
         many = f"mean of {len(known)}" if len(known) > 1 else "the last one"
         yield f"A wake costs about {dollars(mean)} ({many}), {dollars(dearest)} at most.", "$ink"
+    if held or known:
         yield "", "$ink"
     work = next((fact.words for fact in details.facts if fact.label == "runs"), "") if details else ""
     if work:
         yield f"  {work}", "$title"
-    yield "  the gate is not asked; due tasks run first", "$faint"
+    first = (
+        f"{plural(due, 'due task')} run{'s' if due == 1 else ''} first" if due else "no task is due before it"
+    )
+    yield f"  the gate is not asked; {first}", "$faint"
 
 
 def reset_facts(task: TaskView) -> Iterator[Words]:
@@ -53,7 +66,7 @@ def again_facts(task: TaskView, now: float) -> Iterator[Words]:
     yield f"It is running for {gone}, and never beside itself.", "$ink"
 
 
-def costs(runs: Sequence[RunRecord]) -> Iterator[Decimal]:
+def costs(runs: Iterable[RunRecord]) -> Iterator[Decimal]:
     """What each of them cost, as far as it cost anything."""
     for run in runs:
         try:

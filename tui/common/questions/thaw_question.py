@@ -35,7 +35,7 @@ def thaw_facts(frozen: Sequence[Snapshot], now: float) -> list[Words]:
     lines = [(_frozen(one, now, names), "$warn") for one in frozen[:LISTED]]
     if len(frozen) > LISTED:
         lines.append((f"and {len(frozen) - LISTED} more", "$faint"))
-    due = [f"{one.citizen}/{task.name}" for one in frozen for task in one.tasks if _is_due(task, now)]
+    due = [f"{one.citizen}/{task.name}" for one in frozen for task in one.tasks if is_due(task, now)]
     return [*lines, ("", "$ink"), *_due(due)]
 
 
@@ -63,7 +63,7 @@ def _due(names: Sequence[str]) -> Iterator[Words]:
     yield f"  {', '.join(names[:LISTED])}{more}", "$run"
 
 
-def _is_due(task: TaskView, now: float) -> bool:
+def is_due(task: TaskView, now: float) -> bool:
     """Whether its interval is over; of what a cron expression left waiting a row says nothing."""
     if task.running_since is not None or task.kind in (TaskStatus.PAUSED, TaskStatus.NOT_SET_UP):
         return False
