@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot, TaskView, new_events
 from tui.serve.health import CitizenStatus, OwnerState
+from tui.serve.money_metrics import of_holds, of_money
 
 TASK = ("citizen", "task")
 DURATION_EDGES = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)  # seconds: the upper edges of durations
@@ -45,6 +46,7 @@ class EventCounts:
     durations: dict[TaskKey, Histogram] = field(default_factory=dict)
     lateness: dict[TaskKey, Histogram] = field(default_factory=dict)
     missed: dict[str, int] = field(default_factory=dict)  # events that came and went between two snapshots
+    providers: set[str] = field(default_factory=set)  # that somebody has waited for
     _last: dict[str, tuple[str, Event]] = field(default_factory=dict)  # owner, and its newest event
 
     def count(self, snapshot: Snapshot) -> None:
@@ -86,7 +88,9 @@ def page(
     open_screens = GaugeMetricFamily(
         "experience_serve_screens", "Browser screens that are open.", value=screens
     )
-    families = [*_of_owners(statuses), *_of_tasks(statuses, now), *_of_runs(statuses, counts), open_screens]
+    money = [*of_money(statuses), *of_holds(statuses, counts.providers)]
+    tasks = [*_of_tasks(statuses, now), *_of_runs(statuses, counts)]
+    families = [*_of_owners(statuses), *tasks, *money, open_screens]
     registry.register(_Families(families))
     encode, kind = choose_encoder(accept)
     return encode(registry), kind
