@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from scheduler.core.state import TaskState
 from scheduler.core.views import Snapshot
+from tests.simulation.freezing import nothing_starts_in_a_freeze
 from tests.simulation.history import History
 from tests.simulation.oracle import NEVER
 from tests.simulation.owed import SCHEDULED, Broken
@@ -131,10 +132,11 @@ def the_screen_says_what_then_happens(history: History, trace: Trace) -> Iterato
         _occupy(occupied, fact)
         if fact.kind in ("clock", "slept"):
             changed = fact.at + history.look
-        elif fact.kind in ("asked", "answered", "edited", "goes on", "up"):
+        elif fact.kind in ("asked", "answered", "edited", "goes on", "up", "thawed"):
             changed = max(changed, fact.at)
         noticed = fact.at > changed + 1
-        if fact.kind == "looked" and noticed and len(occupied) < history.workers:
+        frozen = fact.kind == "looked" and fact.more.freeze
+        if fact.kind == "looked" and noticed and len(occupied) < history.workers and not frozen:
             yield from _foretold(history, fact.more, trace, index, occupied)
 
 
@@ -157,7 +159,9 @@ def _foretold(
             yield from _agrees(history, view.name, due, trace, index, set(occupied))
 
 
-DISTURBING = frozenset({"clock", "slept", "stalled", "killed", "stopping", "disk full", "slow disk"})
+DISTURBING = frozenset(
+    {"clock", "slept", "stalled", "killed", "stopping", "disk full", "slow disk", "frozen"}
+)
 
 
 def _agrees(
@@ -193,6 +197,7 @@ RULES: tuple[Rule, ...] = (
     every_result_reaches_a_wake,
     a_result_beats_its_deadline,
     the_screen_says_what_then_happens,
+    nothing_starts_in_a_freeze,
 )
 
 

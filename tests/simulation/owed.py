@@ -18,6 +18,7 @@ REMEMBERED = 3 * HOUR  # a smaller step back does not bring a slot again
 SCHEDULED = frozenset({"schedule", "retry", "catch-up", "wake"})  # what starts a run unasked
 ALLOWED = 2.0  # seconds that a start may be late
 ON_TIME = 0.1  # seconds by which a start does not move the interval
+HELD_LOOK = 3.0  # seconds until whoever waits has seen that it was thawed
 DRIFT = 1.0  # a clock that is set by less is not noticed, and need not be
 
 
@@ -66,7 +67,8 @@ class Owed:
         self.broken: list[Broken] = []
         self.plan: Plan
         self.up = self.stopping = self.stalled = self.full_disk = False
-        self.paused = False
+        self.paused = self.frozen = False
+        self.thawed_at = -NEVER
         self.running = self.begun = False  # for its scheduler, from the decision to the record
         self.alive: set[int] = set()  # its processes
         self.occupied: set[str] = set()  # the tasks that have a worker
@@ -156,8 +158,13 @@ class Owed:
     @property
     def _no_worker(self) -> bool:
         full = len(self.occupied) >= self.workers
-        idle = not self.up or self.stopping or self.stalled
+        idle = not self.up or self.stopping or self.stalled or self._cold
         return idle or self._busy or full or self.at < self.ended_at + 1
+
+    @property
+    def _cold(self) -> bool:
+        """Frozen, or thawed by another process so recently that its scheduler need not know yet."""
+        return self.frozen or self.at < self.thawed_at + HELD_LOOK
 
     @property
     def _queued(self) -> bool:
@@ -230,6 +237,10 @@ class Owed:
         """The slot has passed: a moment ago, or while nobody looked."""
         served = self._was_served(slot) if self.plan.cron else False
         if not self._on or served is True:
+            return
+        if self.frozen:  # it is not made up; what waited, and an interval that is over, runs after the thaw
+            self.owing.may, self.owing.attempts = True, self.owing.attempts | {0}
+            self.owing.retry_by = NEVER
             return
         if self._busy:  # its own run takes longer than its interval, or what a dead owner left does
             self.owing.may = self.owing.may or not self.running or self.set_in_run

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing import get_context
 
+from tests.simulation.freezing import with_freezes
 from tests.simulation.history import HOUR, History, history
 from tests.simulation.invariants import broken_rules
 from tests.simulation.owed import Broken
@@ -35,7 +36,7 @@ def play(one: History) -> tuple[list[Fact], list[Broken]]:
 
 
 def play_seed(seed: int) -> Played:
-    trace, broken = play(history(seed))
+    trace, broken = play(with_freezes(history(seed)))
     return Played(seed, (trace[-1].at - trace[0].at) / HOUR, tuple(broken))
 
 
@@ -60,7 +61,7 @@ def story_of(seed: int, broken: Broken) -> str:
         trace, found = play(one)
         yield from ((trace, each) for each in found if (each.rule, each.task) == (broken.rule, broken.task))
 
-    short = shrunk(history(seed), lambda one: next(again(one), None) is not None)
+    short = shrunk(with_freezes(history(seed)), lambda one: next(again(one), None) is not None)
     return tell(short, *next(again(short)))
 
 

@@ -122,6 +122,8 @@ def _sentence(fact: Fact) -> str:
             return f"the machine sleeps for {in_words(more)}"
         case "stalled":
             return f"the scheduler stands still for {in_words(more)}"
+        case "frozen" | "thawed":
+            return f"the citizen is {fact.kind} by another process"
         case "up":
             return "the scheduler is up"
         case "killed":

@@ -318,6 +318,18 @@ class Wanted(Owed):
             owing.may = True
             self._between(self.wall - self.plan.jitter, self.wall + self.plan.every)
 
+    def _frozen(self, fact: Fact) -> None:
+        self.frozen = True
+
+    def _thawed(self, fact: Fact) -> None:
+        """What was due before it and intervals that are over run now; of slots in it both are right."""
+        owing = self.owing
+        self.frozen, self.thawed_at, owing.lost = False, self.at, True
+        if self.plan.cron:
+            self._next(self.wall)
+        elif owing.due == NEVER and self._on and self.plan.catch_up and not self._busy:
+            self._owe(self.wall, must=self.up)
+
     def _planned(self, fact: Fact) -> None:
         self.plan = fact.more
 
@@ -377,7 +389,7 @@ class WantedWake(Wanted):
 
     @property
     def _no_worker(self) -> bool:
-        return not self.up or self.stopping or self.stalled or self._busy
+        return not self.up or self.stopping or self.stalled or self._busy or self._cold
 
     @property
     def _queued(self) -> bool:

@@ -19,7 +19,9 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.task import Task
+from scheduler.engine.freezing import MemoryFreezes
 from scheduler.errors import SchedulerError
 from scheduler.process import process_info
 from scheduler.storage.state_codec import decode
@@ -35,6 +37,7 @@ from tests.simulation.oracle import next_slot
 from tests.simulation.trace import Fact
 
 TURN = 2e-5  # seconds that one turn of the loop takes
+WATCHED = 2.0  # seconds until somebody sees that a file has changed
 QUIET = 3 * HOUR  # at the end, for everything that is owed
 MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
 
@@ -52,6 +55,7 @@ class World:
         self._offset = history.start - self.elapsed
         self.plans = {plan.name: plan for plan in (*history.tasks, *filter(None, [history.wake]))}
         self.past = Past()
+        self.freezes = MemoryFreezes()  # a file: it outlives owners, and other processes write it
         self.processes: dict[int, Process] = {}
         self.owner: Owner | None = None
         self.on_clock_set: Callable[[], None] = lambda: None
@@ -103,6 +107,7 @@ class World:
         self._settle()
 
     def _settle(self) -> None:
+        self._thaw(Step("thaw"))
         self.disk.full = self.slow_disk = False
         self._turns_left = self._writes_left = -1
         if self.owner is None:
@@ -301,6 +306,22 @@ class World:
 
     def _resume(self, step: Step) -> None:
         self._ask("resume", step.task, lambda owner: owner.scheduler.resume(step.task))
+
+    def _freeze(self, step: Step) -> None:
+        """By another process, whether or not an owner lives."""
+        self.freezes.freeze(Freeze(self.wall, None, "ct"))
+        self.note("frozen")
+
+    def _thaw(self, step: Step) -> None:
+        if self.freezes.note.last:
+            self.freezes.thaw(self.wall)
+            self.note("thawed")
+            self.call_at(self.elapsed + WATCHED, self._tell_owner)
+
+    def _tell_owner(self) -> None:
+        """As who watches the files of a home does."""
+        if self.owner and self.owner.up:
+            self.owner.keep(self.owner.look_at_freeze())
 
     def _wake(self, step: Step) -> None:
         if self.history.wake:

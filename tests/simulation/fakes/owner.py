@@ -31,6 +31,7 @@ class Owner:
             workers=Executor(world),
             rules=_options(world.history),
             recorder=world.past.recorder(world),
+            freezes=world.freezes,
         )
         self.scheduler.add_listener(self)
 
@@ -39,6 +40,11 @@ class Owner:
         if self.world.tasks() != self._known:  # they were changed meanwhile: a scheduler looks at them again
             self.scheduler.set_tasks(self.world.tasks())
         self.up = True
+        if self.world.freezes.note.past:  # it may have been thawed while this one started
+            await self.look_at_freeze()
+
+    async def look_at_freeze(self) -> None:
+        await self.scheduler.look_at_freeze()
 
     def began(self, tasks: Any) -> None:
         """As a listener: it knows its tasks now."""
