@@ -30,6 +30,9 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return WRONG
+    except click.MissingParameter as error:
+        example = error.ctx.command.epilog if error.ctx else None
+        return print_errors("; for ".join(filter(None, (error.format_message().rstrip("."), _lower(example)))))
     except click.ClickException as error:
         return print_errors(" ".join(error.format_message().split()))  # click lists choices on lines
     except BadSettings as error:
@@ -39,3 +42,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         return error.exit_code
     except OSError as error:  # without a name it is the output: a full disk, a closed terminal
         return print_errors(f"{error.filename or 'the output'}: {error.strerror or error}")
+
+
+def _lower(text: str | None) -> str:
+    return text[:1].lower() + text[1:] if text else ""

@@ -62,7 +62,10 @@ async def hand_over(fleet: Fleet, start: Start) -> HandedOver:
         return await asyncio.to_thread(taken, name)
 
     async def passed(name: str) -> bool:
-        return await fleet.let_go(name, process.pid, taken_up)
+        went = await fleet.let_go(name, process.pid, taken_up)
+        if went:  # in its own log: where a terminal was closed, nobody reads another line
+            log.info(f"goes on in the background, in process {process.pid}", extra={"citizen": name})
+        return went
 
     answers = dict(zip(names, await asyncio.gather(*map(passed, names)), strict=True))
     why = "its background process did not start" if process.poll() is not None else "it was not taken up"
@@ -75,23 +78,32 @@ async def hand_over(fleet: Fleet, start: Start) -> HandedOver:
 async def succeed(fleet: Fleet, pid: int) -> None:
     """Take up each citizen when that process lets it go; return when none is left to wait for."""
     homes = {name: member.settings.home for name, member in fleet.members.items()}
-    waiting = set(homes) - {one.citizen for one in fleet.schedulers()}
-    log.info("taking over", extra={"citizens": ", ".join(sorted(waiting)), "of": pid})
+    begun = {one.citizen for one in fleet.schedulers()}
+    waiting = set(homes) - begun
+    for name in sorted(begun):
+        _log_taken(name, pid)
+    if waiting:
+        log.info("taking over", extra={"citizens": ", ".join(sorted(waiting)), "of": pid})
     while waiting:
         owners = await asyncio.to_thread(lambda: {name: owner_of(homes[name]) for name in waiting})
         for name, owner in owners.items():
-            if owner is None and await _taken(fleet, name):
+            if owner is None and await _taken(fleet, name, pid):
                 waiting.discard(name)
             elif owner is not None and owner.pid not in (pid, os.getpid()):
                 waiting.discard(name)  # somebody else was faster
         await asyncio.sleep(LOOK)
 
 
-async def _taken(fleet: Fleet, name: str) -> bool:
+async def _taken(fleet: Fleet, name: str, pid: int) -> bool:
     try:
         await fleet.take_over(name)
+        _log_taken(name, pid)
     except Owned:  # the note of the owner goes a moment before its lock
         return False
     except SchedulerError as error:
         log.error(str(error), extra={"citizen": name})
     return True
+
+
+def _log_taken(name: str, pid: int) -> None:
+    log.info(f"taken over from process {pid}", extra={"citizen": name})

@@ -76,12 +76,44 @@ async def test_q_and_keep_go_on_in_the_background_and_no_slot_is_lost(place):
     assert min(b - a for a, b in pairwise(moments)) > 0.5, "none ran twice"
 
 
+async def test_q_and_stop_say_that_nothing_runs_now(place):
+    with opened("-m", "tui", environment=environment(place)) as terminal:
+        await monitor(terminal, place)
+        terminal.type("qq")
+        assert await terminal.ended() == 0
+        assert owner(place) == 0
+        assert "stopped: opus; ./run.sh up runs it again" in terminal.text
+
+
 async def test_a_closed_terminal_keeps_the_citizens_running(place):
     with opened("-m", "tui", environment=environment(place)) as terminal:
         before = await monitor(terminal, place)
         terminal.close()
         await until(lambda: terminal.process.poll() is not None, "the monitor ended")
-        await goes_on(place, before)
+        after = await goes_on(place, before)
+        await until(lambda: logged(place, before, after), "the log says what runs")
+
+
+# A login shell of sshd, which hangs up on it: the monitor is a job of that shell.
+SHELL = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'tui'])"
+
+
+async def test_a_lost_connection_keeps_the_citizens_running(place):
+    with opened("-c", SHELL, environment=environment(place)) as terminal:
+        await until(lambda: terminal.read() or (owner(place) and ticks(place)), "the monitor runs it")
+        before = owner(place)
+        assert before != terminal.process.pid
+        terminal.close()
+        await until(lambda: terminal.process.poll() is not None, "the shell ended")
+        after = await goes_on(place, before)
+        await until(lambda: logged(place, before, after), "the log says what runs")
+
+
+def logged(place: Place, before: int, after: int) -> bool:
+    """Nobody was left to read a line on the terminal: the citizen's log says what runs."""
+    said = (place.home / "logs" / "experience.log").read_text()
+    on = f"opus goes on in the background, in process {after}\n" in said
+    return on and f"opus taken over from process {before}\n" in said
 
 
 async def test_the_settings_can_have_a_closed_terminal_stop_them(place):

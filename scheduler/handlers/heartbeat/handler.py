@@ -92,7 +92,7 @@ def _warnings(reading: Reading, options: Options) -> list[str]:
 
 
 def _over(what: str, value: float, limit: float, unit: str = "") -> list[str]:
-    return [f"{what} {value:.4g}{unit} is over {limit:g}{unit}"] if value > limit else []
+    return [f"{what} {value:.3g}{unit} is over {limit:g}{unit}"] if value > limit else []
 
 
 def _peer_warning(peer: Peer, stale: float) -> str:
