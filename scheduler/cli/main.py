@@ -31,8 +31,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         click.echo(error.format_message(), err=True)
         return WRONG
     except click.MissingParameter as error:
-        example = error.ctx.command.epilog if error.ctx else None
-        return print_errors("; for ".join(filter(None, (error.format_message().rstrip("."), _lower(example)))))
+        return print_errors(_with_example(error))
     except click.ClickException as error:
         return print_errors(" ".join(error.format_message().split()))  # click lists choices on lines
     except BadSettings as error:
@@ -44,5 +43,7 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         return print_errors(f"{error.filename or 'the output'}: {error.strerror or error}")
 
 
-def _lower(text: str | None) -> str:
-    return text[:1].lower() + text[1:] if text else ""
+def _with_example(error: click.MissingParameter) -> str:
+    what = " ".join(error.format_message().split()).rstrip(".")  # click lists choices on lines
+    example = (error.ctx.command.epilog if error.ctx else None) or ""
+    return f"{what}; for e{example[1:]}" if example.startswith("Example: ") else what

@@ -1,3 +1,3 @@
 """The version of this program, where the package's metadata take it from."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

@@ -101,6 +101,11 @@ def test_the_metadata_say_what_a_reader_of_an_index_wants_to_know(wheel):
     assert "experience-core = experience_tui:core" in scripts
 
 
+def test_the_newest_changes_are_those_of_this_version_and_dated():
+    newest = re.findall(r"(?m)^## .*$", (ROOT / "CHANGELOG.md").read_text())[0]
+    assert re.fullmatch(rf"## \[{re.escape(VERSION)}\] - \d{{4}}-\d\d-\d\d", newest)
+
+
 def test_the_manual_page_has_every_command_and_option():
     text = page()
     for name in COMMANDS:

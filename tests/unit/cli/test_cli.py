@@ -166,8 +166,8 @@ def test_an_interval_without_a_loop_is_said(background, capsys):
 
 def test_choices_are_said_on_one_line(capsys):
     assert cli.run(completion_command, []) == 2
-    said = "experience: Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish\n"
-    assert capsys.readouterr().err == said
+    said = "experience: Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish; "
+    assert capsys.readouterr().err == said + 'for example: eval "$(experience-tui completion bash)"\n'
 
 
 def test_the_exit_code_of_a_run_is_passed_on(background):
