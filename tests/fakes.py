@@ -289,6 +289,9 @@ class FakeFleet:
     async def take_over(self, citizen: str) -> None:
         self.taken.append(citizen)
 
+    async def move(self, citizen: str, machine: str) -> None:
+        self.asked.append(("move", citizen, machine))
+
     def show(self, view: FleetView) -> None:
         """Citizens came or went."""
         self.view = view

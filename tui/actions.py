@@ -10,6 +10,7 @@ from typing import Any
 from textual.app import App
 
 from scheduler.core.description import TaskDetails
+from scheduler.core.machines import Host
 from scheduler.core.ports import Citizens, Control
 from scheduler.core.records import RunRecord
 from scheduler.core.task import WAKE
@@ -21,6 +22,7 @@ from tui.common.questions import run_questions as asks
 from tui.common.questions import take_over_question as over
 from tui.common.questions.confirm import Confirm
 from tui.common.questions.freeze_form import FreezeForm, Wish, offer_of
+from tui.common.questions.move_question import move_choices, move_facts
 from tui.common.questions.question import STAY, Choice, Question, Words
 from tui.common.questions.stop_question import ALL, CHOICES, Row, facts, stoppable, title
 from tui.common.questions.thaw_question import (
@@ -296,6 +298,24 @@ class Actions:
 
         words = thaw_title(frozen), thaw_facts(frozen, self._fleet.clock.now())
         self._app.push_screen(Question(*words, choices(verb), self._glyphs), answered)
+
+    def move(self, citizen: str, host: Host | None) -> None:
+        """Let another machine run the citizen, after the question which one."""
+        if host is None:
+            self.toast(f"{citizen} is not shared: experience-tui engine join {citizen}", "warning")
+            return
+        if not host.others:
+            self.toast(f"{citizen} stays: its home is only on {host.machine}", "warning")
+            return
+
+        def answered(key: str | None) -> None:
+            if key not in (None, STAY):
+                machine = host.others[int(key) - 1]
+                self._run([(citizen, _done(self._fleet.move(citizen, machine)))])
+
+        facts = [*move_facts(host, self._snapshot_of(citizen), self._fleet.clock.now())]
+        question = Question(f"Move {citizen}?", facts, move_choices(host), self._glyphs)
+        self._app.push_screen(question, answered)
 
     def take_over(self, citizen: str) -> None:
         """Run the citizen in this process, after one question; report what prevents it."""

@@ -5,6 +5,7 @@ import gc
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -142,7 +143,7 @@ class ExperienceApp(App[str]):
 
     def _show_status(self) -> None:
         now = self._fleet.clock.now()
-        status = self._navigator.shown(self._summary.status(self._pulse), self._body.rows.row)
+        status = self._navigator.shown(self._summary.status(self._pulse, now=now), self._body.rows.row)
         self._status.show(status, now)
         for page in self._pages():
             page.tick(status, now)
@@ -164,7 +165,12 @@ class ExperienceApp(App[str]):
         return [screen for screen in self.screen_stack if isinstance(screen, Page)]
 
     def _update_fleet(self, view: FleetView) -> None:
-        self._view = view
+        before, self._view = self._view, view
+        if before and replace(before, cluster=view.cluster) == view:  # each second, where machines share
+            self._summary.set_cluster(view.cluster)
+            self._body.set_cluster(view.cluster)
+            self._tick_soon()
+            return
         self._controls.clear()
         self._controls.update((control.citizen, control) for control in view.controls)
         self._summary.set_citizens(set(self._controls))
@@ -172,7 +178,9 @@ class ExperienceApp(App[str]):
         if not view.loading:
             self._around.apply(view.monitor)
             self._settle()
+        self._summary.set_cluster(view.cluster)
         self._body.set_citizens(sorted(self._controls))
+        self._body.set_cluster(view.cluster)
         self._show_lesson()
         self._tick_soon()
 
@@ -229,6 +237,10 @@ class ExperienceApp(App[str]):
 
     def on_fleet_rows_budget_asked(self, message: FleetRows.BudgetAsked) -> None:
         self._actions.budget(message.citizen)
+
+    def on_fleet_rows_move_asked(self, message: FleetRows.MoveAsked) -> None:
+        cluster = self._view.cluster if self._view else None
+        self._actions.move(message.citizen, cluster.hosts.get(message.citizen) if cluster else None)
 
     def on_fleet_rows_take_over_asked(self, message: FleetRows.TakeOverAsked) -> None:
         self._actions.take_over(message.citizen)

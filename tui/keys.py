@@ -15,6 +15,7 @@ ALWAYS = ("palette", "help")
 # Actions that a read-only screen lacks.
 FLEET_VERBS = (
     *("ask", "pause", "wake", "stop", "freeze", "budget", "mark", "force_failing", "take_over", "settings"),
+    "relocate",
 )
 DETAILS_VERBS = ("ask", "pause", "stop", "budget", "settings")
 
@@ -46,6 +47,7 @@ FLEET_KEYS = (
     _key("w", "wake", "wake", "wake", "wake the citizen now"),
     _key("x", "stop", "stop", "stop", "stop the run; asks first"),
     _key("a", "settings('add')", "add", "add", "add a task, or what this one needs"),
+    _key("m", "relocate", "move", "move", "move the citizen to another machine"),
     _key("Z", "freeze", "freeze", "freeze", "freeze citizens, or thaw them"),
     _key("B", "budget", "budget", "budget", "budget: what was spent, allow more today"),
     _key("e", "settings('edit')", "edit", "edit", "edit the settings at this row", False),

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from scheduler.cluster.bus import Accept, Bus, Stream
@@ -14,11 +14,14 @@ from scheduler.cluster.fence import FencedWriter
 from scheduler.cluster.guard import Guard
 from scheduler.cluster.history import ClusterHistory, read_output, read_runs
 from scheduler.cluster.leases import Lease, Leases
+from scheduler.cluster.membership import move
+from scheduler.cluster.presence import Presence, overview
 from scheduler.cluster.remote import rows
 from scheduler.cluster.remote.link import run_of
 from scheduler.cluster.remote.sender import Sender
 from scheduler.cluster.store import ClusterStore, read_committed
 from scheduler.config.settings import CitizenSettings, EngineSettings
+from scheduler.core.machines import Cluster
 from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.engine.remote import Carrier
 from scheduler.errors import PROGRAM, DatabaseAway, Owned, Unreadable
@@ -77,6 +80,15 @@ class ClusterCoordinator:
         self._sender = Sender(self._database, engine.failover)
         self._accept = accept
         self._bus = Bus(self._database, self._leases.holder, self._serve)
+        self._presence = Presence(
+            self._database,
+            self._leases.holder,
+            engine.machine,
+            engine.failover,
+            local.clock.now,
+            self._homes,
+        )
+        self._overview: Cluster | None = None
         self._known: dict[str, CitizenSettings] = {}  # shared citizens whose home is here
         self._begun = asyncio.Lock()
 
@@ -114,6 +126,7 @@ class ClusterCoordinator:
             if not self._guard.alive:
                 await asyncio.to_thread(self._guard.begin)
                 self._leases.begin()
+                self._presence.begin()
                 self._bus.begin()
 
     def carried(self, process: Running) -> None:
@@ -138,8 +151,21 @@ class ClusterCoordinator:
             return None
         return home and ClusterRemote(self._bus, self._database, citizen.name, home.home_id, self.machine)
 
+    async def overview(self) -> Cluster | None:
+        now = self._local.clock.now()
+        try:
+            self._overview = await overview(self._database, self._leases.seconds, now)
+        except DatabaseAway:
+            before = self._overview or Cluster(self._database.name, self._leases.seconds)
+            self._overview = replace(before, away_since=before.away_since or now)
+        return self._overview
+
+    async def move(self, citizen: str, machine: str) -> None:
+        await move(self._database, citizen, machine)
+
     async def close(self) -> None:
         await self._sender.close()
+        await self._presence.close()
         await self._bus.close()
         await self._writer.close()
         await self._leases.close()
@@ -170,6 +196,11 @@ class ClusterCoordinator:
         if not home_id:
             fix = f"restore it, or: {PROGRAM} engine leave {citizen.name}"
             raise Owned(f"{citizen.name}: its home-id is damaged; {fix}")
+
+    def _homes(self) -> list[str]:
+        """The citizens that may run here."""
+        known = self._known.values()
+        return [each.name for each in known if not each.machines or self.machine in each.machines]
 
     def _on_wanted(self, citizen: str, machine: str) -> None:
         self._let_go(citizen, f"moves to {machine}", True)

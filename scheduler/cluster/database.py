@@ -14,7 +14,7 @@ from scheduler.config.sections.engine import passwords
 from scheduler.errors import PROGRAM, DatabaseAway, SchedulerError
 
 # Each adds to what the one before made; what is in a released one never changes.
-STEPS = ("schema.sql", "remote/schema.sql")
+STEPS = ("schema.sql", "remote/schema.sql", "machines.sql")
 VERSION = len(STEPS)
 CONNECT_WITHIN = 5.0  # seconds
 ANSWER_WITHIN = 10.0  # seconds that a statement may take

@@ -28,7 +28,7 @@ _OWNERS = """
 WITH batch AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%(batch)s) AS each (
     citizen text, epoch bigint, task text, number bigint, slot text, attempt integer, trigger text,
     started float8, state jsonb, finished float8, seconds float8, outcome text, text text, output text,
-    traceback text, facts text)),
+    traceback text, facts text, withdrawn boolean)),
 owner AS MATERIALIZED (
     SELECT citizen, epoch FROM experience.owners
     WHERE until > clock_timestamp() AND (citizen, epoch) IN (SELECT citizen, epoch FROM batch)
@@ -53,6 +53,9 @@ told AS (  -- what a worker has not ended stays: it keeps the next run of the ta
     DELETE FROM experience.remote q USING allowed a
     WHERE a.outcome IS NOT NULL AND (q.citizen, q.task, q.epoch) = (a.citizen, a.task, a.epoch)
         AND (q.worker IS NULL OR q.result IS NOT NULL)),
+gone AS (
+    DELETE FROM experience.runs r USING allowed a
+    WHERE a.withdrawn AND r.outcome IS NULL AND (r.citizen, r.task) = (a.citizen, a.task)),
 saved AS ({_SAVE.format(source="allowed")})
 SELECT citizen, epoch FROM owner
 """
@@ -114,6 +117,14 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The open run of a task has not begun, and will not."""
+
+    task: str
+    withdrawn: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """A task has this state."""
 
@@ -121,7 +132,7 @@ class Saved:
     state: Mapping[str, Any]
 
 
-Change = Started | Ended | Saved
+Change = Started | Ended | Withdrawn | Saved
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _TAKE = """
 UPDATE experience.owners
 SET epoch = epoch + 1, holder = %(holder)s, machine = %(machine)s, process = %(process)s, wanted = '',
+    moved_from = CASE WHEN epoch = 0 OR machine = %(machine)s THEN moved_from ELSE machine END,
+    moved_at = CASE WHEN epoch = 0 OR machine = %(machine)s THEN moved_at ELSE clock_timestamp() END,
     until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE citizen = %(citizen)s AND home_id = %(home_id)s
   AND (until < clock_timestamp() OR holder = %(dead)s)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scheduler.cluster.database import Database
-from scheduler.cluster.fence import Change, Ended, FencedWriter, Order, Saved, Started
+from scheduler.cluster.fence import Change, Ended, FencedWriter, Order, Saved, Started, Withdrawn
 from scheduler.cluster.leases import Lease
 from scheduler.core.definition import digest
 from scheduler.core.state import TaskState
@@ -90,7 +90,7 @@ class ClusterStore(DiskStore):
         self.open_rows: dict[str, int] = {}  # the number of the last run of each task
         self._home = home
         self._starts: list[_Start] = []
-        self._ends: list[Ended] = []
+        self._ends: list[Ended | Withdrawn] = []
         self._committing: asyncio.Task[bool] | None = None
 
     def load(self) -> tuple[States, list[str]]:
@@ -114,6 +114,10 @@ class ClusterStore(DiskStore):
     def end(self, run: Ended) -> None:
         """The open run of this task has ended so."""
         self._ends.append(run)
+        self._commit_soon()
+
+    def withdrawn(self, task: str) -> None:
+        self._ends.append(Withdrawn(task))
         self._commit_soon()
 
     def written(self) -> Awaitable[bool]:

@@ -22,6 +22,7 @@ from scheduler.control.moves import Moves
 from scheduler.control.offline import OfflineControl
 from scheduler.control.wire.client import RemoteControl
 from scheduler.control.wire.server import Process
+from scheduler.core.machines import Cluster
 from scheduler.core.ports import FleetOptions, FleetView
 from scheduler.core.secrets import Masks
 from scheduler.core.views import Snapshot
@@ -70,6 +71,7 @@ class Fleet:
         self._local = LocalCoordinator(options, self.clock)
         self._coordinator: Coordinator = self._local
         self._subscribers = Subscribers()
+        self._cluster: Cluster | None = None
         self._loading = self._dispatch = True
         self._stopped = False
         self._watch = SettingsWatch(self._load, self.clock.elapsed)
@@ -112,6 +114,8 @@ class Fleet:
         self._looks.begin(self._look_at_owners)
         if settings.engine and self._options.own:
             self._looks.begin(self._look_at_machines, first=FREE_EVERY)
+        if settings.engine:
+            self._looks.begin(self._look_at_cluster)
 
     async def stop(self, grace: float | None = None) -> None:
         """Stop every scheduler of this process at the same time, and release the homes."""
@@ -215,6 +219,10 @@ class Fleet:
         control = self.members[citizen.name].control
         yield control if isinstance(control, Scheduler | RemoteControl) else None
 
+    async def move(self, citizen: str, machine: str) -> None:
+        """Let another machine run a shared citizen; its runs get the grace of a shutdown."""
+        await self._coordinator.move(citizen, machine)
+
     def why_not_own(self, name: str) -> str:
         """Why it cannot be taken over, as far as is known without an attempt; from any thread."""
         member = self.members.get(name)
@@ -256,7 +264,13 @@ class Fleet:
         controls = tuple(self.members[name].control for name in sorted(self.members))
         settings, problems = self._settings, (*self._problems, *self._settings.monitor.problems)
         return FleetView(
-            controls, problems, str(settings.root), self._loading, settings.monitor, settings.file
+            controls,
+            problems,
+            str(settings.root),
+            self._loading,
+            settings.monitor,
+            settings.file,
+            self._cluster,
         )
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -391,6 +405,13 @@ class Fleet:
         for name in await self._coordinator.free():
             if name in self.members and not self._is_owned(name):
                 self._move(name, self._take_up(name))
+        return FREE_EVERY
+
+    async def _look_at_cluster(self, asked: bool) -> float:
+        """Show which machines there are, while somebody looks."""
+        if self._subscribers:
+            self._cluster = await self._coordinator.overview()
+            self.notify()
         return FREE_EVERY
 
     async def _take_up(self, name: str) -> None:

@@ -25,5 +25,8 @@ class MachineControl(RemoteControl):
     async def output(self, run: int) -> str:
         return await self._remote.output(run)
 
+    def _gone(self) -> str:
+        return f"{self._owner.partition(',')[0]} does not answer"  # its citizen may be moving
+
     async def _connect(self) -> Connection:
         return await Connection.over(await self._remote.connect(), self.citizen)

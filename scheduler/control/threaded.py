@@ -156,6 +156,9 @@ class FleetThread:
             raise Stopping("the scheduler has not started yet")
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(ask(fleet), loop))
 
+    async def move(self, citizen: str, machine: str) -> None:
+        await self._of_fleet(lambda fleet: fleet.move(citizen, machine))
+
     def why_not_own(self, citizen: str) -> str:
         return self._fleet.why_not_own(citizen) if self._fleet else "the scheduler has not started yet"
 

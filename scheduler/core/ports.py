@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from scheduler.core.description import TaskDetails
+from scheduler.core.machines import Cluster
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.schedules.forecast import Slots, TimeGrid
 from scheduler.core.state import TaskState
@@ -174,6 +175,7 @@ class FleetView:
     loading: bool = False
     monitor: Monitor = Monitor()  # noqa: RUF009  # frozen
     file: str = ""  # where the settings are, or would be
+    cluster: Cluster | None = None  # the machines that share citizens
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,10 @@ class Citizens(Protocol):
 
     async def thaw(self, names: Collection[str]) -> None:
         """Lift the freezes of these citizens, or of the root and all of its citizens if none is named."""
+        ...
+
+    async def move(self, citizen: str, machine: str) -> None:
+        """Let another machine run a shared citizen; its runs get the grace of a shutdown."""
         ...
 
     def why_not_own(self, citizen: str) -> str:

@@ -50,6 +50,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "problem": "n",
         "problem-before": "N",
         "take-over": "O",
+        "move": "m",
         "clear": "escape",
         "left": "left",
         "right": "right",

@@ -68,6 +68,7 @@ class TaskRegistry:
         self._store, self._on_edited = store, on_edited
         self._recovered = False
         self.unfinished_runs: list[FinishedRun] = []
+        self._unbegun: list[str] = []  # tasks whose run was on record when their owner died
         self.written = store.written
         self.on_record = self._fenced if store.fenced else lambda run: store.written()
         self.add_event = self.bus.add_event
@@ -87,6 +88,8 @@ class TaskRegistry:
         """From now on every change is saved; runs are this process's."""
         self._process = _process(os.getpid())
         self._store.begin(lambda: self.states, self._adopt, self.bus.notify)
+        for name in self._unbegun:
+            self._store.withdrawn(name)
         if self._recovered:  # now, so that the next owner does not recover it again
             self._store.changed()
 
@@ -230,6 +233,8 @@ class TaskRegistry:
         if job.is_wake and result.outcome is Outcome.SKIPPED:
             passed = passed.counted(_day(now), skipped=True)
         self.update(job, state.never_began() if put_back else passed)
+        if run.variables is not None:
+            self._store.withdrawn(run.name)
         if result.outcome is not INTERRUPTED:
             self._log_end(run, result, state.attempt, now, took)
 
@@ -375,6 +380,7 @@ class TaskRegistry:
     def _recover(self, name: str, state: TaskState, now: float) -> TaskState:
         after = recovered(state, now, alive)
         if state.starting:
+            self._unbegun.append(name)
             self.bus.add_event("starts again", name, text="the scheduler died before this run began")
         elif state.running:
             since, why = state.running.since, after.error.text if after.error else ""

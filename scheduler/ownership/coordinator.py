@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.config.settings import CitizenSettings
+from scheduler.core.machines import Cluster
 from scheduler.core.ports import FleetOptions
 from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.engine.remote import Carrier
+from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.ownership.stream import RemoteStream
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import Ownership, acquire
@@ -62,6 +64,14 @@ class Coordinator(Protocol):
         """The way to its owner on another machine; None if it belongs to this one."""
         ...
 
+    async def overview(self) -> Cluster | None:
+        """The machines that share citizens; None if there is this one alone."""
+        ...
+
+    async def move(self, citizen: str, machine: str) -> None:
+        """Let another machine run a shared citizen; raises SchedulerError."""
+        ...
+
     def stands_by(self) -> bool:
         """Whether a citizen that another machine runs may come here later."""
         ...
@@ -109,6 +119,12 @@ class LocalCoordinator:
 
     def remote(self, citizen: CitizenSettings) -> Remote | None:
         return None
+
+    async def overview(self) -> Cluster | None:
+        return None
+
+    async def move(self, citizen: str, machine: str) -> None:
+        raise SchedulerError(f"{citizen} is not shared; share it with: {PROGRAM} engine join {citizen}")
 
     def stands_by(self) -> bool:
         return False

@@ -81,6 +81,9 @@ class Store:
         """
         raise NotImplementedError
 
+    def withdrawn(self, task: str) -> None:
+        """The run of this task that was put on record has not begun, and will not."""
+
     def carried(self, process: Running) -> None:
         """This process carries a run; asked by the scheduler of a fenced store before its program starts."""
 

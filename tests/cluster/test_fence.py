@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from scheduler.cluster.database import Database
-from scheduler.cluster.fence import Ended, FencedWriter, Saved, Started
+from scheduler.cluster.fence import Ended, FencedWriter, Saved, Started, Withdrawn
 from scheduler.cluster.leases import Lease, Leases, elapsed
 from scheduler.process.process_info import BOOT, Running
 from tests.cluster.postgres import Postgres
@@ -110,6 +110,19 @@ async def test_a_task_never_overlaps_itself(writer: FencedWriter, opus: Lease) -
     assert not any(await writer.write(opus, [started("200.0", 2)]))
     assert all(await writer.write(opus, [ended()]))
     assert all(await writer.write(opus, [started("200.0", 2)]))
+
+
+async def test_a_run_that_did_not_begin_holds_up_no_other(
+    writer: FencedWriter, opus: Lease, url: str
+) -> None:
+    assert all(await writer.write(opus, [started()]))
+    assert not any(await writer.write(opus, [started("200.0", 2)]))
+    assert all(await writer.write(opus, [Withdrawn("report")]))
+    assert all(await writer.write(opus, [started("200.0", 2)]))
+    assert await rows(url, "SELECT number, outcome FROM experience.runs") == [(2, None)]
+    assert all(await writer.write(opus, [ended(), Withdrawn("other")]))
+    assert all(await writer.write(opus, [Withdrawn("report")]))
+    assert await rows(url, "SELECT number, outcome FROM experience.runs") == [(2, "ok")]
 
 
 async def test_a_start_whose_answer_was_lost_is_the_same_start(writer: FencedWriter, opus: Lease) -> None:

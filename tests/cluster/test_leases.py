@@ -4,11 +4,12 @@ import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from importlib.resources import files
 
 import psycopg
 import pytest
 
-from scheduler.cluster.database import Database, NotInstalled, install, shown
+from scheduler.cluster.database import STEPS, VERSION, Database, NotInstalled, install, shown
 from scheduler.cluster.leases import Leases, elapsed
 from scheduler.errors import PROGRAM, DatabaseAway, Owned
 from scheduler.process.process_info import BOOT, Running, born
@@ -198,9 +199,23 @@ async def test_without_tables_the_command_that_makes_them_is_named(url: str) -> 
 
 async def test_tables_of_a_newer_program_are_left_alone(database: Database, url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("UPDATE experience.version SET number = 2")
-    with pytest.raises(NotInstalled, match="version 2, this program knows 1: install the newer program"):
+        connection.execute("UPDATE experience.version SET number = 99")
+    with pytest.raises(NotInstalled, match=f"version 99, this program knows {VERSION}: install the newer"):
         await install(database)
+
+
+async def test_tables_of_an_older_program_are_refused_until_set_up_adds_what_they_lack(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute((files("scheduler.cluster") / STEPS[0]).read_bytes())
+    ours = Running(os.getpid(), 0.0, 0.0, BOOT)
+    with pytest.raises(
+        NotInstalled, match=f"of version 1, this program knows {VERSION}: {PROGRAM} engine setup"
+    ):
+        await Leases(Database(url), "m1", ours, LONG).take("opus", "home-1")
+    assert await install(Database(url))
+    assert not await install(Database(url))
+    with pytest.raises(Owned, match="opus is not in"):
+        await Leases(Database(url), "m1", ours, LONG).take("opus", "home-1")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Two machines for real: one dies, freezes or is cut off, and its citizen goes on with the other."""
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +23,27 @@ command = ["sh", "-c", "echo $EXPERIENCE_SLOT $EXPERIENCE_EPOCH $MACHINE >> {log
 every = "1h"
 timeout = "10m"
 command = ["sh", "-c", "echo long $MACHINE $$ >> {log}; exec sleep 300"]
+"""
+
+
+WATCH = """
+import asyncio, pathlib
+from scheduler.control.fleet import Fleet
+from scheduler.core.ports import FleetOptions
+
+async def main():
+    fleet = Fleet(FleetOptions(config=pathlib.Path("{config}"), only=("opus",), own=False))
+    await fleet.start()
+    for machine in ("m1", "m2"):
+        while True:
+            snapshot = fleet.members["opus"].control.snapshot()
+            if f" {{machine}}, pid" in snapshot.owner and not snapshot.stale:
+                break
+            await asyncio.sleep(0.05)
+        print(machine, flush=True)
+    await fleet.stop()
+
+asyncio.run(main())
 """
 
 
@@ -143,6 +166,26 @@ def test_a_citizen_is_watched_and_steered_from_another_machine(two: Two) -> None
     assert two.lines("m2") == []  # it ran where its owner is
     history = two.two.run("history", "opus", "tick", "--limit", "1", "--json")
     assert history.returncode == 0, history.stderr
+
+
+@pytest.mark.timeout(180)
+def test_who_watches_sees_the_next_owner_after_a_move(two: Two, server: Postgres, tmp_path: Path) -> None:
+    """The first owner goes on with others: what it showed of this citizen must not stay on screen."""
+    watcher = Machine("m3", tmp_path / "m3", server.port, two.one.settings)
+    try:
+        watcher.prepare()
+        two.one.share_homes(watcher, "opus")
+        script = WATCH.format(config=watcher.config)
+        command = (sys.executable, "-P", "-c", script)
+        seen = subprocess.Popen(command, env=watcher.environment, stdout=subprocess.PIPE, text=True)
+        assert seen.stdout and seen.stdout.readline() == "m1\n"
+        assert two.one.run("engine", "move", "opus", "m2").returncode == 0
+        assert seen.stdout.readline() == "m2\n"
+        assert two.one.running
+        seen.wait(20)
+        seen.stdout.close()
+    finally:
+        watcher.close()
 
 
 def test_a_shared_home_is_not_run_by_a_process_without_the_database(two: Two) -> None:

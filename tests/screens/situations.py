@@ -16,6 +16,7 @@ from scheduler.core.state import Failure
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import NOBODY, Event, Heartbeat, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import NOON, FakeClock, FakeControl, FakeFleet
+from tests.screens.several_machines import one_fleet
 from tui.app import ExperienceApp
 from tui.demo.data import NAMES
 from tui.demo.fleet import DemoControl, started
@@ -236,6 +237,8 @@ SITUATIONS = {
     "palette_narrow": Situation(demo("opus"), (60, 12), ("colon",)),
     "palette_hostile": Situation(of(HOSTILES), (80, 24), ("colon", *"opus")),
     "help": Situation(demo("opus", "aria"), (100, 40), ("question_mark",)),
+    "machines": Situation(one_fleet),
+    "machines_80x24": Situation(one_fleet, (80, 24)),
 }
 
 if __name__ == "__main__":

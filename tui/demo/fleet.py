@@ -246,6 +246,9 @@ class DemoFleet:
             for control in controls:
                 control.stop_now()
 
+    async def move(self, citizen: str, machine: str) -> None:
+        raise Owned(self.why_not_own(citizen))
+
     def why_not_own(self, citizen: str) -> str:
         return f"{citizen} is made up, and so is its owner"
 

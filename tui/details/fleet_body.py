@@ -11,6 +11,7 @@ from textual import work
 from textual.containers import Vertical
 from textual.message import Message
 
+from scheduler.core.machines import Cluster
 from scheduler.core.ports import Control
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.common.task_ref import TaskRef
@@ -69,6 +70,7 @@ class FleetBody(Vertical):
         self._counted = False
         self.jobs = 0  # lines that cron runs for this person
         self.grid.beyond = self._to_start
+        self._cluster: Cluster | None = None
 
     @property
     def board(self) -> Board:
@@ -99,6 +101,17 @@ class FleetBody(Vertical):
         self.grid.set_citizens(names)
         if self._table and self._shows_table:
             self._table.fill()
+
+    def set_cluster(self, cluster: Cluster | None) -> None:
+        """Take the machines that share citizens."""
+        if cluster is self._cluster:
+            return
+        before, self._cluster = self._cluster, cluster
+        self.grid.set_hosts(cluster.hosts if cluster else {}, self._clock())
+        if (before is None) != (cluster is None):
+            self.grid.refresh_bindings()
+        if self._lower and self._lower.set_cluster(cluster):
+            self.fit_lower()
 
     def update_snapshot(self, snapshot: Snapshot) -> None:
         """Take the newest of a citizen."""
@@ -311,6 +324,7 @@ class FleetBody(Vertical):
             from tui.details.lower import Lower
 
             self._lower = Lower(self._log, self._glyphs, self._controls.get, self._clock, like=self.grid)
+            self._lower.set_cluster(self._cluster)
             self.mount(self._lower)
         return self._lower
 

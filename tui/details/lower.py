@@ -10,10 +10,12 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from scheduler.core.machines import Cluster
 from scheduler.core.records import RunRecord
 from scheduler.core.views import OutputChunk, TaskView
 from scheduler.errors import SchedulerError
 from tui.common.text import clean, took
+from tui.details.machines import MachinesPane
 from tui.details.output import PrintedPane
 from tui.details.runs import GLYPHS
 from tui.fleet.board import Place
@@ -43,12 +45,14 @@ Find = Callable[[str], Source | None]
 class Shown(Enum):
     EVENTS = "events"
     OUTPUT = "output"
+    MACHINES = "machines"
     NOTHING = "nothing"
 
-    @property
-    def next(self) -> "Shown":
-        """What follows when the person asks for something else."""
-        return {self.EVENTS: self.OUTPUT, self.OUTPUT: self.NOTHING}.get(self, self.EVENTS)
+    def next(self, machines: bool) -> "Shown":
+        """What follows when the person asks for something else; `machines`: there are several."""
+        after = self.MACHINES if machines else self.NOTHING
+        follows = {self.EVENTS: self.OUTPUT, self.OUTPUT: after, self.MACHINES: self.NOTHING}
+        return follows.get(self, self.EVENTS)
 
 
 class OutputBelow(PrintedPane, can_focus=False):
@@ -112,11 +116,14 @@ class Lower(Horizontal):
     ) -> None:
         super().__init__()
         self.events, self.output = RecentEvents(log, glyphs), OutputBelow(glyphs, find, now)
-        self.events.painted_like = self.output.painted_like = like
+        self.machines = MachinesPane(log, glyphs, now)
+        for pane in (self.events, self.output, self.machines):
+            pane.painted_like = like
         self.shown = Shown.EVENTS
+        self._troubled = False
 
     def compose(self) -> ComposeResult:
-        yield from (self.events, self.output)
+        yield from (self.events, self.output, self.machines)
 
     def fit(self, free: int, least: int | None = None) -> None:
         """Take so many free lines, if that is worth it."""
@@ -128,23 +135,41 @@ class Lower(Horizontal):
     def switch(self) -> None:
         """Show something else."""
         wide = self.app.size.width >= BOTH
-        self.shown = self.shown.next
+        several = self.machines.cluster is not None
+        self.shown = self.shown.next(several)
         if wide and self.shown is Shown.OUTPUT:  # both are there already
-            self.shown = Shown.NOTHING
+            self.shown = self.shown.next(several)
+
+    def set_cluster(self, cluster: Cluster | None) -> bool:
+        """Take the machines; True if what is shown is something else now: trouble shows by itself, once."""
+        self.machines.set_cluster(cluster)
+        before, self._troubled = self._troubled, cluster is not None and cluster.troubled
+        if self._troubled and not before and self.shown is Shown.EVENTS:
+            self.shown = Shown.MACHINES
+        elif not self._troubled and (before or cluster is None) and self.shown is Shown.MACHINES:
+            self.shown = Shown.EVENTS
+        else:
+            return False
+        return True
 
     def catch_up(self, running: Container[tuple[str, str]]) -> None:
         """Show what has happened by now; `running` is what runs."""
         if self.events.display:
             self.events.catch_up(running)
+        if self.machines.display:
+            self.machines.sync()
 
     def look_at(self, place: Place, task: TaskView | None) -> None:
         """The cursor is on this task, or on none."""
         wide = self.app.size.width >= BOTH
+        self.machines.display = self.shown is Shown.MACHINES
+        wide = wide and not self.machines.display
         self.events.display = wide or self.shown is Shown.EVENTS
         self.output.display = wide or self.shown is Shown.OUTPUT
         key = key_of(self, "lower", "o")
         name = clean(f"{place.citizen}/{place.task}", self.events.glyphs.plain)
         self.events.entitle("events", f"{key} output of {name}" if task and not wide else "")
         self.events.sync()
+        self.machines.entitle("machines", f"{key} events")
         if self.output.display:
             self.output.show(place, task)

@@ -1,9 +1,10 @@
 """All panels in their order, and what is shown where; without a terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
+from scheduler.core.machines import Host
 from scheduler.core.views import Snapshot, TaskView
 from tui.fleet.arrangement import Filter, Order
 from tui.fleet.panels.contents import FOLD, Density
@@ -36,6 +37,7 @@ class Board:
         self.filter = Filter()
         self.marked: frozenset[Place] = frozenset()
         self.cursor = Place()
+        self.shared = False  # whether several machines share citizens
         self._row = 0  # the cursor's row, for when its task goes away
         self._where: dict[str, int] = {}
         self._longest = (0, 0)  # task name, schedule
@@ -58,6 +60,12 @@ class Board:
             return False
         moved = panel.update_snapshot(snapshot, self.filter)
         return moved or (not self.filter.all and bool(panel.tasks) != (snapshot.citizen in self._where))
+
+    def set_hosts(self, hosts: Mapping[str, Host], now: float) -> bool:
+        """Take the machines of all citizens; True if panels have to move."""
+        self.shared = bool(hosts)
+        moved = [panel.set_host(hosts.get(name), now) for name, panel in self._panels.items()]
+        return any(moved)
 
     def panel(self, citizen: str) -> Panel | None:
         return self._panels.get(citizen)

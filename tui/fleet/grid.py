@@ -1,6 +1,6 @@
 """The grid of all panels: one widget that draws only the lines that are visible and have changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rich.segment import Segment
 from textual.events import Click, Resize
@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from scheduler.core.machines import Host
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.common.styles import merged
 from tui.common.text import clean, fit
@@ -51,6 +52,10 @@ class FleetGrid(FleetRows):
             self._soon(self._regrow)
         elif self.sees(snapshot.citizen):
             self._soon(self.sync)
+
+    def set_hosts(self, hosts: Mapping[str, Host], now: float) -> None:
+        """Take the machines of all citizens."""
+        self._soon(self._regrow if self.board.set_hosts(hosts, now) else self.sync)
 
     def set_pulse(self, citizen: str, pulse: Heartbeat) -> None:
         """Take the pulse of a citizen's scheduler."""

@@ -72,6 +72,12 @@ class FleetRows(LineView):
         citizen: str
 
     @dataclass
+    class MoveAsked(Message):
+        """The person wants another machine to run this citizen."""
+
+        citizen: str
+
+    @dataclass
     class Copied(Message):
         """The person wants these words on the clipboard, not yet cleaned; none if there are none."""
 
@@ -137,6 +143,8 @@ class FleetRows(LineView):
     # -------------------------------------------------------------- keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "relocate" and not self.board.shared:
+            return False
         if action in FLEET_VERBS:
             return not (self._read_only or self.board.empty)
         return not (self.board.empty and action in ("find", "sort", "open"))
@@ -197,6 +205,10 @@ class FleetRows(LineView):
 
     def action_settings(self, what: str) -> None:
         self.post_message(self.SettingsAsked(what, self.board.cursor))
+
+    def action_relocate(self) -> None:
+        if self.board.cursor.citizen:
+            self.post_message(self.MoveAsked(self.board.cursor.citizen))
 
     def action_take_over(self) -> None:
         if self.board.cursor.citizen:

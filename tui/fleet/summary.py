@@ -9,9 +9,11 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from scheduler.core.machines import Cluster
 from scheduler.core.text import freeze_words
 from scheduler.core.views import Heartbeat, Hold, HoldKind, Snapshot, TaskStatus, TaskView
 from tui.common import text as words
+from tui.fleet.machines.words import on_machines, verdict
 from tui.fleet.money import NOTHING_SPENT, Spent, money_words, spent_by, together
 from tui.fleet.notices import Severity, first_line, notices, stall_words, stalled
 from tui.glyphs import Glyphs
@@ -76,6 +78,7 @@ class FleetStatus:
     worst: Problem | None = None
     problem_count: int = 0
     loading: bool = False
+    cluster: Cluster | None = None
     place: int = 0  # of the problem among all, when the cursor was led to it
 
 
@@ -89,6 +92,13 @@ class FleetSummary:
         self._sum: FleetStatus | None = None
         self.problems: tuple[str, ...] = ()
         self.loading = False
+        self._cluster: Cluster | None = None
+
+    def set_cluster(self, cluster: Cluster | None) -> None:
+        """The machines that share citizens, as they are now."""
+        before, self._cluster = self._cluster, cluster
+        if (before and before.hosts) != (cluster and cluster.hosts):
+            self._changed |= self._snapshots.keys()
 
     def set_citizens(self, names: set[str]) -> None:
         """These citizens and no others."""
@@ -107,7 +117,7 @@ class FleetSummary:
         self._changed.add(citizen)
         return first
 
-    def status(self, pulse: Heartbeat | None = None) -> FleetStatus:
+    def status(self, pulse: Heartbeat | None = None, *, now: float = 0.0) -> FleetStatus:
         """The counts now; `pulse` is the slowest one seen."""
         self._count()
         if self._sum is None:
@@ -115,8 +125,14 @@ class FleetSummary:
         more = [Problem((Severity.PROBLEM,), "settings", problem) for problem in self.problems]
         if pulse is not None and stalled(pulse):
             more.append(Problem((Severity.STALLED,), "scheduler", stall_words(pulse)))
+        if self._cluster and (said := verdict(self._cluster, now)):
+            away = self._cluster.away_since is not None
+            more.append(
+                Problem((Severity.STALE,), "", said, sign=TaskStatus.FAILED if away else TaskStatus.WARNING)
+            )
         return replace(
             self._sum,
+            cluster=self._cluster,
             worst=_worst([*more, *([self._sum.worst] if self._sum.worst else [])]),
             problem_count=self._sum.problem_count + len(more),
             loading=self.loading,
@@ -125,7 +141,10 @@ class FleetSummary:
     def _count(self) -> None:
         """Take up the snapshots that have come."""
         if self._changed:
-            self._ratios |= {citizen: ratio(self._snapshots[citizen]) for citizen in self._changed}
+            self._ratios |= {
+                citizen: ratio(self._snapshots[citizen], self._is_silent(citizen))
+                for citizen in self._changed
+            }
             self._changed.clear()
             self._sum = None
 
@@ -141,10 +160,14 @@ class FleetSummary:
             if task.running_since is not None
         }
 
+    def _is_silent(self, citizen: str) -> bool:
+        host = self._cluster.hosts.get(citizen) if self._cluster else None
+        return host is not None and host.silent_since is not None
+
     def all_problems(self) -> list[Problem]:
         """All problems, the worst first."""
         wrong = [name for name, each in self._ratios.items() if each.problem_count or each.waits]
-        found = [each for name in wrong for each in _problems(self._snapshots[name])]
+        found = [each for name in wrong for each in _problems(self._snapshots[name], self._is_silent(name))]
         return _once(sorted(found, key=lambda problem: (*problem.weight, problem.where)))
 
 
@@ -168,15 +191,15 @@ def _sum(ratios: list[Ratio]) -> FleetStatus:
     )
 
 
-def ratio(snapshot: Snapshot) -> Ratio:
-    """What this citizen adds to the counts."""
+def ratio(snapshot: Snapshot, silent: bool = False) -> Ratio:
+    """What this citizen adds to the counts; of a `silent` machine nobody knows what runs."""
     citizen, tasks = snapshot.citizen, snapshot.tasks
-    live = () if snapshot.stale else tasks  # without an owner nothing runs, and nothing is next
+    live = () if snapshot.stale or silent else tasks  # without an owner nothing runs, and nothing is next
     ahead = () if snapshot.freeze else live
     dues = (
         (each.due, f"{each.name}@{citizen}") for each in ahead if each.due is not None and not each.queued
     )
-    problems = _problems(snapshot)
+    problems = _problems(snapshot, silent)
     waits = frozenset(each.provider for each in problems if each.provider)
     return Ratio(
         tasks=len(snapshot.background),
@@ -203,8 +226,10 @@ def _worst(problems: list[Problem]) -> Problem | None:
     return min(problems, key=attrgetter("weight"), default=None)
 
 
-def _problems(snapshot: Snapshot) -> list[Problem]:
+def _problems(snapshot: Snapshot, silent: bool = False) -> list[Problem]:
     wrong = [note for note in notices(snapshot) if note.rank < Severity.FACT]
+    if silent:  # said once for its machine
+        wrong = [note for note in wrong if note.rank is not Severity.STALE]
     whole = (snapshot.citizen, "")
     said = [Problem((note.rank,), snapshot.citizen, note.text, row=whole) for note in wrong]
     said += [_failure(snapshot.citizen, task) for task in snapshot.tasks if task.error is not None]
@@ -284,11 +309,23 @@ def counts_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, lab
 
 
 # Which groups of the line stay when not all fit; _LESS matter less than the time of day.
-(_NAME, _LABEL, _CITIZENS, _TASKS, _RUNNING, _STATE, _WAITS, _FROZEN, _OVER, _MONEY, _MONTH, _NEXT) = range(
-    12
-)
+(
+    _NAME,
+    _LABEL,
+    _CITIZENS,
+    _TASKS,
+    _RUNNING,
+    _STATE,
+    _SILENT,
+    _WAITS,
+    _FROZEN,
+    _OVER,
+    _MONEY,
+    _MONTH,
+    _NEXT,
+) = range(13)
 _WEIGHT = (
-    *(_LABEL, _STATE, _NAME, _RUNNING, _MONEY, _CITIZENS),
+    *(_LABEL, _STATE, _SILENT, _NAME, _RUNNING, _MONEY, _CITIZENS),
     *(_NEXT, _TASKS, _WAITS, _FROZEN, _OVER, _MONTH),
 )
 _LESS = (_NEXT, _TASKS, _WAITS, _FROZEN, _OVER, _MONTH)
@@ -299,12 +336,16 @@ def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iter
     yield [(" Experience ", "bold $title")]
     yield [(f" {label} ", "bold reverse $warn")] if label else []
     yield [(_size(status, glyphs), "$faint")]
-    many = words.plural(status.tasks, "task")
-    yield [(f"{glyphs.dot}{many}", "$faint")] if status.citizens and not status.loading else []
+    many, known = (
+        words.plural(status.tasks, "task"),
+        status.citizens and not (status.loading or status.cluster),
+    )
+    yield [(f"{glyphs.dot}{many}", "$faint")] if known else []
     style = "$run" if status.running else "$faint"
     running = [(f"  {glyphs.kind[TaskStatus.RUNNING]} {status.running} running", style)]
     yield running if status.citizens or status.loading else []
     yield _state(status, glyphs)
+    yield _silent(status.cluster, glyphs)
     waits = "waits" if status.waiting == 1 else "wait"
     yield _count(glyphs.kind[TaskStatus.WAITS], status.waiting, waits)
     yield _count(glyphs.kind[TaskStatus.PAUSED], status.frozen, "frozen")
@@ -330,12 +371,20 @@ def _state(status: FleetStatus, glyphs: Glyphs) -> list[Piece]:
     return [(f"  {glyphs.kind[TaskStatus.OK]} all well", "$ok")] if well else []
 
 
+def _silent(cluster: Cluster | None, glyphs: Glyphs) -> list[Piece]:
+    if cluster is None or not cluster.silent:
+        return []
+    names = words.clean(", ".join(machine.name for machine in cluster.silent), glyphs.plain)
+    return [(f"  {glyphs.kind[TaskStatus.WARNING]} {names} silent", "$warn")]
+
+
 def _size(status: FleetStatus, glyphs: Glyphs) -> str:
     if status.loading:
         return f" loading {'...' if glyphs.plain else '…'}"
     if not status.citizens:
         return " no citizens"
-    return f" {words.plural(status.citizens, 'citizen')}"
+    on = f" on {words.plural(on_machines(status.cluster), 'machine')}" if status.cluster else ""
+    return f" {words.plural(status.citizens, 'citizen')}{on}"
 
 
 def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs) -> list[Piece]:
@@ -350,7 +399,7 @@ def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs) ->
     row = f"{glyphs.dot}{problem.again} in a row" if problem.again > 1 else ""
     hold = problem.weight >= (Severity.FROZEN,)
     mark = f" {glyphs.kind[problem.sign]} "
-    style = "$warn" if hold else "$bad"
+    style = "$warn" if hold or problem.sign is TaskStatus.WARNING else "$bad"
     room = width - words.cells(mark + row + more) - 1
     if room < 20:
         row, more, room = "", "", width - words.cells(mark) - 1
@@ -366,6 +415,8 @@ def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs) ->
 
 def sentence(problem: Problem, now: float) -> str:
     """A problem as one sentence, not yet cleaned."""
+    if not problem.where:
+        return problem.text
     if problem.since is None:
         joint = " " if problem.where == "scheduler" else ": "
         return f"{problem.where}{joint}{problem.text}"

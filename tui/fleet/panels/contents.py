@@ -113,9 +113,11 @@ def _waits_for_settings(task: TaskView) -> bool:
 
 
 def _progress(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:
-    if task.progress is None or density >= Density.NO_PROGRESS:
+    where = f"on {words.clean(task.where, glyphs.plain)}" if task.where else ""
+    said = glyphs.dot.join(filter(None, [where, progress_words(task, glyphs)]))
+    if not said or density >= Density.NO_PROGRESS:
         return []
-    return [Below(words.shorten(progress_words(task, glyphs), width, glyphs.ellipsis), "running")]
+    return [Below(words.shorten(said, width, glyphs.ellipsis), "running")]
 
 
 def _error(task: TaskView, width: int, density: Density, glyphs: Glyphs) -> list[Below]:

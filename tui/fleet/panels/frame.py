@@ -18,11 +18,19 @@ class TopLine(Line):
     bare = True
 
     def __init__(
-        self, citizen: str, snapshot: Snapshot | None, width: int, glyphs: Glyphs, joined: bool = False
+        self,
+        citizen: str,
+        snapshot: Snapshot | None,
+        width: int,
+        glyphs: Glyphs,
+        joined: bool = False,
+        machine: str = "",
     ) -> None:
         super().__init__(glyphs)
         self._ends = glyphs.joints if joined else glyphs.corners[:2]  # `joined` to the panel above
         self._name = words.shorten(words.clean(citizen, glyphs.plain), max(0, width - 6), glyphs.ellipsis)
+        beside = words.clean(f"{glyphs.dot}{machine}", glyphs.plain) if machine else ""
+        self._machine = beside if words.cells(self._name + beside) <= width - 6 else ""
         self._wake = snapshot.wake if snapshot else None
         self._ticks = snapshot is not None and snapshot.task(WAKE) is None and not snapshot.stale
         failing = sum(task.error is not None for task in snapshot.tasks) if snapshot else 0
@@ -33,7 +41,7 @@ class TopLine(Line):
         )
         self._held = f" {held} " if held else ""
         self._ticks = self._ticks and not frozen
-        self._room = width - 6 - words.cells(self._name)
+        self._room = width - 6 - words.cells(self._name + self._machine)
 
     def _over(self, snapshot: Snapshot | None) -> str:
         """That the wake is over its budget, for a panel whose row may be scrolled off."""
@@ -60,6 +68,7 @@ class TopLine(Line):
         return [
             Segment(f"{self._ends[0]}{glyphs.across} ", frame),
             Segment(self._name, styles.style("title", light)),
+            Segment(self._machine, styles.style("faint", light)),
             Segment(f" {line}", frame),
             Segment(failing, styles.style("failed", light)),
             Segment(held, styles.style("warning", light)),

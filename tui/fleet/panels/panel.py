@@ -5,11 +5,15 @@ from dataclasses import replace
 
 from rich.segment import Segment
 
+from scheduler.core.machines import Host
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus, TaskView
 from scheduler.errors import PROGRAM
 from tui.common import text as words
 from tui.common.styles import CURSOR, EDGE, FADED, HERE, LOST, MARKED, Styles, edge_style
+from tui.common.text import wall
 from tui.fleet.arrangement import Filter, words_of
+from tui.fleet.machines import lines as machines
+from tui.fleet.machines.words import is_news
 from tui.fleet.notices import RECORDED, Notice, Severity, faded, lost, notices, stalled
 from tui.fleet.panels.banner import banner, line_below
 from tui.fleet.panels.contents import WAKE, Density, Fold, Row, below, ordered, rows_of
@@ -31,6 +35,9 @@ class Panel:
         self.citizen, self._glyphs = citizen, glyphs
         self.snapshot: Snapshot | None = None
         self.pulse: Heartbeat | None = None
+        self.host: Host | None = None  # where several machines share citizens
+        self._moved = False  # a short while ago
+        self._now = 0.0
         self._all: tuple[TaskView, ...] = ()  # in the order in which they are shown
         self.tasks: tuple[TaskView, ...] = ()  # those of them that the filter keeps
         self.rows: tuple[Row, ...] = ()
@@ -99,6 +106,19 @@ class Panel:
         if stalled(pulse) or stalled(before):
             self._lines = []
 
+    def set_host(self, host: Host | None, now: float) -> bool:
+        """Take the machine that runs the citizen; True if the panel has another height now."""
+        moved, self._now = host is not None and is_news(host, now), now
+        if (host, moved) == (self.host, self._moved):
+            return False
+        self.host, self._moved = host, moved
+        return self._settle()
+
+    @property
+    def silent(self) -> bool:
+        """Whether the machine of the citizen is silent: nobody knows what runs."""
+        return self.host is not None and self.host.silent_since is not None
+
     def shape(self, width: int, longest: tuple[int, int], density: Density, joined: bool = False) -> int:
         """Draw in this shape from now on; gives the lines that the panel needs.
 
@@ -136,9 +156,11 @@ class Panel:
 
     def _banner(self) -> list[Line]:
         freeze, density = self.snapshot.freeze if self.snapshot else None, self._shape[2]
-        if freeze is None:
-            return []
-        return banner(freeze, self._columns.inner, self._glyphs, whole=density < Density.NO_REASONS)
+        inner, glyphs = self._columns.inner, self._glyphs
+        lines = machines.banner(self.host, self._now, inner, glyphs) if self.host else []
+        if freeze is not None:
+            lines += banner(freeze, inner, glyphs, whole=density < Density.NO_REASONS)
+        return lines
 
     def _lines_of(self, row: Row) -> int:
         if isinstance(row, Fold) or (row.kind is TaskStatus.OK and not (row.note or row.is_wake)):
@@ -146,6 +168,8 @@ class Panel:
         return 1 + len(self._below(row))
 
     def _below(self, task: TaskView) -> list[Below]:
+        if self.silent and task.running_since is not None:
+            return [Below(f"was running since {wall(task.running_since)}", "faint")]
         money = self.snapshot.money if self.snapshot else None
         return below(task, max(0, self._columns.inner - INDENT), self._shape[2], self._glyphs, money)
 
@@ -153,7 +177,11 @@ class Panel:
         """What is wrong with the citizen, where there is no frame below that says so."""
         if self.snapshot is None or self._shape[2] < Density.JOINED:
             return []
-        return [note for note in notices(self.snapshot) if note.rank < Severity.FACT][:1]
+        return [note for note in self._wrongs(notices(self.snapshot)) if note.rank < Severity.FACT][:1]
+
+    def _wrongs(self, said: list[Notice]) -> list[Notice]:
+        """Of a silent machine the banner says that the picture is old."""
+        return [note for note in said if not (self.silent and note.rank is Severity.STALE)]
 
     def row_line(self, index: int) -> int:
         """On which line of the panel the row with this index is."""
@@ -183,22 +211,23 @@ class Panel:
 
     @property
     def _faded(self) -> bool:
-        return self.snapshot is None or faded(self.snapshot, self.pulse)
+        return self.snapshot is None or self.silent or faded(self.snapshot, self.pulse)
 
     def _drawn(self) -> list[tuple[Line, int]]:
         """All lines, each with the index of its row: title, rows, notices."""
         if not self._lines:
             snapshot, glyphs = self.snapshot, self._glyphs
             width, _, density, joined = self._shape
-            said = [note for note in notices(snapshot, self.pulse) if self._is_news(note)] if snapshot else []
-            top = TopLine(self.citizen, snapshot, width, glyphs, joined)
+            said = self._wrongs(notices(snapshot, self.pulse)) if snapshot else []
+            said = [note for note in said if self._is_news(note)]
+            machine = self.host.machine if self.host and density >= Density.JOINED else ""
+            top = TopLine(self.citizen, snapshot, width, glyphs, joined, machine)
             body = self._body() or [(self._text(_instead_of_tasks(self.citizen, snapshot, said)), 0)]
             self._lines = [(top, 0), *body]
             if density < Density.JOINED:
-                if density >= Density.NO_REASONS:  # who owns it is no news
+                if density >= Density.NO_REASONS or self.host:  # who owns it is no news, or said by its host
                     said = [note for note in said if note.rank < Severity.FACT]
-                aside = self._how_to_set_up() if density < Density.NO_REASONS else ""
-                self._lines.append((BottomLine(said, width, glyphs, aside), len(self.rows) - 1))
+                self._lines.append((self._bottom(said), len(self.rows) - 1))
             self._blank = self._text("")
         return self._lines
 
@@ -222,11 +251,19 @@ class Panel:
         key, sign = ("enter" if self._glyphs.plain else "⏎"), self._glyphs.kind[TaskStatus.NOT_SET_UP]
         return f"{key} on a {sign} row shows the lines to add"
 
+    def _bottom(self, said: list[Notice]) -> Line:
+        width, glyphs = self._shape[0], self._glyphs
+        if self.host is None:
+            aside = self._how_to_set_up() if self._shape[2] < Density.NO_REASONS else ""
+            return BottomLine(said, width, glyphs, aside)
+        here = self.snapshot is not None and self.snapshot.owner == "here" and not self.snapshot.stale
+        return machines.SeatLine(self.host, here, said, width, glyphs)
+
     def _body(self) -> list[tuple[Line, int]]:
         body: list[tuple[Line, int]] = [(line, 0) for line in self._banner()]
         body += [(HeadsLine(self._columns, self._glyphs), 0)] if self._heads else []
         known, self._known = self._known, {}
-        live = self.snapshot is not None and not self.snapshot.stale
+        live = self.snapshot is not None and not self.snapshot.stale and not self.silent
         frozen = self.snapshot is not None and self.snapshot.freeze is not None
         for index, row in enumerate(map(self._worded, self.rows)):
             if isinstance(row, Fold):

@@ -1,0 +1,69 @@
+"""What a screen shows of several machines: who runs a citizen, which machines and queues there are.
+
+Times are Unix seconds of this machine's clock, whatever the others' say.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The machine that runs a citizen, or ran it last; `others` have its home, too."""
+
+    machine: str
+    pid: int = 0
+    silent_since: float | None = None  # its last sign of life, once its lease is over
+    moved_from: str = ""
+    moved_at: float = 0.0
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine with a process that runs citizens, or works for a queue."""
+
+    name: str
+    heard: float
+    silent: bool = False
+    citizens: tuple[str, ...] = ()
+    running: int = 0
+    load: float | None = None
+    ahead: float | None = None  # seconds, of the database's clock
+    queues: tuple[str, ...] = ()  # that it works for
+    carries: tuple[str, ...] = ()  # what its workers run: citizen/task
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Runs that wait for a worker; `since` is when the oldest of them began to wait."""
+
+    name: str
+    workers: int = 0
+    running: int = 0
+    waiting: int = 0
+    since: float | None = None
+    next: str = ""  # citizen/task
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """All machines that share citizens, as the database knows them."""
+
+    database: str
+    failover: float
+    answered: float | None = None  # seconds that its last answer took
+    away_since: float | None = None
+    machines: tuple[Machine, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    hosts: Mapping[str, Host] = field(default_factory=dict)
+
+    @property
+    def silent(self) -> tuple[Machine, ...]:
+        return tuple(machine for machine in self.machines if machine.silent)
+
+    @property
+    def troubled(self) -> bool:
+        """Whether there is something to see."""
+        return bool(self.silent or self.away_since or any(queue.waiting for queue in self.queues))

@@ -1,0 +1,1 @@
+"""What the fleet shows where several machines share citizens."""
