@@ -46,5 +46,5 @@ def _end(lines: list[dict[str, Any]]) -> Any:
         if "type" not in line and "metadata" in line:
             return line["metadata"]
         if line.get("type") == "complete":
-            return line
+            return line.get("metadata") or line
     return None

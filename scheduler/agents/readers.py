@@ -42,6 +42,8 @@ def read_report(
     report = READERS[program](output)
     if report.ending is Ending.NO_RESULT and exit_code:
         report = _cut_short(report, program, output, exit_code)
+    elif report.ending is Ending.ERROR and not report.failure.text:  # said beside its own format, maybe
+        report = replace(report, failure=replace(report.failure, text=plain_text(output)))
     if report.ending is Ending.ERROR or (report.ending is Ending.NO_RESULT and exit_code):
         return replace(report, refusal=find_refusal(report.failure, now, zone, more))
     return report

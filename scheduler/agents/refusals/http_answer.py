@@ -5,6 +5,7 @@ from email.parser import HeaderParser
 
 from scheduler.agents.refusals.refusal import Failure
 
+KIND = "x-amzn-errortype"  # Amazon names the error here, and may not in the body
 _STATUS_LINE = re.compile(r"^[<\s]*HTTP/[\d.]+ (\d{3})[^\n]*(?:\n|\Z)", re.MULTILINE)
 
 
@@ -21,4 +22,5 @@ def read_answer(text: str) -> Failure:
     if _STATUS_LINE.match(body):
         return read_answer(body)
     headers = {name.lower(): value for name, value in HeaderParser().parsestr(head.lstrip()).items()}
-    return Failure(body, int(found[1]), headers)
+    text = f"{headers[KIND]} {body}" if KIND in headers else body
+    return Failure(text, int(found[1]), headers)

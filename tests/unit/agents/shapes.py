@@ -380,6 +380,21 @@ SHAPES = (
         0,
         tokens=(1, 1),
     ),
+    Shape(
+        "goose",
+        lines({"type": "complete", "metadata": {"input_tokens": 2, "output_tokens": 1}}),
+        "ok",
+        0,
+        tokens=(2, 1),
+    ),
+    Shape(
+        "claude",
+        "Invalid API key\n" + lines(result(is_error=True, result="", session_id="s1")),
+        "auth",
+        cost="0.25",
+        turns=1,
+        session="s1",
+    ),
     # Aider
     Shape("aider", PRICED, "ok", 0, cost="0.0042", tokens=(4100, 500), turns=1),
     Shape("aider", SENT, "ok", 0, tokens=(4100, 500), turns=1),

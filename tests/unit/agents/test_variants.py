@@ -149,6 +149,32 @@ def test_colours_and_line_ends_of_other_systems_change_nothing(shape: Shape) -> 
             "quota",
             3600,
         ),
+        (
+            "HTTP/1.1 429 No\nx-amzn-ErrorType: ModelNotReadyException",
+            '{"message":"wait"}',
+            "overloaded",
+            None,
+        ),
+        ("HTTP/1.1 429 No\nretry-after-ms: 2500\nRetry-After: 3", "", "rate_limit", 2.5),
+        ("HTTP/1.1 429 No\nretry-after: Tuesday, 01-Dec-26 12:10:00 GMT", "", "rate_limit", 600),
+        (
+            "HTTP/1.1 429 No\nx-codex-secondary-used-percent: 100.0\nx-codex-secondary-reset-at: 1796130000",
+            '{"error":{"type":"usage_limit_reached"}}',
+            "usage_limit",
+            3600,
+        ),
+        (
+            "HTTP/1.1 400 No",
+            "specified API usage limits. You will regain access on 2026-12-02 at 12:00 UTC.",
+            "quota",
+            86400,
+        ),
+        (
+            "HTTP/1.1 400 No",
+            "This model's maximum context length is 4096, you requested 9000",
+            "context",
+            None,
+        ),
         ("HTTP/1.1 403 No", "Country, region, or territory not supported", "auth", None),
     ],
 )

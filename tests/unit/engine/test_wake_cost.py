@@ -124,6 +124,25 @@ async def test_a_wake_that_could_pass_the_budget_is_not_started_before_midnight(
     await awake(clock, scheduler, 3)
 
 
+async def test_a_budget_that_is_changed_while_a_wake_runs_holds_the_next_one(build, clock, home):
+    """The wake under way is counted whole, under the new limits as under the old ones."""
+    waits = "while [ ! -e done ]; do sleep 0.02; done; echo '%s'" % (RESULT % "0.40")
+    plan = WakeConfig(every=600, work=Command(("sh", "-c", waits)), report="claude")
+    scheduler = await build(wake=plan, spending=under(day="5"))
+    await clock.advance()
+    await until(lambda: scheduler.snapshot().wake.running_since, "it is awake")
+    scheduler.set_tasks((), SchedulerOptions(wake=plan, spending=under(day="0.50")))
+    (home / "done").touch()
+    await awake(clock, scheduler, 1)
+    assert charges(home) == [Decimal("0.40")]
+    await clock.advance(601)
+    assert scheduler.snapshot().wake.note == "over budget until 00:00 ($0.40 of $0.50)"
+    scheduler.set_tasks((), SchedulerOptions(wake=plan, spending=under(day="2")))
+    await clock.advance(16)
+    await awake(clock, scheduler, 2)
+    assert charges(home) == [Decimal("0.40"), Decimal("0.40")]
+
+
 async def test_what_another_process_adds_to_the_budget_lifts_it_at_once(build, clock, home):
     plan = WakeConfig(every=60, work=agent(), report="claude")
     scheduler = await build(wake=plan, spending=under(day="0.50"))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -174,3 +176,30 @@ def test_both_files_of_a_citizen_are_read_only_when_they_change(home, monkeypatc
     monkeypatch.undo()
     both.root.freeze(Freeze(NOON + 1, None, "mk"))
     assert both.read(NOON).now(NOON) == Freeze(NOON + 1, None, "mk", together=True)
+
+
+TURNS = """
+import sys
+from pathlib import Path
+from scheduler.core.schedules.freeze import Freeze
+from scheduler.storage.freeze_file import HomeFreezes
+files = HomeFreezes(Path(sys.argv[1])).root
+for turn in range(40):
+    files.freeze(Freeze(1.8e9 + turn, None, sys.argv[2], "x" * 100)) if turn % 2 else files.thaw(1.8e9 + turn)
+"""
+
+
+def test_two_processes_that_freeze_and_thaw_all_citizens_at_once_leave_a_whole_file(tmp_path):
+    """Whoever reads meanwhile sees one of the two or none, and the last word counts."""
+    (tmp_path / "opus").mkdir()
+    argv = [sys.executable, "-c", TURNS, str(tmp_path / "opus")]
+    both = [subprocess.Popen([*argv, name], cwd=Path(__file__).parents[3]) for name in ("ct", "mk")]
+    files, seen = HomeFreezes(tmp_path / "opus"), set()
+    while any(each.poll() is None for each in both):
+        found = files.read(1.8e9 + 1000)
+        assert found.problems == ()
+        seen.add(found.root.last.by if found.root.last else "")
+    assert [each.returncode for each in both] == [0, 0]
+    assert seen <= {"", "ct", "mk"} and files.read(1.8e9 + 1000).root.last is not None
+    files.root.thaw(1.8e9 + 1000)
+    assert HomeFreezes(tmp_path / "opus").read(1.8e9 + 1001).now(1.8e9 + 1001) is None
