@@ -193,8 +193,9 @@ class TaskRegistry:
         if abs(since - run.since) > DRIFT:  # the clock was set while it waited
             run.since = since
         state = job.state.opened(run.since)
-        if state.slot is not None and (slot := job.task.schedule.latest(state.slot, now)) <= now:
-            state = state.changed(slot=max(slot, state.slot))  # what came while it waited is served, too
+        known = job.slot if state.slot is None else state.slot
+        if known is not None and (slot := job.task.schedule.latest(known, now)) <= now:
+            state = state.changed(slot=max(slot, known))  # what came while it waited is served, too
         if job.is_wake and run.trigger in BY_SCHEDULE:
             state = state.counted(_day(now), skipped=False)
         self.update(job, state)

@@ -112,6 +112,30 @@ async def test_a_record_that_is_ahead_does_not_put_off_the_wake_at_the_restart_a
         assert scheduler.snapshot().wake.due == last + 600
 
 
+async def test_a_wake_that_was_asked_for_just_before_its_slot_serves_it_though_its_owner_dies(
+    build, clock, home
+):
+    chore, turn, begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def busy(context: Any) -> None:
+        await chore.wait()
+
+    async def agent(context: Any) -> None:
+        begun.set()
+        await turn.wait()
+
+    scheduler = await build(calls(busy), wake=WakeConfig(cron=Cron("*/10 * * * *"), work=Call(agent)))
+    await clock.advance(599)
+    await scheduler.force("tick")
+    await scheduler.wake()
+    await clock.advance(2)
+    chore.set()
+    await clock.advance()
+    await begun.wait()
+    assert scheduler._registry.states["wake"].slot == NOON + 600
+    turn.set()
+
+
 async def test_a_wake_that_the_disk_was_too_full_to_record_does_not_come_again(build, clock, home):
     (home / "metadata.json").write_text('{"last_wake": "2026-03-02T11:45:00+00:00", "wake_count": 41}')
     state = TaskState(last_run=NOON - 300, run_count=42)
