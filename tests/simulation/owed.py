@@ -72,7 +72,7 @@ class Owed:
         self.running = self.begun = False  # for its scheduler, from the decision to the record
         self.alive: set[int] = set()  # its processes
         self.occupied: set[str] = set()  # the tasks that have a worker
-        self.at = self.wall = self.down_at = self.down_wall = -NEVER
+        self.at = self.wall = self.stalled_wall = self.down_at = self.down_wall = -NEVER
         self.started_at = self.ended_at = -NEVER
         self.free_since = self.worker_since = -NEVER  # nothing hinders it since, a worker is free since
         self.seen = -NEVER  # first, as its scheduler has saved it
@@ -84,6 +84,7 @@ class Owed:
         self.owing = Owing()
         self.earlier: deque[Owing] = deque(maxlen=4)  # before the last changes, which may not have been saved
         self.asked = 0  # forces that may bring a run
+        self.asked_again = 0  # of these: one more run, and not answered yet
         self.forced = False  # one was answered, too
         self.force_by = NEVER
         self.reset_saved = False  # it was answered, and has not brought a run
@@ -262,7 +263,7 @@ class Owed:
     def _missed(self) -> None:
         """Skipped, since it does not catch up; an interval keeps its rhythm."""
         owing = self.owing
-        owing.may = owing.must = False
+        owing.may, owing.must = owing.may and self.set_in_run, False
         if not self.plan.cron:
             missed = self.wall - MINUTE
             self._beats_after(missed - self.plan.jitter - LITTLE, missed + LITTLE)
@@ -377,13 +378,13 @@ class Owed:
             self._between(owing.low - beats * every, owing.high - beats * every)
 
     def _stalled(self, fact: Fact) -> None:
-        self.stalled = True
+        self.stalled, self.stalled_wall = True, self.wall
 
     def _goes_on(self, fact: Fact) -> None:
         """After a stall everything gets its time again; what it made late may be missed."""
         self.stalled = False
         self.noticed_by = self.at + self.look + ALLOWED
-        queued = len(self.occupied) >= self.workers
+        queued = len(self.occupied) >= self.workers and self.owing.until <= self.stalled_wall
         if self.owing.must and not self.plan.catch_up and not self.owing.wanted and not queued:
             self.owing.must = False
             self._slot_came(self.owing.slot)

@@ -2,9 +2,11 @@
 
 import logging
 import sys
+import time
 import warnings
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing import get_context
@@ -18,7 +20,7 @@ from tests.simulation.story import tell
 from tests.simulation.trace import Fact
 from tests.simulation.world import World
 
-AHEAD = 4  # seeds that wait for a free process
+AHEAD = 50  # seeds that are played, or have been, while the slowest before them is
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,12 @@ class Played:
     seed: int
     hours: float
     broken: tuple[Broken, ...]
+    cpu: float  # seconds that it took
+
+
+def history_of(seed: int) -> History:
+    """Everything that happens in the history of this seed."""
+    return with_freezes(history(seed))
 
 
 def play(one: History) -> tuple[list[Fact], list[Broken]]:
@@ -36,21 +44,22 @@ def play(one: History) -> tuple[list[Fact], list[Broken]]:
 
 
 def play_seed(seed: int) -> Played:
-    trace, broken = play(with_freezes(history(seed)))
-    return Played(seed, (trace[-1].at - trace[0].at) / HOUR, tuple(broken))
+    began = time.process_time()
+    trace, broken = play(history_of(seed))
+    hours = (trace[-1].at - trace[0].at) / HOUR
+    return Played(seed, hours, tuple(broken), time.process_time() - began)
 
 
-def play_hours(hours: float, first: int = 0, processes: int = 2) -> Iterator[Played]:
-    """Seed after seed, until they have lived for so many hours."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        seeds, waiting = count(first), set[Future[Played]]()
+def play_hours(hours: float, first: int = 0, workers: int = 2) -> Iterator[Played]:
+    """Seed after seed in their order, until they have lived for so many hours."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        seeds, waiting = count(first), deque[Future[Played]]()
         while hours > 0:
-            while len(waiting) < processes + AHEAD:
-                waiting.add(pool.submit(play_seed, next(seeds)))
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for each in done:
-                hours -= each.result().hours
-                yield each.result()
+            while len(waiting) < workers + AHEAD:
+                waiting.append(pool.submit(play_seed, next(seeds)))
+            played = waiting.popleft().result()
+            hours -= played.hours
+            yield played
         pool.shutdown(cancel_futures=True)
 
 
@@ -61,7 +70,7 @@ def story_of(seed: int, broken: Broken) -> str:
         trace, found = play(one)
         yield from ((trace, each) for each in found if (each.rule, each.task) == (broken.rule, broken.task))
 
-    short = shrunk(with_freezes(history(seed)), lambda one: next(again(one), None) is not None)
+    short = shrunk(history_of(seed), lambda one: next(again(one), None) is not None)
     return tell(short, *next(again(short)))
 
 

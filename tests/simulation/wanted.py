@@ -171,7 +171,8 @@ class Wanted(Owed):
         owing.last, owing.over = self.wall, NEVER
         self.running, self.begun, self.owing.lost, self.started_at = True, False, False, self.at
         self.forced, self.force_by = False, NEVER
-        self.asked, self.reset_saved, self.set_in_run = 0, False, False
+        self.asked = self.asked_again if trigger in SCHEDULED else 0
+        self.reset_saved = self.set_in_run = False
 
     def _interval_from(self, trigger: str) -> None:
         """The next slot; jitter does not move it, and neither does a little delay."""
@@ -265,9 +266,11 @@ class Wanted(Owed):
     def _asked(self, fact: Fact) -> None:
         if fact.more in ("force", "force again"):
             self.asked += 1
+        self.asked_again += fact.more == "force again"
 
     def _answered(self, fact: Fact) -> None:
         verb, saved, _ = fact.more
+        self.asked_again -= verb == "force again"
         if verb in ("force", "force again", "wake") and saved and self.asked:
             self.forced, self.force_by = True, self.at
         elif verb == "reset" and saved:
@@ -275,6 +278,7 @@ class Wanted(Owed):
 
     def _refused(self, fact: Fact) -> None:
         self.asked = max(self.asked - 1, 0)
+        self.asked_again -= fact.more[0] == "force again"
 
     def _reset(self, fact: Fact) -> None:
         self._remember()

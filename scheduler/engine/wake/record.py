@@ -1,6 +1,7 @@
 """What is written of wakes: metadata.json, wake_log.json, memory/raw, and the note for the next owner."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,6 +23,7 @@ from scheduler.system.files import (
     read_json,
     read_json_for_update,
     read_json_to_keep,
+    replace_file,
     require_home,
     write_json,
 )
@@ -185,4 +187,11 @@ def _log_wake(path: Path, entry: Mapping[str, Any]) -> None:
     document = read_json_for_update(path)
     wakes = document.get("wakes")
     kept = (wakes if isinstance(wakes, list) else [])[-WAKES_KEPT + 1 :]
-    write_json(path, {**document, "wakes": [*kept, entry]})
+    replace_file(path, _lines({**document, "wakes": [*kept, entry]}).encode(), make=True)
+
+
+def _lines(document: Mapping[str, Any]) -> str:
+    """A line for each wake, and for each other key: to indent a thousand takes three times as long."""
+    others = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in document.items() if key != "wakes"]
+    wakes = ",\n  ".join(map(json.dumps, document["wakes"]))
+    return "{" + ",\n".join([*others, f'"wakes": [\n  {wakes}\n]']) + "}\n"
