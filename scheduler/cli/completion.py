@@ -71,7 +71,11 @@ def _known(context: click.Context) -> tuple["CitizenSettings", ...]:
     return ()
 
 
-@click.command("completion", epilog='Example: eval "$(experience-tui completion bash)"')
+@click.command(
+    "completion",
+    short_help="Print the code that lets a shell complete names and options.",
+    epilog='Example: eval "$(experience-tui completion bash)"',
+)
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion_command(shell: str) -> int:
     """Print the code that lets a shell complete citizens, tasks and options.
@@ -88,7 +92,11 @@ def completion_command(shell: str) -> int:
     return 0
 
 
-@click.command("schema", epilog="Example: experience-tui schema --own > opus/.experience/schema.json")
+@click.command(
+    "schema",
+    short_help="Print the JSON Schema of experience.toml, for editors.",
+    epilog="Example: experience-tui schema --own > opus/.experience/schema.json",
+)
 @click.option("--own", is_flag=True, help="Of a citizen's own file; else of the main one.")
 def schema_command(own: bool) -> None:
     """Print the JSON Schema of experience.toml, with which an editor completes and checks it.

@@ -26,7 +26,11 @@ MISSING = (
 )
 
 
-@click.command("serve", epilog="Example: experience-tui serve --read-only")
+@click.command(
+    "serve",
+    short_help="The monitor in a browser, health and metrics.",
+    epilog="Example: experience-tui serve --read-only",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
 @click.option(
     "--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port."

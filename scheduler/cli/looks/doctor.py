@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from scheduler.runtime.diagnosis import CitizenFacts, Diagnosis
 
 
-@click.command("doctor", epilog="Example: experience-tui doctor --json > report.json")
+@click.command(
+    "doctor",
+    short_help="Say where everything is, who runs what, and what is wrong.",
+    epilog="Example: experience-tui doctor --json > report.json",
+)
 @click.option("--alive", is_flag=True, help="Only whether every citizen is run; for health checks.")
 @as_document
 @config_file

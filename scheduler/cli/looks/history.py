@@ -39,7 +39,11 @@ RIGHT = ("id", "took", "cost")  # columns of numbers
 Runs = Sequence[tuple[str, RunRecord]]
 
 
-@click.command("history", epilog="Example: experience-tui history opus news_scan --failed")
+@click.command(
+    "history",
+    short_help="List the newest runs of citizens, or of one task.",
+    epilog="Example: experience-tui history opus news_scan --failed",
+)
 @runs_argument
 @every_citizen
 @click.option("--failed", is_flag=True, help="Only runs that failed, timed out or were interrupted.")

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 FIRST_PRINTS = 0.5  # seconds in which an owner sends what a run has printed so far
 
 
-@click.command("logs", epilog="Example: experience-tui logs opus report -f")
+@click.command(
+    "logs",
+    short_help="Print what a task printed; -f follows it.",
+    epilog="Example: experience-tui logs opus report -f",
+)
 @one_task_argument
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on with what it prints, run after run.")
 @config_file

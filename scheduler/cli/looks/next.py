@@ -22,7 +22,9 @@ WIDEST = 200  # columns
 
 
 @click.command(
-    "next", epilog='Example: experience-tui next --cron "0 9 * * mon-fri" --timezone Europe/Berlin -n 3'
+    "next",
+    short_help="List what runs next, or the times of a cron expression.",
+    epilog='Example: experience-tui next --cron "0 9 * * mon-fri" --timezone Europe/Berlin -n 3',
 )
 @some_citizens
 @click.option("--cron", metavar="EXPR", help="The next times of this expression, instead of the tasks.")

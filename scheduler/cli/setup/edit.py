@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    "add", epilog='Example: experience-tui add opus report --cron "0 9 * * 1-5" -- python3 report.py'
+    "add",
+    short_help="Add a task to a citizen's settings file.",
+    epilog='Example: experience-tui add opus report --cron "0 9 * * 1-5" -- python3 report.py',
 )
 @click.argument("citizen", shell_complete=citizens)
 @click.argument("task")
@@ -85,7 +87,11 @@ def enable_command(citizen: str, task: str, as_json: bool, config: Path | None) 
     return _change(lambda files, name: set_enabled(files, name, True), citizen, task, as_json, config)
 
 
-@click.command("disable", epilog="Example: experience-tui disable opus dream_generate")
+@click.command(
+    "disable",
+    short_help="Write into the settings that a task is not scheduled.",
+    epilog="Example: experience-tui disable opus dream_generate",
+)
 @one_task_argument
 @as_document
 @config_file
@@ -96,7 +102,11 @@ def disable_command(citizen: str, task: str, as_json: bool, config: Path | None)
     return _change(lambda files, name: set_enabled(files, name, False), citizen, task, as_json, config)
 
 
-@click.command("undo", epilog="Example: experience-tui undo opus")
+@click.command(
+    "undo",
+    short_help="Undo the last change of settings by a command or key.",
+    epilog="Example: experience-tui undo opus",
+)
 @click.argument("citizen", required=False, shell_complete=citizens)
 @as_document
 @config_file

@@ -23,7 +23,11 @@ NOT_SET = 'no database is set; add [engine] with url = "${EXPERIENCE_ENGINE}" to
 WIDEST = 200  # columns without a terminal
 
 
-@click.group("engine", epilog="Example: experience-tui engine setup")
+@click.group(
+    "engine",
+    short_help="Share citizens between machines through PostgreSQL.",
+    epilog="Example: experience-tui engine setup",
+)
 def engine_command() -> None:
     """Share citizens between machines through PostgreSQL: see docs/many-machines.md."""
 

@@ -7,7 +7,11 @@ import click
 from scheduler.cli.options import config_file
 
 
-@click.command("init", epilog="Example: experience-tui init opus")
+@click.command(
+    "init",
+    short_help="Make a citizen: its folder and its settings file.",
+    epilog="Example: experience-tui init opus",
+)
 @click.argument("name")
 @config_file
 def init_command(name: str, config: Path | None) -> int:

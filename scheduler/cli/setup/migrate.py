@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 WIDEST = 1000  # columns without a terminal: a pipe cuts no command
 
 
-@click.command("migrate", epilog="Example: experience-tui migrate, then experience-tui migrate --apply")
+@click.command(
+    "migrate",
+    short_help="Leave cron: show what each line of a crontab becomes.",
+    epilog="Example: experience-tui migrate, then experience-tui migrate --apply",
+)
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option("--apply", "applying", is_flag=True, help="Move the lines; without it, nothing changes.")
 @click.option("--undo", "undoing", is_flag=True, help="Restore what the last --apply changed.")

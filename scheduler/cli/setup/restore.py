@@ -32,7 +32,11 @@ class Backup:
     place: str  # for restic the whole id, else the file
 
 
-@click.command("restore", epilog="Example: experience-tui restore opus --to /tmp/opus")
+@click.command(
+    "restore",
+    short_help="Bring a backup back into an empty folder.",
+    epilog="Example: experience-tui restore opus --to /tmp/opus",
+)
 @click.argument("name", metavar="CITIZEN", shell_complete=citizens)
 @click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="Where to: a new or empty folder.")
 @click.option("--snapshot", metavar="ID", help="Which backup; without it the newest.")

@@ -29,7 +29,11 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group("service", epilog="Example: experience-tui service install opus")
+@click.group(
+    "service",
+    short_help="Run a citizen as a service of systemd.",
+    epilog="Example: experience-tui service install opus",
+)
 def service_command() -> None:
     """Run a citizen as a service: experience-NAME.service, for systemctl and journalctl."""
 

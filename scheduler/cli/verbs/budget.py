@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from scheduler.spending.budget import Spent
 
 
-@click.command("budget", epilog="Example: experience-tui budget opus --add 2 --today")
+@click.command(
+    "budget",
+    short_help="Show what a citizen's runs may cost, or lift its limits.",
+    epilog="Example: experience-tui budget opus --add 2 --today",
+)
 @click.argument("citizen", required=False, shell_complete=citizens)
 @click.option("--all", "every", is_flag=True, help="The limits of all citizens together.")
 @click.option("--add", "amount", metavar="USD", help="Lift today's limits by so many dollars.")

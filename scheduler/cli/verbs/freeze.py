@@ -24,6 +24,7 @@ WHICH = "CITIZEN: one name or a comma-separated list; leave it out for all citiz
 
 @click.command(
     "freeze",
+    short_help="Start nothing of these citizens, wakes included.",
     help="Start nothing of these citizens, wakes included, whatever is due: within a second, in every"
     f" process, and after restarts, until `thaw` or for a time.\n\n{WHICH}",
     epilog='Example: experience-tui freeze opus --until 08:00 --why "invoices are under review"',

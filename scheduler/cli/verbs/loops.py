@@ -11,7 +11,9 @@ as_root = click.option("--own-as-root", is_flag=True, help="As root, run other u
 log_json = click.option("--log-json", is_flag=True, help="Log lines as JSON.")
 
 
-@click.command("up", epilog="Example: experience-tui up opus mira")
+@click.command(
+    "up", short_help="Run citizens in the background.", epilog="Example: experience-tui up opus mira"
+)
 @some_citizens
 @click.option(
     "--take-over", is_flag=True, help="What a monitor runs goes on in the background; it stays open."
@@ -45,7 +47,11 @@ def down_command(names: tuple[str, ...], config: Path | None) -> int:
     return stop_all(config, names)
 
 
-@click.command("loop", epilog="Example: experience-tui loop opus")
+@click.command(
+    "loop",
+    short_help="Run one citizen in the foreground, without a screen.",
+    epilog="Example: experience-tui loop opus",
+)
 @click.argument("name", metavar="CITIZEN", shell_complete=citizens)
 @click.option("--interval", callback=seconds, metavar="SECONDS", help="Time between wakes.")
 @click.option("--background-only", is_flag=True, help="Run tasks, but no wakes.")

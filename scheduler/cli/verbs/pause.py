@@ -19,6 +19,7 @@ ALL_OF_IT = "Without TASK: every task of the citizen, and its wake."
 
 @click.command(
     "pause",
+    short_help="Stop scheduling tasks, until `resume` or for a time.",
     help="Stop scheduling these tasks, until `resume` or for a time; `force` still works.\n\n"
     f"{GRAMMAR} {ALL_OF_IT}",
     epilog='Example: experience-tui pause opus news_scan --for 2h --why "the feed moves"',

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "reset",
+    short_help="Forget the last run of tasks: due at the next check.",
     help=f"Forget the last run and error of tasks; they are due at the next check.\n\n{GRAMMAR}",
     epilog="Example: experience-tui reset opus news_scan",
 )

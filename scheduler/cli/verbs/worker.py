@@ -8,7 +8,11 @@ from scheduler.cli.options import config_file
 from scheduler.cli.verbs.loops import log_json
 
 
-@click.command("worker", epilog="Example: experience-tui worker --queue gpu")
+@click.command(
+    "worker",
+    short_help="Carry the runs of tasks that name a queue.",
+    epilog="Example: experience-tui worker --queue gpu",
+)
 @click.option("--queue", "queues", multiple=True, metavar="NAME", help="Only this queue; repeatable.")
 @click.option(
     "--concurrency", type=click.IntRange(1, 256), default=1, metavar="N", help="Runs at a time; default 1."

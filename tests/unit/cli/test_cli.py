@@ -24,6 +24,7 @@ from scheduler.core.task import Command, NotSetUp, Outcome, Task
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
 from scheduler.errors import BadSettings, Owned, SchedulerError, UnknownCitizen, UnknownTask
 from tests.each import each
+from tui.__main__ import COMMANDS, monitor
 
 FINE = Snapshot("opus", (TaskView("heartbeat", TaskStatus.NEVER, "5m", due=0.0),))
 BROKEN = Snapshot(
@@ -362,3 +363,10 @@ def test_the_prompt_says_an_error_in_one_line_and_goes_on(background, capsys, mo
 def test_the_prompt_for_an_unknown_citizen_does_not_open(background, capsys):
     assert cli.main(["--citizen", "opsu", "--interactive"]) == 2
     assert "unknown citizen" in capsys.readouterr().err
+
+
+def test_the_list_of_commands_fits_a_terminal_of_80_columns(capsys):
+    assert cli.run(monitor, ["--help"], "experience-tui") == 0
+    commands = capsys.readouterr().out.partition("Commands:")[2].splitlines()
+    assert [line for line in commands if line.endswith("...") or len(line) > 80] == []
+    assert len(commands) > len(COMMANDS)
