@@ -86,14 +86,16 @@ class ExperienceApp(App[str]):
         # Attributes, not queries: the last tick may come after the widgets are removed.
         self._label = " ".join(filter(None, [label, "READ ONLY" if read_only else ""]))
         self._status = StatusBar(glyphs, self._label)
+        self._status.read_only = read_only
         self._none, self._keys = NoCitizens(glyphs, read_only), KeyBar(glyphs)
         self._filter = FilterField()
         self._controls: dict[str, Control] = {}
         self._events = EventLog()
-        self._body = FleetBody(glyphs, read_only, self._events, self._controls, fleet.clock.now, beginning)
+        self._changes = SettingsChanges(self, editor, fleet.clock.now, glyphs, self._tell, self._refuse)
+        find, now = self._changes.excerpt, fleet.clock.now
+        self._body = FleetBody(glyphs, read_only, self._events, self._controls, now, beginning, find)
         self._actions = Actions(self, fleet, self._controls, self._body.snapshot, glyphs)
         self._details = DetailsOpener(self, self._controls, self._actions, glyphs, self._label)
-        self._changes = SettingsChanges(self, editor, fleet.clock.now, glyphs, self._tell, self._refuse)
         self._read_only = read_only
         self._view: FleetView | None = None
         self._summary = FleetSummary()
@@ -155,7 +157,7 @@ class ExperienceApp(App[str]):
     def _first_keys(self) -> tuple[str, ...]:
         """What the footer begins with, where that is not what it always begins with."""
         panel = self._body.board.panel(self._body.board.cursor.citizen)
-        if not self._controls and not self._read_only:
+        if self._none.display and not self._read_only:
             return () if self._summary.loading else ("new-citizen", "edit", "palette")
         if panel and lost(panel.snapshot) and not self._read_only:
             return ("take-over",)
@@ -181,6 +183,7 @@ class ExperienceApp(App[str]):
         self._summary.set_cluster(view.cluster)
         self._body.set_citizens(sorted(self._controls))
         self._body.set_cluster(view.cluster)
+        self._body.set_problems("", view.problems)
         self._show_lesson()
         self._tick_soon()
 
@@ -207,7 +210,8 @@ class ExperienceApp(App[str]):
             self.call_after_refresh(self.tick)
 
     def _show_lesson(self) -> None:
-        lesson, view, empty = self._none, self._view, not self._controls
+        lesson, view = self._none, self._view
+        empty = not self._controls and not (view and view.problems)  # else these are what to look at
         if empty and (view is None or view.loading):
             lesson.wait()
         elif empty and view:
@@ -250,8 +254,11 @@ class ExperienceApp(App[str]):
     def on_fleet_rows_settings_asked(
         self, message: "FleetRows.SettingsAsked | Details.SettingsAsked"
     ) -> None:
-        place = message.place
-        self._changes.asked(message.what, place.citizen, self._body.board.view(place))
+        place, problem = message.place, self._body.problem
+        if message.what == "edit" and problem and isinstance(message, FleetRows.SettingsAsked):
+            self._changes.edit_problem(*problem)
+        else:
+            self._changes.asked(message.what, place.citizen, self._body.board.view(place))
 
     on_details_settings_asked = on_fleet_rows_settings_asked
 

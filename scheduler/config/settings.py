@@ -93,8 +93,14 @@ def taken_up(before: Settings, after: Settings) -> Settings:
     """The settings that apply from now on: with problems in the main file, those from before."""
     if after.problems:
         return replace(before, mark=after.mark, files=after.files)
-    given = {**before.given, **after.given}  # a file that is invalid now had set names before
+    found = {file: names for file, names in after.given.items() if file not in _wrong_files(after)}
+    given = {**before.given, **found}  # a file that is wrong now had set names before
     return replace(after, given=given)
+
+
+def _wrong_files(settings: Settings) -> set[str]:
+    """The own files of citizens that change nothing, because something in them is wrong."""
+    return {str(each.home / "experience.toml") for each in settings.citizens if each.problems}
 
 
 def takes_away(before: Settings, after: Settings) -> bool:
@@ -105,7 +111,9 @@ def takes_away(before: Settings, after: Settings) -> bool:
     """
     if after.problems:
         return False
-    lost = any(names - after.given.get(file, names) for file, names in before.given.items())
+    wrong = _wrong_files(after)
+    given = {file: names for file, names in before.given.items() if file not in wrong}
+    lost = any(names - after.given.get(file, names) for file, names in given.items())
     return lost or bool(set(before.known) - set(after.known) or _scripts(before) - _scripts(after))
 
 

@@ -257,6 +257,17 @@ class Preview:
     wrong: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A line of a file and those around it: `lines` begin at `first`, `wrong` cells at `at` are wrong."""
+
+    line: int
+    first: int
+    lines: tuple[str, ...]
+    at: int = 0
+    wrong: int = 0
+
+
 class Editor(Protocol):
     """Changes of the settings files, as a screen asks for them: checked before they are written.
 
@@ -285,6 +296,10 @@ class Editor(Protocol):
 
     def problems(self, citizen: str) -> tuple[str, ...]:
         """All that is wrong with the settings as they are in the files now."""
+        ...
+
+    def excerpt(self, citizen: str, file: Path, line: int, key: str, words: str) -> Excerpt | None:
+        """Where a problem stands in this user's file, without secrets; None if it is not found."""
         ...
 
     def make(self, name: str) -> Path:

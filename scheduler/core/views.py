@@ -178,6 +178,7 @@ class Snapshot:
     zone: str = ""  # of its owner's times, if that was asked
     freeze: Freeze | None = None
     money: Money | None = None
+    settings_from: float | None = None  # since when those apply that run on, while the files are wrong
 
     @property
     def background(self) -> tuple[TaskView, ...]:

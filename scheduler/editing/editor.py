@@ -10,9 +10,11 @@ from scheduler.config.citizen import BAD_NAME
 from scheduler.config.files import main_candidates
 from scheduler.config.loader import load
 from scheduler.config.new_home import make_home, write_starter
-from scheduler.core.ports import Preview, SettingsPlace
+from scheduler.core.ports import Excerpt, Preview, SettingsPlace
+from scheduler.core.secrets import Masks
 from scheduler.core.task import WAKE
 from scheduler.editing import document, typed
+from scheduler.editing.excerpts import excerpt
 from scheduler.editing.journal import content_of, last_change
 from scheduler.editing.plans import SETTINGS, PlannedEdit, SettingsFiles, add_task, settings_files, undo_last
 from scheduler.errors import BadSettings, SchedulerError
@@ -62,6 +64,14 @@ class FileEditor:
         found = load(config=self.config, only=(citizen,))
         own = found.citizen(citizen)
         return tuple(dict.fromkeys((*found.problems, *(own.problems if own else ()))))
+
+    def excerpt(self, citizen: str, file: Path, line: int, key: str, words: str) -> Excerpt | None:
+        found = load(config=self.config, only=(citizen,) if citizen else ())
+        if file not in found.files or not is_ours(file):
+            return None  # a snapshot may name any file
+        own = found.citizen(citizen)
+        text = content_of(file)
+        return excerpt(text, line, key, words, Masks(own.hidden if own else frozenset())) if text else None
 
     def make(self, name: str) -> Path:
         if self.off:

@@ -79,6 +79,7 @@ class Scheduler:
         self._registered: dict[str, Handler] = {}
         self._leaving: dict[str, Job] = {}
         self._problems: tuple[str, ...] = ()
+        self._settings_from = clock.now()
         self._notices: tuple[str, ...] = ()
         self._started = False
         self._costs: Summary | None = None  # that the rows show
@@ -206,6 +207,7 @@ class Scheduler:
     def set_tasks(self, tasks: Iterable[Task], rules: SchedulerOptions | None = None) -> None:
         """Continue with other settings: unchanged tasks keep their next time, removed ones end."""
         self._tasks, self._problems = tuple(tasks), ()
+        self._settings_from = self._clock.now()
         self._apply_options(rules or self._rules)
         wanted = (self._wake.wake.plan.task, *self._tasks) if self._wake else self._tasks
         for name in self._registry.jobs.keys() - {task.name for task in wanted}:
@@ -301,6 +303,7 @@ class Scheduler:
             problems=(*self._problems, *self._notices, *self._registry.notes, *self._freezing.problems),
             freeze=self._freezing.current,
             money=costs.money,
+            settings_from=self._settings_from if self._problems else None,
         )
 
     def pulse(self) -> Heartbeat:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scheduler.core.ports import Excerpt
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Event, Snapshot, TaskStatus, TaskView, WakeView
 from tests.fakes import FakeClock, FakeControl, FakeFleet
@@ -75,7 +76,66 @@ def empty():
     return FakeFleet(root=str(HOME), file=file, clock=FakeClock(BEGUN))
 
 
+NOW = BEGUN - 8 * 3600 - 26 * 60 - 50  # 14:03:22
+WRONG = (
+    "/srv/opus/experience.toml: tasks.report.evry: unknown key; did you mean every?",
+    "/srv/opus/experience.toml:21: tasks.digest.cron: '0 9 * * mon-fry': mon-fry is no weekday",
+)
+FILE = """\
+[tasks.report]
+every = "1h"
+command = ["python3", "report.py"]
+
+[tasks.digest]
+cron = "0 9 * * mon-fry"
+command = ["python3", "digest.py"]
+"""
+PLACES = {
+    "tasks.report.evry": Excerpt(14, 13, ("[tasks.report]", 'evry = "1h"', 'command = ["sh"]'), 0, 4),
+    "tasks.digest.cron": Excerpt(
+        21, 20, ("[tasks.digest]", 'cron = "0 9 * * mon-fry"', 'command = ["python3", "digest.py"]'), 16, 7
+    ),
+}
+GOOD = Snapshot(
+    "opus",
+    (
+        replace(
+            row("wake", "10m", 192, 160, "report begun", builtin=False, number=1681),
+            due=NOW + 192,
+            since=NOW - 408,
+        ),
+        replace(
+            row("report", "0 9 * * mon-fri", 68160, 12, "3 pages written", builtin=False),
+            due=NOW + 68160,
+            since=NOW - 9000,
+        ),
+        replace(row("heartbeat", "5m", 131, 0.182, "disk 61%, memory 34%"), due=NOW + 131, since=NOW - 169),
+        *FIRST_ROWS[-3:],
+    ),
+    wake=WakeView(1682, NOW + 192),
+    home="/srv/opus",
+)
+BROKEN = replace(GOOD, problems=WRONG, settings_from=NOW - 322)
+STOPPED = Snapshot("opus", (), stale="\n".join(WRONG), problems=WRONG, owner="", home="/srv/opus")
+
+
+class Excerpts:
+    """An editor that only knows where these problems stand."""
+
+    def excerpt(self, citizen: str, file: Path, line: int, key: str, words: str) -> Excerpt | None:
+        return PLACES.get(key)
+
+
+def at_two(*snapshots: Snapshot, **view: object):
+    return lambda: FakeFleet(*map(FakeControl, snapshots), clock=FakeClock(NOW), **view)
+
+
+FOUND = {"editor": Excerpts}
 BEGINNINGS = {
+    "broken_settings": Situation(at_two(BROKEN), (80, 24), options=FOUND),
+    "broken_settings_wide": Situation(at_two(BROKEN), (120, 40), ("tab", "enter"), FOUND),
+    "broken_at_start": Situation(at_two(STOPPED), (80, 24), options=FOUND),
+    "broken_main": Situation(at_two(problems=("/etc/experience.toml:3: keys.forse: unknown key",)), (80, 24)),
     "first_run_80x24": Situation(first(), (80, 24), options=EIGHT),
     "first_run": Situation(first(), (120, 40), options=EIGHT),
     "first_run_without_cron": Situation(first(), (80, 24), options=NONE),

@@ -7,6 +7,7 @@ import pytest
 
 from scheduler.cli.looks.check import check_command
 from scheduler.core.views import Snapshot, WakeView
+from scheduler.editing.editor import FileEditor
 from tests.fakes import FakeControl, FakeFleet, until
 from tests.screens.beginnings import BEGINNINGS, BEGUN, FIRST, first, needs
 from tests.screens.driving import arrive, press, screen, settled, shown, toasts
@@ -14,6 +15,7 @@ from tests.screens.situations import task
 from tui.common.pane import StyledText
 from tui.lessons.start_here import Beginning, is_beginning
 from tui.lessons.steps import BUILT_IN, EXAMPLE, WHOLE_TURN, Facts, short_steps
+from tui.terminal import editor as terminal_editor
 
 
 @pytest.mark.parametrize("name", BEGINNINGS)
@@ -60,9 +62,11 @@ async def test_y_copies_the_lines_of_the_step_and_tab_leads_back(beginning):
     copied = []
     async with screen(first()(), size=(80, 24), beginning=beginning) as pilot:
         pilot.app.copy_to_clipboard = copied.append
-        await settled(pilot)
+        await until(lambda: "a crontab of 8 lines" in shown(pilot), "cron has been asked")
         await press(pilot, "tab", "y", "down", "y")
         assert [text.splitlines()[0] for text in copied] == ["[wake]", "./run.sh migrate"]
+        await press(pilot, "a")
+        assert toasts(pilot)[2:] == ["these citizens are made up, and so are their settings"]
         await press(pilot, "tab", "down")
         assert "❯✓ heartbeat" in shown(pilot)
 
@@ -111,3 +115,28 @@ async def test_a_wake_without_a_command_says_so_once():
         await pilot.resize_terminal(60, 24)
         await settled(pilot)
         assert "· no wake command" in shown(pilot), "where its row has no room the frame says it"
+
+
+async def test_e_opens_the_file_at_the_chosen_problem(tmp_path, monkeypatch):
+    own = tmp_path / "opus/experience.toml"
+    own.parent.mkdir()
+    own.write_text("[tasks.report]\nevry = '1h'\n\n[tasks.digest]\ncron = 'x'\n")
+    (tmp_path / "main.toml").write_text(f'root = "{tmp_path}"\n')
+    editor = FileEditor(tmp_path / "main.toml")
+    problems = editor.problems("opus")
+    broken = Snapshot("opus", (task("report"),), problems=problems, settings_from=BEGUN)
+    opened = []
+    monkeypatch.setattr(terminal_editor, "edit", lambda app, file, line: opened.append((file, line)))
+    fleet = FakeFleet(FakeControl(broken))
+    async with screen(fleet, size=(80, 24), editor=lambda: editor) as pilot:
+        await until(lambda: "opus/experience.toml:2" in shown(pilot), "the lines are found")
+        await press(pilot, "e")
+        await until(lambda: "edit again" in shown(pilot), "what is wrong still")
+        await press(pilot, "escape", "tab", "enter", "e")
+        await until(lambda: "edit again" in shown(pilot), "the editor again")
+        assert opened[0] == (own, 2) and opened[1][1] != 2
+        await press(pilot, "escape")
+        fleet.view.controls[0].show(replace(broken, problems=(), settings_from=None))
+        await until(lambda: "problem" not in shown(pilot), "the list goes by itself")
+        await press(pilot, "down")
+        assert pilot.app.focused is pilot.app.query_one("FleetGrid")

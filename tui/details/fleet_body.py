@@ -16,11 +16,13 @@ from scheduler.core.ports import Control
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.common.task_ref import TaskRef
 from tui.fleet.board import Board, Place
+from tui.fleet.broken import broken
 from tui.fleet.grid import FleetGrid
 from tui.fleet.panels.banner import frozen_words
 from tui.fleet.row_keys import FleetRows
 from tui.glyphs import Glyphs
 from tui.keys import key_of
+from tui.lessons.problems import Find, Wrong, WrongSettings
 from tui.lessons.start_here import EVENTS, Beginning, Lesson, StartHere, is_beginning
 from tui.lessons.steps import Facts, tilde
 from tui.log.events import EventLog
@@ -56,6 +58,7 @@ class FleetBody(Vertical):
         controls: Mapping[str, Control],
         now: Callable[[], float],
         beginning: Beginning | None = None,
+        find: Find = lambda citizen, problem: None,
     ) -> None:
         self.grid = FleetGrid(glyphs, read_only)
         super().__init__(self.grid)
@@ -69,8 +72,11 @@ class FleetBody(Vertical):
         self._start: StartHere | None = None
         self._counted = False
         self.jobs = 0  # lines that cron runs for this person
-        self.grid.beyond = self._to_start
         self._cluster: Cluster | None = None
+        self.grid.beyond = self._to_lesson
+        self._find = find
+        self._wrong: WrongSettings | None = None
+        self._broken: dict[str, tuple[str, ...]] = {}  # by citizen, "" for the main file
 
     @property
     def board(self) -> Board:
@@ -116,6 +122,8 @@ class FleetBody(Vertical):
     def update_snapshot(self, snapshot: Snapshot) -> None:
         """Take the newest of a citizen."""
         self.grid.update_snapshot(snapshot)
+        wrong = broken(snapshot)
+        self.set_problems(snapshot.citizen, wrong.lines if wrong else ())
         if self._beginning and not self._read_only:
             self._look_at_start()
         if self._usual:
@@ -212,8 +220,10 @@ class FleetBody(Vertical):
 
     def fit_lower(self) -> None:
         """Give the lines that the panels leave to events and output."""
-        if not self.board.empty and not self._shows_table:
+        if not self._shows_table:
             free, before = self.grid.free, self.starts
+            if self._wrong and self._wrong.display:
+                free -= self._wrong.fit(free)
             if self._start:
                 free -= self._start.fit(self.grid.size.width, free)
             if before != self.starts:
@@ -226,6 +236,32 @@ class FleetBody(Vertical):
         """Show something else below the panels."""
         self._made_lower().switch()
         self.fit_lower()
+
+    # -------------------------------------------------------------- settings that are wrong
+
+    def set_problems(self, citizen: str, lines: tuple[str, ...]) -> None:
+        """What is wrong with the settings of this citizen, or with the main file if it is ""."""
+        if lines == self._broken.get(citizen, ()):
+            return
+        self._broken[citizen] = lines
+        if self._wrong is None:
+            self._wrong = WrongSettings(self._glyphs, self._find, self._read_only)
+            self._wrong.painted_like = self.grid
+            self.mount(self._wrong, after=self.grid)
+        first: dict[str, str] = {}  # what is wrong with the main file is wrong for each citizen, too
+        for name in sorted(self._broken):
+            first |= {line: name for line in self._broken[name] if line not in first}
+        wrong = [(name, line) for line, name in first.items()]
+        self._wrong.show(wrong)
+        self._wrong.display = bool(wrong)
+        if self._wrong.has_focus and not wrong:
+            self.focus_rows()
+        self.fit_lower()
+
+    @property
+    def problem(self) -> Wrong | None:
+        """The problem of settings that is chosen, where they are shown."""
+        return self._wrong.at_problem if self._wrong and self._wrong.display else None
 
     # -------------------------------------------------------------- the first steps
 
@@ -281,19 +317,19 @@ class FleetBody(Vertical):
     def on_resize(self) -> None:
         self._teach()
 
-    def _to_start(self) -> bool:
-        """Whether the keys go to the first steps now: they stand behind the last panel."""
-        if self._start and self._start.display:
-            self._start.first.focus()
-            return True
-        return False
+    def _to_lesson(self) -> bool:
+        """Whether the keys go to what stands behind the last panel."""
+        shown = self._wrong if self.problem else self._start.first if self._start and self.starts else None
+        if shown:
+            shown.focus()
+        return shown is not None
 
     def on_lesson_left(self) -> None:
         self.focus_rows()
 
     def on_lesson_settings_asked(self, message: Lesson.SettingsAsked) -> None:
         message.stop()
-        self.rows.action_settings(message.what)
+        self.post_message(FleetRows.SettingsAsked(message.what, self.board.cursor))
 
     def on_lesson_hidden(self) -> None:
         self._hide_start()

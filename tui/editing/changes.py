@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from textual.app import App
 
-from scheduler.core.ports import Editor, SettingsPlace
+from scheduler.core.ports import Editor, Excerpt, SettingsPlace
 from scheduler.core.views import TaskStatus, TaskView
 from scheduler.errors import SchedulerError
 from tui.common.questions.question import STAY, Choice, Question, Words
-from tui.fleet.notices import near
+from tui.fleet.broken import near, parted
 from tui.glyphs import Glyphs
 
 LISTED = 6  # problems in a question
@@ -143,6 +144,24 @@ class SettingsChanges:
         many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         title = f"{short(place.file)} has {many}"
         self._app.push_screen(Question(title, facts, AGAIN, self._glyphs, at="e"), answered)
+
+    def excerpt(self, citizen: str, problem: str) -> Excerpt | None:
+        """Where this problem stands in its file; None where that cannot be told."""
+        one = parted(problem)
+        with suppress(SchedulerError, OSError):
+            return self._editor.excerpt(citizen, Path(one.file), one.line, one.key, one.words)
+        return None
+
+    def edit_problem(self, citizen: str, problem: str) -> None:
+        """Open the settings where this problem stands."""
+        one = parted(problem)
+
+        def find() -> tuple[str, SettingsPlace]:
+            why = self._editor.why_not(citizen)
+            found = None if why else self.excerpt(citizen, problem)
+            return why, SettingsPlace(Path(one.file), found.line if found else one.line or 1)
+
+        self._after_reading(find, lambda place: self.edit_at(citizen, place))
 
     def undo(self, citizen: str) -> None:
         """Take back the last change of this citizen's settings, after one question."""

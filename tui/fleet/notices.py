@@ -1,14 +1,14 @@
 """What the screen reports beside the tasks: problems of a citizen, new failures, help for an empty fleet."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 from scheduler.core.task import WAKE
 from scheduler.core.views import NOBODY, Heartbeat, Snapshot
+from tui.common.text import moment
+from tui.fleet.broken import Broken, broken, near
 
-_FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
 RECORDED = "no wake command: wakes are only recorded"
 ATTEMPT = "attempt "  # how a task's note begins while the task waits for a retry
 STALLED_AFTER = 2.0  # seconds without a turn of the scheduler's loop
@@ -65,12 +65,16 @@ def stall_words(pulse: Heartbeat) -> str:
 def _wrongs(snapshot: Snapshot, pulse: Heartbeat | None) -> Iterator[Notice]:
     if pulse is not None and stalled(pulse):
         yield Notice(Severity.STALLED, stall_words(pulse))
-    if snapshot.stale:
+    wrong = broken(snapshot)
+    if wrong:
+        yield _of_settings(wrong, snapshot)
+    elif snapshot.stale:
         yield _not_live(snapshot.stale)
     if snapshot.unsaved:
         yield Notice(Severity.UNSAVED, f"not saved: {snapshot.unsaved}")
     for problem in snapshot.problems:
-        yield Notice(Severity.PROBLEM, near(problem))
+        if wrong is None or problem not in wrong.lines:
+            yield Notice(Severity.PROBLEM, near(problem))
     error, row = snapshot.wake.error, snapshot.task(WAKE)
     if error and not (row and row.error and row.error.text == error):  # else its row says so
         said = first_line(error)
@@ -88,9 +92,17 @@ def _not_live(reason: str) -> Notice:
     return Notice(Severity.STALE, f"not live: {near(reason)}")
 
 
+def _of_settings(wrong: Broken, snapshot: Snapshot) -> Notice:
+    """In the frame of the panel: the lines themselves stand where there is room for them."""
+    if wrong.since is not None:
+        when = moment(wrong.since, snapshot.events[-1].time if snapshot.events else wrong.since)
+        return Notice(Severity.PROBLEM, f"runs with the settings of {when}")
+    return Notice(Severity.PROBLEM, "does not run: its settings are wrong")
+
+
 def _facts(snapshot: Snapshot) -> Iterator[Notice]:
     owner = snapshot.owner
-    if lost(snapshot):  # that is said already
+    if lost(snapshot) or broken(snapshot):  # that is said already
         pass
     elif owner == "here":
         yield Notice(Severity.FACT, "runs here: closing stops it")
@@ -108,11 +120,6 @@ def _facts(snapshot: Snapshot) -> Iterator[Notice]:
 def first_line(text: str) -> str:
     """The first line that is not blank."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
-
-
-def near(text: str) -> str:
-    """Shorten the path of a settings file to its folder: the problem comes after it, and room is short."""
-    return _FAR.sub("", text)
 
 
 class NewFailures:

@@ -1,6 +1,6 @@
 """Counts over the whole fleet, its worst problem, and the bar at the top that shows them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -13,10 +13,12 @@ from scheduler.core.machines import Cluster
 from scheduler.core.text import freeze_words
 from scheduler.core.views import Heartbeat, Hold, HoldKind, Snapshot, TaskStatus, TaskView
 from tui.common import text as words
+from tui.fleet.broken import Broken, broken, files_of, meanwhile, parted
 from tui.fleet.machines.words import on_machines, verdict
 from tui.fleet.money import NOTHING_SPENT, Spent, money_words, spent_by, together
 from tui.fleet.notices import Severity, first_line, notices, stall_words, stalled
 from tui.glyphs import Glyphs
+from tui.keys import key_of
 
 WIDE = 100  # cells from which on the line of the worst problem has full words
 LINES_FOR_PROBLEM = 6  # of a terminal: a lower one has no line for the worst problem
@@ -41,6 +43,8 @@ class Problem:
     row: tuple[str, str] | None = None
     sign: TaskStatus = TaskStatus.FAILED
     provider: str = ""  # that it waits for: for all who do it is one problem
+    editable: bool = False  # in an editor
+    settings: Broken | None = None  # it is about these
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Ratio:
     failing: int = 0
     warnings: int = 0
     frozen: int = 0
+    broken: int = 0
     next: tuple[float, str] = NOTHING_DUE
     problem_count: int = 0  # without those that wait for a provider
     worst: Problem | None = None
@@ -73,6 +78,7 @@ class FleetStatus:
     waiting: int = 0  # citizens, for a provider
     over: int = 0  # citizens, their budgets
     money: Spent = NOTHING_SPENT
+    broken: int = 0  # whose settings are wrong
     due: float | None = None
     next: str = ""
     worst: Problem | None = None
@@ -122,7 +128,7 @@ class FleetSummary:
         self._count()
         if self._sum is None:
             self._sum = _sum([*self._ratios.values()])
-        more = [Problem((Severity.PROBLEM,), "settings", problem) for problem in self.problems]
+        more = [_main_settings(self.problems)] if self.problems else []
         if pulse is not None and stalled(pulse):
             more.append(Problem((Severity.STALLED,), "scheduler", stall_words(pulse)))
         if self._cluster and (said := verdict(self._cluster, now)):
@@ -135,6 +141,7 @@ class FleetSummary:
             cluster=self._cluster,
             worst=_worst([*more, *([self._sum.worst] if self._sum.worst else [])]),
             problem_count=self._sum.problem_count + len(more),
+            broken=self._sum.broken + bool(self.problems),
             loading=self.loading,
         )
 
@@ -185,6 +192,7 @@ def _sum(ratios: list[Ratio]) -> FleetStatus:
         over=sum(each.over for each in ratios),
         money=together(each.money for each in ratios),
         problem_count=sum(each.problem_count for each in ratios) + len(away),
+        broken=sum(each.broken for each in ratios),
         due=due if name else None,
         next=name,
         worst=_worst([each.worst for each in ratios if each.worst]),
@@ -207,6 +215,7 @@ def ratio(snapshot: Snapshot, silent: bool = False) -> Ratio:
         failing=sum(task.error is not None for task in tasks),
         warnings=sum(task.kind is TaskStatus.WARNING for task in tasks),
         frozen=snapshot.freeze is not None,
+        broken=broken(snapshot) is not None,
         next=min(dues, default=NOTHING_DUE),
         problem_count=sum(not each.provider for each in problems),
         worst=_worst(problems),
@@ -228,10 +237,13 @@ def _worst(problems: list[Problem]) -> Problem | None:
 
 def _problems(snapshot: Snapshot, silent: bool = False) -> list[Problem]:
     wrong = [note for note in notices(snapshot) if note.rank < Severity.FACT]
+    settings, whole = broken(snapshot), (snapshot.citizen, "")
+    if settings:  # said as one
+        wrong.remove(next(note for note in wrong if note.rank is Severity.PROBLEM))
     if silent:  # said once for its machine
         wrong = [note for note in wrong if note.rank is not Severity.STALE]
-    whole = (snapshot.citizen, "")
-    said = [Problem((note.rank,), snapshot.citizen, note.text, row=whole) for note in wrong]
+    said = [_settings(snapshot.citizen, settings)] if settings else []
+    said += [Problem((note.rank,), snapshot.citizen, note.text, row=whole) for note in wrong]
     said += [_failure(snapshot.citizen, task) for task in snapshot.tasks if task.error is not None]
     if snapshot.freeze:
         text = freeze_words(snapshot.freeze, snapshot.freeze.since)
@@ -250,6 +262,21 @@ def _hold(citizen: str, task: TaskView, held: Hold) -> Problem:
     weight, row = (Severity.HELD, held.kind is HoldKind.PROVIDER), (citizen, task.name)
     where = f"{citizen}/{task.name}"
     return Problem(weight, where, held.why, row=row, sign=task.kind, provider=provider)
+
+
+def _settings(citizen: str, wrong: Broken) -> Problem:
+    """One problem in full, of several their number; and what runs meanwhile."""
+    one = parted(wrong.lines[0])
+    what = ": ".join(filter(None, [one.key, one.words])) if len(wrong.lines) == 1 else wrong.many
+    file = files_of(wrong.lines) + (f":{one.line}" if one.line and len(wrong.lines) == 1 else "")
+    row = citizen, ""
+    return Problem((Severity.PROBLEM,), file or citizen, what, row=row, editable=True, settings=wrong)
+
+
+def _main_settings(problems: Sequence[str]) -> Problem:
+    """What is wrong with the main file: nobody new runs, and who runs goes on."""
+    text = problems[0] if len(problems) == 1 else f"{len(problems)} problems; what runs goes on as it was"
+    return Problem((Severity.PROBLEM,), "settings", text, editable=True)
 
 
 def _failure(citizen: str, task: TaskView) -> Problem:
@@ -275,6 +302,7 @@ class StatusBar(Vertical):
         self._worst_line = Static(markup=False, id="trouble")
         self._drawn: tuple[list[Piece], list[Piece]] = ([], [])
         self._worst_line.display = False
+        self.read_only = False
 
     def compose(self) -> ComposeResult:
         yield self._counts
@@ -284,7 +312,8 @@ class StatusBar(Vertical):
         """Draw the status as it is at `now`, if that looks any different."""
         width = self.app.size.width
         counts = counts_line(status, now, width, self._glyphs, self._label)
-        problem = problem_line(status, now, width, self._glyphs)
+        edit = "" if self.read_only else key_of(self, "edit", "e")
+        problem = problem_line(status, now, width, self._glyphs, edit)
         before, self._drawn = self._drawn, (counts, problem)
         for line, pieces, drawn in zip((self._counts, self._worst_line), self._drawn, before, strict=True):
             if pieces != drawn:
@@ -362,6 +391,8 @@ def _count(sign: str, number: int, words: str) -> list[Piece]:
 
 
 def _state(status: FleetStatus, glyphs: Glyphs) -> list[Piece]:
+    if status.broken and not status.failing:
+        return [(f"  {glyphs.kind[TaskStatus.FAILED]} settings", "bold $bad")]
     if status.failing:
         return [(f"  {glyphs.kind[TaskStatus.FAILED]} {status.failing} failing", "bold $bad")]
     if status.warnings:
@@ -387,15 +418,12 @@ def _size(status: FleetStatus, glyphs: Glyphs) -> str:
     return f" {words.plural(status.citizens, 'citizen')}{on}"
 
 
-def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs) -> list[Piece]:
-    """The worst problem in one line, nothing if all is well."""
+def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, edit: str = "") -> list[Piece]:
+    """The worst problem in one line, nothing if all is well; `edit` is the key for one of the settings."""
     problem = status.worst
     if problem is None:
         return []
-    others = status.problem_count - 1
-    more = "" if others < 1 else f"{others} more: n " if width >= WIDE else f"n +{others} "
-    if more and status.place:
-        more = f"{status.place} of {status.problem_count} "
+    more = _aside(status, problem, width, edit)
     row = f"{glyphs.dot}{problem.again} in a row" if problem.again > 1 else ""
     hold = problem.weight >= (Severity.FROZEN,)
     mark = f" {glyphs.kind[problem.sign]} "
@@ -413,10 +441,22 @@ def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs) ->
     ]
 
 
+def _aside(status: FleetStatus, problem: Problem, width: int, edit: str) -> str:
+    """How many others there are, or what to do about the only one."""
+    others = status.problem_count - 1
+    if others < 1:
+        return f"{edit} edit " if edit and problem.editable else ""
+    if status.place:
+        return f"{status.place} of {status.problem_count} "
+    return f"{others} more: n " if width >= WIDE else f"n +{others} "
+
+
 def sentence(problem: Problem, now: float) -> str:
     """A problem as one sentence, not yet cleaned."""
     if not problem.where:
         return problem.text
+    if problem.settings:
+        return f"{problem.where}: {problem.text}; {meanwhile(problem.settings, now)}"
     if problem.since is None:
         joint = " " if problem.where == "scheduler" else ": "
         return f"{problem.where}{joint}{problem.text}"

@@ -104,12 +104,14 @@ class Lesson(Pane):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action not in ("search", "hit")  # a few lines need none
 
-    def on_focus(self) -> None:
-        if self.at < 0:
-            self.move(1)
-        self.sync()
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
+        self.focused_or_left()
 
-    def on_blur(self) -> None:
+    def focused_or_left(self) -> None:
+        """The keys came here, or went away."""
+        if self.has_focus and self.at < 0:
+            self.move(1)
         self.sync()
 
     def action_copy(self) -> None:

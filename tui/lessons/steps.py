@@ -139,6 +139,11 @@ def tilde(file: Path) -> str:
     return str(file)
 
 
+def tilde_in(file: str) -> str:
+    """The same for text; a name without folders stays."""
+    return tilde(Path(file)) if file.startswith("/") else file
+
+
 def _opening(facts: Facts, width: int) -> tuple[Line, Line]:
     room = width - len(" Its settings: ")
     file = facts.file if width >= SHORT and len(facts.file) <= room else facts.file.rpartition("/")[2]

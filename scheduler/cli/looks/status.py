@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from time import time
 
 import click
 
@@ -11,6 +12,7 @@ from scheduler.cli.exit_codes import FAILED, OK, WRONG
 from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.problems import print_to_stderr
+from scheduler.core.spans import moment
 from scheduler.core.text import failing, lines
 from scheduler.core.views import Snapshot
 from scheduler.errors import PROGRAM
@@ -35,6 +37,7 @@ def print_status(names: tuple[str, ...], config: Path | None, as_json: bool = Fa
 
     snapshots = read_citizens(names, config)
     print_to_stderr(problem for snapshot in snapshots for problem in snapshot.problems)
+    print_to_stderr(filter(None, map(_goes_on, snapshots)))
     if as_json:
         click.echo(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
     else:
@@ -43,6 +46,13 @@ def print_status(names: tuple[str, ...], config: Path | None, as_json: bool = Fa
     if any(one.problems and not one.tasks for one in snapshots):
         return WRONG
     return FAILED if any(map(failing, snapshots)) else OK
+
+
+def _goes_on(snapshot: Snapshot) -> str:
+    """What runs while the settings in the files are wrong."""
+    if snapshot.settings_from is None:
+        return ""
+    return f"{snapshot.citizen} goes on with the settings of {moment(snapshot.settings_from, time())}"
 
 
 def status_text(snapshots: Iterable[Snapshot], alone: bool) -> str:

@@ -5,6 +5,7 @@ from rich.segment import Segment
 from scheduler.core.views import Snapshot, TaskStatus
 from tui.common import text as words
 from tui.common.styles import FADED, Styles, edge_style
+from tui.fleet.broken import broken
 from tui.fleet.notices import Notice
 from tui.fleet.panels.contents import WAKE
 from tui.fleet.panels.layout import RECENT, Columns
@@ -35,6 +36,8 @@ class TopLine(Line):
         self._ticks = snapshot is not None and snapshot.task(WAKE) is None and not snapshot.stale
         failing = sum(task.error is not None for task in snapshot.tasks) if snapshot else 0
         self._failing = f" {glyphs.kind[TaskStatus.FAILED]} {failing} " if failing else ""
+        if snapshot and broken(snapshot):
+            self._failing += f" {glyphs.kind[TaskStatus.FAILED]} settings "
         frozen = snapshot is not None and snapshot.freeze is not None
         held = (
             f"{glyphs.kind[TaskStatus.PAUSED]} frozen" if frozen else self._over(snapshot) if joined else ""

@@ -12,6 +12,7 @@ from tui.common import text as words
 from tui.common.styles import CURSOR, EDGE, FADED, HERE, LOST, MARKED, Styles, edge_style
 from tui.common.text import wall
 from tui.fleet.arrangement import Filter, words_of
+from tui.fleet.broken import broken
 from tui.fleet.machines import lines as machines
 from tui.fleet.machines.words import is_news
 from tui.fleet.notices import RECORDED, Notice, Severity, faded, lost, notices, stalled
@@ -288,8 +289,8 @@ def _instead_of_tasks(citizen: str, snapshot: Snapshot | None, said: list[Notice
     """Why there are none, or what to type: the frame below has no room for all that is wrong."""
     if snapshot is None:
         return "waiting for its scheduler"
-    broken = any(note.rank in (Severity.STALE, Severity.PROBLEM) and SETTINGS in note.text for note in said)
-    return f"{PROGRAM} check {citizen} shows what is wrong" if broken else NO_TASKS
+    wrong = any(note.rank in (Severity.STALE, Severity.PROBLEM) and SETTINGS in note.text for note in said)
+    return f"{PROGRAM} check {citizen} shows what is wrong" if wrong or broken(snapshot) else NO_TASKS
 
 
 def paint(state: RowState, styles: Styles) -> list[Segment]:
