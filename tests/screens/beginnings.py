@@ -48,7 +48,7 @@ HAPPENED = (
 FIRST = Snapshot(
     "opus",
     FIRST_ROWS,
-    wake=WakeView(2, BEGUN + 591, BEGUN - 9, configured=False),
+    wake=WakeView(1, BEGUN + 591, BEGUN - 9, configured=False),
     home=str(HOME / "opus"),
     events=tuple(
         Event(
@@ -112,7 +112,7 @@ GOOD = Snapshot(
         replace(row("heartbeat", "5m", 131, 0.182, "disk 61%, memory 34%"), due=NOW + 131, since=NOW - 169),
         *FIRST_ROWS[-3:],
     ),
-    wake=WakeView(1682, NOW + 192),
+    wake=WakeView(1681, NOW + 192),
     home="/srv/opus",
 )
 BROKEN = replace(GOOD, problems=WRONG, settings_from=NOW - 322)
