@@ -58,6 +58,8 @@ def test_tokens_without_a_price_cost_nobody_knows_how_much(costs: RunCosts) -> N
     cost = settled(costs, entered(costs), "codex", TURN)
     assert cost is not None and cost.unknown and cost.cost_usd == ""
     assert known(costs) == [None]
+    (charge,) = costs.account.ledger.charges(date.min, date.max)
+    assert (charge.tokens_in, charge.tokens_out) == (1_000_000, 500_000)
 
 
 def test_what_a_handler_used_is_added_up(costs: RunCosts) -> None:
@@ -133,6 +135,9 @@ def test_what_is_written_after_the_end_may_raise_a_cost_and_not_lower_it(costs: 
         charge.file.write_text(f'{{"cost_usd": {late}}}')
         costs.settle_left_over()
         assert known(costs) == [Decimal(counted)]
+    charge.file.write_text('{"cost_usd": 1.1}')
+    entered(costs)  # before the next run may start, at the latest
+    assert known(costs) == [Decimal("1.1"), None]
 
 
 def test_the_report_of_a_run_under_way_is_left_alone(costs: RunCosts) -> None:

@@ -1,11 +1,13 @@
 """Stopping a wake: in its turn it is a stopped wake, before it there was none; and who asked for one."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
-from scheduler.core.task import Call, Outcome, Report, WakeConfig
+from scheduler.core.task import Call, Command, Outcome, Report, WakeConfig
+from scheduler.engine.paid.run_costs import RunCosts
 from scheduler.errors import NotRunning
 from scheduler.process.who import Who
 from tests.fakes import NOON, until
@@ -56,6 +58,28 @@ async def test_a_wake_that_waits_for_due_tasks_does_not_come_to_its_turn(build, 
         ("wake", Outcome.STOPPED),
         ("chore", Outcome.OK),
     ]
+
+
+async def test_a_wake_that_has_ended_and_is_being_settled_cannot_be_stopped(build, clock, home, monkeypatch):
+    """Its cost is on its way, and nobody calls it stopped."""
+    settling, go_on, settle = threading.Event(), threading.Event(), RunCosts.settle
+
+    def slowly(*given: Any, **named: Any) -> Any:
+        settling.set()
+        go_on.wait(20)
+        return settle(*given, **named)
+
+    monkeypatch.setattr(RunCosts, "settle", slowly)
+    done = Command(("echo", '{"type":"result","subtype":"success","total_cost_usd":0.4}'))
+    scheduler = await build(wake=WakeConfig(every=600, work=done, report="claude"))
+    await clock.advance()
+    await until(settling.is_set, "its program has ended")
+    with pytest.raises(NotRunning, match="wake has just ended by itself"):
+        await scheduler.stop_run("wake", who=CT)
+    go_on.set()
+    await awake(clock, scheduler, 1)
+    (entry,) = json.loads((home / "wake_log.json").read_text())["wakes"]
+    assert (entry["outcome"], entry["cost_usd"]) == ("ok", "0.4")
 
 
 async def test_a_wake_by_hand_is_of_who_asked_and_an_urgent_one_of_the_task(build, clock, home):

@@ -32,6 +32,13 @@ def test_a_run_is_counted_once_it_is_entered_and_its_cost_once_it_is_settled(tmp
     assert costs(ledger) == costs(opened(tmp_path)) == [Decimal("0.10")]
 
 
+def test_a_run_is_on_the_disk_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, synced = opened(tmp_path), list[int]()
+    monkeypatch.setattr(os, "fsync", synced.append)
+    ledger.enter("a", "wake", DAY)
+    assert len(synced) == 1
+
+
 def test_a_cost_is_kept_to_the_last_digit(tmp_path: Path) -> None:
     amount = Decimal("123456789.123456789012345678901234567890")
     opened(tmp_path).enter("a", "wake", DAY)
