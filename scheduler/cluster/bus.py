@@ -23,6 +23,7 @@ from scheduler.errors import DatabaseAway, Disconnected
 log = logging.getLogger("experience.engine")
 
 CHANNEL = "experience"
+NOTE = "notes"  # in place of a target: something that all machines read is new
 BEAT = 1.0  # seconds between two signs of life to whoever a stream leads to
 SILENT = 5.0  # seconds without one after which a stream has ended
 PACE = 0.05  # seconds that a picture waits for the next one: twenty a second
@@ -98,7 +99,15 @@ class Stream:
 class Bus:
     """This process's place on the bus: one connection that listens, one that writes."""
 
-    def __init__(self, database: Database, endpoint: UUID, accept: Accept) -> None:
+    def __init__(
+        self,
+        database: Database,
+        endpoint: UUID,
+        accept: Accept,
+        on_note: Callable[[str | None], None] = lambda citizen: None,
+    ) -> None:
+        """`on_note` hears whose notes are new; None: some may be."""
+        self._on_note = on_note
         self._database, self._endpoint, self._accept = database, endpoint, accept
         self._streams: dict[UUID, Stream] = {}
         self._heard: dict[UUID, float] = {}
@@ -195,9 +204,12 @@ class Bus:
         await connection.execute("LISTEN experience")
         self._listening.set()
         self._arrived.set()
+        self._on_note(None)  # what was said before nobody here has heard
         async for notification in connection.notifies():
             target, _, sender = notification.payload.partition(" ")
-            if target == str(self._endpoint):
+            if target == NOTE:
+                self._on_note(sender)
+            elif target == str(self._endpoint):
                 with contextlib.suppress(ValueError):  # whoever may use the database can notify anything
                     self._heard[UUID(sender)] = elapsed()
                 self._arrived.set()

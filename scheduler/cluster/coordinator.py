@@ -1,12 +1,14 @@
 """Decides between machines who may run a citizen: leases beside locks, states and runs in the database."""
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from scheduler.cluster.bus import Accept, Bus, Stream
 from scheduler.cluster.database import Database
@@ -15,6 +17,7 @@ from scheduler.cluster.guard import Guard
 from scheduler.cluster.history import ClusterHistory, read_output, read_runs
 from scheduler.cluster.leases import Lease, Leases
 from scheduler.cluster.membership import move
+from scheduler.cluster.notes import FOLDER, ROOT, Notes, read_notes, write_files
 from scheduler.cluster.presence import Presence, overview
 from scheduler.cluster.remote import rows
 from scheduler.cluster.remote.link import run_of
@@ -28,8 +31,10 @@ from scheduler.errors import PROGRAM, DatabaseAway, Owned, Unreadable
 from scheduler.ownership.coordinator import Claim, LocalCoordinator
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.process.who import this_process
+from scheduler.storage.copies import NO_COPIES, Copies
 from scheduler.storage.shared_home import shared_home
 from scheduler.storage.state_store import Store
+from scheduler.system.root_folder import root_folder
 
 log = logging.getLogger("experience.engine")
 
@@ -49,6 +54,7 @@ class ClusterClaim:
     store: Store
     recorder: Recorder
     leases: Leases
+    copies: Copies
     carrier: Carrier | None = None
 
     def in_place(self) -> bool:
@@ -66,11 +72,13 @@ class ClusterCoordinator:
         self,
         local: LocalCoordinator,
         engine: EngineSettings,
+        root: Path,
         calls: Callable[[], int],
+        look: Callable[[], None],
         let_go: Callable[[str, str, bool], None],
         accept: Accept,
     ) -> None:
-        self.machine = engine.machine
+        self.machine, self._root, self._look = engine.machine, root, look
         self._local, self._let_go = local, let_go
         self._database = Database(engine.url)
         self._guard = Guard(calls)
@@ -79,7 +87,7 @@ class ClusterCoordinator:
         self._writer = FencedWriter(self._database, rows.wait)
         self._sender = Sender(self._database, engine.failover)
         self._accept = accept
-        self._bus = Bus(self._database, self._leases.holder, self._serve)
+        self._bus = Bus(self._database, self._leases.holder, self._serve, self._on_note)
         self._presence = Presence(
             self._database,
             self._leases.holder,
@@ -89,6 +97,9 @@ class ClusterCoordinator:
             self._homes,
         )
         self._overview: Cluster | None = None
+        self._notes = Notes(self._database)
+        self._owned: dict[str, Lease] = {}
+        self._reading: set[asyncio.Task[None]] = set()
         self._known: dict[str, CitizenSettings] = {}  # shared citizens whose home is here
         self._begun = asyncio.Lock()
 
@@ -110,15 +121,18 @@ class ClusterCoordinator:
             await self.guarded()
             lease = await self._leases.take(citizen.name, home.home_id)
             undo.push_async_callback(self._leases.release, lease)
+            await self._fetch(citizen.name, citizen.home / FOLDER, owned=False)
             begun = await self._sender.take_over(lease)
             committed = await read_committed(self._database, citizen.name, begun)
             undo.pop_all()
+        self._owned[citizen.name] = lease
         lease.on_lost.append(partial(self._on_lost, citizen.name))
         lease.on_wanted = partial(self._on_wanted, citizen.name)
         store = ClusterStore(citizen.home, self._local.clock, lease, self._writer, self, committed)
         history = ClusterHistory(self._database, citizen.name, store, citizen.history)
         carrier = self._sender.of(lease, store)
-        return ClusterClaim(lease, local, store, history, self._leases, carrier)
+        copies = self._notes.of(citizen.name, lease)
+        return ClusterClaim(lease, local, store, history, self._leases, copies, carrier)
 
     async def guarded(self) -> None:
         """Return when the guard watches: without it nothing may be started."""
@@ -134,6 +148,7 @@ class ClusterCoordinator:
         self._guard.add(process)
 
     async def free(self) -> Collection[str]:
+        self._bus.begin()  # a freeze of all concerns citizens that nobody shares, too
         try:
             rows = await self._database.rows(_FREE)
         except DatabaseAway:
@@ -151,6 +166,37 @@ class ClusterCoordinator:
             return None
         return home and ClusterRemote(self._bus, self._database, citizen.name, home.home_id, self.machine)
 
+    def copies(self, citizen: CitizenSettings | None) -> Copies:
+        if citizen is None:
+            return self._notes.of(ROOT)
+        return self._notes.of(citizen.name) if citizen.name in self._known else NO_COPIES
+
+    def _on_note(self, citizen: str | None) -> None:
+        """Other machines read what files here shall say, too: of this citizen, or maybe of any."""
+        reading = asyncio.create_task(self._read(citizen), name="notes")
+        self._reading.add(reading)
+        reading.add_done_callback(self._reading.discard)
+
+    async def _read(self, citizen: str | None) -> None:
+        names = [ROOT, *self._known] if citizen is None else [citizen]
+        with contextlib.suppress(DatabaseAway):  # when it answers again, all is read
+            for name in names:
+                if name == ROOT:
+                    await self._fetch(ROOT, root_folder(self._root), owned=True)
+                elif known := self._known.get(name):
+                    lease = self._owned.get(name)
+                    await self._fetch(name, known.home / FOLDER, owned=lease is not None and not lease.lost)
+        self._look()
+
+    async def _fetch(self, citizen: str, folder: Path, *, owned: bool) -> None:
+        """Write what the database knows into the files; raises DatabaseAway."""
+        notes, lines = await read_notes(self._database, citizen)
+        try:
+            await asyncio.to_thread(write_files, folder, notes, lines, owned)
+        except OSError as error:
+            where, why = error.filename or folder, error.strerror or error
+            log.error(f"{where}: {why}; make it writable", extra={"citizen": citizen})
+
     async def overview(self) -> Cluster | None:
         now = self._local.clock.now()
         try:
@@ -165,6 +211,9 @@ class ClusterCoordinator:
 
     async def close(self) -> None:
         await self._sender.close()
+        for reading in self._reading:
+            reading.cancel()
+        await asyncio.to_thread(self._notes.close)
         await self._presence.close()
         await self._bus.close()
         await self._writer.close()

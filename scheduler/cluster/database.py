@@ -60,6 +60,16 @@ class Database:
         except (psycopg.Error, TimeoutError, UnicodeError) as error:
             raise self.away(error) from error
 
+    def connect_blocking(self) -> "psycopg.Connection[Any]":
+        """The same for a thread; raises psycopg.Error."""
+        return psycopg.connect(
+            self._url,
+            autocommit=True,
+            application_name="experience",
+            connect_timeout=int(CONNECT_WITHIN),
+            options=f"-c statement_timeout={int(ANSWER_WITHIN * 1000)}",
+        )
+
     async def rows(self, query: LiteralString, values: Any = ()) -> list[TupleRow]:
         """What the query gives, on a connection that all readers share; raises DatabaseAway."""
         async with self._reading:

@@ -6,6 +6,7 @@ leaves loses it last.
 
 import asyncio
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import LiteralString
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from scheduler.cluster.database import Connection, Database, one, require_schema
 from scheduler.cluster.history import COLUMNS, read_output
+from scheduler.cluster.notes import FOLDER, from_files, read_notes, write_files
 from scheduler.core.records import FinishedRun, RunQuery, RunRecord
 from scheduler.core.state import TaskState
 from scheduler.core.task import Retention
@@ -42,7 +44,7 @@ _NEW_RUNS: LiteralString = (
     f"SELECT {COLUMNS} FROM experience.runs"
     " WHERE citizen = %s AND epoch > 0 AND outcome IS NOT NULL ORDER BY id"
 )
-_TABLES = ("runs", "states", "owners")
+_TABLES = ("runs", "states", "notes", "spending", "owners")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,14 @@ async def join(database: Database, citizen: str, home: Path, machine: str, now: 
         home_id = new_home_id()
         states, _ = await asyncio.to_thread(StateFile(home).load)
         runs = await asyncio.to_thread(history_reader.runs, home, RunQuery(limit=EVERY), ())
+        notes, lines = await asyncio.to_thread(from_files, home / FOLDER)
         async with database.connection() as connection:
             await require_schema(connection, database)
             async with connection.transaction():
                 await _give(connection, citizen, home_id, machine)
                 await _copy_states(connection, citizen, states)
                 await _copy_runs(connection, citizen, home, runs)
+                await _copy_notes(connection, citizen, notes, lines)
         await asyncio.to_thread(mark_shared, home, home_id, database.name)
 
 
@@ -98,7 +102,8 @@ async def _give(connection: Connection, citizen: str, home_id: str, machine: str
         row = await one(connection, "SELECT machine FROM experience.owners WHERE citizen = %s", (citizen,))
         raise Owned(f"another {citizen} is shared already, by {row[0]}: give this one another name")
     await connection.execute("DELETE FROM experience.runs WHERE citizen = %s", (citizen,))
-    await connection.execute("DELETE FROM experience.states WHERE citizen = %s", (citizen,))
+    for table in ("states", "notes", "spending"):
+        await connection.execute(f"DELETE FROM experience.{table} WHERE citizen = %s", (citizen,))
 
 
 async def _copy_states(connection: Connection, citizen: str, states: object) -> None:
@@ -119,6 +124,16 @@ async def _copy_runs(connection: Connection, citizen: str, home: Path, runs: tup
             row = (citizen, run.task, number, run.attempt, trigger, run.started, run.finished, run.seconds)
             text, output = (each.replace("\0", "\ufffd") for each in (run.text, output))
             await cursor.execute(_RUN, (*row, run.outcome.value, text, output, facts))
+
+
+async def _copy_notes(
+    connection: Connection, citizen: str, notes: Mapping[str, str], lines: Iterable[str]
+) -> None:
+    async with connection.cursor() as cursor:
+        rows = [(citizen, name, content) for name, content in notes.items()]
+        await cursor.executemany("INSERT INTO experience.notes VALUES (%s, %s, %s)", rows)
+        spent = [(citizen, line) for line in lines]
+        await cursor.executemany("INSERT INTO experience.spending (citizen, line) VALUES (%s, %s)", spent)
 
 
 # ------------------------------------------------------------------ leave
@@ -157,6 +172,7 @@ async def _fetch(database: Database, citizen: str, home: Path) -> None:
     file = StateFile(home)
     await asyncio.to_thread(file.load)
     await asyncio.to_thread(file.save, states, 1, True)
+    await asyncio.to_thread(write_files, home / FOLDER, *await read_notes(database, citizen), False)
     writer = HistoryWriter()
     recorder = writer.of(home, Retention())
     recorder.begin(lambda kind, text: None)

@@ -1,29 +1,51 @@
 """Chooses what decides whether this process may run a citizen: locks, or the database that machines share."""
 
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
-from scheduler.config.settings import EngineSettings
+from scheduler.config.settings import CitizenSettings, EngineSettings
 from scheduler.ownership.coordinator import Coordinator, LocalCoordinator
 from scheduler.ownership.stream import RemoteStream
+from scheduler.storage.copies import NO_COPIES, Copies
+from scheduler.storage.shared_home import shared_home
 
 
 def coordinator_of(
     engine: EngineSettings | None,
+    root: Path,
     local: LocalCoordinator,
     calls: Callable[[], int],
+    look: Callable[[], None],
     let_go: Callable[[str, str, bool], None],
     accept: Callable[[str, RemoteStream, str], Coroutine[Any, Any, None]],
 ) -> Coordinator:
-    """What decides whether this process may run a citizen, by its settings.
+    """What decides whether this process may run a citizen of this root, by its settings.
 
-    `calls` counts the handlers inside this process; `let_go` hears which citizen it has to stop, why, and
-    whether its runs have time to end. `accept` serves a client of another machine: its citizen, its stream,
-    and who it is.
+    `calls` counts the handlers inside this process; `look` hears that files of homes have changed. `let_go`
+    hears which citizen it has to stop, why, and whether its runs have time to end. `accept` serves a client
+    of another machine: its citizen, its stream, and who it is.
     """
     if engine is None:
         return local
     # An extra: PostgreSQL's client is installed only with it.
     from scheduler.cluster.coordinator import ClusterCoordinator
 
-    return ClusterCoordinator(local, engine, calls, let_go, accept)
+    return ClusterCoordinator(local, engine, root, calls, look, let_go, accept)
+
+
+def copies_of(engine: EngineSettings | None) -> Callable[[CitizenSettings | None], Copies]:
+    """Where other machines read what a person says of a citizen (None: of all), for a command."""
+    if engine is None:
+        return lambda citizen: NO_COPIES
+    from scheduler.cluster.database import Database
+    from scheduler.cluster.notes import ROOT, Notes
+
+    notes = Notes(Database(engine.url))
+
+    def copies(citizen: CitizenSettings | None) -> Copies:
+        if citizen is None:
+            return notes.of(ROOT)
+        return notes.of(citizen.name) if shared_home(citizen.home) else NO_COPIES
+
+    return copies

@@ -98,7 +98,13 @@ class Fleet:
                 raise UnknownCitizen(name, settings.known)
         self._settings, self._problems = settings, settings.problems
         self._coordinator = coordinator_of(
-            settings.engine, self._local, self._workers.calls, self._let_go, self._serve_remote
+            settings.engine,
+            settings.root,
+            self._local,
+            self._workers.calls,
+            self._homes_now.set,
+            self._let_go,
+            self._serve_remote,
         )
         self._wanted = {citizen.name: citizen for citizen in settings.citizens}
         self.on_settings(settings)
@@ -212,7 +218,7 @@ class Fleet:
 
     def _freezer(self) -> Freezer:
         known = {name: member.settings for name, member in self.members.items()}
-        return Freezer(self._settings.root, known, self.clock.now, self._owner_of)
+        return Freezer(self._settings.root, known, self.clock.now, self._owner_of, self._coordinator.copies)
 
     @contextlib.asynccontextmanager
     async def _owner_of(self, citizen: CitizenSettings) -> AsyncIterator[Owner | None]:
@@ -319,6 +325,7 @@ class Fleet:
             recorder=claim.recorder,
             commons=self._commons_of(citizen.home.parent),
             carrier=claim.carrier,
+            copies=claim.copies,
         )
         try:
             scheduler.add_listener(await self._alarms.listener(citizen))

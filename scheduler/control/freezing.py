@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scheduler.config.settings import CitizenSettings
+from scheduler.control.machines import MachineControl
 from scheduler.control.wire.asker import this_asker
 from scheduler.core.schedules.freeze import Freeze, FreezeNote
 from scheduler.core.schedules.schedule import local_zone, zone_named
@@ -27,6 +28,7 @@ from scheduler.errors import (
     SchedulerError,
     UnknownCitizen,
 )
+from scheduler.storage.copies import NO_COPIES, Copies
 from scheduler.storage.freeze_file import NAME, FreezeFile, HomeFreezes
 from scheduler.storage.lock import owner_of as living_owner
 from scheduler.system.foreign_home import is_ours
@@ -75,9 +77,11 @@ class Freezer:
         citizens: Mapping[str, CitizenSettings],
         now: Callable[[], float],
         owner_of: OwnerOf,
+        copies: Callable[[CitizenSettings | None], Copies] = lambda citizen: NO_COPIES,
     ) -> None:
-        self._citizens, self._now, self._owner_of = citizens, now, owner_of
-        self._root = FreezeFile(root_folder(root) / NAME, together=True)
+        """`copies` of a citizen, or of all: what the other machines read of a freeze."""
+        self._citizens, self._now, self._owner_of, self._copies = citizens, now, owner_of, copies
+        self._root = FreezeFile(root_folder(root) / NAME, together=True, copies=copies(None))
 
     async def freeze(
         self, names: Collection[str], end: End, why: str, *, stop_runs: bool = False
@@ -138,7 +142,7 @@ class Freezer:
     async def _freeze(self, citizen: CitizenSettings, end: End, why: str, stop_runs: bool) -> Answer:
         now, by, may_write = self._now(), str(await asyncio.to_thread(this_asker)), _may_write(citizen.home)
         freeze = Freeze(now, end(_here()), by, Masks(citizen.hidden).hide(why))
-        own = HomeFreezes(citizen.home).own
+        own = HomeFreezes(citizen.home, self._copies(citizen)).own
         if may_write:  # first: an owner may take seconds to answer, and looks at it before each start
             await _written(own.freeze, freeze)
         async with self._owner_of(citizen) as owner:
@@ -146,7 +150,7 @@ class Freezer:
                 freeze = replace(freeze, until=until)
                 if may_write:
                     await _written(own.freeze, freeze)
-            if may_write:
+            if may_write and not isinstance(owner, MachineControl):
                 await self._look(citizen, owner)
             elif owner:
                 await owner.freeze(until=until, why=why)
@@ -171,10 +175,13 @@ class Freezer:
                 was = owner.snapshot().freeze
                 await owner.thaw()
                 return Answer(name, f"{name}: thawed" if was else f"{name}: is not frozen", was)
-            files = HomeFreezes(citizen.home)
+            files = HomeFreezes(citizen.home, self._copies(citizen))
             was = _in_force((await asyncio.to_thread(files.read, now)).own, now)
             await _written(files.own.thaw, now)
-            await self._look(citizen, owner)
+            if isinstance(owner, MachineControl):
+                await owner.thaw()
+            else:
+                await self._look(citizen, owner)
             if left := (await asyncio.to_thread(files.read, self._now())).now(self._now()):
                 words = freeze_words(left, now)
                 raise Frozen(f"{name} is still {words}; thaw all citizens: {PROGRAM} thaw")

@@ -48,6 +48,7 @@ from scheduler.errors import AlreadyRunning, BadSchedule, NotSetUp, SchedulerErr
 from scheduler.executors import Executor, Result
 from scheduler.process.who import Who, this_process
 from scheduler.spending.money import amount_from
+from scheduler.storage.copies import NO_COPIES, Copies
 from scheduler.storage.failure_journal import FailureJournal
 from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.state_store import Store
@@ -73,8 +74,9 @@ class Scheduler:
         freezes: FreezeFiles | None = None,
         commons: Commons | None = None,
         carrier: Carrier | None = None,
+        copies: Copies = NO_COPIES,
     ) -> None:
-        self.citizen, self.home = citizen, home
+        self.citizen, self.home, self._copies = citizen, home, copies
         self._tasks, self._rules, self._clock = tuple(tasks), rules or SchedulerOptions(), clock
         self._registered: dict[str, Handler] = {}
         self._leaving: dict[str, Job] = {}
@@ -92,12 +94,12 @@ class Scheduler:
         self._recorder = recorder or Forgetful()
         self._registry.bus.record = self._recorder.record
         self._runner = Runner(self._registry, clock, workers, self._end)
-        self._freezing = Freezing(citizen, freezes or HomeFreezes(home), clock, self._freeze_changed)
+        self._freezing = Freezing(citizen, freezes or HomeFreezes(home, copies), clock, self._freeze_changed)
         self._dispatch = Dispatcher(citizen, self._registry, clock, self._start, self._held, self._freezing)
         self._stopper = Stop(self._registry, self._runner, self._dispatch)
         self._remote = RemoteRuns(citizen, self._registry, self._runner, carrier)
         shared = commons or commons_of(home.parent, clock)
-        self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._tell_of_provider)
+        self._paid = PaidRuns(citizen, home, clock, shared, self._execute, self._tell_of_provider, copies)
         plan = self._rules.wake
         self._wake = self._wake_requests(plan) if plan else None
         self._jump: Timer | None = None
@@ -105,7 +107,9 @@ class Scheduler:
 
     def _wake_requests(self, plan: WakeConfig) -> WakeRequests:
         frozen = self._freezing.words
-        wake = Wake(self.citizen, self.home, plan, self._registry, self._clock, self._paid, frozen)
+        wake = Wake(
+            self.citizen, self.home, plan, self._registry, self._clock, self._paid, frozen, self._copies
+        )
         return WakeRequests(self.citizen, wake, self._registry, self._dispatch, self._clock)
 
     # -------------------------------------------------------------- life

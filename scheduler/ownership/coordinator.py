@@ -13,6 +13,7 @@ from scheduler.core.records import Recorder, RunQuery, RunRecord
 from scheduler.engine.remote import Carrier
 from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.ownership.stream import RemoteStream
+from scheduler.storage.copies import NO_COPIES, Copies
 from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.lock import Ownership, acquire
 from scheduler.storage.state_store import DiskStore, Store
@@ -26,6 +27,7 @@ class Claim(Protocol):
 
     store: Store
     recorder: Recorder
+    copies: Copies
     carrier: Carrier | None  # of runs that workers carry
 
     def in_place(self) -> bool:
@@ -64,6 +66,10 @@ class Coordinator(Protocol):
         """The way to its owner on another machine; None if it belongs to this one."""
         ...
 
+    def copies(self, citizen: CitizenSettings | None) -> Copies:
+        """Where other machines read what a person says of it; None: of all citizens."""
+        ...
+
     async def overview(self) -> Cluster | None:
         """The machines that share citizens; None if there is this one alone."""
         ...
@@ -86,6 +92,7 @@ class LocalClaim:
     ownership: Ownership
     store: Store
     recorder: Recorder
+    copies: Copies = NO_COPIES
     carrier: Carrier | None = None
 
     def in_place(self) -> bool:
@@ -119,6 +126,9 @@ class LocalCoordinator:
 
     def remote(self, citizen: CitizenSettings) -> Remote | None:
         return None
+
+    def copies(self, citizen: CitizenSettings | None) -> Copies:
+        return NO_COPIES
 
     async def overview(self) -> Cluster | None:
         return None

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from scheduler.core.costs import Budget, SpendingRules, Usage
 from scheduler.spending.budget import Charge, OverBudget, Spending, Spent, over_budget, spending, zone_of_days
-from scheduler.spending.ledger import Session, SpendingLedger
+from scheduler.spending.ledger import Add, Session, SpendingLedger
 from scheduler.spending.money import ZERO
 from scheduler.system.clock import Clock
 from scheduler.system.foreign_home import is_ours
@@ -27,9 +27,11 @@ Tokens = tuple[int | None, int | None]  # in and out
 class Account:
     """The ledger of one citizen as its owner uses it; every method may block, for any thread."""
 
-    def __init__(self, home: Path, clock: Clock, all_citizens: "AllCitizens") -> None:
+    def __init__(
+        self, home: Path, clock: Clock, all_citizens: "AllCitizens", add: Add = lambda line: None
+    ) -> None:
         self.rules = SpendingRules()
-        self.ledger = SpendingLedger(home / FOLDER)
+        self.ledger = SpendingLedger(home / FOLDER, add)
         self._clock, self._all, self._lock = clock, all_citizens, threading.Lock()
         self._all.runs(home)
 

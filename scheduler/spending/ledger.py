@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -29,6 +29,9 @@ SESSIONS = 1000
 TOO_LONG = 20_000  # lines beyond which old charges are dropped, when an owner starts
 
 
+Add = Callable[[bytes], None]  # tells other machines of a line; raises OSError
+
+
 class Session(NamedTuple):
     """What a session of an agent has used in all: some programs report nothing else."""
 
@@ -42,8 +45,8 @@ class SpendingLedger:
     Several processes may add to it; each reads what the others wrote with `load`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / NAME
+    def __init__(self, folder: Path, add: Add = lambda line: None) -> None:
+        self._file, self._add = folder / NAME, add
         self._forget()
 
     def _forget(self) -> None:
@@ -146,6 +149,7 @@ class SpendingLedger:
             file.write(b"\n" + line + b"\n")  # whatever a torn write left before it
             file.flush()
             os.fsync(descriptor)
+        self._add(line)
         self.load()
 
     def _apply(self, line: bytes) -> None:

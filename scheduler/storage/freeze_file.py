@@ -17,6 +17,7 @@ from typing import Any
 
 from scheduler.core.schedules.freeze import Freeze, FreezeNote, Freezes
 from scheduler.schema.json_codec import InvalidJson, from_json, to_json
+from scheduler.storage.copies import FREEZE, NO_COPIES, Copies
 from scheduler.system.files import read_file, replace_file, require_home
 from scheduler.system.foreign_home import Refused, open_folder, other_user_of
 from scheduler.system.root_folder import root_folder
@@ -33,8 +34,15 @@ Change = Callable[[FreezeNote], FreezeNote]
 class FreezeFile:
     """The freezes of a citizen, or with `together` those of a root; every method may block."""
 
-    def __init__(self, path: Path, *, together: bool = False, users: frozenset[int] = frozenset()) -> None:
-        self.path, self._together, self._users = path, together, users
+    def __init__(
+        self,
+        path: Path,
+        *,
+        together: bool = False,
+        users: frozenset[int] = frozenset(),
+        copies: Copies = NO_COPIES,
+    ) -> None:
+        self.path, self._together, self._users, self._copies = path, together, users, copies
 
     def stamp(self) -> Stamp:
         """Changes when the file does; None if there is none."""
@@ -85,6 +93,7 @@ class FreezeFile:
             after = change(before)
             if after != before:
                 replace_file(self.path, _json(after), make=True, writer=_writer())
+                self._copies.keep(FREEZE, _json(after))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -115,8 +124,8 @@ class FreezeFile:
 class HomeFreezes:
     """Both files that concern a citizen; a file is read again only when it has changed."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, copies: Copies = NO_COPIES) -> None:
+        self._home, self._copies = home, copies
         self._stamps: tuple[Stamp, Stamp] | None = None
         self._known = Freezes()
 
@@ -125,7 +134,7 @@ class HomeFreezes:
         """The citizen's own; blocks."""
         user = other_user_of(self._home)
         users = frozenset({user.uid} if user else ())
-        return FreezeFile(self._home / ".experience" / NAME, users=users)
+        return FreezeFile(self._home / ".experience" / NAME, users=users, copies=self._copies)
 
     @cached_property
     def root(self) -> FreezeFile:

@@ -106,4 +106,9 @@ def read_note(home: Path) -> WakeNote:
 def write_note(home: Path, note: WakeNote, durable: bool) -> None:
     """Replace the note; `durable` waits until a power cut could not undo it."""
     require_home(home)
-    replace_file(home / FILE, json.dumps(to_json(note)).encode(), durable=durable, make=True)
+    replace_file(home / FILE, note_json(note), durable=durable, make=True)
+
+
+def note_json(note: WakeNote) -> bytes:
+    """The note as its file has it."""
+    return json.dumps(to_json(note)).encode()

@@ -16,12 +16,13 @@ from tests.fakes import FakeClock
 
 
 @pytest.fixture
-async def place(url: str, clock: FakeClock) -> AsyncIterator[ClusterCoordinator]:
+async def place(url: str, clock: FakeClock, tmp_path: Path) -> AsyncIterator[ClusterCoordinator]:
     async def nobody(citizen: str, stream: object, asked_by: str) -> None:
         raise AssertionError("nobody asks")
 
     local = LocalCoordinator(FleetOptions(), clock)
-    made = ClusterCoordinator(local, EngineSettings(url, "m1"), lambda: 0, lambda *_: None, nobody)
+    engine = EngineSettings(url, "m1")
+    made = ClusterCoordinator(local, engine, tmp_path, lambda: 0, lambda: None, lambda *_: None, nobody)
     yield made
     await made.close()
 

@@ -46,7 +46,7 @@ def budget_command(
     if amount is not None:
         if not for_today:
             raise click.UsageError("--add lifts the limits of one day; add --today")
-        _lift(chosen[0], every, _dollars(amount))
+        _lift(chosen[0], every, _dollars(amount), config)
     spent = spent_together(chosen) if every else spent_by(chosen[0])
     if spent is None:
         raise SchedulerError("no limit is set for all citizens; add [budget] to the main file")
@@ -57,7 +57,9 @@ def budget_command(
     return 0
 
 
-def _lift(citizen: "CitizenSettings", every: bool, amount: Decimal) -> None:
+def _lift(citizen: "CitizenSettings", every: bool, amount: Decimal, config: Path | None) -> None:
+    from scheduler.config.loader import load
+    from scheduler.control.coordinator import copies_of
     from scheduler.control.wire.asker import this_asker
     from scheduler.spending.account import FOLDER
     from scheduler.spending.ledger import SpendingLedger
@@ -66,7 +68,8 @@ def _lift(citizen: "CitizenSettings", every: bool, amount: Decimal) -> None:
     if run := this_asker().run:
         raise SchedulerError(f"a run may not lift a limit ({run} asks): a person does, outside of it")
     folder = root_folder(citizen.home.parent) if every else citizen.home / FOLDER
-    SpendingLedger(folder).add_to_budget(today(), amount)
+    copies = copies_of(load(config=config).engine)(None if every else citizen)
+    SpendingLedger(folder, copies.add).add_to_budget(today(), amount)
 
 
 def _lines(name: str, spent: "Spent") -> list[str]:

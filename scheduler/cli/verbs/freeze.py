@@ -75,6 +75,7 @@ def _run(
     import asyncio
 
     from scheduler.config.loader import load
+    from scheduler.control.coordinator import copies_of
     from scheduler.control.freezing import Freezer
     from scheduler.errors import UnknownCitizen
     from scheduler.system.clock import SystemClock
@@ -84,7 +85,8 @@ def _run(
         if name not in settings.known:
             raise UnknownCitizen(name, settings.known)
     citizens = {each.name: each for each in settings.citizens}
-    freezer = Freezer(settings.root, citizens, SystemClock.now, _owner_of)
+    copies = copies_of(settings.engine)
+    freezer = Freezer(settings.root, citizens, SystemClock.now, _owner_of, copies)
     answers = asyncio.run(ask(freezer))
     return max((_print(each, as_json) for each in answers), default=OK)
 

@@ -33,6 +33,7 @@ from scheduler.spending.account import has_limits
 from scheduler.spending.budget import zone_of_days
 from scheduler.spending.money import dollars
 from scheduler.spending.prices import price_of
+from scheduler.storage.copies import NO_COPIES, Copies
 from scheduler.system.clock import Clock
 
 log = logging.getLogger("experience.cost")
@@ -76,9 +77,10 @@ class PaidRuns:
         commons: Commons,
         execute: Execute,
         told: Callable[[str, str, str], None],
+        copies: Copies = NO_COPIES,
     ) -> None:
         """`told` gets what becomes known of a provider: its name, `away` or `back`, and the words."""
-        self.costs = RunCosts(citizen, home, clock, commons.citizens)
+        self.costs = RunCosts(citizen, home, clock, commons.citizens, copies.add)
         self._outages, self._execute = commons.outages, execute
         self._citizen, self._clock = citizen, clock
         self._told, self._news = told, list[tuple[str, str, str]]()

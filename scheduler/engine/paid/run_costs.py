@@ -14,7 +14,7 @@ from scheduler.agents.report_file import BadReport, read_report_file
 from scheduler.core.costs import RunCost, Usage
 from scheduler.spending.account import FOLDER, Account, AllCitizens
 from scheduler.spending.budget import OverBudget, zone_of_days
-from scheduler.spending.ledger import Session
+from scheduler.spending.ledger import Add, Session
 from scheduler.spending.money import believed
 from scheduler.spending.prices import cost_of
 from scheduler.system.clock import Clock
@@ -38,8 +38,15 @@ class RunCharge:
 class RunCosts:
     """The account of a citizen as its runs use it; every method may block, for any thread."""
 
-    def __init__(self, citizen: str, home: Path, clock: Clock, all_citizens: AllCitizens) -> None:
-        self.account = Account(home, clock, all_citizens)
+    def __init__(
+        self,
+        citizen: str,
+        home: Path,
+        clock: Clock,
+        all_citizens: AllCitizens,
+        add: Add = lambda line: None,
+    ) -> None:
+        self.account = Account(home, clock, all_citizens, add)
         self._citizen, self._home, self._clock = citizen, home, clock
         self._made = False  # the folder of the reports
         self._open: set[str] = set()  # runs of this owner that are not settled

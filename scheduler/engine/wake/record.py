@@ -15,9 +15,18 @@ from scheduler.core.task import WAKE, Outcome
 from scheduler.errors import Unreadable
 from scheduler.executors import Result
 from scheduler.process.process_info import Running
+from scheduler.storage.copies import METADATA, NO_COPIES, WAKE_NOTE, Copies
 from scheduler.storage.failure_journal import append_event
 from scheduler.storage.state_file import States
-from scheduler.storage.wake_note import LastTold, WakeNote, read_note, settled, wake_state, write_note
+from scheduler.storage.wake_note import (
+    LastTold,
+    WakeNote,
+    note_json,
+    read_note,
+    settled,
+    wake_state,
+    write_note,
+)
 from scheduler.system.clock import Clock
 from scheduler.system.files import (
     read_json,
@@ -36,8 +45,8 @@ WAKES_KEPT = 1000
 class WakeRecord:
     """The files of one citizen's wakes; what happened to them is `error`, empty while all is well."""
 
-    def __init__(self, citizen: str, home: Path, clock: Clock) -> None:
-        self._citizen, self._home, self._clock = citizen, home, clock
+    def __init__(self, citizen: str, home: Path, clock: Clock, copies: Copies = NO_COPIES) -> None:
+        self._citizen, self._home, self._clock, self._copies = citizen, home, clock, copies
         self.count = 0
         self.error = ""
         self._kept = self._written = WakeNote()
@@ -152,6 +161,7 @@ class WakeRecord:
         note = self._kept
         try:
             write_note(self._home, note, durable)
+            self._copies.keep(WAKE_NOTE, note_json(note))
             self._written = note
         except OSError as error:
             self._failed(error)
@@ -162,7 +172,7 @@ class WakeRecord:
         entry |= {key: value for key, value in more.items() if key != "tasks"}
         event = {"type": "wake_complete", **entry, "tasks": more.get("tasks", 0)}
         steps: list[Callable[[], object]] = [
-            lambda: _update(self._home / "metadata.json", {"last_wake": moment, "wake_count": number}),
+            lambda: self._count(moment, number),
             lambda: _log_wake(self._home / "wake_log.json", entry),
             lambda: append_event(self._home, event, at),
         ]
@@ -171,6 +181,11 @@ class WakeRecord:
                 step()
             except OSError as error:
                 self._failed(error)
+
+    def _count(self, moment: str, number: int) -> None:
+        counted = {"last_wake": moment, "wake_count": number}
+        _update(self._home / "metadata.json", counted)
+        self._copies.keep(METADATA, json.dumps(counted).encode())
 
     def _failed(self, error: OSError) -> None:
         self.error = f"wake not recorded: {error.strerror or error}"

@@ -22,6 +22,7 @@ from scheduler.engine.wake.results import TaskResult
 from scheduler.executors import Result
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
+from scheduler.storage.copies import NO_COPIES, Copies
 from scheduler.storage.wake_note import LastTold
 from scheduler.system.clock import Clock
 
@@ -54,9 +55,10 @@ class Wake:
         clock: Clock,
         paid: PaidRuns,
         frozen: Callable[[], str],
+        copies: Copies = NO_COPIES,
     ) -> None:
         self.plan, self._frozen = plan, frozen
-        self.record = WakeRecord(citizen, home, clock)
+        self.record = WakeRecord(citizen, home, clock, copies)
         self._paid = paid
         self._citizen, self._home, self._registry, self._clock = citizen, home, registry, clock
         self._last_urgent: float | None = None
