@@ -139,7 +139,7 @@ class SettingsChanges:
 
         def answered(key: str | None) -> None:
             if key == "e":
-                self.edit_at(citizen, place)
+                self.edit_problem(citizen, problems[0])
 
         many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         title = f"{short(place.file)} has {many}"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -417,3 +418,24 @@ async def test_a_wake_that_cannot_be_recorded_says_so_and_goes_on(build, clock, 
     scheduler = await build(wake=WakeConfig())
     await clock.advance()
     await until(lambda: "not recorded" in scheduler.snapshot().wake.error, "it is said")
+
+
+async def test_a_wake_that_leaves_cron_comes_at_its_next_time_not_at_once(build, clock, home):
+    """Its last slot before the move was served by cron: a turn more would be paid for twice."""
+    every_ten = WakeConfig(every=600)
+    scheduler = await build(wake=every_ten, states={"wake": TaskState(last_run=NOON - 151)})
+    await clock.advance(174)  # three minutes past its last wake, and past the slot of noon
+    moved = WakeConfig(cron=Cron("*/10 * * * *"))
+    scheduler.set_tasks((), replace(scheduler._rules, wake=moved))
+    await clock.advance(5)
+    assert (scheduler.snapshot().wake.count, scheduler.snapshot().wake.due) == (0, NOON + 600)
+    await clock.advance(600)
+    await awake(clock, scheduler, 1)
+
+
+async def test_a_loop_that_starts_after_the_move_waits_for_the_next_time_too(build, clock, home):
+    state = TaskState(last_run=NOON - 300, schedule="every 10m")
+    await clock.advance(174)
+    scheduler = await build(wake=WakeConfig(cron=Cron("*/10 * * * *")), states={"wake": state})
+    await clock.advance(5)
+    assert (scheduler.snapshot().wake.count, scheduler.snapshot().wake.due) == (0, NOON + 600)
