@@ -242,6 +242,7 @@ class Actions:
 
     async def _ask_to_stop(self, rows: Sequence[Row], then: Callable[[], None]) -> None:
         alone = await self._details_of(*rows[0]) if len(rows) == 1 else None
+        known = await self._costs_of(*rows[0]) if len(rows) == 1 else []
 
         def answered(key: str | None) -> None:
             if key not in (None, STAY):
@@ -251,7 +252,7 @@ class Actions:
                     [(f"{citizen}/{task}", self._controls[citizen].stop_run(task)) for citizen, task in asked]
                 )
 
-        words = title(rows), facts(rows, alone, self._fleet.clock.now())
+        words = title(rows), facts(rows, alone, self._fleet.clock.now(), known)
         choices = CHOICES if len(rows) == 1 else ALL
         self._app.push_screen(Question(*words, choices, self._glyphs), answered)
 
@@ -260,6 +261,15 @@ class Actions:
             return await self._controls[citizen].explain(task.name)
         except SchedulerError:  # the question is asked without them
             return None
+
+    async def _costs_of(self, citizen: str, task: TaskView) -> list[Decimal]:
+        """What the last runs of the task cost."""
+        if not (task.is_wake or task.cost_month):
+            return []
+        try:
+            return [*asks.costs(await self._controls[citizen].history(task.name, limit=WAKES))]
+        except SchedulerError:
+            return []
 
     # -------------------------------------------------------------- freeze and thaw
 

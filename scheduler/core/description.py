@@ -47,8 +47,8 @@ def explain(
     special = _special(wake, masks) if task.is_wake and wake else ()
     return TaskDetails(
         task=task.name,
-        facts=(*_facts(task, masks), *special),
-        options=tuple(_options(task, masks)),
+        facts=tuple(_facts(task, masks)),
+        options=(*_options(task, masks), *special),
         upcoming=upcoming(citizen, task, state, now, floor, freeze=freeze),
         in_process=isinstance(task.work, Call | Imported),
     )
@@ -75,6 +75,10 @@ def _facts(task: Task, masks: Masks) -> Iterator[DefinitionField]:
     )
     if not task.is_wake:
         yield DefinitionField("priority", f"{task.priority} (lower runs first)")
+        if task.report:
+            yield DefinitionField("report", _report(task.report))
+        if task.provider:
+            yield DefinitionField("provider", task.provider)
     if task.ping:
         yield DefinitionField("ping", f"{MASK}, on {' and '.join(sorted(task.ping_on))}")
 
@@ -89,7 +93,14 @@ def _special(plan: WakeConfig, masks: Masks) -> Iterator[DefinitionField]:
     if plan.gate:
         yield DefinitionField("gate", _gate(plan.gate, masks))
     if plan.report:
-        yield DefinitionField("report", f"its cost, from what {plan.report} prints")
+        yield DefinitionField("report", _report(plan.report))
+    if plan.provider:
+        yield DefinitionField("provider", plan.provider)
+
+
+def _report(program: str) -> str:
+    where = "the file that it writes" if program == "file" else f"what {program} prints"
+    return f"its cost, from {where}"
 
 
 def _gate(gate: Gate, masks: Masks) -> str:

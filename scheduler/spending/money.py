@@ -78,6 +78,11 @@ def tokens(cost: RunCost | None) -> str:
     return f"{_three_figures((cost.tokens_in or 0) + (cost.tokens_out or 0))} tok"
 
 
+def count_tokens(number: int) -> str:
+    """`850`, `12.3k`, `1.24M`."""
+    return _three_figures(number)
+
+
 def _three_figures(number: int, figures: int = 3) -> str:
     """Rounded down, so that no figure is carried into the next unit."""
     for unit, one in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):

@@ -1,6 +1,7 @@
 """Three citizens: opus has spent its day's budget, mira waits for her provider, aria is frozen."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -177,6 +178,59 @@ ARIA = Snapshot(
 )  # fmt: skip
 
 
+def ran(number: int, clock: str, took: float, cost: str, **more: Any) -> RunRecord:
+    began = at(clock)
+    given: dict[str, Any] = {"outcome": Outcome.OK, "trigger": Trigger.SCHEDULE, **more}
+    paid = RunCost(cost, tokens_in=int(float(cost) * 140_000), tokens_out=410, turns=4) if cost else None
+    return RunRecord(number, WAKE, began, began + took, took, cost=paid, **given)
+
+
+def mira() -> FakeControl:
+    """A wake whose provider is away, with the history of its day."""
+    fake = control(MIRA)
+    skipped = {"outcome": Outcome.SKIPPED, "text": "nothing new since 12:40"}
+    fake.runs = (
+        ran(12, "14:00:00", 11, "0", outcome=Outcome.REFUSED, text="refused by anthropic: usage limit"),
+        ran(11, "13:50:00", 0, "", outcome=Outcome.SKIPPED, text="over budget until 00:00 ($5.02 of $5.00)"),
+        ran(10, "13:20:00", 182, "0.22"),
+        ran(9, "13:10:00", 0, "", **skipped),
+        ran(8, "13:08:10", 130, "0.28", trigger=Trigger.FORCE, who=CT),
+        ran(7, "13:01:02", 60, "0.11", outcome=Outcome.FAILED, attempt=2, text="exit 1"),
+        ran(6, "13:00:00", 28, "0.06", outcome=Outcome.FAILED, text="exit 1"),
+        ran(5, "12:50:00", 0, "", **skipped),
+        ran(4, "12:40:00", 122, "0.22", outcome=Outcome.STOPPED, text="stopped by ct"),
+        ran(3, "12:20:00", 298, "0.62", trigger=Trigger.URGENT),
+        ran(2, "02:00:00", 0, "", outcome=Outcome.SKIPPED, text="frozen until 08:00 by ct: moving house"),
+        ran(1, "01:50:00", 171, "0.33"),
+    )
+    facts = (
+        DefinitionField("schedule", "every 10 minutes"),
+        DefinitionField("runs", 'claude -p "Read your queue and act."'),
+        DefinitionField("set in", "mira/experience.toml:3"),
+        DefinitionField("timeout", "1h"),
+        DefinitionField("retries", "2, the first after 30s, then doubling"),
+        DefinitionField("pauses", "after 10 failures in a row"),
+    )
+    special = (
+        DefinitionField("gate", "news: queue, task results, notes/; wakes anyway after 6h"),
+        DefinitionField("report", "its cost, from what claude prints"),
+        DefinitionField("provider", "anthropic"),
+    )
+    upcoming = tuple(at("15:00:00") + n * 600 for n in range(5))
+    fake.details = {WAKE: TaskDetails(WAKE, facts, special, upcoming)}
+    return fake
+
+
+def awake() -> FakeControl:
+    """The same while it is awake."""
+    fake = mira()
+    row = replace(
+        MIRA.tasks[0], kind=TaskStatus.RUNNING, held=None, note="", running_since=NOW - 161, due=None
+    )
+    fake.snapshot = replace(MIRA, tasks=(row, *MIRA.tasks[1:]))
+    return fake
+
+
 def control(snapshot: Snapshot) -> FakeControl:
     """The citizen, with what its wakes cost."""
     fake = FakeControl(snapshot)
@@ -204,5 +258,8 @@ MONEY = {
     "money_budget": Situation(fleet(OPUS, MIRA), (80, 24), ("tab", "B")),
     "money_other_amount": Situation(fleet(OPUS, MIRA), (80, 24), ("tab", "B", "d", *"2.5")),
     "money_wake_over_budget": Situation(fleet(OPUS, MIRA), (80, 24), ("tab", "w")),
+    "money_details": Situation(lambda: FakeFleet(mira(), clock=FakeClock(NOW)), keys=("enter",)),
+    "money_details_80x24": Situation(lambda: FakeFleet(mira(), clock=FakeClock(NOW)), (80, 24), ("enter",)),
+    "money_stop": Situation(lambda: FakeFleet(awake(), clock=FakeClock(NOW)), (80, 24), ("x",)),
     "money_wake_away": Situation(fleet(OPUS, MIRA), (80, 24), ("w",)),
 }

@@ -7,6 +7,7 @@ from scheduler.core.views import TaskView
 from tui.common.pane import EMPTY, Pane, Row, StyledText
 from tui.common.text import cells, clean, countdown, day_and_time, elapsed, moment, took, wrapped
 from tui.common.usual import Habits
+from tui.details.money_fields import MoneyField
 from tui.glyphs import Glyphs
 
 LABEL = 12  # cells of a label at most
@@ -23,6 +24,7 @@ class FactsPane(Pane):
         self._details: TaskDetails | None = None
         self._problem = ""
         self._habits = Habits()
+        self._money: tuple[DefinitionField, ...] = ()
         self._times = False
         self._now = 0.0
         self._rows: list[Row] = []
@@ -39,6 +41,12 @@ class FactsPane(Pane):
             self._habits = habits
             self._lay_out()
 
+    def with_money(self, fields: tuple[DefinitionField, ...]) -> None:
+        """Say what it costs, and may."""
+        if fields != self._money:
+            self._money = fields
+            self._lay_out()
+
     def with_times(self, shown: bool) -> None:
         """Whether the next times stand here, without room for a pane of their own."""
         if shown != self._times:
@@ -53,7 +61,7 @@ class FactsPane(Pane):
     def text(self) -> str:
         """All of it, for a clipboard."""
         details = self._details or TaskDetails("")
-        both = (*details.facts, *details.options)
+        both = (*details.facts, *details.options, *self._money)
         return "\n".join(f"{fact.label}: {clean(fact.words)}" for fact in both)
 
     def resized(self) -> None:
@@ -75,7 +83,7 @@ class FactsPane(Pane):
         if details is None:
             said = self._problem or "asking its scheduler"
             return [Row((StyledText(row, "faint"),)) for row in wrapped(clean(said, self.glyphs.plain), wide)]
-        more = (*habit_fields(self._habits, self._now), *details.options)
+        more = (*habit_fields(self._habits, self._now), *self._money, *details.options)
         if wide >= TWO_COLUMNS and more:
             return self._two_columns(details.facts, more, wide)
         rows = self._column(details.facts, wide)
@@ -107,6 +115,7 @@ class FactsPane(Pane):
         plain = self.glyphs.plain
         name = clean(fact.label, plain)
         style, room = "faint" if fact.usual else "ink", max(8, width - label - 2)
+        style = fact.style if isinstance(fact, MoneyField) else style
         style = "warning" if self._habits.slow and fact.label in HABITS else style
         first = StyledText(f"{name:<{label}}  ", "faint")
         if cells(name) > label:  # the words begin on the next line

@@ -32,7 +32,7 @@ class Headline(Static):
 
     def _title(self, task: TaskView | None, now: float, live: bool) -> Content:
         glyphs, width, clock = self._glyphs, self.app.size.width, f" {wall(now)} "
-        number = f" #{task.number}" if task and task.is_wake and task.number else ""
+        number = f" #{task.number + 1}" if task and task.is_wake and task.number else ""  # under way, or next
         name = shorten(clean(self._where, glyphs.plain), max(8, width - 24), glyphs.ellipsis) + number
         left = Content.assemble(
             (f" {self._label} " if self._label else "", "$warn"),

@@ -7,12 +7,13 @@ from textual.events import Click
 from textual.message import Message
 
 from scheduler.core.records import LISTED, RunRecord
-from scheduler.core.task import Outcome
+from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import TaskStatus, TaskView
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.styles import CURSOR
 from tui.common.text import clean, day_and_time, elapsed, shorten, took, wrapped
 from tui.common.usual import ENDED, Habits, Slowdown, Usual, slowdown, usual
+from tui.details.costs import CostColumn
 from tui.glyphs import Glyphs
 
 GLYPHS = {
@@ -22,7 +23,7 @@ GLYPHS = {
     Outcome.TIMED_OUT: TaskStatus.FAILED,
     Outcome.INTERRUPTED: TaskStatus.FAILED,
     Outcome.STOPPED: TaskStatus.STOPPED,
-    Outcome.SKIPPED: TaskStatus.NEVER,
+    Outcome.SKIPPED: TaskStatus.NEVER,  # a row of another shape
     Outcome.REFUSED: TaskStatus.WAITS,
 }
 STYLES = {Outcome.OK: "ok", Outcome.WARNING: "warning"} | dict.fromkeys(
@@ -57,6 +58,7 @@ class RunsPane(Pane):
         self._runs: tuple[RunRecord, ...] = ()
         self._view: TaskView | None = None
         self.begun_by = "running"  # what started the run under way
+        self.costs = CostColumn()
         self._cursor = 0
         self._chosen: int | None = None  # the id of a finished run; None stays with the newest
         self._now = 0.0
@@ -94,6 +96,7 @@ class RunsPane(Pane):
             self._runs = given if gap or not have else fresh + self._runs
             self._all = whole if gap or not have else self._all
         self._longest = max((run.seconds for run in self._runs), default=0.0)
+        self.costs = CostColumn(self._runs)
         ended = [run for run in self._runs if run.outcome in ENDED][:LISTED]
         self.seconds, self.slowdown = [run.seconds for run in ended], slowdown(ended)
         self.usual = usual(self.seconds)
@@ -204,7 +207,8 @@ class RunsPane(Pane):
     # -------------------------------------------------------------- drawing
 
     def _title(self) -> None:
-        runs, ok = len(self._runs), sum(not run.outcome.bad for run in self._runs)
+        ran = [run for run in self._runs if run.outcome is not Outcome.SKIPPED]
+        runs, ok = len(ran), sum(not run.outcome.bad for run in ran)
         self.entitle("runs", f"{ok} of {runs} ok ({int(100 * ok / runs)}%)" if runs else "")
 
     def _total(self) -> int:
@@ -230,12 +234,32 @@ class RunsPane(Pane):
         return wrapped(clean(said, self.glyphs.plain), self.inner)
 
     def _finished(self, run: RunRecord) -> tuple[StyledText, ...]:
+        if run.outcome is Outcome.SKIPPED:
+            return self._passed_over(run)
         style = STYLES.get(run.outcome, "failed")
         head = StyledText(f"{self.glyphs.kind[GLYPHS[run.outcome]]} ", style)
         when = StyledText(day_and_time(run.started, self._now).ljust(WHEN))
         lasted = StyledText(took(run.seconds).rjust(TOOK), "ink")
         bar = self._bar(run.seconds, style)
-        return (head, when, *self._trigger(_why(run)), lasted, *bar, *self._text(run, style))
+        cost = self.costs.pieces(run, self._cost_cells, self.glyphs)
+        return (head, when, *self._trigger(_why(run)), lasted, *bar, *cost, *self._text(run, style))
+
+    def _passed_over(self, run: RunRecord) -> tuple[StyledText, ...]:
+        """A time that came to no run, and why: it took and cost nothing."""
+        kind, said = skip_kind(run.text), clean(run.text.partition("\n")[0], self.glyphs.plain)
+        sign = self.glyphs.kind[kind] if kind else self.glyphs.dot.strip()
+        words = said if kind else f"skipped: {said}"
+        when = day_and_time(run.started, self._now).ljust(WHEN)
+        room = max(0, self.inner - 2 - WHEN - 1)
+        return tuple(
+            StyledText(each, "faint")
+            for each in (f"{sign} ", when, f" {shorten(words, room, self.glyphs.ellipsis)}")
+        )
+
+    @property
+    def last_paid(self) -> RunRecord | None:
+        """The newest run of which a cost or tokens are known."""
+        return next((run for run in self._runs if run.cost), None)
 
     def _under_way(self, since: float) -> tuple[StyledText, ...]:
         glyph, gone = self.glyphs.kind[TaskStatus.RUNNING], max(0.0, self._now - since)
@@ -258,7 +282,14 @@ class RunsPane(Pane):
         )
 
     def _spare(self) -> int:
+        return self._beside_times() - self._cost_cells
+
+    def _beside_times(self) -> int:
         return self.inner - 2 - WHEN - 1 - TRIGGER - TOOK - 1
+
+    @property
+    def _cost_cells(self) -> int:
+        return self.costs.cells(self._beside_times())
 
     def _bar_cells(self) -> int:
         spare, (least, most) = self._spare(), BAR
@@ -275,7 +306,11 @@ class RunsPane(Pane):
         if not self._total() or not self._trigger(""):
             return None
         names = f"  {'began':<{WHEN}} {'by':<{TRIGGER}}{'took':>{TOOK}}"
-        return Row((StyledText(names, "faint"), StyledText(f" {self._axis()}", "faint")))
+        axis, cost = f" {self._axis()}", self._cost_cells
+        if cost:
+            bar = self._bar_cells()
+            axis = axis[: bar + 1].ljust(bar + bool(bar)) + self.costs.head(cost)
+        return Row((StyledText(names, "faint"), StyledText(axis, "faint")))
 
     def _axis(self) -> str:
         """Where in the bars the usual times are."""
@@ -311,8 +346,18 @@ def _apart(run: RunRecord, moment: float) -> float:
     return min(abs(run.started - moment), abs(run.finished - moment))
 
 
+def skip_kind(text: str) -> TaskStatus | None:
+    """What held a run that did not begin; None for a gate, and for hours."""
+    begins = {"over budget": TaskStatus.OVER_BUDGET, "waits": TaskStatus.WAITS, "frozen": TaskStatus.PAUSED}
+    return next((kind for words, kind in begins.items() if text.startswith(words)), None)
+
+
 def _why(run: RunRecord) -> str:
-    """What started it, or which attempt it is."""
+    """What started it and who, or which attempt it is."""
     if run.attempt > 1:
         return f"attempt {run.attempt}"
+    if run.trigger is Trigger.FORCE and run.who:
+        return shorten(f"{'w' if run.task == WAKE else 'f'} by {clean(str(run.who))}", TRIGGER)
+    if run.trigger is Trigger.URGENT:
+        return "URGENT"
     return str(run.trigger) if run.trigger else "unknown"

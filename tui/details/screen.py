@@ -19,6 +19,7 @@ from tui.common.line_view import STYLES
 from tui.common.pane import Pane
 from tui.details.definition import FactsPane, TimesPane, no_times
 from tui.details.header import Headline
+from tui.details.money_fields import money_fields
 from tui.details.output import PrintedPane
 from tui.details.runs import RunsPane
 from tui.details.why import Evidence, Stall, started, why
@@ -177,6 +178,7 @@ class Details(Page, inherit_bindings=False):
             self.runs.begun_by = str(start.trigger) if start and start.trigger else "running"
             habits = self.runs.habits()
             self.facts.with_habits(habits)
+            self.facts.with_money(tuple(money_fields(task, snapshot, self.runs.last_paid)))
             said = why(
                 task, snapshot, now, Evidence(self._pulse, self._stall, self._gone_since, habits.usual)
             )
@@ -314,13 +316,19 @@ class Details(Page, inherit_bindings=False):
         self.headline.styles.height = 3 if height >= LOW else 1
         self._about.styles.height = "1fr" if single else min(most, max(least, height // 4))
         self.times.styles.width = TIMES
-        self.runs.styles.width = "1fr" if single else min(RUNS[1], max(RUNS[0], width * 29 // 60))
+        self.runs.styles.width = "1fr" if single else self._runs_width(width)
         self.facts.with_times(single)
         self.times.display = not single
         self._about.display = not single or self._active is self.facts
         self._past.display = not single or self._active is not self.facts
         for pane in self._panes:
             pane.display = not single or pane is self._active
+
+    def _runs_width(self, width: int) -> int:
+        """A column of costs needs some more."""
+        least, most = RUNS
+        share = width * 5 // 9 if self.runs.costs.shown else width * 29 // 60
+        return min(most, max(least, share))
 
     def _go_to(self, pane: Pane) -> None:
         self._active = pane

@@ -489,7 +489,7 @@ async def test_countdowns_go_down_and_nothing_moves():
     app = ExperienceApp(fleet)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        await press(pilot, "enter")
+        await press(pilot, "down", "enter")
         await settled(pilot)
         before = lines(pilot)
         await fleet.clock.advance(1)
@@ -518,8 +518,8 @@ async def test_the_demo_shows_everything_of_every_task():
     app = ExperienceApp(DemoFleet(names=("opus",)))
     async with app.run_test(size=(120, 40)) as pilot:
         await until(lambda: "heartbeat" in shown(pilot), "the demo is painted")
-        for number in range(7):
-            await press(pilot, *(["enter", "down"] if number == 6 else []), "enter")  # a row for more
+        for number in range(8):
+            await press(pilot, *(["enter", "down"] if number == 7 else []), "enter")  # a row for more
             await until(lambda: "asking its scheduler" not in shown(pilot), "it is explained")
             assert "schedule" in shown(pilot)
             assert " ok (" in shown(pilot) or "to set it up" in shown(pilot)

@@ -86,7 +86,7 @@ async def test_o_shows_the_output_in_a_pager_and_comes_back(tmp_path: Path):
     script = tmp_path / "page r.py"
     script.write_text(PAGER)
     chosen = f"{sys.executable} '{script}'"
-    keys = ((b"opus", b"jjj\r"), (b"Traceback", b"o"), (b"READY", b"\x03\n"))  # ctrl+c is the pager's
+    keys = ((b"opus", b"jjjj\r"), (b"Traceback", b"o"), (b"READY", b"\x03\n"))  # ctrl+c is the pager's
     async with opened("failing", *keys, PAGER=chosen) as terminal:
         await until(lambda: terminal.shows(b"PAGER ENDS"), "the pager ends")
         shown = re.search(rb"PAGER SHOWS (0o\d+) (\S+) (\d+)", terminal.out)
@@ -102,5 +102,5 @@ async def test_o_shows_the_output_in_a_pager_and_comes_back(tmp_path: Path):
     ("chosen", "said"), [("no-such-pager -R", b"no program"), ("less 'unclosed", b"has a quote")]
 )
 async def test_a_pager_that_is_not_there_is_said(chosen: str, said: bytes):
-    async with opened("failing", (b"opus", b"jjj\r"), (b"Traceback", b"o"), PAGER=chosen) as terminal:
+    async with opened("failing", (b"opus", b"jjjj\r"), (b"Traceback", b"o"), PAGER=chosen) as terminal:
         await until(lambda: terminal.shows(said), "it is said")

@@ -1,10 +1,12 @@
 """The question before a run is stopped: what is lost by it, what it counts as, and what comes next."""
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from scheduler.core.description import TaskDetails
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.views import TaskView
+from scheduler.spending.money import dollars
 from tui.common.questions.question import STAY, Choice, Words
 from tui.common.text import elapsed, moment, plural
 
@@ -28,11 +30,13 @@ def title(rows: Sequence[Row]) -> str:
     return f"Stop {citizen}/{task.name}?"
 
 
-def facts(rows: Sequence[Row], details: TaskDetails | None, now: float) -> list[Words]:
-    """The lines of the question; `details` are those of the only run."""
+def facts(
+    rows: Sequence[Row], details: TaskDetails | None, now: float, known: Sequence[Decimal] = ()
+) -> list[Words]:
+    """The lines of the question; `details` and `known`, what runs cost, are those of the only task."""
     if len(rows) > 1:
         return [*_list(rows, now), ("", "$ink"), (f"Each {COUNTS_AS}", "$ink")]
-    return [*_single(rows[0][1], details, now)]
+    return [*_single(rows[0][1], details, now, known)]
 
 
 def _list(rows: Sequence[Row], now: float) -> Iterator[Words]:
@@ -42,7 +46,9 @@ def _list(rows: Sequence[Row], now: float) -> Iterator[Words]:
         yield f"  and {len(rows) - LISTED} more", "$faint"
 
 
-def _single(task: TaskView, details: TaskDetails | None, now: float) -> Iterator[Words]:
+def _single(
+    task: TaskView, details: TaskDetails | None, now: float, known: Sequence[Decimal]
+) -> Iterator[Words]:
     if task.running_since is None:
         yield "It is waiting for a worker, and will not run.", "$ink"
     else:
@@ -53,6 +59,8 @@ def _single(task: TaskView, details: TaskDetails | None, now: float) -> Iterator
         else:
             yield "Its process gets 5s to end, then is killed with all its children.", "$ink"
         yield f"The run {COUNTS_AS}", "$ink"
+        if known:
+            yield f"spent so far: unknown, counts as {dollars(max(known))} unless it says so itself", "$ink"
     if details and details.upcoming:
         yield "", "$ink"
         yield f"next  {moment(details.upcoming[0], now)}, as planned", "$ink"
