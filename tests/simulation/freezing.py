@@ -1,4 +1,4 @@
-"""Freezes in random histories: another process freezes the citizen for a while, and thaws it again.
+"""Freezes and timed pauses in random histories: nothing starts for a while, and then all goes on by itself.
 
 They are strewn into a history by dice of their own: the same seed without them stays the same history.
 """
@@ -12,12 +12,28 @@ from tests.simulation.owed import Broken
 from tests.simulation.trace import Fact
 
 SHARE = 0.25  # of histories that have any
+SEEN = 5.0  # seconds until an end that has passed was noticed, beside the looks at the clock
 GRACE = 1.0  # seconds after a freeze in which a start is all right
 SPANS = (0.5, 3.0, 50.0, 400.0, HOUR, 7 * HOUR, DAY)
 
 
 def with_freezes(history: History) -> History:
     """The same history, in some of which nothing may start for a while, once or twice."""
+    return _with_pauses(_with_freezes(history))
+
+
+def _with_pauses(history: History) -> History:
+    dice = random.Random(f"pauses of {history.seed}")
+    if dice.random() >= SHARE:
+        return history
+    steps = list(history.steps)
+    for _ in range(dice.choice((1, 2))):
+        task = dice.choice(history.tasks).name
+        steps.insert(dice.randrange(len(steps) + 1), Step("pause for", dice.choice(SPANS), task))
+    return replace(history, steps=tuple(steps))
+
+
+def _with_freezes(history: History) -> History:
     dice = random.Random(f"freezes of {history.seed}")
     if dice.random() >= SHARE:
         return history
@@ -28,6 +44,24 @@ def with_freezes(history: History) -> History:
         rest = [Step("pass", dice.choice(SPANS))] if dice.random() < 0.7 else []
         steps[first:last] = [Step("freeze"), *steps[first:last], *rest, Step("thaw")]
     return replace(history, steps=tuple(steps))
+
+
+def a_timed_pause_ends_by_itself(history: History, trace: list[Fact]) -> Iterator[Broken]:
+    """By the clock, over restarts, too; whoever sets the clock moves its end."""
+    until: dict[str, float] = {}
+    settled = 0.0
+    for fact in trace:
+        if fact.kind in ("clock set", "awake", "goes on", "up"):
+            settled = fact.at + history.look + SEEN
+        elif fact.kind == "paused until":
+            until[fact.task] = fact.more
+        elif fact.kind in ("pause", "edited"):  # another pause, or one that is not told from it
+            until.pop(fact.task, None)
+        elif fact.kind == "looked" and fact.at > settled:
+            for view in fact.more.tasks:
+                late = fact.wall - until.get(view.name, fact.wall)
+                if late > history.look + SEEN and view.paused:
+                    yield Broken("pause", fact.at, view.name, f"it is paused {late:.0f} s after its end")
 
 
 def nothing_starts_in_a_freeze(history: History, trace: list[Fact]) -> Iterator[Broken]:

@@ -67,7 +67,7 @@ class Owed:
         self.broken: list[Broken] = []
         self.plan: Plan
         self.up = self.stopping = self.stalled = self.full_disk = False
-        self.paused = self.frozen = False
+        self.paused = self.timed = self.frozen = False
         self.thawed_at = -NEVER
         self.running = self.begun = False  # for its scheduler, from the decision to the record
         self.alive: set[int] = set()  # its processes

@@ -266,6 +266,8 @@ class Wanted(Owed):
     def _asked(self, fact: Fact) -> None:
         if fact.more in ("force", "force again"):
             self.asked += 1
+        elif fact.more == "pause for":
+            self.timed = True
         self.asked_again += fact.more == "force again"
 
     def _answered(self, fact: Fact) -> None:
@@ -300,6 +302,8 @@ class Wanted(Owed):
         if self.paused:
             self.paused = False
             self._turn_on()
+        if self.timed:  # it ended by the clock, maybe before anybody noticed: slots since then may be made up
+            self.timed, self.owing.lost = False, True
 
     def _turn_off(self) -> None:
         """Not by its schedule from now on."""

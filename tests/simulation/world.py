@@ -304,6 +304,16 @@ class World:
     def _pause(self, step: Step) -> None:
         self._ask("pause", step.task, lambda owner: owner.scheduler.pause(step.task))
 
+    def _pause_for(self, step: Step) -> None:
+        until = self.wall + step.by
+
+        async def pause(owner: Owner) -> Any:
+            receipt = await owner.scheduler.pause(step.task, until=until)
+            self.note("paused until", step.task, until)
+            return receipt
+
+        self._ask("pause for", step.task, pause)
+
     def _resume(self, step: Step) -> None:
         self._ask("resume", step.task, lambda owner: owner.scheduler.resume(step.task))
 
