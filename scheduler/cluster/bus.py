@@ -146,6 +146,11 @@ class Bus:
         holder, machine = rows[0]
         return await self.reach(holder, machine, citizen, about)
 
+    @property
+    def hears(self) -> bool:
+        """Whether it listens, or did until a moment ago."""
+        return self._listening.is_set()
+
     async def reach(self, peer: UUID, machine: str, name: str, about: str) -> Stream:
         """A stream to this process, about what has this name; it ends by itself if nobody is there."""
         self.begin()

@@ -85,7 +85,7 @@ class ClusterCoordinator:
         ours = Running(os.getpid(), born(os.getpid()) or 0.0, local.clock.now(), BOOT)
         self._leases = Leases(self._database, engine.machine, ours, engine.failover, self._guard.renewed)
         self._writer = FencedWriter(self._database, rows.wait)
-        self._sender = Sender(self._database, engine.failover)
+        self._sender = Sender(self._database)
         self._accept = accept
         self._bus = Bus(self._database, self._leases.holder, self._serve, self._on_note)
         self._presence = Presence(

@@ -224,3 +224,12 @@ def test_without_a_worker_it_waits_and_says_so(shop: Shop) -> None:
     assert stopped.returncode == 0, stopped.stderr
     assert shop.ended("alone")[0][0] == "stopped"
     assert shop.rows("SELECT 1 FROM remote WHERE task = 'alone'") == []
+
+
+def test_a_worker_goes_on_after_the_database_was_away(shop: Shop, server: Postgres) -> None:
+    before = len(shop.ended("render", 1))
+    server.crash()
+    time.sleep(1.0)
+    server.start()
+    shop.force("render", "--wait")
+    assert shop.ended("render", before + 1)[-1][0] == "ok"

@@ -4,13 +4,15 @@ A job is no more than a knock. Whether a run begins is decided by its own row, s
 or doubled does no harm. Its commits need not reach the disk before they are answered.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from importlib.resources import files
+from typing import Any
 
 import psycopg
 from procrastinate import App, PsycopgConnector
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import ConnectorException, ProcrastinateException
 from procrastinate.jobs import Job
 from psycopg_pool import PoolTimeout
 
@@ -68,6 +70,7 @@ async def hear(
     """Call `carry` for each knock, so many at a time, until cancelled; raises DatabaseAway."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    asyncio.get_running_loop().set_exception_handler(_unless_it_was_a_knock)
     kwargs = {"options": f"{OPTIONS} -c synchronous_commit=off", "application_name": "experience worker"}
     connector = PsycopgConnector(
         conninfo=url,
@@ -96,6 +99,12 @@ async def hear(
             )
     except (ConnectorException, psycopg.Error, PoolTimeout) as error:
         raise DatabaseAway(f"no runs are taken: {_cause(error)}") from error
+
+
+def _unless_it_was_a_knock(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A job that could not be marked as done is swept by the owner of its run: no word of that."""
+    if not isinstance(context.get("exception"), ProcrastinateException):
+        loop.default_exception_handler(context)
 
 
 def _cause(error: Exception) -> Exception:

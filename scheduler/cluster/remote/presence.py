@@ -61,7 +61,8 @@ class Presence:
         }
         self._deadline, self._timeline = 0.0, None
         self._connection: Connection | None = None
-        self._trouble = False
+        self.troubled = False  # the database does not answer
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def margin(self) -> float:
@@ -86,7 +87,7 @@ class Presence:
     async def keep(self) -> None:
         """Renew for ever; under a new id after the lease was lost."""
         while True:
-            await asyncio.sleep(self.margin / 2 if self._trouble else self.margin)
+            await asyncio.sleep(self.margin / 2 if self.troubled else self.margin)
             try:
                 async with asyncio.timeout(self.seconds / 2):
                     await self._renew()
@@ -96,6 +97,8 @@ class Presence:
     async def leave(self) -> None:
         """Nothing runs here any more."""
         self._deadline = 0.0
+        if self._timer:
+            self._timer.cancel()
         if self._connection:
             await self._connection.close()
         try:
@@ -115,24 +118,36 @@ class Presence:
         else:
             self._timeline, self.crowd = row
             self._count_from(sent)
-        if self._trouble:
+        if self.troubled:
             log.info("the database answers again")
-            self._trouble = False
+            self.troubled = False
             self.came_back.set()
 
     async def _failed(self, error: Exception) -> None:
         if self._connection:
             await self._connection.close()
         self._connection = None
-        if not self._trouble:
-            self._trouble = True
+        if not self.troubled:
+            self.troubled = True
             log.error(str(error) or "the database does not answer")
-        if self._deadline and not self.held:
-            self._give_up("no word from the database for too long")
 
     def _count_from(self, sent: float) -> None:
         self._deadline = sent + self.seconds - self.margin
         self._renewed(sent + self.seconds)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Give the lease up on time, whatever the database is at."""
+        if self._timer:
+            self._timer.cancel()
+        left = max(0.0, self._deadline - elapsed())
+        self._timer = asyncio.get_running_loop().call_later(left, self._over)
+
+    def _over(self) -> None:
+        if self.held:  # the timer's clock may stand still while the machine sleeps, and be early
+            self._watch()
+        elif self._deadline:
+            self._give_up("no word from the database for too long")
 
     def _give_up(self, why: str) -> None:
         if self._deadline:

@@ -23,6 +23,7 @@ from scheduler.executors import Result
 
 log = logging.getLogger("experience.engine")
 
+PATIENCE = 5.0  # seconds that a knock which was heard may take to lead to a claim; then another is made
 LOOK = 1.0  # seconds between two looks at the rows of runs that are on workers
 FOLLOW = 0.1  # seconds between two looks whether somebody follows one
 HEARD = 3.0  # seconds for which a worker takes a run as followed
@@ -89,9 +90,8 @@ class Sent:
 class Sender:
     """All runs of this process that workers carry."""
 
-    def __init__(self, database: Database, patience: float) -> None:
-        """`patience` is how many seconds a knock may take to lead to a claim, before another is made."""
-        self._database, self._patience = database, patience
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._open: dict[int, Sent] = {}
         self._looking: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
@@ -165,7 +165,7 @@ class Sender:
 
     async def _until_ended(self, sent: Sent) -> None:
         asked = False
-        while not sent.ended.done():
+        while sent.lease.held and not sent.ended.done():
             with contextlib.suppress(DatabaseAway, psycopg.Error):
                 if not await self._stop(sent.row):
                     await self._look()
@@ -173,8 +173,6 @@ class Sender:
                 if not asked:
                     sent.ask()
                     asked = True
-            if not sent.lease.held:
-                break
             await asyncio.wait({sent.ended}, timeout=LOOK)
         if not sent.ended.done():
             sent.ended.set_result(Result(Outcome.INTERRUPTED, "interrupted"))
@@ -207,7 +205,7 @@ class Sender:
         known = list(self._open)
         citizens = {sent.lease.citizen for sent in self._open.values()}
         async with self._asking:
-            found = await rows.look(await self._connected(), known, citizens, self._patience)
+            found = await rows.look(await self._connected(), known, citizens, PATIENCE)
         for row in known:
             if sent := self._open.get(row):
                 await self._saw(sent, found.get(row))

@@ -15,6 +15,7 @@ from scheduler.engine.run import RunHandle
 from scheduler.executors.output import OutputReader
 
 PACE = 0.1  # seconds in which what it prints is gathered
+SHORT = 0.1  # seconds of a run that needs no line but for its end
 AGAIN = 1.0  # seconds until a line that broke is laid again
 
 
@@ -42,15 +43,22 @@ class Teller:
         """Tell how it ended, if that counts, and no more."""
         self._work.cancel()
         await asyncio.wait({self._work})
+        if raw is not None and (self._stream is None or self._stream.closed) and self._bus.hears:
+            await self._lay()
         if self._stream and not self._stream.closed:
             if raw is not None:
                 say(self._stream, ended=raw)
             self._stream.abort()
 
+    async def _lay(self) -> Stream:
+        name, holder = name_of(self._claimed.run), self._claimed.holder
+        self._stream = await self._bus.reach(holder, "", name, f"worker on {self._machine}")
+        return self._stream
+
     async def _tell(self) -> None:
+        await asyncio.sleep(SHORT)
         while True:
-            name, holder = name_of(self._claimed.run), self._claimed.holder
-            stream = self._stream = await self._bus.reach(holder, "", name, f"worker on {self._machine}")
+            stream = await self._lay()
             say(stream, began=self._machine)
             hearing = asyncio.create_task(self._hear(stream), name=f"{self._handle.name}/asked")
             try:

@@ -41,6 +41,7 @@ CROWD = 4  # workers on a queue; of more, each knock would wake all that are idl
 LOOK = 1.0  # seconds between two looks at what owners ask for
 AGAIN = 1.0  # seconds until a database that did not answer is asked again
 CLOSING = 5.0  # seconds that Procrastinate gets to put its things in order
+HURRY = 0.1  # seconds of grace for runs whose lease is over
 GRACE = 10.0  # seconds that runs get when the worker is stopped
 SHUT_DOWN = "the worker on {} was shut down"
 WRITTEN_OFF = "its owner wrote it off"
@@ -86,10 +87,10 @@ class Worker:
         self._stopping = False
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Carry runs until `stop` is set; raises NotInstalled, or DatabaseAway if it is away at the start."""
+        """Carry runs until `stop` is set; raises NotInstalled."""
         self._executor.begin()
         await asyncio.to_thread(self._guard.begin)
-        await self._presence.enter()
+        await self._enter(stop)
         self._bus.begin()
         work = (self._presence.keep(), self._look_forever(), self._hear_forever())
         keeping, looking, hearing = (asyncio.create_task(each, name="worker") for each in work)
@@ -108,6 +109,17 @@ class Worker:
             await asyncio.wait({hearing, looking, keeping})
             await self._close()
 
+    async def _enter(self, stop: asyncio.Event) -> None:
+        """Return when it has its lease: the machine of the database may start later than this one."""
+        said = ""
+        while not stop.is_set():
+            try:
+                return await self._presence.enter()
+            except DatabaseAway as error:
+                if str(error) != said:
+                    log.error(said := str(error))
+                await asyncio.sleep(AGAIN)
+
     def stop_now(self) -> None:
         """End everything at once."""
         self._executor.stop_now()
@@ -118,6 +130,7 @@ class Worker:
 
     async def _hear_forever(self) -> None:
         """Take knocks, on new connections after each time that the database was away."""
+        said = ""
         while True:
             self._presence.came_back.clear()
             listens = self._presence.crowd <= CROWD
@@ -130,8 +143,9 @@ class Worker:
                 changed.cancel()
                 hearing.cancel()
                 await asyncio.wait({hearing}, timeout=CLOSING)
-            if hearing.done() and not hearing.cancelled() and (error := hearing.exception()):
-                log.error(str(error))
+            error = hearing.exception() if hearing.done() and not hearing.cancelled() else None
+            if error and str(error) != said and not self._presence.troubled:
+                log.error(said := str(error))
             await asyncio.sleep(AGAIN)
 
     async def _changed(self, listens: bool) -> None:
@@ -146,8 +160,7 @@ class Worker:
         async with self._slots:
             if not self._guard.alive:
                 await asyncio.to_thread(self._guard.begin)
-            worker = self._presence.id
-            claimed = await self._claim(run, worker)
+            worker, claimed = await self._claim(run)
             if claimed is None:
                 return
             task = asyncio.create_task(self._carry(claimed, worker), name=f"run {run}")
@@ -155,13 +168,16 @@ class Worker:
             task.add_done_callback(self._tasks.discard)
             await asyncio.shield(task)
 
-    async def _claim(self, run: int, worker: UUID) -> rows.Claimed | None:
-        while self._presence.held and self._presence.id == worker and not self._stopping:
-            with contextlib.suppress(psycopg.Error, DatabaseAway):
-                async with self._asking:
-                    return await rows.claim(await self._connected(), run, worker)
+    async def _claim(self, run: int) -> tuple[UUID, rows.Claimed | None]:
+        """As whom, and the run; None if it must not begin. Waits for a database that does not answer."""
+        while not self._stopping:
+            worker = self._presence.id
+            if self._presence.held:
+                with contextlib.suppress(psycopg.Error, DatabaseAway):
+                    async with self._asking:
+                        return worker, await rows.claim(await self._connected(), run, worker)
             await asyncio.sleep(AGAIN)
-        return None
+        return self._presence.id, None
 
     # -------------------------------------------------------------- a run
 
@@ -185,10 +201,13 @@ class Worker:
     async def _run(self, claimed: rows.Claimed, handle: RunHandle) -> None:
         try:
             known = (claimed.citizen, claimed.task, claimed.digest)
-            citizen, task = await asyncio.to_thread(self._definitions.find, *known)
+            found = self._definitions.at_once(*known)
+            if found is None:
+                found = await asyncio.to_thread(self._definitions.find, *known)
         except TaskFailed as error:
             handle.result = Result(Outcome.FAILED, str(error))
             return
+        citizen, task = found
         handle.masks = Masks(citizen.hidden)
         context = Context(
             citizen.name,
@@ -236,10 +255,10 @@ class Worker:
 
     def _lost(self) -> None:
         """The lease is over: end all runs before others may believe that they have ended."""
-        self._executor.stop_now()
         for each in self._carried.values():
             if not each.over:
                 each.handle.halt(Outcome.INTERRUPTED, f"{self._machine} lost touch with the database")
+                asyncio.get_running_loop().call_later(HURRY, _hurry, each)
 
     async def _look_forever(self) -> None:
         """Hear what owners ask for, also where a line broke."""
@@ -288,6 +307,12 @@ class Worker:
 
     async def _nobody(self, citizen: str, stream: Stream, asked_by: str) -> None:
         stream.abort()  # whoever wants a citizen finds it with its owner
+
+
+def _hurry(carried: Carried) -> None:
+    """A second request gives no grace."""
+    if not carried.over:
+        carried.handle.halt(Outcome.INTERRUPTED)
 
 
 def _nothing(handle: RunHandle) -> None: ...

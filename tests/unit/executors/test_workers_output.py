@@ -71,3 +71,13 @@ def test_threads_may_write_at_once():
         thread.join()
     assert output.size == 4 * 5000 * 10
     assert set(output.text().replace("left out", "")) >= {"x"}
+
+
+async def test_bytes_that_never_came_are_counted_where_they_are_missing():
+    output = OutputBuffer()
+    output.write(b"begin ")
+    output.skip(1000)
+    output.write(b"end")
+    output.close()
+    assert output.text() == "begin \n… 1,000 bytes left out …\nend"
+    assert [(each.skipped, each.text) async for each in output.subscribe()] == [(0, "begin "), (1000, "end")]
