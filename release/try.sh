@@ -23,7 +23,7 @@ main() {
     python3 -m venv "$place/pip"
     "$place/pip/bin/pip" install --quiet "$wheel"
     day "$place/pip/bin/experience-tui"
-    "$place/pip/bin/experience-core" --citizen opus --status | expects "tick: ran"
+    { "$place/pip/bin/experience-core" --citizen opus --status || true; } | expects "tick: ran"
     [[ -f $place/pip/share/doc/experience-tui/docs/commands.md ]] || wrong "the documents are not installed"
 
     say "uv tool run (uvx)"
