@@ -1,4 +1,4 @@
-"""Freezes and timed pauses in random histories: nothing starts for a while, and then all goes on by itself.
+"""Freezes, timed pauses and active hours in random histories: nothing starts for a while, then all goes on.
 
 They are strewn into a history by dice of their own: the same seed without them stays the same history.
 """
@@ -6,20 +6,33 @@ They are strewn into a history by dice of their own: the same seed without them 
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from tests.simulation.history import DAY, HOUR, History, Step
+from tests.simulation.history import DAY, HOUR, History, Plan, Step
 from tests.simulation.owed import Broken
 from tests.simulation.trace import Fact
 
 SHARE = 0.25  # of histories that have any
 SEEN = 5.0  # seconds until an end that has passed was noticed, beside the looks at the clock
 GRACE = 1.0  # seconds after a freeze in which a start is all right
+HOURS = ("08:00-22:00", "22:00-06:00", "01:00-04:00", "mon-fri 09:00-17:00")
 SPANS = (0.5, 3.0, 50.0, 400.0, HOUR, 7 * HOUR, DAY)
 
 
 def with_freezes(history: History) -> History:
     """The same history, in some of which nothing may start for a while, once or twice."""
-    return _with_pauses(_with_freezes(history))
+    return _with_hours(_with_pauses(_with_freezes(history)))
+
+
+def _with_hours(history: History) -> History:
+    dice = random.Random(f"hours of {history.seed}")
+    if dice.random() >= SHARE:
+        return history
+    chosen = dice.randrange(len(history.tasks))
+    tasks = list(history.tasks)
+    tasks[chosen] = replace(tasks[chosen], active=dice.choice(HOURS))
+    return replace(history, tasks=tuple(tasks))
 
 
 def _with_pauses(history: History) -> History:
@@ -62,6 +75,28 @@ def a_timed_pause_ends_by_itself(history: History, trace: list[Fact]) -> Iterato
                 late = fact.wall - until.get(view.name, fact.wall)
                 if late > history.look + SEEN and view.paused:
                     yield Broken("pause", fact.at, view.name, f"it is paused {late:.0f} s after its end")
+
+
+def no_schedule_starts_outside_its_hours(history: History, trace: list[Fact]) -> Iterator[Broken]:
+    """By the clock of its zone, over midnight and in nights in which clocks change."""
+    plans: dict[str, Plan] = {}
+    for fact in trace:
+        if fact.kind in ("planned", "edited"):
+            plans[fact.task] = fact.more
+        elif fact.kind == "starting" and fact.more in ("schedule", "catch-up"):
+            plan = plans[fact.task]
+            if plan.active and not _inside(plan, fact.wall):
+                shown = datetime.fromtimestamp(fact.wall, ZoneInfo(plan.zone))
+                text = f"it starts at {shown:%a %H:%M:%S}, outside {plan.active} ({plan.zone})"
+                yield Broken("hours", fact.at, fact.task, text)
+
+
+def _inside(plan: Plan, wall: float) -> bool:
+    here = datetime.fromtimestamp(wall, ZoneInfo(plan.zone))
+    first, last = (int(clock[:2]) for clock in plan.active.split()[-1].split("-"))
+    if plan.active.startswith("mon-fri") and here.weekday() > 4:
+        return False
+    return first <= here.hour < last if first < last else here.hour >= first or here.hour < last
 
 
 def nothing_starts_in_a_freeze(history: History, trace: list[Fact]) -> Iterator[Broken]:

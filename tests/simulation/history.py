@@ -41,6 +41,7 @@ class Plan:
     removed: bool = False
     deaf: bool = False  # does not end when it is asked to
     priority: int = 50
+    active: str = ""  # hours in which its schedule may start it
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from scheduler.core.state import TaskState
 from scheduler.core.views import Snapshot
-from tests.simulation.freezing import a_timed_pause_ends_by_itself, nothing_starts_in_a_freeze
+from tests.simulation.freezing import (
+    a_timed_pause_ends_by_itself,
+    no_schedule_starts_outside_its_hours,
+    nothing_starts_in_a_freeze,
+)
 from tests.simulation.history import History
 from tests.simulation.oracle import NEVER
 from tests.simulation.owed import SCHEDULED, Broken
@@ -199,6 +203,7 @@ RULES: tuple[Rule, ...] = (
     the_screen_says_what_then_happens,
     nothing_starts_in_a_freeze,
     a_timed_pause_ends_by_itself,
+    no_schedule_starts_outside_its_hours,
 )
 
 

@@ -447,7 +447,7 @@ class WantedWake(Wanted):
 
 def wanted(history: History, trace: list[Fact]) -> Iterator[Broken]:
     """What broke for each task and the wake: `lost`, `starved`, `twice`, `unwanted`, `forgotten`."""
-    for name in {fact.task: None for fact in trace if fact.kind == "planned"}:
+    for name in {fact.task: None for fact in trace if fact.kind == "planned" and not fact.more.active}:
         task = (WantedWake if name == "wake" else Wanted)(history, name)
         for fact in trace:
             task.read(fact)

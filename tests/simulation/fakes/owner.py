@@ -3,7 +3,9 @@
 import asyncio
 from contextlib import suppress
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.task import Call, Command, Task, WakeConfig
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.scheduler import Scheduler
@@ -68,6 +70,8 @@ class Owner:
 def task(plan: Plan) -> Task:
     names = ("priority", "retries", "retry_delay", "jitter", "catch_up", "enabled", "timeout")
     more = {name: getattr(plan, name) for name in names}
+    if plan.active:
+        more["active"] = ActiveHours(plan.active, ZoneInfo(plan.zone))
     return Task(plan.name, schedule_of(plan), Command((plan.name,)) if plan.command else _CALL, **more)
 
 
