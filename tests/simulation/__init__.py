@@ -10,6 +10,8 @@ To read a failure: its first line names the seed, the rule and the task, the tas
 with the time that the clock showed (UTC); `>>>` marks the moment at which the rule broke. The story is the
 shortest history found that still breaks it. `python -m tests.simulation --seed N` plays one seed again.
 
+`python -m tests.simulation.mutants` plays them on a scheduler with a fault, which a rule must see.
+
 To add a rule: write a function in `invariants.py` that yields what broke, and name it in RULES. To add
 something that happens: a kind of step in `history.py`, a method of its name in `World`, and a sentence in
 `story.py`; if it changes what is owed, a method in `Wanted`. A pause of everything, say, is such a step.

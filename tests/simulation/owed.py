@@ -77,6 +77,7 @@ class Owed:
         self.free_since = self.worker_since = -NEVER  # nothing hinders it since, a worker is free since
         self.seen = -NEVER  # first, as its scheduler has saved it
         self.wanted_since = -NEVER  # slots until then were not wanted
+        self.edited_at = -NEVER  # (true time)
         self.off_since = -NEVER  # when it was paused or disabled (true time)
         self.unnoticed, self.noticed_by = 0.0, NEVER  # by how much the clock was set, and when that is seen
         self.passed_unseen = False  # a slot came meanwhile

@@ -12,6 +12,7 @@ from itertools import count
 from multiprocessing import get_context
 
 from tests.simulation.freezing import with_freezes
+from tests.simulation.hard_moments import with_hard_moments
 from tests.simulation.history import HOUR, History, history
 from tests.simulation.invariants import broken_rules
 from tests.simulation.owed import Broken
@@ -33,7 +34,7 @@ class Played:
 
 def history_of(seed: int) -> History:
     """Everything that happens in the history of this seed."""
-    return with_freezes(history(seed))
+    return with_freezes(with_hard_moments(history(seed)))
 
 
 def play(one: History) -> tuple[list[Fact], list[Broken]]:

@@ -90,6 +90,8 @@ class Wanted(Owed):
             self.down_at, self.down_wall = self.at, self.wall
         self.up, self.force_by = False, NEVER
         self._adopt(saved.get(self.name))
+        if self.at < self.edited_at + UNSURE:  # it may not be on disk that the schedule is another
+            self.owing.lost, self.owing.must = True, False
         self.running = False
 
     def _adopt(self, saved: Any) -> None:
@@ -342,7 +344,7 @@ class Wanted(Owed):
         self.plan = fact.more
 
     def _edited(self, fact: Fact) -> None:
-        before, self.plan = self.plan, fact.more
+        before, self.plan, self.edited_at = self.plan, fact.more, self.at
         self.owing.lost = (
             self.owing.lost or not self.up
         )  # who reads the settings later knows only what they say then

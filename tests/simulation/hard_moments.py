@@ -1,0 +1,64 @@
+"""Hard moments in histories: verbs beside a wake's slot, a long run over a kill, a machine that travels.
+
+They are strewn into a history by dice of their own: the same seed without them stays the same history.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from tests.simulation.history import ZONES, History, Step
+
+SHARE = 0.3  # of histories that have any
+BESIDE = (-3.0, -1.0, -0.3, -0.05, -0.001, 0.0, 0.001, 0.05, 0.3, 1.0, 20.0)  # seconds from a slot
+
+Moment = Callable[[random.Random, History], Iterator[Step]]
+
+
+def with_hard_moments(history: History) -> History:
+    """The same history, in some of which one or two of these happen."""
+    dice = random.Random(f"hard moments of {history.seed}")
+    if dice.random() >= SHARE:
+        return history
+    steps = list(history.steps)
+    for _ in range(dice.choice((1, 2))):
+        at = dice.randrange(len(steps) + 1)
+        steps[at:at] = dice.choice(MOMENTS)(dice, history)
+    return replace(history, steps=tuple(steps))
+
+
+def _verbs_beside_the_wake(dice: random.Random, history: History) -> Iterator[Step]:
+    """Whatever asks for a wake when its own slot comes: one begins, and nothing is lost."""
+    name = "wake" if history.wake else history.tasks[0].name
+    yield Step("near", dice.choice(BESIDE), name)
+    for _ in range(dice.choice((1, 2, 3))):
+        kind = dice.choice(("wake", "wake", "force", "force again", "reset", "pause", "resume"))
+        yield Step(kind, task=dice.choice(history.tasks).name)
+        yield Step("pass", dice.choice((0.0, 0.001, 0.02, 0.5)))
+    for task in history.tasks:
+        yield Step("resume", task=task.name)
+
+
+def _a_run_outlives_its_owner(dice: random.Random, history: History) -> Iterator[Step]:
+    """It is forced in the next life while it still runs; after another kill, too."""
+    task = dice.choice(history.tasks).name
+    yield Step("edit", task=task, more={"takes": 400.0, "timeout": 4000.0})
+    yield Step("force", task=task)
+    yield Step("pass", dice.choice((0.05, 1.0, 30.0)))
+    for _ in range(dice.choice((1, 1, 2))):
+        yield Step("kill at turn", dice.choice((0.0, 0.5, 5.0)), more=dice.choice((0, 3)))
+        yield Step("pass", 6.0)
+        yield Step(dice.choice(("force", "force again", "wake")), task=task)
+        yield Step("pass", dice.choice((0.0, 1.0, 60.0)))
+    yield Step("edit", task=task, more={"takes": 1.0})
+
+
+def _the_machine_travels(dice: random.Random, history: History) -> Iterator[Step]:
+    """Its zone is another one, for every task at once, mostly when one of them is about to run."""
+    zone, tasks = dice.choice(ZONES), [task for task in history.tasks if task.cron]
+    if tasks:
+        yield Step("near", dice.choice(BESIDE), dice.choice(tasks).name)
+    yield from (Step("edit", task=task.name, more={"zone": zone}) for task in tasks)
+
+
+MOMENTS: tuple[Moment, ...] = (_verbs_beside_the_wake, _a_run_outlives_its_owner, _the_machine_travels)
