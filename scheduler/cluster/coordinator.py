@@ -15,7 +15,7 @@ from scheduler.cluster.database import Database
 from scheduler.cluster.fence import FencedWriter
 from scheduler.cluster.guard import Guard
 from scheduler.cluster.history import ClusterHistory, read_output, read_runs
-from scheduler.cluster.leases import Lease, Leases
+from scheduler.cluster.leases import ENDING, Lease, Leases
 from scheduler.cluster.membership import move
 from scheduler.cluster.notes import FOLDER, ROOT, Notes, read_notes, write_files
 from scheduler.cluster.presence import Presence, overview
@@ -55,10 +55,14 @@ class ClusterClaim:
     recorder: Recorder
     leases: Leases
     copies: Copies
+    inside: Callable[[], int] = lambda: 0
     carrier: Carrier | None = None
 
     def in_place(self) -> bool:
         return self.lease.held and self.local.in_place()
+
+    def counts(self, inside: Callable[[], int]) -> None:
+        self.inside = inside
 
     async def release(self) -> None:
         await self.leases.release(self.lease)
@@ -73,15 +77,16 @@ class ClusterCoordinator:
         local: LocalCoordinator,
         engine: EngineSettings,
         root: Path,
-        calls: Callable[[], int],
         look: Callable[[], None],
         let_go: Callable[[str, str, bool], None],
         accept: Accept,
+        end: Callable[[], object] = lambda: os._exit(1),
     ) -> None:
+        """`end` ends this process at once."""
         self.machine, self._root, self._look = engine.machine, root, look
         self._local, self._let_go = local, let_go
         self._database = Database(engine.url)
-        self._guard = Guard(calls)
+        self._guard = Guard(self._inside)
         ours = Running(os.getpid(), born(os.getpid()) or 0.0, local.clock.now(), BOOT)
         self._leases = Leases(self._database, engine.machine, ours, engine.failover, self._guard.renewed)
         self._writer = FencedWriter(self._database, rows.wait)
@@ -98,7 +103,8 @@ class ClusterCoordinator:
         )
         self._overview: Cluster | None = None
         self._notes = Notes(self._database)
-        self._owned: dict[str, Lease] = {}
+        self._claims: dict[str, ClusterClaim] = {}
+        self._end = end
         self._reading: set[asyncio.Task[None]] = set()
         self._known: dict[str, CitizenSettings] = {}  # shared citizens whose home is here
         self._begun = asyncio.Lock()
@@ -125,14 +131,16 @@ class ClusterCoordinator:
             begun = await self._sender.take_over(lease)
             committed = await read_committed(self._database, citizen.name, begun)
             undo.pop_all()
-        self._owned[citizen.name] = lease
         lease.on_lost.append(partial(self._on_lost, citizen.name))
         lease.on_wanted = partial(self._on_wanted, citizen.name)
         store = ClusterStore(citizen.home, self._local.clock, lease, self._writer, self, committed)
         history = ClusterHistory(self._database, citizen.name, store, citizen.history)
         carrier = self._sender.of(lease, store)
         copies = self._notes.of(citizen.name, lease)
-        return ClusterClaim(lease, local, store, history, self._leases, copies, carrier)
+        claim = ClusterClaim(lease, local, store, history, self._leases, copies, carrier=carrier)
+        lease.on_lost.append(partial(self._end_later, claim))
+        self._claims[citizen.name] = claim
+        return claim
 
     async def guarded(self) -> None:
         """Return when the guard watches: without it nothing may be started."""
@@ -146,6 +154,25 @@ class ClusterCoordinator:
     def carried(self, process: Running) -> None:
         """This process becomes a run: it must not outlive the lease."""
         self._guard.add(process)
+
+    def begins_inside(self) -> None:
+        """A handler begins in this process: it must not outlive the lease, either."""
+        self._guard.begins_inside()
+
+    def _inside(self) -> int:
+        return sum(claim.inside() for claim in self._claims.values())
+
+    def _end_later(self, claim: ClusterClaim) -> None:
+        seconds = ENDING * self._leases.margin
+        asyncio.get_running_loop().call_later(seconds, self._end_with, claim)
+
+    def _end_with(self, claim: ClusterClaim) -> None:
+        """Nothing of it runs here when another machine may run it: a thread ends with its process."""
+        if number := claim.inside():
+            ends = "a handler does not end" if number == 1 else f"{number} handlers do not end"
+            log.critical(f"{ends}: this process does", extra={"citizen": claim.lease.citizen})
+            self._end()
+        self._guard.tell()
 
     async def free(self) -> Collection[str]:
         self._bus.begin()  # a freeze of all concerns citizens that nobody shares, too
@@ -184,8 +211,9 @@ class ClusterCoordinator:
                 if name == ROOT:
                     await self._fetch(ROOT, root_folder(self._root), owned=True)
                 elif known := self._known.get(name):
-                    lease = self._owned.get(name)
-                    await self._fetch(name, known.home / FOLDER, owned=lease is not None and not lease.lost)
+                    claim = self._claims.get(name)
+                    owned = claim is not None and not claim.lease.lost
+                    await self._fetch(name, known.home / FOLDER, owned=owned)
         self._look()
 
     async def _fetch(self, citizen: str, folder: Path, *, owned: bool) -> None:

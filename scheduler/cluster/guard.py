@@ -15,6 +15,7 @@ class Guard:
     def __init__(self, calls: Callable[[], int] = lambda: 0) -> None:
         self._calls = calls  # the handlers that run inside this process
         self._process: subprocess.Popen[bytes] | None = None
+        self._told = 0
 
     @property
     def alive(self) -> bool:
@@ -36,7 +37,19 @@ class Guard:
 
     def renewed(self, deadline: float) -> None:
         """The leases end at `deadline` (of the clock of `leases.elapsed`): nothing may run then."""
-        self._send(f"lease {deadline} {self._calls()}\n")
+        self._told = self._calls()
+        self._send(f"lease {deadline} {self._told}\n")
+
+    def begins_inside(self) -> None:
+        """A handler begins inside this process: it must not outlive the leases, whatever comes."""
+        if not self._told:
+            self._told = 1
+            self._send("calls 1\n")
+
+    def tell(self) -> None:
+        """How many handlers run inside this process by now; without one it outlives its leases."""
+        self._told = self._calls()
+        self._send(f"calls {self._told}\n")
 
     def add(self, run: Running) -> None:
         """This process is about to become a run."""

@@ -7,7 +7,7 @@ import sys
 
 from scheduler.cluster.leases import elapsed
 from scheduler.executors.process_tree import Family, Identity, ProcessEntry, descendants, everybody
-from scheduler.process.process_info import Running, alive, stat
+from scheduler.process.process_info import Running, alive
 
 LOOK = 0.05  # seconds between two attempts to kill what is still there
 CALM = 1.0  # seconds between two looks, at most
@@ -49,12 +49,11 @@ class Ward:
         return entries
 
     def end(self, *, calls: int = 0) -> bool:
-        """Kill the runs; and an owner that stands still with handlers inside it: nothing else ends those.
+        """Kill the runs; and an owner with handlers inside it, which it has not ended: nothing else does.
 
         Whether there was anything to kill.
         """
-        found = stat(self._owner.pid)
-        if calls and found and found.state in "Tt" and alive(self._owner):
+        if calls and alive(self._owner):
             os.kill(self._owner.pid, signal.SIGKILL)
         left = self.look()
         for one in left:
@@ -84,6 +83,8 @@ def main(pid: str, born: str) -> None:
                 return
             if kind == b"run":
                 ward.add(Running(int(values[0]), float(values[1]), 0.0))
+            elif kind == b"calls":
+                calls = int(values[0])
             else:
                 deadline, calls = float(values[0]), int(values[1])
                 ward.look()

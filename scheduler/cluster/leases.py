@@ -19,6 +19,7 @@ from scheduler.process.process_info import Running, alive
 from scheduler.schema.json_codec import from_json, to_json
 
 RENEWALS = 6  # in one lease: an owner gives up one part of it before the lease ends
+ENDING = 0.8  # of the margin: by then what an owner gave up has ended, or its process ends with it
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 _TAKE = """

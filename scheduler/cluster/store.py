@@ -66,6 +66,8 @@ class Guarded(Protocol):
 
     def carried(self, process: Running) -> None: ...
 
+    def begins_inside(self) -> None: ...
+
 
 class ClusterStore(DiskStore):
     """Commits first, then writes the file: v2's tools read it, and what a person edits in it counts.
@@ -109,7 +111,10 @@ class ClusterStore(DiskStore):
         answer: asyncio.Future[Mapping[str, str] | None] = asyncio.get_running_loop().create_future()
         self._starts.append(_Start(start, answer))
         self._commit_soon()
-        return await answer
+        variables = await answer
+        if start.inside and variables is not None:
+            self._guard.begins_inside()
+        return variables
 
     def end(self, run: Ended) -> None:
         """The open run of this task has ended so."""

@@ -15,14 +15,13 @@ def coordinator_of(
     engine: EngineSettings | None,
     root: Path,
     local: LocalCoordinator,
-    calls: Callable[[], int],
     look: Callable[[], None],
     let_go: Callable[[str, str, bool], None],
     accept: Callable[[str, RemoteStream, str], Coroutine[Any, Any, None]],
 ) -> Coordinator:
     """What decides whether this process may run a citizen of this root, by its settings.
 
-    `calls` counts the handlers inside this process; `look` hears that files of homes have changed. `let_go`
+    `look` hears that files of homes have changed. `let_go`
     hears which citizen it has to stop, why, and whether its runs have time to end. `accept` serves a client
     of another machine: its citizen, its stream, and who it is.
     """
@@ -31,7 +30,7 @@ def coordinator_of(
     # An extra: PostgreSQL's client is installed only with it.
     from scheduler.cluster.coordinator import ClusterCoordinator
 
-    return ClusterCoordinator(local, engine, root, calls, look, let_go, accept)
+    return ClusterCoordinator(local, engine, root, look, let_go, accept)
 
 
 def copies_of(engine: EngineSettings | None) -> Callable[[CitizenSettings | None], Copies]:

@@ -101,7 +101,6 @@ class Fleet:
             settings.engine,
             settings.root,
             self._local,
-            self._workers.calls,
             self._homes_now.set,
             self._let_go,
             self._serve_remote,
@@ -327,6 +326,7 @@ class Fleet:
             carrier=claim.carrier,
             copies=claim.copies,
         )
+        claim.counts(scheduler.inside)
         try:
             scheduler.add_listener(await self._alarms.listener(citizen))
             await scheduler.start(dispatch=self._dispatch)

@@ -42,6 +42,11 @@ BY_SCHEDULE = frozenset({Trigger.SCHEDULE, Trigger.CATCH_UP, Trigger.RETRY})
 OWN_PROCESS = (Command, Isolated)
 
 
+def is_inside(job: Job) -> bool:
+    """Whether the handler of its runs is in this process."""
+    return not (job.task.queue or isinstance(job.task.work, OWN_PROCESS))
+
+
 @lru_cache(1)
 def _process(pid: int) -> tuple[int, float]:
     """This process, for runs that it carries itself; asked once for all citizens."""
@@ -149,7 +154,10 @@ class TaskRegistry:
         assert job is not None
         slot = "" if job.state.slot is None or run.trigger is FORCE else repr(job.state.slot)
         task = job.task if job.task.queue else None
-        start = RunStart(run.name, slot, job.state.attempt + 1, run.trigger.value, run.since, job.state, task)
+        inside = is_inside(job)
+        start = RunStart(
+            run.name, slot, job.state.attempt + 1, run.trigger.value, run.since, job.state, task, inside
+        )
         run.variables = await self._store.started(start)
         if run.variables is None:
             run.reason, run.why = Outcome.INTERRUPTED, "it did not begin: another process owns this citizen"

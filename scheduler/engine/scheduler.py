@@ -36,16 +36,17 @@ from scheduler.engine.paid.commons import Commons, commons_of
 from scheduler.engine.paid.holds import Held
 from scheduler.engine.paid.paid_runs import PaidRuns
 from scheduler.engine.paid.summary import Summary
-from scheduler.engine.registry import TaskRegistry
+from scheduler.engine.registry import TaskRegistry, is_inside
 from scheduler.engine.remote import Carrier, RemoteRuns
 from scheduler.engine.run import RunHandle
-from scheduler.engine.runner import Execute, Runner
+from scheduler.engine.runner import DEAF, Execute, Runner
 from scheduler.engine.stop import Stop
 from scheduler.engine.wake.requests import WakeRequests
 from scheduler.engine.wake.results import RESULTS_KEPT, TaskResult, results_since
 from scheduler.engine.wake.wake import Wake
 from scheduler.errors import AlreadyRunning, BadSchedule, NotSetUp, SchedulerError, Stopping
 from scheduler.executors import Executor, Result
+from scheduler.executors.in_process import THREAD
 from scheduler.process.who import Who, this_process
 from scheduler.spending.money import amount_from
 from scheduler.storage.copies import NO_COPIES, Copies
@@ -185,6 +186,13 @@ class Scheduler:
             self._jump.cancel()
         if (job := self._registry.jobs.get(WAKE)) and job.run and not job.run.opened:
             job.run.halt(Outcome.INTERRUPTED)  # it waits for tasks: no turn any more
+
+    def inside(self) -> int:
+        """How many handlers of this citizen run in this process, also those that outlived their runs."""
+        handles = [*self._registry.runs.values(), *self._registry.wakes.values()]
+        running = [run for run in handles if run.job and is_inside(run.job)]
+        left = [job.left for job in (*self._registry.jobs.values(), *self._leaving.values()) if job.left]
+        return len(running) + sum(what in (THREAD, DEAF) and alive() for what, alive in left)
 
     @property
     def stopping(self) -> bool:

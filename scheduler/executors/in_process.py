@@ -21,6 +21,7 @@ from scheduler.process import standard_streams
 from scheduler.process.adopted import Makers
 from scheduler.process.threads import in_thread
 
+THREAD = "thread"  # that a run left behind
 REMEMBERED = 20_000  # shapes; more distinct handlers than that are only slower
 
 
@@ -232,7 +233,7 @@ class InProcessExecutor:
 
     async def _in_thread(self, task: Task, call: partial[Any], watcher: RunListener) -> Any:
         def left(thread: Thread) -> None:
-            watcher.left_behind("thread", thread.is_alive)
+            watcher.left_behind(THREAD, thread.is_alive)
 
         return await in_thread(partial(self._alone, call), task.name, left)
 

@@ -1,7 +1,7 @@
 """Decides whether this process may run a citizen, and keeps its states and runs: by the lock of its home."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,6 +29,10 @@ class Claim(Protocol):
     recorder: Recorder
     copies: Copies
     carrier: Carrier | None  # of runs that workers carry
+
+    def counts(self, inside: Callable[[], int]) -> None:
+        """`inside` says how many handlers of the citizen run in this process."""
+        ...
 
     def in_place(self) -> bool:
         """Whether it still holds; may block, for any thread."""
@@ -94,6 +98,9 @@ class LocalClaim:
     recorder: Recorder
     copies: Copies = NO_COPIES
     carrier: Carrier | None = None
+
+    def counts(self, inside: Callable[[], int]) -> None:
+        """Nobody else can run it while they do."""
 
     def in_place(self) -> bool:
         return self.ownership.in_place()

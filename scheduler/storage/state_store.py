@@ -42,6 +42,7 @@ class RunStart(NamedTuple):
     started: float  # Unix seconds
     state: TaskState
     remote: Task | None = None  # the task, if a worker carries the run
+    inside: bool = False  # its handler runs in this process
 
 
 class Store:

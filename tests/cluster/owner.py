@@ -20,7 +20,8 @@ HIDING = (
 
 def main(seconds: float, calls: int, end: str) -> None:
     become_reaper()
-    guard = Guard(lambda: calls)
+    inside = [calls]
+    guard = Guard(lambda: inside[0])
     guard.begin()
     guard.renewed(elapsed() + seconds)
     start(guard, "sleep", "300")
@@ -32,6 +33,11 @@ def main(seconds: float, calls: int, end: str) -> None:
     if end == "close":
         guard.close()
         print("closed", flush=True)
+        time.sleep(60)
+    if end == "settle":
+        inside[0] = 0
+        guard.tell()
+    if end:  # its loop stands still, or it is cut off
         time.sleep(60)
     while True:
         time.sleep(seconds / 6)

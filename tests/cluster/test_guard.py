@@ -77,6 +77,19 @@ def test_a_frozen_owner_with_handlers_inside_it_ends_with_its_leases(owners: lis
     assert wait_for_end([*owner.runs, owner.guard])
 
 
+def test_an_owner_that_cannot_end_a_handler_inside_it_ends_with_its_leases(owners: list[Owner]) -> None:
+    """Its loop stands still, though it is not frozen: nobody can see from outside what runs in it."""
+    owners.append(owner := Owner(2.0, calls=1, end="block"))
+    assert owner.process.wait(20) == -signal.SIGKILL
+    assert wait_for_end([*owner.runs, owner.guard])
+
+
+def test_an_owner_that_has_ended_its_handlers_outlives_its_leases(owners: list[Owner]) -> None:
+    owners.append(owner := Owner(2.0, calls=1, end="settle"))
+    assert wait_for_end(owner.runs)
+    assert owner.process.poll() is None and not ended(owner.guard)
+
+
 def test_an_owner_that_closes_its_guard_keeps_what_it_left_on_purpose(owners: list[Owner]) -> None:
     owners.append(owner := Owner(600.0, end="close"))
     assert owner.process.stdout and owner.process.stdout.readline() == "closed\n"

@@ -22,7 +22,7 @@ async def place(url: str, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Clu
 
     local = LocalCoordinator(FleetOptions(), clock)
     engine = EngineSettings(url, "m1")
-    made = ClusterCoordinator(local, engine, tmp_path, lambda: 0, lambda: None, lambda *_: None, nobody)
+    made = ClusterCoordinator(local, engine, tmp_path, lambda: None, lambda *_: None, nobody)
     yield made
     await made.close()
 

@@ -40,9 +40,13 @@ class Machine:
         self.looked = 0
         local = LocalCoordinator(FleetOptions(), clock)
         engine = EngineSettings(url, name, 60.0)
+        self.ended = 0
         self.coordinator = ClusterCoordinator(
-            local, engine, self.root, lambda: 0, self._look, lambda *_: None, self._accept
+            local, engine, self.root, self._look, lambda *_: None, self._accept, self._end
         )
+
+    def _end(self) -> None:
+        self.ended += 1
 
     def _look(self) -> None:
         self.looked += 1
@@ -162,6 +166,21 @@ async def test_the_record_of_wakes_goes_with_the_citizen(machines: tuple[Machine
     after.take_up({})
     assert (after.count, after.told, dict(after.seen)) == (1, told, {"tasks": "1"})
     assert read_note(two.home).number == 0
+
+
+async def test_a_process_ends_with_a_handler_that_does_not(
+    machines: tuple[Machine, Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.cluster.coordinator.ENDING", 0.001)
+    for machine, running in zip(machines, (0, 1), strict=True):
+        claim = await machine.own()
+        told: list[int] = []
+        monkeypatch.setattr(machine.coordinator._guard, "tell", lambda told=told: told.append(1))
+        claim.counts(lambda running=running: running)
+        claim.lease.lose()
+        await until(lambda told=told: told, "the guard is told")
+        assert machine.ended == running
+        await claim.release()
 
 
 async def test_joining_takes_them_along_and_leaving_brings_them_back(database: Database, home: Path) -> None:

@@ -70,6 +70,8 @@ class Machine:
 
     def carried(self, process: Running) -> None: ...
 
+    def begins_inside(self) -> None: ...
+
     async def close(self) -> None:
         self.scheduler.stop_now()
         await self.scheduler.stop(0)

@@ -16,6 +16,7 @@ import psycopg
 from scheduler.cluster.bus import Bus, Stream
 from scheduler.cluster.database import Connection, Database
 from scheduler.cluster.guard import Guard
+from scheduler.cluster.leases import ENDING
 from scheduler.cluster.remote import rows
 from scheduler.cluster.remote.carrier import hear
 from scheduler.cluster.remote.definitions import Definitions
@@ -255,6 +256,7 @@ class Worker:
 
     def _lost(self) -> None:
         """The lease is over: end all runs before others may believe that they have ended."""
+        asyncio.get_running_loop().call_later(ENDING * self._presence.margin, self._guard.tell)
         for each in self._carried.values():
             if not each.over:
                 each.handle.halt(Outcome.INTERRUPTED, f"{self._machine} lost touch with the database")
