@@ -32,9 +32,9 @@ def forget_epochs() -> None:
 
 def forget_leases() -> None:
     from scheduler.cluster.guard import Guard
-    from scheduler.cluster.remote.presence import Presence
+    from scheduler.cluster.remote.worker_lease import WorkerLease
 
-    Presence._give_up = lambda presence, why: None  # type: ignore[method-assign]
+    WorkerLease._give_up = lambda lease, why: None  # type: ignore[method-assign]
     Guard.renewed = lambda guard, deadline: None  # type: ignore[method-assign]
 
 

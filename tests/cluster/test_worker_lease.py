@@ -7,12 +7,12 @@ import pytest
 
 from scheduler.cluster.database import Database
 from scheduler.cluster.leases import elapsed
-from scheduler.cluster.remote.presence import Presence
+from scheduler.cluster.remote.worker_lease import WorkerLease
 from scheduler.process.process_info import Running
 from tests.fakes import until
 
 
-class Here(Presence):
+class Here(WorkerLease):
     """A worker on g1 that notes what it hears."""
 
     def __init__(self, database: Database, seconds: float) -> None:

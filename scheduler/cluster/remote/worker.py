@@ -21,8 +21,8 @@ from scheduler.cluster.remote import rows
 from scheduler.cluster.remote.carrier import hear
 from scheduler.cluster.remote.definitions import Definitions
 from scheduler.cluster.remote.ending import ending
-from scheduler.cluster.remote.presence import Presence
 from scheduler.cluster.remote.teller import Teller
+from scheduler.cluster.remote.worker_lease import WorkerLease
 from scheduler.config.loader import Settings
 from scheduler.config.settings import EngineSettings
 from scheduler.core.secrets import Masks
@@ -76,7 +76,7 @@ class Worker:
         self._guard = Guard(self._executor.calls)
         ours = Running(os.getpid(), born(os.getpid()) or 0.0, clock.now(), BOOT)
         facts = (engine.machine, queues, concurrency, ours, engine.failover)
-        self._presence = Presence(self._database, *facts, self._guard.renewed, self._lost)
+        self._lease = WorkerLease(self._database, *facts, self._guard.renewed, self._lost)
         self._registry = TaskRegistry("worker", Store(), clock, lambda job: None)
         self._runner = Runner(self._registry, clock, self._executor, self._ended)
         self._bus = Bus(self._database, uuid4(), self._nobody)
@@ -93,7 +93,7 @@ class Worker:
         await asyncio.to_thread(self._guard.begin)
         await self._enter(stop)
         self._bus.begin()
-        work = (self._presence.keep(), self._look_forever(), self._hear_forever())
+        work = (self._lease.keep(), self._look_forever(), self._hear_forever())
         keeping, looking, hearing = (asyncio.create_task(each, name="worker") for each in work)
         queues = ", ".join(self._queues)
         log.info(
@@ -115,7 +115,7 @@ class Worker:
         said = ""
         while not stop.is_set():
             try:
-                return await self._presence.enter()
+                return await self._lease.enter()
             except DatabaseAway as error:
                 if str(error) != said:
                     log.error(said := str(error))
@@ -133,8 +133,8 @@ class Worker:
         """Take knocks, on new connections after each time that the database was away."""
         said = ""
         while True:
-            self._presence.came_back.clear()
-            listens = self._presence.crowd <= CROWD
+            self._lease.came_back.clear()
+            listens = self._lease.crowd <= CROWD
             taking = hear(self._url, self._queues, self._concurrency, self.carry, listens=listens)
             hearing = asyncio.create_task(taking, name="knocks")
             changed = asyncio.create_task(self._changed(listens))
@@ -145,15 +145,15 @@ class Worker:
                 hearing.cancel()
                 await asyncio.wait({hearing}, timeout=CLOSING)
             error = hearing.exception() if hearing.done() and not hearing.cancelled() else None
-            if error and str(error) != said and not self._presence.troubled:
+            if error and str(error) != said and not self._lease.troubled:
                 log.error(said := str(error))
             await asyncio.sleep(AGAIN)
 
     async def _changed(self, listens: bool) -> None:
         """Return when knocks have to be taken in another way, or on other connections."""
-        while not self._presence.came_back.is_set():
+        while not self._lease.came_back.is_set():
             await asyncio.sleep(LOOK)
-            if listens != (self._presence.crowd <= CROWD) and not self._carried:
+            if listens != (self._lease.crowd <= CROWD) and not self._carried:
                 return
 
     async def carry(self, run: int) -> None:
@@ -172,13 +172,13 @@ class Worker:
     async def _claim(self, run: int) -> tuple[UUID, rows.Claimed | None]:
         """As whom, and the run; None if it must not begin. Waits for a database that does not answer."""
         while not self._stopping:
-            worker = self._presence.id
-            if self._presence.held:
+            worker = self._lease.id
+            if self._lease.held:
                 with contextlib.suppress(psycopg.Error, DatabaseAway):
                     async with self._asking:
                         return worker, await rows.claim(await self._connected(), run, worker)
             await asyncio.sleep(AGAIN)
-        return self._presence.id, None
+        return self._lease.id, None
 
     # -------------------------------------------------------------- a run
 
@@ -243,7 +243,7 @@ class Worker:
         log.info(said, extra={"citizen": claimed.citizen, "task": claimed.task})
 
     def _may_finish(self) -> bool:
-        return not self._stopping or self._presence.held
+        return not self._stopping or self._lease.held
 
     def _ended(self, handle: RunHandle, result: Result) -> None:
         handle.result = result
@@ -271,7 +271,7 @@ class Worker:
                     await self._look()
 
     async def _look(self) -> None:
-        worker = self._presence.id
+        worker = self._lease.id
         seen = [each for each in self._carried.values() if each.worker == worker and not each.over]
         async with self._asking:
             asked = await rows.asked(await self._connected(), worker)
@@ -295,7 +295,7 @@ class Worker:
 
     async def _close(self) -> None:
         await self._executor.close()
-        await self._presence.leave()
+        await self._lease.leave()
         await self._bus.close()
         if self._connection:
             await self._connection.close()

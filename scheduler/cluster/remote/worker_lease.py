@@ -32,7 +32,7 @@ RETURNING (SELECT timeline_id FROM pg_control_checkpoint()), (
 _LEAVE = "DELETE FROM experience.workers WHERE id = %s"
 
 
-class Presence:
+class WorkerLease:
     """This worker's row; `id` is new with each lease, and whatever an older one claimed is over."""
 
     def __init__(
