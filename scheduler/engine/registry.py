@@ -213,6 +213,15 @@ class TaskRegistry:
         for listener in self.bus.listeners:
             listener.started(job.task)
 
+    async def began_elsewhere(self, run: RunHandle, machine: str) -> None:
+        """A worker on that machine begins the run, which had waited: it counts from now on."""
+        run.where, run.since, run.started_at = machine, self._clock.now(), self._clock.elapsed()
+        if run.job is not None and (running := run.job.state.running):
+            self._update_carried(run.job, replace(running, since=run.since))
+        run.began_at = run.started_at
+        if (written := self.written()) is not None:
+            await written
+
     async def began(self, run: RunHandle) -> None:
         """What carries the run is this process."""
         if run.job is not None and (running := run.job.state.running):

@@ -34,8 +34,7 @@ class RemoteRuns:
             raise TaskFailed(f"{self._citizen} is not shared, so no {task.queue} worker may run it: {fix}")
 
         async def began(machine: str) -> None:
-            run.where = machine
             self._runner.watch(run, task.timeout)
-            await self._registry.began(run)
+            await self._registry.began_elsewhere(run, machine)
 
         return await self._carrier.run(task, context, run, began)

@@ -39,10 +39,12 @@ async def test_one_worker_claims_it_and_that_one_ends_it(desk: Desk) -> None:
     claimed = await desk.claim(run, one)
     assert claimed and claimed.holder == desk.leases.holder and claimed.digest == "digest"
     assert claimed.variables == {"EXPERIENCE_SLOT": "opus/render/slot1", "EXPERIENCE_EPOCH": "1"}
-    assert await desk.claim(run, two) is None and await desk.claim(run, one) is None
+    assert await desk.claim(run, two) is None
+    assert await desk.claim(run, one) == claimed  # the answer was lost
     assert not await desk.finish(run, two)
     assert await desk.finish(run, one) and await desk.finish(run, one)  # again: the answer was lost
     assert (await desk.look(run))[run].result == OK
+    assert await desk.claim(run, one) is None
 
 
 async def test_its_row_goes_when_its_outcome_is_on_record(desk: Desk) -> None:

@@ -172,7 +172,9 @@ def _running(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> 
     by = f" by {start.who.in_full}" if start and start.who else ""
     trigger = f"{TRIGGERS[start.trigger]}{by}" if start and start.trigger else ""
     late = _late(start, seen) if start else ""
-    said = f"running since {clock} ({', '.join(filter(None, [trigger, late, _limit(task, now - since)]))})"
+    where = f" on {task.where}" if task.where else ""
+    facts = ", ".join(filter(None, [trigger, late, _limit(task, now - since)]))
+    said = f"running{where} since {clock} ({facts})"
     said += _slow(now - since, seen.usual)
     if seen.pulse.culprit == f"{snapshot.citizen}/{task.name}" and stalled(seen.pulse):
         return f"{said}: it holds up the scheduler for {seen.pulse.age:.0f}s"

@@ -32,7 +32,8 @@ worker AS MATERIALIZED (
     SELECT id FROM experience.workers WHERE id = %(worker)s AND until > clock_timestamp() FOR SHARE)
 UPDATE experience.remote q SET worker = worker.id
 FROM owner, worker, experience.runs r
-WHERE q.run = %(run)s AND q.worker IS NULL AND NOT q.stop AND r.id = q.run AND r.outcome IS NULL
+WHERE q.run = %(run)s AND NOT q.stop AND q.result IS NULL AND r.id = q.run AND r.outcome IS NULL
+    AND (q.worker IS NULL OR q.worker = worker.id)  -- its own: the answer to its claim was lost
     AND NOT EXISTS (
         SELECT 1 FROM experience.remote x JOIN experience.workers w ON w.id = x.worker
         WHERE (x.citizen, x.task) = (q.citizen, q.task) AND x.run <> q.run AND x.result IS NULL
@@ -163,7 +164,10 @@ async def wait(connection: Connection, runs: Sequence[Waiting]) -> None:
 
 
 async def claim(connection: Connection, run: int, worker: UUID) -> Claimed | None:
-    """The run, which no other worker carries from now on; None if it must not begin."""
+    """The run, which no other worker carries from now on; None if it must not begin.
+
+    Asked again, it is given again: a worker knows what it carries.
+    """
     row = await (await connection.execute(_CLAIM, {"run": run, "worker": worker})).fetchone()
     return Claimed(*row) if row else None
 

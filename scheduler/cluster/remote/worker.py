@@ -82,6 +82,7 @@ class Worker:
         self._bus = Bus(self._database, uuid4(), self._nobody)
         self._slots = asyncio.Semaphore(concurrency)
         self._carried: dict[int, Carried] = {}
+        self._known: set[int] = set()  # runs that somebody knocked for, until they have ended
         self._tasks: set[asyncio.Task[None]] = set()
         self._connection: Connection | None = None
         self._asking = asyncio.Lock()
@@ -157,17 +158,28 @@ class Worker:
                 return
 
     async def carry(self, run: int) -> None:
-        """Carry the run, if it is to be carried; returns when it has ended."""
-        async with self._slots:
-            if not self._guard.alive:
-                await asyncio.to_thread(self._guard.begin)
-            worker, claimed = await self._claim(run)
-            if claimed is None:
-                return
-            task = asyncio.create_task(self._carry(claimed, worker), name=f"run {run}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            await asyncio.shield(task)
+        """Carry the run, if it is to be carried; returns when it has ended.
+
+        Whoever knocked may go: a claim is on record before its answer is here, and must not be dropped then.
+        """
+        if run in self._known:  # knocked twice
+            return
+        self._known.add(run)
+        task = asyncio.create_task(self._claim_and_carry(run), name=f"run {run}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(task)
+
+    async def _claim_and_carry(self, run: int) -> None:
+        try:
+            async with self._slots:
+                if not self._guard.alive:
+                    await asyncio.to_thread(self._guard.begin)
+                worker, claimed = await self._claim(run)
+                if claimed:
+                    await self._carry(claimed, worker)
+        finally:
+            self._known.discard(run)
 
     async def _claim(self, run: int) -> tuple[UUID, rows.Claimed | None]:
         """As whom, and the run; None if it must not begin. Waits for a database that does not answer."""
@@ -256,7 +268,7 @@ class Worker:
 
     def _lost(self) -> None:
         """The lease is over: end all runs before others may believe that they have ended."""
-        asyncio.get_running_loop().call_later(ENDING * self._presence.margin, self._guard.tell)
+        asyncio.get_running_loop().call_later(ENDING * self._lease.margin, self._guard.tell)
         for each in self._carried.values():
             if not each.over:
                 each.handle.halt(Outcome.INTERRUPTED, f"{self._machine} lost touch with the database")

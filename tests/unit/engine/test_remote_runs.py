@@ -44,10 +44,13 @@ async def test_it_waits_for_a_worker_and_says_where_it_runs(build, clock):
     await until(lambda: scheduler.snapshot().tasks[0].where == "g1", "a worker began it")
     runs = scheduler.snapshot().tasks[0]
     assert (runs.kind, runs.queue, runs.held) == (TaskStatus.RUNNING, "gpu", None)
+    assert runs.running_since == clock.now()  # not since it waits
+    await clock.advance(7)
     elsewhere.done.set()
     await until(lambda: scheduler.snapshot().tasks[0].run_count == 1, "it ended")
     ended = scheduler.snapshot().tasks[0]
     assert (ended.text, ended.where, ended.kind) == ("rendered", "", TaskStatus.OK)
+    assert ended.last_duration == 7.0
 
 
 async def test_its_timeout_counts_from_when_a_worker_begins_it(build, clock):

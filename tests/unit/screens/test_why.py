@@ -180,6 +180,7 @@ TABLE = [
     ),
     # at work
     (running(), (), Evidence(), "running since 11:59:48 (timeout 2m)"),
+    (running(where="g1"), (), Evidence(), "running on g1 since 11:59:48 (timeout 2m)"),
     (running(100), (), Evidence(), "running since 11:58:20 (stopped in 20s by its timeout of 2m)"),
     (running(125), (), Evidence(), "running since 11:57:55 (beyond its timeout of 2m: it is being stopped)"),
     (
