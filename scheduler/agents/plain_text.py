@@ -13,7 +13,9 @@ from scheduler.core.costs import Usage
 # A terminal may wrap the line anywhere.
 _USAGE = re.compile(r"Tokens:\s+([\d.,]+[kM]?)\s+sent,[^$]*?([\d.,]+[kM]?)\s+received")
 _COST = re.compile(r"Cost:\s+\$[\d.,]+\s+\w+,\s+\$([\d.,]*\d)\s+session")
-_ERROR = re.compile(r"^(?:litellm\.)?\w*(?:Error|Exception): .*(?:\n.*){0,3}", re.MULTILINE)
+# Its own errors, not those of the code that it works on.
+_OWN = r"litellm\.\w+|RateLimitError|AuthenticationError|ContextWindowExceededError"
+_ERROR = re.compile(rf"^(?:{_OWN}): .*(?:\n.*){{0,3}}", re.MULTILINE)
 _TIMES = {"k": 1000, "M": 1_000_000}
 
 

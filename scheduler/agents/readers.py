@@ -26,8 +26,6 @@ READERS: Mapping[str, Callable[[str], AgentReport]] = {
 # Their tokens are those of the whole session, also of a resumed one: openai/codex exec_events.rs, gemini-cli
 # docs/cli/session-management.md. Of Claude Code the sources disagree: each of its runs counts whole.
 RUNNING_TOTALS = frozenset(("codex", "gemini"))
-
-
 SIGNAL = 128  # exit codes from here on: a signal ended the program
 
 
@@ -39,24 +37,31 @@ def read_report(
     Words that stand for a refusal count only when the run failed: a good answer may talk about limits.
     `now` is the moment of the failure (Unix seconds), `zone` the one for texts that name none.
     """
-    report = READERS[program](output)
-    if report.ending is Ending.NO_RESULT and exit_code:
-        report = _cut_short(report, program, output, exit_code)
-    elif report.ending is Ending.ERROR and not report.failure.text:  # said beside its own format, maybe
-        report = replace(report, failure=replace(report.failure, text=plain_text(output)))
+    report = _ended(READERS[program](output), program, exit_code)
     if report.ending is Ending.ERROR or (report.ending is Ending.NO_RESULT and exit_code):
-        return replace(report, refusal=find_refusal(report.failure, now, zone, more))
+        why = _why(report, program, output, exit_code)
+        return replace(report, refusal=find_refusal(why, now, zone, more))
     return report
 
 
-def _cut_short(report: AgentReport, program: str, output: str, exit_code: int) -> AgentReport:
-    """A failed program that did not say so in its own format: its exit code and its words count."""
-    if (program, exit_code) == ("gemini", gemini.TURN_LIMIT_EXIT):
+def _ended(report: AgentReport, program: str, exit_code: int) -> AgentReport:
+    """Where the output does not say how it ended, the exit code may."""
+    if program == "aider" and exit_code and report.ending is Ending.OK:
+        return replace(report, ending=Ending.ERROR)
+    if (program, exit_code) == ("gemini", gemini.TURN_LIMIT_EXIT) and report.ending is Ending.NO_RESULT:
         return replace(report, ending=Ending.TURN_LIMIT)
-    status = 401 if (program, exit_code) == ("gemini", gemini.SIGN_IN_EXIT) else None
-    known = report.failure if exit_code < SIGNAL else Failure()
-    text = "\n".join(filter(None, (plain_text(output), known.text)))
-    return replace(report, failure=replace(known, text=text, status=known.status or status))
+    return report
+
+
+def _why(report: AgentReport, program: str, output: str, exit_code: int) -> Failure:
+    """Why it failed, for its refusal: in its own format, else in the words beside that."""
+    known = report.failure
+    if report.ending is Ending.ERROR and known.text:
+        return known
+    if exit_code >= SIGNAL:  # it was ended by others: what it said of retries is no answer
+        known = Failure()
+    status = 401 if (program, exit_code) == ("gemini", gemini.SIGN_IN_EXIT) else known.status
+    return replace(known, text="\n".join(filter(None, (plain_text(output), known.text))), status=status)
 
 
 def refusal_in(output: str, now: float, zone: tzinfo, more: Rules = ()) -> Refusal | None:

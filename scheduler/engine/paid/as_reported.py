@@ -5,7 +5,7 @@ from dataclasses import replace
 from scheduler.agents.report import AgentReport, Ending
 from scheduler.core.task import Outcome
 from scheduler.executors import Result
-from scheduler.executors.result import plain
+from scheduler.executors.result import how, plain
 
 _LIMITS = {Ending.TURN_LIMIT: "reached its limit of turns", Ending.BUDGET_LIMIT: "reached its budget"}
 
@@ -16,7 +16,9 @@ def as_reported(result: Result, report: AgentReport) -> Result:
         return result
     outcome = _outcome(result.outcome, report.ending)
     said = report.summary if report.ending is Ending.OK else report.failure.text
-    text = _first_line(said) or _LIMITS.get(report.ending, result.text)
+    text = _first_line(said) or _LIMITS.get(report.ending, "")
+    if text and report.ending is Ending.OK and result.outcome.bad:  # nor is its answer the reason
+        text = f"{how(result.code)}: {text}"
     return replace(result, outcome=outcome, text=plain(text) or result.text)
 
 

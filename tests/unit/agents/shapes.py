@@ -397,6 +397,8 @@ SHAPES = (
     ),
     # Aider
     Shape("aider", PRICED, "ok", 0, cost="0.0042", tokens=(4100, 500), turns=1),
+    Shape("aider", f"{SENT}\nValueError: of a test", "ok", 0, tokens=(4100, 500), turns=1),
+    Shape("aider", f"{SENT}\nNot logged in", "auth", 1, tokens=(4100, 500), turns=1),
     Shape("aider", SENT, "ok", 0, tokens=(4100, 500), turns=1),
     Shape(
         "aider",

@@ -238,14 +238,14 @@ async def test_a_program_that_is_refused_with_exit_code_0_was_refused(build, clo
         ("error_max_turns", 0, "warning", "reached its limit of turns"),
         ("error_max_budget_usd", 1, "failed", "reached its budget"),
         ("error_during_execution", 1, "failed", "the tool broke"),
-        ("success", 1, "failed", "done"),
+        ("success", 1, "failed", "exit 1: done"),
         ("success", 0, "ok", "done"),
     ],
 )
 def test_what_a_program_says_of_its_end_is_the_result(
     subtype: str, exit_code: int, outcome: str, text: str
 ) -> None:
-    more = {"error_during_execution": {"errors": [text]}, "success": {"result": text}}.get(subtype, {})
+    more = {"error_during_execution": {"errors": [text]}, "success": {"result": "done"}}.get(subtype, {})
     printed = json.dumps({"type": "result", "subtype": subtype, **more})
     given = Result(Outcome.FAILED if exit_code else Outcome.OK, '{"type":"result"', code=exit_code)
     said = as_reported(given, read_report("claude", printed, exit_code, NOON, UTC))
