@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from tui.terminal.chosen_theme import ChosenTheme
 
 TURNS = 5  # of the loop, until all widgets have asked for their repaint
+LINES_OF_TOAST = 3  # at most: with less room below the panels there is one, over the keys
 TOLD = 6.0  # seconds that the footer says what was done
 SETTLED = 5.0  # seconds until the first snapshots of all citizens are there
 JUST_AFTER = 0.02  # seconds: ticks come right after a full second, so that due times do not flicker
@@ -265,6 +266,11 @@ class ExperienceApp(App[str]):
     def on_lesson_settings_asked(self, message: Lesson.SettingsAsked) -> None:
         self._changes.asked(message.what)  # of an empty fleet: the first steps ask for their citizen
 
+    def on_fleet_grid_arranged(self) -> None:
+        """With free lines below the panels a message may be longer."""
+        roomy = self._body.rows is self._body.grid and self._body.grid.free >= LINES_OF_TOAST
+        self.screen_stack[0].set_class(roomy, "-roomy")
+
     def on_fleet_body_changed(self) -> None:
         self._show_lesson()
         self._show_status()
@@ -302,6 +308,7 @@ class ExperienceApp(App[str]):
     def action_table(self) -> None:
         """From the panels to the table, or back."""
         self._body.switch()
+        self.on_fleet_grid_arranged()
 
     def on_fleet_rows_view_changed(self) -> None:
         """Other rows may match by now, too."""

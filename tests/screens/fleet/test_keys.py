@@ -753,3 +753,20 @@ async def test_the_count_of_failures_stands_beside_the_failure_only():
     nap = replace(failed("nap", "no route"), note="waits for pid 7, started by an owner that died")
     async with screen(FakeFleet(citizen("opus", nap, failed("scan", "no route")))) as pilot:
         assert shown(pilot).count("×2") == 1
+
+
+async def test_a_message_covers_no_row_whatever_the_room():
+    refusal = (
+        "opus/t01: a long refusal that names what is wrong, where it is, and what may be done about that now"
+    )
+    for size, rows, lines in (((80, 24), 25, 1), ((30, 8), 9, 1), ((80, 24), 6, 2)):
+        fleet = FakeFleet(citizen("opus", *(task(f"t{number:02}") for number in range(rows))))
+        async with screen(fleet, size=size) as pilot:
+            before = shown(pilot).splitlines()
+            pilot.app._actions.toast("an older one", "error")
+            pilot.app._actions.toast(refusal, "error")
+            await until(lambda pilot=pilot: "a long refusal" in shown(pilot), "it is said")
+            after = shown(pilot).splitlines()
+            same = size[1] - lines
+            assert after[:same] == before[:same] and all("t0" not in line for line in before[same:])
+            assert "opus/t01" in after[same], (size, rows)
