@@ -78,6 +78,7 @@ class TaskState:
     forced: bool = False  # and not begun: neither a pause nor a crash keeps it from running
     asked_by: Who | None = None  # for the run that is due now
     skips: Skips | None = None  # of the last day on which it was due
+    let_go: str = ""  # what keeps it from its times, as far as the history says so already
     declined: float | None = None  # no slot up to this is due: its run was taken out of the queue
 
     def changed(self, **fields: Any) -> "TaskState":
@@ -109,7 +110,7 @@ class TaskState:
     def prepared(self, running: Running, slot: float | None) -> "TaskState":
         """What must come before the run is under way; a crash, and it never began."""
         served = self.slot if slot is None else slot
-        return self.changed(running=running, starting=True, slot=served)
+        return self.changed(running=running, starting=True, slot=served, let_go="")
 
     def opened(self, since: float) -> "TaskState":
         """What had to come before the run is done: it starts, and counts from when it was decided."""

@@ -4,8 +4,9 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
-from scheduler.core.planning import LATE, due_since_seen, made_up, next_start, pause_is_over
+from scheduler.core.planning import LATE, due_since_seen, made_up, next_slot, next_start, pause_is_over
 from scheduler.core.schedules.schedule import NEVER
+from scheduler.core.spans import moment
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
 from scheduler.engine.freezing import Freezing
@@ -76,6 +77,8 @@ class Dispatcher:
         if freeze:
             self._due_queue.drop(job)
             return
+        if job.is_wake and job.task.active and when > now:
+            self._outside_hours(job, when, now)
         state = job.state
         if state.paused and not state.forced and state.paused_until is not None:
             when = state.paused_until  # it resumes then, whatever is due
@@ -84,6 +87,16 @@ class Dispatcher:
             self._due_queue.put(job, when)
             if when < self._timer_at:
                 self._arm()
+
+    def _outside_hours(self, job: Job, when: float, now: float) -> None:
+        """The wake waits for its hours: a time that its schedule wanted lies outside them."""
+        active, state = job.task.active, job.state
+        if active is None or state.paused or when == NEVER:
+            return
+        slot = next_slot(self._citizen, job.task, state, now)
+        if slot < when and not active.contains(slot):
+            until = moment(when, now)
+            self._registry.let_go(job, f"hours {when:.0f}", f"outside its hours ({active}) until {until}")
 
     def forget(self, job: Job) -> None:
         """Drop a task that was removed."""

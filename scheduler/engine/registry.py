@@ -15,7 +15,7 @@ from scheduler.core.schedules.freeze import Span
 from scheduler.core.schedules.schedule import DRIFT
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Command, Isolated, Outcome, Trigger
-from scheduler.core.views import Hold, Receipt, TaskView
+from scheduler.core.views import Hold, HoldKind, Receipt, TaskView
 from scheduler.engine.event_bus import EventBus
 from scheduler.engine.job import Job
 from scheduler.engine.run import RunHandle
@@ -38,6 +38,7 @@ OK, INTERRUPTED, REFUSED, SCHEDULE, FORCE, URGENT = (
     *(Trigger.SCHEDULE, Trigger.FORCE, Trigger.URGENT),
 )
 RETRY = Trigger.RETRY
+RECEIPTS = (HoldKind.BUDGET, HoldKind.PROVIDER)  # holds of which the history has a row
 BY_SCHEDULE = frozenset({Trigger.SCHEDULE, Trigger.CATCH_UP, Trigger.RETRY})
 OWN_PROCESS = (Command, Isolated)
 
@@ -172,8 +173,18 @@ class TaskRegistry:
         if hold and (hold.kind, hold.about) != job.told:
             job.told = (hold.kind, hold.about)
             self.add_event(_kind_of(hold), job.task.name, text=hold.why)
+            if hold.kind in RECEIPTS:
+                self.let_go(job, f"{hold.kind} {hold.about}", hold.why)
             for listener in self.bus.listeners:
                 listener.held(job.task, hold)
+
+    def let_go(self, job: Job, about: str, why: str) -> None:
+        """Times of the wake come to nothing from now on: one row of history says so, also over restarts."""
+        if not job.is_wake or job.state.let_go == about:
+            return
+        now = self._clock.now()
+        self.update(job, job.state.changed(let_go=about))
+        self.bus.record(FinishedRun(WAKE, SCHEDULE, 1, now, now, 0.0, Outcome.SKIPPED, why))
 
     def prepare(self, job: Job, trigger: Trigger) -> RunHandle:
         """The run is under way from now on, but has not begun: `open_turn` begins it.
@@ -253,7 +264,8 @@ class TaskRegistry:
         self.update(job, state.never_began() if put_back else passed)
         if run.variables is not None:
             self._store.withdrawn(run.name)
-        if result.outcome is not INTERRUPTED:
+        held = run.put_back and result.outcome is Outcome.SKIPPED  # the hold says so
+        if result.outcome is not INTERRUPTED and not held:
             self._log_end(run, result, state.attempt, now, took)
 
     def finish(self, job: Job, run: RunHandle, result: Result, now: float, took: float) -> None:

@@ -25,7 +25,7 @@ from scheduler.core.schedules.schedule import AtStart
 from scheduler.core.spans import moment
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Call, Command, Context, Handler, Outcome, Task, Trigger, WakeConfig
-from scheduler.core.text import pause_words
+from scheduler.core.text import freeze_words, pause_words
 from scheduler.core.views import Heartbeat, HoldKind, OutputChunk, Receipt, Snapshot, TaskView, WakeView
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import snapshots
@@ -393,6 +393,8 @@ class Scheduler:
             text = freeze.problem or pause_words(freeze.until, freeze.why, "", now).lstrip(" :")
             by = who or (Who(freeze.by) if freeze.by else None)
             self._registry.add_event("frozen", text=text, who=by)
+            if job := self._registry.jobs.get(WAKE):
+                self._registry.let_go(job, f"freeze {freeze.since:.0f}", freeze_words(freeze, freeze.since))
         else:
             over = before is not None and not before.holds(now)
             self._registry.add_event("thawed", text="its time is over" if over else "", who=who)

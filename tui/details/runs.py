@@ -348,7 +348,10 @@ def _apart(run: RunRecord, moment: float) -> float:
 
 def skip_kind(text: str) -> TaskStatus | None:
     """What held a run that did not begin; None for a gate, and for hours."""
-    begins = {"over budget": TaskStatus.OVER_BUDGET, "waits": TaskStatus.WAITS, "frozen": TaskStatus.PAUSED}
+    begins = {
+        **{"over budget": TaskStatus.OVER_BUDGET, "its cost cannot": TaskStatus.OVER_BUDGET},
+        **{"waits": TaskStatus.WAITS, "frozen": TaskStatus.PAUSED},
+    }
     return next((kind for words, kind in begins.items() if text.startswith(words)), None)
 
 
