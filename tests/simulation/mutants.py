@@ -67,6 +67,42 @@ MUTANTS = {
     "the screen's next time is an hour late": Mutant(
         "engine/job.py", "NEVER if self.busy else self.when,", "NEVER if self.busy else self.when + 3600,"
     ),
+    # Each of these undoes a mend.
+    "a wake begins beside an agent that still lives": Mutant(
+        "engine/wake/wake.py", "if hold is None and (agents := self.record.agents()):", "if agents := ():"
+    ),
+    "a run that never began is forgotten in a crash": Mutant(
+        "core/planning.py",
+        "        return state.never_began()",
+        "        return state.changed(running=None, starting=False)",
+    ),
+    "slots of a pause are missed": Mutant(
+        "core/state.py",
+        "return (self.gave_up() if passed else self).changed(wanted_since=now)",
+        "return self",
+    ),
+    "a run that overran its interval is followed at once": Mutant(
+        "core/planning.py",
+        "ended = last if state.outcome is INTERRUPTED else last + (state.last_duration or 0.0)",
+        "ended = last",
+    ),
+    "jitter stretches an interval": Mutant(
+        "core/planning.py", "return slot if slot is not None and jittered else last", "return last"
+    ),
+    "a retry comes although the next slot is sooner": Mutant(
+        "core/planning.py",
+        "return when if when < next_slot(citizen, task, state, now) else None",
+        "return when",
+    ),
+    "late by less than a minute is missed": Mutant("core/planning.py", "LATE = 60.0", "LATE = 0.5"),
+    "a start is not saved before it begins": Mutant(
+        "engine/registry.py", "self.written = store.written", "self.written = lambda: None"
+    ),
+    "a record that a full disk lacks brings a second wake": Mutant(
+        "storage/wake_note.py",
+        "return last_wake <= now and (last_wake > last_run + SAME or last_run > now)",
+        "return last_wake <= now and abs(last_wake - last_run) > SAME",
+    ),
 }
 
 
