@@ -68,9 +68,6 @@ MUTANTS = {
         "engine/job.py", "NEVER if self.busy else self.when,", "NEVER if self.busy else self.when + 3600,"
     ),
     # Each of these undoes a mend.
-    "a wake begins beside an agent that still lives": Mutant(
-        "engine/wake/wake.py", "if hold is None and (agents := self.record.agents()):", "if agents := ():"
-    ),
     "a run that never began is forgotten in a crash": Mutant(
         "core/planning.py",
         "        return state.never_began()",
