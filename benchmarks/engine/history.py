@@ -19,8 +19,9 @@ from benchmarks.table import Bar, Beside, Row
 from scheduler.core.records import FinishedRun, RunQuery
 from scheduler.core.task import Outcome, Retention, Task, Trigger
 from scheduler.engine.scheduler import Scheduler
+from scheduler.storage.history_file import HistoryFile
 from scheduler.storage.history_reader import output, runs
-from scheduler.storage.history_writer import HistoryFile, HistoryWriter
+from scheduler.storage.history_writer import HistoryWriter
 from scheduler.storage.state_store import Store
 
 RUNS = 1_000_000

@@ -27,7 +27,7 @@ UNTIL_DONE = "echo $$ >> runs.log; while [ ! -e done ]; do sleep 0.02; done"
 DIES = """
 import os, resource, signal, sqlite3, sys
 from pathlib import Path
-from scheduler.storage.history_writer import HistoryFile
+from scheduler.storage.history_file import HistoryFile
 from scheduler.core.task import Retention, Outcome
 from scheduler.core.records import FinishedRun
 home, where = Path(sys.argv[1]), sys.argv[2]

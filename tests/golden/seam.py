@@ -24,7 +24,7 @@ from scheduler.process import process_info as facts
 from scheduler.process import who
 from scheduler.process.process_info import Running
 from scheduler.schema.json_codec import to_json
-from scheduler.storage.history_writer import HistoryFile
+from scheduler.storage.history_file import HistoryFile
 from scheduler.system.clock import SystemClock
 from tests.fakes import NOON
 from tui.__main__ import monitor

@@ -35,7 +35,7 @@ ALLOWED = {
     "handlers/news_scan/": "by the process that owns the home",
     "handlers/price_monitor/files.py": "by the process that owns the home",
     "handlers/memory_summary/pruning.py": "removes empty folders, by the process that owns the home",
-    "storage/history_writer.py": "SQLite opens by name; which file it took is compared",
+    "storage/history_file.py": "SQLite opens by name; which file it took is compared",
     "storage/history_reader.py": "SQLite opens by name; which file it took is compared",
     "system/unix_socket.py": "removes the empty folder of the group; files of /proc",
 }

@@ -13,7 +13,7 @@ from scheduler.core.costs import RunCost
 from scheduler.core.records import FinishedRun, RunRecord
 from scheduler.core.task import Outcome, Retention, Trigger
 from scheduler.executors import OutputBuffer
-from scheduler.storage.history_writer import HistoryFile
+from scheduler.storage.history_file import HistoryFile
 from tests.crash.loops import ROOT, Place, everything_in
 from tests.fakes import NOON
 from tui.__main__ import monitor

@@ -22,15 +22,8 @@ from scheduler.errors import TaskFailed, UnknownRun, UnknownTask, Unreadable
 from scheduler.executors import OutputBuffer
 from scheduler.process.process_info import Running
 from scheduler.storage import history_reader as history
-from scheduler.storage.history_writer import (
-    OUTPUTS_KEPT,
-    ROW,
-    TEXT,
-    TRACEBACK,
-    HistoryFile,
-    HistoryWriter,
-    NotRecorded,
-)
+from scheduler.storage.history_file import OUTPUTS_KEPT, TEXT, TRACEBACK, HistoryFile, NotRecorded
+from scheduler.storage.history_writer import ROW, HistoryWriter
 from tests.crash.loops import everything_in
 from tests.fakes import NOON, until
 
@@ -331,7 +324,7 @@ def test_a_file_that_was_removed_is_made_again(home, file):
 
 
 def test_somebody_elses_lock_is_not_waited_for_long(home, file, monkeypatch):
-    monkeypatch.setattr("scheduler.storage.history_writer.LOCK_PATIENCE", 0.01)
+    monkeypatch.setattr("scheduler.storage.history_file.LOCK_PATIENCE", 0.01)
     file.add([FINE], Retention())
     file.close()
     with contextlib.closing(sqlite3.connect(home / "runs.db", isolation_level=None)) as other:
