@@ -24,6 +24,15 @@ OPTIONS = "-c search_path=experience,public"  # of every connection
 Connection = psycopg.AsyncConnection[TupleRow]
 
 
+_READ_ONLY = "is read-only", "point [engine] url at the primary, with ?target_session_attrs=read-write"
+_FULL = "is full", "make room on its disk; until then nothing new is started"
+_KINDS = {
+    psycopg.errors.ReadOnlySqlTransaction: _READ_ONLY,
+    psycopg.errors.DiskFull: _FULL,
+    psycopg.errors.InsufficientPrivilege: ("lets this user not do that", "make it the owner of the database"),
+}
+
+
 class NotInstalled(SchedulerError):
     """The tables are missing, or of another version."""
 
@@ -92,7 +101,11 @@ class Database:
         why = " ".join(str(error).split()) or "no answer"
         for secret in sorted(passwords(self._url), key=len, reverse=True):
             why = why.replace(secret, "***")
-        return DatabaseAway(f"the database does not answer: {self.name}: {why}; check [engine] url")
+        for kind, (what, fix) in _KINDS.items():
+            if isinstance(error, kind):
+                return DatabaseAway(f"the database {what}: {self.name}: {why}; {fix}")
+        what = "refuses" if "FATAL:" in why else "does not answer"
+        return DatabaseAway(f"the database {what}: {self.name}: {why}; check [engine] url")
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -100,7 +113,7 @@ class Database:
         connection = await self.connect()
         try:
             yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, *_KINDS) as error:
             raise self.away(error) from error
         finally:
             await connection.close()
@@ -137,7 +150,11 @@ async def install(database: Database) -> bool:
 
 
 async def require_schema(connection: Connection, database: Database) -> None:
-    """Raises NotInstalled unless the tables are those that this program knows."""
+    """Raises NotInstalled unless the tables are those that this program knows, and sessions last."""
+    limit = (await one(connection, "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"))[0]
+    if int(limit) != int(ANSWER_WITHIN * 1000):  # set when this session began
+        fix = "connect [engine] url to PostgreSQL itself, or let the pooler work by sessions"
+        raise NotInstalled(f"{database.name} is reached through a pooler that shares sessions: {fix}")
     found = await _version(connection)
     if found is None:
         raise NotInstalled(f"{database.name} has no tables yet; make them with: {PROGRAM} engine setup")

@@ -178,6 +178,7 @@ class FencedWriter:
         self._connection: Connection | None = None
         self._waiting: list[_Asked] = []
         self._task: asyncio.Task[None] | None = None
+        self._said = False
 
     async def write(self, lease: Lease, changes: Sequence[Change]) -> list[int]:
         """The number of each row of a start, 1 for other changes; 0 if it is not committed.
@@ -205,12 +206,13 @@ class FencedWriter:
             while batch := self._still_owned():
                 try:
                     await self._commit(batch)
-                    pause = FIRST_RETRY
+                    pause, self._said = FIRST_RETRY, False
                 except (psycopg.DataError, psycopg.ProgrammingError) as error:  # again it would fail again
                     log.error("not written", extra={"error": str(error)})
                     for asked in batch:
                         asked.refuse()
-                except (psycopg.Error, DatabaseAway, TimeoutError):
+                except (psycopg.Error, DatabaseAway, TimeoutError) as error:
+                    self._say(error)
                     if self._connection:
                         await self._connection.close()
                     self._connection = None
@@ -218,6 +220,13 @@ class FencedWriter:
                     pause = min(2 * pause, LAST_RETRY)
         finally:
             self._task = None
+
+    def _say(self, error: Exception) -> None:
+        """Why nothing new is started, once until it is."""
+        if not self._said:
+            self._said = True
+            away = error if isinstance(error, DatabaseAway) else self._database.away(error)
+            log.warning(f"nothing new is started: {away}")
 
     def _still_owned(self) -> list[_Asked]:
         for asked in self._waiting:

@@ -27,6 +27,7 @@ class Seen:
     citizens: "list[OwnerRow]"
     queues: "list[QueueRow]"
     workers: "list[WorkerRow]"
+    problems: list[str]
 
     @property
     def words(self) -> str:
@@ -44,6 +45,7 @@ def look(settings: Settings, engine: EngineSettings) -> Seen:
 async def _look(settings: Settings, engine: EngineSettings) -> Seen:
     # An extra: PostgreSQL's client is installed only with it.
     from scheduler.cluster.database import Database, require_schema
+    from scheduler.cluster.health import problems
     from scheduler.cluster.membership import clock_skew, owners
     from scheduler.cluster.remote.report import queues, workers
 
@@ -55,7 +57,8 @@ async def _look(settings: Settings, engine: EngineSettings) -> Seen:
         start = time.perf_counter()
         skew = await clock_skew(database, time.time())
         answered = time.perf_counter() - start
-        found = (await owners(database), await queues(database, named), await workers(database))
+        rows = (await owners(database), await queues(database, named), await workers(database))
+        found = (*rows, await problems(database))
         return Seen(database.name, answered, skew, *found)
     finally:
         await database.close()
@@ -63,6 +66,7 @@ async def _look(settings: Settings, engine: EngineSettings) -> Seen:
 
 def wrong(seen: Seen) -> Iterator[str]:
     """A line for each thing that a person has to see to."""
+    yield from seen.problems
     for each in seen.queues:
         if each.stuck:
             runs = "1 run waits" if each.waiting == 1 else f"{each.waiting} runs wait"

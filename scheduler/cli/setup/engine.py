@@ -51,7 +51,9 @@ def setup_command(config: Path | None) -> int:
 @config_file
 def join_command(names: tuple[str, ...], config: Path | None) -> int:
     """Share citizens: their states and history go into the database. Nobody may run them meanwhile."""
-    from scheduler.cluster.membership import join
+    from scheduler.cluster.health import problems
+    from scheduler.cluster.membership import clock_skew, join
+    from scheduler.cluster.presence import MOST_AHEAD, skew_words
 
     engine, wanted = _citizens(names, config)
 
@@ -59,6 +61,10 @@ def join_command(names: tuple[str, ...], config: Path | None) -> int:
         for citizen in wanted:
             await join(database, citizen.name, citizen.home, engine.machine, time.time())
             click.echo(f"{citizen.name} is shared through {database.name}")
+        for line in await problems(database):
+            click.echo(line, err=True)
+        if abs(skew := await clock_skew(database, time.time())) > MOST_AHEAD:
+            click.echo(skew_words(skew), err=True)
 
     _with_database(config, work)
     click.echo("start them with: experience-tui --no-ui", err=True)

@@ -1,0 +1,47 @@
+"""What is wrong with the database that machines share, or between them; each in a line with the fix."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+
+from scheduler.cluster.database import Database
+from scheduler.cluster.presence import same_name
+
+_SESSION = """
+SELECT coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false), host(inet_client_addr()),
+    pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
+"""
+_MACHINES = """
+SELECT name, pid, boot, version FROM experience.machines
+WHERE seen > clock_timestamp() - make_interval(secs => seconds) ORDER BY name, pid
+"""
+
+
+async def problems(database: Database) -> list[str]:
+    """What a person has to see to; raises DatabaseAway."""
+    ((encrypted, client, read_only),) = await database.rows(_SESSION)
+    machines = await database.rows(_MACHINES)
+    found = [*_about_session(database.name, encrypted, client, read_only), *_about_machines(machines)]
+    return list(dict.fromkeys(found))
+
+
+def _about_session(name: str, encrypted: bool, client: str | None, read_only: bool) -> Iterator[str]:
+    if client and not encrypted and not ip_address(client).is_loopback:
+        yield f"{name} is reached without TLS: add ?sslmode=verify-full to [engine] url"
+    if read_only:
+        yield f"{name} is read-only, maybe a replica: point [engine] url at the primary"
+
+
+def _about_machines(machines: Iterable[tuple[str, int, str, str]]) -> Iterator[str]:
+    boots: dict[str, set[str]] = defaultdict(set)
+    versions: dict[str, set[str]] = defaultdict(set)
+    for name, pid, boot, version in machines:
+        if boots[name] and boot not in boots[name]:
+            yield same_name(name, pid)
+        boots[name].add(boot)
+        versions[version].add(name)
+    if len(versions) > 1:
+        each = ", ".join(
+            f"{version} on {' and '.join(sorted(versions[version]))}" for version in sorted(versions)
+        )
+        yield f"machines run different versions: {each}; update the older ones"
