@@ -101,9 +101,7 @@ class RunCosts:
         """
         report = self._report(charge, program, output, failed)
         session = _session(report, program)
-        if session:
-            used = _used_since(self.account.used_before(session.name), session.used)
-        used = used or report.used or (Usage("", report.tokens_in, report.tokens_out),)
+        used = self._used_of(session) or used or _said(report)
         cost = self._amount(charge, report, program, used)
         cost = otherwise if cost is None else cost
         entered = self.account.knows(charge.run) is not None
@@ -116,6 +114,10 @@ class RunCosts:
             return None
         return _run_cost(report, cost, entered, tokens, used)
 
+    def _used_of(self, session: Session | None) -> Sequence[Usage]:
+        """What the run used of a session whose program reports its total; nothing of any other."""
+        return _used_since(self.account.used_before(session.name), session.used) if session else ()
+
     def settle_left_over(self) -> None:
         """Count what runs said that nobody settled: their owner died, or they wrote after their end."""
         for name in names_in(self._home / REPORTS):
@@ -127,9 +129,7 @@ class RunCosts:
         if (charge := self.account.knows(run)) is not None:
             late = RunCharge(run, charge.task, file)
             report = self._report(late, "", "", failed=False)
-            cost = self._amount(
-                late, report, "", report.used or (Usage("", report.tokens_in, report.tokens_out),)
-            )
+            cost = self._amount(late, report, "", _said(report))
             if cost is not None and (charge.cost is None or cost > charge.cost):
                 self.account.settle(run, charge.task, cost, (report.tokens_in, report.tokens_out))
         _remove(file)
@@ -161,7 +161,12 @@ def _session(report: AgentReport, program: str) -> Session | None:
     """What the session has used in all, if the program reports that, not what this run used."""
     if program not in RUNNING_TOTALS or not report.session or report.tokens_in is None:
         return None
-    return Session(report.session, report.used or (Usage("", report.tokens_in, report.tokens_out),))
+    return Session(report.session, _said(report))
+
+
+def _said(report: AgentReport) -> tuple[Usage, ...]:
+    """The tokens that the output names, by model if it does."""
+    return report.used or (Usage("", report.tokens_in, report.tokens_out),)
 
 
 def _used_since(before: Sequence[Usage], now: Sequence[Usage]) -> tuple[Usage, ...]:

@@ -104,14 +104,8 @@ class Wake:
         """What the wake came to: the tasks that are due run first, then the agent with its letter."""
         late = await barrier(self.plan.patience) if barrier else []
         verdict = await self._ask_gate(task, context, run, late, ask)
-        if not verdict.wake:
-            return Result(Outcome.SKIPPED, verdict.why)
-        held, _ = self.hold()
-        if held:
-            run.put_back = True
-            return Result(Outcome.SKIPPED, held.why)
         turn = Turn(task, context, run, tuple(late), verdict.why)
-        begun = await self._open(turn, watch)
+        begun = self._skipped(verdict, run) or await self._open(turn, watch)
         if isinstance(begun, Result):
             return begun
         try:
@@ -119,6 +113,16 @@ class Wake:
         finally:
             run.exited()  # who asks from now on gets a wake of their own
             self._noted.set()
+
+    def _skipped(self, verdict: Verdict, run: RunHandle) -> Result | None:
+        """The result, if it is not worth its cost, or something has come in between since it was due."""
+        if not verdict.wake:
+            return Result(Outcome.SKIPPED, verdict.why)
+        held, _ = self.hold()
+        if not held:
+            return None
+        run.put_back = True
+        return Result(Outcome.SKIPPED, held.why)
 
     async def _open(self, turn: Turn, watch: Callable[[RunHandle, float], None]) -> Admission | Result | None:
         """Let the turn begin, counted if it costs money; its result, if it may not."""
