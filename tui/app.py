@@ -35,7 +35,7 @@ from tui.fleet.page import Page
 from tui.fleet.row_keys import FleetRows
 from tui.fleet.summary import FleetSummary, StatusBar
 from tui.glyphs import ASCII, UNICODE
-from tui.keys import APP_KEYS, key_of
+from tui.keys import APP_KEYS, TABLE_FIRST, key_of
 from tui.lessons.no_citizens import NoCitizens
 from tui.lessons.start_here import WIDE, Beginning, Lesson
 from tui.lessons.steps import tilde
@@ -308,6 +308,7 @@ class ExperienceApp(App[str]):
     def action_table(self) -> None:
         """From the panels to the table, or back."""
         self._body.switch()
+        self._keys.prefer(*(TABLE_FIRST if self._body.shows_table else ()))
         self.on_fleet_grid_arranged()
 
     def on_fleet_rows_view_changed(self) -> None:

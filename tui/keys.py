@@ -9,6 +9,7 @@ from textual.screen import Screen
 PLACES = ("leave", "back", "pane", "table", "timeline", "log", "palette")
 VIEWS = ("filter", "search", "only", "sort", "reverse", "mark", "problem", "theme", "force-failing")
 LAST = ("help", "quit")  # at the end, and kept when there is no room for all
+TABLE_FIRST = ("details", "sort", "reverse", "filter", "force", "pause")  # of a table, in this order
 NARROW = 60  # cells below which only the ways to all others stay
 ALWAYS = ("palette", "help")
 

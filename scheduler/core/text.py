@@ -78,6 +78,12 @@ def pause_words(until: float | None, why: str, by: str, now: float) -> str:
     return f"{end}{f': {why}' if why else ''}{f' (by {by})' if by else ''}"
 
 
+def ordinal(number: int) -> str:
+    """2nd, 3rd, 4th, 11th."""
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}th" if number % 100 in (11, 12, 13) else f"{number}{suffix}"
+
+
 def plural(number: int, word: str) -> str:
     """`1 task`, `2 tasks`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -110,7 +110,7 @@ async def test_a_search_keeps_all_lines_marks_hits_and_walks_them():
     async with screen(FakeFleet(citizen(count=30)), size=(80, 24)) as pilot:
         await press(pilot, "l", "slash", *"RUN 1", "enter")  # 1 and 10 to 19
         assert "following" not in shown(pilot) and "/RUN 1" in shown(pilot)
-        assert "11 of 11  n next  N before  esc clear" in shown(pilot)
+        assert "11 of 11   n next  N before  esc clear" in shown(pilot)
         assert [line[0] for line in drawn(pilot) if "run 18" in line or "run 19" in line] == ["▌", "❯"]
         assert any("run 20" in line and line[0] == " " for line in drawn(pilot))
         await press(pilot, "N")

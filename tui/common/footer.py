@@ -38,6 +38,7 @@ class KeyBar(Widget):
         self._glyphs = glyphs
         self._prefix, self._hint, self._hint_style = "", "", ""
         self._leading: tuple[str, ...] = ()
+        self._preferred: tuple[str, ...] = ()
         self._alone: tuple[str, ...] = ()
         self._spots: list[tuple[int, Key]] = []
 
@@ -51,6 +52,12 @@ class KeyBar(Widget):
         """The keys of these names come first, in this order; of others only those `alone`, if any."""
         if (names, alone) != (self._leading, self._alone):
             self._leading, self._alone = names, alone
+            self.refresh()
+
+    def prefer(self, *names: str) -> None:
+        """The keys of these names come first after the places, in this order."""
+        if names != self._preferred:
+            self._preferred = names
             self.refresh()
 
     def hint(self, text: str, style: str = "$warn", seconds: float = HINT) -> None:
@@ -80,8 +87,9 @@ class KeyBar(Widget):
         elif self._alone:
             keys = [key for key in keys if key.name in (*self._leading, *self._alone, *LAST)]
         before: Key | None = None
-        for key in fitting(keys, self.size.width - x, self._leading):
-            if before is not None and (bar := _bar(before, key, self._leading)):
+        order = Order(self._leading, self._preferred)
+        for key in fitting(keys, self.size.width - x, order):
+            if before is not None and (bar := order.bar(before, key)):
                 parts.append((self._glyphs.down, "$frame"))
                 x += bar
             before = key
@@ -112,31 +120,40 @@ class KeyBar(Widget):
         return self.app.get_key_display(binding)
 
 
-def fitting(keys: list[Key], room: int, leading: Sequence[str] = ()) -> list[Key]:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """In which order keys stand: first those that lead, then group by group."""
+
+    leading: Sequence[str] = ()
+    preferred: Sequence[str] = ()  # of those that do something
+
+    def group(self, key: Key) -> int:
+        if key.name in self.leading:
+            return -1
+        if key.name in LAST:
+            return 3
+        if key.name in PLACES:
+            return 0
+        return 2 if key.name in VIEWS and key.name not in self.preferred else 1
+
+    def rank(self, key: Key) -> tuple[int, int]:
+        preferred = key.name in self.preferred
+        return self.group(key), self.preferred.index(key.name) if preferred else len(self.preferred)
+
+    def bar(self, before: Key, key: Key) -> int:
+        """The cells of the bar between these two, if there is one: before what to do, before what to see."""
+        return 1 if self.group(key) in (1, 2) and self.group(key) != self.group(before) else 0
+
+
+def fitting(keys: list[Key], room: int, order: Order = Order()) -> list[Key]:
     """As many keys as fit into so many cells, group by group: places first, help and quit at the end."""
     ends = [key for key in keys if key.name in LAST]
-    rank = {name: place for place, name in enumerate(leading)}
-    others = [key for key in keys if key not in ends]
-    others.sort(key=lambda key: (_group(key, leading), rank.get(key.name, 0)))
+    others = sorted((key for key in keys if key not in ends), key=order.rank)
     kept: list[Key] = []
     room -= sum(key.width for key in ends)
     for key in others:
-        bar = _bar(kept[-1], key, leading) if kept else 0
+        bar = order.bar(kept[-1], key) if kept else 0
         if key.width + bar <= room:
             kept.append(key)
             room -= key.width + bar
     return kept + ends
-
-
-def _group(key: Key, leading: Sequence[str]) -> int:
-    if key.name in leading:
-        return -1
-    if key.name in LAST:
-        return 3
-    return 0 if key.name in PLACES else 2 if key.name in VIEWS else 1
-
-
-def _bar(before: Key, key: Key, leading: Sequence[str]) -> int:
-    """The cells of the bar between these two, if there is one: before what to do, and before what to see."""
-    group = _group(key, leading)
-    return 1 if group in (1, 2) and group != _group(before, leading) else 0

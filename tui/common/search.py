@@ -110,8 +110,8 @@ class SearchBar(Horizontal):
         keys = [("next-hit", "n", "next"), ("hit-before", "N", "before"), ("clear", "esc", "clear")]
         parts: list[tuple[str, str]] = [(words, "$ink" if words else "")]
         if self.size.width >= ROOMY:
-            for name, usual, said in keys:
-                parts += [(f"  {key_of(self, name, usual)} ", "bold $run"), (said, "$faint")]
+            for gap, (name, usual, said) in zip(("   ", "  ", "  "), keys, strict=True):
+                parts += [(f"{gap}{key_of(self, name, usual)} ", "bold $run"), (said, "$faint")]
         self._count.update(Content.assemble(*parts))
 
     def on_resize(self) -> None:

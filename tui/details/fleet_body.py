@@ -85,10 +85,10 @@ class FleetBody(Vertical):
     @property
     def rows(self) -> FleetRows:
         """What is shown: panels or the table."""
-        return self._table if self._shows_table and self._table else self.grid
+        return self._table if self.shows_table and self._table else self.grid
 
     @property
-    def _shows_table(self) -> bool:
+    def shows_table(self) -> bool:
         return self._table is not None and self._table.display
 
     def snapshot(self, citizen: str) -> Snapshot | None:
@@ -105,7 +105,7 @@ class FleetBody(Vertical):
     def set_citizens(self, names: list[str]) -> None:
         """Show these citizens."""
         self.grid.set_citizens(names)
-        if self._table and self._shows_table:
+        if self._table and self.shows_table:
             self._table.fill()
 
     def set_cluster(self, cluster: Cluster | None) -> None:
@@ -128,25 +128,25 @@ class FleetBody(Vertical):
             self._look_at_start()
         if self._usual:
             self._usual.update_snapshot(snapshot)
-        if self._table and self._shows_table:
+        if self._table and self.shows_table:
             self._table.update_snapshot(snapshot)
 
     def in_sight(self) -> Iterable[str]:
         """The citizens of which something is on the screen."""
-        if self._table and self._shows_table:
+        if self._table and self.shows_table:
             return dict.fromkeys(citizen for citizen, _ in self._table.in_sight())
         return self.grid.in_sight()
 
     def sees(self, citizen: str) -> bool:
         """Whether something of this citizen is on the screen."""
-        return citizen in self.in_sight() if self._shows_table else self.grid.sees(citizen)
+        return citizen in self.in_sight() if self.shows_table else self.grid.sees(citizen)
 
     def tick(self, now: float, pulses: Mapping[str, Heartbeat], running: Running) -> None:
         """Paint again what looks different at `now`."""
         for citizen, pulse in pulses.items():
             self.grid.set_pulse(citizen, pulse)
         self._busy = running
-        if self._table and self._shows_table:
+        if self._table and self.shows_table:
             self._table.tick(now)
             return
         self.grid.tick(now)
@@ -220,7 +220,7 @@ class FleetBody(Vertical):
 
     def fit_lower(self) -> None:
         """Give the lines that the panels leave to events and output."""
-        if not self._shows_table:
+        if not self.shows_table:
             free, before = self.grid.free, self.starts
             if self._wrong and self._wrong.display:
                 free -= self._wrong.fit(free)
@@ -284,7 +284,7 @@ class FleetBody(Vertical):
 
     def start_here(self) -> None:
         """Show the first steps now."""
-        if self._start is None and not self._shows_table:
+        if self._start is None and not self.shows_table:
             self._start = StartHere(self._glyphs, like=self.grid)
             self.mount(self._start, after=self.grid)
             self._teach()

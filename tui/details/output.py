@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.views import OutputChunk
+from scheduler.core.views import OutputChunk, TaskStatus
 from tui.common import ansi
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.text import clean, day_and_time, took, wrapped
@@ -152,7 +152,14 @@ class PrintedPane(Pane):
 
     def _say_how(self) -> None:
         paused = f"paused, {key_of(self, 'last', 'G')} follows"
-        self.entitle(self._title, "following" if self.following else paused)
+        running = self.glyphs.kind[TaskStatus.RUNNING]
+        self.entitle(self._title, f"{running} {'following' if self.following else paused}")
+
+    def foot(self) -> tuple[str, str]:
+        find = "" if self.searching else f"{key_of(self, 'search', '/')} search"
+        seen = min(self.count(), self.top + self.inside)
+        whole = f"{self.count():,} lines" if self._live else f"{seen:,} of {self.count():,}"
+        return find if self.can_focus else "", whole if self._rows else ""
 
     def count(self) -> int:
         return len(self._above) + len(self._rows)

@@ -302,6 +302,10 @@ class RunsPane(Pane):
         longest = max(self._longest, self._now - since if since is not None else 0.0)
         return min(longest, view.timeout) if view and longest >= NEAR * view.timeout else longest
 
+    def foot(self) -> tuple[str, str]:
+        total = self._total()
+        return (f"{self.top + 1}-{min(total, self.top + self.inside)} of {total}" if total else ""), ""
+
     def head(self) -> Row | None:
         if not self._total() or not self._trigger(""):
             return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.text import freeze_words, until
+from scheduler.core.text import freeze_words, ordinal, until
 from scheduler.core.views import (
     LEFT_BEHIND,
     STOPPING,
@@ -174,7 +174,7 @@ def _running(task: TaskView, snapshot: Snapshot, now: float, seen: Evidence) -> 
     late = _late(start, seen) if start else ""
     where = f" on {task.where}" if task.where else ""
     facts = ", ".join(filter(None, [trigger, late, _limit(task, now - since)]))
-    said = f"running{where} since {clock} ({facts})"
+    said = f"running{where} since {clock}{f' ({facts})' if facts else ''}"
     said += _slow(now - since, seen.usual)
     if seen.pulse.culprit == f"{snapshot.citizen}/{task.name}" and stalled(seen.pulse):
         return f"{said}: it holds up the scheduler for {seen.pulse.age:.0f}s"
@@ -191,6 +191,8 @@ def _limit(task: TaskView, gone: float) -> str:
     if left < 0:
         return f"beyond its timeout of {whole}: it is being stopped"
     near = gone >= NEAR * task.timeout
+    if share_done(task) and not near:  # said with its pace
+        return ""
     return f"stopped in {until(left)} by its timeout of {whole}" if near else f"timeout {whole}"
 
 
@@ -210,12 +212,9 @@ def _pace(task: TaskView, gone: float) -> str:
         words = progress.text or f"{progress.done:g} done"
         return f": {words}"
     left = gone / share - gone
-    late = gone + left > task.timeout
-    return (
-        f". At this pace it ends in {elapsed(left)}, {'after' if late else 'before'} its timeout"
-        if left
-        else ""
-    )
+    when = "after" if gone + left > task.timeout else "before"
+    pace = f". At this pace it ends in {elapsed(left)}, {when} its timeout of {in_words(task.timeout)}"
+    return pace if left else ""
 
 
 def started(task: TaskView, snapshot: Snapshot) -> Event | None:
@@ -265,15 +264,9 @@ def _paused(task: TaskView, now: float) -> str:
 
 
 def _failed(task: TaskView, now: float) -> str:
-    row = [f"{_ordinal(task.failures_in_a_row)} failure in a row"] if task.failures_in_a_row > 1 else []
+    row = [f"{ordinal(task.failures_in_a_row)} failure in a row"] if task.failures_in_a_row > 1 else []
     fine = [f"last ok {moment(task.last_success, now)}"] if task.last_success is not None else []
     return ", ".join([_went_wrong(task, now), *row, *fine]) + f"; {_again(task, now)}{_reason(task)}"
-
-
-def _ordinal(number: int) -> str:
-    """2nd, 3rd, 4th, 11th."""
-    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}th" if number % 100 in (11, 12, 13) else f"{number}{suffix}"
 
 
 def _went_wrong(task: TaskView, now: float) -> str:

@@ -41,7 +41,7 @@ class Board:
         self._row = 0  # the cursor's row, for when its task goes away
         self._where: dict[str, int] = {}
         self._longest = (0, 0)  # task name, schedule
-        self._size = (0, 0)
+        self._size = (0, 0, 0)
         self._reserve: tuple[int, ...] = ()
         self.layout: Layout = arrange([], (0,))
 
@@ -97,16 +97,16 @@ class Board:
             panel.apply_filter(keep)
         self.arrange(*self._size)
 
-    def arrange(self, width: int, height: int) -> None:
-        """Lay the panels out for a screen of this size."""
-        self._size = (width, height)
+    def arrange(self, width: int, height: int, bar: int = 0) -> None:
+        """Lay the panels out for a screen of this size; a scrollbar takes `bar` of its cells if needed."""
+        self._size = (width, height, bar)
         everything = self.filter.all
         self.order = [panel for panel in self._panels.values() if everything or panel.tasks]
         self._where = {panel.citizen: index for index, panel in enumerate(self.order)}
         longest = [panel.longest for panel in self._panels.values()] or [(0, 0)]
         self._longest = max(name for name, _ in longest), max(schedule for _, schedule in longest)
         columns = columns_for(len(self._panels), width)
-        self.layout = self._reserving(width, height, columns) or self._densest(width, height, columns)
+        self.layout = self._reserving(width, height, columns) or self._densest(width, height, columns, bar)
         self._settle()
 
     def _reserving(self, width: int, height: int, columns: int) -> Layout | None:
@@ -129,16 +129,14 @@ class Board:
         for panel in self.order:
             panel.spread_out(spread)
 
-    def _densest(self, width: int, height: int, columns: int) -> Layout:
+    def _densest(self, width: int, height: int, columns: int, bar: int) -> Layout:
         """The layout that leaves out as little as fits; what scrolls anyway leaves no row out."""
-        densities = DENSITIES
-        if len(self.order) // columns * LOWEST > height:  # not worth trying
-            densities = (Density.JOINED,)
-        for density in densities:
+        many = len(self.order) // columns * LOWEST > height  # not worth trying
+        for density in () if many else DENSITIES:
             layout = self._arranged(width, columns, density)
             if layout.height <= height:
                 return layout
-        return self._arranged(width, columns, Density.JOINED)
+        return self._arranged(width - bar, columns, Density.JOINED)
 
     def _arranged(self, width: int, columns: int, density: Density) -> Layout:
         widths = widths_for(width, columns)

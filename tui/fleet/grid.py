@@ -140,10 +140,11 @@ class FleetGrid(FleetRows):
     # -------------------------------------------------------------- room
 
     @property
-    def _space(self) -> tuple[int, int]:
-        """What the panels may use: cells and lines."""
+    def _space(self) -> tuple[int, int, int]:
+        """What the panels may use: cells and lines; and the cells of a scrollbar, if one is needed."""
         inside = self.parent  # what else is in it takes only what the panels leave
-        return self.room.width, inside.size.height if isinstance(inside, Widget) else self.room.height
+        lines = inside.size.height if isinstance(inside, Widget) else self.room.height
+        return self.size.width, lines, 0 if self._glyphs.plain else 1
 
     @property
     def free(self) -> int:
@@ -178,6 +179,10 @@ class FleetGrid(FleetRows):
 
     def _lay_out(self, held: str, above: int) -> None:
         self.forget()
+        _, lines, bar = self._space
+        bar *= self.board.layout.height > lines
+        if self.styles.scrollbar_size_vertical != bar:
+            self.styles.scrollbar_size_vertical = bar
         self.hold(self.board.layout.height)
         self.post_message(self.Arranged())
         where = self.board.index_of(held)

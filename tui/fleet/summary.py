@@ -362,8 +362,8 @@ _LESS = (_NEXT, _TASKS, _WAITS, _FROZEN, _OVER, _MONTH)
 
 def _groups(status: FleetStatus, now: float, glyphs: Glyphs, label: str) -> Iterator[list[Piece]]:
     """What belongs together, in the order of the line."""
-    yield [(" Experience ", "bold $title")]
-    yield [(f" {label} ", "bold reverse $warn")] if label else []
+    yield [(" Experience", "bold $title")]
+    yield [("  ", ""), (f" {label} ", "bold reverse $warn")] if label else []
     yield [(_size(status, glyphs), "$faint")]
     many, known = (
         words.plural(status.tasks, "task"),
@@ -411,11 +411,11 @@ def _silent(cluster: Cluster | None, glyphs: Glyphs) -> list[Piece]:
 
 def _size(status: FleetStatus, glyphs: Glyphs) -> str:
     if status.loading:
-        return f" loading {'...' if glyphs.plain else '…'}"
+        return f"  loading {'...' if glyphs.plain else '…'}"
     if not status.citizens:
-        return " no citizens"
+        return "  no citizens"
     on = f" on {words.plural(on_machines(status.cluster), 'machine')}" if status.cluster else ""
-    return f" {words.plural(status.citizens, 'citizen')}{on}"
+    return f"  {words.plural(status.citizens, 'citizen')}{on}"
 
 
 def problem_line(status: FleetStatus, now: float, width: int, glyphs: Glyphs, edit: str = "") -> list[Piece]:

@@ -34,7 +34,7 @@ async def test_hits_of_the_output_are_counted_while_typing_and_walked():
         await press(pilot, "slash", *"cac")
         assert "/cac" in shown(pilot) and "1 of 3" in shown(pilot)
         await press(pilot, *"he", "enter")
-        assert "/cache" in shown(pilot) and "1 of 3  n next  N before  esc clear" in shown(pilot)
+        assert "/cache" in shown(pilot) and "1 of 3   n next  N before  esc clear" in shown(pilot)
         assert gutter(pilot, "warning: texture") == ["❯"]
         await press(pilot, "n")
         assert "2 of 3" in shown(pilot) and "❯" in gutter(pilot, "warning: texture")

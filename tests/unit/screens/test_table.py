@@ -6,7 +6,7 @@ from rich.style import Style
 
 from scheduler.core.state import Failure
 from scheduler.core.task import Progress
-from scheduler.core.views import TaskStatus, TaskView
+from scheduler.core.views import Hold, HoldKind, TaskStatus, TaskView
 from tests.each import each
 from tests.fakes import NOON
 from tui.common.styles import Styles
@@ -114,9 +114,24 @@ def test_what_a_row_says_is_what_is_news():
     assert said(broken) == ("no route", "failed")
     assert said(replace(broken, kind=TaskStatus.PAUSED)) == ("paused", "faint")
     assert said(task("a", kind=TaskStatus.NOT_SET_UP, missing="feeds")) == ("needs: feeds", "faint")
-    assert said(broken, "aria") == ("frozen", "faint")
+    assert said(broken, "aria") == ("no route", "failed")  # its wake says that all of it is frozen
+    assert said(task("wake"), "aria") == ("frozen", "warning")
+    hold = Hold(HoldKind.BUDGET, "over budget until 00:00: $5.02 of $5.00 spent today", NOON + 9)
+    held = task("wake", kind=TaskStatus.OVER_BUDGET, held=hold)
+    assert said(held) == ("over budget until 00:00", "warning")
+    assert NEXT.show(TaskRef("opus", held), at) == ("00:09", "warning")
     busy = replace(running("a"), progress=Progress(31, 50, "31 of 50 frames"))
     assert said(busy) == ("62% · 31 of 50 frames", "running")
+
+
+def test_what_is_frozen_or_held_stands_where_its_next_time_puts_it_and_needs_settings_come_last():
+    hold = Hold(HoldKind.BUDGET, "over budget", NOON + 30)
+    made = Order(lambda citizen: "frozen" if citizen == "aria" else "")
+    unset = task("a", kind=TaskStatus.NOT_SET_UP, due=None)
+    made.fill([TaskRef("aria", task("wake", due=NOON + 1)), TaskRef("aria", unset)])
+    held, late = task("wake", due=NOON, held=hold), task("b", due=NOON + 60)
+    made.update("opus", [late, held, unset])
+    assert made.rows == [("opus", "wake"), ("opus", "b"), ("aria", "wake"), ("aria", "a"), ("opus", "a")]
 
 
 def moment_at(now: float) -> Moment:

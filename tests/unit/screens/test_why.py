@@ -187,13 +187,13 @@ TABLE = [
         running(progress=Progress(18, 40, "18/40 files")),
         (),
         Evidence(),
-        "running since 11:59:48 (timeout 2m). At this pace it ends in 00:14, before its timeout",
+        "running since 11:59:48. At this pace it ends in 00:14, before its timeout of 2m",
     ),
     (
         running(60, progress=Progress(1, 4, "1/4 files")),
         (),
         Evidence(),
-        "running since 11:59:00 (timeout 2m). At this pace it ends in 03:00, after its timeout",
+        "running since 11:59:00. At this pace it ends in 03:00, after its timeout of 2m",
     ),
     (
         running(100),

@@ -137,8 +137,9 @@ class FreezeForm(ModalScreen[Wish]):
             yield self._stop
             yield Static()
             yield self._says
-        box.border_title = "freeze"
-        box.border_subtitle = "enter freeze   esc cancel   tab next field"
+        box.border_title = "Freeze"
+        enter = "enter" if self._glyphs.plain else "⏎"
+        box.border_subtitle = f"{enter} freeze   esc cancel   tab next field"
 
     def on_mount(self) -> None:
         self._until.focus()

@@ -123,12 +123,12 @@ class TaskLine(Line):
             return RowState(self, self.glyphs.nothing, light=light)
         if task.running_since is not None:
             gone = now - task.running_since
-            return RowState(self, words.elapsed(gone), int(steps * done(task, gone)), light)
+            return RowState(self, words.elapsed(gone), round(max(0, steps - 2) * done(task, gone)), light)
         if self.frozen and not self._reason:  # nothing ticks because nothing will run
             return RowState(self, self.glyphs.nothing, light=light)
         if self._reason or task.due is None:
             return RowState(self, light=light)
-        return RowState(self, words.countdown(task.due - now), int(steps * _over(task, now)), light)
+        return RowState(self, words.countdown(task.due - now), round(steps * _over(task, now)), light)
 
     def changed_cells(self, old: RowState, new: RowState) -> int:
         edges = 2  # the frame and the mark left of the columns
@@ -194,9 +194,10 @@ class TaskLine(Line):
             return []
         full, half = divmod(state.fill, 2)
         drawn = glyphs.full * full + (glyphs.half if half else "")
+        cells = columns.bar - self._running  # a blank before `of 5m`, which is wider than a schedule
         return [
             Segment(f" {drawn}", styles.style("running" if self._running else "bar", light)),
-            Segment(glyphs.track * (columns.bar - len(drawn)), styles.style("track", light)),
+            Segment(glyphs.track * (cells - len(drawn)) + " " * self._running, styles.style("track", light)),
         ]
 
     def _facts(self, light: int, styles: Styles) -> list[Segment]:

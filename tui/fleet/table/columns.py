@@ -10,7 +10,7 @@ from tui.common import text as words
 from tui.common.task_ref import TaskRef
 from tui.common.usual import Usual
 from tui.fleet.notices import first_line
-from tui.fleet.panels.contents import share_done
+from tui.fleet.panels.contents import progress_words
 from tui.fleet.panels.holding import held_in_full
 from tui.fleet.panels.rows import STYLES, state_words
 from tui.glyphs import Glyphs
@@ -61,10 +61,18 @@ def _next(ref: TaskRef, at: Moment) -> Piece:
     task = ref.task
     if task.running_since is not None:
         return words.elapsed(at.now - task.running_since), "running"
-    if at.held(ref.citizen) or task.due is None or (state_words(task) and not task.held):
+    due = _begins(task)
+    if at.held(ref.citizen) or due is None:
         return at.glyphs.nothing, "faint"
-    left = words.countdown(task.due - at.now)
-    return left, "warning" if left == "now" else "ink"
+    left = words.countdown(due - at.now)
+    return left, "warning" if left == "now" or task.held else "ink"
+
+
+def _begins(task: TaskView) -> float | None:
+    """When it may run next, as far as that is known."""
+    if task.held:
+        return task.held.until or task.due
+    return None if state_words(task) else task.due
 
 
 def _last(ref: TaskRef, at: Moment) -> Piece:
@@ -110,9 +118,9 @@ def says(ref: TaskRef, at: Moment) -> Piece:
     """What is news of a task, in words that are not yet cleaned, and the style that goes with it."""
     task = ref.task
     if task.running_since is not None:
-        return _progress(task, at), "running"
-    if (held := at.held(ref.citizen)) and task.kind is not TaskStatus.NOT_SET_UP:
-        return held, "faint"
+        return _progress(ref, at), "running"
+    if (held := at.held(ref.citizen)) and task.is_wake:
+        return held, "warning"
     if task.held and not task.queued:
         return held_in_full(task.held), "warning"
     if reason := state_words(task):
@@ -123,16 +131,15 @@ def says(ref: TaskRef, at: Moment) -> Piece:
     return said, "warning" if task.kind is TaskStatus.WARNING else "faint"
 
 
-def _progress(task: TaskView, at: Moment) -> str:
-    share, progress = share_done(task), task.progress
-    percent = f"{int(100 * share)}%" if share is not None else ""
-    return at.glyphs.dot.join(filter(None, [percent, progress.text if progress else ""]))
+def _progress(ref: TaskRef, at: Moment) -> str:
+    task, known = ref.task, at.usual(ref)
+    gone = at.now - (task.running_since or at.now)
+    slow = "slow" if known and known.slow(gone) else ""
+    return at.glyphs.dot.join(filter(None, [progress_words(task, at.glyphs), slow]))
 
 
 def _due(ref: TaskRef) -> Key:
-    if ref.task.running_since is not None:
-        return -1.0
-    return None if state_words(ref.task) and not ref.task.held else ref.task.due
+    return -1.0 if ref.task.running_since is not None else _begins(ref.task)
 
 
 def _cost(text: str) -> Key:

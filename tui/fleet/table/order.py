@@ -1,9 +1,9 @@
 """The order of the table's rows: taken when it is asked for, and when a row comes or goes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from scheduler.core.views import TaskView
+from scheduler.core.views import TaskStatus, TaskView
 from tui.common.task_ref import TaskRef
 from tui.fleet.table.columns import NEXT, Column
 
@@ -21,11 +21,12 @@ class SortedBy:
 class Order:
     """All rows as they are now, in an order that does not move by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: Callable[[str], str] = lambda citizen: "") -> None:
+        self._held = held  # why nothing of a citizen runs, empty if it does
         self.by = SortedBy()
         self.rows: list[Row] = []
         self.longest = 0  # characters of a task's name
-        self._refs: dict[Row, TaskRef] = {}  # sorted by citizen and task
+        self._refs: dict[Row, TaskRef] = {}  # by citizen, as in its panel
         self._at: dict[Row, int] = {}
         self._of: dict[str, frozenset[str]] = {}  # the names of a citizen's tasks
 
@@ -44,7 +45,7 @@ class Order:
         return True
 
     def _put(self, refs: dict[Row, TaskRef]) -> None:
-        self._refs = {row: refs[row] for row in sorted(refs)}
+        self._refs = {row: refs[row] for row in sorted(refs, key=lambda row: row[0])}
         names: dict[str, list[str]] = {}
         for citizen, name in self._refs:
             names.setdefault(citizen, []).append(name)
@@ -55,10 +56,13 @@ class Order:
     def sort(self, by: SortedBy) -> None:
         """Take this order; what the column says nothing of stands last, whichever way round."""
         self.by, key = by, by.column.key
-        keys = {row: key(ref) for row, ref in self._refs.items()}
+        still = {name for name in self._of if self._held(name)} if by.column.name == NEXT.name else set()
+        keys = {row: None if row[0] in still else key(ref) for row, ref in self._refs.items()}
         known = [row for row, found in keys.items() if found is not None]
         known.sort(key=keys.__getitem__, reverse=by.reverse)  # type: ignore[arg-type]  # of one column: all alike
-        self.rows = known + [row for row, found in keys.items() if found is None]
+        others = [row for row, found in keys.items() if found is None]
+        others.sort(key=lambda row: self._refs[row].task.kind is TaskStatus.NOT_SET_UP)
+        self.rows = known + others
         self._at = {row: number for number, row in enumerate(self.rows)}
 
     def at(self, row: Row) -> int | None:

@@ -13,12 +13,12 @@ from textual.strip import Strip
 from scheduler.core.views import Snapshot
 from tui.common import text as words
 from tui.common.styles import CURSOR, MARKED, merged
-from tui.common.task_ref import TaskRef
 from tui.common.usual import Usual
 from tui.fleet.arrangement import Filter
 from tui.fleet.board import Board, Place
 from tui.fleet.row_keys import FleetRows
-from tui.fleet.table.columns import EDGE, SORTABLE, Moment, Piece, columns_for, says
+from tui.fleet.table.columns import EDGE, SAYS_COLUMN, SORTABLE, Moment, Piece, columns_for
+from tui.fleet.table.foot import about
 from tui.fleet.table.order import Order, Row, SortedBy
 from tui.fleet.table.rows import Columns, RowCells, RowLook, row_cells, row_look, ticking_cells
 from tui.glyphs import Glyphs
@@ -56,7 +56,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
         held: Callable[[str], str],
     ) -> None:
         super().__init__(board, glyphs, read_only)
-        self.order = Order()
+        self.order = Order(held)
         self._usual, self._held = usual, held
         self._drawn: dict[int, Drawn] = {}
         self._shape: Size | None = None
@@ -229,29 +229,10 @@ class TaskTable(FleetRows, inherit_bindings=False):
         if ref is None:
             return [rule]
         shown = len(self.order.rows)
-        place = f"{self._top + 1}-{min(shown, self._top + self.inside)} of {shown}"
-        said, style = says(ref, at)
-        facts = glyphs.dot.join(self._facts(ref, at))
-        name = words.clean(f"{ref.citizen}/{ref.task.name}", glyphs.plain)
-        room = width - words.cells(name) - len(place) - 6
-        first = [(f" {name}  ", "title"), (words.fit(facts, max(0, room), glyphs.ellipsis), "ink")]
-        second = words.shorten(words.clean(said, glyphs.plain), max(0, width - 4), glyphs.ellipsis)
-        return [rule, [*first, (f"  {place}", "faint")], [(f"   {second}", style)]]
-
-    def _facts(self, ref: TaskRef, at: Moment) -> list[str]:
-        task, glyphs = ref.task, self._glyphs
-        every = words.clean(task.schedule, glyphs.plain)
-        facts = [every if " " in every or every.startswith("@") else f"every {every}"]
-        if task.due is not None and task.running_since is None:
-            facts.append(f"next {words.moment(task.due, at.now)}")
-        if task.error is not None and task.failures_in_a_row > 1:
-            facts.append(f"{task.failures_in_a_row} failures in a row")
-        if task.last_success is not None and task.error is not None:
-            facts.append(f"last ok {words.ago(at.now - task.last_success)} ago")
-        known, took = at.usual(ref), task.last_duration
-        if known and took is not None and known.slow(took):
-            facts.append(f"{words.took(took)} is slower than usual (p50 {words.took(known.p50)})")
-        return facts
+        last = min(shown, self._top + self.inside)
+        place = f"{self._top + 1}-{last} of {shown}" if self._top or last < shown else ""
+        says = any(column.name == SAYS_COLUMN.name for column in self._columns())
+        return [rule, *map(list, about(ref, at, width, place, says))]
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
