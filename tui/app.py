@@ -23,6 +23,7 @@ from tui.common.filter_field import FilterField
 from tui.common.footer import KeyBar
 from tui.common.questions import quit_question
 from tui.common.questions.question import Question
+from tui.common.task_ref import TaskRef
 from tui.common.text import clean, wall
 from tui.common.typed_ahead import TypedAhead
 from tui.details.fleet_body import FleetBody
@@ -435,7 +436,10 @@ class ExperienceApp(App[str]):
         from tui.palette.entries import everything
         from tui.palette.screen import Palette
 
-        entries = everything(self, self._body.tasks(), self._go_to, self._body.start_here)
+        place = self._body.board.cursor
+        view = self._body.board.view(place)
+        here = TaskRef(place.citizen, view) if view else None
+        entries = everything(self, self._body.tasks(), self._go_to, self._body.start_here, here)
         self.push_screen(Palette(entries, self._glyphs), lambda entry: entry and entry.choose())
 
     async def action_quit(self) -> None:

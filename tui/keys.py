@@ -56,7 +56,7 @@ FLEET_KEYS = (
     _key("u", "settings('undo')", "undo", "undo", "undo the last change of settings", False),
     _key("slash", "find", "filter", "filter", "filter; ! in front inverts"),
     _hidden("o", "app.lower", "lower", "lower part: events, output, nothing"),
-    _key("s", "sort", "sort", "sort", "sort: by name, failing first, or next due"),
+    _key("s", "sort", "sort", "sort", "sort: name, failing, next"),
     _key("space", "mark", "mark", "mark", "mark: the keys above act on all marked"),
     _key("n", "app.walk(1)", "problem", "problem", "next problem, the worst first"),
     _hidden("N", "app.walk(-1)", "problem-before", "previous problem"),

@@ -50,7 +50,9 @@ async def test_every_action_is_in_it_under_the_key_it_has_now():
         entries = pilot.app.screen.entries
         labels = "\n".join(entry.label for entry in entries)
         assert [key.id for key in FLEET_KEYS if key.description not in labels] == []
-        assert next(entry.beside for entry in entries if entry.label.startswith("force: ")) == "f"
+        assert (
+            next(entry.beside for entry in entries if entry.label.startswith("force aria/heartbeat: ")) == "f"
+        )
         assert [entry.label for entry in entries if entry.beside == "citizen"] == ["aria", "mira", "opus"]
 
 
@@ -97,3 +99,12 @@ async def test_read_only_offers_no_verbs():
     async with screen(fleet(), read_only=True) as pilot:
         await press(pilot, "colon")
         assert not any(entry.label.startswith("force") for entry in pilot.app.screen.entries)
+
+
+async def test_what_is_done_to_the_row_under_the_cursor_names_it():
+    async with screen(fleet(), size=(120, 40)) as pilot:
+        await press(pilot, "down", "colon", *"stop aria")
+        assert "stop aria/news_scan: it is not running" in shown(pilot)
+        labels = [entry.label for entry in pilot.app.screen.entries]
+        assert "sort: name, failing, next" in labels  # nothing is said twice
+        assert f"1 of {len(labels)}" in shown(pilot)

@@ -13,6 +13,7 @@ from tui.fleet.board import Place
 from tui.keys import active_keys
 
 GoTo = Callable[[Place], object]
+OF_ROW = ("force", "reset", "pause", "stop")  # what is done to the row under the cursor
 EDGES = frozenset("/_- ")
 WHOLE, START, EDGE, SCATTERED = 1000, 600, 300, 400
 
@@ -27,12 +28,16 @@ class Entry:
 
 
 def everything(
-    app: App[Any], strands: Sequence[TaskRef], go_to: GoTo, start_here: Callable[[], object]
+    app: App[Any],
+    strands: Sequence[TaskRef],
+    go_to: GoTo,
+    start_here: Callable[[], object],
+    here: TaskRef | None = None,
 ) -> list[Entry]:
-    """All that can be done on this screen, then all there is to go to."""
+    """All that can be done on this screen, in part to the task of the cursor; then all there is to go to."""
     citizens = dict.fromkeys(strand.citizen for strand in strands)
     return [
-        *_actions(app),
+        *_actions(app, here),
         Entry("start here: the first steps", "", start_here),
         *(Entry(name, "citizen", partial(go_to, Place(name))) for name in citizens),
         *(
@@ -42,7 +47,7 @@ def everything(
     ]
 
 
-def _actions(app: App[Any]) -> Iterator[Entry]:
+def _actions(app: App[Any], here: TaskRef | None) -> Iterator[Entry]:
     """Each action once, under the first of its keys."""
     known = {"palette"}
     for _, active in active_keys(app.screen):
@@ -50,20 +55,33 @@ def _actions(app: App[Any]) -> Iterator[Entry]:
         if not binding.id or binding.id in known or not active.enabled:
             continue
         known.add(binding.id)
-        about = binding.tooltip
-        words = f"{binding.description}: {about}" if about else binding.description
+        words = _said(binding.id, binding.description, binding.tooltip or "", here)
         act = partial(app.call_later, app.run_action, binding.action, active.node)
         yield Entry(words, app.get_key_display(binding), act)
 
 
+def _said(name: str, verb: str, about: str, here: TaskRef | None) -> str:
+    """What an action is called; one that is done to the row under the cursor names it."""
+    rest = about.removeprefix(verb).lstrip(": ") if about.startswith(verb) else about
+    if here is None or name not in OF_ROW:
+        return f"{verb}: {rest}" if rest else verb
+    if name == "stop" and here.task.running_since is None:
+        rest = "it is not running"
+    return f"{verb} {here.citizen}/{here.task.name}: {rest}"
+
+
 # Textual's own matcher takes up to 98 ms of processor time for a key among 7,000 names, this one 5.
-def best(query: str, entries: Sequence[Entry], most: int) -> list[Entry]:
-    """The entries that the query may mean, the likeliest first; in their own order while it is empty."""
+def best(query: str, entries: Sequence[Entry], most: int) -> tuple[list[Entry], int]:
+    """The entries that the query may mean, the likeliest first, and how many there are.
+
+    While it is empty they are in their own order.
+    """
     needles = query.casefold().split()
     if not needles:
-        return list(entries[:most])
-    found = ((_total(needles, entry.label.casefold()), -place) for place, entry in enumerate(entries))
-    return [entries[-place] for _, place in nlargest(most, (each for each in found if each[0] is not None))]
+        return list(entries[:most]), len(entries)
+    totals = ((_total(needles, entry.label.casefold()), -place) for place, entry in enumerate(entries))
+    found = [each for each in totals if each[0] is not None]
+    return [entries[-place] for _, place in nlargest(most, found)], len(found)
 
 
 def _total(needles: Sequence[str], words: str) -> int | None:

@@ -103,7 +103,8 @@ class Help(ModalScreen[HelpKey]):
             with VerticalScroll(can_focus=False):
                 yield from self._columns
         box.border_title = f"help: {self._where}"
-        box.border_subtitle = "esc closes"
+        dot = self._glyphs.dot
+        box.border_subtitle = f"esc closes{dot}experience-tui --help for the command line"
 
     def on_mount(self) -> None:
         self._field.focus()

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.common.text import cells, clean, fit, shorten
@@ -43,13 +43,19 @@ class Palette(ModalScreen[Entry]):
         super().__init__()
         self.entries, self._glyphs = entries, glyphs
         self._listed: list[Entry] = []
+        self._count = Static(markup=False, classes="count")
         self._list, self._field = (
             Found(compact=True),
             Input(placeholder="type a command, citizen or task", compact=True),
         )
 
     def compose(self) -> ComposeResult:
-        yield Vertical(self._field, self._list)
+        with Vertical() as box:
+            with Horizontal():
+                yield from (self._field, self._count)
+            yield self._list
+        box.border_title = "what to do, or where to go"
+        box.border_subtitle = f"{'enter' if self._glyphs.plain else '⏎'} do it   esc close"
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._find)
@@ -69,7 +75,8 @@ class Palette(ModalScreen[Entry]):
         getattr(self._list, f"action_{way}")()
 
     def _find(self) -> None:
-        self._listed = best(self._field.value, self.entries, MOST)
+        self._listed, count = best(self._field.value, self.entries, MOST)
+        self._count.update(f"{count:,} of {len(self.entries):,}")
         width = self._list.scrollable_content_region.width - 2
         options = [Option(self._line(entry, width)) for entry in self._listed]
         self._list.set_options(options or [Option(Content("nothing is called that"), disabled=True)])

@@ -4,7 +4,7 @@ from tui.palette.entries import Entry, best
 
 
 def found(query: str, *names: str) -> list[str]:
-    return [entry.label for entry in best(query, [Entry(name, "", list) for name in names], 10)]
+    return [entry.label for entry in best(query, [Entry(name, "", list) for name in names], 10)[0]]
 
 
 NAMES = (
@@ -50,3 +50,9 @@ def test_what_fits_alike_stays_in_its_order():
 def test_what_is_called_that_comes_before_what_mentions_it_however_long_its_words():
     filter = "filter: show only what matches; ! in front inverts"
     assert found("filter", "drop the filter", filter) == [filter, "drop the filter"]
+
+
+def test_how_many_were_found_is_counted_beyond_those_that_are_listed():
+    entries = [Entry(f"tick{number}", "", list) for number in range(30)]
+    listed, count = best("tick", entries, 10)
+    assert (len(listed), count, best("", entries, 10)[1], best("zz", entries, 10)[1]) == (10, 30, 30, 0)
