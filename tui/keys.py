@@ -10,6 +10,7 @@ PLACES = ("leave", "back", "pane", "table", "timeline", "log", "palette")
 VIEWS = ("filter", "search", "only", "sort", "reverse", "mark", "problem", "theme", "force-failing")
 LAST = ("help", "quit")  # at the end, and kept when there is no room for all
 TABLE_FIRST = ("details", "sort", "reverse", "filter", "force", "pause")  # of a table, in this order
+DETAILS_FIRST = ("stop", "force", "pause", "reset", "edit", "search", "copy", "pager")
 NARROW = 60  # cells below which only the ways to all others stay
 ALWAYS = ("palette", "help")
 

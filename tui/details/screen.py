@@ -27,7 +27,7 @@ from tui.fleet.board import Place
 from tui.fleet.page import Page
 from tui.fleet.summary import FleetStatus
 from tui.glyphs import Glyphs
-from tui.keys import DETAILS_KEYS, DETAILS_VERBS, key_of
+from tui.keys import DETAILS_FIRST, DETAILS_KEYS, DETAILS_VERBS, key_of
 
 SINGLE = (72, 18)  # columns and lines below which one panel at a time is shown
 LOW = 8  # lines below which nothing but the name, and what is chosen, is shown
@@ -106,6 +106,7 @@ class Details(Page, inherit_bindings=False):
         self.facts, self.times = FactsPane(glyphs), TimesPane(glyphs)
         self.runs, self.printed = RunsPane(glyphs), PrintedPane(glyphs)
         super().__init__(self.runs, glyphs, label)
+        self.key_bar.prefer(*DETAILS_FIRST)
         self.subject, self._read_only = subject, read_only
         self._about, self._past = Horizontal(self.facts, self.times), Horizontal(self.runs, self.printed)
         self._panes: tuple[Pane, ...] = (self.runs, self.printed, self.facts)

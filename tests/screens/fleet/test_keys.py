@@ -1,5 +1,7 @@
 """Every key of the fleet screen: what it shows, or what it asks of a citizen."""
 
+import errno
+import os
 import re
 from dataclasses import replace
 
@@ -439,15 +441,20 @@ async def test_S_saves_a_picture_that_needs_nothing_from_elsewhere(tmp_path, mon
     async with screen(fleet_of_three()) as pilot:
         await press(pilot, "S")
         await until(lambda: toasts(pilot), "it is said")
-        assert toasts(pilot) == [f"saved {tmp_path / 'experience-120000.svg'}"]
-    picture = (tmp_path / "experience-120000.svg").read_text()
+        name = tmp_path / "experience-2026-03-02-120000.svg"
+        assert toasts(pilot) == [f"saved {name}"]
+    picture = name.read_text()
     assert "opus" in picture
     assert "@font-face" not in picture
 
 
+def refuse(path, *rest, **more):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
 async def test_a_picture_that_cannot_be_saved_is_said(tmp_path, monkeypatch):
-    (tmp_path / "experience-120000.svg").mkdir()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "open", refuse)
     async with screen(fleet_of_three()) as pilot:
         await press(pilot, "S")
         await until(lambda: toasts(pilot), "it is said")

@@ -124,7 +124,12 @@ async def test_the_lines_below_say_what_the_row_cuts_off():
     async with screen(FakeFleet(citizen("opus", broken)), size=(80, 24)) as pilot:
         await press(pilot, "v", "G")
         lines = shown(pilot).splitlines()
-        assert "opus/scan" in lines[-3] and "1-3 of 3" in lines[-3]
+        assert lines[-3].startswith(" ✗ Connection timeout: feeds.example.org:443 and so on")
+        assert "every 5m · last ok" not in lines[-2] and " of 3" not in lines[-2]  # all of it is in sight
+    async with screen(FakeFleet(citizen("opus", broken)), size=(120, 30)) as pilot:
+        await press(pilot, "v", "G")
+        lines = shown(pilot).splitlines()
+        assert "opus/scan  every 5m, next 12:04 · 2nd failure in a row" in lines[-3]
         assert "Connection timeout: feeds.example.org:443 and so on" in lines[-2]
 
 

@@ -35,6 +35,7 @@ KINDS = {
     "◌": TaskStatus.NOT_SET_UP,
 }
 SETTLED = "oooooooooo"
+NOON_BEFORE = NOW - 6 * 3600  # about a quarter of the time from run to run is over
 
 
 def at(clock: str, day: int = 0) -> float:
@@ -87,9 +88,7 @@ def span(text: str) -> float:
 
 
 def opus() -> Snapshot:
-    spent = Hold(
-        HoldKind.BUDGET, "over budget until 00:00: $5.02 of $5.00 spent today", at("00:00:00", -1), "day"
-    )
+    spent = Hold(HoldKind.BUDGET, "over budget until 00:00 ($5.02 of $5.00)", at("00:00:00", -1), "day")
     failure = Failure(at("13:53:14"), "Connection timeout: feeds.example.org:443")
     return Snapshot(
         "opus",
@@ -98,7 +97,7 @@ def opus() -> Snapshot:
                 "$ wake 10m 9h56m 27:43 04:12 1680", "report for Monday sent", held=spent, number=1680,
                 cost_today="5.02", skips=Skips("2026-11-23", 12, 85),
             ),
-            task("✓ report cron 18h56m 03:20 12s 261", "3 pages written", "ooooooooso"),
+            task("✓ report cron 18h56m 03:20 12s 261", "3 pages written", "ooooooooso", since=NOON_BEFORE),
             task("✓ digest 1h 45:40 14:20 31s 4188", "20 pages digested"),
             task("✓ heartbeat 5m 02:11 02:49 182ms 58900", "disk 61%, memory 34%, load 0.5"),
             task(
@@ -111,7 +110,7 @@ def opus() -> Snapshot:
             unset("offsite_backup", "repository or directory"),
             unset("price_monitor", "source"),
         ),
-        WakeView(1681, None),
+        WakeView(1680, None),
         events("opus", OPUS),
         home="/srv/opus",
         money=Money("5.02", "31.16", "5.00", "60.00", "44"),
@@ -120,7 +119,7 @@ def opus() -> Snapshot:
 
 def mira() -> Snapshot:
     away = Hold(
-        HoldKind.PROVIDER, "waits for anthropic until 15:00: usage limit", at("15:00:00"), "anthropic"
+        HoldKind.PROVIDER, "waits for anthropic until 15:00 (usage limit)", at("15:00:00"), "anthropic"
     )
     return Snapshot(
         "mira",
@@ -142,7 +141,7 @@ def mira() -> Snapshot:
             unset("offsite_backup", "repository or directory"),
             unset("price_monitor", "source"),
         ),
-        WakeView(212, None),
+        WakeView(211, None),
         events("mira", MIRA),
         home="/srv/mira",
         money=Money("0.37", "11.84", "5.00", "60.00", "18"),
@@ -164,7 +163,7 @@ def aria() -> Snapshot:
             unset("dream_generate", "llm"),
             unset("price_monitor", "source"),
         ),
-        WakeView(94, None),
+        WakeView(93, None),
         events("aria", ARIA),
         home="/srv/aria",
         owner="attached, pid 4711",
