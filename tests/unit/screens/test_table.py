@@ -116,7 +116,7 @@ def test_what_a_row_says_is_what_is_news():
     assert said(task("a", kind=TaskStatus.NOT_SET_UP, missing="feeds")) == ("needs: feeds", "faint")
     assert said(broken, "aria") == ("no route", "failed")  # its wake says that all of it is frozen
     assert said(task("wake"), "aria") == ("frozen", "warning")
-    hold = Hold(HoldKind.BUDGET, "over budget until 00:00: $5.02 of $5.00 spent today", NOON + 9)
+    hold = Hold(HoldKind.BUDGET, "over budget until 00:00 ($5.02 of $5.00)", NOON + 9)
     held = task("wake", kind=TaskStatus.OVER_BUDGET, held=hold)
     assert said(held) == ("over budget until 00:00", "warning")
     assert NEXT.show(TaskRef("opus", held), at) == ("00:09", "warning")
