@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tui.lessons.start_here import Beginning
     from tui.terminal.signals import Endings
 
-NO_TERMINAL = "experience-tui: this is not a terminal; use --no-ui to run the scheduler without a screen"
+NO_TERMINAL = "experience: this is not a terminal; use --no-ui to run the scheduler without a screen"
 
 # Where each subcommand is defined.
 COMMANDS = {

@@ -113,7 +113,9 @@ def settings_files(
 def add_task(files: SettingsFiles, name: str, keys: Mapping[str, Any]) -> PlannedEdit:
     """A new task in the citizen's own file; raises BadSettings if these keys cannot be used."""
     if not NAME.fullmatch(name):
-        raise SchedulerError(f"{name!r} is no name for a task: use a-z, 0-9, _ and -, a letter first")
+        raise SchedulerError(
+            f"{name!r} is not a valid name for a task: use a-z, 0-9, _ and -, starting with a letter"
+        )
     if place := where_set(files, ("tasks", name)):
         raise SchedulerError(f"{files.citizen} has a task {name} already, in {place}; remove it first")
     text = content_of(files.own)

@@ -71,7 +71,7 @@ def schedule_of(text: str) -> Schedule:
 def _wrong_part(when: str, error: str) -> str:
     """Which part of the expression is wrong, with the nearest right one."""
     fields = when.split()[-5:]
-    found = re.search(r"Bad ([\w-]+)$", error)
+    found = re.search(r"Bad ([\w-]+)", error)
     if found is None or found[1] not in _FIELDS or len(fields) != 5:
         return "an interval (30s, 15m, 2h, 1d) or the five fields of cron"
     place = [*_FIELDS].index(found[1])

@@ -84,6 +84,7 @@ def _moment(text: str, zone: Any) -> float:
 
 def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path | None) -> int:
     from scheduler.background import read_citizens
+    from scheduler.cli.looks.status import NONE_YET
     from scheduler.system.clock import SystemClock
     from scheduler.system.time_zones import local_zone_name
 
@@ -101,6 +102,8 @@ def _next_tasks(citizens: Sequence[str], count: int, as_json: bool, config: Path
         ]
         click.echo(json.dumps(rows, indent=2))
         return 0
+    if not found:
+        click.echo(NONE_YET)
     for one in found:
         if one.zone not in ("", local_zone_name()):
             click.echo(f"experience: the times of {one.citizen} are in {clean(one.zone)}, its zone", err=True)

@@ -73,6 +73,17 @@ class Every:
         return in_words(self.seconds)
 
 
+FIXES = {  # by the end of what cronsim says
+    "second": "write 0 to 59",
+    "minute": "write 0 to 59",
+    "hour": "write 0 to 23",
+    "day-of-month": "write a day that its months have",
+    "month": "write 1 to 12, or jan to dec",
+    "day-of-week": "write 0 to 7, or sun to sat",
+    "number of fields": "write five, like 0 9 * * mon-fri",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Cron:
     """A cron expression, read in `zone` by the rules of Debian's cron, daylight saving included."""
@@ -84,7 +95,8 @@ class Cron:
         try:
             check(_plain(self.expression))
         except CronSimError as error:
-            raise BadSchedule(f"cron expression {self.expression!r}: {error}") from error
+            fix = next((fix for what, fix in FIXES.items() if str(error).endswith(what)), "")
+            raise BadSchedule(f"cron expression {self.expression!r}: {error}{fix and '; '}{fix}") from error
 
     def first(self, since: float) -> float:
         return self.after(since)

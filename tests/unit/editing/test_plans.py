@@ -56,7 +56,7 @@ def test_an_added_task_is_what_the_scheduler_reads(files):
         ("report", {"every": "1h", "evry": 1, "command": ["df"]}, "did you mean every"),
         ("disk", {"every": "1h", "command": ["df"]}, r"experience\.toml:2; remove it first"),
         ("pump", {"every": "1h", "command": ["df"]}, r"main\.toml:2"),
-        ("Report", {"every": "1h", "command": ["df"]}, "no name for a task"),
+        ("Report", {"every": "1h", "command": ["df"]}, "not a valid name for a task"),
     ],
 )
 def test_what_the_settings_would_not_accept_is_not_written(files, name, keys, said):
