@@ -61,6 +61,7 @@ class Trial:
 
     lasts = 0.3  # seconds that a run takes, with the usual lease
     more = ""  # keys of each task
+    warm = 2 * len(CITIZENS)  # lines that are there before the first fault
 
     def __init__(
         self, server: Postgres, folder: Path, *, failover: float = USUAL, epochs: bool = True
@@ -139,7 +140,7 @@ class Trial:
             answer = first.run(*command)
             assert answer.returncode == 0, answer.stderr
         self._start()
-        self._until(lambda: len(self._lines()) >= 2 * len(CITIZENS))
+        self._until(lambda: len(self._lines()) >= self.warm)
 
     def _start(self) -> None:
         first = self.machines[0]

@@ -8,7 +8,6 @@ import argparse
 import random
 import signal
 import sys
-import time
 from pathlib import Path
 
 from tests.cluster.faults import AT_ONCE, CITIZENS, STARTS, USUAL, Trial, _empty, now
@@ -16,7 +15,8 @@ from tests.cluster.histories import Verdict, judge_gaps, read
 from tests.cluster.launcher import WITHOUT_LEASES
 from tests.cluster.postgres import Postgres, postgres
 
-WORK = ("worker", "--queue", "gpu", "--concurrency", "4")
+LONG = 15.0  # seconds that a run takes in the control: longer than it takes to be given to another worker
+WORK = ("worker", "--queue", "gpu", "--concurrency", "16")
 
 
 class WorkerTrial(Trial):
@@ -28,7 +28,7 @@ class WorkerTrial(Trial):
         self, server: Postgres, folder: Path, *, failover: float = USUAL, leases: bool = True
     ) -> None:
         if not leases:
-            self.lasts = 4 * USUAL
+            self.lasts, self.warm = LONG * USUAL / failover, 1
         super().__init__(server, folder, failover=failover)
         launcher = ("-m", "tests.cluster.launcher", "as-it-is" if leases else WITHOUT_LEASES)
         self.workers = [self._machine(f"g{number}", launcher) for number in (1, 2)]
@@ -80,11 +80,18 @@ class WorkerTrial(Trial):
         frozen = next(worker for worker in self.workers if worker.name == name)
         frozen.freeze()
         self._verdict.faults.append(f"freeze {name} until its runs are another's")
-        before = len(self._lines())
-        other = [worker.name for worker in self.workers if worker is not frozen]
-        self._until(lambda: sum(line.split()[3] in other for line in self._lines()[before:]) > len(CITIZENS))
-        frozen.thaw()
-        time.sleep(2 * self._failover)
+        mine = [line.split() for line in self._lines() if line.split()[3] == name]
+        begun = {words[1].rpartition("/")[0]: words[1] for words in mine}
+
+        def given_away() -> bool:
+            now = [line.split() for line in self._lines()]
+            return any(
+                words[3] != name and begun.get(words[1].rpartition("/")[0], words[1]) != words[1]
+                for words in now
+            )
+
+        self._until(given_away)
+        self._until(lambda: all(f"end {slot} " in self._log.read_text() for slot in begun.values()))
 
 
 def trial(server: Postgres, seeds: range, seconds: float, *, failover: float = USUAL) -> Verdict:
