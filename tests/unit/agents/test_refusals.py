@@ -45,6 +45,22 @@ def until(text: str, now: datetime = NOON, zone: ZoneInfo = UTC) -> str:
         ("spend limit reached (daily)", "quota", False),
         ("spend limit reached (daily; resets 2026-12-02 00:00 UTC)", "quota", True),
         ("Budget has been exceeded! Current cost: 3, Max budget: 2", "quota", False),
+        ("To use Codex with your ChatGPT plan, upgrade to Plus", "billing", False),
+        ("402 Insufficient credits. Add more", "billing", False),
+        ("unexpected status 401 Unauthorized: Missing bearer", "auth", False),
+        ("User is not authorized to perform: bedrock:InvokeModel", "auth", False),
+        ("Quota exceeded for quota metric 'Requests' and limit 'Requests per day per user'", "quota", True),
+        ("Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'", "rate_limit", True),
+        ("exceeded retry limit, last status: 429 Too Many Requests", "rate_limit", True),
+        ("unexpected status 503 Service Unavailable", "overloaded", True),
+        ("API Error: Connection error.", "network", True),
+        ("TypeError: fetch failed", "network", True),
+        ("5-hour limit reached ∙ resets 2am", "usage_limit", True),
+        (
+            "You're out of Codex messages. Your rate limit resets on Jul 3, 2027, 11:43 AM.",
+            "usage_limit",
+            True,
+        ),
     ],
 )
 def test_the_words_say_the_kind_and_whether_waiting_helps(text: str, kind: str, wait: bool) -> None:
