@@ -173,10 +173,14 @@ async def _fetch(database: Database, citizen: str, home: Path) -> None:
     await asyncio.to_thread(file.load)
     await asyncio.to_thread(file.save, states, 1, True)
     await asyncio.to_thread(write_files, home / FOLDER, *await read_notes(database, citizen), False)
+    before = await asyncio.to_thread(history_reader.runs, home, RunQuery(limit=EVERY), ())
+    there = {(run.task, run.started, run.finished) for run in before}  # of a leave that was cut
     writer = HistoryWriter()
     recorder = writer.of(home, Retention())
     recorder.begin(lambda kind, text: None)
     for run in map(history_reader.record_of, await database.rows(_NEW_RUNS, (citizen,))):
+        if (run.task, run.started, run.finished) in there:
+            continue
         output = _Text(await read_output(database, citizen, run.id))
         recorder.record(
             FinishedRun(
