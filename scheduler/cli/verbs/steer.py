@@ -70,6 +70,9 @@ def wake_command(names: tuple[str, ...], every: bool, wait: bool, **how: Any) ->
     return run_verb(names, (), act, wakes=True, interrupted=interrupted, **how)
 
 
+_CAME_TO_NOTHING: dict[Outcome | None, str] = {Outcome.SKIPPED: "wake skipped", Outcome.REFUSED: "not woken"}
+
+
 async def _waited_for(control: "LocalControl", result: "ResultPrinter") -> int:
     from scheduler.control.session import wake_and_wait
 
@@ -79,7 +82,7 @@ async def _waited_for(control: "LocalControl", result: "ResultPrinter") -> int:
         return FAILED
     bad = ended.outcome is not None and ended.outcome.bad
     text = f": {ended.text}" if ended.text else ""
-    word = "wake skipped" if ended.outcome is Outcome.SKIPPED else "the wake failed" if bad else "woken"
+    word = _CAME_TO_NOTHING.get(ended.outcome, "the wake failed" if bad else "woken")
     result(f"{control.citizen}: {word}{text}", outcome=ended.outcome)
     return FAILED if bad else 0
 
