@@ -29,9 +29,10 @@ from scheduler.engine.freezing import MemoryFreezes
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.holds import Held
 from scheduler.engine.scheduler import Scheduler
-from scheduler.errors import Owned, UnknownRun
+from scheduler.errors import Owned, SchedulerError, UnknownRun
 from scheduler.executors import Executor, Result, RunListener
 from scheduler.process.who import Who
+from scheduler.spending.money import amount_from, dollars
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, SystemClock, Timer
 from tui.demo.data import HOSTILE, MESSAGES, NAMES, outcome, state, tasks
@@ -203,6 +204,27 @@ class DemoControl(Scheduler):
             return await super().stop_run(task, who=who)
         if self.wakes.running_since is not None:
             self.wakes.end(Outcome.STOPPED)
+        return Receipt()
+
+    async def reset(self, task: str, *, who: Who | None = None) -> Receipt:
+        return await (self.wake(who=who) if task == WAKE else super().reset(task, who=who))
+
+    async def pause(
+        self, task: str, *, until: float | None = None, why: str = "", who: Who | None = None
+    ) -> Receipt:
+        if task == WAKE:
+            raise SchedulerError("a made-up wake is not paused; Z freezes its citizen")
+        return await super().pause(task, until=until, why=why, who=who)
+
+    async def add_to_budget(self, amount: str, *, together: bool = False, who: Who | None = None) -> Receipt:
+        self.wakes.allow(amount_from(amount))
+        self._registry.add_event("budget lifted", text=f"{dollars(amount_from(amount))} more for today")
+        self._registry.bus.notify()
+        return Receipt()
+
+    async def try_provider(self, provider: str, *, who: Who | None = None) -> Receipt:
+        self.wakes.try_provider()
+        self._registry.bus.notify()
         return Receipt()
 
     async def explain(self, task: str) -> TaskDetails:

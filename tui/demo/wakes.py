@@ -92,6 +92,10 @@ class DemoWakes:
         self._alarm.cancel()
         self._alarm = self._clock.call_at(self.next, self.begin)
 
+    def try_provider(self) -> None:
+        """The provider is there again."""
+        self._back = 0.0
+
     # -------------------------------------------------------------- what is shown
 
     @property

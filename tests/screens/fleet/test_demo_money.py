@@ -1,0 +1,46 @@
+"""The made-up fleet shows a citizen over its budget, one that waits for its provider, and a frozen one."""
+
+import pytest
+
+from scheduler.core.views import Snapshot, TaskStatus
+from scheduler.errors import SchedulerError
+from tests.fakes import NOON, FakeClock
+from tui.demo.fleet import DemoControl, started
+
+
+async def shown(*names: str) -> tuple[FakeClock, dict[str, DemoControl]]:
+    clock = FakeClock(NOON)
+    controls = await started(names, clock, NOON)
+    return clock, {control.citizen: control for control in controls}
+
+
+def wake(snapshot: Snapshot) -> TaskStatus:
+    row = snapshot.task("wake")
+    assert row
+    return row.kind
+
+
+async def test_each_of_the_three_is_there_and_the_others_wake_and_pay():
+    clock, fleet = await shown("cedar", "basil", "gaia", "aria", "fern")
+    await clock.advance(minutes=15)
+    at = {name: control.snapshot() for name, control in fleet.items()}
+    assert (wake(at["cedar"]), wake(at["basil"])) == (TaskStatus.OVER_BUDGET, TaskStatus.WAITS)
+    assert at["gaia"].freeze and at["aria"].money and not at["fern"].money
+    assert any(event.kind == "finished" and event.cost for event in at["aria"].events)
+    assert not any(event.number for name in ("cedar", "basil", "gaia") for event in at[name].events)
+    runs = await fleet["aria"].history("wake")
+    assert runs[0].cost and (await fleet["aria"].explain("wake")).upcoming
+
+
+async def test_more_is_allowed_and_a_provider_tried_and_then_they_wake():
+    clock, fleet = await shown("cedar", "basil")
+    with pytest.raises(SchedulerError, match="over budget"):
+        await fleet["cedar"].wake()
+    await fleet["cedar"].add_to_budget("2")
+    await fleet["basil"].try_provider("anthropic")
+    for control in fleet.values():
+        await control.wake()
+        assert wake(control.snapshot()) is TaskStatus.RUNNING
+    await clock.advance(minutes=5)
+    assert all(wake(control.snapshot()) is TaskStatus.OK for control in fleet.values())
+    assert fleet["cedar"].snapshot().money.day_limit == "7.00"
