@@ -224,7 +224,11 @@ class Details(Page, inherit_bindings=False):
         else:
             if not runs:
                 self.runs.explain(self._nothing())
+            paid = self.runs.costs.shown
             self.runs.add(runs, older=False, whole=len(runs) < LISTED, task=self._view)
+            if paid != self.runs.costs.shown:
+                self._arrange()
+            self._show_now()
             return
         if self._view:
             self.runs.show(self._view)
