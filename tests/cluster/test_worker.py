@@ -1,5 +1,6 @@
 """Workers for real: a task with a queue runs on another machine, by the settings there, and once."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -153,6 +154,10 @@ def test_a_worker_carries_the_run_of_another_machine(shop: Shop) -> None:
     assert shop.ended("render") == [("ok", "by opus/render/1 1 on g1")]
     assert shop.rows("SELECT 1 FROM remote WHERE task = 'render'") == []
     shop.until("SELECT 1 FROM procrastinate_jobs WHERE lock = 'opus/render'", [])
+    (run,) = json.loads(shop.owner.run("history", "opus", "render", "--json").stdout)
+    assert run["text"] == "by opus/render/1 1 on g1"
+    printed = shop.owner.run("history", "opus", "--output", str(run["id"]))
+    assert printed.stdout == "by opus/render/1 1 on g1\n", printed.stderr
 
 
 def test_a_failure_is_tried_again_by_the_rule_of_its_task(shop: Shop) -> None:
@@ -233,3 +238,21 @@ def test_a_worker_goes_on_after_the_database_was_away(shop: Shop, server: Postgr
     server.start()
     shop.force("render", "--wait")
     assert shop.ended("render", before + 1)[-1][0] == "ok"
+
+
+def test_a_worker_that_dies_is_noticed_and_another_goes_on(shop: Shop) -> None:
+    before = len(shop.rows("SELECT 1 FROM runs WHERE task = 'long'"))
+    shop.force("long")
+    shop.until_begun("long")
+    while len(shop.note("long").split()) <= before:
+        time.sleep(0.02)
+    shop.workers[-1].kill()
+    assert shop.ended("long", before + 1)[-1] == ("interrupted", "interrupted: g1 was lost")
+    found = stat(int(shop.note("long").split()[-1]))
+    assert found is None or found.state in "ZX"
+    worker = shop.work("--queue", "gpu")
+    shop.force("render", "--wait")
+    worker.terminate()
+    assert worker.wait(30) == 0, shop.said()
+    assert shop.rows("SELECT 1 FROM workers WHERE until > clock_timestamp()") == []
+    assert "Traceback" not in shop.said()

@@ -66,7 +66,7 @@ def history_command(
     as_json: bool,
     config: Path | None,
 ) -> int:
-    """List the newest runs of citizens (default: all), or of one of their tasks. Reads files only.
+    """List the newest runs of citizens (default: all), or of one of their tasks. Starts nothing.
 
     CITIZEN: one name or a comma-separated list; leave it out with --all. Exit code 1 if the last run of
     the task (without TASK: of any task) failed.
@@ -82,9 +82,9 @@ def history_command(
         raise click.UsageError("each citizen has its own ids: use --before and --output with one citizen")
     snapshots = read_citizens(citizens, config)
     if run is not None:
-        return _output(snapshots[0], run, as_json)
+        return _output(snapshots[0], run, as_json, config)
     asked = RunQuery(tasks[0] if tasks else None, limit, failed, before)
-    found = _found(snapshots, asked)
+    found = _found(snapshots, asked, config)
     if as_csv:
         write_csv(found, sys.stdout)
     elif as_json:
@@ -94,8 +94,8 @@ def history_command(
     return FAILED if any(_failing(one, asked.task) for one in snapshots) else 0
 
 
-def _output(one: Snapshot, run: int, as_json: bool) -> int:
-    text = _printed(one, run)
+def _output(one: Snapshot, run: int, as_json: bool, config: Path | None) -> int:
+    text = _printed(one, run, config)
     if as_json:
         click.echo(json.dumps({"id": run, "output": text}))
     elif text:
@@ -103,18 +103,20 @@ def _output(one: Snapshot, run: int, as_json: bool) -> int:
     return 0
 
 
-def _printed(one: Snapshot, run: int) -> str:
+def _printed(one: Snapshot, run: int, config: Path | None) -> str:
+    from scheduler.cli.looks.shared_history import shared_output
     from scheduler.control.offline import ask_owner
     from scheduler.storage import history_reader as history
 
     home = Path(one.home)
     answer = ask_owner(one.citizen, home, lambda control: control.output(run))
+    answer = shared_output(config, one.citizen, home, run) if answer is None else answer
     return history.output(home, run) if answer is None else answer
 
 
-def _found(snapshots: Sequence[Snapshot], asked: RunQuery) -> Runs:
+def _found(snapshots: Sequence[Snapshot], asked: RunQuery, config: Path | None) -> Runs:
     """The runs that match, in the order of the time that is shown."""
-    found = [(one.citizen, run) for one in snapshots for run in _runs(snapshots, one, asked)]
+    found = [(one.citizen, run) for one in snapshots for run in _runs(snapshots, one, asked, config)]
     return sorted(found, key=lambda each: (each[1].started, each[1].id), reverse=True)[: asked.limit]
 
 
@@ -131,8 +133,11 @@ def _document(citizen: str, run: RunRecord) -> dict[str, Any]:
     return {"citizen": citizen, **asdict(run), **facts}
 
 
-def _runs(snapshots: Sequence[Snapshot], one: Snapshot, query: RunQuery) -> Iterable[RunRecord]:
+def _runs(
+    snapshots: Sequence[Snapshot], one: Snapshot, query: RunQuery, config: Path | None
+) -> Iterable[RunRecord]:
     """The runs of one of these citizens; a task that any of them has is not an unknown one."""
+    from scheduler.cli.looks.shared_history import shared_runs
     from scheduler.control.offline import ask_owner
     from scheduler.storage import history_reader as history
 
@@ -142,6 +147,7 @@ def _runs(snapshots: Sequence[Snapshot], one: Snapshot, query: RunQuery) -> Iter
     home = Path(one.home)
     answer = ask_owner(one.citizen, home, ask)
     known = {row.name for each in snapshots for row in each.tasks}
+    answer = shared_runs(config, one.citizen, home, query, known) if answer is None else answer
     return history.runs(home, query, known) if answer is None else answer
 
 

@@ -1,0 +1,62 @@
+"""The history of citizens that machines share: it is in their database, not in a file of the home."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from scheduler.core.records import RunQuery, RunRecord
+from scheduler.storage.shared_home import shared_home
+
+if TYPE_CHECKING:
+    from scheduler.cluster.database import Database
+
+T = TypeVar("T")
+
+
+def shared_runs(
+    config: Path | None, citizen: str, home: Path, asked: RunQuery, known: Collection[str]
+) -> tuple[RunRecord, ...] | None:
+    """Its runs; None if it is not shared. Raises UnknownTask, DatabaseAway."""
+
+    async def read(database: "Database") -> tuple[RunRecord, ...]:
+        from scheduler.cluster.history import read_runs
+
+        return await read_runs(database, citizen, asked, known)
+
+    return _read(config, home, read)
+
+
+def shared_output(config: Path | None, citizen: str, home: Path, run: int) -> str | None:
+    """What a run of it printed; None if it is not shared. Raises UnknownRun, DatabaseAway."""
+
+    async def read(database: "Database") -> str:
+        from scheduler.cluster.history import read_output
+
+        return await read_output(database, citizen, run)
+
+    return _read(config, home, read)
+
+
+def _read(config: Path | None, home: Path, read: "Callable[[Database], Awaitable[T]]") -> T | None:
+    try:
+        if shared_home(home) is None:
+            return None
+    except OSError:  # another user's, who keeps it closed
+        return None
+    from scheduler.config.loader import load
+
+    engine = load(config=config).engine
+    if engine is None:  # set on other machines only: what this home knows is all there is
+        return None
+    return asyncio.run(_asked(engine.url, read))
+
+
+async def _asked(url: str, read: "Callable[[Database], Awaitable[T]]") -> T:
+    from scheduler.cluster.database import Database
+
+    database = Database(url)
+    try:
+        return await read(database)
+    finally:
+        await database.close()
