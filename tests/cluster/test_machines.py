@@ -15,6 +15,8 @@ from scheduler.process.process_info import stat
 from tests.cluster.machines import Machine
 from tests.cluster.postgres import Postgres
 
+pytestmark = pytest.mark.timeout(240)  # real processes, which a busy machine keeps waiting
+
 SETTINGS = """failover = "{failover}s"
 [citizens.opus.tasks.tick]
 every = "1s"
@@ -168,7 +170,6 @@ def test_a_citizen_is_watched_and_steered_from_another_machine(two: Two) -> None
     assert history.returncode == 0, history.stderr
 
 
-@pytest.mark.timeout(180)
 def test_who_watches_sees_the_next_owner_after_a_move(two: Two, server: Postgres, tmp_path: Path) -> None:
     """The first owner goes on with others: what it showed of this citizen must not stay on screen."""
     watcher = Machine("m3", tmp_path / "m3", server.port, two.one.settings)
