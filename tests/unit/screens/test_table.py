@@ -87,10 +87,16 @@ def test_narrow_tables_leave_out_the_less_important(width, shown):
     assert [column.name for column in columns_for(width, 14)] == shown
 
 
+def test_the_machine_is_a_column_in_a_wide_table_of_several_machines():
+    names = [column.name for column in columns_for(200, 14, shared=True)]
+    assert names[-2:] == ["machine", "says"]
+    assert "machine" not in [column.name for column in columns_for(120, 14, shared=True)]
+
+
 def test_columns_never_take_more_than_there_is():
     for width in range(40, 240):
-        for longest in (4, 14, 32):
-            columns = columns_for(width, longest)
+        for longest, shared in ((4, False), (14, True), (32, True)):
+            columns = columns_for(width, longest, shared)
             assert 3 + sum(column.gap + column.cells for column in columns) <= width - 1
 
 

@@ -32,6 +32,7 @@ class Moment:
     glyphs: Glyphs
     usual: Callable[[TaskRef], Usual | None]
     held: Callable[[str], str]  # why nothing of a citizen runs, empty if it does
+    machine: Callable[[str], str] = lambda citizen: ""  # that runs a citizen, where there are several
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,10 @@ def _month(ref: TaskRef, at: Moment) -> Piece:
     return amounts.spent(ref.task.cost_month), "ink"
 
 
+def _machine(ref: TaskRef, at: Moment) -> Piece:
+    return words.clean(at.machine(ref.citizen), at.glyphs.plain), "faint"
+
+
 def _says(ref: TaskRef, at: Moment) -> Piece:
     said, style = says(ref, at)
     return words.clean(said, at.glyphs.plain), style
@@ -167,6 +172,7 @@ RECENT = Column("last ten", 10, lambda ref, at: (ref.task.recent, ""), _badness,
 RUNS = Column("runs", 6, _runs, lambda ref: float(ref.task.run_count))
 TODAY = Column("today", 6, _today, lambda ref: _cost(ref.task.cost_today))
 MONTH = Column("month", 7, _month, lambda ref: _cost(ref.task.cost_month))
+MACHINE = Column("machine", 10, _machine, lambda ref: None, left=True)
 SAYS_COLUMN = Column("says", SAYS, _says, lambda ref: None, left=True)
 
 _ALL = (WHO, TASK, NEXT, LAST, TOOK, P50, RECENT, RUNS, TODAY, SAYS_COLUMN)
@@ -183,14 +189,18 @@ SORTABLE = frozenset(("who", "citizen", "task", "next", "last", "took", "last te
 
 
 @lru_cache(maxsize=8)
-def columns_for(width: int, longest: int) -> tuple[Column, ...]:
-    """The columns that fit into so many cells; `longest` is the longest name of a task."""
+def columns_for(width: int, longest: int, shared: bool = False) -> tuple[Column, ...]:
+    """The columns that fit into so many cells; `longest` is the longest name of a task.
+
+    `shared`: several machines run the citizens.
+    """
     wide = width >= WIDE
     chosen = [WIDER_WHO if wide else WHO, *_ALL[1:]]
     if wide:
         chosen.insert(chosen.index(P50) + 1, P95)
         chosen.insert(chosen.index(TODAY) + 1, MONTH)
-    for column in (P95, MONTH, *_DROPPED):
+        chosen[-1:-1] = [MACHINE] if shared else []
+    for column in (P95, MONTH, MACHINE, *_DROPPED):
         if _cells(chosen) <= width - (1 if column is not TODAY else FEWEST):
             break
         chosen = [each for each in chosen if each is not column]

@@ -194,7 +194,7 @@ class TaskTable(FleetRows, inherit_bindings=False):
         return self._top + y - HEAD if HEAD <= y < HEAD + self.inside else -1
 
     def _columns(self) -> Columns:
-        return columns_for(self.room.width, self.order.longest)
+        return columns_for(self.room.width, self.order.longest, self.board.shared)
 
     def _heads(self) -> tuple[Piece, ...]:
         by, glyphs = self.order.by, self._glyphs
@@ -212,7 +212,11 @@ class TaskTable(FleetRows, inherit_bindings=False):
         return tuple(pieces)
 
     def _moment(self) -> Moment:
-        return Moment(self._now, self._glyphs, lambda ref: self._usual(ref.row), self._held)
+        return Moment(self._now, self._glyphs, lambda ref: self._usual(ref.row), self._held, self._machine)
+
+    def _machine(self, citizen: str) -> str:
+        panel = self.board.panel(citizen)
+        return panel.host.machine if panel and panel.host else ""
 
     def _nothing(self, y: int) -> tuple[Piece, ...]:
         if y != HEAD + 1 or self.order.rows:
