@@ -28,6 +28,7 @@ class Screen:
     full: list[float] = field(default_factory=list)
     keys: list[float] = field(default_factory=list)
     cpu: float = 0.0
+    table: float = 0.0  # the same while the table is shown
     memory: float = 0.0
 
     def start(self) -> Terminal:
@@ -57,6 +58,12 @@ def _measure(ours: Screen, empty: Screen, quick: bool) -> None:
             screen.start().close()
     with closing(ours.start()) as mine, closing(empty.start()) as floor:
         mine.become_idle()
+        mine.until(b"v", b"last ten")
+        mine.watch(1)
+        _idle(((ours, mine), (empty, floor)), seconds=3 if quick else 10)
+        ours.table, empty.table = ours.cpu, empty.cpu
+        mine.until(b"v", CITIZEN)
+        mine.watch(1)
         _idle(((ours, mine), (empty, floor)), seconds=3 if quick else 10)
         for screen, terminal, other in ((ours, mine, floor), (empty, floor, mine)):
             terminal.watch(0.1)
@@ -85,6 +92,10 @@ def _rows(what: str, citizens: int, ours: Screen, empty: Screen) -> Iterator[Row
     more = ours.cpu / empty.cpu
     pair = (Beside("empty app", empty.cpu, more),)
     yield Row(f"idle CPU, {what}", ours.cpu, "% of a core", pair, (Bar("<= 3 x empty app", more <= 3),))
+    more = ours.table / empty.table
+    pair = (Beside("empty app", empty.table, more),)
+    bars = (Bar("<= 3 x empty app", more <= 3),)
+    yield Row(f"idle CPU, table of {what}", ours.table, "% of a core", pair, bars)
     small = (Bar("<= 75 MB", ours.memory <= 75),) if citizens == 3 else ()
     pair = (Beside("empty app", empty.memory, ours.memory / empty.memory),)
     yield Row(f"memory, {what}", ours.memory, "MB", pair, small)

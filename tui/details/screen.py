@@ -319,7 +319,7 @@ class Details(Page, inherit_bindings=False):
         single = self._reading or width < SINGLE[0] or height < SINGLE[1]
         least, most = ABOUT
         self.headline.styles.height = 3 if height >= LOW else 1
-        self._about.styles.height = "1fr" if single else min(most, max(least, height // 4))
+        self._about.styles.height = "1fr" if single else min(most, max(least, height * 3 // 10))
         self.times.styles.width = TIMES
         self.runs.styles.width = "1fr" if single else self._runs_width(width)
         self.facts.with_times(single)
