@@ -524,3 +524,9 @@ async def test_the_demo_shows_everything_of_every_task():
             assert "schedule" in shown(pilot)
             assert " ok (" in shown(pilot) or "to set it up" in shown(pilot)
             await press(pilot, "escape", "down")
+
+
+async def test_what_is_usual_is_there_with_the_runs_and_not_a_second_later():
+    async with details(with_runs(20)) as pilot:
+        assert "p50 2.0s, p95 2.0s (last 20 runs)" in shown(pilot)
+        assert "began          by         took 0" in shown(pilot)
