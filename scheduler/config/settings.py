@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from pathlib import Path
 
-from scheduler.agents.refusals.refusal import RefusalRule
+from scheduler.agents.refusals.rule import RefusalRule
 from scheduler.config.files import scripts
 from scheduler.core.costs import SpendingRules
 from scheduler.core.task import Alerts, Group, Llm, Retention, Task, WakeConfig

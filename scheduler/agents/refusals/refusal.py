@@ -5,11 +5,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 from scheduler.agents.refusals.reset_time import moment_in_headers, moment_of
 from scheduler.agents.refusals.reset_words import moment_in_text
+from scheduler.agents.refusals.rule import RefusalRule, Rules
 
 # What a status means where the words say nothing.
 _STATUS = {
@@ -43,22 +44,6 @@ class Refusal:
     kind: str
     wait: bool
     retry_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RefusalRule:
-    """In which words a service refuses; `wait`: yes, named (only if the text names a time), or no."""
-
-    kind: str
-    wait: str
-    patterns: tuple[str, ...]
-    spans: bool = True  # a span in the text is when it ends
-
-    def fits(self, text: str) -> bool:
-        return any(all(part.search(text) for part in _parts(pattern)) for pattern in self.patterns)
-
-
-Rules = tuple[RefusalRule, ...]
 
 
 def find_refusal(failure: Failure, now: float, zone: tzinfo, more: Rules = ()) -> Refusal | None:
@@ -103,9 +88,3 @@ def _rules() -> Rules:
         RefusalRule(each["kind"], each["wait"], tuple(each["patterns"]), each.get("spans", True))
         for each in data["refusal"]
     )
-
-
-@lru_cache(maxsize=1000)
-def _parts(pattern: str) -> tuple[re.Pattern[str], ...]:
-    parts = (re.escape(part).replace(r"\#", r"\d") for part in pattern.split(" ... "))
-    return tuple(re.compile(part, re.IGNORECASE) for part in parts)
