@@ -89,7 +89,7 @@ async def _verbs(database: Database, leases: Leases, times: int) -> list[Row]:
 
     owner, client = Bus(database, leases.holder, accept), Bus(database, uuid4(), accept)
     owner.begin()
-    stream = await client.connect("opus", "")
+    stream = await client.connect("opus", "home", "")
     async with listener(database) as heard, database.connection() as sender:
 
         async def notify(number: int) -> None:

@@ -27,12 +27,15 @@ NOTE = "notes"  # in place of a target: something that all machines read is new
 BEAT = 1.0  # seconds between two signs of life to whoever a stream leads to
 SILENT = 5.0  # seconds without one after which a stream has ended
 PACE = 0.05  # seconds that a picture waits for the next one: twenty a second
+LOOK, CLEAN = 5, 30  # beats between two looks for mail, and two removals of what nobody took
+ALIVE = "alive"  # the last word of a notification that is no more than a sign of life
 OLD = "DELETE FROM experience.mail WHERE sent < clock_timestamp() - interval '1 min'"
 
 _OWNER = """
 SELECT holder, machine FROM experience.owners
 WHERE citizen = %s AND home_id = %s AND until > clock_timestamp()
 """
+_ALIVE = f"SELECT pg_notify('{CHANNEL}', sign) FROM unnest(%s::text[]) AS signs (sign)"
 _SEND = f"""
 WITH put AS (
     INSERT INTO experience.mail (target, sender, session, citizen, about, data, ended)
@@ -192,15 +195,18 @@ class Bus:
 
     async def _beat(self, connection: Connection) -> None:
         """Tell the other ends that this one lives, and notice those that do not."""
+        beats = 0
         while True:
             await asyncio.sleep(BEAT)
-            for peer in {stream.peer for stream in self._streams.values()}:
-                await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"{peer} {self._endpoint}"))
+            signs = {f"{stream.peer} {self._endpoint} {ALIVE}" for stream in self._streams.values()}
+            if signs:
+                await connection.execute(_ALIVE, (sorted(signs),))
             for stream in list(self._streams.values()):
                 if elapsed() - self._heard.get(stream.peer, 0.0) > SILENT:
                     stream.end()
-            self._arrived.set()  # a notification may have been missed
-            if self._streams:
+            if (beats := beats + 1) % LOOK == 0:
+                self._arrived.set()  # a notification may have been missed
+            if signs and beats % CLEAN == 0:
                 await connection.execute(OLD)
 
     # -------------------------------------------------------------- receiving
@@ -212,12 +218,14 @@ class Bus:
         self._on_note(None)  # what was said before nobody here has heard
         async for notification in connection.notifies():
             target, _, sender = notification.payload.partition(" ")
+            sender, _, sign = sender.partition(" ")
             if target == NOTE:
                 self._on_note(sender)
             elif target == str(self._endpoint):
                 with contextlib.suppress(ValueError):  # whoever may use the database can notify anything
                     self._heard[UUID(sender)] = elapsed()
-                self._arrived.set()
+                if sign != ALIVE:  # there is mail
+                    self._arrived.set()
 
     async def _take(self, connection: Connection) -> None:
         while True:

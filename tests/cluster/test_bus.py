@@ -110,7 +110,10 @@ async def test_nobody_answers_for_a_citizen_without_an_owner(place: Place) -> No
         await place.client.connect("mira", "home-2", "")
 
 
-async def test_what_nobody_takes_out_does_not_stay(place: Place, database: Database) -> None:
+async def test_what_nobody_takes_out_does_not_stay(
+    place: Place, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CLEAN", 1)
     stream = await place.client.connect("opus", "home-1", "")
     async with database.connection() as connection:
         await connection.execute(
