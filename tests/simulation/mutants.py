@@ -36,16 +36,10 @@ MUTANTS = {
     "moments of a wrong clock are believed": Mutant(
         "core/state.py", "return self.changed(**ahead) if ahead else self", "return self"
     ),
-    "what a dead owner left is not looked for": Mutant(
-        "core/planning.py", "orphan = state.running if alive(state.running) else None", "orphan = None"
-    ),
     "a force is not kept": Mutant(
         "core/state.py",
         "return self.changed(due_now=True, forced=True, asked_by=self.asked_by or who)",
         "return self",
-    ),
-    "a missed slot runs although it is not to be caught up": Mutant(
-        "engine/dispatcher.py", "if job.task.catch_up or when <= job.floor:", "if True:"
     ),
     "a retry comes at once": Mutant(
         "core/planning.py", "return task.retry_delay * 2.0 ** min(attempt, 99)", "return 1.0"
@@ -68,11 +62,6 @@ MUTANTS = {
         "engine/job.py", "NEVER if self.busy else self.when,", "NEVER if self.busy else self.when + 3600,"
     ),
     # Each of these undoes a mend.
-    "a run that never began is forgotten in a crash": Mutant(
-        "core/planning.py",
-        "        return state.never_began()",
-        "        return state.changed(running=None, starting=False)",
-    ),
     "slots of a pause are missed": Mutant(
         "core/state.py",
         "return (self.gave_up() if passed else self).changed(wanted_since=now)",
@@ -82,23 +71,6 @@ MUTANTS = {
         "core/planning.py",
         "ended = last if state.outcome is INTERRUPTED else last + (state.last_duration or 0.0)",
         "ended = last",
-    ),
-    "jitter stretches an interval": Mutant(
-        "core/planning.py", "return slot if slot is not None and jittered else last", "return last"
-    ),
-    "a retry comes although the next slot is sooner": Mutant(
-        "core/planning.py",
-        "return when if when < next_slot(citizen, task, state, now) else None",
-        "return when",
-    ),
-    "late by less than a minute is missed": Mutant("core/planning.py", "LATE = 60.0", "LATE = 0.5"),
-    "a start is not saved before it begins": Mutant(
-        "engine/registry.py", "self.written = store.written", "self.written = lambda: None"
-    ),
-    "a record that a full disk lacks brings a second wake": Mutant(
-        "storage/wake_note.py",
-        "return last_wake <= now and (last_wake > last_run + SAME or last_run > now)",
-        "return last_wake <= now and abs(last_wake - last_run) > SAME",
     ),
 }
 

@@ -38,6 +38,9 @@ class Wanted(Owed):
             self._up_every()
         if self.forced:
             self.force_by = self.at
+        if self.owing.wanted and self._on and not self._busy:  # the last owner died before it began
+            self._owe(self.wall, must=True)
+            self.owing.until = self.wall
 
     def _first_seen(self) -> None:
         if self.plan.cron:
@@ -314,7 +317,7 @@ class Wanted(Owed):
 
     def _turn_on(self) -> None:
         """By its schedule again: slots of the meantime were not wanted, an interval may wait for its next."""
-        self.wanted_since = self.wall
+        self.wanted_since, self.passed_unseen = self.wall, False
         if not self._on:
             return
         owing = self.owing
