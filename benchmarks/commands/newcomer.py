@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
+import psutil
+
 from benchmarks.child import HERE, MeasurementFailed
 from benchmarks.table import Bar, Row
 
@@ -44,6 +46,9 @@ def _first_minutes(terminal: "_Terminal", commands: Sequence[str], settings: str
     yield _row("README: the demo is on screen", seen, DEMO, "with its set-up, from nothing")
     terminal.keys("q")
     terminal.until(_prompt, "the prompt")
+    yield _row(
+        "  CPU time of that", terminal.cpu(), DEMO, "on an idle machine it takes this and the downloads"
+    )
     terminal.line(init)
     found = terminal.until(_SETTINGS.search, "the path of the settings")
     assert found
@@ -117,6 +122,11 @@ class _Terminal:
                 raise MeasurementFailed(f"{what} never showed: {self._screen()}")
             time.sleep(LOOK)
         return found
+
+    def cpu(self) -> float:
+        """Seconds that the shell's commands have used, with all that they started and waited for."""
+        used = psutil.Process(int(self._do("display-message", "-p", "-t", "n", "#{pane_pid}"))).cpu_times()
+        return float(used.children_user + used.children_system)
 
     def _screen(self) -> str:
         return self._do("capture-pane", "-p", "-J", "-t", "n")
