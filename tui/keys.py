@@ -98,6 +98,9 @@ DETAILS_KEYS = (
     _key("B", "budget", "budget", "budget", "budget: what was spent, allow more today"),
     _key("e", "settings('edit')", "edit", "edit", "edit the settings at this task"),
     _hidden("a", "settings('add')", "add", "add a task, or what this one needs"),
+    _hidden("c", "by_cost", "by-cost", "runs by cost, or by time"),
+    _hidden("z", "unfold", "unfold", "each skipped time, or equal ones as one"),
+    _hidden("W", "wrap", "wrap", "wrap long lines, or cut them"),
     _key("y", "copy", "copy", "copy", "copy what the chosen panel shows"),
     _key("o", "open", "open", "pager", "open it in a pager ($PAGER, or less)"),
 )

@@ -29,7 +29,7 @@ class PrintedPane(Pane):
         self._rows: list[ansi.Line] = []
         self._live = self._waits = self._news = self._partly = False
         self._seen = ""  # the text that was read last
-        self.following = True
+        self.following = self.wraps = True
 
     # -------------------------------------------------------------- values come down
 
@@ -79,6 +79,16 @@ class PrintedPane(Pane):
         if self._live and problem:
             self._head = ((problem, "warning"),)
             self._lay_out()
+
+    def _in_rows(self, lines: list[ansi.Line]) -> list[ansi.Line]:
+        """The rows of these lines; one that does not fit is cut where it is drawn."""
+        return [row for line in lines for row in ansi.chopped(line, self.inner)] if self.wraps else lines
+
+    def wrap_lines(self, wraps: bool) -> None:
+        """Whether a long line goes on in the next row, or is cut."""
+        self.wraps = wraps
+        self._lay_out()
+        self.sync()
 
     def plain_text(self) -> str:
         """All of it, for a clipboard or a pager."""
@@ -133,7 +143,7 @@ class PrintedPane(Pane):
                 self._read(end := self._text)
             self._partly = len(end) < len(self._text)
         else:
-            self._rows = _wrapped(self._lines, width)
+            self._rows = self._in_rows(self._lines)
         self.search_again()
         if self._live:
             self._say_how()
@@ -148,7 +158,7 @@ class PrintedPane(Pane):
 
     def _read(self, text: str) -> None:
         self._lines = ansi.lines(text, self.glyphs.plain)
-        self._rows = _wrapped(self._lines, self.inner)
+        self._rows = self._in_rows(self._lines)
 
     def _say_how(self) -> None:
         paused = f"paused, {key_of(self, 'last', 'G')} follows"
@@ -172,7 +182,7 @@ class PrintedPane(Pane):
         number = len(self._above)
         for line in self._lines or ():
             yield number, "".join(part.text for part in line)
-            number += len(ansi.chopped(line, self.inner))
+            number += len(ansi.chopped(line, self.inner)) if self.wraps else 1
 
     def to_hit(self, row: int) -> None:
         if self._live:
@@ -243,10 +253,6 @@ def asked_words(run: RunRecord) -> str:
 
 def _when(when: float, now: float) -> str:
     return day_and_time(when, now).removeprefix("today ")
-
-
-def _wrapped(lines: list[ansi.Line], width: int) -> list[ansi.Line]:
-    return [row for line in lines for row in ansi.chopped(line, width)]
 
 
 def _shortened(text: str) -> str:

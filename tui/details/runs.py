@@ -14,7 +14,9 @@ from tui.common.styles import CURSOR
 from tui.common.text import clean, day_and_time, elapsed, shorten, took, wrapped
 from tui.common.usual import ENDED, Habits, Slowdown, Usual, slowdown, usual
 from tui.details.costs import CostColumn
+from tui.details.run_groups import Group, grouped, span_of
 from tui.glyphs import Glyphs
+from tui.keys import key_of
 
 GLYPHS = {
     Outcome.OK: TaskStatus.OK,
@@ -56,6 +58,8 @@ class RunsPane(Pane):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs, "runs")
         self._runs: tuple[RunRecord, ...] = ()
+        self._shown: list[Group] = []  # the rows of them
+        self.unfolded = self.by_cost = False
         self._view: TaskView | None = None
         self.begun_by = "running"  # what started the run under way
         self.costs = CostColumn()
@@ -97,11 +101,23 @@ class RunsPane(Pane):
             self._all = whole if gap or not have else self._all
         self._longest = max((run.seconds for run in self._runs), default=0.0)
         self.costs = CostColumn(self._runs)
+        self._group()
         ended = [run for run in self._runs if run.outcome in ENDED][:LISTED]
         self.seconds, self.slowdown = [run.seconds for run in ended], slowdown(ended)
         self.usual = usual(self.seconds)
         self._find()
         self._settle(before)
+
+    def order(self, *, unfolded: bool, by_cost: bool) -> None:
+        """Show each time that was let go, or equal ones as one; the dearest first, or the newest."""
+        chosen, before = self.chosen.run, self.chosen
+        self.unfolded, self.by_cost = unfolded, by_cost
+        self._group()
+        self._chosen = chosen.id if chosen else None
+        self._settle(before)
+
+    def _group(self) -> None:
+        self._shown = grouped(self._runs, unfolded=self.unfolded, by_cost=self.by_cost)
 
     def explain(self, none: str) -> None:
         """There is nothing to list, for this reason."""
@@ -121,7 +137,7 @@ class RunsPane(Pane):
         if since is not None and self._cursor == 0:
             return Chosen(since=since)
         index = self._cursor - (since is not None)
-        return Chosen(self._runs[index]) if 0 <= index < len(self._runs) else Chosen()
+        return Chosen(self._shown[index][0]) if 0 <= index < len(self._shown) else Chosen()
 
     @property
     def oldest(self) -> int | None:
@@ -169,7 +185,8 @@ class RunsPane(Pane):
     def _index(self, identity: int | None) -> int | None:
         if identity is None:
             return None
-        return next((n for n, run in enumerate(self._runs) if run.id == identity), None)
+        rows = enumerate(self._shown)
+        return next((n for n, group in rows if any(run.id == identity for run in group)), None)
 
     def _reveal(self) -> None:
         top = self.top
@@ -194,7 +211,7 @@ class RunsPane(Pane):
         """Each run with its outcome and all of its text, however much of that its row shows."""
         first = self._since is not None
         for number, words in super().searched():
-            run = self._runs[number - first] if 0 <= number - first < len(self._runs) else None
+            run = self._shown[number - first][0] if 0 <= number - first < len(self._shown) else None
             yield number, f"{words} {run.outcome} {run.text}" if run else words
 
     def see(self, row: int) -> None:
@@ -212,7 +229,7 @@ class RunsPane(Pane):
         self.entitle("runs", f"{ok} of {runs} ok ({int(100 * ok / runs)}%)" if runs else "")
 
     def _total(self) -> int:
-        return len(self._runs) + (self._since is not None)
+        return len(self._shown) + (self._since is not None)
 
     def count(self) -> int:
         return self._total() or len(self._lesson())
@@ -225,17 +242,25 @@ class RunsPane(Pane):
             return Row((StyledText(self._lesson()[index], "faint"),))
         light = CURSOR if index == self._cursor else 0
         if self._since is None:
-            return Row(self._finished(self._runs[index]), light)
-        pieces = self._under_way(self._since) if index == 0 else self._finished(self._runs[index - 1])
+            return Row(self._finished(self._shown[index]), light)
+        pieces = self._under_way(self._since) if index == 0 else self._finished(self._shown[index - 1])
         return Row(pieces, light)
 
     def _lesson(self) -> list[str]:
         said = "reading its history" if self._none is None else self._none
         return wrapped(clean(said, self.glyphs.plain), self.inner)
 
-    def _finished(self, run: RunRecord) -> tuple[StyledText, ...]:
+    def foot(self) -> tuple[str, str]:
+        """Which other order there is, where there is one."""
+        folds = self.unfolded or any(len(group) > 1 for group in self._shown)
+        ways = [f"{key_of(self, 'by-cost', 'c')} by {'time' if self.by_cost else 'cost'}"] * self.costs.shown
+        ways += [f"{key_of(self, 'unfold', 'z')} {'fold' if self.unfolded else 'unfold'}"] * folds
+        return self.glyphs.dot.join(ways), super().foot()[1]
+
+    def _finished(self, group: Group) -> tuple[StyledText, ...]:
+        run = group[0]
         if run.outcome is Outcome.SKIPPED:
-            return self._passed_over(run)
+            return self._passed_over(group)
         style = STYLES.get(run.outcome, "failed")
         head = StyledText(f"{self.glyphs.kind[GLYPHS[run.outcome]]} ", style)
         when = StyledText(day_and_time(run.started, self._now).ljust(WHEN))
@@ -244,12 +269,14 @@ class RunsPane(Pane):
         cost = self.costs.pieces(run, self._cost_cells, self.glyphs)
         return (head, when, *self._trigger(_why(run)), lasted, *bar, *cost, *self._text(run, style))
 
-    def _passed_over(self, run: RunRecord) -> tuple[StyledText, ...]:
-        """A time that came to no run, and why: it took and cost nothing."""
+    def _passed_over(self, group: Group) -> tuple[StyledText, ...]:
+        """A time that came to no run, and why: it took and cost nothing; or several for the same reason."""
+        run, many = group[0], len(group)
         kind, said = skip_kind(run.text), clean(run.text.partition("\n")[0], self.glyphs.plain)
         sign = self.glyphs.kind[kind] if kind else self.glyphs.dot.strip()
-        words = said if kind else f"skipped: {said}"
-        when = day_and_time(run.started, self._now).ljust(WHEN)
+        often = f" {many} times" if many > 1 else ""
+        words = said if kind else f"skipped{often}: {said}"
+        when = (span_of(group) if many > 1 else day_and_time(run.started, self._now)).ljust(WHEN)
         room = max(0, self.inner - 2 - WHEN - 1)
         return tuple(
             StyledText(each, "faint")

@@ -359,6 +359,18 @@ class Details(Page, inherit_bindings=False):
         if self._view:
             self.post_message(self.StopAsked(self.subject.citizen, self._view))
 
+    def action_by_cost(self) -> None:
+        if self.runs.costs.shown:
+            self.runs.order(unfolded=self.runs.unfolded, by_cost=not self.runs.by_cost)
+        else:
+            self.notify("nothing here has cost anything", markup=False)
+
+    def action_unfold(self) -> None:
+        self.runs.order(unfolded=not self.runs.unfolded, by_cost=False)
+
+    def action_wrap(self) -> None:
+        self.printed.wrap_lines(not self.printed.wraps)
+
     def action_settings(self, what: str) -> None:
         self.post_message(self.SettingsAsked(what, Place(self.subject.citizen, self.subject.task)))
 

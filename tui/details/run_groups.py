@@ -1,0 +1,35 @@
+"""Which runs stand in one row, and in which order the rows are."""
+
+from collections.abc import Sequence
+
+from scheduler.core.records import RunRecord
+from scheduler.core.spans import clock
+from scheduler.core.task import Outcome
+from tui.details.costs import cost_of
+
+Group = tuple[RunRecord, ...]  # the newest first
+
+
+def grouped(runs: Sequence[RunRecord], *, unfolded: bool, by_cost: bool) -> list[Group]:
+    """The rows: times that were let go one after the other for the same reason are one.
+
+    `by_cost` the dearest come first, each alone.
+    """
+    if by_cost:
+        return [(run,) for run in sorted(runs, key=cost_of, reverse=True)]
+    groups: list[list[RunRecord]] = []
+    for run in runs:
+        if groups and not unfolded and _alike(groups[-1][-1], run):
+            groups[-1].append(run)
+        else:
+            groups.append([run])
+    return [tuple(group) for group in groups]
+
+
+def span_of(group: Group) -> str:
+    """From the first time to the last: `13:30 - 13:50`."""
+    return f"{clock(group[-1].started, '%H:%M')} - {clock(group[0].started, '%H:%M')}"
+
+
+def _alike(run: RunRecord, other: RunRecord) -> bool:
+    return run.outcome is other.outcome is Outcome.SKIPPED and run.text == other.text
