@@ -137,6 +137,8 @@ class Order:
         return 2 if key.name in VIEWS and key.name not in self.preferred else 1
 
     def rank(self, key: Key) -> tuple[int, int]:
+        if key.name in self.leading:
+            return -1, self.leading.index(key.name)
         preferred = key.name in self.preferred
         return self.group(key), self.preferred.index(key.name) if preferred else len(self.preferred)
 

@@ -251,11 +251,13 @@ class RunsPane(Pane):
         return wrapped(clean(said, self.glyphs.plain), self.inner)
 
     def foot(self) -> tuple[str, str]:
-        """Which other order there is, where there is one."""
+        """Which rows are in sight, and which other order there is."""
+        total = self._total()
+        seen = [f"{self.top + 1}-{min(total, self.top + self.inside)} of {total}"] if total else []
         folds = self.unfolded or any(len(group) > 1 for group in self._shown)
         ways = [f"{key_of(self, 'by-cost', 'c')} by {'time' if self.by_cost else 'cost'}"] * self.costs.shown
         ways += [f"{key_of(self, 'unfold', 'z')} {'fold' if self.unfolded else 'unfold'}"] * folds
-        return self.glyphs.dot.join(ways), super().foot()[1]
+        return self.glyphs.dot.join([*seen, *ways]), ""
 
     def _finished(self, group: Group) -> tuple[StyledText, ...]:
         run = group[0]
@@ -328,10 +330,6 @@ class RunsPane(Pane):
         since, view = self._since, self._view
         longest = max(self._longest, self._now - since if since is not None else 0.0)
         return min(longest, view.timeout) if view and longest >= NEAR * view.timeout else longest
-
-    def foot(self) -> tuple[str, str]:
-        total = self._total()
-        return (f"{self.top + 1}-{min(total, self.top + self.inside)} of {total}" if total else ""), ""
 
     def head(self) -> Row | None:
         if not self._total() or not self._trigger(""):
