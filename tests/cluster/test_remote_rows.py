@@ -142,6 +142,20 @@ async def test_a_knock_that_nobody_followed_is_made_again(desk: Desk) -> None:
     assert await desk.ask("SELECT job FROM remote") == await desk.ask("SELECT id FROM procrastinate_jobs")
 
 
+async def test_the_lock_of_a_job_that_nobody_ended_is_lifted(desk: Desk) -> None:
+    first, worker = await desk.start(), await desk.enter()
+    await desk.connection.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+    await desk.claim(first, worker)
+    await desk.look(first, patience=0.0)
+    assert await desk.jobs() == ["doing"]  # it runs
+    await desk.finish(first, worker)  # and its worker dies before Procrastinate hears of that
+    await desk.writer.write(desk.lease, [Ended("render", 2.0, 1.0, "ok", "done")])
+    second = await desk.start(2)
+    assert await desk.jobs() == ["doing", "todo"]
+    await desk.look(second, patience=0.0)
+    assert await desk.jobs() == ["todo"]
+
+
 async def test_tables_of_the_version_before_are_completed_and_others_are_refused(url: str) -> None:
     database = Database(url)
     async with database.connection() as connection:

@@ -26,8 +26,9 @@ class Slow(Worker):
 
     async def _claim(self, run: int) -> tuple[UUID, Claimed | None]:
         self.claims += 1
+        worker = self._lease.id
         await self.answers.wait()
-        return uuid4(), CLAIMED
+        return worker, CLAIMED
 
     async def _carry(self, claimed: Claimed, worker: UUID) -> None:
         self.carried.append(claimed.run)
@@ -38,6 +39,7 @@ class Slow(Worker):
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     made = Slow()
     monkeypatch.setattr(type(made._guard), "alive", True)
+    monkeypatch.setattr(type(made._lease), "held", True)
     return made
 
 
@@ -59,3 +61,12 @@ async def test_a_second_knock_for_the_same_run_is_let_go(slow: Slow) -> None:
     slow.answers.set()
     slow.done.set()
     await first
+
+
+async def test_an_answer_that_comes_under_another_lease_begins_nothing(slow: Slow) -> None:
+    knock = asyncio.create_task(slow.carry(7))
+    await until(lambda: slow.claims, "it claims")
+    slow._lease.id = uuid4()
+    slow.answers.set()
+    await knock
+    assert slow.carried == []

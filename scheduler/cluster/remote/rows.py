@@ -82,6 +82,14 @@ WHERE q.run = ANY(%(runs)s) AND q.worker IS NULL AND j.status IS DISTINCT FROM '
     AND q.knocked < clock_timestamp() - make_interval(secs => %(patience)s)
 FOR UPDATE OF q SKIP LOCKED
 """
+# A job whose worker died when the run had ended is "doing" for ever, and its lock keeps the next one waiting.
+_UNLOCK = """
+DELETE FROM procrastinate_jobs j USING experience.remote q
+WHERE q.run = ANY(%(runs)s) AND q.worker IS NULL
+    AND q.knocked < clock_timestamp() - make_interval(secs => %(patience)s)
+    AND j.lock = q.citizen || '/' || q.task AND j.status = 'doing' AND NOT EXISTS (
+        SELECT 1 FROM experience.remote x WHERE x.job = j.id AND x.worker IS NOT NULL AND x.result IS NULL)
+"""
 _SWEEP = """
 WITH dead AS (
     DELETE FROM experience.remote q WHERE q.worker IS NOT NULL AND q.result IS NULL
@@ -207,6 +215,7 @@ async def look(
     await connection.execute(_SWEEP, {"citizens": list(citizens)})
     async with connection.transaction():
         values = {"runs": list(runs), "patience": patience}
+        await connection.execute(_UNLOCK, values)
         vain = await (await connection.execute(_KNOCKED_IN_VAIN, values)).fetchall()
         if vain:
             await _knock_again(connection, vain)

@@ -176,7 +176,8 @@ class Worker:
                 if not self._guard.alive:
                     await asyncio.to_thread(self._guard.begin)
                 worker, claimed = await self._claim(run)
-                if claimed:
+                # An answer that came late, through a cut or to a frozen process: by now it is another's.
+                if claimed and self._lease.held and self._lease.id == worker:
                     await self._carry(claimed, worker)
         finally:
             self._known.discard(run)
