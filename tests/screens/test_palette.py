@@ -49,7 +49,8 @@ async def test_every_action_is_in_it_under_the_key_it_has_now():
         await press(pilot, "colon")
         entries = pilot.app.screen.entries
         labels = "\n".join(entry.label for entry in entries)
-        assert [key.id for key in FLEET_KEYS if key.description not in labels] == []
+        alone = ("move",)  # with one machine there is nowhere to move to
+        assert [k.id for k in FLEET_KEYS if k.description not in labels and k.id not in alone] == []
         assert (
             next(entry.beside for entry in entries if entry.label.startswith("force aria/heartbeat: ")) == "f"
         )
