@@ -250,13 +250,17 @@ class RunsPane(Pane):
         said = "reading its history" if self._none is None else self._none
         return wrapped(clean(said, self.glyphs.plain), self.inner)
 
+    @property
+    def folds(self) -> bool:
+        """Whether rows are, or would be, folded."""
+        return self.unfolded or any(len(group) > 1 for group in self._shown)
+
     def foot(self) -> tuple[str, str]:
         """Which rows are in sight, and which other order there is."""
         total = self._total()
         seen = [f"{self.top + 1}-{min(total, self.top + self.inside)} of {total}"] if total else []
-        folds = self.unfolded or any(len(group) > 1 for group in self._shown)
         ways = [f"{key_of(self, 'by-cost', 'c')} by {'time' if self.by_cost else 'cost'}"] * self.costs.shown
-        ways += [f"{key_of(self, 'unfold', 'z')} {'fold' if self.unfolded else 'unfold'}"] * folds
+        ways += [f"{key_of(self, 'unfold', 'z')} {'fold' if self.unfolded else 'unfold'}"] * self.folds
         return self.glyphs.dot.join([*seen, *ways]), ""
 
     def _finished(self, group: Group) -> tuple[StyledText, ...]:

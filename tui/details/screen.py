@@ -366,10 +366,14 @@ class Details(Page, inherit_bindings=False):
             self.notify("nothing here has cost anything", markup=False)
 
     def action_unfold(self) -> None:
-        self.runs.order(unfolded=not self.runs.unfolded, by_cost=False)
+        if self.runs.folds:
+            self.runs.order(unfolded=not self.runs.unfolded, by_cost=False)
+        else:
+            self.notify("no skipped times to fold here", markup=False)
 
     def action_wrap(self) -> None:
         self.printed.wrap_lines(not self.printed.wraps)
+        self.notify(f"long lines are {'wrapped' if self.printed.wraps else 'cut'}", markup=False)
 
     def action_settings(self, what: str) -> None:
         self.post_message(self.SettingsAsked(what, Place(self.subject.citizen, self.subject.task)))
