@@ -146,7 +146,7 @@ def background_stop(task: str, citizen: str, config: Path | None = None, own_as_
 
 def background_status(citizen: str, config: Path | None = None) -> str:
     """What every task did last and does next, in the lines of `--status`."""
-    from scheduler.core.text import lines
+    from scheduler.core.wording.text import lines
 
     return "\n".join(lines(read_citizen(citizen, config), SystemClock.now()))
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.ports import FleetView
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord, listed
 from scheduler.core.schedules.forecast import Slots, TimeGrid
 from scheduler.core.views import Heartbeat, OutputChunk, Receipt, Snapshot
+from scheduler.core.wording.description import DefinitionField, TaskDetails
 from scheduler.errors import Disconnected, SchedulerError, UnknownRun, UnknownTask
 from scheduler.system.clock import _Alarm
 

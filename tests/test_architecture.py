@@ -44,7 +44,7 @@ def test_the_packages_are_those_of_this_checkout(package):
     [
         ("scheduler", "textual rich tui asyncio pydantic"),
         ("scheduler.cli.main", "textual rich tui asyncio pydantic"),
-        ("scheduler.core.text", "textual rich tui asyncio pydantic"),
+        ("scheduler.core.wording.text", "textual rich tui asyncio pydantic"),
         ("scheduler.background", "textual rich tui"),
         ("scheduler.config.loader", "textual rich tui email scheduler.agents.refusals.refusal"),
         ("scheduler.runtime.headless", "textual rich tui psycopg scheduler.cluster"),

@@ -9,12 +9,12 @@ from typing import Any
 
 from textual.app import App
 
-from scheduler.core.description import TaskDetails
 from scheduler.core.machines import Host
 from scheduler.core.ports import Citizens, Control
 from scheduler.core.records import RunRecord
 from scheduler.core.task import WAKE
 from scheduler.core.views import Hold, HoldKind, Receipt, Snapshot, TaskView, WakeView
+from scheduler.core.wording.description import TaskDetails
 from scheduler.errors import SchedulerError
 from scheduler.spending.money import ZERO, dollars
 from tui.common.questions import budget_question as money

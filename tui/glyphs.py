@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler.core.text import ASCII_GLYPHS, GLYPHS
 from scheduler.core.views import TaskStatus
+from scheduler.core.wording.text import ASCII_GLYPHS, GLYPHS
 
 
 @dataclass(frozen=True, slots=True)

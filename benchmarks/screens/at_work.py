@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import replace
 
 from benchmarks.homes import BUILT_IN
-from scheduler.core.description import TaskDetails
 from scheduler.core.ports import FleetView
 from scheduler.core.records import RunRecord
 from scheduler.core.schedules.forecast import Slots, TimeGrid
@@ -24,6 +23,7 @@ from scheduler.core.views import (
     TaskView,
     WakeView,
 )
+from scheduler.core.wording.description import TaskDetails
 from scheduler.errors import UnknownRun
 from scheduler.system.clock import Clock, SystemClock
 from tui.app import ExperienceApp

@@ -16,9 +16,9 @@ from scheduler.config.loader import CitizenSettings
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Outcome, Task
 from scheduler.core.views import Hold, HoldKind
-from scheduler.engine.watchdog import LIMIT, StallWatch
 from scheduler.errors import PROGRAM
 from scheduler.system.files import read_json, require_home, write_json
+from scheduler.system.watchdog import LIMIT, StallWatch
 
 log = logging.getLogger("experience.alerts")
 

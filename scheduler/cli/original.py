@@ -11,7 +11,7 @@ from scheduler.cli.exit_codes import FAILED, OK
 from scheduler.cli.looks.status import print_status, status_text
 from scheduler.cli.options import config_file, names_in, seconds, successor_of
 from scheduler.cli.problems import print_to_stderr
-from scheduler.core.text import clean
+from scheduler.core.wording.text import clean
 from scheduler.system.version import VERSION
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
 
-from scheduler.core.text import clean
 from scheduler.core.views import OutputChunk
+from scheduler.core.wording.text import clean
 
 LINE = 4096  # characters of a line without an end that are held back for its beginning
 

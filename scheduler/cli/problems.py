@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 
 from scheduler.cli.exit_codes import WRONG
-from scheduler.core.text import ASCII_GLYPHS, GLYPHS, clean
+from scheduler.core.wording.text import ASCII_GLYPHS, GLYPHS, clean
 
 
 def print_to_stderr(problems: Iterable[str]) -> None:

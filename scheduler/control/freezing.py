@@ -15,8 +15,8 @@ from scheduler.control.wire.asker import this_asker
 from scheduler.core.schedules.freeze import Freeze, FreezeNote
 from scheduler.core.schedules.schedule import local_zone, zone_named
 from scheduler.core.secrets import Masks
-from scheduler.core.text import freeze_words
 from scheduler.core.views import Receipt, Snapshot
+from scheduler.core.wording.text import freeze_words
 from scheduler.errors import (
     PROGRAM,
     BadSchedule,

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from scheduler.config.settings import CitizenSettings
 from scheduler.control.home_snapshot import read_snapshot, wake_state_of, watched_since
 from scheduler.control.wire.client import ObservableControl, RemoteControl
-from scheduler.core.description import TaskDetails, explain
 from scheduler.core.records import LISTED, MOST_LISTED, RunQuery, RunRecord
 from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
 from scheduler.core.schedules.freeze import Freeze
@@ -17,6 +16,7 @@ from scheduler.core.secrets import Masks
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Task
 from scheduler.core.views import NOBODY, Heartbeat, OutputChunk, Snapshot
+from scheduler.core.wording.description import TaskDetails, explain
 from scheduler.errors import Disconnected, Managed, NotOurs, Owned, SchedulerError, UnknownTask
 from scheduler.storage.freeze_file import HomeFreezes
 from scheduler.storage.state_file import StateFile, States

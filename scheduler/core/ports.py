@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from scheduler.core.description import TaskDetails
 from scheduler.core.machines import Cluster
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.schedules.forecast import Slots, TimeGrid
@@ -13,6 +12,7 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import Task
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Heartbeat, Hold, OutputChunk, Receipt, Snapshot, TaskView
+from scheduler.core.wording.description import TaskDetails
 from scheduler.system.clock import Clock
 
 T = TypeVar("T")

@@ -6,9 +6,9 @@ from itertools import count
 
 from scheduler.core.planning import LATE, due_since_seen, made_up, next_slot, next_start, pause_is_over
 from scheduler.core.schedules.schedule import NEVER
-from scheduler.core.spans import moment
 from scheduler.core.state import CHANGED
 from scheduler.core.task import Trigger
+from scheduler.core.wording.spans import moment
 from scheduler.engine.freezing import Freezing
 from scheduler.engine.job import Job
 from scheduler.engine.registry import TaskRegistry

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from scheduler.core.schedules.freeze import Freeze, FreezeNote, Freezes, Span
 from scheduler.core.secrets import Masks
-from scheduler.core.spans import moment
-from scheduler.core.text import freeze_words
 from scheduler.core.views import Receipt
+from scheduler.core.wording.spans import moment
+from scheduler.core.wording.text import freeze_words
 from scheduler.errors import PROGRAM, BadSchedule, Frozen, SchedulerError
 from scheduler.process.who import Who
 from scheduler.system.clock import Clock, Timer

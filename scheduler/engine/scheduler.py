@@ -15,18 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scheduler.core.description import TaskDetails, explain
 from scheduler.core.planning import resumed
 from scheduler.core.ports import Listener
 from scheduler.core.records import LISTED, MOST_LISTED, Forgetful, Recorder, RunQuery, RunRecord
 from scheduler.core.schedules.forecast import Slots, TimeGrid, forecast
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import AtStart
-from scheduler.core.spans import moment
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Call, Command, Context, Handler, Outcome, Task, Trigger, WakeConfig
-from scheduler.core.text import freeze_words, pause_words
 from scheduler.core.views import Heartbeat, HoldKind, OutputChunk, Receipt, Snapshot, TaskView, WakeView
+from scheduler.core.wording.description import TaskDetails, explain
+from scheduler.core.wording.spans import moment
+from scheduler.core.wording.text import freeze_words, pause_words
 from scheduler.engine.dispatcher import Dispatcher
 from scheduler.engine.event_bus import snapshots
 from scheduler.engine.freezing import FreezeFiles, Freezing

@@ -7,7 +7,7 @@ from functools import lru_cache
 from textwrap import wrap
 from typing import Any
 
-from scheduler.core.text import clean
+from scheduler.core.wording.text import clean
 from scheduler.migration.plan import CrontabPlan, Fate, LinePlan, MigrationRequest
 
 NARROWEST = 60  # columns: below that the terminal wraps the lines

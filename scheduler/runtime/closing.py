@@ -5,7 +5,7 @@ from pathlib import Path
 from subprocess import Popen
 
 from scheduler.core.ports import FleetOptions, HandedOver
-from scheduler.core.text import clean
+from scheduler.core.wording.text import clean
 from scheduler.errors import PROGRAM
 from scheduler.runtime.loop_process import loop_command, spawn
 

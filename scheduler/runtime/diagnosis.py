@@ -14,7 +14,7 @@ from pathlib import Path
 from scheduler.config.files import main_candidates
 from scheduler.config.loader import CitizenSettings, Settings, load
 from scheduler.control.wire.owner_snapshot import owner_snapshot
-from scheduler.core.text import size
+from scheduler.core.wording.text import size
 from scheduler.errors import PROGRAM, BadSettings, SchedulerError
 from scheduler.storage.lock import abandoned, managed_by, owner_of, role_of
 from scheduler.system.foreign_home import is_ours, names_in, place

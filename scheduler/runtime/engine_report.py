@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scheduler.config.settings import EngineSettings, Settings
-from scheduler.core.text import plural
+from scheduler.core.wording.text import plural
 from scheduler.errors import PROGRAM
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import IO, Any
 
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.secrets import NOTHING_SECRET, Masks
-from scheduler.core.spans import took
-from scheduler.core.text import clean
 from scheduler.core.views import Event
+from scheduler.core.wording.spans import took
+from scheduler.core.wording.text import clean
 from scheduler.process import standard_streams
 from scheduler.schema.json_codec import to_json
 from scheduler.spending.money import price, tokens

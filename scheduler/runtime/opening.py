@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from scheduler.core.text import clean, plural, until
 from scheduler.core.views import Snapshot
+from scheduler.core.wording.text import clean, plural, until
 from scheduler.errors import PROGRAM
 from scheduler.system.version import VERSION
 

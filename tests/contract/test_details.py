@@ -12,8 +12,8 @@ import pytest
 from scheduler.config.defaults import BACKGROUND_TASKS
 from scheduler.control.fleet import Fleet
 from scheduler.control.offline import OfflineControl
-from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.ports import FleetOptions
+from scheduler.core.wording.description import DefinitionField, TaskDetails
 from scheduler.errors import UnknownTask
 from scheduler.system.unix_socket import socket_path
 from tests.contract.test_control import ACTING, acting

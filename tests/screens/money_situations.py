@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scheduler.core.costs import Money, RunCost
-from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.records import RunRecord
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.state import Failure, Skips
 from scheduler.core.task import WAKE, Outcome, Progress, Trigger
 from scheduler.core.views import Event, Hold, HoldKind, Snapshot, TaskStatus, TaskView, WakeView
+from scheduler.core.wording.description import DefinitionField, TaskDetails
 from scheduler.process.who import Who
 from tests.fakes import FakeClock, FakeControl, FakeFleet
 from tests.screens.situations import Situation

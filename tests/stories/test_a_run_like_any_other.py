@@ -15,11 +15,11 @@ from scheduler.cli.main import run
 from scheduler.cli.original import core
 from scheduler.cli.verbs.pause import pause_command
 from scheduler.control.session import control_of, fleet_of, force_and_wait
-from scheduler.core.description import TaskDetails
 from scheduler.core.records import RunRecord
 from scheduler.core.schedules.forecast import TimeGrid
 from scheduler.core.task import Outcome
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus
+from scheduler.core.wording.description import TaskDetails
 from tests.fakes import until
 from tests.loopback import Loopback, loopback
 from tui.serve.health import status_of

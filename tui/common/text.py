@@ -7,12 +7,12 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 from scheduler.core.schedules.schedule import in_words
-from scheduler.core.spans import clock, day_of
-from scheduler.core.spans import elapsed as elapsed
-from scheduler.core.spans import moment as moment
-from scheduler.core.spans import took as took
-from scheduler.core.text import ago as ago
-from scheduler.core.text import plural as plural
+from scheduler.core.wording.spans import clock, day_of
+from scheduler.core.wording.spans import elapsed as elapsed
+from scheduler.core.wording.spans import moment as moment
+from scheduler.core.wording.spans import took as took
+from scheduler.core.wording.text import ago as ago
+from scheduler.core.wording.text import plural as plural
 
 TIME = 6  # cells of a span: `59:59`, `23h59m`, `99d23h`
 _BREAKS = {"\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"}

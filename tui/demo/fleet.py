@@ -18,13 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from scheduler.config.defaults import BACKGROUND_TASKS
-from scheduler.core.description import TaskDetails
 from scheduler.core.ports import FleetView
 from scheduler.core.records import LISTED, MOST_LISTED, FinishedRun, Forgetful, RunQuery, RunRecord, listed
 from scheduler.core.schedules.forecast import Slots, TimeGrid
 from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
 from scheduler.core.views import OutputChunk, Receipt, Snapshot
+from scheduler.core.wording.description import TaskDetails
 from scheduler.engine.freezing import MemoryFreezes
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.holds import Held

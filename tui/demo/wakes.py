@@ -7,12 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from scheduler.core.costs import Money, RunCost
-from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.records import RunRecord
-from scheduler.core.spans import moment
 from scheduler.core.state import RECENT, Skips
 from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import Hold, HoldKind, TaskStatus, TaskView, WakeView
+from scheduler.core.wording.description import DefinitionField, TaskDetails
+from scheduler.core.wording.spans import moment
 from scheduler.spending.money import dollars
 from scheduler.system.clock import Clock, Timer
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.views import TaskView
+from scheduler.core.wording.description import DefinitionField, TaskDetails
 from tui.common.pane import EMPTY, Pane, Row, StyledText
 from tui.common.text import cells, clean, countdown, day_and_time, elapsed, moment, took, wrapped
 from tui.common.usual import Habits

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scheduler.core.costs import Money
-from scheduler.core.description import DefinitionField
 from scheduler.core.records import RunRecord
 from scheduler.core.views import Snapshot, TaskView
+from scheduler.core.wording.description import DefinitionField
 from scheduler.spending.money import count_tokens, price
 from tui.common import amounts
 

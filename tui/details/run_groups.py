@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from scheduler.core.records import RunRecord
-from scheduler.core.spans import clock
 from scheduler.core.task import Outcome
+from scheduler.core.wording.spans import clock
 from tui.details.costs import cost_of
 
 Group = tuple[RunRecord, ...]  # the newest first

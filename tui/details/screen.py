@@ -11,9 +11,9 @@ from textual.containers import Horizontal
 from textual.events import Resize
 from textual.message import Message
 
-from scheduler.core.description import TaskDetails
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskStatus, TaskView
+from scheduler.core.wording.description import TaskDetails
 from scheduler.errors import Disconnected, SchedulerError
 from tui.common.line_view import STYLES
 from tui.common.pane import Pane

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Outcome, Trigger
-from scheduler.core.text import freeze_words, ordinal, until
 from scheduler.core.views import (
     LEFT_BEHIND,
     STOPPING,
@@ -19,6 +18,7 @@ from scheduler.core.views import (
     TaskStatus,
     TaskView,
 )
+from scheduler.core.wording.text import freeze_words, ordinal, until
 from tui.common.text import ago, elapsed, moment, took
 from tui.common.usual import Usual
 from tui.fleet.notices import ATTEMPT, first_line, stalled

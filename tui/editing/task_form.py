@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from scheduler.core.ports import PlannedChange, Preview
-from scheduler.core.spans import clock
+from scheduler.core.wording.spans import clock
 from scheduler.errors import SchedulerError
 from tui.common.text import cells, clean, countdown, shorten
 from tui.glyphs import Glyphs

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scheduler.core.spans import moment
-from scheduler.core.text import plural
 from scheduler.core.views import Snapshot
+from scheduler.core.wording.spans import moment
+from scheduler.core.wording.text import plural
 
 _FAR = re.compile(r"(?<!\S)(?:/[^/\s:]+)*/(?=[^/\s:]+/experience\.toml\b)")
 _LINE = re.compile(r"(?P<file>.+?\.toml)(?::(?P<line>\d+))?: (?:(?P<key>[\w.-]+): )?(?P<words>.*)", re.DOTALL)

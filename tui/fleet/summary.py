@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from scheduler.core.machines import Cluster
-from scheduler.core.text import freeze_words
 from scheduler.core.views import Heartbeat, Hold, HoldKind, Snapshot, TaskStatus, TaskView
+from scheduler.core.wording.text import freeze_words
 from tui.common import text as words
 from tui.fleet.broken import Broken, broken, files_of, meanwhile, parted
 from tui.fleet.machines.words import on_machines, verdict

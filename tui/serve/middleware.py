@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import hdrs, web
 
-from scheduler.core.text import clean
+from scheduler.core.wording.text import clean
 from scheduler.system.clock import Clock
 from scheduler.system.log_once import CountedWarning
 from tui.serve.access import AccessPolicy, AccessRequest, Decision

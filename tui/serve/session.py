@@ -18,7 +18,7 @@ from textual_serve._binary_encode import DecodeError
 from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
-from scheduler.core.text import clean
+from scheduler.core.wording.text import clean
 
 log = logging.getLogger("experience.serve")
 

@@ -10,7 +10,7 @@ from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.problems import print_errors
 from scheduler.core.task import NotSetUp
-from scheduler.core.text import clean, plural
+from scheduler.core.wording.text import clean, plural
 from scheduler.errors import UnknownCitizen
 
 if TYPE_CHECKING:

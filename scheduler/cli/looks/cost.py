@@ -13,7 +13,7 @@ import click
 from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
-from scheduler.core.text import clean
+from scheduler.core.wording.text import clean
 
 if TYPE_CHECKING:
     from scheduler.config.settings import CitizenSettings

@@ -21,9 +21,9 @@ from scheduler.cli.options import (
 )
 from scheduler.cli.printing import readable, table, width
 from scheduler.core.records import LISTED, RunQuery, RunRecord
-from scheduler.core.spans import took
-from scheduler.core.text import clean, failing
 from scheduler.core.views import Snapshot
+from scheduler.core.wording.spans import took
+from scheduler.core.wording.text import clean, failing
 from scheduler.schema.json_codec import to_json
 from scheduler.spending.money import price
 

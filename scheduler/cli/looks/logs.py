@@ -12,8 +12,8 @@ from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import config_file, one_task_argument
 from scheduler.cli.printing import Printout, readable
 from scheduler.core.records import RunRecord
-from scheduler.core.spans import took
-from scheduler.core.text import clean
+from scheduler.core.wording.spans import took
+from scheduler.core.wording.text import clean
 from scheduler.errors import PROGRAM, Owned, UnknownCitizen
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
-from scheduler.core.text import clean, freeze_words, until
+from scheduler.core.wording.text import clean, freeze_words, until
 from scheduler.errors import BadSchedule, SchedulerError
 
 if TYPE_CHECKING:

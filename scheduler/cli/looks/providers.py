@@ -9,8 +9,8 @@ import click
 
 from scheduler.cli.options import as_document, config_file
 from scheduler.cli.printing import table
-from scheduler.core.spans import moment
-from scheduler.core.text import clean
+from scheduler.core.wording.spans import moment
+from scheduler.core.wording.text import clean
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from scheduler.core.records import RunRecord
-from scheduler.core.text import clean
+from scheduler.core.wording.text import clean
 
 COLUMNS = (
     *("id", "citizen", "task", "started", "finished", "seconds", "outcome", "trigger", "attempt"),

@@ -12,9 +12,9 @@ from scheduler.cli.exit_codes import FAILED, OK, WRONG
 from scheduler.cli.looks.idle import print_idle
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.problems import print_to_stderr
-from scheduler.core.spans import moment
-from scheduler.core.text import failing, lines
 from scheduler.core.views import Snapshot
+from scheduler.core.wording.spans import moment
+from scheduler.core.wording.text import failing, lines
 from scheduler.errors import PROGRAM
 
 NONE_YET = f"no citizens yet: {PROGRAM} init opus makes the first"

@@ -10,7 +10,7 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file, one_task_argument
-from scheduler.core.text import clean
+from scheduler.core.wording.text import clean
 from scheduler.errors import PROGRAM, SchedulerError
 
 if TYPE_CHECKING:

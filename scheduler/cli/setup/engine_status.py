@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scheduler.cli.printing import table
-from scheduler.core.spans import took
+from scheduler.core.wording.spans import took
 from scheduler.runtime.engine_report import Seen
 
 

@@ -19,7 +19,7 @@ def init_command(name: str, config: Path | None) -> int:
     from scheduler.config.citizen import BAD_NAME
     from scheduler.config.loader import load
     from scheduler.config.new_home import make_home, write_starter
-    from scheduler.core.text import clean
+    from scheduler.core.wording.text import clean
     from scheduler.errors import PROGRAM, BadSettings, SchedulerError
     from scheduler.system.homes import NAME
 

@@ -12,7 +12,7 @@ import click
 
 from scheduler.cli.completion import citizens
 from scheduler.cli.options import as_document, config_file
-from scheduler.core.text import clean
+from scheduler.core.wording.text import clean
 from scheduler.errors import PROGRAM, BadSettings, SchedulerError
 
 if TYPE_CHECKING:

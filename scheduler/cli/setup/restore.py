@@ -135,7 +135,7 @@ def _list(found: list[Backup]) -> int:
 
 
 def _restore(ctx: "Context", backup: Backup, to: Path) -> int:
-    from scheduler.core.text import clean
+    from scheduler.core.wording.text import clean
 
     click.echo(f"restoring {ctx.citizen} as of {backup.when} ({backup.name}) to {clean(str(to))}")
     owner = _owner_of(ctx.home)
@@ -188,7 +188,7 @@ def _give(to: Path, owner: User | None) -> None:
 
 def _shown(to: Path) -> Iterator[str]:
     """What the folder holds now: its first entries, then all of it in numbers."""
-    from scheduler.core.text import size
+    from scheduler.core.wording.text import size
     from scheduler.handlers.offsite_backup.files import files
 
     entries = {path: _sizes(path) for path in sorted(to.iterdir())}

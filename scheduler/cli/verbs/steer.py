@@ -17,7 +17,7 @@ from scheduler.cli.options import (
     tasks_argument,
 )
 from scheduler.core.task import WAKE, Outcome
-from scheduler.core.text import clean
+from scheduler.core.wording.text import clean
 from scheduler.errors import SchedulerError, UnknownTask
 
 if TYPE_CHECKING:

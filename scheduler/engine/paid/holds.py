@@ -2,8 +2,8 @@
 
 import zlib
 
-from scheduler.core.spans import moment
 from scheduler.core.views import Hold, HoldKind
+from scheduler.core.wording.spans import moment
 from scheduler.errors import PROGRAM, SchedulerError
 from scheduler.providers.outage import Outage
 from scheduler.spending.budget import OverBudget

@@ -15,9 +15,9 @@ from scheduler.agents.readers import read_report, refusal_in
 from scheduler.agents.refusals.refusal import Refusal
 from scheduler.agents.report import AgentReport
 from scheduler.core.schedules.schedule import Schedule
-from scheduler.core.spans import moment
 from scheduler.core.task import NO_COMMAND, Command, Context, Outcome, Task
 from scheduler.core.views import Hold
+from scheduler.core.wording.spans import moment
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.as_reported import as_reported
 from scheduler.engine.paid.commons import Commons

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.core.task import Context, Report
-from scheduler.core.text import ago
+from scheduler.core.wording.text import ago
 from scheduler.errors import TaskFailed
 from scheduler.handlers.heartbeat.options import Options
 from scheduler.handlers.heartbeat.peers import Peer, check_peers

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from scheduler.core.task import Context, Report
-from scheduler.core.text import size
+from scheduler.core.wording.text import size
 from scheduler.errors import TaskFailed
 from scheduler.handlers.net.cancellable import Stop, on_thread, raise_if_stopped
 from scheduler.handlers.offsite_backup.databases import clear, copy_databases

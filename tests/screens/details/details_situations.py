@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import Snapshot, TaskStatus
+from scheduler.core.wording.description import DefinitionField, TaskDetails
 from tests.fakes import NOON, FakeControl, FakeFleet
 from tests.screens.situations import HOSTILE, Situation, copy_of, failed, task
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.records import MOST_LISTED
 from scheduler.core.task import Outcome
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus
+from scheduler.core.wording.description import DefinitionField, TaskDetails
 from scheduler.errors import AlreadyRunning, Disconnected
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.details.details_situations import run

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from scheduler.core.costs import RunCost
-from scheduler.core.description import DefinitionField, TaskDetails
 from scheduler.core.ports import FleetView
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Progress, Trigger
 from scheduler.core.views import NOBODY, Heartbeat, Receipt, Snapshot, TaskStatus, TaskView, WakeView
+from scheduler.core.wording.description import DefinitionField, TaskDetails
 from scheduler.errors import PROGRAM, AlreadyRunning, Disconnected
 from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet, until

@@ -19,7 +19,7 @@ from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import TaskState
 from scheduler.core.task import Alerts, Call, Outcome, Task
 from scheduler.core.views import Hold, HoldKind
-from scheduler.engine.watchdog import StallWatch
+from scheduler.system.watchdog import StallWatch
 from tests.crash.loops import gone
 from tests.each import each
 from tests.fakes import NOON, until

@@ -15,11 +15,11 @@ from scheduler.config.sections.refusals import RefusalTable
 from scheduler.config.sections.services import AlertsTable, HistoryTable, LlmTable
 from scheduler.config.sections.spending import BudgetTable, PriceTable
 from scheduler.config.task import TaskTable
-from scheduler.core.description import explain
 from scheduler.core.schedules.schedule import AtStart, Cron, Every, zone_named
 from scheduler.core.secrets import MASK, Masks
 from scheduler.core.state import TaskState
 from scheduler.core.task import Call, Command, Imported, Isolated, NotSetUp
+from scheduler.core.wording.description import explain
 from scheduler.errors import BadSettings
 from scheduler.handlers.registry import BUILT_IN, built_in
 from scheduler.system.foreign_home import open_file

@@ -1,9 +1,9 @@
 """What `--status` prints: the shape, the rounding, and text from outside."""
 
-from scheduler.core.spans import moment
 from scheduler.core.state import Failure
-from scheduler.core.text import ago, clean, failing, lines, until
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
+from scheduler.core.wording.spans import moment
+from scheduler.core.wording.text import ago, clean, failing, lines, until
 from tests.each import each
 
 NOW = 1_705_340_120.0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tui
-from scheduler.core import text
+from scheduler.core.wording import text
 
 SIGNS = "✓▲✗►◷‖$○◌■·❯◆▌×–…━╸─▁▂▃▄▅▆▇█│╭╮╰╯├┤↑↓←→⏎●•"
 FOREIGN = ("demo", "serve")  # text as others write it; a page for browsers

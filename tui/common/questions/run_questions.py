@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 
-from scheduler.core.description import TaskDetails
 from scheduler.core.records import RunRecord
 from scheduler.core.views import Hold, HoldKind, TaskView
+from scheduler.core.wording.description import TaskDetails
 from scheduler.spending.money import ZERO, dollars, total
 from tui.common.questions.question import STAY, Choice, Words
 from tui.common.text import elapsed, plural

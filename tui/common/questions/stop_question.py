@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from scheduler.core.description import TaskDetails
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.views import TaskView
+from scheduler.core.wording.description import TaskDetails
 from scheduler.spending.money import dollars
 from tui.common.questions.question import STAY, Choice, Words
 from tui.common.text import elapsed, moment, plural

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from scheduler.core.records import RunRecord
-from scheduler.core.spans import clock
 from scheduler.core.views import LEFT_BEHIND, Snapshot, TaskView
+from scheduler.core.wording.spans import clock
 from scheduler.spending.money import dollars, total
 from tui.common.questions.question import STAY, Choice, Words
 from tui.common.questions.run_questions import costs

@@ -3,8 +3,8 @@
 from rich.segment import Segment
 
 from scheduler.core.schedules.freeze import Freeze
-from scheduler.core.spans import clock
 from scheduler.core.views import TaskStatus
+from scheduler.core.wording.spans import clock
 from tui.common import text as words
 from tui.common.styles import Styles
 from tui.fleet.panels.line_below import Below

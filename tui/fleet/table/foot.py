@@ -1,7 +1,7 @@
 """The lines below the table: what the row under the cursor cuts off."""
 
-from scheduler.core.text import ordinal
 from scheduler.core.views import TaskView
+from scheduler.core.wording.text import ordinal
 from tui.common import text as words
 from tui.common.task_ref import TaskRef
 from tui.fleet.table.columns import Moment, Piece, says, sign

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable
 
 from scheduler.core.schedules.freeze import Freeze
-from scheduler.core.spans import moment
 from scheduler.core.views import Snapshot, TaskStatus, TaskView
+from scheduler.core.wording.spans import moment
 
 GLYPHS = {
     TaskStatus.OK: "✓",
