@@ -10,6 +10,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from tests.simulation.history import DAY, HOUR, History, Plan, Step
+from tests.simulation.oracle import NEVER
 from tests.simulation.owed import Broken
 from tests.simulation.trace import Fact
 
@@ -61,14 +62,19 @@ def _with_freezes(history: History) -> History:
 
 def a_timed_pause_ends_by_itself(history: History, trace: list[Fact]) -> Iterator[Broken]:
     """By the clock, over restarts, too; whoever sets the clock moves its end."""
+    asked: dict[str, float] = {}  # of the pause that is about to begin
     until: dict[str, float] = {}
     settled = 0.0
     for fact in trace:
         if fact.kind in ("clock set", "awake", "goes on", "up"):
             settled = fact.at + history.look + SEEN
-        elif fact.kind == "paused until":
-            until[fact.task] = fact.more
-        elif fact.kind in ("pause", "edited"):  # another pause, or one that is not told from it
+        elif fact.kind == "pause until":
+            asked[fact.task] = fact.more
+        elif fact.kind == "refused":
+            asked.pop(fact.task, None)
+        elif fact.kind == "pause":
+            until[fact.task] = asked.pop(fact.task, NEVER)
+        elif fact.kind == "edited":  # the end of a pause is not told from it
             until.pop(fact.task, None)
         elif fact.kind == "looked" and fact.at > settled:
             for view in fact.more.tasks:

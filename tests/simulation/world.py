@@ -308,9 +308,8 @@ class World:
         until = self.wall + step.by
 
         async def pause(owner: Owner) -> Any:
-            receipt = await owner.scheduler.pause(step.task, until=until)
-            self.note("paused until", step.task, until)
-            return receipt
+            self.note("pause until", step.task, until)  # not after the answer: another pause may come first
+            return await owner.scheduler.pause(step.task, until=until)
 
         self._ask("pause for", step.task, pause)
 
