@@ -70,7 +70,7 @@ def start_of(citizen: str, task: Task, slot: float, now: float) -> Start:
     """When the run of this slot starts: with its jitter, and if it fell outside the hours when they begin."""
     begins = slot if task.active is None else _active_from(task, slot, now)
     if task.jitter or begins != slot:
-        return begins + spread(citizen, task, slot), slot
+        return begins + spread(citizen, task, slot, begins), slot
     return slot, (None if isinstance(task.schedule, Every) else slot)  # an interval counts from its run
 
 
@@ -155,14 +155,17 @@ def due_since_seen(task: Task, state: TaskState) -> bool:
     return state.last_run is None and isinstance(task.schedule, Every)
 
 
-def spread(citizen: str, task: Task, slot: float) -> float:
-    """The jitter of this slot, shorter than the time to the next one.
+def spread(citizen: str, task: Task, slot: float, begins: float | None = None) -> float:
+    """The jitter of this slot, shorter than the time to the next one, and to the end of the task's hours.
 
-    It is made from the names, so that it is the same after a restart.
+    It is made from the names, so that it is the same after a restart. `begins` is when the slot is made up.
     """
-    if not task.jitter or slot == NEVER:
+    begins = slot if begins is None else begins
+    if not task.jitter or NEVER in (slot, begins):
         return 0.0
     most = min(task.jitter, task.schedule.after(slot) - slot)
+    if task.active:
+        most = task.active.left(begins, most)
     return zlib.crc32(f"{citizen}/{task.name}/{slot:.0f}".encode()) / 2**32 * most
 
 

@@ -60,6 +60,21 @@ class ActiveHours:
                     begins = min(begins, start)
         return begins
 
+    def left(self, moment: float, most: float) -> float:
+        """For how many seconds from this moment on a task may start, up to `most`."""
+        until = moment
+        while until < moment + most and (end := self._end(until)) > until:
+            until = end
+        return min(until - moment, most)
+
+    def _end(self, moment: float) -> float:
+        """When the window ends that this moment is in; the moment itself outside of all."""
+        if moment >= _LAST:
+            return moment
+        today = wall_time(moment, self.zone).date()
+        spans = (span for ahead in (-1, 0, 1) for span in _spans(self, today + ahead * _DAY))
+        return max((end for start, end in spans if start <= moment < end), default=moment)
+
     def __str__(self) -> str:
         return " ".join(self.text.lower().split())
 
