@@ -32,6 +32,7 @@ from tui.editing.changes import SettingsChanges
 from tui.fleet.board import Place
 from tui.fleet.navigation import ProblemNavigator
 from tui.fleet.notices import lost
+from tui.fleet.outages import OutageLine
 from tui.fleet.page import Page
 from tui.fleet.row_keys import FleetRows
 from tui.fleet.summary import FleetSummary, StatusBar
@@ -90,6 +91,7 @@ class ExperienceApp(App[str]):
         self._status = StatusBar(glyphs, self._label)
         self._status.read_only = read_only
         self._none, self._keys = NoCitizens(glyphs, read_only), KeyBar(glyphs)
+        self._outages = OutageLine(glyphs)
         self._filter = FilterField()
         self._controls: dict[str, Control] = {}
         self._events = EventLog()
@@ -115,7 +117,7 @@ class ExperienceApp(App[str]):
         self.set_class(ascii, "-plain")
 
     def compose(self) -> ComposeResult:
-        yield from (self._status, self._body, self._none, self._filter, self._keys)
+        yield from (self._status, self._body, self._none, self._outages, self._filter, self._keys)
 
     def on_mount(self) -> None:
         self._show_lesson()
@@ -149,6 +151,8 @@ class ExperienceApp(App[str]):
         now = self._fleet.clock.now()
         status = self._navigator.shown(self._summary.status(self._pulse, now=now), self._body.rows.row)
         self._status.show(status, now)
+        self._outages.show(status.away)
+        self._outages.beside(self._body.further)
         for page in self._pages():
             page.tick(status, now)
         self._around.show_status(status)
@@ -271,6 +275,10 @@ class ExperienceApp(App[str]):
         """With free lines below the panels a message may be longer."""
         roomy = self._body.rows is self._body.grid and self._body.grid.free >= LINES_OF_TOAST
         self.screen_stack[0].set_class(roomy, "-roomy")
+        self.on_fleet_rows_moved()
+
+    def on_fleet_rows_moved(self) -> None:
+        self._outages.beside(self._body.further)
 
     def on_fleet_body_changed(self) -> None:
         self._show_lesson()

@@ -249,6 +249,16 @@ def fleet(*snapshots: Snapshot) -> Callable[[], FakeFleet]:
     return lambda: FakeFleet(*map(control, snapshots), clock=FakeClock(NOW))
 
 
+NAMES = [f"mira_{letter}" for letter in "abcdefghijklmno"]
+
+
+def many() -> FakeFleet:
+    """More citizens than there is room for; all but the first four wait for the same provider."""
+    calm = replace(ARIA, freeze=None, events=(), owner="here")
+    each = [replace(calm if n < 4 else MIRA, citizen=name, events=()) for n, name in enumerate(NAMES)]
+    return fleet(*each)()
+
+
 MONEY = {
     "money": Situation(fleet(OPUS, MIRA, ARIA)),
     "money_80x24": Situation(fleet(OPUS, MIRA, ARIA), (80, 24)),
@@ -261,5 +271,7 @@ MONEY = {
     "money_details": Situation(lambda: FakeFleet(mira(), clock=FakeClock(NOW)), keys=("enter",)),
     "money_details_80x24": Situation(lambda: FakeFleet(mira(), clock=FakeClock(NOW)), (80, 24), ("enter",)),
     "money_stop": Situation(lambda: FakeFleet(awake(), clock=FakeClock(NOW)), (80, 24), ("x",)),
+    "money_away": Situation(many),
+    "money_away_80x24": Situation(many, (80, 24)),
     "money_wake_away": Situation(fleet(OPUS, MIRA), (80, 24), ("w",)),
 }

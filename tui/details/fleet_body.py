@@ -15,6 +15,7 @@ from scheduler.core.machines import Cluster
 from scheduler.core.ports import Control
 from scheduler.core.views import Heartbeat, Snapshot
 from tui.common.task_ref import TaskRef
+from tui.common.text import plural
 from tui.fleet.board import Board, Place
 from tui.fleet.broken import broken
 from tui.fleet.grid import FleetGrid
@@ -90,6 +91,13 @@ class FleetBody(Vertical):
     @property
     def shows_table(self) -> bool:
         return self._table is not None and self._table.display
+
+    @property
+    def further(self) -> str:
+        """How many more panels there are further down, and the key that leads to them."""
+        more = 0 if self.shows_table else self.grid.further()
+        key = key_of(self.grid, "page-down", "pgdn")
+        return f"{plural(more, 'more citizen')}: {key}" if more else ""
 
     def snapshot(self, citizen: str) -> Snapshot | None:
         """The newest of a citizen."""

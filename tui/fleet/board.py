@@ -228,6 +228,10 @@ class Board:
         index = self._where.get(citizen)
         return index is not None and self.layout.top(index) < top + height and top < self.layout.bottom(index)
 
+    def below(self, bottom: int) -> int:
+        """How many panels end below this line."""
+        return max(0, len(self.order) - self.layout.band_at(bottom) * self.layout.columns)
+
     def between(self, top: int, height: int) -> list[Panel]:
         """The panels that have a line within these lines."""
         layout = self.layout

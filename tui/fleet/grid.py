@@ -70,6 +70,10 @@ class FleetGrid(FleetRows):
         """The citizens whose panels are on the screen."""
         return [panel.citizen for panel in self.board.between(self.scroll_offset.y, self.room.height)]
 
+    def further(self) -> int:
+        """How many panels are below what is on the screen, wholly or in part."""
+        return self.board.below(self.scroll_offset.y + self.room.height)
+
     def apply_filter(self, text: str) -> None:
         """Show only what the filter keeps."""
         self._keeping(lambda: self.board.apply_filter(Filter(text)))

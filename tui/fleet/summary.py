@@ -1,7 +1,7 @@
 """Counts over the whole fleet, its worst problem, and the bar at the top that shows them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from textual.app import ComposeResult
@@ -17,6 +17,7 @@ from tui.fleet.broken import Broken, broken, files_of, meanwhile, parted
 from tui.fleet.machines.words import on_machines, verdict
 from tui.fleet.money import NOTHING_SPENT, Spent, money_words, spent_by, together
 from tui.fleet.notices import Severity, first_line, notices, stall_words, stalled
+from tui.fleet.outages import Away, away, away_words
 from tui.glyphs import Glyphs
 from tui.keys import key_of
 
@@ -43,6 +44,7 @@ class Problem:
     row: tuple[str, str] | None = None
     sign: TaskStatus = TaskStatus.FAILED
     provider: str = ""  # that it waits for: for all who do it is one problem
+    away: str = ""  # that provider, in words
     editable: bool = False  # in an editor
     settings: Broken | None = None  # it is about these
 
@@ -60,7 +62,7 @@ class Ratio:
     next: tuple[float, str] = NOTHING_DUE
     problem_count: int = 0  # without those that wait for a provider
     worst: Problem | None = None
-    waits: frozenset[str] = frozenset()  # for these providers
+    waits: Mapping[str, str] = field(default_factory=dict)  # for these providers, in words
     over: bool = False  # its budget
     money: Spent = NOTHING_SPENT
 
@@ -77,6 +79,7 @@ class FleetStatus:
     frozen: int = 0
     waiting: int = 0  # citizens, for a provider
     over: int = 0  # citizens, their budgets
+    away: tuple[Away, ...] = ()  # providers that several wait for
     money: Spent = NOTHING_SPENT
     broken: int = 0  # whose settings are wrong
     due: float | None = None
@@ -109,7 +112,8 @@ class FleetSummary:
     def set_citizens(self, names: set[str]) -> None:
         """These citizens and no others."""
         self._sum = None
-        self._ratios = {name: self._ratios.get(name, Ratio()) for name in names}
+        in_order = sorted(names)  # of equal problems the first is the worst
+        self._ratios = {name: self._ratios.get(name, Ratio()) for name in in_order}
         self._snapshots = {name: each for name, each in self._snapshots.items() if name in names}
         self._changed &= names
 
@@ -180,7 +184,8 @@ class FleetSummary:
 
 def _sum(ratios: list[Ratio]) -> FleetStatus:
     due, name = min((each.next for each in ratios), default=NOTHING_DUE)
-    away = frozenset[str]().union(*(each.waits for each in ratios))
+    waits = [each.waits for each in ratios if each.waits]
+    providers = {provider for each in waits for provider in each}
     return FleetStatus(
         citizens=len(ratios),
         tasks=sum(each.tasks for each in ratios),
@@ -188,10 +193,11 @@ def _sum(ratios: list[Ratio]) -> FleetStatus:
         failing=sum(each.failing for each in ratios),
         warnings=sum(each.warnings for each in ratios),
         frozen=sum(each.frozen for each in ratios),
-        waiting=sum(bool(each.waits) for each in ratios),
+        waiting=len(waits),
+        away=away(waits),
         over=sum(each.over for each in ratios),
         money=together(each.money for each in ratios),
-        problem_count=sum(each.problem_count for each in ratios) + len(away),
+        problem_count=sum(each.problem_count for each in ratios) + len(providers),
         broken=sum(each.broken for each in ratios),
         due=due if name else None,
         next=name,
@@ -208,7 +214,7 @@ def ratio(snapshot: Snapshot, silent: bool = False) -> Ratio:
         (each.due, f"{each.name}@{citizen}") for each in ahead if each.due is not None and not each.queued
     )
     problems = _problems(snapshot, silent)
-    waits = frozenset(each.provider for each in problems if each.provider)
+    waits = {each.provider: each.away for each in problems if each.provider}
     return Ratio(
         tasks=len(snapshot.background),
         running=sum(task.running_since is not None for task in live),
@@ -259,9 +265,10 @@ def _problems(snapshot: Snapshot, silent: bool = False) -> list[Problem]:
 
 def _hold(citizen: str, task: TaskView, held: Hold) -> Problem:
     provider = held.about if held.kind is HoldKind.PROVIDER else ""
+    said = away_words(held) if provider else ""
     weight, row = (Severity.HELD, held.kind is HoldKind.PROVIDER), (citizen, task.name)
     where = f"{citizen}/{task.name}"
-    return Problem(weight, where, held.why, row=row, sign=task.kind, provider=provider)
+    return Problem(weight, where, held.why, row=row, sign=task.kind, provider=provider, away=said)
 
 
 def _settings(citizen: str, wrong: Broken) -> Problem:
