@@ -157,7 +157,8 @@ class Scheduler:
         except SchedulerError as error:
             rows = ()
             self._registry.add_event("results not read", text=str(error))
-        self._registry.add_results(results_since(wake.record.told, rows, self._registry.states))
+        told, states = wake.record.told, self._registry.states
+        self._registry.add_results(results_since(told, rows, states, self._clock.now()))
 
     async def finish(self) -> None:
         """Return once nothing is under way but what has no end; then nothing new starts until `stop`.

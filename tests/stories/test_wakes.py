@@ -432,6 +432,25 @@ async def test_results_survive_a_clock_that_was_set_back(place, clock):
     assert turns.told == [["one"], ["two"]]
 
 
+async def test_results_survive_a_clock_set_back_after_a_kill_lost_the_last_one_told(place, clock):
+    """Found by the simulation: the run after the step was older than what the wake was told last."""
+    turns = Turns()
+    await place.begins(chore("news", "one"), turn=turns)
+    await clock.advance()
+    await over(clock, place.owner, 1)
+    await place.ends()
+    for file in place.home.glob("runs.db*"):
+        file.unlink()
+    await clock.jump(-1800)
+    await place.begins(chore("news", "two"), turn=turns)
+    await place.owner.force("news")
+    await place.ran("news", times=2)
+    await place.ends()
+    await place.begins(turn=turns)
+    await place.woken()
+    assert turns.told == [["one"], ["two"]]
+
+
 async def test_the_newest_results_are_kept_where_there_are_too_many(place, clock):
     turns = Turns()
     woken_before(place.home)

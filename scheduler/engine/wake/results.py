@@ -23,14 +23,14 @@ class TaskResult:
 
 
 def results_since(
-    told: LastTold, rows: Sequence[RunRecord], states: Mapping[str, TaskState]
+    told: LastTold, rows: Sequence[RunRecord], states: Mapping[str, TaskState], now: float
 ) -> list[TaskResult]:
     """What no wake was told yet, the oldest first; `rows` are the newest of the history, newest first.
 
     A kill may lose the last half second of the history, but not of the states.
     """
     rows = [row for row in rows if row.task != WAKE]
-    new = reversed(_new_rows(told, rows))
+    new = reversed(_new_rows(told, rows, now))
     found = [TaskResult(row.task, row.outcome, row.text, row.finished) for row in new]
     newest = max(told.finished, rows[0].finished if rows else 0.0) + SAME
     tasks = ((name, state) for name, state in states.items() if name != WAKE)
@@ -39,12 +39,19 @@ def results_since(
     return [*found, *unwritten][-RESULTS_KEPT:]
 
 
-def _new_rows(told: LastTold, rows: Sequence[RunRecord]) -> Sequence[RunRecord]:
+def _new_rows(told: LastTold, rows: Sequence[RunRecord], now: float) -> Sequence[RunRecord]:
     """The rows after the last one that a wake was told; by their order, for the clock may have been set."""
     for number, row in enumerate(rows):
         if (row.task, row.finished) == (told.task, told.finished):
             return rows[:number]
-    return [row for row in rows if row.finished > told.finished]
+    since = _since_set_back(rows, now) if told.finished > now else 0  # a kill lost the row that was told
+    return [row for number, row in enumerate(rows) if number < since or row.finished > told.finished]
+
+
+def _since_set_back(rows: Sequence[RunRecord], now: float) -> int:
+    """How many rows the clock of now has seen: in their order none is later than the one after it."""
+    later = [now, *(row.finished for row in rows)]
+    return next((n for n, row in enumerate(rows) if row.finished > later[n]), len(rows))
 
 
 def _last_result(name: str, state: TaskState) -> TaskResult | None:
