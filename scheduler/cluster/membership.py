@@ -196,6 +196,7 @@ async def _fetch(database: Database, citizen: str, home: Path) -> None:
                 cost=run.cost,
                 who=run.who,
                 stopped_by=run.stopped_by,
+                why=run.why,
             )
         )
     await recorder.close()

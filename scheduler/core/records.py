@@ -31,6 +31,7 @@ class RunRecord:
     cost: RunCost | None = None
     who: Who | None = None  # asked for it; None: nobody, its time had come
     stopped_by: Who | None = None
+    why: str = ""  # its gate let it begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class FinishedRun(NamedTuple):
     cost: RunCost | None = None
     who: Who | None = None
     stopped_by: Who | None = None
+    why: str = ""  # its gate let it begin
 
 
 Notify = Callable[[str, str], None]

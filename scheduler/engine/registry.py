@@ -206,7 +206,7 @@ class TaskRegistry:
 
     def open_turn(self, job: Job, run: RunHandle, why: str = "") -> None:
         """What had to come before the run is done: it starts."""
-        run.opened, run.who = True, run.who or job.state.asked_by
+        run.opened, run.who, run.begun_for = True, run.who or job.state.asked_by, why
         now = self._clock.now()
         since = now - (self._clock.elapsed() - run.started_at)
         if abs(since - run.since) > DRIFT:  # the clock was set while it waited
@@ -300,9 +300,8 @@ class TaskRegistry:
         when = (run.since, now, took)
         who = (run.cost, run.who, run.stopped_by)
         trace = result.traceback
-        self.bus.record(
-            FinishedRun(run.name, run.trigger, attempt + 1, *when, outcome, text, trace, output, *who)
-        )
+        begun = (run.name, run.trigger, attempt + 1)
+        self.bus.record(FinishedRun(*begun, *when, outcome, text, trace, output, *who, run.begun_for))
 
     def results(self) -> list[TaskResult]:
         """The runs since the last wake."""

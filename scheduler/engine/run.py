@@ -40,7 +40,7 @@ class RunHandle:
             "since",
         ),
         *("citizen", "cost", "late", "number", "opened", "put_back", "result", "started_at", "stopped_by"),
-        *("refusal", "survivor", "task", "trigger", "used", "variables", "who", "why"),
+        *("begun_for", "refusal", "survivor", "task", "trigger", "used", "variables", "who", "why"),
         *("_carried", "_exited", "_output", "_publishing", "_shown", "waits", "where"),
     )
     task: asyncio.Task[Any] | None
@@ -72,7 +72,7 @@ class RunHandle:
         self._carried, self._shown = carried, shown
         self.task = self.reason = self.left = self.survivor = self.progress = self._output = None
         self.cost = self.result = self.used = self.variables = None
-        self.refusal = ""  # why a service refused it
+        self.refusal = self.begun_for = ""  # why a service refused it; why the gate of its wake opened
         self.waits = self.where = ""  # for which workers; on which machine a worker carries it
         self.began = self.abandoned = self.held_up = self._exited = self._publishing = False
         self.opened = True  # False while a wake waits for due tasks: a crash now, and it never began

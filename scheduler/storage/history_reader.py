@@ -70,6 +70,7 @@ class RunFacts:
     cost: RunCost | None = None
     who: Who | None = None
     stopped_by: Who | None = None
+    why: str = ""
 
 
 NO_FACTS = RunFacts()
@@ -202,12 +203,13 @@ def record_of(row: tuple[Any, ...]) -> RunRecord:
         facts.cost,
         facts.who,
         facts.stopped_by,
+        facts.why,
     )
 
 
 def facts_text(run: FinishedRun | RunRecord) -> str:
     """For the column of that name: empty where there are none, as for most runs."""
-    facts = RunFacts(run.cost, run.who, run.stopped_by)
+    facts = RunFacts(run.cost, run.who, run.stopped_by, run.why)
     return "" if facts == NO_FACTS else json.dumps(to_json(facts))
 
 

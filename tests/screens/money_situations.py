@@ -192,7 +192,7 @@ def mira() -> FakeControl:
     fake.runs = (
         ran(12, "14:00:00", 11, "0", outcome=Outcome.REFUSED, text="refused by anthropic: usage limit"),
         ran(11, "13:50:00", 0, "", outcome=Outcome.SKIPPED, text="over budget until 00:00 ($5.02 of $5.00)"),
-        ran(10, "13:20:00", 182, "0.22"),
+        ran(10, "13:20:00", 182, "0.22", why="news: mail-7.json in the queue"),
         ran(9, "13:10:00", 0, "", **skipped),
         ran(8, "13:08:10", 130, "0.28", trigger=Trigger.FORCE, who=CT),
         ran(7, "13:01:02", 60, "0.11", outcome=Outcome.FAILED, attempt=2, text="exit 1"),
@@ -201,7 +201,7 @@ def mira() -> FakeControl:
         ran(4, "12:40:00", 122, "0.22", outcome=Outcome.STOPPED, text="stopped by ct"),
         ran(3, "12:20:00", 298, "0.62", trigger=Trigger.URGENT),
         ran(2, "02:00:00", 0, "", outcome=Outcome.SKIPPED, text="frozen until 08:00 by ct: moving house"),
-        ran(1, "01:50:00", 171, "0.33"),
+        ran(1, "01:50:00", 171, "0.33", why="the last wake was 6h ago"),
     )
     facts = (
         DefinitionField("schedule", "every 10 minutes"),

@@ -45,6 +45,7 @@ class PrintedPane(Pane):
         at_end = self._live and self.following
         said = f"{glyphs.kind[GLYPHS[run.outcome]]} {run.outcome}, {took(run.seconds)}"
         asked = [(f"{asked_words(run)} by {run.who.in_full}", "faint")] if run.who else []
+        asked += [(line, "faint") for line in run.why.splitlines()[:1]]
         message = [
             (line, "ink" if run.outcome is Outcome.OK else style) for line in _message(run, text or "")
         ]

@@ -9,6 +9,7 @@ from textual.message import Message
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import TaskStatus, TaskView
+from scheduler.core.wording.gates import opened_by
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.styles import CURSOR
 from tui.common.text import clean, day_and_time, elapsed, shorten, took, wrapped
@@ -396,4 +397,5 @@ def _why(run: RunRecord) -> str:
         return shorten(f"{'w' if run.task == WAKE else 'f'} by {clean(str(run.who))}", TRIGGER)
     if run.trigger is Trigger.URGENT:
         return "URGENT"
-    return str(run.trigger) if run.trigger else "unknown"
+    begun = clean(opened_by(run.why)) or run.trigger
+    return str(begun) if begun else "unknown"

@@ -14,9 +14,11 @@ from textual.message import Message
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.views import Heartbeat, OutputChunk, Snapshot, TaskStatus, TaskView
 from scheduler.core.wording.description import TaskDetails
+from scheduler.core.wording.gates import opened_by
 from scheduler.errors import Disconnected, SchedulerError
 from tui.common.line_view import STYLES
 from tui.common.pane import Pane
+from tui.common.text import clean
 from tui.details.definition import FactsPane, TimesPane, no_times
 from tui.details.header import Headline
 from tui.details.money_fields import money_fields
@@ -176,7 +178,8 @@ class Details(Page, inherit_bindings=False):
             said = "removed from the settings: the screen shows what was known last"
         elif snapshot is not None and task is not None:
             start = started(task, snapshot)
-            self.runs.begun_by = str(start.trigger) if start and start.trigger else "running"
+            begun = (opened_by(start.text) or start.trigger) if start else None
+            self.runs.begun_by = clean(str(begun)) if begun else "running"
             habits = self.runs.habits()
             self.facts.with_habits(habits)
             self.facts.with_money(tuple(money_fields(task, snapshot, self.runs.last_paid)))

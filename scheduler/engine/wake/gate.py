@@ -10,6 +10,7 @@ from typing import Any
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Command, Context, Gate, Task
 from scheduler.core.values import value
+from scheduler.core.wording.gates import NEWS, anyway
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Execute
 from scheduler.engine.wake import news
@@ -38,7 +39,7 @@ def due_anyway(gate: Gate, last_wake: float | None, failed: bool, now: float) ->
     if failed:
         return "the wake before did not end well"
     if gate.at_most is not None and now - last_wake >= gate.at_most:
-        return f"the last wake was {in_words(gate.at_most)} ago"
+        return anyway(gate.at_most)
     return ""
 
 
@@ -57,7 +58,7 @@ async def ask_news(
     except TimeoutError:
         return Verdict(True, problem=f"gate: its paths could not be read within {in_words(LIMIT)}")
     if found := news.news(before, now, results, tasks):
-        return Verdict(True, f"news: {news.in_words(found)}")
+        return Verdict(True, f"{NEWS}{news.in_words(found)}")
     return Verdict(False, "nothing new")
 
 

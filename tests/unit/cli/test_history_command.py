@@ -111,6 +111,7 @@ def test_for_scripts_it_is_json(place, capsys):
         "cost": None,
         "who": None,
         "stopped_by": None,
+        "why": "",
     }
 
 

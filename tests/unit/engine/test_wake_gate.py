@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.records import FinishedRun, Forgetful
 from scheduler.core.schedules.schedule import Every
 from scheduler.core.state import Skips
 from scheduler.core.task import Call, Command, Gate, Outcome, Report, Task, WakeConfig
+from scheduler.core.wording.gates import opened_by
 from scheduler.engine.scheduler import Scheduler
 from scheduler.engine.wake import gate as gates
 from scheduler.errors import TaskFailed
@@ -22,6 +24,16 @@ from tests.fakes import until
 NEWS = Gate()
 
 
+class Ended(Forgetful):
+    """The runs that have ended, in place of a history."""
+
+    def __init__(self) -> None:
+        self.runs_kept: list[FinishedRun] = []
+
+    def record(self, run: FinishedRun) -> None:
+        self.runs_kept.append(run)
+
+
 class Citizen:
     """A citizen whose wake is gated, and what its turns and tasks do."""
 
@@ -29,13 +41,14 @@ class Citizen:
         self.build, self.home, self.clock = build, home, clock
         self.letters: list[dict[str, Any]] = []
         self.says: list[Any] = ["nothing"]  # what its task says, each time
+        self.ended = Ended()
         self.scheduler: Scheduler
 
     async def begins(self, gate: Gate | None = NEWS, task: bool = True, **wake: Any) -> "Citizen":
         chores = [Task("mail", Every(100_000), Call(self.task))] if task else []
         plan = WakeConfig(**{"every": 600.0, "work": Call(self.turn), "gate": gate, **wake})
         store = DiskStore(self.home, self.clock)
-        self.scheduler = await self.build(*chores, wake=plan, store=store)
+        self.scheduler = await self.build(*chores, wake=plan, store=store, recorder=self.ended)
         await self.passes(1)
         return self
 
@@ -152,6 +165,20 @@ async def test_what_is_new_wakes_at_the_next_time_once(citizen, happens, why):
     assert [letter["why"] for letter in citizen.letters[1:]] == [f"news: {why}"]
     await citizen.passes(600)
     assert len(citizen.letters) == 2  # it is no news any more
+
+
+async def test_the_history_keeps_why_the_gate_opened(citizen):
+    await citizen.begins(Gate(at_most=1800.0))
+    queued(citizen.home)
+    await citizen.passes(600)
+    for _ in range(3):
+        await citizen.passes(600)
+    await citizen.scheduler.wake()
+    await citizen.passes(1)
+    woken = [run for run in citizen.ended.runs_kept if run.outcome is Outcome.OK and run.task == "wake"]
+    news = "news: mail-1.json in the queue"
+    assert [run.why for run in woken] == ["the first wake", news, "the last wake was 30m ago", ""]
+    assert [opened_by(run.why) for run in woken] == ["", "news", "30m", ""]
 
 
 async def test_the_same_words_and_the_same_failure_are_no_news(citizen):
