@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from textual.widgets import Input
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +14,9 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _steady_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture is the same however long it took: the cursor of a field would be in half of them."""
+    monkeypatch.setattr(Input.cursor_blink, "_default", False)
