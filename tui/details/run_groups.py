@@ -31,5 +31,17 @@ def span_of(group: Group) -> str:
     return f"{clock(group[-1].started, '%H:%M')} - {clock(group[0].started, '%H:%M')}"
 
 
+def begun_before(runs: Sequence[RunRecord]) -> dict[int, float]:
+    """For each time that was let go, by its id, when the last run before it began."""
+    found: dict[int, float] = {}
+    last: float | None = None
+    for run in reversed(runs):
+        if run.outcome is not Outcome.SKIPPED:
+            last = run.started
+        elif last is not None:
+            found[run.id] = last
+    return found
+
+
 def _alike(run: RunRecord, other: RunRecord) -> bool:
     return run.outcome is other.outcome is Outcome.SKIPPED and run.text == other.text

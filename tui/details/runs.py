@@ -9,13 +9,14 @@ from textual.message import Message
 from scheduler.core.records import LISTED, RunRecord
 from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import TaskStatus, TaskView
-from scheduler.core.wording.gates import opened_by
+from scheduler.core.wording.gates import NOTHING_NEW, opened_by
+from scheduler.core.wording.spans import clock
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.styles import CURSOR
 from tui.common.text import clean, day_and_time, elapsed, shorten, took, wrapped
 from tui.common.usual import ENDED, Habits, Slowdown, Usual, slowdown, usual
 from tui.details.costs import CostColumn
-from tui.details.run_groups import Group, grouped, span_of
+from tui.details.run_groups import Group, begun_before, grouped, span_of
 from tui.glyphs import Glyphs
 from tui.keys import key_of
 
@@ -60,6 +61,7 @@ class RunsPane(Pane):
         super().__init__(glyphs, "runs")
         self._runs: tuple[RunRecord, ...] = ()
         self._shown: list[Group] = []  # the rows of them
+        self._before: dict[int, float] = {}
         self.unfolded = self.by_cost = False
         self._view: TaskView | None = None
         self.begun_by = "running"  # what started the run under way
@@ -118,6 +120,7 @@ class RunsPane(Pane):
         self._settle(before)
 
     def _group(self) -> None:
+        self._before = begun_before(self._runs)
         self._shown = grouped(self._runs, unfolded=self.unfolded, by_cost=self.by_cost)
 
     def explain(self, none: str) -> None:
@@ -282,6 +285,8 @@ class RunsPane(Pane):
         kind, said = skip_kind(run.text), clean(run.text.partition("\n")[0], self.glyphs.plain)
         sign = self.glyphs.kind[kind] if kind else self.glyphs.dot.strip()
         often = f" {many} times" if many > 1 else ""
+        if run.text == NOTHING_NEW and (last := self._before.get(run.id)) is not None:
+            said = f"{said} since {clock(last, '%H:%M')}"
         words = said if kind else f"skipped{often}: {said}"
         when = (span_of(group) if many > 1 else day_and_time(run.started, self._now)).ljust(WHEN)
         room = max(0, self.inner - 2 - WHEN - 1)

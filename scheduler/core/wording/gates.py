@@ -5,6 +5,7 @@ import re
 from scheduler.core.schedules.schedule import in_words
 
 NEWS = "news: "
+NOTHING_NEW = "nothing new"  # since the wake before
 _ANYWAY = re.compile(r"the last wake was (\S{1,9}) ago")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from scheduler.core.schedules.schedule import in_words
 from scheduler.core.task import Command, Context, Gate, Task
 from scheduler.core.values import value
-from scheduler.core.wording.gates import NEWS, anyway
+from scheduler.core.wording.gates import NEWS, NOTHING_NEW, anyway
 from scheduler.engine.run import RunHandle
 from scheduler.engine.runner import Execute
 from scheduler.engine.wake import news
@@ -59,7 +59,7 @@ async def ask_news(
         return Verdict(True, problem=f"gate: its paths could not be read within {in_words(LIMIT)}")
     if found := news.news(before, now, results, tasks):
         return Verdict(True, f"{NEWS}{news.in_words(found)}")
-    return Verdict(False, "nothing new")
+    return Verdict(False, NOTHING_NEW)
 
 
 async def ask_command(

@@ -34,6 +34,12 @@ async def test_z_shows_each_skipped_time_and_folds_them_again():
         assert toasts(pilot) == ["nothing here has cost anything"]
 
 
+async def test_what_is_not_new_says_since_when():
+    runs = [record(n, Outcome.SKIPPED, "nothing new") for n in (1, 2, 3)] + [record(4)]
+    async with details(with_runs(*runs), size=(140, 40)) as pilot:
+        assert "11:30 - 11:50  skipped 3 times: nothing new since 11:20" in shown(pilot)
+
+
 async def test_c_puts_the_dearest_run_first_and_the_cursor_stays_on_its_run():
     cheap, dear = record(1, cost=RunCost(cost_usd="0.10")), record(2, cost=RunCost(cost_usd="0.61"))
     control = with_runs(cheap, dear)

@@ -4,7 +4,7 @@ from scheduler.core.costs import RunCost
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
 from tests.fakes import NOON
-from tui.details.run_groups import grouped, span_of
+from tui.details.run_groups import begun_before, grouped, span_of
 
 
 def run(number: int, outcome: Outcome = Outcome.OK, text: str = "", cost: str = "") -> RunRecord:
@@ -40,3 +40,8 @@ def test_times_let_go_one_after_the_other_for_one_reason_are_one_row():
 def test_unfolded_each_is_a_row_and_by_cost_the_dearest_comes_first():
     assert ids(grouped(RUNS, unfolded=True, by_cost=False)) == [[n] for n in range(7)]
     assert ids(grouped(RUNS, unfolded=False, by_cost=True))[:2] == [[5], [3]]
+
+
+def test_each_time_let_go_knows_the_run_before_it():
+    before = begun_before(RUNS)
+    assert before == dict.fromkeys((100, 99, 98), NOON - 1800)
