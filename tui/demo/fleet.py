@@ -25,13 +25,14 @@ from scheduler.core.state import TaskState
 from scheduler.core.task import WAKE, Context, Outcome, Task, Trigger
 from scheduler.core.views import OutputChunk, Receipt, Snapshot
 from scheduler.core.wording.description import TaskDetails
+from scheduler.core.wording.text import pause_words
 from scheduler.engine.freezing import MemoryFreezes
 from scheduler.engine.options import SchedulerOptions
 from scheduler.engine.paid.holds import Held
 from scheduler.engine.scheduler import Scheduler
-from scheduler.errors import Owned, SchedulerError, UnknownRun
+from scheduler.errors import Owned, UnknownRun
 from scheduler.executors import Executor, Result, RunListener
-from scheduler.process.who import Who
+from scheduler.process.who import Who, this_process
 from scheduler.spending.money import amount_from, dollars
 from scheduler.storage.state_store import Store
 from scheduler.system.clock import Clock, SystemClock, Timer
@@ -212,9 +213,22 @@ class DemoControl(Scheduler):
     async def pause(
         self, task: str, *, until: float | None = None, why: str = "", who: Who | None = None
     ) -> Receipt:
-        if task == WAKE:
-            raise SchedulerError("a made-up wake is not paused; Z freezes its citizen")
-        return await super().pause(task, until=until, why=why, who=who)
+        if task != WAKE:
+            return await super().pause(task, until=until, why=why, who=who)
+        now, by = self._clock.now(), who or this_process()
+        self.wakes.pause(until, why, str(by))
+        said = pause_words(until, why, "", now)
+        self._registry.add_event("paused", WAKE, text=said.lstrip(" :"), who=by)
+        self._registry.bus.notify()
+        return Receipt(f"{WAKE}: paused{said}")
+
+    async def resume(self, task: str, *, who: Who | None = None) -> Receipt:
+        if task != WAKE:
+            return await super().resume(task, who=who)
+        self.wakes.resume()
+        self._registry.add_event("resumed", WAKE, who=who or this_process())
+        self._registry.bus.notify()
+        return Receipt(f"{WAKE}: resumed")
 
     async def add_to_budget(self, amount: str, *, together: bool = False, who: Who | None = None) -> Receipt:
         self.wakes.allow(amount_from(amount))

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from scheduler.core.costs import Money, RunCost
 from scheduler.core.records import RunRecord
-from scheduler.core.state import RECENT, Skips
+from scheduler.core.state import RECENT, Skips, TaskState
 from scheduler.core.task import WAKE, Outcome, Trigger
 from scheduler.core.views import Hold, HoldKind, TaskStatus, TaskView, WakeView
 from scheduler.core.wording.description import DefinitionField, TaskDetails
@@ -39,6 +39,7 @@ class DemoWakes:
         self.count = chance.randint(40, 2000)
         self.next = clock.now() + self.count % EVERY
         self.running_since: float | None = None
+        self._rest = TaskState()  # of it only whether it is paused
         self._mean = Decimal(0) if citizen in FREE else Decimal(chance.randint(5, 45)) / 100
         self._skipped, self._lift = chance.randint(0, 60), Decimal(0)
         self._today = LIMIT + Decimal("0.02") if citizen == SPENT else self._mean * chance.randint(1, 6)
@@ -65,9 +66,13 @@ class DemoWakes:
         """It wakes, unless something keeps it from that."""
         self._alarm.cancel()
         now, hold = self._clock.now(), self.hold
-        if hold or self._frozen():
-            until = (hold.until if hold else None) or now + EVERY
-            self._alarm = self._clock.call_at(until, self.begin)
+        rests = self._rest.paused and trigger is Trigger.SCHEDULE
+        if rests and self._rest.paused_until is not None and self._rest.paused_until <= now:
+            self.resume()
+            return
+        if hold or rests or self._frozen():
+            until = self._rest.paused_until if rests else hold.until if hold else None
+            self._alarm = self._clock.call_at(until or now + EVERY, self.begin)
             return
         self.running_since = now
         self._run = self._record(now, self._chance.uniform(40, 280), Outcome.OK, trigger)
@@ -85,6 +90,22 @@ class DemoWakes:
         self.past.append(run)
         self._alarm = self._clock.call_at(self.next, self.begin)
         self._ended(run)
+
+    def pause(self, until: float | None, why: str, by: str) -> None:
+        """It wakes by hand only, until then or until it is resumed."""
+        self._rest = self._rest.with_pause(self._clock.now(), until, why, by)
+        if until is not None and self.running_since is None:
+            self._alarm.cancel()
+            self._alarm = self._clock.call_at(until, self.begin)
+
+    def resume(self) -> None:
+        """It wakes at its next time."""
+        self._rest, now = self._rest.resumed(), self._clock.now()
+        if self.next < now:
+            self.next += ((now - self.next) // EVERY + 1) * EVERY
+        if self.running_since is None:
+            self._alarm.cancel()
+            self._alarm = self._clock.call_at(self.next, self.begin)
 
     def allow(self, amount: Decimal) -> None:
         """Lift the limit of today."""
@@ -118,17 +139,24 @@ class DemoWakes:
         kind = TaskStatus.OK
         if hold:
             kind = TaskStatus.OVER_BUDGET if hold.kind is HoldKind.BUDGET else TaskStatus.WAITS
+        rest, due = self._rest, hold.until if hold else self.next
+        if rest.paused:
+            kind, hold, due = TaskStatus.PAUSED, None, rest.paused_until
         return TaskView(
             WAKE,
             TaskStatus.RUNNING if self.running_since is not None else kind,
             "10m",
-            due=None if self.running_since is not None else hold.until if hold else self.next,
+            due=due if self.running_since is None else None,
             since=last.started,
             last_run=last.started if self.running_since is None else self.running_since,
             run_count=self.count,
             last_duration=last.seconds,
             timeout=TIMEOUT,
             running_since=self.running_since,
+            paused_at=rest.paused_at,
+            paused_until=rest.paused_until,
+            paused_why=rest.paused_why,
+            paused_by=rest.paused_by,
             text=last.text,
             priority=0,
             outcome=last.outcome,
@@ -156,7 +184,9 @@ class DemoWakes:
 
     def times(self, start: float, end: float) -> tuple[float, ...]:
         """When it will wake between these moments."""
-        first = (hold.until if (hold := self.hold) else None) or self.next
+        if self._rest.paused and self._rest.paused_until is None:
+            return ()
+        first = self._rest.paused_until or (hold.until if (hold := self.hold) else None) or self.next
         return tuple(first + n * EVERY for n in range(int(DAY // EVERY)) if start <= first + n * EVERY < end)
 
     def details(self, now: float) -> TaskDetails:

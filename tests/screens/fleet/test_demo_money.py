@@ -44,3 +44,23 @@ async def test_more_is_allowed_and_a_provider_tried_and_then_they_wake():
     await clock.advance(minutes=5)
     assert all(wake(control.snapshot()) is TaskStatus.OK for control in fleet.values())
     assert fleet["cedar"].snapshot().money.day_limit == "7.00"
+
+
+async def test_a_wake_is_paused_until_it_is_resumed_or_its_time_comes():
+    clock, fleet = await shown("aria", "echo")
+    for control in fleet.values():
+        await control.stop_run("wake")  # it sleeps
+    await fleet["aria"].pause("wake", why="table changes")
+    await fleet["echo"].pause("wake", until=clock.now() + 3600)
+    before = {name: control.snapshot().wake.count for name, control in fleet.items()}
+    for _ in range(5):
+        await clock.advance(minutes=10)
+    rows = {name: control.snapshot().task("wake") for name, control in fleet.items()}
+    assert {row.kind for row in rows.values() if row} == {TaskStatus.PAUSED}
+    assert rows["aria"] and rows["aria"].paused_why == "table changes" and rows["aria"].due is None
+    assert {name: control.snapshot().wake.count for name, control in fleet.items()} == before
+    await fleet["aria"].resume("wake")
+    for _ in range(6):
+        await clock.advance(minutes=5)
+    after = {name: control.snapshot().wake.count for name, control in fleet.items()}
+    assert all(after[name] > before[name] for name in fleet)
