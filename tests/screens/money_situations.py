@@ -249,7 +249,7 @@ def fleet(*snapshots: Snapshot) -> Callable[[], FakeFleet]:
     return lambda: FakeFleet(*map(control, snapshots), clock=FakeClock(NOW))
 
 
-NAMES = [f"mira_{letter}" for letter in "abcdefghijklmno"]
+NAMES = [f"mira_{letter}" for letter in "abcdefghijklmnopqr"]
 
 
 def many() -> FakeFleet:

@@ -229,8 +229,8 @@ class Board:
         return index is not None and self.layout.top(index) < top + height and top < self.layout.bottom(index)
 
     def below(self, bottom: int) -> int:
-        """How many panels end below this line."""
-        return max(0, len(self.order) - self.layout.band_at(bottom) * self.layout.columns)
+        """How many panels begin at or below this line."""
+        return max(0, len(self.order) - (self.layout.band_at(bottom - 1) + 1) * self.layout.columns)
 
     def between(self, top: int, height: int) -> list[Panel]:
         """The panels that have a line within these lines."""

@@ -71,7 +71,7 @@ class FleetGrid(FleetRows):
         return [panel.citizen for panel in self.board.between(self.scroll_offset.y, self.room.height)]
 
     def further(self) -> int:
-        """How many panels are below what is on the screen, wholly or in part."""
+        """How many panels are below what is on the screen."""
         return self.board.below(self.scroll_offset.y + self.room.height)
 
     def apply_filter(self, text: str) -> None:
