@@ -4,12 +4,14 @@ import os
 import re
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.fakes import FakeFleet
 from tests.screens.driving import arrive, settled, shown
 from tests.screens.mockups.fleet import RENAMED, fleet
+from tests.screens.mockups.wakes import fleet_with_wakes
 from tui.app import ExperienceApp
 
 HERE = Path(__file__).parent
@@ -24,6 +26,7 @@ class Drawing:
     names: Mapping[str, str] = field(default_factory=lambda: RENAMED)
     box: bool = False  # only a dialog is drawn, not what is behind it
     frozen: bool = True
+    people: Callable[[Mapping[str, str], bool], FakeFleet] = fleet
 
 
 DRAWINGS = {
@@ -32,6 +35,7 @@ DRAWINGS = {
     "1.3": Drawing((200, 60), ("down",)),
     "2.1": Drawing((120, 40), ("v", "g", *["down"] * 6), {}),
     "2.2": Drawing((80, 24), ("v", "g", *["down"] * 6), {}),
+    "3.1": Drawing((120, 40), ("colon", *"mira/wake", "enter", "enter"), {}, people=fleet_with_wakes),
     "3.2": Drawing((120, 40), ("colon", *"bela/render", "enter", "enter", "tab", "slash", *"cache", "enter")),
     "5.1": Drawing((80, 24), ("q",), box=True),
     "5.3": Drawing(
@@ -45,7 +49,7 @@ DRAWINGS = {
 async def real(name: str) -> list[str]:
     """The lines of the screen as it is."""
     drawing = DRAWINGS[name]
-    app = ExperienceApp(fleet(drawing.names, drawing.frozen))
+    app = ExperienceApp(drawing.people(drawing.names, drawing.frozen))
     async with app.run_test(size=drawing.size) as pilot:
         await arrive(*drawing.keys)(pilot)
         await settled(pilot)

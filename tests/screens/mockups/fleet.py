@@ -125,8 +125,9 @@ def mira() -> Snapshot:
         "mira",
         (
             task(
-                "◷ wake 10m 56:38 03:22 11s 211", "refused", "osxxoooooo", held=away, number=212,
-                cost_today="0.37", skips=Skips("2026-11-23", 81, 85), outcome=Outcome.REFUSED,
+                "◷ wake 10m 56:38 03:22 11s 211", "refused", "osxxoooooo", held=away, number=211,
+                cost_today="0.37", cost_month="11.84", skips=Skips("2026-11-23", 81, 85),
+                outcome=Outcome.REFUSED,
             ),
             task(
                 "► render 30m 27:19 02:41 01:52 812", "50 frames", "ooooooxooo", running_since=at("14:00:41"),
