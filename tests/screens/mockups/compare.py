@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.fakes import FakeFleet
 from tests.screens.driving import arrive, settled, shown
 from tests.screens.mockups.fleet import RENAMED, fleet
+from tests.screens.mockups.thirty import thirty
 from tests.screens.mockups.wakes import fleet_with_wakes
 from tui.app import ExperienceApp
 
@@ -33,6 +34,7 @@ DRAWINGS = {
     "1.1": Drawing((120, 40), ("down",)),
     "1.2": Drawing((80, 24), ("down",)),
     "1.3": Drawing((200, 60), ("down",)),
+    "1.4": Drawing((120, 40), (), {}, people=thirty),
     "2.1": Drawing((120, 40), ("v", "g", *["down"] * 6), {}),
     "2.2": Drawing((80, 24), ("v", "g", *["down"] * 6), {}),
     "3.1": Drawing((120, 40), ("colon", *"mira/wake", "enter", "enter"), {}, people=fleet_with_wakes),
