@@ -274,7 +274,8 @@ class ExperienceApp(App[str]):
     def on_fleet_grid_arranged(self) -> None:
         """With free lines below the panels a message may be longer."""
         roomy = self._body.rows is self._body.grid and self._body.grid.free >= LINES_OF_TOAST
-        self.screen_stack[0].set_class(roomy, "-roomy")
+        for bottom in self.screen_stack[:1]:  # none while the program ends
+            bottom.set_class(roomy, "-roomy")
         self.on_fleet_rows_moved()
 
     def on_fleet_rows_moved(self) -> None:

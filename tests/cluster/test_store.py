@@ -128,6 +128,8 @@ async def test_who_lost_the_lease_begins_nothing(machines: list[Machine], url: s
     one, two = machines
     await one.own()
     await until_ran(one, 1)
+    await until(lambda: not one.scheduler.snapshot().unsaved, "it is saved")
+    await one.scheduler.history()  # what it wrote is there
     await rows(url, "UPDATE experience.owners SET until = clock_timestamp()")
     await two.own()
     await one.clock.advance(300)  # for both: they share it

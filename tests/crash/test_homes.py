@@ -277,7 +277,7 @@ def test_a_full_disk_is_no_reason_to_let_the_agent_sleep(place):
                 filler.write(bytes(1024))
         done = place.call("--wake")
     assert (place.root / "woken").read_text() == "awake\n"
-    assert "opus/wake ok" in done.stdout and "wake not recorded" in done.stdout
+    assert "opus/wake #1 ok" in done.stdout and "wake not recorded" in done.stdout
     assert done.stderr == ""
 
 

@@ -16,7 +16,7 @@ from scheduler.core.ports import FleetOptions
 from scheduler.core.secrets import Masks
 from scheduler.core.task import Progress, Trigger
 from scheduler.engine.run import RunHandle
-from scheduler.executors.output import OutputBuffer
+from scheduler.executors.output import OutputBuffer, OutputReader
 from scheduler.runtime.log_output import log_lines
 from tests.each import each
 from tests.fakes import until
@@ -236,9 +236,7 @@ async def test_a_secret_that_comes_in_parts_is_not_shown_to_who_follows():
     whole = f"before {SECRET} after\n".encode()
     parts = [whole[start : start + 5] for start in range(0, len(whole), 5)]
     output, found = OutputBuffer(Masks([SECRET])), []
-    from scheduler.executors.output import _Reader
-
-    reader = _Reader(output)
+    reader = OutputReader(output)
     for part in parts:
         output.write(part)
         found += reader.news(last=False)

@@ -112,7 +112,7 @@ async def test_u_takes_the_last_change_back_after_one_question(own):
         await typed(pilot, "enter")
         assert "df" in own.read_text(), "the cursor is on the harmless answer"
         await typed(pilot, "u", "u")
-        assert "undone: added often" in shown(pilot)
+        await until(lambda: "undone: added often" in shown(pilot), "it says so")
     assert own.read_text() == "# mine\n"
 
 

@@ -93,7 +93,7 @@ async def test_keys_behind_one_that_opens_a_screen_go_to_that_screen(key):
 
 async def test_the_filter_of_the_log_is_typed_in_the_burst_that_opens_it():
     async with screen(fleet_of_three()) as pilot:
-        burst(pilot.app, "l/quick")
+        burst(pilot.app, "l&quick")
         await until(lambda: isinstance(pilot.app.screen, Log), "the log")
         log = pilot.app.screen
         await until(lambda: log.view.filter == "quick", "all letters")
