@@ -1,4 +1,4 @@
-"""Which results a wake is still to be told when the history lacks the last one that it was told."""
+"""Which results a wake is still to be told, also when the history lacks the last one that it was told."""
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome
@@ -7,18 +7,25 @@ from scheduler.storage.wake_note import LastTold
 from tests.fakes import NOON
 
 HOUR = 3600.0
-LOST = LastTold("news", NOON)  # its row: a kill came before it was written
+LAST = LastTold("news", NOON)  # a kill may come before its row is written
 
 
 def told(now: float, *times: float) -> list[float]:
     """When what is told now had ended, in hours since noon; `times` are of the history, oldest first."""
     rows = [row(number, NOON + hours * HOUR) for number, hours in enumerate(times)]
-    found = results_since(LOST, rows[::-1], {}, NOON + now * HOUR)
+    found = results_since(LAST, rows[::-1], {}, NOON + now * HOUR)
     return [(result.time - NOON) / HOUR for result in found]
 
 
 def row(number: int, at: float) -> RunRecord:
     return RunRecord(number, "mail", at, at, 0.0, Outcome.OK)
+
+
+def test_by_order_where_the_row_that_was_told_is_there():
+    """The clock was set back after it, and has passed its time again."""
+    rows = [row(2, NOON - HOUR), RunRecord(1, "news", NOON, NOON, 0.0, Outcome.OK), row(0, NOON - 2 * HOUR)]
+    found = results_since(LAST, rows, {}, NOON + HOUR)
+    assert [result.time for result in found] == [NOON - HOUR]
 
 
 def test_by_time_while_the_clock_goes_on():
