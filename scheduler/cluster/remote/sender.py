@@ -184,8 +184,10 @@ class Sender:
     # -------------------------------------------------------------- looking
 
     def _look_soon(self) -> None:
+        """Each ends by itself, at its own pace, once no run is open."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._keep_looking(), name="remote runs")
+        if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._keep_following(), name="followed runs")
 
     async def _keep_looking(self) -> None:
