@@ -56,7 +56,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class OverBudget:
-    """The limit that the next run could pass; it ends at the midnight `until`, in the citizen's zone."""
+    """The limit that the next run could pass; it ends at `until`, a midnight in `zone_of_days`."""
 
     spent: Decimal
     limit: Decimal

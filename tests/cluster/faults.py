@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -252,27 +253,37 @@ def _empty(server: Postgres) -> "tempfile.TemporaryDirectory[str]":
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    return command_line(__doc__, "without-epochs", trial, control)
+
+
+def command_line(
+    about: str | None, variant: str, tried: Callable[..., Any], control: Callable[..., Any]
+) -> int:
+    """Try seed after seed, or the control, which has to be guilty each time; an exit code.
+
+    `tried` and `control` find what their histories broke; the flag `variant` asks for the control.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--failover", type=float, default=USUAL)
-    parser.add_argument("--without-epochs", action="store_true")
+    parser.add_argument(f"--{variant}", dest="variant", action="store_true")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing is left running
     guilty = 0
     with postgres() as server:
         for seed in range(asked.first, asked.first + asked.seeds):
-            if asked.without_epochs:
+            if asked.variant:
                 found = control(server, failover=asked.failover)
             else:
-                found = trial(server, range(seed, seed + 1), asked.seconds, failover=asked.failover)
+                found = tried(server, range(seed, seed + 1), asked.seconds, failover=asked.failover)
             print(f"seed {seed}: {found.counts()}", flush=True)
             for line in found.guilty[:5]:
                 print(f"    {line}")
             guilty += bool(found.guilty)
     print(f"{guilty} of {asked.seeds} found guilty")
-    return int(guilty != (asked.seeds if asked.without_epochs else 0))
+    return int(guilty != (asked.seeds if asked.variant else 0))
 
 
 if __name__ == "__main__":

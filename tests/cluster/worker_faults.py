@@ -4,16 +4,14 @@ python -m tests.cluster.worker_faults --seeds 10 --seconds 60
 python -m tests.cluster.worker_faults --without-leases        # has to be found guilty
 """
 
-import argparse
 import random
-import signal
 import sys
 from pathlib import Path
 
-from tests.cluster.faults import AT_ONCE, CITIZENS, STARTS, USUAL, Trial, _empty, now
+from tests.cluster.faults import AT_ONCE, CITIZENS, STARTS, USUAL, Trial, _empty, command_line, now
 from tests.cluster.histories import Verdict, judge_gaps, read
 from tests.cluster.launcher import WITHOUT_LEASES
-from tests.cluster.postgres import Postgres, postgres
+from tests.cluster.postgres import Postgres
 
 LONG = 15.0  # seconds that a run takes in the control: longer than it takes to be given to another worker
 WORK = ("worker", "--queue", "gpu", "--concurrency", "16")
@@ -107,27 +105,7 @@ def control(server: Postgres, *, failover: float = USUAL) -> Verdict:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--failover", type=float, default=USUAL)
-    parser.add_argument("--without-leases", action="store_true")
-    asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing is left running
-    guilty = 0
-    with postgres() as server:
-        for seed in range(asked.first, asked.first + asked.seeds):
-            if asked.without_leases:
-                found = control(server, failover=asked.failover)
-            else:
-                found = trial(server, range(seed, seed + 1), asked.seconds, failover=asked.failover)
-            print(f"seed {seed}: {found.counts()}", flush=True)
-            for line in found.guilty[:5]:
-                print(f"    {line}")
-            guilty += bool(found.guilty)
-    print(f"{guilty} of {asked.seeds} found guilty")
-    return int(guilty != (asked.seeds if asked.without_leases else 0))
+    return command_line(__doc__, "without-leases", trial, control)
 
 
 if __name__ == "__main__":
