@@ -8,7 +8,10 @@ from typing import Any
 
 
 def each(names: str | Sequence[str], cases: Iterable[Any]) -> Callable[[Callable[..., Any]], Any]:
-    """Like `pytest.mark.parametrize`, as one test: for cases that are quick and leave nothing behind."""
+    """Like `pytest.mark.parametrize`, as one test: for cases that are quick and leave nothing behind.
+
+    What they leave in `tmp_path` does no harm: each case has a new folder there.
+    """
     alone = isinstance(names, str) and "," not in names
     keys = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     known = [dict(zip(keys, (case,) if alone else case, strict=True)) for case in cases]
@@ -19,16 +22,16 @@ def each(names: str | Sequence[str], cases: Iterable[Any]) -> Callable[[Callable
 
             @functools.wraps(test)
             async def asked(**given: Any) -> None:
-                for case in known:
+                for number, case in enumerate(known):
                     with _Named(case):
-                        await test(**given, **case)
+                        await test(**_own_folder(given, number), **case)
         else:
 
             @functools.wraps(test)
             def asked(**given: Any) -> None:
-                for case in known:
+                for number, case in enumerate(known):
                     with _Named(case):
-                        test(**given, **case)
+                        test(**_own_folder(given, number), **case)
 
         given = inspect.signature(test)
         left = [parameter for name, parameter in given.parameters.items() if name not in keys]
@@ -36,6 +39,14 @@ def each(names: str | Sequence[str], cases: Iterable[Any]) -> Callable[[Callable
         return asked
 
     return decorated
+
+
+def _own_folder(given: dict[str, Any], number: int) -> dict[str, Any]:
+    if "tmp_path" not in given:
+        return given
+    folder = given["tmp_path"] / f"case{number}"
+    folder.mkdir()
+    return {**given, "tmp_path": folder}
 
 
 class _Named(AbstractContextManager[None]):

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from scheduler.control.wire import client as remote
 from scheduler.control.wire import server
+from tests.each import each
 from tests.fuzz import on_crontab, on_owner, on_settings, on_socket, on_state
 
 
@@ -24,7 +25,7 @@ def quiet(monkeypatch):
             target.rig.cache_clear()
 
 
-@pytest.mark.parametrize(
+@each(
     ("target", "examples"),
     [(on_crontab, 150), (on_settings, 120), (on_state, 120), (on_socket, 60), (on_owner, 100)],
 )

@@ -141,7 +141,7 @@ def test_peers_are_the_other_citizens_with_metadata(tmp_path):
     assert check_peers(home, NOON) == (Peer("mira", 60.0),)
 
 
-@pytest.mark.parametrize(
+@each(
     ("metadata", "asleep"),
     [
         ({"last_wake": NOON - 5}, 5.0),
@@ -159,7 +159,7 @@ def test_when_a_peer_last_woke(tmp_path, metadata, asleep):
     assert check_peers(tmp_path / "opus", NOON) == (Peer("mira", asleep),)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "nonsense", "\x00", "[" * 100_000, '"x"'])
+@each("content", ["", "[]", "nonsense", "\x00", "[" * 100_000, '"x"'])
 def test_metadata_that_is_none_says_nothing(tmp_path, content):
     citizen(tmp_path, "mira", content)
     assert check_peers(tmp_path / "opus", NOON) == ()

@@ -255,7 +255,7 @@ JSON = b"""{"version": "https://jsonfeed.org/version/1.1", "items": [3, {"id": 1
  "date_published": "2026-03-02T12:00:00Z"}]}"""
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "expected"),
     [
         (ATOM, ("Tom & Jerry", "/f/a/1", "2026-03-02T12:00:00+00:00", "One two")),
@@ -510,9 +510,7 @@ async def test_what_cannot_be_written_fails(tmp_path):
             await scan(tmp_path, [there.at("/f", Reply(rss(item(1))))])
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", '{"feeds": 3}', '{"feeds": {"a": [], "b": {"seen": [], "day": "x"}}}']
-)
+@each("content", ["", "[]", '{"feeds": 3}', '{"feeds": {"a": [], "b": {"seen": [], "day": "x"}}}'])
 async def test_a_memory_that_is_none_is_set_aside_or_skipped(tmp_path, content):
     (tmp_path / ".experience").mkdir()
     (tmp_path / ".experience" / "feeds.json").write_text(content)

@@ -422,9 +422,7 @@ async def test_a_full_queue_is_said(tmp_path, moment, monkeypatch):
     assert "tasks/queue is full" in found.text
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", '{"pairs": 3}', '{"pairs": {"a": [[1], ["x", 2], [1, "-1"]]}, "later": []}']
-)
+@each("content", ["", "[]", '{"pairs": 3}', '{"pairs": {"a": [[1], ["x", 2], [1, "-1"]]}, "later": []}'])
 async def test_a_memory_that_is_none_is_set_aside_or_skipped(tmp_path, content):
     (tmp_path / ".experience").mkdir()
     (tmp_path / ".experience" / "prices.json").write_text(content)

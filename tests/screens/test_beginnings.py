@@ -8,6 +8,7 @@ import pytest
 from scheduler.cli.looks.check import check_command
 from scheduler.core.views import Snapshot, WakeView
 from scheduler.editing.editor import FileEditor
+from tests.each import each
 from tests.fakes import FakeControl, FakeFleet, until
 from tests.screens.beginnings import BEGINNINGS, BEGUN, FIRST, first, needs
 from tests.screens.driving import arrive, press, screen, settled, shown, toasts
@@ -78,7 +79,7 @@ def test_who_has_a_fleet_or_a_wake_needs_no_first_steps():
     assert not is_beginning([Snapshot("opus", (task("report"),))])
 
 
-@pytest.mark.parametrize("lines", [WHOLE_TURN, BUILT_IN])
+@each("lines", [WHOLE_TURN, BUILT_IN])
 def test_what_is_to_be_copied_is_valid(lines, tmp_path, monkeypatch, capsys):
     (tmp_path / "opus").mkdir()
     (tmp_path / "opus/experience.toml").write_text(lines)

@@ -8,6 +8,7 @@ import pytest
 
 from scheduler.core.ui_options import Monitor
 from scheduler.core.views import Snapshot
+from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet
 from tests.screens.driving import press, screen, toasts
 from tests.screens.situations import task
@@ -38,9 +39,7 @@ async def test_a_theme_in_the_settings_that_has_changed_since_wins(tmp_path):
         assert pilot.app.theme == "experience-high-contrast"
 
 
-@pytest.mark.parametrize(
-    "garbage", ["", "{", "[]", '{"theme": 3}', '{"theme": "\x1b[31m", "instead_of": "dark"}', "[" * 9999]
-)
+@each("garbage", ["", "{", "[]", '{"theme": 3}', '{"theme": "\x1b[31m", "instead_of": "dark"}', "[" * 9999])
 async def test_garbage_is_ignored_with_one_line(tmp_path, garbage):
     path = tmp_path / "theme.json"
     path.write_text(garbage)

@@ -1,8 +1,7 @@
 """The palette: every action, every citizen and every task, by a few letters."""
 
-import pytest
-
 from scheduler.core.views import Snapshot
+from tests.each import each
 from tests.fakes import FakeControl, FakeFleet
 from tests.screens.driving import cursor, press, screen, shown
 from tests.screens.situations import task
@@ -20,7 +19,7 @@ def fleet() -> FakeFleet:
     )
 
 
-@pytest.mark.parametrize("key", ["colon", "ctrl+p"])
+@each("key", ["colon", "ctrl+p"])
 async def test_a_task_is_gone_to(key):
     async with screen(fleet()) as pilot:
         await press(pilot, key, *"opnews", "enter")

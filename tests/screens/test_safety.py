@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from tests.each import each
 from tests.fakes import until
 from tests.screens.driving import arrive, settled, shown
 from tests.screens.situations import HOSTILE, SITUATIONS, Situation, demo
@@ -38,7 +39,7 @@ SIZES = [(120, 40), (80, 24), (60, 12), (40, 10), (20, 4), (9, 6), (1, 1)]
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", ["hostile", "failing", "running", "stalled"])
+@each("name", ["hostile", "failing", "running", "stalled"])
 async def test_every_line_has_exactly_the_width_of_the_terminal_and_nothing_that_obeys(name):
     for size in SIZES:
         app = SITUATIONS[name].app()
@@ -147,7 +148,7 @@ async def test_no_byte_of_hostile_text_reaches_the_terminal_raw():
     assert all(char.isprintable() for each in copied for line in each.splitlines() for char in line)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@each("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 async def test_a_signal_gives_the_terminal_back_as_it_was(number):
     terminal = Terminal("-m", "tui", "--demo")
     await until(lambda: terminal.shows(b"aria"), "the demo is painted")

@@ -3,13 +3,13 @@
 from contextlib import suppress
 from dataclasses import replace
 
-import pytest
 from textual.worker import WorkerCancelled
 
 from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.views import Snapshot, TaskStatus
 from scheduler.errors import Disconnected
+from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.driving import cursor, press, screen, shown
 from tests.screens.situations import demo, task
@@ -223,7 +223,7 @@ async def test_a_click_moves_both_cursors():
         assert view.time_cell == 10 and view.under_cursor.row == ("mira", "tick")
 
 
-@pytest.mark.parametrize("key", ["q", "t", "escape"])
+@each("key", ["q", "t", "escape"])
 async def test_the_way_back(key):
     async with screen(FakeFleet(citizen())) as pilot:
         await opened(pilot, key)

@@ -198,7 +198,7 @@ async def test_the_wake_reads_no_secret_in_its_letter(opus):
     assert [each["text"] for each in results if each["task"] == "program"] == ["no such program: ***"]
 
 
-@pytest.mark.parametrize("more", [("--list",), ("--to", "new")])
+@each("more", [("--list",), ("--to", "new")])
 def test_a_restore_that_fails_shows_no_secret(tmp_path, monkeypatch, capsys, more):
     from scheduler.cli.main import run
     from tui.__main__ import monitor

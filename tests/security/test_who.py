@@ -15,6 +15,7 @@ from scheduler.errors import SchedulerError
 from scheduler.process.who import UNKNOWN_RUN, Who, user_name
 from scheduler.system.unix_socket import Peer, owners_among, socket_path
 from tests.crash.loops import ROOT, Place
+from tests.each import each
 from tests.fakes import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other kernels tell less of a peer")
@@ -60,7 +61,7 @@ os.write(writing, b"x")
 """
 
 
-@pytest.mark.parametrize(
+@each(
     ("parents", "runs"),
     # One whose parents have ended before the owner looked at the children is of a run, nobody knows of which.
     [("stay", ["task sly"]), ("leave", ["task sly", UNKNOWN_RUN])],

@@ -256,7 +256,7 @@ def one(name: str, guid: str = "same", more: str = "") -> str:
 A, B, C = map(one, ("first", "second", "third"))
 
 
-@pytest.mark.parametrize(
+@each(
     "states",
     [
         ((A,), (A, B), (B,), (C,)),
@@ -311,7 +311,7 @@ async def test_what_an_earlier_version_remembered_is_not_new(tmp_path):
 # ------------------------------------------------------------------ sloppy servers
 
 
-@pytest.mark.parametrize("coding", ["Content-Encoding: UTF-8", "Content-Encoding: none", "X-A: fine"])
+@each("coding", ["Content-Encoding: UTF-8", "Content-Encoding: none", "X-A: fine"])
 async def test_a_feed_behind_a_sloppy_header_is_read(tmp_path, coding):
     """reqwest 1189: 194 of a million sites name a charset as their compression."""
     body = rss("<title>One</title><guid>1</guid>").encode()

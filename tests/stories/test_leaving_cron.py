@@ -79,7 +79,7 @@ def test_a_sixth_field_that_is_one_is_still_seen(field):
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         "0 0 L * * x", "0 8 weekdays * * x", "5/15 * * * * x", "0 0 * * wed-fri/2l x", "0 0 15W * * x",
@@ -120,7 +120,7 @@ def nines(found: CrontabPlan) -> list[tuple[str, str]]:
     return [(each.zone, f"{datetime.fromtimestamp(each.before[0], UTC):%H:%M}") for each in moved]
 
 
-@pytest.mark.parametrize(
+@each(
     ("cron", "times"),
     [
         (InstalledCron(), [("", "08:00"), ("Asia/Tokyo", "00:00")]),
@@ -144,7 +144,7 @@ def test_an_unknown_tz_is_the_commands_own_matter():
     assert one("CRON_TZ=Mars/Olympus\n@reboot x").fate is Fate.TASK
 
 
-@pytest.mark.parametrize("rule", ["UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "<+03>-3"])
+@each("rule", ["UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "<+03>-3"])
 def test_a_zone_as_a_rule_is_read_as_cron_reads_it(rule):
     planned = one(f"CRON_TZ={rule}\n0 9 * * * x")
     assert (planned.fate, planned.zone) == (Fate.TASK, rule)
@@ -227,7 +227,7 @@ def test_a_home_that_is_not_there_is_the_root_folder_as_under_cron():
 LINE = b"0 9 * * * root x\n"
 
 
-@pytest.mark.parametrize(
+@each(
     ("place", "content", "mode", "why"),
     [
         ("cron.d/good", LINE, 0o644, ""),
@@ -256,7 +256,7 @@ def test_a_file_that_cron_ignores_starts_nothing_here_either(
     assert all(each.moves != bool(why) for each in found.lines)
 
 
-@pytest.mark.parametrize("known", [True, False])
+@each("known", [True, False])
 def test_one_bad_line_in_cron_d_stops_the_others_where_cron_is_debians(known, tmp_path, monkeypatch):
     """Debian's cron 3.0pl1-162: "Error: bad minute; ... Syntax error, this crontab file will be ignored"."""
     monkeypatch.setattr(machine, "SYSTEM", (tmp_path / "cron.d",))

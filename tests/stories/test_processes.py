@@ -26,6 +26,7 @@ from scheduler.executors.process_tree import ProcessEntry
 from scheduler.process.process_info import BOOT, born, name, pids, stat
 from scheduler.storage.state_store import DiskStore
 from tests.crash.loops import ROOT, Place, command
+from tests.each import each
 from tests.fakes import FakeClock, settle, until
 from tests.watching import Watching, context, gone, shell
 
@@ -223,7 +224,7 @@ FACTS = (
 )
 
 
-@pytest.mark.parametrize("environment", ['"ok" = "1"', '"my.name" = "1"'])
+@each("environment", ['"ok" = "1"', '"my.name" = "1"'])
 async def test_what_the_scheduler_does_to_itself_does_not_reach_its_commands(
     tmp_path: Path, environment: str
 ) -> None:
@@ -317,7 +318,7 @@ def left_alive(place: Place) -> list[str]:
     return [name(int(pid)) for word, pid in place.lines() if word == "pid" and not gone(int(pid))]
 
 
-@pytest.mark.parametrize("escape", ESCAPES)
+@each("escape", ESCAPES)
 async def test_a_time_limit_reaches_what_changed_its_session_user_and_environment(
     tmp_path: Path, escape: str
 ) -> None:

@@ -179,9 +179,7 @@ def with_tz(rule: str, monkeypatch: pytest.MonkeyPatch, question: Callable[[], o
     return answer
 
 
-@pytest.mark.parametrize(
-    "variant", ["posix/Europe/Berlin", "right/Europe/Berlin", f"{ZONES}/right/Europe/Berlin"]
-)
+@each("variant", ["posix/Europe/Berlin", "right/Europe/Berlin", f"{ZONES}/right/Europe/Berlin"])
 def test_the_variants_of_a_zone_are_the_zone(variant, monkeypatch):
     monkeypatch.setenv("TZ", variant)
     assert local_zone() is zone_named("Europe/Berlin")

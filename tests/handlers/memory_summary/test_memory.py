@@ -9,6 +9,7 @@ import pytest
 
 from scheduler.storage import failure_journal
 from scheduler.storage.failure_journal import NoDay, append_event, parse_day
+from tests.each import each
 from tests.fakes import NOON
 
 
@@ -37,7 +38,7 @@ def test_a_day_of_v2_keeps_its_shape(tmp_path):
     assert [event["type"] for event in found["events"]] == ["old", "new"]
 
 
-@pytest.mark.parametrize("content", ["", "nonsense", "{}", '"x"', '{"events": 3}', "[" * 100_000])
+@each("content", ["", "nonsense", "{}", '"x"', '{"events": 3}', "[" * 100_000])
 def test_what_cannot_be_understood_is_set_aside(tmp_path, content):
     day(tmp_path).parent.mkdir(parents=True)
     day(tmp_path).write_text(content)

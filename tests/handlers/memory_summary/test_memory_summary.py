@@ -13,6 +13,7 @@ from scheduler.errors import TaskFailed
 from scheduler.handlers.memory_summary.daily import FAILURES, QUOTED, WIDTH, summary
 from scheduler.handlers.memory_summary.handler import memory_summary, summarise
 from scheduler.handlers.memory_summary.options import Options
+from tests.each import each
 
 TODAY = date(2026, 3, 3)
 EVENTS = [
@@ -106,7 +107,7 @@ def test_a_summary_that_is_no_json_is_set_aside(tmp_path):
     assert aside.read_text() == "half a fi"
 
 
-@pytest.mark.parametrize(
+@each(
     ("content", "words"),
     [
         ("", "invalid JSON"),

@@ -116,7 +116,7 @@ def test_a_roll_up_of_somebody_else_stays(tmp_path):
     assert path.read_text() == '{"summary": "by hand"}'
 
 
-@pytest.mark.parametrize(
+@each(
     "daily",
     [
         "half a fi",

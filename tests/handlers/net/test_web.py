@@ -115,9 +115,7 @@ async def test_a_header_that_is_not_http_is_no_broken_connection(header):
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize(
-    "begun", [b"", b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"]
-)
+@each("begun", [b"", b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"])
 async def test_a_connection_that_breaks_is_still_one(begun):
     asked = []
 
@@ -159,7 +157,7 @@ async def test_what_is_asked_for_is_waited_for():
     assert 0.9 < time.monotonic() - before < 4
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@each("status", [429, 503])
 async def test_a_wait_longer_than_the_run_ends_it_at_once(status):
     async with site() as there:
         late = formatdate(time.time() + 600, usegmt=True)
@@ -212,7 +210,7 @@ async def test_strangers_learn_no_secret():
         assert "authorization" in there.asked[-1][1]
 
 
-@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/x", "javascript:alert(1)"])
+@each("place", ["file:///etc/passwd", "ftp://127.0.0.1/x", "javascript:alert(1)"])
 async def test_a_redirect_stays_on_the_web(place):
     async with site() as there:
         assert "not on the web" in (await problem(leads(there, "/a", place))).why
@@ -252,7 +250,7 @@ async def test_a_server_without_tls_is_said():
 # ------------------------------------------------------------------ what errors tell
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "words"),
     [
         (f"http://127.0.0.1:1/a?key={SECRET}", "http://127.0.0.1:1/a: connection refused"),

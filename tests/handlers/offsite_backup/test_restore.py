@@ -13,6 +13,7 @@ from scheduler.core.task import Context
 from scheduler.errors import TaskFailed
 from scheduler.handlers.offsite_backup.archive_restore import unpack
 from scheduler.handlers.offsite_backup.handler import offsite_backup
+from tests.each import each
 from tests.handlers.homes import database, expected, odd_home, tree, write
 from tests.handlers.offsite_backup.quick_repository import PASSWORD, quick_repository
 
@@ -163,7 +164,7 @@ def archive(path, *members):
     return path
 
 
-@pytest.mark.parametrize(
+@each(
     "members",
     [
         [("../outside", tarfile.REGTYPE, "")],

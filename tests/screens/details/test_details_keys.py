@@ -13,6 +13,7 @@ from scheduler.core.task import Outcome
 from scheduler.core.views import Heartbeat, Snapshot, TaskStatus
 from scheduler.core.wording.description import DefinitionField, TaskDetails
 from scheduler.errors import AlreadyRunning, Disconnected
+from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet, until
 from tests.screens.details.details_situations import run
 from tests.screens.fleet.test_keys import press, shown, toasts
@@ -98,7 +99,7 @@ async def test_what_it_is_why_it_is_so_and_when_it_runs_next():
 # ------------------------------------------------------------------ verbs
 
 
-@pytest.mark.parametrize(("key", "verb"), [("f", "force"), ("rr", "reset"), ("p", "pause")])
+@each(("key", "verb"), [("f", "force"), ("rr", "reset"), ("p", "pause")])
 async def test_a_verb_is_done_to_the_task_and_to_no_marked_one(key, verb):
     control = citizen()
     async with details(control, keys=("space", "enter")) as pilot:

@@ -3,6 +3,7 @@
 import pytest
 from rich.cells import cell_len
 
+from tests.each import each
 from tests.screens.details.details_situations import DETAILS
 
 
@@ -12,8 +13,8 @@ def test_it_looks_as_it_should(name, snap_compare):
     assert snap_compare(situation.app(), press=situation.keys, terminal_size=situation.size)
 
 
-@pytest.mark.parametrize("size", [(200, 60), (80, 24), (60, 12), (20, 4), (1, 1)])
-@pytest.mark.parametrize("name", ["details_hostile", "details_running"])
+@each("size", [(200, 60), (80, 24), (60, 12), (20, 4), (1, 1)])
+@each("name", ["details_hostile", "details_running"])
 async def test_every_line_has_exactly_the_width_of_the_terminal_and_nothing_that_obeys(name, size):
     situation = DETAILS[name]
     async with situation.app().run_test(size=size) as pilot:
@@ -26,7 +27,7 @@ async def test_every_line_has_exactly_the_width_of_the_terminal_and_nothing_that
                 assert cell_len(strip.text) == size[0], strip.text
 
 
-@pytest.mark.parametrize("name", DETAILS)
+@each("name", DETAILS)
 async def test_ascii_draws_nothing_else(name):
     situation = DETAILS[name]
     app = situation.app().__class__(situation.fleet(), ascii=True)

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
+from tests.each import each
 from tests.fakes import until
 from tests.screens.details.details_situations import ODD
 from tests.screens.test_safety import Terminal
@@ -98,9 +97,7 @@ async def test_o_shows_the_output_in_a_pager_and_comes_back(tmp_path: Path):
         assert not os.path.exists(shown[2])  # noqa: ASYNC240, PTH110  # a name to look at once
 
 
-@pytest.mark.parametrize(
-    ("chosen", "said"), [("no-such-pager -R", b"no program"), ("less 'unclosed", b"has a quote")]
-)
+@each(("chosen", "said"), [("no-such-pager -R", b"no program"), ("less 'unclosed", b"has a quote")])
 async def test_a_pager_that_is_not_there_is_said(chosen: str, said: bytes):
     async with opened("failing", (b"opus", b"jjjj\r"), (b"Traceback", b"o"), PAGER=chosen) as terminal:
         await until(lambda: terminal.shows(said), "it is said")

@@ -1,9 +1,8 @@
 """A search in the panels of the details: hits, their count, and how one walks them."""
 
-import pytest
-
 from scheduler.core.task import Outcome
 from scheduler.core.views import TaskStatus
+from tests.each import each
 from tests.fakes import NOON, until
 from tests.screens.details.test_details_keys import citizen, details, run, settled
 from tests.screens.driving import press, shown
@@ -85,7 +84,7 @@ async def test_the_count_takes_a_line_of_its_own():
         assert "frame 50" in shown(pilot) and "no hit" in shown(pilot)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (60, 12), (20, 5)])
+@each("size", [(80, 24), (60, 12), (20, 5)])
 async def test_it_fits_into_any_screen(size):
     async with details(printed(), size=size, keys=("enter", "tab", "slash", *"cache", "enter", "n")) as pilot:
         assert all(len(line) == size[0] for line in shown(pilot).splitlines())

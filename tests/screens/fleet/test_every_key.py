@@ -6,6 +6,7 @@ from scheduler.core.records import RunRecord
 from scheduler.core.task import Outcome, Trigger
 from scheduler.core.ui_options import EVERYWHERE, KEYS
 from scheduler.core.views import Snapshot
+from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet
 from tests.screens.driving import press, screen, settled, shown, toasts
 from tests.screens.situations import events, failed, task
@@ -54,7 +55,7 @@ def fleet() -> FakeFleet:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("where", LEADS_TO)
+@each("where", LEADS_TO)
 async def test_each_key_does_something_that_is_to_be_seen(where):
     named = {**KEYS[EVERYWHERE], **KEYS[where]}
     cases = [(name, key) for name in named.keys() - ANSWERED for key in named[name].split(",")]

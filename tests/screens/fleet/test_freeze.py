@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-import pytest
-
 from scheduler.core.schedules.freeze import Freeze
 from scheduler.core.views import Snapshot
 from scheduler.errors import SchedulerError
+from tests.each import each
 from tests.fakes import NOON, FakeControl, FakeFleet
 from tests.screens.driving import press, screen, settled, shown, toasts
 from tests.screens.situations import failed, task
@@ -100,7 +99,7 @@ async def test_citizens_that_are_frozen_together_are_thawed_together():
         assert fleet.asked == [("thaw", ())]
 
 
-@pytest.mark.parametrize(("key", "asked"), [("f", ("force", "digest")), ("w", ("wake",))])
+@each(("key", "asked"), [("f", ("force", "digest")), ("w", ("wake",))])
 async def test_force_and_wake_ask_to_thaw_first(key, asked):
     control = citizen("aria", FROZEN)
     fleet = FakeFleet(control)

@@ -297,7 +297,7 @@ async def test_many_refusals_are_one_toast():
 # ------------------------------------------------------------------ moving
 
 
-@pytest.mark.parametrize(
+@each(
     ("keys", "lands_on"),
     [
         (["down"], "aria/news_scan"),
@@ -549,7 +549,7 @@ async def test_q_quits_when_nothing_of_ours_runs():
         assert pilot.app._exit
 
 
-@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
+@each("key", ["q", "ctrl+q", "ctrl+c"])
 async def test_leaving_asks_whether_the_citizens_go_on(key):
     run = task("render", kind=TaskStatus.RUNNING, running_since=NOON - 161, progress=Progress(31, 50))
     attached = FakeControl(Snapshot("aria", (task("a"),), owner="attached, pid 4711"))

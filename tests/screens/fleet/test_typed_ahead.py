@@ -4,11 +4,11 @@ import asyncio
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
-import pytest
 from textual.app import ScreenStackError
 from textual.events import Key, MouseDown, MouseUp, Paste
 from textual.keys import _character_to_key
 
+from tests.each import each
 from tests.fakes import FakeFleet, until
 from tests.screens.driving import cursor, screen, settled, shown
 from tests.screens.fleet.test_keys import citizen, fleet_of_three
@@ -82,7 +82,7 @@ async def test_what_the_palette_opens_takes_the_keys_behind_it():
         assert asked(fleet) == []
 
 
-@pytest.mark.parametrize("key", ["\r", "l", "t", "?", ":\x1b:"])
+@each("key", ["\r", "l", "t", "?", ":\x1b:"])
 async def test_keys_behind_one_that_opens_a_screen_go_to_that_screen(key):
     fleet, back = fleet_of_three(), {":": "\x1b", "?": "?"}.get(key[0], "q")
     async with screen(fleet) as pilot:
@@ -134,7 +134,7 @@ async def test_a_click_comes_after_the_keys_that_were_before_it():
         assert order == ["Key", "Key", "MouseDown", "MouseUp", "Key"]
 
 
-@pytest.mark.parametrize("key", ["ctrl+q", "ctrl+c"])
+@each("key", ["ctrl+q", "ctrl+c"])
 async def test_who_wants_to_get_out_waits_for_no_other_key(key):
     fleet = fleet_of_three()
     fleet.can_go_on = False

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import experience_tui
 from tests.each import each
 
@@ -33,7 +31,7 @@ def test_ours_are_ours():
     assert command().stdout.startswith("Experience, version ")
 
 
-@pytest.mark.parametrize("name", experience_tui.OURS)
+@each("name", experience_tui.OURS)
 def test_another_package_of_that_name_is_named_and_nothing_of_it_runs(tmp_path, name):
     folder = tmp_path / name
     folder.mkdir()

@@ -109,7 +109,7 @@ def expression(dice: random.Random) -> str:
     return " ".join(field(dice, *bounds, star) for bounds, star in zip(RANGES, stars, strict=True))
 
 
-@pytest.mark.parametrize(("name", "year"), ODD)
+@each(("name", "year"), ODD)
 def test_the_slots_are_those_of_a_walk_over_every_minute(name, year):
     zone, dice = ZoneInfo(name), random.Random(f"{name}{year}")
     places = changes(zone, year)

@@ -1,7 +1,5 @@
 """Where a problem stands in its file: the line, what of it is wrong, and no secret beside it."""
 
-import pytest
-
 from scheduler.core.secrets import Masks
 from scheduler.editing.editor import FileEditor
 from scheduler.editing.excerpts import excerpt
@@ -57,6 +55,6 @@ def test_only_a_file_of_the_settings_is_read(tmp_path):
     assert editor.excerpt("opus", other, *asked) is None
 
 
-@pytest.mark.parametrize("key", ["tasks.report.x.y", "a"])
+@each("key", ["tasks.report.x.y", "a"])
 def test_a_key_that_is_not_there_is_no_error(key):
     assert excerpt(TEXT, 0, key, "x", Masks(frozenset())) is None or key == "tasks.report.x.y"

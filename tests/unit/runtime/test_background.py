@@ -21,6 +21,7 @@ from scheduler.background import (
 from scheduler.core.task import Outcome
 from scheduler.core.views import TaskStatus
 from scheduler.errors import NotSetUp, Owned, SchedulerError, UnknownCitizen, UnknownTask
+from tests.each import each
 
 ROOT = Path(__file__).parents[3]
 # heartbeat, memory_summary and dream_generate work without settings, and look at this machine.
@@ -87,7 +88,7 @@ def test_a_handler_of_ones_own_is_what_is_forced():
     assert background_force("news_scan", "opus") == "news_scan: ok: scanned for opus"
 
 
-@pytest.mark.parametrize(
+@each(
     ("returned", "said"),
     [("URGENT: war", "ok: URGENT: war"), (Report("thin", warning=True), "warning: thin"), (None, "ok")],
 )

@@ -123,7 +123,7 @@ def test_the_token_is_made_once_and_read_by_its_owner_alone(tmp_path):
     assert token_in(file, new=True) != token
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+@each("mode", [0o640, 0o604, 0o620])
 def test_a_token_that_others_can_read_is_refused(tmp_path, mode):
     file = tmp_path / "serve.token"
     token_in(file)
@@ -132,7 +132,7 @@ def test_a_token_that_others_can_read_is_refused(tmp_path, mode):
         token_in(file)
 
 
-@pytest.mark.parametrize("content", ["", "short", "two words " * 8, "bell\a" * 8, "umlaut-ä" * 8])
+@each("content", ["", "short", "two words " * 8, "bell\a" * 8, "umlaut-ä" * 8])
 def test_a_token_that_could_be_guessed_or_mistaken_is_refused(tmp_path, content):
     file = tmp_path / "serve.token"
     file.write_text(content)

@@ -10,6 +10,7 @@ import pytest
 from scheduler.core.costs import Usage
 from scheduler.spending import ledger as ledger_module
 from scheduler.spending.ledger import NAME, Session, SpendingLedger
+from tests.each import each
 
 DAY = date(2026, 12, 1)
 
@@ -56,7 +57,7 @@ def test_a_torn_line_costs_nothing_but_itself(tmp_path: Path) -> None:
     assert costs(opened(tmp_path)) == [None, Decimal(1)]
 
 
-@pytest.mark.parametrize("cost", ['"-1"', '"NaN"', '"x"', "1.5", "[]", '"1e400"', "{}", "true"])
+@each("cost", ['"-1"', '"NaN"', '"x"', "1.5", "[]", '"1e400"', "{}", "true"])
 def test_a_cost_that_is_none_stays_unknown(tmp_path: Path, cost: str) -> None:
     opened(tmp_path).enter("a", "wake", DAY)
     with (tmp_path / NAME).open("a") as file:

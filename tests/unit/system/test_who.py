@@ -1,7 +1,5 @@
 """Who asks, in words; and what the environment of a run says of this process."""
 
-import pytest
-
 from scheduler.process import who
 from scheduler.process.who import Who
 from tests.each import each
@@ -22,7 +20,7 @@ def test_a_run_goes_before_its_user(asked, short, full):
     assert (str(asked), asked.in_full) == (short, full)
 
 
-@pytest.mark.parametrize(
+@each(
     ("around", "run"),
     [
         ({}, ""),
