@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scheduler.core.schedules.schedule import Cron
 from scheduler.migration.cron_fields import NotCron, read_fields
 from tests.each import each
-from tests.unit.core.test_wall_clock import ODD, changes, expression
+from tests.unit.core.schedules.test_wall_clock import ODD, changes, expression
 from tests.unit.migration.second_reading import upcoming
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()

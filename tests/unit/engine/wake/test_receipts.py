@@ -10,8 +10,8 @@ from scheduler.core.schedules.active_hours import ActiveHours
 from scheduler.core.task import Call, Outcome, WakeConfig
 from scheduler.process.who import Who
 from tests.fakes import NOON, until
-from tests.unit.engine.test_wake import awake
-from tests.unit.engine.test_wake_cost import agent, under
+from tests.unit.engine.wake.test_wake import awake
+from tests.unit.engine.wake.test_wake_cost import agent, under
 
 HOUR = 3600.0
 

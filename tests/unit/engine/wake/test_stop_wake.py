@@ -12,8 +12,8 @@ from scheduler.errors import NotRunning
 from scheduler.process.who import Who
 from tests.fakes import NOON, until
 from tests.unit.engine.test_engine import Gate, task
-from tests.unit.engine.test_wake import awake, metadata
 from tests.unit.engine.test_who import CT, Remembering
+from tests.unit.engine.wake.test_wake import awake, metadata
 
 
 async def test_a_stopped_wake_keeps_its_number_is_no_failure_and_not_retried(build, clock, home):

@@ -15,7 +15,7 @@ from scheduler.errors import BadSchedule, SchedulerError
 from tests.each import each
 
 MINUTE = 60
-VECTORS = Path(__file__).parents[4] / "shared/data/cron_vectors/vectors.csv"
+VECTORS = Path(__file__).parents[5] / "shared/data/cron_vectors/vectors.csv"
 # Zones with something odd, and the year in which it happened.
 ODD = [
     ("Europe/Berlin", 2026), ("America/New_York", 2026), ("Australia/Lord_Howe", 2026),

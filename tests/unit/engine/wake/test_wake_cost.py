@@ -22,7 +22,7 @@ from scheduler.spending import ledger as ledgers
 from scheduler.spending.ledger import SpendingLedger
 from tests.each import each
 from tests.fakes import NOON, until
-from tests.unit.engine.test_wake import awake
+from tests.unit.engine.wake.test_wake import awake
 
 RESULT = '{"type":"result","subtype":"success","num_turns":3,"session_id":"s","total_cost_usd":%s}'
 TODAY = "2026-03-02"

@@ -7,7 +7,7 @@ from typing import Any
 from scheduler.cli.main import run
 from scheduler.cli.original import core
 
-DATA = Path(__file__).parents[1] / "data" / "v2.json"
+DATA = Path(__file__).parents[2] / "data" / "v2.json"
 OLD = {
     "metadata.json": {"last_wake": "2024-01-15T17:00:00+00:00", "wake_count": 7, "mood": "calm"},
     "wake_log.json": {"wakes": [{"wake": 7, "time": "2024-01-15T17:00:00+00:00"}]},
