@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from scheduler.config.sections.spending import BudgetTable, PricesTable, budget,
 from scheduler.config.sections.wake import WakeTable, wake_of
 from scheduler.config.settings import CitizenSettings
 from scheduler.config.task import Place, TaskTable, task
+from scheduler.config.times import zone
 from scheduler.core.costs import Budget, SpendingRules
 from scheduler.core.secrets import Masks
 from scheduler.core.task import WAKE, Group, Retention, Task
@@ -48,6 +50,7 @@ def built_in_as_written(value: Any) -> Any:
     return value
 
 
+ZONE_KEY = key(None, "The zone of its times, and in which days and months of spending end.")
 BUILT_IN_KEY = key(None, 'Which built-in tasks there are: false, true, or a list like ["heartbeat"].')
 
 
@@ -75,6 +78,7 @@ class CitizenTable(Table):
     workers: Annotated[int, integer(1, 256)] = key(4, "How many of its tasks run at once.")
     grace: Annotated[float, seconds()] = key(10.0, "What running tasks get when the scheduler ends.")
     socket_group: Annotated[Group | None, group] = key(None, "The Unix group that may attach.")
+    timezone: Annotated[tzinfo | None, zone] = ZONE_KEY
     wake: Annotated[Nested, table_of(WakeTable)] = None
     llm: Annotated[Nested, table_of(LlmTable)] = None
     alerts: Annotated[Nested, table_of(AlertsTable)] = None
@@ -131,9 +135,9 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     problems = Problems(where, Masks(hidden).hide)
     table = read(CitizenTable, secrets.fill(raw, (), problems), (), problems)
     limits = budget(table.budget, ("budget",), problems)
-    limits = limits if limits.run else replace(limits, run=given.together.run)
+    limits = replace(limits, run=limits.run or given.together.run, zone=table.timezone)
     rules = SpendingRules(limits, given.together, prices(table.prices, ("prices",), problems))
-    wake = wake_of(table.wake or {}, str(home), problems)
+    wake = wake_of(table.wake or {}, str(home), table.timezone, problems)
     words = refusals(table.refusals, ("refusals",), problems)
     model = llm(table.llm, ("llm",), problems)
     targets = alerts(table.alerts, ("alerts",), problems)
@@ -141,7 +145,8 @@ def citizen(name: str, home: Path, given: Sources, files: Files) -> LoadedCitize
     shown = [each for each in BACKGROUND_TASKS if table.builtin is None or each in table.builtin]
     wanted = dict.fromkeys((*shown, *(table.tasks or {})))
     has_own = own_file if written is not None else ""
-    place = Place(name, str(home), given.file, scripts(str(home), wanted), has_own, given.engine)
+    found_scripts = scripts(str(home), wanted)
+    place = Place(name, str(home), given.file, found_scripts, has_own, given.engine, table.timezone)
     tasks = tuple(each for each in _tasks(wanted, table.tasks or {}, place, problems) if not _hidden(each))
     lines = tuple(problems.lines)
     shared = tuple((source, line) for source, line in problems.found if source.file != own_file)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from scheduler.config.citizen import (
     BAD_NAME,
     BUILT_IN_KEY,
+    ZONE_KEY,
     CitizenTable,
     LoadedCitizen,
     Sources,
@@ -31,6 +32,7 @@ from scheduler.config.settings import (
     SettingsFingerprint,
     list_homes,
 )
+from scheduler.config.times import zone_as_written
 from scheduler.config.ui import KEYS_SCHEMA, MonitorTable, monitor
 from scheduler.core.costs import Budget
 from scheduler.core.schedules.active_hours import ActiveHours
@@ -39,10 +41,10 @@ from scheduler.core.secrets import Masks
 from scheduler.schema.table import Nested, Problems, Source, Table, a_table, is_table, key, read, table_of
 from scheduler.schema.values import Reader, path, text
 from scheduler.system.homes import NAME
-from scheduler.system.time_zones import zones_now
+from scheduler.system.time_zones import zone_named, zones_now
 
 # The keys of the main file that are for every citizen.
-SHARED = ("llm", "alerts", "history", "prices", "refusals", "socket_group", "builtin")
+SHARED = ("llm", "alerts", "history", "prices", "refusals", "socket_group", "timezone", "builtin")
 
 
 def _citizens_schema(handler: Any) -> dict[str, Any]:
@@ -56,6 +58,7 @@ class MainTable(Table):
 
     root: Annotated[Path | None, path] = key(None, "The folder of the citizens' homes.")
     socket_group: Annotated[str | None, text] = key(None, "The Unix group that may attach.")
+    timezone: Annotated[str | None, zone_as_written] = ZONE_KEY
     builtin: Annotated[Any, built_in_as_written] = BUILT_IN_KEY
     llm: Annotated[Nested, table_of(LlmTable)] = None
     alerts: Annotated[Nested, table_of(AlertsTable)] = None
@@ -138,7 +141,9 @@ def _zones_of(found: Iterable[LoadedCitizen], others: Collection[tzinfo]) -> dic
     tasks = [task for each in found for task in each.citizen.tasks]
     times: list[object] = [each for task in tasks for each in (task.schedule, task.active)]
     times += [each for one in found for each in (one.citizen.wake.schedule, one.citizen.wake.active)]
-    zones = {each.zone for each in times if isinstance(each, Cron | ActiveHours)}
+    budgets = [each.citizen.spending for each in found]
+    times += [budget for rules in budgets for budget in (rules.budget, rules.together)]
+    zones = {each.zone for each in times if isinstance(each, Cron | ActiveHours | Budget)}
     return {str(each): each for each in zones if isinstance(each, ZoneInfo) and each not in others}
 
 
@@ -187,7 +192,8 @@ def _root(main: MainTable, environ: Mapping[str, str]) -> Path:
 def _together(main: MainTable, file: str) -> tuple[Budget, list[str]]:
     """The limits of all citizens together; a mistake in one stops them all, for it is no limit."""
     problems = Problems({(): Source(file)})
-    return budget(main.budget, ("budget",), problems), problems.lines
+    zone = zone_named(main.timezone) if main.timezone else None
+    return replace(budget(main.budget, ("budget",), problems), zone=zone), problems.lines
 
 
 def _is_of_a_citizen(problem: tuple[Source, str]) -> bool:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from datetime import tzinfo
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,6 +56,7 @@ class Place(NamedTuple):
     scripts: Mapping[str, str]
     own: str = ""  # the citizen's own settings file, if there is one
     engine: bool = False  # there is a database, and workers may be
+    zone: tzinfo | None = None  # of the citizen; None: the machine's
 
     def header(self, task: str) -> str:
         """Where the lines for this task go, and its table there."""
@@ -86,8 +88,8 @@ def task(name: str, raw: Any, place: Place, problems: Problems) -> Task | None:
     schedule: Schedule | None
     hours = None
     try:
-        schedule = _schedule(table, given, at, problems)
-        hours = active_hours(table, schedule)
+        schedule = _schedule(table, given, place.zone, at, problems)
+        hours = active_hours(table, schedule, place.zone)
     except BadSchedule as error:  # of the machine: no reason to stop the citizen's other tasks
         asks = "cron" if table.cron else "active"
         problems.refuse((*at, asks), reason(given[asks], error))
@@ -157,8 +159,10 @@ def _defaults(name: str) -> dict[str, Any]:
     return {renamed.get(k, k): value for k, value in entry.items() if k != "interval"}
 
 
-def _schedule(table: TaskTable, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
-    found = cron_schedule(table, given, at, problems)
+def _schedule(
+    table: TaskTable, given: Mapping[str, Any], usual: tzinfo | None, at: At, problems: Problems
+) -> Schedule | None:
+    found = cron_schedule(table, given, usual, at, problems)
     if found or "cron" in given:
         return found
     if interval := table.every or BACKGROUND_TASKS.get(at[-1], {}).get("interval"):

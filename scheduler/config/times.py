@@ -37,6 +37,13 @@ def hours_text(value: Any) -> str:
     return ActiveHours(text(value)).text
 
 
+@zone.variant
+def zone_as_written(value: Any) -> str:
+    """The same, for a table that is merged with others before it is read."""
+    zone_named(name := text(value))
+    return name
+
+
 class Times(Table):
     """The keys that say at which times."""
 
@@ -49,8 +56,12 @@ class Times(Table):
     )
 
 
-def cron_schedule(table: Times, given: Mapping[str, Any], at: At, problems: Problems) -> Schedule | None:
-    """The schedule that `cron` asks for; None if there is none, or it cannot be used.
+def cron_schedule(
+    table: Times, given: Mapping[str, Any], usual: tzinfo | None, at: At, problems: Problems
+) -> Schedule | None:
+    """The schedule that `cron` asks for, in the `usual` zone if it names none.
+
+    None if there is none, or it cannot be used.
 
     Raises BadSchedule if it needs the machine's own time zone, and that is unknown.
     """
@@ -59,16 +70,16 @@ def cron_schedule(table: Times, given: Mapping[str, Any], at: At, problems: Prob
     elif "timezone" in given and not {"cron", "active"} & given.keys():
         problems.add((*at, "timezone"), "goes with cron or active; an interval needs none")
     elif table.cron is not None:
-        return parse(table.cron, table.timezone)
+        return parse(table.cron, table.timezone or usual)
     return None
 
 
-def active_hours(table: Times, schedule: Schedule | None) -> ActiveHours | None:
-    """The hours that `active` asks for, in the zone of the schedule.
+def active_hours(table: Times, schedule: Schedule | None, usual: tzinfo | None) -> ActiveHours | None:
+    """The hours that `active` asks for, in the zone of the schedule, else in the `usual` one.
 
     Raises BadSchedule if they need the machine's own time zone, and that is unknown.
     """
     if table.active is None:
         return None
-    own = schedule.zone if isinstance(schedule, Cron) else table.timezone
+    own = schedule.zone if isinstance(schedule, Cron) else table.timezone or usual
     return ActiveHours(table.active, own or local_zone())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from decimal import Decimal
 
 from scheduler.core.values import value
@@ -14,6 +15,7 @@ class Budget:
     run: Decimal | None = None
     day: Decimal | None = None
     month: Decimal | None = None
+    zone: tzinfo | None = None  # in which days and months end; None: the machine's
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -278,7 +279,11 @@ class Editor(Protocol):
         """Why the settings of this citizen are not changed here, of any if it is ""; empty if they are."""
         ...
 
-    def preview(self, fields: Mapping[str, str], now: float) -> Preview:
+    def zone(self, citizen: str) -> tzinfo | None:
+        """The zone of its times; None: the machine's."""
+        ...
+
+    def preview(self, fields: Mapping[str, str], now: float, zone: tzinfo | None) -> Preview:
         """The task of these fields (name, when, command, timeout, retries), looked at without a file."""
         ...
 

@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 
 from scheduler.config.citizen import BAD_NAME
@@ -35,8 +36,11 @@ class FileEditor:
         home = settings_files(citizen, self.config).home
         return "" if is_ours(home) else f"the settings of {citizen} are another user's: {home}"
 
-    def preview(self, fields: Mapping[str, str], now: float) -> Preview:
-        return typed.preview(fields, now)
+    def zone(self, citizen: str) -> tzinfo | None:
+        return self._files(citizen).load().spending.budget.zone
+
+    def preview(self, fields: Mapping[str, str], now: float, zone: tzinfo | None) -> Preview:
+        return typed.preview(fields, now, zone)
 
     def plan(self, citizen: str, fields: Mapping[str, str]) -> PlannedEdit:
         wrong: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import tzinfo
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -29,10 +30,10 @@ _FIELDS = {
 }
 
 
-def preview(typed: Mapping[str, str], now: float) -> Preview:
-    """The task of these fields: name, when, command, timeout, retries."""
+def preview(typed: Mapping[str, str], now: float, zone: tzinfo | None = None) -> Preview:
+    """The task of these fields: name, when, command, timeout, retries; its times are in the zone."""
     wrong: dict[str, str] = {}
-    keys, schedule = keys_of(typed, wrong)
+    keys, schedule = keys_of(typed, wrong, zone)
     if not NAME.fullmatch(typed.get("name", "")):
         wrong["name"] = "small letters, digits, - and _, a letter first"
     if schedule is None:
@@ -41,10 +42,12 @@ def preview(typed: Mapping[str, str], now: float) -> Preview:
     return Preview(lines, in_words(schedule), tuple(_next(schedule, now)), wrong)
 
 
-def keys_of(typed: Mapping[str, str], wrong: dict[str, str]) -> tuple[dict[str, Any], Schedule | None]:
+def keys_of(
+    typed: Mapping[str, str], wrong: dict[str, str], zone: tzinfo | None = None
+) -> tuple[dict[str, Any], Schedule | None]:
     """What would be written, and the schedule if there is one; what is wrong is noted by its field."""
     keys: dict[str, Any] = {}
-    if schedule := _tried(wrong, "when", lambda: schedule_of(typed.get("when", ""))):
+    if schedule := _tried(wrong, "when", lambda: schedule_of(typed.get("when", ""), zone)):
         keys["every" if isinstance(schedule, Every) else "cron"] = str(schedule)
     if command := _tried(wrong, "command", lambda: command_of(typed.get("command", ""))):
         keys["command"] = command
@@ -59,11 +62,11 @@ def keys_of(typed: Mapping[str, str], wrong: dict[str, str]) -> tuple[dict[str, 
     return keys, schedule
 
 
-def schedule_of(text: str) -> Schedule:
+def schedule_of(text: str, zone: tzinfo | None = None) -> Schedule:
     """An interval, with or without `every`, or a cron expression; raises BadSchedule."""
     when = re.sub(r"^\s*every\s+", "", text, flags=re.IGNORECASE).strip()
     try:
-        return parse(when)
+        return parse(when, zone)
     except BadSchedule as error:
         raise BadSchedule(_wrong_part(when, str(error))) from error
 

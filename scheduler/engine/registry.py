@@ -6,9 +6,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import lru_cache
 
+from scheduler.core.costs import Budget
 from scheduler.core.planning import LATE, recovered, retry_time, taken_up
 from scheduler.core.records import FinishedRun
 from scheduler.core.schedules.freeze import Span
@@ -24,7 +24,7 @@ from scheduler.errors import PROGRAM, UnknownTask
 from scheduler.executors import Result
 from scheduler.process.process_info import BOOT, Running, alive
 from scheduler.process.process_info import born as start_ticks
-from scheduler.spending.budget import zone_of_days
+from scheduler.spending.budget import today_of
 from scheduler.storage.state_file import States
 from scheduler.storage.state_store import RunStart, Store
 from scheduler.system.clock import Clock
@@ -66,6 +66,7 @@ class TaskRegistry:
         self.notes: tuple[str, ...] = ()
         self.frozen_spans: tuple[Span, ...] = ()
         self.stopping = False
+        self.budget = Budget()  # the zone of its days is that of the citizen's
         self._results: deque[TaskResult] = deque(maxlen=RESULTS_KEPT)
         self._rows: tuple[Job, ...] = ()
         self._citizen, self._clock, self._process = citizen, clock, (0, 0.0)
@@ -216,7 +217,7 @@ class TaskRegistry:
         if known is not None and (slot := job.task.schedule.latest(known, now)) <= now:
             state = state.changed(slot=max(slot, known))  # what came while it waited is served, too
         if job.is_wake and run.trigger in BY_SCHEDULE:
-            state = state.counted(_day(now), skipped=False)
+            state = state.counted(self._day(now), skipped=False)
         self.update(job, state)
         why = job.attempt() if run.trigger is RETRY else why
         asked = (run.trigger, None, run.late, run.who)
@@ -260,7 +261,7 @@ class TaskRegistry:
         put_back = run.put_back or asked or result.outcome is INTERRUPTED
         passed = state.passed_over(now)
         if job.is_wake and result.outcome is Outcome.SKIPPED:
-            passed = passed.counted(_day(now), skipped=True)
+            passed = passed.counted(self._day(now), skipped=True)
         self.update(job, state.never_began() if put_back else passed)
         if run.variables is not None:
             self._store.withdrawn(run.name)
@@ -443,6 +444,9 @@ class TaskRegistry:
                 self._on_edited(job)
         self.bus.notify()
 
+    def _day(self, now: float) -> str:
+        return today_of(self.budget, now).isoformat()
+
 
 def _place(job: Job) -> tuple[bool, int, str]:
     """The wake is the first row of its citizen."""
@@ -451,7 +455,3 @@ def _place(job: Job) -> tuple[bool, int, str]:
 
 def _kind_of(hold: Hold) -> str:
     return "over budget" if hold.why.startswith("over budget") else "waits"
-
-
-def _day(now: float) -> str:
-    return f"{datetime.fromtimestamp(now, zone_of_days()):%Y-%m-%d}"

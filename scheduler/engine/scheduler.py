@@ -262,6 +262,7 @@ class Scheduler:
     def _apply_options(self, rules: SchedulerOptions) -> None:
         self._rules = rules
         self._dispatch.limit, self._recorder.keep = rules.workers, rules.history
+        self._registry.budget = rules.spending.budget
         wake = {WAKE: rules.wake.schedule} if rules.wake else {}
         self._paid.take_up(rules, {**{task.name: task.schedule for task in self._tasks}, **wake})
         if self._wake and rules.wake:

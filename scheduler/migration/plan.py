@@ -71,7 +71,7 @@ class LinePlan(NamedTuple):
     fate: Fate
     name: str = ""
     schedule: Schedule | None = None
-    zone: str = ""  # only where the crontab named one
+    zone: str = ""  # where the crontab named one, or the citizen has another
     work: Command | None = None
     before: Moments = ()
     after: Moments = ()
@@ -106,6 +106,7 @@ class MigrationRequest:
     home: str  # the user's, where cron runs its commands
     now: float
     zone: tzinfo
+    told_zone: str = ""  # its name, where the citizen's times are in another one
     builtin: frozenset[str] = frozenset()  # built-in tasks to be taken instead of v1's commands
     every: bool = False
     states: Mapping[str, TaskState] = field(default_factory=dict)  # of the citizen's tasks and its wake
@@ -212,7 +213,7 @@ class _Planner:
         name = v1 or self._name(command)
         if v1 in self._wanted.builtin:
             work = None
-        zone = around.named if isinstance(schedule, Cron) else ""
+        zone = around.named or self._wanted.told_zone if isinstance(schedule, Cron) else ""
         fate, notes = Fate.TASK, tuple(_notes(line, command, around, schedule, self._wanted.cron))
         if work and str(work.folder) != around.environment["HOME"]:
             notes = (

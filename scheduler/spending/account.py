@@ -4,13 +4,22 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import date, datetime
+from datetime import date, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 from scheduler.core.costs import Budget, SpendingRules, Usage
-from scheduler.spending.budget import Charge, OverBudget, Spending, Spent, over_budget, spending, zone_of_days
+from scheduler.spending.budget import (
+    Charge,
+    OverBudget,
+    Spending,
+    Spent,
+    over_budget,
+    spending,
+    today_of,
+    zone_of_days,
+)
 from scheduler.spending.ledger import Add, Session, SpendingLedger
 from scheduler.spending.money import ZERO
 from scheduler.system.clock import Clock
@@ -62,7 +71,7 @@ class Account:
             self.ledger.load()
             if limit := self._limit(task):
                 return limit
-            self.ledger.enter(run, task, self._today())
+            self.ledger.enter(run, task, self._today(), self._clock.now())
             if limit := self._limit(task, run):
                 self.ledger.cancel(run)
             return limit
@@ -71,7 +80,8 @@ class Account:
         """Add this to the limits of today, the citizen's or those of all; raises OSError."""
         with self._lock:
             ledger = self._all.ledger() if together else self.ledger
-            ledger.add_to_budget(self._today(), amount)
+            budget = self.rules.together if together else self.rules.budget
+            ledger.add_to_budget(today_of(budget, self._clock.now()), amount)
 
     def cancel(self, run: str) -> None:
         """The run was entered, and did not start."""
@@ -85,7 +95,7 @@ class Account:
         with self._lock:
             self.ledger.load()
             if self.ledger.knows(run) is None:
-                self.ledger.enter(run, task, self._today())
+                self.ledger.enter(run, task, self._today(), self._clock.now())
             self.ledger.settle(run, cost, *tokens, session)
 
     def summed_up(self, how: Callable[[SpendingLedger], T]) -> T:
@@ -107,22 +117,21 @@ class Account:
 
     def _limit(self, task: str, entered: str = "") -> OverBudget | None:
         """The limit that one more run could pass; `entered` is that run itself, if the ledger has it."""
-        now, today, zone = self._clock.now(), self._today(), zone_of_days()
-        next_run = self.ledger.dearest().get(task, ZERO)
-        for spent in self._spent(today, entered):
-            if limit := over_budget(spent, next_run, now, zone):
+        now, next_run = self._clock.now(), self.ledger.dearest().get(task, ZERO)
+        for spent in self._spent(now, entered):
+            if limit := over_budget(spent, next_run, now):
                 return limit
         return None
 
-    def _spent(self, today: date, apart_from: str) -> Iterator[Spent]:
+    def _spent(self, now: float, apart_from: str) -> Iterator[Spent]:
         own, together = self.rules.budget, self.rules.together
         if has_limits(own):
-            yield Spent(own, *spent_in(self.ledger, today, apart_from), self.ledger.lift(today))
+            yield spent_of(self.ledger, own, now, apart_from)
         if has_limits(together):
-            yield self._all.spent(together, today, apart_from)
+            yield self._all.spent(together, now, apart_from)
 
     def _today(self) -> date:
-        return datetime.fromtimestamp(self._clock.now(), zone_of_days()).date()
+        return today_of(self.rules.budget, self._clock.now())
 
 
 class AllCitizens:
@@ -146,16 +155,17 @@ class AllCitizens:
         with self._lock if has_limits(together) else nullcontext():
             yield
 
-    def spent(self, together: Budget, today: date, apart_from: str = "") -> Spent:
+    def spent(self, together: Budget, now: float, apart_from: str = "") -> Spent:
         """What all citizens have spent; the caller has the lock. Raises OSError if any of it is unknown.
 
         A home of another user is not counted otherwise: what lies there is not believed.
         """
+        today, zone = today_of(together, now), zone_of_days(together)
         day, month = Spending(), Spending()
         for name in homes(self._root):
             home = self._root / name
             if self._of_all_users or is_ours(home):
-                each = spent_in(self._loaded(home / FOLDER), today, apart_from)
+                each = _spent_in(self._loaded(home / FOLDER), today, zone, apart_from)
                 day, month = day + each[0], month + each[1]
         return Spent(together, day, month, self.ledger().lift(today), together=True)
 
@@ -169,9 +179,17 @@ class AllCitizens:
         return ledger
 
 
-def spent_in(ledger: SpendingLedger, today: date, apart_from: str = "") -> tuple[Spending, Spending]:
+def spent_of(ledger: SpendingLedger, budget: Budget, now: float, apart_from: str = "") -> Spent:
+    """What a citizen has spent, and its limits."""
+    today, zone = today_of(budget, now), zone_of_days(budget)
+    return Spent(budget, *_spent_in(ledger, today, zone, apart_from), ledger.lift(today))
+
+
+def _spent_in(
+    ledger: SpendingLedger, today: date, zone: tzinfo, apart_from: str
+) -> tuple[Spending, Spending]:
     """What was spent today, and this month."""
-    month = [each for each in ledger.charges(today.replace(day=1), today) if each.run != apart_from]
+    month = [each for each in ledger.charges(today.replace(day=1), today, zone) if each.run != apart_from]
     known = ledger.dearest()
     return spending((each for each in month if each.day == today), known), spending(month, known)
 

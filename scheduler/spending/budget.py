@@ -23,6 +23,7 @@ class Charge:
     cost: Decimal | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
+    at: float | None = None  # when it started, by which it has another day in another zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class OverBudget:
-    """The limit that the next run could pass; it ends at `until`, a midnight in `zone_of_days`."""
+    """The limit that the next run could pass; it ends at `until`, a midnight in the zone of its days."""
 
     spent: Decimal
     limit: Decimal
@@ -65,17 +66,24 @@ class OverBudget:
     together: bool = False
 
     def __str__(self) -> str:
-        end = f"{self.until:%H:%M}" if self.daily else f"{self.until:%-d %b}"
+        end = self.until.astimezone(zone_of_days())  # as all times that are shown
+        day = "%-d %b" if end.hour == end.minute == 0 else "%-d %b %H:%M"
+        when = f"{end:%H:%M}" if self.daily else f"{end:{day}}"
         whose = ", all citizens" if self.together else ""
-        return f"over budget until {end} ({dollars(self.spent)} of {dollars(self.limit)}{whose})"
+        return f"over budget until {when} ({dollars(self.spent)} of {dollars(self.limit)}{whose})"
 
 
-def zone_of_days() -> tzinfo:
-    """The zone at whose midnights days and months end: the machine's, UTC if it is not known."""
+def zone_of_days(budget: Budget = Budget()) -> tzinfo:  # noqa: B008  # frozen
+    """The zone at whose midnights days and months end: the budget's, else the machine's, UTC if unknown."""
     try:
-        return local_zone()
+        return budget.zone or local_zone()
     except BadSchedule:
         return UTC
+
+
+def today_of(budget: Budget, now: float) -> date:
+    """The day whose runs count towards the budget."""
+    return datetime.fromtimestamp(now, zone_of_days(budget)).date()
 
 
 def dearest(charges: Iterable[Charge]) -> dict[str, Decimal]:
@@ -95,8 +103,9 @@ def spending(charges: Iterable[Charge], dearest: Mapping[str, Decimal]) -> Spend
     return Spending(total(known), total(unknown), len(unknown), len(found))
 
 
-def over_budget(spent: Spent, next_run: Decimal, now: float, zone: tzinfo) -> OverBudget | None:
+def over_budget(spent: Spent, next_run: Decimal, now: float) -> OverBudget | None:
     """The limit that one more run of this cost could pass."""
+    zone = zone_of_days(spent.budget)
     here = datetime.fromtimestamp(now, zone)
     tomorrow, next_month = here.date() + timedelta(days=1), (here.replace(day=1) + timedelta(days=32)).date()
     limits = (

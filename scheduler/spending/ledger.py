@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ NAME = "spending.jsonl"
 KEPT = 400  # days of charges: a year, and what is left of a month
 MOST = 100_000  # charges, whatever their days
 SESSIONS = 1000
+LAST = 250_000_000_000  # a moment in the year 9892
 TOO_LONG = 20_000  # lines beyond which old charges are dropped, when an owner starts
 
 
@@ -97,9 +98,19 @@ class SpendingLedger:
         """Whether any run of this task has cost something."""
         return task in self._tasks
 
-    def charges(self, since: date, until: date) -> list[Charge]:
-        """The charges of these days, both included, in the order of their runs."""
-        return [each for each in self._charges.values() if since <= each.day <= until]
+    def charges(self, since: date, until: date, zone: tzinfo | None = None) -> list[Charge]:
+        """The charges of these days, both included, in the order of their runs.
+
+        Days are those of `zone`, or else those in which the runs were entered.
+        """
+        near = self._charges.values() if zone is None else self._dated(since, until, zone)
+        return [each for each in near if since <= each.day <= until]
+
+    def _dated(self, since: date, until: date, zone: tzinfo) -> Iterable[Charge]:
+        """The charges that may be of these days there: no two zones are more than two days apart."""
+        for each in self._charges.values():
+            if (since - each.day).days <= 2 and (each.day - until).days <= 2:
+                yield _in_zone(each, zone)
 
     def spent(self, since: date, until: date) -> Spending:
         """What these days cost together, both included."""
@@ -113,9 +124,11 @@ class SpendingLedger:
         """What was added to the budget of this day."""
         return self._lifts.get(day, ZERO)
 
-    def enter(self, run: str, task: str, day: date) -> None:
+    def enter(self, run: str, task: str, day: date, at: float | None = None) -> None:
         """The run starts; its cost is unknown until it is settled. Raises OSError: then it must not start."""
-        self._append({"run": run, "task": task, "day": day.isoformat()})
+        self._append(
+            {"run": run, "task": task, "day": day.isoformat(), "at": None if at is None else int(at)}
+        )
 
     def settle(
         self,
@@ -200,8 +213,19 @@ def _session_entry(session: Session) -> dict[str, Any]:
 
 
 def _charge(entry: dict[str, Any]) -> Charge:
-    charge = Charge(str(entry["run"]), str(entry["task"]), date.fromisoformat(entry["day"]))
-    return _settled(charge, entry)
+    day, at = date.fromisoformat(entry["day"]), _moment(entry.get("at"))
+    return _settled(Charge(str(entry["run"]), str(entry["task"]), day, at=at), entry)
+
+
+def _moment(at: Any) -> float | None:
+    """A moment that has a day in every zone; None in a line of an older version."""
+    return float(at) if type(at) is int and 0 <= at < LAST else None
+
+
+def _in_zone(charge: Charge, zone: tzinfo) -> Charge:
+    if charge.at is None or (day := datetime.fromtimestamp(charge.at, zone).date()) == charge.day:
+        return charge
+    return replace(charge, day=day)
 
 
 def _settled(charge: Charge, entry: dict[str, Any]) -> Charge:
@@ -226,4 +250,5 @@ def _entries(charges: Iterable[Charge], lifts: Mapping[date, Decimal]) -> Iterab
     for each in charges:
         cost = None if each.cost is None else str(each.cost)
         tokens = {"tokens_in": each.tokens_in, "tokens_out": each.tokens_out}
-        yield {"run": each.run, "task": each.task, "day": each.day.isoformat(), "cost": cost, **tokens}
+        start = {"day": each.day.isoformat(), "at": None if each.at is None else int(each.at)}
+        yield {"run": each.run, "task": each.task, **start, "cost": cost, **tokens}

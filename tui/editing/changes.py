@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import tzinfo
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,13 @@ class SettingsChanges:
     def add(self, citizen: str, view: TaskView | None = None) -> None:
         """Ask for a new task, or for what this task needs that is not set up."""
         self._after_reading(
-            lambda: self._allowed(citizen, lambda: self._editor.place(citizen)),
-            lambda place: self._open_form(citizen, place, view),
+            lambda: self._allowed(citizen, lambda: (self._editor.place(citizen), self._editor.zone(citizen))),
+            lambda found: self._open_form(citizen, found[0], found[1], view),
         )
 
-    def _open_form(self, citizen: str, place: SettingsPlace, view: TaskView | None) -> None:
+    def _open_form(
+        self, citizen: str, place: SettingsPlace, zone: tzinfo | None, view: TaskView | None
+    ) -> None:
         from tui.editing.small_forms import LinesForm, keys_in  # the first frame does not wait for them
         from tui.editing.task_form import NewTask, TaskForm
 
@@ -82,7 +85,7 @@ class SettingsChanges:
         new = NewTask(
             citizen,
             file,
-            lambda fields: editor.preview(fields, self._now()),
+            lambda fields: editor.preview(fields, self._now(), zone),
             lambda fields: editor.plan(citizen, fields),
             self._now,
         )

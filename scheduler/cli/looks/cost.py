@@ -14,6 +14,7 @@ from scheduler.cli.exit_codes import OK, WRONG
 from scheduler.cli.options import as_document, config_file, some_citizens
 from scheduler.cli.printing import table
 from scheduler.core.wording.text import clean
+from scheduler.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from scheduler.config.settings import CitizenSettings
@@ -50,6 +51,8 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
     CITIZEN: one name or a comma-separated list; leave it out for all. A cost that nobody knows counts as the
     dearest of the last ten runs of its task.
     """
+    from scheduler.spending.budget import zone_of_days
+
     chosen = chosen_citizens(names, config)
     costs, wrong = [], []
     for each in chosen:
@@ -66,7 +69,10 @@ def cost_command(names: tuple[str, ...], days: int, as_json: bool, config: Path 
         return WRONG if wrong else OK
     rows = [TITLES, *map(_row, costs), *([_together(together)] if together else [])]
     click.echo("\n".join(table(rows, 200, right=TITLES[1:])))
-    if len(costs) == 1:
+    for each in chosen:
+        if (zone := str(zone_of_days(each.spending.budget))) != str(zone_of_days()):
+            click.echo(clean(f"experience: the days of {each.name} are those of {zone}"), err=True)
+    if len(costs) == 1 and costs[0].days:
         click.echo("\n".join(_by_day(costs[0])))
     return WRONG if wrong else OK
 
@@ -84,11 +90,9 @@ def chosen_citizens(names: tuple[str, ...], config: Path | None) -> "list[Citize
 
 def spent_by(citizen: "CitizenSettings") -> "Spent":
     """What the citizen has spent, and its limits."""
-    from scheduler.spending.account import spent_in
-    from scheduler.spending.budget import Spent
+    from scheduler.spending.account import spent_of
 
-    ledger, day = loaded(citizen.home), today()
-    return Spent(citizen.spending.budget, *spent_in(ledger, day), ledger.lift(day))
+    return spent_of(loaded(citizen.home), citizen.spending.budget, SystemClock.now())
 
 
 def spent_together(citizens: "Sequence[CitizenSettings]") -> "Spent | None":
@@ -98,7 +102,7 @@ def spent_together(citizens: "Sequence[CitizenSettings]") -> "Spent | None":
     limits = next((each.spending.together for each in citizens), None)
     if limits is None or not has_limits(limits):
         return None
-    return AllCitizens(citizens[0].home.parent).spent(limits, today())
+    return AllCitizens(citizens[0].home.parent).spent(limits, SystemClock.now())
 
 
 def loaded(home: Path) -> "SpendingLedger":
@@ -110,24 +114,19 @@ def loaded(home: Path) -> "SpendingLedger":
     return ledger
 
 
-def today() -> date:
-    from scheduler.spending.budget import zone_of_days
-
-    return datetime.now(zone_of_days()).date()
-
-
 def _cost(citizen: "CitizenSettings", days: int) -> Cost:
     from scheduler.spending.budget import spending, zone_of_days
     from scheduler.spending.forecast import forecast
 
-    ledger, now = loaded(citizen.home), datetime.now(zone_of_days())
-    charges = ledger.charges(now.date() - timedelta(days=days - 1), now.date())
+    ledger, zone = loaded(citizen.home), zone_of_days(citizen.spending.budget)
+    now = datetime.fromtimestamp(SystemClock.now(), zone)
+    charges = ledger.charges(now.date() - timedelta(days=days - 1), now.date(), zone)
     by_day = {
         day: spending([each for each in charges if each.day == day], ledger.dearest())
         for day in sorted({each.day for each in charges})
     }
-    every = ledger.charges(date.min, date.max)
-    expected = forecast(every, _schedules(citizen), now.timestamp(), zone_of_days())
+    every = ledger.charges(date.min, date.max, zone)
+    expected = forecast(every, _schedules(citizen), now.timestamp(), zone)
     shown = spending(charges, ledger.dearest())
     return Cost(citizen.name, spent_by(citizen), by_day, shown, expected)
 
@@ -177,6 +176,7 @@ def _by_day(cost: Cost) -> list[str]:
 
 def _document(cost: Cost) -> dict[str, Any]:
     """Amounts as text, so that no digit is lost."""
+    from scheduler.spending.budget import zone_of_days
     from scheduler.spending.money import EXACT
 
     expected = cost.forecast
@@ -188,6 +188,7 @@ def _document(cost: Cost) -> dict[str, Any]:
         "forecast_month_usd": _text(end),
         "runs": cost.shown.runs,
         "unknown": cost.shown.unknown,
+        "timezone": str(zone_of_days(cost.spent.budget)),
         "days": {day.isoformat(): str(spent.total) for day, spent in cost.days.items()},
     }
 

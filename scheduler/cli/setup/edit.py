@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.argument("command", nargs=-1, metavar="[-- COMMAND ARGUMENT...]")
 @click.option("--every", metavar="SPAN", help="Its interval: 30s, 5m, 2h, 1d.")
 @click.option("--cron", metavar="EXPR", help="Its times, as five fields of cron.")
-@click.option("--timezone", metavar="ZONE", help="The zone of --cron; by default the machine's.")
+@click.option("--timezone", metavar="ZONE", help="The zone of --cron; by default the citizen's.")
 @click.option("--timeout", metavar="SPAN", help="How long a run may take; by default 5m.")
 @click.option("--retries", type=click.IntRange(0, 100), help="How often a failed run is tried again.")
 @click.option("--description", metavar="TEXT", help="A few words for the screen.")

@@ -109,12 +109,15 @@ def _planned(
     found = sources(files, user, asked["system"], asked["column"])
     name = choose_citizen(settings, asked["citizen"], found)
     target = load_target(settings, name, asked["config"])
+    zone, known = local_zone(), settings.citizen(name)
+    own = known.spending.budget.zone if known else None
     wanted = MigrationRequest(
         citizen=name,
         user=user,
         home=home,
         now=SystemClock.now(),
-        zone=local_zone(),
+        zone=zone,
+        told_zone="" if own in (None, zone) else str(zone),
         builtin=ready_handlers(target) if asked["builtin"] else frozenset(),
         every=asked["every"],
         states=states_of(target.home),

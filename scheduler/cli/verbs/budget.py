@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduler.cli.completion import citizens
-from scheduler.cli.looks.cost import ALL, amounts, chosen_citizens, spent_by, spent_together, today
+from scheduler.cli.looks.cost import ALL, amounts, chosen_citizens, spent_by, spent_together
 from scheduler.cli.options import as_document, config_file
 from scheduler.errors import SchedulerError
 
@@ -62,14 +62,18 @@ def _lift(citizen: "CitizenSettings", every: bool, amount: Decimal, config: Path
     from scheduler.control.coordinator import copies_of
     from scheduler.control.wire.asker import this_asker
     from scheduler.spending.account import FOLDER
+    from scheduler.spending.budget import today_of
     from scheduler.spending.ledger import SpendingLedger
+    from scheduler.system.clock import SystemClock
     from scheduler.system.root_folder import root_folder
 
     if run := this_asker().run:
         raise SchedulerError(f"a run may not lift a limit ({run} asks): a person does, outside of it")
     folder = root_folder(citizen.home.parent) if every else citizen.home / FOLDER
     copies = copies_of(load(config=config).engine)(None if every else citizen)
-    SpendingLedger(folder, copies.add).add_to_budget(today(), amount)
+    budget = citizen.spending.together if every else citizen.spending.budget
+    today = today_of(budget, SystemClock.now())
+    SpendingLedger(folder, copies.add).add_to_budget(today, amount)
 
 
 def _lines(name: str, spent: "Spent") -> list[str]:

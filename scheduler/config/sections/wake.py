@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import tzinfo
 from typing import Annotated, Any
 
 from scheduler.config.run_table import RunTable, limits_of
@@ -48,15 +49,18 @@ class WakeTable(RunTable):
     gate_at_most: Annotated[float | None, seconds(1.0)] = key(None, "Wake anyway after so long.")
 
 
-def wake_of(raw: Mapping[str, Any], home: str, problems: Problems) -> WakeConfig:
-    """When the citizen has its turn, and what that is; what cannot be used is noted."""
+def wake_of(raw: Mapping[str, Any], home: str, usual: tzinfo | None, problems: Problems) -> WakeConfig:
+    """When the citizen has its turn, and what that is; what cannot be used is noted.
+
+    `usual` is the zone of its times if it names none.
+    """
     at = ("wake",)
     table = read(WakeTable, raw, at, problems)
     work = explicit_work(table, home, at, problems)
     cron = hours = None
     try:
-        cron = cron_schedule(table, raw, at, problems)
-        hours = active_hours(table, cron)
+        cron = cron_schedule(table, raw, usual, at, problems)
+        hours = active_hours(table, cron, usual)
     except BadSchedule as error:  # a wake at other times costs money: all of the citizen waits
         asks = "cron" if table.cron else "active"
         problems.add((*at, asks), reason(raw[asks], error))

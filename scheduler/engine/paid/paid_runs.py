@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from scheduler.executors import Result
 from scheduler.process.process_info import BOOT, Running, born
 from scheduler.providers.outage import Probe, Refused, may_try
 from scheduler.spending.account import has_limits
-from scheduler.spending.budget import zone_of_days
+from scheduler.spending.budget import today_of, zone_of_days
 from scheduler.spending.money import dollars
 from scheduler.spending.prices import price_of
 from scheduler.storage.copies import NO_COPIES, Copies
@@ -103,7 +102,7 @@ class PaidRuns:
     def summary(self) -> Summary:
         """What was spent, as far as it is known; the same value until something changes."""
         now, found = self._clock.now(), self._summary
-        today = datetime.fromtimestamp(now, zone_of_days()).date()
+        today = today_of(self.costs.account.rules.budget, now)
         if found is None or found.day != today or found.lift != self.costs.account.ledger.lift(today):
             found = self._summary = self._summarise(now)
         return found

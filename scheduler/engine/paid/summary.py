@@ -28,9 +28,9 @@ def summarise(
     ledger: SpendingLedger, budget: Budget, schedules: Mapping[str, Schedule], now: float
 ) -> Summary:
     """From what was read of the ledger last."""
-    zone = zone_of_days()
+    zone = zone_of_days(budget)
     day = datetime.fromtimestamp(now, zone).date()
-    every = ledger.charges(date.min, date.max)
+    every = ledger.charges(date.min, date.max, zone)
     if not every and budget.day is None and budget.month is None:
         return Summary(day, lift=ledger.lift(day))
     known = ledger.dearest()

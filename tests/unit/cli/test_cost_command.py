@@ -146,3 +146,22 @@ def test_without_a_limit_of_all_there_is_nothing_to_lift(place, capsys):
 def test_a_budget_is_one_citizens_or_that_of_all(place, capsys, words):
     assert asked(place, "budget", *words) == 2
     assert "name one citizen, or write --all" in capsys.readouterr().err
+
+
+def test_days_are_those_of_the_citizens_zone_which_is_named(place, capsys, monkeypatch):
+    """At 20:30 in London it is tomorrow in Tokyo, where the run of an hour ago was of today, too."""
+    settings = place.home / "experience.toml"
+    settings.write_text("timezone = 'Asia/Tokyo'\n" + settings.read_text())
+    evening = datetime(2026, 11, 30, 20, 30, tzinfo=UTC).timestamp()
+    monkeypatch.setattr("scheduler.cli.looks.cost.SystemClock.now", lambda: evening)
+    ledger = SpendingLedger(place.home / ".experience")
+    for hours in (1, 7):
+        at = evening - 3600 * hours
+        ledger.enter(f"at {hours}", "wake", datetime.fromtimestamp(at, UTC).date(), at)
+        ledger.settle(f"at {hours}", Decimal(2), None, None)
+    assert asked(place, "cost", "opus", "--json") == 0
+    (document,) = json.loads(capsys.readouterr().out)
+    assert (document["timezone"], document["today_usd"], document["month_usd"]) == ("Asia/Tokyo", "2", "2")
+    assert document["days"]["2026-12-01"] == "2"
+    assert asked(place, "cost", "opus") == 0
+    assert "the days of opus are those of Asia/Tokyo" in capsys.readouterr().err

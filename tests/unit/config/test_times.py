@@ -79,3 +79,51 @@ def test_an_update_of_their_zone_is_noticed(place):
 def test_a_macro_has_no_hours_of_its_own(place):
     task = report(place, "cron = '@daily'\nactive = '00:00-01:00'\ncatch_up = false")
     assert isinstance(task.schedule, Cron)
+
+
+MAIN_ZONE = "timezone = 'America/New_York'\n"
+
+
+def test_the_zone_of_a_citizen_is_that_of_its_times_and_of_its_money(place):
+    place.main.write_text(f"{MAIN_ZONE}[budget]\nday = 9\n[citizens.mira]\nworkers = 1")
+    lines = "[tasks.x]\ncommand = ['a']\n"
+    own = "timezone = 'Asia/Tokyo'\n[wake]\nactive = '08:00-22:00'\n"
+    place.home("opus", f"{own}{lines}cron = '@daily'\nactive = '08:00-22:00'")
+    place.home(
+        "mira", f"{lines}cron = '@daily'\ntimezone = 'Asia/Tokyo'\n[tasks.y]\n{lines[10:]}cron = '@daily'"
+    )
+    opus, mira = (place.load().citizen(name) for name in ("opus", "mira"))
+    york = zone_named("America/New_York")
+    assert place.task("x").schedule == Cron("@daily", TOKYO)
+    assert place.task("x").active == opus.wake.active == ActiveHours("08:00-22:00", TOKYO)
+    assert [each.schedule.zone for each in mira.tasks if each.name in "xy"] == [TOKYO, york]
+    assert [each.spending.budget.zone for each in (opus, mira)] == [TOKYO, york]
+    assert opus.spending.together.zone is mira.spending.together.zone is york
+    assert {"Asia/Tokyo", "America/New_York"} <= place.load().mark.zones.keys()
+
+
+def test_without_a_zone_a_citizen_has_the_machines(place):
+    place.home("opus", "[tasks.x]\ncommand = ['a']\ncron = '@daily'")
+    assert place.task("x").schedule == Cron("@daily", time_zones.local_zone())
+    assert place.opus().spending.budget.zone is None
+
+
+def test_a_citizen_with_a_zone_runs_where_the_machines_is_unknown(place, monkeypatch):
+    monkeypatch.setenv("TZ", "Mars/Olympus")
+    place.home("opus", "timezone = 'Asia/Tokyo'\n[tasks.x]\ncommand = ['a']\ncron = '@daily'")
+    assert place.opus().refused == ()
+
+
+def test_an_unknown_zone_of_a_citizen_stops_it_and_no_other(place):
+    home = place.home("opus", "timezone = 'Europe/Berlim'")
+    place.home("mira")
+    (problem,) = place.opus().problems
+    assert problem.startswith(f"{home}/experience.toml: timezone: ") and "Europe/Berlim" in problem
+    assert place.load().problems == () and place.load().citizen("mira").tasks
+
+
+def test_an_unknown_zone_in_the_main_file_is_one_problem(place):
+    place.main.write_text("timezone = 'Europe/Berlim'")
+    place.home("opus")
+    (problem,) = place.load().problems
+    assert "timezone: unknown time zone 'Europe/Berlim'" in problem

@@ -1,5 +1,8 @@
 """What somebody types into the form of a task: understood, or wrong in words that name the part."""
 
+from datetime import UTC, datetime
+
+from scheduler.core.schedules.schedule import zone_named
 from scheduler.editing.typed import preview
 from tests.each import each
 from tests.fakes import NOON
@@ -55,3 +58,10 @@ def test_a_mistake_names_the_part_that_is_wrong(field, text, words):
 def test_what_needs_a_shell_is_seen_to_get_one():
     found = preview({**REPORT, "command": "date > now.txt"}, NOON)
     assert 'command = ["sh", "-c", "date > now.txt"]' in found.lines
+
+
+def test_the_times_are_in_the_zone_of_the_citizen():
+    found = preview(REPORT, NOON, zone_named("Asia/Tokyo"))
+    assert found.schedule == "at 09:00, Monday to Friday (Asia/Tokyo)"
+    assert {datetime.fromtimestamp(each, UTC).hour for each in found.times} == {0}
+    assert "timezone" not in found.lines

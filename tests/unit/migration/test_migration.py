@@ -55,6 +55,13 @@ def test_v1s_own_lines_become_the_wake_and_the_tasks_of_their_purpose_and_go_on_
     assert found.counts() == {"task": 7, "wake": 1, "needs you": 0, "setting": 0, "comment": 8, "blank": 7}
 
 
+def test_times_name_their_zone_where_the_citizen_has_another():
+    wanted = replace(ME, told_zone="Etc/UTC")
+    found = crontab("0 1 * * * a\nCRON_TZ=Asia/Tokyo\n0 1 * * * b", wanted).lines
+    assert [each.zone for each in found if each.moves] == ["Etc/UTC", "Asia/Tokyo"]
+    assert "CRON_TZ" not in str(found[0].notes)
+
+
 def test_builtin_uses_the_built_in_handler_where_it_is_set_up_and_keeps_the_times():
     found = crontab(V1, replace(ME, builtin=frozenset({"heartbeat", "dream_generate"})))
     builtin = {

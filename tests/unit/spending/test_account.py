@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +12,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler.core.costs import Budget, SpendingRules
-from scheduler.spending.account import FOLDER, Account, AllCitizens
+from scheduler.spending.account import FOLDER, Account, AllCitizens, spent_of
+from scheduler.spending.budget import today_of
 from scheduler.spending.ledger import NAME, SpendingLedger
 from scheduler.system.root_folder import root_folder
 from tests.fakes import NOON, FakeClock
 
+BERLIN = ZoneInfo("Europe/Berlin")
 TODAY = datetime.fromtimestamp(NOON, UTC).date()
 HISTORIES = int(os.environ.get("BUDGET_HISTORIES", "15"))
 FIVE = Budget(day=Decimal(5))
@@ -23,7 +26,7 @@ FIVE = Budget(day=Decimal(5))
 
 @pytest.fixture(autouse=True)
 def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scheduler.spending.account.zone_of_days", lambda: UTC)
+    monkeypatch.setenv("TZ", "UTC")
 
 
 class Citizens:
@@ -138,15 +141,74 @@ async def test_a_clock_set_over_midnight_and_back_counts_each_run_on_the_day_it_
     assert not ran(opus, "d", "4")
 
 
-def test_a_month_ends_at_midnight_in_the_zone_of_the_citizen(citizens, monkeypatch) -> None:
+def test_a_month_ends_at_midnight_in_the_zone_of_the_citizen(citizens) -> None:
     """Where it is already December, November's money does not count; where it is not yet, it does."""
-    citizens.clock.wall = datetime(2026, 11, 30, 18, tzinfo=UTC).timestamp()
-    for number, (zone, allowed) in enumerate((("Pacific/Auckland", True), ("America/New_York", False))):
-        monkeypatch.setattr("scheduler.spending.account.zone_of_days", lambda zone=zone: ZoneInfo(zone))
-        opus = citizens.account(f"c{number}", SpendingRules(Budget(month=Decimal(5))))
-        opus.ledger.enter("old", "wake", date(2026, 11, 30))
-        opus.ledger.settle("old", Decimal(5), None, None)
-        assert (opus.enter("new", "wake") is None) is allowed, zone
+    noon, evening = (datetime(2026, 11, 30, hour, tzinfo=UTC).timestamp() for hour in (12, 18))
+    until = {"America/New_York": "1 Dec 05:00", "UTC": "1 Dec", "Europe/Berlin": "30 Nov 23:00"}
+    for number, name in enumerate(("Pacific/Auckland", *until)):
+        budget = Budget(month=Decimal(5), zone=ZoneInfo(name))
+        opus = citizens.account(f"c{number}", SpendingRules(budget))
+        citizens.clock.wall = noon - 3 * 3600  # at 22:00 in Auckland
+        assert ran(opus, "old", "5")
+        citizens.clock.wall = evening
+        limit = opus.enter("new", "wake")
+        assert (limit is None) is (name not in until), name
+        assert limit is None or str(limit) == f"over budget until {until[name]} ($5.00 of $5.00)"
+
+
+def test_a_day_of_a_budget_is_as_long_as_the_clocks_of_its_zone_say(citizens) -> None:
+    """Of 24 hours, of 23 and of 25, on a machine whose clock is another."""
+    days = (("11-29T23:00", "11-30T23:00"), ("03-28T23:00", "03-29T22:00"), ("10-24T22:00", "10-25T23:00"))
+    for number, day in enumerate(days):
+        begins, ends = (datetime.fromisoformat(f"2026-{each}Z").timestamp() for each in day)
+        opus = citizens.account(f"c{number}", SpendingRules(Budget(day=Decimal(5), zone=BERLIN)))
+        citizens.clock.wall = begins - 1
+        assert ran(opus, "the day before", "5")
+        citizens.clock.wall = begins
+        assert ran(opus, "today", "5")
+        citizens.clock.wall = ends - 1
+        limit = opus.enter("too much", "wake")
+        assert limit is not None and limit.until.timestamp() == ends, day
+        assert str(limit) == f"over budget until {day[1][-5:]} ($5.00 of $5.00)"
+        citizens.clock.wall = ends
+        assert ran(opus, "tomorrow", "5")
+
+
+def test_a_zone_that_is_set_anew_doubles_and_loses_no_run(citizens) -> None:
+    """Whichever zone it was entered in, a run counts on its day in the zone that there is now."""
+    chance = random.Random(4)
+    zones = [None, BERLIN, *map(ZoneInfo, ("Pacific/Kiritimati", "Pacific/Niue", "America/New_York"))]
+    opus, began = citizens.account("opus", SpendingRules()), list[float]()
+    citizens.clock.wall = datetime(2026, 3, 27, tzinfo=UTC).timestamp()
+    for number in range(200):
+        citizens.clock.wall += chance.randrange(600, 7200)
+        opus.rules = SpendingRules(Budget(zone=chance.choice(zones)))
+        assert ran(opus, str(number), "1")
+        began.append(int(citizens.clock.wall))
+    for zone in zones:
+        true = Counter(datetime.fromtimestamp(at, zone or UTC).date() for at in began)
+        budget, now = Budget(day=Decimal(5), zone=zone), citizens.clock.wall
+        charges = opus.ledger.charges(date.min, date.max, zone or UTC)
+        assert Counter(each.day for each in charges) == true
+        spent, today = spent_of(opus.ledger, budget, now), today_of(budget, now)
+        assert spent.today.total == true[today]
+        assert spent.month.total == sum(n for day, n in true.items() if day.month == today.month)
+
+
+def test_the_limit_of_all_has_a_zone_of_its_own(citizens) -> None:
+    """A run of this evening counts today for all, though it is tomorrow already where its citizen is."""
+    citizens.clock.wall = datetime(2026, 11, 30, 20, tzinfo=UTC).timestamp()
+    rules = SpendingRules(Budget(day=Decimal(5), zone=ZoneInfo("Asia/Tokyo")), together=FIVE)
+    assert ran(citizens.account("opus", rules), "a", "5")
+    mira = citizens.account("mira", SpendingRules(together=FIVE))
+    assert str(mira.enter("b", "wake")) == "over budget until 00:00 ($5.00 of $5.00, all citizens)"
+
+
+def test_runs_in_the_files_of_older_versions_keep_their_day(citizens) -> None:
+    opus = citizens.account("opus", SpendingRules(Budget(day=Decimal(5), zone=BERLIN)))
+    opus.ledger.enter("old", "wake", TODAY)
+    opus.ledger.settle("old", Decimal(5), None, None)
+    assert opus.enter("new", "wake") is not None
 
 
 def test_of_runs_that_start_at_once_in_two_processes_none_passes_the_limit(citizens: Citizens) -> None:

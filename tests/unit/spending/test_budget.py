@@ -5,6 +5,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from scheduler.core.costs import Budget
 from scheduler.spending.budget import Charge, OverBudget, Spending, Spent, dearest, over_budget, spending
 from tests.each import each
@@ -12,6 +14,11 @@ from tests.each import each
 BERLIN = ZoneInfo("Europe/Berlin")
 EVENING = datetime(2026, 12, 31, 22, tzinfo=BERLIN).timestamp()
 DAY = date(2026, 12, 31)
+
+
+@pytest.fixture(autouse=True)
+def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
 
 
 def charges(*costs: str | None, task: str = "wake") -> list[Charge]:
@@ -23,7 +30,7 @@ def spent(budget: Budget, today: str, month: str = "0", lift: str = "0") -> Spen
 
 
 def limit_of(spent: Spent, next_run: str = "0", now: float = EVENING) -> OverBudget | None:
-    return over_budget(spent, Decimal(next_run), now, BERLIN)
+    return over_budget(spent, Decimal(next_run), now)
 
 
 def test_amounts_are_added_to_the_last_digit() -> None:

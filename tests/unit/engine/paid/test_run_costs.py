@@ -2,7 +2,7 @@
 
 import json
 import logging
-from datetime import UTC, date
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -156,7 +156,7 @@ def test_files_that_are_no_reports_are_removed(costs: RunCosts, home: Path) -> N
 
 @pytest.fixture(autouse=True)
 def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scheduler.spending.account.zone_of_days", lambda: UTC)
+    monkeypatch.setenv("TZ", "UTC")
 
 
 THREAD = '{"type":"thread.started","thread_id":"t1"}\n'
