@@ -101,6 +101,8 @@ class TaskState:
         fields["asked_by"] = self.asked_by if starting else None
         if slot is not None:
             fields["slot"] = slot
+        if self.wanted_since is not None and self.wanted_since > running.since:  # by a clock set back since
+            fields["wanted_since"] = running.since
         return _state(fields)
 
     def never_began(self) -> "TaskState":
@@ -115,7 +117,10 @@ class TaskState:
     def opened(self, since: float) -> "TaskState":
         """What had to come before the run is done: it starts, and counts from when it was decided."""
         running = replace(self.running, since=since) if self.running else None
-        return self.changed(last_run=since, running=running, due_now=False, retry_at=None)
+        wanted = None if self.wanted_since is None else min(self.wanted_since, since)
+        return self.changed(
+            last_run=since, running=running, due_now=False, retry_at=None, wanted_since=wanted
+        )
 
     def finished(self, outcome: Outcome, text: str, at: float, duration: float) -> "TaskState":
         fields, text = self.__dict__.copy(), text[:ERROR_LIMIT]

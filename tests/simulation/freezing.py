@@ -61,13 +61,17 @@ def _with_freezes(history: History) -> History:
 
 
 def a_timed_pause_ends_by_itself(history: History, trace: list[Fact]) -> Iterator[Broken]:
-    """By the clock, over restarts, too; whoever sets the clock moves its end."""
+    """By the clock, over restarts, too; whoever sets the clock moves its end, and a freeze ends first."""
     asked: dict[str, float] = {}  # of the pause that is about to begin
     until: dict[str, float] = {}
-    settled = 0.0
+    settled, frozen = 0.0, False
     for fact in trace:
-        if fact.kind in ("clock set", "awake", "goes on", "up"):
+        if fact.kind in ("frozen", "thawed"):
+            frozen = fact.kind == "frozen"
+        if fact.kind in ("clock set", "awake", "goes on", "up", "thawed"):
             settled = fact.at + history.look + SEEN
+        elif fact.kind == "killed":  # what was not answered may not be saved
+            asked, until = {}, {name: state.paused_until or NEVER for name, state in fact.more.items()}
         elif fact.kind == "pause until":
             asked[fact.task] = fact.more
         elif fact.kind == "refused":
@@ -76,7 +80,7 @@ def a_timed_pause_ends_by_itself(history: History, trace: list[Fact]) -> Iterato
             until[fact.task] = asked.pop(fact.task, NEVER)
         elif fact.kind == "edited":  # the end of a pause is not told from it
             until.pop(fact.task, None)
-        elif fact.kind == "looked" and fact.at > settled:
+        elif fact.kind == "looked" and fact.at > settled and not frozen:
             for view in fact.more.tasks:
                 late = fact.wall - until.get(view.name, fact.wall)
                 if late > history.look + SEEN and view.paused:

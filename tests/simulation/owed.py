@@ -82,6 +82,7 @@ class Owed:
         self.unnoticed, self.noticed_by = 0.0, NEVER  # by how much the clock was set, and when that is seen
         self.passed_unseen = False  # a slot came meanwhile
         self.set_in_run = False  # the clock, since the last start
+        self.set_back_at = -NEVER  # when that was noticed (true time)
         self.owing = Owing()
         self.earlier: deque[Owing] = deque(maxlen=4)  # before the last changes, which may not have been saved
         self.asked = 0  # forces that may bring a run
@@ -344,7 +345,7 @@ class Owed:
     def _step_back(self, by: float) -> None:
         """Moments in the future count as now."""
         self._remember()
-        owing = self.owing
+        owing, self.set_back_at = self.owing, self.at
         owing.largest_step_back = max(owing.largest_step_back, by)
         owing.largest_step_from_slot = max(owing.largest_step_from_slot, by)
         self.wanted_since = min(self.wanted_since, self.wall)

@@ -2,9 +2,11 @@
 
 import pytest
 
-from tests.simulation.play import play_hours, story_of
+from tests.each import each
+from tests.simulation.play import play_hours, play_seed, story_of
 
 HOURS = 10_000
+BROKEN_ONCE = (558, 652, 669, 678, 1047, 1105, 1183, 1223, 1357)
 
 
 @pytest.mark.timeout(600)
@@ -12,3 +14,8 @@ def test_no_history_breaks_a_rule() -> None:
     for played in play_hours(HOURS):
         if played.broken:
             pytest.fail(story_of(played.seed, played.broken[0]), pytrace=False)
+
+
+@each("seed", BROKEN_ONCE)
+def test_a_history_that_once_broke_a_rule_does_not_again(seed: int) -> None:
+    assert play_seed(seed).broken == ()

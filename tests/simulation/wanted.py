@@ -95,6 +95,9 @@ class Wanted(Owed):
         self._adopt(saved.get(self.name))
         if self.at < self.edited_at + UNSURE:  # it may not be on disk that the schedule is another
             self.owing.lost, self.owing.must = True, False
+        if self.at < self.set_back_at + UNSURE:  # nor that the clock was changed, not corrected
+            self.owing.largest_step_back = min(self.owing.largest_step_back, REMEMBERED)
+            self.owing.largest_step_from_slot = min(self.owing.largest_step_from_slot, REMEMBERED)
         self.running = False
 
     def _adopt(self, saved: Any) -> None:
@@ -224,7 +227,7 @@ class Wanted(Owed):
         outcome, took, text = fact.more
         owing = self.owing
         self.running, self.ended_at = False, self.at
-        owing.over = owing.last + took
+        owing.over = min(owing.last + took, self.wall)  # no later, if the clock was set back meanwhile
         if not self.begun and outcome != "interrupted":
             self._break("unbegun", f"it {outcome}, and had not begun")
         if not self.plan.cron:
@@ -338,6 +341,8 @@ class Wanted(Owed):
         """What was due before it and intervals that are over run now; of slots in it both are right."""
         owing = self.owing
         self.frozen, self.thawed_at, owing.lost = False, self.at, True
+        if owing.retry_from <= self.at:  # a retry in it is not made up
+            owing.attempts, owing.retry_by = owing.attempts | {0}, NEVER
         if self.plan.cron:
             self._next(self.wall)
         elif owing.due == NEVER and self._on and self.plan.catch_up and not self._busy:
@@ -366,7 +371,7 @@ class Wanted(Owed):
         owing = self.owing
         self.wanted_since = self.wall
         owing.must, owing.retry_by = False, NEVER
-        owing.may = False
+        owing.may = owing.may and self._queued
         if self.plan.cron:
             self._next(self.wall)
         else:

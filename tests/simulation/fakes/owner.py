@@ -62,6 +62,7 @@ class Owner:
     def bury(self, *, quietly: bool = False) -> None:
         """Nothing of it goes on: what its coroutines would still do at their end meets a dead disk."""
         self.up = False
+        self.loop.stop()  # a handler of its own may have caught its death
         for task in asyncio.all_tasks(self.loop):
             with suppress(BaseException):
                 task.get_coro().close()

@@ -236,3 +236,13 @@ def test_a_run_that_the_clock_was_set_back_in_is_over_now_and_serves_no_later_sl
     tick = Task("tick", Cron("*/5 * * * *"), Call(print))
     state = TaskState(last_run=NOON).finished(Outcome.OK, "", at=NOON + 60, duration=3000)
     assert next_slot("opus", tick, state, NOON + 60) == NOON + 300
+
+
+def test_a_run_by_a_clock_that_was_set_back_tells_that_slots_after_it_are_wanted():
+    """What a clock that was ahead noted before is no moment until which they are not."""
+    task = Task("tick", Cron("0 * * * *"), Call(print))
+    resumed_ahead = TaskState(wanted_since=NOON + 30 * DAY, schedule="0 * * * * UTC")
+    run, later = Running(1, 1.0, NOON - 1), NOON + 5 * HOUR
+    for begun in (resumed_ahead.started(run), resumed_ahead.prepared(run, None).opened(NOON - 1)):
+        state = take_up(task, recovered(begun, later, lambda _: False), later)
+        assert next_slot("opus", task, state, later) == NOON
