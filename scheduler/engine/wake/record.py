@@ -49,6 +49,7 @@ class WakeRecord:
         self._citizen, self._home, self._clock, self._copies = citizen, home, clock, copies
         self.count = 0
         self.error = ""
+        self._whole, self._missing = True, 0  # the record of the last wake, and how many before lack some
         self._kept = self._written = WakeNote()
         self._saving = asyncio.Lock()
         self._correcting: set[asyncio.Task[None]] = set()
@@ -114,11 +115,12 @@ class WakeRecord:
     async def end(self, since: float, result: Result, more: Mapping[str, Any]) -> None:
         """The turn has ended: write down what came of it."""
         self.count += 1
-        self.error = ""
+        self._whole = True
         async with self._saving:
             await asyncio.to_thread(self._write, self.count, since, result, more)
         self._kept = replace(self._kept, number=0, agents=self._kept.living())
         await self._save(durable=True)
+        self._tally()
 
     async def withdraw(self) -> None:
         """The turn was refused: it is no wake, and what it was told is told again."""
@@ -188,8 +190,18 @@ class WakeRecord:
         self._copies.keep(METADATA, json.dumps(counted).encode())
 
     def _failed(self, error: OSError) -> None:
-        self.error = f"wake not recorded: {error.strerror or error}"
-        log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
+        if not self.error:  # said once, then counted until one is recorded
+            log.warning("wake not recorded", extra={"citizen": self._citizen, "error": str(error)})
+        self.error, self._whole = f"wake not recorded: {error.strerror or error}", False
+
+    def _tally(self) -> None:
+        if not self._whole:
+            self._missing += 1
+            return
+        if self._missing:
+            more = {"citizen": self._citizen, "missing": self._missing}
+            log.warning("wakes recorded again", extra=more)
+        self.error, self._missing = "", 0
 
 
 def _update(path: Path, values: Mapping[str, Any]) -> None:

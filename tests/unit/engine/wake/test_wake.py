@@ -420,6 +420,22 @@ async def test_a_wake_that_cannot_be_recorded_says_so_and_goes_on(build, clock, 
     await until(lambda: "not recorded" in scheduler.snapshot().wake.error, "it is said")
 
 
+async def test_wakes_that_cannot_be_recorded_are_logged_once_and_counted(build, clock, home, caplog):
+    (home / "metadata.json").mkdir()
+    (home / "wake_log.json").mkdir()
+    scheduler = await build(wake=WakeConfig(every=600))
+    for number in (1, 2):
+        await clock.advance(600)
+        await awake(clock, scheduler, number)
+    (home / "metadata.json").rmdir()
+    (home / "wake_log.json").rmdir()
+    await clock.advance(600)
+    await awake(clock, scheduler, 3)
+    said = [record for record in caplog.records if record.name == "experience.wake"]
+    assert [record.message for record in said] == ["wake not recorded", "wakes recorded again"]
+    assert said[1].missing == 2 and not scheduler.snapshot().wake.error
+
+
 async def test_a_wake_that_leaves_cron_comes_at_its_next_time_not_at_once(build, clock, home):
     """Its last slot before the move was served by cron: a turn more would be paid for twice."""
     every_ten = WakeConfig(every=600)
