@@ -201,3 +201,34 @@ async def test_up_take_over_passes_a_monitors_citizens_on_and_leaves_it_open(pla
         assert await terminal.ended() == 0
         assert f"opus goes on (pid {after})" in terminal.text
         await goes_on(place, before)
+
+
+async def test_after_a_kill_of_the_monitor_nothing_runs_and_status_says_so(place):
+    with opened("-m", "tui", environment=environment(place)) as terminal:
+        await monitor(terminal, place)
+        terminal.process.kill()
+        terminal.process.wait(10)
+        assert "nobody runs opus: ./run.sh up opus" in place.call("--status").stderr
+        assert owner(place) == 0
+
+
+async def test_a_screen_beside_a_killed_owner_says_so_and_has_it_run_again_by_either_answer(place):
+    with place.loop() as loop, opened("-m", "tui", environment=environment(place)) as terminal:
+        await until(lambda: f"pid {loop.pid}" in terminal.text, "the monitor is attached")
+        await killed(terminal, loop.pid)
+        terminal.type("b")
+        after = await goes_on(place, loop.pid)
+        assert after != terminal.process.pid
+        await until(lambda: f"pid {after}" in terminal.text, "the monitor is attached again")
+        await killed(terminal, after)
+        terminal.type("o")
+        assert await goes_on(place, after) == terminal.process.pid
+
+
+async def killed(terminal: Terminal, pid: int) -> None:
+    """The owner is gone, and the monitor asks who runs its citizen now."""
+    terminal.raw = b""
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: f"nobody runs this: process {pid} ended" in terminal.text, "it is said")
+    terminal.type("O")
+    await until(lambda: "start it in the background" in terminal.text, "it asks")

@@ -10,7 +10,7 @@ from tui.common.usual import Habits
 from tui.details.money_fields import MoneyField
 from tui.glyphs import Glyphs
 
-LABEL = 12  # cells of a label at most
+LABEL = 12  # cells of a label at most, or two fifths of the column where that is more
 TWO_COLUMNS = 84  # cells from which on options stand beside the definition
 GAP, SPLIT = 3, 6  # cells between two columns; steps in which their widths are tried
 HABITS = ("usual", "now", "since")
@@ -103,7 +103,8 @@ class FactsPane(Pane):
         return min(made, key=len)
 
     def _column(self, facts: tuple[DefinitionField, ...], width: int) -> list[Row]:
-        label = min(LABEL, max((cells(clean(fact.label, self.glyphs.plain)) for fact in facts), default=0))
+        longest = max((cells(clean(fact.label, self.glyphs.plain)) for fact in facts), default=0)
+        label = min(max(LABEL, width * 2 // 5), longest)
         return [row for fact in facts for row in self._fact(fact, label, width)]
 
     def _natural(self, facts: tuple[DefinitionField, ...]) -> int:

@@ -13,7 +13,7 @@ from scheduler.core.wording.gates import NOTHING_NEW, opened_by
 from scheduler.core.wording.spans import clock
 from tui.common.pane import Pane, Row, StyledText
 from tui.common.styles import CURSOR
-from tui.common.text import clean, day_and_time, elapsed, shorten, took, wrapped
+from tui.common.text import cells, clean, day_and_time, elapsed, shorten, took, wrapped
 from tui.common.usual import ENDED, Habits, Slowdown, Usual, slowdown, usual
 from tui.details.costs import CostColumn
 from tui.details.run_groups import Group, begun_before, grouped, span_of
@@ -345,21 +345,21 @@ class RunsPane(Pane):
         if not self._total() or not self._trigger(""):
             return None
         names = f"  {'began':<{WHEN}} {'by':<{TRIGGER}}{'took':>{TOOK}}"
-        axis, cost = f" {self._axis()}", self._cost_cells
+        bar, cost = self._bar_cells(), self._cost_cells
+        axis = f" {self._axis(bar if cost else self.inner - cells(names) - 1)}"
         if cost:
-            bar = self._bar_cells()
-            axis = axis[: bar + 1].ljust(bar + bool(bar)) + self.costs.head(cost)
+            axis = axis.ljust(bar + bool(bar)) + self.costs.head(cost)
         return Row((StyledText(names, "faint"), StyledText(axis, "faint")))
 
-    def _axis(self) -> str:
-        """Where in the bars the usual times are."""
+    def _axis(self, room: int) -> str:
+        """Where in the bars the usual times are, as far as their names have room."""
         width, known, scale = self._bar_cells(), self.usual, self._scale
         if not width or known is None or not scale:
             return ""
         axis = "0"
         for name, seconds in (("p50", known.p50), ("p95", known.p95)):
             at = max(len(axis) + 1, int(width * seconds / scale) - 1)
-            axis = axis.ljust(at) + name
+            axis = axis.ljust(at) + name if at + len(name) <= room else axis
         return axis
 
     def _bar(self, seconds: float, style: str) -> tuple[StyledText, ...]:

@@ -164,17 +164,17 @@ class TaskLine(Line):
         columns, task = self._columns, self.task
         if task.kind is TaskStatus.NOT_SET_UP:
             return self._needs(light, styles)
-        reason = []
-        if self._reason and self.live:  # it stands over the cells of the countdown and the bar
-            style = "running" if task.queued else "warning" if task.held else "faint"
-            room, said = columns.bar_end - columns.name - 3, self._reason
-            if self._over_schedule and columns.schedule:
-                return [
-                    Segment(self._fit(said, columns.inner - columns.name - 3), styles.style(style, light))
-                ]
-            said = said.removeprefix("paused ") if len(said) > room else said
-            reason = [Segment(self._fit(said, room), styles.style(style, light))]
-        return [*reason, *self._facts(light, styles)]
+        if not (self._reason and self.live):
+            return self._facts(light, styles)
+        style = "running" if task.queued else "warning" if task.held else "faint"
+        said, room = self._reason, columns.bar_end - columns.name - 3  # cells of the countdown and the bar
+        if words.cells(said) > room:
+            said = said.removeprefix("paused ")
+        over = self._over_schedule or (words.cells(said) > room and not self._cost)  # why, before how often
+        if over and columns.schedule:
+            room += columns.schedule + 1
+        facts = self._facts(light, styles, schedule=not over)
+        return [Segment(self._fit(said, room), styles.style(style, light)), *facts]
 
     def _needs(self, light: int, styles: Styles) -> list[Segment]:
         columns = self._columns
@@ -200,23 +200,23 @@ class TaskLine(Line):
             Segment(glyphs.track * (cells - len(drawn)) + " " * self._running, styles.style("track", light)),
         ]
 
-    def _facts(self, light: int, styles: Styles) -> list[Segment]:
+    def _facts(self, light: int, styles: Styles, *, schedule: bool = True) -> list[Segment]:
         """Schedule, the last outcomes, how long the last run took, and what it said."""
         task, columns = self.task, self._columns
         faint = styles.style("faint", light)
         facts = []
-        if columns.schedule:
-            schedule = self._cost or (self._of_timeout() if self._running else self._schedule())
+        if schedule and columns.schedule:
+            said = self._cost or (self._of_timeout() if self._running else self._schedule())
             style = styles.style("running", light) if self._running and not self._cost else faint
-            facts.append(Segment(schedule.rjust(columns.schedule + 1), style))
+            facts.append(Segment(said.rjust(columns.schedule + 1), style))
         if columns.recent:
             facts += [Segment("  ", faint), *recent_segments(task.recent, light, styles, self.glyphs)]
         if columns.took:
             took = words.took(task.last_duration) if task.last_duration is not None else ""
             facts.append(Segment(took.rjust(columns.took + 1), faint))
         if columns.text:
-            said = "" if task.error or task.kind is TaskStatus.WARNING else task.text
-            facts.append(Segment(f"  {self._fit(said, columns.text)}", faint))
+            text = "" if task.error or task.kind is TaskStatus.WARNING else task.text
+            facts.append(Segment(f"  {self._fit(text, columns.text)}", faint))
         return [*facts, Segment(" " * columns.rest, faint)]
 
     def _schedule(self) -> str:
