@@ -217,6 +217,7 @@ class World:
     # ------------------------------------------------------------------ the process that owns the citizen
 
     def start(self) -> None:
+        assert self.owner is None, "a citizen has one owner"
         self.owner = Owner(self, next(self._pids))
         self.note("started")
         self.owner.loop.create_task(self.owner.start())
@@ -260,8 +261,8 @@ class World:
         with suppress(Killed):
             owner.loop.run_forever()
         if self.owner is owner:
+            self.owner = None  # first: a write at its burial must not kill it once more
             owner.bury(quietly=True)
-            self.owner = None
             self.note("stopped", more=self._saved())
             self._start_later(step.by)
 
